@@ -1,0 +1,43 @@
+# Each target works alone on a fresh clone: .venv is built when it is missing or older than what it is made from.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run test test-slow check format bench clean
+
+run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, predict two pictures
+	$(BIN)/neocog train mnist --recipe lenet5
+	@run=$$(ls -td runs/mnist-lenet5-*/ | head -n 1); \
+	echo; $(BIN)/neocog predict $${run}model.neocog examples/pictures/seven.png examples/pictures/two.png; \
+	echo; echo "report  $${run}report.html"; echo "model   $${run}model.neocog"
+
+test: $(READY)  ## everything that is proved in minutes
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(READY)  ## the proofs that train to an accuracy, or kill and resume
+	$(BIN)/pytest -m slow -v
+
+check: $(READY)  ## format, lint, types, import order
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
+	$(BIN)/python bench/loop_cost.py
+	$(BIN)/python bench/loader.py
+
+# torch is installed first, by its exact pin: any other order or a range brings the multi-gigabyte CUDA build.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Neocog needs Python 3.11 or newer. Name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

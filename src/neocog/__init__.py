@@ -1,0 +1,67 @@
+"""Neocog: from your own pictures to a convolutional network that is planned, trained, measured, understood and shipped.
+
+The public names load when they are first used, so that `neocog --help` does not wait for torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from neocog.bundle import Prediction, Predictor, load
+    from neocog.data import Preprocess, open_source
+    from neocog.errors import NeocogError
+    from neocog.evaluation import Evaluation
+    from neocog.recipes import list_recipes, recipe
+    from neocog.runs import Run, RunConfig, evaluate, resume, train
+    from neocog.zoo import create_model, list_models
+
+HOMES = {
+    "Evaluation": "neocog.evaluation",
+    "NeocogError": "neocog.errors",
+    "Prediction": "neocog.bundle",
+    "Predictor": "neocog.bundle",
+    "Preprocess": "neocog.data",
+    "Run": "neocog.runs",
+    "RunConfig": "neocog.runs",
+    "create_model": "neocog.zoo",
+    "evaluate": "neocog.runs",
+    "list_models": "neocog.zoo",
+    "list_recipes": "neocog.recipes",
+    "load": "neocog.bundle",
+    "open_source": "neocog.data",
+    "recipe": "neocog.recipes",
+    "resume": "neocog.runs",
+    "train": "neocog.runs",
+}
+
+__all__ = [
+    "Evaluation",
+    "NeocogError",
+    "Prediction",
+    "Predictor",
+    "Preprocess",
+    "Run",
+    "RunConfig",
+    "__version__",
+    "create_model",
+    "evaluate",
+    "list_models",
+    "list_recipes",
+    "load",
+    "open_source",
+    "recipe",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in HOMES:
+        raise AttributeError(f"module 'neocog' has no attribute {name!r}")
+    return getattr(importlib.import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,7 @@
+"""`python -m neocog`."""
+
+import sys
+
+from neocog.cli import main
+
+sys.exit(main())

@@ -1,0 +1,5 @@
+"""The command line: one file for each verb, each a thin shell over the Python function of the same name."""
+
+from neocog.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,44 @@
+"""`neocog eval`: measure a bundle on a data set."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neocog import runs
+from neocog.cli.output import show_evaluation, write_out
+
+Switch = Parameter(negative="")
+
+
+def evaluate(
+    bundle: Path,
+    data: str,
+    *,
+    split: str | None = None,
+    json: Annotated[bool, Switch] = False,
+    download: Annotated[bool, Switch] = False,
+) -> None:
+    """Measure a network on a data set: accuracy, loss, F1, calibration, each with its 95% interval.
+
+    neocog eval runs/mnist-lenet5_relu-1/model.neocog mnist
+
+    Parameters
+    ----------
+    bundle
+        A model.neocog file.
+    data
+        A data set, by name or path, as for `neocog train`. Classes are matched by name.
+    split
+        train, val, test or all; by default the test split.
+    json
+        Print all figures as JSON.
+    download
+        Fetch a known data set if it is not on this machine.
+    """
+    evaluation = runs.evaluate(bundle, data, split=split, download=download)
+    if json:
+        write_out(jsonlib.dumps(evaluation.to_json(), indent=1))
+    else:
+        show_evaluation(evaluation)

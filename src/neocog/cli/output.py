@@ -1,0 +1,58 @@
+"""What verbs print on standard output."""
+
+import sys
+from collections.abc import Sequence
+
+from neocog.evaluation import Evaluation
+
+__all__ = ["show_evaluation", "table", "write_out"]
+
+MOST_CLASSES = 50
+
+
+def write_out(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def table(rows: Sequence[tuple[str, ...]], *, left: int = 1) -> str:
+    """Columns under their heads, the first `left` of them aligned left, the others right.
+
+    >>> print(table([("class", "F1"), ("cat", "0.9"), ("horse", "0.95")]))
+    class    F1
+    cat     0.9
+    horse  0.95
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
+    """The headline figures with their intervals; unless brief, also class by class and the confusion matrix."""
+    rows = [(f"{evaluation.split}, {evaluation.count:,} pictures", "", "95% interval", "by")]
+    for name, figure in evaluation.headlines.items():
+        share = "accuracy" in name
+        value, low, high = (f"{x:.2%}" if share else f"{x:.4f}" for x in (figure.value, figure.low, figure.high))
+        rows.append((name, value, f"{low} to {high}", figure.method))
+    write_out(table(rows))
+    if brief:
+        return
+    heads = ("class", "precision", "recall", "F1", "pictures")
+    classes = [
+        (row.name, f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}", f"{row.support:,}")
+        for row in evaluation.per_class[:MOST_CLASSES]
+    ]
+    write_out("\n" + table([heads, *classes]))
+    if len(evaluation.classes) <= 20:
+        truths = ("truth \\ seen as", *evaluation.classes)
+        cells = [
+            (name, *(str(count) if count else "." for count in row))
+            for name, row in zip(evaluation.classes, evaluation.confusion, strict=True)
+        ]
+        write_out("\n" + table([truths, *cells]))

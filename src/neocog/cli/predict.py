@@ -1,0 +1,112 @@
+"""`neocog predict`: what a network says of pictures."""
+
+import csv as csvlib
+import json as jsonlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neocog.bundle import Failure, Prediction, load
+from neocog.cli.output import table, write_out
+from neocog.data import list_pictures
+from neocog.errors import ConfigError, DataError
+from neocog.progress import note
+
+Switch = Parameter(negative="")
+STDIN = "-"
+
+
+def predict(
+    bundle: Path,
+    *files: str,
+    top: int = 3,
+    json: Annotated[bool, Switch] = False,
+    csv: Annotated[bool, Switch] = False,
+) -> int:
+    """Classify pictures. One that can't be read is one line on standard error; the others are still classified.
+
+    neocog predict model.neocog seven.png two.png
+    neocog predict model.neocog scans/ --csv > scans.csv
+    cat seven.png | neocog predict model.neocog -
+
+    The exit code is 2 if any picture could not be read.
+
+    Parameters
+    ----------
+    bundle
+        A model.neocog file.
+    files
+        Pictures, folders of pictures, or - for one picture on standard input.
+    top
+        How many classes to show for each picture.
+    json
+        One JSON object a line: file, class, probability, top; or file, error.
+    csv
+        Comma-separated values with a header.
+    """
+    if json and csv:
+        raise ConfigError("Predictions have one form. Received: --json and --csv. Choose one.")
+    if top < 1:
+        raise ConfigError(f"--top must be at least 1. Received: {top}.")
+    if not files:
+        raise ConfigError("Nothing to predict. Name pictures, folders, or - for standard input.")
+    predictor = load(bundle)
+    named = list(expand(files))
+    found = predictor.predict_each((picture for _, picture in named), top)
+    results = [(name, result) for (name, _), result in zip(named, found, strict=True)]
+    for name, result in results:
+        if isinstance(result, Failure):
+            note(f"error: {result.error.replace(result.name, name)}")
+    show = show_json if json else show_csv if csv else show_table
+    show(results)
+    return 2 if any(isinstance(result, Failure) for _, result in results) else 0
+
+
+Named = list[tuple[str, Prediction | Failure]]
+
+
+def expand(files: Iterable[str]) -> Iterable[tuple[str, str | bytes]]:
+    """Names and pictures: folders become the pictures in them, - becomes what comes on standard input."""
+    for file in files:
+        if file == STDIN:
+            yield "standard input", sys.stdin.buffer.read()
+        elif Path(file).is_dir():
+            pictures = list_pictures(Path(file))
+            if not pictures:
+                raise DataError(f"{file} holds no pictures. Name another folder, or files.")
+            yield from ((str(path), str(path)) for path in pictures)
+        else:
+            yield file, file
+
+
+def show_table(results: Named) -> None:
+    rows: list[tuple[str, ...]] = [("file", "class", "probability", "next")]
+    for name, result in results:
+        if isinstance(result, Prediction):
+            others = ", ".join(f"{other} {share:.2%}" for other, share in result.top[1:])
+            rows.append((name, result.class_name, f"{result.probability:.2%}", others))
+    if len(rows) > 1:
+        write_out(table(rows, left=4))
+
+
+def show_json(results: Named) -> None:
+    for name, result in results:
+        if isinstance(result, Failure):
+            row: dict[str, object] = {"file": name, "error": result.error}
+        else:
+            top = [{"class": other, "probability": share} for other, share in result.top]
+            row = {"file": name, "class": result.class_name, "probability": result.probability, "top": top}
+        write_out(jsonlib.dumps(row, ensure_ascii=False))
+
+
+def show_csv(results: Named) -> None:
+    writer = csvlib.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["file", "class", "probability", "error"])
+    for name, result in results:
+        if isinstance(result, Failure):
+            writer.writerow([name, "", "", result.error])
+        else:
+            writer.writerow([name, result.class_name, f"{result.probability:.6f}", ""])

@@ -1,0 +1,140 @@
+"""`neocog train`: from data to a run folder with a trained, measured, sealed network."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, TypedDict, cast
+
+import yaml
+from cyclopts import Group, Parameter
+
+from neocog import recipes, runs
+from neocog.cli.output import show_evaluation, write_out
+from neocog.errors import ConfigError
+from neocog.runs import Run, RunConfig, Settled, read_config, settle
+from neocog.zoo import list_models
+
+FLAG = "flag"
+ALIASES = {"model.name": "--model", "train.epochs": "--epochs"}
+
+
+def section_flags(name: str, section: Any) -> Any:
+    """The flags of one section of settings, with their help and defaults; every value arrives as text."""
+    group = Group(f"{name}: {section.__doc__.rstrip('.').lower()}")
+    infos = section.__pydantic_fields__
+    flags = {}
+    for field in fields(section):
+        key = f"{name}.{field.name}"
+        if key == "data.source":  # this is DATA
+            continue
+        default = "" if infos[field.name].default is None else f" \\[{infos[field.name].default}]"
+        text = f"Same as {ALIASES[key]}." if key in ALIASES else f"{infos[field.name].description}{default}"
+        flags[field.name] = Annotated[str, Parameter(help=text, group=group)]
+    return TypedDict(f"{name}_flags", flags, total=False)  # type: ignore[operator]
+
+
+SECTIONS = {field.name: section_flags(field.name, field.type) for field in fields(RunConfig)}
+Flags = TypedDict("Flags", SECTIONS, total=False)  # type: ignore[misc]
+FlagTexts = Mapping[str, Mapping[str, str]]
+
+
+def train(
+    data: str | None = None,
+    *,
+    model: str | None = None,
+    recipe: str | None = None,
+    epochs: str | None = None,
+    config: Path | None = None,
+    name: str | None = None,
+    runs_folder: Annotated[Path, Parameter(name="--runs")] = Path("runs"),
+    resume: str | None = None,
+    download: Annotated[bool, Parameter(negative="")] = False,
+    flags: Annotated[Flags | None, Parameter(name="*")] = None,
+) -> int:
+    """Train a network on your data and leave a run folder: report.html, model.neocog, results.csv, checkpoints.
+
+    neocog train mnist
+    neocog train pictures/ --epochs 30 --augment.flip 0.5
+    neocog train --resume runs/mnist-lenet5_relu-1
+
+    Ctrl-C saves and says how to go on.
+
+    Parameters
+    ----------
+    data
+        A name (mnist, fashion_mnist, cifar10, cifar100), a folder of pictures (train/CLASS/*.png or CLASS/*.png),
+        a folder of idx or CIFAR binary files, or an .npz file with x and y.
+    model
+        The network: lenet5, lenet5_relu, tutorial_cifar10.
+    recipe
+        Complete settings to start from; by default those of the network.
+    epochs
+        Passes over the training data.
+    config
+        A YAML file with settings by section; a run's config.yaml is one.
+    name
+        The run's name; by default DATA-MODEL-NUMBER.
+    runs_folder
+        Where run folders are made.
+    resume
+        Go on with this run, by path or name, from its last checkpoint.
+    download
+        Fetch a known data set from its official address if it is not on this machine.
+    """
+    if resume is not None:
+        others = {"DATA": data, "--model": model, "--recipe": recipe, "--epochs": epochs, "--config": config}
+        given = [key for key, value in {**others, "--name": name, "settings": flags}.items() if value is not None]
+        if given:
+            raise ConfigError(
+                f"A resumed run keeps its settings. {', '.join(given)} would be ignored. Leave that out, "
+                "or start a new run."
+            )
+        run = runs.resume(resume, runs=runs_folder)
+    else:
+        settled = settle_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
+        run = runs.train(settled, name=name, runs=runs_folder, download=download)
+    show_run(run)
+    return 0
+
+
+def settle_flags(
+    data: str | None,
+    model: str | None,
+    recipe: str | None,
+    epochs: str | None,
+    config: Path | None,
+    flags: FlagTexts,
+) -> Settled:
+    """The settings that a command line asks for. Raises ConfigError where it says too little, or one thing twice."""
+    named: dict[str, Any] = {}
+    for section, found in flags.items():
+        named |= {f"{section}.{key}": parse(text) for key, text in found.items()}
+    for key, value in {"data.source": data, "model.name": model, "train.epochs": epochs}.items():
+        if value is not None:
+            if key in named:
+                raise ConfigError(f"A setting is given once. {ALIASES[key]} and --{key} are one. Leave one out.")
+            named[key] = value
+    of_file, values, _ = read_config(config) if config else (None, {}, {})
+    source = named.get("data.source", values.get("data.source"))
+    if source is None:
+        raise ConfigError("Training needs data. Name it: neocog train mnist, or neocog train FOLDER.")
+    network = named.get("model.name", values.get("model.name"))
+    if network is not None and network not in list_models():
+        raise ConfigError(f"No network is called {network!r}. Known: {', '.join(list_models())}.")
+    chosen = recipe or of_file or recipes.recipe_for(network)
+    layers = [(f"file {config}", values), (FLAG, named)]
+    return settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
+
+
+def parse(text: str) -> Any:
+    """A flag's text as a value: `[0.9, 0.99]` is a list, `none` is nothing; the rest is read by the setting's type."""
+    if text.lower() in ("none", "null"):
+        return None
+    return yaml.safe_load(text) if text.startswith("[") else text
+
+
+def show_run(run: Run) -> None:
+    """What a user wants to know at the end."""
+    assert run.evaluation is not None
+    show_evaluation(run.evaluation, brief=True)
+    write_out(f"\nreport  {run.report}\nmodel   {run.bundle}")

@@ -1,0 +1,120 @@
+"""A source whose pictures are one array for each split: what idx, CIFAR and .npz files hold."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.record import Record, check_classes
+from neocog.errors import DataError
+
+__all__ = ["ArraySource"]
+
+Pictures = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+class ArraySource:
+    """Pictures (N, H, W) or (N, H, W, C) and labels (N,) by split.
+
+    Labels number the classes 0..K-1. Raises DataError where counts differ, a label is out of range, or a class has no
+    record at all.
+
+    >>> x, y = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
+    >>> source = ArraySource("tiny", {"train": (x, y)})
+    >>> len(source), source.classes, source.read(3).key
+    (4, ('0', '1'), 'train/3')
+    """
+
+    modality = "image"
+
+    def __init__(
+        self,
+        name: str,
+        parts: Mapping[str, tuple[Pictures, NDArray[np.integer]]],
+        classes: Sequence[str] | None = None,
+    ) -> None:
+        self.name = name
+        for split, (pictures, labels) in parts.items():
+            check_part(f"{name}, {split}", pictures, labels)
+        targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
+        self.classes = tuple(classes) if classes else numbered_classes(targets)
+        check_range(name, targets, self.classes)
+        self.notices = check_classes(name, self.classes, targets)
+        self.parts = [(split, pictures) for split, (pictures, _) in parts.items()]
+        self.starts = np.cumsum([0] + [len(pictures) for _, pictures in self.parts])
+        self.targets = np.concatenate(list(targets.values()))
+        self.splits = {
+            split: np.arange(start, start + len(pictures))
+            for (split, pictures), start in zip(self.parts, self.starts, strict=False)
+        }
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def place(self, index: int) -> tuple[int, int]:
+        """The part that holds a record, and its place there."""
+        part = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return part, index - int(self.starts[part])
+
+    def key(self, index: int) -> str:
+        part, place = self.place(index)
+        return f"{self.parts[part][0]}/{place}"
+
+    def read(self, index: int) -> Record:
+        part, place = self.place(index)
+        return Record(self.key(index), self.parts[part][1][place], int(self.targets[index]))
+
+    def pictures(self, indices: NDArray[np.int64]) -> Pictures:
+        """Many pictures at once; (N,) -> (N, H, W) or (N, H, W, C)."""
+        first = self.parts[0][1]
+        gathered = np.empty((len(indices), *first.shape[1:]), first.dtype)
+        part_of = np.searchsorted(self.starts, indices, side="right") - 1
+        for part, (_, pictures) in enumerate(self.parts):
+            here = part_of == part
+            gathered[here] = pictures[indices[here] - self.starts[part]]
+        return gathered
+
+
+def check_part(where: str, pictures: Pictures, labels: NDArray[np.integer]) -> None:
+    """Raises DataError where pictures and labels can't belong together."""
+    if pictures.dtype not in (np.uint8, np.uint16):
+        raise DataError(
+            f"Pictures must be of 8 or 16 bits (uint8, uint16). Received: {pictures.dtype}, in {where}. "
+            "Scale them to 0..255 and convert them to uint8."
+        )
+    if pictures.ndim not in (3, 4) or (pictures.ndim == 4 and pictures.shape[3] not in (1, 3)):
+        raise DataError(
+            f"Pictures must be (N, H, W) or (N, H, W, C) with 1 or 3 channels. Received: {pictures.shape}, in {where}."
+        )
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"Labels must be whole numbers, one for each picture. Received: {labels.dtype} {labels.shape}, in {where}."
+        )
+    if len(pictures) != len(labels):
+        raise DataError(
+            f"Each picture needs one label. Received: {len(pictures):,} pictures, {len(labels):,} labels, in {where}."
+        )
+
+
+def numbered_classes(targets: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
+    """Names for labels without names, from the training split: "0", "1", ..."""
+    first = targets.get("train", next(iter(targets.values())))
+    return tuple(str(k) for k in range(int(first.max(initial=-1)) + 1))
+
+
+def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: tuple[str, ...]) -> None:
+    """Raises DataError for a label out of range, and for a number within the range that no record carries."""
+    for split, labels in targets.items():
+        bad = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+        if bad.size:
+            raise DataError(
+                f"Labels must be in 0..{len(classes) - 1}, one for each class. Received: {labels[bad[0]]} at record "
+                f"{bad[0]} of {name}, {split}; {bad.size:,} out of range in all."
+            )
+    counts = np.bincount(np.concatenate(list(targets.values())), minlength=len(classes))
+    empty = np.flatnonzero(counts == 0)
+    if empty.size and counts.any():
+        raise DataError(
+            f"Labels must number the classes without gaps. {name} has {len(classes)} classes, and no record of "
+            f"{empty.size} of them, first {classes[empty[0]]!r}. Renumber them 0..{len(classes) - empty.size - 1}."
+        )

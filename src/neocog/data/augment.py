@@ -1,0 +1,126 @@
+"""Small random changes of whole batches: each sample's own draws, keyed by (seed, epoch, sample)."""
+
+from typing import Annotated, Literal, TypedDict
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from neocog.rng import integers, uniform
+from neocog.settings import SETTINGS
+
+__all__ = ["AugmentConfig", "augment"]
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Key(TypedDict):
+    """By what a batch's draws are keyed."""
+
+    seed: int
+    epoch: int
+    samples: NDArray[np.uint64]
+
+
+ERASED_AREA, ERASED_ASPECT = (0.02, 0.2), (0.3, 1 / 0.3)  # Zhong et al. 2017, "Random erasing", section 5.1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class AugmentConfig:
+    """Random changes of training pictures."""
+
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Move by up to so many pixels each way: a random crop after padding."""
+    flip: Probability = 0.0
+    """Chance of a mirror image, left to right."""
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Turn by up to so many degrees each way."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Grow or shrink by up to this share: 0.1 draws from 0.9 to 1.1."""
+    erase: Probability = 0.0
+    """Chance that a rectangle of 2% to 20% of the picture is replaced by the mean."""
+    border: Literal["black", "edge", "mirror"] = "black"
+    """What comes in from outside of the picture."""
+
+    def ignored(self) -> dict[str, str]:
+        moves = self.shift or self.rotate or self.scale
+        return {} if moves else {"border": "nothing is shifted, rotated or scaled"}
+
+
+def augment(
+    images: Tensor, samples: NDArray[np.uint64], config: AugmentConfig, *, seed: int, epoch: int, fill: Tensor
+) -> Tensor:
+    """Change each picture by its own draws.
+
+    Shapes: images (N, C, H, W) of integers, samples (N,), fill (C,) on the images' scale -> (N, C, H, W), of the same
+    type where pictures are only moved by whole pixels and mirrored, else float32 on the same scale.
+    """
+    key: Key = {"seed": seed, "epoch": epoch, "samples": samples}
+    if config.rotate or config.scale:
+        images = warp(images, config, key)
+    else:
+        if config.flip:
+            mirrored = torch.from_numpy(uniform(**key, purpose="flip")[:, 0] < config.flip).to(images.device)
+            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        if config.shift:
+            images = move(images, config, key)
+    return erase(images, config, key, fill) if config.erase else images
+
+
+MODES = {"black": "constant", "edge": "replicate", "mirror": "reflect"}
+
+
+def move(images: Tensor, config: AugmentConfig, key: Key) -> Tensor:
+    """Pad by `shift` and cut each picture out at its own place."""
+    s = config.shift
+    offsets = torch.from_numpy(integers(**key, purpose="shift", low=0, high=2 * s, num=2)).to(images.device)
+    padded = pad(images, s, config.border)
+    # A view with every place as two axes of their own: (N, C, 2s + 1, 2s + 1, H, W).
+    places = padded.unfold(2, images.shape[2], 1).unfold(3, images.shape[3], 1)
+    return places[torch.arange(len(images), device=images.device), :, offsets[:, 0], offsets[:, 1]]
+
+
+def pad(images: Tensor, margin: int, border: str) -> Tensor:
+    margins = (margin,) * 4
+    if border == "black":
+        return F.pad(images, margins)
+    return F.pad(images.float(), margins, mode=MODES[border]).to(images.dtype)
+
+
+def warp(images: Tensor, config: AugmentConfig, key: Key) -> Tensor:
+    """Rotation, scale, mirror and shift as one resampling, bilinear."""
+    n, _, height, width = images.shape
+    draws = uniform(**key, purpose="warp", num=2)
+    angle = np.deg2rad(config.rotate) * (2 * draws[:, 0] - 1)
+    zoom = 1 + config.scale * (2 * draws[:, 1] - 1)
+    mirror = np.where(uniform(**key, purpose="flip")[:, 0] < config.flip, -1.0, 1.0)
+    s = config.shift
+    rows, columns = integers(**key, purpose="shift", low=-s, high=s, num=2).T
+    # From a place in the new picture to one in the old; sides measured in half widths and heights.
+    cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
+    matrix = np.empty((n, 2, 3), np.float32)
+    matrix[:, 0] = np.stack([mirror * cos, mirror * sin * height / width, 2 * mirror * columns / width], axis=1)
+    matrix[:, 1] = np.stack([-sin * width / height, cos, 2 * rows / height], axis=1)
+    grid = F.affine_grid(torch.from_numpy(matrix).to(images.device), list(images.shape), align_corners=False)
+    mode = {"black": "zeros", "edge": "border", "mirror": "reflection"}[config.border]
+    return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode=mode, align_corners=False)
+
+
+def erase(images: Tensor, config: AugmentConfig, key: Key, fill: Tensor) -> Tensor:
+    """Replace one rectangle of some pictures by a constant. Source: Zhong et al. 2017, "Random erasing"."""
+    height, width = images.shape[2:]
+    chance, area, aspect, top, left = uniform(**key, purpose="erase", num=5).T
+    area = (ERASED_AREA[0] + area * (ERASED_AREA[1] - ERASED_AREA[0])) * height * width
+    low, high = np.log(ERASED_ASPECT)
+    ratio = np.exp(low + aspect * (high - low))
+    h, w = np.minimum(np.sqrt(area * ratio).round(), height), np.minimum(np.sqrt(area / ratio).round(), width)
+    top, left = np.floor(top * (height - h + 1)), np.floor(left * (width - w + 1))
+    y, x = np.arange(height), np.arange(width)
+    rows = (y >= top[:, None]) & (y < (top + h)[:, None]) & (chance < config.erase)[:, None]
+    columns = (x >= left[:, None]) & (x < (left + w)[:, None])
+    mask = torch.from_numpy(rows[:, None, :, None] & columns[:, None, None, :]).to(images.device)
+    return torch.where(mask, fill.to(images).view(1, -1, 1, 1), images)

@@ -1,0 +1,52 @@
+"""Settings of the data: which set, how it is divided, and what its pictures become."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
+
+from neocog.settings import SETTINGS
+
+__all__ = ["DataConfig"]
+
+
+def height_width(value: object) -> object:
+    """`32x48` or `32` as (32, 48) or (32, 32)."""
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, str):
+        parts = value.lower().split("x")
+        return parts * 2 if len(parts) == 1 else parts
+    return value
+
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+HeightWidth = Annotated[tuple[Side, Side], BeforeValidator(height_width)]
+Border = Annotated[int, Field(ge=0, le=512)]
+Fraction = Annotated[float, Field(gt=0, lt=0.9)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class DataConfig:
+    """Which data, how it is divided, and what its pictures become."""
+
+    source: str
+    """A name such as mnist, or a path."""
+    val_fraction: Fraction = 0.1
+    """Part of the training records that validates, where the set has no validation split."""
+    test_fraction: Fraction = 0.2
+    """Part that is kept for the final test, where the set has no splits at all."""
+    size: HeightWidth | None = None
+    """Height x width that pictures are resized to, such as 32x32; unset: what the network asks for."""
+    pad: Annotated[tuple[Border, Border], BeforeValidator(height_width)] | None = None
+    """Black rows x columns on each side after resizing; unset: chosen from the pictures."""
+    resize: Literal["squash", "crop", "letterbox"] | None = None
+    """Stretch both sides, crop the centre, or fit with black bars; unset: chosen from the pictures."""
+    channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for colour; unset: the pictures' own."""
+    depth: Literal[8, 16] | None = None
+    """Bits of each value; unset: the pictures' own."""
+    convert: bool = False
+    """Convert CMYK, transparent and too deep pictures instead of refusing them."""
+    max_pixels: Annotated[int, Field(ge=4)] = 40_000_000
+    """A picture with more pixels than this is refused before it is decoded."""

@@ -1,0 +1,99 @@
+"""The idx format of MNIST and its relatives: a magic number, the sizes, the values; plain or gzipped.
+
+Layout: two zero bytes, a type code, the number of axes; then each size as a big-endian 32-bit integer; then the values.
+Source: the format's description on the MNIST page of LeCun, Cortes and Burges.
+"""
+
+import gzip
+import math
+import re
+import struct
+import zlib
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.arrays import ArraySource
+from neocog.errors import DataError
+
+__all__ = ["find_idx", "open_idx", "read_idx"]
+
+DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+NAME = re.compile(r"(?P<stem>.*)(?P<kind>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?$")
+MAX_BYTES = 2**36
+CHUNK = 2**24
+
+
+def read_idx(path: Path) -> NDArray[np.generic]:
+    """The array that an idx file holds, in the machine's byte order.
+
+    Raises DataError for a wrong magic number, and for a file that is shorter or longer than its sizes say.
+    """
+    try:
+        with open_plain(path) as file:
+            head = file.read(4)
+            if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in DTYPES or not 1 <= head[3] <= 4:
+                raise DataError(
+                    "An idx file starts with two zero bytes, a type code and the number of axes. "
+                    f"Received: {head.hex(' ') or 'nothing'}, in {path}. Fetch the file again."
+                )
+            sizes = file.read(4 * head[3])
+            if len(sizes) < 4 * head[3]:
+                raise DataError(f"{path} is truncated: it ends within its header. Fetch it again.")
+            shape = struct.unpack(f">{head[3]}I", sizes)
+            dtype = np.dtype(DTYPES[head[2]])
+            expected = math.prod(shape) * dtype.itemsize
+            if expected > MAX_BYTES:
+                raise DataError(f"{path} says that it holds {expected:,} bytes, more than {MAX_BYTES:,}.")
+            content = read_at_most(file, expected + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is truncated or damaged: {error}. Fetch it again.") from error
+    if len(content) != expected:
+        state = "truncated" if len(content) < expected else "longer than its header says"
+        found = len(content) if len(content) < expected else f"over {expected:,}"
+        raise DataError(
+            f"{path} is {state}. Its header promises {' x '.join(map(str, shape))} values, {expected:,} bytes; "
+            f"received: {found}. Fetch it again."
+        )
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """The file's content, unpacked where it is gzipped."""
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def read_at_most(file: IO[bytes], limit: int) -> bytes:
+    """Read in pieces, so that a header that lies about the size never makes us reserve that size."""
+    pieces, left = [], limit
+    while left and (piece := file.read(min(left, CHUNK))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
+    """The idx files of a folder as split -> kind -> path; a plain file goes before its gzipped twin."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.iterdir(), reverse=True):
+        match = NAME.match(path.name)
+        if match:
+            stem = match["stem"].lower()
+            split = "test" if "t10k" in stem or "test" in stem else "val" if "val" in stem else "train"
+            found.setdefault(split, {})[match["kind"]] = path
+    return {split: found[split] for split in ("train", "val", "test") if split in found}
+
+
+def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str, ...] | None) -> ArraySource:
+    """The source that these idx files make."""
+    parts = {}
+    for split, kinds in files.items():
+        if len(kinds) != 2:
+            here = next(iter(kinds.values())).name
+            raise DataError(
+                f"Pictures and labels come as two idx files. {folder} has {here} for {split}, not its partner."
+            )
+        parts[split] = (read_idx(kinds["images"]), read_idx(kinds["labels"]))
+    return ArraySource(folder.name, parts, classes)  # type: ignore[arg-type]

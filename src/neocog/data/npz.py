@@ -1,0 +1,53 @@
+"""Pictures and labels in one NumPy .npz file."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.arrays import ArraySource
+from neocog.errors import DataError
+
+__all__ = ["open_npz"]
+
+SPLITS = {"all": ("x", "y"), **{split: (f"x_{split}", f"y_{split}") for split in ("train", "val", "test")}}
+
+
+def open_npz(path: Path) -> ArraySource:
+    """Arrays `x` and `y`, or `x_train`, `y_train`, `x_val`, `y_val`, `x_test`, `y_test`; class names in `classes`.
+
+    Raises DataError for a file that is no .npz, lacks these names, or holds pickled objects, which are never loaded.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = set(archive.files)
+            pairs = {split: pair for split, pair in SPLITS.items() if set(pair) <= names}
+            lone = {name for pair in SPLITS.values() for name in pair if name in names and not set(pair) <= names}
+            if not pairs or lone:
+                raise DataError(
+                    "An .npz data set holds x and y, or x_train and y_train, and so on for val and test. "
+                    f"Received: {', '.join(sorted(names)) or 'nothing'}, in {path}."
+                )
+            if "all" in pairs and len(pairs) > 1:
+                raise DataError(f"{path} can be read in two ways: x and y, or by split. Remove one of them.")
+            parts = {split: (archive[x], labels(archive[y])) for split, (x, y) in pairs.items()}
+            classes = tuple(str(name) for name in archive["classes"]) if "classes" in names else None
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} can't be read as .npz: {error}.") from error
+    return ArraySource(path.stem, {split: (channels_last(x), y) for split, (x, y) in parts.items()}, classes)
+
+
+def labels(values: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Labels as a vector: Keras keeps CIFAR's as a column."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def channels_last(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, C, H, W) as (N, H, W, C), where only that reading makes sense."""
+    if pictures.ndim == 4 and pictures.shape[1] in (1, 3) and pictures.shape[3] not in (1, 3):
+        return np.moveaxis(pictures, 1, 3)
+    return pictures

@@ -1,0 +1,128 @@
+"""From an encoded picture to its pixels, with every way in which a file can be wrong named."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from neocog.errors import DataError
+
+__all__ = ["MIN_SIDE", "Header", "Pixels", "picture_header", "picture_pixels"]
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+"""(H, W, C) with 1 or 3 channels."""
+
+MIN_SIDE = 2
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+GREY = ("1", "L", "LA", *DEEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture says of itself before it is decoded: size as it will be shown, and kind of pixels."""
+
+    height: int
+    width: int
+    channels: int
+    depth: int
+
+
+def picture_header(payload: bytes, where: str, max_pixels: int) -> Header:
+    """Read a picture's header. Raises DataError as `picture_pixels` does, as far as a header can tell."""
+    image = open_image(payload, where, max_pixels)
+    turned = image.getexif().get(0x0112, 1) >= 5  # orientations 5..8 swap height and width
+    height, width = (image.width, image.height) if turned else (image.height, image.width)
+    return Header(height, width, 1 if image.mode in GREY else 3, 16 if image.mode in DEEP else 8)
+
+
+def picture_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool) -> Pixels:
+    """Decode a picture, turned as its EXIF orientation says; (H, W, 1) grey or (H, W, 3) RGB, 8 or 16 bits.
+
+    A picture that has no one right reading as grey or RGB (CMYK, transparency) is refused unless `convert`: CMYK is
+    then converted without its colour profile, and what is transparent is laid over white.
+    Raises DataError for a file that is empty, no picture, truncated, damaged, too small or too large.
+    """
+    image = open_image(payload, where, max_pixels)
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        return to_pixels(image, where, convert)
+    except DataError:
+        raise
+    except Exception as error:  # decoders of damaged bytes raise anything: OSError, SyntaxError, struct.error, ...
+        raise DataError(
+            f"A picture must decode to its last row. {where} is truncated or damaged: {error}. Replace or remove it."
+        ) from error
+
+
+def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
+    """Read the header alone and check the size, so that no huge picture is ever decoded."""
+    if not payload:
+        raise DataError(f"A picture must not be empty. {where} has 0 bytes. Replace or remove it.")
+    try:
+        image = Image.open(io.BytesIO(payload))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(too_large(where, "far over", max_pixels)) from error
+    except Exception as error:  # as above: a header can be damaged in any way
+        raise DataError(f"{where} is no picture: it starts with {payload[:8]!r}. Replace or remove it.") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise DataError(too_large(where, f"{width} x {height}, which is", max_pixels, width * height))
+    if min(width, height) < MIN_SIDE:
+        raise DataError(
+            f"A picture must be at least {MIN_SIDE} pixels on each side. {where} is {width} wide and {height} high. "
+            "Replace or remove it."
+        )
+    return image
+
+
+def too_large(where: str, size: str, max_pixels: int, pixels: int | None = None) -> str:
+    count = f" {pixels / 1e6:.1f}" if pixels else ""
+    return (
+        f"A picture may have at most {max_pixels / 1e6:g} million pixels. {where} has {size}{count} million. "
+        "Shrink it, or raise the limit with --data.max_pixels."
+    )
+
+
+def to_pixels(image: Image.Image, where: str, convert: bool) -> Pixels:
+    if image.mode in DEEP:
+        return deep_pixels(image, where)
+    if image.mode == "F":
+        raise DataError(f"Pixels must be of 8 or 16 bits. {where} holds floating-point ones. Convert it.")
+    if image.mode == "CMYK":
+        if not convert:
+            raise DataError(
+                f"Pictures must be grey or RGB. {where} is CMYK, whose colours depend on a profile. Convert it "
+                "to RGB, or accept a conversion without profile with --data.convert true."
+            )
+        image = image.convert("RGB")
+    if image.has_transparency_data:
+        image = opaque(image, where, convert)
+    image = image.convert("L" if image.mode in GREY else "RGB")
+    pixels: NDArray[np.uint8] = np.asarray(image)
+    return pixels.reshape(image.height, image.width, -1)
+
+
+def deep_pixels(image: Image.Image, where: str) -> NDArray[np.uint16]:
+    """Pixels of 16 bits; (H, W, 1)."""
+    values: NDArray[Any] = np.asarray(image)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise DataError(f"Pixels must be of 8 or 16 bits. {where} holds values of 32 bits. Scale them to 0..65535.")
+    return values.astype(np.uint16)[:, :, None]
+
+
+def opaque(image: Image.Image, where: str, convert: bool) -> Image.Image:
+    """The picture without its alpha channel, which must not matter, or is applied over white."""
+    grey = image.mode in GREY
+    layered = image.convert("RGBA")
+    extrema: Any = layered.getextrema()
+    if extrema[3][0] < 255 and not convert:
+        raise DataError(
+            f"Pictures must be opaque. {where} ({image.mode}) is transparent in places, and what lies behind is not "
+            "known. Flatten it, or accept a white background with --data.convert true."
+        )
+    flat = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
+    return flat.convert("L") if grey else flat

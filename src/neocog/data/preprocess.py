@@ -1,0 +1,290 @@
+"""The one preprocessing: what is done to a picture before the network sees it, as data.
+
+The same object is made when training begins, travels into the bundle, and runs in training, evaluation, prediction and
+serving, so that they can't differ.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from neocog.data.arrays import ArraySource
+from neocog.data.config import DataConfig
+from neocog.data.picture import Header, Pixels, picture_header, picture_pixels
+from neocog.data.record import Payload, Source
+from neocog.errors import DataError, some
+from neocog.progress import track
+
+__all__ = ["Preprocess", "ResizeRule", "choose_preprocess"]
+
+ResizeRule = Literal["squash", "crop", "letterbox"]
+Size = tuple[int, int]
+GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow's convert("L")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocess:
+    """Decode, orient, convert, resize, pad, scale to 0..1, normalise.
+
+    A call maps one payload to (C, H, W) float32. Its two halves are used apart in training: `decode` once for each
+    picture, giving integers that fit in memory, and `normalise` for each batch.
+
+    >>> pre = Preprocess(size=(2, 2), channels=1, mean=(0.5,), std=(0.25,))
+    >>> pre(np.array([[0, 255], [255, 0]], np.uint8)).tolist()
+    [[[-2.0, 2.0], [2.0, -2.0]]]
+    """
+
+    size: Size
+    """Height and width after resizing, before padding."""
+    channels: int
+    """1 for grey, 3 for RGB."""
+    depth: int = 8
+    """Bits of each value."""
+    resize: ResizeRule = "squash"
+    """Stretch both sides; or scale the short side and crop the centre; or fit the long side and fill with black."""
+    pad: tuple[int, int] = (0, 0)
+    """Rows above and below, columns left and right, filled with black after resizing."""
+    convert: bool = False
+    """Whether CMYK, transparent and too deep pictures are converted rather than refused."""
+    max_pixels: int = 40_000_000
+    """A larger picture is refused before it is decoded."""
+    mean: tuple[float, ...] = (0.0,)
+    """What is subtracted from each channel, on the scale 0..1."""
+    std: tuple[float, ...] = (1.0,)
+    """What each channel is divided by."""
+    version: int = field(default=1)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """What the network receives: channels, height, width."""
+        return self.channels, self.size[0] + 2 * self.pad[0], self.size[1] + 2 * self.pad[1]
+
+    @property
+    def white(self) -> int:
+        """The largest value of a pixel: 255 or 65,535."""
+        return 0xFFFF if self.depth == 16 else 0xFF
+
+    def __call__(self, payload: Payload, where: str = "the picture") -> Tensor:
+        """One picture, encoded or as pixels (H, W) or (H, W, C), as (channels, height, width) float32."""
+        return self.normalise(self.decode(payload, where)[None])[0]
+
+    def decode(self, payload: Payload, where: str = "the picture") -> Tensor:
+        """One picture as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""
+        if isinstance(payload, bytes):
+            pixels = picture_pixels(payload, where, max_pixels=self.max_pixels, convert=self.convert)
+        else:
+            pixels = array_pixels(payload, where)
+        pixels = self.to_channels(self.to_depth(pixels, where))
+        pixels = RESIZE[self.resize](pixels, self.size)
+        return torch.from_numpy(np.ascontiguousarray(self.padded(pixels[None])[0].transpose(2, 0, 1)))
+
+    def decode_many(self, pictures: Pixels) -> Tensor:
+        """Pictures of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).
+
+        Equal to `decode` of each, bit for bit, and much faster where nothing has to be resized or converted.
+        """
+        batch = pictures.reshape(*pictures.shape[:3], -1)
+        if batch.shape[1:] != (*self.size, self.channels) or batch.dtype != self.dtype:
+            return torch.stack([self.decode(picture) for picture in pictures])
+        return torch.from_numpy(np.ascontiguousarray(self.padded(batch).transpose(0, 3, 1, 2)))
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Integers or floats on the scale 0..255 (or 0..65,535) as float32 around zero; (N, C, H, W) -> the same."""
+        scale = 1.0 / (self.white * torch.tensor(self.std, dtype=torch.float64))
+        offset = torch.tensor(self.mean, dtype=torch.float64) / torch.tensor(self.std, dtype=torch.float64)
+        factor, shift = (values.to(images.device, torch.float32).view(-1, 1, 1) for values in (scale, offset))
+        if images.dtype == torch.uint16:  # torch computes little with it
+            images = images.float()
+        return (images * factor).sub_(shift)
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.uint16]:
+        return np.uint16 if self.depth == 16 else np.uint8
+
+    def padded(self, batch: Pixels) -> Pixels:
+        """(N, H, W, C) with black rows and columns around."""
+        rows, columns = self.pad
+        if not any(self.pad):
+            return batch
+        return np.pad(batch, ((0, 0), (rows, rows), (columns, columns), (0, 0))).astype(batch.dtype, copy=False)
+
+    def to_depth(self, pixels: Pixels, where: str) -> Pixels:
+        if pixels.dtype == self.dtype:
+            return pixels
+        if self.depth == 16:
+            return pixels.astype(np.uint16) * np.uint16(257)
+        if not self.convert:
+            raise DataError(
+                f"This preprocessing takes 8 bits. {where} has 16, of which 8 would be lost. Convert it, or "
+                "set --data.depth 16, or accept the upper 8 with --data.convert true."
+            )
+        return np.round(pixels / np.float32(257)).astype(np.uint8)
+
+    def to_channels(self, pixels: Pixels) -> Pixels:
+        if pixels.shape[2] == self.channels:
+            return pixels
+        converted = np.repeat(pixels, 3, axis=2) if self.channels == 3 else np.round(pixels @ GREY_WEIGHTS)[:, :, None]
+        return converted.astype(pixels.dtype, copy=False)
+
+    def measured(self, images: Tensor) -> Self:
+        """This preprocessing with mean and standard deviation of these decoded pictures, channel by channel.
+
+        Counted exactly, so that the result depends on no order. Shapes: (N, C, H, W) uint8 or uint16.
+        """
+        values = np.arange(self.white + 1) / self.white
+        mean, std = [], []
+        for channel in range(self.channels):
+            counts = sum(
+                np.bincount(part[:, channel].ravel(), minlength=self.white + 1)
+                for part in np.array_split(images.numpy(), max(1, len(images) // 4096))
+            )
+            total = np.sum(counts)
+            mean.append(float(counts @ values / total))
+            std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2 / total)))
+        # A channel without any variation is left at its scale rather than divided by zero.
+        return replace(self, mean=tuple(mean), std=tuple(s if s > 1e-6 else 1.0 for s in std))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, spec: dict[str, Any]) -> Self:
+        """The inverse of `to_json`. Raises DataError for a version from the future or an unknown key."""
+        if spec.get("version") != 1 or not spec.keys() <= cls.__dataclass_fields__.keys():
+            raise DataError(
+                f"Preprocessing of version 1 is understood. Received: version {spec.get('version')} with "
+                f"{some(spec, 20)}. Update Neocog."
+            )
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()
+        }
+        return cls(**values)
+
+
+def array_pixels(payload: NDArray[Any], where: str) -> Pixels:
+    """Pixels given as an array, as (H, W, C)."""
+    pixels = payload[:, :, None] if payload.ndim == 2 else payload
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype not in (np.uint8, np.uint16):
+        raise DataError(
+            "A picture as an array is (H, W) or (H, W, C) with 1 or 3 channels, uint8 or uint16. "
+            f"Received: {payload.dtype} {payload.shape}, for {where}."
+        )
+    return pixels
+
+
+def squash(pixels: Pixels, size: Size) -> Pixels:
+    """Both sides stretched to the target, antialiased; (H, W, C) -> (*size, C)."""
+    if pixels.shape[:2] == size:
+        return pixels
+    height, width = size
+    if pixels.dtype == np.uint8:
+        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
+    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR)) for plane in planes]
+    return np.round(np.stack(resized, axis=2)).clip(0, 0xFFFF).astype(np.uint16)
+
+
+def crop(pixels: Pixels, size: Size) -> Pixels:
+    """Scaled until it just covers the target, then the centre."""
+    scale = max(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
+    covering = (max(size[0], round(pixels.shape[0] * scale)), max(size[1], round(pixels.shape[1] * scale)))
+    scaled = squash(pixels, covering)
+    top, left = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
+    return scaled[top : top + size[0], left : left + size[1]]
+
+
+def letterbox(pixels: Pixels, size: Size) -> Pixels:
+    """Scaled until it just fits into the target, black bars around."""
+    scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
+    fitting = tuple(min(t, max(1, round(s * scale))) for s, t in zip(pixels.shape, size, strict=False))
+    scaled = squash(pixels, (fitting[0], fitting[1]))
+    filled = np.zeros((*size, pixels.shape[2]), pixels.dtype)
+    top, left = (size[0] - fitting[0]) // 2, (size[1] - fitting[1]) // 2
+    filled[top : top + fitting[0], left : left + fitting[1]] = scaled
+    return filled
+
+
+RESIZE: dict[str, Callable[[Pixels, Size], Pixels]] = {"squash": squash, "crop": crop, "letterbox": letterbox}
+
+
+def choose_preprocess(
+    source: Source, indices: NDArray[np.int64], config: DataConfig, input_size: Size
+) -> tuple[Preprocess, dict[str, str]]:
+    """The preprocessing for these records and a network's input size, and a reason for each value that was chosen.
+
+    What the config sets is kept. Chosen is: the size that the network asks for; padding instead of resizing where all
+    pictures have one size that is a little smaller; grey where all pictures are grey; 16 bits where one has them.
+    """
+    headers = survey(source, indices, config.max_pixels)
+    sizes = {(header.height, header.width) for header in headers}
+    reasons: dict[str, str] = {}
+
+    def chosen(key: str, value: Any, reason: str) -> Any:
+        if getattr(config, key) is not None:
+            return getattr(config, key)
+        reasons[key] = reason
+        return value
+
+    target = f"the network was made for {input_size[0]}x{input_size[1]}"
+    one = next(iter(sizes)) if len(sizes) == 1 else None
+    border = border_of(one, input_size) if one and config.size is None and config.pad is None else None
+    if one and border:
+        size, pad = one, border
+        reasons |= {"size": "the size of every picture", "pad": target}
+    else:
+        size = chosen("size", input_size, target)
+        pad = chosen("pad", (0, 0), "no border is needed")
+    same = one == size
+    spec = Preprocess(
+        size=size,
+        pad=pad,
+        resize=chosen(
+            "resize",
+            "squash" if same else "crop",
+            "nothing to resize" if same else "keeps shapes as they are",
+        ),
+        channels=chosen("channels", max(h.channels for h in headers), "the pictures' own"),
+        depth=chosen("depth", max(h.depth for h in headers), "the pictures' own"),
+        convert=config.convert,
+        max_pixels=config.max_pixels,
+    )
+    return spec, reasons
+
+
+def border_of(size: Size, target: Size) -> tuple[int, int] | None:
+    """The border that brings a size to the target, where it is even and at most an eighth of the target."""
+    rows, columns = target[0] - size[0], target[1] - size[1]
+    fits = rows % 2 == columns % 2 == 0 and 0 <= rows <= target[0] / 4 and 0 <= columns <= target[1] / 4
+    return (rows // 2, columns // 2) if fits and (rows or columns) else None
+
+
+def survey(source: Source, indices: NDArray[np.int64], max_pixels: int) -> set[Header]:
+    """The kinds of pictures that a set holds, from their headers."""
+    if isinstance(source, ArraySource):
+        shapes = {(*pictures.shape[1:], 8 * pictures.itemsize) for _, pictures in source.parts}
+        return {Header(s[0], s[1], s[2] if len(s) == 4 else 1, s[-1]) for s in shapes}
+    found, faults = set(), []
+    for index in track(indices.tolist(), "reading headers"):
+        record = source.read(index)
+        try:
+            if isinstance(record.payload, bytes):
+                found.add(picture_header(record.payload, f"{source.name}: {record.key}", max_pixels))
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise all_faults(faults)
+    return found
+
+
+def all_faults(faults: list[str]) -> DataError:
+    """One error for many: the first in full, and how many there are."""
+    rest = len(faults) - 1
+    more = f"\n{rest} more cannot be read:\n  " + "\n  ".join(faults[1:4]) if rest else ""
+    return DataError(faults[0] + more + ("\n  ..." if rest > 3 else ""))

@@ -1,0 +1,88 @@
+"""A data set that fits in memory: decoded once, into one tensor of integers."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neocog.data.arrays import ArraySource
+from neocog.data.preprocess import Preprocess, all_faults
+from neocog.data.record import Source, sample_ids
+from neocog.errors import DataError
+from neocog.progress import track
+
+__all__ = ["Resident", "load_resident"]
+
+SHARE_OF_MEMORY = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Decoded pictures (N, C, H, W) of uint8 or uint16, their labels (N,), and the samples' identities (N,)."""
+
+    images: Tensor
+    labels: Tensor
+    samples: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def load_resident(
+    source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str = "decoding"
+) -> Resident:
+    """Decode these records into memory; Pillow's decoders run in threads.
+
+    Raises DataError where they do not fit, and one that names all pictures that can't be read.
+    """
+    check_memory(source, len(indices), preprocess)
+    labels = torch.from_numpy(source.targets[indices])
+    samples = sample_ids(source.key(i) for i in indices.tolist())
+    if isinstance(source, ArraySource):
+        images = preprocess.decode_many(source.pictures(indices))
+    else:
+        images = torch.empty(
+            len(indices), *preprocess.shape, dtype=torch.uint16 if preprocess.depth == 16 else torch.uint8
+        )
+        faults = []
+        for place, decoded in enumerate(decode_all(source, indices, preprocess, label)):
+            if isinstance(decoded, DataError):
+                faults.append(str(decoded))
+            else:
+                images[place] = decoded
+        if faults:
+            raise all_faults(faults)
+    return Resident(images, labels, samples)
+
+
+def decode_all(
+    source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str
+) -> Iterator[Tensor | DataError]:
+    """Each record decoded, or why it could not be, in order."""
+
+    def decode(index: int) -> Tensor | DataError:
+        try:
+            record = source.read(index)
+            return preprocess.decode(record.payload, f"{source.name}: {record.key}")
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from track(pool.map(decode, indices.tolist()), label, total=len(indices))
+
+
+def check_memory(source: Source, count: int, preprocess: Preprocess) -> None:
+    """Raises DataError where the decoded pictures would take more than their share of the machine's memory."""
+    c, h, w = preprocess.shape
+    needed = count * c * h * w * preprocess.depth // 8
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
+    if needed > SHARE_OF_MEMORY * machine:
+        raise DataError(
+            f"Decoded pictures must fit in memory. {source.name} takes {needed / 1e9:.1f} GB ({count:,} pictures of "
+            f"{c}x{h}x{w}), this machine has {machine / 1e9:.1f} GB. Choose a smaller --data.size."
+        )

@@ -1,0 +1,70 @@
+"""Dividing a set that brings no splits: seeded, stratified, and by each record's own name.
+
+Whether a record goes to training, validation or test depends on the records of its class and on its key, not on the
+order in which files are found.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.record import Source, sample_ids
+from neocog.errors import DataError
+from neocog.rng import uniform
+
+__all__ = ["Splits", "divide"]
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Indices into a source; `test` is empty where the set has neither a test split nor was divided as a whole."""
+
+    train: Indices
+    val: Indices
+    test: Indices
+    notes: tuple[str, ...] = ()
+
+
+def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: int) -> Splits:
+    """Train, validation and test parts of a source.
+
+    The set's own splits are kept. Validation data is taken from training data where there is none; a set without any
+    splits is divided in three. Each class gives its share, rounded, and keeps at least one record for training.
+    Raises DataError where nothing is left to validate on.
+    """
+    splits = source.splits
+    notes = []
+    train = splits.get("train", splits.get("all"))
+    if train is None:
+        raise DataError(f"Training needs a training split. {source.name} has only {', '.join(splits)}.")
+    test = splits.get("test", np.empty(0, np.int64))
+    if "all" in splits:
+        train, test = take(source, train, test_fraction, seed, "test")
+        notes.append(f"{len(test):,} of {len(source):,} records are kept for the test, chosen by class and seed")
+    if "val" in splits:
+        val = splits["val"]
+    else:
+        train, val = take(source, train, val_fraction, seed, "val")
+        notes.append(f"{len(val):,} training records validate, chosen by class and seed")
+    if not val.size:
+        raise DataError(
+            f"Validation needs at least one record. {source.name} has too few in each class for a share of "
+            f"{val_fraction:g}. Raise --data.val_fraction, or add records."
+        )
+    return Splits(train, val, test, tuple(notes))
+
+
+def take(source: Source, indices: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:
+    """Split off a share of each class; both parts in the order of the source."""
+    ids = sample_ids(source.key(i) for i in indices.tolist())
+    draws = uniform(seed, epoch=0, samples=ids, purpose=f"split {purpose}")[:, 0]
+    taken = np.zeros(len(indices), bool)
+    targets = source.targets[indices]
+    for k in np.unique(targets):
+        members = np.flatnonzero(targets == k)
+        count = min(round(fraction * len(members)), len(members) - 1)
+        taken[members[np.argsort(draws[members], kind="stable")[:count]]] = True
+    return indices[~taken], indices[taken]

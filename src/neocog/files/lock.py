@@ -1,0 +1,31 @@
+"""One writer to a folder: a lock that the system itself releases when the process ends, however it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from neocog.errors import RunError
+
+__all__ = ["folder_lock"]
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process.
+
+    Raises RunError where another process holds it.
+    """
+    lock = filelock.FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise RunError(
+            f"A run folder takes one process at a time. {folder} is being written by another one. "
+            "Wait for it, stop it, or choose another --name."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,76 @@
+"""Writing that survives a kill at any moment: temporary name, fsync, rename, fsync of the folder."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from neocog.errors import StorageError
+
+__all__ = ["append_line", "storage_errors", "whole_file", "write_whole"]
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into one sentence that names the file."""
+    try:
+        yield
+    except OSError as error:
+        fix = {
+            errno.EACCES: "Choose a folder that you may write to.",
+            errno.EROFS: "The file system is read-only.",
+        }
+        advice = "Free some space." if error.errno in FULL else fix.get(error.errno or 0, "Check the folder.")
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"{path} could not be written: {reason}. What was there before is intact. {advice}"
+        ) from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only when it is complete and on the disk.
+
+    Raises StorageError where the system refuses, for instance on a full disk; the temporary file is then removed.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with storage_errors(path):
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; text as UTF-8."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a log. A line that an earlier kill left half-written is cut off first."""
+    with storage_errors(path), path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end and (file.seek(end - 1), file.read(1))[1] != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(line.encode() + b"\n")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut; Windows neither needs nor allows it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

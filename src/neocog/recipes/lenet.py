@@ -1,0 +1,47 @@
+"""The LeNet-5 family on small pictures."""
+
+from neocog.data import AugmentConfig, DataConfig
+from neocog.runs import RunConfig
+from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
+from neocog.zoo import ModelConfig
+
+__all__ = ["lenet5", "lenet5_relu", "tutorial_cifar10"]
+
+
+def lenet5(data: str) -> RunConfig:
+    """LeNet-5 as published, with a schedule of today.
+
+    MNIST: see docs/figures.md.
+    """
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="lenet5"),
+        augment=AugmentConfig(shift=2),
+        optimizer=OptimizerConfig(lr=0.01, momentum=0.9),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=12, batch_size=64),
+    )
+
+
+def lenet5_relu(data: str) -> RunConfig:
+    """LeNet-5 in today's form."""
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="lenet5_relu"),
+        augment=AugmentConfig(shift=2),
+        optimizer=OptimizerConfig(lr=0.1, momentum=0.9, weight_decay=5e-4),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=12, batch_size=128),
+    )
+
+
+def tutorial_cifar10(data: str) -> RunConfig:
+    """The network of PyTorch's CIFAR-10 tutorial, trained longer than there, mirrored and shifted."""
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="tutorial_cifar10"),
+        augment=AugmentConfig(shift=2, flip=0.5),
+        optimizer=OptimizerConfig(lr=0.05, momentum=0.9, weight_decay=5e-4),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=20, batch_size=128),
+    )

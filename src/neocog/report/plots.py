@@ -1,0 +1,113 @@
+"""The report's drawings, as SVG that stands inside the page."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from neocog.evaluation import ReliabilityBin
+
+__all__ = ["confusion_map", "curves", "learning_rate_curve", "reliability_diagram"]
+
+BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d9622b", "#9aa3ad", "#39424d"
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "neocog",  # the same run gives the same file
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e8ebef",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
+Rows = Sequence[Mapping[str, float]]
+
+
+def svg(figure: Figure) -> str:
+    """The figure's SVG element, without the XML prologue, scaling with the page."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def axes_of(width: float = 4.6, height: float = 2.9) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def curves(history: Rows, figure_name: str, best_epoch: int) -> str:
+    """Training and validation by epoch: `loss` or `accuracy`."""
+    with rc_context(STYLE):
+        figure, axes = axes_of()
+        epochs = [row["epoch"] for row in history]
+        for side, colour, label in (("train", GREY, "training"), ("val", BLUE, "validation")):
+            values = [row[f"{side}_{figure_name}"] for row in history]
+            axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=3)
+        best = history[best_epoch]
+        axes.plot(best["epoch"], best[f"val_{figure_name}"], "o", color=ORANGE, markersize=7, label="kept")
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if figure_name == "accuracy":
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.legend()
+        return svg(figure)
+
+
+def learning_rate_curve(epochs: Sequence[float], rates: Sequence[float]) -> str:
+    """The learning rate over the whole run, by epoch."""
+    with rc_context(STYLE):
+        figure, axes = axes_of(height=1.7)
+        axes.plot(epochs, rates, color=INK)
+        axes.set_xlabel("epoch")
+        axes.set_ylim(bottom=0)
+        return svg(figure)
+
+
+def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
+    """Accuracy against confidence, with the share of predictions in each bin beneath."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+        axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        width = bins[0].high - bins[0].low
+        centres = [bin.low + width / 2 for bin in bins]
+        axes.bar(centres, [bin.accuracy for bin in bins], width * 0.92, color=BLUE, alpha=0.85, label="accuracy")
+        axes.plot(
+            [bin.confidence for bin in bins],
+            [bin.confidence for bin in bins],
+            "o",
+            color=ORANGE,
+            markersize=3,
+        )
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfectly calibrated")
+        axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+        axes.legend(loc="upper left")
+        total = sum(bin.count for bin in bins)
+        counts.bar(centres, [bin.count / total for bin in bins], width * 0.92, color=GREY)
+        counts.set(xlabel="confidence", ylabel="share", ylim=(0, 1))
+        for axis in (axes.xaxis, axes.yaxis, counts.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        return svg(figure)
+
+
+def confusion_map(confusion: Sequence[Sequence[int]]) -> str:
+    """The confusion matrix of many classes as a heat map of shares of each row."""
+    counts: np.ndarray[Any, np.dtype[np.float64]] = np.array(confusion, float)
+    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = axes_of(5.2, 4.6)
+        drawn = axes.imshow(rates, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+        axes.set(xlabel="prediction", ylabel="truth")
+        figure.colorbar(drawn, ax=axes, format=PercentFormatter(1.0, decimals=0), shrink=0.8)
+        return svg(figure)

@@ -1,0 +1,71 @@
+"""Measuring a bundle on any data set."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.bundle import Predictor, load
+from neocog.data import Source, divide, fingerprint, open_source
+from neocog.errors import DataError, some
+from neocog.evaluation import Evaluation
+from neocog.progress import note
+from neocog.runs.finish import measure
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    bundle: str | Path | Predictor, data: str | Path, *, split: str | None = None, download: bool = False
+) -> Evaluation:
+    """Measure a bundle, or a predictor, on a data set; classes are matched by name.
+
+    `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
+    kept for the test if the network was trained on that very set, else all of it.
+    Raises DataError for a split that is not there, and a class that the network does not know.
+    """
+    predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
+    source = open_source(data, download=download)
+    indices, called = choose_records(source, split, predictor)
+    targets = matched_targets(source, indices, predictor.classes)
+    return measure(predictor, source, indices, called, targets)
+
+
+def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:
+    """Which records to score, and what this part is called."""
+    splits = {**source.splits, "all": np.arange(len(source))}
+    trained_on = predictor.manifest.get("data", {})
+    same = trained_on.get("fingerprint") == fingerprint(source)
+    if same and not {"train", "test"} & source.splits.keys():
+        parts = divide(
+            source,
+            val_fraction=trained_on["val_fraction"],
+            test_fraction=trained_on["test_fraction"],
+            seed=trained_on["seed"],
+        )
+        note("The network was trained on this very set: scored is the part that was kept for the test.")
+        splits |= {"train": parts.train, "val": parts.val, "test": parts.test}
+    if split is None:
+        split = next((name for name in ("test", "val") if name in splits), "all")
+        if split == "val":
+            note("There is no test split: scored is the validation split.")
+        if split == "all" and "train" in source.splits:
+            note("There is neither a test nor a validation split: scored are all records, training data included.")
+    if split not in splits:
+        raise DataError(f"{source.name} has no split {split!r}. It has {', '.join(splits)}.")
+    return splits[split], split
+
+
+def matched_targets(source: Source, indices: NDArray[np.int64], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """The targets of these records in the network's numbering. Raises DataError for a class that it does not know."""
+    number = {name: k for k, name in enumerate(classes)}
+    foreign = [name for name in source.classes if name not in number]
+    if foreign:
+        raise DataError(
+            f"A network can be measured on the classes that it was trained on: {some(classes, 10)}. {source.name} also "
+            f"has {some(foreign)}. Rename or remove them."
+        )
+    absent = [name for name in classes if name not in source.classes]
+    if absent:
+        note(f"{source.name} has no record of {some(absent)}.")
+    return np.array([number[name] for name in source.classes])[source.targets[indices]]

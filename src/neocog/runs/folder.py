@@ -1,0 +1,109 @@
+"""A run's folder: what is where, and the log of what happened."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from neocog.errors import RunError
+from neocog.evaluation import Evaluation
+from neocog.files import append_line, storage_errors, write_whole
+
+__all__ = ["Run"]
+
+
+@dataclass(slots=True)
+class Run:
+    """A folder `runs/NAME/` with everything that a run leaves behind."""
+
+    path: Path
+    evaluation: Evaluation | None = None
+    """The figures of the finished run."""
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.csv"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def bundle(self) -> Path:
+        return self.path / "model.neocog"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @classmethod
+    def create(cls, runs: Path, name: str | None, stem: str) -> "Run":
+        """Make a new folder: `name`, or the next free number behind `stem`.
+
+        Raises RunError where the name is taken, or would leave the folder of runs.
+        """
+        if name is not None and (Path(name).name != name or name in ("", ".", "..")):
+            raise RunError(f"A run's name is one folder name. Received: {name!r}. Choose the place with --runs.")
+        with storage_errors(runs):
+            runs.mkdir(parents=True, exist_ok=True)
+            if name is None:
+                pattern = re.compile(re.escape(stem) + r"-(\d+)$")
+                taken = [int(found[1]) for path in runs.iterdir() if (found := pattern.match(path.name))]
+                name = f"{stem}-{max(taken, default=0) + 1}"
+            path = runs / name
+            try:
+                (path / "checkpoints").mkdir(parents=True)
+            except FileExistsError:
+                raise RunError(
+                    f"A run needs a folder of its own. {path} exists. Choose another --name, or go on with it: "
+                    f"neocog train --resume {path}"
+                ) from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path, runs: Path) -> "Run":
+        """An existing run, by path or by name. Raises RunError where there is none."""
+        for candidate in (Path(path), runs / path):
+            if (candidate / "config.yaml").is_file():
+                return cls(candidate)
+        names = sorted(config.parent.name for config in runs.glob("*/config.yaml"))
+        known = f"Runs here: {', '.join(names)}." if names else f"There are no runs in {runs.resolve()}."
+        raise RunError(f"{path} is no run: it has no config.yaml. {known}")
+
+    @property
+    def finished(self) -> bool:
+        return self.figures.is_file()
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Add a line to events.jsonl."""
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        append_line(self.events, json.dumps({"time": time, "event": event, **facts}))
+
+    def write_results(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Write results.csv: a row for each finished epoch."""
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, fieldnames=list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+        write_whole(self.results, buffer.getvalue())

@@ -1,0 +1,76 @@
+"""Keeping a run safe while it trains: checkpoints, results, events."""
+
+import time
+
+from neocog.errors import CheckpointError, StorageError
+from neocog.files import write_whole
+from neocog.progress import note
+from neocog.runs.folder import Run
+from neocog.training import TrainConfig, Training, load_checkpoint, save_checkpoint
+
+__all__ = ["RunKeeper"]
+
+
+class RunKeeper:
+    """Writes `last` when it is due and at the end of epochs, `best` when an epoch is the best so far."""
+
+    def __init__(self, run: Run, config: TrainConfig, fingerprint: str) -> None:
+        self.run, self.config = run, config
+        self.about = {"data": fingerprint}
+        self.saved_at = time.monotonic()
+
+    def due(self, step: int) -> bool:
+        every, seconds = self.config.checkpoint_steps, self.config.checkpoint_seconds
+        if every and step % every == 0:
+            return True
+        return bool(seconds) and time.monotonic() - self.saved_at >= seconds
+
+    def save(self, training: Training) -> None:
+        try:
+            save_checkpoint(self.run.last, training, self.about)
+        except StorageError as error:
+            raise StorageError(f"{error} Then go on with: neocog train --resume {self.run.path}") from error
+        self.saved_at = time.monotonic()
+
+    def epoch_done(self, training: Training, *, best: bool) -> None:
+        row = training.state.history[-1]
+        # `best` goes first: else a kill between the two would leave `last` speaking of a best that is not there.
+        if best:
+            save_checkpoint(self.run.best, training, self.about)
+        self.save(training)
+        self.run.write_results(training.state.history)
+        self.run.log("epoch", best=best, **row)
+        mark = "  *" if best else ""
+        speed = f"{row['samples_per_second']:>7,.0f}/s  {row['seconds']:.1f} s"
+        note(
+            f"epoch {row['epoch']:>3.0f}/{self.config.epochs}  loss {row['train_loss']:.4f}  "
+            f"accuracy {row['train_accuracy']:.2%}  val loss {row['val_loss']:.4f}  "
+            f"val accuracy {row['val_accuracy']:.2%}  {speed}{mark}"
+        )
+        if training.state.stopped_early:
+            self.run.log("stopped early", patience=self.config.patience)
+            note(f"No improvement for {self.config.patience} epochs: stopped early.")
+
+    def restore(self, training: Training) -> None:
+        """Go back to the newest checkpoint, if there is one.
+
+        Raises CheckpointError where it is damaged, belongs to another network, or the data has changed since.
+        """
+        path = next((path for path in (self.run.last, self.run.best) if path.exists()), None)
+        if path is None:
+            return
+        about = load_checkpoint(path, training)
+        if about["data"] != self.about["data"]:
+            raise CheckpointError(
+                f"A run goes on with the data it began with. {self.run.path} began with other records or labels "
+                f"({about['data']}, now {self.about['data']}). Bring the data back, or start a new run."
+            )
+
+    def restore_best(self, training: Training) -> None:
+        """Bring back the weights of the best epoch, and leave the state as it is."""
+        state = training.state
+        load_checkpoint(self.run.best, training)
+        training.state = state
+
+    def write_config(self, text: str) -> None:
+        write_whole(self.run.config, text)

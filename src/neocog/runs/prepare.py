@@ -1,0 +1,136 @@
+"""Everything that can go wrong before a run exists: data opened, divided, decoded; network built and fitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from neocog.data import (
+    Preprocess,
+    Resident,
+    Source,
+    Splits,
+    choose_preprocess,
+    describe,
+    divide,
+    fingerprint,
+    load_resident,
+    open_source,
+)
+from neocog.errors import ConfigError
+from neocog.progress import note
+from neocog.rng import derive_seed
+from neocog.runs.config import Settled
+from neocog.tasks import Classification
+from neocog.training import check_input
+from neocog.training.state import build_seeded
+from neocog.zoo import create_model, entry
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that training needs, ready."""
+
+    settled: Settled
+    source: Source
+    fingerprint: str
+    splits: Splits
+    preprocess: Preprocess
+    train: Resident
+    val: Resident
+    model: nn.Module
+    task: Classification
+    device: torch.device
+
+    @property
+    def model_spec(self) -> dict[str, Any]:
+        """How to build this network again."""
+        model = self.settled.config.model
+        shape = {"num_classes": len(self.source.classes), "in_channels": self.preprocess.channels}
+        return {"name": model.name, **shape, "options": model.options}
+
+
+def prepare(settled: Settled, *, download: bool = False) -> Prepared:
+    """Open, divide and decode the data; choose what was left open; build the network and check that it fits.
+
+    Writes nothing. Raises DataError, GeometryError or ConfigError.
+    """
+    config = settled.config
+    model_entry = entry(config.model.name)
+    device = find_device(config.train.device)
+    source = open_source(config.data.source, download=download)
+    splits = divide(
+        source,
+        val_fraction=config.data.val_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.train.seed,
+    )
+    settled = without_decided(settled, source)
+    note(describe(source))
+    for notice in (*source.notices, *splits.notes):
+        note(f"  {notice}")
+    spec, reasons = choose_preprocess(source, splits.train, config.data, model_entry.input_size)
+    settled = settled.choose(chosen_values(spec, reasons))
+
+    def build() -> nn.Module:
+        options = config.model.options
+        return create_model(config.model.name, num_classes=len(source.classes), in_channels=spec.channels, **options)
+
+    model = build_seeded(build, derive_seed(config.train.seed, "weights"))
+    height, width = model_entry.input_size
+    advice = f"{config.model.name} was made for {height}x{width}: leave --data.size and --data.pad out."
+    check_input(model, spec.shape, len(source.classes), advice)
+    train = load_resident(source, splits.train, spec, "decoding training data")
+    val = load_resident(source, splits.val, spec, "decoding validation data")
+    return Prepared(
+        settled=settled,
+        source=source,
+        fingerprint=fingerprint(source),
+        splits=splits,
+        preprocess=spec.measured(train.images),
+        train=train,
+        val=val,
+        model=model.to(device),
+        task=Classification(source.classes, config.loss),
+        device=device,
+    )
+
+
+def without_decided(settled: Settled, source: Source) -> Settled:
+    """The settings without those shares that the set decides by bringing splits of its own.
+
+    Raises ConfigError where the user has set one of them.
+    """
+    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": "all" not in source.splits}
+    decided = frozenset(key for key, unused in shares.items() if unused)
+    for key in decided:
+        if not settled.origins[key].startswith(("default", "recipe")):
+            raise ConfigError(
+                f"A setting must have an effect. {key} ({settled.origins[key]}) would be ignored, because {source.name} "
+                f"brings its own splits: {', '.join(source.splits)}. Remove it."
+            )
+    return Settled(settled.config, settled.origins, decided)
+
+
+def chosen_values(spec: Preprocess, reasons: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """The chosen parts of the preprocessing as settings."""
+    return {f"data.{key}": (getattr(spec, key), reason) for key, reason in reasons.items()}
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this name; auto is a GPU where there is one. Raises ConfigError where it can't be used."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"train.device must be a device of this machine. Received: {name!r}: {reason}") from error
+    if device.type == "meta":
+        raise ConfigError("train.device must be a device that computes. Received: 'meta'.")
+    return device

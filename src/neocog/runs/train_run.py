@@ -1,0 +1,105 @@
+"""The main way: from settings and data to a run folder with a trained, measured, sealed network."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from neocog.data import DataConfig, Loader
+from neocog.errors import RunError
+from neocog.files import folder_lock
+from neocog.progress import note
+from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_source
+from neocog.runs.finish import finish
+from neocog.runs.folder import Run
+from neocog.runs.keeper import RunKeeper
+from neocog.runs.prepare import Prepared, prepare
+from neocog.training import Interrupt, Interrupted, Training, fit
+
+__all__ = ["resume", "train"]
+
+VALIDATION_BATCH = 512
+
+
+def train(
+    config: RunConfig | Settled, *, name: str | None = None, runs: str | Path = "runs", download: bool = False
+) -> Run:
+    """Train a network as the config says, and leave everything in a new folder `runs/NAME/`.
+
+    The folder is made when the data is read and the network fits it, so bad input leaves nothing behind.
+    Raises a NeocogError for what a user can mend, and Interrupted, with the state saved, on the first Ctrl-C.
+    """
+    settled = as_settled(config)
+    settled = Settled(with_source(settled.config), settled.origins)
+    prepared = prepare(settled, download=download)
+    run = Run.create(Path(runs), name, f"{prepared.source.name}-{settled.config.model.name}")
+    with folder_lock(run.path):
+        keeper = RunKeeper(run, settled.config.train, prepared.fingerprint)
+        keeper.write_config(prepared.settled.to_yaml())
+        run.log("start", data=prepared.source.name, model=settled.config.model.name)
+        return carry_out(run, prepared, keeper)
+
+
+def resume(path: str | Path, *, runs: str | Path = "runs") -> Run:
+    """Go on with a run that was stopped, from its last checkpoint, with the settings it began with.
+
+    On a CPU with the same number of threads the final weights have the same bits as without the stop.
+    Raises RunError where the run is finished, or in use by another process.
+    """
+    run = Run.open(path, Path(runs))
+    with folder_lock(run.path):
+        if run.finished:
+            raise RunError(f"{run.path} is finished; there is nothing to resume. Its report: {run.report}")
+        _, values, origins = read_config(run.config)
+        base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
+        prepared = prepare(Settled(base.config, {**base.origins, **origins}))
+        keeper = RunKeeper(run, base.config.train, prepared.fingerprint)
+        run.log("resume")
+        return carry_out(run, prepared, keeper)
+
+
+def carry_out(run: Run, prepared: Prepared, keeper: RunKeeper) -> Run:
+    """Train from where the run stands, then measure, seal and report."""
+    config = prepared.settled.config
+    training = Training(prepared.model, config.optimizer, config.train.ema_decay)
+    keeper.restore(training)
+    loader = Loader(
+        prepared.train,
+        prepared.preprocess,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        augment=config.augment,
+        device=prepared.device,
+    )
+    parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
+    note(f"{config.model.name}: {parameters:,} trainable parameters, on {prepared.device}; run folder {run.path}")
+    if training.state.step:
+        note(f"Going on after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
+    try:
+        with Interrupt() as interrupt:
+            fit(
+                training,
+                loader,
+                lambda model: validate(model, prepared),
+                prepared.task,
+                config=config.train,
+                optimizer=config.optimizer,
+                schedule=config.schedule,
+                keeper=keeper,
+                interrupt=interrupt,
+            )
+    except Interrupted as stop:
+        run.log("interrupted", step=training.state.step)
+        raise Interrupted(f"{stop}; saved. Go on with: neocog train --resume {run.path}", stop.signum) from None
+    keeper.restore_best(training)
+    return finish(run, prepared, training, loader.num_steps)
+
+
+@torch.inference_mode()
+def validate(model: nn.Module, prepared: Prepared) -> dict[str, float]:
+    """Loss and accuracy on the validation data, every sample once."""
+    model.eval()
+    parts = torch.split(prepared.val.images, VALIDATION_BATCH)
+    logits = torch.cat([model(prepared.preprocess.normalise(part.to(prepared.device))).cpu() for part in parts])
+    assert len(logits) == len(prepared.val), "samples in = samples scored"
+    return prepared.task.validation(logits, prepared.val.labels)

@@ -1,0 +1,5 @@
+"""What a target means: how a network's output is scored while it learns, and what it says when it has learned."""
+
+from neocog.tasks.classification import Classification, LossConfig
+
+__all__ = ["Classification", "LossConfig"]

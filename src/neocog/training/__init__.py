@@ -1,0 +1,36 @@
+"""From a network and data to trained weights: the loop, and what it is made of.
+
+Everything random is keyed and everything else is saved, so a run that is killed anywhere and resumed ends, on a CPU,
+with the same bits as one that was left alone.
+"""
+
+from neocog.training.averaging import AveragedModel
+from neocog.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from neocog.training.config import TrainConfig
+from neocog.training.divergence import divergence
+from neocog.training.interrupt import Interrupt, Interrupted
+from neocog.training.loop import Keeper, fit
+from neocog.training.optimizers import OptimizerConfig, make_optimizer
+from neocog.training.schedules import ScheduleConfig, learning_rate
+from neocog.training.shapes import check_input
+from neocog.training.state import State, Training
+
+__all__ = [
+    "AveragedModel",
+    "Checkpoint",
+    "Interrupt",
+    "Interrupted",
+    "Keeper",
+    "OptimizerConfig",
+    "ScheduleConfig",
+    "State",
+    "TrainConfig",
+    "Training",
+    "check_input",
+    "divergence",
+    "fit",
+    "learning_rate",
+    "load_checkpoint",
+    "make_optimizer",
+    "save_checkpoint",
+]

@@ -1,0 +1,43 @@
+"""Ctrl-C and a batch system's SIGTERM: the first asks the loop to save and stop, the second leaves at once."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from neocog.progress import note
+
+__all__ = ["Interrupt", "Interrupted"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by the user and its state is saved; the message says how to go on."""
+
+    def __init__(self, message: str, signum: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.signum = signum
+
+
+class Interrupt:
+    """Within this block a first signal sets `asked`; a second one raises KeyboardInterrupt where it is."""
+
+    def __init__(self) -> None:
+        self.asked = 0  # the signal's number
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+            self.before = {number: signal.signal(number, self.handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = signum
+        note("Stopping after this step and saving. Once more: leave at once, from the last checkpoint.")
