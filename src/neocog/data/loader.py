@@ -60,9 +60,9 @@ class Loader:
         """The samples at these positions of the epoch's order, augmented and normalised."""
         indices = permute(range(start, stop), len(self.data), self.seed, epoch)
         chosen = torch.from_numpy(indices).to(self.images.device)
-        images = self.images[chosen]
+        images = self.images.index_select(0, chosen)
         if images.dtype == torch.uint16:  # torch computes little with it
             images = images.float()
         samples = self.data.samples[indices]
         images = augment(images, samples, self.augment, seed=self.seed, epoch=epoch, fill=self.fill)
-        return self.preprocess.normalise(images), self.labels[chosen]
+        return self.preprocess.normalise(images), self.labels.index_select(0, chosen)

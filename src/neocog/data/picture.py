@@ -12,8 +12,8 @@ from neocog.errors import DataError
 
 __all__ = ["MIN_SIDE", "Header", "Pixels", "picture_header", "picture_pixels"]
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-"""(H, W, C) with 1 or 3 channels."""
+Pixels = NDArray[Any]
+"""(H, W, C) with 1 or 3 channels, uint8 or uint16."""
 
 MIN_SIDE = 2
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")

@@ -110,7 +110,7 @@ def without_decided(settled: Settled, source: Source) -> Settled:
     for key in decided:
         if not settled.origins[key].startswith(("default", "recipe")):
             raise ConfigError(
-                f"A setting must have an effect. {key} ({settled.origins[key]}) would be ignored, because {source.name} "
+                f"A setting must have an effect. {key} ({settled.origins[key]}) would be ignored: {source.name} "
                 f"brings its own splits: {', '.join(source.splits)}. Remove it."
             )
     return Settled(settled.config, settled.origins, decided)
