@@ -92,7 +92,7 @@ def find_data(data: str | Path, *, download: bool = False) -> Path:
     Raises DataError that says where a set of this name may be put.
     """
     path, name = Path(data), str(data)
-    if path.exists():
+    if name and path.exists():
         return path
     if len(path.parts) > 1 or path.suffix or not name:
         raise DataError(f"There is no {name or 'empty path'!r}. Looked in {Path.cwd()}. Check the path.")

@@ -21,7 +21,7 @@ def open_npz(path: Path) -> ArraySource:
     Raises DataError for a file that is no .npz, lacks these names, or holds pickled objects, which are never loaded.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, own_fid=False, allow_pickle=False) as archive:
             names = set(archive.files)
             pairs = {split: pair for split, pair in SPLITS.items() if set(pair) <= names}
             lone = {name for pair in SPLITS.values() for name in pair if name in names and not set(pair) <= names}

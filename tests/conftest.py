@@ -1,0 +1,73 @@
+"""Small real inputs that many tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neocog.data import open_source
+from neocog.runs import Run, RunConfig, train
+from neocog.settings import SETTINGS
+
+assert SETTINGS  # settings are declared before any section is
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,000 training and 300 test digits of MNIST as one .npz file."""
+    source = open_source("mnist")
+    parts = {}
+    for split, count in (("train", 1000), ("test", 300)):
+        indices = source.splits[split][:count]
+        parts[f"x_{split}"], parts[f"y_{split}"] = source.pictures(indices), source.targets[indices]
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, **parts)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of two epochs on the small digits, with its bundle and report. Not to be changed."""
+    runs = tmp_path_factory.mktemp("runs")
+    return train(quick_config(digits), name="finished", runs=runs)
+
+
+def quick_config(data: Path, **train_settings: object) -> RunConfig:
+    """Settings that train in a second or two."""
+    from dataclasses import replace
+
+    from neocog.recipes import recipe
+
+    config = recipe("lenet5_relu", str(data))
+    settings = {"epochs": 2, "batch_size": 50, "checkpoint_seconds": 0.0} | train_settings
+    return replace(config, train=replace(config.train, **settings))
+
+
+@pytest.fixture(scope="session")
+def quick() -> Callable[..., RunConfig]:
+    return quick_config
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of 3 classes with 12 pictures each, told apart by colour, without splits."""
+    root = tmp_path / "pictures"
+    draw_classes(root, {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}, count=12)
+    return root
+
+
+def draw_classes(root: Path, colours: dict[str, tuple[int, int, int]], count: int, size: int = 24) -> None:
+    """Write noisy pictures of one colour for each class."""
+    generator = np.random.default_rng(0)
+    for name, colour in colours.items():
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            noise = generator.integers(-25, 25, (size, size, 3))
+            Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(root / name / f"{i:02}.png")
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., None]:
+    return draw_classes

@@ -1,0 +1,114 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data import open_source
+from neocog.data.idx import read_idx
+from neocog.errors import DataError
+
+
+def idx_bytes(array: np.ndarray, code: int = 0x08) -> bytes:
+    return bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_set(folder, *, train=40, test=20, classes=4, suffix=""):
+    """A small set in MNIST's four files."""
+    generator = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    for stem, count in (("train", train), ("t10k", test)):
+        pictures = generator.integers(0, 256, (count, 8, 6), dtype=np.uint8)
+        labels = (np.arange(count) % classes).astype(np.uint8)
+        for kind, axes, array in (("images", 3, pictures), ("labels", 1, labels)):
+            content = idx_bytes(array)
+            path = folder / f"{stem}-{kind}-idx{axes}-ubyte{suffix}"
+            path.write_bytes(gzip.compress(content) if suffix else content)
+    return folder
+
+
+def test_mnist_is_what_was_published():
+    source = open_source("mnist")
+    assert (len(source), len(source.splits["train"]), len(source.splits["test"])) == (70_000, 60_000, 10_000)
+    assert np.bincount(source.targets[:60_000]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    first = source.read(0)
+    assert (first.key, first.target, first.payload.shape, first.payload.dtype) == ("train/0", 5, (28, 28), np.uint8)
+    assert source.read(60_000).key == "test/0"
+    assert source.read(60_000).target == 7
+    pixels = source.pictures(source.splits["train"]) / 255
+    assert round(float(pixels.mean()), 4) == 0.1307
+    assert round(float(pixels.std()), 4) == 0.3081
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_plain_and_gzipped_files_are_read_alike(tmp_path, suffix):
+    source = open_source(write_set(tmp_path / "set", suffix=suffix))
+    assert {split: len(indices) for split, indices in source.splits.items()} == {"train": 40, "test": 20}
+    assert source.classes == ("0", "1", "2", "3")
+    assert source.read(41).payload.shape == (8, 6)
+    assert source.read(41).target == 1
+
+
+@given(st.sampled_from([(0x08, ">u1"), (0x09, ">i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")]))
+def test_every_type_is_read_in_its_byte_order(tmp_path_factory, kind):
+    code, dtype = kind
+    values = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    path = tmp_path_factory.mktemp("idx") / "a"
+    path.write_bytes(idx_bytes(values, code))
+    assert np.array_equal(read_idx(path), values)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "starts with two zero bytes.*Received: nothing"),
+        (b"\x00\x01\x08\x03", "starts with two zero bytes.*Received: 00 01 08 03"),
+        (b"\x00\x00\x07\x03", "Received: 00 00 07 03"),
+        (b"\x00\x00\x08\x00", "Received: 00 00 08 00"),
+        (b"\x00\x00\x08\x03\x00\x00", "truncated: it ends within its header"),
+        (b"\x00\x00\x08\x01\x00\x00\x00\x05abc", "truncated. Its header promises 5 values, 5 bytes; received: 3"),
+        (b"\x00\x00\x08\x01\x00\x00\x00\x02abc", "longer than its header says"),
+        (b"\x00\x00\x08\x02" + b"\xff" * 8, "says that it holds .* more than"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_it_holds(tmp_path, content, message):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as error:
+        read_idx(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_truncated_gzip_is_named(tmp_path):
+    folder = write_set(tmp_path / "set", suffix=".gz")
+    path = folder / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is truncated or damaged"):
+        open_source(folder)
+
+
+def test_a_missing_partner_is_named(tmp_path):
+    folder = write_set(tmp_path / "set")
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="has t10k-images-idx3-ubyte for test, not its partner"):
+        open_source(folder)
+
+
+def test_different_counts_are_named(tmp_path):
+    folder = write_set(tmp_path / "set")
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(19, np.uint8)))
+    with pytest.raises(DataError, match="Received: 20 pictures, 19 labels, in set, test"):
+        open_source(folder)
+
+
+def test_a_label_out_of_range_is_named(tmp_path):
+    folder = write_set(tmp_path / "set")
+    labels = (np.arange(20) % 4).astype(np.uint8)
+    labels[7] = 200
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    with pytest.raises(
+        DataError, match=r"Labels must be in 0\.\.3.*Received: 200 at record 7 of set, test; 1 out of range"
+    ):
+        open_source(folder)

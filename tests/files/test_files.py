@@ -1,0 +1,72 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neocog.errors import RunError, StorageError
+from neocog.files import append_line, folder_lock, whole_file, write_whole
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    with whole_file(path) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+
+
+def test_what_was_there_survives_a_failure_and_nothing_is_left_over(tmp_path):
+    path = tmp_path / "a.txt"
+    write_whole(path, "old")
+    with pytest.raises(KeyError), whole_file(path) as file:
+        file.write(b"half")
+        raise KeyError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    write_whole(path, "old")
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"a\.txt could not be written: No space left on device.*Free some space"):
+        write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(StorageError, match="No such file or directory"):
+        write_whole(tmp_path / "absent" / "a.txt", "x")
+
+
+def test_a_half_written_line_is_cut_off(tmp_path):
+    path = tmp_path / "log.jsonl"
+    append_line(path, "one")
+    path.write_bytes(path.read_bytes() + b'{"tw')
+    append_line(path, "three")
+    assert path.read_text() == "one\nthree\n"
+
+
+def test_a_second_process_is_refused(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from neocog.files import folder_lock\n"
+        "with folder_lock(Path(sys.argv[1])): pass"
+    )
+    with folder_lock(tmp_path):
+        other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "RunError" in other.stderr
+    assert "one process at a time" in other.stderr
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+def test_the_lock_is_refused_within_one_process_too(tmp_path):
+    with folder_lock(tmp_path), pytest.raises(RunError, match="being written by another"), folder_lock(Path(tmp_path)):
+        pass
