@@ -82,7 +82,7 @@ class Preprocess:
             pixels = array_pixels(payload, where)
         pixels = self.to_channels(self.to_depth(pixels, where))
         pixels = RESIZE[self.resize](pixels, self.size)
-        return torch.from_numpy(np.ascontiguousarray(self.padded(pixels[None])[0].transpose(2, 0, 1)))
+        return torch.from_numpy(np.array(self.padded(pixels[None])[0].transpose(2, 0, 1), order="C"))
 
     def decode_many(self, pictures: Pixels) -> Tensor:
         """Pictures of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).
@@ -92,7 +92,7 @@ class Preprocess:
         batch = pictures.reshape(*pictures.shape[:3], -1)
         if batch.shape[1:] != (*self.size, self.channels) or batch.dtype != self.dtype:
             return torch.stack([self.decode(picture) for picture in pictures])
-        return torch.from_numpy(np.ascontiguousarray(self.padded(batch).transpose(0, 3, 1, 2)))
+        return torch.from_numpy(np.array(self.padded(batch).transpose(0, 3, 1, 2), order="C"))
 
     def normalise(self, images: Tensor) -> Tensor:
         """Integers or floats on the scale 0..255 (or 0..65,535) as float32 around zero; (N, C, H, W) -> the same."""

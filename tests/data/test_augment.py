@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from neocog.data import AugmentConfig, augment
+from neocog.rng import integers, uniform
+
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 10, 12), dtype=np.uint8))
+SAMPLES = np.arange(1000, 1040, dtype=np.uint64)
+FILL = torch.tensor([10.0, 20.0, 30.0])
+
+
+def run(config, images=IMAGES, samples=SAMPLES, epoch=0):
+    return augment(images, samples, config, seed=5, epoch=epoch, fill=FILL)
+
+
+configs = st.builds(
+    AugmentConfig,
+    shift=st.integers(0, 3),
+    flip=st.sampled_from([0.0, 0.5]),
+    rotate=st.sampled_from([0.0, 15.0]),
+    scale=st.sampled_from([0.0, 0.2]),
+    erase=st.sampled_from([0.0, 0.5]),
+    border=st.sampled_from(["black", "edge", "mirror"]),
+)
+
+
+@given(configs, st.integers(0, 39), st.integers(1, 40))
+def test_a_sample_comes_out_the_same_in_any_batch(config, start, count):
+    part = slice(start, start + count)
+    assert torch.equal(run(config)[part], run(config, IMAGES[part], SAMPLES[part]))
+
+
+@given(configs)
+def test_shape_range_and_input_are_kept(config):
+    before = IMAGES.clone()
+    changed = run(config)
+    assert changed.shape == IMAGES.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+    assert torch.equal(IMAGES, before)
+
+
+def test_nothing_asked_nothing_changed():
+    assert run(AugmentConfig()) is IMAGES
+
+
+@pytest.mark.parametrize(("border", "mode"), [("black", "constant"), ("edge", "edge"), ("mirror", "reflect")])
+def test_shift_cuts_out_of_the_padded_picture(border, mode):
+    moved = run(AugmentConfig(shift=2, border=border))
+    padded = np.pad(IMAGES.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode=mode)
+    places = integers(5, 0, SAMPLES, "shift", 0, 4, 2)
+    for i, (top, left) in enumerate(places.tolist()):
+        assert np.array_equal(moved[i].numpy(), padded[i, :, top : top + 10, left : left + 12])
+    assert len(np.unique(places, axis=0)) > 15
+
+
+def test_flip_mirrors_half_of_the_pictures():
+    many = IMAGES[:1].expand(2000, -1, -1, -1)
+    flipped = run(AugmentConfig(flip=0.5), many, np.arange(2000, dtype=np.uint64))
+    mirrored = (flipped == IMAGES[0].flip(2)).all(dim=(1, 2, 3))
+    assert ((flipped == IMAGES[0]).all(dim=(1, 2, 3)) ^ mirrored).all()
+    assert 0.45 < mirrored.double().mean() < 0.55
+    assert torch.equal(run(AugmentConfig(flip=1.0)), IMAGES.flip(3))
+
+
+def test_draws_change_with_the_epoch():
+    config = AugmentConfig(shift=2, flip=0.5)
+    assert not torch.equal(run(config, epoch=0), run(config, epoch=1))
+
+
+def smooth(height=41, width=41):
+    y, x = np.mgrid[:height, :width]
+    blob = 200 * np.exp(-((x - 26) ** 2 + (y - 14) ** 2) / 40.0)
+    return torch.from_numpy(blob.astype(np.float32))[None, None]
+
+
+def test_rotation_turns_by_the_drawn_angle():
+    image, samples = smooth(41, 61).expand(6, -1, -1, -1), np.arange(6, dtype=np.uint64)
+    turned = run(AugmentConfig(rotate=30), image, samples)
+    angles = 30 * (2 * uniform(5, 0, samples, "warp", 2)[:, 0] - 1)
+    for i, angle in enumerate(angles):
+        expected = ndimage.rotate(image[i, 0].numpy(), -angle, reshape=False, order=1)
+        assert np.abs(turned[i, 0].numpy() - expected).max() < 6, angle
+
+
+def test_scale_zooms_by_the_drawn_factor():
+    samples = np.arange(6, dtype=np.uint64)
+    zoomed = run(AugmentConfig(scale=0.3), smooth().expand(6, -1, -1, -1), samples)
+    factors = 1 + 0.3 * (2 * uniform(5, 0, samples, "warp", 2)[:, 1] - 1)
+    for i, factor in enumerate(factors):
+        centre = ndimage.center_of_mass(zoomed[i, 0].numpy())
+        assert centre == pytest.approx((20 + factor * (14 - 20), 20 + factor * (26 - 20)), abs=0.5)
+
+
+def test_warping_by_nothing_keeps_the_picture_and_shifts_by_whole_pixels():
+    tiny = AugmentConfig(rotate=1e-9, shift=3)
+    moved = run(tiny, IMAGES.float())
+    draws = integers(5, 0, SAMPLES, "shift", -3, 3, 2)
+    for i, (rows, columns) in enumerate(draws.tolist()):
+        padded = F.pad(IMAGES[i].float(), (3, 3, 3, 3))
+        expected = padded[:, 3 + rows : 13 + rows, 3 + columns : 15 + columns]
+        assert (moved[i] - expected).abs().max() < 1e-2
+
+
+def test_warp_flips_as_the_fast_way_does():
+    assert (run(AugmentConfig(rotate=1e-9, flip=1.0)) - IMAGES.flip(3)).abs().max() < 1e-2
+
+
+def test_erasing_fills_rectangles_of_the_promised_area():
+    num = 3000
+    images = torch.full((num, 3, 32, 32), 200, dtype=torch.uint8)
+    erased = run(AugmentConfig(erase=0.4), images, np.arange(num, dtype=np.uint64))
+    mask = erased[:, 0] != 200
+    hit = mask.any(dim=(1, 2))
+    assert 0.36 < hit.double().mean() < 0.44
+    areas = mask[hit].sum(dim=(1, 2)) / 32**2
+    assert 0.01 < areas.min() < 0.03
+    assert 0.18 < areas.max() < 0.24
+    for one in mask[hit][:50]:
+        assert one.any(1).sum() * one.any(0).sum() == one.sum()  # a full rectangle
+    assert erased[hit][:, :, :][mask[hit][:, None].expand(-1, 3, -1, -1)].unique().tolist() == [10, 20, 30]
+
+
+def test_border_without_movement_is_named():
+    assert "border" in AugmentConfig(flip=0.5).ignored()
+    assert AugmentConfig(shift=1).ignored() == {}

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+
+from neocog.data import AugmentConfig, ImageFolder, Loader, Preprocess, Resident, load_resident
+from neocog.errors import DataError
+
+NUM = 103
+DATA = Resident(
+    torch.arange(NUM, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 6, 6).contiguous(),
+    torch.arange(NUM),
+    np.arange(NUM, dtype=np.uint64) * 77,
+)
+PLAIN = Preprocess(size=(6, 6), channels=1)
+
+
+def loader(**settings):
+    return Loader(DATA, PLAIN, **({"batch_size": 10, "seed": 3} | settings))
+
+
+def test_every_sample_comes_once_in_an_epoch_in_another_order_each_time():
+    batches = loader()
+    orders = [[int(y) for step in range(batches.num_steps) for y in batches.batch(epoch, step)[1]] for epoch in (0, 1)]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(NUM))
+    assert orders[0] != orders[1]
+
+
+def test_sizes_differ_by_at_most_one():
+    batches = loader()
+    sizes = [len(batches.batch(0, step)[1]) for step in range(batches.num_steps)]
+    assert sum(sizes) == NUM
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= 10
+    assert loader(batch_size=1000).num_steps == 1
+
+
+def test_pictures_and_labels_belong_together_and_are_normalised():
+    images, labels = loader().batch(2, 5)
+    assert images.dtype == torch.float32
+    torch.testing.assert_close(images[:, 0, 3, 3], labels / 255)
+
+
+def test_a_batch_depends_on_its_number_alone(monkeypatch):
+    config = AugmentConfig(shift=1, flip=0.5, rotate=5, erase=0.5)
+    forward, backward = loader(augment=config), loader(augment=config)
+    monkeypatch.setattr("neocog.data.loader.BLOCK_VALUES", 1)
+    alone = loader(augment=config)
+    assert alone.steps_per_block == 1 < forward.steps_per_block
+    expected = {(e, s): forward.batch(e, s) for e in (0, 1) for s in range(forward.num_steps)}
+    for (epoch, step), (images, labels) in reversed(expected.items()):
+        for other in (backward, alone):
+            again, same = other.batch(epoch, step)
+            assert torch.equal(again, images)
+            assert torch.equal(same, labels)
+
+
+def test_the_order_does_not_depend_on_the_batch_size():
+    def order(size):
+        batches = loader(batch_size=size)
+        return torch.cat([batches.batch(4, step)[1] for step in range(batches.num_steps)])
+
+    assert torch.equal(order(10), order(7))
+
+
+def test_16_bits_are_fed_too():
+    deep = Preprocess(size=(4, 4), channels=1, depth=16)
+    images = torch.from_numpy(np.full((8, 1, 4, 4), 65535, np.uint16))
+    data = Resident(images, torch.zeros(8, dtype=torch.int64), np.arange(8, dtype=np.uint64))
+    batches = Loader(data, deep, batch_size=4, seed=0, augment=AugmentConfig(shift=1, flip=0.5, erase=0.5))
+    assert batches.batch(0, 0)[0].max() == 1.0
+
+
+def test_resident_pictures_are_those_that_prediction_sees(pictures):
+    source, spec = ImageFolder(pictures), Preprocess(size=(16, 16), channels=3)
+    data = load_resident(source, np.array([30, 2]), spec)
+    assert torch.equal(data.images[0], spec.decode(source.read(30).payload))
+    assert data.labels.tolist() == [2, 0]
+
+
+def test_all_pictures_that_cannot_be_read_are_counted(pictures):
+    for i in range(6):
+        path = pictures / "red" / f"{i:02}.png"
+        path.write_bytes(path.read_bytes()[:-40])
+    source = ImageFolder(pictures)
+    with pytest.raises(DataError, match=r"red/00\.png is truncated(?s:.*)5 more cannot be read"):
+        load_resident(source, np.arange(36), Preprocess(size=(8, 8), channels=3))
+
+
+def test_what_does_not_fit_in_memory_is_refused(pictures):
+    huge = Preprocess(size=(4096, 4096), channels=3, depth=16)
+
+    class Many(ImageFolder):
+        def __len__(self):
+            return 10**6
+
+    with pytest.raises(DataError, match=r"must fit in memory. pictures takes .* GB.*smaller --data\.size"):
+        load_resident(Many(pictures), np.zeros(10**6, np.int64), huge)

@@ -1,0 +1,169 @@
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from neocog.data import ArraySource, DataConfig, ImageFolder, Preprocess, choose_preprocess
+from neocog.errors import DataError
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (5, 9, 7, 3), dtype=np.uint8)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+specs = st.builds(
+    Preprocess,
+    size=st.sampled_from([(9, 7), (5, 5), (16, 12), (3, 20)]),
+    channels=st.sampled_from([1, 3]),
+    depth=st.sampled_from([8, 16]),
+    resize=st.sampled_from(["squash", "crop", "letterbox"]),
+    pad=st.sampled_from([(0, 0), (2, 1)]),
+    mean=st.just((0.4,)),
+    std=st.just((0.2,)),
+)
+
+
+@given(specs)
+def test_json_round_trip_and_shape(spec):
+    again = Preprocess.from_json(json.loads(json.dumps(spec.to_json())))
+    assert again == spec
+    assert spec(PICTURES[0]).shape == spec.shape
+
+
+@given(specs)
+def test_one_by_one_and_all_at_once_are_the_same_bits(spec):
+    many = spec.decode_many(PICTURES)
+    single = [spec.decode(picture) for picture in PICTURES]
+    assert torch.equal(many, torch.stack(single))
+    assert torch.equal(spec.normalise(many), torch.stack([spec(picture) for picture in PICTURES]))
+
+
+def test_an_encoded_picture_and_its_pixels_give_the_same_bits():
+    spec = Preprocess(size=(6, 6), channels=3, resize="crop", mean=(0.1, 0.2, 0.3), std=(0.2, 0.2, 0.2))
+    assert torch.equal(spec(png(PICTURES[0])), spec(PICTURES[0]))
+
+
+def test_normalise_is_what_it_says():
+    spec = Preprocess(size=(9, 7), channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125))
+    images = torch.from_numpy(PICTURES).permute(0, 3, 1, 2)
+    mean, std = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (spec.mean, spec.std))
+    torch.testing.assert_close(spec.normalise(images).double(), (images.double() / 255 - mean) / std, atol=1e-6, rtol=0)
+
+
+def test_normalise_leaves_its_input_alone():
+    images = torch.rand(2, 1, 4, 4)
+    before = images.clone()
+    Preprocess(size=(4, 4), channels=1, mean=(0.5,), std=(0.5,)).normalise(images)
+    assert torch.equal(images, before)
+
+
+def test_resize_rules_keep_what_they_promise():
+    wide = np.zeros((10, 30, 1), np.uint8)
+    wide[:, 10:20] = 255
+    squash = Preprocess(size=(10, 10), channels=1).decode(wide)[0].numpy()
+    crop = Preprocess(size=(10, 10), channels=1, resize="crop").decode(wide)[0].numpy()
+    letterbox = Preprocess(size=(30, 30), channels=1, resize="letterbox").decode(wide)[0].numpy()
+    assert squash.mean() == pytest.approx(85, abs=2)  # a third is white, still
+    assert (crop == 255).all()  # the centre is all white
+    assert (letterbox[10:20] == wide[:, :, 0]).all()
+    assert letterbox[:10].max() == letterbox[20:].max() == 0
+
+
+def test_shrinking_is_antialiased():
+    stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))[:, :, None]
+    shrunk = Preprocess(size=(16, 16), channels=1).decode(stripes)
+    assert (shrunk.int() - 127).abs().max() < 12
+
+
+def test_padding_is_black_and_after_resizing():
+    padded = Preprocess(size=(9, 7), channels=3, pad=(2, 1)).decode(np.full((9, 7, 3), 200, np.uint8))
+    assert padded.shape == (3, 13, 9)
+    assert (padded[:, 2:-2, 1:-1] == 200).all()
+    assert padded.sum() == 200 * 9 * 7 * 3
+
+
+def test_depths_are_converted_exactly():
+    grey = np.array([[0, 1], [128, 255]], np.uint8)
+    deep = Preprocess(size=(2, 2), channels=1, depth=16)
+    assert deep.decode(grey)[0].tolist() == [[0, 257], [128 * 257, 65535]]
+    assert deep.normalise(deep.decode(grey)[None]).max() == 1.0
+    with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--data\.depth 16"):
+        Preprocess(size=(2, 2), channels=1).decode(grey.astype(np.uint16), "a.tif")
+    shallow = Preprocess(size=(2, 2), channels=1, convert=True)
+    assert shallow.decode(grey.astype(np.uint16) * 257)[0].tolist() == grey.tolist()
+
+
+def test_grey_is_weighted_as_pillow_does():
+    ours = Preprocess(size=(9, 7), channels=1).decode(PICTURES[0])[0].numpy().astype(int)
+    pillows = np.asarray(Image.fromarray(PICTURES[0]).convert("L")).astype(int)
+    assert np.abs(ours - pillows).max() <= 1
+
+
+def test_measured_is_the_mean_and_deviation_of_each_channel():
+    spec = Preprocess(size=(9, 7), channels=3)
+    measured = spec.measured(spec.decode_many(PICTURES))
+    scaled = PICTURES.astype(np.float64) / 255
+    np.testing.assert_allclose(measured.mean, scaled.mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(measured.std, scaled.std(axis=(0, 1, 2)), rtol=1e-12)
+    flat = Preprocess(size=(4, 4), channels=1).measured(torch.full((3, 1, 4, 4), 7, dtype=torch.uint8))
+    assert flat.std == (1.0,)
+
+
+def test_a_version_from_the_future_is_refused():
+    with pytest.raises(DataError, match="version 1 is understood. Received: version 9"):
+        Preprocess.from_json({**Preprocess(size=(2, 2), channels=1).to_json(), "version": 9})
+
+
+def test_an_array_that_is_no_picture():
+    with pytest.raises(DataError, match=r"uint8 or uint16. Received: float32 \(9, 7\)"):
+        Preprocess(size=(2, 2), channels=1).decode(np.zeros((9, 7), np.float32))
+
+
+def choose(source, **settings):
+    config = DataConfig(source="x", **settings)
+    return choose_preprocess(source, np.arange(len(source)), config, (32, 32))
+
+
+def array_source(*shape, dtype=np.uint8):
+    return ArraySource("a", {"all": (np.zeros((4, *shape), dtype), np.array([0, 1, 0, 1]))})
+
+
+def test_a_little_smaller_is_padded_and_the_reason_given():
+    spec, reasons = choose(array_source(28, 28))
+    assert (spec.size, spec.pad, spec.channels, spec.depth) == ((28, 28), (2, 2), 1, 8)
+    assert reasons["pad"] == "the network was made for 32x32"
+
+
+def test_other_sizes_are_resized():
+    assert choose(array_source(8, 8))[0].size == (32, 32)
+    assert choose(array_source(8, 8))[0].pad == (0, 0)
+    assert choose(array_source(28, 27))[0].pad == (0, 0)
+    assert choose(array_source(100, 60, 3))[0].resize == "crop"
+    assert choose(array_source(32, 32, 3))[0].resize == "squash"
+    assert choose(array_source(32, 32, dtype=np.uint16))[0].depth == 16
+
+
+def test_what_is_set_is_kept():
+    spec, reasons = choose(array_source(28, 28), size="24x20", channels=3, resize="letterbox", pad=1)
+    assert (spec.size, spec.pad, spec.channels, spec.resize) == ((24, 20), (1, 1), 3, "letterbox")
+    assert set(reasons) == {"depth"}
+
+
+def test_folders_are_surveyed_by_their_headers(tmp_path, draw):
+    draw(tmp_path, {"a": (10, 10, 10), "b": (200, 10, 10)}, count=3, size=24)
+    source = ImageFolder(tmp_path)
+    spec, _ = choose(source)
+    assert (spec.size, spec.pad, spec.channels) == ((24, 24), (4, 4), 3)
+    for path in (source.paths[0], source.paths[4]):
+        path.write_bytes(b"text")
+    with pytest.raises(DataError, match=r"a/00\.png is no picture(?s:.*)1 more cannot be read:\n.*b/01\.png"):
+        choose(source)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from neocog.data import ArraySource, divide
+from neocog.errors import DataError
+
+
+def source(counts, split="all"):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return ArraySource("s", {split: (np.zeros((len(labels), 4, 4), np.uint8), labels)})
+
+
+def parts(divided):
+    return divided.train.tolist(), divided.val.tolist(), divided.test.tolist()
+
+
+def test_a_set_without_splits_is_divided_by_class():
+    data = source([100, 50, 10])
+    divided = divide(data, val_fraction=0.1, test_fraction=0.2, seed=0)
+    together = sorted(index for part in parts(divided) for index in part)
+    assert together == list(range(160))
+    assert np.bincount(data.targets[divided.test]).tolist() == [20, 10, 2]
+    assert np.bincount(data.targets[divided.val]).tolist() == [8, 4, 1]
+    assert divided.notes[0] == "32 of 160 records are kept for the test, chosen by class and seed"
+
+
+def test_the_seed_decides_and_nothing_else():
+    data = source([100, 100])
+    again = [parts(divide(data, val_fraction=0.1, test_fraction=0.2, seed=seed)) for seed in (0, 0, 1)]
+    assert again[0] == again[1] != again[2]
+
+
+def test_a_record_keeps_its_place_when_the_order_changes(pictures):
+    from neocog.data import ImageFolder
+
+    class Reversed(ImageFolder):
+        def __init__(self, root):
+            super().__init__(root)
+            self.paths.reverse()
+            self.targets = self.targets[::-1]
+
+    keys = []
+    for kind in (ImageFolder, Reversed):
+        data = kind(pictures)
+        keys.append({data.key(i) for i in divide(data, val_fraction=0.2, test_fraction=0.2, seed=0).test.tolist()})
+    assert keys[0] == keys[1]
+
+
+def test_own_splits_are_kept_and_validation_taken_from_training():
+    x, y = np.zeros((20, 4, 4), np.uint8), np.arange(20) % 2
+    data = ArraySource("s", {"train": (x, y), "test": (x[:6], y[:6])})
+    divided = divide(data, val_fraction=0.2, test_fraction=0.2, seed=0)
+    assert divided.test.tolist() == list(range(20, 26))
+    assert len(divided.val) == 4
+    assert set(divided.val.tolist()) < set(range(20))
+    own = ArraySource("s", {"train": (x, y), "val": (x[:6], y[:6])})
+    divided = divide(own, val_fraction=0.2, test_fraction=0.2, seed=0)
+    assert (len(divided.train), len(divided.val), len(divided.test)) == (20, 6, 0)
+
+
+def test_a_class_always_keeps_something_to_learn_from():
+    divided = divide(source([1, 2, 30]), val_fraction=0.5, test_fraction=0.5, seed=0)
+    assert {0, 1, 2} <= set(source([1, 2, 30]).targets[divided.train].tolist())
+
+
+def test_too_little_to_validate_or_to_train():
+    with pytest.raises(
+        DataError, match=r"Validation needs at least one record.*share of 0\.1. Raise --data\.val_fraction"
+    ):
+        divide(source([2, 2]), val_fraction=0.1, test_fraction=0.2, seed=0)
+    with pytest.raises(DataError, match="Training needs a training split. s has only test"):
+        divide(source([9, 9], "test"), val_fraction=0.1, test_fraction=0.2, seed=0)
