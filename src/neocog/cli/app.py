@@ -20,6 +20,7 @@ app = cyclopts.App(
     help="From your own pictures to a convolutional network that is trained, measured, understood and shipped.",
     version=__version__,
     help_epilogue="Begin with: neocog train mnist",
+    suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 # By name, so that a verb's modules load when it is used.
 app.command("neocog.cli.train:train", name="train")

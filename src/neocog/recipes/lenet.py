@@ -16,10 +16,10 @@ def lenet5(data: str) -> RunConfig:
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="lenet5"),
-        augment=AugmentConfig(shift=2),
-        optimizer=OptimizerConfig(lr=0.01, momentum=0.9),
+        augment=AugmentConfig(shift=1),
+        optimizer=OptimizerConfig(lr=0.004, momentum=0.9),
         schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=12, batch_size=64),
+        train=TrainConfig(epochs=12, batch_size=64, clip_norm=4.0),
     )
 
 

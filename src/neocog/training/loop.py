@@ -90,11 +90,12 @@ def fit(
                     meter.add(value, logits.detach(), labels)
                     if bar.due:
                         bar.draw(state.step - epoch * epoch_steps, meter.text())
-                    if interrupt.asked or keeper.due(state.step):
+                    due, stop = keeper.due(state.step), interrupt.asked
+                    if due or stop:
                         meter.flush()
                         keeper.save(training)
-                    if interrupt.asked:
-                        raise Interrupted(f"Stopped after step {state.step} of {num_steps}", interrupt.asked)
+                    if stop:
+                        raise Interrupted(f"Stopped after step {state.step} of {num_steps}", stop)
             meter.flush()
             best = close_epoch(state, validate(training.result), config, rate)
             keeper.epoch_done(training, best=best)

@@ -1,0 +1,228 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+import neocog
+from neocog.errors import CheckpointError, ConfigError, DataError, GeometryError, RunError
+from neocog.files import folder_lock
+from neocog.runs import Run, RunConfig, evaluate, resume, settle, train
+
+
+def test_a_run_leaves_what_the_design_names(finished_run):
+    assert sorted(p.name for p in finished_run.path.iterdir() if not p.name.startswith(".")) == [
+        "checkpoints", "config.yaml", "evaluation.json", "events.jsonl", "model.neocog", "report.html", "results.csv",
+    ]  # fmt: skip
+    assert sorted(p.name for p in (finished_run.path / "checkpoints").iterdir()) == [
+        "best.safetensors",
+        "last.safetensors",
+    ]
+    rows = list(csv.DictReader(finished_run.results.read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["val_accuracy"]) > 0.3
+    events = [json.loads(line) for line in finished_run.events.read_text().splitlines()]
+    assert [event["event"] for event in events] == ["start", "epoch", "epoch", "finished"]
+    config = yaml.safe_load(finished_run.config.read_text())
+    assert config["data"]["pad"] == [2, 2]
+    assert config["provenance"]["data.pad"].startswith("chosen automatically")
+    assert json.loads(finished_run.figures.read_text())["split"] == "test"
+
+
+def test_the_bundle_holds_the_best_weights(digits, quick, tmp_path):
+    run = train(quick(digits, epochs=3), name="r", runs=tmp_path)
+    best = load_file(run.best)
+    weights = neocog.load(run.bundle).model.state_dict()
+    assert all((best[f"model/{key}"] == value).all() for key, value in weights.items())
+
+
+def test_evaluate_repeats_the_runs_figures(finished_run, digits):
+    assert evaluate(finished_run.bundle, digits).to_json() == json.loads(
+        json.dumps(finished_run.evaluation.to_json())
+    ) | {"classes": finished_run.evaluation.classes}
+    assert evaluate(finished_run.bundle, digits, split="train").count == 1000
+    with pytest.raises(DataError, match="digits has no split 'val'. It has train, test, all"):
+        evaluate(finished_run.bundle, digits, split="val")
+
+
+def test_a_set_without_splits_is_scored_on_the_part_kept_for_the_test(pictures, quick, tmp_path, capsys):
+    from dataclasses import replace
+
+    config = quick(pictures, epochs=1, batch_size=8)
+    config = replace(config, data=replace(config.data, val_fraction=0.2))
+    run = train(config, name="r", runs=tmp_path)
+    again = evaluate(run.bundle, pictures)
+    assert again.count == run.evaluation.count == 6
+    assert again.top1 == run.evaluation.top1
+    assert "trained on this very set" in capsys.readouterr().err
+    copy = shutil.copytree(pictures, pictures.parent / "more")
+    shutil.copy(copy / "red" / "00.png", copy / "red" / "extra.png")
+    assert evaluate(run.bundle, copy).count == 37
+
+
+def test_classes_are_matched_by_name(pictures, quick, tmp_path, draw, capsys):
+    run = train(quick(pictures, epochs=1, batch_size=8), name="r", runs=tmp_path)
+    draw(tmp_path / "few", {"red": (200, 30, 30), "green": (30, 200, 30)}, count=4)
+    few = evaluate(run.bundle, tmp_path / "few")
+    assert [row.support for row in few.per_class] == [0, 4, 4]
+    assert "few has no record of blue" in capsys.readouterr().err
+    draw(tmp_path / "other", {"red": (200, 30, 30), "pink": (250, 150, 150)}, count=4)
+    with pytest.raises(DataError, match="trained on: blue, green, red. other also has pink"):
+        evaluate(run.bundle, tmp_path / "other")
+
+
+def test_names_and_numbers_of_runs(tmp_path):
+    assert Run.create(tmp_path, None, "a-b").path.name == "a-b-1"
+    assert Run.create(tmp_path, None, "a-b").path.name == "a-b-2"
+    with pytest.raises(RunError, match=r"a-b-1 exists. Choose another --name, or go on with it: neocog train --resume"):
+        Run.create(tmp_path, "a-b-1", "")
+    for name in ("../x", "", "a/b", ".."):
+        with pytest.raises(RunError, match="one folder name"):
+            Run.create(tmp_path, name, "")
+
+
+def test_what_cannot_be_resumed(finished_run, tmp_path):
+    with pytest.raises(RunError, match="finished is finished; there is nothing to resume"):
+        resume(finished_run.path)
+    with pytest.raises(RunError, match="absent is no run.*There are no runs"):
+        resume("absent", runs=tmp_path)
+    shutil.copytree(finished_run.path, tmp_path / "known")
+    with pytest.raises(RunError, match="Runs here: known"):
+        resume("knwon", runs=tmp_path)
+
+
+def unfinished(finished_run, tmp_path):
+    run = Run(shutil.copytree(finished_run.path, tmp_path / "again"))
+    run.figures.unlink()
+    return run
+
+
+def test_a_finished_training_is_only_measured_again(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    assert resume(run.path).evaluation.to_json() == finished_run.evaluation.to_json()
+    assert run.bundle.read_bytes() == finished_run.bundle.read_bytes()
+
+
+def test_without_any_checkpoint_a_run_begins_again(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    for path in (run.last, run.best):
+        path.unlink()
+    resume(run.path)
+    assert run.bundle.read_bytes() == finished_run.bundle.read_bytes()
+
+
+def test_without_the_last_checkpoint_the_best_is_gone_on_from(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    run.last.unlink()
+    resume(run.path)
+    assert run.bundle.read_bytes() == finished_run.bundle.read_bytes()
+
+
+def test_a_truncated_checkpoint_stops_with_its_name(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    run.last.write_bytes(run.last.read_bytes()[:1000])
+    with pytest.raises(
+        CheckpointError, match=r"last\.safetensors is truncated.*the run resumes from the checkpoint before"
+    ):
+        resume(run.path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    run.config.write_text(run.config.read_text().replace("lenet5_relu", "lenet5").replace("  dropout: 0.0\n", ""))
+    with pytest.raises(CheckpointError, match="belongs to another network"):
+        resume(run.path)
+
+
+def test_data_that_changed_since_is_refused(finished_run, tmp_path, digits):
+    import numpy as np
+
+    run = unfinished(finished_run, tmp_path)
+    changed = tmp_path / "digits.npz"
+    with np.load(digits) as archive:
+        arrays = dict(archive)
+    arrays["y_train"] = arrays["y_train"][::-1]
+    np.savez(changed, **arrays)
+    run.config.write_text(run.config.read_text().replace(str(digits), str(changed)))
+    with pytest.raises(CheckpointError, match="began with other records or labels"):
+        resume(run.path)
+
+
+def test_a_second_process_on_a_run_is_refused(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    with folder_lock(run.path), pytest.raises(RunError, match="one process at a time"):
+        resume(run.path)
+
+
+def test_bad_input_leaves_nothing_behind(digits, quick, tmp_path, pictures):
+    from dataclasses import replace
+
+    runs = tmp_path / "runs"
+    config = quick(digits)
+    with pytest.raises(GeometryError, match=r"Pictures of 1x28x28 do not fit.*made for 32x32"):
+        train(replace(config, data=replace(config.data, size=(28, 28))), runs=runs)
+    with pytest.raises(ConfigError, match=r"data\.val_fraction .* would be ignored.*brings its own splits"):
+        settled = settle(quick(own_splits(digits, tmp_path)), "recipe", [("flag", {"data.val_fraction": 0.2})])
+        train(settled, runs=runs)
+    with pytest.raises(ConfigError, match="must be a device of this machine. Received: 'cuda:99'"):
+        train(quick(digits, device="cuda:99"), runs=runs)
+    (pictures / "red" / "00.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"red/00\.png has 0 bytes"):
+        train(quick(pictures), runs=runs)
+    assert not runs.exists()
+
+
+def own_splits(digits, folder):
+    import numpy as np
+
+    with np.load(digits) as archive:
+        arrays = dict(archive)
+    path = folder / "own.npz"
+    np.savez(path, **arrays, x_val=arrays["x_test"], y_val=arrays["y_test"])
+    return path
+
+
+def test_users_data_is_never_written_to(pictures, quick, tmp_path):
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in pictures.rglob("*") if p.is_file()}
+    run = train(quick(pictures, epochs=1, batch_size=8), name="r", runs=tmp_path / "runs")
+    evaluate(run.bundle, pictures)
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in pictures.rglob("*") if p.is_file()} == before
+
+
+def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_bits(digits, tmp_path):
+    flags = ["--epochs", "6", "--train.batch_size", "50", "--train.checkpoint_seconds", "0", "--runs", str(tmp_path)]
+    command = [sys.executable, "-m", "neocog", "train", str(digits), *flags, "--name"]
+    subprocess.run([*command, "whole"], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "stopped"], stderr=subprocess.PIPE, text=True)
+    results = tmp_path / "stopped" / "results.csv"
+    deadline = time.monotonic() + 60
+    while not results.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopping after this step and saving" in errors
+    assert f"saved. Go on with: neocog train --resume {tmp_path / 'stopped'}" in errors
+    again = subprocess.run(
+        [sys.executable, "-m", "neocog", "train", "--resume", "stopped", "--runs", str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "Going on after step" in again.stderr
+    whole, stopped = (load_file(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "stopped"))
+    assert whole.keys() == stopped.keys()
+    assert all((whole[key] == stopped[key]).all() for key in whole)
+
+
+def test_python_config_needs_no_layers():
+    config = neocog.recipe("lenet5", data="mnist")
+    assert isinstance(config, RunConfig)
+    assert config.data.source == "mnist"

@@ -1,0 +1,254 @@
+import copy
+import errno
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neocog.data import AugmentConfig, Loader, Preprocess, Resident
+from neocog.errors import CheckpointError, DivergenceError, StorageError
+from neocog.tasks import Classification
+from neocog.training import (
+    Interrupt,
+    Interrupted,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+    Training,
+    fit,
+    load_checkpoint,
+    save_checkpoint,
+)
+from neocog.training.state import build_seeded
+
+GENERATOR = np.random.default_rng(0)
+LABELS = torch.from_numpy(GENERATOR.integers(0, 3, 120))
+IMAGES = (
+    torch.from_numpy(GENERATOR.integers(0, 120, (120, 1, 8, 8), dtype=np.uint8)) + (LABELS * 60)[:, None, None, None]
+)
+DATA = Resident(IMAGES.to(torch.uint8), LABELS, np.arange(120, dtype=np.uint64))
+SPEC = Preprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.3,))
+TASK = Classification(("a", "b", "c"))
+
+
+def small() -> nn.Module:
+    return build_seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * 36, 3)
+        ),
+        seed=1,
+    )
+
+
+class Recorder:
+    """Keeps copies of the state in memory; `stop_after` asks to stop, as a signal would."""
+
+    def __init__(self, interrupt=None, stop_after=None, every=0):
+        self.interrupt, self.stop_after, self.every = interrupt, stop_after, every
+        self.saved, self.best = [], []
+
+    def due(self, step):
+        if step == self.stop_after:
+            self.interrupt.asked = signal.SIGINT
+        return bool(self.every) and step % self.every == 0
+
+    def save(self, training):
+        tensors = {key: value.detach().clone() for key, value in training.tensors().items()}
+        self.saved.append((tensors, copy.deepcopy(training.state.to_json())))
+
+    def epoch_done(self, training, *, best):
+        self.best.append(best)
+        self.save(training)
+
+
+def validate(model):
+    model.eval()
+    with torch.no_grad():
+        return TASK.validation(model(SPEC.normalise(DATA.images)), DATA.labels)
+
+
+def run(training=None, keeper=None, interrupt=None, *, optimizer=None, schedule=None, validator=validate, **settings):
+    optimizer = optimizer or OptimizerConfig(lr=0.05, weight_decay=1e-3)
+    config = TrainConfig(**({"epochs": 3, "batch_size": 16} | settings))
+    training = training or Training(small(), optimizer, config.ema_decay)
+    augment = AugmentConfig(shift=1, flip=0.5)
+    loader = Loader(DATA, SPEC, batch_size=config.batch_size, seed=0, augment=augment)
+    fit(
+        training,
+        loader,
+        validator,
+        TASK,
+        config=config,
+        optimizer=optimizer,
+        schedule=schedule or ScheduleConfig(name="one_cycle"),
+        keeper=keeper or Recorder(),
+        interrupt=interrupt or Interrupt(),
+    )
+    return training
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_it_learns():
+    training = run(epochs=8)
+    assert training.state.history[-1]["val_accuracy"] > 0.95
+    assert training.state.history[-1]["train_loss"] < training.state.history[0]["train_loss"]
+    assert training.state.step == 8 * 8
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": OptimizerConfig(lr=0.05, l1=1e-4)},
+        {"optimizer": OptimizerConfig(name="adam", lr=0.01)},
+        {"optimizer": OptimizerConfig(name="adamw", lr=0.01), "ema_decay": 0.9},
+        {"schedule": ScheduleConfig(name="cosine", warmup_epochs=1), "clip_norm": 0.5},
+    ],
+)
+def test_resuming_anywhere_gives_the_same_bits(settings, tmp_path):
+    whole = run(**settings)
+    optimizer = settings.get("optimizer", OptimizerConfig(lr=0.05, weight_decay=1e-3))
+    for stop in (1, 7, 8, 13, 23):
+        interrupt = Interrupt()
+        keeper = Recorder(interrupt, stop_after=stop)
+        first = Training(small(), optimizer, settings.get("ema_decay", 0.0))
+        with pytest.raises(Interrupted, match=f"Stopped after step {stop} of 24"):
+            run(first, keeper, interrupt, **settings)
+        path = tmp_path / f"{stop}.safetensors"
+        save_checkpoint(path, first, {"data": "x"})
+        second = Training(small(), optimizer, settings.get("ema_decay", 0.0))
+        assert load_checkpoint(path, second) == {"data": "x"}
+        run(second, **settings)
+        assert same(whole.tensors(), second.tensors()), stop
+        for row, other in zip(whole.state.history, second.state.history, strict=True):
+            for key in row.keys() - {"seconds", "samples_per_second"}:
+                assert row[key] == other[key], (stop, key)
+
+
+def test_torchs_own_generator_is_left_as_it_was():
+    before = torch.get_rng_state()
+    run(epochs=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_clipping_limits_the_update():
+    free = run(epochs=1, optimizer=OptimizerConfig(lr=1.0, momentum=0.0), schedule=ScheduleConfig(name="constant"))
+    clipped = run(
+        epochs=1,
+        optimizer=OptimizerConfig(lr=1.0, momentum=0.0),
+        schedule=ScheduleConfig(name="constant"),
+        clip_norm=1e-4,
+    )
+    start = small().state_dict()["5.weight"]
+    assert (clipped.model[5].weight - start).norm() <= 8 * 1e-4 + 1e-6
+    assert (free.model[5].weight - start).norm() > 0.01
+
+
+def scripted(figures):
+    """A validation that gives these accuracies in turn."""
+    left = iter(figures)
+    return lambda model: {"accuracy": next(left), "loss": 1.0}
+
+
+def test_early_stopping_waits_for_patience_and_keeps_the_best():
+    keeper = Recorder()
+    training = run(
+        keeper=keeper, validator=scripted([0.5, 0.7, 0.7, 0.6, 0.9]), epochs=5, patience=2, schedule=ScheduleConfig()
+    )
+    assert training.state.stopped_early
+    assert len(training.state.history) == 4
+    assert training.state.best_epoch == 1
+    assert keeper.best == [True, True, False, False]
+
+
+def test_min_delta_counts_small_gains_as_none_but_the_best_is_still_the_best():
+    keeper = Recorder()
+    training = run(keeper=keeper, validator=scripted([0.5, 0.51, 0.52, 0.53]), epochs=4, patience=2, min_delta=0.1)
+    assert training.state.stopped_early
+    assert training.state.best_epoch == 2
+
+
+def test_loss_can_be_watched_instead():
+    left = iter([1.0, 0.5, 0.7])
+    training = run(validator=lambda model: {"accuracy": 0.5, "loss": next(left)}, monitor="loss")
+    assert training.state.best_epoch == 1
+
+
+def test_a_loss_that_is_no_number_stops_before_it_reaches_the_weights():
+    with pytest.raises(
+        DivergenceError, match=r"The loss became (NaN|infinite) at step \d+ .* it first appears in .*Try"
+    ):
+        run(optimizer=OptimizerConfig(lr=1e30, momentum=0.0, nesterov=False), schedule=ScheduleConfig(name="constant"))
+
+
+def test_the_average_is_what_is_validated_and_kept():
+    training = run(ema_decay=0.99)
+    assert training.result is training.average.model
+    assert not torch.equal(training.result[5].weight, training.model[5].weight)
+
+
+def test_checkpoints_fall_due_by_steps():
+    keeper = Recorder(every=5)
+    run(keeper=keeper, epochs=2)
+    assert [state["step"] for _, state in keeper.saved] == [5, 8, 10, 15, 16]
+
+
+def checkpoint(tmp_path):
+    path = tmp_path / "last.safetensors"
+    save_checkpoint(path, run(epochs=1), {"data": "x"})
+    return path
+
+
+def test_a_checkpoint_of_another_network_is_named(tmp_path):
+    other = Training(nn.Sequential(nn.Conv2d(1, 5, 3), nn.Linear(4, 2)), OptimizerConfig())
+    with pytest.raises(
+        CheckpointError,
+        match=r"belongs to another network. unexpected: model/1\.num_batches.*of another shape: model/0\.bias",
+    ):
+        load_checkpoint(checkpoint(tmp_path), other)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_a_truncated_checkpoint_is_named(tmp_path, keep):
+    path = checkpoint(tmp_path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"last\.safetensors is truncated or something else"):
+        load_checkpoint(path, Training(small(), OptimizerConfig()))
+
+
+def test_a_changed_byte_and_a_missing_file_are_named(tmp_path):
+    path = checkpoint(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged: its CRC-32 differs"):
+        load_checkpoint(path, Training(small(), OptimizerConfig()))
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        load_checkpoint(tmp_path / "absent", Training(small(), OptimizerConfig()))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    path = checkpoint(tmp_path)
+    before = path.read_bytes()
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left on device. What was there before is intact"):
+        save_checkpoint(path, run(epochs=1), {"data": "y"})
+    assert path.read_bytes() == before
+
+
+def test_the_first_signal_asks_and_the_second_leaves_at_once():
+    with Interrupt() as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.asked == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
