@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table, write_out
 from neocog.data import list_pictures
-from neocog.errors import ConfigError, DataError
+from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.progress import note
 
 Switch = Parameter(negative="")
@@ -21,7 +21,7 @@ STDIN = "-"
 
 def predict(
     bundle: Path,
-    *files: str,
+    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     top: int = 3,
     json: Annotated[bool, Switch] = False,
     csv: Annotated[bool, Switch] = False,
@@ -53,6 +53,9 @@ def predict(
         raise ConfigError(f"--top must be at least 1. Received: {top}.")
     if not files:
         raise ConfigError("Nothing to predict. Name pictures, folders, or - for standard input.")
+    for file in files:
+        if file.startswith("-") and file != STDIN and not Path(file).exists():
+            raise ConfigError(f"Unknown option: {file}. {did_you_mean(file, ['--top', '--json', '--csv', '--help'])}")
     predictor = load(bundle)
     named = list(expand(files))
     found = predictor.predict_each((picture for _, picture in named), top)

@@ -12,7 +12,7 @@ from neocog import recipes, runs
 from neocog.cli.output import show_evaluation, write_out
 from neocog.errors import ConfigError
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
-from neocog.zoo import list_models
+from neocog.zoo import entry
 
 FLAG = "flag"
 ALIASES = {"model.name": "--model", "train.epochs": "--epochs"}
@@ -119,8 +119,8 @@ def settle_flags(
     if source is None:
         raise ConfigError("Training needs data. Name it: neocog train mnist, or neocog train FOLDER.")
     network = named.get("model.name", values.get("model.name"))
-    if network is not None and network not in list_models():
-        raise ConfigError(f"No network is called {network!r}. Known: {', '.join(list_models())}.")
+    if network is not None:
+        entry(str(network))  # raises where there is none
     chosen = recipe or of_file or recipes.recipe_for(network)
     layers = [(f"file {config}", values), (FLAG, named)]
     return settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)

@@ -20,6 +20,11 @@ def height_width(value: object) -> object:
     return value
 
 
+def whole_number(value: object) -> object:
+    """`8` as 8."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 Side = Annotated[int, Field(ge=1, le=4096)]
 HeightWidth = Annotated[tuple[Side, Side], BeforeValidator(height_width)]
 Border = Annotated[int, Field(ge=0, le=512)]
@@ -42,9 +47,9 @@ class DataConfig:
     """Black rows x columns on each side after resizing; unset: chosen from the pictures."""
     resize: Literal["squash", "crop", "letterbox"] | None = None
     """Stretch both sides, crop the centre, or fit with black bars; unset: chosen from the pictures."""
-    channels: Literal[1, 3] | None = None
+    channels: Annotated[Literal[1, 3] | None, BeforeValidator(whole_number)] = None
     """1 for grey, 3 for colour; unset: the pictures' own."""
-    depth: Literal[8, 16] | None = None
+    depth: Annotated[Literal[8, 16] | None, BeforeValidator(whole_number)] = None
     """Bits of each value; unset: the pictures' own."""
     convert: bool = False
     """Convert CMYK, transparent and too deep pictures instead of refusing them."""

@@ -33,7 +33,9 @@ class Header:
 def picture_header(payload: bytes, where: str, max_pixels: int) -> Header:
     """Read a picture's header. Raises DataError as `picture_pixels` does, as far as a header can tell."""
     image = open_image(payload, where, max_pixels)
-    turned = image.getexif().get(0x0112, 1) >= 5  # orientations 5..8 swap height and width
+    # Asked for its EXIF data, a PNG without any before its pixels would be decoded whole.
+    exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+    turned = exif.get(0x0112, 1) >= 5  # orientations 5..8 swap height and width
     height, width = (image.width, image.height) if turned else (image.height, image.width)
     return Header(height, width, 1 if image.mode in GREY else 3, 16 if image.mode in DEEP else 8)
 

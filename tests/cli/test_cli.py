@@ -1,0 +1,286 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import neocog
+from neocog.cli import main
+from neocog.data import open_source
+
+
+@pytest.fixture
+def run_main(capsys, tmp_path, monkeypatch):
+    """Run the program in an empty folder; gives exit code, output and errors."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    run.work = work
+    return run
+
+
+@pytest.fixture
+def seven(digits, tmp_path):
+    source = open_source(digits)
+    path = tmp_path / "seven.png"
+    Image.fromarray(source.read(int(source.splits["test"][0])).payload).save(path)
+    return path
+
+
+QUICK = ("--epochs", "1", "--train.batch_size", "100")
+
+
+def test_help_teaches_every_setting(run_main):
+    code, out, _ = run_main("train", "--help")
+    assert code == 0
+    for part in ("neocog train mnist", "--optimizer.lr", "The highest learning rate", "--augment.flip", "[0.05]"):
+        assert part in " ".join(out.split()), part
+    code, out, _ = run_main("--help")
+    assert all(verb in out for verb in ("train", "eval", "predict"))
+    assert run_main("--version")[1].strip() == neocog.__version__
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; from neocog.cli import main; main(['--version']); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_train_eval_predict(run_main, digits, seven):
+    code, out, err = run_main("train", digits, *QUICK, "--name", "r", "--optimizer.lr", "0.02")
+    assert code == 0
+    assert "accuracy" in out
+    assert "Wilson" in out
+    assert "report  runs/r/report.html" in out
+    assert "digits: 1,000 train, 300 test; 10 classes" in err
+    assert "epoch   1/1" in err
+    bundle = run_main.work / "runs" / "r" / "model.neocog"
+    code, out, _ = run_main("eval", bundle, digits)
+    assert code == 0
+    assert "precision" in out
+    assert "truth \\ seen as" in out
+    code, out, _ = run_main("eval", bundle, digits, "--json")
+    assert json.loads(out)["count"] == 300
+    code, out, _ = run_main("predict", bundle, seven)
+    assert code == 0
+    assert str(seven) in out
+    assert "%" in out
+
+
+def test_a_config_file_and_flags(run_main, digits):
+    config = run_main.work / "c.yaml"
+    config.write_text(f"data: {{source: {digits}}}\nrecipe: lenet5\ntrain: {{epochs: 1, batch_size: 200}}\n")
+    code, out, err = run_main("train", "--config", config, "--train.seed", "3", "--name", "r")
+    assert code == 0, err
+    again = run_main.work / "runs" / "r" / "config.yaml"
+    text = again.read_text()
+    assert "name: lenet5" in text
+    assert f"train.epochs: file {config}" in text
+    assert "train.seed: flag" in text
+    code, repeated, err = run_main("train", "--config", again, "--name", "s")
+    assert code == 0, err
+    assert repeated.splitlines()[:6] == out.splitlines()[:6]
+
+
+def test_predict_forms(run_main, finished_run, seven, monkeypatch, tmp_path):
+    code, out, _ = run_main("predict", finished_run.bundle, seven, "--json", "--top", "2")
+    row = json.loads(out)
+    assert code == 0
+    assert row["file"] == str(seven)
+    assert row["top"][0]["class"] == row["class"]
+    assert len(row["top"]) == 2
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in "ab":
+        (folder / f"{name}.png").write_bytes(seven.read_bytes())
+    code, out, _ = run_main("predict", finished_run.bundle, folder, seven, "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [entry["file"] for entry in rows] == [str(folder / "a.png"), str(folder / "b.png"), str(seven)]
+    assert len({entry["probability"] for entry in rows}) == 1
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(seven.read_bytes())))
+    code, out, _ = run_main("predict", finished_run.bundle, "-")
+    assert code == 0
+    assert out.splitlines()[1].startswith("standard input")
+
+
+def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, finished_run, seven, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(seven.read_bytes()[:60])
+    code, out, err = run_main("predict", finished_run.bundle, broken, seven, tmp_path / "absent.png")
+    assert code == 2
+    assert str(seven) in out
+    assert str(broken) not in out
+    lines = err.strip().splitlines()
+    assert len(lines) == 2
+    assert "broken.png is truncated or damaged" in lines[0]
+    assert "absent.png can't be read: No such file" in lines[1]
+    code, out, _ = run_main("predict", finished_run.bundle, broken, seven, "--json")
+    assert [("error" in json.loads(line)) for line in out.splitlines()] == [True, False]
+    code, out, _ = run_main("predict", finished_run.bundle, broken, seven, "--csv")
+    assert "truncated" in next(csv.DictReader(io.StringIO(out)))["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "Training needs data. Name it: neocog train mnist"),
+        (["train", "no/such/folder"], "There is no 'no/such/folder'"),
+        (["train", "mnits"], "No data set 'mnits'.*Did you mean 'mnist'"),
+        (["train", "mnist", "--model", "lenet"], "No network is called 'lenet'. Did you mean 'lenet5'"),
+        (["train", "mnist", "--recipe", "lenet"], "No recipe is called 'lenet'. Did you mean 'lenet5'"),
+        (
+            ["train", "mnist", "--epochs", "-3"],
+            r"train\.epochs must be greater than or equal to 1. Received: '-3', from: flag",
+        ),
+        (["train", "mnist", "--epochs", "ten"], "train.epochs must be a valid integer.*'ten'"),
+        (
+            ["train", "mnist", "--epochs", "1", "--train.epochs", "2"],
+            "A setting is given once. --epochs and --train.epochs",
+        ),
+        (["train", "mnist", "--optimizer.lrr", "1"], r"Unknown option: --optimizer\.lrr. Did you mean --optimizer\.lr"),
+        (["train", "mnist", "--epoch", "1"], "Unknown option: --epoch. Did you mean --epochs"),
+        (["train", "mnist", "--optimizer.betas", "[0.9, 0.99]"], "would be ignored, because sgd has no betas"),
+        (
+            ["train", "mnist", "--data.test_fraction", "0.3"],
+            "data.test_fraction .flag. would be ignored: mnist brings its own",
+        ),
+        (["train", "mnist", "--data.size", "28x28"], r"Pictures of 1x28x28 do not fit.*lenet5_relu was made for 32x32"),
+        (["train", "mnist", "--train.device", "abacus"], "must be a device of this machine. Received: 'abacus'"),
+        (["train", "mnist", "--config", "absent.yaml"], "The config file absent.yaml can't be read"),
+        (["train", "--resume", "absent"], "absent is no run"),
+        (["train", "mnist", "--resume", "r"], "A resumed run keeps its settings. DATA would be ignored"),
+        (["train", "mnist", "--name", "../up"], "A run's name is one folder name"),
+        (["eval", "absent.neocog", "mnist"], "absent.neocog can't be read: No such file"),
+        (["predict", "absent.neocog", "a.png"], "absent.neocog can't be read"),
+        (["predict", "a.neocog"], "Nothing to predict"),
+        (["predict", "a.neocog", "a.png", "--jsn"], "Unknown option: --jsn. Did you mean '--json'"),
+        (["predict", "a.neocog", "a.png", "--json", "--csv"], "Predictions have one form"),
+        (["predict", "a.neocog", "a.png", "--top", "0"], "--top must be at least 1"),
+        (["trian", "mnist"], 'Unknown command "trian". Did you mean "train"'),
+    ],
+)
+def test_a_mistake_is_one_message_exit_code_2_and_nothing_written(run_main, arguments, message, monkeypatch):
+    monkeypatch.setattr("neocog.runs.train_run.fit", None)  # nothing here may get as far as training
+    code, out, err = run_main(*arguments)
+    assert code == 2
+    import re
+
+    assert re.search(message, err), err
+    assert out == ""
+    assert "Traceback" not in err
+    assert list(run_main.work.iterdir()) == []
+
+
+def picture(kind):
+    """A picture that is wrong in the named way, as bytes."""
+    image = Image.new("RGB", (20, 20), (200, 30, 30))
+    buffer = io.BytesIO()
+    if kind == "cmyk":
+        image.convert("CMYK").save(buffer, "jpeg")
+    elif kind == "palette with transparency":
+        image.quantize(4).save(buffer, "png", transparency=0)
+    elif kind == "16-bit":
+        Image.fromarray(np.full((20, 20), 40_000, np.uint16)).save(buffer, "png")
+    elif kind == "50 megapixels":
+        Image.new("1", (10_000, 5_000)).save(buffer, "png")
+    elif kind == "1 pixel wide":
+        Image.new("RGB", (1, 20)).save(buffer, "png")
+    elif kind == "zero bytes":
+        pass
+    elif kind == "text":
+        buffer.write(b"These are words.\n")
+    else:
+        image.save(buffer, "png")
+        content = bytearray(buffer.getvalue())
+        if kind == "truncated":
+            return bytes(content[: len(content) // 2])
+        content[len(content) // 2] ^= 0xFF  # corrupt
+        return bytes(content)
+    return buffer.getvalue()
+
+
+KINDS = {
+    "corrupt": "is truncated or damaged",
+    "truncated": "is truncated or damaged",
+    "zero bytes": "has 0 bytes",
+    "text": "is no picture: it starts with b'These ar'",
+    "1 pixel wide": "is 1 wide and 20 high",
+    "cmyk": "is CMYK",
+    "palette with transparency": "is transparent in places",
+    "50 megapixels": r"at most 40 million pixels.*50\.0 million",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_picture_stops_training_and_is_one_line_in_predict(run_main, pictures, kind, finished_run):
+    import re
+
+    wrong = pictures / "red" / "05.png"
+    wrong.write_bytes(picture(kind))
+    for arguments in (["train", pictures, *QUICK], ["predict", finished_run.bundle, wrong]):
+        code, _, err = run_main(*arguments)
+        assert code == 2
+        assert re.search(rf"05\.png .*{KINDS[kind]}|{KINDS[kind]}.*", err), err
+        assert "05.png" in err
+        assert "Traceback" not in err
+        assert list(run_main.work.iterdir()) == []
+
+
+def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_run, tmp_path, pictures):
+    path = tmp_path / "deep.png"
+    path.write_bytes(picture("16-bit"))
+    code, _, err = run_main("predict", finished_run.bundle, path)
+    assert code == 2
+    assert "takes 8 bits" in err
+    assert "deep.png has 16" in err
+    code, _, err = run_main("train", pictures, *QUICK, "--data.depth", "8", "--name", "ok")
+    assert code == 0, err
+    (pictures / "red" / "05.png").write_bytes(picture("16-bit"))
+    code, _, err = run_main("train", pictures, *QUICK, "--name", "deep")
+    assert code == 0, err  # one picture of 16 bits makes it a set of 16 bits
+    assert "depth: 16" in (run_main.work / "runs" / "deep" / "config.yaml").read_text()
+
+
+def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monkeypatch):
+    import errno
+    import os
+
+    written = []
+    real = os.fsync
+
+    def filling(descriptor):
+        written.append(1)
+        if len(written) > 12:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", filling)
+    code, _, err = run_main("train", digits, "--epochs", "9", "--train.batch_size", "100", "--name", "r")
+    assert code == 2
+    assert "could not be written: No space left on device" in err
+    monkeypatch.setattr(os, "fsync", real)
+    code, _, err = run_main("train", "--resume", "runs/r")
+    assert code == 0, err
+    assert "Going on after step" in err
+
+
+def test_the_output_may_be_piped_into_a_reader_that_stops(finished_run, seven):
+    command = f"{sys.executable} -m neocog predict {finished_run.bundle} {seven} --json | head -c 5"
+    found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert found.stderr == ""
+
+
+def test_quiet_and_plain_when_not_a_terminal(run_main, digits):
+    _, _, err = run_main("train", digits, *QUICK, "--name", "r")
+    assert "\x1b" not in err
+    assert "\r" not in err
