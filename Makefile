@@ -15,7 +15,7 @@ test: $(READY)  ## everything that is proved in minutes
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(READY)  ## the proofs that train to an accuracy, or kill and resume
-	$(BIN)/pytest -m slow -v
+	$(BIN)/pytest -m slow -v -rP
 
 check: $(READY)  ## format, lint, types, import order
 	$(BIN)/ruff format --check .

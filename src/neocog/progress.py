@@ -3,7 +3,6 @@
 Everything here goes to standard error, so that results on standard output can be piped.
 """
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ __all__ = ["Bar", "note", "quiet", "track"]
 T = TypeVar("T")
 REFRESH = 0.1  # seconds between two drawings; the work must not wait for its own picture
 
-console = Console(stderr=True, highlight=False, quiet=bool(os.environ.get("NEOCOG_QUIET")))
+console = Console(stderr=True, highlight=False)
 
 
 def note(message: str) -> None:

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -6,15 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
 from safetensors.torch import load_file
 
 import neocog
-from neocog.errors import CheckpointError, ConfigError, DataError, GeometryError, RunError
+from neocog.errors import CheckpointError, ConfigError, DataError, GeometryError, RunError, StorageError
 from neocog.files import folder_lock
 from neocog.runs import Run, RunConfig, evaluate, resume, settle, train
+from neocog.training import Interrupted
 
 
 def test_a_run_leaves_what_the_design_names(finished_run):
@@ -53,8 +56,6 @@ def test_evaluate_repeats_the_runs_figures(finished_run, digits):
 
 
 def test_a_set_without_splits_is_scored_on_the_part_kept_for_the_test(pictures, quick, tmp_path, capsys):
-    from dataclasses import replace
-
     config = quick(pictures, epochs=1, batch_size=8)
     config = replace(config, data=replace(config.data, val_fraction=0.2))
     run = train(config, name="r", runs=tmp_path)
@@ -162,8 +163,6 @@ def test_a_second_process_on_a_run_is_refused(finished_run, tmp_path):
 
 
 def test_bad_input_leaves_nothing_behind(digits, quick, tmp_path, pictures):
-    from dataclasses import replace
-
     runs = tmp_path / "runs"
     config = quick(digits)
     with pytest.raises(GeometryError, match=r"Pictures of 1x28x28 do not fit.*made for 32x32"):
@@ -187,6 +186,45 @@ def own_splits(digits, folder):
     path = folder / "own.npz"
     np.savez(path, **arrays, x_val=arrays["x_test"], y_val=arrays["y_test"])
     return path
+
+
+def test_a_shift_as_large_as_the_picture_is_refused(digits, quick, tmp_path):
+    config = quick(digits)
+    with pytest.raises(
+        ConfigError, match=r"augment\.shift must be smaller than the pictures. Received: 32 for pictures of 32x32"
+    ):
+        train(replace(config, augment=replace(config.augment, shift=32)), runs=tmp_path / "runs")
+
+
+def test_another_number_of_threads_is_said(finished_run, tmp_path, monkeypatch, capsys):
+    import torch
+
+    run = unfinished(finished_run, tmp_path)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
+    resume(run.path)
+    assert "goes on with 99: sums are taken in another order" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_no_folder(digits, quick, tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"config\.yaml could not be written: No space left"):
+        train(quick(digits), name="r", runs=tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_leaving_at_once_says_how_to_go_on(finished_run, tmp_path, monkeypatch):
+    def leave(*_, **__):
+        raise KeyboardInterrupt
+
+    run = unfinished(finished_run, tmp_path)
+    monkeypatch.setattr("neocog.runs.train_run.finish", leave)
+    with pytest.raises(
+        Interrupted, match=f"Stopped at once. Go on from the last checkpoint with: .* --resume {run.path}"
+    ):
+        resume(run.path)
 
 
 def test_users_data_is_never_written_to(pictures, quick, tmp_path):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from neocog.data import Preprocess, Resident, Source, load_resident
+from neocog.data import Preprocess, Source, load_resident
 from neocog.errors import DataError
 from neocog.progress import track
 from neocog.tasks import Classification
@@ -142,10 +142,6 @@ class Predictor:
         logits = np.concatenate(scored)
         assert len(logits) == len(indices), "samples in = samples scored"
         return logits
-
-    def resident_logits(self, data: Resident) -> Tensor:
-        """Logits (N, K) of a set that is decoded already."""
-        return self.logits(data.images)
 
 
 def as_list(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:

@@ -6,13 +6,14 @@ in batches (`Loader`). Nothing here ever writes to the user's data.
 
 from neocog.data.arrays import ArraySource
 from neocog.data.augment import AugmentConfig, augment
+from neocog.data.choose import choose_preprocess
 from neocog.data.config import DataConfig
 from neocog.data.folder import ImageFolder, list_pictures
 from neocog.data.known import find_data
 from neocog.data.loader import Loader
 from neocog.data.open import open_source
 from neocog.data.picture import Pixels, picture_pixels
-from neocog.data.preprocess import Preprocess, choose_preprocess
+from neocog.data.preprocess import Preprocess
 from neocog.data.record import Payload, Record, Source, describe, fingerprint, sample_ids
 from neocog.data.resident import Resident, load_resident
 from neocog.data.splits import Splits, divide

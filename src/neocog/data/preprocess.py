@@ -4,27 +4,21 @@ The same object is made when training begins, travels into the bundle, and runs 
 serving, so that they can't differ.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from neocog.data.arrays import ArraySource
-from neocog.data.config import DataConfig
-from neocog.data.picture import Header, Pixels, picture_header, picture_pixels
-from neocog.data.record import Payload, Source
+from neocog.data.picture import Pixels, picture_pixels
+from neocog.data.record import Payload
+from neocog.data.resize import RESIZE, ResizeRule, Size
 from neocog.errors import DataError, some
-from neocog.progress import track
 
-__all__ = ["Preprocess", "ResizeRule", "choose_preprocess"]
+__all__ = ["Preprocess"]
 
-ResizeRule = Literal["squash", "crop", "letterbox"]
-Size = tuple[int, int]
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow's convert("L")
 
 
@@ -98,7 +92,7 @@ class Preprocess:
         """Integers or floats on the scale 0..255 (or 0..65,535) as float32 around zero; (N, C, H, W) -> the same."""
         scale = 1.0 / (self.white * torch.tensor(self.std, dtype=torch.float64))
         offset = torch.tensor(self.mean, dtype=torch.float64) / torch.tensor(self.std, dtype=torch.float64)
-        factor, shift = (values.to(images.device, torch.float32).view(-1, 1, 1) for values in (scale, offset))
+        factor, shift = (values.float().view(-1, 1, 1).to(images.device) for values in (scale, offset))
         # Converting first and then working in place is four times as fast as one mixed-type product.
         scaled = images * factor if images.is_floating_point() else images.float().mul_(factor)
         return scaled.sub_(shift)
@@ -176,115 +170,3 @@ def array_pixels(payload: NDArray[Any], where: str) -> Pixels:
             f"Received: {payload.dtype} {payload.shape}, for {where}."
         )
     return pixels
-
-
-def squash(pixels: Pixels, size: Size) -> Pixels:
-    """Both sides stretched to the target, antialiased; (H, W, C) -> (*size, C)."""
-    if pixels.shape[:2] == size:
-        return pixels
-    height, width = size
-    if pixels.dtype == np.uint8:
-        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
-    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
-    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR)) for plane in planes]
-    return np.round(np.stack(resized, axis=2)).clip(0, 0xFFFF).astype(np.uint16)
-
-
-def crop(pixels: Pixels, size: Size) -> Pixels:
-    """Scaled until it just covers the target, then the centre."""
-    scale = max(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
-    covering = (max(size[0], round(pixels.shape[0] * scale)), max(size[1], round(pixels.shape[1] * scale)))
-    scaled = squash(pixels, covering)
-    top, left = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
-    return scaled[top : top + size[0], left : left + size[1]]
-
-
-def letterbox(pixels: Pixels, size: Size) -> Pixels:
-    """Scaled until it just fits into the target, black bars around."""
-    scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
-    fitting = tuple(min(t, max(1, round(s * scale))) for s, t in zip(pixels.shape, size, strict=False))
-    scaled = squash(pixels, (fitting[0], fitting[1]))
-    filled = np.zeros((*size, pixels.shape[2]), pixels.dtype)
-    top, left = (size[0] - fitting[0]) // 2, (size[1] - fitting[1]) // 2
-    filled[top : top + fitting[0], left : left + fitting[1]] = scaled
-    return filled
-
-
-RESIZE: dict[str, Callable[[Pixels, Size], Pixels]] = {"squash": squash, "crop": crop, "letterbox": letterbox}
-
-
-def choose_preprocess(
-    source: Source, indices: NDArray[np.int64], config: DataConfig, input_size: Size
-) -> tuple[Preprocess, dict[str, str]]:
-    """The preprocessing for these records and a network's input size, and a reason for each value that was chosen.
-
-    What the config sets is kept. Chosen is: the size that the network asks for; padding instead of resizing where all
-    pictures have one size that is a little smaller; grey where all pictures are grey; 16 bits where one has them.
-    """
-    headers = survey(source, indices, config.max_pixels)
-    sizes = {(header.height, header.width) for header in headers}
-    reasons: dict[str, str] = {}
-
-    def chosen(key: str, value: Any, reason: str) -> Any:
-        if getattr(config, key) is not None:
-            return getattr(config, key)
-        reasons[key] = reason
-        return value
-
-    target = f"the network was made for {input_size[0]}x{input_size[1]}"
-    one = next(iter(sizes)) if len(sizes) == 1 else None
-    border = border_of(one, input_size) if one and config.size is None and config.pad is None else None
-    if one and border:
-        size, pad = one, border
-        reasons |= {"size": "the size of every picture", "pad": target}
-    else:
-        size = chosen("size", input_size, target)
-        pad = chosen("pad", (0, 0), "no border is needed")
-    same = one == size
-    spec = Preprocess(
-        size=size,
-        pad=pad,
-        resize=chosen(
-            "resize",
-            "squash" if same else "crop",
-            "nothing to resize" if same else "keeps shapes as they are",
-        ),
-        channels=chosen("channels", max(h.channels for h in headers), "the pictures' own"),
-        depth=chosen("depth", max(h.depth for h in headers), "the pictures' own"),
-        convert=config.convert,
-        max_pixels=config.max_pixels,
-    )
-    return spec, reasons
-
-
-def border_of(size: Size, target: Size) -> tuple[int, int] | None:
-    """The border that brings a size to the target, where it is even and at most an eighth of the target."""
-    rows, columns = target[0] - size[0], target[1] - size[1]
-    fits = rows % 2 == columns % 2 == 0 and 0 <= rows <= target[0] / 4 and 0 <= columns <= target[1] / 4
-    return (rows // 2, columns // 2) if fits and (rows or columns) else None
-
-
-def survey(source: Source, indices: NDArray[np.int64], max_pixels: int) -> set[Header]:
-    """The kinds of pictures that a set holds, from their headers."""
-    if isinstance(source, ArraySource):
-        shapes = {(*pictures.shape[1:], 8 * pictures.itemsize) for _, pictures in source.parts}
-        return {Header(s[0], s[1], s[2] if len(s) == 4 else 1, s[-1]) for s in shapes}
-    found, faults = set(), []
-    for index in track(indices.tolist(), "reading headers"):
-        record = source.read(index)
-        try:
-            if isinstance(record.payload, bytes):
-                found.add(picture_header(record.payload, f"{source.name}: {record.key}", max_pixels))
-        except DataError as error:
-            faults.append(str(error))
-    if faults:
-        raise all_faults(faults)
-    return found
-
-
-def all_faults(faults: list[str]) -> DataError:
-    """One error for many: the first in full, and how many there are."""
-    rest = len(faults) - 1
-    more = f"\n{rest} more cannot be read:\n  " + "\n  ".join(faults[1:4]) if rest else ""
-    return DataError(faults[0] + more + ("\n  ..." if rest > 3 else ""))

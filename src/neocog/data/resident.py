@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.data.arrays import ArraySource
-from neocog.data.preprocess import Preprocess, all_faults
+from neocog.data.choose import all_faults
+from neocog.data.preprocess import Preprocess
 from neocog.data.record import Source, sample_ids
 from neocog.errors import DataError
 from neocog.progress import track

@@ -14,6 +14,7 @@ class RadialBasis(nn.Module):
     Source: LeCun et al. 1998, equation 7. The paper's penalty is the distance; its negative is a log-likelihood up to
     a constant, so softmax and cross-entropy apply.
 
+    >>> import torch
     >>> RadialBasis(torch.tensor([[1.0, 1.0], [-1.0, 1.0]]))(torch.tensor([[1.0, 0.0]])).tolist()
     [[-1.0, -5.0]]
     """

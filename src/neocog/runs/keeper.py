@@ -2,8 +2,9 @@
 
 import time
 
-from neocog.errors import CheckpointError, StorageError
-from neocog.files import write_whole
+import torch
+
+from neocog.errors import CheckpointError
 from neocog.progress import note
 from neocog.runs.folder import Run
 from neocog.training import TrainConfig, Training, load_checkpoint, save_checkpoint
@@ -16,7 +17,7 @@ class RunKeeper:
 
     def __init__(self, run: Run, config: TrainConfig, fingerprint: str) -> None:
         self.run, self.config = run, config
-        self.about = {"data": fingerprint}
+        self.about = {"data": fingerprint, "threads": torch.get_num_threads()}
         self.saved_at = time.monotonic()
 
     def due(self, step: int) -> bool:
@@ -26,10 +27,7 @@ class RunKeeper:
         return bool(seconds) and time.monotonic() - self.saved_at >= seconds
 
     def save(self, training: Training) -> None:
-        try:
-            save_checkpoint(self.run.last, training, self.about)
-        except StorageError as error:
-            raise StorageError(f"{error} Then go on with: neocog train --resume {self.run.path}") from error
+        save_checkpoint(self.run.last, training, self.about)
         self.saved_at = time.monotonic()
 
     def epoch_done(self, training: Training, *, best: bool) -> None:
@@ -65,12 +63,14 @@ class RunKeeper:
                 f"A run goes on with the data it began with. {self.run.path} began with other records or labels "
                 f"({about['data']}, now {self.about['data']}). Bring the data back, or start a new run."
             )
+        if about["threads"] != self.about["threads"]:
+            note(
+                f"This run began with {about['threads']} threads and goes on with {self.about['threads']}: sums are "
+                "taken in another order, so the weights may differ in their last bits."
+            )
 
     def restore_best(self, training: Training) -> None:
         """Bring back the weights of the best epoch, and leave the state as it is."""
         state = training.state
         load_checkpoint(self.run.best, training)
         training.state = state
-
-    def write_config(self, text: str) -> None:
-        write_whole(self.run.config, text)

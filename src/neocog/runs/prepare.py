@@ -80,6 +80,11 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
         options = config.model.options
         return create_model(config.model.name, num_classes=len(source.classes), in_channels=spec.channels, **options)
 
+    if config.augment.shift >= min(spec.shape[1:]):
+        raise ConfigError(
+            f"augment.shift must be smaller than the pictures. Received: {config.augment.shift} for pictures of "
+            f"{spec.shape[1]}x{spec.shape[2]}."
+        )
     model = build_seeded(build, derive_seed(config.train.seed, "weights"))
     height, width = model_entry.input_size
     advice = f"{config.model.name} was made for {height}x{width}: leave --data.size and --data.pad out."

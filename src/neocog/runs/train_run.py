@@ -1,13 +1,15 @@
 """The main way: from settings and data to a run folder with a trained, measured, sealed network."""
 
+import shutil
+import signal
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from neocog.data import DataConfig, Loader
-from neocog.errors import RunError
-from neocog.files import folder_lock
+from neocog.errors import RunError, StorageError
+from neocog.files import folder_lock, write_whole
 from neocog.progress import note
 from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_source
 from neocog.runs.finish import finish
@@ -35,8 +37,12 @@ def train(
     run = Run.create(Path(runs), name, f"{prepared.source.name}-{settled.config.model.name}")
     with folder_lock(run.path):
         keeper = RunKeeper(run, settled.config.train, prepared.fingerprint)
-        keeper.write_config(prepared.settled.to_yaml())
-        run.log("start", data=prepared.source.name, model=settled.config.model.name)
+        try:
+            write_whole(run.config, prepared.settled.to_yaml())
+            run.log("start", data=prepared.source.name, model=settled.config.model.name)
+        except StorageError:
+            shutil.rmtree(run.path)  # nothing is in it yet
+            raise
         return carry_out(run, prepared, keeper)
 
 
@@ -75,6 +81,7 @@ def carry_out(run: Run, prepared: Prepared, keeper: RunKeeper) -> Run:
     note(f"{config.model.name}: {parameters:,} trainable parameters, on {prepared.device}; run folder {run.path}")
     if training.state.step:
         note(f"Going on after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
+    go_on = f"neocog train --resume {run.path}"
     try:
         with Interrupt() as interrupt:
             fit(
@@ -88,11 +95,15 @@ def carry_out(run: Run, prepared: Prepared, keeper: RunKeeper) -> Run:
                 keeper=keeper,
                 interrupt=interrupt,
             )
+        keeper.restore_best(training)
+        return finish(run, prepared, training, loader.num_steps)
     except Interrupted as stop:
         run.log("interrupted", step=training.state.step)
-        raise Interrupted(f"{stop}; saved. Go on with: neocog train --resume {run.path}", stop.signum) from None
-    keeper.restore_best(training)
-    return finish(run, prepared, training, loader.num_steps)
+        raise Interrupted(f"{stop}; saved. Go on with: {go_on}", stop.signum) from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"Stopped at once. Go on from the last checkpoint with: {go_on}", signal.SIGINT) from None
+    except StorageError as error:
+        raise StorageError(f"{error} Then go on with: {go_on}") from error
 
 
 @torch.inference_mode()

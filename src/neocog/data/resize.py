@@ -1,0 +1,51 @@
+"""Bringing a picture to a size: three rules, each antialiased."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from neocog.data.picture import Pixels
+
+__all__ = ["RESIZE", "ResizeRule", "Size"]
+
+ResizeRule = Literal["squash", "crop", "letterbox"]
+Size = tuple[int, int]
+"""Height and width."""
+
+
+def squash(pixels: Pixels, size: Size) -> Pixels:
+    """Both sides stretched to the target, antialiased; (H, W, C) -> (*size, C)."""
+    if pixels.shape[:2] == size:
+        return pixels
+    height, width = size
+    if pixels.dtype == np.uint8:
+        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
+    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR)) for plane in planes]
+    return np.round(np.stack(resized, axis=2)).clip(0, 0xFFFF).astype(np.uint16)
+
+
+def crop(pixels: Pixels, size: Size) -> Pixels:
+    """Scaled until it just covers the target, then the centre."""
+    scale = max(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
+    covering = (max(size[0], round(pixels.shape[0] * scale)), max(size[1], round(pixels.shape[1] * scale)))
+    scaled = squash(pixels, covering)
+    top, left = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
+    return scaled[top : top + size[0], left : left + size[1]]
+
+
+def letterbox(pixels: Pixels, size: Size) -> Pixels:
+    """Scaled until it just fits into the target, black bars around."""
+    scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
+    fitting = tuple(min(t, max(1, round(s * scale))) for s, t in zip(pixels.shape, size, strict=False))
+    scaled = squash(pixels, (fitting[0], fitting[1]))
+    filled = np.zeros((*size, pixels.shape[2]), pixels.dtype)
+    top, left = (size[0] - fitting[0]) // 2, (size[1] - fitting[1]) // 2
+    filled[top : top + fitting[0], left : left + fitting[1]] = scaled
+    return filled
+
+
+RESIZE: dict[str, Callable[[Pixels, Size], Pixels]] = {"squash": squash, "crop": crop, "letterbox": letterbox}
