@@ -1,7 +1,7 @@
 """What verbs print on standard output."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from neocog.evaluation import Evaluation
 
@@ -14,8 +14,8 @@ def write_out(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def table(rows: Sequence[tuple[str, ...]], *, left: int = 1) -> str:
-    """Columns under their heads, the first `left` of them aligned left, the others right.
+def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> str:
+    """Columns under their heads, those numbered in `left` aligned left, the others right.
 
     >>> print(table([("class", "F1"), ("cat", "0.9"), ("horse", "0.95")]))
     class    F1
@@ -26,7 +26,7 @@ def table(rows: Sequence[tuple[str, ...]], *, left: int = 1) -> str:
     lines = []
     for row in rows:
         cells = [
-            cell.ljust(width) if i < left else cell.rjust(width)
+            cell.ljust(width) if i in left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
@@ -40,7 +40,7 @@ def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
         share = "accuracy" in name
         value, low, high = (f"{x:.2%}" if share else f"{x:.4f}" for x in (figure.value, figure.low, figure.high))
         rows.append((name, value, f"{low} to {high}", figure.method))
-    write_out(table(rows))
+    write_out(table(rows, left=(0, 3)))
     if brief:
         return
     heads = ("class", "precision", "recall", "F1", "pictures")

@@ -92,7 +92,7 @@ def show_table(results: Named) -> None:
             others = ", ".join(f"{other} {share:.2%}" for other, share in result.top[1:])
             rows.append((name, result.class_name, f"{result.probability:.2%}", others))
     if len(rows) > 1:
-        write_out(table(rows, left=4))
+        write_out(table(rows, left=(0, 1, 3)))
 
 
 def show_json(results: Named) -> None:

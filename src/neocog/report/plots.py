@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
 from neocog.evaluation import ReliabilityBin
 
@@ -61,6 +61,10 @@ def curves(history: Rows, figure_name: str, best_epoch: int) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if figure_name == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        elif min(best["val_loss"], best["train_loss"]) > 0:
+            axes.set_yscale("log")  # the late epochs, where losses are small, are what one looks at
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend()
         return svg(figure)
 
