@@ -87,13 +87,6 @@ def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
         width = bins[0].high - bins[0].low
         centres = [bin.low + width / 2 for bin in bins]
         axes.bar(centres, [bin.accuracy for bin in bins], width * 0.92, color=BLUE, alpha=0.85, label="accuracy")
-        axes.plot(
-            [bin.confidence for bin in bins],
-            [bin.confidence for bin in bins],
-            "o",
-            color=ORANGE,
-            markersize=3,
-        )
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfectly calibrated")
         axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
         axes.legend(loc="upper left")
