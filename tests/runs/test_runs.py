@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 import neocog
@@ -41,6 +42,10 @@ def test_a_run_leaves_what_the_design_names(finished_run):
 
 def test_the_bundle_holds_the_best_weights(digits, quick, tmp_path):
     run = train(quick(digits, epochs=3), name="r", runs=tmp_path)
+    with safe_open(run.best, "pt") as file:
+        history = json.loads(file.metadata()["neocog"])["state"]["history"]
+    accuracies = [float(row["val_accuracy"]) for row in csv.DictReader(run.results.read_text().splitlines())]
+    assert len(history) - 1 == accuracies.index(max(accuracies))
     best = load_file(run.best)
     weights = neocog.load(run.bundle).model.state_dict()
     assert all((best[f"model/{key}"] == value).all() for key, value in weights.items())
