@@ -7,7 +7,8 @@ from neocog.evaluation import Evaluation
 
 __all__ = ["show_evaluation", "table", "write_out"]
 
-MOST_CLASSES = 50
+MOST_CLASSES, MOST_COLUMNS = 50, 20
+BAR = 20
 
 
 def write_out(text: str) -> None:
@@ -49,10 +50,21 @@ def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
         for row in evaluation.per_class[:MOST_CLASSES]
     ]
     write_out("\n" + table([heads, *classes]))
-    if len(evaluation.classes) <= 20:
+    write_out("\n" + table(reliability_rows(evaluation), left=(3,)))
+    if len(evaluation.classes) <= MOST_COLUMNS:
         truths = ("truth \\ seen as", *evaluation.classes)
         cells = [
             (name, *(str(count) if count else "." for count in row))
             for name, row in zip(evaluation.classes, evaluation.confusion, strict=True)
         ]
         write_out("\n" + table([truths, *cells]))
+
+
+def reliability_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """The reliability diagram in characters: a bar of accuracy, and a mark where a calibrated network's would end."""
+    rows: list[tuple[str, ...]] = [("confidence", "pictures", "accuracy", "| where the bar should end")]
+    for bin in evaluation.reliability:
+        bar = list(("█" * round(BAR * bin.accuracy)).ljust(BAR + 1))
+        bar[round(BAR * bin.confidence)] = "|"
+        rows.append((f"{bin.confidence:.1%}", f"{bin.count:,}", f"{bin.accuracy:.1%}", "".join(bar)))
+    return rows

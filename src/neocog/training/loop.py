@@ -55,7 +55,8 @@ def fit(
     model, state = training.model, training.state
     epoch_steps, num_steps = loader.num_steps, loader.num_steps * config.epochs
     base_seed = derive_seed(config.seed, "dropout")
-    with torch.random.fork_rng(enabled=True):
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(state.history) < config.epochs and not state.stopped_early:
             epoch = len(state.history)
             meter = Meter(state, task)
