@@ -20,12 +20,40 @@ app = cyclopts.App(
     help="From your own pictures to a convolutional network that is trained, measured, understood and shipped.",
     version=__version__,
     help_epilogue="Begin with: neocog train mnist",
+    help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
-# By name, so that a verb's modules load when it is used.
-app.command("neocog.cli.train:train", name="train")
-app.command("neocog.cli.evaluate:evaluate", name="eval")
-app.command("neocog.cli.predict:predict", name="predict")
+TRAIN = """Train a network on your data and leave a run folder.
+
+neocog train mnist
+neocog train pictures/ --epochs 30 --augment.flip 0.5
+neocog train --resume runs/mnist-lenet5_relu-1
+
+The folder runs/NAME holds report.html, model.neocog, results.csv, config.yaml
+and checkpoints. Ctrl-C saves and says how to go on. Settings are also read from
+YAML with --config; a flag goes before the file, the file before the recipe.
+"""
+EVAL = """Measure a network on a data set.
+
+Accuracy, loss, F1 and calibration, each with its 95% interval; then class by
+class, and what is taken for what.
+
+neocog eval runs/mnist-lenet5_relu-1/model.neocog mnist
+neocog eval model.neocog pictures/ --split val --json > figures.json
+"""
+PREDICT = """Classify pictures.
+
+neocog predict model.neocog seven.png two.png
+neocog predict model.neocog scans/ --csv > scans.csv
+cat seven.png | neocog predict model.neocog -
+
+A picture that can't be read is one line on standard error; the others are
+still classified, and the exit code is 2.
+"""
+# By name, so that a verb's modules load when it is used; hence its help stands here.
+app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=0)
+app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=1)
+app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

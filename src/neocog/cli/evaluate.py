@@ -20,9 +20,7 @@ def evaluate(
     json: Annotated[bool, Switch] = False,
     download: Annotated[bool, Switch] = False,
 ) -> None:
-    """Measure a network on a data set: accuracy, loss, F1, calibration, each with its 95% interval.
-
-    neocog eval runs/mnist-lenet5_relu-1/model.neocog mnist
+    """Measure a network on a data set; `neocog.evaluate` does the same.
 
     Parameters
     ----------

@@ -26,13 +26,7 @@ def predict(
     json: Annotated[bool, Switch] = False,
     csv: Annotated[bool, Switch] = False,
 ) -> int:
-    """Classify pictures. One that can't be read is one line on standard error; the others are still classified.
-
-    neocog predict model.neocog seven.png two.png
-    neocog predict model.neocog scans/ --csv > scans.csv
-    cat seven.png | neocog predict model.neocog -
-
-    The exit code is 2 if any picture could not be read.
+    """Classify pictures; `neocog.load(bundle).predict(files)` does the same.
 
     Parameters
     ----------

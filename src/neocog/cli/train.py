@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, Literal, TypedDict, cast, get_args, get_origin
 
 import yaml
 from cyclopts import Group, Parameter
@@ -27,10 +27,17 @@ def section_flags(name: str, section: Any) -> Any:
         key = f"{name}.{field.name}"
         if key == "data.source":  # this is DATA
             continue
-        default = "" if infos[field.name].default is None else f" \\[{infos[field.name].default}]"
-        text = f"Same as {ALIASES[key]}." if key in ALIASES else f"{infos[field.name].description}{default}"
-        flags[field.name] = Annotated[str, Parameter(help=text, group=group)]
+        info = infos[field.name]
+        choices = ", ".join(str(choice) for choice in get_args(info.annotation)) if is_choice(info.annotation) else ""
+        default = "" if info.default is None else f" [{info.default}]"
+        text = f"{info.description}{' One of ' + choices + '.' if choices else ''}{default}"
+        text = f"Same as {ALIASES[key]}." if key in ALIASES else text
+        flags[field.name] = Annotated[str, Parameter(name=field.name, help=text, group=group)]
     return TypedDict(f"{name}_flags", flags, total=False)  # type: ignore[operator]
+
+
+def is_choice(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal
 
 
 SECTIONS = {field.name: section_flags(field.name, field.type) for field in fields(RunConfig)}
@@ -51,13 +58,7 @@ def train(
     download: Annotated[bool, Parameter(negative="")] = False,
     flags: Annotated[Flags | None, Parameter(name="*")] = None,
 ) -> int:
-    """Train a network on your data and leave a run folder: report.html, model.neocog, results.csv, checkpoints.
-
-    neocog train mnist
-    neocog train pictures/ --epochs 30 --augment.flip 0.5
-    neocog train --resume runs/mnist-lenet5_relu-1
-
-    Ctrl-C saves and says how to go on.
+    """Train a network and leave a run folder; `neocog.train` and `neocog.resume` do the same.
 
     Parameters
     ----------
