@@ -90,6 +90,7 @@ def too_large(where: str, size: str, max_pixels: int, pixels: int | None = None)
 
 
 def to_pixels(image: Image.Image, where: str, convert: bool) -> Pixels:
+    """A decoded picture of any mode as grey or RGB; (H, W, 1) or (H, W, 3)."""
     if image.mode in DEEP:
         return deep_pixels(image, where)
     if image.mode == "F":

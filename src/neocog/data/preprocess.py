@@ -109,6 +109,7 @@ class Preprocess:
         return np.pad(batch, ((0, 0), (rows, rows), (columns, columns), (0, 0))).astype(batch.dtype, copy=False)
 
     def to_depth(self, pixels: Pixels, where: str) -> Pixels:
+        """8 bits as 16 exactly, times 257; 16 bits as 8 only where conversion is accepted."""
         if pixels.dtype == self.dtype:
             return pixels
         if self.depth == 16:
@@ -121,6 +122,7 @@ class Preprocess:
         return np.round(pixels / np.float32(257)).astype(np.uint8)
 
     def to_channels(self, pixels: Pixels) -> Pixels:
+        """Grey three times as RGB; RGB weighted as grey."""
         if pixels.shape[2] == self.channels:
             return pixels
         converted = np.repeat(pixels, 3, axis=2) if self.channels == 3 else np.round(pixels @ GREY_WEIGHTS)[:, :, None]

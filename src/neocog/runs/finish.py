@@ -78,6 +78,7 @@ def measure(
 def make_report(
     run: Run, prepared: Prepared, state: State, model: nn.Module, evaluation: Evaluation, epoch_steps: int
 ) -> Report:
+    """Everything that the report tells, from the finished run."""
     config = prepared.settled.config
     num_steps = epoch_steps * config.train.epochs
     steps = sorted({int(step) for step in np.linspace(0, num_steps - 1, RATE_POINTS)})

@@ -31,6 +31,7 @@ class RunKeeper:
         self.saved_at = time.monotonic()
 
     def epoch_done(self, training: Training, *, best: bool) -> None:
+        """Write checkpoints, results and the log, and tell the user how the epoch went."""
         row = training.state.history[-1]
         # `best` goes first: else a kill between the two would leave `last` speaking of a best that is not there.
         if best:
