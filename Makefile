@@ -5,11 +5,14 @@ READY := .venv/.ready
 
 .PHONY: run test test-slow check format bench clean
 
+run: RUN := lenet5-$(shell date +%Y%m%d-%H%M%S)
 run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, predict two pictures
-	$(BIN)/neocog train mnist --recipe lenet5
-	@run=$$(ls -td runs/mnist-lenet5-*/ | head -n 1); \
-	echo; $(BIN)/neocog predict $${run}model.neocog examples/pictures/seven.png examples/pictures/two.png; \
-	echo; echo "report  $${run}report.html"; echo "model   $${run}model.neocog"
+	$(BIN)/neocog train mnist --recipe lenet5 --name $(RUN)
+	@echo
+	$(BIN)/neocog predict runs/$(RUN)/model.neocog examples/pictures/seven.png examples/pictures/two.png
+	@echo
+	@echo "report  runs/$(RUN)/report.html"
+	@echo "model   runs/$(RUN)/model.neocog"
 
 test: $(READY)  ## everything that is proved in minutes
 	$(BIN)/pytest -m "not slow"

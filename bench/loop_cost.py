@@ -4,7 +4,8 @@
 
 Both train the same network (convolution 1 -> 8, linear) on 8x8 inputs in batches of 64, in one process, epoch by epoch
 in turn. Neocog's loop gathers, normalises, counts loss and accuracy, watches for NaN, follows its schedule, logs, and
-writes checkpoints; the hand-written loop does none of this. Asked for: at most 1.10 times the median step.
+writes checkpoints; the hand-written loop does none of this. Neocog gathers and scores several small steps at once, so
+the mean, which holds all of it, is shown beside the median. Asked for: at most 1.10 times the median step.
 """
 
 import statistics
@@ -106,11 +107,14 @@ def main() -> None:
         )
     skip = len(loader.seconds) // EPOCHS  # the first epoch warms up
     figures = {"Neocog": loader.seconds, "hand-written": plain.seconds, "hand-written, fused SGD": fused.seconds}
-    base = statistics.median(plain.seconds[skip:])
-    print(f"{'loop':<26}{'median us':>10}{'mean us':>10}{'ratio':>8}")
+    bases = [(statistics.median(plain.seconds[skip:]), statistics.fmean(plain.seconds[skip:]))]
+    bases.append((statistics.median(fused.seconds[skip:]), statistics.fmean(fused.seconds[skip:])))
+    print(f"{'':<26}{'':>20}{'to hand-written':>20}{'to fused':>20}")
+    print(f"{'loop':<26}{'median us':>10}{'mean us':>10}" + f"{'median':>10}{'mean':>10}" * 2)
     for name, seconds in figures.items():
         median, mean = statistics.median(seconds[skip:]), statistics.fmean(seconds[skip:])
-        print(f"{name:<26}{1e6 * median:>10.1f}{1e6 * mean:>10.1f}{median / base:>8.3f}")
+        ratios = "".join(f"{median / base[0]:>10.3f}{mean / base[1]:>10.3f}" for base in bases)
+        print(f"{name:<26}{1e6 * median:>10.1f}{1e6 * mean:>10.1f}{ratios}")
 
 
 if __name__ == "__main__":

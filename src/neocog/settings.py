@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 __all__ = ["SETTINGS", "HasIgnored"]
 
-SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+SETTINGS = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 @runtime_checkable

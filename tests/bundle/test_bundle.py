@@ -145,6 +145,11 @@ def test_pickled_bytes_within_a_member_are_never_run(bundle):
         ({"format": 2}, "Bundles of format 1 are understood. .* has format 2.*Update"),
         ({"model": {"name": "absent", "num_classes": 10, "in_channels": 1, "options": {}}}, "No network is called"),
         ({"preprocess": {"version": 7}}, "version 1 is understood"),
+        ({"preprocess": []}, "version 1 is understood"),
+        ({"classes": ["a"]}, "its 10 outputs need as many different class names, received"),
+        ({"classes": "0123456789"}, "as many different class names"),
+        ({"classes": ["0"] * 10}, "as many different class names"),
+        ({"model": [1]}, "does not hold what a bundle holds"),
         ({"model": {"name": "lenet5", "num_classes": 10, "in_channels": 1, "options": {}}}, "does not hold"),
     ],
 )
@@ -153,6 +158,12 @@ def test_a_manifest_that_says_something_else(bundle, change, message):
     manifest = json.loads(members["manifest.json"]) | change
     write_sealed(bundle, members | {"manifest.json": json.dumps(manifest).encode()})
     with pytest.raises(BundleError, match=message):
+        neocog.load(bundle)
+
+
+def test_a_manifest_that_is_no_mapping(bundle):
+    write_sealed(bundle, read_sealed(bundle) | {"manifest.json": b"[]"})
+    with pytest.raises(BundleError, match="its manifest is no mapping"):
         neocog.load(bundle)
 
 
@@ -170,6 +181,18 @@ def test_every_form_of_a_picture_gives_the_same_probabilities(predictor, sevens,
     assert (rows == rows[0]).all()
     for form in forms:
         assert np.allclose(predictor.predict_proba(form), rows[:1])
+
+
+def test_an_image_object_is_treated_as_its_file_is(predictor, sevens):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(sevens[0]).save(buffer, "png", exif=exif)
+    turned = Image.open(io.BytesIO(buffer.getvalue()))
+    assert (predictor.predict_proba(turned) == predictor.predict_proba(buffer.getvalue())).all()
+    assert (predictor.predict_proba(turned) != predictor.predict_proba(sevens[0])).any()
+    with pytest.raises(DataError, match="must be opaque"):
+        predictor.predict(Image.new("RGBA", (9, 9), (1, 2, 3, 4)))
 
 
 def test_predictions_are_ranked_and_probabilities_sum_to_one(predictor, sevens):

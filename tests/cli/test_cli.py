@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -135,6 +136,10 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
     ("arguments", "message"),
     [
         (["train"], "Training needs data. Name it: neocog train mnist"),
+        (["train", ""], "There is no 'empty path'"),
+        (["train", "/dev/null"], "a folder or an .npz file. Received: /dev/null"),
+        (["train", "mnist", "--optimizer.name", "adam", "--optimizer.betas", "[0.9"], "A list is written as"),
+        (["train", "--resume", "r", "--download"], "--download would be ignored"),
         (["train", "no/such/folder"], "There is no 'no/such/folder'"),
         (["train", "mnits"], "No data set 'mnits'.*Did you mean 'mnist'"),
         (["train", "mnist", "--model", "lenet"], "No network is called 'lenet'. Did you mean 'lenet5'"),
@@ -231,8 +236,9 @@ def test_a_wrong_picture_stops_training_and_is_one_line_in_predict(run_main, pic
     for arguments in (["train", pictures, *QUICK], ["predict", finished_run.bundle, wrong]):
         code, _, err = run_main(*arguments)
         assert code == 2
-        assert re.search(rf"05\.png .*{KINDS[kind]}|{KINDS[kind]}.*", err), err
+        assert re.search(rf"05\.png.*{KINDS[kind]}|{KINDS[kind]}.*05\.png", err) or kind == "50 megapixels", err
         assert "05.png" in err
+        assert re.search(KINDS[kind], err), err
         assert "Traceback" not in err
         assert list(run_main.work.iterdir()) == []
 
@@ -254,7 +260,6 @@ def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_r
 
 def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monkeypatch):
     import errno
-    import os
 
     written = []
     real = os.fsync
@@ -279,6 +284,29 @@ def test_the_output_may_be_piped_into_a_reader_that_stops(finished_run, seven):
     command = f"{sys.executable} -m neocog predict {finished_run.bundle} {seven} --json | head -c 5"
     found = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert found.stderr == ""
+
+
+def test_output_to_a_full_disk_is_one_message(finished_run, seven):
+    for verb in (["predict", finished_run.bundle, seven], ["predict", finished_run.bundle, seven, "--csv"]):
+        command = [sys.executable, "-m", "neocog", *map(str, verb)]
+        with open("/dev/full", "w") as full:  # noqa: PTH123
+            found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert found.returncode == 2
+        assert found.stderr == "error: Standard output could not be written: No space left on device.\n"
+
+
+def test_standard_input_keeps_its_name_in_errors(run_main, finished_run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text")))
+    code, out, _ = run_main("predict", finished_run.bundle, "-", "--json")
+    assert code == 2
+    assert "standard input is no picture" in json.loads(out)["error"]
+
+
+def test_a_terminal_without_block_characters_gets_the_figures_all_the_same(finished_run, digits):
+    command = [sys.executable, "-m", "neocog", "eval", str(finished_run.bundle), str(digits)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    found = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert b"?" in found.stdout
 
 
 def test_quiet_and_plain_when_not_a_terminal(run_main, digits):

@@ -96,6 +96,13 @@ def test_a_missing_partner_is_named(tmp_path):
         open_source(folder)
 
 
+def test_two_sets_in_one_folder_are_named(tmp_path):
+    folder = write_set(tmp_path / "set")
+    (folder / "emnist-train-labels-idx1-ubyte").write_bytes(b"")
+    with pytest.raises(DataError, match="can be read in two ways: .*both hold the labels of train"):
+        open_source(folder)
+
+
 def test_different_counts_are_named(tmp_path):
     folder = write_set(tmp_path / "set")
     (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(19, np.uint8)))

@@ -1,10 +1,12 @@
+import os
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from neocog.data import ArraySource, describe, fingerprint, open_source, sample_ids
+from neocog.data import ArraySource, check_trainable, describe, fingerprint, open_source, sample_ids
 from neocog.errors import DataError
 
 
@@ -89,15 +91,29 @@ def test_npz_channels_first_is_turned(tmp_path):
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0.0, 1.0]}, "Labels must be whole numbers.*float64"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1, 1]}, "2 pictures, 3 labels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, -1]}, r"Labels must be in 0\.\.0.*Received: -1 at record 1"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 3]}, "without gaps.*no record of 2 of them, first '1'"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 3]}, "no record of 2 of them, first '1'. Number the labels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 0]}, "at least two classes. a has one: 0"),
         ({"x": np.zeros((0, 4, 4), np.uint8), "y": np.zeros(0, int)}, "at least one record"),
+        ({"x": np.zeros((2, 1, 4), np.uint8), "y": [0, 1]}, "at least 2 pixels on each side"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 10**10]}, "at most 65,536 are read. Received: 10000000000"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1], "classes": ["c", "c"]}, "a name of its own. a has c, c"),
     ],
 )
 def test_npz_that_is_wrong_says_what_it_holds(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DataError, match=message):
-        open_source(tmp_path / "a.npz")
+        check_trainable(open_source(tmp_path / "a.npz"))
+
+
+def test_npz_splits_must_agree(tmp_path):
+    x, y = np.zeros((2, 4, 4), np.uint8), np.array([0, 1])
+    for other in (x.astype(np.uint16), np.zeros((2, 5, 5), np.uint8)):
+        np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=other, y_test=y)
+        with pytest.raises(DataError, match="pictures of one type and size. a has train: uint8"):
+            open_source(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", x=x, y=y, x_train=x, y_train=y)
+    with pytest.raises(DataError, match="can be read in two ways: x and y, or by split"):
+        open_source(tmp_path / "b.npz")
 
 
 def test_npz_never_unpickles(tmp_path):
@@ -166,11 +182,11 @@ def test_folders_without_anything_to_learn(tmp_path, draw):
         open_source(empty)
     draw(tmp_path / "one", {"only": (1, 2, 3)}, count=3)
     with pytest.raises(DataError, match="at least two classes. one has one: only"):
-        open_source(tmp_path / "one")
+        check_trainable(open_source(tmp_path / "one"))
     draw(tmp_path / "s" / "train", {"a": (1, 2, 3), "b": (1, 2, 3)}, count=3)
     (tmp_path / "s" / "test").mkdir()
     with pytest.raises(DataError, match="at least one record. s has none in test"):
-        open_source(tmp_path / "s")
+        check_trainable(open_source(tmp_path / "s"))
 
 
 def test_a_file_that_is_no_data_set(tmp_path):
@@ -179,7 +195,28 @@ def test_a_file_that_is_no_data_set(tmp_path):
         open_source(tmp_path / "a.txt")
 
 
-def test_fingerprint_knows_every_key_label_and_class():
+def test_what_programs_leave_is_no_data_and_links_are_followed(pictures, tmp_path):
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (pictures / "red" / name).mkdir()
+        shutil.copy(pictures / "red" / "00.png", pictures / "red" / name / "00.png")
+    shutil.copytree(pictures / "red", tmp_path / "elsewhere", ignore=shutil.ignore_patterns("__*", ".*"))
+    (pictures / "red" / "linked").symlink_to(tmp_path / "elsewhere")
+    (pictures / "red" / "loop").symlink_to(pictures)
+    shutil.copy(pictures / "red" / "00.png", pictures / "stray.png")
+    source = open_source(pictures)
+    assert len(source) == 48
+    assert source.notices == ("pictures beside the classes' folders were passed over: stray.png",)
+
+
+def test_a_name_that_is_no_text_is_read(pictures):
+    name = b"caf\xe9.png"
+    shutil.copy(pictures / "red" / "00.png", os.fsencode(pictures / "red") + b"/" + name)
+    source = open_source(pictures)
+    assert len(fingerprint(source)) == 16
+    assert len(sample_ids(source.key(i) for i in range(len(source)))) == 37
+
+
+def test_fingerprint_knows_every_key_label_class_and_pixel():
     x, y = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
     base = fingerprint(ArraySource("a", {"train": (x, y)}))
     assert base == fingerprint(ArraySource("renamed", {"train": (x, y)}))
@@ -187,6 +224,7 @@ def test_fingerprint_knows_every_key_label_and_class():
         ArraySource("a", {"train": (x, y[::-1])}),
         ArraySource("a", {"all": (x, y)}),
         ArraySource("a", {"train": (x, y)}, ["p", "q"]),
+        ArraySource("a", {"train": (x + np.uint8(1), y)}),
     ]
     assert base not in [fingerprint(other) for other in others]
 

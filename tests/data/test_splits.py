@@ -21,6 +21,7 @@ def test_a_set_without_splits_is_divided_by_class():
     assert together == list(range(160))
     assert np.bincount(data.targets[divided.test]).tolist() == [20, 10, 2]
     assert np.bincount(data.targets[divided.val]).tolist() == [8, 4, 1]
+    assert len(divided.notes) == 2
     assert divided.notes[0] == "32 of 160 records are kept for the test, chosen by class and seed"
 
 
@@ -60,6 +61,7 @@ def test_own_splits_are_kept_and_validation_taken_from_training():
 
 def test_a_class_always_keeps_something_to_learn_from():
     divided = divide(source([1, 2, 30]), val_fraction=0.5, test_fraction=0.5, seed=0)
+    assert "test has no record of '0'" in divided.notes
     assert {0, 1, 2} <= set(source([1, 2, 30]).targets[divided.train].tolist())
 
 

@@ -35,6 +35,8 @@ def test_the_last_layer_wins_and_every_value_knows_where_it_came_from():
         ({"nonsense": 3}, "No setting is called 'nonsense'"),
         ({"train.epochs": "-1"}, r"train\.epochs must be greater than or equal to 1. Received: '-1', from: flag"),
         ({"train.epochs": "many"}, r"train\.epochs must be a valid integer.*Received: 'many'"),
+        ({"optimizer.lr": "inf"}, "optimizer.lr must be a finite number"),
+        ({"schedule.warmup_epochs": "inf"}, "schedule.warmup_epochs must be a finite number"),
         ({"optimizer.lr": 0}, r"optimizer\.lr must be greater than 0. Received: 0"),
         ({"optimizer.name": "sgdd"}, "optimizer.name must be 'sgd', 'adam' or 'adamw'. Received: 'sgdd'"),
         ({"optimizer.nesterov": "perhaps"}, "optimizer.nesterov must be a valid boolean"),
@@ -100,6 +102,9 @@ def test_yaml_round_trip_keeps_values_and_origins(tmp_path):
         ("- 1", "maps sections to settings.*holds list"),
         ("trian: {epochs: 3}", r"No section is called 'trian'.*Did you mean 'train'\?"),
         ("train: 3", "train in .* holds 3"),
+        ("train: null", "train in .* holds None"),
+        ("recipe: [a]", "A recipe is a name"),
+        ("[" * 5000, "is no YAML"),
     ],
 )
 def test_a_config_file_that_is_wrong(tmp_path, text, message):

@@ -9,13 +9,23 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 import neocog
-from neocog.errors import CheckpointError, ConfigError, DataError, GeometryError, RunError, StorageError
+from neocog.data import open_source
+from neocog.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergenceError,
+    GeometryError,
+    RunError,
+    StorageError,
+)
 from neocog.files import folder_lock
 from neocog.runs import Run, RunConfig, evaluate, resume, settle, train
 from neocog.training import Interrupted
@@ -55,9 +65,11 @@ def test_evaluate_repeats_the_runs_figures(finished_run, digits):
     assert evaluate(finished_run.bundle, digits).to_json() == json.loads(
         json.dumps(finished_run.evaluation.to_json())
     ) | {"classes": finished_run.evaluation.classes}
-    assert evaluate(finished_run.bundle, digits, split="train").count == 1000
-    with pytest.raises(DataError, match="digits has no split 'val'. It has train, test, all"):
-        evaluate(finished_run.bundle, digits, split="val")
+    assert evaluate(finished_run.bundle, digits, split="train").count == 900
+    assert evaluate(finished_run.bundle, digits, split="all").count == 1300
+    assert evaluate(finished_run.bundle, digits, split="val").count == 100  # taken from training data, and so known
+    with pytest.raises(DataError, match="digits has no split 'dev'. It has train, test, all, val"):
+        evaluate(finished_run.bundle, digits, split="dev")
 
 
 def test_a_set_without_splits_is_scored_on_the_part_kept_for_the_test(pictures, quick, tmp_path, capsys):
@@ -67,7 +79,7 @@ def test_a_set_without_splits_is_scored_on_the_part_kept_for_the_test(pictures, 
     again = evaluate(run.bundle, pictures)
     assert again.count == run.evaluation.count == 6
     assert again.top1 == run.evaluation.top1
-    assert "trained on this very set" in capsys.readouterr().err
+    assert "of which a part was kept for the test" in capsys.readouterr().err
     copy = shutil.copytree(pictures, pictures.parent / "more")
     shutil.copy(copy / "red" / "00.png", copy / "red" / "extra.png")
     assert evaluate(run.bundle, copy).count == 37
@@ -82,6 +94,13 @@ def test_classes_are_matched_by_name(pictures, quick, tmp_path, draw, capsys):
     draw(tmp_path / "other", {"red": (200, 30, 30), "pink": (250, 150, 150)}, count=4)
     with pytest.raises(DataError, match="trained on: blue, green, red. other also has pink"):
         evaluate(run.bundle, tmp_path / "other")
+
+
+def test_a_part_of_the_classes_can_be_measured(finished_run, tmp_path, digits):
+    source = open_source(digits)
+    few = np.flatnonzero(np.isin(source.targets, [3, 7]))
+    np.savez(tmp_path / "few.npz", x=source.pictures(few), y=source.targets[few])
+    assert evaluate(finished_run.bundle, tmp_path / "few.npz").count == len(few)
 
 
 def test_names_and_numbers_of_runs(tmp_path):
@@ -148,8 +167,6 @@ def test_a_checkpoint_of_another_network_is_refused(finished_run, tmp_path):
 
 
 def test_data_that_changed_since_is_refused(finished_run, tmp_path, digits):
-    import numpy as np
-
     run = unfinished(finished_run, tmp_path)
     changed = tmp_path / "digits.npz"
     with np.load(digits) as archive:
@@ -159,6 +176,78 @@ def test_data_that_changed_since_is_refused(finished_run, tmp_path, digits):
     run.config.write_text(run.config.read_text().replace(str(digits), str(changed)))
     with pytest.raises(CheckpointError, match="began with other records or labels"):
         resume(run.path)
+
+
+def test_settings_that_changed_since_are_refused(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    run.config.write_text(run.config.read_text().replace("epochs: 2", "epochs: 3"))
+    with pytest.raises(CheckpointError, match=r"settings it began with. .*config\.yaml was changed since"):
+        resume(run.path)
+    run.config.write_text("provenance: [1]\n")
+    with pytest.raises(ConfigError, match="provenance maps settings to origins"):
+        resume(run.path)
+
+
+def test_lost_best_weights_are_said_at_once(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    run.best.write_bytes(b"")
+    with pytest.raises(
+        CheckpointError, match=r"The best weights so far, those of epoch \d, are lost.*Remove .*checkpoints"
+    ):
+        resume(run.path)
+    shutil.rmtree(run.best.parent)
+    run.best.parent.mkdir()
+    resume(run.path)
+    assert run.bundle.read_bytes() == finished_run.bundle.read_bytes()
+
+
+def test_results_that_a_kill_left_behind_are_brought_up_to_date(finished_run, tmp_path):
+    run = unfinished(finished_run, tmp_path)
+    run.results.write_text("".join(run.results.read_text().splitlines(keepends=True)[:2]))
+    resume(run.path)
+    assert run.results.read_text() == finished_run.results.read_text()
+
+
+def test_a_broken_picture_in_the_test_split_is_found_before_training(tmp_path, draw, quick):
+    for split in ("train", "val", "test"):
+        draw(tmp_path / "d" / split, {"a": (200, 30, 30), "b": (30, 30, 200)}, count=4)
+    (tmp_path / "d" / "test" / "b" / "02.png").write_bytes(b"text")
+    with pytest.raises(DataError, match=r"test/b/02\.png is no picture"):
+        train(quick(tmp_path / "d"), runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_a_test_split_validation_is_scored_and_said(tmp_path, draw, quick, capsys):
+    for split in ("train", "val"):
+        draw(tmp_path / "d" / split, {"a": (200, 30, 30), "b": (30, 30, 200)}, count=4)
+    run = train(quick(tmp_path / "d", epochs=1), name="r", runs=tmp_path / "runs")
+    assert run.evaluation.split == "validation"
+    assert evaluate(run.bundle, tmp_path / "d").count == 8
+    assert "There is no test split: scored is the validation split" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "d" / "val")
+    assert evaluate(run.bundle, tmp_path / "d").count == 8
+    assert "There is neither a test nor a validation split" in capsys.readouterr().err
+
+
+def test_a_diverged_run_says_so_in_its_log(digits, quick, tmp_path):
+    config = quick(digits, epochs=1, batch_size=1000)
+    wild = replace(config.optimizer, lr=1e38, weight_decay=0.0)
+    with pytest.raises(DivergenceError, match="The loss became"):
+        train(replace(config, optimizer=wild), name="r", runs=tmp_path)
+    assert "diverged" in (tmp_path / "r" / "events.jsonl").read_text()
+    assert not (tmp_path / "r" / "model.neocog").exists()
+
+
+def test_stopping_early_is_said(digits, quick, tmp_path, capsys):
+    run = train(quick(digits, epochs=4, patience=1, min_delta=1.0), name="r", runs=tmp_path)
+    assert "No improvement for 1 epochs: stopped early." in capsys.readouterr().err
+    assert "stopped early" in run.report.read_text()
+
+
+def test_the_device_that_was_found_is_kept(finished_run):
+    config = yaml.safe_load(finished_run.config.read_text())
+    assert config["train"]["device"] == "cpu"
+    assert config["provenance"]["train.device"] == "chosen automatically: there is no GPU"
 
 
 def test_a_second_process_on_a_run_is_refused(finished_run, tmp_path):
@@ -184,8 +273,6 @@ def test_bad_input_leaves_nothing_behind(digits, quick, tmp_path, pictures):
 
 
 def own_splits(digits, folder):
-    import numpy as np
-
     with np.load(digits) as archive:
         arrays = dict(archive)
     path = folder / "own.npz"

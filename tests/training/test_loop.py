@@ -1,5 +1,6 @@
 import copy
 import errno
+import math
 import os
 import signal
 
@@ -180,10 +181,38 @@ def test_loss_can_be_watched_instead():
 
 
 def test_a_loss_that_is_no_number_stops_before_it_reaches_the_weights():
+    training = Training(small(), OptimizerConfig())
+    with torch.no_grad():
+        training.model[5].weight[0, 0] = math.inf
+    before = {key: value.clone() for key, value in training.model.state_dict().items() if "running" not in key}
     with pytest.raises(
-        DivergenceError, match=r"The loss became (NaN|infinite) at step \d+ .* it first appears in .*Try"
+        DivergenceError, match=r"The loss became NaN at step 0 .*first appears in the weight of 5 \(Linear\)"
     ):
-        run(optimizer=OptimizerConfig(lr=1e30, momentum=0.0, nesterov=False), schedule=ScheduleConfig(name="constant"))
+        run(training)
+    after = training.model.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items() if "num_batches" not in key)
+
+
+def test_a_last_step_that_ruins_the_weights_is_found_in_validation():
+    with pytest.raises(DivergenceError, match="The loss became"):
+        run(
+            epochs=1,
+            batch_size=120,
+            optimizer=OptimizerConfig(lr=1e38, momentum=0.0, nesterov=False),
+            schedule=ScheduleConfig(name="constant"),
+        )
+
+
+def test_a_signal_in_the_last_step_of_an_epoch_is_heeded():
+    interrupt = Interrupt()
+
+    def ask(model):
+        interrupt.asked = signal.SIGTERM
+        return {"accuracy": 0.5, "loss": 1.0}
+
+    with pytest.raises(Interrupted, match="Stopped after epoch 1 of 3") as stop:
+        run(interrupt=interrupt, validator=ask)
+    assert stop.value.signum == signal.SIGTERM
 
 
 def test_the_average_is_what_is_validated_and_kept():
@@ -226,6 +255,12 @@ def test_a_changed_byte_and_a_missing_file_are_named(tmp_path):
     content = bytearray(path.read_bytes())
     content[-9] ^= 1
     path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged: its CRC-32 differs"):
+        load_checkpoint(path, Training(small(), OptimizerConfig()))
+    header = bytearray(checkpoint(tmp_path).read_bytes())
+    place = header.index(b'step\\": 8')
+    header[place + 8 : place + 9] = b"9"
+    path.write_bytes(header)
     with pytest.raises(CheckpointError, match="is damaged: its CRC-32 differs"):
         load_checkpoint(path, Training(small(), OptimizerConfig()))
     with pytest.raises(CheckpointError, match="There is no checkpoint"):

@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
@@ -41,6 +41,8 @@ def torch_rates(make, num_steps, peak=0.3):
 
 @given(st.integers(4, 60), st.floats(0.1, 0.9))
 def test_one_cycle_equals_torch(num_steps, rise):
+    assume(rise * num_steps - 1 > 0.01)  # torch divides by it
+
     def make(optimizer):
         return lr_scheduler.OneCycleLR(optimizer, 0.3, num_steps, pct_start=rise, cycle_momentum=False)
 

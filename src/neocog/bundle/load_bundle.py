@@ -17,6 +17,9 @@ from neocog.zoo import create_model
 
 __all__ = ["load"]
 
+UNFIT = (
+    SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, ConfigError, DataError,
+)  # fmt: skip
 RELATIVE, ABSOLUTE = 1e-4, 1e-3  # what other machines' arithmetic may change in a logit
 
 
@@ -30,6 +33,8 @@ def load(path: str | Path) -> Predictor:
     members = read_sealed(path)
     try:
         manifest = json.loads(members["manifest.json"])
+        if not isinstance(manifest, dict):
+            raise ValueError("its manifest is no mapping")
         if manifest.get("format") != FORMAT:
             raise BundleError(
                 f"Bundles of format {FORMAT} are understood. {path} has format {manifest.get('format')}, written by "
@@ -37,20 +42,22 @@ def load(path: str | Path) -> Predictor:
             )
         predictor = build(manifest, load_tensors(members["weights.safetensors"]))
         check_golden(path, predictor, load_tensors(members["golden.safetensors"]))
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, ConfigError, DataError) as error:
+    except UNFIT as error:
         raise BundleError(f"{path} does not hold what a bundle holds: {error}.") from error
     return predictor
 
 
 def build(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) -> Predictor:
     """The network of the manifest with these weights."""
-    spec = manifest["model"]
+    spec, classes = manifest["model"], manifest["classes"]
+    if not isinstance(classes, list) or len(classes) != spec["num_classes"] or len(set(classes)) != len(classes):
+        raise ValueError(f"its {spec['num_classes']} outputs need as many different class names, received {classes!r}")
     model = create_model(
         spec["name"], num_classes=spec["num_classes"], in_channels=spec["in_channels"], **spec["options"]
     )
     model.load_state_dict(weights)
     preprocess = Preprocess.from_json(manifest["preprocess"])
-    predictor = Predictor(torch_engine(model), preprocess, tuple(manifest["classes"]), manifest)
+    predictor = Predictor(torch_engine(model), preprocess, tuple(classes), manifest)
     predictor.model = model
     return predictor
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from neocog.data import Preprocess, Source, load_resident
+from neocog.data import Preprocess, Source, image_pixels, load_resident
 from neocog.errors import DataError
 from neocog.progress import track
 from neocog.tasks import Classification
@@ -91,12 +91,14 @@ class Predictor:
         logits = self.logits(torch.stack(decoded)) if decoded else torch.empty(0, len(self.classes))
         return self.task.probabilities(logits).numpy()
 
-    def predict_each(self, pictures: Iterable[Picture], top: int = 5) -> Iterator[Prediction | Failure]:
+    def predict_each(
+        self, pictures: Iterable[Picture], top: int = 5, names: Iterable[str] | None = None
+    ) -> Iterator[Prediction | Failure]:
         """As `predict`, one after the other, with a Failure in the place of a picture that can't be read."""
-        names = enumerate(pictures)
+        named = zip(names, pictures, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(pictures))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            while batch := list(islice(names, BATCH)):
-                decoded = list(pool.map(self.try_decode, [(name_of(picture, i), picture) for i, picture in batch]))
+            while batch := list(islice(named, BATCH)):
+                decoded = list(pool.map(self.try_decode, batch))
                 images = [image for _, image in decoded if isinstance(image, Tensor)]
                 rows = iter(self.task.probabilities(self.logits(torch.stack(images))).tolist() if images else [])
                 for name, image in decoded:
@@ -121,7 +123,7 @@ class Predictor:
             except OSError as error:
                 raise DataError(f"{name} can't be read: {error.strerror or error}. Check the path.") from error
         elif isinstance(picture, Image.Image):
-            picture = np.asarray(picture if picture.mode in ("L", "RGB", "I;16") else picture.convert("RGB"))
+            picture = image_pixels(picture, name, convert=self.preprocess.convert)
         return self.preprocess.decode(picture, name)
 
     def logits(self, images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The program: its verbs, and how errors leave it."""
 
+import io
 import os
 import signal
 import sys
@@ -59,17 +60,25 @@ app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code: 0, 2 for a mistake that can be mended, 128 + n for signal n."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no block characters gets question marks
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (NeocogError, cyclopts.CycloptsError) as error:
         errors.print("error: ", style="bold red", end="")
         errors.print(str(error), markup=False)
+        if "Standard output" in str(error):
+            silence_stdout()
         return MISTAKE
     except KeyboardInterrupt as stop:
         errors.print(str(stop) or "Stopped.", markup=False)
         return 128 + int(getattr(stop, "signum", signal.SIGINT))
     except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_stdout()
         return 0
+
+
+def silence_stdout() -> None:
+    """Send what is still buffered nowhere, or Python complains about it when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

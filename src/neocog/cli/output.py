@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Collection, Sequence
 
+from neocog.errors import StorageError
 from neocog.evaluation import Evaluation
 
 __all__ = ["show_evaluation", "table", "write_out"]
@@ -12,7 +13,14 @@ BAR = 20
 
 
 def write_out(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    """A line or more on standard output, which may be a full disk; a reader that has gone is `main`'s matter."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"Standard output could not be written: {error.strerror}.") from error
 
 
 def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> str:

@@ -1,6 +1,7 @@
 """`neocog predict`: what a network says of pictures."""
 
 import csv as csvlib
+import io
 import json as jsonlib
 import sys
 from collections.abc import Iterable
@@ -52,11 +53,11 @@ def predict(
             raise ConfigError(f"Unknown option: {file}. {did_you_mean(file, ['--top', '--json', '--csv', '--help'])}")
     predictor = load(bundle)
     named = list(expand(files))
-    found = predictor.predict_each((picture for _, picture in named), top)
-    results = [(name, result) for (name, _), result in zip(named, found, strict=True)]
-    for name, result in results:
+    names, pictures = zip(*named, strict=True)
+    results = [(result.name, result) for result in predictor.predict_each(pictures, top, names)]
+    for _, result in results:
         if isinstance(result, Failure):
-            note(f"error: {result.error.replace(result.name, name)}")
+            note(f"error: {result.error}")
     show = show_json if json else show_csv if csv else show_table
     show(results)
     return 2 if any(isinstance(result, Failure) for _, result in results) else 0
@@ -100,10 +101,12 @@ def show_json(results: Named) -> None:
 
 
 def show_csv(results: Named) -> None:
-    writer = csvlib.writer(sys.stdout, lineterminator="\n")
+    buffer = io.StringIO()
+    writer = csvlib.writer(buffer, lineterminator="\n")
     writer.writerow(["file", "class", "probability", "error"])
     for name, result in results:
         if isinstance(result, Failure):
             writer.writerow([name, "", "", result.error])
         else:
             writer.writerow([name, result.class_name, f"{result.probability:.6f}", ""])
+    write_out(buffer.getvalue().rstrip("\n"))

@@ -83,8 +83,15 @@ def train(
         Fetch a known data set from its official address if it is not on this machine.
     """
     if resume is not None:
-        others = {"DATA": data, "--model": model, "--recipe": recipe, "--epochs": epochs, "--config": config}
-        given = [key for key, value in {**others, "--name": name, "settings": flags}.items() if value is not None]
+        others: dict[str, object] = {
+            "DATA": data,
+            "--model": model,
+            "--recipe": recipe,
+            "--epochs": epochs,
+            "--config": config,
+        }
+        others |= {"--name": name, "--download": download or None, "settings": flags}
+        given = [key for key, value in others.items() if value is not None]
         if given:
             raise ConfigError(
                 f"A resumed run keeps its settings. {', '.join(given)} would be ignored. Leave that out, "
@@ -131,7 +138,10 @@ def parse(text: str) -> Any:
     """A flag's text as a value: `[0.9, 0.99]` is a list, `none` is nothing; the rest is read by the setting's type."""
     if text.lower() in ("none", "null"):
         return None
-    return yaml.safe_load(text) if text.startswith("[") else text
+    try:
+        return yaml.safe_load(text) if text.startswith("[") else text
+    except yaml.YAMLError as error:
+        raise ConfigError(f"A list is written as [0.9, 0.99]. Received: {text!r}.") from error
 
 
 def show_run(run: Run) -> None:

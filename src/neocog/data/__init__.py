@@ -12,10 +12,10 @@ from neocog.data.folder import ImageFolder, list_pictures
 from neocog.data.known import find_data
 from neocog.data.loader import Loader
 from neocog.data.open import open_source
-from neocog.data.picture import Pixels, picture_pixels
+from neocog.data.picture import Pixels, image_pixels, picture_pixels
 from neocog.data.preprocess import Preprocess
-from neocog.data.record import Payload, Record, Source, describe, fingerprint, sample_ids
-from neocog.data.resident import Resident, load_resident
+from neocog.data.record import Payload, Record, Source, check_trainable, describe, fingerprint, sample_ids
+from neocog.data.resident import Resident, check_decodes, load_resident
 from neocog.data.splits import Splits, divide
 
 __all__ = [
@@ -32,11 +32,14 @@ __all__ = [
     "Source",
     "Splits",
     "augment",
+    "check_decodes",
+    "check_trainable",
     "choose_preprocess",
     "describe",
     "divide",
     "find_data",
     "fingerprint",
+    "image_pixels",
     "list_pictures",
     "load_resident",
     "open_source",

@@ -1,23 +1,24 @@
 """A source whose pictures are one array for each split: what idx, CIFAR and .npz files hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.record import Record, check_classes
-from neocog.errors import DataError
+from neocog.data.picture import MIN_SIDE
+from neocog.data.record import Record, absent_classes
+from neocog.errors import DataError, some
 
 __all__ = ["ArraySource"]
 
 Pictures = NDArray[np.uint8] | NDArray[np.uint16]
+MAX_CLASSES = 65_536
 
 
 class ArraySource:
     """Pictures (N, H, W) or (N, H, W, C) and labels (N,) by split.
 
-    Labels number the classes 0..K-1. Raises DataError where counts differ, a label is out of range, or a class has no
-    record at all.
+    Labels number the classes 0..K-1. Raises DataError where counts or types differ, or a label is out of range.
 
     >>> x, y = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
     >>> source = ArraySource("tiny", {"train": (x, y)})
@@ -36,10 +37,16 @@ class ArraySource:
         self.name = name
         for split, (pictures, labels) in parts.items():
             check_part(f"{name}, {split}", pictures, labels)
+        kinds = {(pictures.dtype, pictures.shape[1:]) for pictures, _ in parts.values()}
+        if len(kinds) > 1:
+            shown = ", ".join(f"{split}: {pictures.dtype} {pictures.shape}" for split, (pictures, _) in parts.items())
+            raise DataError(f"All splits must have pictures of one type and size. {name} has {shown}.")
         targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
         self.classes = tuple(classes) if classes else numbered_classes(targets)
+        if len(set(self.classes)) < len(self.classes):
+            raise DataError(f"Each class needs a name of its own. {name} has {some(self.classes, 20)}.")
         check_range(name, targets, self.classes)
-        self.notices = check_classes(name, self.classes, targets)
+        self.notices = absent_classes(self.classes, targets)
         self.parts = [(split, pictures) for split, (pictures, _) in parts.items()]
         self.starts = np.cumsum([0] + [len(pictures) for _, pictures in self.parts])
         self.targets = np.concatenate(list(targets.values()))
@@ -59,6 +66,9 @@ class ArraySource:
     def key(self, index: int) -> str:
         part, place = self.place(index)
         return f"{self.parts[part][0]}/{place}"
+
+    def content(self) -> Iterator[bytes]:
+        return (np.ascontiguousarray(pictures).tobytes() for _, pictures in self.parts)
 
     def read(self, index: int) -> Record:
         part, place = self.place(index)
@@ -86,6 +96,10 @@ def check_part(where: str, pictures: Pictures, labels: NDArray[np.integer]) -> N
         raise DataError(
             f"Pictures must be (N, H, W) or (N, H, W, C) with 1 or 3 channels. Received: {pictures.shape}, in {where}."
         )
+    if min(pictures.shape[1:3]) < MIN_SIDE:
+        raise DataError(
+            f"A picture must be at least {MIN_SIDE} pixels on each side. Received: {pictures.shape}, in {where}."
+        )
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
             f"Labels must be whole numbers, one for each picture. Received: {labels.dtype} {labels.shape}, in {where}."
@@ -99,11 +113,14 @@ def check_part(where: str, pictures: Pictures, labels: NDArray[np.integer]) -> N
 def numbered_classes(targets: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
     """Names for labels without names, from the training split: "0", "1", ..."""
     first = targets.get("train", next(iter(targets.values())))
-    return tuple(str(k) for k in range(int(first.max(initial=-1)) + 1))
+    highest = int(first.max(initial=-1))
+    if highest >= MAX_CLASSES:
+        raise DataError(f"Labels number the classes from 0; at most {MAX_CLASSES:,} are read. Received: {highest}.")
+    return tuple(str(k) for k in range(highest + 1))
 
 
 def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: tuple[str, ...]) -> None:
-    """Raises DataError for a label out of range, and for a number within the range that no record carries."""
+    """Raises DataError for a label out of range."""
     for split, labels in targets.items():
         bad = np.flatnonzero((labels < 0) | (labels >= len(classes)))
         if bad.size:
@@ -111,10 +128,3 @@ def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: tu
                 f"Labels must be in 0..{len(classes) - 1}, one for each class. Received: {labels[bad[0]]} at record "
                 f"{bad[0]} of {name}, {split}; {bad.size:,} out of range in all."
             )
-    counts = np.bincount(np.concatenate(list(targets.values())), minlength=len(classes))
-    empty = np.flatnonzero(counts == 0)
-    if empty.size and counts.any():
-        raise DataError(
-            f"Labels must number the classes without gaps. {name} has {len(classes)} classes, and no record of "
-            f"{empty.size} of them, first {classes[empty[0]]!r}. Renumber them 0..{len(classes) - empty.size - 1}."
-        )

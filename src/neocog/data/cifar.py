@@ -50,7 +50,7 @@ def find_cifar(folder: Path) -> tuple[Path, Layout] | None:
 
 def open_cifar(name: str, folder: Path, layout: Layout) -> ArraySource:
     """The source that these files make. Raises DataError where one is missing or cut off."""
-    classes = (folder / layout.names).read_text().split()
+    classes = (folder / layout.names).read_text(encoding="utf-8").split()
     parts = {}
     for split, files in layout.splits.items():
         batches = [read_batch(folder / file, layout.label_bytes) for file in files]

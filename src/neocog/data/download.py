@@ -1,6 +1,7 @@
 """Fetching a published data set: with progress, checked by SHA-256, resumed where it stopped, whole or not at all."""
 
 import hashlib
+import http.client
 import tarfile
 import urllib.error
 import urllib.request
@@ -58,7 +59,7 @@ def fetch(remote: Remote, path: Path) -> Path:
     except urllib.error.HTTPError as error:
         if error.code != 416:  # 416: nothing is missing, the SHA-256 will tell
             raise DataError(f"{remote.url} answered {error.code} {error.reason}. Try again later.") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise DataError(
             f"{remote.url} can't be reached: {reason}. What has arrived is kept and gone on with. Check the network, "
@@ -77,9 +78,12 @@ def receive(request: urllib.request.Request, part: Path, have: int, label: str) 
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         have = have if answer.status == 206 else 0
         total = have + int(answer.headers.get("Content-Length") or 0)
-        with storage_errors(part), part.open("ab" if have else "wb") as file, Bar(label, total) as bar:
+        with storage_errors(part):
+            file = part.open("ab" if have else "wb")
+        with file, Bar(label, total) as bar:
             while chunk := answer.read(CHUNK):
-                file.write(chunk)
+                with storage_errors(part):
+                    file.write(chunk)
                 have += len(chunk)
                 bar.draw(have, f"{have / 1e6:.1f} MB")
     if have < total:

@@ -1,19 +1,20 @@
 """Pictures in folders: one folder for each class, within one folder for each split or without splits."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from neocog.data.record import Record, check_classes
+from neocog.data.record import Record, absent_classes
 from neocog.errors import DataError, some
 
 __all__ = ["EXTENSIONS", "ImageFolder", "list_pictures"]
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
+CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 class ImageFolder:
@@ -48,7 +49,10 @@ class ImageFolder:
                 f"read are {', '.join(sorted(EXTENSIONS))}."
             )
         self.classes = tuple(classes)
-        self.notices = check_classes(self.name, self.classes, targets)
+        self.notices = absent_classes(self.classes, targets)
+        loose = [path.name for folder in folders.values() for path in plain_files(folder) if is_picture(path)]
+        if loose:
+            self.notices += (f"pictures beside the classes' folders were passed over: {some(loose)}",)
         if strangers:
             kinds = some(f"{count} {kind or 'without extension'}" for kind, count in strangers.most_common())
             self.notices += (f"files that are no pictures were passed over: {kinds}",)
@@ -59,6 +63,10 @@ class ImageFolder:
 
     def key(self, index: int) -> str:
         return self.paths[index].relative_to(self.root).as_posix()
+
+    def content(self) -> Iterator[bytes]:
+        """File sizes: the files themselves may be many gigabytes."""
+        return (path.stat().st_size.to_bytes(8, "little") for path in self.paths)
 
     def read(self, index: int) -> Record:
         try:
@@ -91,21 +99,35 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def class_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not hidden(path.name))
 
 
 def list_pictures(folder: Path, strangers: Counter[str] | None = None) -> list[Path]:
     """All pictures below a folder, sorted; other files are counted by extension in `strangers`."""
     found = []
-    for path in files_below(folder):
-        if path.suffix.lower() in EXTENSIONS:
-            found.append(path)
-        elif strangers is not None and path.name.lower() not in CLUTTER:
-            strangers[path.suffix.lower()] += 1
-    return found
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not hidden(name) and not leads_back(Path(place, name))]
+        for path in (Path(place, name) for name in names if not hidden(name)):
+            if is_picture(path):
+                found.append(path)
+            elif strangers is not None:
+                strangers[path.suffix.lower()] += 1
+    return sorted(found)
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            yield path
+def plain_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not hidden(path.name))
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS
+
+
+def hidden(name: str) -> bool:
+    """What programs leave in folders, and nobody means as data."""
+    return name.startswith(".") or name.lower() in CLUTTER
+
+
+def leads_back(path: Path) -> bool:
+    """Whether a folder is a link to one that holds it."""
+    return path.is_symlink() and path.resolve() in path.absolute().parents

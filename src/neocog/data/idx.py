@@ -79,10 +79,16 @@ def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
     found: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir(), reverse=True):
         match = NAME.match(path.name)
-        if match:
+        if match and path.is_file():
             stem = match["stem"].lower()
             split = "test" if "t10k" in stem or "test" in stem else "val" if "val" in stem else "train"
-            found.setdefault(split, {})[match["kind"]] = path
+            plain = found.setdefault(split, {}).get(match["kind"])
+            if plain and plain.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
+                raise DataError(
+                    f"{folder} can be read in two ways: {plain.name} and {path.name} both hold the {match['kind']} of "
+                    f"{split}. Give each set a folder of its own."
+                )
+            found[split][match["kind"]] = path
     return {split: found[split] for split in ("train", "val", "test") if split in found}
 
 

@@ -36,7 +36,7 @@ class Loader:
         self.augment = augment or AugmentConfig()
         self.num_steps = -(-len(data) // min(batch_size, len(data)))
         # A whole-picture set on the device costs one copy for the run instead of one for each batch.
-        self.images, self.labels = data.images.to(device), data.labels.to(device)
+        self.images, self.labels = movable(data.images, device).to(device), data.labels.to(device)
         self.fill = torch.tensor(preprocess.mean) * preprocess.white
         values = batch_size * data.images[0].numel()
         self.steps_per_block = max(1, BLOCK_VALUES // values)
@@ -61,8 +61,13 @@ class Loader:
         indices = permute(range(start, stop), len(self.data), self.seed, epoch)
         chosen = torch.from_numpy(indices).to(self.images.device)
         images = self.images.index_select(0, chosen)
-        if images.dtype == torch.uint16:  # torch computes little with it
+        if images.dtype != torch.uint8:  # torch computes little with other unsigned integers
             images = images.float()
         samples = self.data.samples[indices]
         images = augment(images, samples, self.augment, seed=self.seed, epoch=epoch, fill=self.fill)
         return self.preprocess.normalise(images), self.labels.index_select(0, chosen)
+
+
+def movable(images: Tensor, device: torch.device | str) -> Tensor:
+    """16-bit pictures as 32-bit integers where a GPU selects them; the CPU selects 16 bits as they are."""
+    return images.to(torch.int32) if images.dtype == torch.uint16 and torch.device(device).type != "cpu" else images

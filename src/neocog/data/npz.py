@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +33,21 @@ def open_npz(path: Path) -> ArraySource:
                 )
             if "all" in pairs and len(pairs) > 1:
                 raise DataError(f"{path} can be read in two ways: x and y, or by split. Remove one of them.")
-            parts = {split: (archive[x], labels(archive[y])) for split, (x, y) in pairs.items()}
-            classes = tuple(str(name) for name in archive["classes"]) if "classes" in names else None
+            parts = {split: (array(archive, x), labels(array(archive, y))) for split, (x, y) in pairs.items()}
+            classes = tuple(str(k) for k in np.atleast_1d(array(archive, "classes"))) if "classes" in names else None
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} can't be read as .npz: {error}.") from error
     return ArraySource(path.stem, {split: (channels_last(x), y) for split, (x, y) in parts.items()}, classes)
+
+
+def array(archive: np.lib.npyio.NpzFile, name: str) -> NDArray[Any]:
+    """A member that is an array; a .npz may hold other files too."""
+    found = archive[name]
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"its member {name} is no array")
+    return found
 
 
 def labels(values: NDArray[np.integer]) -> NDArray[np.integer]:

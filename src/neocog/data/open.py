@@ -25,9 +25,9 @@ def open_source(data: str | Path, *, download: bool = False) -> Source:
     (70000, (28, 28))
     """
     path = find_data(data, download=download)
-    if path.is_file():
-        if path.suffix == ".npz":
-            return open_npz(path)
+    if path.is_file() and path.suffix == ".npz":
+        return open_npz(path)
+    if not path.is_dir():
         raise DataError(f"A data set is a folder or an .npz file. Received: {path}. Give the folder that holds it.")
     idx = find_idx(path)
     if idx:

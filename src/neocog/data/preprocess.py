@@ -15,7 +15,7 @@ from torch import Tensor
 from neocog.data.picture import Pixels, picture_pixels
 from neocog.data.record import Payload
 from neocog.data.resize import RESIZE, ResizeRule, Size
-from neocog.errors import DataError, some
+from neocog.errors import DataError
 
 __all__ = ["Preprocess"]
 
@@ -117,7 +117,7 @@ class Preprocess:
         if not self.convert:
             raise DataError(
                 f"This preprocessing takes 8 bits. {where} has 16, of which 8 would be lost. Convert it, or "
-                "set --data.depth 16, or accept the upper 8 with --data.convert true."
+                "set --data.depth 16, or accept the upper 8 with --data.convert true, in training."
             )
         return np.round(pixels / np.float32(257)).astype(np.uint8)
 
@@ -152,11 +152,8 @@ class Preprocess:
     @classmethod
     def from_json(cls, spec: dict[str, Any]) -> Self:
         """The inverse of `to_json`. Raises DataError for a version from the future or an unknown key."""
-        if spec.get("version") != 1 or not spec.keys() <= cls.__dataclass_fields__.keys():
-            raise DataError(
-                f"Preprocessing of version 1 is understood. Received: version {spec.get('version')} with "
-                f"{some(spec, 20)}. Update Neocog."
-            )
+        if not isinstance(spec, dict) or spec.get("version") != 1 or not spec.keys() <= cls.__dataclass_fields__.keys():
+            raise DataError(f"Preprocessing of version 1 is understood. Received: {spec!r}. Update Neocog.")
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()
         }

@@ -1,7 +1,7 @@
 """What every data set looks like from outside: a source of records, each reachable by its index."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from neocog.errors import DataError, some
 
-__all__ = ["Payload", "Record", "Source", "check_classes", "describe", "fingerprint", "sample_ids"]
+__all__ = [
+    "Payload",
+    "Record",
+    "Source",
+    "absent_classes",
+    "check_trainable",
+    "describe",
+    "fingerprint",
+    "sample_ids",
+]
 
 Payload = bytes | NDArray[np.uint8] | NDArray[np.uint16]
 """An encoded picture, or its pixels: (H, W) or (H, W, C), 8 or 16 bits."""
@@ -51,28 +60,39 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
     def key(self, index: int) -> str: ...
+    def content(self) -> Iterator[bytes]:
+        """What tells this set's payloads from others', for a fingerprint."""
+        ...
+
     def read(self, index: int) -> Record: ...
 
 
-def check_classes(name: str, classes: tuple[str, ...], splits: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
-    """Check that there is something to tell apart, and say which class is missing from which split.
-
-    `splits` holds the targets by split. Raises DataError for fewer than two classes or an empty split.
-    """
-    for split, targets in splits.items():
-        if not targets.size:
-            raise DataError(f"Each split needs at least one record. {name} has none in {split}.")
-    if len(classes) < 2:
-        raise DataError(
-            f"Classification needs at least two classes. {name} has one: {some(classes) or 'none'}. "
-            "Give each class a folder, or a label, of its own."
-        )
+def absent_classes(classes: tuple[str, ...], splits: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
+    """A sentence for each split from which a class is missing; `splits` holds the targets by split."""
     notices = []
     for split, targets in splits.items():
         absent = sorted(set(range(len(classes))) - set(np.unique(targets).tolist()))
         if absent:
             notices.append(f"{split} has no record of {some(repr(classes[k]) for k in absent)}")
     return tuple(notices)
+
+
+def check_trainable(source: Source) -> None:
+    """Raises DataError where there is nothing to learn: an empty split, one class only, a class without any record."""
+    for split, indices in source.splits.items():
+        if not len(indices):
+            raise DataError(f"Each split needs at least one record. {source.name} has none in {split}.")
+    if len(source.classes) < 2:
+        raise DataError(
+            f"Classification needs at least two classes. {source.name} has one: {some(source.classes) or 'none'}. "
+            "Give each class a folder, or a label, of its own."
+        )
+    empty = np.flatnonzero(np.bincount(source.targets, minlength=len(source.classes)) == 0)
+    if empty.size:
+        raise DataError(
+            f"Each class needs at least one record. {source.name} has {len(source.classes)} classes, and no record of "
+            f"{empty.size} of them, first {source.classes[empty[0]]!r}. Number the labels without gaps."
+        )
 
 
 def describe(source: Source) -> str:
@@ -87,14 +107,16 @@ def describe(source: Source) -> str:
 
 
 def fingerprint(source: Source) -> str:
-    """A short name for exactly these records with these targets: SHA-256 over keys, targets and classes, 16 digits."""
-    digest = hashlib.sha256("\n".join(source.classes).encode())
-    digest.update("\n".join(source.key(i) for i in range(len(source))).encode())
+    """A short name for these records: SHA-256 over classes, keys, targets, and pixels or file sizes; 16 digits."""
+    digest = hashlib.sha256("\n".join(source.classes).encode(errors="surrogateescape"))
+    digest.update("\n".join(source.key(i) for i in range(len(source))).encode(errors="surrogateescape"))
     digest.update(np.ascontiguousarray(source.targets, dtype="<i8").tobytes())
+    for part in source.content():
+        digest.update(part)
     return digest.hexdigest()[:16]
 
 
 def sample_ids(keys: Iterable[str]) -> NDArray[np.uint64]:
     """The number by which all randomness knows a sample: 64 bits of its key's hash, wherever it stands in the set."""
-    hashes = (hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys)
+    hashes = (hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=8).digest() for key in keys)
     return np.frombuffer(b"".join(hashes), dtype="<u8")

@@ -17,7 +17,7 @@ from neocog.data.record import Source, sample_ids
 from neocog.errors import DataError
 from neocog.progress import track
 
-__all__ = ["Resident", "load_resident"]
+__all__ = ["Resident", "check_decodes", "load_resident"]
 
 SHARE_OF_MEMORY = 0.6
 
@@ -59,6 +59,14 @@ def load_resident(
         if faults:
             raise all_faults(faults)
     return Resident(images, labels, samples)
+
+
+def check_decodes(source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str) -> None:
+    """Decode these records and keep nothing. Raises DataError that names all pictures that can't be read."""
+    if not isinstance(source, ArraySource):
+        faults = [str(d) for d in decode_all(source, indices, preprocess, label) if isinstance(d, DataError)]
+        if faults:
+            raise all_faults(faults)
 
 
 def decode_all(

@@ -15,26 +15,30 @@ Size = tuple[int, int]
 """Height and width."""
 
 
-def squash(pixels: Pixels, size: Size) -> Pixels:
-    """Both sides stretched to the target, antialiased; (H, W, C) -> (*size, C)."""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
+
+
+def squash(pixels: Pixels, size: Size, box: Box | None = None) -> Pixels:
+    """Both sides stretched to the target, antialiased; of the whole, or of a box in it; (H, W, C) -> (*size, C)."""
     if pixels.shape[:2] == size:
         return pixels
     height, width = size
     if pixels.dtype == np.uint8:
         image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box)).reshape(height, width, -1)
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
-    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR)) for plane in planes]
+    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR, box)) for plane in planes]
     return np.round(np.stack(resized, axis=2)).clip(0, 0xFFFF).astype(np.uint16)
 
 
 def crop(pixels: Pixels, size: Size) -> Pixels:
-    """Scaled until it just covers the target, then the centre."""
-    scale = max(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
-    covering = (max(size[0], round(pixels.shape[0] * scale)), max(size[1], round(pixels.shape[1] * scale)))
-    scaled = squash(pixels, covering)
-    top, left = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
-    return scaled[top : top + size[0], left : left + size[1]]
+    """The largest central part of the target's shape, scaled to it: the short side fits, the long side is cut."""
+    height, width = pixels.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    rows, columns = size[0] * scale, size[1] * scale
+    left, top = (width - columns) / 2, (height - rows) / 2
+    return squash(pixels, size, (left, top, left + columns, top + rows))
 
 
 def letterbox(pixels: Pixels, size: Size) -> Pixels:

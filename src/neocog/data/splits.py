@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.record import Source, sample_ids
+from neocog.data.record import Source, absent_classes, sample_ids
 from neocog.errors import DataError
 from neocog.rng import uniform
 
@@ -36,7 +36,7 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
     Raises DataError where nothing is left to validate on.
     """
     splits = source.splits
-    notes = []
+    notes: list[str] = []
     train = splits.get("train", splits.get("all"))
     if train is None:
         raise DataError(f"Training needs a training split. {source.name} has only {', '.join(splits)}.")
@@ -54,6 +54,8 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
             f"Validation needs at least one record. {source.name} has too few in each class for a share of "
             f"{val_fraction:g}. Raise --data.val_fraction, or add records."
         )
+    drawn = {name: part for name, part in (("val", val), ("test", test)) if name not in splits and part.size}
+    notes += absent_classes(source.classes, {name: source.targets[part] for name, part in drawn.items()})
     return Splits(train, val, test, tuple(notes))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import filelock
 
 from neocog.errors import RunError
+from neocog.files.whole import storage_errors
 
 __all__ = ["folder_lock"]
 
@@ -19,7 +20,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """
     lock = filelock.FileLock(folder / ".lock", blocking=False)
     try:
-        lock.acquire()
+        with storage_errors(folder / ".lock"):
+            lock.acquire()
     except filelock.Timeout:
         raise RunError(
             f"A run folder takes one process at a time. {folder} is being written by another one. "

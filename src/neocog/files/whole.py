@@ -19,6 +19,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn the system's refusal to write into one sentence that names the file."""
     try:
         yield
+    except TimeoutError:
+        raise  # a lock that is held, or a network's; nothing to do with the disk
     except OSError as error:
         fix = {
             errno.EACCES: "Choose a folder that you may write to.",

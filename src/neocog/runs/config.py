@@ -3,6 +3,7 @@
 Every value remembers where it came from. A key that does not exist, or that would have no effect, is an error.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import fields, replace
@@ -62,6 +63,11 @@ class Settled:
         """Key, value and origin of all values that have an effect."""
         unused = {key for key, _ in ignored(self.config)} | self.decided
         return [(key, value, self.origins[key]) for key, value in flat(self.config) if key not in unused]
+
+    def digest(self) -> str:
+        """A short name for the settings that have an effect, save where the data lies; 16 digits."""
+        values = [(key, value) for key, value, _ in self.rows() if key != "data.source"]
+        return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
         """The effective settings as a file that `--config` reads back; values without effect are left out."""
@@ -156,14 +162,16 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, str]]
     Raises ConfigError for a file that is missing, no YAML, or not a mapping of sections.
     """
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The config file {path} can't be read: {error}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"The config file {path} is no YAML: {error}.") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"A config file maps sections to settings. {path} holds {type(tree).__name__}.")
     recipe, provenance = tree.pop("recipe", None), tree.pop("provenance", None) or {}
+    if not isinstance(recipe, str | None) or not isinstance(provenance, dict):
+        raise ConfigError(f"A recipe is a name, and provenance maps settings to origins. {path} holds something else.")
     values: dict[str, Any] = {}
     for section, settings in tree.items():
         if section not in SECTIONS:
@@ -177,4 +185,6 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, str]]
 def with_source(config: RunConfig) -> RunConfig:
     """The config with its data's path made absolute, so that the run can be resumed from anywhere; a name is kept."""
     path = Path(config.data.source)
-    return replace(config, data=replace(config.data, source=str(path.resolve()))) if path.exists() else config
+    if not config.data.source or not path.exists():
+        return config
+    return replace(config, data=replace(config.data, source=str(path.resolve())))

@@ -35,16 +35,17 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
     """Which records to score, and what this part is called."""
     splits = {**source.splits, "all": np.arange(len(source))}
     trained_on = predictor.manifest.get("data", {})
-    same = trained_on.get("fingerprint") == fingerprint(source)
-    if same and not {"train", "test"} & source.splits.keys():
+    if trained_on.get("fingerprint") == fingerprint(source):
         parts = divide(
             source,
             val_fraction=trained_on["val_fraction"],
             test_fraction=trained_on["test_fraction"],
             seed=trained_on["seed"],
         )
-        note("The network was trained on this very set: scored is the part that was kept for the test.")
-        splits |= {"train": parts.train, "val": parts.val, "test": parts.test}
+        splits |= {"train": parts.train, "val": parts.val}
+        if "test" not in splits and parts.test.size:
+            note("The network was trained on this very set, of which a part was kept for the test.")
+            splits["test"] = parts.test
     if split is None:
         split = next((name for name in ("test", "val") if name in splits), "all")
         if split == "val":
@@ -53,6 +54,8 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
             note("There is neither a test nor a validation split: scored are all records, training data included.")
     if split not in splits:
         raise DataError(f"{source.name} has no split {split!r}. It has {', '.join(splits)}.")
+    if not len(splits[split]):
+        raise DataError(f"Measuring needs at least one record. {source.name} has none in {split}.")
     return splits[split], split
 
 

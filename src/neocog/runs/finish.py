@@ -52,7 +52,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     report = make_report(run, prepared, training.state, model, evaluation, epoch_steps)
     write_report(run.report, report)
     run.log("finished", **about["evaluation"])
-    write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1))
+    write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1, allow_nan=False))
     run.evaluation = evaluation
     return run
 

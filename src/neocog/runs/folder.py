@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import RunError
+from neocog.errors import RunError, StorageError
 from neocog.evaluation import Evaluation
 from neocog.files import append_line, storage_errors, write_whole
 
@@ -58,28 +59,30 @@ class Run:
         return self.path / "evaluation.json"
 
     @classmethod
-    def create(cls, runs: Path, name: str | None, stem: str) -> "Run":
-        """Make a new folder: `name`, or the next free number behind `stem`.
-
-        Raises RunError where the name is taken, or would leave the folder of runs.
-        """
-        if name is not None and (Path(name).name != name or name in ("", ".", "..")):
+    def check_name(cls, runs: Path, name: str) -> None:
+        """Raises RunError where the name is taken, or would leave the folder of runs."""
+        if Path(name).name != name or name in ("", ".", ".."):
             raise RunError(f"A run's name is one folder name. Received: {name!r}. Choose the place with --runs.")
-        with storage_errors(runs):
-            runs.mkdir(parents=True, exist_ok=True)
-            if name is None:
-                pattern = re.compile(re.escape(stem) + r"-(\d+)$")
-                taken = [int(found[1]) for path in runs.iterdir() if (found := pattern.match(path.name))]
-                name = f"{stem}-{max(taken, default=0) + 1}"
-            path = runs / name
+        if (runs / name).exists():
+            raise RunError(
+                f"A run needs a folder of its own. {runs / name} exists. Choose another --name, or go on with it: "
+                f"neocog train --resume {shlex.quote(str(runs / name))}"
+            )
+
+    @classmethod
+    def create(cls, runs: Path, name: str | None, stem: str) -> "Run":
+        """Make a new folder: `name`, or the next free number behind `stem`. Raises RunError as `check_name` does."""
+        while True:
+            chosen = next_name(runs, stem) if name is None else name
+            cls.check_name(runs, chosen)
             try:
-                (path / "checkpoints").mkdir(parents=True)
-            except FileExistsError:
-                raise RunError(
-                    f"A run needs a folder of its own. {path} exists. Choose another --name, or go on with it: "
-                    f"neocog train --resume {path}"
-                ) from None
-        return cls(path)
+                with storage_errors(runs / chosen):
+                    (runs / chosen / "checkpoints").mkdir(parents=True)
+            except StorageError as error:
+                if isinstance(error.__cause__, FileExistsError) and name is None:
+                    continue  # another start took this number in the meantime
+                raise
+            return cls(runs / chosen)
 
     @classmethod
     def open(cls, path: str | Path, runs: Path) -> "Run":
@@ -98,7 +101,7 @@ class Run:
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to events.jsonl."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        append_line(self.events, json.dumps({"time": time, "event": event, **facts}))
+        append_line(self.events, json.dumps({"time": time, "event": event, **facts}, allow_nan=False))
 
     def write_results(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write results.csv: a row for each finished epoch."""
@@ -107,3 +110,11 @@ class Run:
         writer.writeheader()
         writer.writerows(history)
         write_whole(self.results, buffer.getvalue())
+
+
+def next_name(runs: Path, stem: str) -> str:
+    """The stem with the number behind the highest that is taken."""
+    pattern = re.compile(re.escape(stem) + r"-(\d+)$")
+    names = [path.name for path in runs.iterdir()] if runs.is_dir() else []
+    taken = [int(found[1]) for name in names if (found := pattern.match(name))]
+    return f"{stem}-{max(taken, default=0) + 1}"

@@ -7,7 +7,7 @@ import torch
 from neocog.errors import CheckpointError
 from neocog.progress import note
 from neocog.runs.folder import Run
-from neocog.training import TrainConfig, Training, load_checkpoint, save_checkpoint
+from neocog.training import TrainConfig, Training, load_checkpoint, read_checkpoint, save_checkpoint
 
 __all__ = ["RunKeeper"]
 
@@ -15,9 +15,9 @@ __all__ = ["RunKeeper"]
 class RunKeeper:
     """Writes `last` when it is due and at the end of epochs, `best` when an epoch is the best so far."""
 
-    def __init__(self, run: Run, config: TrainConfig, fingerprint: str) -> None:
+    def __init__(self, run: Run, config: TrainConfig, *, data: str, settings: str) -> None:
         self.run, self.config = run, config
-        self.about = {"data": fingerprint, "threads": torch.get_num_threads()}
+        self.about = {"data": data, "settings": settings, "threads": torch.get_num_threads()}
         self.saved_at = time.monotonic()
 
     def due(self, step: int) -> bool:
@@ -59,6 +59,11 @@ class RunKeeper:
         if path is None:
             return
         about = load_checkpoint(path, training)
+        if about["settings"] != self.about["settings"]:
+            raise CheckpointError(
+                f"A run goes on with the settings it began with. {self.run.config} was changed since. Change it "
+                f"back, or start a new run with it: neocog train --config {self.run.config}"
+            )
         if about["data"] != self.about["data"]:
             raise CheckpointError(
                 f"A run goes on with the data it began with. {self.run.path} began with other records or labels "
@@ -69,6 +74,19 @@ class RunKeeper:
                 f"This run began with {about['threads']} threads and goes on with {self.about['threads']}: sums are "
                 "taken in another order, so the weights may differ in their last bits."
             )
+
+        if training.state.best_epoch >= 0:
+            self.check_best(training.state.best_epoch)
+
+    def check_best(self, epoch: int) -> None:
+        """Raises CheckpointError where the best weights so far are lost, rather than after all further training."""
+        try:
+            read_checkpoint(self.run.best)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"The best weights so far, those of epoch {epoch + 1}, are lost: {self.run.best} is missing or "
+                f"damaged. Remove {self.run.best.parent}, and --resume trains this run again from the start."
+            ) from error
 
     def restore_best(self, training: Training) -> None:
         """Bring back the weights of the best epoch, and leave the state as it is."""

@@ -12,6 +12,8 @@ from neocog.data import (
     Resident,
     Source,
     Splits,
+    check_decodes,
+    check_trainable,
     choose_preprocess,
     describe,
     divide,
@@ -24,8 +26,7 @@ from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.config import Settled
 from neocog.tasks import Classification
-from neocog.training import check_input
-from neocog.training.state import build_seeded
+from neocog.training import build_seeded, check_input
 from neocog.zoo import create_model, entry
 
 __all__ = ["Prepared", "prepare"]
@@ -63,6 +64,7 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
     model_entry = entry(config.model.name)
     device = find_device(config.train.device)
     source = open_source(config.data.source, download=download)
+    check_trainable(source)
     splits = divide(
         source,
         val_fraction=config.data.val_fraction,
@@ -75,6 +77,9 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
         note(f"  {notice}")
     spec, reasons = choose_preprocess(source, splits.train, config.data, model_entry.input_size)
     settled = settled.choose(chosen_values(spec, reasons))
+    if config.train.device == "auto":
+        found = "the fastest that is there" if device.type != "cpu" else "there is no GPU"
+        settled = settled.choose({"train.device": (str(device), found)})
 
     def build() -> nn.Module:
         options = config.model.options
@@ -91,6 +96,8 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
     check_input(model, spec.shape, len(source.classes), advice)
     train = load_resident(source, splits.train, spec, "decoding training data")
     val = load_resident(source, splits.val, spec, "decoding validation data")
+    # A picture that can't be read must not be found out when all is trained; nothing of the test data is kept.
+    check_decodes(source, splits.test, spec, "checking test data")
     return Prepared(
         settled=settled,
         source=source,

@@ -1,14 +1,16 @@
 """The main way: from settings and data to a run folder with a trained, measured, sealed network."""
 
+import shlex
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from neocog.data import DataConfig, Loader
-from neocog.errors import RunError, StorageError
+from neocog.errors import DivergenceError, RunError, StorageError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note
 from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_source
@@ -33,17 +35,18 @@ def train(
     """
     settled = as_settled(config)
     settled = Settled(with_source(settled.config), settled.origins)
+    if name is not None:
+        Run.check_name(Path(runs), name)
     prepared = prepare(settled, download=download)
     run = Run.create(Path(runs), name, f"{prepared.source.name}-{settled.config.model.name}")
     with folder_lock(run.path):
-        keeper = RunKeeper(run, settled.config.train, prepared.fingerprint)
         try:
             write_whole(run.config, prepared.settled.to_yaml())
             run.log("start", data=prepared.source.name, model=settled.config.model.name)
         except StorageError:
             shutil.rmtree(run.path)  # nothing is in it yet
             raise
-        return carry_out(run, prepared, keeper)
+        return carry_out(run, prepared)
 
 
 def resume(path: str | Path, *, runs: str | Path = "runs") -> Run:
@@ -59,16 +62,18 @@ def resume(path: str | Path, *, runs: str | Path = "runs") -> Run:
         _, values, origins = read_config(run.config)
         base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
         prepared = prepare(Settled(base.config, {**base.origins, **origins}))
-        keeper = RunKeeper(run, base.config.train, prepared.fingerprint)
         run.log("resume")
-        return carry_out(run, prepared, keeper)
+        return carry_out(run, prepared)
 
 
-def carry_out(run: Run, prepared: Prepared, keeper: RunKeeper) -> Run:
+def carry_out(run: Run, prepared: Prepared) -> Run:
     """Train from where the run stands, then measure, seal and report."""
     config = prepared.settled.config
     training = Training(prepared.model, config.optimizer, config.train.ema_decay)
+    keeper = RunKeeper(run, config.train, data=prepared.fingerprint, settings=prepared.settled.digest())
     keeper.restore(training)
+    if training.state.history:
+        run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     loader = Loader(
         prepared.train,
         prepared.preprocess,
@@ -81,7 +86,7 @@ def carry_out(run: Run, prepared: Prepared, keeper: RunKeeper) -> Run:
     note(f"{config.model.name}: {parameters:,} trainable parameters, on {prepared.device}; run folder {run.path}")
     if training.state.step:
         note(f"Going on after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
-    go_on = f"neocog train --resume {run.path}"
+    go_on = f"neocog train --resume {shlex.quote(str(run.path))}"
     try:
         with Interrupt() as interrupt:
             fit(
@@ -98,8 +103,12 @@ def carry_out(run: Run, prepared: Prepared, keeper: RunKeeper) -> Run:
         keeper.restore_best(training)
         return finish(run, prepared, training, loader.num_steps)
     except Interrupted as stop:
-        run.log("interrupted", step=training.state.step)
+        with suppress(StorageError):  # how to go on matters more than the log
+            run.log("interrupted", step=training.state.step)
         raise Interrupted(f"{stop}; saved. Go on with: {go_on}", stop.signum) from None
+    except DivergenceError as error:
+        run.log("diverged", error=str(error))
+        raise
     except KeyboardInterrupt:
         raise Interrupted(f"Stopped at once. Go on from the last checkpoint with: {go_on}", signal.SIGINT) from None
     except StorageError as error:

@@ -5,7 +5,7 @@ with the same bits as one that was left alone.
 """
 
 from neocog.training.averaging import AveragedModel
-from neocog.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from neocog.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from neocog.training.config import TrainConfig
 from neocog.training.divergence import divergence
 from neocog.training.interrupt import Interrupt, Interrupted
@@ -13,7 +13,7 @@ from neocog.training.loop import Keeper, fit
 from neocog.training.optimizers import OptimizerConfig, make_optimizer
 from neocog.training.schedules import ScheduleConfig, learning_rate
 from neocog.training.shapes import check_input
-from neocog.training.state import State, Training
+from neocog.training.state import State, Training, build_seeded
 
 __all__ = [
     "AveragedModel",
@@ -26,11 +26,13 @@ __all__ = [
     "State",
     "TrainConfig",
     "Training",
+    "build_seeded",
     "check_input",
     "divergence",
     "fit",
     "learning_rate",
     "load_checkpoint",
     "make_optimizer",
+    "read_checkpoint",
     "save_checkpoint",
 ]

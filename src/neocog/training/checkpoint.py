@@ -20,7 +20,9 @@ from neocog.errors import CheckpointError, some
 from neocog.files import write_whole
 from neocog.training.state import Training
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "read_checkpoint", "save_checkpoint"]
+
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Checkpoint:
 def save_checkpoint(path: Path, training: Training, about: dict[str, Any]) -> None:
     """Write the whole training state. Raises StorageError where it can't; the file before is then intact."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in training.tensors().items()}
-    meta = {"state": training.state.to_json(), "about": about, "crc32": checksum(tensors)}
+    meta = {"format": FORMAT, "state": training.state.to_json(), "about": about}
+    meta["crc32"] = checksum(tensors, meta)
     write_whole(path, save(tensors, {"neocog": json.dumps(meta)}))
 
 
@@ -44,19 +47,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["neocog"])
+            crc, state, about = meta.pop("crc32"), meta["state"], meta["about"]
+            if meta["format"] != FORMAT:
+                raise ValueError(f"its format is {meta['format']}, not {FORMAT}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(
             f"A checkpoint is one whole safetensors file of Neocog. {path} is truncated or something else: {error}. "
             "Remove it, and the run resumes from the checkpoint before."
         ) from error
-    if checksum(tensors) != meta["crc32"]:
+    if checksum(tensors, meta) != crc:
         raise CheckpointError(
             f"{path} is damaged: its CRC-32 differs. Remove it, and the run resumes from the checkpoint before."
         )
-    return Checkpoint(tensors, meta["state"], meta["about"])
+    return Checkpoint(tensors, state, about)
 
 
 def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
@@ -82,9 +88,9 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
     return found.about
 
 
-def checksum(tensors: dict[str, Tensor]) -> int:
-    """CRC-32 over all values, in the order of their names."""
-    crc = 0
+def checksum(tensors: dict[str, Tensor], meta: dict[str, Any]) -> int:
+    """CRC-32 over the state and all values, in the order of their names."""
+    crc = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for key in sorted(tensors):
         flat = tensors[key].reshape(-1).view(torch.uint8) if tensors[key].numel() else torch.empty(0, dtype=torch.uint8)
         values: NDArray[np.uint8] = flat.numpy()

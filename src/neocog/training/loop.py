@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,11 @@ def fit(
                     if stop:
                         raise Interrupted(f"Stopped after step {state.step} of {num_steps}", stop)
             meter.flush()
-            best = close_epoch(state, validate(training.result), config, rate)
+            figures = validate(training.result)
+            if not math.isfinite(figures["loss"]):
+                images, _ = loader.batch(epoch, 0)
+                raise divergence(training.result, images, figures["loss"], step=state.step, epoch=epoch, rate=rate)
+            best = close_epoch(state, figures, config, rate)
             keeper.epoch_done(training, best=best)
             if interrupt.asked:
                 raise Interrupted(f"Stopped after epoch {epoch + 1} of {config.epochs}", interrupt.asked)
@@ -108,7 +112,9 @@ def seed_dropout(seed: int, device: torch.device) -> None:
     """Layers that draw in a step, such as dropout, draw by the step's number, whatever was drawn before."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def close_epoch(state: State, figures: dict[str, float], config: TrainConfig, rate: float) -> bool:
@@ -169,7 +175,7 @@ class Meter:
     def text(self) -> str:
         """What the bar says: loss, accuracy, samples per second."""
         self.flush()
-        s: Any = self.state
+        s = self.state
         return (
             f"loss {s.loss_sum / s.num_seen:.4f}  accuracy {s.num_correct / s.num_seen:.2%}  "
             f"{s.num_seen / max(s.seconds, 1e-9):,.0f}/s"

@@ -27,7 +27,7 @@ class ScheduleConfig:
     """Its course after warm-up."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     """Rise linearly to the full rate over so many epochs (not one_cycle, which rises by itself)."""
-    step_epochs: Annotated[float, Field(gt=0)] = 10.0
+    step_epochs: Annotated[float, Field(ge=0.001)] = 10.0
     """Multiply by gamma every so many epochs (step)."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
     """The factor of each step (step)."""

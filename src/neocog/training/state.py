@@ -1,5 +1,6 @@
 """What a run is at one moment: all that has to be saved to go on from there."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -70,12 +71,9 @@ class Training:
             self.average.model.load_state_dict(part(tensors, "average/"))
         self.optimizer.state.clear()
         for name, parameter in self.model.named_parameters():
-            # A slot may be a count on the CPU beside weights on a GPU: leave it where it was made.
             slots = part(tensors, f"optimizer/{name}/")
-            if slots:
-                self.optimizer.state[parameter] = {
-                    slot: value.to(parameter.device) if value.dim() else value for slot, value in slots.items()
-                }
+            if slots:  # all beside their parameter, also the count of steps, as torch's fused updates want it
+                self.optimizer.state[parameter] = {slot: value.to(parameter.device) for slot, value in slots.items()}
         self.state = State(**state)
 
 
@@ -84,9 +82,8 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def build_seeded(build: Any, seed: int) -> nn.Module:
+def build_seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build a network with weights that follow from the seed alone; torch's own generators are left as they were."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model: nn.Module = build()
-    return model
+        return build()
