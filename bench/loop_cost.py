@@ -51,7 +51,7 @@ class HandWritten:
             images, labels = self.images[chosen], self.labels[chosen]
             self.optimizer.zero_grad()
             loss = F.cross_entropy(self.model(images), labels)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.seconds.append(time.perf_counter() - began)
 
@@ -102,7 +102,7 @@ def main() -> None:
             config=config,
             optimizer=optimizer,
             schedule=ScheduleConfig(name="cosine"),
-            keeper=RunKeeper(run, config, "bench"),
+            keeper=RunKeeper(run, config, data="bench", settings="bench"),
             interrupt=interrupt,
         )
     skip = len(loader.seconds) // EPOCHS  # the first epoch warms up
