@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -240,6 +241,18 @@ def test_a_wrong_picture_stops_training_and_is_one_line_in_predict(run_main, pic
         assert "05.png" in err
         assert re.search(KINDS[kind], err), err
         assert "Traceback" not in err
+        assert list(run_main.work.iterdir()) == []
+
+
+def test_an_empty_folder_and_one_class_only(run_main, pictures, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for name in ("green", "blue"):
+        shutil.rmtree(pictures / name)
+    for data, message in ((empty, "empty is empty. Put pictures at"), (pictures, "pictures has one: red")):
+        code, _, err = run_main("train", data)
+        assert code == 2
+        assert message in err
         assert list(run_main.work.iterdir()) == []
 
 

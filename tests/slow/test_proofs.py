@@ -41,11 +41,11 @@ def test_lenet5_reaches_99_percent_on_mnist(name, tmp_path):
 def test_ten_kills_at_random_moments_change_no_bit(digits, tmp_path):
     """SIGKILL at any moment of a process's life, from its start on; resumed each time to the same weights.
 
-    A life of about seven seconds spends half of them with imports and data, so some kills fall before the run exists,
-    some into decoding, most into training with a checkpoint every few milliseconds.
+    A life of at most five seconds spends two or three of them with imports and data, so some kills fall before the
+    run exists, some into decoding, most into training, which writes a checkpoint after every step.
     """
-    num_steps = 60 * 45
-    flags = ["--epochs", "60", "--train.batch_size", "20", "--train.checkpoint_steps", "7", "--runs", str(tmp_path)]
+    num_steps = 150 * 45
+    flags = ["--epochs", "150", "--train.batch_size", "20", "--train.checkpoint_steps", "1", "--runs", str(tmp_path)]
     flags += ["--train.ema_decay", "0.99", "--model.dropout", "0.1"]
     program = [sys.executable, "-m", "neocog", "train"]
     subprocess.run([*program, str(digits), *flags, "--name", "whole"], check=True, capture_output=True)
@@ -56,7 +56,7 @@ def test_ten_kills_at_random_moments_change_no_bit(digits, tmp_path):
             ["--resume", "killed", "--runs", str(tmp_path)] if begun else [str(digits), *flags, "--name", "killed"]
         )
         process = subprocess.Popen([*program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.3, 7.0))
+        time.sleep(moments.uniform(0.3, 5.0))
         assert process.poll() is None, "the run ended before it was killed ten times"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()

@@ -11,7 +11,7 @@ __all__ = ["lenet5", "lenet5_relu", "tutorial_cifar10"]
 def lenet5(data: str) -> RunConfig:
     """LeNet-5 as published, with a schedule of today.
 
-    MNIST: see docs/figures.md.
+    MNIST: 99.14% on the test split, mean of seeds 0 to 2, in a minute on two cores (docs/figures.md).
     """
     return RunConfig(
         data=DataConfig(source=data),
@@ -24,7 +24,10 @@ def lenet5(data: str) -> RunConfig:
 
 
 def lenet5_relu(data: str) -> RunConfig:
-    """LeNet-5 in today's form."""
+    """LeNet-5 in today's form.
+
+    MNIST: 99.47% on the test split, mean of seeds 0 to 2, in 35 seconds on two cores (docs/figures.md).
+    """
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="lenet5_relu"),
