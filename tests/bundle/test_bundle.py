@@ -132,6 +132,12 @@ def test_what_is_no_zip_is_refused(tmp_path, content):
         neocog.load(tmp_path)
 
 
+def test_a_bundle_without_end_is_refused(bundle, monkeypatch):
+    monkeypatch.setattr("neocog.bundle.seal.MAX_BYTES", 1000)
+    with pytest.raises(BundleError, match=r"A bundle has at most 1,000 bytes. .*model\.neocog has"):
+        neocog.load(bundle)
+
+
 def test_pickled_bytes_within_a_member_are_never_run(bundle):
     members = read_sealed(bundle)
     write_sealed(bundle, members | {"weights.safetensors": b"\x80\x04K\x01."})

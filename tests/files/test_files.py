@@ -47,6 +47,30 @@ def test_a_missing_folder_is_named(tmp_path):
         write_whole(tmp_path / "absent" / "a.txt", "x")
 
 
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "Permission denied.*Choose a folder that you may write to"),
+        (errno.EROFS, "Read-only file system.*The file system is read-only"),
+        (errno.EDQUOT, "Disk quota exceeded.*Free some space"),
+        (errno.EIO, "Input/output error.*Check the folder"),
+    ],
+)
+def test_each_refusal_of_the_system_has_its_advice(tmp_path, monkeypatch, number, advice):
+    def refuse(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=f"could not be written: {advice}"):
+        write_whole(tmp_path / "a.txt", "x")
+
+
+def test_a_lock_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(StorageError, match=r"\.lock could not be written: Is a directory"), folder_lock(tmp_path):
+        pass
+
+
 def test_a_half_written_line_is_cut_off(tmp_path):
     path = tmp_path / "log.jsonl"
     append_line(path, "one")

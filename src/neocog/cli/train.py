@@ -12,10 +12,13 @@ from neocog import recipes, runs
 from neocog.cli.output import show_evaluation, write_out
 from neocog.errors import ConfigError
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
-from neocog.zoo import entry
+from neocog.zoo import entry, list_models
 
 FLAG = "flag"
 ALIASES = {"model.name": "--model", "train.epochs": "--epochs"}
+
+
+RECIPE_HELP = f"Settings to start from; by default the network's own: {', '.join(recipes.list_recipes())}."
 
 
 def section_flags(name: str, section: Any) -> Any:
@@ -48,8 +51,8 @@ FlagTexts = Mapping[str, Mapping[str, str]]
 def train(
     data: str | None = None,
     *,
-    model: str | None = None,
-    recipe: str | None = None,
+    model: Annotated[str | None, Parameter(help=f"The network: {', '.join(list_models())}.")] = None,
+    recipe: Annotated[str | None, Parameter(help=RECIPE_HELP)] = None,
     epochs: str | None = None,
     config: Path | None = None,
     name: str | None = None,
@@ -65,10 +68,6 @@ def train(
     data
         A name (mnist, fashion_mnist, cifar10, cifar100), a folder of pictures (train/CLASS/*.png or CLASS/*.png),
         a folder of idx or CIFAR binary files, or an .npz file with x and y.
-    model
-        The network: lenet5, lenet5_relu, tutorial_cifar10.
-    recipe
-        Complete settings to start from; by default those of the network.
     epochs
         Passes over the training data.
     config

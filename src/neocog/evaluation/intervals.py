@@ -30,9 +30,6 @@ class Estimate:
         """
         return f"{self.value:.{digits}%} [{self.low:.{digits}%}, {self.high:.{digits}%}]"
 
-    def plain(self, digits: int = 4) -> str:
-        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
-
 
 def wilson(hits: int, num: int) -> Estimate:
     """A share of `num` independent trials. Source: Wilson 1927; Brown, Cai, DasGupta 2001 recommend it."""

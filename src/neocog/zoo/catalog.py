@@ -19,7 +19,6 @@ class Entry:
     """A network's builder, and the input and output it was published with."""
 
     build: Callable[..., nn.Module]
-    title: str
     in_channels: int
     input_size: tuple[int, int]  # height x width
     num_classes: int
@@ -32,15 +31,15 @@ class Entry:
 
 CATALOG: dict[str, Entry] = {
     "lenet5": Entry(
-        build=LeNet5, title="LeNet-5 as published in 1998",
+        build=LeNet5,
         in_channels=1, input_size=(32, 32), num_classes=10,
     ),
     "lenet5_relu": Entry(
-        build=LeNet5ReLU, title="LeNet-5 with ReLU and max pooling",
+        build=LeNet5ReLU,
         in_channels=1, input_size=(32, 32), num_classes=10,
     ),
     "tutorial_cifar10": Entry(
-        build=LeNet5ReLU, title="network of PyTorch's CIFAR-10 tutorial",
+        build=LeNet5ReLU,
         in_channels=3, input_size=(32, 32), num_classes=10,
     ),
 }  # fmt: skip
