@@ -196,7 +196,6 @@ def test_lost_best_weights_are_said_at_once(finished_run, tmp_path):
     ):
         resume(run.path)
     shutil.rmtree(run.best.parent)
-    run.best.parent.mkdir()
     resume(run.path)
     assert run.bundle.read_bytes() == finished_run.bundle.read_bytes()
 

@@ -69,6 +69,7 @@ def resume(path: str | Path, *, runs: str | Path = "runs") -> Run:
 def carry_out(run: Run, prepared: Prepared) -> Run:
     """Train from where the run stands, then measure, seal and report."""
     config = prepared.settled.config
+    run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
     training = Training(prepared.model, config.optimizer, config.train.ema_decay)
     keeper = RunKeeper(run, config.train, data=prepared.fingerprint, settings=prepared.settled.digest())
     keeper.restore(training)
