@@ -1,7 +1,6 @@
 """The program: its verbs, and how errors leave it."""
 
 import io
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ import cyclopts
 from rich.console import Console
 
 from neocog import __version__
+from neocog.cli.stdout import silence_stdout
 from neocog.errors import NeocogError
 
 __all__ = ["app", "main"]
@@ -68,8 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NeocogError, cyclopts.CycloptsError) as error:
         errors.print("error: ", style="bold red", end="")
         errors.print(str(error), markup=False)
-        if "Standard output" in str(error):
-            silence_stdout()
         return MISTAKE
     except KeyboardInterrupt as stop:
         errors.print(str(stop) or "Stopped.", markup=False)
@@ -77,8 +75,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         silence_stdout()
         return 0
-
-
-def silence_stdout() -> None:
-    """Send what is still buffered nowhere, or Python complains about it when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

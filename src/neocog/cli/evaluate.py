@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog import runs
-from neocog.cli.output import show_evaluation, write_out
+from neocog.cli.output import show_evaluation
+from neocog.cli.stdout import write_out
 
 Switch = Parameter(negative="")
 

@@ -1,26 +1,14 @@
 """What verbs print on standard output."""
 
-import sys
 from collections.abc import Collection, Sequence
 
-from neocog.errors import StorageError
+from neocog.cli.stdout import write_out
 from neocog.evaluation import Evaluation
 
-__all__ = ["show_evaluation", "table", "write_out"]
+__all__ = ["show_evaluation", "table"]
 
 MOST_CLASSES, MOST_COLUMNS = 50, 20
 BAR = 20
-
-
-def write_out(text: str) -> None:
-    """A line or more on standard output, which may be a full disk; a reader that has gone is `main`'s matter."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StorageError(f"Standard output could not be written: {error.strerror}.") from error
 
 
 def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> str:

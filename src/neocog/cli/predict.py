@@ -11,7 +11,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog.bundle import Failure, Prediction, load
-from neocog.cli.output import table, write_out
+from neocog.cli.output import table
+from neocog.cli.stdout import write_out
 from neocog.data import list_pictures
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.progress import note
@@ -54,16 +55,16 @@ def predict(
     predictor = load(bundle)
     named = list(expand(files))
     names, pictures = zip(*named, strict=True)
-    results = [(result.name, result) for result in predictor.predict_each(pictures, top, names)]
-    for _, result in results:
+    results = list(predictor.predict_each(pictures, top, names))
+    for result in results:
         if isinstance(result, Failure):
             note(f"error: {result.error}")
     show = show_json if json else show_csv if csv else show_table
     show(results)
-    return 2 if any(isinstance(result, Failure) for _, result in results) else 0
+    return 2 if any(isinstance(result, Failure) for result in results) else 0
 
 
-Named = list[tuple[str, Prediction | Failure]]
+Results = list[Prediction | Failure]
 
 
 def expand(files: Iterable[str]) -> Iterable[tuple[str, str | bytes]]:
@@ -80,33 +81,36 @@ def expand(files: Iterable[str]) -> Iterable[tuple[str, str | bytes]]:
             yield file, file
 
 
-def show_table(results: Named) -> None:
+def show_table(results: Results) -> None:
+    """A row for each picture that could be read."""
     rows: list[tuple[str, ...]] = [("file", "class", "probability", "next")]
-    for name, result in results:
+    for result in results:
         if isinstance(result, Prediction):
             others = ", ".join(f"{other} {share:.2%}" for other, share in result.top[1:])
-            rows.append((name, result.class_name, f"{result.probability:.2%}", others))
+            rows.append((result.name, result.class_name, f"{result.probability:.2%}", others))
     if len(rows) > 1:
         write_out(table(rows, left=(0, 1, 3)))
 
 
-def show_json(results: Named) -> None:
-    for name, result in results:
+def show_json(results: Results) -> None:
+    """A JSON object a line."""
+    for result in results:
         if isinstance(result, Failure):
-            row: dict[str, object] = {"file": name, "error": result.error}
+            row: dict[str, object] = {"file": result.name, "error": result.error}
         else:
             top = [{"class": other, "probability": share} for other, share in result.top]
-            row = {"file": name, "class": result.class_name, "probability": result.probability, "top": top}
+            row = {"file": result.name, "class": result.class_name, "probability": result.probability, "top": top}
         write_out(jsonlib.dumps(row, ensure_ascii=False))
 
 
-def show_csv(results: Named) -> None:
+def show_csv(results: Results) -> None:
+    """Comma-separated values with a header."""
     buffer = io.StringIO()
     writer = csvlib.writer(buffer, lineterminator="\n")
     writer.writerow(["file", "class", "probability", "error"])
-    for name, result in results:
+    for result in results:
         if isinstance(result, Failure):
-            writer.writerow([name, "", "", result.error])
+            writer.writerow([result.name, "", "", result.error])
         else:
-            writer.writerow([name, result.class_name, f"{result.probability:.6f}", ""])
+            writer.writerow([result.name, result.class_name, f"{result.probability:.6f}", ""])
     write_out(buffer.getvalue().rstrip("\n"))

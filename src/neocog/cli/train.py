@@ -9,7 +9,8 @@ import yaml
 from cyclopts import Group, Parameter
 
 from neocog import recipes, runs
-from neocog.cli.output import show_evaluation, write_out
+from neocog.cli.output import show_evaluation
+from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
 from neocog.zoo import entry, list_models

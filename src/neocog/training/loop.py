@@ -77,15 +77,7 @@ def fit(
                     value = loss.item()
                     if not math.isfinite(value):
                         raise divergence(model, images, value, step=step, epoch=epoch, rate=rate)
-                    training.optimizer.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    if optimizer.l1:
-                        penalise(training.optimizer, optimizer.l1)
-                    if config.clip_norm:
-                        nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-                    training.optimizer.step()
-                    if training.average:
-                        training.average.update(step)
+                    update(training, loss, l1=optimizer.l1, clip_norm=config.clip_norm)
 
                     state.step += 1
                     meter.add(value, logits.detach(), labels)
@@ -106,6 +98,19 @@ def fit(
             keeper.epoch_done(training, best=best)
             if interrupt.asked:
                 raise Interrupted(f"Stopped after epoch {epoch + 1} of {config.epochs}", interrupt.asked)
+
+
+def update(training: Training, loss: Tensor, *, l1: float, clip_norm: float) -> None:
+    """One step of the weights down the gradient of this loss, and of their average after them."""
+    training.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    if l1:
+        penalise(training.optimizer, l1)
+    if clip_norm:
+        nn.utils.clip_grad_norm_(training.model.parameters(), clip_norm)
+    training.optimizer.step()
+    if training.average:
+        training.average.update(training.state.step)
 
 
 def seed_dropout(seed: int, device: torch.device) -> None:
