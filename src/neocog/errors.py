@@ -2,6 +2,7 @@
 
     NeocogError
     ├── GeometryError      sizes that do not meet: a picture and a network, a kernel and a map
+    ├── PlanError          a network that can't be planned: not found, not a network, or led by values
     ├── DataError          a data set or a file that can't be read as what it should be
     ├── ConfigError        a setting that is unknown, of the wrong type, out of range, or would be ignored
     ├── CheckpointError    a checkpoint that is damaged or belongs to another model
@@ -24,6 +25,7 @@ __all__ = [
     "DivergenceError",
     "GeometryError",
     "NeocogError",
+    "PlanError",
     "RunError",
     "StorageError",
     "did_you_mean",
@@ -37,6 +39,10 @@ class NeocogError(Exception):
 
 class GeometryError(NeocogError):
     """Sizes that do not meet."""
+
+
+class PlanError(NeocogError):
+    """A network that can't be planned."""
 
 
 class DataError(NeocogError):

@@ -1,0 +1,187 @@
+"""Where a network and an input do not fit: which layer, which sizes meet there, and which input would fit."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+
+import torch
+from torch import nn
+
+from neocog.errors import GeometryError, NeocogError
+from neocog.planning.cost import MOVES, by_axis
+from neocog.planning.trace import Trace
+
+__all__ = ["explained"]
+
+SECONDS = 3.0  # for the search for sizes that fit
+FARTHEST = 1024  # from the size that does not
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "linear")
+
+
+def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error: Exception) -> NeocogError:
+    """The error to raise for an input of this shape, on which torch raised this one."""
+    trace: Trace = getattr(error, "trace", None) or Trace()
+    module = dict(twin.named_modules()).get(trace.at, twin)
+    place = f"{trace.at or 'The network'} {described(module)}".strip()
+    fits = runs(twin, dtype)
+    operator, shapes = trace.asked
+    start = f"An input of {by_axis(shape)} does not fit. {place}"
+    wanted = features_wanted(module, operator, shapes)
+    if wanted is not None:
+        return GeometryError(
+            f"{start} takes {wanted:,} features and is fed {fed(trace, shapes, operator)}. "
+            f"{which_fit(fits, shape, f'which gives {wanted:,}')}"
+        )
+    channels = channels_wanted(module, operator, shapes)
+    if channels is not None:
+        takes, received = channels
+        other = (takes, *shape[1:])
+        fix = f"Use {by_axis(other)}, or build" if received == shape[0] and fits(other) else "Build"
+        return GeometryError(
+            f"{start} takes {takes} input channel{'s' * (takes > 1)} and is fed {received}, in "
+            f"{by_axis(shapes[0][1:])}. {fix} the layer with {received} input channel{'s' * (received > 1)}."
+        )
+    needed = kernel_needed(module, operator, shapes)
+    if needed is not None:
+        least, left = needed
+        return GeometryError(
+            f"{start} reads windows of {by_axis(least)}, more than the {by_axis(left)} that is left of the input. "
+            f"{works_from(fits, shape)}"
+        )
+    reason = str(error).splitlines()[0]
+    meet = " and ".join(by_axis(size[1:]) or "one number" for size in shapes)
+    told = f" At {operator} of {meet}:" if shapes else ":"
+    return GeometryError(f"{start}.{told} {reason}. {which_fit(fits, shape, 'which does')}")
+
+
+def described(module: nn.Module) -> str:
+    """A layer with its numbers; of a larger module the class alone."""
+    return repr(module) if not list(module.children()) else type(module).__name__
+
+
+def runs(twin: nn.Module, dtype: torch.dtype) -> Callable[[Sequence[int]], bool]:
+    """Whether the network runs on an input of a shape; asked of the meta device, where it costs little."""
+
+    def fits(shape: Sequence[int]) -> bool:
+        try:
+            with torch.no_grad(), torch.device("meta"):
+                twin(torch.empty(1, *shape, dtype=dtype, device="meta"))
+        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
+            return False
+        return True
+
+    return fits
+
+
+def features_wanted(module: nn.Module, operator: str, shapes: Sequence[tuple[int, ...]]) -> int | None:
+    """The features that a dense layer takes, where it was fed others."""
+    if operator not in PRODUCTS:
+        return None
+    left, right = shapes[-2:]
+    if isinstance(module, nn.Linear) or len(right) == 2:
+        return right[-2] if left[-1] != right[-2] else None
+    return None
+
+
+def fed(trace: Trace, shapes: Sequence[tuple[int, ...]], operator: str) -> str:
+    """What a dense layer was fed, with the shape it had before it was flattened: 16x6x6 = 576."""
+    features = shapes[-2][-1]
+    for operation in reversed(trace.operations):
+        read = [v for v in operation.inputs if trace.values[v].from_input]
+        if not read:
+            continue
+        before = trace.values[read[0]].shape[1:]
+        if operation.name not in MOVES:
+            break
+        if len(before) > 1 and prod(before) == features:
+            return f"{by_axis(before)} = {features:,}"
+    return f"{features:,}"
+
+
+def channels_wanted(module: nn.Module, operator: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int] | None:
+    """The channels that a convolution takes, and those it was fed, where they differ."""
+    takes = getattr(module, "in_channels", None)
+    if operator != "convolution" or len(shapes) < 2 or len(shapes[0]) != len(shapes[1]):
+        return None
+    takes = takes if isinstance(takes, int) else shapes[1][1]
+    return (takes, shapes[0][1]) if takes != shapes[0][1] else None
+
+
+def kernel_needed(
+    module: nn.Module, operator: str, shapes: Sequence[tuple[int, ...]]
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """The window of a convolution or pooling, and the smaller map that it was laid on."""
+    if operator != "convolution" and "pool" not in operator:
+        return None
+    dims = len(shapes[0]) - 2
+    kernel, dilation, padding = (numbers(module, name, dims) for name in ("kernel_size", "dilation", "padding"))
+    if kernel is None and operator == "convolution":
+        kernel = shapes[1][2:]
+    if kernel is None:
+        return None
+    dilation, padding = dilation or (1,) * dims, padding or (0,) * dims
+    wide = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    left = shapes[0][-dims:]
+    small = any(w > size + 2 * p for w, size, p in zip(wide, left, padding, strict=True))
+    return (wide, left) if small else None
+
+
+def numbers(module: nn.Module, name: str, dims: int) -> tuple[int, ...] | None:
+    """A layer's setting, one number for each dimension."""
+    setting = getattr(module, name, None)
+    if isinstance(setting, int):
+        return (setting,) * dims
+    return tuple(setting) if isinstance(setting, tuple) and len(setting) == dims else None
+
+
+def resized(shape: tuple[int, ...], change: int) -> tuple[int, ...] | None:
+    """The shape with all sizes but the channels changed by as much; None where one would vanish."""
+    keep = 1 if len(shape) > 1 else 0
+    sizes = tuple(size + change for size in shape[keep:])
+    return (*shape[:keep], *sizes) if min(sizes) > 0 else None
+
+
+def works_from(fits: Callable[[Sequence[int]], bool], shape: tuple[int, ...]) -> str:
+    """From which size on the network works: doubled until it does, then halved to the border."""
+    high = 1
+    while high <= FARTHEST and not fits(resized(shape, high) or shape):
+        high *= 2
+    if high > FARTHEST:
+        return which_fit(fits, shape, "which does")
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(resized(shape, middle) or shape) else (middle, high)
+    return f"The network works from {by_axis(resized(shape, high) or shape)} on."
+
+
+def which_fit(fits: Callable[[Sequence[int]], bool], shape: tuple[int, ...], why: str) -> str:
+    """The nearest input sizes that fit, and how far they reach."""
+    until = time.monotonic() + SECONDS
+
+    def fitting(change: int) -> bool:
+        other = resized(shape, change)
+        return other is not None and fits(other)
+
+    for change in outwards(min(shape[1:] or shape)):
+        if time.monotonic() > until:
+            return "No size near it fits. Look at the layer."
+        if fitting(change):
+            break
+    else:
+        return "No size near it fits. Look at the layer."
+    low = high = change
+    while time.monotonic() < until and fitting(low - 1):
+        low -= 1
+    while time.monotonic() < until and fitting(high + 1):
+        high += 1
+    first, last = by_axis(resized(shape, low) or shape), by_axis(resized(shape, high) or shape)
+    return f"Use an input of {first}, {why}." if low == high else f"Use an input from {first} to {last}, {why}."
+
+
+def outwards(size: int) -> Iterator[int]:
+    """1, -1, 2, -2 and so on; down to half of the size, and far up."""
+    for step in range(1, FARTHEST):
+        yield step
+        if 2 * step <= size:
+            yield -step
