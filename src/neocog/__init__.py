@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from neocog.data import Preprocess, open_source
     from neocog.errors import NeocogError
     from neocog.evaluation import Evaluation
+    from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe
     from neocog.runs import Run, RunConfig, evaluate, resume, train
     from neocog.zoo import create_model, list_models
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 HOMES = {
     "Evaluation": "neocog.evaluation",
     "NeocogError": "neocog.errors",
+    "Plan": "neocog.planning",
     "Prediction": "neocog.bundle",
     "Predictor": "neocog.bundle",
     "Preprocess": "neocog.data",
@@ -31,6 +33,7 @@ HOMES = {
     "list_recipes": "neocog.recipes",
     "load": "neocog.bundle",
     "open_source": "neocog.data",
+    "plan": "neocog.planning",
     "recipe": "neocog.recipes",
     "resume": "neocog.runs",
     "train": "neocog.runs",
@@ -39,6 +42,7 @@ HOMES = {
 __all__ = [
     "Evaluation",
     "NeocogError",
+    "Plan",
     "Prediction",
     "Predictor",
     "Preprocess",
@@ -51,6 +55,7 @@ __all__ = [
     "list_recipes",
     "load",
     "open_source",
+    "plan",
     "recipe",
     "resume",
     "train",

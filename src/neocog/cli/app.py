@@ -34,6 +34,16 @@ The folder runs/NAME holds report.html, model.neocog, results.csv, config.yaml
 and checkpoints. Ctrl-C saves and says how to go on. Settings are also read from
 YAML with --config; a flag goes before the file, the file before the recipe.
 """
+PLAN = """Plan a network: what it does with an input, before a step is trained.
+
+neocog plan lenet5
+neocog plan nets.py:build --input 3x224x224 --batch-size 64 --samples 50000
+neocog plan model.neocog --object 20 --svg network.svg
+
+A row for each operation as executed, with parameters, multiply-accumulates,
+memory and receptive field; then time and memory on this machine, and advice.
+Where sizes do not meet, the layer, the sizes, and an input that would fit.
+"""
 EVAL = """Measure a network on a data set.
 
 Accuracy, loss, F1 and calibration, each with its 95% interval; then class by
@@ -52,9 +62,10 @@ A picture that can't be read is one line on standard error; the others are
 still classified, and the exit code is 2.
 """
 # By name, so that a verb's modules load when it is used; hence its help stands here.
-app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=0)
-app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=1)
-app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=2)
+app.command("neocog.cli.plan:plan", name="plan", help=PLAN, sort_key=0)
+app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=1)
+app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=2)
+app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=3)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

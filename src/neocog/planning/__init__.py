@@ -1,6 +1,27 @@
 """The plan of any network before a step is trained: operations, costs, memory, exact receptive fields, time, advice."""
 
+from neocog.planning.advice import advise
+from neocog.planning.forecast import Forecast, forecast
+from neocog.planning.graph import svg
+from neocog.planning.machine import Machine, Precision, measure_machine
 from neocog.planning.plan import Plan, plan
 from neocog.planning.rows import Row
+from neocog.planning.table import COLUMNS, lines, markdown, size_in_bytes, totals
 
-__all__ = ["Plan", "Row", "plan"]
+__all__ = [
+    "COLUMNS",
+    "Forecast",
+    "Machine",
+    "Plan",
+    "Precision",
+    "Row",
+    "advise",
+    "forecast",
+    "lines",
+    "markdown",
+    "measure_machine",
+    "plan",
+    "size_in_bytes",
+    "svg",
+    "totals",
+]

@@ -106,8 +106,8 @@ class Layout:
         used, inverse = np.unique(self.kinds, return_inverse=True)
         codes = np.array([table.setdefault(self.seen[kind], len(table)) for kind in used])
         kinds = codes[inverse].reshape(self.kinds.shape)
-        for place, size in enumerate(kinds.shape):
-            if size > 1 and (kinds == kinds.take([0], axis=place)).all():
+        for place in range(kinds.ndim):
+            if kinds.shape[place] > 1 and (kinds == kinds.take([0], axis=place)).all():
                 kinds = kinds.take([0], axis=place)
         return replace(self, kinds=kinds, seen=tuple(table))
 
@@ -120,7 +120,7 @@ class Layout:
         places, size = found.places(dim), prod(atom.size for atom in atoms)
         kinds = found.kinds
         if all(kinds.shape[place] == 1 for place in places):
-            shape = [1]
+            shape: list[int] = [1]
         else:
             sizes = [atom.size for atom in atoms]
             full = [sizes[places.index(i)] if i in places else n for i, n in enumerate(kinds.shape)]

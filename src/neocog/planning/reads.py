@@ -49,7 +49,8 @@ class Same(Step):
     def backward(self, marks: Marks, shape: tuple[int, ...]) -> Marks:
         lead = tuple(range(marks.ndim - len(shape)))
         wide = tuple(i for i, size in enumerate(shape) if size == 1)
-        return np.any(np.any(marks, axis=lead), axis=wide, keepdims=True)
+        found: Marks = np.any(np.any(marks, axis=lead), axis=wide, keepdims=True)
+        return found
 
     def shape_after(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return self.shape

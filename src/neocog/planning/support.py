@@ -25,8 +25,8 @@ def support(trace: Trace, value: int, place: Sequence[int | slice]) -> Marks:
             if wanted is None or not wanted.any():
                 continue
             for source, steps in reads(trace, operation, output):
-                found = backward(wanted, trace.values[source].shape, steps)
-                marks[source] = marks[source] | found if source in marks else found
+                read = backward(wanted, trace.values[source].shape, steps)
+                marks[source] = marks[source] | read if source in marks else read
     nothing = np.zeros(trace.values[trace.input].shape, bool)
     found: Marks = marks.get(trace.input, nothing)[0]
     return found

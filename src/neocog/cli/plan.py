@@ -1,0 +1,166 @@
+"""`neocog plan`: what a network does with an input, before anything is trained."""
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from neocog import planning
+from neocog.cli.stdout import write_out
+from neocog.errors import ConfigError
+from neocog.files import write_whole
+from neocog.planning import Forecast, Plan, Precision
+from neocog.progress import note
+from neocog.runs import find_model
+
+Switch = Parameter(negative="")
+Device = Literal["auto", "cpu", "cuda"]
+WIDE = 1000  # characters: more than a row has where no line must be cut
+NARROW = (4, 6, 8, 11, 10, 9, 4, 0, 0)  # characters that a column keeps in a small terminal; the rest ends in dots
+
+
+def plan(
+    model: str,
+    *,
+    input: str | None = None,
+    batch_size: int = 32,
+    samples: int | None = None,
+    object_size: Annotated[int | None, Parameter(name="--object")] = None,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    dtype: Literal["float32", "int64"] | None = None,
+    depth: int | None = None,
+    all: Annotated[bool, Switch] = False,
+    forecast: bool = True,
+    json: Annotated[bool, Switch] = False,
+    markdown: Annotated[bool, Switch] = False,
+    svg: Path | None = None,
+) -> None:
+    """Plan a network; `neocog.plan(model, input_shape)` does the same.
+
+    Parameters
+    ----------
+    model
+        A name of the zoo, file.py:function, or a model.neocog file.
+    input
+        Channels and sizes of one sample, such as 3x224x224; by default what the network was made for.
+    batch_size
+        Samples in a batch, for time and memory.
+    samples
+        Samples in an epoch, for its time.
+    object_size
+        Size of what is to be seen, in samples of the input: is the receptive field large enough?
+    precision
+        Arithmetic to forecast for.
+    device
+        Device to forecast for; auto is a GPU where there is one.
+    dtype
+        Type of the input; int64 for a network that reads token ids.
+    depth
+        Fold the table into modules that deep.
+    all
+        Show views and other mere moves of elements as well.
+    forecast
+        Measure this machine, once, and forecast time and memory.
+    json
+        Print everything as JSON.
+    markdown
+        Print the table as Markdown.
+    svg
+        Draw the network into this file.
+    """
+    if json and markdown:
+        raise ConfigError("A plan has one form. Received: --json and --markdown. Choose one.")
+    for option, value in (("--depth", depth), ("--object", object_size), ("--batch-size", batch_size)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} must be at least 1. Received: {value}.")
+    given = parse_shape(input) if input else None
+    found = find_model(model, given)
+    shape = given or found.input_shape
+    if shape is None:
+        raise ConfigError(f"The input's shape must be given for {model}. Add, for example, --input 3x224x224.")
+    planned = planning.plan(found.model, shape, dtype=getattr(torch, dtype) if dtype else None)
+    advice = planning.advise(planned, object_size)
+    expected = None
+    if forecast:
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        if name == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("--device cuda needs a GPU, and there is none. Use --device cpu.")
+        machine = planning.measure_machine(name)
+        expected = planning.forecast(planned, machine, batch_size=batch_size, samples=samples, precision=precision)
+    if svg is not None:
+        write_whole(svg, planning.svg(planned).encode())
+        note(f"drawn in {svg}")
+    if json:
+        extra = {"advice": advice, "forecast": expected.to_json() if expected else None}
+        write_out(jsonlib.dumps(planned.to_json() | extra, indent=1))
+    elif markdown:
+        write_out(planning.markdown(planned, depth=depth, moves=all))
+    else:
+        show(planned, found.name, advice, expected, depth, all)
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """3x224x224 as numbers."""
+    try:
+        sizes = tuple(int(part) for part in text.lower().replace(",", "x").split("x"))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise ConfigError(f"--input is channels and sizes, such as 3x224x224. Received: {text!r}.")
+    return sizes
+
+
+def show(
+    planned: Plan, name: str, advice: list[str], expected: Forecast | None, depth: int | None, moves: bool
+) -> None:
+    """The table, the sums, the forecast and the advice."""
+    shape = "x".join(map(str, planned.input_shape))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for position, column in enumerate(planning.COLUMNS):
+        table.add_column(column, justify="left" if position < 3 else "right", no_wrap=True, min_width=NARROW[position])
+    for line in planning.lines(planned, depth=depth, moves=moves):
+        table.add_row(*line.cells)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    with console.capture() as captured:
+        console.print(table)
+    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
+    write_out(f"{name} on {shape}\n\n{text}\n\n" + "\n".join(planning.totals(planned)))
+    if expected is not None:
+        write_out("\n" + "\n".join(forecast_lines(expected)))
+    if advice:
+        write_out("\n" + "\n".join(f"- {line}" for line in advice))
+
+
+def forecast_lines(expected: Forecast) -> list[str]:
+    """The forecast in words."""
+    size = planning.size_in_bytes
+    e = expected
+    lines = [f"on this machine, {e.precision}, batches of {e.batch_size}:"]
+    for kind, expectation, floor, memory, most in (
+        ("inference", e.inference_seconds, e.inference_floor, e.inference_bytes, e.largest_inference_batch),
+        ("training ", e.training_seconds, e.training_floor, e.training_bytes, e.largest_training_batch),
+    ):
+        lines.append(
+            f"  {kind} {seconds(expectation)} a batch (not below {seconds(floor)}), {size(memory)}; "
+            f"at most {most:,} samples at once"
+        )
+    if expected.epoch_seconds is not None:
+        lines.append(f"  an epoch of {expected.samples:,} samples: {seconds(expected.epoch_seconds)}")
+    return lines
+
+
+def seconds(value: float) -> str:
+    """A duration in the unit that people would use.
+
+    >>> seconds(0.0123), seconds(75), seconds(9000)
+    ('12 ms', '75 s', '2.5 h')
+    """
+    if value < 1:
+        return f"{value * 1000:.2g} ms" if value < 0.1 else f"{value * 1000:.0f} ms"
+    return f"{value:.3g} s" if value < 120 else f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"

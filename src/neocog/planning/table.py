@@ -1,0 +1,118 @@
+"""A plan as rows of text: for terminals and for Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from neocog.planning.cost import by_axis
+from neocog.planning.plan import Plan
+from neocog.planning.rows import Row
+
+__all__ = ["COLUMNS", "Line", "count", "lines", "markdown", "size_in_bytes", "totals"]
+
+COLUMNS = ("layer", "operator", "output", "parameters", "MACs", "memory", "sees", "stride", "offset")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The cells of one row, or of the rows of one module folded into it."""
+
+    cells: tuple[str, ...]
+    row: Row
+
+
+def lines(plan: Plan, *, depth: int | None = None, moves: bool = False) -> list[Line]:
+    """A line for each operation; with `depth`, for each module that deep. Mere moves of elements are left out unless
+    asked for."""
+    groups: list[list[Row]] = []
+    for row in plan.rows:
+        if row.moves and not moves:
+            continue
+        if depth is not None and groups and cut(groups[-1][0], depth) == cut(row, depth):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return [line(group, depth) for group in groups]
+
+
+def cut(row: Row, depth: int) -> str:
+    """The name of the module that deep, which may be the row's own."""
+    return ".".join(row.name.split(".")[:depth])
+
+
+def line(group: Sequence[Row], depth: int | None) -> Line:
+    """Rows of one module as one line: costs added up, shape and field of the last."""
+    last = group[-1]
+    one = len(group) == 1
+    operator = " ".join(part for part in (last.operator, last.detail) if part) if one else f"{len(group)} operations"
+    cells = (
+        last.name if depth is None or one else cut(last, depth),
+        operator,
+        by_axis(last.output_shape) or "1",
+        count(sum(row.parameters for row in group)) or ("shared" if one and last.shared else ""),
+        count(sum(row.macs for row in group)),
+        size_in_bytes(sum(row.activation_bytes for row in group)),
+        sees(last),
+        each(last.stride) if not all(last.whole) else "",
+        each(last.offset) if not all(last.whole) else "",
+    )
+    return Line(cells, last)
+
+
+def sees(row: Row) -> str:
+    """The receptive field in words: 195, 3x5, or the whole input."""
+    if row.whole and all(row.whole):
+        return "whole input"
+    parts = ["whole" if whole else str(size) for size, whole in zip(row.receptive_field, row.whole, strict=True)]
+    return ("" if row.known else "up to ") + (parts[0] if len(set(parts)) == 1 else " x ".join(parts))
+
+
+def each(values: Sequence[int | Fraction]) -> str:
+    """One number where it is the same along all axes."""
+    parts = [str(value) for value in values]
+    return parts[0] if len(set(parts)) == 1 else " x ".join(parts)
+
+
+def count(number: int) -> str:
+    """A count with separators; nothing for zero.
+
+    >>> count(60965224)
+    '60,965,224'
+    """
+    return f"{number:,}" if number else ""
+
+
+def size_in_bytes(number: float) -> str:
+    """Bytes in the largest unit that leaves a whole number before the point; nothing for zero.
+
+    >>> size_in_bytes(1536), size_in_bytes(3 * 2**30)
+    ('1.5 KiB', '3.0 GiB')
+    """
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while number >= 1024 and len(units) > 1:
+        number /= 1024
+        units.pop(0)
+    digits = 0 if units[0] == "B" else 1
+    return f"{number:.{digits}f} {units[0]}" if number else ""
+
+
+def totals(plan: Plan) -> list[str]:
+    """The plan's sums, a line each."""
+    biases = f"; biases add {plan.bias_adds:,}" if plan.bias_adds else ""
+    weights, held, kept = (
+        size_in_bytes(size) or "0 B" for size in (plan.weight_bytes, plan.inference_bytes, plan.training_bytes)
+    )
+    return [
+        f"{plan.parameters:,} parameters, {weights} with buffers",
+        f"{plan.macs:,} MACs = {plan.flops:,} FLOPs for one sample{biases}",
+        f"activations of one sample: {held} at inference, {kept} kept in training",
+    ]
+
+
+def markdown(plan: Plan, *, depth: int | None = None, moves: bool = False) -> str:
+    """The plan as a Markdown table with its sums."""
+    rows = [COLUMNS, tuple("---" if i < 3 else "---:" for i in range(len(COLUMNS)))]
+    rows += [line.cells for line in lines(plan, depth=depth, moves=moves)]
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    head = f"## {plan.model} on {by_axis(plan.input_shape)}"
+    return "\n".join([head, "", *(f"- {text}" for text in totals(plan)), "", table])

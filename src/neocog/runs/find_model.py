@@ -1,0 +1,110 @@
+"""A network by what a user calls it: a name of the zoo, a function in a file, a bundle."""
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from neocog.bundle import load
+from neocog.errors import PlanError, did_you_mean
+from neocog.zoo import create_model, entry, list_models
+
+__all__ = ["Found", "find_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A network, what it is called, and the input it was made for, if that is known."""
+
+    model: nn.Module
+    name: str
+    input_shape: tuple[int, ...] | None
+
+
+def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
+    """A network from the zoo (`lenet5`), from a Python file (`nets.py:build`, a function or class that needs no
+    arguments), or from a bundle (`model.neocog`).
+
+    Networks of the zoo and of files are built on the meta device where they allow it, so that large ones cost no
+    memory; a network of the zoo is built for the channels of the input shape. A Python file is run.
+    Raises PlanError where there is no such network.
+    """
+    file, colon, attribute = what.rpartition(":")
+    if colon and file.endswith(".py"):
+        return Found(build_from_file(Path(file), attribute), attribute, None)
+    if what in list_models():
+        made_for = entry(what)
+        channels = input_shape[0] if input_shape else made_for.in_channels
+        model = on_meta(lambda: create_model(what, in_channels=channels))
+        return Found(model, what, (made_for.in_channels, *made_for.input_size))
+    if what.endswith(".py"):
+        raise PlanError(f"A network in a file is named with its function. Received: {what!r}. Write {what}:build.")
+    if Path(what).exists() or what.endswith(".neocog"):
+        predictor = load(what)
+        assert predictor.model is not None
+        return Found(predictor.model, Path(what).name, predictor.preprocess.shape)
+    raise PlanError(
+        f"A network is a name of the zoo, file.py:function, or a bundle. Received: {what!r}. "
+        f"{did_you_mean(what, list_models())}"
+    )
+
+
+def build_from_file(path: Path, name: str) -> nn.Module:
+    """What a function or class of a Python file builds."""
+    module = run_file(path)
+    build = getattr(module, name, None)
+    if not callable(build):
+        own = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
+        raise PlanError(f"{path} has no function {name!r}. {did_you_mean(name, own) if own else 'It has none at all.'}")
+    if isinstance(build, nn.Module):  # a network that the file has made
+        return build
+    needed = [
+        p.name
+        for p in inspect.signature(build).parameters.values()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if needed:
+        raise PlanError(
+            f"{path}:{name} must build a network without arguments. Received: one that needs {', '.join(needed)}. "
+            "Give them defaults, or write a function that passes them."
+        )
+    try:
+        model = on_meta(build)
+    except Exception as error:
+        raise PlanError(f"{path}:{name} did not build a network: {type(error).__name__}: {error}.") from error
+    if not isinstance(model, nn.Module):
+        raise PlanError(f"{path}:{name} must return an nn.Module. Received: {type(model).__name__}.")
+    return model
+
+
+def run_file(path: Path) -> ModuleType:
+    """A Python file as a module; what stands beside it can be imported by it."""
+    if not path.is_file():
+        raise PlanError(f"{path} is not there. Name a Python file with a function that builds a network.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise PlanError(f"{path} could not be run: {type(error).__name__}: {error}.") from error
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build without memory; a network whose making needs values is built as usual."""
+    try:
+        with torch.device("meta"):
+            return build()
+    except (RuntimeError, NotImplementedError):
+        return build()
