@@ -69,8 +69,11 @@ def resnet(depths: tuple[int, ...]) -> nn.Sequential:
 class RandomNet(nn.Module):
     """A random graph of convolutions, pooling, branches, concatenations, slices and moves, drawn from a seed.
 
-    Smooth throughout but for max pooling, so that whatever a unit reads can change it.
+    Smooth throughout but for max pooling, so that whatever a unit reads can change it. Which input wins a maximum
+    depends on values; `surrogate` puts means in the place of maxima, which every input changes.
     """
+
+    surrogate = False
 
     KINDS = (
         "conv", "conv", "depthwise", "grouped", "max", "avg", "add", "add", "cat", "cat", "chunk", "shuffle", "pad",
@@ -133,7 +136,10 @@ class RandomNet(nn.Module):
         match kind:
             case "conv" | "depthwise" | "grouped" | "transposed":
                 return layer(x).sin() + layer(x)
-            case "max" | "avg":
+            case "max":
+                positive = nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding)
+                return (positive if self.surrogate else layer)(x)
+            case "avg":
                 return layer(x)
             case "add":
                 other = maps[inputs[1]]
@@ -167,7 +173,7 @@ class RandomNet(nn.Module):
             case "pixel":
                 return F.pixel_shuffle(torch.cat([x] * 4, 1), 2)
             case "rows":
-                return x + x.mean(2, keepdim=True) if amount == 1 else x.softmax(3)
+                return x + x.mean(1 + amount, keepdim=True)
         raise AssertionError(kind)
 
     def forward(self, images: Tensor) -> Tensor:

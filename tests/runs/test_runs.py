@@ -258,7 +258,7 @@ def test_a_second_process_on_a_run_is_refused(finished_run, tmp_path):
 def test_bad_input_leaves_nothing_behind(digits, quick, tmp_path, pictures):
     runs = tmp_path / "runs"
     config = quick(digits)
-    with pytest.raises(GeometryError, match=r"Pictures of 1x28x28 do not fit.*made for 32x32"):
+    with pytest.raises(GeometryError, match=r"1x28x28 does not fit.*made for 32x32"):
         train(replace(config, data=replace(config.data, size=(28, 28))), runs=runs)
     with pytest.raises(ConfigError, match=r"data\.val_fraction .* would be ignored.*brings its own splits"):
         settled = settle(quick(own_splits(digits, tmp_path)), "recipe", [("flag", {"data.val_fraction": 0.2})])

@@ -50,8 +50,13 @@ class Taps:
 
     @classmethod
     def table(cls, rows: Sequence[Iterable[int]], size: int) -> "Taps":
-        """What each output of a map reads of an input of this size, row by row, with the pattern's period found."""
+        """What each output of a map reads of an input of this size, row by row, with the pattern's period found.
+
+        A single output, as of a global pooling, does not move.
+        """
         reads = [tuple(sorted(set(row))) for row in rows]
+        if len(reads) == 1:
+            return cls(0, (reads[0],))
         for turns in range(gcd(len(reads), size), 0, -1):
             every, step = len(reads) // turns, size // turns
             if len(reads) % turns or size % turns:

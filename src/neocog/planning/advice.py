@@ -6,9 +6,9 @@ from math import prod
 from neocog.arithmetic import fit
 from neocog.errors import some
 from neocog.planning.cost import by_axis
+from neocog.planning.geometry import geometry
 from neocog.planning.plan import Plan
 from neocog.planning.rows import Row
-from neocog.planning.rules import per_axis
 from neocog.planning.trace import Operation
 
 __all__ = ["advise"]
@@ -55,48 +55,23 @@ def field_advice(plan: Plan, object_size: int | None) -> Iterator[str]:
             break
 
 
-def windows(plan: Plan) -> Iterator[tuple[Row, Operation, list[tuple[int, int, int, int, int]]]]:
-    """Convolutions and poolings, with (size, kernel, stride, padding, dilation) along each axis."""
-    for row in plan.rows:
-        operation = plan.trace.operations[row.operation]
-        args = operation.args
-        if operation.name == "convolution" and not args[6]:
-            kernel = plan.trace.values[args[1].value].shape[2:]
-            stride, padding, dilation = args[3:6]
-        elif operation.name.startswith(("max_pool", "avg_pool")):
-            kernel = args[1]
-            stride, padding = (args[2] if len(args) > 2 else None) or kernel, args[3] if len(args) > 3 else 0
-            dilated = operation.name.startswith("max") and len(args) > 4
-            dilation = args[4] if dilated else 1
-        else:
-            continue
-        sizes = row.input_shapes[0][-len(kernel) :]
-        settings = [per_axis(setting or 0, len(kernel)) for setting in (stride, padding, dilation)]
-        yield row, operation, list(zip(sizes, kernel, *settings, strict=True))
-
-
-def ceil_mode(operation: Operation) -> bool:
-    """Whether a pooling lets its last window reach over the end."""
-    at = 5 if operation.name.startswith("max") else 4
-    return "pool" in operation.name and len(operation.args) > at and bool(operation.args[at])
-
-
 def discarded(plan: Plan) -> Iterator[str]:
     """A stride that leaves samples of its input unread: between windows, or behind the last one."""
     jumping: dict[str, list[str]] = {}
-    for row, operation, axes in windows(plan):
-        if ceil_mode(operation):
+    for row in plan.rows:
+        windows = geometry(plan.trace, plan.trace.operations[row.operation])
+        if windows is None or windows.transposed or windows.ceil_mode:
             continue
-        fits = [fit(size, k, s, p, max(d, 1)) for size, k, s, p, d in axes]
-        if any(s > k for _, k, s, _, _ in axes):
-            read = prod(1 - len(found.unread) / axis[0] for found, axis in zip(fits, axes, strict=True))
+        sizes = row.input_shapes[0][-len(windows.axes) :]
+        fits = [fit(size, *axis) for size, axis in zip(sizes, windows.axes, strict=True)]
+        if any(stride > kernel_size for kernel_size, stride, *_ in windows.axes):
+            read = prod(1 - len(found.unread) / size for found, size in zip(fits, sizes, strict=True))
             jumping.setdefault(f"{row.detail} reads {read:.0%}", []).append(row.name or "the network")
         elif any(found.unread for found in fits):
             worst = max(fits, key=lambda found: len(found.unread))
-            size = by_axis([axis[0] for axis in axes])
             yield (
                 f"A stride that discards samples: {place(row)} never sees {some(worst.unread, 4)} along an axis of its "
-                f"{size}. Sizes of {' or '.join(map(str, worst.sizes))} there would fit."
+                f"{by_axis(sizes)}. Sizes of {' or '.join(map(str, worst.sizes))} there would fit."
             )
     for what, names in jumping.items():
         yield (

@@ -3,7 +3,7 @@
 from math import prod
 
 from neocog.arithmetic import Cost, conv_cost, conv_transpose_cost
-from neocog.planning.rules import per_axis
+from neocog.planning.geometry import geometry
 from neocog.planning.trace import Operation, Ref, Trace
 
 __all__ = ["MOVES", "detail", "macs_and_bias", "operator_name"]
@@ -58,23 +58,18 @@ def operator_name(trace: Trace, operation: Operation) -> str:
 
 def detail(trace: Trace, operation: Operation) -> str:
     """The numbers that tell a layer from its siblings: 3x3, stride 2, padding 1, 32 groups."""
-    if operation.name == "convolution":
-        x, weight, _, stride, padding, dilation, _, _, groups = operation.args
-        kernel = shape_of(trace, weight)[2:]
-        channels = shape_of(trace, x)[1]
-    elif "_pool" in operation.name and "adaptive" not in operation.name:
-        kernel = tuple(operation.args[1])
-        given = [*operation.args[2:4], None, None][:2]
-        stride, padding, dilation, groups, channels = given[0] or kernel, given[1] or 0, 1, 1, 0
-    else:
+    found = geometry(trace, operation)
+    if found is None:
         return ""
-    parts = [by_axis(kernel)]
-    for text, setting, usual in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
-        values = per_axis(setting, len(kernel))
+    parts = [by_axis(found.kernel_size)]
+    for text, values, usual in (
+        ("stride", found.stride, 1), ("padding", found.padding, 0), ("dilation", found.dilation, 1)
+    ):  # fmt: skip
         if any(value != usual for value in values):
             parts.append(f"{text} {values[0] if len(set(values)) == 1 else by_axis(values)}")
-    if groups > 1:
-        parts.append("depthwise" if groups == channels else f"{groups} groups")
+    if found.groups > 1:
+        channels = shape_of(trace, operation.args[0])[1]
+        parts.append("depthwise" if found.groups == channels else f"{found.groups} groups")
     return ", ".join(parts)
 
 

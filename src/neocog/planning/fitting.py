@@ -56,7 +56,7 @@ def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error
 
 def described(module: nn.Module) -> str:
     """A layer with its numbers; of a larger module the class alone."""
-    return repr(module) if not list(module.children()) else type(module).__name__
+    return type(module).__name__ if list(module.children()) else repr(module).removesuffix("()")
 
 
 def runs(twin: nn.Module, dtype: torch.dtype) -> Callable[[Sequence[int]], bool]:

@@ -64,7 +64,7 @@ def fused(plan: Plan) -> list[Box]:
             continue
         row = rows.get(at)
         alone = len(sources) == 1 and all(readers[v] == 1 for v in operation.inputs if v in box_of)
-        passes = row is None or row.moves or (row.macs == 0 and "pool" not in row.operator)
+        passes = row is None or row.moves or (row.macs == 0 and row.input_shapes[0] == row.output_shape)
         if alone and passes and boxes[sources[0]].rows:
             if row is not None:
                 boxes[sources[0]].rows.append(row)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from neocog.arithmetic import Taps
+from neocog.planning.geometry import Geometry, geometry, per_axis
 from neocog.planning.layout import Layout
 from neocog.planning.reads import Everything, Gather, Mix, Move, Same, Slide, Step
 from neocog.planning.trace import Operation, Ref, Trace
@@ -38,16 +39,6 @@ class Call:
     def shape_of(self, ref: Ref) -> tuple[int, ...]:
         return self.trace.values[ref.value].shape
 
-    def arg(self, position: int, default: Any = None) -> Any:
-        found = self.args[position] if position < len(self.args) else None
-        return default if found is None else found
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """The arguments by their names in torch's schema."""
-        assert self.operation.operator is not None
-        return dict(zip((a.name for a in self.operation.operator._schema.arguments), self.args, strict=False))
-
     def chain(self, ref: Any, *steps: Step) -> list[Chain]:
         """The chain from an argument, if the input is in it."""
         seen = isinstance(ref, Ref) and self.trace.values[ref.value].from_input
@@ -57,7 +48,7 @@ class Call:
         """The operation as a function of one argument alone; the others are as they were."""
         operator = self.operation.operator
         assert operator is not None
-        named = {name: value for name, value in self.named.items() if value is not None}
+        named = {name: value for name, value in self.operation.named.items() if value is not None}
         mine = operator._schema.arguments[position].name
         return lambda tensor: operator(**{**named, mine: tensor})
 
@@ -92,33 +83,25 @@ def pointwise(call: Call) -> list[Chain]:
     return [chain for value in call.operation.inputs for chain in call.chain(Ref(value), Same(call.shape))]
 
 
-def per_axis(setting: Any, count: int) -> list[int]:
-    """A setting for each axis; torch takes one for all, or none at all."""
-    values = [setting] if isinstance(setting, int) else list(setting)
-    return values * count if len(values) == 1 else values
+def slide(shape: tuple[int, ...], windows: Geometry, transposed: bool) -> Slide:
+    """Windows along the last axes of an output of this shape; transposed, they lie on the output."""
+    first = len(shape) - len(windows.axes)
+    taps = Taps.conv_transpose if transposed else Taps.conv
+    return Slide({first + i: taps(*axis) for i, axis in enumerate(windows.axes)}, dict(enumerate(shape)))
 
 
 def convolution(call: Call) -> list[Chain]:
-    x, weight, _, stride, padding, dilation, transposed, _, groups = call.args
-    kernel = call.shape_of(weight)[2:]
-    taps = Taps.conv_transpose if transposed else Taps.conv
-    settings = zip(kernel, *(per_axis(s, len(kernel)) for s in (stride, padding, dilation)), strict=True)
-    slides = {2 + axis: taps(*numbers) for axis, numbers in enumerate(settings)}
-    slide = Slide(slides, dict(enumerate(call.shape)))
-    found = call.chain(x, Gather(1, call.shape[1], groups), slide)
-    return found + call.chain(weight, Everything(call.shape))
+    windows = geometry(call.trace, call.operation)
+    assert windows is not None
+    step = slide(call.shape, windows, windows.transposed)
+    found = call.chain(call.args[0], Gather(1, call.shape[1], windows.groups), step)
+    return found + call.chain(call.args[1], Everything(call.shape))
 
 
 def pooling(call: Call) -> list[Chain]:
-    window = call.args[1]
-    first = len(call.shape) - len(window)
-    stride = per_axis(call.arg(2) or window, len(window))
-    padding = per_axis(call.arg(3, 0), len(window))
-    dilated = call.operation.name.startswith("max")
-    dilation = per_axis(call.arg(4, 1) if dilated else 1, len(window))
-    settings = enumerate(zip(window, stride, padding, dilation, strict=True))
-    slides = {first + axis: Taps.conv(*numbers) for axis, numbers in settings}
-    return call.chain(call.args[0], Slide(slides, dict(enumerate(call.shape))))
+    windows = geometry(call.trace, call.operation)
+    assert windows is not None
+    return call.chain(call.args[0], slide(call.shape, windows, transposed=False))
 
 
 Rows = Callable[[int, int, "Scale"], Sequence[Sequence[int]]]
@@ -140,7 +123,7 @@ class Scale:
 
 def scale(call: Call, dim: int, n_in: int, n_out: int) -> Scale:
     """The scale along one dimension: as the user gave it, else from the sizes."""
-    named = call.named
+    named = call.operation.named
     axes = {3: ["scales"], 4: ["scales_h", "scales_w"], 5: ["scales_d", "scales_h", "scales_w"]}[len(call.shape)]
     given = named.get(axes[dim - 2])
     corners = bool(named.get("align_corners"))
@@ -200,15 +183,9 @@ def unpooling(call: Call) -> list[Chain]:
     """A place reads the pooled values whose windows hold it; the windows are those of the pooling that found them."""
     x, switches = call.args[:2]
     pooled = next((o for o in call.trace.operations if switches.value in o.outputs), None)
-    if pooled is None or not pooled.name.startswith("max_pool"):
-        return call.chain(x, Everything(call.shape)) + call.chain(switches, Everything(call.shape))
-    window = pooled.args[1]
-    of_pooling = [pooled.args[2] or window, *pooled.args[3:5]] if len(pooled.args) > 2 else [window, 0, 1]
-    settings = zip(window, *(per_axis(s, len(window)) for s in of_pooling), strict=True)
-    first = len(call.shape) - len(window)
-    slides = {first + axis: Taps.conv_transpose(*numbers) for axis, numbers in enumerate(settings)}
-    slide = Slide(slides, dict(enumerate(call.shape)))
-    return call.chain(x, slide) + call.chain(switches, slide)
+    windows = geometry(call.trace, pooled) if pooled else None
+    step = slide(call.shape, windows, transposed=True) if windows else Everything(call.shape)
+    return call.chain(x, step) + call.chain(switches, step)
 
 
 def product(call: Call) -> list[Chain]:
@@ -254,7 +231,7 @@ def group_norm(call: Call) -> list[Chain]:
 
 def batch_norm(call: Call) -> list[Chain]:
     """Frozen, each value is scaled by itself; without running statistics each reads its whole channel."""
-    x, frozen = call.args[0], not call.named["training"]
+    x, frozen = call.args[0], not call.operation.named["training"]
     if call.output > 0:
         return call.chain(x, Everything(call.shape))
     return call.chain(x, *([] if frozen else [Mix((0, *range(2, len(call.shape))))]), Same(call.shape))
@@ -263,7 +240,7 @@ def batch_norm(call: Call) -> list[Chain]:
 def reduction(call: Call) -> list[Chain]:
     """Sums, means, maxima, norms over some dimensions, which are then gone or of size 1."""
     shape = call.shape_of(call.args[0])
-    chosen = call.named.get("dim")
+    chosen = call.operation.named.get("dim")
     listed = [chosen] if isinstance(chosen, int) else list(chosen or range(len(shape)))
     dims = sorted({dim % max(len(shape), 1) for dim in listed}, reverse=True)
     kept = len(call.shape) == len(shape)
@@ -301,7 +278,7 @@ def unsqueeze(call: Call) -> list[Chain]:
 
 def squeeze(call: Call) -> list[Chain]:
     before = call.shape_of(call.args[0])
-    asked = call.arg(1, range(len(before)))
+    asked = call.args[1] if len(call.args) > 1 else range(len(before))
     dims = {dim % len(before) for dim in ([asked] if isinstance(asked, int) else asked)} if before else set()
 
     def follow(layout: Layout) -> Layout:
@@ -322,8 +299,8 @@ def cut(layout: Layout, dim: int, places: Sequence[int], step: int = 1) -> Layou
 
 def slicing(call: Call) -> list[Chain]:
     before = call.shape_of(call.args[0])
-    dim = call.arg(1, 0) % len(before)
-    start, end, step = slice(call.arg(2), call.arg(3), call.arg(4, 1)).indices(before[dim])
+    dim = call.args[1] % len(before)
+    start, end, step = slice(*call.args[2:5]).indices(before[dim])
     return call.move(lambda layout: cut(layout, dim, range(start, end, step), step))
 
 
@@ -338,9 +315,9 @@ def splitting(call: Call) -> list[Chain]:
     """split, split_with_sizes and unbind: this output's share of a dimension."""
     before = call.shape_of(call.args[0])
     if call.operation.name.startswith("unbind"):
-        dim = call.arg(1, 0) % len(before)
+        dim = call.args[1] % len(before)
         return call.move(lambda layout: cut(layout, dim, [call.output]).remove(dim), pick=True)
-    dim = call.arg(2, 0) % len(before)
+    dim = call.args[2] % len(before)
     sizes = [call.trace.values[value].shape[dim] for value in call.operation.outputs]
     begin = [0, *accumulate(sizes)][call.output]
     return call.move(lambda layout: cut(layout, dim, range(begin, begin + sizes[call.output])), pick=True)
@@ -349,7 +326,7 @@ def splitting(call: Call) -> list[Chain]:
 def concatenation(call: Call) -> list[Chain]:
     """Each part goes to its own places. Channels are kept apart; along an axis of the input they are joined."""
     stacked = call.operation.name == "stack"
-    parts, dim = call.args[0], call.arg(1, 0) % len(call.shape)
+    parts, dim = call.args[0], call.args[1] % len(call.shape)
     sizes = [1 if stacked else call.shape_of(part)[dim] for part in parts]
     begins, found = [0, *accumulate(sizes)], []
     for part, begin, size in zip(parts, begins, sizes, strict=False):
@@ -408,7 +385,7 @@ def flip(call: Call) -> list[Chain]:
 
 def roll(call: Call) -> list[Chain]:
     """Rolled channels are taken in turn; a rolled axis is followed as a shift, but for what comes round the border."""
-    shifts, dims = per_axis(call.args[1], 1), per_axis(call.arg(2, ()), 1)
+    shifts, dims = per_axis(call.args[1], 1), per_axis(call.args[2], 1)
 
     def follow(layout: Layout) -> Layout | None:
         if not dims:
@@ -464,24 +441,19 @@ def im2col(call: Call) -> list[Chain]:
 
 def pixel_shuffle(call: Call) -> list[Chain]:
     """(C r r, H, W) -> (C, H r, W r): channels become places, so a place reads its channels' one place."""
-    factor = call.args[1]
-    slides = {dim: Taps.conv_transpose(factor, factor) for dim in (-2 % len(call.shape), -1 % len(call.shape))}
-    slide, gather = (
-        Slide(slides, dict(enumerate(call.shape))),
-        Gather(len(call.shape) - 3, call.shape[-3], call.shape[-3]),
-    )
-    play = call.replay()
-    return call.chain(call.args[0], Move(play, lambda x: slide.forward(gather.forward(x)), call.shape))
+    factor, channels = call.args[1], len(call.shape) - 3
+    windows = Geometry((factor, factor), (factor, factor), (0, 0), (1, 1))
+    step, gather = slide(call.shape, windows, transposed=True), Gather(channels, call.shape[-3], call.shape[-3])
+    return call.move(lambda layout: step.forward(gather.forward(layout)))
 
 
 def pixel_unshuffle(call: Call) -> list[Chain]:
     """(C, H r, W r) -> (C r r, H, W): a channel reads one place of each r x r; its field here is that of all."""
-    factor = call.args[1]
-    slides = {dim: Taps.conv(factor, factor) for dim in (-2 % len(call.shape), -1 % len(call.shape))}
-    groups = call.shape[-3] // factor**2
-    slide, gather = Slide(slides, dict(enumerate(call.shape))), Gather(len(call.shape) - 3, call.shape[-3], groups)
-    play = call.replay()
-    return call.chain(call.args[0], Move(play, lambda x: slide.forward(gather.forward(x)), call.shape))
+    factor, channels = call.args[1], len(call.shape) - 3
+    windows = Geometry((factor, factor), (factor, factor), (0, 0), (1, 1))
+    step = slide(call.shape, windows, transposed=False)
+    gather = Gather(channels, call.shape[-3], call.shape[-3] // factor**2)
+    return call.move(lambda layout: step.forward(gather.forward(layout)))
 
 
 def channel_shuffle(call: Call) -> list[Chain]:
@@ -523,7 +495,7 @@ RULES: dict[str, Rule] = {
     "safe_softmax": along(lambda call, rank: [call.args[1]]),
     "cumsum": along(lambda call, rank: [call.args[1]]),
     "cumprod": along(lambda call, rank: [call.args[1]]),
-    "sort": along(lambda call, rank: [call.arg(1, -1)]),
+    "sort": along(lambda call, rank: [call.args[1]]),
     "channel_shuffle": channel_shuffle,
     "native_channel_shuffle": channel_shuffle,
     "pixel_shuffle": pixel_shuffle,

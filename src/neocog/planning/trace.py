@@ -42,7 +42,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call of torch's dispatcher. Tensors among the arguments are Refs."""
+    """One call of torch's dispatcher, with all its arguments. Tensors among them are Refs."""
 
     operator: OpOverload | None
     """None stands for the unseen effect that writing to one view has on another."""
@@ -54,6 +54,12 @@ class Operation:
     def name(self) -> str:
         """The operator's plain name: `convolution`, `relu`, `addmm`."""
         return self.operator.overloadpacket.__name__.strip("_") if self.operator else "write"
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The arguments by their names in torch's schema, defaults filled in."""
+        assert self.operator is not None
+        return dict(zip((argument.name for argument in self.operator._schema.arguments), self.args, strict=True))
 
     @property
     def inputs(self) -> list[int]:
@@ -102,7 +108,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parameters = frozenset[str]() if from_input else frozenset().union(*(value.parameters for value in read))
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         outputs = tuple(self.new_value(tensor, from_input, parameters) for tensor in tensors)
-        rest = tuple(named.get(argument.name) for argument in func._schema.arguments[len(args) :])
+        rest = tuple(named.get(a.name, a.default_value) for a in func._schema.arguments[len(args) :])
         self.trace.operations.append(Operation(func, (*values, *rest), outputs, self.stack[-1]))
         written = [args[i] for i, a in enumerate(func._schema.arguments[: len(args)]) if a.is_write]
         for tensor in written:

@@ -1,0 +1,149 @@
+"""What is said where a network and an input do not fit."""
+
+import re
+
+import pytest
+import torch
+from networks import alexnet, resnet, vgg
+from torch import nn
+
+from neocog import create_model
+from neocog.errors import GeometryError
+from neocog.planning import plan
+
+
+class Uneven(nn.Module):
+    """Halves and doubles the size, and adds what was before: fits even sizes alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(1, 4, 2, 2), nn.ConvTranspose2d(4, 1, 2, 2)
+
+    def forward(self, x):
+        return x + self.up(self.down(x))
+
+
+class Functional(nn.Module):
+    """A product with a bare parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(400, 10))
+
+    def forward(self, x):
+        return x.flatten(1) @ self.table
+
+
+MESSAGES = [
+    (
+        lambda: create_model("lenet5_relu"),
+        (1, 36, 36),
+        (
+            "An input of 1x36x36 does not fit. head.1 Linear(in_features=400, out_features=120, bias=True) takes 400 "
+            "features and is fed 16x6x6 = 576. Use an input from 1x32x32 to 1x35x35, which gives 400."
+        ),
+    ),
+    (
+        Functional,
+        (4, 9, 9),
+        (
+            "An input of 4x9x9 does not fit. The network Functional takes 400 features and is fed 4x9x9 = 324. Use an "
+            "input of 4x10x10, which gives 400."
+        ),
+    ),
+    (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 7, 2), nn.Conv2d(8, 8, 5)),
+        (3, 9, 9),
+        (
+            "An input of 3x9x9 does not fit. 1 Conv2d(8, 8, kernel_size=(5, 5), stride=(1, 1)) reads windows of 5x5, "
+            "more than the 2x2 that is left of the input. The network works from 3x15x15 on."
+        ),
+    ),
+    (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(4)),
+        (3, 5, 5),
+        "reads windows of 4x4, more than the 3x3 that is left of the input. The network works from 3x6x6 on.",
+    ),
+    (
+        lambda: create_model("lenet5_relu"),
+        (1, 10, 10),
+        "reads windows of 5x5, more than the 3x3 that is left of the input. Use an input from 1x32x32 to 1x35x35",
+    ),
+    (
+        lambda: nn.Conv2d(3, 8, 3, dilation=4),
+        (3, 8, 8),
+        "reads windows of 9x9, more than the 8x8 that is left of the input. The network works from 3x9x9 on.",
+    ),
+    (
+        lambda: create_model("lenet5_relu"),
+        (3, 32, 32),
+        "takes 1 input channel and is fed 3, in 3x32x32. Use 1x32x32, or build the layer with 3 input channels.",
+    ),
+    (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(4, 8, 3)),
+        (3, 8, 8),
+        (
+            "1 Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1)) takes 4 input channels and is fed 8, in 8x6x6. Build "
+            "the layer with 8 input channels."
+        ),
+    ),
+    (
+        Uneven,
+        (1, 9, 9),
+        "An input of 1x9x9 does not fit. The network Uneven. At add of 1x9x9 and 1x8x8:",
+    ),
+    (Uneven, (1, 9, 9), "Use an input of 1x10x10, which does."),
+    (
+        lambda: nn.Conv1d(1, 4, 9),
+        (1, 5),
+        "reads windows of 9, more than the 5 that is left of the input. The network works from 1x9 on.",
+    ),
+    (lambda: nn.BatchNorm2d(3), (3, 8), "The network BatchNorm2d(3, "),
+]
+
+
+@pytest.mark.parametrize(("build", "shape", "message"), MESSAGES)
+def test_the_layer_the_sizes_and_what_would_fit_are_named(build, shape, message):
+    with pytest.raises(GeometryError, match=re.escape(message)):
+        plan(build(), shape)
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda: create_model("lenet5_relu"), (1, 40, 40)),
+        (alexnet, (3, 128, 128)),
+        (lambda: vgg((2, 2, 3, 3, 3), 8), (3, 250, 260)),
+        (Uneven, (1, 31, 33)),
+        (lambda: nn.Sequential(nn.Conv2d(1, 2, 9, 3), nn.Conv2d(2, 2, 9, 3)), (1, 20, 20)),
+    ],
+)
+def test_what_is_named_as_fitting_fits_and_its_neighbours_do_not(build, shape):
+    with torch.device("meta"):
+        model = build()
+    with pytest.raises(GeometryError) as caught:
+        plan(model, shape)
+    advice = str(caught.value).split(". ")[-1]
+    named = [tuple(map(int, text.split("x"))) for text in re.findall(r"\d+(?:x\d+)+", advice)]
+    assert named
+    for size in named:
+        plan(model, size)
+    smaller = (named[0][0], *(n - 1 for n in named[0][1:]))
+    with pytest.raises(GeometryError):
+        plan(model, smaller)
+
+
+def test_nothing_near_fits():
+    class Never(nn.Module):
+        def forward(self, x):
+            return x.flatten(1) @ x.new_zeros(x[0].numel() + 1, 2)
+
+    with pytest.raises(GeometryError, match=r"No size near it fits. Look at the layer."):
+        plan(Never(), (1, 4, 4))
+
+
+def test_a_residual_network_takes_any_size():
+    with torch.device("meta"):
+        model = resnet((1, 1, 1, 1))
+    for size in (1, 2, 33, 65):
+        assert plan(model, (3, size, size)).output_shapes == ((1000,),)

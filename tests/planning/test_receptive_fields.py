@@ -1,0 +1,219 @@
+"""Receptive fields against published figures, and against changing every value of the input in turn."""
+
+import numpy as np
+import pytest
+import torch
+from networks import RandomNet, alexnet, resnet, vgg
+from torch import nn
+
+from neocog.planning import plan
+
+SHAPE = (4, 13, 12)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other over tiny convolutions take minutes on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def dependence(model, shape, seed=0):
+    """(values of the input, *output shape): which value of the input changes which of the output; by trying."""
+    count = int(np.prod(shape))
+    base = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    changed = None
+    for step in (0.7, -3.0):
+        batch = base.repeat(count, *[1] * len(shape))
+        batch.view(count, -1)[range(count), range(count)] += step
+        with torch.no_grad():
+            was, now = model(base), torch.cat([model(part) for part in batch.split(48)])
+        found = (now - was).abs() > 1e-10 * (1 + was.abs())
+        changed = found if changed is None else changed | found
+    return changed.numpy()
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_supports_and_fields_of_random_branched_networks(seed):
+    """Support: exactly what changes a unit, channel by channel. Field: holds it everywhere, and is it where no padding
+    is met."""
+    net = RandomNet(seed)
+    found = plan(net, SHAPE)
+    net.surrogate = True
+    changes = dependence(net, SHAPE)
+    last = next(row for row in found.rows if found.trace.operations[row.operation].outputs[0] == found.trace.outputs[0])
+    c_out, h_out, w_out = changes.shape[1:]
+    draw = np.random.default_rng(seed)
+    for _ in range(6):
+        channel, i, j = draw.integers(c_out), draw.integers(h_out), draw.integers(w_out)
+        expected = changes[:, channel, i, j].reshape(SHAPE)
+        assert np.array_equal(found.support(last, (i, j), int(channel)), expected), (channel, i, j)
+    kinds = {kind for kind, *_ in net.plan}
+    if "reflect" in kinds:  # mirrors the picture into what the field calls padding
+        return
+    anywhere = changes.any(1)
+    for axis, field in enumerate(last.fields):
+        size = SHAPE[1 + axis]
+        for unit in range(changes.shape[2 + axis]):
+            seen = anywhere.take(unit, axis=1 + axis).any(1).reshape(SHAPE).any(axis=(0, 2 - axis))
+            touched = np.flatnonzero(seen)
+            box = field.box(unit)
+            if not touched.size:
+                assert box is None or box[0] < 0 or box[1] >= size or field.stride == 0
+                continue
+            assert box[0] <= touched[0] and touched[-1] <= box[1]
+            # Behind a crop, which a transposed convolution is too, padding lies on the picture.
+            if box[0] >= 0 and box[1] < size and not kinds & {"crop", "transposed"}:
+                assert box == (touched[0], touched[-1])
+
+
+def test_published_receptive_fields():
+    """AlexNet and VGG-16 at their last pooling (Araujo et al. 2019), ResNet-50 at its last convolution."""
+    image = (3, 224, 224)
+    with torch.device("meta"):
+        networks = alexnet(), vgg((2, 2, 3, 3, 3)), resnet((3, 4, 6, 3))
+    alex, sixteen, fifty = (plan(network, image) for network in networks)
+    last_pool = [row for row in alex.rows if row.operator == "max_pool2d"][-1]
+    assert (last_pool.receptive_field, last_pool.stride, last_pool.offset) == ((195, 195), (32, 32), (-66, -66))
+    assert [row for row in sixteen.rows if row.operator == "max_pool2d"][-1].receptive_field == (212, 212)
+    last_conv = [row for row in fifty.rows if row.operator == "conv2d"][-1]
+    assert (last_conv.receptive_field, last_conv.stride) == ((427, 427), (32, 32))
+    assert fifty.rows[-1].whole == (True, True)
+
+
+def test_two_dilated_layers_see_a_box_of_81_and_touch_25():
+    net = nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=2, dilation=2) for _ in range(2)))
+    found = plan(net, (1, 21, 21))
+    row = found.rows[-1]
+    assert row.receptive_field == (9, 9)
+    assert found.box(row, (10, 10)) == ((6, 14), (6, 14))
+    assert found.support(row, (10, 10)).sum() == 25
+    assert found.box(row, (0, 0)) == ((0, 4), (0, 4))
+
+
+class Gate(nn.Module):
+    """Squeeze-and-excitation."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.gate(x)
+
+
+class Attention(nn.Module):
+    """A patch embedding and self-attention over its tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.attend = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, x):
+        maps = self.patches(x)
+        tokens = self.attend(maps.flatten(2).transpose(1, 2))
+        return tokens.transpose(1, 2).reshape(maps.shape)
+
+
+def test_gates_attention_and_statistics_see_the_whole_input():
+    image = (3, 16, 16)
+    gated = plan(nn.Sequential(nn.Conv2d(3, 8, 3), Gate(8), nn.Conv2d(8, 4, 3)), image)
+    assert gated.row("0").receptive_field == (3, 3) and not any(gated.row("0").whole)
+    assert all(gated.row("1").whole) and all(gated.row("2").whole)
+    attended = plan(Attention(), image)
+    assert attended.row("patches").receptive_field == (4, 4)
+    assert all(attended.rows[-1].whole)
+    for norm in (nn.GroupNorm(2, 8), nn.InstanceNorm2d(8)):
+        assert all(plan(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), norm), image).rows[-1].whole)
+    frozen = plan(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), image)
+    assert frozen.rows[-1].receptive_field == (3, 3)
+
+
+class Tokens(nn.Module):
+    """ConvNeXt's way: depthwise convolution, then channels last for a norm and dense layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix, self.norm, self.dense = nn.Conv2d(4, 4, 7, padding=3, groups=4), nn.LayerNorm(4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return x + self.dense(self.norm(self.mix(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+
+
+def test_a_norm_over_channels_leaves_the_field_alone():
+    assert plan(Tokens(), (4, 20, 20)).rows[-1].receptive_field == (7, 7)
+
+
+class Apart(nn.Module):
+    """Two branches of different width, of which one is taken out again."""
+
+    def __init__(self, kept):
+        super().__init__()
+        self.narrow, self.wide = nn.Conv2d(2, 4, 1), nn.Conv2d(2, 4, 5, padding=2)
+        self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.kept = kept
+
+    def forward(self, x):
+        return self.depthwise(torch.cat([self.narrow(x), self.wide(x)], 1))[:, self.kept]
+
+
+def test_channels_are_told_apart():
+    image = (2, 16, 16)
+    assert plan(Apart(slice(0, 4)), image).rows[-1].receptive_field == (3, 3)
+    assert plan(Apart(slice(2, 6)), image).rows[-1].receptive_field == (7, 7)
+    assert plan(Apart([0, 3]), image).rows[-1].known
+
+
+class Unpool(nn.Module):
+    """SegNet's pair of pooling and unpooling by switches."""
+
+    def __init__(self, window, stride):
+        super().__init__()
+        self.down, self.up = nn.MaxPool2d(window, stride, return_indices=True), nn.MaxUnpool2d(window, stride)
+
+    def forward(self, x):
+        pooled, switches = self.down(x)
+        return self.up(pooled, switches, x.shape[-2:])
+
+
+@pytest.mark.parametrize(("window", "stride", "field"), [(2, 2, 2), (3, 2, 5), (3, 3, 3)])
+def test_unpooling_reads_the_windows_that_hold_a_place(window, stride, field):
+    assert plan(Unpool(window, stride), (1, 15, 15)).rows[-1].receptive_field == (field, field)
+
+
+class Filled(nn.Module):
+    """Writes into a part of a tensor in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 3)
+
+    def forward(self, x):
+        canvas = x.new_zeros(1, 1, 10, 10)
+        canvas[:, :, 1:9, 1:9] = self.conv(x)
+        return canvas + 1
+
+
+def test_writing_into_a_view_is_never_missed():
+    found = plan(Filled(), (1, 10, 10))
+    assert found.rows[-1].operator == "add" and all(found.rows[-1].whole)
+
+
+def test_an_unknown_operation_is_taken_to_read_everything_and_says_so():
+    class Warp(nn.Module):
+        def forward(self, x):
+            grid = torch.zeros(1, 4, 4, 2, dtype=x.dtype)
+            return nn.functional.grid_sample(x, grid, align_corners=False)
+
+    row = plan(Warp(), (1, 10, 10)).rows[-1]
+    assert not row.known and all(row.whole)
+
+
+def test_an_upsampled_map_is_told_unit_by_unit():
+    """A transposed convolution of kernel 4 and stride 2: outputs take turns, each reads two inputs."""
+    row = plan(nn.ConvTranspose2d(1, 1, 4, 2, 1), (1, 8, 8)).rows[-1]
+    assert row.receptive_field == (2, 2)
+    assert [row.fields[0].box(unit) for unit in (2, 3, 4)] == [(0, 1), (1, 2), (1, 2)]
