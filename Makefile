@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-slow check format bench clean
+.PHONY: run test test-slow check format docs bench clean
 
 run: RUN := lenet5-$(shell date +%Y%m%d-%H%M%S)
 run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, predict two pictures
@@ -30,9 +30,14 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(READY)  ## build/docs/index.html; the code in the pages is run, and their numbers are computed
+	$(BIN)/sphinx-build -W --keep-going -q -b html -d build/doctrees docs build/docs
+
 bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/loop_cost.py
 	$(BIN)/python bench/loader.py
+	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/forecast.py
 
 # torch is installed first, by its exact pin: any other order or a range brings the multi-gigabyte CUDA build.
 $(READY): pyproject.toml constraints.txt
@@ -43,4 +48,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -129,8 +129,8 @@ def test_a_stride_that_does_not_fit_gives_a_fraction():
         (
             lambda: conv_output(4, 3, dilation=2),
             (
-                r"A kernel must not be larger than its padded input. Received: kernel_size=3 \(dilated by 2: 5\) for 4. "
-                r"Use a size of at least 5, more padding, or a smaller kernel."
+                r"A kernel must not be larger than its padded input. Received: kernel_size=3 \(dilated by 2: 5\) "
+                r"for 4. Use a size of at least 5, more padding, or a smaller kernel."
             ),
         ),
         (lambda: conv_output(2, 7, padding=1), r"kernel_size=7 for 2 with padding 1 \+ 1. Use a size of at least 5"),

@@ -1,6 +1,7 @@
-"""Lets the tests of this folder import its networks."""
+"""Lets the tests of this folder import the example networks, and the random one that stands here."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "examples")]

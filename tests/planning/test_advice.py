@@ -1,11 +1,11 @@
 """Each piece of advice where there is reason for it, and none where there is not."""
 
 import torch
-from networks import alexnet, resnet
 from torch import nn
 
 from neocog import create_model
 from neocog.planning import advise, plan
+from networks import alexnet, resnet
 
 
 def advice_for(model, shape, object_size=None):

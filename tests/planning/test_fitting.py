@@ -4,12 +4,12 @@ import re
 
 import pytest
 import torch
-from networks import alexnet, resnet, vgg
 from torch import nn
 
 from neocog import create_model
 from neocog.errors import GeometryError
 from neocog.planning import plan
+from networks import alexnet, resnet, vgg
 
 
 class Uneven(nn.Module):

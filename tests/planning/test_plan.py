@@ -5,13 +5,14 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import RandomNet, alexnet, resnet, vgg
+from random_network import RandomNet
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from neocog import create_model, list_models
 from neocog.errors import PlanError
 from neocog.planning import plan
+from networks import alexnet, resnet, vgg
 
 IMAGE = (3, 224, 224)
 

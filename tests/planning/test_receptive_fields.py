@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from networks import RandomNet, alexnet, resnet, vgg
+from random_network import RandomNet
 from torch import nn
 
 from neocog.planning import plan
+from networks import alexnet, resnet, vgg
 
 SHAPE = (4, 13, 12)
 

@@ -4,11 +4,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 import torch
-from networks import resnet
 from torch import nn
 
 from neocog import create_model
 from neocog.planning import COLUMNS, lines, markdown, plan, size_in_bytes, svg, totals
+from networks import resnet
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -53,6 +53,12 @@ def test_uneven_padding_cuts_each_side_by_its_own_number():
     for method in ("stuffing", "toeplitz"):
         cut = conv_transpose(x, w, stride=2, padding=[(1, 3)], method=method)
         np.testing.assert_allclose(cut, whole[:, :, 1:-3], rtol=0, atol=1e-12)
+    tensors = [torch.from_numpy(array).requires_grad_() for array in (x, w)]
+    expected = F.conv_transpose1d(*tensors, stride=2)[:, :, 1:-3]
+    delta = np.random.default_rng(2).normal(size=cut.shape)
+    gradients = torch.autograd.grad(expected, tensors, torch.from_numpy(delta))
+    for ours, theirs in zip(conv_transpose_backward(delta, x, w, stride=2, padding=[(1, 3)]), gradients, strict=False):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-10)
 
 
 def test_it_is_the_transpose_of_the_convolution_and_not_its_inverse():

@@ -18,7 +18,8 @@ def test_a_lenet_in_numpy_reaches_97_percent_on_mnist():
         indices = source.splits[split]
         parts[split] = source.pictures(indices)[:, None], source.targets[indices]
     network, began = lenet(seed=0), time.perf_counter()
-    losses = train_network(network, parts["train"][0] / 255.0, parts["train"][1], Momentum(lr=0.02), epochs=2)
+    images, labels = parts["train"]
+    losses = train_network(network, images / 255.0, labels, Momentum(lr=0.01), epochs=2, batch_size=32)
     seconds = time.perf_counter() - began
     accuracy = network.accuracy(parts["test"][0] / 255.0, parts["test"][1])
     last = sum(losses[-100:]) / 100

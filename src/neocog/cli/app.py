@@ -61,11 +61,32 @@ cat seven.png | neocog predict model.neocog -
 A picture that can't be read is one line on standard error; the others are
 still classified, and the exit code is 2.
 """
+FILTER = """Apply a classic kernel to a picture.
+
+neocog filter sobel street.jpg -o edges.png
+neocog filter gaussian street.jpg -o soft.png --sigma 4
+neocog filter shift street.jpg -o moved.png --right 40 --border wrap
+
+identity   the picture as it is
+shift      the picture moved              --down --right
+box        the mean over a square         --size
+gaussian   a soft blur                    --sigma --size
+sharpen    differences made larger
+sobel      edges of any direction
+sobel_x    where it gets brighter to the right
+sobel_y    where it gets brighter downwards
+laplacian  lines, dots, both sides of edges
+
+The last four look at brightness alone, and take --stretch. sobel draws no edge
+black and a sharp step from black to white (a response of 4) white. The others
+have a sign: 0 is drawn middle grey, -4 black and 4 white.
+"""
 # By name, so that a verb's modules load when it is used; hence its help stands here.
 app.command("neocog.cli.plan:plan", name="plan", help=PLAN, sort_key=0)
 app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=1)
 app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=2)
 app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=3)
+app.command("neocog.cli.filter:filter_picture", name="filter", help=FILTER, sort_key=4)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from neocog import planning
+from neocog.bundle import find_model
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.files import write_whole
 from neocog.planning import Forecast, Plan, Precision
 from neocog.progress import note
-from neocog.runs import find_model
 
 Switch = Parameter(negative="")
 Device = Literal["auto", "cpu", "cuda"]

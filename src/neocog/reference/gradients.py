@@ -119,11 +119,11 @@ def cut_to_kernel(found: Array, geometry: Geometry) -> Array:
 
 
 def gradients_by_im2col(delta: Array, x: Array, w: Array, geometry: Geometry, groups: int) -> tuple[Array, Array]:
-    """dW = delta cols^T, summed over the samples, and dx = col2im(W^T delta), group by group."""
+    """dW = delta cols^T, whose sum runs over samples and positions, and dx = col2im(W^T delta), group by group."""
     n, c_out, positions = len(x), len(w), math.prod(geometry.output)
-    cols = columns(x, geometry).reshape(n, groups, -1, positions)
-    deltas = delta.reshape(n, groups, c_out // groups, positions)
-    dw = (deltas @ cols.swapaxes(2, 3)).sum(0).reshape(w.shape)
-    rows = w.reshape(groups, c_out // groups, -1)
-    dx = fold((rows.swapaxes(1, 2) @ deltas).reshape(n, -1, positions), geometry)
+    cols = columns(x, geometry).reshape(groups, w[0].size, n * positions)
+    deltas = delta.swapaxes(0, 1).reshape(groups, c_out // groups, n * positions)
+    rows = w.reshape(groups, c_out // groups, w[0].size)
+    dw = floats(deltas @ cols.swapaxes(1, 2)).reshape(w.shape)
+    dx = fold(floats(rows.swapaxes(1, 2) @ deltas).reshape(-1, n, positions), geometry)
     return dx, dw

@@ -26,7 +26,7 @@ def im2col(x: ArrayLike, kernel_size: Axes, stride: Axes = 1, padding: PaddingLi
     [[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]]
     """
     inputs = maps(x)
-    return columns(inputs, window_geometry(inputs, kernel_size, stride, padding, dilation))
+    return columns(inputs, window_geometry(inputs, kernel_size, stride, padding, dilation)).swapaxes(0, 1)
 
 
 def col2im(
@@ -54,7 +54,7 @@ def col2im(
         raise GeometryError(
             f"Columns of this geometry are (N, C * taps, positions) = {expected}. Received: {found.shape}."
         )
-    return fold(found, geometry)
+    return fold(found.swapaxes(0, 1), geometry)
 
 
 def window_geometry(x: Array, kernel_size: Axes, stride: Axes, padding: PaddingLike, dilation: Axes) -> Geometry:
@@ -65,25 +65,26 @@ def window_geometry(x: Array, kernel_size: Axes, stride: Axes, padding: PaddingL
 
 
 def columns(x: Array, geometry: Geometry) -> Array:
-    """`im2col` for a geometry that is known."""
-    padded = pad(x, geometry.padding)
+    """The columns of all samples side by side, so that one product treats them all; (C * taps, N, positions)."""
+    n, c_in = x.shape[:2]
+    padded = pad(x, geometry.padding).swapaxes(0, 1)
     # Tap by tap, straight to where they belong: the copies are what this method's time goes into.
-    cols = np.empty((*x.shape[:2], math.prod(geometry.kernel_size), *geometry.output))
+    cols = np.empty((c_in, math.prod(geometry.kernel_size), n, *geometry.output))
     for m, slices in enumerate(tap_slices(geometry)):
-        cols[:, :, m] = padded[:, :, *slices]
-    return cols.reshape(len(x), x.shape[1] * cols.shape[2], math.prod(geometry.output))
+        cols[:, m] = padded[:, :, *slices]
+    return cols.reshape(c_in * cols.shape[1], n, math.prod(geometry.output))
 
 
 def fold(cols: Array, geometry: Geometry) -> Array:
-    """`col2im` for a geometry that is known."""
+    """The transpose of `columns`; (C * taps, N, positions) -> (N, C, *spatial)."""
     taps = math.prod(geometry.kernel_size)
-    parts = cols.reshape(len(cols), cols.shape[1] // taps, taps, *geometry.output)
-    return scatter(np.moveaxis(parts, 2, 0), geometry)
+    parts = cols.reshape(len(cols) // taps, taps, cols.shape[1], *geometry.output)
+    return scatter(parts.swapaxes(0, 1).swapaxes(1, 2), geometry)
 
 
 def correlate_by_im2col(x: Array, w: Array, geometry: Geometry, groups: int) -> Array:
-    """y = W cols, for each group: (C_out/g, C_in/g * taps) times (C_in/g * taps, positions)."""
+    """Y = W cols, for each group: (C_out/g, C_in/g * taps) times (C_in/g * taps, N * positions)."""
     n, c_out = len(x), len(w)
-    cols = columns(x, geometry).reshape(n, groups, -1, math.prod(geometry.output))
-    rows = w.reshape(groups, c_out // groups, -1)
-    return np.asarray(rows @ cols).reshape(n, c_out, *geometry.output)
+    cols = columns(x, geometry).reshape(groups, w[0].size, -1)
+    rows = w.reshape(groups, c_out // groups, w[0].size)
+    return floats(rows @ cols).reshape(c_out, n, *geometry.output).swapaxes(0, 1)

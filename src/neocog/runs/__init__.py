@@ -2,17 +2,14 @@
 
 from neocog.runs.config import RunConfig, Settled, read_config, settle
 from neocog.runs.evaluate_bundle import evaluate
-from neocog.runs.find_model import Found, find_model
 from neocog.runs.folder import Run
 from neocog.runs.train_run import resume, train
 
 __all__ = [
-    "Found",
     "Run",
     "RunConfig",
     "Settled",
     "evaluate",
-    "find_model",
     "read_config",
     "resume",
     "settle",

@@ -11,7 +11,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from neocog.bundle import load
+from neocog.bundle.load_bundle import load
 from neocog.errors import PlanError, did_you_mean
 from neocog.zoo import create_model, entry, list_models
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from neocog.bundle import find_model
 from neocog.errors import PlanError
-from neocog.runs import find_model
 
 NETS = """
 import torch

@@ -1,0 +1,16 @@
+"""How the documentation is built: `make docs`. Code in the pages is run, so that their numbers are computed."""
+
+project = "Neocog"
+author = "The Neocog developers"
+extensions = ["myst_nb"]
+html_theme = "furo"
+html_title = "Neocog"
+html_static_path = ["static"]
+html_css_files = ["output.css"]
+exclude_patterns = ["build"]
+myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+nb_render_markdown_format = "myst"
