@@ -94,11 +94,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.kept: list[Tensor] = []
         self.stack = [""]
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """False spares the import of the compiler, half a second, for what will never be compiled."""
-        return False
-
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
