@@ -21,7 +21,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def dependence(model, shape, seed=0):
+def dependence(model, shape, seed=0, at_once=48):
     """(values of the input, *output shape): which value of the input changes which of the output; by trying."""
     count = int(np.prod(shape))
     base = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -30,7 +30,7 @@ def dependence(model, shape, seed=0):
         batch = base.repeat(count, *[1] * len(shape))
         batch.view(count, -1)[range(count), range(count)] += step
         with torch.no_grad():
-            was, now = model(base), torch.cat([model(part) for part in batch.split(48)])
+            was, now = model(base), torch.cat([model(part) for part in batch.split(at_once)])
         found = (now - was).abs() > 1e-10 * (1 + was.abs())
         changed = found if changed is None else changed | found
     return changed.numpy()

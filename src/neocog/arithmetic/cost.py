@@ -71,14 +71,8 @@ def conv_cost(
     >>> cost.parameters, cost.macs
     (9408, 118013952)
     """
-    weights = kernel_weights(in_channels, out_channels, kernel_size, groups, input_size, output_size)
-    return Cost(
-        weights=weights,
-        biases=out_channels if bias else 0,
-        macs=weights * prod(output_size),
-        bias_adds=out_channels * prod(output_size) if bias else 0,
-        input_values=in_channels * prod(input_size),
-        output_values=out_channels * prod(output_size),
+    return kernel_cost(
+        in_channels, out_channels, kernel_size, input_size, output_size, groups, bias, positions=prod(output_size)
     )
 
 
@@ -100,14 +94,8 @@ def conv_transpose_cost(
     >>> conv_transpose_cost(8, 4, (2, 2), (16, 16), (32, 32)).macs
     32768
     """
-    weights = kernel_weights(in_channels, out_channels, kernel_size, groups, input_size, output_size)
-    return Cost(
-        weights=weights,
-        biases=out_channels if bias else 0,
-        macs=weights * prod(input_size),
-        bias_adds=out_channels * prod(output_size) if bias else 0,
-        input_values=in_channels * prod(input_size),
-        output_values=out_channels * prod(output_size),
+    return kernel_cost(
+        in_channels, out_channels, kernel_size, input_size, output_size, groups, bias, positions=prod(input_size)
     )
 
 
@@ -152,15 +140,17 @@ def chain_bytes(layers: Iterable[Cost], itemsize: int = 4) -> tuple[int, int]:
     return kept, max((cost.inference_bytes(itemsize) for cost in costs), default=0)
 
 
-def kernel_weights(
+def kernel_cost(
     in_channels: int,
     out_channels: int,
     kernel_size: Sequence[int],
-    groups: int,
     input_size: Sequence[int],
     output_size: Sequence[int],
-) -> int:
-    """Weights of a grouped kernel, after the numbers are checked to belong together."""
+    groups: int,
+    bias: bool,
+    positions: int,
+) -> Cost:
+    """The cost of a kernel whose every weight is used once at each of `positions`."""
     if groups < 1 or in_channels % groups or out_channels % groups:
         raise GeometryError(
             f"groups must divide in_channels and out_channels. Received: in_channels={in_channels}, out_channels="
@@ -171,4 +161,12 @@ def kernel_weights(
             f"Kernel and sizes must have the same number of dimensions. Received: kernel_size={tuple(kernel_size)}, "
             f"input_size={tuple(input_size)}, output_size={tuple(output_size)}."
         )
-    return out_channels * (in_channels // groups) * prod(kernel_size)
+    weights = out_channels * (in_channels // groups) * prod(kernel_size)
+    return Cost(
+        weights=weights,
+        biases=out_channels if bias else 0,
+        macs=weights * positions,
+        bias_adds=out_channels * prod(output_size) if bias else 0,
+        input_values=in_channels * prod(input_size),
+        output_values=out_channels * prod(output_size),
+    )

@@ -21,7 +21,8 @@ from neocog.progress import note
 Switch = Parameter(negative="")
 Device = Literal["auto", "cpu", "cuda"]
 WIDE = 1000  # characters: more than a row has where no line must be cut
-NARROW = (4, 6, 8, 11, 10, 9, 4, 0, 0)  # characters that a column keeps in a small terminal; the rest ends in dots
+SMALL = 88  # characters that a table needs; in a smaller terminal its lines are broken
+NARROW = (4, 6, 8, 10, 9, 8, 11, 6, 6)  # characters that a column keeps in a small terminal; the rest ends in dots
 
 
 def plan(
@@ -126,7 +127,8 @@ def show(
         table.add_column(column, justify="left" if position < 3 else "right", no_wrap=True, min_width=NARROW[position])
     for line in planning.lines(planned, depth=depth, moves=moves):
         table.add_row(*line.cells)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    console = Console(highlight=False)
+    console.width = max(console.width, SMALL) if sys.stdout.isatty() else WIDE
     with console.capture() as captured:
         console.print(table)
     text = "\n".join(line.rstrip() for line in captured.get().splitlines())

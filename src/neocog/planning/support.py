@@ -38,5 +38,5 @@ def backward(marks: Marks, shape: tuple[int, ...], steps: Sequence[Step]) -> Mar
     for step in steps[:-1]:
         shapes.append(step.shape_after(shapes[-1]))
     for step, before in zip(reversed(steps), reversed(shapes), strict=True):
-        marks = step.backward(marks, before)
+        marks = np.asarray(step.backward(marks, before))  # NumPy makes a number of what has no dimensions
     return marks
