@@ -136,7 +136,7 @@ class Move(Step):
     def backward(self, marks: Marks, shape: tuple[int, ...]) -> Marks:
         with torch.enable_grad():
             source = torch.zeros(shape, requires_grad=True)
-            (read,) = torch.autograd.grad(self.move(source), source, torch.as_tensor(marks, dtype=torch.float32))
+            (read,) = torch.autograd.grad(self.move(source), source, torch.from_numpy(marks.astype(np.float32)))
         return read.numpy() > 0
 
     def shape_after(self, shape: tuple[int, ...]) -> tuple[int, ...]:
