@@ -90,7 +90,7 @@ MESSAGES = [
     (
         Uneven,
         (1, 9, 9),
-        "An input of 1x9x9 does not fit. The network Uneven. At add of 1x9x9 and 1x8x8:",
+        "An input of 1x9x9 does not fit. The network Uneven, at add of 1x9x9 and 1x8x8: ",
     ),
     (Uneven, (1, 9, 9), "Use an input of 1x10x10, which does."),
     (
@@ -99,6 +99,17 @@ MESSAGES = [
         "reads windows of 9, more than the 5 that is left of the input. The network works from 1x9 on.",
     ),
     (lambda: nn.BatchNorm2d(3), (3, 8), "The network BatchNorm2d(3, "),
+    (
+        resnet,
+        (1, 3, 64, 64),
+        "An input is channels and sizes, without the batch. Received: 1x3x64x64. Use 3x64x64.",
+    ),
+    (resnet, (64, 65), "An input is channels and sizes, without the batch. Received: 64x65. Use 3x64x65."),
+    (
+        lambda: nn.Linear(3, 2),
+        (3, 4, 4),
+        "The network Linear(in_features=3, out_features=2, bias=True) takes 3 features and is fed",
+    ),
 ]
 
 

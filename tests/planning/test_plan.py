@@ -243,6 +243,16 @@ class Branching(nn.Module):
         return x if x.sum() > 0 else -x
 
 
+class Two(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+class Broken(nn.Module):
+    def forward(self, x):
+        return x.nonsense
+
+
 class Locked(nn.Module):
     def __init__(self):
         super().__init__()
@@ -261,6 +271,11 @@ class Locked(nn.Module):
             r"Lazy layers have no shape.*Run the network once on a batch, then plan",
         ),
         (lambda: plan(Locked(), (3,)), r"Locked holds something that can't be copied: cannot pickle '_thread.lock'"),
+        (
+            lambda: plan(Two(), (3,)),
+            r"Two failed on an input of 3: TypeError: .* missing 1 required .*; wrap a network",
+        ),
+        (lambda: plan(nn.Sequential(Broken()), (3,)), r"0 failed on an input of 3: AttributeError: .*'nonsense'"),
         (lambda: plan(nn.Identity(), ()), r"without the batch: \(3, 224, 224\). Received: \(\)."),
         (lambda: plan(nn.Identity(), (3, 0)), r"Received: \(3, 0\)."),
         (lambda: plan(nn.ReLU(), (3,)).row("reul"), r"No row is called 'reul'. Known: ."),

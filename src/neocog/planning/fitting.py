@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import nn
 
-from neocog.errors import GeometryError, NeocogError
+from neocog.errors import GeometryError, NeocogError, PlanError
 from neocog.planning.cost import MOVES, by_axis
 from neocog.planning.trace import Trace
 
@@ -15,17 +15,30 @@ __all__ = ["explained"]
 
 SECONDS = 3.0  # for the search for sizes that fit
 FARTHEST = 1024  # from the size that does not
+SIZES = (RuntimeError, ValueError, IndexError, AssertionError)
+"""What is raised where sizes do not meet."""
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "linear")
 
 
 def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error: Exception) -> NeocogError:
     """The error to raise for an input of this shape, on which torch raised this one."""
     trace: Trace = getattr(error, "trace", None) or Trace()
+    if not isinstance(error, SIZES):
+        where = trace.at or f"The network {type(twin).__name__}"
+        return PlanError(
+            f"{where} failed on an input of {by_axis(shape)}: {type(error).__name__}: {error}. "
+            "A plan gives one tensor to forward; wrap a network that takes others."
+        )
     module = dict(twin.named_modules()).get(trace.at, twin)
     place = f"{trace.at or 'The network'} {described(module)}".strip()
     fits = runs(twin, dtype)
     operator, shapes = trace.asked
     start = f"An input of {by_axis(shape)} does not fit. {place}"
+    for other in other_dimensions(shape):
+        if fits(other):
+            return GeometryError(
+                f"An input is channels and sizes, without the batch. Received: {by_axis(shape)}. Use {by_axis(other)}."
+            )
     wanted = features_wanted(module, operator, shapes)
     if wanted is not None:
         return GeometryError(
@@ -50,8 +63,15 @@ def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error
         )
     reason = str(error).splitlines()[0]
     meet = " and ".join(by_axis(size[1:]) or "one number" for size in shapes)
-    told = f" At {operator} of {meet}:" if shapes else ":"
-    return GeometryError(f"{start}.{told} {reason}. {which_fit(fits, shape, 'which does')}")
+    told = f"{start}, at {operator} of {meet}" if shapes else start
+    return GeometryError(f"{told}: {reason.rstrip('.')}. {which_fit(fits, shape, 'which does')}")
+
+
+def other_dimensions(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """What was meant, perhaps, by a shape with the batch in front, or by a picture's size without channels."""
+    if len(shape) > 3 and shape[0] == 1:
+        return [shape[1:]]
+    return [(3, *shape), (1, *shape)] if len(shape) == 2 and shape[0] > 4 else []
 
 
 def described(module: nn.Module) -> str:
@@ -66,7 +86,7 @@ def runs(twin: nn.Module, dtype: torch.dtype) -> Callable[[Sequence[int]], bool]
         try:
             with torch.no_grad(), torch.device("meta"):
                 twin(torch.empty(1, *shape, dtype=dtype, device="meta"))
-        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
+        except Exception:
             return False
         return True
 

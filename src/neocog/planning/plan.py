@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.errors import PlanError, did_you_mean
+from neocog.errors import NeocogError, PlanError, did_you_mean
 from neocog.planning.fields import first_axis, layouts
 from neocog.planning.fitting import explained
 from neocog.planning.memory import inference_peak, training_bytes
@@ -125,7 +125,7 @@ def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | N
     otherwise the input has the type of the parameters.
 
     Raises GeometryError where sizes do not meet, with the layer and what would fit; PlanError where the network asks
-    for values, or can't be copied.
+    for values, fails in its own code, or can't be copied.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2048, 10))
     >>> found = plan(net, (3, 32, 32))
@@ -138,7 +138,9 @@ def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | N
     dtype = dtype or next((p.dtype for p in twin.parameters() if p.is_floating_point()), torch.float32)
     try:
         traced = trace(twin, shape, dtype)
-    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+    except NeocogError:
+        raise
+    except Exception as error:
         raise explained(twin, shape, dtype, error) from error
     found = layouts(traced)
     axes = traced.values[traced.input].shape[first_axis(traced) :]

@@ -78,7 +78,7 @@ class Trace:
     at: str = ""
     """The module in which the last operation was asked for; where something failed, in which it did."""
     asked: tuple[str, tuple[tuple[int, ...], ...]] = ("", ())
-    """The last operation asked for, and the shapes of its tensors; where something failed, the one that did."""
+    """The operation that is under way, and the shapes of its tensors; where something failed, the one that did."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -102,6 +102,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         shapes = tuple(tuple(leaf.shape) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
         self.trace.asked = (func.overloadpacket.__name__.strip("_"), shapes)
         result = func(*args, **kwargs)
+        self.trace.asked = ("", ())
         values, named = tree_map_only(Tensor, lambda tensor: Ref(self.value(tensor)), (args, kwargs))
         read = [self.trace.values[ref.value] for ref in tree_leaves((values, named)) if isinstance(ref, Ref)]
         from_input = any(value.from_input for value in read)
@@ -157,8 +158,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def trace(twin: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_size: int = 1) -> Trace:
     """Run a network that is on the meta device on an input of this shape, without the batch, and write down all.
 
-    Raises PlanError where the network's way depends on values, which an input without values does not have. What
-    torch raises for sizes that do not meet goes through, with the place in the trace that is its `trace` attribute.
+    Raises PlanError where the network's way depends on values, which an input without values does not have. What else
+    is raised goes through, and takes the trace so far along as its attribute `trace`.
     """
     recorder = Recorder({id(parameter): name for name, parameter in twin.named_parameters()})
     images = torch.empty(batch_size, *shape, dtype=dtype, device="meta")
