@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from neocog import create_model
-from neocog.planning import COLUMNS, lines, markdown, plan, size_in_bytes, svg, totals
+from neocog.planning import COLUMNS, lines, markdown, plan, size_in_bytes, svg, text, totals
 from networks import resnet
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -59,17 +59,34 @@ def test_totals_and_sizes():
     assert [size_in_bytes(n) for n in (0, 1023, 2**20, 5 * 2**40)] == ["", "1023 B", "1.0 MiB", "5.0 TiB"]
 
 
+def test_a_plan_shows_itself():
+    found = plan(create_model("lenet5_relu"), (1, 32, 32))
+    shown = str(found).splitlines()
+    assert shown[0] == "LeNet5ReLU on 1x32x32" and shown[2].split() == list(COLUMNS)
+    assert shown[3].split() == ["stem.0", "conv2d", "5x5", "6x28x28", "156", "117,600", "18.4", "KiB", "5", "1", "0"]
+    assert shown[-2].startswith("416,520 MACs")
+    assert found._repr_markdown_() == markdown(found)
+    assert len(repr(found)) < 500
+
+
+def test_narrow_terminals_shorten_names_and_keep_numbers():
+    found = plan(create_model("lenet5_relu"), (1, 32, 32))
+    narrow = text(found, width=40).splitlines()
+    assert max(map(len, narrow)) <= 88 and "whole input" in narrow[-1] and "…" in text(found, width=40)
+    assert "…" not in text(found)
+
+
 def test_markdown_is_a_table(fifty):
-    text = markdown(fifty, depth=1).splitlines()
-    assert text[0] == "## Sequential on 3x224x224"
-    table = [line for line in text if line.startswith("|")]
+    written = markdown(fifty, depth=1).splitlines()
+    assert written[0] == "## Sequential on 3x224x224"
+    table = [line for line in written if line.startswith("|")]
     assert len(table) == 2 + len(lines(fifty, depth=1))
     assert all(line.count("|") == len(COLUMNS) + 1 for line in table)
 
 
 def test_the_drawing_has_a_box_for_each_layer_and_joins_its_branches(fifty):
     root = ET.fromstring(svg(fifty))
-    texts = [text.text for text in root.iter(f"{SVG}text")]
+    texts = [element.text for element in root.iter(f"{SVG}text")]
     boxes = list(root.iter(f"{SVG}g"))
     convolutions, sums = 53, 16
     assert len(boxes) == 1 + convolutions + sums + 3  # the input; pooling, mean, linear

@@ -1,14 +1,13 @@
 """`neocog plan`: what a network does with an input, before anything is trained."""
 
 import json as jsonlib
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from neocog import planning
 from neocog.bundle import find_model
@@ -20,9 +19,6 @@ from neocog.progress import note
 
 Switch = Parameter(negative="")
 Device = Literal["auto", "cpu", "cuda"]
-WIDE = 1000  # characters: more than a row has where no line must be cut
-SMALL = 88  # characters that a table needs; in a smaller terminal its lines are broken
-NARROW = (4, 6, 8, 10, 9, 8, 11, 6, 6)  # characters that a column keeps in a small terminal; the rest ends in dots
 
 
 def plan(
@@ -122,16 +118,8 @@ def show(
 ) -> None:
     """The table, the sums, the forecast and the advice."""
     shape = "x".join(map(str, planned.input_shape))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for position, column in enumerate(planning.COLUMNS):
-        table.add_column(column, justify="left" if position < 3 else "right", no_wrap=True, min_width=NARROW[position])
-    for line in planning.lines(planned, depth=depth, moves=moves):
-        table.add_row(*line.cells)
-    console = Console(highlight=False)
-    console.width = max(console.width, SMALL) if sys.stdout.isatty() else WIDE
-    with console.capture() as captured:
-        console.print(table)
-    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    text = planning.text(planned, depth=depth, moves=moves, width=width)
     write_out(f"{name} on {shape}\n\n{text}\n\n" + "\n".join(planning.totals(planned)))
     if expected is not None:
         write_out("\n" + "\n".join(forecast_lines(expected)))

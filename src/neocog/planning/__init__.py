@@ -6,7 +6,7 @@ from neocog.planning.graph import svg
 from neocog.planning.machine import Machine, Precision, measure_machine
 from neocog.planning.plan import Plan, plan
 from neocog.planning.rows import Row
-from neocog.planning.table import COLUMNS, lines, markdown, size_in_bytes, totals
+from neocog.planning.table import COLUMNS, lines, markdown, size_in_bytes, text, totals
 
 __all__ = [
     "COLUMNS",
@@ -23,5 +23,6 @@ __all__ = [
     "plan",
     "size_in_bytes",
     "svg",
+    "text",
     "totals",
 ]

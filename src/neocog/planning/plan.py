@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from neocog.errors import NeocogError, PlanError, did_you_mean
+from neocog.planning.cost import by_axis
 from neocog.planning.fields import first_axis, layouts
 from neocog.planning.fitting import explained
 from neocog.planning.memory import inference_peak, training_bytes
 from neocog.planning.reads import Marks
 from neocog.planning.rows import Row, rows_of
 from neocog.planning.support import support
+from neocog.planning.table import markdown, text, totals
 from neocog.planning.trace import Trace, trace
 from neocog.planning.twin import meta_twin
 
@@ -28,7 +30,7 @@ class Plan:
     model: str
     input_shape: tuple[int, ...]
     output_shapes: tuple[tuple[int, ...], ...]
-    rows: list[Row]
+    rows: list[Row] = field(repr=False)
     parameters: int
     """All of the network's, each once."""
     unused: dict[str, int]
@@ -41,6 +43,13 @@ class Plan:
     """Activations that are kept for the backward pass."""
     itemsize: int
     trace: Trace = field(repr=False)
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.model} on {by_axis(self.input_shape)}", "", text(self), "", *totals(self)])
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return markdown(self)
 
     @property
     def macs(self) -> int:

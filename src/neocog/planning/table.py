@@ -3,13 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
 
 from neocog.planning.cost import by_axis
-from neocog.planning.plan import Plan
 from neocog.planning.rows import Row
 
-__all__ = ["COLUMNS", "Line", "count", "lines", "markdown", "size_in_bytes", "totals"]
+if TYPE_CHECKING:
+    from neocog.planning.plan import Plan  # which shows itself by what is here
 
+__all__ = ["COLUMNS", "Line", "count", "lines", "markdown", "sees", "size_in_bytes", "text", "totals"]
+
+WIDE = 1000  # characters: more than a row has where no line must be cut
+SMALL = 88  # characters that a table needs; in a smaller terminal its lines are broken
+NARROW = (4, 6, 8, 10, 9, 8, 11, 6, 6)  # characters that a column keeps in a small terminal; the rest ends in dots
 COLUMNS = ("layer", "operator", "output", "parameters", "MACs", "memory", "sees", "stride", "offset")
 
 
@@ -21,7 +30,7 @@ class Line:
     row: Row
 
 
-def lines(plan: Plan, *, depth: int | None = None, moves: bool = False) -> list[Line]:
+def lines(plan: "Plan", *, depth: int | None = None, moves: bool = False) -> list[Line]:
     """A line for each operation; with `depth`, for each module that deep. Mere moves of elements are left out unless
     asked for."""
     groups: list[list[Row]] = []
@@ -96,7 +105,7 @@ def size_in_bytes(number: float) -> str:
     return f"{number:.{digits}f} {units[0]}" if number else ""
 
 
-def totals(plan: Plan) -> list[str]:
+def totals(plan: "Plan") -> list[str]:
     """The plan's sums, a line each."""
     biases = f"; biases add {plan.bias_adds:,}" if plan.bias_adds else ""
     weights, held, kept = (
@@ -109,7 +118,20 @@ def totals(plan: Plan) -> list[str]:
     ]
 
 
-def markdown(plan: Plan, *, depth: int | None = None, moves: bool = False) -> str:
+def text(plan: "Plan", *, depth: int | None = None, moves: bool = False, width: int | None = None) -> str:
+    """The plan's lines in aligned columns, shortened where a terminal is narrow."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for position, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if position < 3 else "right", no_wrap=True, min_width=NARROW[position])
+    for line in lines(plan, depth=depth, moves=moves):
+        table.add_row(*line.cells)
+    console = Console(width=WIDE if width is None else max(width, SMALL), color_system=None)
+    with console.capture() as captured:
+        console.print(table, markup=False)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def markdown(plan: "Plan", *, depth: int | None = None, moves: bool = False) -> str:
     """The plan as a Markdown table with its sums."""
     rows = [COLUMNS, tuple("---" if i < 3 else "---:" for i in range(len(COLUMNS)))]
     rows += [line.cells for line in lines(plan, depth=depth, moves=moves)]
