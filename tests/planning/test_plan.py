@@ -209,6 +209,12 @@ def test_activation_bytes_of_rows_leave_out_views_and_in_place_operations():
     assert [row.activation_bytes for row in plan(model, (1, 10, 10)).rows] == [4 * 256, 0, 0, 8]
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch warns of itself
+def test_a_compiled_network_is_planned_as_what_it_was():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    assert [row.name for row in plan(torch.compile(model), (3, 8, 8)).rows] == ["0", "1"]
+
+
 def test_types_of_input():
     tokens = nn.Sequential(nn.Embedding(50, 8), nn.Linear(8, 2))
     found = plan(tokens, (12,), dtype=torch.int64)
@@ -261,6 +267,7 @@ class Locked(nn.Module):
         self.lock = threading.Lock()
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -270,6 +277,7 @@ class Locked(nn.Module):
             lambda: plan(nn.LazyLinear(3), (3,)),
             r"Lazy layers have no shape.*Run the network once on a batch, then plan",
         ),
+        (lambda: plan(torch.jit.trace(nn.ReLU(), torch.ones(1, 3)), (3,)), r"compiled by torch.jit can't be followed"),
         (lambda: plan(Locked(), (3,)), r"Locked holds something that can't be copied: cannot pickle '_thread.lock'"),
         (
             lambda: plan(Two(), (3,)),

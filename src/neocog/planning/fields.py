@@ -19,6 +19,8 @@ def layouts(trace: Trace) -> dict[int, Layout]:
     found = {trace.input: Layout.of_input(trace.values[trace.input].shape, first_axis(trace))}
     for operation in trace.operations:
         for output, value in enumerate(operation.outputs):
+            if not trace.values[value].from_input:
+                continue
             shape = trace.values[value].shape
             parts = []
             for source, steps in reads(trace, operation, output):

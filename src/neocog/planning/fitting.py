@@ -193,7 +193,7 @@ def which_fit(fits: Callable[[Sequence[int]], bool], shape: tuple[int, ...], why
     low = high = change
     while time.monotonic() < until and fitting(low - 1):
         low -= 1
-    while time.monotonic() < until and fitting(high + 1):
+    while high < FARTHEST and time.monotonic() < until and fitting(high + 1):
         high += 1
     first, last = by_axis(resized(shape, low) or shape), by_axis(resized(shape, high) or shape)
     return f"Use an input of {first}, {why}." if low == high else f"Use an input from {first} to {last}, {why}."

@@ -160,6 +160,12 @@ class Layout:
         kinds = found.kinds if found.kinds.shape[place] == 1 else found.kinds.take(indices, axis=place)
         return found.with_dim(dim, [Atom(None, len(indices))], kinds).tidy()
 
+    def cut(self, dim: int, places: Sequence[int], step: int = 1) -> "Layout":
+        """Evenly spaced places of a dimension: taken from channels, slid over an axis."""
+        if any(atom.axis is not None for atom in self.dims[dim]) and places:
+            return self.slide(dim, Taps(step, ((places[0],),)), len(places))
+        return self.take(dim, places)
+
     def put(self, dim: int, begin: int, size: int) -> "Layout":
         """The same at some place of a larger dimension; what is added of channels sees nothing."""
         if any(atom.axis is not None for atom in self.dims[dim]):

@@ -6,50 +6,11 @@ table is assumed to read everything, and says so.
 
 import torch
 
+from neocog.planning import rules_of_mixing as mixing
+from neocog.planning import rules_of_moving as moving
+from neocog.planning import rules_of_windows as windows
 from neocog.planning.calls import Call, Chain, Rule
 from neocog.planning.reads import Everything
-from neocog.planning.rules_of_mixing import (
-    along,
-    batch_norm,
-    embedding,
-    group_norm,
-    index,
-    index_select,
-    last_dims,
-    pointwise,
-    product,
-    reduction,
-)  # fmt: skip
-from neocog.planning.rules_of_moving import (
-    channel_shuffle,
-    concatenation,
-    expand,
-    flip,
-    permute,
-    repeat,
-    roll,
-    select,
-    slicing,
-    splitting,
-    squeeze,
-    unsqueeze,
-    view,
-)  # fmt: skip
-from neocog.planning.rules_of_windows import (
-    adaptive,
-    antialiased,
-    convolution,
-    im2col,
-    interpolated,
-    nearest,
-    padded,
-    pixel_shuffle,
-    pixel_unshuffle,
-    pooling,
-    resampling,
-    unfold,
-    unpooling,
-)  # fmt: skip
 from neocog.planning.trace import Operation, Ref, Trace
 
 __all__ = ["is_known", "reads"]
@@ -72,63 +33,79 @@ def is_known(operation: Operation) -> bool:
 def find_rule(operation: Operation) -> Rule | None:
     rule = RULES.get(operation.name)
     if rule is None and operation.operator is not None and torch.Tag.pointwise in operation.operator.tags:
-        return pointwise
+        return mixing.pointwise
     return rule
 
 
 RULES: dict[str, Rule] = {
-    "convolution": convolution,
-    "embedding": embedding,
-    "native_batch_norm": batch_norm,
-    "native_group_norm": group_norm,
-    "native_layer_norm": along(last_dims),
-    "max_unpool2d": unpooling,
-    "max_unpool3d": unpooling,
-    "softmax": along(lambda call, rank: [call.args[1]]),
-    "log_softmax": along(lambda call, rank: [call.args[1]]),
-    "safe_softmax": along(lambda call, rank: [call.args[1]]),
-    "cumsum": along(lambda call, rank: [call.args[1]]),
-    "cumprod": along(lambda call, rank: [call.args[1]]),
-    "sort": along(lambda call, rank: [call.args[1]]),
-    "channel_shuffle": channel_shuffle,
-    "native_channel_shuffle": channel_shuffle,
-    "pixel_shuffle": pixel_shuffle,
-    "pixel_unshuffle": pixel_unshuffle,
-    "im2col": im2col,
-    "unfold": unfold,
-    "index_select": index_select,
-    "index": index,
-    "flip": flip,
-    "roll": roll,
-    "repeat": repeat,
-    "expand": expand,
-    "unsqueeze": unsqueeze,
-    "squeeze": squeeze,
-    "slice": slicing,
-    "select": select,
+    "convolution": windows.convolution,
+    "gather": mixing.chosen_along,
+    "glu": mixing.gated,
+    "topk": mixing.chosen_along,
+    "embedding": mixing.embedding,
+    "native_batch_norm": mixing.batch_norm,
+    "native_group_norm": mixing.group_norm,
+    "native_layer_norm": mixing.along(mixing.last_dims),
+    "max_unpool2d": windows.unpooling,
+    "max_unpool3d": windows.unpooling,
+    "softmax": mixing.along(lambda call, rank: [call.args[1]]),
+    "log_softmax": mixing.along(lambda call, rank: [call.args[1]]),
+    "safe_softmax": mixing.along(lambda call, rank: [call.args[1]]),
+    "cumsum": mixing.along(lambda call, rank: [call.args[1]]),
+    "cumprod": mixing.along(lambda call, rank: [call.args[1]]),
+    "sort": mixing.along(lambda call, rank: [call.args[1]]),
+    "channel_shuffle": moving.channel_shuffle,
+    "native_channel_shuffle": moving.channel_shuffle,
+    "pixel_shuffle": windows.pixel_shuffle,
+    "pixel_unshuffle": windows.pixel_unshuffle,
+    "im2col": windows.im2col,
+    "unfold": windows.unfold,
+    "index_select": mixing.index_select,
+    "index": mixing.index,
+    "flip": moving.flip,
+    "roll": moving.roll,
+    "repeat": moving.repeat,
+    "expand": moving.expand,
+    "unsqueeze": moving.unsqueeze,
+    "squeeze": moving.squeeze,
+    "slice": moving.slicing,
+    "select": moving.select,
 }
 RULES |= dict.fromkeys(
-    ["copy", "clone", "to_copy", "detach", "alias", "lift_fresh", "native_dropout", "contiguous", "dropout"], pointwise
+    [
+        "copy", "clone", "to_copy", "detach", "alias", "lift_fresh", "contiguous", "native_dropout", "dropout",
+        "bernoulli", "hardswish", "log_sigmoid_forward", "prelu_kernel", "rrelu_with_noise", "tril", "triu",
+    ],
+    mixing.pointwise,
+)  # fmt: skip
+RULES |= dict.fromkeys(["mm", "bmm", "mv", "addmm", "baddbmm", "addmv", "dot"], mixing.product)
+RULES |= dict.fromkeys(["view", "reshape", "unsafe_view", "reshape_alias"], moving.view)
+RULES |= dict.fromkeys(["permute", "transpose", "t"], moving.permute)
+RULES |= dict.fromkeys(
+    ["split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "unbind"], moving.splitting
 )
-RULES |= dict.fromkeys(["mm", "bmm", "mv", "addmm", "baddbmm", "addmv", "dot"], product)
-RULES |= dict.fromkeys(["view", "reshape", "unsafe_view", "reshape_alias"], view)
-RULES |= dict.fromkeys(["permute", "transpose", "t"], permute)
-RULES |= dict.fromkeys(["split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "unbind"], splitting)
-RULES |= dict.fromkeys(["cat", "stack"], concatenation)
+RULES |= dict.fromkeys(["cat", "stack"], moving.concatenation)
 RULES |= dict.fromkeys(
     [
         "mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "prod", "any", "all", "argmax", "argmin",
         "linalg_vector_norm", "logsumexp", "median",
     ],
-    reduction,
+    mixing.reduction,
 )  # fmt: skip
 for dims in (1, 2, 3):
-    RULES |= dict.fromkeys([f"avg_pool{dims}d", f"max_pool{dims}d", f"max_pool{dims}d_with_indices"], pooling)
-    RULES |= dict.fromkeys([f"adaptive_avg_pool{dims}d", f"adaptive_max_pool{dims}d"], resampling(adaptive))
-    RULES |= dict.fromkeys([f"upsample_nearest{dims}d", f"upsample_nearest_exact{dims}d"], resampling(nearest))
-    RULES |= dict.fromkeys([f"reflection_pad{dims}d", f"replication_pad{dims}d"], padded)
+    RULES |= dict.fromkeys([f"avg_pool{dims}d", f"max_pool{dims}d", f"max_pool{dims}d_with_indices"], windows.pooling)
+    RULES |= dict.fromkeys(
+        [f"adaptive_avg_pool{dims}d", f"adaptive_max_pool{dims}d"], windows.resampling(windows.adaptive)
+    )
+    RULES |= dict.fromkeys(
+        [f"upsample_nearest{dims}d", f"upsample_nearest_exact{dims}d"], windows.resampling(windows.nearest)
+    )
+    RULES |= dict.fromkeys([f"reflection_pad{dims}d", f"replication_pad{dims}d"], windows.padded)
 RULES |= dict.fromkeys(
-    ["upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"], resampling(interpolated(1))
+    ["upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"], windows.resampling(windows.interpolated(1))
 )
-RULES |= {"upsample_bicubic2d": resampling(interpolated(2)), "constant_pad_nd": padded}
-RULES |= {"upsample_bilinear2d_aa": resampling(antialiased(1)), "upsample_bicubic2d_aa": resampling(antialiased(2))}
+RULES |= {"upsample_bicubic2d": windows.resampling(windows.interpolated(2)), "constant_pad_nd": windows.padded}
+RULES |= {
+    "upsample_bilinear2d_aa": windows.resampling(windows.antialiased(1)),
+    "upsample_bicubic2d_aa": windows.resampling(windows.antialiased(2)),
+}

@@ -8,8 +8,8 @@ from neocog.planning.reads import Everything, Gather, Mix, Move, Same
 from neocog.planning.trace import Ref
 
 __all__ = [
-    "along", "batch_norm", "embedding", "group_norm", "index", "index_select", "last_dims", "pointwise", "product",
-    "reduction",
+    "along", "batch_norm", "chosen_along", "embedding", "gated", "group_norm", "index", "index_select", "last_dims",
+    "pointwise", "product", "reduction",
 ]  # fmt: skip
 
 
@@ -80,6 +80,32 @@ def reduction(call: Call) -> list[Chain]:
         return layout
 
     return call.chain(call.args[0], Move(lambda x: x.sum(dims, keepdim=kept), follow, call.shape))
+
+
+def chosen_along(call: Call) -> list[Chain]:
+    """topk and gather: each output reads one place along a dimension, and which one depends on values."""
+    x = call.args[0]
+    dim = call.operation.named["dim"] % len(call.shape)
+    before = call.shape_of(x)
+    aligned = all(size == call.shape[i] for i, size in enumerate(before) if i != dim)
+    found = call.chain(x, Gather(dim, call.shape[dim]) if aligned else Everything(call.shape))
+    others = [value for value in call.operation.inputs if value != x.value]
+    return found + [chain for value in others for chain in call.chain(Ref(value), Same(call.shape))]
+
+
+def gated(call: Call) -> list[Chain]:
+    """glu: the first half of a dimension times the sigmoid of the second."""
+    x, dim = call.args[0], call.args[1] % len(call.shape)
+    half = call.shape[dim]
+
+    def part(begin: int) -> Move:
+        return Move(
+            lambda tensor: tensor.narrow(dim, begin, half),
+            lambda layout: layout.cut(dim, range(begin, begin + half)),
+            call.shape,
+        )
+
+    return call.chain(x, part(0)) + call.chain(x, part(half))
 
 
 def embedding(call: Call) -> list[Chain]:

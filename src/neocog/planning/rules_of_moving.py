@@ -1,6 +1,5 @@
 """Rules of operations that put elements elsewhere, unchanged: views, slices, concatenations, shuffles."""
 
-from collections.abc import Sequence
 from itertools import accumulate
 
 import torch
@@ -56,26 +55,18 @@ def squeeze(call: Call) -> list[Chain]:
     return call.move(follow)
 
 
-def cut(layout: Layout, dim: int, places: Sequence[int], step: int = 1) -> Layout:
-    """Evenly spaced places of a dimension: taken from channels, slid over an axis."""
-    atoms = layout.dims[dim]
-    if any(atom.axis is not None for atom in atoms) and places:
-        return layout.slide(dim, Taps(step, ((places[0],),)), len(places))
-    return layout.take(dim, places)
-
-
 def slicing(call: Call) -> list[Chain]:
     before = call.shape_of(call.args[0])
     dim = call.args[1] % len(before)
     start, end, step = slice(*call.args[2:5]).indices(before[dim])
-    return call.move(lambda layout: cut(layout, dim, range(start, end, step), step))
+    return call.move(lambda layout: layout.cut(dim, range(start, end, step), step))
 
 
 def select(call: Call) -> list[Chain]:
     before = call.shape_of(call.args[0])
     dim = call.args[1] % len(before)
     place = call.args[2] % before[dim]
-    return call.move(lambda layout: cut(layout, dim, [place]).remove(dim))
+    return call.move(lambda layout: layout.cut(dim, [place]).remove(dim))
 
 
 def splitting(call: Call) -> list[Chain]:
@@ -83,11 +74,11 @@ def splitting(call: Call) -> list[Chain]:
     before = call.shape_of(call.args[0])
     if call.operation.name.startswith("unbind"):
         dim = call.args[1] % len(before)
-        return call.move(lambda layout: cut(layout, dim, [call.output]).remove(dim), pick=True)
+        return call.move(lambda layout: layout.cut(dim, [call.output]).remove(dim), pick=True)
     dim = call.args[2] % len(before)
     sizes = [call.trace.values[value].shape[dim] for value in call.operation.outputs]
     begin = [0, *accumulate(sizes)][call.output]
-    return call.move(lambda layout: cut(layout, dim, range(begin, begin + sizes[call.output])), pick=True)
+    return call.move(lambda layout: layout.cut(dim, range(begin, begin + sizes[call.output])), pick=True)
 
 
 def concatenation(call: Call) -> list[Chain]:

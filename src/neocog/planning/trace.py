@@ -105,7 +105,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.trace.asked = ("", ())
         values, named = tree_map_only(Tensor, lambda tensor: Ref(self.value(tensor)), (args, kwargs))
         read = [self.trace.values[ref.value] for ref in tree_leaves((values, named)) if isinstance(ref, Ref)]
-        from_input = any(value.from_input for value in read)
+        from_input = any(value.from_input for value in read) and not takes_shape_alone(func)
         parameters = frozenset[str]() if from_input else frozenset().union(*(value.parameters for value in read))
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         outputs = tuple(self.new_value(tensor, from_input, parameters) for tensor in tensors)
@@ -181,6 +181,12 @@ def trace(twin: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_size:
     found = [recorder.value(leaf) for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
     recorder.trace.outputs = tuple(found)
     return recorder.trace
+
+
+def takes_shape_alone(operator: OpOverload) -> bool:
+    """Whether an operation makes a tensor like another without a look at its values: zeros_like, new_zeros."""
+    name: str = operator.overloadpacket.__name__
+    return name.endswith("_like") or name.startswith("new_")
 
 
 def entering(recorder: Recorder, name: str) -> Callable[..., None]:

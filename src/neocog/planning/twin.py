@@ -18,6 +18,9 @@ def meta_twin(model: nn.Module) -> nn.Module:
     Nothing of the original is touched, and its weights are not copied: tensors that are shared in it are shared in
     the twin. Raises PlanError where it has lazy parameters, or holds something that can't be copied.
     """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise PlanError("A network compiled by torch.jit can't be followed. Plan the network that was compiled.")
+    model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
     stand_ins: dict[int, object] = {}
     for module in model.modules():
         for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
