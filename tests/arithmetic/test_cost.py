@@ -51,6 +51,7 @@ def test_dense_layers_cost_what_torch_counts(c_in, c_out, positions, bias):
     parameters, flops, _ = measured(layer, torch.empty(positions, c_in, device="meta"))
     cost = linear_cost(c_in, c_out, bias, positions)
     assert (cost.parameters, cost.flops) == (parameters, flops)
+    assert cost.bias_adds == (c_out * positions if bias else 0)
 
 
 def test_depthwise_and_pointwise_together_cost_a_ninth_or_so_of_a_full_convolution():
@@ -77,6 +78,12 @@ def test_a_chain_keeps_all_inputs_to_train_and_one_layer_to_infer():
 
 
 def test_costs_that_have_no_meaning_are_refused():
+    with pytest.raises(GeometryError, match=r"in_channels must be a whole number of at least 1. Received: -3."):
+        conv_cost(-3, 4, (3,), (5,), (3,))
+    with pytest.raises(GeometryError, match=r"groups must be a whole number of at least 1. Received: 2.0."):
+        conv_cost(4, 4, (3,), (5,), (3,), groups=2.0)
+    with pytest.raises(GeometryError, match=r"in_features must be a whole number of at least 1. Received: 0."):
+        linear_cost(0, 5)
     with pytest.raises(GeometryError, match=r"groups must divide in_channels and out_channels. Received: "
                        r"in_channels=6, out_channels=8, groups=4. Use a common divisor"):  # fmt: skip
         conv_cost(6, 8, (3, 3), (8, 8), (6, 6), groups=4)

@@ -28,6 +28,13 @@ def test_unread_samples_and_fitting_sizes_by_marking(size, kernel, stride, befor
         assert abs(other - size) < stride
     for padding in found.paddings:
         assert fit(size, kernel, stride, padding, dilation).exact
+    fitting = [
+        (b, a) for a in range(30) for b in range(30) if a + b + size >= wide and (a + b + size - wide) % stride == 0
+    ]
+    assert found.paddings[-1] == (0, min(b + a for b, a in fitting))
+    equal = [b for b, a in fitting if a == b]
+    if equal and equal[0] != found.paddings[-1][1] // 2:
+        assert found.paddings[0] == (equal[0], equal[0])
 
 
 def test_seven_with_kernel_three_and_stride_three():
@@ -41,9 +48,9 @@ def test_seven_with_kernel_three_and_stride_three():
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (fit(6, 3, 3), "fits exactly, every sample is read"),
-        (fit(7, 1, 2), "fits exactly, 3 unread samples: 1, 3, 5"),
-        (fit(8, 3, 2), "does not fit: 1 left behind the last window, 1 unread samples: 7. Size 7 or 9 or padding"),
+        (fit(6, 3, 3), "the last window ends at the end, every sample is read"),
+        (fit(7, 1, 2), "the last window ends at the end, 3 samples never read: 1, 3, 5"),
+        (fit(8, 3, 2), "does not fit: 1 left behind the last window, 1 sample never read: 7. Size 7 or 9 or padding"),
     ],
 )
 def test_a_fit_says_in_words_what_it_found(found, text):

@@ -83,6 +83,20 @@ def test_units_that_read_nothing_have_no_box():
     assert gaps.join(Field((None,)), 4) == gaps
 
 
+def test_the_offset_is_where_the_first_unit_that_sees_something_begins():
+    late = Field().through(Taps.conv_transpose(1, stride=3, padding=1))
+    assert late.box(0) is None and late.box(1) is None and late.box(2) == (1, 1)
+    assert late.offset == 1
+
+
+def test_no_more_windows_than_units():
+    field = Field()
+    for before, after in ((113, 97), (97, 199), (199, 307)):
+        rows = [[o * before // after] for o in range(after)]
+        field = field.through(Taps.table(rows, before), after).through(Taps.conv(3, padding=1), after)
+    assert len(field.windows) <= 307
+
+
 def test_window_composition_join_and_clip():
     assert Window().through(7, 2, 3) == Window(2, -3, 3)
     assert Window(2, 0, 1) | Window(2, -1, 0) == Window(2, -1, 1)
@@ -93,6 +107,10 @@ def test_window_composition_join_and_clip():
 
 
 def test_windows_that_have_no_answer_say_so():
+    with pytest.raises(GeometryError, match=r"kernel_size must be a whole number of at least 1. Received: 0."):
+        Window().through(0)
+    with pytest.raises(GeometryError, match=r"stride must be a whole number of at least 1. Received: 0."):
+        Taps.conv(3, stride=0)
     with pytest.raises(GeometryError, match=r"Branches that meet must have the same stride. Received: 1 and 2."):
         Window() | Window(2, 0, 0)
     with pytest.raises(GeometryError, match=r"unit 9, which sees 15 to 21 of an input of 10: padding alone"):

@@ -134,8 +134,8 @@ def test_a_stride_that_does_not_fit_gives_a_fraction():
             ),
         ),
         (lambda: conv_output(2, 7, padding=1), r"kernel_size=7 for 2 with padding 1 \+ 1. Use a size of at least 5"),
-        (lambda: conv_output(0, 3), r"size must be at least 1. Received: 0."),
-        (lambda: conv_output(8, 3, stride=0), r"stride must be at least 1. Received: 0."),
+        (lambda: conv_output(0, 3), r"size must be a whole number of at least 1. Received: 0."),
+        (lambda: conv_output(8, 3, stride=0), r"stride must be a whole number of at least 1. Received: 0."),
         (lambda: conv_output(8, 3, padding=-1), r"padding must not be negative. Received: -1. Crop the input instead."),
         (lambda: conv_output(8, 3, padding="sane"), r"Received: 'sane'. Did you mean 'same'\?"),
         (
@@ -143,7 +143,14 @@ def test_a_stride_that_does_not_fit_gives_a_fraction():
             r"padding must be at most half of a pooling window. Received: padding=2 for a window of 2. Use at most 1.",
         ),
         (lambda: pool_output(2, 5), r"kernel_size=5 for 2. Use a size of at least 5"),
-        (lambda: conv_transpose_output(8, 3, padding=-1), r"padding must not be negative. Received: padding=-1"),
+        (lambda: conv_transpose_output(8, 3, padding=-1), r"a whole number and not negative. Received: padding=-1"),
+        (lambda: conv_output(7.5, 3), r"size must be a whole number of at least 1. Received: 7.5."),
+        (lambda: conv_output(7, True), r"kernel_size must be a whole number of at least 1. Received: True."),
+        (lambda: conv_output(8, 3, padding=0.5), r"padding is a whole number, two of them, or one of .*Received: 0.5."),
+        (lambda: conv_output(8, 3, padding=(1, 2, 3)), r"Received: \(1, 2, 3\)."),
+        (lambda: pool_output(8, 2, padding="same"), r"padding of a pooling is one number for both.*Received: 'same'."),
+        (lambda: conv_transpose_output(8, 3, padding=0.5), r"a whole number and not negative. Received: padding=0.5"),
+        (lambda: same_padding(0), r"kernel_size must be a whole number of at least 1. Received: 0."),
         (
             lambda: conv_transpose_output(8, 3, stride=2, output_padding=2),
             (

@@ -1,14 +1,22 @@
 """Networks by name, by file and from a bundle."""
 
+import sys
+
 import pytest
 
 from neocog.bundle import find_model
 from neocog.errors import PlanError
 
 NETS = """
+from __future__ import annotations
+import dataclasses
 import torch
 from torch import nn
 import beside
+
+@dataclasses.dataclass
+class Settings:
+    width: int = 8
 
 def build():
     return nn.Sequential(nn.Conv2d(3, beside.WIDTH, 3), nn.Flatten(), nn.Linear(8 * 36, 2))
@@ -20,6 +28,9 @@ class Net(nn.Module):
 
 ready = nn.Linear(3, 4)
 values = lambda: nn.Linear(int(torch.ones(1).item()) + 1, 1)
+
+def quits():
+    raise SystemExit(4)
 
 def needs(width, depth=2):
     return nn.Linear(width, depth)
@@ -52,6 +63,7 @@ def test_a_function_class_or_network_of_a_file(nets, name, parameters):
     found = find_model(f"{nets}:{name}")
     assert sum(p.numel() for p in found.model.parameters()) == parameters
     assert (found.name, found.input_shape) == (name, None)
+    assert str(nets.parent) not in sys.path
 
 
 def test_a_bundle(finished_run):
@@ -68,6 +80,7 @@ def test_a_bundle(finished_run):
         ("{nets}:bild", r"nets.py has no function 'bild'. Did you mean 'build'\?"),
         ("{nets}:needs", r"without arguments. Received: one that needs width. Give them defaults"),
         ("{nets}:fails", r"nets.py:fails did not build a network: KeyError: 'no such thing'."),
+        ("{nets}:quits", r"nets.py:quits did not build a network: SystemExit: 4."),
         ("{nets}:text", r"nets.py:text must return an nn.Module. Received: str."),
         ("{folder}/none.py:build", r"none.py is not there. Name a Python file"),
         ("{folder}/broken.py:build", r"broken.py could not be run: SyntaxError"),

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -71,6 +73,13 @@ def test_a_bundle_and_a_file(capsys, finished_run, tmp_path):
         (["lenet5_relu", "--depth", "0"], "--depth must be at least 1. Received: 0."),
         (["lenet5_relu", "--object", "-3"], "--object must be at least 1. Received: -3."),
         (["lenet5_relu", "--batch-size", "0"], "--batch-size must be at least 1. Received: 0."),
+        (
+            ["lenet5_relu", "--no-forecast", "--samples", "9"],
+            "--samples would be ignored with --no-forecast. Remove one.",
+        ),
+        (["lenet5_relu", "--no-forecast", "--batch-size", "9"], "--batch-size would be ignored with --no-forecast."),
+        (["lenet5_relu", "--json", "--depth", "1"], "--depth would be ignored with --json."),
+        (["lenet5_relu", "--markdown", "--object", "9"], "--object would be ignored with --markdown."),
         (["lenet5_relu", "--samples", "0"], "samples must be at least 1. Received: 0."),
         (["lenet5_relu", "--no-forecast", "--svg", "no/such/folder/net.svg"], "no/such/folder/net.svg"),
         (["lenet6"], "Did you mean 'lenet5'?"),
@@ -82,6 +91,20 @@ def test_mistakes_are_named_with_exit_code_2(capsys, tmp_path, arguments, messag
     nets.write_text("from torch import nn\ndef build(): return nn.Linear(3, 4)\n")
     assert main(["plan", *(argument.format(nets=nets) for argument in arguments)]) == 2
     assert message.format(nets=nets) in capsys.readouterr().err
+
+
+def test_a_batch_that_does_not_fit_is_said(capsys):
+    assert main(["plan", "lenet5_relu", "--batch-size", "99999999999"]) == 0
+    assert "; does not fit: at most " in capsys.readouterr().out
+
+
+def test_a_full_disk_is_said():
+    """The table is printed by us alone: nothing is left in a buffer for Python to complain about."""
+    command = [sys.executable, "-m", "neocog", "plan", "lenet5", "--no-forecast"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: Standard output could not be written: No space left on device.\n"
 
 
 def test_a_gpu_that_is_not_there(capsys, monkeypatch):

@@ -76,6 +76,22 @@ def test_parameters_that_nothing_reads_and_operations_that_are_not_known():
     assert "upper bounds" in one(lines, "An operation that is not known: the network (fft_r2c)")
 
 
+def test_weights_that_are_no_parameters():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [nn.Conv2d(8, 8, 3)]
+
+        def forward(self, x):
+            return self.layers[0](x)
+
+    assert "nn.ModuleList" in one(advice_for(Listed(), (8, 8, 8)), "Weights that are no parameters")
+
+
+def test_a_pooling_that_reaches_over_the_end_discards_nothing():
+    assert advice_for(nn.Sequential(nn.MaxPool2d(3, 2, ceil_mode=True)), (8, 8, 8), 3) == []
+
+
 def test_nothing_to_say():
     """A network that sees all of its picture, leaves nothing out and has even channels."""
     model = nn.Sequential(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from neocog import create_model
-from neocog.errors import GeometryError
+from neocog.errors import GeometryError, PlanError
 from neocog.planning import plan
 from networks import alexnet, resnet, vgg
 
@@ -90,7 +90,7 @@ MESSAGES = [
     (
         Uneven,
         (1, 9, 9),
-        "An input of 1x9x9 does not fit. The network Uneven, at add of 1x9x9 and 1x8x8: ",
+        "An input of 1x9x9 does not fit. The network Uneven, at add of 1x1x9x9 and 1x1x8x8: ",
     ),
     (Uneven, (1, 9, 9), "Use an input of 1x10x10, which does."),
     (
@@ -98,13 +98,28 @@ MESSAGES = [
         (1, 5),
         "reads windows of 9, more than the 5 that is left of the input. The network works from 1x9 on.",
     ),
-    (lambda: nn.BatchNorm2d(3), (3, 8), "The network BatchNorm2d(3, "),
+    (lambda: nn.Conv2d(3, 4, 3), (32, 32, 3), "Received: 32x32x3. Use 3x32x32."),
+    (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 7 * 8, 10)),
+        (3, 9, 9),
+        "is fed 4x7x7 = 196. Use an input of 3x10x9, which gives 224.",
+    ),
+    (
+        lambda: nn.Sequential(nn.Conv2d(1, 1, 5), Uneven()),
+        (1, 4, 4),
+        "more than the 4x4 that is left of the input. Use an input of 1x6x6, which does.",
+    ),
+    (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(5, 4, 3)),
+        (3, 8, 8),
+        "1 ConvTranspose2d(5, 4, kernel_size=(3, 3), stride=(1, 1)) takes 5 input channels and is fed 4, in 4x6x6.",
+    ),
     (
         resnet,
         (1, 3, 64, 64),
-        "An input is channels and sizes, without the batch. Received: 1x3x64x64. Use 3x64x64.",
+        "An input is channels and then sizes, without the batch. Received: 1x3x64x64. Use 3x64x64.",
     ),
-    (resnet, (64, 65), "An input is channels and sizes, without the batch. Received: 64x65. Use 3x64x65."),
+    (resnet, (64, 65), "An input is channels and then sizes, without the batch. Received: 64x65. Use 3x64x65."),
     (
         lambda: nn.Linear(3, 2),
         (3, 4, 4),
@@ -149,8 +164,43 @@ def test_nothing_near_fits():
         def forward(self, x):
             return x.flatten(1) @ x.new_zeros(x[0].numel() + 1, 2)
 
-    with pytest.raises(GeometryError, match=r"No size near it fits. Look at the layer."):
+    with pytest.raises(GeometryError, match=r"takes 17 features and is fed 1x4x4 = 16. No size near it gives them."):
         plan(Never(), (1, 4, 4))
+
+
+class Raises(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.first, self.error = nn.Conv2d(3, 3, 1), error
+
+    def forward(self, x):
+        x = self.first(x)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "message"),
+    [
+        (lambda: Raises(ValueError("boom")), (3, 4, 4), "The network Raises failed on an input of 3x4x4"),
+        (lambda: Raises(AssertionError()), (3, 4, 4), ": AssertionError. Look at the layer."),
+        (lambda: nn.BatchNorm2d(3), (3, 8), "The network BatchNorm2d(3, "),
+        (lambda: nn.Embedding(9, 4), (5,), "Plan token ids with dtype=torch.int64, or --dtype int64."),
+        (
+            lambda: nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 2).half()),
+            (5,),
+            "all tensors must have one type, received torch.float16 and torch.float32",
+        ),
+        (nn.Module, (3,), 'failed on an input of 3: Module [Module] is missing the required "forward" function'),
+    ],
+)
+def test_what_no_size_would_mend_is_no_matter_of_sizes(build, shape, message):
+    with pytest.raises(PlanError, match=re.escape(message)):
+        plan(build(), shape)
+
+
+def test_an_output_padding_that_torch_refuses_is_refused():
+    with pytest.raises(GeometryError, match=r"output_padding must be smaller than stride or dilation."):
+        plan(nn.ConvTranspose2d(1, 1, 3, stride=2, output_padding=3), (1, 8, 8))
 
 
 def test_a_residual_network_takes_any_size():

@@ -1,6 +1,7 @@
 """Forecasts against their formulas, and the machine's measurement and its cache."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -33,6 +34,8 @@ def test_the_floor_is_the_larger_of_multiplying_and_moving(dense):
     update = 5 * 4e6 / 1e9
     assert many.training_floor == pytest.approx(3 * many.inference_floor + update)
     assert many.training_seconds > many.training_floor and many.inference_seconds > many.inference_floor
+    slow = replace(PLAIN, seconds_per_call=1.0)
+    assert forecast(dense, slow, batch_size=1000, available=2**30).training_seconds - many.training_seconds > 2.9
 
 
 def test_memory_and_the_largest_batch(dense):
@@ -47,6 +50,8 @@ def test_memory_and_the_largest_batch(dense):
     more = forecast(dense, PLAIN, batch_size=found.largest_training_batch + 1, available=free)
     assert more.training_bytes > 0.9 * free
     assert forecast(dense, PLAIN, available=1000).largest_training_batch == 0
+    half = forecast(dense, PLAIN, batch_size=10, precision="bf16", available=free)
+    assert half.training_bytes == 12_000_000 + 10 * (dense.training_bytes + dense.inference_bytes) // 2
 
 
 def test_an_epoch_is_as_many_batches_as_samples_fill(dense):

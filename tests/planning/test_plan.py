@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from random_network import RandomNet
 from torch import nn
+from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
 from neocog import create_model, list_models
@@ -94,6 +95,44 @@ def test_totals_are_those_of_torchs_counter_where_it_is_right():
         with FlopCounterMode(display=False) as counter, torch.device("meta"):
             copy.deepcopy(model).to("meta").eval()(torch.empty(1, *shape))
         assert plan(model, shape).flops == counter.get_total_flops()
+
+
+class Queries(nn.Module):
+    """Learned queries, projected, meet the input: as in detection transformers."""
+
+    def __init__(self):
+        super().__init__()
+        self.queries, self.project, self.embed = nn.Parameter(torch.randn(10, 8)), nn.Linear(8, 8), nn.Linear(3, 8)
+
+    def forward(self, x):
+        return self.project(self.queries) @ self.embed(x).mT
+
+
+def test_products_of_parameters_alone_have_rows():
+    model = Queries()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.randn(1, 5, 3))
+    found = plan(model, (5, 3))
+    assert found.flops == counter.get_total_flops()
+    assert [(row.name, row.parameters) for row in found.rows if row.macs] == [
+        ("project", 80 + 72),
+        ("embed", 32),
+        ("", 0),
+    ]
+    assert found.rows[0].fields == () and str(found).count("no input") >= 1
+    assert found.rows[-1].operator == "matmul" or found.rows[-1].moves
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_hooks_that_make_weights_are_a_part_of_the_network():
+    for wrap in (
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    ):
+        model = nn.Sequential(wrap(nn.Conv2d(1, 2, 3)))
+        assert plan(model, (1, 7, 7)).unused == {}
+        assert len(model[0]._forward_pre_hooks) == 1
 
 
 class TimesVector(nn.Module):
@@ -203,6 +242,16 @@ def test_inference_memory_is_that_of_the_fullest_moment():
 
     assert plan(Skip(), (4, 10, 10)).inference_bytes == 4 * 100 * (4 + 8 + 4)
 
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(4, 8, 1), nn.Conv2d(4, 8, 1)
+
+        def forward(self, x):
+            return self.a(x), self.b(x)  # the first output lives to the end
+
+    assert plan(Two(), (4, 10, 10)).inference_bytes == 4 * 100 * (4 + 8 + 8)
+
 
 def test_activation_bytes_of_rows_leave_out_views_and_in_place_operations():
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(256, 2))
@@ -213,6 +262,17 @@ def test_activation_bytes_of_rows_leave_out_views_and_in_place_operations():
 def test_a_compiled_network_is_planned_as_what_it_was():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     assert [row.name for row in plan(torch.compile(model), (3, 8, 8)).rows] == ["0", "1"]
+
+
+class Named(nn.Module):
+    """Names devices, which a plan does not follow."""
+
+    def forward(self, x):
+        return x.cpu() + torch.zeros(1, device="cpu").to("cpu")
+
+
+def test_devices_that_a_network_names_do_not_matter():
+    assert plan(Named(), (3, 4)).output_shapes == ((3, 4),)
 
 
 def test_types_of_input():
@@ -271,8 +331,14 @@ class Locked(nn.Module):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: plan(Branching(), (3, 8, 8)), r"A plan follows shapes, not values, and the network asks for values: "),
-        (lambda: plan(nn.Sequential(Branching()), (3,)), r"not values, and 0 asks for values: .*before and after it"),
+        (
+            lambda: plan(Branching(), (3, 8, 8)),
+            r"A plan follows shapes, not values, and the network asks for what has none: ",
+        ),
+        (
+            lambda: plan(nn.Sequential(Branching()), (3,)),
+            r"not values, and 0 asks for what has none: .*before and after it",
+        ),
         (
             lambda: plan(nn.LazyLinear(3), (3,)),
             r"Lazy layers have no shape.*Run the network once on a batch, then plan",
@@ -286,6 +352,12 @@ class Locked(nn.Module):
         (lambda: plan(nn.Sequential(Broken()), (3,)), r"0 failed on an input of 3: AttributeError: .*'nonsense'"),
         (lambda: plan(nn.Identity(), ()), r"without the batch: \(3, 224, 224\). Received: \(\)."),
         (lambda: plan(nn.Identity(), (3, 0)), r"Received: \(3, 0\)."),
+        (lambda: plan(nn.Identity(), 5), r"without the batch: \(3, 224, 224\). Received: 5."),
+        (lambda: plan(nn.Identity(), (True, 4)), r"Received: \(True, 4\)."),
+        (
+            lambda: plan(lambda x: x, (5,)),
+            r"A plan is of an nn.Module. Received: function. Wrap a function in a module.",
+        ),
         (lambda: plan(nn.ReLU(), (3,)).row("reul"), r"No row is called 'reul'. Known: ."),
         (lambda: plan(alexnet(), IMAGE).row("12", "conv"), r"No row is called '12' with operator 'conv'."),
         (

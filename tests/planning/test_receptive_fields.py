@@ -203,6 +203,71 @@ def test_writing_into_a_view_is_never_missed():
     assert found.rows[-1].operator == "add" and all(found.rows[-1].whole)
 
 
+class Pairs(nn.Module):
+    """Every place with every place: the scores of an attention without its softmax."""
+
+    def forward(self, x):
+        return x.mT @ x
+
+
+def test_no_place_moves_with_an_element_of_all_pairs():
+    row = plan(Pairs(), (2, 8)).rows[-1]
+    assert row.whole == (True,) and not row.exact
+
+
+class Windows(nn.Module):
+    """Swin's windows: an axis cut into pieces, and put together again."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.dense = size, nn.Linear(4 * size * size, 4 * size * size)
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        k = self.size
+        cut = x.view(n, c, h // k, k, w // k, k).permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c * k * k)
+        mixed = self.dense(cut).view(n, h // k, w // k, c, k, k)
+        return mixed.permute(0, 3, 1, 4, 2, 5).reshape(n, c, h, w)
+
+
+def test_windows_cut_and_put_together_are_followed():
+    found = plan(Windows(3), (4, 12, 9))
+    linear = next(row for row in found.rows if row.operator == "linear")
+    assert (linear.receptive_field, linear.exact) == ((3, 3), True)
+    last = found.rows[-1]
+    assert last.exact and [last.fields[0].box(unit) for unit in (2, 3, 5, 6)] == [(0, 2), (3, 5), (3, 5), (6, 8)]
+
+
+def test_an_axis_repeated_by_views_is_an_upsampling():
+    row = plan(Repeated(), (4, 6, 6)).rows[-1]
+    assert row.stride == (0.5, 1) and row.receptive_field == (1, 1)
+    assert [row.fields[0].box(unit) for unit in range(4)] == [(0, 0), (0, 0), (1, 1), (1, 1)]
+
+
+class Repeated(nn.Module):
+    def forward(self, x):
+        return x.repeat_interleave(2, 2)
+
+
+class Behind(nn.Module):
+    """An operation that is not known, and one behind it."""
+
+    def forward(self, x):
+        return torch.fft.rfft2(x).real + 1
+
+
+def test_what_is_behind_an_unknown_operation_is_an_upper_bound():
+    rows = plan(Behind(), (2, 8, 8)).rows
+    assert not rows[0].known and rows[-1].known
+    assert not any(row.exact for row in rows)
+    assert not any(entry["exact"] for entry in plan(Behind(), (2, 8, 8)).to_json()["rows"])
+
+
+def test_coprime_resizes_do_not_multiply():
+    net = nn.Sequential(*(layer for size in (97, 199, 307) for layer in (nn.Upsample(size), nn.Conv1d(2, 2, 3))))
+    assert len(plan(net, (2, 113)).rows[-1].fields[0].windows) <= 307
+
+
 def test_an_unknown_operation_is_taken_to_read_everything_and_says_so():
     class Warp(nn.Module):
         def forward(self, x):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
+from neocog.arithmetic.padding import check_geometry
 from neocog.errors import GeometryError
 
 __all__ = ["Cost", "chain_bytes", "conv_cost", "conv_transpose_cost", "dense_weights", "linear_cost"]
@@ -105,6 +106,7 @@ def linear_cost(in_features: int, out_features: int, bias: bool = True, position
     >>> linear_cost(400, 120).parameters, linear_cost(400, 120).flops
     (48120, 96000)
     """
+    check_geometry(in_features=in_features, out_features=out_features, positions=positions)
     weights = dense_weights(in_features, out_features)
     return Cost(
         weights=weights,
@@ -151,7 +153,11 @@ def kernel_cost(
     positions: int,
 ) -> Cost:
     """The cost of a kernel whose every weight is used once at each of `positions`."""
-    if groups < 1 or in_channels % groups or out_channels % groups:
+    check_geometry(in_channels=in_channels, out_channels=out_channels, groups=groups)
+    for name, sizes in (("kernel_size", kernel_size), ("input_size", input_size), ("output_size", output_size)):
+        for size in sizes:
+            check_geometry(**{name: size})
+    if in_channels % groups or out_channels % groups:
         raise GeometryError(
             f"groups must divide in_channels and out_channels. Received: in_channels={in_channels}, out_channels="
             f"{out_channels}, groups={groups}. Use a common divisor of both, or groups=1."

@@ -44,12 +44,15 @@ class Field:
         window = self.windows[unit % len(self.windows)]
         return window.box(unit) if window else None
 
-    def through(self, taps: Taps) -> "Field":
-        """The field of an operation's outputs, where this is the field of its inputs."""
+    def through(self, taps: Taps, units: int | None = None) -> "Field":
+        """The field of an operation's outputs, where this is the field of its inputs.
+
+        With `units`, of so many outputs: windows of those that do not exist are not worked out.
+        """
         count, stride = len(self.windows), self.stride
         turns = count // gcd(count, taps.step)
         windows = []
-        for unit in range(taps.every * turns):
+        for unit in range(min(taps.every * turns, units or taps.every * turns)):
             joined: Window | None = None
             for read in taps.of(unit):
                 window = self.windows[read % count]

@@ -1,6 +1,7 @@
 """Does a stride fit: which samples no window reads, and which sizes or paddings would leave none."""
 
 from dataclasses import dataclass
+from itertools import compress
 
 from neocog.arithmetic.padding import effective_kernel, explicit_padding
 from neocog.arithmetic.sizes import positions
@@ -32,9 +33,10 @@ class Fit:
         return self.remainder == 0
 
     def __str__(self) -> str:
-        left = f"{len(self.unread)} unread samples: {some(self.unread, 8)}" if self.unread else "every sample is read"
+        count = f"{len(self.unread)} sample{'s' * (len(self.unread) > 1)}"
+        left = f"{count} never read: {some(self.unread, 8)}" if self.unread else "every sample is read"
         if self.exact:
-            return f"fits exactly, {left}"
+            return f"the last window ends at the end, {left}"
         sizes = " or ".join(map(str, self.sizes))
         paddings = " or ".join(f"{before} + {after}" for before, after in self.paddings)
         behind = f"{self.remainder} left behind the last window"
@@ -49,28 +51,36 @@ def fit(size: int, kernel_size: int, stride: int = 1, padding: int | tuple[int, 
     Raises GeometryError where the kernel is larger than the padded input.
 
     >>> print(fit(7, kernel_size=3, stride=3))
-    does not fit: 1 left behind the last window, 1 unread samples: 6. Size 6 or 9 or padding 1 + 1 or 0 + 2 fits
+    does not fit: 1 left behind the last window, 1 sample never read: 6. Size 6 or 9 or padding 1 + 1 or 0 + 2 fits
     >>> fit(7, kernel_size=3, stride=2).exact
     True
     """
     before, after = explicit_padding(padding, size, kernel_size, stride, dilation)
     output, remainder = positions(size, kernel_size, stride, before, after, dilation)
-    read = {o * stride + dilation * t - before for o in range(output) for t in range(kernel_size)}
+    wide = effective_kernel(kernel_size, dilation)
     missing = -remainder % stride
-    smallest = effective_kernel(kernel_size, dilation) - before - after
-    sizes = [near for near in (size - remainder, size + missing) if near >= max(smallest, 1)]
+    sizes = [near for near in (size - remainder, size + missing) if near >= max(wide - before - after, 1)]
     return Fit(
         output=output,
         remainder=remainder,
-        unread=tuple(sorted(set(range(size)) - read)),
+        unread=unread(size, kernel_size, stride, before, dilation, output),
         sizes=tuple(dict.fromkeys(sizes)),
-        paddings=fitting_paddings(before, after, missing, stride),
+        paddings=smallest_paddings(size, wide, stride),
     )
 
 
-def fitting_paddings(before: int, after: int, missing: int, stride: int) -> tuple[tuple[int, int], ...]:
-    """The padding as it is or with what is missing at the end; before it the smallest with equal sides, if any."""
-    total = before + after + missing
+def unread(size: int, kernel_size: int, stride: int, before: int, dilation: int, output: int) -> tuple[int, ...]:
+    """The positions of the input that no window reads, by marking those that each tap does."""
+    padded = bytearray(b"\1") * max(before + size, (output - 1) * stride + dilation * (kernel_size - 1) + 1)
+    for tap in range(kernel_size):
+        read = slice(dilation * tap, dilation * tap + (output - 1) * stride + 1, stride)
+        padded[read] = bytes(output)
+    return tuple(compress(range(size), padded[before : before + size]))
+
+
+def smallest_paddings(size: int, wide: int, stride: int) -> tuple[tuple[int, int], ...]:
+    """The least padding that makes a stride fit, at the end, and before it the least with equal sides, if any."""
+    total = wide - size if size < wide else -(size - wide) % stride
     equal = next((whole // 2 for whole in (total, total + stride) if whole % 2 == 0), None)
-    least = (before, after + missing)
+    least = (0, total)
     return (least,) if equal is None or least == (equal, equal) else ((equal, equal), least)

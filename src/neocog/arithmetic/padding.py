@@ -1,5 +1,6 @@
 """How much padding stands on each side of an axis, whether given as numbers or by a published name."""
 
+from numbers import Integral
 from typing import Literal
 
 from neocog.errors import GeometryError, did_you_mean
@@ -18,6 +19,7 @@ def effective_kernel(kernel_size: int, dilation: int = 1) -> int:
     >>> effective_kernel(3, dilation=2)
     5
     """
+    check_geometry(kernel_size=kernel_size, dilation=dilation)
     return dilation * (kernel_size - 1) + 1
 
 
@@ -65,14 +67,24 @@ def explicit_padding(
             )
         both = {"valid": 0, "half": wide // 2, "full": wide - 1}[padding]
         return both, both
-    before, after = (padding, padding) if isinstance(padding, int) else padding
+    sides = (padding, padding) if isinstance(padding, Integral) else padding
+    if not isinstance(sides, tuple) or len(sides) != 2 or not all(is_whole(side) for side in sides):
+        raise GeometryError(
+            f"padding is a whole number, two of them, or one of {', '.join(NAMES)}. Received: {padding!r}."
+        )
+    before, after = sides
     if before < 0 or after < 0:
         raise GeometryError(f"padding must not be negative. Received: {padding}. Crop the input instead.")
     return before, after
 
 
 def check_geometry(**sizes: int) -> None:
-    """Raises GeometryError for a size, kernel size, stride or dilation that is not at least 1."""
+    """Raises GeometryError for a size, kernel size, stride or dilation that is no whole number of at least 1."""
     for name, value in sizes.items():
-        if value < 1:
-            raise GeometryError(f"{name} must be at least 1. Received: {value}.")
+        if not is_whole(value) or value < 1:
+            raise GeometryError(f"{name} must be a whole number of at least 1. Received: {value!r}.")
+
+
+def is_whole(value: object) -> bool:
+    """Whether this is a whole number of any library's, and no truth value."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from neocog.arithmetic.padding import Padding, check_geometry, effective_kernel, explicit_padding
+from neocog.arithmetic.padding import Padding, check_geometry, effective_kernel, explicit_padding, is_whole
 from neocog.errors import GeometryError
 
 __all__ = ["conv_input_sizes", "conv_output", "conv_transpose_output", "pool_output", "published_forms"]
@@ -63,7 +63,9 @@ def pool_output(
     check_geometry(size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
     before, after = explicit_padding(padding, size, kernel_size, stride, dilation)
     wide = effective_kernel(kernel_size, dilation)
-    if padding > kernel_size // 2:
+    if isinstance(padding, str) or before != after:
+        raise GeometryError(f"padding of a pooling is one number for both sides. Received: {padding!r}.")
+    if before > kernel_size // 2:
         raise GeometryError(
             f"padding must be at most half of a pooling window. Received: padding={padding} for a window of "
             f"{kernel_size}. Use at most {kernel_size // 2}."
@@ -94,9 +96,10 @@ def conv_transpose_output(
     14
     """
     check_geometry(size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    if padding < 0 or output_padding < 0:
+    if not is_whole(padding) or not is_whole(output_padding) or padding < 0 or output_padding < 0:
         raise GeometryError(
-            f"padding must not be negative. Received: padding={padding}, output_padding={output_padding}."
+            "padding must be a whole number and not negative. "
+            f"Received: padding={padding}, output_padding={output_padding}."
         )
     if output_padding >= max(stride, dilation):
         raise GeometryError(

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
+from neocog.arithmetic.padding import check_geometry
+
 __all__ = ["Taps"]
 
 
@@ -36,12 +38,14 @@ class Taps:
     @classmethod
     def conv(cls, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> "Taps":
         """A convolution or pooling; `padding` is that before the first sample. Output o reads s * o - p + d * t."""
+        check_geometry(kernel_size=kernel_size, stride=stride, dilation=dilation)
         return cls(stride, (tuple(dilation * t - padding for t in range(kernel_size)),))
 
     @classmethod
     def conv_transpose(cls, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> "Taps":
         """A transposed convolution: input i is written to s * i - p + d * t, so output o reads (o + p - d * t) / s
         where that is a whole number. Where the kernel is smaller than the stride, some outputs read nothing."""
+        check_geometry(kernel_size=kernel_size, stride=stride, dilation=dilation)
         rows = []
         for o in range(stride):
             written = [divmod(o + padding - dilation * t, stride) for t in range(kernel_size)]

@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Self
 
-from neocog.arithmetic.padding import effective_kernel
+from neocog.arithmetic.padding import check_geometry, effective_kernel
 from neocog.errors import GeometryError
 
 __all__ = ["Window"]
@@ -70,6 +70,7 @@ class Window:
 
             jump' = jump * s,  first' = first - jump * p,  last' = last + jump * (d(k - 1) - p)
         """
+        check_geometry(stride=stride)
         reach = effective_kernel(kernel_size, dilation) - 1
         return Window(stride, -padding, reach - padding).after(self)
 

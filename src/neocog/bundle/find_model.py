@@ -76,7 +76,7 @@ def build_from_file(path: Path, name: str) -> nn.Module:
         )
     try:
         model = on_meta(build)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PlanError(f"{path}:{name} did not build a network: {type(error).__name__}: {error}.") from error
     if not isinstance(model, nn.Module):
         raise PlanError(f"{path}:{name} must return an nn.Module. Received: {type(model).__name__}.")
@@ -87,17 +87,20 @@ def run_file(path: Path) -> ModuleType:
     """A Python file as a module; what stands beside it can be imported by it."""
     if not path.is_file():
         raise PlanError(f"{path} is not there. Name a Python file with a function that builds a network.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"neocog_file_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))
+    folder = str(path.parent.resolve())
+    sys.path.insert(0, folder)
+    sys.modules[spec.name] = module  # dataclasses and pickles look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PlanError(f"{path} could not be run: {type(error).__name__}: {error}.") from error
     finally:
-        sys.path.pop(0)
+        if folder in sys.path:
+            sys.path.remove(folder)
     return module
 
 

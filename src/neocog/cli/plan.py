@@ -25,7 +25,7 @@ def plan(
     model: str,
     *,
     input: str | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     samples: int | None = None,
     object_size: Annotated[int | None, Parameter(name="--object")] = None,
     precision: Precision = "fp32",
@@ -47,7 +47,7 @@ def plan(
     input
         Channels and sizes of one sample, such as 3x224x224; by default what the network was made for.
     batch_size
-        Samples in a batch, for time and memory.
+        Samples in a batch, for time and memory [32].
     samples
         Samples in an epoch, for its time.
     object_size
@@ -73,6 +73,14 @@ def plan(
     """
     if json and markdown:
         raise ConfigError("A plan has one form. Received: --json and --markdown. Choose one.")
+    for option, value, other, without in (
+        ("--samples", samples, "--no-forecast", not forecast),
+        ("--batch-size", batch_size, "--no-forecast", not forecast),
+        ("--depth", depth, "--json", json),
+        ("--object", object_size, "--markdown", markdown),
+    ):
+        if value is not None and without:
+            raise ConfigError(f"A setting must have an effect. {option} would be ignored with {other}. Remove one.")
     for option, value in (("--depth", depth), ("--object", object_size), ("--batch-size", batch_size)):
         if value is not None and value < 1:
             raise ConfigError(f"{option} must be at least 1. Received: {value}.")
@@ -89,7 +97,9 @@ def plan(
         if name == "cuda" and not torch.cuda.is_available():
             raise ConfigError("--device cuda needs a GPU, and there is none. Use --device cpu.")
         machine = planning.measure_machine(name)
-        expected = planning.forecast(planned, machine, batch_size=batch_size, samples=samples, precision=precision)
+        expected = planning.forecast(
+            planned, machine, batch_size=batch_size or 32, samples=samples, precision=precision
+        )
     if svg is not None:
         write_whole(svg, planning.svg(planned).encode())
         note(f"drawn in {svg}")
@@ -136,9 +146,10 @@ def forecast_lines(expected: Forecast) -> list[str]:
         ("inference", e.inference_seconds, e.inference_floor, e.inference_bytes, e.largest_inference_batch),
         ("training ", e.training_seconds, e.training_floor, e.training_bytes, e.largest_training_batch),
     ):
+        fits = f"at most {most:,} samples at once"
         lines.append(
             f"  {kind} {seconds(expectation)} a batch (not below {seconds(floor)}), {size(memory)}; "
-            f"at most {most:,} samples at once"
+            f"{fits if most >= e.batch_size else f'does not fit: {fits}'}"
         )
     if expected.epoch_seconds is not None:
         lines.append(f"  an epoch of {expected.samples:,} samples: {seconds(expected.epoch_seconds)}")

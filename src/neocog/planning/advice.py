@@ -30,7 +30,8 @@ def place(row: Row) -> str:
 
 def field_advice(plan: Plan, object_size: int | None) -> Iterator[str]:
     """A field smaller than what is to be seen, or larger than the picture."""
-    local = [row for row in plan.rows if not any(row.whole) and len(row.output_shape) > 1 and not row.moves]
+    rows = [row for row in plan.rows if row.fields and row.exact and not row.moves]
+    local = [row for row in rows if not any(row.whole) and len(row.output_shape) > 1]
     if not local or len(local[-1].output_shape) != len(plan.input_shape):
         return
     last, sizes = local[-1], plan.axes
@@ -132,7 +133,12 @@ def idle_parameters(plan: Plan) -> Iterator[str]:
 
 
 def assumed(plan: Plan) -> Iterator[str]:
-    """Operations whose reads are not known."""
+    """Weights that nothing owns, and operations whose reads are not known."""
+    if plan.rows and not any(row.parameters or row.shared for row in plan.rows) and plan.macs:
+        yield (
+            "Weights that are no parameters: the network multiplies, and has none that an optimizer would find. Keep "
+            "layers in an nn.ModuleList instead of a list."
+        )
     unknown = {row.operator: row for row in plan.rows if not row.known}
     for row in unknown.values():
         yield (

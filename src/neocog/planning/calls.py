@@ -38,7 +38,7 @@ class Call:
         assert operator is not None
         named = {name: value for name, value in self.operation.named.items() if value is not None}
         mine = operator._schema.arguments[position].name
-        return lambda tensor: operator(**{**named, mine: tensor})
+        return lambda tensor: operator(**{**named, mine: tensor * 1})  # may be written to in place
 
     def move(self, follow: Callable[[Layout], Layout | None], *, pick: bool = False) -> list[Chain]:
         """The chain of an operation that only moves elements; with `pick`, of one of its several outputs."""

@@ -9,15 +9,20 @@ from torch import nn
 
 from neocog.errors import GeometryError, NeocogError, PlanError
 from neocog.planning.cost import MOVES, by_axis
-from neocog.planning.trace import Trace
+from neocog.planning.trace import Trace, first_line
 
 __all__ = ["explained"]
 
 SECONDS = 3.0  # for the search for sizes that fit
 FARTHEST = 1024  # from the size that does not
+BEYOND = 17  # sizes that are tried before it is said that all larger ones fit
 SIZES = (RuntimeError, ValueError, IndexError, AssertionError)
 """What is raised where sizes do not meet."""
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "linear")
+
+
+Fits = Callable[[Sequence[int]], bool]
+"""Whether the network runs on an input of a shape."""
 
 
 def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error: Exception) -> NeocogError:
@@ -37,13 +42,14 @@ def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error
     for other in other_dimensions(shape):
         if fits(other):
             return GeometryError(
-                f"An input is channels and sizes, without the batch. Received: {by_axis(shape)}. Use {by_axis(other)}."
+                f"An input is channels and then sizes, without the batch. Received: {by_axis(shape)}. "
+                f"Use {by_axis(other)}."
             )
     wanted = features_wanted(module, operator, shapes)
     if wanted is not None:
         return GeometryError(
             f"{start} takes {wanted:,} features and is fed {fed(trace, shapes, operator)}. "
-            f"{which_fit(fits, shape, f'which gives {wanted:,}')}"
+            f"{which_fit(fits, shape, f'which gives {wanted:,}') or 'No size near it gives them.'}"
         )
     channels = channels_wanted(module, operator, shapes)
     if channels is not None:
@@ -61,16 +67,24 @@ def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error
             f"{start} reads windows of {by_axis(least)}, more than the {by_axis(left)} that is left of the input. "
             f"{works_from(fits, shape)}"
         )
-    reason = str(error).splitlines()[0]
-    meet = " and ".join(by_axis(size[1:]) or "one number" for size in shapes)
-    told = f"{start}, at {operator} of {meet}" if shapes else start
-    return GeometryError(f"{told}: {reason.rstrip('.')}. {which_fit(fits, shape, 'which does')}")
+    reason = first_line(error).rstrip(".")
+    meet = " and ".join(by_axis(size) or "one number" for size in shapes)
+    told = f", at {operator} of {meet}: {reason}" if shapes else f": {reason}"
+    found = which_fit(fits, shape, "which does")
+    if found is not None:
+        return GeometryError(f"{start}{told}. {found}")
+    cure = (
+        "Plan token ids with dtype=torch.int64, or --dtype int64." if operator == "embedding" else "Look at the layer."
+    )
+    return PlanError(f"{place} failed on an input of {by_axis(shape)}{told}. {cure}")
 
 
 def other_dimensions(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """What was meant, perhaps, by a shape with the batch in front, or by a picture's size without channels."""
+    """What was meant, perhaps, by a shape with the batch in front, with channels last, or without channels."""
     if len(shape) > 3 and shape[0] == 1:
         return [shape[1:]]
+    if len(shape) == 3 and shape[-1] < shape[0]:
+        return [(shape[-1], *shape[:-1])]
     return [(3, *shape), (1, *shape)] if len(shape) == 2 and shape[0] > 4 else []
 
 
@@ -79,7 +93,7 @@ def described(module: nn.Module) -> str:
     return type(module).__name__ if list(module.children()) else repr(module).removesuffix("()")
 
 
-def runs(twin: nn.Module, dtype: torch.dtype) -> Callable[[Sequence[int]], bool]:
+def runs(twin: nn.Module, dtype: torch.dtype) -> Fits:
     """Whether the network runs on an input of a shape; asked of the meta device, where it costs little."""
 
     def fits(shape: Sequence[int]) -> bool:
@@ -108,7 +122,7 @@ def fed(trace: Trace, shapes: Sequence[tuple[int, ...]], operator: str) -> str:
     features = shapes[-2][-1]
     for operation in reversed(trace.operations):
         read = [v for v in operation.inputs if trace.values[v].from_input]
-        if not read:
+        if not read or not any(trace.values[made].from_input for made in operation.outputs):
             continue
         before = trace.values[read[0]].shape[1:]
         if operation.name not in MOVES:
@@ -154,49 +168,66 @@ def numbers(module: nn.Module, name: str, dims: int) -> tuple[int, ...] | None:
     return tuple(setting) if isinstance(setting, tuple) and len(setting) == dims else None
 
 
-def resized(shape: tuple[int, ...], change: int) -> tuple[int, ...] | None:
-    """The shape with all sizes but the channels changed by as much; None where one would vanish."""
-    keep = 1 if len(shape) > 1 else 0
-    sizes = tuple(size + change for size in shape[keep:])
-    return (*shape[:keep], *sizes) if min(sizes) > 0 else None
+def resized(shape: tuple[int, ...], change: int, axis: int | None = None) -> tuple[int, ...] | None:
+    """The shape with one size, or all but the channels, changed by as much; None where one would vanish."""
+    axes = [axis] if axis is not None else range(1 if len(shape) > 1 else 0, len(shape))
+    sizes = tuple(size + change if i in axes else size for i, size in enumerate(shape))
+    return sizes if min(sizes) > 0 else None
 
 
-def works_from(fits: Callable[[Sequence[int]], bool], shape: tuple[int, ...]) -> str:
-    """From which size on the network works: doubled until it does, then halved to the border."""
-    high = 1
-    while high <= FARTHEST and not fits(resized(shape, high) or shape):
-        high *= 2
-    if high > FARTHEST:
-        return which_fit(fits, shape, "which does")
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(resized(shape, middle) or shape) else (middle, high)
-    return f"The network works from {by_axis(resized(shape, high) or shape)} on."
+def works_from(fits: Fits, shape: tuple[int, ...]) -> str:
+    """From which size on the network works: doubled until it does, then halved to the border.
 
-
-def which_fit(fits: Callable[[Sequence[int]], bool], shape: tuple[int, ...], why: str) -> str:
-    """The nearest input sizes that fit, and how far they reach."""
-    until = time.monotonic() + SECONDS
+    Where sizes beyond the border do not all fit, the nearest that do.
+    """
 
     def fitting(change: int) -> bool:
         other = resized(shape, change)
         return other is not None and fits(other)
 
+    high = 1
+    while high <= FARTHEST and not fitting(high):
+        high *= 2
+    low = high // 2
+    while high <= FARTHEST and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fitting(middle) else (middle, high)
+    if high <= FARTHEST and all(fitting(high + more) for more in range(1, BEYOND)):
+        return f"The network works from {by_axis(resized(shape, high) or shape)} on."
+    return which_fit(fits, shape, "which does") or "No size near it fits. Look at the layer."
+
+
+def which_fit(fits: Fits, shape: tuple[int, ...], why: str) -> str | None:
+    """The nearest input sizes that fit, and how far they reach; None where no size near it does.
+
+    First all sizes are changed alike, then one at a time.
+    """
+    until = time.monotonic() + SECONDS
+    several = len(shape) > 2
     for change in outwards(min(shape[1:] or shape)):
-        if time.monotonic() > until:
-            return "No size near it fits. Look at the layer."
-        if fitting(change):
-            break
-    else:
-        return "No size near it fits. Look at the layer."
+        for axis in (None, *(range(1, len(shape)) if several else ())):
+            if time.monotonic() > until:
+                return None
+            found = resized(shape, change, axis)
+            if found is not None and fits(found):
+                return f"Use an input {reach(fits, shape, change, axis, until)}, {why}."
+    return None
+
+
+def reach(fits: Fits, shape: tuple[int, ...], change: int, axis: int | None, until: float) -> str:
+    """From which size to which the network works, around one that it works on."""
+
+    def fitting(change: int) -> bool:
+        other = resized(shape, change, axis)
+        return other is not None and abs(change) < FARTHEST and time.monotonic() < until and fits(other)
+
     low = high = change
-    while time.monotonic() < until and fitting(low - 1):
+    while fitting(low - 1):
         low -= 1
-    while high < FARTHEST and time.monotonic() < until and fitting(high + 1):
+    while fitting(high + 1):
         high += 1
-    first, last = by_axis(resized(shape, low) or shape), by_axis(resized(shape, high) or shape)
-    return f"Use an input of {first}, {why}." if low == high else f"Use an input from {first} to {last}, {why}."
+    first, last = (by_axis(resized(shape, end, axis) or shape) for end in (low, high))
+    return f"of {first}" if low == high else f"from {first} to {last}"
 
 
 def outwards(size: int) -> Iterator[int]:

@@ -36,6 +36,8 @@ class Layout:
     dims: tuple[tuple[Atom, ...], ...]
     kinds: NDArray[np.intp]
     seen: tuple[Fields, ...]
+    exact: bool = True
+    """False where some operation on the way was taken to read more than it may: the fields are upper bounds."""
 
     @classmethod
     def of_input(cls, shape: Sequence[int], first_axis: int) -> "Layout":
@@ -73,11 +75,7 @@ class Layout:
         found = self
         for atom in self.dims[dim]:
             if atom.axis is not None:
-                taps = Taps.all(atom.size)
-                seen = [list(fields) for fields in found.seen]
-                for fields in seen:
-                    fields[atom.axis] = fields[atom.axis].through(taps)
-                found = replace(found, seen=tuple(tuple(fields) for fields in seen))
+                found = replace(found, seen=along_axis(found.seen, atom.axis, Taps.all(atom.size), 1))
         for place in self.places(dim):
             found = found.gather(place, 1)
         return found
@@ -129,6 +127,11 @@ class Layout:
         kinds = kinds.reshape(*kinds.shape[:begin], *shape, *kinds.shape[begin + len(places) :])
         return found.with_dim(dim, [Atom(None, size)], kinds)
 
+    def loose(self, dim: int) -> "Layout":
+        """As `plain`, where places along a lost axis are not really joined: the fields are then upper bounds."""
+        lost = any(atom.axis is not None and atom.size > 1 for atom in self.dims[dim])
+        return replace(self.plain(dim), exact=self.exact and not lost)
+
     def channels(self, dim: int, groups: int, size: int) -> "Layout":
         """A dimension replaced by `size` channels, each of which reads one group of it: a convolution or product."""
         found = self.plain(dim)
@@ -145,17 +148,12 @@ class Layout:
         if len(atoms) != 1 or atoms[0].axis is None:
             return self.channels(dim, 1, size)
         axis = atoms[0].axis
-        seen = [list(fields) for fields in self.seen]
-        for fields in seen:
-            fields[axis] = fields[axis].through(taps)
-        kinds = self.kinds
-        for place in reversed(self.places(dim)):
-            kinds = kinds.squeeze(place)
-        return replace(self, seen=tuple(tuple(fields) for fields in seen)).with_dim(dim, [Atom(axis, size)], kinds)
+        kinds = self.kinds.squeeze(tuple(self.places(dim)))
+        return replace(self, seen=along_axis(self.seen, axis, taps, size)).with_dim(dim, [Atom(axis, size)], kinds)
 
     def take(self, dim: int, indices: Sequence[int]) -> "Layout":
         """Some channels of a dimension, by index."""
-        found = self.plain(dim)
+        found = self.loose(dim)
         place = found.places(dim)[0]
         kinds = found.kinds if found.kinds.shape[place] == 1 else found.kinds.take(indices, axis=place)
         return found.with_dim(dim, [Atom(None, len(indices))], kinds).tidy()
@@ -198,22 +196,30 @@ class Layout:
         return replace(found, dims=(*found.dims[:dim], *found.dims[dim + 1 :]), kinds=kinds)
 
     def regroup(self, shape: Sequence[int]) -> "Layout | None":
-        """The same elements in row-major order in another shape, or None where an axis would be cut."""
+        """The same elements in row-major order in another shape, or None where an axis would be cut unevenly.
+
+        An axis cut into pieces of k becomes an axis of pieces, each of which sees its k places, and k channels; an
+        axis beside channels that are alike, in one dimension, is an axis on which each place stands several times.
+        """
         atoms = [atom for dim in self.dims for atom in dim]
-        kinds, place = self.kinds, 0
+        kinds, place, seen = self.kinds, 0, self.seen
         dims: list[tuple[Atom, ...]] = []
         for size in shape:
             dim: list[Atom] = []
             while size > 1 or (atoms and atoms[0].size == 1 and len(dims) == len(shape) - 1):
                 atom = atoms.pop(0)
-                if size % atom.size and not (atom.axis is None and atom.size % size == 0):
+                if size % atom.size and atom.size % size:
                     return None
-                if atom.size > size > 0 and atom.axis is None:  # split it: the rest goes to the next dimension
+                if atom.size > size:  # split it: the rest goes to the next dimension
                     rest = atom.size // size
-                    split = [1, 1] if kinds.shape[place] == 1 else [size, rest]
-                    kinds = kinds.reshape(*kinds.shape[:place], *split, *kinds.shape[place + 1 :])
+                    if atom.axis is None:
+                        split = [1, 1] if kinds.shape[place] == 1 else [size, rest]
+                        kinds = kinds.reshape(*kinds.shape[:place], *split, *kinds.shape[place + 1 :])
+                    else:
+                        kinds = np.expand_dims(kinds, place)
+                        seen = along_axis(seen, atom.axis, Taps(rest, (tuple(range(rest)),)), size)
                     atoms.insert(0, Atom(None, rest))
-                    atom = Atom(None, size)
+                    atom = Atom(atom.axis, size)
                 dim.append(atom)
                 place += atom.axis is None
                 size //= atom.size
@@ -226,7 +232,25 @@ class Layout:
                     dim.append(Atom(None, 1))
                     place += 1
             dims.append(tuple(dim))
-        return Layout(tuple(dims), kinds, self.seen) if not atoms else None
+        found = replace(self, dims=tuple(dims), kinds=kinds, seen=seen)
+        return found.repeated() if not atoms else None
+
+    def repeated(self) -> "Layout":
+        """The same with an axis and alike channels behind it, where they are all of a dimension, as a longer axis."""
+        found = self
+        for dim, atoms in enumerate(self.dims):
+            large = [atom for atom in atoms if atom.size > 1]
+            places = found.places(dim)
+            if [atom.axis is None for atom in large] == [False, True] and all(
+                found.kinds.shape[place] == 1 for place in places
+            ):
+                axis, times = large[0].axis, large[1].size
+                assert axis is not None
+                size = large[0].size * times
+                seen = along_axis(found.seen, axis, Taps(1, ((0,),) * times), size)
+                kinds = found.kinds.squeeze(tuple(places))
+                found = replace(found, seen=seen).with_dim(dim, [Atom(axis, size)], kinds)
+        return found
 
     def expand(self, shape: Sequence[int]) -> "Layout":
         """Broadcast to this shape, as torch does it."""
@@ -241,6 +265,7 @@ class Layout:
     def join(self, other: "Layout", shape: Sequence[int]) -> "Layout":
         """What is computed from the same places of two tensors, each broadcast to this shape."""
         a, b = self.expand(shape), other.expand(shape)
+        a, b = apart(a, b), apart(b, a)
         for dim in range(len(shape)):
             if a.dims[dim] != b.dims[dim]:
                 a, b = aligned(a, b, dim)
@@ -254,7 +279,24 @@ class Layout:
             pairs[i, j] = len(seen)
             both = zip(a.seen[i], b.seen[j], strict=True)
             seen.append(tuple(x.join(y, units.get(axis, 1)) for axis, (x, y) in enumerate(both)))
-        return Layout(a.dims, inverse.reshape(left.shape), tuple(seen)).tidy()
+        return Layout(a.dims, inverse.reshape(left.shape), tuple(seen), a.exact and b.exact).tidy()
+
+
+def along_axis(seen: Sequence[Fields], axis: int, taps: Taps, size: int) -> tuple[Fields, ...]:
+    """The fields behind an operation that reads along one axis and gives so many places."""
+    return tuple((*fields[:axis], fields[axis].through(taps, size), *fields[axis + 1 :]) for fields in seen)
+
+
+def apart(layout: Layout, other: Layout) -> Layout:
+    """The same without those axes that stand in another dimension of the other: a product of all pairs of places.
+
+    Such an element sees two places, and no one place moves with it.
+    """
+    where = {atom.axis: dim for dim, atoms in enumerate(other.dims) for atom in atoms if atom.axis is not None}
+    for dim, atoms in enumerate(layout.dims):
+        if any(where.get(atom.axis, dim) != dim for atom in atoms if atom.axis is not None):
+            layout = layout.loose(dim)
+    return layout
 
 
 def aligned(a: Layout, b: Layout, dim: int) -> tuple[Layout, Layout]:
@@ -268,7 +310,7 @@ def aligned(a: Layout, b: Layout, dim: int) -> tuple[Layout, Layout]:
             kinds = np.expand_dims(bare.kinds, tuple(range(first_place(one, dim), first_place(one, dim) + count)))
             like = one.with_dim(dim, two.dims[dim], kinds)
             return (two, like) if swapped else (like, two)
-    return a.plain(dim), b.plain(dim)
+    return a.loose(dim), b.loose(dim)
 
 
 def first_place(layout: Layout, dim: int) -> int:

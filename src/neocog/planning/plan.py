@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -173,9 +174,9 @@ def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | N
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """Raises PlanError for what is no shape of a sample."""
-    if not shape or any(not isinstance(size, int) or size < 1 for size in shape):
+    sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
+    if not sizes or any(isinstance(size, bool) or not isinstance(size, Integral) or size < 1 for size in sizes):
         raise PlanError(
-            f"An input shape is channels and sizes of at least 1, without the batch: (3, 224, 224). "
-            f"Received: {tuple(shape)}."
+            f"An input shape is channels and sizes of at least 1, without the batch: (3, 224, 224). Received: {shape}."
         )
-    return tuple(shape)
+    return tuple(int(size) for size in sizes)

@@ -16,7 +16,7 @@ from torch import Tensor
 from neocog.arithmetic import Field, Taps
 from neocog.planning.layout import Atom, Layout
 
-__all__ = ["Everything", "Gather", "Marks", "Mix", "Move", "Same", "Slide", "Step"]
+__all__ = ["AtMost", "Everything", "Gather", "Marks", "Mix", "Move", "Same", "Slide", "Step"]
 
 Marks = NDArray[np.bool_]
 
@@ -144,6 +144,20 @@ class Move(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class AtMost(Step):
+    """Changes nothing, and says that the other steps of a chain read more than the operation may."""
+
+    def forward(self, layout: Layout) -> Layout:
+        return replace(layout, exact=False)
+
+    def backward(self, marks: Marks, shape: tuple[int, ...]) -> Marks:
+        return marks
+
+    def shape_after(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape
+
+
+@dataclass(frozen=True, slots=True)
 class Everything(Step):
     """Each output may read all of the input: what is assumed of an operation that is not known."""
 
@@ -155,7 +169,7 @@ class Everything(Step):
         axes = range(len(layout.seen[0]))
         seen = tuple(Field((layout.fields[axis].windows[0],)) for axis in axes)
         dims = tuple((Atom(None, size),) for size in self.shape)
-        return replace(layout, dims=dims, kinds=np.zeros([1] * len(dims), np.intp), seen=(seen,))
+        return replace(layout, dims=dims, kinds=np.zeros([1] * len(dims), np.intp), seen=(seen,), exact=False)
 
     def backward(self, marks: Marks, shape: tuple[int, ...]) -> Marks:
         return np.full(shape, bool(marks.any()))

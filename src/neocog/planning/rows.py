@@ -1,4 +1,4 @@
-"""The rows of a plan: one for each operation that the input goes through, as executed."""
+"""The rows of a plan: one for each operation that the input goes through, or that multiplies, as executed."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +15,7 @@ __all__ = ["Row", "rows_of"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One operation. Shapes are without the batch; figures are for one sample."""
+    """One operation, of several outputs the first. Shapes are without the batch; figures are for one sample."""
 
     name: str
     """The module that asked for it, as in `named_modules`; empty for the network itself."""
@@ -32,11 +32,14 @@ class Row:
     activation_bytes: int
     """The memory of the output; 0 where it is a view, or written in place."""
     fields: tuple[Field, ...]
-    """What a unit sees along each axis of the input, padding included."""
+    """What a unit sees along each axis of the input, padding included; empty where nothing of the input is in it."""
     whole: tuple[bool, ...]
     """Along each axis: whether every unit sees the whole input."""
     known: bool
     """False where the operation is not known, and its outputs are taken to read all of its inputs."""
+    exact: bool
+    """False where the fields are upper bounds: behind an operation that is not known, or whose places depend on
+    values."""
     moves: bool
     """Whether it only says where elements are."""
     operation: int
@@ -80,7 +83,7 @@ class Row:
             "whole_input": list(self.whole),
             "stride": [float(value) for value in self.stride],
             "offset": [float(value) for value in self.offset],
-            "exact": self.known,
+            "exact": self.exact,
         }
 
 
@@ -89,12 +92,14 @@ def rows_of(trace: Trace, layouts: dict[int, Layout], sizes: dict[str, int], axe
     counted: set[str] = set()
     rows = []
     for place, operation in enumerate(trace.operations):
-        output = next((value for value in operation.outputs if value in layouts), None)
-        if output is None or operation.operator is None:
+        if operation.operator is None:
             continue
-        used = frozenset[str]().union(*(trace.values[value].parameters for value in operation.inputs))
-        fields = layouts[output].fields
         macs, bias_adds = macs_and_bias(trace, operation)
+        output = next((value for value in operation.outputs if value in layouts), None)
+        if output is None and not macs:  # what is done to parameters alone has a row only where it is work
+            continue
+        fields = layouts[output].fields if output is not None else ()
+        used = frozenset[str]().union(*(trace.values[value].parameters for value in operation.inputs))
         rows.append(
             Row(
                 name=operation.module,
@@ -103,15 +108,16 @@ def rows_of(trace: Trace, layouts: dict[int, Layout], sizes: dict[str, int], axe
                 input_shapes=tuple(
                     trace.values[value].shape[1:] for value in operation.inputs if trace.values[value].from_input
                 ),
-                output_shape=trace.values[output].shape[1:],
+                output_shape=trace.values[operation.outputs[0] if output is None else output].shape[1:],
                 parameters=sum(sizes[name] for name in used - counted),
                 shared=sum(sizes[name] for name in used & counted),
                 macs=macs,
                 bias_adds=bias_adds,
                 activation_bytes=new_bytes(trace, operation),
                 fields=fields,
-                whole=tuple(field.covers(size) for field, size in zip(fields, axes, strict=True)),
+                whole=tuple(field.covers(size) for field, size in zip(fields, axes, strict=False)),
                 known=is_known(operation),
+                exact=output is None or layouts[output].exact,
                 moves=operation.name in MOVES,
                 operation=place,
             )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from neocog.planning.calls import Call, Chain, Rule
 from neocog.planning.layout import Layout
-from neocog.planning.reads import Everything, Gather, Mix, Move, Same
+from neocog.planning.reads import AtMost, Everything, Gather, Mix, Move, Same
 from neocog.planning.trace import Ref
 
 __all__ = [
@@ -31,15 +31,16 @@ def product(call: Call) -> list[Chain]:
     return found + call.chain(bias, Same(call.shape))
 
 
-def along(dims: Callable[[Call, int], Sequence[int]]) -> Rule:
-    """The rule of an operation that keeps the shape and reads all along some dimensions."""
+def along(dims: Callable[[Call, int], Sequence[int]], *, exactly: bool = True) -> Rule:
+    """The rule of an operation that keeps the shape and reads all along some dimensions, or a part of that."""
 
     def rule(call: Call) -> list[Chain]:
         found = []
         for value in call.operation.inputs:
             rank = len(call.trace.values[value].shape)
             if call.trace.values[value].shape == call.shape:
-                found += call.chain(Ref(value), Mix(tuple(dim % rank for dim in dims(call, rank))))
+                mix = Mix(tuple(dim % rank for dim in dims(call, rank)))
+                found += call.chain(Ref(value), *((mix,) if exactly else (mix, AtMost())))
             else:
                 found += call.chain(Ref(value), Everything(call.shape))
         return found
@@ -88,7 +89,8 @@ def chosen_along(call: Call) -> list[Chain]:
     dim = call.operation.named["dim"] % len(call.shape)
     before = call.shape_of(x)
     aligned = all(size == call.shape[i] for i, size in enumerate(before) if i != dim)
-    found = call.chain(x, Gather(dim, call.shape[dim]) if aligned else Everything(call.shape))
+    steps = (Gather(dim, call.shape[dim]), AtMost()) if aligned else (Everything(call.shape),)
+    found = call.chain(x, *steps)
     others = [value for value in call.operation.inputs if value != x.value]
     return found + [chain for value in others for chain in call.chain(Ref(value), Same(call.shape))]
 
@@ -117,12 +119,12 @@ def embedding(call: Call) -> list[Chain]:
 def index_select(call: Call) -> list[Chain]:
     """Chosen places, which have no values here: each output may read any along the dimension."""
     dim, size = call.args[1] % len(call.shape), call.shape[call.args[1]]
-    return call.chain(call.args[0], Gather(dim, size))
+    return call.chain(call.args[0], Gather(dim, size), AtMost())
 
 
 def index(call: Call) -> list[Chain]:
     """`x[:, places]` with a tensor of places along one dimension; anything richer may read everything."""
     chosen = [dim for dim, ref in enumerate(call.args[1]) if ref is not None]
     if len(chosen) == 1 and len(call.shape_of(call.args[1][chosen[0]])) == 1:
-        return call.chain(call.args[0], Gather(chosen[0], call.shape[chosen[0]]))
+        return call.chain(call.args[0], Gather(chosen[0], call.shape[chosen[0]]), AtMost())
     return [chain for value in call.operation.inputs for chain in call.chain(Ref(value), Everything(call.shape))]

@@ -84,7 +84,10 @@ def splitting(call: Call) -> list[Chain]:
 def concatenation(call: Call) -> list[Chain]:
     """Each part goes to its own places. Channels are kept apart; along an axis of the input they are joined."""
     stacked = call.operation.name == "stack"
-    parts, dim = call.args[0], call.args[1] % len(call.shape)
+    parts, dim = (
+        [part for part in call.args[0] if stacked or call.shape_of(part) != (0,)],
+        call.args[1] % len(call.shape),
+    )
     sizes = [1 if stacked else call.shape_of(part)[dim] for part in parts]
     begins, found = [0, *accumulate(sizes)], []
     for part, begin, size in zip(parts, begins, sizes, strict=False):

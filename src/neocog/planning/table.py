@@ -1,5 +1,6 @@
 """A plan as rows of text: for terminals and for Markdown."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -70,10 +71,12 @@ def line(group: Sequence[Row], depth: int | None) -> Line:
 
 def sees(row: Row) -> str:
     """The receptive field in words: 195, 3x5, or the whole input."""
-    if row.whole and all(row.whole):
-        return "whole input"
+    if not row.fields:
+        return "no input"
+    if all(row.whole):
+        return "whole input" if row.exact else "up to whole"
     parts = ["whole" if whole else str(size) for size, whole in zip(row.receptive_field, row.whole, strict=True)]
-    return ("" if row.known else "up to ") + (parts[0] if len(set(parts)) == 1 else " x ".join(parts))
+    return ("" if row.exact else "up to ") + (parts[0] if len(set(parts)) == 1 else " x ".join(parts))
 
 
 def each(values: Sequence[int | Fraction]) -> str:
@@ -125,10 +128,10 @@ def text(plan: "Plan", *, depth: int | None = None, moves: bool = False, width: 
         table.add_column(column, justify="left" if position < 3 else "right", no_wrap=True, min_width=NARROW[position])
     for line in lines(plan, depth=depth, moves=moves):
         table.add_row(*line.cells)
-    console = Console(width=WIDE if width is None else max(width, SMALL), color_system=None)
-    with console.capture() as captured:
-        console.print(table, markup=False)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    written = io.StringIO()
+    console = Console(file=written, width=WIDE if width is None else max(width, SMALL), color_system=None)
+    console.print(table, markup=False)
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
 def markdown(plan: "Plan", *, depth: int | None = None, moves: bool = False) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -11,9 +12,10 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from neocog.arithmetic import conv_transpose_output
 from neocog.errors import PlanError
 
-__all__ = ["Operation", "Ref", "Trace", "Value", "trace"]
+__all__ = ["Operation", "Ref", "Trace", "Value", "first_line", "trace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args, kwargs = tree_map_only(Tensor, self.to_meta, (tuple(args), kwargs or {}))
         shapes = tuple(tuple(leaf.shape) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
         self.trace.asked = (func.overloadpacket.__name__.strip("_"), shapes)
+        if kwargs.get("device") is not None:
+            kwargs["device"] = torch.device("meta")  # a network that names a device is followed all the same
+        refuse(self.trace.asked[0], args)
         result = func(*args, **kwargs)
         self.trace.asked = ("", ())
         values, named = tree_map_only(Tensor, lambda tensor: Ref(self.value(tensor)), (args, kwargs))
@@ -174,7 +179,8 @@ def trace(twin: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_size:
             with recorder:
                 result = twin(images)
         except Exception as error:
-            if isinstance(error, NotImplementedError) or "meta tensor" in str(error):
+            unwritten = 'missing the required "forward"' in str(error)
+            if (isinstance(error, NotImplementedError) and not unwritten) or "meta tensor" in str(error):
                 raise value_asked(recorder.trace.at, error) from error
             error.trace = recorder.trace  # type: ignore[attr-defined]
             raise
@@ -189,6 +195,26 @@ def takes_shape_alone(operator: OpOverload) -> bool:
     return name.endswith("_like") or name.startswith("new_")
 
 
+def refuse(operator: str, args: Sequence[Any]) -> None:
+    """Raise, as torch does when it computes, for what its meta device lets through."""
+    if operator in ("convolution", "mm", "addmm", "bmm", "baddbmm"):
+        types = {argument.dtype for argument in args if isinstance(argument, Tensor)}
+        if len(types) > 1:
+            raise RuntimeError(f"all tensors must have one type, received {' and '.join(sorted(map(str, types)))}")
+    if operator == "convolution" and args[6]:
+        x, weight, _, stride, padding, dilation, _, output_padding, _ = args
+        if weight.shape[0] != x.shape[1]:
+            raise RuntimeError(f"expected {weight.shape[0]} channels, received {x.shape[1]}")
+        settings = zip(weight.shape[2:], stride, padding, output_padding, dilation, strict=True)
+        for size, numbers in zip(x.shape[2:], settings, strict=True):
+            conv_transpose_output(size, *numbers)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def entering(recorder: Recorder, name: str) -> Callable[..., None]:
     def enter(*_: object) -> None:
         recorder.stack.append(name)
@@ -198,8 +224,10 @@ def entering(recorder: Recorder, name: str) -> Callable[..., None]:
 
 
 def leaving(recorder: Recorder) -> Callable[..., None]:
-    def leave(*_: object) -> None:
+    def leave(_: nn.Module, __: object, result: object) -> None:
         recorder.stack.pop()
+        if result is not None:  # after an error, the place is where it came from
+            recorder.trace.at = recorder.stack[-1]
 
     return leave
 
@@ -207,6 +235,6 @@ def leaving(recorder: Recorder) -> Callable[..., None]:
 def value_asked(at: str, error: Exception) -> PlanError:
     """The error for a network that asks what is in a tensor."""
     return PlanError(
-        f"A plan follows shapes, not values, and {at or 'the network'} asks for values: "
-        f"{str(error).splitlines()[0][:200].rstrip('.')}. Plan the parts before and after it."
+        f"A plan follows shapes, not values, and {at or 'the network'} asks for what has none: "
+        f"{shorten(first_line(error), 200, placeholder=' ...').rstrip('.')}. Plan the parts before and after it."
     )

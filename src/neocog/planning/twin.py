@@ -6,10 +6,17 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from neocog.errors import PlanError
+from neocog.planning.trace import first_line
 
 __all__ = ["meta_twin"]
+
+WEIGHT_MAKERS = (WeightNorm, SpectralNorm, BasePruningMethod)
+"""Hooks that are a part of the network: they make its weights from its parameters."""
 
 
 def meta_twin(model: nn.Module) -> nn.Module:
@@ -18,6 +25,8 @@ def meta_twin(model: nn.Module) -> nn.Module:
     Nothing of the original is touched, and its weights are not copied: tensors that are shared in it are shared in
     the twin. Raises PlanError where it has lazy parameters, or holds something that can't be copied.
     """
+    if not isinstance(model, nn.Module):
+        raise PlanError(f"A plan is of an nn.Module. Received: {type(model).__name__}. Wrap a function in a module.")
     if isinstance(model, torch.jit.ScriptModule):
         raise PlanError("A network compiled by torch.jit can't be followed. Plan the network that was compiled.")
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
@@ -35,12 +44,13 @@ def meta_twin(model: nn.Module) -> nn.Module:
         twin = copy.deepcopy(model, stand_ins)
     except (TypeError, RuntimeError, NotImplementedError) as error:
         raise PlanError(
-            f"{type(model).__name__} holds something that can't be copied: {str(error).splitlines()[0]}. "
+            f"{type(model).__name__} holds something that can't be copied: {first_line(error)}. "
             "Remove it from the network's attributes for the plan."
         ) from error
     for module in twin.modules():
         module._forward_hooks = OrderedDict()
-        module._forward_pre_hooks = OrderedDict()
+        hooks = module._forward_pre_hooks.items()
+        module._forward_pre_hooks = OrderedDict((key, hook) for key, hook in hooks if isinstance(hook, WEIGHT_MAKERS))
         module._backward_hooks = OrderedDict()
         module._backward_pre_hooks = OrderedDict()
     return twin.eval()
