@@ -126,7 +126,7 @@ def test_an_older_result_is_replaced(run_main):
         (["box", "edge.png", "-o", "o.png", "--stretch"], "stretch would be ignored: box keeps the picture's own"),
         (["box", "edge.png", "-o", "o.png", "--size", "4"], "size must be odd, so that the kernel has a middle.*4"),
         (["box", "edge.png", "-o", "o.png", "--size", "99"], "not reach further than the picture.*99 for 20x30"),
-        (["gaussian", "edge.png", "-o", "o.png", "--sigma", "-1"], "sigma must be above 0. Received: -1.0"),
+        (["gaussian", "edge.png", "-o", "o.png", "--sigma", "-1"], "sigma must be at least 0.01. Received: -1.0"),
         (["box", "edge.png", "-o", "o.png", "--border", "edgy"], "no border 'edgy'. Did you mean 'edge'"),
         (["box", "edge.png", "-o", "o.png", "--sizes", "3"], "Unknown option: --sizes. Did you mean --size"),
     ],

@@ -271,7 +271,7 @@ X, W = np.zeros((1, 6, 8, 8)), np.zeros((4, 6, 3, 3))
         (X, W, {"stride": (1, 2, 3)}, r"stride is one whole number, or one for each of the 2 spatial.*\(1, 2, 3\)"),
         (X, W, {"stride": 1.5}, "stride is one whole number.*Received: 1.5"),
         (X, W, {"dilation": [1, 2.0]}, r"dilation is one whole number.*Received: \[1, 2.0\]"),
-        (X, W, {"stride": 0}, "stride must be at least 1. Received: 0"),
+        (X, W, {"stride": 0}, "stride must be a whole number of at least 1. Received: 0"),
         (X, W, {"padding": "sane"}, "Received: 'sane'. Did you mean 'same'"),
         (X, W, {"padding": -1}, "padding must not be negative. Received: -1"),
         (X, W, {"padding": [(1, 1)]}, r"for each of the 2 spatial axes a number or \(before, after\).*\[\(1, 1\)\]"),

@@ -222,7 +222,7 @@ WINNERS = np.zeros((1, 1, 2, 2), np.int64)
         (lambda: max_pool(X, 5), "must not be larger than its padded input. Received: kernel_size=5 for 4"),
         (lambda: max_pool(X, 2, padding=2), "padding must be at most half of a pooling window. Received: padding=2"),
         (lambda: max_pool(X, (2, 2, 2)), r"size is one whole number, or one for each of the 2.*\(2, 2, 2\)"),
-        (lambda: avg_pool(X, 2, stride=0), "stride must be at least 1. Received: 0"),
+        (lambda: avg_pool(X, 2, stride=0), "stride must be a whole number of at least 1. Received: 0"),
         (lambda: max_pool(X[..., :2], (1, 2), padding=(0, 1), dilation=(1, 3)), "read at least one sample.*padding=1"),
         (lambda: max_pool_backward(X, WINNERS, X.shape), r"delta must have the shape of the winners, \(1, 1, 2, 2\)"),
         (lambda: max_pool_backward(X[..., :2, :2], WINNERS + 16, X.shape), r"map of \(4, 4\), 0..15. Received: 16..16"),

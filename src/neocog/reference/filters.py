@@ -17,6 +17,10 @@ from neocog.reference.axes import Array, floats
 __all__ = ["FILTERS", "Filter", "find_filter", "kernel"]
 
 
+LARGEST = 2001  # rows and columns of a kernel; a larger one takes more memory than a picture
+SHARPEST = 0.01  # pixels of blur, below which nothing is blurred
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
     """A filter: what it does, how its kernels are made, and which numbers come out."""
@@ -43,6 +47,7 @@ def identity() -> tuple[Array, ...]:
 def shift(down: int = 0, right: int = 1) -> tuple[Array, ...]:
     """A single 1, as far from the centre as the picture moves, on the side that it comes from."""
     reach = max(abs(down), abs(right))
+    check_size(2 * reach + 1)
     weights = np.zeros((2 * reach + 1, 2 * reach + 1))
     weights[reach - down, reach - right] = 1
     return (weights,)
@@ -59,8 +64,8 @@ def gaussian(sigma: float = 1.0, size: int | None = None) -> tuple[Array, ...]:
 
     It is the product of one in x and one in y, because exp(-(x^2 + y^2)) is.
     """
-    if not 0 < sigma < math.inf:
-        raise ConfigError(f"sigma must be above 0. Received: {sigma}. It is the blur's radius in pixels.")
+    if not SHARPEST <= sigma < math.inf:
+        raise ConfigError(f"sigma must be at least {SHARPEST}. Received: {sigma}. It is the blur's radius in pixels.")
     if size is None:
         size = 2 * math.ceil(3 * sigma) + 1
     check_size(size)
@@ -137,6 +142,10 @@ def kernel(name: str, **options: Any) -> Array:
 
 
 def check_size(size: int) -> None:
-    """Raises ConfigError for a kernel without a middle."""
+    """Raises ConfigError for a kernel without a middle, or one larger than any use."""
     if size < 1 or size % 2 == 0:
         raise ConfigError(f"size must be odd, so that the kernel has a middle. Received: {size}.")
+    if size > LARGEST:
+        raise ConfigError(
+            f"A kernel is at most {LARGEST} wide. Received: one of {size}. Make the picture smaller first."
+        )
