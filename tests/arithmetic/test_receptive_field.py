@@ -87,6 +87,8 @@ def test_the_offset_is_where_the_first_unit_that_sees_something_begins():
     late = Field().through(Taps.conv_transpose(1, stride=3, padding=1))
     assert late.box(0) is None and late.box(1) is None and late.box(2) == (1, 1)
     assert late.offset == 1
+    wide = Field().through(Taps.conv(1, stride=5)).through(Taps.conv_transpose(1, stride=3, padding=1))
+    assert wide.offset == wide.box(2)[0] == 5
 
 
 def test_no_more_windows_than_units():

@@ -198,6 +198,22 @@ def test_what_no_size_would_mend_is_no_matter_of_sizes(build, shape, message):
         plan(build(), shape)
 
 
+def test_sizes_far_below_are_no_advice():
+    """At 3x3 one of the branches is 1x1 and broadcast, which nobody means."""
+
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3, padding=1)
+
+        def forward(self, x):
+            return self.a(x) + self.b(x)
+
+    with pytest.raises(PlanError, match=r"at add of 1x8x10x10 and 1x8x12x12.*Look at the layer."):
+        plan(Branches(), (3, 12, 12))
+    plan(Branches(), (3, 3, 3))
+
+
 def test_an_output_padding_that_torch_refuses_is_refused():
     with pytest.raises(GeometryError, match=r"output_padding must be smaller than stride or dilation."):
         plan(nn.ConvTranspose2d(1, 1, 3, stride=2, output_padding=3), (1, 8, 8))

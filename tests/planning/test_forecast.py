@@ -115,6 +115,16 @@ def test_a_cache_that_can_not_be_written_is_said_and_not_needed(home, capsys):
     assert "the measurement could not be kept" in capsys.readouterr().err
 
 
+def test_a_container_may_have_less(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine_module, "CGROUP", tmp_path)
+    (tmp_path / "memory.current").write_text("300\n")
+    for limit, free in (("1000\n", 700), ("200\n", 0)):
+        (tmp_path / "memory.max").write_text(limit)
+        assert available_bytes() == free
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_bytes() > 10_000
+
+
 def test_free_memory_is_a_part_of_all():
     import psutil
 

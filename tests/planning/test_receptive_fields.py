@@ -161,6 +161,35 @@ class Apart(nn.Module):
         return self.depthwise(torch.cat([self.narrow(x), self.wide(x)], 1))[:, self.kept]
 
 
+@pytest.mark.parametrize(
+    ("move", "fields"),
+    [
+        (lambda x: x.roll(1, 1), [5, 1, 1, 1, 1, 5, 5, 5]),
+        (lambda x: x.roll(-3, 1), [1, 5, 5, 5, 5, 1, 1, 1]),
+        (lambda x: nn.functional.channel_shuffle(x, 2), [1, 5] * 4),
+        (lambda x: nn.functional.channel_shuffle(x, 4), [1, 1, 5, 5] * 2),
+        (lambda x: x.flip(1), [5, 5, 5, 5, 1, 1, 1, 1]),
+        (lambda x: nn.functional.pad(x, (0, 0, 0, 0, 1, -1)), [0, 1, 1, 1, 1, 5, 5, 5]),
+    ],
+)
+def test_channels_that_move_keep_their_fields(move, fields):
+    for channel, field in enumerate(fields):
+        net = Moved(move, channel)
+        assert plan(net, (2, 16, 16)).rows[-1].receptive_field == (field, field), channel
+
+
+class Moved(nn.Module):
+    """Four channels that see 1x1 and four that see 5x5, moved, of which one is taken."""
+
+    def __init__(self, move, channel):
+        super().__init__()
+        self.narrow, self.wide = nn.Conv2d(2, 4, 1), nn.Conv2d(2, 4, 5, padding=2)
+        self.move, self.channel = move, channel
+
+    def forward(self, x):
+        return self.move(torch.cat([self.narrow(x), self.wide(x)], 1))[:, self.channel]
+
+
 def test_channels_are_told_apart():
     image = (2, 16, 16)
     assert plan(Apart(slice(0, 4)), image).rows[-1].receptive_field == (3, 3)

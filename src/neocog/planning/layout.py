@@ -165,10 +165,11 @@ class Layout:
         return self.take(dim, places)
 
     def put(self, dim: int, begin: int, size: int) -> "Layout":
-        """The same at some place of a larger dimension; what is added of channels sees nothing."""
+        """The same at some place of another dimension, cut where it reaches out; added channels see nothing."""
         if any(atom.axis is not None for atom in self.dims[dim]):
             return self.slide(dim, Taps(1, ((-begin,),)), size)
-        found = self.plain(dim)
+        found = self.take(dim, range(max(-begin, 0), min(self.shape[dim], size - begin)))
+        begin = max(begin, 0)
         place = found.places(dim)[0]
         nothing = len(found.seen)
         shape = [found.shape[dim] if i == place else n for i, n in enumerate(found.kinds.shape)]

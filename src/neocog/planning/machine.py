@@ -23,6 +23,7 @@ Precision = Literal["fp32", "bf16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIDE = 1024  # of the matrices: large enough for the peak, small enough for many turns
 COPIED = 64 * 2**20  # bytes: more than caches hold
+CGROUP = Path("/sys/fs/cgroup")  # where Linux says how much memory a container may take
 SECONDS = 0.5  # for each of the four measurements
 
 
@@ -119,7 +120,7 @@ def available_bytes(device: str = "cpu") -> int:
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
     free = int(psutil.virtual_memory().available)
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
     if os.name == "posix" and limit.exists() and used.exists():
         allowed = limit.read_text().strip()
         if allowed.isdigit():

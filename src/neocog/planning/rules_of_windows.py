@@ -131,7 +131,7 @@ def padded(call: Call) -> list[Chain]:
         for dim, before in befores.items():
             if any(atom.axis is not None for atom in layout.dims[dim]):
                 layout = layout.slide(dim, Taps(1, ((-before,),)), call.shape[dim])
-            elif layout.shape[dim] != call.shape[dim]:
+            elif before or layout.shape[dim] != call.shape[dim]:
                 layout = layout.put(dim, before, call.shape[dim])
         return layout
 
