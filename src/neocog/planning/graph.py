@@ -123,7 +123,8 @@ def drawn(plan: Plan, box: Box, at: int) -> str:
     if not box.rows:
         head, small, kind, tip = "input", by_axis(plan.input_shape), "input", plan.model
     else:
-        first, last = box.rows[0], box.rows[-1]
+        first = box.rows[0]
+        last = next((row for row in reversed(box.rows) if not row.moves), first)
         followers = [row.operator for row in box.rows[1:] if not row.moves]
         head = " · ".join([f"{first.operator} {first.detail}".strip(), *followers])
         parameters = count(sum(row.parameters for row in box.rows))
