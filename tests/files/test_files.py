@@ -42,6 +42,33 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "kept").mkdir()
+    target, link = tmp_path / "kept" / "file", tmp_path / "link"
+    target.write_text("before")
+    link.symlink_to(target)
+    write_whole(link, "after")
+    assert link.is_symlink() and target.read_text() == "after"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "kept", "link"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names are POSIX")
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen([sys.executable, "-c", f"print(open({str(pipe)!r}).read())"], stdout=subprocess.PIPE)
+    write_whole(pipe, "through")
+    assert reader.communicate(timeout=60)[0].strip() == b"through"
+    assert pipe.is_fifo() and list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+def test_a_full_device_is_one_sentence_and_stays_a_device():
+    with pytest.raises(StorageError, match=r"/dev/full could not be written: No space left on device\."):
+        write_whole(Path("/dev/full"), "x" * 10)
+    assert Path("/dev/full").is_char_device()
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(StorageError, match="No such file or directory"):
         write_whole(tmp_path / "absent" / "a.txt", "x")

@@ -19,6 +19,7 @@ from neocog.progress import note
 
 Switch = Parameter(negative="")
 Device = Literal["auto", "cpu", "cuda"]
+BATCH_SIZE = 32  # to forecast for, unless given
 
 
 def plan(
@@ -73,14 +74,12 @@ def plan(
     """
     if json and markdown:
         raise ConfigError("A plan has one form. Received: --json and --markdown. Choose one.")
-    for option, value, other, without in (
+    refuse_ignored(
         ("--samples", samples, "--no-forecast", not forecast),
         ("--batch-size", batch_size, "--no-forecast", not forecast),
         ("--depth", depth, "--json", json),
         ("--object", object_size, "--markdown", markdown),
-    ):
-        if value is not None and without:
-            raise ConfigError(f"A setting must have an effect. {option} would be ignored with {other}. Remove one.")
+    )
     for option, value in (("--depth", depth), ("--object", object_size), ("--batch-size", batch_size)):
         if value is not None and value < 1:
             raise ConfigError(f"{option} must be at least 1. Received: {value}.")
@@ -93,13 +92,9 @@ def plan(
     advice = planning.advise(planned, object_size)
     expected = None
     if forecast:
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        if name == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("--device cuda needs a GPU, and there is none. Use --device cpu.")
-        machine = planning.measure_machine(name)
-        expected = planning.forecast(
-            planned, machine, batch_size=batch_size or 32, samples=samples, precision=precision
-        )
+        machine = planning.measure_machine(found_device(device))
+        batch = batch_size or BATCH_SIZE
+        expected = planning.forecast(planned, machine, batch_size=batch, samples=samples, precision=precision)
     if svg is not None:
         write_whole(svg, planning.svg(planned).encode())
         note(f"drawn in {svg}")
@@ -110,6 +105,21 @@ def plan(
         write_out(planning.markdown(planned, depth=depth, moves=all))
     else:
         show(planned, found.name, advice, expected, depth, all)
+
+
+def refuse_ignored(*options: tuple[str, int | None, str, bool]) -> None:
+    """Raises ConfigError for an option that was given and has no effect beside another."""
+    for option, value, other, without in options:
+        if value is not None and without:
+            raise ConfigError(f"A setting must have an effect. {option} would be ignored with {other}. Remove one.")
+
+
+def found_device(device: Device) -> str:
+    """The device to forecast for. Raises ConfigError for a GPU that is not there."""
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise ConfigError("--device cuda needs a GPU, and there is none. Use --device cpu.")
+    return ("cuda" if there else "cpu") if device == "auto" else device
 
 
 def parse_shape(text: str) -> tuple[int, ...]:

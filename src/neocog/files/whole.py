@@ -37,10 +37,17 @@ def storage_errors(path: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete and on the disk.
 
+    A link keeps pointing to the file, which is what is replaced. A device or a pipe, such as /dev/stdout, is written to
+    as it is: put in its place, a file would do harm.
     Raises StorageError where the system refuses, for instance on a full disk; the temporary file is then removed.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
     with storage_errors(path):
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        path = path.resolve()
+        temporary = path.with_name(f".{path.name}.tmp")
         try:
             with temporary.open("wb") as file:
                 yield file
