@@ -21,7 +21,7 @@ def one(lines, start):
 def test_a_receptive_field_smaller_than_the_object():
     lines = advice_for(create_model("lenet5_relu"), (1, 32, 32), object_size=20)
     line = one(lines, "A receptive field smaller than the object")
-    assert "of stages.2 (max_pool2d 2x2, stride 2), see 16x16, and the object is 20" in line
+    assert "of stages.0.2 (max_pool2d 2x2, stride 2), see 16x16, and the object is 20" in line
     assert not [x for x in advice_for(create_model("lenet5_relu"), (1, 32, 32), 16) if "smaller than" in x]
     assert "see 16x16 of 32x32" in one(
         advice_for(create_model("lenet5_relu"), (1, 32, 32)), "A receptive field smaller than the picture"

@@ -4,7 +4,7 @@ import torch
 from neocog import create_model, list_models
 from neocog.errors import ConfigError
 from neocog.zoo import entry
-from neocog.zoo.lenet5 import C3_TABLE, digit_codes
+from neocog.zoo.networks.lenet5 import C3_TABLE, digit_codes
 
 
 def count(model):
@@ -22,7 +22,7 @@ def test_published_parameter_counts(name, parameters):
 def test_lenet5_has_the_published_count_in_every_layer():
     model = create_model("lenet5")
     c1, _, s2, _ = model.stem
-    c3, _, s4, _ = model.stages
+    c3, _, s4, _ = model.stages[0]
     c5, _, _, f6, *_ = model.head
     assert [count(layer) for layer in (c1, s2, c3, s4, c5, f6)] == [156, 12, 1516, 32, 48_120, 10_164]
 

@@ -8,8 +8,8 @@ from fnmatch import fnmatch
 from torch import nn
 
 from neocog.errors import ConfigError, did_you_mean
-from neocog.zoo.lenet5 import LeNet5
-from neocog.zoo.lenet5_relu import LeNet5ReLU
+from neocog.zoo.networks.lenet5 import LeNet5
+from neocog.zoo.networks.lenet5_relu import LeNet5ReLU
 
 __all__ = ["Entry", "create_model", "entry", "list_models"]
 

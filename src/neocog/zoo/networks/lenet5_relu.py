@@ -10,25 +10,23 @@ Shapes (N batch, C channels, K classes):
     head      (N, 16, 5, 5)  -> (N, K)            dense 120, 84, K
 """
 
-from torch import Tensor, nn
+from torch import nn
+
+from neocog.zoo.network import Network
 
 __all__ = ["LeNet5ReLU"]
 
 
-class LeNet5ReLU(nn.Module):
+class LeNet5ReLU(Network):
     """Two layers of convolution and pooling, three dense layers; `dropout` acts on the two hidden dense layers."""
 
     def __init__(self, *, in_channels: int = 1, num_classes: int = 10, dropout: float = 0.0) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(in_channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2))
-        self.stages = nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2))
+        self.stages = nn.Sequential(nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)))
         self.head = nn.Sequential(
             nn.Flatten(),
             nn.Linear(400, 120), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(120, 84), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(84, num_classes),
         )  # fmt: skip
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, in_channels, 32, 32) images -> (N, num_classes) logits."""
-        return self.head(self.stages(self.stem(images)))  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from neocog.layers import PartialConv2d, RadialBasis, ScaledTanh, TrainableSubsampling
 from neocog.rng import uniform
+from neocog.zoo.network import Network
 
 __all__ = ["LeNet5", "digit_codes"]
 
@@ -66,7 +67,7 @@ def dense_fan_in(module: nn.Module) -> None:
         nn.init.uniform_(module.bias, -bound, bound)
 
 
-class LeNet5(nn.Module):
+class LeNet5(Network):
     """Two layers of convolution and trainable subsampling, a convolution and a dense layer, distances to codes."""
 
     def __init__(self, *, in_channels: int = 1, num_classes: int = 10) -> None:
@@ -75,17 +76,14 @@ class LeNet5(nn.Module):
             nn.Conv2d(in_channels, 6, 5), ScaledTanh(),
             TrainableSubsampling(6), ScaledTanh(),
         )  # fmt: skip
-        self.stages = nn.Sequential(
+        stage = nn.Sequential(
             PartialConv2d(6, C3_TABLE, 5), ScaledTanh(),
             TrainableSubsampling(16), ScaledTanh(),
         )  # fmt: skip
+        self.stages = nn.Sequential(stage)
         self.head = nn.Sequential(
             nn.Conv2d(16, 120, 5), ScaledTanh(), nn.Flatten(),
             nn.Linear(120, 84), ScaledTanh(),
             RadialBasis(digit_codes(num_classes)),
         )  # fmt: skip
         self.apply(dense_fan_in)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, in_channels, 32, 32) images -> (N, num_classes) logits."""
-        return self.head(self.stages(self.stem(images)))  # type: ignore[no-any-return]

@@ -1,0 +1,65 @@
+"""What all networks of the zoo have in common: a stem, stages and a head."""
+
+from typing import Self
+
+from torch import Tensor, nn
+
+__all__ = ["Network"]
+
+
+class Network(nn.Module):
+    """A network in three parts, which a subclass sets.
+
+    `stem` meets the input, each of `stages` works at one resolution, `head` turns maps into what is asked for. Stem and
+    stages are the backbone. Where the parts are not simply one behind the other, a subclass says how in `forward`.
+    """
+
+    stem: nn.Module
+    stages: nn.Sequential
+    head: nn.Module
+    num_frozen: int | None = None
+    """How many stages are frozen, and the stem with them; None: nothing is."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, in_channels, H, W) images -> (N, num_classes) logits."""
+        return self.head(self.stages(self.stem(images)))  # type: ignore[no-any-return]
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The maps that each stage gives, the first stage's first."""
+        maps, found = self.stem(images), []
+        for stage in self.stages:
+            maps = stage(maps)
+            found.append(maps)
+        return found
+
+    def freeze(self, num_stages: int | None = None) -> Self:
+        """Keep the stem and the first stages as they are; without a number, all stages.
+
+        Their parameters get no gradient, and they stay in evaluation mode whatever `train` says, so that the statistics
+        of batch norm stand still too. Later stages are set free.
+        Raises ValueError for more stages than there are.
+        """
+        count = len(self.stages) if num_stages is None else num_stages
+        if not 0 <= count <= len(self.stages):
+            raise ValueError(f"{type(self).__name__} has {len(self.stages)} stages. Received: freeze({num_stages}).")
+        self.unfreeze()
+        self.num_frozen = count
+        for part in self.frozen_parts():
+            part.requires_grad_(False)
+        return self.train(self.training)
+
+    def unfreeze(self) -> Self:
+        """Let everything learn again."""
+        self.num_frozen = None
+        return self.requires_grad_(True).train(self.training)
+
+    def frozen_parts(self) -> list[nn.Module]:
+        """The stem and the stages that are frozen."""
+        return [] if self.num_frozen is None else [self.stem, *self.stages[: self.num_frozen]]
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch, save that what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for part in self.frozen_parts():
+            part.eval()
+        return self

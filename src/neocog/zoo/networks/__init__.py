@@ -1,0 +1,1 @@
+"""One paper, one file: each network reads alone, top to bottom. The catalogue gives them their names."""
