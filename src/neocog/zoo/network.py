@@ -55,7 +55,7 @@ class Network(nn.Module):
 
     def frozen_parts(self) -> list[nn.Module]:
         """The stem and the stages that are frozen."""
-        return [] if self.num_frozen is None else [self.stem, *self.stages[: self.num_frozen]]
+        return [] if self.num_frozen is None else [self.stem, *list(self.stages)[: self.num_frozen]]
 
     def train(self, mode: bool = True) -> Self:
         """As in torch, save that what is frozen stays in evaluation mode."""

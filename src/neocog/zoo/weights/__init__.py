@@ -1,1 +1,1 @@
-"""Weights from elsewhere: published files, fetched on request and checked, and the names that others gave their tensors."""
+"""Weights from elsewhere: published files, fetched on request and checked, and what others call their tensors."""
