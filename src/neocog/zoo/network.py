@@ -1,10 +1,20 @@
 """What all networks of the zoo have in common: a stem, stages and a head."""
 
-from typing import Self
+from typing import NamedTuple, Self
 
 from torch import Tensor, nn
 
-__all__ = ["Network"]
+__all__ = ["Network", "WithAuxiliary"]
+
+
+class WithAuxiliary(NamedTuple):
+    """What a network with auxiliary classifiers gives while it is trained; in evaluation mode it gives logits alone."""
+
+    logits: Tensor
+    auxiliary: tuple[Tensor, ...]
+    """The logits of each auxiliary classifier."""
+    weight: float
+    """Of each auxiliary classifier's loss, where that of the logits has 1."""
 
 
 class Network(nn.Module):
