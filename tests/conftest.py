@@ -1,5 +1,8 @@
 """Small real inputs that many tests share."""
 
+import hashlib
+import http.server
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from hypothesis import settings
 from PIL import Image
 
 from neocog.data import open_source
+from neocog.files import Remote
 from neocog.recipes import recipe
 from neocog.runs import Run, RunConfig, train
 
@@ -71,3 +75,48 @@ def draw_classes(root: Path, colours: dict[str, tuple[int, int, int]], count: in
 @pytest.fixture(scope="session")
 def draw() -> Callable[..., None]:
     return draw_classes
+
+
+class Files(http.server.BaseHTTPRequestHandler):
+    """Serves `content` by path, with ranges; `cut` ends the first answer for a path after so many bytes."""
+
+    content: dict[str, bytes]
+    cut: dict[str, int]
+    requests: list[tuple[str, str | None]]
+    url: str
+
+    @classmethod
+    def serve(cls, path: str, body: bytes) -> Remote:
+        cls.content[path] = body
+        return Remote(cls.url + path, hashlib.sha256(body).hexdigest())
+
+    def do_GET(self):
+        self.requests.append((self.path, self.headers.get("Range")))
+        if self.path not in self.content:
+            self.send_error(404, "Not Found")
+            return
+        body = self.content[self.path]
+        start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) if self.headers.get("Range") else 0
+        if start >= len(body):
+            self.send_error(416, "Range Not Satisfiable")
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        self.wfile.write(body[start : self.cut.pop(self.path, None)])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    handler = type("Handler", (Files,), {"content": {}, "cut": {}, "requests": []})
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    handler.url = f"http://127.0.0.1:{httpd.server_port}"
+    yield handler
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()

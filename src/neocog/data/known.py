@@ -7,8 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data.download import Remote, download_set
+from neocog.data.download import download_set
 from neocog.errors import DataError, did_you_mean
+from neocog.files import Remote
 
 __all__ = ["KNOWN", "Known", "data_folders", "find_data"]
 

@@ -1,6 +1,16 @@
-"""Files that are whole or not there, and folders that one process writes at a time."""
+"""Files that are whole or not there, folders that one process writes at a time, files fetched and checked."""
 
+from neocog.files.fetch import Remote, fetch, file_hash
 from neocog.files.lock import folder_lock
 from neocog.files.whole import append_line, storage_errors, whole_file, write_whole
 
-__all__ = ["append_line", "folder_lock", "storage_errors", "whole_file", "write_whole"]
+__all__ = [
+    "Remote",
+    "append_line",
+    "fetch",
+    "file_hash",
+    "folder_lock",
+    "storage_errors",
+    "whole_file",
+    "write_whole",
+]
