@@ -44,7 +44,7 @@ def test_it_holds_three_members_and_no_pickle(bundle):
         "name": "lenet5_relu",
         "num_classes": 10,
         "in_channels": 1,
-        "options": {"dropout": 0.0},
+        "options": {},
     }
     assert manifest["preprocess"]["pad"] == [2, 2]
 

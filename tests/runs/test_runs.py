@@ -161,7 +161,7 @@ def test_a_truncated_checkpoint_stops_with_its_name(finished_run, tmp_path):
 
 def test_a_checkpoint_of_another_network_is_refused(finished_run, tmp_path):
     run = unfinished(finished_run, tmp_path)
-    run.config.write_text(run.config.read_text().replace("lenet5_relu", "lenet5").replace("  dropout: 0.0\n", ""))
+    run.config.write_text(run.config.read_text().replace("lenet5_relu", "lenet5").replace("  dropout: null\n", ""))
     with pytest.raises(CheckpointError, match="belongs to another network"):
         resume(run.path)
 

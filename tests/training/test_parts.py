@@ -158,7 +158,7 @@ def test_divergence_names_step_rate_layer_and_cure():
     assert "--optimizer.lr 0.05" in str(found)
     with torch.no_grad():
         model.head[1].weight[3, 5] = 3e38
-        model.stages[0].weight.fill_(1e20)
+        model.stages[0][0].weight.fill_(1e20)
     found = divergence(model, images, math.inf, step=1, epoch=0, rate=0.5)
     assert "became infinite" in str(found)
     assert "the output of head.1 (Linear)" in str(found)

@@ -25,6 +25,8 @@ class Found:
     model: nn.Module
     name: str
     input_shape: tuple[int, ...] | None
+    input_dtype: torch.dtype | None = None
+    """Of token ids; None where inputs are numbers of the type of the weights."""
 
 
 def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
@@ -40,9 +42,9 @@ def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
         return Found(build_from_file(Path(file), attribute), attribute, None)
     if what in list_models():
         made_for = entry(what)
-        channels = input_shape[0] if input_shape else made_for.in_channels
+        channels = input_shape[0] if input_shape and made_for.modality != "text" else None
         model = on_meta(lambda: create_model(what, in_channels=channels))
-        return Found(model, what, (made_for.in_channels, *made_for.input_size))
+        return Found(model, what, made_for.input_shape, made_for.input_dtype)
     if what.endswith(".py"):
         raise PlanError(f"A network in a file is named with its function. Received: {what!r}. Write {what}:build.")
     if Path(what).exists() or what.endswith(".neocog"):

@@ -24,6 +24,16 @@ app = cyclopts.App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
+ZOO = """List the networks that can be had by name.
+
+neocog zoo
+neocog zoo 'resnet*'
+neocog zoo --plot networks.svg
+
+Parameters, multiply-accumulates of one input, the receptive field at the end of
+the last stage, and the accuracy on ImageNet that was published, with its source.
+Each can be planned, and those for pictures trained: neocog train DATA --model NAME
+"""
 TRAIN = """Train a network on your data and leave a run folder.
 
 neocog train mnist
@@ -83,10 +93,11 @@ have a sign: 0 is drawn middle grey, -4 black and 4 white.
 """
 # By name, so that a verb's modules load when it is used; hence its help stands here.
 app.command("neocog.cli.plan:plan", name="plan", help=PLAN, sort_key=0)
-app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=1)
-app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=2)
-app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=3)
-app.command("neocog.cli.filter:filter_picture", name="filter", help=FILTER, sort_key=4)
+app.command("neocog.cli.zoo:zoo", name="zoo", help=ZOO, sort_key=1)
+app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=2)
+app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=3)
+app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=4)
+app.command("neocog.cli.filter:filter_picture", name="filter", help=FILTER, sort_key=5)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -88,7 +88,7 @@ def plan(
     shape = given or found.input_shape
     if shape is None:
         raise ConfigError(f"The input's shape must be given for {model}. Add, for example, --input 3x224x224.")
-    planned = planning.plan(found.model, shape, dtype=getattr(torch, dtype) if dtype else None)
+    planned = planning.plan(found.model, shape, dtype=getattr(torch, dtype) if dtype else found.input_dtype)
     advice = planning.advise(planned, object_size)
     expected = None
     if forecast:

@@ -36,8 +36,8 @@ class PartialConv2d(nn.Module):
 
     def reset_parameters(self) -> None:
         """Uniform in +-2.4 / fan-in, the fan-in being that of each output map. Source: the paper's appendix A."""
-        fan_in = torch.bincount(torch.tensor(self.outputs)).to(self.weight) * self.shape[-1] ** 2
-        bound = 2.4 / fan_in
+        fan_in = [self.outputs.count(m) * self.shape[-1] ** 2 for m in range(self.shape[0])]
+        bound = 2.4 / torch.tensor(fan_in, dtype=self.weight.dtype)
         with torch.no_grad():
             self.weight.uniform_(-1, 1).mul_(bound[self.outputs][:, None, None])
             self.bias.uniform_(-1, 1).mul_(bound)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
+from neocog.errors import ConfigError
 from neocog.evaluation import ReliabilityBin
+from neocog.files import write_whole
 
-__all__ = ["confusion_map", "curves", "learning_rate_curve", "reliability_diagram"]
+__all__ = ["confusion_map", "curves", "learning_rate_curve", "reliability_diagram", "save_figure"]
 
 BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d9622b", "#9aa3ad", "#39424d"
 STYLE: Any = {
@@ -31,6 +34,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
+KINDS = ("svg", "png", "pdf")
 Rows = Sequence[Mapping[str, float]]
 
 
@@ -40,6 +44,19 @@ def svg(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write the figure in the format that the file's name asks for.
+
+    Raises ConfigError for a format that is not known.
+    """
+    buffer, kind = io.BytesIO(), path.suffix.removeprefix(".").lower()
+    if kind not in KINDS:
+        raise ConfigError(f"A drawing is a file of one of these kinds: {', '.join(KINDS)}. Received: {path}.")
+    with rc_context(STYLE):
+        figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+    write_whole(path, buffer.getvalue())
 
 
 def axes_of(width: float = 4.6, height: float = 2.9) -> tuple[Figure, Axes]:

@@ -182,9 +182,12 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, str]]
     return recipe, values, provenance
 
 
-def with_source(config: RunConfig) -> RunConfig:
-    """The config with its data's path made absolute, so that the run can be resumed from anywhere; a name is kept."""
-    path = Path(config.data.source)
-    if not config.data.source or not path.exists():
-        return config
-    return replace(config, data=replace(config.data, source=str(path.resolve())))
+def with_paths(config: RunConfig) -> RunConfig:
+    """The config with paths made absolute, so that the run can be resumed from anywhere; names are kept."""
+    model = replace(config.model, pretrained=config.model.pretrained and absolute(config.model.pretrained))
+    return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model)
+
+
+def absolute(source: str) -> str:
+    """A path that exists in full; anything else as it is."""
+    return str(Path(source).resolve()) if source and Path(source).exists() else source

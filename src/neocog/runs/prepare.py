@@ -1,7 +1,7 @@
 """Everything that can go wrong before a run exists: data opened, divided, decoded; network built and fitted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from neocog.rng import derive_seed
 from neocog.runs.config import Settled
 from neocog.tasks import Classification
 from neocog.training import build_seeded, check_input
-from neocog.zoo import create_model, entry
+from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
 
 __all__ = ["Prepared", "prepare"]
 
@@ -61,7 +61,7 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
     Writes nothing. Raises DataError, GeometryError or ConfigError.
     """
     config = settled.config
-    model_entry = entry(config.model.name)
+    height, width = trainable(config.model.name).input_size
     device = find_device(config.train.device)
     source = open_source(config.data.source, download=download)
     check_trainable(source)
@@ -75,15 +75,20 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
     note(describe(source))
     for notice in (*source.notices, *splits.notes):
         note(f"  {notice}")
-    spec, reasons = choose_preprocess(source, splits.train, config.data, model_entry.input_size)
+    spec, reasons = choose_preprocess(source, splits.train, config.data, (height, width))
     settled = settled.choose(chosen_values(spec, reasons))
     if config.train.device == "auto":
         found = "the fastest that is there" if device.type != "cpu" else "there is no GPU"
         settled = settled.choose({"train.device": (str(device), found)})
 
-    def build() -> nn.Module:
-        options = config.model.options
-        return create_model(config.model.name, num_classes=len(source.classes), in_channels=spec.channels, **options)
+    def build() -> Network:
+        return create_model(
+            config.model.name,
+            num_classes=len(source.classes),
+            in_channels=spec.channels,
+            pretrained=config.model.pretrained,
+            **config.model.options,
+        )
 
     if config.augment.shift >= min(spec.shape[1:]):
         raise ConfigError(
@@ -91,7 +96,7 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
             f"{spec.shape[1]}x{spec.shape[2]}."
         )
     model = build_seeded(build, derive_seed(config.train.seed, "weights"))
-    height, width = model_entry.input_size
+    freeze(model, config.model)
     advice = f"{config.model.name} was made for {height}x{width}: leave --data.size and --data.pad out."
     check_input(model, spec.shape, len(source.classes), advice)
     train = load_resident(source, splits.train, spec, "decoding training data")
@@ -103,13 +108,50 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
         source=source,
         fingerprint=fingerprint(source),
         splits=splits,
-        preprocess=spec.measured(train.images),
+        preprocess=normalised(spec, train, model),
         train=train,
         val=val,
         model=model.to(device),
         task=Classification(source.classes, config.loss),
         device=device,
     )
+
+
+def trainable(name: str) -> Entry:
+    """The catalogue's entry of a network that learns to classify pictures.
+
+    Raises ConfigError for other networks.
+    """
+    found = entry(name)
+    if not found.by_gradients:
+        raise ConfigError(
+            f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
+        )
+    if (found.task, found.modality) != ("classification", "image"):
+        kind = {"image": "pictures"}.get(found.modality, f"{found.modality}s")
+        raise ConfigError(
+            f"Pictures are classified by networks made for that. {name} is for {found.task} of {kind}. "
+            f"Choose another from `neocog zoo`, such as resnet18."
+        )
+    return found
+
+
+def freeze(model: Network, config: ModelConfig) -> None:
+    """Freeze what the settings ask for. Raises ConfigError for more stages than there are."""
+    if config.freeze is None:
+        return
+    if config.freeze > len(model.stages):
+        raise ConfigError(
+            f"model.freeze must be at most the number of stages. {config.name} has {len(model.stages)}. "
+            f"Received: {config.freeze}."
+        )
+    model.freeze(config.freeze)
+
+
+def normalised(spec: Preprocess, train: Resident, model: Network) -> Preprocess:
+    """The preprocessing with the mean and deviation that published weights expect, else with those of the data."""
+    expected = model.normalisation
+    return spec.measured(train.images) if expected is None else replace(spec, mean=expected.mean, std=expected.std)
 
 
 def without_decided(settled: Settled, source: Source) -> Settled:

@@ -13,7 +13,7 @@ from neocog.data import DataConfig, Loader
 from neocog.errors import DivergenceError, RunError, StorageError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note
-from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_source
+from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
@@ -34,7 +34,7 @@ def train(
     Raises a NeocogError for what a user can mend, and Interrupted, with the state saved, on the first Ctrl-C.
     """
     settled = as_settled(config)
-    settled = Settled(with_source(settled.config), settled.origins)
+    settled = Settled(with_paths(settled.config), settled.origins)
     if name is not None:
         Run.check_name(Path(runs), name)
     prepared = prepare(settled, download=download)

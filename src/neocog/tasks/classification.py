@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from neocog.settings import SETTINGS
+from neocog.zoo import WithAuxiliary
 
 __all__ = ["Classification", "LossConfig"]
 
@@ -28,9 +29,20 @@ class Classification:
         self.classes = classes
         self.smoothing = (loss or LossConfig()).label_smoothing
 
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy with label smoothing; (N, K), (N,) -> ()."""
-        return F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+    def loss(self, outputs: Tensor | WithAuxiliary, labels: Tensor) -> Tensor:
+        """Mean cross-entropy with label smoothing, that of auxiliary classifiers added with its weight.
+
+        (N, K) logits, (N,) -> ().
+        """
+        if isinstance(outputs, WithAuxiliary):
+            return self.loss(outputs.logits, labels) + outputs.weight * sum(
+                self.loss(logits, labels) for logits in outputs.auxiliary
+            )
+        return F.cross_entropy(outputs, labels, label_smoothing=self.smoothing)
+
+    def logits(self, outputs: Tensor | WithAuxiliary) -> Tensor:
+        """What is scored of a network's outputs; (N, K)."""
+        return outputs.logits if isinstance(outputs, WithAuxiliary) else outputs
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(N, K) logits -> (N, K) probabilities, in float64 so that each row sums to one."""

@@ -4,6 +4,7 @@ Everything random is keyed and everything else is saved, so a run that is killed
 with the same bits as one that was left alone.
 """
 
+from neocog.training.adaptive_clipping import clip_adaptively
 from neocog.training.averaging import AveragedModel
 from neocog.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from neocog.training.config import TrainConfig
@@ -11,6 +12,7 @@ from neocog.training.divergence import divergence
 from neocog.training.interrupt import Interrupt, Interrupted
 from neocog.training.loop import Keeper, fit
 from neocog.training.optimizers import OptimizerConfig, make_optimizer
+from neocog.training.precise_bn import freeze_norms, precise_bn
 from neocog.training.schedules import ScheduleConfig, learning_rate
 from neocog.training.shapes import check_input
 from neocog.training.state import State, Training, build_seeded
@@ -28,11 +30,14 @@ __all__ = [
     "Training",
     "build_seeded",
     "check_input",
+    "clip_adaptively",
     "divergence",
     "fit",
+    "freeze_norms",
     "learning_rate",
     "load_checkpoint",
     "make_optimizer",
+    "precise_bn",
     "read_checkpoint",
     "save_checkpoint",
 ]

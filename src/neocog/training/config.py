@@ -22,8 +22,12 @@ class TrainConfig:
     """Initial weights, order, splits and augmentation follow from it."""
     clip_norm: Annotated[float, Field(ge=0)] = 0.0
     """Scale the gradient down to this norm where it is longer; 0: never."""
+    adaptive_clip: Annotated[float, Field(ge=0)] = 0.0
+    """Scale the gradient of a unit down to this share of its weights where it is longer (NFNets: 0.01); 0: never."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Keep a moving average of the weights with this decay, and use it as the result; 0: no average."""
+    precise_bn: Annotated[int, Field(ge=0)] = 0
+    """Before each validation, measure the statistics of batch norm over so many batches; 0: keep moving averages."""
     monitor: Literal["accuracy", "loss"] = "accuracy"
     """The validation figure by which the best weights are chosen."""
     patience: Annotated[int, Field(ge=0)] = 0

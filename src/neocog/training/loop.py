@@ -12,10 +12,12 @@ from neocog.data import Loader
 from neocog.progress import Bar
 from neocog.rng import derive_seed
 from neocog.tasks import Classification
+from neocog.training.adaptive_clipping import clip_adaptively
 from neocog.training.config import TrainConfig
 from neocog.training.divergence import divergence
 from neocog.training.interrupt import Interrupt, Interrupted
 from neocog.training.optimizers import OptimizerConfig, penalise
+from neocog.training.precise_bn import precise_bn
 from neocog.training.schedules import ScheduleConfig, learning_rate
 from neocog.training.state import State, Training
 
@@ -72,15 +74,15 @@ def fit(
                         group["lr"] = rate
                     seed_dropout(base_seed + step, images.device)
 
-                    logits = model(images)
-                    loss = task.loss(logits, labels)
+                    outputs = model(images)
+                    loss = task.loss(outputs, labels)
                     value = loss.item()
                     if not math.isfinite(value):
                         raise divergence(model, images, value, step=step, epoch=epoch, rate=rate)
-                    update(training, loss, l1=optimizer.l1, clip_norm=config.clip_norm)
+                    update(training, loss, config, l1=optimizer.l1)
 
                     state.step += 1
-                    meter.add(value, logits.detach(), labels)
+                    meter.add(value, task.logits(outputs).detach(), labels)
                     if bar.due:
                         bar.draw(state.step - epoch * epoch_steps, meter.text())
                     due, stop = keeper.due(state.step), interrupt.asked
@@ -90,6 +92,9 @@ def fit(
                     if stop:
                         raise Interrupted(f"Stopped after step {state.step} of {num_steps}", stop)
             meter.flush()
+            if config.precise_bn:
+                num_batches = min(config.precise_bn, epoch_steps)
+                precise_bn(training.result, (loader.batch(epoch, i)[0] for i in range(num_batches)))
             figures = validate(training.result)
             if not math.isfinite(figures["loss"]):
                 images, _ = loader.batch(epoch, 0)
@@ -100,14 +105,16 @@ def fit(
                 raise Interrupted(f"Stopped after epoch {epoch + 1} of {config.epochs}", interrupt.asked)
 
 
-def update(training: Training, loss: Tensor, *, l1: float, clip_norm: float) -> None:
+def update(training: Training, loss: Tensor, config: TrainConfig, *, l1: float) -> None:
     """One step of the weights down the gradient of this loss, and of their average after them."""
     training.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     if l1:
         penalise(training.optimizer, l1)
-    if clip_norm:
-        nn.utils.clip_grad_norm_(training.model.parameters(), clip_norm)
+    if config.adaptive_clip:
+        clip_adaptively(training.hidden, config.adaptive_clip)
+    if config.clip_norm:
+        nn.utils.clip_grad_norm_(training.model.parameters(), config.clip_norm)
     training.optimizer.step()
     if training.average:
         training.average.update(training.state.step)

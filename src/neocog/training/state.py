@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from neocog.training.averaging import AveragedModel
 from neocog.training.optimizers import OptimizerConfig, make_optimizer
+from neocog.zoo import Network
 
 __all__ = ["State", "Training"]
+
+Built = TypeVar("Built", bound=nn.Module)
 
 
 @dataclass(slots=True)
@@ -48,6 +52,11 @@ class Training:
         self.average = AveragedModel(model, ema_decay) if ema_decay else None
         self.state = State()
 
+    @cached_property
+    def hidden(self) -> list[nn.Parameter]:
+        """All parameters but those of the classifier, which adaptive clipping leaves alone."""
+        return hidden_parameters(self.model)
+
     @property
     def result(self) -> nn.Module:
         """The network that is validated and kept: the average where there is one."""
@@ -77,12 +86,24 @@ class Training:
         self.state = State(**state)
 
 
+def hidden_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """All but those whose shape follows from the number of classes; of a network that is not of the catalogue, all but
+    those of its last layer."""
+    parameters = dict(model.named_parameters())
+    if isinstance(model, Network) and model.origin is not None:
+        last = model.origin.class_keys()
+    else:
+        module = list(parameters)[-1].rpartition(".")[0]
+        last = frozenset(key for key in parameters if key.rpartition(".")[0] == module)
+    return [parameter for key, parameter in parameters.items() if key not in last]
+
+
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors below a prefix, without it."""
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def build_seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def build_seeded(build: Callable[[], Built], seed: int) -> Built:
     """Build a network with weights that follow from the seed alone; torch's own generators are left as they were."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

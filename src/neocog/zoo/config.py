@@ -1,14 +1,16 @@
 """Settings of the network."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from neocog.settings import SETTINGS
-from neocog.zoo.catalog import entry
+from neocog.zoo.create import entry
 
 __all__ = ["ModelConfig"]
+
+OPTIONS = ("dropout", "stochastic_depth", "auxiliary")  # settings that some builders take
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -16,15 +18,25 @@ class ModelConfig:
     """Which network."""
 
     name: str = "lenet5_relu"
-    """A name from `neocog.list_models()`."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance that a hidden unit of the dense layers is silent in a training step."""
+    """A name from `neocog zoo`."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Chance that a hidden unit of the dense layers is silent in a training step; by default the network's own."""
+    stochastic_depth: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Chance that the deepest block is skipped in a training step; by default the network's own."""
+    auxiliary: bool | None = None
+    """Train with auxiliary classifiers in the middle; by default as published."""
+    pretrained: str | None = None
+    """Weights to start from: torchvision, timm/NAME (both fetched), or a .pth or .safetensors file."""
+    freeze: Annotated[int, Field(ge=0)] | None = None
+    """Keep the stem and so many stages as they are."""
 
     def ignored(self) -> dict[str, str]:
-        has_dropout = "dropout" in entry(self.name).options
-        return {} if has_dropout else {"dropout": f"{self.name} has no dropout"}
+        there = entry(self.name).options
+        return {option: f"{self.name} has no {option}" for option in OPTIONS if option not in there}
 
     @property
-    def options(self) -> dict[str, float]:
+    def options(self) -> dict[str, Any]:
         """What is passed to the network's builder."""
-        return {"dropout": self.dropout} if "dropout" in entry(self.name).options else {}
+        there = entry(self.name).options
+        given = {option: getattr(self, option) for option in OPTIONS if option in there}
+        return {option: value for option, value in given.items() if value is not None}

@@ -1,10 +1,20 @@
 """What all networks of the zoo have in common: a stem, stages and a head."""
 
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from torch import Tensor, nn
 
-__all__ = ["Network", "WithAuxiliary"]
+if TYPE_CHECKING:
+    from neocog.zoo.origin import Origin
+
+__all__ = ["Network", "Normalisation", "WithAuxiliary"]
+
+
+class Normalisation(NamedTuple):
+    """Mean and standard deviation of each channel, of values from 0 to 1, that weights were trained with."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class WithAuxiliary(NamedTuple):
@@ -27,8 +37,12 @@ class Network(nn.Module):
     stem: nn.Module
     stages: nn.Sequential
     head: nn.Module
+    origin: "Origin | None" = None
+    """How `create_model` built it."""
     num_frozen: int | None = None
     """How many stages are frozen, and the stem with them; None: nothing is."""
+    normalisation: Normalisation | None = None
+    """What published weights expect of their input; None: that of the data at hand will do."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, in_channels, H, W) images -> (N, num_classes) logits."""

@@ -1,0 +1,102 @@
+"""`neocog zoo`: the networks that can be had by name, with what they cost and what they reached."""
+
+import json as json_format
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neocog.cli.output import table
+from neocog.cli.stdout import write_out
+from neocog.errors import ConfigError, did_you_mean
+from neocog.progress import note
+from neocog.zoo import entry, list_models
+from neocog.zoo.figures import Figures, read_figures
+from neocog.zoo.published import PUBLISHED
+
+Switch = Parameter(negative="")
+HEADS = ("network", "paper", "input", "parameters", "MACs", "sees", "top-1", "top-5", "source")
+
+
+def zoo(
+    pattern: str = "*",
+    *,
+    plot: Path | None = None,
+    json: Annotated[bool, Switch] = False,
+) -> None:
+    """List the networks; `neocog.list_models(pattern)` gives their names.
+
+    Parameters
+    ----------
+    pattern
+        Names to list, such as 'resnet*'.
+    plot
+        Draw ImageNet accuracy against multiply-accumulates, with parameters as area, into this file (.svg, .png, .pdf).
+    json
+        Print everything as JSON.
+    """
+    names = list_models(pattern)
+    if not names:
+        raise ConfigError(f"No network matches {pattern!r}. {did_you_mean(pattern.strip('*?'), list_models())}")
+    figures = read_figures()
+    if plot is not None:
+        draw(names, figures, plot)
+    if json:
+        write_out(json_format.dumps({name: facts(name, figures[name]) for name in names}, indent=2))
+    else:
+        write_out(table([HEADS, *(row(name, figures[name]) for name in names)], left=(0, 1, 2, 8)))
+
+
+def facts(name: str, figures: Figures) -> dict[str, object]:
+    """All that is known of a network."""
+    made_for, published = entry(name), PUBLISHED.get(name)
+    return {
+        "paper": made_for.paper,
+        "year": made_for.year,
+        "task": made_for.task,
+        "modality": made_for.modality,
+        "input_shape": list(made_for.input_shape),
+        "num_classes": made_for.num_classes,
+        **asdict(figures),
+        "imagenet": asdict(published) if published else None,
+    }
+
+
+def row(name: str, figures: Figures) -> tuple[str, ...]:
+    made_for, published = entry(name), PUBLISHED.get(name)
+    sees = "all" if figures.receptive_field is None else f"{figures.receptive_field:,}"
+    accuracy = (f"{published.top1:.1f}%", f"{published.top5:.1f}%", published.source) if published else ("", "", "")
+    shape = "x".join(map(str, made_for.input_shape))
+    return name, made_for.paper, shape, f"{figures.parameters:,}", count(figures.macs), sees, *accuracy
+
+
+def count(number: int) -> str:
+    """A large number in three digits.
+
+    >>> count(4_089_184_256), count(416_520), count(950)
+    ('4.09 G', '417 k', '950')
+    """
+    for factor, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return str(number)
+
+
+def draw(names: Sequence[str], figures: dict[str, Figures], file: Path) -> None:
+    """Draw those networks whose accuracy on ImageNet is published."""
+    from neocog.report import Compared, compare_networks, save_figure  # matplotlib takes a second to import
+
+    compared = [
+        Compared(name, PUBLISHED[name].top1, figures[name].macs, figures[name].parameters)
+        for name in names
+        if name in PUBLISHED
+    ]
+    if not compared:
+        raise ConfigError(
+            f"--plot draws networks whose accuracy on ImageNet is published. Received: {', '.join(names)}. "
+            f"Some that are: {', '.join(sorted(PUBLISHED)[:5])}."
+        )
+    save_figure(compare_networks(compared), file)
+    note(f"drawn in {file}")

@@ -1,0 +1,55 @@
+"""AlphaGo's policy network: mastering the game of Go with deep neural networks and tree search (Silver et al., 2016).
+
+Paper: https://doi.org/10.1038/nature16961, Methods, "Neural network architecture". Thirteen convolutions that keep the
+board's size, without pooling and norm. What differs between places of the board is one bias for each of them.
+The match version had 192 filters. The paper names no first values; these are He et al.'s, which so many ReLUs need.
+
+Shapes (N batch, C planes of features, S the board's size, w filters, K = S * S points, one class each):
+
+    stem      (N, C, S, S)   -> (N, w, S, S)    5x5
+    stages    (N, w, S, S)   -> (N, w, S, S)    eleven times 3x3
+    head      (N, w, S, S)   -> (N, K)          1x1 to one map, a bias for each point; softmax belongs to the loss
+"""
+
+import functools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from neocog.errors import ConfigError
+from neocog.layers.initialization import he
+from neocog.zoo.network import Network
+
+__all__ = ["GoPolicy"]
+
+
+class PointBias(nn.Module):
+    """y[n, k] = x[n, k] + bias[k]; (N, K) -> (N, K)."""
+
+    def __init__(self, num_points: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(num_points))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias.expand_as(x)  # another number of points is an error, a single one too
+
+
+class GoPolicy(Network):
+    """Twelve convolutions with ReLU, and one that rates every point of a square board of any size.
+
+    Raises ConfigError where `num_classes` is not the number of points of a square board.
+    """
+
+    def __init__(self, *, in_channels: int = 48, num_classes: int = 361, width: int = 192) -> None:
+        super().__init__()
+        if num_classes < 1 or math.isqrt(num_classes) ** 2 != num_classes:
+            raise ConfigError(
+                "num_classes must be the number of points of a square board. "
+                f"Received: {num_classes}. Use the square of the board's size, such as 361 for 19x19."
+            )
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, width, 5, padding=2), nn.ReLU())
+        layers = [nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU()) for _ in range(11)]
+        self.stages = nn.Sequential(nn.Sequential(*layers))
+        self.head = nn.Sequential(nn.Conv2d(width, 1, 1, bias=False), nn.Flatten(), PointBias(num_classes))
+        self.apply(functools.partial(he, mode="fan_in"))

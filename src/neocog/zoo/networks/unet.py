@@ -1,0 +1,119 @@
+"""U-Net: convolutional networks for biomedical image segmentation (Ronneberger et al., 2015).
+
+Paper: https://arxiv.org/abs/1505.04597. A path down to ever more channels at ever lower resolution, and one back up
+that reads, at each resolution, what the path down had found there. No batch norm; every convolution has a bias.
+The paper pads nowhere, so that 572 x 572 in gives 388 x 388 out and skipped maps are cropped; `padding=True`, today's
+common form, keeps the input's size, whatever it is.
+
+Shapes with padding (N batch, C channels, H height, W width, K classes; h, w halve from stage to stage, rounded up):
+
+    stem      (N, C, H, W)               -> (N, 64, H, W)
+    stage 0   (N, 64, H, W)              -> (N, 64, H, W)
+    stage i   (N, 32 * 2**i, 2h, 2w)     -> (N, 64 * 2**i, h, w)    i from 1 to 4
+    head      the maps of all stages     -> (N, K, H, W)
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from neocog.zoo.network import Network
+
+__all__ = ["WIDTHS", "UNet"]
+
+# Channels of each stage.
+WIDTHS = (64, 128, 256, 512, 1024)
+
+
+def conv(c_in: int, c_out: int, padding: bool) -> nn.Sequential:
+    """3x3 and ReLU; (N, c_in, H, W) -> (N, c_out, H, W), or 2 less each way without padding."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=int(padding)), nn.ReLU())
+
+
+def crop(maps: Tensor, like: Tensor) -> Tensor:
+    """The middle of maps; (N, C, H, W) -> (N, C, h, w), the size of `like`.
+
+    Padding by negative amounts, where slices would tie an exported program to the sizes that it was traced with.
+    """
+    (h_in, w_in), (h, w) = maps.shape[2:], like.shape[2:]
+    top, left = (h_in - h) // 2, (w_in - w) // 2
+    return F.pad(maps, (-left, left + w - w_in, -top, top + h - h_in))
+
+
+def gaussian_by_inputs(module: nn.Module) -> None:
+    """Normal weights, std = sqrt(2 / N) for N values that one output is made of; zero biases. Source: section 3.
+
+    A transposed convolution's stride deals its kernel's taps out to different outputs.
+    """
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+        taps = math.prod(module.kernel_size) // math.prod(module.stride)
+        nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
+        nn.init.zeros_(module.bias)
+
+
+class StepUp(nn.Module):
+    """Twice the size at half the channels, with the skipped maps beside, then two convolutions.
+
+    (N, 2c, h, w) and (N, c, H, W) -> (N, c, H, W), or 4 less than 2h and 2w without padding.
+    """
+
+    def __init__(self, c: int, padding: bool) -> None:
+        super().__init__()
+        self.padding = padding
+        self.up = nn.ConvTranspose2d(2 * c, c, 2, 2)
+        self.convs = nn.Sequential(conv(2 * c, c, padding), conv(c, c, padding))
+
+    def forward(self, maps: Tensor, skipped: Tensor) -> Tensor:
+        maps = self.up(maps)
+        if self.padding:
+            maps = crop(maps, skipped)  # one row or column less where pooling had rounded up
+        else:
+            skipped = crop(skipped, maps)
+        return self.convs(torch.cat([skipped, maps], 1))  # type: ignore[no-any-return]
+
+
+class Decoder(nn.Module):
+    """The path up, from the deepest maps to logits for each pixel."""
+
+    def __init__(self, num_classes: int, padding: bool) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(StepUp(c, padding) for c in reversed(WIDTHS[:-1]))
+        self.classify = nn.Conv2d(WIDTHS[0], num_classes, 1)
+
+    def forward(self, found: Sequence[Tensor]) -> Tensor:
+        *skipped, maps = found
+        for step, skip in zip(self.steps, reversed(skipped), strict=True):
+            maps = step(maps, skip)
+        return self.classify(maps)  # type: ignore[no-any-return]
+
+
+class UNet(Network):
+    """Five resolutions down, four up again, two 3x3 convolutions at each.
+
+    `dropout` acts behind the two deepest stages; place and rate are those of the authors' published network.
+    """
+
+    def __init__(
+        self, *, in_channels: int = 1, num_classes: int = 2, padding: bool = True, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        self.stem = conv(in_channels, WIDTHS[0], padding)
+        stages = [conv(WIDTHS[0], WIDTHS[0], padding)]
+        for i, (c_in, c_out) in enumerate(pairwise(WIDTHS), start=1):
+            pool = nn.MaxPool2d(2, ceil_mode=padding)
+            drop = [nn.Dropout(dropout)] if i >= 3 else []
+            stages.append(nn.Sequential(pool, conv(c_in, c_out, padding), conv(c_out, c_out, padding), *drop))
+        self.stages = nn.Sequential(*stages)
+        self.head = Decoder(num_classes, padding)
+        self.apply(gaussian_by_inputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, in_channels, H, W) images -> (N, num_classes, H, W) logits.
+
+        Without padding, H and W of the logits are less by 184, or by more where a pooling meets an odd size.
+        """
+        return self.head(self.features(images))  # type: ignore[no-any-return]

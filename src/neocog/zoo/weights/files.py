@@ -1,0 +1,42 @@
+"""The files of weights, trained on ImageNet, that torchvision publishes for networks of the catalogue."""
+
+__all__ = ["TORCHVISION"]
+
+TORCHVISION: dict[str, str] = {
+    "alexnet_one_column": "alexnet-owt-7be5be79.pth",
+    "vgg11":              "vgg11-8a719046.pth",
+    "vgg11_bn":           "vgg11_bn-6002323d.pth",
+    "vgg13":              "vgg13-19584684.pth",
+    "vgg13_bn":           "vgg13_bn-abd245e5.pth",
+    "vgg16":              "vgg16-397923af.pth",
+    "vgg16_bn":           "vgg16_bn-6c64b313.pth",
+    "vgg19":              "vgg19-dcbb9e9d.pth",
+    "vgg19_bn":           "vgg19_bn-c79401a0.pth",
+    "googlenet":          "googlenet-1378be20.pth",
+    "inception_v3":       "inception_v3_google-0cc3c7bd.pth",
+    "resnet18":           "resnet18-f37072fd.pth",
+    "resnet34":           "resnet34-b627a593.pth",
+    "resnet50":           "resnet50-0676ba61.pth",
+    "resnet101":          "resnet101-63fe2227.pth",
+    "resnet152":          "resnet152-394f9c45.pth",
+    "densenet121":        "densenet121-a639ec97.pth",
+    "densenet161":        "densenet161-8d451a50.pth",
+    "densenet169":        "densenet169-b2777c0a.pth",
+    "densenet201":        "densenet201-c1103571.pth",
+    "squeezenet1_1":      "squeezenet1_1-b8a52dc0.pth",
+    "mobilenet_v2":       "mobilenet_v2-b0353104.pth",
+    "shufflenet_v2_x0_5": "shufflenetv2_x0.5-f707e7126e.pth",
+    "shufflenet_v2":      "shufflenetv2_x1-5666bf0f80.pth",
+    "shufflenet_v2_x1_5": "shufflenetv2_x1_5-3c479a10.pth",
+    "shufflenet_v2_x2_0": "shufflenetv2_x2_0-8be3c8ee.pth",
+    "efficientnet_b0":    "efficientnet_b0_rwightman-7f5810bc.pth",
+    "efficientnet_b1":    "efficientnet_b1_rwightman-bac287d4.pth",
+    "efficientnet_b2":    "efficientnet_b2_rwightman-c35c1473.pth",
+    "efficientnet_b3":    "efficientnet_b3_rwightman-b3899882.pth",
+    "efficientnet_b4":    "efficientnet_b4_rwightman-23ab8bcd.pth",
+    "convnext_tiny":      "convnext_tiny-983f1562.pth",
+    "convnext_small":     "convnext_small-0c510722.pth",
+    "convnext_base":      "convnext_base-6075fbad.pth",
+    "convnext_large":     "convnext_large-ea097f82.pth",
+}  # fmt: skip
+"""Name in the catalogue -> name of the file. The digits behind its last dash begin the file's SHA-256."""

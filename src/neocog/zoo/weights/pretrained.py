@@ -1,0 +1,150 @@
+"""Published weights: found in the cache or fetched, recognised by their names, and put into a network of ours."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from neocog.errors import ConfigError, DataError
+from neocog.files import Remote, fetch, storage_errors
+from neocog.progress import note
+from neocog.zoo.network import Network, Normalisation
+from neocog.zoo.origin import Origin
+from neocog.zoo.weights.files import TORCHVISION
+from neocog.zoo.weights.key_map import KeyMap, translate
+from neocog.zoo.weights.known import TIMM, key_maps
+from neocog.zoo.weights.read import read_weights
+
+__all__ = ["load_pretrained"]
+
+TORCHVISION_ADDRESS = "https://download.pytorch.org/models"
+TIMM_ADDRESS = "https://huggingface.co/timm"
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALVES = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+FROM_TENSORFLOW = ("googlenet", "inception_v3")  # torchvision turns their input back to the normalisation of halves
+
+
+def load_pretrained(model: Network, origin: Origin, source: str) -> None:
+    """Put published weights into a network of the catalogue.
+
+    `source` is "torchvision", "timm/NAME" with a name of timm's models, or the path of a file whose keys are ours,
+    torchvision's or timm's. A head for another number of classes keeps its fresh weights; the first layer is adapted to
+    another number of channels.
+    Raises ConfigError where nothing is published, DataError where a file can't be fetched, and CheckpointError where it
+    is of another network.
+    """
+    maps = key_maps(origin.name, origin.options)
+    expected = model.state_dict()
+    if source == "torchvision":
+        foreign, key_map = read_weights(torchvision_file(origin.name)), maps["torchvision"]
+        normalisation = HALVES if origin.name in FROM_TENSORFLOW else IMAGENET
+    elif source.startswith("timm/"):
+        path, normalisation = timm_file(origin.name, source.removeprefix("timm/"))
+        foreign, key_map = read_weights(path), maps["timm"]
+    else:
+        foreign, normalisation = read_weights(Path(source)), None
+        key_map = recognised(foreign, expected, [*maps.values(), KeyMap(names={key: key for key in expected})])
+    foreign = dict(key_map.renewed(foreign))
+    fresh = fresh_keys(foreign, expected, key_map, origin)
+    if fresh:
+        note(f"{origin.name}: the weights are for other classes than these {origin.num_classes}; the head starts fresh")
+    adapt_channels(foreign, expected, key_map, origin.channel_keys() - fresh)
+    model.load_state_dict(translate(key_map, foreign, expected, fresh))
+    model.normalisation = adapted_normalisation(normalisation, origin.in_channels)
+
+
+def fresh_keys(
+    foreign: Mapping[str, Tensor], expected: Mapping[str, Tensor], key_map: KeyMap, origin: Origin
+) -> frozenset[str]:
+    """The keys of the head if it is for another number of classes than the file's; else none."""
+    keys = origin.class_keys()
+    same = all(
+        foreign[theirs].numel() == expected[key].numel() for key in keys if (theirs := key_map.theirs(key)) in foreign
+    )
+    return frozenset() if same else keys
+
+
+def adapt_channels(
+    foreign: dict[str, Tensor], expected: Mapping[str, Tensor], key_map: KeyMap, keys: frozenset[str]
+) -> None:
+    """Bring the kernels of the first layer to our number of channels, so that what they answer stays alike.
+
+    A grey picture stands for three equal channels: its kernels are the sums over theirs. For other numbers theirs
+    recur in turn, scaled so that the sum over channels stays the same on average.
+    """
+    for key in keys:
+        kernels, c_in = foreign.get(key_map.theirs(key)), expected[key].shape[1]
+        if kernels is None or kernels.ndim < 2 or kernels.shape[1] == c_in:
+            continue
+        published = kernels.shape[1]
+        if c_in == 1:
+            adapted = kernels.sum(dim=1, keepdim=True)
+        else:
+            adapted = kernels[:, torch.arange(c_in) % published] * (published / c_in)
+        foreign[key_map.theirs(key)] = adapted
+
+
+def adapted_normalisation(normalisation: Normalisation | None, in_channels: int) -> Normalisation | None:
+    """The published one for three channels; its average for one; for other numbers none is known."""
+    if normalisation is None or in_channels == len(normalisation.mean):
+        return normalisation
+    if in_channels == 1:
+        return Normalisation(*((sum(values) / len(values),) for values in normalisation))
+    return None
+
+
+def recognised(foreign: Mapping[str, Tensor], expected: Mapping[str, Tensor], maps: list[KeyMap]) -> KeyMap:
+    """The map by which most of our tensors are found in a file."""
+
+    def num_found(key_map: KeyMap) -> int:
+        theirs = dict(key_map.renewed(foreign))
+        return sum(key_map.theirs(key) in theirs for key in expected)
+
+    return max(maps, key=num_found)
+
+
+def cache_folder() -> Path:
+    return Path.home() / ".cache" / "neocog" / "weights"
+
+
+def torchvision_file(name: str) -> Path:
+    """The published file, from the cache or fetched."""
+    if name not in TORCHVISION:
+        raise ConfigError(f"torchvision has no weights for {name}. It has some for: {', '.join(sorted(TORCHVISION))}.")
+    file = TORCHVISION[name]
+    digits = file.removesuffix(".pth").rpartition("-")[2]
+    return fetched(Remote(f"{TORCHVISION_ADDRESS}/{file}", digits), cache_folder() / file)
+
+
+def timm_file(name: str, theirs: str) -> tuple[Path, Normalisation]:
+    """The file of one of timm's models, from the cache or fetched, and what its weights expect."""
+    if name not in TIMM:
+        raise ConfigError(f"timm's weights are known for: {', '.join(sorted(TIMM))}. Received: {name}.")
+    if theirs.partition(".")[0] != TIMM[name] or not re.fullmatch(r"[\w.-]+", theirs):
+        raise ConfigError(
+            f"Weights must be of the same architecture: timm calls {name} {TIMM[name]}. Received: timm/{theirs}. "
+            f"Give a name such as timm/{TIMM[name]}.tv_in1k."
+        )
+    folder = cache_folder() / "timm" / theirs
+    path, settings = folder / "model.safetensors", folder / "config.json"
+    if not (path.exists() and settings.exists()):
+        address = f"{TIMM_ADDRESS}/{theirs}"
+        pointer = fetched(Remote(f"{address}/raw/main/model.safetensors", ""), folder / "pointer")
+        digest = re.search(r"oid sha256:([0-9a-f]{64})", pointer.read_text(errors="replace"))
+        pointer.unlink()
+        if digest is None:
+            raise DataError(f"{address} does not say the SHA-256 of its weights. Fetch the file and give its path.")
+        fetched(Remote(f"{address}/raw/main/config.json", ""), settings)
+        fetched(Remote(f"{address}/resolve/main/model.safetensors", digest[1]), path)
+    expected = json.loads(settings.read_text())["pretrained_cfg"]
+    return path, Normalisation(tuple(expected["mean"]), tuple(expected["std"]))
+
+
+def fetched(remote: Remote, path: Path) -> Path:
+    """A file at its place in the cache; `fetch` checks its hash as it comes."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return fetch(remote, path)
