@@ -22,10 +22,10 @@ Case = tuple[str, tuple[int, ...], int]
 CASES: list[Case] = [
     ("lenet5_relu", (1, 32, 32), 128),
     ("lenet5", (1, 32, 32), 128),
-    ("examples/networks.py:alexnet", (3, 224, 224), 16),
-    ("examples/networks.py:vgg", (3, 224, 224), 4),
-    ("examples/networks.py:resnet", (3, 224, 224), 8),
-    ("examples/networks.py:resnet", (3, 64, 64), 32),
+    ("alexnet_one_column", (3, 224, 224), 16),
+    ("vgg16", (3, 224, 224), 4),
+    ("resnet50", (3, 224, 224), 8),
+    ("resnet50", (3, 64, 64), 32),
 ]
 TURNS = 5
 

@@ -7,7 +7,7 @@ import time
 import neocog
 from neocog.bundle import find_model
 
-NETWORKS = ("lenet5_relu", "examples/networks.py:vgg", "examples/networks.py:resnet", "examples/networks.py:resnet152")
+NETWORKS = ("lenet5_relu", "vgg16", "resnet50", "resnet152")
 
 
 def main() -> None:

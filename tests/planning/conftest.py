@@ -1,7 +1,6 @@
-"""Lets the tests of this folder import the example networks, and the random one that stands here."""
+"""Lets the tests of this folder import the networks that stand here."""
 
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "examples")]
+sys.path.insert(0, str(Path(__file__).parent))

@@ -109,6 +109,7 @@ def test_it_learns():
         {"optimizer": OptimizerConfig(name="adam", lr=0.01)},
         {"optimizer": OptimizerConfig(name="adamw", lr=0.01), "ema_decay": 0.9},
         {"schedule": ScheduleConfig(name="cosine", warmup_epochs=1), "clip_norm": 0.5},
+        {"adaptive_clip": 0.01, "precise_bn": 4},
     ],
 )
 def test_resuming_anywhere_gives_the_same_bits(settings, tmp_path):

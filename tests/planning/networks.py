@@ -1,8 +1,4 @@
-"""Networks to try `neocog plan` on; your own are planned in the same way.
-
-neocog plan examples/networks.py:alexnet --input 3x224x224
-neocog plan examples/networks.py:resnet --input 3x224x224 --svg resnet.svg
-"""
+"""Plain forms of well-known networks, small where asked, so that these tests do not depend on the zoo."""
 
 from torch import Tensor, nn
 

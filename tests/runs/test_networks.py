@@ -1,0 +1,114 @@
+"""Runs with networks of the zoo: published weights, frozen stages, auxiliary classifiers, and those that can't be."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+
+from neocog import create_model, load
+from neocog.data import DataConfig
+from neocog.errors import ConfigError
+from neocog.runs import train
+from neocog.zoo import ModelConfig
+from neocog.zoo.weights import pretrained
+
+
+@pytest.fixture
+def config(digits, quick):
+    """One short epoch on digits of 32x32 with any network."""
+
+    def make(name, *, size=(32, 32), train=None, **model):
+        plain = quick(digits, epochs=1, batch_size=100, **(train or {}))
+        data = DataConfig(source=plain.data.source, size=size, channels=1)
+        optimizer = replace(plain.optimizer, lr=0.01)
+        return replace(plain, data=data, model=ModelConfig(name=name, **model), optimizer=optimizer)
+
+    return make
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.manual_seed(3)
+    torch.save(create_model("resnet20_cifar").state_dict(), path)
+    return path
+
+
+def test_published_weights_are_started_from_and_frozen_stages_keep_them(config, weights, tmp_path):
+    published = torch.load(weights, weights_only=True)
+    run = train(config("resnet20_cifar", pretrained=str(weights), freeze=2), runs=tmp_path)
+    model = load(run.bundle).model
+    ours = model.state_dict()
+    kept = {key for key in ours if torch.equal(ours[key], published[key])} if ours.keys() == published.keys() else set()
+    frozen = {key for key in ours if key.startswith(("stages.0", "stages.1"))}
+    assert frozen <= kept and not any(key.startswith(("stages.2", "head")) and "weight" in key for key in kept)
+    # The first convolution, which reads one channel where three were published, has their sums, and stays.
+    first = next(key for key in ours if key.startswith("stem") and ours[key].ndim == 4)
+    assert torch.equal(ours[first], published[first].sum(1, keepdim=True))
+
+
+def test_the_mean_that_weights_expect_goes_before_that_of_the_data(config, tmp_path, monkeypatch, server):
+    key_map = pretrained.key_maps("squeezenet1_1", {})["torchvision"]
+    weights = create_model("squeezenet1_1").state_dict()
+    torch.save({key_map.theirs(key): value for key, value in weights.items()}, tmp_path / "w")
+    content = (tmp_path / "w").read_bytes()
+    file = f"squeezenet1_1-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    server.serve(f"/{file}", content)
+    monkeypatch.setitem(pretrained.TORCHVISION, "squeezenet1_1", file)
+    monkeypatch.setattr(pretrained, "TORCHVISION_ADDRESS", server.url)
+    monkeypatch.setattr(pretrained, "cache_folder", lambda: tmp_path / "cache")
+    run = train(config("squeezenet1_1", pretrained="torchvision"), runs=tmp_path / "runs")
+    assert load(run.bundle).preprocess.mean == pytest.approx((0.449,), abs=1e-9)
+
+
+def test_auxiliary_classifiers_train_and_stay_out_of_predictions(config, tmp_path):
+    run = train(config("googlenet", size=(32, 32)), runs=tmp_path)
+    assert load(run.bundle).model(torch.zeros(1, 1, 32, 32)).shape == (1, 10)
+    without = train(config("googlenet", auxiliary=False), runs=tmp_path)
+    parameters = [sum(p.numel() for p in load(r.bundle).model.parameters()) for r in (run, without)]
+    assert parameters[0] > parameters[1] + 4e6
+
+
+def test_adaptive_clipping_and_exact_statistics_change_a_run_and_resume_with_the_same_bits(config, tmp_path):
+    name = "resnet20_cifar"
+    plain = train(config(name), runs=tmp_path / "a")
+    special = train(config(name, train={"adaptive_clip": 0.001, "precise_bn": 3}), runs=tmp_path / "a")
+    one, other = (load(run.bundle).model.state_dict() for run in (plain, special))
+    assert any(not torch.equal(one[key], other[key]) for key in one if "running_var" in key)
+    assert any(not torch.equal(one[key], other[key]) for key in one if key.endswith("0.weight"))
+    again = train(config(name, train={"adaptive_clip": 0.001, "precise_bn": 3}), runs=tmp_path / "b")
+    assert all(torch.equal(other[key], value) for key, value in load(again.bundle).model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("neocognitron", r"does not learn by gradients\. In Python: create_model\('neocognitron'\)\.learn"),
+        ("unet", r"Pictures are classified by networks made for that\. unet is for segmentation of pictures\."),
+        ("text_cnn", r"text_cnn is for classification of texts\."),
+        ("go_policy", r"go_policy is for next move of boards\."),
+    ],
+)
+def test_networks_for_something_else_are_refused_before_anything_is_read(name, says, config, tmp_path):
+    with pytest.raises(ConfigError, match=says):
+        train(config(name), runs=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_frozen_stages_than_there_are(config, tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.freeze must be at most the number of stages\. resnet20_cifar has 3"):
+        train(config("resnet20_cifar", freeze=4), runs=tmp_path)
+
+
+def test_an_option_that_the_network_does_not_have(config, tmp_path):
+    with pytest.raises(ConfigError, match=r"model\.stochastic_depth .* would be ignored, because .* has no stochastic"):
+        train(config("resnet20_cifar", stochastic_depth=0.1), runs=tmp_path)
+
+
+def test_the_path_of_weights_is_kept_in_full_so_that_a_run_is_resumed_from_anywhere(
+    config, weights, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(weights.parent)
+    made = config("resnet20_cifar", pretrained=weights.name)
+    assert "pretrained: " + str(weights) in train(made, runs=tmp_path / "runs").config.read_text()
