@@ -70,6 +70,15 @@ def test_auxiliary_classifiers_train_and_stay_out_of_predictions(config, tmp_pat
     assert parameters[0] > parameters[1] + 4e6
 
 
+def test_what_a_network_takes_from_data_it_takes_from_the_training_pictures(config, tmp_path):
+    run = train(config("speednet"), runs=tmp_path)
+    kernels = load(run.bundle).model.whitening.weight.flatten(1)
+    fresh = create_model("speednet", in_channels=1).whitening.weight.flatten(1)
+    lengths = kernels.norm(dim=1)
+    assert lengths.max() > 3 * lengths.min()  # rare directions are made as large as common ones
+    torch.testing.assert_close(fresh.norm(dim=1), torch.ones(8))  # without data, a rotation
+
+
 def test_adaptive_clipping_and_exact_statistics_change_a_run_and_resume_with_the_same_bits(config, tmp_path):
     name = "resnet20_cifar"
     plain = train(config(name), runs=tmp_path / "a")

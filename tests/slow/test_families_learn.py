@@ -11,8 +11,8 @@ from neocog.tasks import Classification
 
 pytestmark = pytest.mark.slow
 
-# Networks that take 32x32, one of each family: name -> highest learning rate. LeNet-5 as published is slower to learn (96%
-# here); that it reaches 99% is proved in test_proofs.py.
+# Networks that take 32x32, one of each family: name -> highest learning rate. LeNet-5 as published learns more
+# slowly: 96% here, and 99% in test_proofs.py.
 LEARN_DIGITS = {
     "lenet5_relu": 5e-3,
     "vgg11_bn": 5e-4,

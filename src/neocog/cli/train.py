@@ -13,13 +13,15 @@ from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
-from neocog.zoo import entry, list_models
+from neocog.zoo import entry
 
 FLAG = "flag"
 ALIASES = {"model.name": "--model", "train.epochs": "--epochs"}
 
 
-RECIPE_HELP = f"Settings to start from; by default the network's own: {', '.join(recipes.list_recipes())}."
+RECIPE_HELP = (
+    f"Settings to start from; by default the network's own, or general. One of {', '.join(recipes.list_recipes())}."
+)
 
 
 def section_flags(name: str, section: Any) -> Any:
@@ -52,7 +54,7 @@ FlagTexts = Mapping[str, Mapping[str, str]]
 def train(
     data: str | None = None,
     *,
-    model: Annotated[str | None, Parameter(help=f"The network: {', '.join(list_models())}.")] = None,
+    model: Annotated[str | None, Parameter(help="The network, by its name in `neocog zoo` [lenet5_relu].")] = None,
     recipe: Annotated[str | None, Parameter(help=RECIPE_HELP)] = None,
     epochs: str | None = None,
     config: Path | None = None,

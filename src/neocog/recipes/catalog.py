@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from neocog.errors import ConfigError, did_you_mean
+from neocog.recipes.general import general
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
 from neocog.runs import RunConfig
 
 __all__ = ["list_recipes", "recipe", "recipe_for"]
 
 RECIPES: dict[str, Callable[[str], RunConfig]] = {
+    "general": general,
     "lenet5": lenet5,
     "lenet5_relu": lenet5_relu,
     "tutorial_cifar10": tutorial_cifar10,
@@ -19,7 +21,7 @@ def list_recipes() -> list[str]:
     """The names of all recipes.
 
     >>> list_recipes()
-    ['lenet5', 'lenet5_relu', 'tutorial_cifar10']
+    ['general', 'lenet5', 'lenet5_relu', 'tutorial_cifar10']
     """
     return sorted(RECIPES)
 
@@ -36,5 +38,7 @@ def recipe(name: str, data: str) -> RunConfig:
 
 
 def recipe_for(model: str | None) -> str:
-    """The recipe that is taken where only a network is named: its own, where it has one, else lenet5_relu's."""
-    return model if model in RECIPES else "lenet5_relu"
+    """The recipe that is taken where only a network is named: its own, where it has one, else the general one."""
+    if model is None:
+        return "lenet5_relu"
+    return model if model in RECIPES else "general"

@@ -31,6 +31,8 @@ from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
 
 __all__ = ["Prepared", "prepare"]
 
+BEGIN_WITH = 5000  # pictures, about, from which a network takes what it begins with
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -103,12 +105,16 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
     val = load_resident(source, splits.val, spec, "decoding validation data")
     # A picture that can't be read must not be found out when all is trained; nothing of the test data is kept.
     check_decodes(source, splits.test, spec, "checking test data")
+    preprocess = normalised(spec, train, model)
+    if config.model.pretrained is None:
+        some = train.images[:: max(1, len(train) // BEGIN_WITH)]  # from everywhere, as files are often sorted by class
+        model.begin_with(preprocess.normalise(some))
     return Prepared(
         settled=settled,
         source=source,
         fingerprint=fingerprint(source),
         splits=splits,
-        preprocess=normalised(spec, train, model),
+        preprocess=preprocess,
         train=train,
         val=val,
         model=model.to(device),

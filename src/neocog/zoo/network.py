@@ -56,6 +56,9 @@ class Network(nn.Module):
             found.append(maps)
         return found
 
+    def begin_with(self, images: Tensor) -> None:
+        """Take from training images, as the network will see them, what it begins with; most take nothing."""
+
     def freeze(self, num_stages: int | None = None) -> Self:
         """Keep the stem and the first stages as they are; without a number, all stages.
 

@@ -85,6 +85,9 @@ class SpeedNet(Network):
         patch_whitening(self.whitening, images)
         return self
 
+    def begin_with(self, images: Tensor) -> None:
+        self.whiten(images)
+
     def unfreeze(self) -> Self:
         """Let everything learn again but the first filters and the norms' scales, which never do.
 
