@@ -12,6 +12,7 @@ from PIL import Image
 
 import neocog
 from neocog.cli import main
+from neocog.cli.train import settle_flags
 from neocog.data import open_source
 
 
@@ -326,3 +327,10 @@ def test_quiet_and_plain_when_not_a_terminal(run_main, digits):
     _, _, err = run_main("train", digits, *QUICK, "--name", "r")
     assert "\x1b" not in err
     assert "\r" not in err
+
+
+def test_a_network_without_a_recipe_of_its_own_gets_the_general_one():
+    settled = settle_flags("mnist", "resnet18", None, None, None, {})
+    assert settled.config.model.name == "resnet18" and settled.config.optimizer.name == "adamw"
+    assert settled.origins["optimizer.lr"] == "recipe general"
+    assert settle_flags("mnist", None, None, None, None, {}).origins["optimizer.lr"] == "recipe lenet5_relu"
