@@ -86,17 +86,18 @@ def test_dropout_acts_on_the_head_in_training_alone():
     assert torch.equal(without(images), without(images))
 
 
-def test_it_begins_as_published():
-    """Uniform with variance 1 / fan-in, as Caffe's "xavier" has it, and N(0, 0.01) in the last convolution."""
+def test_it_begins_by_he_and_its_last_convolution_as_published():
+    """Uniform by He, and N(0, 0.01) in the last convolution."""
     torch.manual_seed(0)
     *others, last = [module for module in SqueezeNet().modules() if isinstance(module, nn.Conv2d)]
     for conv in others:
-        weight, bound = conv.weight.detach(), (3 / conv.weight[0].numel()) ** 0.5
+        weight, bound = conv.weight.detach(), (6 / conv.weight[0].numel()) ** 0.5
         assert 0.97 * bound < weight.abs().max() <= bound
         assert float(weight.std()) == pytest.approx(bound / 3**0.5, rel=0.05)
     assert float(last.weight.detach().std()) == pytest.approx(0.01, rel=0.01)
     assert last.weight.abs().max() > 0.03  # no uniform distribution of this deviation reaches so far
-    assert all(not conv.bias.any() for conv in (*others, last))
+    assert all(not conv.bias.any() for conv in others)
+    assert torch.equal(last.bias, torch.ones(1000))  # so that the last ReLU is open for every class
 
 
 def test_every_parameter_learns():
