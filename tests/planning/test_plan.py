@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from random_network import RandomNet
 from torch import nn
 from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,6 +13,7 @@ from neocog import create_model, list_models
 from neocog.errors import PlanError
 from neocog.planning import plan
 from networks import alexnet, resnet, vgg
+from random_network import RandomNet
 
 IMAGE = (3, 224, 224)
 

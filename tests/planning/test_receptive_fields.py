@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from random_network import RandomNet
 from torch import nn
 
 from neocog.planning import plan
 from networks import alexnet, resnet, vgg
+from random_network import RandomNet
 
 SHAPE = (4, 13, 12)
 
