@@ -103,6 +103,13 @@ def test_only_networks_of_the_catalogue_know_their_head():
         replace_head(Small(), 3)
 
 
+def test_networks_without_a_layer_for_classes_are_built_anew():
+    with pytest.raises(ConfigError, match=r"neocognitron has no layer for its classes\. Build it anew"):
+        replace_head(create_model("neocognitron"), 3)
+    with pytest.raises(ConfigError, match=r"go_policy has no layer for its classes\. Build it anew"):
+        replace_head(create_model("go_policy"), 81)
+
+
 @pytest.mark.parametrize("setting", ["num_classes", "in_channels"])
 def test_no_classes_or_channels(setting):
     with pytest.raises(ConfigError, match=rf"{setting} must be at least 1\. Received: 0\."):

@@ -89,7 +89,9 @@ def replace_head(model: Network, num_classes: int) -> Network:
         raise ConfigError(f"A head is replaced in networks of create_model. Received: {type(model).__name__}.")
     fresh, keys = model.origin.again(num_classes=num_classes), model.origin.class_keys()
     if not keys:
-        raise ConfigError(f"{model.origin.name} gives {model.origin.num_classes} moves, and has no classes to replace.")
+        raise ConfigError(
+            f"{model.origin.name} has no layer for its classes. Build it anew: create_model(num_classes=..)."
+        )
     for path in sorted({key.rpartition(".")[0] for key in keys}):
         like = next(iter(model.parameters()))
         model.set_submodule(path, fresh.get_submodule(path).to(like.device, like.dtype))
