@@ -24,7 +24,7 @@ __all__ = ["Bar", "note", "quiet", "track"]
 T = TypeVar("T")
 REFRESH = 0.1  # seconds between two drawings; the work must not wait for its own picture
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, force_jupyter=False, highlight=False)
 
 
 def note(message: str) -> None:
