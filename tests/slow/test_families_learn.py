@@ -20,15 +20,15 @@ LEARN_DIGITS = {
     "resnet18": 2e-3,
     "resnet20_cifar": 1e-2,
     "preact_resnet18": 2e-3,
-    "nf_resnet50": 1e-3,
-    "densenet121": 2e-3,
-    "convnext_tiny": 1e-3,
     "speednet": 5e-3,
 }
-# Networks that need larger pictures, or more epochs where only one place is left of 32x32: name -> size, learning rate,
-# pictures in a step.
+# Networks that need more time, larger pictures, or more epochs where only one place is left of 32x32: name -> size,
+# learning rate, pictures in a step.
 LEARN_LARGER = {
     "inception_v3": (107, 1e-3, 50),
+    "densenet121": (32, 2e-3, 50),
+    "convnext_tiny": (32, 1e-3, 50),
+    "nf_resnet50": (48, 1e-3, 50),
     "plain18": (64, 2e-3, 50),
     "mobilenet_v2": (64, 4e-3, 50),
     "shufflenet_v2": (64, 4e-3, 50),
