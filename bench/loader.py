@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from neocog.data import AugmentConfig, Loader, Preprocess, Resident, divide, load_resident, open_source
+from neocog.data import AugmentConfig, ImagePreprocess, Loader, Resident, divide, load_resident, open_source
 from neocog.progress import quiet
 
 BATCH, PASSES = 128, 5
@@ -32,7 +32,7 @@ SETTINGS = {
 class PerSample(Dataset[tuple[Tensor, int]]):
     """The same augmentations, one picture at a time."""
 
-    def __init__(self, data: Resident, preprocess: Preprocess, config: AugmentConfig) -> None:
+    def __init__(self, data: Resident, preprocess: ImagePreprocess, config: AugmentConfig) -> None:
         self.data, self.preprocess, self.config = data, preprocess, config
         self.mean, self.std = torch.tensor(preprocess.mean)[:, None, None], torch.tensor(preprocess.std)[:, None, None]
 
@@ -41,7 +41,7 @@ class PerSample(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         config = self.config
-        image = self.data.images[index].float() / 255
+        image = self.data.inputs[index].float() / 255
         _, height, width = image.shape
         if config.flip and torch.rand(()) < config.flip:
             image = image.flip(2)
@@ -77,10 +77,10 @@ def timed(num: int, batches: Iterable[object]) -> float:
 def main() -> None:
     source = open_source("mnist")
     splits = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
-    plain = Preprocess(size=(28, 28), channels=1, pad=(2, 2))
+    plain = ImagePreprocess(size=(28, 28), channels=1, pad=(2, 2))
     with quiet():
         data = load_resident(source, splits.train, plain)
-    preprocess = plain.measured(data.images)
+    preprocess = plain.measured(data.inputs)
     print(f"{'augmentation':<30}{'Neocog /s':>12}{'DataLoader /s':>15}{'ratio':>8}")
     for name, config in SETTINGS.items():
         ours = Loader(data, preprocess, batch_size=BATCH, seed=0, augment=config)

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.data import Loader, Preprocess, Resident
+from neocog.data import ImagePreprocess, Loader, Resident
 from neocog.progress import quiet
 from neocog.runs import Run
 from neocog.runs.keeper import RunKeeper
@@ -75,7 +75,7 @@ class TimedLoader(Loader):
 def main() -> None:
     pixels = torch.randint(0, 256, (NUM, 1, 8, 8), dtype=torch.uint8)
     labels = torch.randint(0, CLASSES, (NUM,))
-    preprocess = Preprocess(size=(8, 8), channels=1).measured(pixels)
+    preprocess = ImagePreprocess(size=(8, 8), channels=1).measured(pixels)
     normalised = preprocess.normalise(pixels)
     plain = HandWritten(normalised, labels)
     fused = HandWritten(normalised, labels, fused=True)

@@ -151,7 +151,7 @@ def test_pickled_bytes_within_a_member_are_never_run(bundle):
         ({"format": 2}, "Bundles of format 1 are understood. .* has format 2.*Update"),
         ({"model": {"name": "absent", "num_classes": 10, "in_channels": 1, "options": {}}}, "No network is called"),
         ({"preprocess": {"version": 7}}, "version 1 is understood"),
-        ({"preprocess": []}, "version 1 is understood"),
+        ({"preprocess": []}, "described by a mapping"),
         ({"classes": ["a"]}, "its 10 outputs need as many different class names, received"),
         ({"classes": "0123456789"}, "as many different class names"),
         ({"classes": ["0"] * 10}, "as many different class names"),

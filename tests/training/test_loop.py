@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from neocog.data import AugmentConfig, Loader, Preprocess, Resident
+from neocog.data import AugmentConfig, ImagePreprocess, Loader, Resident
 from neocog.errors import CheckpointError, DivergenceError, StorageError
 from neocog.tasks import Classification
 from neocog.training import (
@@ -31,7 +31,7 @@ IMAGES = (
     torch.from_numpy(GENERATOR.integers(0, 120, (120, 1, 8, 8), dtype=np.uint8)) + (LABELS * 60)[:, None, None, None]
 )
 DATA = Resident(IMAGES.to(torch.uint8), LABELS, np.arange(120, dtype=np.uint64))
-SPEC = Preprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.3,))
+SPEC = ImagePreprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.3,))
 TASK = Classification(("a", "b", "c"))
 
 
@@ -68,7 +68,7 @@ class Recorder:
 def validate(model):
     model.eval()
     with torch.no_grad():
-        return TASK.validation(model(SPEC.normalise(DATA.images)), DATA.labels)
+        return TASK.validation(model(SPEC.normalise(DATA.inputs)), DATA.labels)
 
 
 def run(training=None, keeper=None, interrupt=None, *, optimizer=None, schedule=None, validator=validate, **settings):

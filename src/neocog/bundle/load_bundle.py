@@ -11,7 +11,7 @@ from safetensors.torch import load as load_tensors
 from neocog.bundle.predictor import Predictor, torch_engine
 from neocog.bundle.seal import read_sealed
 from neocog.bundle.write import FORMAT, decode_golden
-from neocog.data import Preprocess
+from neocog.data import read_preprocess
 from neocog.errors import BundleError, ConfigError, DataError
 from neocog.zoo import create_model
 
@@ -56,7 +56,7 @@ def build(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) -> Predict
         spec["name"], num_classes=spec["num_classes"], in_channels=spec["in_channels"], **spec["options"]
     )
     model.load_state_dict(weights)
-    preprocess = Preprocess.from_json(manifest["preprocess"])
+    preprocess = read_preprocess(manifest["preprocess"])
     predictor = Predictor(torch_engine(model), preprocess, tuple(classes), manifest)
     predictor.model = model
     return predictor

@@ -123,7 +123,7 @@ class Predictor:
             except OSError as error:
                 raise DataError(f"{name} can't be read: {error.strerror or error}. Check the path.") from error
         elif isinstance(picture, Image.Image):
-            picture = image_pixels(picture, name, convert=self.preprocess.convert)
+            picture = image_pixels(picture, name, convert=getattr(self.preprocess, "convert", False))
         return self.preprocess.decode(picture, name)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class Predictor:
         """Logits (N, K) of records of a source, read and decoded a batch at a time."""
         parts = [indices[start : start + BATCH] for start in range(0, len(indices), BATCH)]
         scored = [
-            self.logits(load_resident(source, part, self.preprocess, label).images).numpy()
+            self.logits(load_resident(source, part, self.preprocess, label).inputs).numpy()
             for part in track(parts, label)
         ]
         logits = np.concatenate(scored)

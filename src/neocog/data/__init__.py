@@ -1,21 +1,26 @@
 """Data: sources that give any record by index, splits, one preprocessing, and whole batches augmented at once.
 
-A source is opened (`open_source`), divided (`divide`), decoded once into memory (`load_resident`), and fed to training
-in batches (`Loader`). Nothing here ever writes to the user's data.
+A source is opened (`open_source`), divided (`divide`), decoded (`load_resident`), and fed to training in batches
+(`Loader`). Nothing here ever writes to the user's data.
 """
 
-from neocog.data.arrays import ArraySource
 from neocog.data.augment import AugmentConfig, augment
-from neocog.data.choose import choose_preprocess
 from neocog.data.config import DataConfig
-from neocog.data.folder import ImageFolder, list_pictures
+from neocog.data.feeding import Loader, Resident, check_decodes, load_resident
 from neocog.data.known import find_data
-from neocog.data.loader import Loader
 from neocog.data.open import open_source
-from neocog.data.picture import Pixels, image_pixels, picture_pixels
-from neocog.data.preprocess import Preprocess
-from neocog.data.record import Payload, Record, Source, check_trainable, describe, fingerprint, sample_ids
-from neocog.data.resident import Resident, check_decodes, load_resident
+from neocog.data.preprocess import (
+    ImagePreprocess,
+    Pixels,
+    Preprocess,
+    choose_preprocess,
+    image_pixels,
+    picture_pixels,
+    read_preprocess,
+)
+from neocog.data.record import Modality, Payload, Record, Source, check_trainable, describe, fingerprint, sample_ids
+from neocog.data.sources.arrays import ArraySource
+from neocog.data.sources.folder import ImageFolder, list_pictures
 from neocog.data.splits import Splits, divide
 
 __all__ = [
@@ -23,7 +28,9 @@ __all__ = [
     "AugmentConfig",
     "DataConfig",
     "ImageFolder",
+    "ImagePreprocess",
     "Loader",
+    "Modality",
     "Payload",
     "Pixels",
     "Preprocess",
@@ -44,5 +51,6 @@ __all__ = [
     "load_resident",
     "open_source",
     "picture_pixels",
+    "read_preprocess",
     "sample_ids",
 ]

@@ -2,42 +2,51 @@
 
 from pathlib import Path
 
-from neocog.data.cifar import find_cifar, open_cifar
-from neocog.data.folder import ImageFolder
-from neocog.data.idx import find_idx, open_idx
-from neocog.data.known import KNOWN, find_data
-from neocog.data.npz import open_npz
+from neocog.data.formats import FORMATS, recognise
+from neocog.data.known import find_data
 from neocog.data.record import Source
-from neocog.errors import DataError
+from neocog.errors import DataError, did_you_mean
 
 __all__ = ["open_source"]
 
 
-def open_source(data: str | Path, *, download: bool = False) -> Source:
+def open_source(data: str | Path, *, format: str | None = None, download: bool = False) -> Source:
     """Open a data set by path, or by name.
 
-    Understood are a folder of idx files, CIFAR's binary version, an .npz file, and folders of pictures. With
+    The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
-    Raises DataError where nothing is there, or nothing that is understood.
+    Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways.
 
     >>> source = open_source("mnist")
-    >>> len(source), source.read(0).payload.shape
-    (70000, (28, 28))
+    >>> len(source), source.format, source.read(0).payload.shape
+    (70000, 'idx', (28, 28))
     """
     path = find_data(data, download=download)
-    if path.is_file() and path.suffix == ".npz":
-        return open_npz(path)
-    if not path.is_dir():
-        raise DataError(f"A data set is a folder or an .npz file. Received: {path}. Give the folder that holds it.")
-    idx = find_idx(path)
-    if idx:
-        known = KNOWN.get(path.name)
-        return open_idx(path, idx, known.classes if known else None)
-    cifar = find_cifar(path)
-    if cifar:
-        return open_cifar(path.name, *cifar)
-    if not any(path.iterdir()):
-        raise DataError(
-            f"{path} is empty. Put pictures at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or idx or CIFAR files."
+    layouts = {layout.name: layout for layout in FORMATS}
+    if format is not None and format not in layouts:
+        raise DataError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
+    found = [layouts[format]] if format else recognise(path)
+    if len(found) > 1:
+        ways = "\n".join(f"  as {layout.what}: --data.format {layout.name}" for layout in found)
+        raise DataError(f"{path} can be read in {len(found)} ways. Say which is meant, or move the one away:\n{ways}")
+    if not found:
+        raise not_understood(path)
+    source = found[0].opens(path)
+    source.format = found[0].name
+    return source
+
+
+def not_understood(path: Path) -> DataError:
+    if path.is_dir() and not any(path.iterdir()):
+        return DataError(
+            f"{path} is empty. Put pictures at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or one of the other "
+            "layouts that docs/data.md shows."
         )
-    return ImageFolder(path)
+    inside = sorted(entry.name for entry in path.iterdir())[:5] if path.is_dir() else []
+    return DataError(
+        f"No known layout of a data set is recognised at {path}"
+        + (f", which holds {', '.join(inside)}{' ...' if len(inside) == 5 else ''}. " if inside else ". ")
+        + "Put pictures at FOLDER/CLASS/*.png, or use one of the other layouts that docs/data.md shows: "
+        + ", ".join(layout.name for layout in FORMATS)
+        + "."
+    )

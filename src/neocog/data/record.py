@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neocog.errors import DataError, some
 
 __all__ = [
+    "Modality",
     "Payload",
     "Record",
     "Source",
@@ -21,8 +22,11 @@ __all__ = [
     "sample_ids",
 ]
 
-Payload = bytes | NDArray[np.uint8] | NDArray[np.uint16]
-"""An encoded picture, or its pixels: (H, W) or (H, W, C), 8 or 16 bits."""
+Modality = Literal["image", "signal", "audio", "text", "board"]
+
+Payload = bytes | str | NDArray[Any]
+"""What was measured, as it is stored: an encoded picture or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal
+(channels, length) of floats; a text; a board's planes (planes, H, W) uint8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Source(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
     @property
-    def modality(self) -> str: ...
+    def modality(self) -> Modality: ...
     @property
     def splits(self) -> Mapping[str, NDArray[np.int64]]:
         """Indices by split: some of train, val, test; or all, where the set has no splits of its own."""
@@ -53,6 +57,13 @@ class Source(Protocol):
         """The class of every record; (len,)."""
         ...
 
+    @property
+    def format(self) -> str:
+        """The layout it came in, as `--data.format` names it."""
+        ...
+
+    @format.setter
+    def format(self, name: str) -> None: ...
     @property
     def notices(self) -> tuple[str, ...]:
         """What a user should know about this set, a sentence each."""
@@ -100,10 +111,10 @@ def describe(source: Source) -> str:
 
     >>> from neocog.data import open_source
     >>> describe(open_source("mnist"))
-    'mnist: 60,000 train, 10,000 test; 10 classes: 0, 1, 2 and 7 more'
+    'mnist (idx): 60,000 train, 10,000 test; 10 classes: 0, 1, 2 and 7 more'
     """
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in source.splits.items())
-    return f"{source.name}: {counts}; {len(source.classes)} classes: {some(source.classes)}"
+    return f"{source.name} ({source.format}): {counts}; {len(source.classes)} classes: {some(source.classes)}"
 
 
 def fingerprint(source: Source) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from neocog.data import (
+    ImagePreprocess,
     Preprocess,
     Resident,
     Source,
@@ -53,7 +54,7 @@ class Prepared:
     def model_spec(self) -> dict[str, Any]:
         """How to build this network again."""
         model = self.settled.config.model
-        shape = {"num_classes": len(self.source.classes), "in_channels": self.preprocess.channels}
+        shape = {"num_classes": len(self.source.classes), "in_channels": self.preprocess.in_channels}
         return {"name": model.name, **shape, "options": model.options}
 
 
@@ -107,7 +108,7 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
     check_decodes(source, splits.test, spec, "checking test data")
     preprocess = normalised(spec, train, model)
     if config.model.pretrained is None:
-        some = train.images[:: max(1, len(train) // BEGIN_WITH)]  # from everywhere, as files are often sorted by class
+        some = train.inputs[:: max(1, len(train) // BEGIN_WITH)]  # from everywhere, as files are often sorted by class
         model.begin_with(preprocess.normalise(some))
     return Prepared(
         settled=settled,
@@ -157,7 +158,9 @@ def freeze(model: Network, config: ModelConfig) -> None:
 def normalised(spec: Preprocess, train: Resident, model: Network) -> Preprocess:
     """The preprocessing with the mean and deviation that published weights expect, else with those of the data."""
     expected = model.normalisation
-    return spec.measured(train.images) if expected is None else replace(spec, mean=expected.mean, std=expected.std)
+    if expected is not None and isinstance(spec, ImagePreprocess):
+        return replace(spec, mean=expected.mean, std=expected.std)
+    return spec.measured(train.inputs)
 
 
 def without_decided(settled: Settled, source: Source) -> Settled:

@@ -120,7 +120,7 @@ def carry_out(run: Run, prepared: Prepared) -> Run:
 def validate(model: nn.Module, prepared: Prepared) -> dict[str, float]:
     """Loss and accuracy on the validation data, every sample once."""
     model.eval()
-    parts = torch.split(prepared.val.images, VALIDATION_BATCH)
+    parts = torch.split(prepared.val.inputs, VALIDATION_BATCH)
     logits = torch.cat([model(prepared.preprocess.normalise(part.to(prepared.device))).cpu() for part in parts])
     assert len(logits) == len(prepared.val), "samples in = samples scored"
     return prepared.task.validation(logits, prepared.val.labels)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from neocog.data import AugmentConfig, ImageFolder, Loader, Preprocess, Resident, load_resident
+from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, Resident, load_resident
 from neocog.errors import DataError
 
 NUM = 103
@@ -11,7 +11,7 @@ DATA = Resident(
     torch.arange(NUM),
     np.arange(NUM, dtype=np.uint64) * 77,
 )
-PLAIN = Preprocess(size=(6, 6), channels=1)
+PLAIN = ImagePreprocess(size=(6, 6), channels=1)
 
 
 def loader(**settings):
@@ -43,7 +43,7 @@ def test_pictures_and_labels_belong_together_and_are_normalised():
 def test_a_batch_depends_on_its_number_alone(monkeypatch):
     config = AugmentConfig(shift=1, flip=0.5, rotate=5, erase=0.5)
     forward, backward = loader(augment=config), loader(augment=config)
-    monkeypatch.setattr("neocog.data.loader.BLOCK_VALUES", 1)
+    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", 1)
     alone = loader(augment=config)
     assert alone.steps_per_block == 1 < forward.steps_per_block
     expected = {(e, s): forward.batch(e, s) for e in (0, 1) for s in range(forward.num_steps)}
@@ -63,7 +63,7 @@ def test_the_order_does_not_depend_on_the_batch_size():
 
 
 def test_16_bits_are_fed_too():
-    deep = Preprocess(size=(4, 4), channels=1, depth=16)
+    deep = ImagePreprocess(size=(4, 4), channels=1, depth=16)
     images = torch.from_numpy(np.full((8, 1, 4, 4), 65535, np.uint16))
     data = Resident(images, torch.zeros(8, dtype=torch.int64), np.arange(8, dtype=np.uint64))
     batches = Loader(data, deep, batch_size=4, seed=0, augment=AugmentConfig(shift=1, flip=0.5, erase=0.5))
@@ -71,9 +71,9 @@ def test_16_bits_are_fed_too():
 
 
 def test_resident_pictures_are_those_that_prediction_sees(pictures):
-    source, spec = ImageFolder(pictures), Preprocess(size=(16, 16), channels=3)
+    source, spec = ImageFolder(pictures), ImagePreprocess(size=(16, 16), channels=3)
     data = load_resident(source, np.array([30, 2]), spec)
-    assert torch.equal(data.images[0], spec.decode(source.read(30).payload))
+    assert torch.equal(data.inputs[0], spec.decode(source.read(30).payload))
     assert data.labels.tolist() == [2, 0]
 
 
@@ -83,15 +83,15 @@ def test_all_pictures_that_cannot_be_read_are_counted(pictures):
         path.write_bytes(path.read_bytes()[:-40])
     source = ImageFolder(pictures)
     with pytest.raises(DataError, match=r"red/00\.png is truncated(?s:.*)5 more cannot be read"):
-        load_resident(source, np.arange(36), Preprocess(size=(8, 8), channels=3))
+        load_resident(source, np.arange(36), ImagePreprocess(size=(8, 8), channels=3))
 
 
 def test_what_does_not_fit_in_memory_is_refused(pictures):
-    huge = Preprocess(size=(4096, 4096), channels=3, depth=16)
+    huge = ImagePreprocess(size=(4096, 4096), channels=3, depth=16)
 
     class Many(ImageFolder):
         def __len__(self):
             return 10**6
 
-    with pytest.raises(DataError, match=r"must fit in memory. pictures takes .* GB.*smaller --data\.size"):
+    with pytest.raises(DataError, match=r"must fit in memory. pictures takes .* GB.*Choose a smaller size"):
         load_resident(Many(pictures), np.zeros(10**6, np.int64), huge)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.arrays import ArraySource
+from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 
 __all__ = ["find_cifar", "open_cifar"]

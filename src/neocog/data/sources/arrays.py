@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.picture import MIN_SIDE
-from neocog.data.record import Record, absent_classes
+from neocog.data.preprocess.picture import MIN_SIDE
+from neocog.data.record import Modality, Record, absent_classes
 from neocog.errors import DataError, some
 
 __all__ = ["ArraySource"]
@@ -26,7 +26,8 @@ class ArraySource:
     (4, ('0', '1'), 'train/3')
     """
 
-    modality = "image"
+    modality: Modality = "image"
+    format = "arrays"
 
     def __init__(
         self,

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from neocog.data.augment import AugmentConfig, augment
-from neocog.data.preprocess import Preprocess
-from neocog.data.resident import Resident
+from neocog.data.augment.images import AugmentConfig, augment
+from neocog.data.feeding.resident import Resident
+from neocog.data.preprocess.preprocess import Preprocess
 from neocog.rng import permute
 
 __all__ = ["Loader"]
@@ -36,9 +36,9 @@ class Loader:
         self.augment = augment or AugmentConfig()
         self.num_steps = -(-len(data) // min(batch_size, len(data)))
         # A whole-picture set on the device costs one copy for the run instead of one for each batch.
-        self.images, self.labels = movable(data.images, device).to(device), data.labels.to(device)
-        self.fill = torch.tensor(preprocess.mean) * preprocess.white
-        values = batch_size * data.images[0].numel()
+        self.images, self.labels = movable(data.inputs, device).to(device), data.labels.to(device)
+        self.fill = preprocess.fill
+        values = batch_size * data.inputs[0].numel()
         self.steps_per_block = max(1, BLOCK_VALUES // values)
         self.block_at: tuple[int, int] | None = None
 

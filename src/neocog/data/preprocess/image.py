@@ -1,38 +1,37 @@
-"""The one preprocessing: what is done to a picture before the network sees it, as data.
+"""What is done to a picture before the network sees it, as data."""
 
-The same object is made when training begins, travels into the bundle, and runs in training, evaluation, prediction and
-serving, so that they can't differ.
-"""
-
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.data.picture import Pixels, picture_pixels
-from neocog.data.record import Payload
-from neocog.data.resize import RESIZE, ResizeRule, Size
+from neocog.data.preprocess.picture import Pixels, picture_pixels
+from neocog.data.preprocess.preprocess import Preprocess
+from neocog.data.preprocess.resize import RESIZE, ResizeRule, Size
+from neocog.data.record import Modality, Payload
 from neocog.errors import DataError
 
-__all__ = ["Preprocess"]
+__all__ = ["ImagePreprocess"]
 
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow's convert("L")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Preprocess:
+class ImagePreprocess(Preprocess):
     """Decode, orient, convert, resize, pad, scale to 0..1, normalise.
 
     A call maps one payload to (C, H, W) float32. Its two halves are used apart in training: `decode` once for each
     picture, giving integers that fit in memory, and `normalise` for each batch.
 
-    >>> pre = Preprocess(size=(2, 2), channels=1, mean=(0.5,), std=(0.25,))
+    >>> pre = ImagePreprocess(size=(2, 2), channels=1, mean=(0.5,), std=(0.25,))
     >>> pre(np.array([[0, 255], [255, 0]], np.uint8)).tolist()
     [[[-2.0, 2.0], [2.0, -2.0]]]
     """
+
+    modality: ClassVar[Modality] = "image"
 
     size: Size
     """Height and width after resizing, before padding."""
@@ -64,28 +63,37 @@ class Preprocess:
         """The largest value of a pixel: 255 or 65,535."""
         return 0xFFFF if self.depth == 16 else 0xFF
 
-    def __call__(self, payload: Payload, where: str = "the picture") -> Tensor:
-        """One picture, encoded or as pixels (H, W) or (H, W, C), as (channels, height, width) float32."""
-        return self.normalise(self.decode(payload, where)[None])[0]
+    @property
+    def fill(self) -> Tensor:
+        """What stands for nothing in a decoded picture: each channel's mean; (channels,)."""
+        return torch.tensor(self.mean) * self.white
+
+    @property
+    def in_channels(self) -> int:
+        return self.channels
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.uint16 if self.depth == 16 else torch.uint8
 
     def decode(self, payload: Payload, where: str = "the picture") -> Tensor:
         """One picture as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""
         if isinstance(payload, bytes):
             pixels = picture_pixels(payload, where, max_pixels=self.max_pixels, convert=self.convert)
         else:
-            pixels = array_pixels(payload, where)
+            pixels = array_pixels(np.asarray(payload), where)
         pixels = self.to_channels(self.to_depth(pixels, where))
         pixels = RESIZE[self.resize](pixels, self.size)
         return torch.from_numpy(np.array(self.padded(pixels[None])[0].transpose(2, 0, 1), order="C"))
 
-    def decode_many(self, pictures: Pixels) -> Tensor:
+    def decode_many(self, payloads: Pixels) -> Tensor:
         """Pictures of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).
 
         Equal to `decode` of each, bit for bit, and much faster where nothing has to be resized or converted.
         """
-        batch = pictures.reshape(*pictures.shape[:3], -1)
-        if batch.shape[1:] != (*self.size, self.channels) or batch.dtype != self.dtype:
-            return torch.stack([self.decode(picture) for picture in pictures])
+        batch = payloads.reshape(*payloads.shape[:3], -1)
+        if batch.shape[1:] != (*self.size, self.channels) or batch.dtype != self.pixel_type:
+            return super(ImagePreprocess, self).decode_many(payloads)
         return torch.from_numpy(np.array(self.padded(batch).transpose(0, 3, 1, 2), order="C"))
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -98,7 +106,7 @@ class Preprocess:
         return scaled.sub_(shift)
 
     @property
-    def dtype(self) -> type[np.uint8] | type[np.uint16]:
+    def pixel_type(self) -> type[np.uint8] | type[np.uint16]:
         return np.uint16 if self.depth == 16 else np.uint8
 
     def padded(self, batch: Pixels) -> Pixels:
@@ -110,7 +118,7 @@ class Preprocess:
 
     def to_depth(self, pixels: Pixels, where: str) -> Pixels:
         """8 bits as 16 exactly, times 257; 16 bits as 8 only where conversion is accepted."""
-        if pixels.dtype == self.dtype:
+        if pixels.dtype == self.pixel_type:
             return pixels
         if self.depth == 16:
             return pixels.astype(np.uint16) * np.uint16(257)
@@ -145,19 +153,6 @@ class Preprocess:
             std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2 / total)))
         # A channel without any variation is left at its scale rather than divided by zero.
         return replace(self, mean=tuple(mean), std=tuple(s if s > 1e-6 else 1.0 for s in std))
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, spec: dict[str, Any]) -> Self:
-        """The inverse of `to_json`. Raises DataError for a version from the future or an unknown key."""
-        if not isinstance(spec, dict) or spec.get("version") != 1 or not spec.keys() <= cls.__dataclass_fields__.keys():
-            raise DataError(f"Preprocessing of version 1 is understood. Received: {spec!r}. Update Neocog.")
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()
-        }
-        return cls(**values)
 
 
 def array_pixels(payload: NDArray[Any], where: str) -> Pixels:

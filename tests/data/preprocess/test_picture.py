@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import picture_pixels
-from neocog.data.picture import picture_header
+from neocog.data.preprocess.picture import picture_header
 from neocog.errors import DataError
 
 LIMIT = 40_000_000

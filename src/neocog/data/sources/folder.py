@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.data.record import Record, absent_classes
+from neocog.data.record import Modality, Record, absent_classes
 from neocog.errors import DataError, some
 
-__all__ = ["EXTENSIONS", "ImageFolder", "list_pictures"]
+__all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures"]
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -24,7 +24,8 @@ class ImageFolder:
     class's folder; its key is its path below the root. Raises DataError where there is nothing to learn from.
     """
 
-    modality = "image"
+    modality: Modality = "image"
+    format = "image-folder"
 
     def __init__(self, root: Path) -> None:
         self.root, self.name = root, root.resolve().name
@@ -74,6 +75,15 @@ class ImageFolder:
         except OSError as error:
             raise DataError(f"{self.paths[index]} can't be read: {error.strerror}.") from error
         return Record(self.key(index), payload, int(self.targets[index]))
+
+
+def holds_pictures(root: Path) -> bool:
+    """Whether a folder has folders in which, at any depth, there is a picture."""
+    return root.is_dir() and any(has_picture(folder) for folder in class_folders(root))
+
+
+def has_picture(folder: Path) -> bool:
+    return any(is_picture(Path(name)) for _, _, names in os.walk(folder) for name in names)
 
 
 def split_folders(root: Path) -> dict[str, Path]:

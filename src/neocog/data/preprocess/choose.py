@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.arrays import ArraySource
 from neocog.data.config import DataConfig
-from neocog.data.picture import Header, picture_header
-from neocog.data.preprocess import Preprocess
+from neocog.data.preprocess.image import ImagePreprocess
+from neocog.data.preprocess.picture import Header, picture_header
+from neocog.data.preprocess.resize import Size
 from neocog.data.record import Source
-from neocog.data.resize import Size
+from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 from neocog.progress import track
 
@@ -19,7 +19,7 @@ __all__ = ["all_faults", "choose_preprocess"]
 
 def choose_preprocess(
     source: Source, indices: NDArray[np.int64], config: DataConfig, input_size: Size
-) -> tuple[Preprocess, dict[str, str]]:
+) -> tuple[ImagePreprocess, dict[str, str]]:
     """The preprocessing for these records and a network's input size, and a reason for each value that was chosen.
 
     What the config sets is kept. Chosen is: the size that the network asks for; padding instead of resizing where all
@@ -45,7 +45,7 @@ def choose_preprocess(
         size = chosen("size", input_size, target)
         pad = chosen("pad", (0, 0), "no border is needed")
     same = one == size
-    spec = Preprocess(
+    spec = ImagePreprocess(
         size=size,
         pad=pad,
         resize=chosen(

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from neocog.data.picture import Pixels
+from neocog.data.preprocess.picture import Pixels
 
 __all__ = ["RESIZE", "ResizeRule", "Size"]
 

@@ -15,7 +15,7 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.arrays import ArraySource
+from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 
 __all__ = ["find_idx", "open_idx", "read_idx"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ArraySource, DataConfig, ImageFolder, Preprocess, choose_preprocess
+from neocog.data import ArraySource, DataConfig, ImageFolder, ImagePreprocess, choose_preprocess
 from neocog.errors import DataError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 9, 7, 3), dtype=np.uint8)
@@ -21,7 +21,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 specs = st.builds(
-    Preprocess,
+    ImagePreprocess,
     size=st.sampled_from([(9, 7), (5, 5), (16, 12), (3, 20)]),
     channels=st.sampled_from([1, 3]),
     depth=st.sampled_from([8, 16]),
@@ -34,7 +34,7 @@ specs = st.builds(
 
 @given(specs)
 def test_json_round_trip_and_shape(spec):
-    again = Preprocess.from_json(json.loads(json.dumps(spec.to_json())))
+    again = ImagePreprocess.from_json(json.loads(json.dumps(spec.to_json())))
     assert again == spec
     assert spec(PICTURES[0]).shape == spec.shape
 
@@ -48,12 +48,12 @@ def test_one_by_one_and_all_at_once_are_the_same_bits(spec):
 
 
 def test_an_encoded_picture_and_its_pixels_give_the_same_bits():
-    spec = Preprocess(size=(6, 6), channels=3, resize="crop", mean=(0.1, 0.2, 0.3), std=(0.2, 0.2, 0.2))
+    spec = ImagePreprocess(size=(6, 6), channels=3, resize="crop", mean=(0.1, 0.2, 0.3), std=(0.2, 0.2, 0.2))
     assert torch.equal(spec(png(PICTURES[0])), spec(PICTURES[0]))
 
 
 def test_normalise_is_what_it_says():
-    spec = Preprocess(size=(9, 7), channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125))
+    spec = ImagePreprocess(size=(9, 7), channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125))
     images = torch.from_numpy(PICTURES).permute(0, 3, 1, 2)
     mean, std = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (spec.mean, spec.std))
     torch.testing.assert_close(spec.normalise(images).double(), (images.double() / 255 - mean) / std, atol=1e-6, rtol=0)
@@ -62,19 +62,19 @@ def test_normalise_is_what_it_says():
 def test_normalise_leaves_its_input_alone():
     images = torch.rand(2, 1, 4, 4)
     before = images.clone()
-    Preprocess(size=(4, 4), channels=1, mean=(0.5,), std=(0.5,)).normalise(images)
+    ImagePreprocess(size=(4, 4), channels=1, mean=(0.5,), std=(0.5,)).normalise(images)
     assert torch.equal(images, before)
 
 
 def test_resize_rules_keep_what_they_promise():
     wide = np.zeros((10, 30, 1), np.uint8)
     wide[:, 10:20] = 255
-    squash = Preprocess(size=(10, 10), channels=1).decode(wide)[0].numpy()
-    crop = Preprocess(size=(10, 10), channels=1, resize="crop").decode(wide)[0].numpy()
-    letterbox = Preprocess(size=(30, 30), channels=1, resize="letterbox").decode(wide)[0].numpy()
+    squash = ImagePreprocess(size=(10, 10), channels=1).decode(wide)[0].numpy()
+    crop = ImagePreprocess(size=(10, 10), channels=1, resize="crop").decode(wide)[0].numpy()
+    letterbox = ImagePreprocess(size=(30, 30), channels=1, resize="letterbox").decode(wide)[0].numpy()
     assert squash.mean() == pytest.approx(85, abs=2)  # a third is white, still
     assert (crop == 255).all()  # the centre is all white
-    odd = Preprocess(size=(10, 20), channels=1, resize="crop").decode(wide)[0].numpy()
+    odd = ImagePreprocess(size=(10, 20), channels=1, resize="crop").decode(wide)[0].numpy()
     assert odd.shape == (10, 20)
     assert (odd[:, :5] < 9).all()
     assert (odd[:, 6:14] == 255).all()
@@ -84,12 +84,12 @@ def test_resize_rules_keep_what_they_promise():
 
 def test_shrinking_is_antialiased():
     stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))[:, :, None]
-    shrunk = Preprocess(size=(16, 16), channels=1).decode(stripes)
+    shrunk = ImagePreprocess(size=(16, 16), channels=1).decode(stripes)
     assert (shrunk.int() - 127).abs().max() < 12
 
 
 def test_padding_is_black_and_after_resizing():
-    padded = Preprocess(size=(9, 7), channels=3, pad=(2, 1)).decode(np.full((9, 7, 3), 200, np.uint8))
+    padded = ImagePreprocess(size=(9, 7), channels=3, pad=(2, 1)).decode(np.full((9, 7, 3), 200, np.uint8))
     assert padded.shape == (3, 13, 9)
     assert (padded[:, 2:-2, 1:-1] == 200).all()
     assert padded.sum() == 200 * 9 * 7 * 3
@@ -97,39 +97,39 @@ def test_padding_is_black_and_after_resizing():
 
 def test_depths_are_converted_exactly():
     grey = np.array([[0, 1], [128, 255]], np.uint8)
-    deep = Preprocess(size=(2, 2), channels=1, depth=16)
+    deep = ImagePreprocess(size=(2, 2), channels=1, depth=16)
     assert deep.decode(grey)[0].tolist() == [[0, 257], [128 * 257, 65535]]
     assert deep.normalise(deep.decode(grey)[None]).max() == 1.0
     with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--data\.depth 16"):
-        Preprocess(size=(2, 2), channels=1).decode(grey.astype(np.uint16), "a.tif")
-    shallow = Preprocess(size=(2, 2), channels=1, convert=True)
+        ImagePreprocess(size=(2, 2), channels=1).decode(grey.astype(np.uint16), "a.tif")
+    shallow = ImagePreprocess(size=(2, 2), channels=1, convert=True)
     assert shallow.decode(grey.astype(np.uint16) * 257)[0].tolist() == grey.tolist()
 
 
 def test_grey_is_weighted_as_pillow_does():
-    ours = Preprocess(size=(9, 7), channels=1).decode(PICTURES[0])[0].numpy().astype(int)
+    ours = ImagePreprocess(size=(9, 7), channels=1).decode(PICTURES[0])[0].numpy().astype(int)
     pillows = np.asarray(Image.fromarray(PICTURES[0]).convert("L")).astype(int)
     assert np.abs(ours - pillows).max() <= 1
 
 
 def test_measured_is_the_mean_and_deviation_of_each_channel():
-    spec = Preprocess(size=(9, 7), channels=3)
+    spec = ImagePreprocess(size=(9, 7), channels=3)
     measured = spec.measured(spec.decode_many(PICTURES))
     scaled = PICTURES.astype(np.float64) / 255
     np.testing.assert_allclose(measured.mean, scaled.mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(measured.std, scaled.std(axis=(0, 1, 2)), rtol=1e-12)
-    flat = Preprocess(size=(4, 4), channels=1).measured(torch.full((3, 1, 4, 4), 7, dtype=torch.uint8))
+    flat = ImagePreprocess(size=(4, 4), channels=1).measured(torch.full((3, 1, 4, 4), 7, dtype=torch.uint8))
     assert flat.std == (1.0,)
 
 
 def test_a_version_from_the_future_is_refused():
     with pytest.raises(DataError, match="version 1 is understood. Received: .*'version': 9"):
-        Preprocess.from_json({**Preprocess(size=(2, 2), channels=1).to_json(), "version": 9})
+        ImagePreprocess.from_json({**ImagePreprocess(size=(2, 2), channels=1).to_json(), "version": 9})
 
 
 def test_an_array_that_is_no_picture():
     with pytest.raises(DataError, match=r"uint8 or uint16. Received: float32 \(9, 7\)"):
-        Preprocess(size=(2, 2), channels=1).decode(np.zeros((9, 7), np.float32))
+        ImagePreprocess(size=(2, 2), channels=1).decode(np.zeros((9, 7), np.float32))
 
 
 def choose(source, **settings):

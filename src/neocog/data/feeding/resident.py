@@ -1,5 +1,6 @@
 """A data set that fits in memory: decoded once, into one tensor of integers."""
 
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.data.arrays import ArraySource
-from neocog.data.choose import all_faults
-from neocog.data.preprocess import Preprocess
+from neocog.data.preprocess.choose import all_faults
+from neocog.data.preprocess.preprocess import Preprocess
 from neocog.data.record import Source, sample_ids
+from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 from neocog.progress import track
 
@@ -24,9 +25,9 @@ SHARE_OF_MEMORY = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """Decoded pictures (N, C, H, W) of uint8 or uint16, their labels (N,), and the samples' identities (N,)."""
+    """Decoded inputs (N, *shape) in their preprocessing's type, their labels (N,), and the samples' identities (N,)."""
 
-    images: Tensor
+    inputs: Tensor
     labels: Tensor
     samples: NDArray[np.uint64]
 
@@ -45,20 +46,18 @@ def load_resident(
     labels = torch.from_numpy(source.targets[indices])
     samples = sample_ids(source.key(i) for i in indices.tolist())
     if isinstance(source, ArraySource):
-        images = preprocess.decode_many(source.pictures(indices))
+        inputs = preprocess.decode_many(source.pictures(indices))
     else:
-        images = torch.empty(
-            len(indices), *preprocess.shape, dtype=torch.uint16 if preprocess.depth == 16 else torch.uint8
-        )
+        inputs = torch.empty(len(indices), *preprocess.shape, dtype=preprocess.dtype)
         faults = []
         for place, decoded in enumerate(decode_all(source, indices, preprocess, label)):
             if isinstance(decoded, DataError):
                 faults.append(str(decoded))
             else:
-                images[place] = decoded
+                inputs[place] = decoded
         if faults:
             raise all_faults(faults)
-    return Resident(images, labels, samples)
+    return Resident(inputs, labels, samples)
 
 
 def check_decodes(source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str) -> None:
@@ -86,12 +85,11 @@ def decode_all(
 
 
 def check_memory(source: Source, count: int, preprocess: Preprocess) -> None:
-    """Raises DataError where the decoded pictures would take more than their share of the machine's memory."""
-    c, h, w = preprocess.shape
-    needed = count * c * h * w * preprocess.depth // 8
+    """Raises DataError where the decoded inputs would take more than their share of the machine's memory."""
+    needed = count * math.prod(preprocess.shape) * preprocess.dtype.itemsize
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
     if needed > SHARE_OF_MEMORY * machine:
         raise DataError(
-            f"Decoded pictures must fit in memory. {source.name} takes {needed / 1e9:.1f} GB ({count:,} pictures of "
-            f"{c}x{h}x{w}), this machine has {machine / 1e9:.1f} GB. Choose a smaller --data.size."
+            f"Decoded inputs must fit in memory. {source.name} takes {needed / 1e9:.1f} GB ({count:,} inputs of "
+            f"{'x'.join(map(str, preprocess.shape))}), this machine has {machine / 1e9:.1f} GB. Choose a smaller size."
         )

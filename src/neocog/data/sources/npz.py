@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.arrays import ArraySource
+from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 
-__all__ = ["open_npz"]
+__all__ = ["holds_pictures_npz", "open_npz"]
 
 SPLITS = {"all": ("x", "y"), **{split: (f"x_{split}", f"y_{split}") for split in ("train", "val", "test")}}
+
+
+def holds_pictures_npz(path: Path) -> bool:
+    """Whether this is an .npz file, and not one of signals, which tell their lengths."""
+    return path.is_file() and path.suffix == ".npz"
 
 
 def open_npz(path: Path) -> ArraySource:

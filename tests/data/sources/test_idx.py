@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import open_source
-from neocog.data.idx import read_idx
+from neocog.data.sources.idx import read_idx
 from neocog.errors import DataError
 
 
