@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.data.targets import Target, Task
 from neocog.errors import DataError, some
 
 __all__ = [
@@ -31,11 +32,11 @@ Payload = bytes | str | NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One sample: a stable name, what was measured, and its class as an index into the source's classes."""
+    """One sample: a stable name, what was measured, and what it is: a class as an index into the source's classes."""
 
     key: str
     payload: Payload
-    target: int
+    target: Target
 
 
 class Source(Protocol):
@@ -48,13 +49,15 @@ class Source(Protocol):
     @property
     def modality(self) -> Modality: ...
     @property
+    def task(self) -> Task: ...
+    @property
     def splits(self) -> Mapping[str, NDArray[np.int64]]:
         """Indices by split: some of train, val, test; or all, where the set has no splits of its own."""
         ...
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """The class of every record; (len,)."""
+        """The class of every record, (len,); (len, classes) bool for several labels at once; -1 for masks and objects."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from neocog.data.preprocess.picture import MIN_SIDE
 from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
 __all__ = ["ArraySource"]
@@ -27,6 +28,7 @@ class ArraySource:
     """
 
     modality: Modality = "image"
+    task: Task = "classification"
     format = "arrays"
 
     def __init__(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
 __all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures"]
@@ -25,6 +26,7 @@ class ImageFolder:
     """
 
     modality: Modality = "image"
+    task: Task = "classification"
     format = "image-folder"
 
     def __init__(self, root: Path) -> None:
