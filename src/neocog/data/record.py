@@ -57,7 +57,7 @@ class Source(Protocol):
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """The class of every record, (len,); (len, classes) bool for several labels at once; -1 for masks and objects."""
+        """The class of every record, (len,); or (len, classes) bool for several labels; else -1 each."""
         ...
 
     @property
