@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from neocog.data.targets import Target, Task
 from neocog.errors import DataError, some
 
 __all__ = [
+    "Indexed",
     "Modality",
     "Payload",
     "Record",
@@ -20,6 +21,7 @@ __all__ = [
     "check_trainable",
     "describe",
     "fingerprint",
+    "record_ids",
     "sample_ids",
 ]
 
@@ -120,9 +122,30 @@ def describe(source: Source) -> str:
     return f"{source.name} ({source.format}): {counts}; {len(source.classes)} classes: {some(source.classes)}"
 
 
+@runtime_checkable
+class Indexed(Protocol):
+    """A source with an index of its own, which knows what else would be computed from every key."""
+
+    def ids(self, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """What `sample_ids` gives for these records' keys; (N,)."""
+        ...
+
+    def identity(self) -> bytes:
+        """What tells these records from others."""
+        ...
+
+
+def record_ids(source: Source, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The numbers by which randomness knows these records; (N,)."""
+    return source.ids(indices) if isinstance(source, Indexed) else sample_ids(map(source.key, indices.tolist()))
+
+
 def fingerprint(source: Source) -> str:
     """A short name for these records: SHA-256 over classes, keys, targets, and pixels or file sizes; 16 digits."""
     digest = hashlib.sha256("\n".join(source.classes).encode(errors="surrogateescape"))
+    if isinstance(source, Indexed):
+        digest.update(source.identity())
+        return digest.hexdigest()[:16]
     digest.update("\n".join(source.key(i) for i in range(len(source))).encode(errors="surrogateescape"))
     digest.update(np.ascontiguousarray(source.targets, dtype="<i8").tobytes())
     for part in source.content():

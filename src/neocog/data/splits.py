@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.record import Source, absent_classes, sample_ids
+from neocog.data.record import Source, absent_classes, record_ids
 from neocog.errors import DataError
 from neocog.rng import uniform
 
@@ -61,12 +61,27 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
 
 def take(source: Source, indices: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:
     """Split off a share of each class; both parts in the order of the source."""
-    ids = sample_ids(source.key(i) for i in indices.tolist())
-    draws = uniform(seed, epoch=0, samples=ids, purpose=f"split {purpose}")[:, 0]
+    groups = getattr(source, "groups", None)
+    if groups is not None:
+        return take_groups(source, indices, groups[indices], fraction, seed, purpose)
+    draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose=f"split {purpose}")[:, 0]
     taken = np.zeros(len(indices), bool)
     targets = source.targets[indices]
     for k in np.unique(targets):
         members = np.flatnonzero(targets == k)
         count = min(round(fraction * len(members)), len(members) - 1)
         taken[members[np.argsort(draws[members], kind="stable")[:count]]] = True
+    return indices[~taken], indices[taken]
+
+
+def take_groups(
+    source: Source, indices: Indices, groups: NDArray[np.int64], fraction: float, seed: int, purpose: str
+) -> tuple[Indices, Indices]:
+    """Split off whole groups, such as games or speakers, until their records are about the share that is asked for."""
+    names, firsts, counts = np.unique(groups, return_index=True, return_counts=True)
+    draws = uniform(seed, epoch=0, samples=record_ids(source, indices[firsts]), purpose=f"split {purpose}")[:, 0]
+    order = np.argsort(draws, kind="stable")
+    before = np.cumsum(counts[order]) - counts[order]
+    chosen = names[order[before + counts[order] / 2 <= fraction * len(indices)]]
+    taken = np.isin(groups, chosen)
     return indices[~taken], indices[taken]

@@ -84,14 +84,3 @@ def test_all_pictures_that_cannot_be_read_are_counted(pictures):
     source = ImageFolder(pictures)
     with pytest.raises(DataError, match=r"red/00\.png is truncated(?s:.*)5 more cannot be read"):
         load_resident(source, np.arange(36), ImagePreprocess(size=(8, 8), channels=3))
-
-
-def test_what_does_not_fit_in_memory_is_refused(pictures):
-    huge = ImagePreprocess(size=(4096, 4096), channels=3, depth=16)
-
-    class Many(ImageFolder):
-        def __len__(self):
-            return 10**6
-
-    with pytest.raises(DataError, match=r"must fit in memory. pictures takes .* GB.*Choose a smaller size"):
-        load_resident(Many(pictures), np.zeros(10**6, np.int64), huge)

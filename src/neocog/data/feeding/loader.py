@@ -1,73 +1,141 @@
 """Batches for training: any step of any epoch, computed from its number alone."""
 
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.data.augment.images import AugmentConfig, augment
-from neocog.data.feeding.resident import Resident
+from neocog.data.augment import AugmentConfig
+from neocog.data.augment.change import Changes, change
+from neocog.data.feeding.feed import Feed
+from neocog.data.feeding.order import Order, Shuffled
 from neocog.data.preprocess.preprocess import Preprocess
-from neocog.rng import permute
+from neocog.errors import DataError
 
 __all__ = ["Loader"]
 
 BLOCK_VALUES = 2**20  # values gathered at once: 4 MB as float32, about a second-level cache
 
+Batch = tuple[Tensor, Tensor]
+
 
 class Loader:
-    """Shuffled, augmented, normalised batches of a resident set.
+    """Shuffled, augmented, normalised batches of a feed.
 
     There is no state: `batch(epoch, step)` is a pure function, so resuming costs nothing and any order of calls gives
-    the same batches. Every sample comes once in an epoch; batches differ by at most one sample in size, so that no
-    epoch ends with a tiny one. Small batches are gathered and augmented several at a time, which no one can tell from
-    the result, because each sample's draws are its own.
+    the same batches. Every position of the order comes once in an epoch; batches differ by at most one sample in size,
+    so that no epoch ends with a tiny one. Small batches are gathered and augmented several at a time, which no one can
+    tell from the result, because each sample's draws are its own.
+
+    Of `world` processes each reads its own part of every batch; together they read what one alone would read.
     """
 
     def __init__(
         self,
-        data: Resident,
+        data: Feed,
         preprocess: Preprocess,
         *,
         batch_size: int,
         seed: int,
-        augment: AugmentConfig | None = None,
+        augment: Changes | None = None,
+        order: Order | None = None,
+        num_classes: int = 0,
+        rank: int = 0,
+        world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
         self.data, self.preprocess, self.seed = data, preprocess, seed
         self.augment = augment or AugmentConfig()
-        self.num_steps = -(-len(data) // min(batch_size, len(data)))
-        # A whole-picture set on the device costs one copy for the run instead of one for each batch.
-        self.images, self.labels = movable(data.inputs, device).to(device), data.labels.to(device)
-        self.fill = preprocess.fill
-        values = batch_size * data.inputs[0].numel()
+        self.order = order or Shuffled(len(data), seed)
+        self.num_classes, self.rank, self.world, self.device = num_classes, rank, world, torch.device(device)
+        self.labels = data.labels.to(self.device)
+        self.mixes = bool(getattr(self.augment, "mixes", False))
+        self.num_steps = -(-self.order.size // min(batch_size, self.order.size))
+        values = batch_size * int(np.prod(preprocess.shape))
         self.steps_per_block = max(1, BLOCK_VALUES // values)
         self.block_at: tuple[int, int] | None = None
 
     def start(self, step: int) -> int:
         """The first position of a step in the epoch's order."""
-        return step * len(self.data) // self.num_steps
+        return step * self.order.size // self.num_steps
 
-    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Images (n, C, H, W) float32 and labels (n,) of one step, 0 <= step < num_steps."""
+    def mine(self, step: int) -> range:
+        """The positions of a step that this process reads."""
+        start, size = self.start(step), self.start(step + 1) - self.start(step)
+        return range(start + self.rank * size // self.world, start + (self.rank + 1) * size // self.world)
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """Inputs (n, *shape) and labels (n,), or (n, K) probabilities where inputs are mixed, of one step."""
         first = step - step % self.steps_per_block
         if self.block_at != (epoch, first):
-            last = min(first + self.steps_per_block, self.num_steps)
-            self.block_images, self.block_labels = self.gather(epoch, self.start(first), self.start(last))
-            self.block_at, self.block_start = (epoch, first), self.start(first)
-        low, high = self.start(step) - self.block_start, self.start(step + 1) - self.block_start
-        return self.block_images[low:high], self.block_labels[low:high]
+            self.block, self.block_at = self.gather(epoch, first), (epoch, first)
+        return self.block[step - first]
 
-    def gather(self, epoch: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """The samples at these positions of the epoch's order, augmented and normalised."""
-        indices = permute(range(start, stop), len(self.data), self.seed, epoch)
-        chosen = torch.from_numpy(indices).to(self.images.device)
-        images = self.images.index_select(0, chosen)
-        if images.dtype != torch.uint8:  # torch computes little with other unsigned integers
-            images = images.float()
-        samples = self.data.samples[indices]
-        images = augment(images, samples, self.augment, seed=self.seed, epoch=epoch, fill=self.fill)
-        return self.preprocess.normalise(images), self.labels.index_select(0, chosen)
+    def gather(self, epoch: int, first: int) -> list[Batch]:
+        """The batches of a block of steps, augmented and normalised."""
+        positions = self.positions(first)
+        rows = self.order.records(positions, epoch)
+        later = islice(self.blocks_after(epoch, first), self.data.ahead)
+        decoded, kept = self.data.take(rows, [self.order.records(self.positions(b), e) for e, b in later])
+        rows, positions = rows[kept], positions[kept]
+        inputs = decoded.to(self.device, non_blocking=True)
+        if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
+            inputs = inputs.float()
+        samples = self.data.samples(rows)
+        inputs = change(inputs, samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess)
+        inputs, labels = self.preprocess.normalise(inputs), self.labels[torch.from_numpy(rows).to(self.device)]
+        if self.mixes:
+            inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)
+        batches = []
+        for step in self.steps(first):
+            low, high = np.searchsorted(positions, [self.mine(step).start, self.mine(step).stop])
+            if low == high:
+                raise DataError(f"Each batch needs a record that can be read. Step {step} has none. Check the data.")
+            batches.append((inputs[low:high], labels[low:high]))
+        return batches
 
+    def steps(self, first: int) -> range:
+        """The steps of a block."""
+        return range(first, min(first + self.steps_per_block, self.num_steps))
 
-def movable(images: Tensor, device: torch.device | str) -> Tensor:
-    """16-bit pictures as 32-bit integers where a GPU selects them; the CPU selects 16 bits as they are."""
-    return images.to(torch.int32) if images.dtype == torch.uint16 and torch.device(device).type != "cpu" else images
+    def positions(self, first: int) -> NDArray[np.int64]:
+        """The positions that a block of steps needs, ascending: its own, and their partners where inputs are mixed."""
+        own = np.concatenate([np.arange(part.start, part.stop) for part in map(self.mine, self.steps(first))])
+        return np.unique(np.concatenate([own, self.partners(own)])) if self.mixes else own
+
+    def partners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions 2i and 2i + 1 are mixed; the last of an odd number has none, and is its own."""
+        return np.minimum(positions ^ 1, self.order.size - 1)
+
+    def blocks_after(self, epoch: int, first: int) -> Iterator[tuple[int, int]]:
+        """The blocks that are asked for next: epoch and first step."""
+        while True:
+            first += self.steps_per_block
+            if first >= self.num_steps:
+                epoch, first = epoch + 1, 0
+            yield epoch, first
+
+    def mixed(
+        self, inputs: Tensor, labels: Tensor, samples: NDArray[np.uint64], positions: NDArray[np.int64], epoch: int
+    ) -> Batch:
+        """Each two neighbours of the order mixed, so that no pair depends on the batch size.
+
+        A record whose partner could not be read stays as it is.
+        """
+        from neocog.data.augment import mix
+
+        assert isinstance(self.augment, AugmentConfig)
+        probabilities = F.one_hot(labels, self.num_classes).to(inputs.dtype)
+        firsts = np.flatnonzero((positions[:-1] % 2 == 0) & (positions[1:] == positions[:-1] + 1))
+        pairs = torch.from_numpy(np.stack([firsts, firsts + 1], axis=1).ravel()).to(self.device)
+        if len(pairs):
+            some, their = mix(
+                inputs[pairs], probabilities[pairs], samples[pairs.cpu().numpy()], self.augment,
+                seed=self.seed, epoch=epoch,
+            )  # fmt: skip
+            inputs, probabilities = inputs.index_copy(0, pairs, some), probabilities.index_copy(0, pairs, their)
+        return inputs, probabilities

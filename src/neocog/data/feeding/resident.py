@@ -1,67 +1,90 @@
-"""A data set that fits in memory: decoded once, into one tensor of integers."""
+"""A data set that fits in memory: decoded once, into one tensor."""
 
-import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neocog.data.feeding.feed import Corrupt, Rows
 from neocog.data.preprocess.choose import all_faults
 from neocog.data.preprocess.preprocess import Preprocess
-from neocog.data.record import Source, sample_ids
+from neocog.data.record import Source, record_ids
 from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 from neocog.progress import track
 
 __all__ = ["Resident", "check_decodes", "load_resident"]
 
-SHARE_OF_MEMORY = 0.6
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Resident:
     """Decoded inputs (N, *shape) in their preprocessing's type, their labels (N,), and the samples' identities (N,)."""
 
     inputs: Tensor
     labels: Tensor
-    samples: NDArray[np.uint64]
+    ids: NDArray[np.uint64]
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Records that could not be read, by key, and why."""
+    ahead: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def samples(self, rows: Rows) -> NDArray[np.uint64]:
+        return self.ids[rows]
+
+    def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
+        """The inputs of these rows, on the device that `to` moved them to."""
+        chosen = torch.from_numpy(rows).to(self.inputs.device)
+        return self.inputs.index_select(0, chosen), np.ones(len(rows), bool)
+
+    def to(self, device: torch.device) -> "Resident":
+        """With all inputs on a device: one copy for the run instead of one for each batch."""
+        # A GPU does not select 16-bit unsigned integers; as 32-bit ones it does.
+        wide = self.inputs.dtype == torch.uint16 and device.type != "cpu"
+        inputs = (self.inputs.to(torch.int32) if wide else self.inputs).to(device)
+        return Resident(inputs, self.labels, self.ids, self.skipped)
+
+    def close(self) -> None:
+        """Nothing works in the background."""
+
 
 def load_resident(
-    source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str = "decoding"
+    source: Source,
+    indices: NDArray[np.int64],
+    preprocess: Preprocess,
+    label: str = "decoding",
+    *,
+    on_corrupt: Corrupt = "stop",
 ) -> Resident:
-    """Decode these records into memory; Pillow's decoders run in threads.
+    """Decode these records into memory; the decoders run in threads.
 
-    Raises DataError where they do not fit, and one that names all pictures that can't be read.
+    Raises DataError that names all records that can't be read, or leaves them out where such are skipped.
     """
-    check_memory(source, len(indices), preprocess)
-    labels = torch.from_numpy(source.targets[indices])
-    samples = sample_ids(source.key(i) for i in indices.tolist())
     if isinstance(source, ArraySource):
         inputs = preprocess.decode_many(source.pictures(indices))
-    else:
-        inputs = torch.empty(len(indices), *preprocess.shape, dtype=preprocess.dtype)
-        faults = []
-        for place, decoded in enumerate(decode_all(source, indices, preprocess, label)):
-            if isinstance(decoded, DataError):
-                faults.append(str(decoded))
-            else:
-                inputs[place] = decoded
-        if faults:
-            raise all_faults(faults)
-    return Resident(inputs, labels, samples)
+        return Resident(inputs, torch.from_numpy(source.targets[indices]), record_ids(source, indices))
+    inputs = torch.empty(len(indices), *preprocess.shape, dtype=preprocess.dtype)
+    good, faults = [], {}
+    for place, decoded in enumerate(decode_all(source, indices, preprocess, label)):
+        if isinstance(decoded, DataError):
+            faults[source.key(int(indices[place]))] = str(decoded)
+        else:
+            inputs[len(good)] = decoded
+            good.append(place)
+    if faults and on_corrupt == "stop":
+        raise all_faults(list(faults.values()))
+    kept = indices[good]
+    return Resident(inputs[: len(kept)], torch.from_numpy(source.targets[kept]), record_ids(source, kept), faults)
 
 
 def check_decodes(source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str) -> None:
-    """Decode these records and keep nothing. Raises DataError that names all pictures that can't be read."""
+    """Decode these records and keep nothing. Raises DataError that names all records that can't be read."""
     if not isinstance(source, ArraySource):
         faults = [str(d) for d in decode_all(source, indices, preprocess, label) if isinstance(d, DataError)]
         if faults:
@@ -82,14 +105,3 @@ def decode_all(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from track(pool.map(decode, indices.tolist()), label, total=len(indices))
-
-
-def check_memory(source: Source, count: int, preprocess: Preprocess) -> None:
-    """Raises DataError where the decoded inputs would take more than their share of the machine's memory."""
-    needed = count * math.prod(preprocess.shape) * preprocess.dtype.itemsize
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
-    if needed > SHARE_OF_MEMORY * machine:
-        raise DataError(
-            f"Decoded inputs must fit in memory. {source.name} takes {needed / 1e9:.1f} GB ({count:,} inputs of "
-            f"{'x'.join(map(str, preprocess.shape))}), this machine has {machine / 1e9:.1f} GB. Choose a smaller size."
-        )

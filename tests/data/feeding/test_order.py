@@ -1,0 +1,72 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data.feeding import Balanced, BlockShuffled, Shuffled
+
+
+@given(
+    size=st.integers(1, 700),
+    block=st.integers(1, 50),
+    window=st.integers(1, 9),
+    epoch=st.integers(0, 3),
+    seed=st.integers(0, 9),
+)
+def test_a_block_shuffle_brings_every_record_once(size, block, window, epoch, seed):
+    order = BlockShuffled(size, seed, block, window)
+    assert sorted(order.records(np.arange(size), epoch)) == list(range(size))
+
+
+@pytest.mark.parametrize("order", [Shuffled(500, 1), BlockShuffled(500, 1, 10, 4), Balanced(np.arange(500) % 7, 1)])
+def test_a_position_has_its_record_whoever_asks(order):
+    whole = order.records(np.arange(500), 2)
+    for start, stop in itertools.pairwise([0, 1, 7, 100, 333, 500]):
+        np.testing.assert_array_equal(order.records(np.arange(start, stop), 2), whole[start:stop])
+    assert (order.records(np.arange(500), 3) != whole).mean() > 0.9
+
+
+def test_a_block_shuffle_reads_few_blocks_at_a_time():
+    size, block, window = 100_000, 100, 8
+    order = BlockShuffled(size, 0, block, window)
+    found = order.records(np.arange(block * window), 0)
+    runs = 1 + int((np.diff(np.sort(found)) > 1).sum())
+    assert 2 <= runs <= window + 1  # whole blocks, of which two may touch and one may lie around the end
+
+
+def test_a_block_shuffle_mixes_within_its_window():
+    order = BlockShuffled(64_000, 0, 100, 64)
+    found = order.records(np.arange(6400), 0)
+    in_batch = [len(np.unique(found[i : i + 64] // 100)) for i in range(0, 6400, 64)]
+    assert np.mean(in_batch) > 35  # 64 draws from 64 blocks: 41 different ones where all are equally likely
+
+
+def test_what_whole_blocks_leave_over_differs_between_epochs():
+    order = BlockShuffled(1_003, 0, 100, 2)
+    last = [set(order.records(np.arange(1_000, 1_003), epoch)) for epoch in range(8)]
+    assert len(set().union(*last)) > 12
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.integers(0, 5))
+def test_balanced_classes_come_equally_often(labels, seed):
+    labels = np.array(labels)
+    found = Balanced(labels, seed).records(np.arange(len(labels)), epoch=1)
+    counts = np.bincount(labels[found], minlength=5)[np.unique(labels)]
+    assert counts.max() - counts.min() <= 1
+    for k in np.unique(labels):  # within a class all come equally often
+        times = [int((found == row).sum()) for row in np.flatnonzero(labels == k)]
+        assert max(times) - min(times) <= 1
+
+
+def test_power_one_is_the_classes_own_share_and_each_record_once():
+    labels = np.array([0] * 90 + [1] * 10)
+    assert sorted(Balanced(labels, 0, power=1).records(np.arange(100), 0)) == list(range(100))
+    half = labels[Balanced(labels, 0, power=0.5).records(np.arange(100), 0)]
+    assert (half == 1).sum() == 25  # sqrt(10) of sqrt(90) + sqrt(10)
+
+
+def test_a_million_million_positions_need_no_memory():
+    order = BlockShuffled(10**12, 0, 1000)
+    assert len(set(order.records(np.array([0, 1, 10**11, 10**12 - 1]), 7))) == 4

@@ -1,0 +1,112 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, load_resident
+from neocog.data.feeding import BlockShuffled, Streamed
+from neocog.errors import DataError
+
+SPEC = ImagePreprocess(size=(12, 12), channels=3)
+
+
+def both(pictures, **settings):
+    source = ImageFolder(pictures)
+    everything = np.arange(len(source))
+    kept = load_resident(source, everything, SPEC)
+    streamed = Streamed(source, everything, SPEC)
+    return [Loader(feed, SPEC, **({"batch_size": 5, "seed": 3} | settings)) for feed in (kept, streamed)]
+
+
+@pytest.mark.parametrize("steps_at_once", [1, 2**20])
+def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at_once):
+    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", steps_at_once)
+    resident, streamed = both(pictures, augment=AugmentConfig(shift=1, flip=0.5, erase=0.3))
+    for epoch, step in [(0, 0), (0, 1), (2, 7), (2, 6), (0, 0), (1, 7)]:
+        for ours, theirs in zip(streamed.batch(epoch, step), resident.batch(epoch, step), strict=True):
+            assert torch.equal(ours, theirs)
+    streamed.data.close()
+
+
+def test_the_next_requests_are_begun_and_no_more(pictures, monkeypatch):
+    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", 1)
+    source = ImageFolder(pictures)
+    feed = Streamed(source, np.arange(36), SPEC, threads=2)
+    loader = Loader(feed, SPEC, batch_size=6, seed=0)
+    loader.batch(0, 4)
+    assert len(feed.begun) == feed.ahead == 3  # step 5, and 0 and 1 of the next epoch
+    announced = list(feed.begun.values())
+    loader.batch(0, 5)
+    assert announced[0] not in feed.begun.values()
+    assert announced[1:] == list(feed.begun.values())[:2]
+    feed.close()
+
+
+def test_each_of_several_processes_reads_its_part(pictures):
+    source = ImageFolder(pictures)
+    feed = load_resident(source, np.arange(36), SPEC)
+    alone = Loader(feed, SPEC, batch_size=10, seed=1)
+    parts = [Loader(feed, SPEC, batch_size=10, seed=1, rank=rank, world=3) for rank in range(3)]
+    for step in range(alone.num_steps):
+        together = torch.cat([part.batch(4, step)[0] for part in parts])
+        assert torch.equal(together, alone.batch(4, step)[0])
+
+
+def damage(pictures, *names):
+    for name in names:
+        path = pictures / name
+        path.write_bytes(path.read_bytes()[:-40])
+
+
+def test_a_record_that_became_unreadable_stops_the_run(pictures):
+    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC)
+    damage(pictures, "red/03.png")
+    loader = Loader(feed, SPEC, batch_size=36, seed=0)
+    with pytest.raises(DataError, match=r"red/03\.png is truncated.*--data\.on_corrupt skip"):
+        loader.batch(0, 0)
+    feed.close()
+
+
+def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
+    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
+    damage(pictures, "red/03.png", "blue/00.png")
+    loader = Loader(feed, SPEC, batch_size=9, seed=0)
+    for epoch in (0, 1):
+        labels = torch.cat([loader.batch(epoch, step)[1] for step in range(4)])
+        assert labels.bincount().tolist() == [11, 12, 11]
+    assert sorted(feed.skipped) == ["blue/00.png", "red/03.png"]
+    feed.close()
+    kept = load_resident(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
+    assert sorted(kept.skipped) == ["blue/00.png", "red/03.png"]
+    assert kept.labels.bincount().tolist() == [11, 12, 11]
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_an_error(pictures):
+    feed = Streamed(ImageFolder(pictures), np.arange(2), SPEC, on_corrupt="skip")
+    damage(pictures, "blue/00.png", "blue/01.png")
+    with pytest.raises(DataError, match="Step 0 has none. Check the data"):
+        Loader(feed, SPEC, batch_size=2, seed=0).batch(0, 0)
+    feed.close()
+
+
+def test_threads_decode_while_the_network_works(pictures):
+    seen = set()
+
+    class Watched(ImageFolder):
+        def read(self, index):
+            seen.add(threading.current_thread().name)
+            return super().read(index)
+
+    feed = Streamed(Watched(pictures), np.arange(36), SPEC, threads=2)
+    Loader(feed, SPEC, batch_size=4, seed=0).batch(0, 0)
+    feed.close()
+    assert threading.current_thread().name not in seen
+    assert all(name.startswith("decode") for name in seen)
+
+
+def test_shards_are_read_in_blocks(pictures):
+    feed = load_resident(ImageFolder(pictures), np.arange(36), SPEC)
+    loader = Loader(feed, SPEC, batch_size=6, seed=0, order=BlockShuffled(36, 0, 6, 2))
+    labels = torch.cat([loader.batch(0, step)[1] for step in range(loader.num_steps)])
+    assert labels.bincount().tolist() == [12, 12, 12]
