@@ -108,6 +108,7 @@ def test_it_learns():
         {"optimizer": OptimizerConfig(lr=0.05, l1=1e-4)},
         {"optimizer": OptimizerConfig(name="adam", lr=0.01)},
         {"optimizer": OptimizerConfig(name="adamw", lr=0.01), "ema_decay": 0.9},
+        {"optimizer": OptimizerConfig(name="muon", lr=0.01, momentum=0.95)},
         {"schedule": ScheduleConfig(name="cosine", warmup_epochs=1), "clip_norm": 0.5},
         {"adaptive_clip": 0.01, "precise_bn": 4},
     ],

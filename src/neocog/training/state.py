@@ -48,7 +48,7 @@ class Training:
 
     def __init__(self, model: nn.Module, optimizer: OptimizerConfig, ema_decay: float = 0.0) -> None:
         self.model = model
-        self.optimizer = make_optimizer(model, optimizer)
+        self.optimizer = make_optimizer(model, optimizer, self.hidden)
         self.average = AveragedModel(model, ema_decay) if ema_decay else None
         self.state = State()
 
