@@ -1,4 +1,4 @@
-"""The one way from pictures to predictions: `predict`, `eval`, the report, and all that will serve or export."""
+"""The one way from inputs to predictions: `predict`, `eval`, the report, and all that will serve or export."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,20 +14,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from neocog.data import Preprocess, Source, image_pixels, load_resident
-from neocog.errors import DataError
+from neocog.data import Preprocess, Source, Views, image_pixels, load_resident, view_weights, views
+from neocog.errors import ConfigError, DataError
 from neocog.progress import track
 from neocog.tasks import Classification
 
-__all__ = ["Engine", "Failure", "Picture", "Prediction", "Predictor", "torch_engine"]
+__all__ = ["Engine", "Failure", "Input", "Prediction", "Predictor", "torch_engine"]
 
 Engine = Callable[[Tensor], Tensor]
-"""A batch of inputs (N, C, H, W) float32 -> logits (N, K)."""
+"""A batch of inputs (N, *shape) -> logits (N, K)."""
 
-Picture = str | Path | bytes | NDArray[Any] | Image.Image
-"""A file, its content, pixels (H, W) or (H, W, C), or a Pillow image."""
+Input = str | Path | bytes | NDArray[Any] | Image.Image
+"""A file, its content, an array as a source would hold it, or a Pillow image. A str is a path, or a text for a network
+of texts."""
 
 BATCH = 256
+TEN_CROP = 0.875  # side of a crop: 224 of 256, as Krizhevsky et al. 2012 had it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +74,32 @@ class Predictor:
         manifest: dict[str, Any] | None = None,
     ) -> None:
         self.engine, self.preprocess, self.classes = engine, preprocess, classes
+        self.views: Views = "none"
+        """Which views of each picture are averaged (augmentation at test time)."""
         self.task = Classification(classes)
         self.manifest = manifest or {}
         self.model: nn.Module | None = None
         """The network itself, where the engine is torch."""
 
-    def predict(self, pictures: Picture | Sequence[Picture], top: int = 5) -> list[Prediction]:
-        """One prediction for each picture. Raises DataError for the first that can't be read."""
-        found = list(self.predict_each(as_list(pictures), top))
+    def predict(self, inputs: Input | Sequence[Input], top: int = 5) -> list[Prediction]:
+        """One prediction for each input. Raises DataError for the first that can't be read."""
+        found = list(self.predict_each(as_list(inputs, self.preprocess.modality), top))
         for prediction in found:
             if isinstance(prediction, Failure):
                 raise DataError(prediction.error)
         return [prediction for prediction in found if isinstance(prediction, Prediction)]
 
-    def predict_proba(self, pictures: Picture | Sequence[Picture]) -> NDArray[np.float64]:
+    def predict_proba(self, inputs: Input | Sequence[Input]) -> NDArray[np.float64]:
         """Probabilities (N, K), in the order of `classes`. Raises DataError for the first that can't be read."""
-        decoded = [self.decode(picture, name_of(picture, i)) for i, picture in enumerate(as_list(pictures))]
+        decoded = [self.decode(one, name_of(one, i)) for i, one in enumerate(as_list(inputs, self.preprocess.modality))]
         logits = self.logits(torch.stack(decoded)) if decoded else torch.empty(0, len(self.classes))
         return self.task.probabilities(logits).numpy()
 
     def predict_each(
-        self, pictures: Iterable[Picture], top: int = 5, names: Iterable[str] | None = None
+        self, inputs: Iterable[Input], top: int = 5, names: Iterable[str] | None = None
     ) -> Iterator[Prediction | Failure]:
-        """As `predict`, one after the other, with a Failure in the place of a picture that can't be read."""
-        named = zip(names, pictures, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(pictures))
+        """As `predict`, one after the other, with a Failure in the place of an input that can't be read."""
+        named = zip(names, inputs, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(inputs))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
@@ -108,31 +112,47 @@ class Predictor:
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])[:top]
         return Prediction(name, *ranked[0], tuple(ranked))
 
-    def try_decode(self, named: tuple[str, Picture]) -> tuple[str, Tensor | Failure]:
-        name, picture = named
+    def try_decode(self, named: tuple[str, Input]) -> tuple[str, Tensor | Failure]:
+        name, one = named
         try:
-            return name, self.decode(picture, name)
+            return name, self.decode(one, name)
         except DataError as error:
             return name, Failure(name, str(error))
 
-    def decode(self, picture: Picture, name: str) -> Tensor:
-        """A picture in any form as the integers that the preprocessing makes of it; (C, H, W)."""
-        if isinstance(picture, str | Path):
+    def decode(self, one: Input, name: str) -> Tensor:
+        """An input in any form as the preprocessing decodes it; (*shape)."""
+        if isinstance(one, Path) or (isinstance(one, str) and self.preprocess.modality != "text"):
             try:
-                picture = Path(picture).read_bytes()
+                one = Path(one).read_bytes()
             except OSError as error:
                 raise DataError(f"{name} can't be read: {error.strerror or error}. Check the path.") from error
-        elif isinstance(picture, Image.Image):
-            picture = image_pixels(picture, name, convert=getattr(self.preprocess, "convert", False))
-        return self.preprocess.decode(picture, name)
+        elif isinstance(one, Image.Image):
+            one = image_pixels(one, name, convert=getattr(self.preprocess, "convert", False))
+        return self.preprocess.decode(one, name)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Decoded pictures (N, C, H, W) of integers -> logits (N, K)."""
-        parts = [self.engine(self.preprocess.normalise(part)) for part in torch.split(images, BATCH)]
-        logits = torch.cat(parts)
+        """Decoded inputs (N, *shape) -> logits (N, K); with several views, the logarithm of their mean probability."""
+        logits = torch.cat([self.logits_of_views(part) for part in torch.split(images, BATCH)])
         self.task.check_logits(logits)
         assert len(logits) == len(images), "samples in = samples scored"
         return logits
+
+    def logits_of_views(self, images: Tensor) -> Tensor:
+        inputs = self.preprocess.normalise(images)
+        if self.views == "none":
+            return self.engine(inputs)
+        if self.preprocess.modality != "image":
+            raise ConfigError(
+                f"Views are of pictures. The network takes inputs of the kind {self.preprocess.modality}."
+            )
+        height, width = inputs.shape[2:]
+        crop = (round(height * TEN_CROP), round(width * TEN_CROP)) if self.views == "ten-crop" else None
+        shares = view_weights(self.views).double()
+        probabilities = sum(
+            share * self.engine(seen).double().softmax(1)
+            for share, seen in zip(shares, views(inputs, self.views, crop), strict=True)
+        )
+        return torch.as_tensor(probabilities).log().float()
 
     def logits_of(self, source: Source, indices: NDArray[np.int64], label: str = "evaluating") -> NDArray[np.float32]:
         """Logits (N, K) of records of a source, read and decoded a batch at a time."""
@@ -146,16 +166,16 @@ class Predictor:
         return logits
 
 
-def as_list(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
-    """Many pictures, be it one: a single path, or an array of one picture's shape."""
-    if isinstance(pictures, str | Path | bytes | Image.Image):
-        return [pictures]
-    if isinstance(pictures, np.ndarray) and (
-        pictures.ndim == 2 or (pictures.ndim == 3 and pictures.shape[2] in (1, 3))
-    ):
-        return [pictures]
-    return list(pictures)
+def as_list(inputs: Input | Sequence[Input], modality: str) -> Sequence[Input]:
+    """Many inputs, be it one: a single path, or an array of one input's shape."""
+    if isinstance(inputs, str | Path | bytes | Image.Image):
+        return [inputs]
+    if isinstance(inputs, np.ndarray):
+        colour = inputs.ndim == 3 and inputs.shape[2] in (1, 3)
+        single = inputs.ndim == 2 or colour if modality == "image" else inputs.ndim <= 2
+        return [inputs] if single else list(inputs)
+    return list(inputs)
 
 
-def name_of(picture: Picture, index: int) -> str:
-    return str(picture) if isinstance(picture, str | Path) else f"picture {index}"
+def name_of(one: Input, index: int) -> str:
+    return str(one) if isinstance(one, str | Path) else f"input {index}"

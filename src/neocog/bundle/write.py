@@ -20,6 +20,7 @@ from neocog.data import Payload
 __all__ = ["FORMAT", "decode_golden", "environment", "write_bundle"]
 
 FORMAT = 1
+TEXT = b"text\0"  # before a golden sample that is a text
 
 
 def write_bundle(
@@ -37,8 +38,8 @@ def write_bundle(
     manifest = {
         "format": FORMAT,
         "neocog": __version__,
-        "task": "classification",
-        "modality": "image",
+        "task": "next move" if predictor.preprocess.modality == "board" else "classification",
+        "modality": predictor.preprocess.modality,
         "classes": list(predictor.classes),
         "preprocess": predictor.preprocess.to_json(),
         "environment": environment(),
@@ -57,9 +58,11 @@ def plain(value: Tensor) -> Tensor:
 
 
 def encode_golden(payload: Payload) -> bytes:
-    """A record's bytes as they are; pixels as a .npy file, exactly."""
+    """A record's bytes as they are; a text marked as such; an array as a .npy file, exactly."""
     if isinstance(payload, bytes):
         return payload
+    if isinstance(payload, str):
+        return TEXT + payload.encode(errors="surrogatepass")
     buffer = io.BytesIO()
     np.save(buffer, payload, allow_pickle=False)
     return buffer.getvalue()
@@ -67,6 +70,8 @@ def encode_golden(payload: Payload) -> bytes:
 
 def decode_golden(content: bytes) -> Payload:
     """The inverse of `encode_golden`."""
+    if content.startswith(TEXT):
+        return content.removeprefix(TEXT).decode(errors="surrogatepass")
     return np.load(io.BytesIO(content), allow_pickle=False) if content.startswith(b"\x93NUMPY") else content
 
 

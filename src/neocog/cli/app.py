@@ -38,6 +38,7 @@ TRAIN = """Train a network on your data and leave a run folder.
 
 neocog train mnist
 neocog train pictures/ --epochs 30 --augment.flip 0.5
+neocog train reviews.csv --model text_cnn
 neocog train --resume runs/mnist-lenet5_relu-1
 
 The folder runs/NAME holds report.html, model.neocog, results.csv, config.yaml
@@ -62,14 +63,37 @@ class, and what is taken for what.
 neocog eval runs/mnist-lenet5_relu-1/model.neocog mnist
 neocog eval model.neocog pictures/ --split val --json > figures.json
 """
-PREDICT = """Classify pictures.
+PREDICT = """Classify pictures, signals, sounds or texts.
 
 neocog predict model.neocog seven.png two.png
 neocog predict model.neocog scans/ --csv > scans.csv
 cat seven.png | neocog predict model.neocog -
 
-A picture that can't be read is one line on standard error; the others are
+A file that can't be read is one line on standard error; the others are
 still classified, and the exit code is 2.
+"""
+CHECK = """Examine a data set, and change nothing.
+
+neocog check pictures/
+neocog check mnist --json
+neocog check pictures/ --html findings.html
+
+Every record is read and decoded as in training. Found are files that can't be
+read, duplicates within and across splits, labels that disagree, classes that
+are missing or tiny, silent sounds, empty texts, boxes outside of the picture,
+and more. What should be left out is written to neocog-skip.txt, which
+`neocog train DATA --data.skip_list neocog-skip.txt` obeys. The exit code is 1
+where something would stop training or spoil its figures.
+"""
+PACK = """Pack a data set into shards: few large files, any record reached by one read.
+
+neocog pack pictures/ shards/
+neocog pack pictures/ small/ --resize 256 --shard-size 1GiB
+neocog pack mnist parquet/ --format parquet
+
+Each shard is read back and compared after it is written. Called again with the
+same settings, a packing that was stopped goes on. The data are never changed.
+WebDataset reads the tars, `datasets` the Parquet files.
 """
 FILTER = """Apply a classic kernel to a picture.
 
@@ -94,10 +118,12 @@ have a sign: 0 is drawn middle grey, -4 black and 4 white.
 # By name, so that a verb's modules load when it is used; hence its help stands here.
 app.command("neocog.cli.plan:plan", name="plan", help=PLAN, sort_key=0)
 app.command("neocog.cli.zoo:zoo", name="zoo", help=ZOO, sort_key=1)
-app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=2)
-app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=3)
-app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=4)
-app.command("neocog.cli.filter:filter_picture", name="filter", help=FILTER, sort_key=5)
+app.command("neocog.cli.check:check", name="check", help=CHECK, sort_key=2)
+app.command("neocog.cli.pack:pack", name="pack", help=PACK, sort_key=3)
+app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=4)
+app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=5)
+app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=6)
+app.command("neocog.cli.filter:filter_picture", name="filter", help=FILTER, sort_key=7)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

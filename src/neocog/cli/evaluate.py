@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from neocog import runs
 from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
+from neocog.data import Views
 
 Switch = Parameter(negative="")
 
@@ -18,6 +19,9 @@ def evaluate(
     data: str,
     *,
     split: str | None = None,
+    format: str | None = None,
+    skip_list: Path | None = None,
+    tta: Views = "none",
     json: Annotated[bool, Switch] = False,
     download: Annotated[bool, Switch] = False,
 ) -> None:
@@ -31,12 +35,20 @@ def evaluate(
         A data set, by name or path, as for `neocog train`. Classes are matched by name.
     split
         train, val, test or all; by default the test split.
+    format
+        The layout of the data, where it can be read in two ways.
+    skip_list
+        Leave out the records that this file of `neocog check` names.
+    tta
+        Average the predictions for several views of each picture (test-time augmentation).
     json
         Print all figures as JSON.
     download
         Fetch a known data set if it is not on this machine.
     """
-    evaluation = runs.evaluate(bundle, data, split=split, download=download)
+    evaluation = runs.evaluate(
+        bundle, data, split=split, format=format, skip_list=skip_list, views=tta, download=download
+    )
     if json:
         write_out(jsonlib.dumps(evaluation.to_json(), indent=1))
     else:

@@ -32,7 +32,7 @@ def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> s
 
 def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
     """The headline figures with their intervals; unless brief, also class by class and the confusion matrix."""
-    rows = [(f"{evaluation.split}, {evaluation.count:,} pictures", "", "95% interval", "by")]
+    rows = [(f"{evaluation.split}, {evaluation.count:,} records", "", "95% interval", "by")]
     for name, figure in evaluation.headlines.items():
         share = "accuracy" in name
         value, low, high = (f"{x:.2%}" if share else f"{x:.4f}" for x in (figure.value, figure.low, figure.high))
@@ -40,7 +40,7 @@ def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
     write_out(table(rows, left=(0, 3)))
     if brief:
         return
-    heads = ("class", "precision", "recall", "F1", "pictures")
+    heads = ("class", "precision", "recall", "F1", "records")
     classes = [
         (row.name, f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}", f"{row.support:,}")
         for row in evaluation.per_class[:MOST_CLASSES]
@@ -58,7 +58,7 @@ def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
 
 def reliability_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """The reliability diagram in characters: a bar of accuracy, and a mark where a calibrated network's would end."""
-    rows: list[tuple[str, ...]] = [("confidence", "pictures", "accuracy", "| where the bar should end")]
+    rows: list[tuple[str, ...]] = [("confidence", "records", "accuracy", "| where the bar should end")]
     for bin in evaluation.reliability:
         bar = list(("█" * round(BAR * bin.accuracy)).ljust(BAR + 1))
         bar[round(BAR * bin.confidence)] = "|"

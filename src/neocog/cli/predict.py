@@ -1,4 +1,4 @@
-"""`neocog predict`: what a network says of pictures."""
+"""`neocog predict`: what a network says of pictures, signals, sounds or texts."""
 
 import csv as csvlib
 import io
@@ -13,12 +13,19 @@ from cyclopts import Parameter
 from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.data import list_pictures
+from neocog.data import Modality, list_pictures
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.progress import note
+from neocog.runs.modality import NOUNS
 
 Switch = Parameter(negative="")
 STDIN = "-"
+SUFFIXES: dict[Modality, set[str]] = {
+    "signal": {".npy", ".csv"},
+    "audio": {".wav", ".flac", ".ogg", ".mp3"},
+    "text": {".txt"},
+    "board": {".sgf"},
+}
 
 
 def predict(
@@ -28,16 +35,17 @@ def predict(
     json: Annotated[bool, Switch] = False,
     csv: Annotated[bool, Switch] = False,
 ) -> int:
-    """Classify pictures; `neocog.load(bundle).predict(files)` does the same.
+    """Classify files; `neocog.load(bundle).predict(files)` does the same.
 
     Parameters
     ----------
     bundle
         A model.neocog file.
     files
-        Pictures, folders of pictures, or - for one picture on standard input.
+        Pictures (or signals, sounds, texts: what the network was trained on), folders of them, or - for one on
+        standard input.
     top
-        How many classes to show for each picture.
+        How many classes to show for each.
     json
         One JSON object a line: file, class, probability, top; or file, error.
     csv
@@ -48,14 +56,14 @@ def predict(
     if top < 1:
         raise ConfigError(f"--top must be at least 1. Received: {top}.")
     if not files:
-        raise ConfigError("Nothing to predict. Name pictures, folders, or - for standard input.")
+        raise ConfigError("Nothing to predict. Name files, folders, or - for standard input.")
     for file in files:
         if file.startswith("-") and file != STDIN and not Path(file).exists():
             raise ConfigError(f"Unknown option: {file}. {did_you_mean(file, ['--top', '--json', '--csv', '--help'])}")
     predictor = load(bundle)
-    named = list(expand(files))
-    names, pictures = zip(*named, strict=True)
-    results = list(predictor.predict_each(pictures, top, names))
+    named = list(expand(files, predictor.preprocess.modality))
+    names, inputs = zip(*named, strict=True)
+    results = list(predictor.predict_each(inputs, top, names))
     for result in results:
         if isinstance(result, Failure):
             note(f"error: {result.error}")
@@ -67,18 +75,25 @@ def predict(
 Results = list[Prediction | Failure]
 
 
-def expand(files: Iterable[str]) -> Iterable[tuple[str, str | bytes]]:
-    """Names and pictures: folders become the pictures in them, - becomes what comes on standard input."""
+def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path | bytes]]:
+    """Names and inputs: folders become the files in them, - becomes what comes on standard input."""
     for file in files:
         if file == STDIN:
             yield "standard input", sys.stdin.buffer.read()
         elif Path(file).is_dir():
-            pictures = list_pictures(Path(file))
-            if not pictures:
-                raise DataError(f"{file} holds no pictures. Name another folder, or files.")
-            yield from ((str(path), str(path)) for path in pictures)
+            found = list_files(Path(file), modality)
+            if not found:
+                raise DataError(f"{file} holds no {NOUNS[modality]}. Name another folder, or files.")
+            yield from ((str(path), path) for path in found)
         else:
-            yield file, file
+            yield file, Path(file)
+
+
+def list_files(folder: Path, modality: Modality) -> list[Path]:
+    """All files below a folder that can hold an input of this kind, sorted."""
+    if modality == "image":
+        return list_pictures(folder)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES[modality] and path.is_file())
 
 
 def show_table(results: Results) -> None:

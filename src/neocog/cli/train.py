@@ -11,7 +11,8 @@ from cyclopts import Group, Parameter
 from neocog import recipes, runs
 from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
-from neocog.errors import ConfigError
+from neocog.data import Modality, recognised
+from neocog.errors import ConfigError, DataError
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
 from neocog.zoo import entry
 
@@ -69,8 +70,8 @@ def train(
     Parameters
     ----------
     data
-        A name (mnist, fashion_mnist, cifar10, cifar100), a folder of pictures (train/CLASS/*.png or CLASS/*.png),
-        a folder of idx or CIFAR binary files, or an .npz file with x and y.
+        A name (mnist, fashion_mnist, cifar10, cifar100), or a path to pictures, signals, sounds, texts or boards in
+        any layout that `neocog check DATA` recognises, such as folders of pictures: train/CLASS/*.png or CLASS/*.png.
     epochs
         Passes over the training data.
     config
@@ -131,9 +132,20 @@ def settle_flags(
     network = named.get("model.name", values.get("model.name"))
     if network is not None:
         entry(str(network))  # raises where there is none
-    chosen = recipe or of_file or recipes.recipe_for(network)
+    layout = named.get("data.format", values.get("data.format"))
+    chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, layout))
     layers = [(f"file {config}", values), (FLAG, named)]
     return settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
+
+
+def modality_of(source: str, network: str | None, layout: str | None) -> Modality:
+    """What kind of data is meant: the network's, or, where none is named, what lies there."""
+    if network is not None:
+        return entry(network).modality
+    try:
+        return recognised(source, format=layout)
+    except DataError:  # it is said, and better, when the data is opened
+        return "image"
 
 
 def parse(text: str) -> Any:

@@ -4,16 +4,45 @@ A source is opened (`open_source`), divided (`divide`), decoded (`load_resident`
 (`Loader`). Nothing here ever writes to the user's data.
 """
 
-from neocog.data.augment import AugmentConfig, augment
+from neocog.data.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
+from neocog.data.augment.change import Changes
+from neocog.data.augment.signals import SignalAugmentConfig
+from neocog.data.augment.texts import TextAugmentConfig
 from neocog.data.config import DataConfig
-from neocog.data.feeding import Loader, Resident, check_decodes, load_resident
+from neocog.data.doctor.skip_list import read_skip_list
+from neocog.data.feeding import (
+    Balanced,
+    BlockShuffled,
+    Corrupt,
+    Feed,
+    Loader,
+    Order,
+    Resident,
+    Shuffled,
+    Streamed,
+    check_decodes,
+    choose_feeding,
+    load_resident,
+    open_feed,
+)
 from neocog.data.known import find_data
-from neocog.data.open import open_source
+from neocog.data.open import open_source, recognised
 from neocog.data.preprocess import (
+    BoardPreprocess,
     ImagePreprocess,
     Pixels,
     Preprocess,
+    SignalConfig,
+    SignalPreprocess,
+    SoundConfig,
+    SoundPreprocess,
+    TextConfig,
+    TextPreprocess,
+    choose_board,
     choose_preprocess,
+    choose_signal,
+    choose_sound,
+    choose_text,
     image_pixels,
     picture_pixels,
     read_preprocess,
@@ -26,22 +55,46 @@ from neocog.data.splits import Splits, divide
 __all__ = [
     "ArraySource",
     "AugmentConfig",
+    "Balanced",
+    "BlockShuffled",
+    "BoardPreprocess",
+    "Changes",
+    "Corrupt",
     "DataConfig",
+    "Feed",
     "ImageFolder",
     "ImagePreprocess",
     "Loader",
     "Modality",
+    "Order",
     "Payload",
     "Pixels",
     "Preprocess",
     "Record",
     "Resident",
+    "Shuffled",
+    "SignalAugmentConfig",
+    "SignalConfig",
+    "SignalPreprocess",
+    "SoundConfig",
+    "SoundPreprocess",
     "Source",
     "Splits",
+    "Streamed",
+    "TextAugmentConfig",
+    "TextConfig",
+    "TextPreprocess",
+    "Views",
     "augment",
+    "check_augment",
     "check_decodes",
     "check_trainable",
+    "choose_board",
+    "choose_feeding",
     "choose_preprocess",
+    "choose_signal",
+    "choose_sound",
+    "choose_text",
     "describe",
     "divide",
     "find_data",
@@ -49,8 +102,14 @@ __all__ = [
     "image_pixels",
     "list_pictures",
     "load_resident",
+    "num_views",
+    "open_feed",
     "open_source",
     "picture_pixels",
     "read_preprocess",
+    "read_skip_list",
+    "recognised",
     "sample_ids",
+    "view_weights",
+    "views",
 ]

@@ -37,10 +37,22 @@ class DataConfig:
 
     source: str
     """A name such as mnist, or a path."""
+    format: str | None = None
+    """The layout, such as image-folder; unset: recognised. `neocog check DATA` says what was recognised."""
     val_fraction: Fraction = 0.1
     """Part of the training records that validates, where the set has no validation split."""
     test_fraction: Fraction = 0.2
     """Part that is kept for the final test, where the set has no splits at all."""
+    skip_list: str | None = None
+    """Leave out the records that this file of `neocog check` names."""
+    on_corrupt: Literal["stop", "skip"] = "stop"
+    """What a training record that can't be read does: end the run, or be left out and counted."""
+    feeding: Literal["auto", "resident", "streaming"] = "auto"
+    """Decode all records into memory at first, or as they are needed; auto: by their size."""
+    cache: bool = False
+    """Keep decoded records in the user's cache, where all processes share them."""
+    balance: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How often classes come: 1 as in the data, 0 all equally often, by drawing records of rare ones more often."""
     size: HeightWidth | None = None
     """Height x width that pictures are resized to, such as 32x32; unset: what the network asks for."""
     pad: Annotated[tuple[Border, Border], BeforeValidator(height_width)] | None = None

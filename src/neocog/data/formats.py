@@ -1,15 +1,32 @@
 """The layouts in which data sets come: how each is recognised, and how it is opened."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from neocog.data.known import KNOWN
-from neocog.data.record import Source
+from neocog.data.record import Modality, Source
+from neocog.data.shards import holds_shards, open_shards
 from neocog.data.sources.cifar import find_cifar, open_cifar
-from neocog.data.sources.folder import ImageFolder, holds_pictures
+from neocog.data.sources.class_list import is_class_list, open_class_list
+from neocog.data.sources.class_map import has_class_map, open_class_map
+from neocog.data.sources.coco import is_coco, open_coco
+from neocog.data.sources.csv_windows import is_csv_windows, open_csv_windows
+from neocog.data.sources.folder import ImageFolder, class_folders, has_picture, holds_pictures
 from neocog.data.sources.idx import find_idx, open_idx
+from neocog.data.sources.mask_folder import is_mask_folder, open_mask_folder
 from neocog.data.sources.npz import holds_pictures_npz, open_npz
+from neocog.data.sources.sgf import SgfSource, holds_games
+from neocog.data.sources.signal_folder import is_signal_folder, open_signal_folder
+from neocog.data.sources.signal_npz import is_signal_npz, open_signal_npz
+from neocog.data.sources.sound_folder import is_sound_folder, open_sound_folder
+from neocog.data.sources.text_folder import holds_texts, open_text_folder
+from neocog.data.sources.text_table import is_text_table, open_text_table
+from neocog.data.sources.ts import is_ts, open_ts
+from neocog.data.sources.ucr import is_ucr, open_ucr
+from neocog.data.sources.voc import is_voc, is_voc_masks, open_voc, open_voc_masks
+from neocog.data.sources.yolo import is_yolo, open_yolo
 
 __all__ = ["FORMATS", "Format", "recognise"]
 
@@ -23,7 +40,11 @@ class Format:
     what: str
     """The layout in a few words, as a user would say it."""
     recognises: Callable[[Path], bool]
-    opens: Callable[[Path], Source]
+    opens: Callable[..., Source]
+    modality: Modality | None = "image"
+    """None where it shows when the set is opened."""
+    options: frozenset[str] = frozenset()
+    """Settings without which it can't be read, such as the length of windows."""
 
 
 def open_idx_folder(path: Path) -> Source:
@@ -37,15 +58,59 @@ def open_cifar_folder(path: Path) -> Source:
     return open_cifar(path.name, *found)
 
 
+def is_picture_npz(path: Path) -> bool:
+    return holds_pictures_npz(path) and not is_signal_npz(path)
+
+
+WINDOWS = frozenset({"window", "step", "rate"})
 FORMATS = (
     Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
     Format("cifar", "CIFAR's binary files", lambda path: path.is_dir() and bool(find_cifar(path)), open_cifar_folder),
-    Format("npz", "pictures in an .npz file", holds_pictures_npz, open_npz),
+    Format("npz", "pictures in an .npz file", is_picture_npz, open_npz),
+    Format("class-map", "pictures in folders that class_map.txt names", has_class_map, open_class_map),
+    Format("class-list", "pictures that a table names", is_class_list, open_class_list),
+    Format("masks", "pictures with a mask for each", is_mask_folder, open_mask_folder),
+    Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco),
+    Format("voc", "Pascal VOC's boxes", is_voc, open_voc),
+    Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks),
+    Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo),
+    Format("shards", "tar or Parquet shards", holds_shards, open_shards, None),
+    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal"),
+    Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
+    Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
+    Format(
+        "signal-folder", "signals in a folder for each class", is_signal_folder, open_signal_folder, "signal", WINDOWS
+    ),
+    Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
+    Format("sound-folder", "sounds in a folder for each class", is_sound_folder, open_sound_folder, "audio"),
+    Format("text-table", "texts in a table", is_text_table, open_text_table, "text"),
+    Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text"),
+    Format("sgf", "games of Go", holds_games, SgfSource, "board"),
     Format("image-folder", "pictures in a folder for each class", holds_pictures, ImageFolder),
 )
 """More than one may recognise a path; then the user says which is meant."""
 
+DESCRIBED = {"class-map", "class-list", "masks", "coco", "voc", "voc-masks", "yolo", "shards"}
+NO_CLASSES = re.compile(
+    r"(images?|imgs?|pictures?|photos?|masks?|labels?|annotations?|jpegimages|segmentation(class|object)|(train|val|valid|"
+    r"validation|test)(_?images|_?masks|\d*))$",
+    re.IGNORECASE,
+)
+
 
 def recognise(path: Path) -> list[Format]:
-    """All layouts that a path can be read as."""
-    return [layout for layout in FORMATS if layout.recognises(path)]
+    """All layouts that a path can be read as.
+
+    Where a file describes the pictures, their folders are classes too only if they are named like classes.
+    """
+    found = [layout for layout in FORMATS if layout.recognises(path)]
+    names = {layout.name for layout in found}
+    if names & DESCRIBED and ("class-map" in names or not has_classes(path)):
+        found = [layout for layout in found if layout.name != "image-folder"]
+    return found
+
+
+def has_classes(path: Path) -> bool:
+    """Whether at least two folders that are not named for their part in a layout hold pictures."""
+    folders = [folder for folder in class_folders(path) if not NO_CLASSES.match(folder.name)] if path.is_dir() else []
+    return sum(map(has_picture, folders[:50])) > 1

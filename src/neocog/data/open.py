@@ -2,27 +2,44 @@
 
 from pathlib import Path
 
-from neocog.data.formats import FORMATS, recognise
+from neocog.data.formats import FORMATS, Format, recognise
 from neocog.data.known import find_data
-from neocog.data.record import Source
+from neocog.data.record import Modality, Source
+from neocog.data.shards import is_address
+from neocog.data.sources.python_objects import as_source
 from neocog.errors import DataError, did_you_mean
 
-__all__ = ["open_source"]
+__all__ = ["open_source", "recognised"]
 
 
-def open_source(data: str | Path, *, format: str | None = None, download: bool = False) -> Source:
-    """Open a data set by path, or by name.
+def open_source(data: object, *, format: str | None = None, download: bool = False, **options: float | None) -> Source:
+    """Open a data set by path, by name, or from Python: arrays, tensors, Hugging Face's or torch's data sets.
 
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
+    `options` are settings that only some layouts need: window, step and rate, for recordings that are cut.
+    Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
     Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways.
 
     >>> source = open_source("mnist")
     >>> len(source), source.format, source.read(0).payload.shape
     (70000, 'idx', (28, 28))
     """
-    path = find_data(data, download=download)
+    if not isinstance(data, str | Path):
+        return as_source(data)
+    layout, path = find_format(data, format=format, download=download)
+    given = {name: value for name, value in options.items() if value is not None and name in layout.options}
+    source = layout.opens(path, **given)
+    source.format = layout.name
+    return source
+
+
+def find_format(data: str | Path, *, format: str | None = None, download: bool = False) -> tuple[Format, Path | str]:
+    """The layout of a data set, and where it lies: a path, or an address."""
     layouts = {layout.name: layout for layout in FORMATS}
+    if is_address(data):
+        return layouts["shards"], str(data)
+    path = find_data(data, download=download)
     if format is not None and format not in layouts:
         raise DataError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
     found = [layouts[format]] if format else recognise(path)
@@ -31,9 +48,13 @@ def open_source(data: str | Path, *, format: str | None = None, download: bool =
         raise DataError(f"{path} can be read in {len(found)} ways. Say which is meant, or move the one away:\n{ways}")
     if not found:
         raise not_understood(path)
-    source = found[0].opens(path)
-    source.format = found[0].name
-    return source
+    return found[0], path
+
+
+def recognised(data: str | Path, *, format: str | None = None) -> Modality:
+    """What kind of data lies there, by its layout alone. Raises DataError as `open_source` does."""
+    layout, path = find_format(data, format=format)
+    return layout.modality or layout.opens(path).modality
 
 
 def not_understood(path: Path) -> DataError:

@@ -55,7 +55,8 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
             f"{val_fraction:g}. Raise --data.val_fraction, or add records."
         )
     drawn = {name: part for name, part in (("val", val), ("test", test)) if name not in splits and part.size}
-    notes += absent_classes(source.classes, {name: source.targets[part] for name, part in drawn.items()})
+    if source.task == "classification":
+        notes += absent_classes(source.classes, {name: source.targets[part] for name, part in drawn.items()})
     return Splits(train, val, test, tuple(notes))
 
 

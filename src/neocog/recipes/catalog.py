@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from neocog.data import Modality
 from neocog.errors import ConfigError, did_you_mean
 from neocog.recipes.general import general
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
+from neocog.recipes.modalities import board, signal, sound, text
 from neocog.runs import RunConfig
 
 __all__ = ["list_recipes", "recipe", "recipe_for"]
@@ -14,6 +16,17 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "lenet5": lenet5,
     "lenet5_relu": lenet5_relu,
     "tutorial_cifar10": tutorial_cifar10,
+    "board": board,
+    "signal": signal,
+    "sound": sound,
+    "text": text,
+}
+FOR_MODALITY: dict[Modality, str] = {
+    "image": "lenet5_relu",
+    "signal": "signal",
+    "audio": "sound",
+    "text": "text",
+    "board": "board",
 }
 
 
@@ -21,7 +34,7 @@ def list_recipes() -> list[str]:
     """The names of all recipes.
 
     >>> list_recipes()
-    ['general', 'lenet5', 'lenet5_relu', 'tutorial_cifar10']
+    ['board', 'general', 'lenet5', 'lenet5_relu', 'signal', 'sound', 'text', 'tutorial_cifar10']
     """
     return sorted(RECIPES)
 
@@ -37,8 +50,12 @@ def recipe(name: str, data: str) -> RunConfig:
     return RECIPES[name](data)
 
 
-def recipe_for(model: str | None) -> str:
-    """The recipe that is taken where only a network is named: its own, where it has one, else the general one."""
-    if model is None:
-        return "lenet5_relu"
-    return model if model in RECIPES else "general"
+def recipe_for(model: str | None, modality: Modality = "image") -> str:
+    """The recipe that is taken where none is named: the network's own, or that of the kind of data.
+
+    >>> recipe_for("lenet5"), recipe_for("resnet18"), recipe_for(None, "text"), recipe_for("char_cnn_small", "text")
+    ('lenet5', 'general', 'text', 'text')
+    """
+    if model in RECIPES:
+        return model
+    return "general" if modality == "image" and model is not None else FOR_MODALITY[modality]

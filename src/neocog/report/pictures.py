@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-__all__ = ["filter_pictures", "picture_address"]
+__all__ = ["data_address", "filter_pictures", "picture_address"]
 
 
 def picture_address(pixels: NDArray[Any]) -> str:
@@ -19,7 +19,12 @@ def picture_address(pixels: NDArray[Any]) -> str:
     image = Image.fromarray(planes[:, :, 0] if planes.ndim == 3 and planes.shape[2] == 1 else planes)
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_address(buffer.getvalue())
+
+
+def data_address(png: bytes) -> str:
+    """A PNG file as a `data:` address."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def filter_pictures(model: nn.Module, most: int = 64) -> tuple[str, list[str]]:

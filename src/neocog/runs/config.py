@@ -4,7 +4,7 @@ Every value remembers where it came from. A key that does not exist, or that wou
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,7 +14,15 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from neocog.data import AugmentConfig, DataConfig
+from neocog.data import (
+    AugmentConfig,
+    DataConfig,
+    SignalAugmentConfig,
+    SignalConfig,
+    SoundConfig,
+    TextAugmentConfig,
+    TextConfig,
+)
 from neocog.errors import ConfigError, did_you_mean
 from neocog.settings import SETTINGS, HasIgnored
 from neocog.tasks import LossConfig
@@ -30,6 +38,11 @@ class RunConfig:
 
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()
+    signal: SignalConfig = SignalConfig()
+    sound: SoundConfig = SoundConfig()
+    augment_signal: SignalAugmentConfig = SignalAugmentConfig()
+    text: TextConfig = TextConfig()
+    augment_text: TextAugmentConfig = TextAugmentConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -58,6 +71,15 @@ class Settled:
         values = {key: value for key, (value, _) in chosen.items()}
         reasons = {key: f"chosen automatically: {reason}" for key, (_, reason) in chosen.items()}
         return Settled(with_values(self.config, values), {**self.origins, **reasons}, self.decided)
+
+    def decide(self, keys: Iterable[str], reason: str) -> "Settled":
+        """Without settings that the data decides. Raises ConfigError where the user has set one of them."""
+        for key in sorted(keys):
+            if not self.origins[key].startswith((DEFAULT, "recipe", "the run")):
+                raise ConfigError(
+                    f"A setting must have an effect. {key} ({self.origins[key]}) would be ignored: {reason}. Remove it."
+                )
+        return Settled(self.config, self.origins, self.decided | frozenset(keys))
 
     def rows(self) -> list[tuple[str, Any, str]]:
         """Key, value and origin of all values that have an effect."""
@@ -120,7 +142,7 @@ def with_values(base: RunConfig, values: Mapping[str, Any], origins: Mapping[str
             else f"{key}: {first['msg']}"
         )
         where = f", from: {origins[key]}" if origins and key in origins else ""
-        raise ConfigError(f"{rule}. Received: {values.get(key, first['input'])!r}{where}.") from error
+        raise ConfigError(f"{rule}. Received: {repr(values.get(key, first['input']))[:200]}{where}.") from error
 
 
 def section_values(section: Any) -> list[tuple[str, Any]]:

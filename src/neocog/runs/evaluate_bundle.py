@@ -6,29 +6,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
-from neocog.data import Source, divide, fingerprint, open_source
+from neocog.data import Source, Views, divide, fingerprint, open_source, read_skip_list
 from neocog.errors import DataError, some
 from neocog.evaluation import Evaluation
 from neocog.progress import note
 from neocog.runs.finish import measure
+from neocog.runs.modality import NOUNS
+from neocog.runs.prepare import leave_out
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    bundle: str | Path | Predictor, data: str | Path, *, split: str | None = None, download: bool = False
+    bundle: str | Path | Predictor,
+    data: str | Path,
+    *,
+    split: str | None = None,
+    format: str | None = None,
+    skip_list: str | Path | None = None,
+    views: Views = "none",
+    download: bool = False,
 ) -> Evaluation:
     """Measure a bundle, or a predictor, on a data set; classes are matched by name.
 
     `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
     kept for the test if the network was trained on that very set, else all of it.
-    Raises DataError for a split that is not there, and a class that the network does not know.
+    With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
+    `neocog check` with records to leave out; no record is ever substituted.
+    Raises DataError for a record that can't be read, a split that is not there, a class that the network does not know,
+    and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    source = open_source(data, download=download)
+    source = open_source(data, format=format, download=download)
+    if source.modality != predictor.preprocess.modality:
+        raise DataError(
+            f"A network is measured on what it was trained on. It knows {NOUNS[predictor.preprocess.modality]}, "
+            f"{source.name} holds {NOUNS[source.modality]}."
+        )
     indices, called = choose_records(source, split, predictor)
+    if skip_list is not None:
+        kept = leave_out(source, indices, read_skip_list(Path(skip_list)))
+        note(f"{len(indices) - len(kept):,} records are left out by {skip_list}")
+        indices = kept
     targets = matched_targets(source, indices, predictor.classes)
-    return measure(predictor, source, indices, called, targets)
+    before, predictor.views = predictor.views, views
+    try:
+        return measure(predictor, source, indices, called, targets)
+    finally:
+        predictor.views = before
 
 
 def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:

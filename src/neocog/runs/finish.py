@@ -13,8 +13,9 @@ from neocog.data import Source
 from neocog.evaluation import Evaluation, evaluate_logits
 from neocog.files import write_whole
 from neocog.report import Curves, Report, write_report
-from neocog.report.pictures import picture_address
+from neocog.report.inputs import draw_input
 from neocog.runs.folder import Run
+from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import Prepared
 from neocog.training import State, Training, learning_rate
 
@@ -27,7 +28,7 @@ RATE_POINTS = 400
 def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -> Run:
     """Measure the kept weights, write `model.neocog`, `report.html`, and last `evaluation.json`, which ends the run."""
     model = training.result.cpu()
-    predictor = Predictor(torch_engine(model), prepared.preprocess, prepared.source.classes)
+    predictor = Predictor(torch_engine(model), prepared.preprocess, prepared.task.classes)
     split = "test" if len(prepared.splits.test) else "validation"
     indices = prepared.splits.test if len(prepared.splits.test) else prepared.splits.val
     evaluation = measure(predictor, prepared.source, indices, split)
@@ -89,18 +90,17 @@ def make_report(
         )
         for step in steps
     ]
-    channels, height, width = prepared.preprocess.shape
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     return Report(
         name=run.path.name,
-        subtitle=f"{config.model.name} on {prepared.source.name}: {len(prepared.source.classes)} classes, "
-        f"{len(prepared.train):,} pictures to learn from, {len(prepared.val):,} to choose by",
+        subtitle=f"{config.model.name} on {prepared.source.name}: {len(prepared.task.classes)} classes, "
+        f"{len(prepared.train):,} {NOUNS[prepared.source.modality]} to learn from, {len(prepared.val):,} to choose by",
         evaluation=evaluation,
         curves=Curves(
             history=state.history, best_epoch=state.best_epoch, rates=rates, stopped_early=state.stopped_early
         ),
         model=model,
-        model_facts={"parameters": f"{parameters:,}", "input": f"{channels}x{height}x{width}"},
+        model_facts={"parameters": f"{parameters:,}", "input": "x".join(map(str, prepared.preprocess.shape))},
         mistake_pictures=mistake_pictures(prepared, (mistake.key for mistake in evaluation.mistakes)),
         config=prepared.settled.rows(),
         environment=environment(),
@@ -109,12 +109,12 @@ def make_report(
 
 
 def mistake_pictures(prepared: Prepared, keys: Iterable[str]) -> dict[str, str]:
-    """Pictures as the network sees them, before normalisation, by record key."""
+    """Inputs as the network sees them, before normalisation, drawn, by record key."""
     wanted = set(keys)
     found = {}
     for index in np.concatenate([prepared.splits.test, prepared.splits.val]).tolist():
         key = prepared.source.key(index)
         if key in wanted:
-            pixels = prepared.preprocess.decode(prepared.source.read(index).payload, key)
-            found[key] = picture_address(pixels.numpy())
+            payload = prepared.source.read(index).payload
+            found[key] = draw_input(prepared.preprocess.modality, payload, prepared.preprocess.decode(payload, key))
     return found

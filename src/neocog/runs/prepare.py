@@ -1,36 +1,52 @@
 """Everything that can go wrong before a run exists: data opened, divided, decoded; network built and fitted."""
 
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from neocog.data import (
+    Corrupt,
+    DataConfig,
+    Feed,
     ImagePreprocess,
     Preprocess,
     Resident,
     Source,
     Splits,
+    check_augment,
     check_decodes,
     check_trainable,
-    choose_preprocess,
+    choose_feeding,
     describe,
     divide,
     fingerprint,
-    load_resident,
+    open_feed,
     open_source,
+    read_skip_list,
 )
-from neocog.errors import ConfigError
+from neocog.errors import ConfigError, DataError
 from neocog.progress import note
 from neocog.rng import derive_seed
-from neocog.runs.config import Settled
+from neocog.runs.config import RunConfig, Settled
+from neocog.runs.modality import (
+    choose,
+    classes_of,
+    fitting,
+    network_options,
+    value_of,
+    without_other_modalities,
+)
 from neocog.tasks import Classification
 from neocog.training import build_seeded, check_input
 from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "leave_out", "prepare"]
 
 BEGIN_WITH = 5000  # pictures, about, from which a network takes what it begins with
 
@@ -44,72 +60,66 @@ class Prepared:
     fingerprint: str
     splits: Splits
     preprocess: Preprocess
-    train: Resident
-    val: Resident
+    train: Feed
+    val: Feed
     model: nn.Module
     task: Classification
     device: torch.device
+    options: dict[str, Any]
+    """What the network was built with, beside channels and classes."""
 
     @property
     def model_spec(self) -> dict[str, Any]:
         """How to build this network again."""
         model = self.settled.config.model
-        shape = {"num_classes": len(self.source.classes), "in_channels": self.preprocess.in_channels}
-        return {"name": model.name, **shape, "options": model.options}
+        shape = {"num_classes": len(self.task.classes), "in_channels": self.preprocess.in_channels}
+        return {"name": model.name, **shape, "options": self.options}
 
 
-def prepare(settled: Settled, *, download: bool = False) -> Prepared:
+def prepare(settled: Settled, *, data: object = None, download: bool = False) -> Prepared:
     """Open, divide and decode the data; choose what was left open; build the network and check that it fits.
 
-    Writes nothing. Raises DataError, GeometryError or ConfigError.
+    `data` is a Python object that holds the data, where the settings name none. Writes nothing.
+    Raises DataError, GeometryError or ConfigError.
     """
     config = settled.config
-    height, width = trainable(config.model.name).input_size
+    entry(config.model.name)  # raises where there is none, before any data is read
     device = find_device(config.train.device)
-    source = open_source(config.data.source, download=download)
-    check_trainable(source)
-    splits = divide(
-        source,
-        val_fraction=config.data.val_fraction,
-        test_fraction=config.data.test_fraction,
-        seed=config.train.seed,
+    windows = {"window": config.signal.window, "step": config.signal.step, "rate": config.signal.rate}
+    source = open_source(
+        config.data.source if data is None else data, format=config.data.format, download=download, **windows
     )
-    settled = without_decided(settled, source)
+    made_for = fitting(config.model.name, source)
+    check_trainable(source)
+    classes = classes_of(source, made_for)
+    settled = without_other_modalities(without_shares(settled, source), source)
+    splits = divided(source, config.data, config.train.seed)
     note(describe(source))
     for notice in (*source.notices, *splits.notes):
         note(f"  {notice}")
-    spec, reasons = choose_preprocess(source, splits.train, config.data, (height, width))
-    settled = settled.choose(chosen_values(spec, reasons))
+    spec, reasons = choose(source, splits.train, config, made_for)
+    settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
     if config.train.device == "auto":
         found = "the fastest that is there" if device.type != "cpu" else "there is no GPU"
         settled = settled.choose({"train.device": (str(device), found)})
+    model = build_network(config, made_for, spec, len(classes))
+    feeding, why = choose_feeding(source, len(splits.train) + len(splits.val), spec, config.data.feeding)
+    if config.data.feeding == "auto":
+        settled = settled.choose({"data.feeding": (feeding, why)})
+    note(f"  {feeding}: {why}")
 
-    def build() -> Network:
-        return create_model(
-            config.model.name,
-            num_classes=len(source.classes),
-            in_channels=spec.channels,
-            pretrained=config.model.pretrained,
-            **config.model.options,
-        )
+    def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt = "stop") -> Feed:
+        return open_feed(
+            source, indices, spec, label,
+            feeding=feeding, on_corrupt=on_corrupt, cache=config.data.cache, pin=device.type == "cuda",
+        )  # fmt: skip
 
-    if config.augment.shift >= min(spec.shape[1:]):
-        raise ConfigError(
-            f"augment.shift must be smaller than the pictures. Received: {config.augment.shift} for pictures of "
-            f"{spec.shape[1]}x{spec.shape[2]}."
-        )
-    model = build_seeded(build, derive_seed(config.train.seed, "weights"))
-    freeze(model, config.model)
-    advice = f"{config.model.name} was made for {height}x{width}: leave --data.size and --data.pad out."
-    check_input(model, spec.shape, len(source.classes), advice)
-    train = load_resident(source, splits.train, spec, "decoding training data")
-    val = load_resident(source, splits.val, spec, "decoding validation data")
-    # A picture that can't be read must not be found out when all is trained; nothing of the test data is kept.
-    check_decodes(source, splits.test, spec, "checking test data")
-    preprocess = normalised(spec, train, model)
-    if config.model.pretrained is None:
-        some = train.inputs[:: max(1, len(train) // BEGIN_WITH)]  # from everywhere, as files are often sorted by class
-        model.begin_with(preprocess.normalise(some))
+    train = feed(splits.train, "decoding training data", config.data.on_corrupt)
+    val = feed(splits.val, "decoding validation data")
+    if feeding == "resident":
+        # A record that can't be read must not be found out when all is trained; nothing of the test data is kept.
+        check_decodes(source, splits.test, spec, "checking test data")
+    preprocess = begin(model, spec, train, config)
     return Prepared(
         settled=settled,
         source=source,
@@ -119,28 +129,10 @@ def prepare(settled: Settled, *, download: bool = False) -> Prepared:
         train=train,
         val=val,
         model=model.to(device),
-        task=Classification(source.classes, config.loss),
+        task=Classification(classes, config.loss, train.labels),
+        options=network_options(config, made_for, spec),
         device=device,
     )
-
-
-def trainable(name: str) -> Entry:
-    """The catalogue's entry of a network that learns to classify pictures.
-
-    Raises ConfigError for other networks.
-    """
-    found = entry(name)
-    if not found.by_gradients:
-        raise ConfigError(
-            f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
-        )
-    if (found.task, found.modality) != ("classification", "image"):
-        kind = {"image": "pictures"}.get(found.modality, f"{found.modality}s")
-        raise ConfigError(
-            f"Pictures are classified by networks made for that. {name} is for {found.task} of {kind}. "
-            f"Choose another from `neocog zoo`, such as resnet18."
-        )
-    return found
 
 
 def freeze(model: Network, config: ModelConfig) -> None:
@@ -155,33 +147,76 @@ def freeze(model: Network, config: ModelConfig) -> None:
     model.freeze(config.freeze)
 
 
-def normalised(spec: Preprocess, train: Resident, model: Network) -> Preprocess:
-    """The preprocessing with the mean and deviation that published weights expect, else with those of the data."""
+def build_network(config: RunConfig, made_for: Entry, spec: Preprocess, num_classes: int) -> Network:
+    """The network with its first weights. Raises ConfigError or GeometryError where it does not fit the inputs."""
+    if made_for.modality == "image":
+        channels, height, width = spec.shape
+        check_augment(config.augment, (channels, height, width))
+
+    def build() -> Network:
+        return create_model(
+            config.model.name,
+            num_classes=num_classes,
+            in_channels=spec.in_channels,
+            pretrained=config.model.pretrained,
+            **network_options(config, made_for, spec),
+        )
+
+    model = build_seeded(build, derive_seed(config.train.seed, "weights"))
+    freeze(model, config.model)
+    size = "x".join(map(str, made_for.input_size))
+    advice = f"{config.model.name} was made for {size}" + (
+        ": leave --data.size and --data.pad out." if made_for.modality == "image" else "."
+    )
+    check_input(model, spec.shape, num_classes, advice, made_for.input_dtype)
+    return model
+
+
+def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig) -> Preprocess:
+    """The preprocessing with what it takes from training data, and the network with what it begins with.
+
+    Of a set that is streamed some records from everywhere are looked at, as files are often sorted by class; so are
+    those that the network begins with.
+    """
+    some = np.arange(0, len(train), max(1, len(train) // BEGIN_WITH))
+    first = train.take(some)[0] if config.model.pretrained is None or not isinstance(train, Resident) else None
     expected = model.normalisation
     if expected is not None and isinstance(spec, ImagePreprocess):
-        return replace(spec, mean=expected.mean, std=expected.std)
-    return spec.measured(train.inputs)
+        preprocess: Preprocess = replace(spec, mean=expected.mean, std=expected.std)
+    else:
+        preprocess = spec.measured(train.inputs if isinstance(train, Resident) else cast(Tensor, first))
+    if config.model.pretrained is None and first is not None:
+        model.begin_with(preprocess.normalise(first))
+    return preprocess
 
 
-def without_decided(settled: Settled, source: Source) -> Settled:
+def divided(source: Source, config: DataConfig, seed: int) -> Splits:
+    """The parts of a source, without what a skip list names."""
+    splits = divide(source, val_fraction=config.val_fraction, test_fraction=config.test_fraction, seed=seed)
+    if config.skip_list is None:
+        return splits
+    skip = read_skip_list(Path(config.skip_list))
+    kept = {name: leave_out(source, getattr(splits, name), skip) for name in ("train", "val", "test")}
+    num_left_out = sum(len(getattr(splits, name)) - len(part) for name, part in kept.items())
+    return Splits(**kept, notes=(*splits.notes, f"{num_left_out:,} records are left out by {config.skip_list}"))
+
+
+def leave_out(source: Source, indices: NDArray[np.int64], skip: Container[str]) -> NDArray[np.int64]:
+    """These records without those whose keys are to be skipped. Raises DataError where none is left."""
+    kept = np.array([index for index in indices.tolist() if source.key(index) not in skip], np.int64)
+    if len(indices) and not len(kept):
+        raise DataError(f"Each split needs at least one record. The skip list names all of one of {source.name}.")
+    return kept
+
+
+def without_shares(settled: Settled, source: Source) -> Settled:
     """The settings without those shares that the set decides by bringing splits of its own.
 
     Raises ConfigError where the user has set one of them.
     """
     shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": "all" not in source.splits}
-    decided = frozenset(key for key, unused in shares.items() if unused)
-    for key in decided:
-        if not settled.origins[key].startswith(("default", "recipe")):
-            raise ConfigError(
-                f"A setting must have an effect. {key} ({settled.origins[key]}) would be ignored: {source.name} "
-                f"brings its own splits: {', '.join(source.splits)}. Remove it."
-            )
-    return Settled(settled.config, settled.origins, decided)
-
-
-def chosen_values(spec: Preprocess, reasons: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
-    """The chosen parts of the preprocessing as settings."""
-    return {f"data.{key}": (getattr(spec, key), reason) for key, reason in reasons.items()}
+    own = [key for key, unused in shares.items() if unused]
+    return settled.decide(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
 
 
 def find_device(name: str) -> torch.device:

@@ -4,19 +4,22 @@ import shlex
 import shutil
 import signal
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
-from neocog.data import DataConfig, Loader
-from neocog.errors import DivergenceError, RunError, StorageError
+from neocog.data import Balanced, BlockShuffled, DataConfig, Feed, Loader, Order, Resident, Shuffled
+from neocog.errors import DivergenceError, RunError, StorageError, some
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note
 from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
+from neocog.runs.modality import changes
 from neocog.runs.prepare import Prepared, prepare
 from neocog.training import Interrupt, Interrupted, Training, fit
 
@@ -26,10 +29,16 @@ VALIDATION_BATCH = 512
 
 
 def train(
-    config: RunConfig | Settled, *, name: str | None = None, runs: str | Path = "runs", download: bool = False
+    config: RunConfig | Settled,
+    *,
+    data: object = None,
+    name: str | None = None,
+    runs: str | Path = "runs",
+    download: bool = False,
 ) -> Run:
     """Train a network as the config says, and leave everything in a new folder `runs/NAME/`.
 
+    `data` is a Python object instead of the config's source: arrays, a Hugging Face or a torch data set.
     The folder is made when the data is read and the network fits it, so bad input leaves nothing behind.
     Raises a NeocogError for what a user can mend, and Interrupted, with the state saved, on the first Ctrl-C.
     """
@@ -37,7 +46,7 @@ def train(
     settled = Settled(with_paths(settled.config), settled.origins)
     if name is not None:
         Run.check_name(Path(runs), name)
-    prepared = prepare(settled, download=download)
+    prepared = prepare(settled, data=data, download=download)
     run = Run.create(Path(runs), name, f"{prepared.source.name}-{settled.config.model.name}")
     with folder_lock(run.path):
         try:
@@ -49,7 +58,7 @@ def train(
         return carry_out(run, prepared)
 
 
-def resume(path: str | Path, *, runs: str | Path = "runs") -> Run:
+def resume(path: str | Path, *, data: object = None, runs: str | Path = "runs") -> Run:
     """Go on with a run that was stopped, from its last checkpoint, with the settings it began with.
 
     On a CPU with the same number of threads the final weights have the same bits as without the stop.
@@ -61,7 +70,7 @@ def resume(path: str | Path, *, runs: str | Path = "runs") -> Run:
             raise RunError(f"{run.path} is finished; there is nothing to resume. Its report: {run.report}")
         _, values, origins = read_config(run.config)
         base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
-        prepared = prepare(Settled(base.config, {**base.origins, **origins}))
+        prepared = prepare(Settled(base.config, {**base.origins, **origins}), data=data)
         run.log("resume")
         return carry_out(run, prepared)
 
@@ -75,12 +84,15 @@ def carry_out(run: Run, prepared: Prepared) -> Run:
     keeper.restore(training)
     if training.state.history:
         run.write_results(training.state.history)  # a kill may have come between checkpoint and results
+    train_feed = prepared.train.to(prepared.device) if isinstance(prepared.train, Resident) else prepared.train
     loader = Loader(
-        prepared.train,
+        train_feed,
         prepared.preprocess,
         batch_size=config.train.batch_size,
         seed=config.train.seed,
-        augment=config.augment,
+        augment=changes(config, prepared.source.modality),
+        order=order(prepared),
+        num_classes=len(prepared.task.classes),
         device=prepared.device,
     )
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
@@ -101,6 +113,7 @@ def carry_out(run: Run, prepared: Prepared) -> Run:
                 keeper=keeper,
                 interrupt=interrupt,
             )
+        report_skipped(run, prepared.train)
         keeper.restore_best(training)
         return finish(run, prepared, training, loader.num_steps)
     except Interrupted as stop:
@@ -114,13 +127,40 @@ def carry_out(run: Run, prepared: Prepared) -> Run:
         raise Interrupted(f"Stopped at once. Go on from the last checkpoint with: {go_on}", signal.SIGINT) from None
     except StorageError as error:
         raise StorageError(f"{error} Then go on with: {go_on}") from error
+    finally:
+        prepared.train.close()
+        prepared.val.close()
+
+
+def order(prepared: Prepared) -> Order:
+    """In which order an epoch brings the training records."""
+    config = prepared.settled.config
+    size, seed = len(prepared.train), config.train.seed
+    if config.data.balance < 1:
+        return Balanced(prepared.train.labels.numpy(), seed, config.data.balance)
+    block = getattr(prepared.source, "block_size", None)
+    if block and not isinstance(prepared.train, Resident):
+        return BlockShuffled(size, seed, block)
+    return Shuffled(size, seed)
+
+
+def report_skipped(run: Run, train: Feed) -> None:
+    """Say and log which training records could not be read."""
+    if train.skipped:
+        note(f"{len(train.skipped):,} training records could not be read and were skipped: {some(train.skipped)}")
+        run.log("skipped", count=len(train.skipped), records=dict(islice(train.skipped.items(), 100)))
 
 
 @torch.inference_mode()
 def validate(model: nn.Module, prepared: Prepared) -> dict[str, float]:
     """Loss and accuracy on the validation data, every sample once."""
     model.eval()
-    parts = torch.split(prepared.val.inputs, VALIDATION_BATCH)
-    logits = torch.cat([model(prepared.preprocess.normalise(part.to(prepared.device))).cpu() for part in parts])
-    assert len(logits) == len(prepared.val), "samples in = samples scored"
-    return prepared.task.validation(logits, prepared.val.labels)
+    val = prepared.val
+    parts = np.split(np.arange(len(val)), range(VALIDATION_BATCH, len(val), VALIDATION_BATCH))
+    logits = []
+    for i, rows in enumerate(parts):
+        inputs, _ = val.take(rows, parts[i + 1 : i + 1 + val.ahead])
+        logits.append(model(prepared.preprocess.normalise(inputs.to(prepared.device))).cpu())
+    scored = torch.cat(logits)
+    assert len(scored) == len(val), "samples in = samples scored"
+    return prepared.task.validation(scored, val.labels)

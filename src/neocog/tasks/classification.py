@@ -1,6 +1,6 @@
 """One class for each record."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor
 from neocog.settings import SETTINGS
 from neocog.zoo import WithAuxiliary
 
-__all__ = ["Classification", "LossConfig"]
+__all__ = ["Classification", "LossConfig", "balanced_weights"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -20,25 +20,36 @@ class LossConfig:
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target spread evenly over all classes (Szegedy et al. 2016, section 7)."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weigh each class by the inverse of its share of the training data, so that rare ones count as much."""
 
 
 class Classification:
     """Cross-entropy while learning; the most probable class afterwards."""
 
-    def __init__(self, classes: tuple[str, ...], loss: LossConfig | None = None) -> None:
+    def __init__(
+        self, classes: tuple[str, ...], loss: LossConfig | None = None, labels: Tensor | None = None
+    ) -> None:
+        """`labels` are those of the training data, (N,), from which the weights of classes follow."""
         self.classes = classes
-        self.smoothing = (loss or LossConfig()).label_smoothing
+        config = loss or LossConfig()
+        self.smoothing = config.label_smoothing
+        self.weights = None
+        if config.class_weights == "balanced":
+            assert labels is not None, "class weights follow from the training data"
+            self.weights = balanced_weights(labels, len(classes))
 
     def loss(self, outputs: Tensor | WithAuxiliary, labels: Tensor) -> Tensor:
-        """Mean cross-entropy with label smoothing, that of auxiliary classifiers added with its weight.
+        """Mean cross-entropy with label smoothing and class weights, that of auxiliary classifiers added.
 
-        (N, K) logits, (N,) -> ().
+        (N, K) logits, and labels (N,) or probabilities (N, K) -> ().
         """
         if isinstance(outputs, WithAuxiliary):
             return self.loss(outputs.logits, labels) + outputs.weight * sum(
                 self.loss(logits, labels) for logits in outputs.auxiliary
             )
-        return F.cross_entropy(outputs, labels, label_smoothing=self.smoothing)
+        weights = None if self.weights is None else self.weights.to(outputs)
+        return F.cross_entropy(outputs, labels, weights, label_smoothing=self.smoothing)
 
     def logits(self, outputs: Tensor | WithAuxiliary) -> Tensor:
         """What is scored of a network's outputs; (N, K)."""
@@ -49,7 +60,8 @@ class Classification:
         return logits.double().softmax(dim=1)
 
     def num_correct(self, logits: Tensor, labels: Tensor) -> int:
-        """How many have the highest logit at their label; (N, K), (N,) -> a count."""
+        """How many have the highest logit at their label, or at a mixture's larger part; (N, K), (N,) -> a count."""
+        labels = labels.argmax(dim=1) if labels.ndim == 2 else labels
         return int((logits.argmax(dim=1) == labels).sum())
 
     def validation(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
@@ -60,3 +72,13 @@ class Classification:
     def check_logits(self, logits: Tensor) -> None:
         """One logit for each class; an invariant of ours, since networks are built for the classes of the data."""
         assert logits.shape[1:] == torch.Size([len(self.classes)]), logits.shape
+
+
+def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """A weight for each class, N / (K n_k), whose mean over the records is one; (N,) -> (K,).
+
+    >>> balanced_weights(torch.tensor([0, 0, 0, 1]), 2).tolist()
+    [0.6666666865348816, 2.0]
+    """
+    counts = labels.bincount(minlength=num_classes).clamp(min=1)
+    return len(labels) / (num_classes * counts.float())

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from neocog.data import AugmentConfig, augment
+from neocog.data.augment import AugmentConfig, augment
+from neocog.data.augment.keys import Key
+from neocog.data.augment.policies import draw
 from neocog.rng import integers, uniform
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 10, 12), dtype=np.uint8))
@@ -18,14 +20,31 @@ def run(config, images=IMAGES, samples=SAMPLES, epoch=0):
     return augment(images, samples, config, seed=5, epoch=epoch, fill=FILL)
 
 
+def off_or(*values):
+    return st.sampled_from([0.0, *values])
+
+
 configs = st.builds(
     AugmentConfig,
     shift=st.integers(0, 3),
-    flip=st.sampled_from([0.0, 0.5]),
-    rotate=st.sampled_from([0.0, 15.0]),
-    scale=st.sampled_from([0.0, 0.2]),
-    erase=st.sampled_from([0.0, 0.5]),
+    translate=off_or(0.2),
+    flip=off_or(0.5),
+    alternate=st.booleans(),
+    vertical_flip=off_or(0.5),
+    rotate=off_or(15.0),
+    scale=off_or(0.2),
+    shear=off_or(0.2),
+    crop_area=st.sampled_from([1.0, 0.3]),
     border=st.sampled_from(["black", "edge", "mirror"]),
+    brightness=off_or(0.4),
+    contrast=off_or(0.4),
+    saturation=off_or(0.4),
+    hue=off_or(0.1),
+    grey=off_or(0.5),
+    blur=off_or(1.0),
+    noise=off_or(0.1),
+    erase=off_or(0.5),
+    policy=st.sampled_from([None, "randaugment", "trivialaugment"]),
 )
 
 
@@ -40,13 +59,54 @@ def test_shape_range_and_input_are_kept(config):
     before = IMAGES.clone()
     changed = run(config)
     assert changed.shape == IMAGES.shape
+    assert changed.dtype == (torch.float32 if config.resamples or config.recolours else torch.uint8)
     assert changed.min() >= 0
     assert changed.max() <= 255
     assert torch.equal(IMAGES, before)
 
 
+@given(configs, st.permutations(range(40)))
+def test_the_order_in_a_batch_does_not_matter(config, order):
+    order = np.array(order)
+    assert torch.equal(run(config)[order], run(config, IMAGES[order], SAMPLES[order]))
+
+
 def test_nothing_asked_nothing_changed():
     assert run(AugmentConfig()) is IMAGES
+
+
+@pytest.mark.parametrize("policy", ["randaugment", "trivialaugment"])
+def test_samples_with_nothing_drawn_keep_their_values(policy):
+    config = AugmentConfig(policy=policy, number=1)
+    idle = np.flatnonzero(draw(config, Key(seed=5, epoch=0, samples=SAMPLES)).operations[:, 0] == 0)
+    assert len(idle)
+    assert torch.equal(run(config)[idle], IMAGES[idle].float())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"shift": 2, "flip": 0.5},
+        {"rotate": 20, "border": "edge"},
+        {"hue": 0.3, "saturation": 0.5},
+        {"brightness": 0.4, "contrast": 0.4},
+        {"blur": 1},
+        {"policy": "randaugment"},
+        {"policy": "trivialaugment"},
+    ],
+)
+def test_16_bits_are_changed_as_8_bits_are(settings):
+    config = AugmentConfig(**settings)
+    deep = augment(IMAGES.float() * 257, SAMPLES, config, seed=5, epoch=0, fill=FILL * 257, white=65535)
+    torch.testing.assert_close(deep / 257, run(config).float(), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_pictures_without_colour_are_changed_too(channels):
+    config = AugmentConfig(saturation=0.5, hue=0.5, grey=1.0)
+    assert torch.equal(run(config, IMAGES[:, :channels]), IMAGES[:, :channels].float())
+    every = AugmentConfig(policy="randaugment", number=5, contrast=0.3, blur=1, noise=0.1)
+    assert run(every, IMAGES[:, :channels]).shape == (40, channels, 10, 12)
 
 
 @pytest.mark.parametrize(("border", "mode"), [("black", "constant"), ("edge", "edge"), ("mirror", "reflect")])
@@ -68,9 +128,55 @@ def test_flip_mirrors_half_of_the_pictures():
     assert torch.equal(run(AugmentConfig(flip=1.0)), IMAGES.flip(3))
 
 
-def test_draws_change_with_the_epoch():
-    config = AugmentConfig(shift=2, flip=0.5)
+def test_alternating_flips_show_each_side_every_second_epoch():
+    config = AugmentConfig(flip=0.5, alternate=True)
+    epochs = [run(config, epoch=epoch) for epoch in range(4)]
+    mirrored = (epochs[0] == IMAGES.flip(3)).all(dim=3).all(dim=2).all(dim=1)
+    assert 10 < mirrored.sum() < 30
+    assert torch.equal(epochs[1], epochs[0].flip(3))
+    assert torch.equal(epochs[2], epochs[0])
+    assert torch.equal(epochs[3], epochs[1])
+
+
+def test_vertical_flips_turn_pictures_upside_down():
+    many = IMAGES[:1].expand(2000, -1, -1, -1)
+    flipped = run(AugmentConfig(vertical_flip=0.3), many, np.arange(2000, dtype=np.uint64))
+    turned = (flipped == IMAGES[0].flip(1)).all(dim=(1, 2, 3))
+    assert ((flipped == IMAGES[0]).all(dim=(1, 2, 3)) ^ turned).all()
+    assert 0.26 < turned.double().mean() < 0.34  # 4 standard deviations
+    both = AugmentConfig(vertical_flip=1, flip=1)
+    assert torch.equal(run(both), IMAGES.flip(2, 3))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"shift": 2},
+        {"translate": 0.2},
+        {"flip": 0.5},
+        {"vertical_flip": 0.5},
+        {"rotate": 10},
+        {"scale": 0.2},
+        {"shear": 0.2},
+        {"crop_area": 0.3},
+        {"brightness": 0.3},
+        {"contrast": 0.3},
+        {"saturation": 0.3},
+        {"hue": 0.2},
+        {"grey": 0.5},
+        {"blur": 1},
+        {"noise": 0.1},
+        {"erase": 0.5},
+        {"policy": "randaugment"},
+        {"policy": "trivialaugment"},
+    ],
+    ids=str,
+)
+def test_draws_change_with_the_epoch_and_the_sample(settings):
+    config = AugmentConfig(**settings)
     assert not torch.equal(run(config, epoch=0), run(config, epoch=1))
+    alike = run(config, IMAGES[:1].expand(40, -1, -1, -1))
+    assert (alike != alike[0]).any()
 
 
 def smooth(height=41, width=41):
@@ -124,8 +230,3 @@ def test_erasing_fills_rectangles_of_the_promised_area():
     for one in mask[hit][:50]:
         assert one.any(1).sum() * one.any(0).sum() == one.sum()  # a full rectangle
     assert erased[hit][:, :, :][mask[hit][:, None].expand(-1, 3, -1, -1)].unique().tolist() == [10, 20, 30]
-
-
-def test_border_without_movement_is_named():
-    assert "border" in AugmentConfig(flip=0.5).ignored()
-    assert AugmentConfig(shift=1).ignored() == {}

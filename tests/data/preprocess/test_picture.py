@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import picture_pixels
+from neocog.data import ImagePreprocess, image_pixels, picture_pixels
 from neocog.data.preprocess.picture import picture_header
 from neocog.errors import DataError
 
@@ -90,6 +90,20 @@ def test_transparency_is_refused_or_laid_over_white(mode):
     pixels = decode(payload, convert=True)
     assert pixels[0, 0].tolist() == [255] * pixels.shape[2]
     assert pixels.shape[2] == (1 if mode == "LA" else 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
+def test_alpha_is_kept_where_four_channels_are_asked_for(mode):
+    image = see_through().quantize(4) if mode == "P" else see_through().convert(mode)
+    payload = encoded(image)
+    kept = picture_pixels(payload, "a.png", max_pixels=LIMIT, convert=False, channels=4)
+    assert np.array_equal(kept, np.asarray(image.convert("RGBA")))
+    assert np.array_equal(image_pixels(image, "a", convert=False, channels=4), kept)
+    spec = ImagePreprocess(size=(4, 4), channels=4)
+    assert np.array_equal(spec.decode(payload).permute(1, 2, 0).numpy(), kept)
+    assert picture_header(payload, "a", LIMIT).alpha
+    with pytest.raises(DataError, match=r"takes pictures of 4 channels. a\.png has 3"):
+        spec.decode(encoded(Image.fromarray(RGB)), "a.png")
 
 
 def test_cmyk_is_refused_or_converted():

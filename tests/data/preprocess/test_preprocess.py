@@ -1,5 +1,6 @@
 import io
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ArraySource, DataConfig, ImageFolder, ImagePreprocess, choose_preprocess
+from neocog.data import ArraySource, DataConfig, ImageFolder, ImagePreprocess, Record, choose_preprocess
+from neocog.data.preprocess.choose import check_channels
+from neocog.data.preprocess.pixels import Header
 from neocog.errors import DataError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 9, 7, 3), dtype=np.uint8)
@@ -123,13 +126,36 @@ def test_measured_is_the_mean_and_deviation_of_each_channel():
 
 
 def test_a_version_from_the_future_is_refused():
-    with pytest.raises(DataError, match="version 1 is understood. Received: .*'version': 9"):
+    with pytest.raises(DataError, match="version 2 is understood. Received: .*'version': 9"):
         ImagePreprocess.from_json({**ImagePreprocess(size=(2, 2), channels=1).to_json(), "version": 9})
 
 
 def test_an_array_that_is_no_picture():
     with pytest.raises(DataError, match=r"uint8 or uint16. Received: float32 \(9, 7\)"):
         ImagePreprocess(size=(2, 2), channels=1).decode(np.zeros((9, 7), np.float32))
+
+
+def test_channels_that_cannot_be_made_of_each_other_are_refused():
+    for found, asked in ((4, 3), (3, 4), (2, 1), (7, 3), (3, 5)):
+        with pytest.raises(DataError, match=rf"takes pictures of {asked} channels. a\.npy has {found}, and only grey"):
+            ImagePreprocess(size=(2, 2), channels=asked).decode(np.zeros((9, 7, found), np.uint8), "a.npy")
+
+
+def test_many_channels_are_kept_and_normalised_each():
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 7, 5), dtype=np.uint8)
+    spec = ImagePreprocess(size=(9, 7), channels=5, pad=(1, 2))
+    assert spec.shape == (5, 11, 11)
+    spec = spec.measured(spec.decode_many(pixels))
+    assert len(spec.mean) == 5
+    assert spec(pixels[0]).shape == spec.shape
+    assert torch.equal(spec.decode(pixels[0]), spec.decode_many(pixels[:1])[0])
+
+
+def test_four_channels_are_no_colours_with_alpha_when_resized():
+    """Pillow would weigh the first three by the fourth, and give nothing where it is zero."""
+    pixels = np.full((20, 20, 4), 200, np.uint8)
+    pixels[:, :, 3] = 0
+    assert (ImagePreprocess(size=(8, 8), channels=4).decode(pixels)[:3] == 200).all()
 
 
 def choose(source, **settings):
@@ -171,3 +197,46 @@ def test_folders_are_surveyed_by_their_headers(tmp_path, draw):
         path.write_bytes(b"text")
     with pytest.raises(DataError, match=r"a/00\.png is no picture(?s:.*)1 more cannot be read:\n.*b/01\.png"):
         choose(source)
+
+
+def folder_of(tmp_path, *kinds):
+    """A class "a" of pictures with these channels, and an empty class "b"."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for i, channels in enumerate(kinds):
+        np.save(tmp_path / "a" / f"{i}.npy", np.zeros((9, 7, channels), np.uint8))
+    return ImageFolder(tmp_path)
+
+
+def test_the_pictures_own_channels_are_chosen(tmp_path):
+    assert choose(array_source(32, 32, 5))[0].channels == 5
+    assert choose(folder_of(tmp_path, 7, 7))[0].channels == 7
+
+
+def test_grey_and_rgb_mix_and_others_do_not(tmp_path):
+    assert choose(folder_of(tmp_path, 1, 3))[0].channels == 3
+    np.save(tmp_path / "a" / "2.npy", np.zeros((9, 7, 4), np.uint8))
+    with pytest.raises(DataError, match="one number of channels.*numbers: 1 of 1, 1 of 3, 1 of 4 channels. Give each"):
+        choose(ImageFolder(tmp_path))
+
+
+def test_channels_that_are_asked_for_must_be_there(tmp_path):
+    with pytest.raises(DataError, match=r"Asked for: 3. In a, 4 can't be brought to that: 4 of 5 channels"):
+        choose(array_source(9, 7, 5), channels=3)
+    check_channels("a", Counter({Header(9, 7, 3, 8, alpha=True): 2}), 4)
+    with pytest.raises(DataError, match=r"Asked for: 4. In a, 1 can't be .* 3 of 3 channels"):
+        check_channels("a", Counter({Header(9, 7, 3, 8, alpha=True): 2, Header(9, 7, 3, 8): 1}), 4)
+
+
+def test_a_source_of_arrays_of_many_sizes_is_surveyed():
+    class Arrays:
+        name = "a"
+
+        def read(self, index):
+            return Record(str(index), np.zeros((9 + index, 7), np.uint16), 0)
+
+        def __len__(self):
+            return 2
+
+    spec, _ = choose(Arrays())
+    assert (spec.size, spec.channels, spec.depth) == ((32, 32), 1, 16)

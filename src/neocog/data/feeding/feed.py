@@ -1,6 +1,6 @@
 """Where batches come from: decoded records by their place, from memory or as they are needed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -27,6 +27,11 @@ class Feed(Protocol):
     @property
     def ahead(self) -> int:
         """How many requests it is worth to announce."""
+        ...
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Records that could not be read and were left out, by key, and why."""
         ...
 
     def __len__(self) -> int: ...

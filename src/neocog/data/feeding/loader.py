@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.data.augment import AugmentConfig
-from neocog.data.augment.change import Changes, change
+from neocog.data.augment.change import Changes, changed
+from neocog.data.augment.config import AugmentConfig
+from neocog.data.augment.mix import mix
 from neocog.data.feeding.feed import Feed
 from neocog.data.feeding.order import Order, Shuffled
 from neocog.data.preprocess.preprocess import Preprocess
@@ -53,7 +54,7 @@ class Loader:
         self.order = order or Shuffled(len(data), seed)
         self.num_classes, self.rank, self.world, self.device = num_classes, rank, world, torch.device(device)
         self.labels = data.labels.to(self.device)
-        self.mixes = bool(getattr(self.augment, "mixes", False))
+        self.mixes = isinstance(self.augment, AugmentConfig) and self.augment.mixes
         self.num_steps = -(-self.order.size // min(batch_size, self.order.size))
         values = batch_size * int(np.prod(preprocess.shape))
         self.steps_per_block = max(1, BLOCK_VALUES // values)
@@ -86,8 +87,8 @@ class Loader:
         if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
         samples = self.data.samples(rows)
-        inputs = change(inputs, samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess)
-        inputs, labels = self.preprocess.normalise(inputs), self.labels[torch.from_numpy(rows).to(self.device)]
+        inputs = changed(inputs, samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess)
+        labels = self.labels[torch.from_numpy(rows).to(self.device)]
         if self.mixes:
             inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)
         batches = []
@@ -105,11 +106,11 @@ class Loader:
     def positions(self, first: int) -> NDArray[np.int64]:
         """The positions that a block of steps needs, ascending: its own, and their partners where inputs are mixed."""
         own = np.concatenate([np.arange(part.start, part.stop) for part in map(self.mine, self.steps(first))])
-        return np.unique(np.concatenate([own, self.partners(own)])) if self.mixes else own
+        return np.union1d(own, self.partners(own)) if self.mixes else own
 
     def partners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions 2i and 2i + 1 are mixed; the last of an odd number has none, and is its own."""
-        return np.minimum(positions ^ 1, self.order.size - 1)
+        return np.asarray(np.minimum(positions ^ 1, self.order.size - 1))
 
     def blocks_after(self, epoch: int, first: int) -> Iterator[tuple[int, int]]:
         """The blocks that are asked for next: epoch and first step."""
@@ -126,7 +127,6 @@ class Loader:
 
         A record whose partner could not be read stays as it is.
         """
-        from neocog.data.augment import mix
 
         assert isinstance(self.augment, AugmentConfig)
         probabilities = F.one_hot(labels, self.num_classes).to(inputs.dtype)

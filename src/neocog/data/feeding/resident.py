@@ -70,7 +70,8 @@ def load_resident(
         inputs = preprocess.decode_many(source.pictures(indices))
         return Resident(inputs, torch.from_numpy(source.targets[indices]), record_ids(source, indices))
     inputs = torch.empty(len(indices), *preprocess.shape, dtype=preprocess.dtype)
-    good, faults = [], {}
+    good: list[int] = []
+    faults: dict[str, str] = {}
     for place, decoded in enumerate(decode_all(source, indices, preprocess, label)):
         if isinstance(decoded, DataError):
             faults[source.key(int(indices[place]))] = str(decoded)

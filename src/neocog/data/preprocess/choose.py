@@ -1,5 +1,6 @@
 """Choosing a preprocessing: what the settings leave open follows from the pictures and the network."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,8 @@ from numpy.typing import NDArray
 
 from neocog.data.config import DataConfig
 from neocog.data.preprocess.image import ImagePreprocess
-from neocog.data.preprocess.picture import Header, picture_header
-from neocog.data.preprocess.resize import Size
+from neocog.data.preprocess.picture import picture_header
+from neocog.data.preprocess.pixels import Header, Size, array_header, array_pixels
 from neocog.data.record import Source
 from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
@@ -26,6 +27,7 @@ def choose_preprocess(
     pictures have one size that is a little smaller; grey where all pictures are grey; 16 bits where one has them.
     """
     headers = survey(source, indices, config.max_pixels)
+    check_channels(source.name, headers, config.channels)
     sizes = {(header.height, header.width) for header in headers}
     reasons: dict[str, str] = {}
 
@@ -68,22 +70,45 @@ def border_of(size: Size, target: Size) -> tuple[int, int] | None:
     return (rows // 2, columns // 2) if fits and (rows or columns) else None
 
 
-def survey(source: Source, indices: NDArray[np.int64], max_pixels: int) -> set[Header]:
-    """The kinds of pictures that a set holds, from their headers."""
+def survey(source: Source, indices: NDArray[np.int64], max_pixels: int) -> Counter[Header]:
+    """The kinds of pictures that a set holds, from their headers, and how many there are of each."""
     if isinstance(source, ArraySource):
-        shapes = {(*pictures.shape[1:], 8 * pictures.itemsize) for _, pictures in source.parts}
-        return {Header(s[0], s[1], s[2] if len(s) == 4 else 1, s[-1]) for s in shapes}
-    found, faults = set(), []
+        parts = [pictures for _, pictures in source.parts]
+        return Counter({array_header(pictures[0]): len(pictures) for pictures in parts if len(pictures)})
+    found: Counter[Header] = Counter()
+    faults = []
     for index in track(indices.tolist(), "reading headers"):
         record = source.read(index)
+        where = f"{source.name}: {record.key}"
         try:
             if isinstance(record.payload, bytes):
-                found.add(picture_header(record.payload, f"{source.name}: {record.key}", max_pixels))
+                found[picture_header(record.payload, where, max_pixels)] += 1
+            elif not isinstance(record.payload, str):
+                found[array_header(array_pixels(record.payload, where))] += 1
         except DataError as error:
             faults.append(str(error))
     if faults:
         raise all_faults(faults)
     return found
+
+
+def check_channels(name: str, headers: Counter[Header], asked: int | None) -> None:
+    """Raises DataError where pictures can't all be brought to one number of channels, or to the one that is asked."""
+    kinds: Counter[int] = Counter()
+    for header, count in headers.items():
+        kinds[header.channels] += count
+    shown = ", ".join(f"{count:,} of {channels}" for channels, count in sorted(kinds.items()))
+    if asked is None and len(kinds) > 1 and not kinds.keys() <= {1, 3}:
+        raise DataError(
+            f"Pictures must have one number of channels; only grey and RGB mix. {name} has pictures of different "
+            f"numbers: {shown} channels. Give each kind a set of its own."
+        )
+    unfit = sum(count for header, count in headers.items() if asked is not None and not header.fits(asked))
+    if unfit:
+        raise DataError(
+            f"Pictures must have the channels that data.channels asks for, or be grey or RGB. Asked for: {asked}. "
+            f"In {name}, {unfit:,} can't be brought to that: {shown} channels. Leave it out, or choose the pictures."
+        )
 
 
 def all_faults(faults: list[str]) -> DataError:

@@ -1,16 +1,19 @@
 """What is done to a picture before the network sees it, as data."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.data.preprocess.picture import Pixels, picture_pixels
+from neocog.data.preprocess.npy import is_npy
+from neocog.data.preprocess.picture import decode_picture
+from neocog.data.preprocess.pillow import pillow_pixels
+from neocog.data.preprocess.pixels import Decoded, Pixels, array_pixels, whole
 from neocog.data.preprocess.preprocess import Preprocess
-from neocog.data.preprocess.resize import RESIZE, ResizeRule, Size
+from neocog.data.preprocess.resize import ResizeRule, Size, needed, resized
 from neocog.data.record import Modality, Payload
 from neocog.errors import DataError
 
@@ -32,11 +35,12 @@ class ImagePreprocess(Preprocess):
     """
 
     modality: ClassVar[Modality] = "image"
+    newest: ClassVar[int] = 2
 
     size: Size
     """Height and width after resizing, before padding."""
     channels: int
-    """1 for grey, 3 for RGB."""
+    """1 for grey, 3 for RGB, 4 for RGB with alpha, or as many as the pictures have."""
     depth: int = 8
     """Bits of each value."""
     resize: ResizeRule = "squash"
@@ -51,7 +55,17 @@ class ImagePreprocess(Preprocess):
     """What is subtracted from each channel, on the scale 0..1."""
     std: tuple[float, ...] = (1.0,)
     """What each channel is divided by."""
-    version: int = field(default=1)
+    dct_scaling: bool = True
+    """Whether a JPEG that is larger than needed is decoded at some eighths of its size, which is faster."""
+    version: int = field(default=2)
+    """1: Pillow reads all files, whole. 2: libjpeg-turbo reads JPEGs, tifffile the TIFFs that Pillow reads in part."""
+
+    def __post_init__(self) -> None:
+        if self.version == 1 and self.dct_scaling:
+            raise DataError(
+                "Preprocessing of version 1 decodes pictures whole. Received: version 1 with dct_scaling. "
+                "Set dct_scaling to false, or version to 2."
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -78,13 +92,20 @@ class ImagePreprocess(Preprocess):
 
     def decode(self, payload: Payload, where: str = "the picture") -> Tensor:
         """One picture as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""
-        if isinstance(payload, bytes):
-            pixels = picture_pixels(payload, where, max_pixels=self.max_pixels, convert=self.convert)
-        else:
-            pixels = array_pixels(np.asarray(payload), where)
-        pixels = self.to_channels(self.to_depth(pixels, where))
-        pixels = RESIZE[self.resize](pixels, self.size)
+        picture = self.read(payload, where)
+        picture.pixels = self.to_channels(self.to_depth(picture.pixels, where), where)
+        pixels = resized(picture, self.resize, self.size)
         return torch.from_numpy(np.array(self.padded(pixels[None])[0].transpose(2, 0, 1), order="C"))
+
+    def read(self, payload: Payload, where: str) -> Decoded:
+        """One picture as it is stored, or no larger than needed."""
+        limits: dict[str, Any] = {"max_pixels": self.max_pixels, "convert": self.convert, "channels": self.channels}
+        if not isinstance(payload, bytes):
+            return whole(array_pixels(np.asarray(payload), where))
+        if self.version == 1 and not is_npy(payload):
+            return whole(pillow_pixels(payload, where, **limits))
+        need = partial(needed, rule=self.resize, size=self.size) if self.dct_scaling else None
+        return decode_picture(payload, where, **limits, need=need)
 
     def decode_many(self, payloads: Pixels) -> Tensor:
         """Pictures of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).
@@ -129,10 +150,17 @@ class ImagePreprocess(Preprocess):
             )
         return np.round(pixels / np.float32(257)).astype(np.uint8)
 
-    def to_channels(self, pixels: Pixels) -> Pixels:
+    def to_channels(self, pixels: Pixels, where: str) -> Pixels:
         """Grey three times as RGB; RGB weighted as grey."""
-        if pixels.shape[2] == self.channels:
+        channels = pixels.shape[2]
+        if channels == self.channels:
             return pixels
+        if {channels, self.channels} != {1, 3}:
+            raise DataError(
+                f"This preprocessing takes pictures of {self.channels} channels. {where} has {channels}, and only grey "
+                "and RGB can be made of each other. Choose the pictures, or the channels with --data.channels in "
+                "training."
+            )
         converted = np.repeat(pixels, 3, axis=2) if self.channels == 3 else np.round(pixels @ GREY_WEIGHTS)[:, :, None]
         return converted.astype(pixels.dtype, copy=False)
 
@@ -154,13 +182,8 @@ class ImagePreprocess(Preprocess):
         # A channel without any variation is left at its scale rather than divided by zero.
         return replace(self, mean=tuple(mean), std=tuple(s if s > 1e-6 else 1.0 for s in std))
 
-
-def array_pixels(payload: NDArray[Any], where: str) -> Pixels:
-    """Pixels given as an array, as (H, W, C)."""
-    pixels = payload[:, :, None] if payload.ndim == 2 else payload
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype not in (np.uint8, np.uint16):
-        raise DataError(
-            "A picture as an array is (H, W) or (H, W, C) with 1 or 3 channels, uint8 or uint16. "
-            f"Received: {payload.dtype} {payload.shape}, for {where}."
-        )
-    return pixels
+    @classmethod
+    def from_json(cls, spec: dict[str, Any]) -> Self:
+        """The inverse of `to_json`; of version 1 too, which knew no scaling."""
+        first = isinstance(spec, dict) and spec.get("version") == 1
+        return super(ImagePreprocess, cls).from_json({"dct_scaling": False, **spec} if first else spec)

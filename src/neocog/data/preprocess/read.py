@@ -2,13 +2,20 @@
 
 from typing import Any
 
+from neocog.data.preprocess.board import BoardPreprocess
 from neocog.data.preprocess.image import ImagePreprocess
 from neocog.data.preprocess.preprocess import Preprocess
+from neocog.data.preprocess.signal import SignalPreprocess
+from neocog.data.preprocess.sound import SoundPreprocess
+from neocog.data.preprocess.text import TextPreprocess
 from neocog.errors import DataError
 
 __all__ = ["KINDS", "read_preprocess"]
 
-KINDS: dict[str, type[Preprocess]] = {kind.modality: kind for kind in (ImagePreprocess,)}
+KINDS: dict[str, type[Preprocess]] = {
+    kind.modality: kind
+    for kind in (ImagePreprocess, SignalPreprocess, SoundPreprocess, TextPreprocess, BoardPreprocess)
+}
 
 
 def read_preprocess(spec: dict[str, Any]) -> Preprocess:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.preprocess.picture import MIN_SIDE
+from neocog.data.preprocess.pixels import MAX_CHANNELS, MIN_SIDE, channels_first
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -95,9 +95,15 @@ def check_part(where: str, pictures: Pictures, labels: NDArray[np.integer]) -> N
             f"Pictures must be of 8 or 16 bits (uint8, uint16). Received: {pictures.dtype}, in {where}. "
             "Scale them to 0..255 and convert them to uint8."
         )
-    if pictures.ndim not in (3, 4) or (pictures.ndim == 4 and pictures.shape[3] not in (1, 3)):
+    if pictures.ndim not in (3, 4) or (pictures.ndim == 4 and not 1 <= pictures.shape[3] <= MAX_CHANNELS):
         raise DataError(
-            f"Pictures must be (N, H, W) or (N, H, W, C) with 1 or 3 channels. Received: {pictures.shape}, in {where}."
+            f"Pictures must be (N, H, W) or (N, H, W, C) with 1 to {MAX_CHANNELS} channels. "
+            f"Received: {pictures.shape}, in {where}."
+        )
+    if pictures.ndim == 4 and channels_first(pictures.shape[1:]):
+        raise DataError(
+            f"The channels of pictures come last. Received: {pictures.shape}, in {where}, which looks as if they came "
+            "first. Move them with np.moveaxis(pictures, 1, -1)."
         )
     if min(pictures.shape[1:3]) < MIN_SIDE:
         raise DataError(

@@ -13,7 +13,7 @@ from neocog.errors import DataError, some
 
 __all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures"]
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".npy"})
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 

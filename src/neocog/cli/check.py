@@ -1,0 +1,175 @@
+"""`neocog check`: the data doctor."""
+
+import json as jsonlib
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neocog.cli.output import table
+from neocog.cli.stdout import write_out
+from neocog.data.doctor import DataReport, Example, check_place, printable, write_skip_list
+from neocog.data.doctor import check as examine
+from neocog.data.known import find_data
+from neocog.errors import ConfigError, some
+from neocog.progress import note
+
+Switch = Parameter(negative="")
+DEFAULT_SKIP_LIST = Path("neocog-skip.txt")
+MOST_CLASSES = 50
+SHOWN = 3  # examples of each finding
+WIDTH = 110  # where there is no terminal
+
+
+def check(
+    data: str,
+    *,
+    format: str | None = None,
+    limit: int | None = None,
+    json: Annotated[bool, Switch] = False,
+    html: Path | None = None,
+    skip_list: Path | None = None,
+    no_skip_list: Annotated[bool, Parameter(name="--no-skip-list", negative="")] = False,
+    max_pixels: int = 40_000_000,
+    download: Annotated[bool, Switch] = False,
+) -> int:
+    """Examine a data set; `neocog.data.doctor.check(data)` does the same.
+
+    Parameters
+    ----------
+    data
+        A data set, by name or path, as for `neocog train`. It is only read.
+    format
+        Read it in this layout, where it could be read in two ways; --data.format in training.
+    limit
+        Examine this many records, evenly spread over the set; by default all.
+    json
+        Print everything as JSON.
+    html
+        Write a page with pictures of what was found; none is written unless asked for.
+    skip_list
+        Where to write the names of records to leave out [neocog-skip.txt, where there are any].
+    no_skip_list
+        Write no such list.
+    max_pixels
+        A picture with more is an error, and is not decoded; --data.max_pixels in training.
+    download
+        Fetch a known data set if it is not on this machine.
+    """
+    if skip_list is not None and no_skip_list:
+        raise ConfigError("A skip list is written or not. Received: --skip-list and --no-skip-list. Choose one.")
+    if max_pixels < 4:
+        raise ConfigError(f"--max-pixels must be at least 4. Received: {max_pixels}.")
+    path = find_data(data, download=download)
+    if html is not None:
+        check_page(html, path)
+    if skip_list is not None:
+        check_place(skip_list, path)
+    report = examine(data, format=format, limit=limit, max_pixels=max_pixels)
+    if json:
+        write_out(jsonlib.dumps(report.to_json(), indent=1))
+    else:
+        show(report)
+    if html is not None:
+        from neocog.report.data_report import write_data_report
+
+        write_data_report(html, report)
+        note(f"page       {html}")
+    if not no_skip_list:
+        leave_skip_list(report, skip_list, path)
+    return 1 if report.errors else 0
+
+
+def check_page(page: Path, data: Path) -> None:
+    """Raises ConfigError for a page that is no HTML file, or would lie within the data."""
+    if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
+        raise ConfigError(f"The page is an HTML file. Received: {page}. Give it a name that ends in .html.")
+    if data.is_dir() and page.resolve().is_relative_to(data.resolve()):
+        raise ConfigError(
+            f"Nothing is written into the data folder. Received: {page}, inside {data}. Name a place elsewhere."
+        )
+
+
+def leave_skip_list(report: DataReport, asked: Path | None, data: Path) -> None:
+    """Write the list where it was asked for, or here if there is anything to skip."""
+    if asked is None and not report.skip:
+        return
+    place = asked or DEFAULT_SKIP_LIST
+    if asked is None:
+        try:
+            check_place(place, data)
+        except ConfigError as error:
+            note(f"No skip list was written. {error}")
+            return
+    write_skip_list(place, report.skip, name=report.name, fingerprint=report.fingerprint)
+    note(f"skip list  {place}: {len(report.skip):,} record{'' if len(report.skip) == 1 else 's'} to leave out")
+
+
+def show(report: DataReport) -> None:
+    """What was recognised, the counts, and the findings, worst first."""
+    write_out("\n".join(headlines(report)))
+    if report.counts:
+        write_out("\n" + table(count_rows(report)))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+    for finding in report.findings:
+        lines = textwrap.wrap(f"{finding.severity:<8} {sentence(finding.sentence)}", width, subsequent_indent=" " * 9)
+        shown = [shown_example(example) for example in finding.examples[:SHOWN] if example.key]
+        for example in shown:
+            lines += textwrap.wrap(example, width, initial_indent=" " * 11, subsequent_indent=" " * 13)
+        rest = finding.count - len(shown)
+        if shown and rest > 0 and len(finding.examples) > SHOWN:
+            lines.append(f"{'':11}and {rest:,} more")
+        lines += textwrap.wrap(finding.remedy, width, initial_indent="         -> ", subsequent_indent=" " * 12)
+        write_out("\n" + "\n".join(lines))
+    write_out("\n" + verdict(report))
+
+
+def headlines(report: DataReport) -> list[str]:
+    if not report.source:
+        return [f"{printable(report.name)}: could not be opened"]
+    counts = ", ".join(f"{count:,} {split}" for split, count in report.splits.items())
+    classes = f"{len(report.classes)} class{'' if len(report.classes) == 1 else 'es'}"
+    names = some([printable(name) for name in report.classes])
+    layout = f"{report.format}, {report.what}" if report.what else report.format
+    lines = [f"{printable(report.name)}: {counts}; {classes}{f': {names}' if names else ''}"]
+    lines.append(f"read as {layout}; another layout: --format here, --data.format in training")
+    if report.examined < report.records:
+        lines.append(f"examined: {report.examined:,} of {report.records:,} records, evenly spread")
+    return lines + [f"its reader says: {printable(notice)}" for notice in report.notices]
+
+
+def count_rows(report: DataReport) -> list[tuple[str, ...]]:
+    """Records by class and split; the classes in their order, the last row those beyond the first fifty together."""
+    splits = list(report.counts)
+    rows = [("class", *splits)]
+    for k, name in enumerate(report.classes[:MOST_CLASSES]):
+        rows.append((printable(name), *(f"{report.counts[split][k]:,}" for split in splits)))
+    rest = len(report.classes) - MOST_CLASSES
+    if rest > 0:
+        rows.append((f"{rest} more", *(f"{sum(report.counts[split][MOST_CLASSES:]):,}" for split in splits)))
+    return rows
+
+
+def shown_example(example: Example) -> str:
+    detail = printable(example.detail)
+    return f"{printable(example.key)}{f': {detail}' if detail else ''}"
+
+
+def sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
+
+
+def verdict(report: DataReport) -> str:
+    """What came of it, in a line.
+
+    >>> verdict(DataReport(data="d", name="d"))
+    'Nothing was found.'
+    """
+    if not report.findings:
+        return "Nothing was found."
+    severities = [finding.severity for finding in report.findings]
+    counts = {severity: severities.count(severity) for severity in dict.fromkeys(severities)}
+    return "Found: " + ", ".join(f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items()) + "."

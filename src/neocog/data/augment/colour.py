@@ -1,0 +1,78 @@
+"""Brightness, contrast, saturation and hue of whole batches: (N, C, H, W) float32 on the scale 0..255.
+
+A factor of 1 keeps a picture, as in Pillow's ImageEnhance. Where there are not three channels there is no colour: each
+channel is its own grey.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["WHITE", "brightness", "contrast", "greyed", "hue", "luma", "saturation"]
+
+WHITE = 255.0
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def luma(images: Tensor) -> Tensor:
+    """The grey of each pixel; (N, 3, H, W) -> (N, 1, H, W), else as it is."""
+    if images.shape[1] != 3:
+        return images
+    red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
+    return red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]
+
+
+def brightness(images: Tensor, factors: Tensor) -> Tensor:
+    """Values times a factor for each picture; factors (N,)."""
+    return (images * column(factors)).clamp_(0, WHITE)
+
+
+def contrast(images: Tensor, factors: Tensor) -> Tensor:
+    """Distances from the picture's mean grey times a factor; factors (N,)."""
+    # Of whole numbers the sum is exact in any order, and so the same in any batch.
+    mean = luma(images).round().mean(dim=(1, 2, 3), dtype=torch.float64)
+    return blend(column(mean.float()), images, factors)
+
+
+def saturation(images: Tensor, factors: Tensor) -> Tensor:
+    """Distances of each pixel from its grey times a factor; factors (N,)."""
+    return blend(luma(images), images, factors) if images.shape[1] == 3 else images
+
+
+def greyed(images: Tensor) -> Tensor:
+    """Every pixel its grey, in all channels."""
+    return luma(images).expand_as(images)
+
+
+def hue(images: Tensor, turns: Tensor) -> Tensor:
+    """The hue of each pixel turned, its value and saturation kept; turns (N,), 1 being once around the circle.
+
+    With h in sixths of the circle, v the largest and c the largest less the smallest value of a pixel, each channel is
+    v - c max(0, min(k, 4 - k, 1)), k = (n + h) mod 6, with n = 5, 3, 1 for red, green, blue.
+    Source: Smith 1978, "Color gamut transform pairs", the hexcone model.
+    """
+    if images.shape[1] != 3:
+        return images
+    red, green, blue = images.unbind(1)
+    value, span = images.amax(1), images.amax(1) - images.amin(1)
+    divisor = span.clamp(min=1e-6)
+    sixths = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    sixths = sixths + 6 * turns.view(-1, 1, 1)
+    channels = []
+    for n in (5, 3, 1):
+        k = (n + sixths).remainder_(6)
+        channels.append(value - span * torch.minimum(k, 4 - k).clamp_(0, 1))
+    return torch.stack(channels, dim=1).clamp_(0, WHITE)
+
+
+def blend(zero: Tensor, images: Tensor, factors: Tensor) -> Tensor:
+    """From what a factor of 0 gives to the picture, 1, and beyond."""
+    return (images - zero).mul_(column(factors)).add_(zero).clamp_(0, WHITE)
+
+
+def column(values: Tensor) -> Tensor:
+    """One value for each picture, to be spread over it; (N,) -> (N, 1, 1, 1)."""
+    return values.view(-1, 1, 1, 1)

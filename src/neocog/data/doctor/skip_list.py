@@ -1,0 +1,100 @@
+"""The skip list: records to leave out, one line each, so that the data itself need not be touched.
+
+The first line is a comment with the set's name and fingerprint. Every other is `KEY<TAB>REASON` in UTF-8; in both,
+backslash, tab, line breaks and whatever is no valid Unicode are written as escapes, as is a # that begins a key.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from neocog.errors import ConfigError, DataError
+from neocog.files import write_whole
+
+__all__ = ["DEFAULT_NAME", "check_place", "read_skip_list", "write_skip_list"]
+
+DEFAULT_NAME = "neocog-skip.txt"
+TITLE = "# Neocog skip list"
+ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+PLAIN = {escape: character for character, escape in ESCAPES.items()}
+ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.|$)", re.DOTALL)
+
+
+def write_skip_list(path: Path, skip: Mapping[str, str], *, name: str, fingerprint: str) -> None:
+    """Write the list, whole or not at all; `skip` holds a reason by key."""
+    lines = [f"{TITLE}: {escaped(name)}, {fingerprint or 'no fingerprint'}"]
+    lines += [f"{escaped(key)}\t{escaped(reason)}" for key, reason in skip.items()]
+    write_whole(path, "\n".join(lines) + "\n")
+
+
+def read_skip_list(path: Path) -> dict[str, str]:
+    """A reason by key, as `write_skip_list` had it. Lines that begin with # and empty ones are passed over.
+
+    Raises DataError for a file that can't be read, is not UTF-8, or has a line that is no key and reason.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"The skip list {path} can't be read: {error.strerror}. Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"A skip list is UTF-8. {path} is not, at byte {error.start}. Save it as UTF-8.") from error
+    skip: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines would also part keys with other line breaks
+        line = line.removesuffix("\r")
+        if line.startswith("#") or not line:
+            continue
+        key, tab, reason = line.partition("\t")
+        if not key or not tab:
+            raise DataError(
+                f"A line of a skip list is a record's key, a tab, and a reason. Received: {line[:200]!r}, in {path}, "
+                f"line {number}. Mend or remove it."
+            )
+        skip.setdefault(plain(key, path, number), plain(reason, path, number))
+    return skip
+
+
+def check_place(path: Path, data: Path | None) -> None:
+    """Raises ConfigError for a place within the data, and for a file that is no skip list, which is never replaced."""
+    if data is not None and data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise ConfigError(
+            f"Nothing is written into the data folder. Received: {path}, inside {data}. Name a place elsewhere with "
+            "--skip-list, or add --no-skip-list."
+        )
+    if path.is_dir():
+        raise ConfigError(f"A skip list is a file. Received: {path}, a folder. Name a file in it.")
+    if path.is_file() and not is_skip_list(path):
+        raise ConfigError(
+            f"Only a skip list is replaced by a skip list. {path} is something else. Name another --skip-list."
+        )
+
+
+def is_skip_list(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(TITLE)) == TITLE.encode()
+    except OSError:
+        return False
+
+
+def escaped(text: str) -> str:
+    """A text that stands in one field of one line.
+
+    >>> escaped("a\\tb\\ud800"), escaped("#1")
+    ('a\\\\tb\\\\ud800', '\\\\u00231')
+    """
+    shown = "".join(ESCAPES.get(c) or (f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c) for c in text)
+    return "\\u0023" + shown[1:] if shown.startswith("#") else shown
+
+
+def plain(text: str, path: Path, number: int) -> str:
+    """The inverse of `escaped`."""
+
+    def character(match: re.Match[str]) -> str:
+        escape = match[0]
+        if escape not in PLAIN and len(escape) != 6:
+            raise DataError(
+                f"A backslash in a skip list is written twice. Received: {text[:200]!r}, in {path}, line {number}."
+            )
+        return PLAIN.get(escape) or chr(int(escape[2:], 16))
+
+    return ESCAPE.sub(character, text)

@@ -1,0 +1,86 @@
+"""What can be wrong with one sound."""
+
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from neocog.data.doctor import kinds
+from neocog.data.doctor.facts import Facts
+
+__all__ = ["examine_sound"]
+
+BLOCK = 2**16  # frames that are decoded at once, whatever a header promises
+SILENCE = 1e-3  # of full scale: -60 dB
+FULL = 0.9999  # of full scale; the largest 16-bit sample is 0.99997
+CLIPPED_RUN = 3  # samples at full scale that follow each other; a loud sine has fewer
+CLIPPED_SHARE = 1e-3
+
+
+def examine_sound(payload: bytes) -> Facts:
+    """Decode a sound to its end and look how loud it is."""
+    facts = Facts()
+    if not payload:
+        facts.fault(kinds.ZERO_BYTES)
+        return facts
+    try:
+        with soundfile.SoundFile(io.BytesIO(payload)) as file:
+            promised, rate, channels = file.frames, file.samplerate, file.channels
+            heard = listen(file)
+    except Exception as error:  # libsndfile's own errors, and whatever a damaged header leads to
+        facts.fault(kinds.SOUND_UNREADABLE, str(error))
+        return facts
+    if not heard.frames:
+        facts.fault(kinds.SOUND_UNREADABLE if promised else kinds.SOUND_EMPTY)
+        return facts
+    facts.size = (channels, heard.frames, rate)
+    if not heard.finite:
+        facts.fault(kinds.PARTLY_NAN)
+    elif heard.peak < SILENCE:
+        facts.fault(kinds.SILENT)
+        return facts  # all silence is alike
+    elif heard.clipped > CLIPPED_SHARE * heard.frames * channels:
+        facts.fault(kinds.CLIPPED, f"{heard.clipped / heard.frames / channels:.1%} of the samples")
+    facts.digest = heard.digest(rate)
+    return facts
+
+
+class Heard:
+    """What is known of a sound so far."""
+
+    def __init__(self) -> None:
+        self.frames, self.peak, self.clipped, self.finite = 0, 0.0, 0, True
+        self.hash = hashlib.blake2b(digest_size=8)
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """The next part, (frames, channels)."""
+        self.frames += len(block)
+        self.hash.update(np.ascontiguousarray(block))
+        self.finite = self.finite and bool(np.isfinite(block).all())
+        self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
+        self.clipped += at_full_scale(block)
+
+    def digest(self, about: Any) -> int:
+        self.hash.update(repr(about).encode())
+        return int.from_bytes(self.hash.digest(), "little") or 1
+
+
+def listen(file: soundfile.SoundFile) -> Heard:
+    heard = Heard()
+    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+        heard.add(block)
+    return heard
+
+
+def at_full_scale(block: NDArray[np.float32]) -> int:
+    """How many samples stand at full scale, in a row of at least three; (frames, channels)."""
+    full = np.abs(block) >= FULL
+    if not full.any():
+        return 0
+    padded = np.pad(full, ((1, 1), (0, 0))).astype(np.int8).T.reshape(-1)  # channel after channel, apart
+    edges = np.diff(padded)
+    lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
+    return int(lengths[lengths >= CLIPPED_RUN].sum())

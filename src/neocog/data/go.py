@@ -1,0 +1,147 @@
+"""The rules of Go: a stone is placed, chains without liberties are taken off, a ko may not be taken back at once.
+
+Points are numbered row * size + column, from the upper left. Suicide is illegal, and of repetitions only the simple ko:
+rules differ in these two, and these are the ones that almost all records keep.
+"""
+
+import functools
+from collections.abc import Sequence
+
+__all__ = [
+    "BLACK",
+    "EMPTY",
+    "MAX_SIZE",
+    "MIN_SIZE",
+    "WHITE",
+    "Board",
+    "IllegalMoveError",
+    "chain",
+    "diagonals",
+    "neighbours",
+    "point_name",
+]
+
+EMPTY, BLACK, WHITE = 0, 1, 2
+MIN_SIZE, MAX_SIZE = 5, 25
+LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # without I, which looks like 1
+
+Points = tuple[tuple[int, ...], ...]
+
+
+class IllegalMoveError(ValueError):
+    """A move that the rules forbid; the message says why."""
+
+
+def point_name(point: int, size: int) -> str:
+    """A point as players write it: column letter without I, row from below.
+
+    >>> point_name(0, size=19), point_name(8, size=9), point_name(80, size=9)
+    ('A19', 'J9', 'J1')
+    """
+    return f"{LETTERS[point % size]}{size - point // size}"
+
+
+def around(size: int, steps: Sequence[tuple[int, int]]) -> Points:
+    """Of each point, the points at these steps that are on the board."""
+    return tuple(
+        tuple((row + y) * size + column + x for y, x in steps if 0 <= row + y < size and 0 <= column + x < size)
+        for row in range(size)
+        for column in range(size)
+    )
+
+
+@functools.cache
+def neighbours(size: int) -> Points:
+    """The two to four points beside each point."""
+    return around(size, ((-1, 0), (0, -1), (0, 1), (1, 0)))
+
+
+@functools.cache
+def diagonals(size: int) -> Points:
+    """The one to four points diagonal to each point."""
+    return around(size, ((-1, -1), (-1, 1), (1, -1), (1, 1)))
+
+
+def chain(stones: bytearray, near: Points, point: int) -> tuple[set[int], set[int]]:
+    """The connected stones of one colour that a point belongs to, and their liberties."""
+    colour = stones[point]
+    members, liberties, todo = {point}, set(), [point]
+    while todo:
+        for beside in near[todo.pop()]:
+            there = stones[beside]
+            if there == EMPTY:
+                liberties.add(beside)
+            elif there == colour and beside not in members:
+                members.add(beside)
+                todo.append(beside)
+    return members, liberties
+
+
+def captured(stones: bytearray, near: Points, point: int) -> set[int]:
+    """The stones of a chain that has no liberty; none where it has one, at which the search ends."""
+    colour = stones[point]
+    members, todo = {point}, [point]
+    while todo:
+        for beside in near[todo.pop()]:
+            there = stones[beside]
+            if there == EMPTY:
+                return set()
+            if there == colour and beside not in members:
+                members.add(beside)
+                todo.append(beside)
+    return members
+
+
+class Board:
+    """Stones on a board, and the point that may not be taken back in the next move.
+
+    >>> board = Board(9)
+    >>> for colour, point in ((WHITE, 0), (BLACK, 1), (BLACK, 9)):
+    ...     taken = board.play(colour, point)
+    >>> taken, board.stones[0] == EMPTY
+    ({0}, True)
+    """
+
+    __slots__ = ("ko", "near", "size", "stones")
+
+    def __init__(self, size: int) -> None:
+        self.size, self.near = size, neighbours(size)
+        self.stones = bytearray(size * size)
+        self.ko = -1
+        """The point of a ko that was just taken, where the other colour may not play now; or -1."""
+
+    def copy(self) -> "Board":
+        twin = Board.__new__(Board)
+        twin.size, twin.near, twin.stones, twin.ko = self.size, self.near, self.stones[:], self.ko
+        return twin
+
+    def chain(self, point: int) -> tuple[set[int], set[int]]:
+        """The stones and the liberties of the chain at a point."""
+        return chain(self.stones, self.near, point)
+
+    def play(self, colour: int, point: int) -> set[int]:
+        """Place a stone; the stones that it takes. Raises IllegalMoveError, and leaves the board as it was."""
+        stones, near = self.stones, self.near
+        if stones[point] != EMPTY:
+            raise IllegalMoveError("there is a stone already")
+        if point == self.ko:
+            raise IllegalMoveError("this takes a ko back at once")
+        stones[point] = colour
+        taken: set[int] = set()
+        free = False
+        for beside in near[point]:
+            if stones[beside] == EMPTY:
+                free = True
+            elif stones[beside] != colour and beside not in taken:
+                taken |= captured(stones, near, beside)
+        if not taken and not free and captured(stones, near, point):
+            stones[point] = EMPTY
+            raise IllegalMoveError("the stone would have no liberty")
+        for place in taken:
+            stones[place] = EMPTY
+        alone = len(taken) == 1 and not free and all(stones[beside] != colour for beside in near[point])
+        self.ko = next(iter(taken)) if alone else -1
+        return taken
+
+    def pass_move(self) -> None:
+        self.ko = -1

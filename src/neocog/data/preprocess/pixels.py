@@ -1,0 +1,147 @@
+"""The forms that a picture takes here: its header, its pixels, and the sizes that are taken."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.errors import DataError
+
+__all__ = [
+    "MAX_CHANNELS",
+    "MIN_SIDE",
+    "Decoded",
+    "Header",
+    "Pixels",
+    "Size",
+    "array_header",
+    "array_pixels",
+    "channels_first",
+    "check_array",
+    "check_size",
+    "flips",
+    "oriented",
+    "whole",
+]
+
+Pixels = NDArray[Any]
+"""(H, W, C), uint8 or uint16."""
+
+Size = tuple[int, int]
+"""Height and width."""
+
+MIN_SIDE = 2
+MAX_CHANNELS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture says of itself before it is decoded: size as it will be shown, and kind of pixels."""
+
+    height: int
+    width: int
+    channels: int
+    """Without alpha."""
+    depth: int
+    alpha: bool = False
+
+    def fits(self, channels: int) -> bool:
+        """Whether such a picture can be brought to so many channels: as it is, grey as RGB and back, with its alpha.
+
+        >>> Header(9, 7, 1, 8).fits(3), Header(9, 7, 3, 8).fits(4), Header(9, 7, 3, 8, alpha=True).fits(4)
+        (True, False, True)
+        """
+        return channels == self.channels or {channels, self.channels} == {1, 3} or (self.alpha and channels == 4)
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A picture's pixels, and where the picture lies in them: a JPEG can be decoded at some eighths of its size.
+
+    A side that is not divisible then ends within a pixel, at the beginning where the picture was turned.
+    """
+
+    pixels: Pixels
+    full: Size
+    """The size of the picture itself, as it will be shown."""
+    eighths: int = 8
+    origin: tuple[float, float] = (0.0, 0.0)
+    """The picture's left and upper edge within the pixels."""
+
+
+def whole(pixels: Pixels) -> Decoded:
+    """Pixels that are the picture."""
+    return Decoded(pixels, (pixels.shape[0], pixels.shape[1]))
+
+
+def check_size(size: Size, channels: int, where: str, max_pixels: int) -> None:
+    """Raises DataError for a picture that is too large or too small. Each four channels count as one pixel."""
+    height, width = size
+    million = height * width * max(1.0, channels / 4) / 1e6
+    if million > max_pixels / 1e6:
+        layers = f" with {channels} channels, each four counted as a pixel" if channels > 4 else ""
+        raise DataError(
+            f"A picture may have at most {max_pixels / 1e6:g} million pixels. {where} has {width} x {height}{layers}, "
+            f"which is {million:.1f} million. Shrink it, or raise the limit with --data.max_pixels in training."
+        )
+    if min(size) < MIN_SIDE:
+        raise DataError(
+            f"A picture must be at least {MIN_SIDE} pixels on each side. {where} is {width} wide and {height} high. "
+            "Replace or remove it."
+        )
+
+
+def array_pixels(payload: NDArray[Any], where: str) -> Pixels:
+    """Pixels given as an array, as (H, W, C). Raises DataError for other shapes and types.
+
+    >>> array_pixels(np.zeros((9, 7), np.uint8), "a").shape
+    (9, 7, 1)
+    """
+    check_array(payload.shape, payload.dtype, where)
+    pixels = payload[:, :, None] if payload.ndim == 2 else payload
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def array_header(pixels: NDArray[Any]) -> Header:
+    """Of a picture that is an array; (H, W) or (H, W, C)."""
+    return Header(pixels.shape[0], pixels.shape[1], math.prod(pixels.shape[2:]), 8 * pixels.itemsize)
+
+
+def check_array(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
+    """Raises DataError where an array of this shape and type is no picture."""
+    channels = shape[2] if len(shape) == 3 else 1
+    counted = len(shape) in (2, 3) and 1 <= channels <= MAX_CHANNELS and min(shape) >= 0
+    if not counted or dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise DataError(
+            f"A picture as an array is (H, W) or (H, W, C) with 1 to {MAX_CHANNELS} channels, uint8 or uint16. "
+            f"Received: {dtype} {shape}, for {where}. Scale floats to 0..255 and convert them to uint8."
+        )
+    if channels_first((*shape[:2], channels)):
+        raise DataError(
+            f"The channels of a picture as an array come last. Received: {shape}, for {where}, which looks as "
+            "if they came first. Move them with np.moveaxis(pixels, 0, -1)."
+        )
+
+
+def channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether (H, W, C) is rather (C, H, W): flat, and with 1, 3 or 4 rows or as many channels as columns.
+
+    >>> channels_first((3, 48, 64)), channels_first((12, 64, 64)), channels_first((3, 3, 200))
+    (True, True, False)
+    """
+    rows, columns, channels = shape
+    return channels > 4 and rows < columns and (rows in (1, 3, 4) or columns == channels)
+
+
+def oriented(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels as they are stored, turned as an EXIF or TIFF orientation 1..8 says; a view."""
+    turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    rows, columns = flips(orientation)
+    return turned[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def flips(orientation: int) -> tuple[bool, bool]:
+    """Whether rows and columns run backwards, after any exchange of the two."""
+    return orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)

@@ -1,0 +1,126 @@
+"""Pictures with a list beside them: a CSV, TSV or JSONL file that names each picture and its labels.
+
+Hugging Face's ImageFolder keeps its `metadata.csv` and `metadata.jsonl` so, Kaggle its `train.csv`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.sources.class_columns import Columns
+from neocog.data.sources.class_list_files import ListedFiles
+from neocog.data.sources.class_names import ordered_names
+from neocog.data.sources.class_rows import Listed, read_list, without_repeats
+from neocog.data.sources.class_tables import find_tables, holds_tables, names_pictures
+from neocog.data.sources.multi_label import yes_and_no
+from neocog.data.targets import Task
+from neocog.errors import DataError, some
+
+__all__ = ["ClassList", "is_class_list", "open_class_list"]
+
+
+class ClassList:
+    """The pictures that lists name, in the order of the lists, split by split.
+
+    One column of labels makes a classification; its classes are sorted, as numbers where they are numbers. A column of
+    tags (`labels`, `tags`), or one column of 0 and 1 for each class, makes a task of several labels, `targets` being
+    (N, K) bool. A picture's key is its path below the root. Raises DataError for a list that can't be meant.
+    """
+
+    modality: Modality = "image"
+    format = "class-list"
+
+    def __init__(self, root: Path, tables: Mapping[str, Path]) -> None:
+        self.root, self.name = root, root.resolve().name
+        files = ListedFiles(root)
+        where = ", ".join(map(str, tables.values()))
+        columns, rows = read_lists(tables, files)
+        listed = sorted(without_repeats(rows), key=lambda one: ("all", "train", "val", "test").index(one.split))
+        self.keys = [one.key for one in listed]
+        self.task: Task = "classification" if columns.kind == "label" else "multi-label"
+        found = {name for one in listed for name in one.labels}
+        self.classes = columns.labels if columns.kind == "marks" else ordered_names(found, where)
+        hot = yes_and_no if self.task == "multi-label" else class_numbers
+        self.targets: NDArray[Any] = hot([one.labels for one in listed], self.classes, where)
+        splits = np.array([one.split for one in listed])
+        self.splits = {str(split): np.flatnonzero(splits == split) for split in dict.fromkeys(splits.tolist())}
+        self.notices = (*self.absent(), *notices(columns, rows, listed, files))
+
+    def absent(self) -> tuple[str, ...]:
+        """A sentence for each split from which a class is missing."""
+        classes = {
+            split: np.flatnonzero(self.targets[indices].any(0)) if self.targets.ndim == 2 else self.targets[indices]
+            for split, indices in self.splits.items()
+        }
+        return absent_classes(self.classes, classes)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def key(self, index: int) -> str:
+        return self.keys[index]
+
+    def content(self) -> Iterator[bytes]:
+        """File sizes: the files themselves may be many gigabytes."""
+        return ((self.root / key).stat().st_size.to_bytes(8, "little") for key in self.keys)
+
+    def read(self, index: int) -> Record:
+        path = self.root / self.keys[index]
+        target = self.targets[index]
+        try:
+            if not path.is_file():  # a pipe would never end
+                raise DataError(f"{path} is no file any more. Put it back, or remove its row from the list.")
+            payload = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path} can't be read: {error.strerror}.") from error
+        return Record(self.keys[index], payload, target if self.targets.ndim == 2 else int(target))
+
+
+def is_class_list(path: Path) -> bool:
+    """Whether this is a table that names pictures and labels, or a folder with one."""
+    try:
+        if path.is_dir():
+            return holds_tables(path)
+        return names_pictures(path)
+    except OSError:
+        return False
+
+
+def open_class_list(path: Path) -> ClassList:
+    """The pictures that a table names, or the tables in a folder."""
+    if not path.is_dir():
+        return ClassList(path.parent, {"all": path})
+    return ClassList(path, find_tables(path))
+
+
+def read_lists(tables: Mapping[str, Path], files: ListedFiles) -> tuple[Columns, list[Listed]]:
+    """All rows of all tables, whose labels must be of one kind."""
+    read = {table: read_list(table, split, files) for split, table in tables.items()}
+    kinds = {(found.kind, found.labels if found.kind == "marks" else ()) for found, _ in read.values()}
+    if len(kinds) > 1:
+        shown = "; ".join(f"{table.name}: {some(found.labels)}" for table, (found, _) in read.items())
+        raise DataError(f"All lists of a set must have the same columns of labels. Received: {shown}. Make them alike.")
+    return next(iter(read.values()))[0], [row for _, rows in read.values() for row in rows]
+
+
+def class_numbers(labels: list[tuple[str, ...]], classes: tuple[str, ...], where: str) -> NDArray[np.int64]:
+    """The class of each record; (N,)."""
+    number = {name: k for k, name in enumerate(classes)}
+    return np.array([number[name] for (name,) in labels], np.int64)
+
+
+def notices(columns: Columns, rows: list[Listed], listed: list[Listed], files: ListedFiles) -> Iterator[str]:
+    """What was passed over, and what may not be meant."""
+    if columns.others:
+        yield f"columns that are no labels were passed over: {some(columns.others)}"
+    if len(rows) > len(listed):
+        yield f"rows that repeat another were passed over: {len(rows) - len(listed):,}"
+    unlisted = sorted(files.keys - {one.key for one in listed})
+    if unlisted:
+        yield f"pictures that no list names were passed over: {len(unlisted):,}, first {unlisted[0]!r}"
+    if columns.kind != "label" and all(len(one.labels) == 1 for one in listed):
+        yield "each picture has exactly one label; a column called label would make this a choice of one class"

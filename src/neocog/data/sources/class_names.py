@@ -1,0 +1,48 @@
+"""The names of classes, from labels as people write them."""
+
+from collections.abc import Collection
+
+from neocog.data.sources.arrays import MAX_CLASSES
+from neocog.errors import DataError, some
+
+__all__ = ["ordered_names"]
+
+MAX_DIGITS = 18
+
+
+def ordered_names(names: Collection[str], where: str) -> tuple[str, ...]:
+    """Class names sorted: as numbers where all are whole numbers, else as text.
+
+    Raises DataError for numbers that are no classes, such as 0.35, and for more classes than can be learned.
+
+    >>> ordered_names({"10", "9", "1"}, "labels.csv")
+    ('1', '9', '10')
+    >>> ordered_names({"cat", "10", "9"}, "labels.csv")
+    ('10', '9', 'cat')
+    """
+    if len(names) > MAX_CLASSES:
+        raise DataError(
+            f"At most {MAX_CLASSES:,} classes are read. Received: {len(names):,} different labels, first "
+            f"{some(map(repr, sorted(names)))}, in {where}. Name the column that holds classes 'label'."
+        )
+    if all(name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    measured = [name for name in sorted(names) if not is_whole(name)]
+    if measured and all(map(is_number, names)):
+        raise DataError(
+            f"A label is a class: a name or a whole number. Received: {some(measured)}, in {where}. Quantities are not "
+            "learned; put them into classes, such as low and high."
+        )
+    return tuple(sorted(names))
+
+
+def is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_whole(name: str) -> bool:
+    return is_number(name) and float(name).is_integer()

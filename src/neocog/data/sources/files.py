@@ -1,0 +1,46 @@
+"""Files of one kind below a folder, without ever leaving it."""
+
+import itertools
+import os
+from pathlib import Path
+
+from neocog.data.sources.folder import hidden
+from neocog.errors import DataError
+
+__all__ = ["files_below", "holds_files", "read_limited"]
+
+LOOKED_AT = 1_000  # files of a folder, to recognise it
+
+
+def files_below(folder: Path, suffix: str) -> tuple[list[Path], list[str]]:
+    """All files with this suffix at any depth, sorted; and the names of links to files outside, which are no part."""
+    found, outside, root = [], [], os.path.realpath(folder)
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not hidden(name)]
+        for path in (Path(place, name) for name in names if is_kind(name, suffix)):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                outside.append(path.name)
+            else:
+                found.append(path)
+    return sorted(found), sorted(outside)
+
+
+def holds_files(folder: Path, suffix: str) -> bool:
+    """Whether there is such a file at any depth, among the first that are found."""
+    names = (name for _, _, names in os.walk(folder) for name in names)
+    return any(is_kind(name, suffix) for name in itertools.islice(names, LOOKED_AT))
+
+
+def is_kind(name: str, suffix: str) -> bool:
+    return name.lower().endswith(suffix) and not hidden(name)
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """The bytes of a file. Raises DataError for one that is larger than `most`, or can't be read."""
+    try:
+        size = path.stat().st_size
+        if size <= most:
+            return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+    raise DataError(f"A file may have at most {most / 2**20:g} MiB. {path} has {size / 2**20:.1f} MiB. Divide it.")

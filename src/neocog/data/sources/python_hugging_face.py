@@ -1,0 +1,154 @@
+"""Datasets of Hugging Face's `datasets`, of which pictures and sounds stay encoded as they are stored.
+
+Nothing here imports `datasets`: an object that is one brings it along.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neocog.data.record import Modality, Payload
+from neocog.data.sources.class_columns import LABELS, TEXTS
+from neocog.data.sources.folder import SPLIT_NAMES
+from neocog.data.sources.python_labels import plain_labels
+from neocog.data.sources.python_records import Given
+from neocog.errors import DataError, some
+
+__all__ = ["given_hugging_face", "is_hugging_face", "known_splits"]
+
+MEDIA: dict[str, Modality] = {"Image": "image", "Audio": "audio"}
+BATCH = 1000
+
+
+def is_hugging_face(data: object, kind: str) -> bool:
+    """Whether this is a `Dataset`, `DatasetDict` and so on of `datasets`."""
+    return any(c.__module__.split(".")[0] == "datasets" and c.__name__ == kind for c in type(data).__mro__)
+
+
+def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The splits of a `DatasetDict`, and a sentence on those that are no train, val or test."""
+    found: dict[str, Any] = {}
+    for key, dataset in data.items():
+        split = SPLIT_NAMES.get(str(key).lower())
+        if split in found:
+            raise DataError(f"{name} can be read in two ways: two of {', '.join(data)} mean {split}. Remove one.")
+        if split:
+            found[split] = dataset
+    if not found:
+        raise DataError(
+            f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}. Received: {some(data, 8) or 'none'}, in "
+            f"{name}. Rename them, or pass one Dataset."
+        )
+    others = [f"{key} ({len(data[key]):,})" for key in data if str(key).lower() not in SPLIT_NAMES]
+    notices = (f"splits that are no train, val or test were passed over: {some(others)}",) if others else ()
+    return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
+
+
+def given_hugging_face(dataset: Any, where: str) -> Given | None:
+    """The records of a `Dataset` with a picture, a sound or a text, and a label; None where no record has a label.
+
+    Raises DataError where its columns can't be meant.
+    """
+    if not len(dataset):
+        raise DataError(f"A dataset needs at least one record. Received: none, in {where}.")
+    features = dataset.features
+    label = label_column(features, where)
+    column, modality = input_column(features, label, where)
+    plain = dataset.with_format(None)
+    labels = plain_labels(list(plain.select_columns([label])[label]), where)
+    if isinstance(labels, np.ndarray) and (labels == -1).all():
+        return None
+    names = getattr(features[label], "names", None)
+    if modality != "text":
+        plain = plain.cast_column(column, type(features[column])(decode=False))
+    records = Column(plain.select_columns([column]), column, where, encoded=modality != "text")
+    return Given(
+        modality=modality,
+        labels=labels,
+        read=records.read,
+        content=records.content,
+        classes=tuple(names) if names else None,
+    )
+
+
+class Column:
+    """The payloads of one column."""
+
+    def __init__(self, dataset: Any, column: str, where: str, *, encoded: bool) -> None:
+        self.dataset, self.column, self.where, self.encoded = dataset, column, where, encoded
+
+    def read(self, index: int) -> Payload:
+        where = f"{self.where}, record {index}"
+        value = self.dataset[index][self.column]
+        if isinstance(value, dict):  # as Image(decode=False) gives it
+            value = value["bytes"] if value["bytes"] is not None else self.read_file(value["path"], where)
+        if not isinstance(value, str | bytes):
+            raise DataError(
+                f"Each record needs a value. Received: none in column {self.column!r}, at {where}. Drop it."
+            )
+        return value
+
+    def read_file(self, path: str | None, where: str) -> bytes | None:
+        try:
+            if path is not None and not Path(path).is_file():
+                raise DataError(
+                    f"{where} lies in {path}, which is no file on this machine. Fetch it, or drop the record."
+                )
+            return Path(path).read_bytes() if path is not None else None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{where} can't be read from {path}: {error}.") from error
+
+    def content(self) -> Iterator[bytes]:
+        """All texts; of encoded media the sizes and names, for they may be many gigabytes."""
+        import pyarrow.compute as pc  # comes with datasets
+
+        for batch in self.dataset.with_format("arrow").iter(BATCH):
+            values = batch.column(self.column)
+            if self.encoded:
+                yield str(pc.binary_length(pc.struct_field(values, "bytes")).to_pylist()).encode()
+                yield str([path and Path(path).name for path in pc.struct_field(values, "path").to_pylist()]).encode()
+            else:
+                yield str(values.to_pylist()).encode()
+
+
+def label_column(features: Mapping[str, Any], where: str) -> str:
+    """The column of the labels: a ClassLabel, or a number or text under a usual name."""
+    labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
+    usual = [name for name in features if name.lower() in LABELS and kind_of(features[name]) in ("ClassLabel", "Value")]
+    found = [name for name in labels if name in usual] or labels or usual
+    if len(found) != 1:
+        raise wrong_columns(
+            "label", "a ClassLabel, or a number or text called " + ", ".join(LABELS), found, features, where
+        )
+    return found[0]
+
+
+def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[str, Modality]:
+    """The column of the inputs, and what it holds."""
+    media = [name for name in features if kind_of(features[name]) in MEDIA]
+    if len(media) == 1:
+        return media[0], MEDIA[kind_of(features[media[0]])]
+    texts = [name for name in features if is_text(features[name]) and name != label]
+    found = media or [name for name in texts if name.lower() in TEXTS] or texts
+    if len(found) != 1:
+        raise wrong_columns("input", "an Image, an Audio, or text", found, features, where)
+    return found[0], "text"
+
+
+def is_text(feature: Any) -> bool:
+    return kind_of(feature) == "Value" and "string" in str(feature.dtype)
+
+
+def kind_of(feature: object) -> str:
+    return type(feature).__name__
+
+
+def wrong_columns(what: str, kind: str, found: list[str], features: Mapping[str, Any], where: str) -> DataError:
+    listed = ", ".join(f"{name}: {kind_of(feature)}" for name, feature in features.items())
+    many = f"can be read in {len(found)} ways, as {' or '.join(map(repr, found))}" if found else f"has none ({listed})"
+    return DataError(
+        f"A dataset needs one column for the {what}: {kind}. {where} {many}. Use remove_columns, rename_column or "
+        "cast_column."
+    )

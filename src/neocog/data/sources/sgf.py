@@ -1,0 +1,126 @@
+"""Games of Go as SGF files: one record for each move, with the position before it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.go import BLACK, point_name
+from neocog.data.go_game import KIND, MOVE, position_code, replay
+from neocog.data.go_record import Game, read_games
+from neocog.data.go_sgf import MAX_BYTES
+from neocog.data.record import Modality, Record
+from neocog.data.sources.files import files_below, holds_files, read_limited
+from neocog.data.sources.folder import SPLIT_NAMES
+from neocog.data.targets import Task
+from neocog.errors import DataError, some
+from neocog.progress import track
+
+__all__ = ["SgfSource", "holds_games"]
+
+SUFFIX = ".sgf"
+
+
+class SgfSource:
+    """One .sgf file, or all below a folder, in which folders train, val and test may divide them.
+
+    A record is a position and the point that was played next, of the main line of each game; passes are no records.
+    The classes are the points of the board, A19 first, row by row. A payload is a position as `go_game` writes it.
+    `groups` numbers the game of each record: records of one game are alike and belong into one split.
+    Raises DataError for a damaged file, an illegal move, boards of different sizes, or no move at all.
+    """
+
+    modality: Modality = "board"
+    task: Task = "next move"
+    format = "sgf"
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.stem if path.is_file() else path.resolve().name
+        self.root = path.parent if path.is_file() else path
+        files, outside = ([path], []) if path.is_file() else files_below(path, SUFFIX)
+        self.games: list[Game] = []
+        self.names: list[str] = []
+        first_of_file: list[int] = []
+        for file in track(files, "reading games", total=len(files)):
+            first_of_file.append(len(self.games))
+            self.add(file)
+        if not self.games:
+            raise DataError(f"{path} holds no games. Put files there that end in {SUFFIX}.")
+        self.size = one_size(self.games, self.names)
+        self.classes = tuple(point_name(point, self.size) for point in range(self.size**2))
+        moves = [game.moves() for game in self.games]
+        self.steps = np.concatenate(moves)
+        """Of each record, the step of its game that is the move to foretell."""
+        self.groups = np.repeat(np.arange(len(moves)), [len(places) for places in moves])
+        if not len(self.steps):
+            raise DataError(f"{path} holds no move. Put games there in which stones are played.")
+        played = [game.steps[places] for game, places in zip(self.games, moves, strict=True)]
+        self.targets = np.concatenate(played).astype(np.int64) % KIND
+        starts = [*np.searchsorted(self.groups, first_of_file).tolist(), len(self.steps)]
+        self.splits = splits_of([file.relative_to(self.root) for file in files], starts)
+        self.notices: tuple[str, ...] = ()
+        if empty := [name for name, places in zip(self.names, moves, strict=True) if not len(places)]:
+            self.notices += (f"games without a move were passed over: {some(empty)}",)
+        if outside:
+            self.notices += (f"links that lead out of the folder were passed over: {some(outside)}",)
+
+    def add(self, file: Path) -> None:
+        """Read the games of one file. Raises DataError for a damaged file or an illegal move."""
+        games = read_games(read_limited(file, MAX_BYTES), str(file))
+        for number, game in enumerate(games, 1):
+            several = len(games) > 1
+            replay(position_code(game.size, BLACK, game.steps), f"{file}, game {number}" if several else str(file))
+            name = file.relative_to(self.root).as_posix()
+            self.names.append(f"{name}#{number}:" if several else f"{name}#")
+        self.games += games
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def key(self, index: int) -> str:
+        """File, the game where there are several, and the number of the move, passes counted: a/1.sgf#2:14."""
+        game = int(self.groups[index])
+        kinds = self.games[game].steps[: self.steps[index] + 1] // KIND
+        return f"{self.names[game]}{int(np.count_nonzero(kinds > MOVE))}"
+
+    def content(self) -> Iterator[bytes]:
+        return (game.steps.astype("<i2").tobytes() for game in self.games)
+
+    def read(self, index: int) -> Record:
+        game, step = self.games[int(self.groups[index])], int(self.steps[index])
+        to_move = int(game.steps[step]) // KIND - MOVE
+        payload = position_code(game.size, to_move, game.steps[:step])
+        return Record(self.key(index), payload, int(self.targets[index]))
+
+
+def holds_games(path: Path) -> bool:
+    """Whether this is an .sgf file, or a folder with one at any depth."""
+    return path.suffix.lower() == SUFFIX if path.is_file() else holds_files(path, SUFFIX)
+
+
+def one_size(games: list[Game], names: list[str]) -> int:
+    """The board size of all games. Raises DataError where there are several."""
+    counts = Counter(game.size for game in games)
+    (size, _), *others = counts.most_common()
+    if others:
+        odd = next(name for game, name in zip(games, names, strict=True) if game.size != size)
+        sizes = ", ".join(f"{count} of {side}x{side}" for side, count in counts.most_common())
+        raise DataError(
+            f"All games must be on boards of one size. Received: {sizes}; the first that differs is "
+            f"{odd.partition('#')[0]}. Give each size a folder of its own."
+        )
+    return size
+
+
+def splits_of(files: list[Path], starts: list[int]) -> dict[str, NDArray[np.int64]]:
+    """The records of each split, where all files lie in folders train, val and test; else all.
+
+    `starts` are the first records of the files, and the number of all records.
+    """
+    parts = [SPLIT_NAMES.get(file.parts[0].lower(), "") if len(file.parts) > 1 else "" for file in files]
+    if "" in parts or "train" not in parts:
+        return {"all": np.arange(starts[-1])}
+    split_of = np.repeat(np.array(parts), np.diff(starts))
+    return {split: np.flatnonzero(split_of == split) for split in ("train", "val", "test") if split in parts}

@@ -1,0 +1,95 @@
+"""Sounds in files: a folder for each class, or one folder of files that are named after their class.
+
+File names such as `7_jackson_32.wav`, label, speaker and number, are those of the Free Spoken Digit Dataset (Jackson et
+al. 2018, https://github.com/Jakobovski/free-spoken-digit-dataset).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.record import Modality, Record
+from neocog.data.sources.class_files import ClassFiles, find_class_files, first_file
+from neocog.data.sources.folder import plain_files
+from neocog.data.sources.signals import number_labels
+from neocog.data.targets import Task
+from neocog.errors import DataError, some
+
+__all__ = ["SUFFIXES", "SoundFolder", "is_sound_folder", "open_sound_folder"]
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>[^_]+)_\d+$")
+MAX_BYTES = 2**30
+
+
+class SoundFolder:
+    """Encoded sounds by index. `groups` number the speakers, (N,), where file names tell them."""
+
+    modality: Modality = "audio"
+    task: Task = "classification"
+    format = "sound-folder"
+
+    def __init__(self, files: ClassFiles, groups: NDArray[np.int64] | None = None) -> None:
+        self.files, self.groups = files, groups
+        self.name = files.root.resolve().name
+        self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
+        self.notices = files.notices
+
+    def __len__(self) -> int:
+        return len(self.files.paths)
+
+    def key(self, index: int) -> str:
+        return self.files.key(index)
+
+    def content(self) -> Iterator[bytes]:
+        """File sizes: the files themselves may be many gigabytes."""
+        return (path.stat().st_size.to_bytes(8, "little") for path in self.files.paths)
+
+    def read(self, index: int) -> Record:
+        path = self.files.paths[index]
+        try:
+            size = path.stat().st_size
+            if size > MAX_BYTES:
+                raise DataError(f"A sound's file may have at most {MAX_BYTES:,} bytes. {path} has {size:,}. Cut it.")
+            payload = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path} can't be read: {error.strerror}.") from error
+        return Record(self.key(index), payload, int(self.targets[index]))
+
+
+def is_sound_folder(path: Path) -> bool:
+    """Whether a folder has CLASS/*.wav, .flac or .ogg, or such files that are all named LABEL_SPEAKER_NUMBER."""
+    return first_file(path, SUFFIXES) is not None or (path.is_dir() and bool(named_sounds(path)))
+
+
+def open_sound_folder(path: Path) -> SoundFolder:
+    """The source that these files make. Raises DataError where there are no sounds, or two ways to read them."""
+    named = named_sounds(path)
+    if named and first_file(path, SUFFIXES):
+        raise DataError(
+            f"{path} can be read in two ways: sounds in folders of their classes, and sounds that are named after "
+            f"theirs, such as {named[0].name}. Move the one or the other."
+        )
+    return by_name(path, named) if named else SoundFolder(find_class_files(path, SUFFIXES, "sounds"))
+
+
+def named_sounds(root: Path) -> list[Path]:
+    """The sounds of a folder, if all are named LABEL_SPEAKER_NUMBER; else none."""
+    sounds = [path for path in plain_files(root) if path.suffix.lower() in SUFFIXES]
+    return sounds if all(NAME.match(path.stem) for path in sounds) else []
+
+
+def by_name(root: Path, sounds: list[Path]) -> SoundFolder:
+    """The source of files that tell label and speaker by their names."""
+    matches = [match for path in sounds if (match := NAME.match(path.stem))]
+    classes, numbers = number_labels({"all": [match["label"] for match in matches]})
+    speakers, groups = np.unique([match["speaker"] for match in matches], return_inverse=True)
+    notices = [f"file names tell {len(speakers)} speakers: {some(speakers.tolist())}"]
+    others = [path.name for path in plain_files(root) if path.suffix.lower() not in SUFFIXES]
+    if others:
+        notices.append(f"files that are no sounds were passed over: {some(others)}")
+    files = ClassFiles(root, tuple(sounds), classes, numbers["all"], {"all": np.arange(len(sounds))}, tuple(notices))
+    return SoundFolder(files, groups.astype(np.int64))

@@ -1,0 +1,108 @@
+"""The UCR archive's files: NAME_TRAIN.tsv and NAME_TEST.tsv, a series on each line, its label before it.
+
+Source: Dau et al. 2018, "The UCR time series archive", https://arxiv.org/abs/1810.07758. As there, NaN is a missing
+value, and series that are shorter than others are filled up with NaN at their ends.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.sources.folder import plain_files
+from neocog.data.sources.signals import SignalSource, number_labels
+from neocog.errors import DataError, some
+
+__all__ = ["is_ucr", "open_ucr", "read_ucr"]
+
+NAME = re.compile(r"(?P<name>.+)_(?P<split>TRAIN|TEST)\.tsv$")
+LOOK = 4096  # bytes of a first line that are looked at
+
+
+def is_ucr(path: Path) -> bool:
+    """Whether a folder has a NAME_TRAIN.tsv or NAME_TEST.tsv whose first line goes on in numbers."""
+    return path.is_dir() and any(
+        starts_with_series(file) for split in find_ucr(path).values() for file in split.values()
+    )
+
+
+def open_ucr(path: Path) -> SignalSource:
+    """The source that a folder's two files make. Raises DataError where one is missing, or a line is damaged."""
+    found = find_ucr(path)
+    if len(found) != 1:
+        raise DataError(
+            f"A folder holds one data set of the UCR archive. {path} has {some(found, 5) or 'none'}. "
+            "Give each set a folder of its own."
+        )
+    ((name, files),) = found.items()
+    if len(files) != 2:
+        raise DataError(
+            f"A set of the UCR archive comes as two files, {name}_TRAIN.tsv and {name}_TEST.tsv. "
+            f"{path} has {next(iter(files.values())).name}, not its partner."
+        )
+    read = {split: read_ucr(files[split]) for split in ("train", "test")}
+    classes, numbers = number_labels({split: labels for split, (_, labels) in read.items()})
+    return SignalSource(name, {split: (series, numbers[split]) for split, (series, _) in read.items()}, classes)
+
+
+def find_ucr(folder: Path) -> dict[str, dict[str, Path]]:
+    """Name -> split -> file."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in plain_files(folder):
+        match = NAME.match(path.name)
+        if match:
+            found.setdefault(match["name"], {})[match["split"].lower()] = path
+    return found
+
+
+def starts_with_series(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(LOOK)
+        fields = head.split(b"\n")[0].split(b"\t")
+        values = fields[1:-1] if len(head) == LOOK and b"\n" not in head else fields[1:]
+        return bool(values) and all(float(value) is not None for value in values)
+    except (OSError, ValueError):
+        return False
+
+
+def read_ucr(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
+    """The series (1, L), without the NaN at their ends, and the labels as they are written."""
+    series: list[NDArray[np.float32]] = []
+    labels: list[str] = []
+    width = 0
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                label, *fields = line.rstrip("\r\n").split("\t")
+                where = f"{path}, line {number}"
+                width = width or len(fields)
+                if not label.strip() or not fields or len(fields) != width:
+                    raise DataError(
+                        "A line has a label and as many values as the first, separated by tabs. Received: "
+                        f"{label.strip()[:20]!r} and {len(fields):,} values instead of {width:,}, in {where}."
+                    )
+                series.append(without_end(numbers(fields, where))[None])
+                labels.append(label.strip())
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+    return series, labels
+
+
+def numbers(fields: list[str], where: str) -> NDArray[np.float32]:
+    """Texts as numbers; (L,)."""
+    try:
+        # What is too large for float32 becomes infinite, and is refused where it is decoded.
+        with np.errstate(over="ignore"):
+            return np.array(fields, np.float64).astype(np.float32)
+    except ValueError as error:
+        raise DataError(f"Values must be numbers, NaN where one is missing. Received: {error}, in {where}.") from error
+
+
+def without_end(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A series up to its last value; one sample at least."""
+    there = np.flatnonzero(~np.isnan(values))
+    return values[: there[-1] + 1 if there.size else 1]

@@ -1,0 +1,199 @@
+"""Tables in text files: the rows of CSV, TSV and JSONL, with every way in which such a file can be wrong named.
+
+A CSV or TSV file has a header and quotes its fields as spreadsheets do (RFC 4180); its values are text. A JSONL file
+has one JSON object on each line; its values are what JSON says. Both are UTF-8, with or without a byte order mark.
+"""
+
+import csv
+import json
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from neocog.errors import DataError, some
+
+__all__ = ["MAX_ROW", "SUFFIXES", "Row", "is_table", "read_columns", "read_rows"]
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (*DELIMITERS, ".jsonl")
+MAX_ROW = 2**24
+"""Bytes of a row; a larger one is refused before it is read whole. A CSV field is limited to 131,072 characters by
+Python's csv module."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: the line on which it starts, counted from 1, and its values by column."""
+
+    line: int
+    values: dict[str, Any]
+
+
+def is_table(path: Path) -> bool:
+    """Whether this is a file that is named as a table."""
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def read_columns(path: Path) -> tuple[str, ...]:
+    """The names of the columns: the header, or the keys of the first JSON object. Raises DataError as `read_rows`."""
+    with closing(entries(path)) as rows:
+        return tuple(next(rows).values)
+
+
+def read_rows(path: Path) -> Generator[Row, None, None]:
+    """All rows of a table, which all have the same columns.
+
+    Raises DataError, with the file and the line, for what is no UTF-8 text, has no header or no rows, a row with more
+    or fewer values than the header, JSON that is invalid, and a row above `MAX_ROW`.
+    """
+    with closing(entries(path)) as rows:
+        next(rows)  # the header
+        first = next(rows, None)
+        if first:
+            yield first
+            yield from rows
+    if not first:
+        raise DataError(f"A table needs rows below its header. Received: none, in {path}. Add them.")
+
+
+def entries(path: Path) -> Generator[Row, None, None]:
+    """The header as a row, then the rows."""
+    suffix = path.suffix.lower()
+    try:
+        with path.open("rb") as file:
+            lines = Lines(file, path)
+            if suffix in DELIMITERS:
+                yield from csv_rows(lines, DELIMITERS[suffix])
+            else:
+                yield from json_rows(lines)
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+
+
+class Lines:
+    """The lines of a file as text, none of which is longer than what is left for its row."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self.file, self.path = file, path
+        self.number, self.size = 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        raw = self.file.readline(MAX_ROW + 1 - self.size)
+        if not raw:
+            raise StopIteration
+        self.number, self.size = self.number + 1, self.size + len(raw)
+        if self.size > MAX_ROW:
+            self.fail(f"A row may have at most {MAX_ROW:,} bytes. Received: more. Is a quote left open?")
+        if b"\0" in raw or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            self.fail("A table is UTF-8 text. Received: NUL bytes, as in UTF-16. Save it as UTF-8.")
+        try:
+            return (raw.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else raw).decode()
+        except UnicodeDecodeError as error:
+            self.fail(f"A table is UTF-8 text. Received: byte 0x{raw[error.start]:02x}. Save it as UTF-8.", error)
+
+    def start_row(self) -> int:
+        """The number of the line on which the next row starts."""
+        self.size = 0
+        return self.number + 1
+
+    def fail(self, message: str, cause: Exception | None = None, line: int | None = None) -> NoReturn:
+        raise DataError(f"{message} Where: {self.path}, line {line or self.number}.") from cause
+
+
+def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row]:
+    """The header, then the rows; empty lines are passed over."""
+    # Strict, for else a quote that is left open would take the rest of the file as one field without a word.
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    columns: tuple[str, ...] = ()
+    while True:
+        line = lines.start_row()
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            lines.fail(f"A row must be quoted as spreadsheets do. Received: {error}. Mend it.", error, line)
+        if cells is None:
+            break
+        if not cells:
+            continue
+        if not columns:
+            columns = header(lines, cells, delimiter)
+            cells = list(columns)
+        elif len(cells) != len(columns):
+            lines.fail(
+                f"Each row needs one value for each column. Received: {len(cells)} values for {len(columns)} columns. "
+                f'Put values that hold a {"comma" if delimiter == "," else "tab"} into "quotes".',
+                line=line,
+            )
+        yield Row(line, dict(zip(columns, cells, strict=True)))
+    if not columns:
+        lines.fail("A table starts with a line that names its columns. Received: an empty file. Fill it.", line=1)
+
+
+def header(lines: Lines, cells: list[str], delimiter: str) -> tuple[str, ...]:
+    """The names of the columns, each of its own."""
+    names = tuple(cell.strip() for cell in cells)
+    if len(names) == 1 and any(sign in names[0] for sign in ",;\t"):
+        sign = "commas in .csv" if delimiter == "," else "tabs in .tsv"
+        lines.fail(f"Columns are separated by {sign}. Received: {names[0][:80]!r}. Save it again so.")
+    if "" in names or len(set(names)) < len(names):
+        lines.fail(f"Each column needs a name of its own. Received: {some(map(repr, names), 20)}. Rename them.")
+    return names
+
+
+def json_rows(lines: Lines) -> Iterator[Row]:
+    """The keys of the first object as a header, then all objects; empty lines are passed over."""
+    columns: set[str] = set()
+    lines.start_row()
+    for text in lines:
+        if text.strip():
+            values = json_object(lines, text)
+            if not columns:
+                columns = set(values)
+                yield Row(lines.number, {key: key for key in values})
+            if set(values) != columns:
+                lines.fail(
+                    "Each row needs the same keys as the first. Received: "
+                    f"{some(sorted(set(values) ^ columns))} in one of them only. Give each row all keys, null where "
+                    "there is no value."
+                )
+            yield Row(lines.number, values)
+        lines.start_row()
+    if not columns:
+        lines.fail("A table needs rows. Received: none. Put one JSON object on each line.", line=1)
+
+
+def json_object(lines: Lines, text: str) -> dict[str, Any]:
+    """One line's object, with text that every file system and encoder takes."""
+    try:
+        values = json.loads(text, parse_constant=refuse_constant)
+        if "\\u" in text:
+            check_text(values)
+    except (ValueError, RecursionError) as error:
+        lines.fail(f"A line must be one JSON object. Received: {error}. Mend the line.", error)
+    if not isinstance(values, dict) or not values:
+        lines.fail(f"A line must be one JSON object with keys. Received: {text.strip()[:60]!r}. Mend the line.")
+    return values
+
+
+def refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name}, which is no JSON")
+
+
+def check_text(value: object) -> None:
+    """Raises ValueError for half a surrogate pair or a NUL within a JSON string."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a NUL character")
+        value.encode()
+    elif isinstance(value, dict):
+        for pair in value.items():
+            check_text(pair)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            check_text(member)

@@ -1,0 +1,57 @@
+"""What to start from where the data is no pictures and no network is named."""
+
+from neocog.data import DataConfig, SignalAugmentConfig
+from neocog.runs import RunConfig
+from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
+from neocog.zoo import ModelConfig
+
+__all__ = ["board", "signal", "sound", "text"]
+
+
+def signal(data: str) -> RunConfig:
+    """The fully convolutional network that is the field's strong baseline, kept where the validation loss is least.
+
+    Validation data of small sets is a handful of records, whose accuracy says little; their loss says more.
+    Source: Wang et al. 2017, "Time series classification from scratch".
+    """
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="time_series_fcn"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=50, batch_size=16, clip_norm=1.0, monitor="loss"),
+    )
+
+
+def sound(data: str) -> RunConfig:
+    """A small residual network on spectrograms with masks. Source: Tang & Lin 2018; Park et al. 2019."""
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="speech_res8"),
+        augment_signal=SignalAugmentConfig(time_mask=0.1, frequency_mask=0.1),
+        optimizer=OptimizerConfig(name="adamw", lr=0.003, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=20, batch_size=32, clip_norm=1.0),
+    )
+
+
+def text(data: str) -> RunConfig:
+    """Word vectors and windows of three, four and five words, learned from nothing. Source: Kim 2014, CNN-rand."""
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="text_cnn"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=6, batch_size=50, clip_norm=1.0),
+    )
+
+
+def board(data: str) -> RunConfig:
+    """A residual tower that guesses a player's next move. Source: Silver et al. 2017, supervised learning."""
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="go_residual"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=10, batch_size=64, clip_norm=1.0),
+    )

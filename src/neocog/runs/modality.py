@@ -1,0 +1,140 @@
+"""What differs between pictures, signals, sounds, texts and boards when a run is prepared."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data import (
+    AugmentConfig,
+    Changes,
+    Modality,
+    Preprocess,
+    Source,
+    choose_board,
+    choose_preprocess,
+    choose_signal,
+    choose_sound,
+    choose_text,
+)
+from neocog.errors import ConfigError
+from neocog.runs.config import RunConfig, Settled, flat
+from neocog.zoo import Entry, entry
+
+__all__ = [
+    "NOUNS",
+    "changes",
+    "choose",
+    "classes_of",
+    "fitting",
+    "network_options",
+    "value_of",
+    "without_other_modalities",
+]
+
+NOUNS: dict[Modality, str] = {
+    "image": "pictures",
+    "signal": "signals",
+    "audio": "sounds",
+    "text": "texts",
+    "board": "positions",
+}
+EXAMPLES: dict[Modality, str] = {
+    "image": "resnet18",
+    "signal": "time_series_fcn",
+    "audio": "speech_res8",
+    "text": "text_cnn",
+    "board": "go_residual",
+}
+PICTURES_ALONE = {f"data.{name}" for name in ("size", "pad", "resize", "channels", "depth", "convert", "max_pixels")}
+SECTIONS = {"image": {"augment"}, "signal": {"signal", "augment_signal"}, "audio": {"sound", "augment_signal"},
+            "text": {"text", "augment_text"}, "board": set[str]()}  # fmt: skip
+
+
+def fitting(name: str, source: Source) -> Entry:
+    """The catalogue's entry of a network that learns to classify this source's records.
+
+    Raises ConfigError for other networks, and for labels that are more than one class for each record.
+    """
+    if source.task not in ("classification", "next move"):
+        raise ConfigError(
+            f"Trained are networks that give one class for each record. {source.name} ({source.format}) is for "
+            f"{source.task}. `neocog check` and `neocog pack` take it."
+        )
+    found, modality = entry(name), source.modality
+    if not found.by_gradients:
+        raise ConfigError(
+            f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
+        )
+    task = "next move" if modality == "board" else "classification"
+    if (found.task, found.modality) != (task, modality):
+        raise ConfigError(
+            f"{NOUNS[modality].capitalize()} are classified by networks made for that. {name} is for {found.task} of "
+            f"{NOUNS[found.modality]}. Choose another from `neocog zoo`, such as {EXAMPLES[modality]}."
+        )
+    return found
+
+
+def choose(
+    source: Source, indices: NDArray[np.int64], config: RunConfig, made_for: Entry
+) -> tuple[Preprocess, dict[str, str]]:
+    """The preprocessing for these records and this network, and a reason by dotted key for each value chosen."""
+    size = made_for.input_size
+    match source.modality:
+        case "image":
+            spec, reasons = choose_preprocess(source, indices, config.data, (size[0], size[1]))
+            return spec, {f"data.{key}": reason for key, reason in reasons.items()}
+        case "signal":
+            signal, reasons = choose_signal(source, indices, config.signal, size)
+            return signal, {f"signal.{key}": reason for key, reason in reasons.items()}
+        case "audio":
+            sound, reasons = choose_sound(source, indices, config.sound, size)
+            return sound, {f"sound.{key}": reason for key, reason in reasons.items()}
+        case "text":
+            text, reasons = choose_text(source, indices, config.text, size, config.model.name)
+            return text, {f"text.{key}": reason for key, reason in reasons.items()}
+        case "board":
+            board, _ = choose_board(source, indices, made_for.input_shape)
+            return board, {}
+
+
+def changes(config: RunConfig, modality: Modality) -> Changes:
+    """The augmentation of inputs of this kind."""
+    match modality:
+        case "signal" | "audio":
+            return config.augment_signal
+        case "text":
+            return config.augment_text
+        case "image":
+            return config.augment
+        case "board":
+            return AugmentConfig()
+
+
+def without_other_modalities(settled: Settled, source: Source) -> Settled:
+    """The settings without those of other kinds of data.
+
+    Raises ConfigError where the user has set one of them.
+    """
+    other = set().union(*SECTIONS.values()) - SECTIONS[source.modality]
+    unused = {key for key, _ in flat(settled.config) if key.split(".")[0] in other}
+    unused |= PICTURES_ALONE if source.modality != "image" else set()
+    return settled.decide(unused, f"{source.name} holds {NOUNS[source.modality]}")
+
+
+def value_of(spec: Preprocess, key: str) -> Any:
+    """The value of a setting, by dotted key, as it stands in a preprocessing."""
+    value = getattr(spec, key.split(".")[1])
+    return len(value) if key == "text.vocabulary" else value
+
+
+def classes_of(source: Source, made_for: Entry) -> tuple[str, ...]:
+    """What the network's outputs stand for: the source's classes, and a pass where it was made to say that too."""
+    return (*source.classes, "pass") if made_for.num_classes == math.prod(made_for.input_size) + 1 else source.classes
+
+
+def network_options(config: RunConfig, made_for: Entry, spec: Preprocess) -> dict[str, Any]:
+    """What the network is built with beside channels and classes; one of fixed length is told the length."""
+    fixed = {"length": spec.shape[0]} if made_for.modality == "text" and "length" in made_for.options else {}
+    return {**config.model.options, **fixed}

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data.augment.signals import SignalAugmentConfig, augment_signals
+from neocog.errors import ConfigError
+from neocog.rng import integers, normal, uniform
+
+GENERATOR = torch.Generator().manual_seed(0)
+SIGNALS = torch.randn(40, 3, 50, generator=GENERATOR)
+SPECTROGRAMS = torch.randn(40, 1, 30, 20, generator=GENERATOR)
+SAMPLES = np.arange(1000, 1040, dtype=np.uint64)
+FILL = torch.tensor(-7.0)
+
+
+def run(config, inputs=SIGNALS, samples=None, epoch=0, fill=FILL):
+    samples = SAMPLES[: len(inputs)] if samples is None else samples
+    return augment_signals(inputs, samples, config, seed=5, epoch=epoch, fill=fill)
+
+
+def many(count, inputs):
+    return inputs.expand(count, *inputs.shape[1:]), np.arange(count, dtype=np.uint64)
+
+
+configs = st.builds(
+    SignalAugmentConfig,
+    jitter=st.sampled_from([0.0, 0.3]),
+    scale=st.sampled_from([0.0, 0.2]),
+    shift=st.integers(0, 9),
+    border=st.sampled_from(["fill", "wrap"]),
+    warp=st.sampled_from([0.0, 1.0]),
+    time_mask=st.sampled_from([0.0, 0.4]),
+)
+
+
+@given(configs, st.integers(0, 39), st.integers(1, 40), st.booleans())
+def test_a_sample_comes_out_the_same_in_any_batch(config, start, count, sound):
+    inputs = SPECTROGRAMS if sound else SIGNALS
+    part = slice(start, start + count)
+    assert torch.equal(run(config, inputs)[part], run(config, inputs[part], SAMPLES[part]))
+
+
+@given(configs, st.booleans())
+def test_shape_type_and_input_are_kept(config, sound):
+    inputs = SPECTROGRAMS if sound else SIGNALS
+    before = inputs.clone()
+    changed = run(config, inputs)
+    assert (changed.shape, changed.dtype) == (inputs.shape, torch.float32)
+    assert torch.isfinite(changed).all()
+    assert torch.equal(inputs, before)
+
+
+def test_nothing_asked_nothing_changed():
+    assert run(SignalAugmentConfig()) is SIGNALS
+
+
+def test_draws_change_with_the_epoch():
+    config = SignalAugmentConfig(shift=5, warp=1.0)
+    assert not torch.equal(run(config, epoch=0), run(config, epoch=1))
+
+
+def test_jitter_adds_noise_of_its_deviation():
+    inputs, samples = many(200, SIGNALS[:1])
+    noise = run(SignalAugmentConfig(jitter=0.3), inputs, samples) - inputs
+    assert noise.std().item() == pytest.approx(0.3, rel=0.02)
+    assert abs(noise.mean()) < 0.01
+    assert (noise[0] - noise[1]).abs().max() > 0.1
+    expected = 0.3 * normal(5, 0, samples, "signal jitter", 150).reshape(200, 3, 50)
+    assert noise.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_scale_draws_one_factor_for_each_sample():
+    inputs, samples = many(500, SIGNALS[:1])
+    factors = run(SignalAugmentConfig(scale=0.2), inputs, samples, fill=torch.zeros(())) / inputs
+    assert (factors - factors[:, :1, :1]).abs().max() < 1e-4
+    assert 0.8 <= factors.min() < 0.81 and 1.19 < factors.max() <= 1.2001
+    about = run(SignalAugmentConfig(scale=0.2))
+    assert torch.allclose((about - FILL) / (SIGNALS - FILL), ((about - FILL) / (SIGNALS - FILL))[:, :1, :1], atol=1e-4)
+
+
+@pytest.mark.parametrize("inputs", [SIGNALS, SPECTROGRAMS])
+@pytest.mark.parametrize("border", ["fill", "wrap"])
+def test_shift_moves_along_the_time(inputs, border):
+    moved = run(SignalAugmentConfig(shift=6, border=border), inputs)
+    moves = integers(5, 0, SAMPLES, "signal shift", -6, 6)[:, 0].tolist()
+    assert {min(moves), max(moves)} == {-6, 6}
+    for before, after, move in zip(inputs, moved, moves, strict=True):
+        expected = before.roll(move, dims=1)
+        if border == "fill" and move > 0:
+            expected[:, :move] = FILL
+        elif border == "fill" and move < 0:
+            expected[:, move:] = FILL
+        assert torch.equal(after, expected)
+
+
+def test_what_comes_in_may_differ_by_band():
+    fill = torch.arange(20.0)
+    moved = run(SignalAugmentConfig(shift=6), SPECTROGRAMS, fill=fill)
+    move = integers(5, 0, SAMPLES, "signal shift", -6, 6)[0, 0]
+    assert move != 0
+    outside = moved[0, 0, :move] if move > 0 else moved[0, 0, move:]
+    assert torch.equal(outside, fill.expand_as(outside))
+
+
+def test_warp_stretches_a_tenth_by_the_drawn_factor():
+    length = 1001
+    ramp, samples = many(300, torch.arange(float(length))[None, None])
+    times = run(SignalAugmentConfig(warp=1.0), ramp, samples)[:, 0].double().numpy()  # the old time at each new one
+    assert times[:, 0] == pytest.approx(0) and times[:, -1] == pytest.approx(length - 1)
+    steps = np.diff(times, axis=1)
+    assert (steps > 0).all()
+    factors = 2.0 ** (2 * uniform(5, 0, samples, "signal warp", 2)[:, 1] - 1)
+    assert 0.5 <= factors.min() < 0.52 and 1.95 < factors.max() <= 2
+    for row, factor in zip(steps, factors, strict=True):
+        usual = (1000 + 100 * (factor - 1)) / 1000  # how much longer the whole became before it was brought back
+        inside = (
+            np.median(row[np.abs(row - usual / factor) < np.abs(row - usual)])
+            if abs(factor - 1) > 0.05
+            else usual / factor
+        )
+        assert inside == pytest.approx(usual / factor, rel=0.02)
+        assert np.median(row) == pytest.approx(usual, rel=0.02)
+
+
+@given(st.sampled_from([2, 3, 10, 50]), st.floats(0.01, 3))
+def test_a_warped_signal_stays_between_its_extremes(length, most):
+    warped = run(SignalAugmentConfig(warp=most), SIGNALS[:, :, :length])
+    assert (warped.amax(2) <= SIGNALS[:, :, :length].amax(2) + 1e-5).all()
+    assert (warped.amin(2) >= SIGNALS[:, :, :length].amin(2) - 1e-5).all()
+
+
+def test_one_frame_can_not_be_warped():
+    assert torch.equal(run(SignalAugmentConfig(warp=1.0), SPECTROGRAMS[:, :, :1]), SPECTROGRAMS[:, :, :1])
+
+
+@pytest.mark.parametrize(("axis", "kind", "size"), [(2, "time_mask", 30), (3, "frequency_mask", 20)])
+def test_a_mask_is_one_stretch_of_the_promised_length(axis, kind, size):
+    inputs, samples = many(3000, SPECTROGRAMS[:1])
+    masked = run(SignalAugmentConfig(**{kind: 0.3}), inputs, samples)
+    hidden = (masked == FILL).transpose(2, axis)[:, 0]  # (N, size, others)
+    assert torch.equal(hidden.any(2), hidden.all(2))
+    stretch = hidden.all(2).numpy()
+    lengths = stretch.sum(1)
+    most = int(0.3 * size)
+    assert np.bincount(lengths).shape == (most + 1,)
+    assert np.bincount(lengths) / 3000 == pytest.approx(np.full(most + 1, 1 / (most + 1)), abs=0.03)
+    edges = np.diff(np.pad(stretch, ((0, 0), (1, 1))).astype(int), axis=1)
+    assert ((edges == 1).sum(1) == (lengths > 0)).all()
+    assert stretch[:, 0].any() and stretch[:, -1].any()
+    assert torch.equal(masked[masked != FILL], inputs[masked != FILL])
+
+
+def test_all_may_be_masked():
+    masked = run(SignalAugmentConfig(time_mask=1.0), *many(200, SIGNALS[:1]))
+    assert (masked == FILL).all(dim=(1, 2)).any()
+
+
+def test_what_can_not_be_is_named():
+    with pytest.raises(ConfigError, match="needs bands of frequency. Received: frequency_mask=0.2 for signals of 3x50"):
+        run(SignalAugmentConfig(frequency_mask=0.2))
+    with pytest.raises(ConfigError, match="smaller than the signals. Received: shift=50 for 50 samples"):
+        run(SignalAugmentConfig(shift=50))
+    assert SignalAugmentConfig(jitter=1).ignored() == {"border": "nothing is shifted"}
+    assert SignalAugmentConfig(shift=1).ignored() == {}

@@ -1,0 +1,144 @@
+import hashlib
+import json
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from neocog.data import ArraySource
+from neocog.data.doctor import KINDS, check
+from neocog.data.doctor.examine import in_threads
+from neocog.errors import ConfigError, DataError
+
+
+def state(root):
+    """Everything that could have been changed."""
+    return {
+        path.relative_to(root).as_posix(): (
+            path.lstat().st_mtime_ns,
+            path.lstat().st_mode,
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None,
+        )
+        for path in sorted([root, *root.rglob("*")])
+    }
+
+
+def test_a_clean_set_has_no_findings_and_is_left_as_it_was(clean):
+    before = state(clean)
+    report = check(clean)
+    assert report.findings == ()
+    assert (report.errors, report.skip) == (0, {})
+    assert (report.name, report.format, report.modality, report.task) == (
+        "clean",
+        "image-folder",
+        "image",
+        "classification",
+    )
+    assert (report.records, report.examined, report.classes) == (36, 36, ("cat", "dog"))
+    assert report.splits == {"train": 24, "val": 6, "test": 6}
+    assert report.counts == {"train": (12, 12), "val": (3, 3), "test": (3, 3)}
+    assert len(report.fingerprint) == 16
+    assert state(clean) == before
+
+
+def test_a_damaged_set_is_left_as_it_was(clean, save):
+    (clean / "train" / "cat" / "train0.png").write_bytes(b"")
+    (clean / "train" / "cat" / "page.jpg").write_bytes(b"<html>")
+    (clean / "train" / "cat" / "lost.png").symlink_to("nowhere")
+    before = state(clean)
+    assert check(clean).errors == 4
+    assert state(clean) == before
+
+
+def test_the_digits_are_clean(digits):
+    report = check(digits)
+    assert {finding.severity for finding in report.findings} <= {"note", "warning"}
+    assert (report.errors, report.records) == (0, 1300)
+
+
+def test_mistakes_of_use_are_no_findings(clean, tmp_path):
+    with pytest.raises(DataError, match="There is no '.*absent'"):
+        check(tmp_path / "absent")
+    with pytest.raises(ConfigError, match=r"No layout is called 'images'. (Did you mean|Known)"):
+        check(clean, format="images")
+    with pytest.raises(ConfigError, match="--limit must be at least 1. Received: 0"):
+        check(clean, limit=0)
+
+
+def test_the_number_of_threads_changes_nothing(clean):
+    (clean / "train" / "cat" / "train3.png").write_bytes(b"")
+    one, many = (check(clean, workers=workers) for workers in (1, 7))
+    assert one.to_json() == many.to_json()
+    assert one.findings == many.findings
+
+
+def test_json_holds_plain_values_and_comes_back(clean):
+    name = b"caf\xe9 <script>\n.png"
+    source = clean / "train" / "cat" / "train0.png"
+    source.rename(source.with_name(os.fsdecode(name)))
+    (clean / "train" / "cat" / "train1.png").write_bytes(b"")
+    report = check(clean)
+    text = json.dumps(report.to_json())
+    text.encode("ascii")
+    back = json.loads(text)
+    assert back == report.to_json()
+    assert set(back) == {
+        "version", "data", "name", "format", "modality", "task", "fingerprint", "records", "examined", "splits",
+        "classes", "notices", "findings", "skip",
+    }  # fmt: skip
+    assert back["splits"]["train"] == {"records": 24, "classes": [12, 12]}
+    findings = {finding["kind"]: finding for finding in back["findings"]}
+    assert set(findings["zero-bytes"]) == {"kind", "severity", "count", "sentence", "remedy", "examples"}
+    assert findings["name-not-unicode"]["examples"][0]["key"] == "train/cat/caf\udce9 <script>\n.png"
+    assert back["skip"] == {"train/cat/train1.png": "empty"}
+
+
+def test_a_fingerprint_that_can_not_be_made_is_left_out(clean):
+    (clean / "train" / "cat" / "lost.png").symlink_to("nowhere")
+    assert check(clean).fingerprint == ""
+
+
+def test_an_interrupted_pass_begins_nothing_more_and_leaves_no_thread():
+    begun, interrupted = [], threading.Event()
+
+    def make(item):
+        if item >= 16:
+            interrupted.wait()
+            hashlib.sha256(bytes(100_000))
+        begun.append(item)
+        return item
+
+    before = threading.active_count()
+    made = in_threads(make, range(100_000), workers=2)
+    assert next(made) == 0
+    interrupted.set()
+    with pytest.raises(KeyboardInterrupt):
+        made.throw(KeyboardInterrupt)
+    assert threading.active_count() == before
+    assert len(begun) < 100_000
+
+
+def test_all_is_given_in_order():
+    assert list(in_threads(lambda item: item * 2, range(1000), workers=3)) == [2 * i for i in range(1000)]
+    assert list(in_threads(len, [])) == []
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(lambda item: 1 // item, [1, 0, 2]))
+
+
+def test_thousands_of_arrays_take_batches(noisy):
+    pictures = np.random.default_rng(0).integers(0, 256, (2500, 8, 8), dtype=np.uint8)
+    pictures[2400] = pictures[5]
+    labels = np.arange(2500) % 5
+    findings = check(ArraySource("a", {"all": (pictures, labels)})).findings
+    assert [(finding.kind, finding.count) for finding in findings] == [("duplicate-within-split", 1)]
+    assert findings[0].examples[0].detail == "equal to all/5"
+
+
+def test_every_kind_is_planted_in_some_test():
+    from pathlib import Path
+
+    here = Path(__file__).parent
+    text = "".join(path.read_text() for path in here.glob("test_*.py"))
+    missing = [kind.name for kind in KINDS if f'"{kind.name}"' not in text]
+    assert not missing

@@ -1,0 +1,143 @@
+"""Signals, sounds, texts and boards."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from neocog.data.doctor import check, kinds
+from neocog.data.doctor.sounds import examine_sound
+from neocog.errors import DataError
+
+
+def signals(count=24, length=50):
+    return [np.random.default_rng(i).normal(size=(2, length)).astype(np.float32) for i in range(count)]
+
+
+def test_signals(memory, found, keys):
+    planted = signals(9)
+    planted[0][:] = np.nan
+    planted[1][0, 3:6] = np.nan
+    planted[2][1, 0] = np.inf
+    planted[3][:] = [[3.0], [4.0]]
+    planted[4][1] = 0.5
+    planted[5] = planted[5][:, :30]
+    planted[6] = planted[6][:1]
+    planted[7] = planted[7][:, :0]
+    planted[8] = None
+    source = memory([*signals(33)[9:], *planted], modality="signal")
+    report = check(source)
+    findings = {finding.kind: finding for finding in report.findings}
+    expected = {
+        "unreadable": ["record 32"],
+        "signal-empty": ["record 31"],
+        "signal-all-nan": ["record 24"],
+        "signal-partly-nan": ["record 25", "record 26"],
+        "signal-constant": ["record 27"],
+        "channel-constant": ["record 28"],
+        "lengths-differ": ["record 29", "record 0"],
+        "signal-channels-differ": ["record 30"],
+    }
+    assert {kind: keys(finding) for kind, finding in findings.items()} == expected
+    assert findings["signal-partly-nan"].examples[0].detail == "3 of 100 values"
+    assert findings["channel-constant"].examples[0].detail == "channel 1"
+    assert findings["lengths-differ"].sentence == "signals have different lengths, from 30 to 50"
+    assert findings["signal-channels-differ"].sentence == "1 signal has 1 channel, the others 2 channels"
+    assert report.skip == {"record 31": "empty", "record 24": "no number in it", "record 32": "can't be read"}
+    assert found(memory(signals(), modality="signal")) == {}
+
+
+def sound(samples, rate=8000, kind="WAV", **options):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=kind, **options)
+    return buffer.getvalue()
+
+
+def hum(seed, length=4000):
+    return 0.3 * np.random.default_rng(seed).normal(size=length).clip(-1, 1)
+
+
+def test_sounds(memory, keys):
+    clipped = np.clip(3 * np.sin(np.arange(4000) / 9), -1, 1)
+    broken = np.where(np.arange(4000) == 7, np.nan, hum(5)).astype(np.float32)
+    planted = [
+        sound(np.zeros(4000)), sound(clipped), sound(hum(1), 16000), sound(hum(2, 2000)),
+        sound(np.stack([hum(3), hum(4)], axis=1)), sound(np.zeros(0)), b"", b"no sound at all",
+        sound(broken, subtype="FLOAT"), sound(hum(6), kind="FLAC")[:3000],
+    ]  # fmt: skip
+    report = check(memory([*(sound(hum(i)) for i in range(100, 124)), *planted], modality="audio"))
+    findings = {finding.kind: finding for finding in report.findings}
+    unreadable = findings.pop("sound-unreadable")
+    assert "record 31" in keys(unreadable)
+    lengths = findings.pop("lengths-differ")
+    assert lengths.sentence == "sounds have different lengths, from 0.25 s to 0.5 s"
+    assert {kind: keys(finding) for kind, finding in findings.items()} == {
+        "zero-bytes": ["record 30"],
+        "sound-empty": ["record 29"],
+        "signal-partly-nan": ["record 32"],
+        "sound-silent": ["record 24"],
+        "sound-clipped": ["record 25"],
+        "rates-differ": ["record 26"],
+        "sound-channels-differ": ["record 28"],
+    }
+    assert findings["rates-differ"].sentence == "1 sound has a sampling rate other than 8000 Hz: 16000"
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
+def test_loud_sounds_are_not_clipped_ones(kind):
+    loud = 0.9999 * np.sin(np.arange(8000) / 5)
+    facts = examine_sound(sound(loud, kind=kind))
+    assert kinds.CLIPPED not in [fault for fault, _ in facts.faults]
+    assert facts.size == (1, 8000, 8000)
+
+
+def test_equal_sounds_have_equal_digests_in_any_lossless_file():
+    samples = (hum(1) * 32767).astype(np.int16)
+    digests = {examine_sound(sound(samples, kind=kind)).digest for kind in ("WAV", "FLAC", "AIFF")}
+    assert len(digests) == 1
+    assert examine_sound(sound(samples, rate=11025)).digest not in digests
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_damaged_sounds_are_faults_and_never_exceptions(seed):
+    generator = np.random.default_rng(seed)
+    content = bytearray(sound(hum(seed), kind=("WAV", "FLAC", "OGG")[seed % 3]))
+    for place in generator.integers(0, 200, 6):
+        content[place] = generator.integers(0, 256)
+    facts = examine_sound(bytes(content[: generator.integers(10, len(content))]))
+    assert facts.faults or facts.size[1] > 0
+
+
+def test_texts(memory, found, keys):
+    planted = ["", " \n\t", "?!", "caf\ufffd", "bell\a and \x00", "long " * 200, "half \ud800"]
+    texts = [f"this is text number {i}" for i in range(24)]
+    report = check(memory([*texts, *planted], modality="text"))
+    findings = {finding.kind: finding for finding in report.findings}
+    assert {kind: keys(finding) for kind, finding in findings.items()} == {
+        "text-empty": ["record 24", "record 25"],
+        "text-without-letters": ["record 26"],
+        "text-broken-encoding": ["record 27", "record 28", "record 30"],
+        "text-much-longer": ["record 29"],
+    }
+    assert findings["text-broken-encoding"].examples[1].detail == "U+0000 U+0007"
+    assert set(report.skip) == {"record 24", "record 25"}
+    assert found(memory([*texts, "zero\u200dwidth and emoji \U0001f600"], modality="text")) == {}
+
+
+def test_boards(memory, found, keys):
+    planes = [np.zeros((3, 9, 9), np.uint8) for _ in range(24)]
+    findings = found(memory([*planes, np.zeros((3, 13, 13), np.uint8)], modality="board"))
+    assert {kind: keys(finding) for kind, finding in findings.items()} == {"boards-differ": ["record 24"]}
+    assert found(memory([b"position"] * 24, modality="board", task="next move")) == {}
+
+
+def test_a_reader_that_fails_in_any_way_stops_nothing(memory, keys, noisy):
+    payloads = [noisy(i) for i in range(26)]
+    payloads[3], payloads[5] = DataError("row 3 is odd"), ZeroDivisionError("division by zero")
+    report = check(memory(payloads))
+    (finding,) = report.findings
+    assert (finding.kind, keys(finding)) == ("unreadable", ["record 3", "record 5"])
+    assert [e.detail for e in finding.examples] == ["row 3 is odd", "ZeroDivisionError: division by zero"]
+    (finding,) = check(memory([b"?"] * 2 + signals(24), modality="signal")).findings
+    assert finding.examples[0].detail == "record 0 should be a signal. Received: 1 bytes."

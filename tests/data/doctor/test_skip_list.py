@@ -1,0 +1,98 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data.doctor.skip_list import check_place, escaped, plain, read_skip_list, write_skip_list
+from neocog.errors import ConfigError, DataError
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_stands_in_one_field_of_one_line(tmp_path_factory, text):
+    field = escaped(text)
+    assert not set(field) & set("\t\n\r")
+    assert not field.startswith("#")
+    field.encode()
+    assert plain(field, None, 1) == text
+
+
+NASTY = {
+    "train/a b.png": "empty",
+    "tab\tand\nline\r\n": "truncated or damaged",
+    "# begins like a comment": "x",
+    "back\\slash\\n": "duplicate of test/\tb",
+    "caf\udce9.png": "bytes",
+    "half\ud800": "surrogate",
+    " spaces ": "kept",
+    "next\x85line\u2028s": "kept",
+    "<script>alert(1)</script>": "kept",
+}
+
+
+def test_a_list_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "skip.txt"
+    write_skip_list(path, NASTY, name="my\nset", fingerprint="0123456789abcdef")
+    assert read_skip_list(path) == NASTY
+    lines = path.read_bytes().split(b"\n")
+    assert lines[0] == b"# Neocog skip list: my\\nset, 0123456789abcdef"
+    assert len(lines) == len(NASTY) + 2
+    assert lines[1] == b"train/a b.png\tempty"
+    write_skip_list(path, {}, name="x", fingerprint="")
+    assert path.read_text() == "# Neocog skip list: x, no fingerprint\n"
+    assert read_skip_list(path) == {}
+
+
+def test_a_list_may_be_edited(tmp_path):
+    path = tmp_path / "skip.txt"
+    path.write_bytes(b"\xef\xbb\xbf# mine\r\n\r\na.png\tblurred\r\n# more\nb.png\t\nb.png\tlater\n")
+    assert read_skip_list(path) == {"a.png": "blurred", "b.png": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a.png\n", r"is a record's key, a tab, and a reason. Received: 'a.png', in .*skip.txt, line 1"),
+        (b"# x\na\tb\n\treason\n", r"Received: '\\treason', in .*skip.txt, line 3. Mend or remove it"),
+        (b"a\\q\tb\n", r"A backslash in a skip list is written twice. Received: 'a\\\\q', in .*skip.txt, line 1"),
+        (b"a\\u12\tb\n", r"A backslash in a skip list is written twice"),
+        (b"ok\tb\\\n", r"A backslash in a skip list is written twice"),
+        (b"caf\xe9\tb\n", r"A skip list is UTF-8. .*skip.txt is not, at byte 3"),
+    ],
+)
+def test_a_malformed_list_says_where(tmp_path, content, message):
+    (tmp_path / "skip.txt").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_skip_list(tmp_path / "skip.txt")
+
+
+def test_a_list_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match=re.escape("absent.txt can't be read: No such file or directory. Check")):
+        read_skip_list(tmp_path / "absent.txt")
+
+
+def test_where_a_list_may_stand(tmp_path):
+    data = tmp_path / "data"
+    (data / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(data)
+    for place in (
+        data / "skip.txt",
+        data / "deep" / "skip.txt",
+        tmp_path / "link" / "skip.txt",
+        data / ".." / "data" / "s",
+    ):
+        with pytest.raises(
+            ConfigError, match="Nothing is written into the data folder. Received: .*add --no-skip-list"
+        ):
+            check_place(place, data)
+    with pytest.raises(ConfigError, match="A skip list is a file. Received: .*, a folder"):
+        check_place(tmp_path, data)
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(
+        ConfigError, match="Only a skip list is replaced by a skip list. .*thesis.txt is something else"
+    ):
+        check_place(tmp_path / "thesis.txt", data)
+    write_skip_list(tmp_path / "old.txt", {}, name="x", fingerprint="")
+    check_place(tmp_path / "old.txt", data)
+    check_place(tmp_path / "new.txt", data)
+    check_place(tmp_path / "new.txt", tmp_path / "data.npz")

@@ -1,0 +1,399 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as api
+from pycocotools.coco import COCO
+
+from neocog.data.record import fingerprint
+from neocog.data.sources.coco import is_coco, open_coco
+from neocog.data.sources.rle import (
+    check_counts,
+    counts_mask,
+    mask_counts,
+    outline_mask,
+    pack_counts,
+    polygon_counts,
+    unpack_counts,
+)
+from neocog.errors import DataError
+
+OLD_PYCOCOTOOLS = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+SIZE = (30, 40)
+PACKED = np.zeros(SIZE, np.uint8)
+PACKED[5:9, 10:30] = 1
+CONTENT = {
+    "images": [
+        {"id": 7, "file_name": "a.png", "height": 30, "width": 40},
+        {"id": 3, "file_name": "b.png", "height": 30, "width": 40},
+        {"id": 9, "file_name": "c.png", "height": 30, "width": 40},
+    ],
+    "categories": [{"id": 18, "name": "dog"}, {"id": 1, "name": "person"}],
+    "annotations": [
+        {
+            "id": 100, "image_id": 3, "category_id": 18, "bbox": [1.5, 2, 10, 20.25], "iscrowd": 0,
+            "segmentation": [[1.5, 2, 11.5, 2.4, 8, 22], [20, 20, 30.2, 20, 30, 29.9, 20, 28]],
+        },
+        {
+            "id": 101, "image_id": 7, "category_id": 1, "bbox": [10, 5, 20, 4],
+            "segmentation": {"size": [30, 40], "counts": api.encode(np.asfortranarray(PACKED))["counts"].decode()},
+        },
+        {
+            "id": 102, "image_id": 3, "category_id": 1, "bbox": [0, 0, 2, 3], "iscrowd": 0,
+            "segmentation": {"size": [30, 40], "counts": [0, 3, 27, 3, 1167]},
+        },
+        {
+            "id": 103, "image_id": 3, "category_id": 1, "bbox": [0, 0, 40, 30], "iscrowd": 1,
+            "segmentation": {"size": [30, 40], "counts": [0, 1200]},
+        },
+    ],
+}  # fmt: skip
+
+
+def write_set(root, content=CONTENT, *, name="annotations/instances_train2017.json", folder="images/train2017"):
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for letter in "abc":
+        Image.fromarray(np.full((*SIZE, 3), 9, np.uint8)).save(root / folder / f"{letter}.png")
+    return root
+
+
+def changed(*path, value):
+    """The set with one place changed; a value of ... removes it."""
+    content = copy.deepcopy(CONTENT)
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return content
+
+
+@OLD_PYCOCOTOOLS
+def test_objects_are_those_of_pycocotools(tmp_path):
+    root = write_set(tmp_path)
+    source = open_coco(root, with_masks=True)
+    oracle = COCO(str(root / "annotations/instances_train2017.json"))
+    numbers = {number: k for k, number in enumerate(sorted(oracle.getCatIds()))}
+    for index, image in enumerate(CONTENT["images"]):
+        wanted = [entry for entry in oracle.imgToAnns[image["id"]] if not entry.get("iscrowd")]
+        found = source.read(index).target
+        assert found.labels.tolist() == [numbers[entry["category_id"]] for entry in wanted]
+        assert found.masks.shape == (len(wanted), *SIZE)
+        assert found.boxes.dtype == np.float32
+        for box, mask, entry in zip(found.boxes, found.masks, wanted, strict=True):
+            x, y, w, h = entry["bbox"]
+            assert box.tolist() == [x, y, x + w, y + h]
+            assert np.array_equal(mask, oracle.annToMask(entry))
+
+
+def test_a_set_is_what_its_file_says(tmp_path):
+    source = open_coco(write_set(tmp_path))
+    assert is_coco(tmp_path)
+    assert (source.task, source.format, source.classes) == ("detection", "coco", ("person", "dog"))
+    assert (len(source), source.size(1), source.targets.tolist()) == (3, (30, 40), [-1, -1, -1])
+    assert source.splits["train"].tolist() == [0, 1, 2]
+    record = source.read(1)
+    assert record.key == "images/train2017/b.png"
+    assert record.payload == (tmp_path / record.key).read_bytes()
+    assert record.target.masks is None
+    assert source.read_target(2).boxes.shape == (0, 4)
+    assert source.notices == ("annotations of crowds (iscrowd) were left out: 1",)
+    assert list(source.faults()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "split"),
+    [
+        ("annotations/instances_train2017.json", "train2017", "train"),
+        ("annotations/instances_val2017.json", "images/val2017", "val"),
+        ("instances_test.json", "test", "test"),
+        ("instances_train.json", "images", "train"),
+        ("labels.json", "images", "all"),
+        ("train/_annotations.coco.json", "train", "train"),
+        ("valid/_annotations.coco.json", "valid", "val"),
+        ("annotations.json", ".", "all"),
+        ("annotations/training_data.json", "images", "all"),
+    ],
+)
+def test_each_layout_is_recognised_and_read(tmp_path, name, folder, split):
+    write_set(tmp_path, name=name, folder=folder)
+    assert is_coco(tmp_path)
+    source = open_coco(tmp_path)
+    assert list(source.splits) == [split]
+    assert source.paths[0] == tmp_path / folder / "a.png"
+
+
+def test_splits_of_two_files_and_files_that_are_no_instances(tmp_path):
+    write_set(tmp_path, name="annotations/instances_val2017.json", folder="val2017")
+    write_set(tmp_path, name="annotations/instances_train2017.json", folder="train2017")
+    write_set(tmp_path, name="annotations/person_keypoints_train2017.json", folder="train2017")
+    source = open_coco(tmp_path, with_masks=True)
+    assert {split: part.tolist() for split, part in source.splits.items()} == {"train": [0, 1, 2], "val": [3, 4, 5]}
+    assert source.key(3) == "val2017/a.png"
+    assert len(source.read_target(4)) == 2
+    assert source.read_target(4).masks.sum() == source.read_target(1).masks.sum() > 0
+
+
+DEEP = "[" * 100_000
+CASES = [
+    ("no JSON", '{"images": [', "is no JSON, or truncated"),
+    ("not text", '{"images": [\udcff', "is no JSON, or truncated"),
+    ("too deep", '{"images": [' + DEEP, "is nested too deep"),
+    ("digits", '{"images": [], "annotations": [' + "9" * 5000 + "]}", "is no JSON"),
+    ("no images", changed("images", value=...), "needs 'images'. Received: the keys 'categories', 'annotations'"),
+    ("images no list", changed("images", value={}), "'images' must be list. Received: {}"),
+    ("a list at the top", '["images"]', "needs 'images'. Received: \\['images'\\]"),
+    ("image no mapping", changed("images", 1, value=5), "needs 'id'. Received: 5, in image 1 of"),
+    ("image without name", changed("images", 1, "file_name", value=...), "needs 'file_name'.*in image 1 of"),
+    ("image's id", changed("images", 1, "id", value=1.5), "'id' must be int or str. Received: 1.5, in image 1"),
+    ("image's id is true", changed("images", 1, "id", value=True), "'id' must be int or str. Received: True"),
+    ("image twice", changed("images", 1, "id", value=7), "image needs an id of its own. Received: 7 twice, in image 1"),
+    ("out of the folder", changed("images", 1, "file_name", value="../b.png"), "Received: '../b.png', in image 1 of"),
+    ("from the root", changed("images", 1, "file_name", value="/etc/passwd"), "file below.*'/etc/passwd'"),
+    ("from Windows' root", changed("images", 1, "file_name", value="C:\\b.png"), "file below"),
+    ("out with backslashes", changed("images", 1, "file_name", value="x\\..\\..\\b.png"), "file below"),
+    ("no name", changed("images", 1, "file_name", value=""), "file below"),
+    ("a zero byte", changed("images", 1, "file_name", value="\0"), "file below"),
+    ("half a character", changed("images", 1, "file_name", value="\ud800.png"), "file below"),
+    ("missing picture", changed("images", 1, "file_name", value="x.png"), "1 of 3 that .* not in.*first x.png"),
+    ("missing first", changed("images", 0, "file_name", value="x.png"), "names x.png, which is not in.*Looked in"),
+    ("a name too long", changed("images", 1, "file_name", value="x" * 5000), "first xxx"),
+    ("picture twice", changed("images", 1, "file_name", value="a.png"), "lists 1 more than once, first .*a.png"),
+    ("no pictures", changed("images", value=[]), "image_id must be an image's id"),
+    ("huge size", changed("images", 1, "width", value=10**9), "1 to 80,000,000 pixels. Received: 1000000000 x 30"),
+    ("negative size", changed("images", 1, "width", value=-1), "Received: -1 x 30"),
+    ("size no number", changed("images", 1, "width", value="40"), "'width' must be int. Received: '40'"),
+    ("category's id", changed("categories", 0, "id", value="x"), "'id' must be int. Received: 'x', in category 0 of"),
+    ("category twice", changed("categories", 0, "id", value=1), "Each category needs an id of its own. Received: 1"),
+    ("category's name twice", changed("categories", 0, "name", value="person"), "Received: 'person' twice"),
+    ("category without name", changed("categories", 0, "name", value=" "), "A class needs a name. Received: ' '"),
+    ("annotation no mapping", changed("annotations", 1, value=[]), "needs 'image_id'.*annotation at place 1 of"),
+    ("no image_id", changed("annotations", 1, "image_id", value=...), "needs 'image_id'.*annotation 101 of"),
+    ("unknown image", changed("annotations", 1, "image_id", value=8), "image's id. Received: 8, in annotation 101 of"),
+    ("unknown category", changed("annotations", 1, "category_id", value=2), "category's id. Received: 2.*tion 101 of"),
+    ("no bbox", changed("annotations", 1, "bbox", value=...), "needs 'bbox'.*annotation 101 of"),
+    ("short bbox", changed("annotations", 1, "bbox", value=[1, 2, 3]), "bbox must have 4 numbers. Received: 3.* 101"),
+    ("bbox not finite", changed("annotations", 1, "bbox", 2, value=float("nan")), "finite.*Received: nan.* 101 of"),
+    ("bbox infinite", changed("annotations", 1, "bbox", 2, value=float("inf")), "finite.*Received: inf"),
+    ("bbox huge", changed("annotations", 1, "bbox", 2, value=10**400), "finite numbers of pixels. Received: 10000"),
+    ("bbox of text", changed("annotations", 1, "bbox", 2, value="3"), "finite numbers of pixels. Received: '3'"),
+    ("bbox of lists", changed("annotations", 1, "bbox", 2, value=[3]), r"Received: \[3\]"),
+    ("crowd", changed("annotations", 1, "iscrowd", value=[[]]), "must be 0 or 1. Received: \\[\\[\\]\\].* 101 of"),
+]  # fmt: skip
+OUTLINES = [
+    ("no outline", ..., "needs 'segmentation'.*annotation 101 of"),
+    ("empty", [], "needs an outline. segmentation is empty, in annotation 101 of"),
+    ("text", "abc", "'segmentation' must be list or dict. Received: 'abc'"),
+    ("numbers", [1, 2, 3, 4, 5, 6], "A polygon is a list of x and y. Received: 1, in annotation 101 of"),
+    ("two points", [[1, 2, 3, 4]], "at least 3 points. Received: 4 numbers, in annotation 101 of"),
+    ("odd", [[1, 2, 3, 4, 5, 6, 7]], "at least 3 points. Received: 7 numbers"),
+    ("not finite", [[1, 2, 3, 4, 5, float("nan")]], "finite numbers of pixels. Received: nan"),
+    ("far out", [[1, 2, 3, 4, 5, 1e8]], "leave its picture by the picture's size at most. Received: 1 to 1e\\+08"),
+    ("size", {"size": [40, 30], "counts": [1200]}, r"height and width, 30, 40. Received: \[40, 30\], in annotation"),
+    ("size is text", {"size": "x", "counts": [1200]}, "'size' must be list"),
+    ("no counts", {"size": [30, 40]}, "needs 'counts'"),
+    ("short", {"size": [30, 40], "counts": [600, 599]}, "Received: 2 runs, 1,199 pixels, in annotation 101 of"),
+    ("long", {"size": [30, 40], "counts": [600, 601]}, "30 x 40 = 1,200 pixels. Received: 2 runs, 1,201 pixels"),
+    ("none", {"size": [30, 40], "counts": []}, "Received: 0 runs, 0 pixels"),
+    ("negative", {"size": [30, 40], "counts": [1300, -100]}, "Runs are whole numbers of 0 to 80,000,000"),
+    ("huge", {"size": [30, 40], "counts": [10**30]}, "Runs are whole numbers"),
+    ("fractions", {"size": [30, 40], "counts": [1200.0]}, "Runs are whole numbers"),
+    ("packed badly", {"size": [30, 40], "counts": "\u00e9"}, "characters from '0' to 'o'. Received: '\u00e9', in ann"),
+    ("packed and cut", {"size": [30, 40], "counts": "5o"}, "Packed runs are truncated. Received: ...'5o', in ann"),
+    ("packed too long", {"size": [30, 40], "counts": "o" * 9}, "characters from '0' to 'o'"),
+    ("packed negative", {"size": [30, 40], "counts": "N"}, "A run has 0 to 80,000,000 pixels. Received: -2"),
+    ("packed and short", {"size": [30, 40], "counts": "55"}, "Received: 2 runs, 10 pixels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_a_fault_is_named_with_its_place(tmp_path, content, message):
+    write_set(tmp_path, CONTENT)
+    path = tmp_path / "annotations/instances_train2017.json"
+    path.write_bytes((content if isinstance(content, str) else json.dumps(content)).encode(errors="surrogateescape"))
+    with pytest.raises(DataError, match=message):
+        open_coco(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "message"), [case[1:] for case in OUTLINES], ids=[case[0] for case in OUTLINES])
+def test_a_fault_of_an_outline_is_named_where_masks_are_read(tmp_path, value, message):
+    write_set(tmp_path, changed("annotations", 1, "segmentation", value=value))
+    assert len(open_coco(tmp_path)) == 3
+    with pytest.raises(DataError, match=message):
+        open_coco(tmp_path, with_masks=True)
+
+
+def test_masks_need_the_size_that_the_picture_has(tmp_path):
+    write_set(tmp_path, changed("images", 0, "width", value=...))
+    assert open_coco(tmp_path).size(0) is None
+    with pytest.raises(DataError, match="needs 'width'.*image 0 of"):
+        open_coco(tmp_path, with_masks=True)
+    Image.new("RGB", (20, 30)).save(tmp_path / "images/train2017/b.png")
+    (tmp_path / "annotations/instances_train2017.json").write_text(json.dumps(CONTENT))
+    with pytest.raises(DataError, match="b.png is 20 wide and 30 high upright, and annotated as 40 wide and 30 high"):
+        open_coco(tmp_path, with_masks=True).read(1)
+    assert len(open_coco(tmp_path).read(1).target) == 2
+
+
+def test_masks_that_would_fill_the_memory_are_refused(tmp_path):
+    content = changed("annotations", 1, "segmentation", value=[[0, 0, 5, 0, 5, 5]])
+    content["images"][0] |= {"height": 8000, "width": 8000}
+    content["annotations"] = [content["annotations"][1] | {"id": k} for k in range(40)]
+    source = open_coco(write_set(tmp_path, content), with_masks=True)
+    with pytest.raises(DataError, match="may take 2 GiB.*a.png has 40 objects on 8000 x 8000"):
+        source.read_target(0)
+
+
+def test_what_can_be_read_in_two_ways_is_named(tmp_path):
+    write_set(tmp_path)
+    write_set(tmp_path, name="annotations/instances_train2014.json")
+    with pytest.raises(DataError, match="instances_train2014.json and instances_train2017.json both hold train"):
+        open_coco(tmp_path)
+    write_set(tmp_path / "b", name="x.json")
+    write_set(tmp_path / "b", name="train.json")
+    with pytest.raises(DataError, match="x.json names no split, and there are others"):
+        open_coco(tmp_path / "b")
+    with pytest.raises(DataError, match="has a .json file with images, annotations and categories.*has none"):
+        open_coco(tmp_path / "images")
+
+
+def test_splits_with_other_categories_are_named(tmp_path):
+    write_set(tmp_path)
+    write_set(tmp_path, changed("categories", 0, "name", value="cat"), name="annotations/instances_val2017.json")
+    with pytest.raises(DataError, match="same categories. .*instances_val2017.json has others"):
+        open_coco(tmp_path)
+
+
+def test_boxes_without_area_are_left_out_and_told(tmp_path):
+    write_set(tmp_path, changed("annotations", 2, "bbox", value=[3, 4, 0, 5]))
+    source = open_coco(tmp_path, with_masks=True)
+    assert source.read_target(1).labels.tolist() == [1]
+    assert source.read_target(1).masks.shape == (1, *SIZE)
+    assert source.notices[1] == ("boxes without area were left out: 1, first annotation 102 of images/train2017/b.png")
+    assert list(source.faults()) == [
+        ("images/train2017/b.png", "annotation 102: the box from 3, 4 to 3, 9 has no area and was left out")
+    ]
+
+
+def test_boxes_beyond_the_picture_stay_and_are_told(tmp_path):
+    write_set(tmp_path, changed("annotations", 2, "bbox", value=[30.4, 4, 10, 5]))
+    assert list(open_coco(tmp_path).faults()) == []
+    write_set(tmp_path, changed("annotations", 2, "bbox", value=[-3, 25, 10, 15]))
+    source = open_coco(tmp_path)
+    assert source.read_target(1).boxes[1].tolist() == [-3, 25, 7, 40]
+    key, sentence = next(iter(source.faults()))
+    assert key == "images/train2017/b.png"
+    assert sentence == (
+        "annotation 102: the box from -3, 25 to 7, 40 reaches 10.0 pixels out of the picture, which is 40 wide and 30 "
+        "high"
+    )
+
+
+def test_faults_without_an_annotated_size_look_at_the_picture(tmp_path):
+    content = changed("images", 1, "width", value=None)
+    content["annotations"][0]["bbox"] = [0, 0, 50, 5]
+    source = open_coco(write_set(tmp_path, content))
+    assert [key for key, _ in source.faults()] == ["images/train2017/b.png"]
+    (tmp_path / "images/train2017/b.png").write_bytes(b"x")
+    assert "no picture" in next(source.faults())[1]
+
+
+def test_absent_categories_are_told(tmp_path):
+    content = copy.deepcopy(CONTENT)
+    del content["annotations"][0]
+    assert "train has no record of 'dog'" in open_coco(write_set(tmp_path, content)).notices
+
+
+def test_the_fingerprint_knows_boxes_and_outlines(tmp_path):
+    before = fingerprint(open_coco(write_set(tmp_path)))
+    assert before == fingerprint(open_coco(tmp_path))
+    write_set(tmp_path, changed("annotations", 0, "bbox", 0, value=1.25))
+    assert before != fingerprint(open_coco(tmp_path))
+
+
+EVERYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(value, path=()):
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([path for path in places(CONTENT) if path]), EVERYTHING | st.just(...))
+def test_any_change_ends_in_an_error_or_a_read(tmp_path_factory, path, value):
+    root = tmp_path_factory.mktemp("set")
+    (root / "a.json").write_text(json.dumps(changed(*path, value=value)))
+    for letter in "abc":
+        (root / f"{letter}.png").write_bytes(b"x")
+    for with_masks in (False, True):
+        try:
+            source = open_coco(root, with_masks=with_masks)
+        except DataError:
+            continue
+        if source.size(0):
+            for index in range(len(source)):
+                if source.size(index):
+                    source.read_target(index)
+        list(source.faults())
+
+
+masks = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1)).map(
+    lambda drawn: np.random.default_rng(drawn[2]).random(drawn[:2]) < drawn[3]
+)
+
+
+@given(masks)
+def test_run_lengths_are_those_of_pycocotools(mask):
+    packed = api.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
+    assert pack_counts(mask_counts(mask)) == packed
+    assert np.array_equal(unpack_counts(packed), mask_counts(mask))
+    assert np.array_equal(counts_mask(mask_counts(mask), *mask.shape), mask)
+
+
+@given(st.lists(st.integers(0, 100_000), min_size=1, max_size=30))
+def test_packed_runs_of_any_length_come_back(counts):
+    assert unpack_counts(pack_counts(np.array(counts))).tolist() == counts
+
+
+coordinate = st.floats(-15, 45) | st.integers(-10, 40)
+
+
+@OLD_PYCOCOTOOLS
+@given(
+    st.lists(st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=9), min_size=1, max_size=3),
+    st.integers(1, 30), st.integers(1, 30),
+)  # fmt: skip
+def test_polygons_are_drawn_as_pycocotools_does(polygons, height, width):
+    flat = [[float(value) for point in polygon for value in point] for polygon in polygons]
+    wanted = api.decode(api.merge(api.frPyObjects(flat, height, width)))
+    outline = [np.array(polygon, float) for polygon in polygons]
+    assert np.array_equal(outline_mask(outline, height, width), wanted)
+    assert polygon_counts(outline[0], height, width).sum() == height * width
+
+
+@given(st.text(max_size=20) | st.text(st.sampled_from([chr(k) for k in range(48, 112)]), max_size=20))
+def test_any_string_is_unpacked_or_refused(packed):
+    try:
+        counts = unpack_counts(packed)
+    except DataError:
+        return
+    assert (counts >= 0).all()
+
+
+def test_runs_that_do_not_sum_up_are_refused():
+    with pytest.raises(DataError, match="2 x 3 = 6 pixels. Received: 2 runs, 7 pixels, in here"):
+        check_counts(np.array([3, 4]), 2, 3, "here")

@@ -1,0 +1,248 @@
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data import describe, fingerprint
+from neocog.data.go import BLACK, WHITE
+from neocog.data.go_game import KIND, MAX_STEPS, MOVE
+from neocog.data.go_record import last_position, read_games
+from neocog.data.go_sgf import MAX_BYTES, MAX_DEPTH, check_bytes, parse_sgf
+from neocog.data.sources.sgf import SgfSource, holds_games
+from neocog.errors import DataError
+
+GAME = b"(;FF[4]GM[1]SZ[9]PB[A]PW[B];B[ee];W[gc];B[];W[cc])"
+OTHER = b"(;GM[1]SZ[9]AB[gc][cg]HA[2];W[cc];B[gg])"
+
+
+def write(folder, **games):
+    """One file for each game; `train__a` becomes train/a.sgf."""
+    for name, content in games.items():
+        path = folder / f"{name.replace('__', '/')}.sgf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def main_line(text):
+    return [sorted((name, *values) for name, values in node.items()) for node in parse_sgf(text, "g.sgf")[0]]
+
+
+def test_each_move_is_a_record_with_the_position_before_it(tmp_path):
+    source = SgfSource(write(tmp_path / "games", a=GAME, b=OTHER))
+    assert (source.name, source.modality, source.task, source.format) == ("games", "board", "next move", "sgf")
+    assert len(source) == 5 and len(source.classes) == 81 and source.size == 9
+    assert source.classes[0] == "A9" and source.classes[80] == "J1"
+    assert [source.key(i) for i in range(5)] == ["a.sgf#1", "a.sgf#2", "a.sgf#4", "b.sgf#1", "b.sgf#2"]
+    assert [source.classes[k] for k in source.targets] == ["E5", "G7", "C7", "C7", "G3"]
+    assert source.groups.tolist() == [0, 0, 0, 1, 1]
+    assert source.splits.keys() == {"all"} and source.splits["all"].tolist() == [0, 1, 2, 3, 4]
+    assert source.notices == ()
+    record = source.read(2)
+    assert (record.key, record.target) == ("a.sgf#4", 2 * 9 + 2)
+    moves = [KIND * (MOVE + colour) + point for colour, point in ((BLACK, 40), (WHITE, 24), (BLACK, 81))]
+    assert record.payload.dtype == np.int16 and record.payload.tolist() == [9, WHITE, *moves]
+    handicap = [KIND * BLACK + 24, KIND * BLACK + 6 * 9 + 2]
+    assert source.read(3).payload.tolist() == [9, WHITE, *handicap]
+    assert "5 all; 81 classes: A9, B9" in describe(source)
+
+
+def test_one_file_may_hold_many_games(tmp_path):
+    path = tmp_path / "games.sgf"
+    path.write_bytes(GAME + b"\n\n" + OTHER + b"\0\n")
+    source = SgfSource(path)
+    assert source.name == "games"
+    assert [source.key(i) for i in (0, 2, 3, 4)] == [f"games.sgf#{key}" for key in ("1:1", "1:4", "2:1", "2:2")]
+    assert len({source.key(i) for i in range(len(source))}) == 5
+
+
+def test_a_fingerprint_knows_the_games(tmp_path):
+    first = fingerprint(SgfSource(write(tmp_path / "one", a=GAME)))
+    assert first == fingerprint(SgfSource(write(tmp_path / "two", a=GAME.replace(b"PB[A]", b"PB[C]"))))
+    assert first != fingerprint(SgfSource(write(tmp_path / "three", a=GAME.replace(b"B[]", b"B[hh]"))))
+
+
+def test_folders_may_divide_the_games(tmp_path):
+    source = SgfSource(write(tmp_path / "a", train__a=GAME, test__b=OTHER, train__deep__c=GAME))
+    assert {split: len(indices) for split, indices in source.splits.items()} == {"train": 6, "test": 2}
+    for split, indices in source.splits.items():
+        assert all(source.key(i).startswith(f"{split}/") for i in indices.tolist())
+    source = SgfSource(write(tmp_path / "b", train__a=GAME, test__b=OTHER, other__c=GAME))
+    assert source.splits.keys() == {"all"}
+
+
+def test_a_path_is_recognised_by_the_files_in_it(tmp_path):
+    write(tmp_path / "games", deep__a=GAME)
+    (tmp_path / "x.SGF").write_bytes(GAME)
+    (tmp_path / "a.txt").write_bytes(GAME)
+    (tmp_path / "empty").mkdir()
+    assert holds_games(tmp_path / "games") and holds_games(tmp_path / "x.SGF")
+    assert not any(holds_games(tmp_path / name) for name in ("a.txt", "empty", "missing"))
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path):
+    folder = write(tmp_path / "games", a=GAME)
+    write(tmp_path / "outside", b=OTHER)
+    (folder / "b.sgf").symlink_to(tmp_path / "outside" / "b.sgf")
+    (folder / "deep").symlink_to(tmp_path / "outside")
+    source = SgfSource(folder)
+    assert len(source) == 3
+    assert source.notices == ("links that lead out of the folder were passed over: b.sgf",)
+
+
+def test_games_without_a_move_are_passed_over_and_named(tmp_path):
+    source = SgfSource(write(tmp_path / "games", a=b"(;SZ[9];B[];W[tt])", b=GAME))
+    assert source.notices == ("games without a move were passed over: a.sgf#",)
+    assert len(source) == 3 and source.groups.tolist() == [1, 1, 1] and source.key(0) == "b.sgf#1"
+
+
+@pytest.mark.parametrize(
+    ("games", "message"),
+    [
+        ({}, "holds no games. Put files there that end in .sgf"),
+        ({"a": b"(;SZ[9];B[])"}, "holds no move"),
+        ({"a": b"(;SZ[9];B[aa];W[aa])"}, r"move 2, White A9: there is a stone already, in .*a\.sgf"),
+        ({"a": GAME + b"(;SZ[9];B[aa];W[aa])"}, r"move 2, White A9.*a\.sgf, game 2\. Mend"),
+        ({"a": GAME, "b": GAME, "c": b"(;SZ[13];B[aa])"}, r"2 of 9x9, 1 of 13x13; the first that differs is c\.sgf"),
+    ],
+)
+def test_what_can_not_be_learnt_from_is_named(tmp_path, games, message):
+    (tmp_path / "games").mkdir()
+    with pytest.raises(DataError, match=message):
+        SgfSource(write(tmp_path / "games", **games))
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path):
+    (tmp_path / "a.sgf").symlink_to(tmp_path / "a.sgf")
+    with pytest.raises(DataError, match=r"a\.sgf can't be read"):
+        SgfSource(tmp_path)
+
+
+def test_the_main_line_is_the_first_of_all_variations():
+    text = b"(;SZ[9];B[aa](;W[bb](;B[cc];W[dd])(;B[ee]))(;W[ff](;B[gg])))"
+    assert main_line(text) == [[("SZ", "9")], [("B", "aa")], [("W", "bb")], [("B", "cc")], [("W", "dd")]]
+
+
+def test_text_is_read_as_the_format_says():
+    text = b"mail header\n( ; C[a \\] b (;W[aa\\\\] N[\\:]\nAddStone[x] SiZe [ 9 ]\n ;\r\nB\n[aa]\nC[];White[bb][cc])"
+    assert main_line(text) == [[("SZ", "9")], [("B", "aa")], [("W", "bb", "cc")]]
+    assert main_line(b"\xef\xbb\xbf(;SZ[9]PB[\xff\xfe];B[aa])") == [[("SZ", "9")], [("B", "aa")]]
+
+
+def test_brackets_within_letters_of_two_bytes_are_no_brackets():
+    name = "表示ソ".encode("shift_jis")
+    assert b"\\" in name
+    text = b"(;CA[Shift_JIS]SZ[9]PB[" + name + b"];B[aa])"
+    assert main_line(text) == [[("SZ", "9")], [("B", "aa")]]
+    assert len(main_line(text.replace(b"CA[Shift_JIS]", b""))) == 1  # byte by byte, the name would not end
+
+
+def test_a_deep_and_a_long_game_are_read_without_recursion():
+    nested = b"(;SZ[9]" + b"(;B[aa]" * (MAX_DEPTH - 1) + b")" * MAX_DEPTH
+    assert len(parse_sgf(nested, "g")[0]) == MAX_DEPTH
+    with pytest.raises(DataError, match=r"damaged at byte 3[\d,]+: variations are nested more than 5,000 deep"):
+        parse_sgf(b"(;SZ[9]" + b"(;B[aa]" * MAX_DEPTH, "g")
+    assert len(parse_sgf(b"(;C[" + b"x\\]" * 300_000 + b"])", "g")[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", r"starts with '\(;'. g.sgf has none"),
+        (b"no game (at all)", "has none. Remove it"),
+        (b"(;SZ[9]", "damaged at byte 7: the file ends within a game"),
+        (b"(;B[aa", r"damaged at byte 3: a value is never closed with '\]'"),
+        (b"(;B[aa\\]", "damaged at byte 3: a value is never closed"),
+        (b"(;B)", "damaged at byte 3: a property has no value"),
+        (b"(;B[aa]](;W[bb]))", "damaged at byte 7: ']' is out of place"),
+        (b"(;B[aa](;W[bb]);B[cc])", "damaged at byte 15: ';' is out of place"),
+        (b"(;B[aa](W[bb]))", r"damaged at byte 7: a game or variation does not start with '\(;'"),
+        (b"(;B[aa]) rest", "damaged at byte 9: 'r' is out of place"),
+        (b"(;B[aa]))", r"damaged at byte 8: '\)' is out of place"),
+        ("(;CA[gbk]PB[表]B)".encode("gbk"), "damaged at byte 16: a property has no value"),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_place(text, message):
+    with pytest.raises(DataError, match=message) as error:
+        parse_sgf(text, "g.sgf")
+    assert "g.sgf" in str(error.value)
+
+
+def test_a_file_that_is_too_large_is_refused():
+    with pytest.raises(DataError, match=r"at most 64 MiB. Received: 64.5 MiB, in g.sgf. Divide it"):
+        check_bytes(MAX_BYTES + 2**19, "g.sgf")
+
+
+def steps(text):
+    return [divmod(step, KIND) for step in read_games(text, "g.sgf")[0].steps.tolist()]
+
+
+def test_stones_are_set_up_by_points_and_rectangles():
+    assert steps(b"(;SZ[5]AB[aa][bc:cd];AW[ee]AE[aa])") == [(1, 0), (1, 11), (1, 12), (1, 16), (1, 17), (0, 0), (2, 24)]
+
+
+def test_passes_are_empty_or_off_the_board():
+    assert steps(b"(;SZ[19];B[];W[tt])") == [(3, 361), (4, 361)]
+    assert steps(b"(;SZ[21];B[tt])") == [(3, 19 * 21 + 19)]
+    assert read_games(b"(;B[aa])", "g")[0].size == 19
+    assert read_games(b"(;SZ[9:9];B[aa])", "g")[0].size == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"(;GM[3];B[aa])", r"Records must be of Go, GM\[1\]. Received: GM\[3\], in g.sgf"),
+        (b"(;SZ[9:13])", r"square, 5 to 25 points wide. Received: SZ\[9:13\], in g.sgf"),
+        (b"(;SZ[4])", r"Received: SZ\[4\]"),
+        (b"(;SZ[\xb2])", "Boards must be square"),
+        (b"(;SZ[99999999999999999])", r"Received: SZ\[99999999999999999\]"),
+        (b"(;SZ[])", r"Received: SZ\[\]"),
+        (b"(;SZ[9];B[aa];W[jj])", r"board, which has 9 x 9. Received: \[jj\], in g.sgf, move 2"),
+        (b"(;SZ[9];B[A1])", r"Received: \[A1\], in g.sgf, move 1"),
+        (b"(;SZ[9]AB[aa:])", ""),
+        (b"(;SZ[9]AB[aa:zz])", r"Received: \[zz\], in g.sgf, AB"),
+        (b"(;SZ[9]AW[])", r"Received: \[\], in g.sgf, AW"),
+        (b"(;SZ[9]" + b";B[]" * (MAX_STEPS + 1) + b")", "at most 10,000 moves. g.sgf has more"),
+    ],
+)
+def test_what_is_no_game_of_go_is_named(text, message):
+    if message:
+        with pytest.raises(DataError, match=message):
+            read_games(text, "g.sgf")
+    else:
+        assert len(read_games(text, "g.sgf")[0].steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "to_move"),
+    [
+        (b"(;SZ[9])", BLACK),
+        (b"(;SZ[9];B[aa])", WHITE),
+        (b"(;SZ[9];B[aa];W[])", BLACK),
+        (b"(;SZ[9]AB[aa][bb])", WHITE),
+        (b"(;SZ[9]AB[aa]AW[bb])", BLACK),
+        (b"(;SZ[9]AB[aa]AW[bb]PL[W])", WHITE),
+        (b"(;SZ[9]PL[white];W[aa])", BLACK),
+    ],
+)
+def test_whose_turn_it_is_after_the_last_move(text, to_move):
+    assert last_position(text, "g")[1] == to_move
+
+
+def test_a_position_comes_from_one_game():
+    with pytest.raises(DataError, match="A position comes from one game. g.sgf holds 2"):
+        last_position(GAME + OTHER, "g.sgf")
+
+
+@given(st.lists(st.sampled_from([b"(;", b"(", b")", b";", b"[", b"]", b"\\", b"B[aa]", b"SZ[9]", b"W", b"AB", b" "])))
+def test_any_text_is_games_or_an_error(parts):
+    with contextlib.suppress(DataError):
+        assert read_games(b"".join(parts), "g.sgf")
+
+
+@given(st.binary(max_size=60), st.integers(0, len(GAME)), st.integers(0, len(GAME)))
+def test_any_damage_ends_in_games_or_an_error(patch, start, stop):
+    with contextlib.suppress(DataError):
+        assert read_games(GAME[:start] + patch + GAME[stop:], "g.sgf")

@@ -1,0 +1,264 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data import check_trainable, describe, fingerprint
+from neocog.data.sources.text_folder import MAX_BYTES, holds_texts, open_text_folder
+from neocog.data.sources.text_table import is_text_table, open_text_table
+from neocog.errors import DataError
+
+REVIEWS = b'text,label\n"A film, of sorts",1\n,0\nBad ,0\n"two\nlines",1\n'
+
+
+def table(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def texts(folder, **files):
+    """One file for each text; `train__pos__a` becomes train/pos/a.txt."""
+    for name, content in files.items():
+        table(folder / f"{name.replace('__', '/')}.txt", content)
+    return folder
+
+
+def test_a_table_gives_its_rows(tmp_path):
+    source = open_text_table(table(tmp_path / "reviews.csv", REVIEWS))
+    assert (source.name, source.modality, source.task, source.format) == (
+        "reviews", "text", "classification", "text-table",
+    )  # fmt: skip
+    assert source.classes == ("0", "1") and source.targets.tolist() == [1, 0, 0, 1]
+    assert [source.read(i).payload for i in range(4)] == ["A film, of sorts", "", "Bad ", "two\nlines"]
+    assert [source.key(i) for i in range(4)] == [f"reviews.csv#{line}" for line in (2, 3, 4, 5)]
+    assert (source.read(3).key, source.read(3).target) == ("reviews.csv#5", 1)
+    assert source.splits["all"].tolist() == [0, 1, 2, 3] and source.splits.keys() == {"all"}
+    assert describe(source) == "reviews (text-table): 4 all; 2 classes: 0, 1"
+    check_trainable(source)
+
+
+def test_tab_separated_and_json_tables_are_the_same(tmp_path):
+    rows = [("good", "yes", "train"), ("bad", "no", "test"), ("so so", "no", "valid")]
+    lines = ["Split\tReview\tSentiment", *(f"{split}\t{text}\t{label}" for text, label, split in rows)]
+    tsv = open_text_table(table(tmp_path / "a.tsv", "\n".join(lines).encode()))
+    objects = [json.dumps({"Sentiment": label, "Review": text, "Split": split}) for text, label, split in rows]
+    jsonl = open_text_table(table(tmp_path / "a.jsonl", "\n".join(objects).encode()))
+    for source in (tsv, jsonl):
+        assert {split: indices.tolist() for split, indices in source.splits.items()} == {
+            "train": [0], "val": [2], "test": [1],
+        }  # fmt: skip
+        assert source.classes == ("no", "yes")
+        assert [source.read(i).payload for i in range(3)] == ["good", "bad", "so so"]
+        assert "train has no record of 'no'" in source.notices
+
+
+def test_labels_of_json_may_be_numbers_or_truths(tmp_path):
+    rows = [{"text": "a", "label": 10}, {"text": "b", "label": 9}]
+    source = open_text_table(table(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)).encode()))
+    assert source.classes == ("9", "10") and source.targets.tolist() == [1, 0]
+    rows = [{"text": "a", "label": True}, {"text": "b", "label": False}]
+    source = open_text_table(table(tmp_path / "b.jsonl", "\n".join(map(json.dumps, rows)).encode()))
+    assert source.classes == ("false", "true")
+
+
+def test_a_folder_has_a_table_for_each_split(tmp_path):
+    folder = tmp_path / "set"
+    table(folder / "train.csv", REVIEWS)
+    table(folder / "Validation.csv", b"content,class\nfine,1\n")
+    table(folder / "test.jsonl", b'{"text": "worse", "label": "0"}\n')
+    table(folder / "notes.csv", b"a,b\n1,2\n")
+    assert is_text_table(folder)
+    source = open_text_table(folder)
+    assert source.name == "set"
+    assert {split: indices.tolist() for split, indices in source.splits.items()} == {
+        "train": [0, 1, 2, 3], "val": [4], "test": [5],
+    }  # fmt: skip
+    assert [source.key(i) for i in (0, 4, 5)] == ["train.csv#2", "Validation.csv#2", "test.jsonl#1"]
+    assert source.read(4).target == 1
+
+
+def test_a_folder_may_have_a_single_table(tmp_path):
+    folder = table(tmp_path / "mr" / "reviews.csv", REVIEWS).parent
+    (folder / "README").write_bytes(b"text,label")
+    assert is_text_table(folder)
+    source = open_text_table(folder)
+    assert (source.name, source.splits["all"].tolist(), source.key(0)) == ("mr", [0, 1, 2, 3], "reviews.csv#2")
+    table(folder / "more.csv", REVIEWS)
+    assert not is_text_table(folder)
+    with pytest.raises(DataError, match="has one named train"):
+        open_text_table(folder)
+
+
+def test_a_fingerprint_knows_the_texts(tmp_path):
+    first = fingerprint(open_text_table(table(tmp_path / "a.csv", REVIEWS)))
+    shutil.copytree(tmp_path, tmp_path / "again")
+    assert first == fingerprint(open_text_table(tmp_path / "again" / "a.csv"))
+    assert first != fingerprint(open_text_table(table(tmp_path / "a.csv", REVIEWS.replace(b"Bad", b"Sad"))))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "claimed"),
+    [
+        ("a.csv", REVIEWS, True),
+        ("a.tsv", b"Tweet\tTARGET\nx\t1\n", True),
+        ("a.jsonl", b'{"text": "x", "label": 1}\n', True),
+        ("a.txt", REVIEWS, False),
+        ("a.csv", b"", False),
+        ("a.csv", b"\xff\xfe\0", False),
+        ("a.csv", b"words,label\nx,1\n", False),
+        ("a.csv", b"text,price\nx,1\n", False),
+        ("a.tsv", b"1\t0.5\t0.7\n2\t0.5\t0.7\n", False),
+        ("a.csv", b"file,text,label\na.png,a cat,cat\n", False),
+        ("a.jsonl", b"[1]\n", False),
+    ],
+)
+def test_a_table_is_recognised_by_its_header(tmp_path, name, content, claimed):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    assert is_text_table(table(tmp_path / name, content)) == claimed
+
+
+def test_other_paths_are_no_tables(tmp_path):
+    table(tmp_path / "test.csv", REVIEWS)
+    assert not is_text_table(tmp_path) and not is_text_table(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            b"words,label\nx,1\n",
+            r"needs a column of texts: text, sentence.*Received: words, label, in .*a\.csv",
+        ),
+        ("a.csv", b"text,price\nx,1\n", "needs a column of labels: label, class.*Received: text, price"),
+        ("a.csv", b"text,label\nx,\n", r"one label. Received: '' in column 'label'.*Where: .*a\.csv, line 2"),
+        ("a.jsonl", b'{"text": "x", "label": [1]}', r"one label. Received: '\[1\]'"),
+        ("a.jsonl", b'{"text": "x", "label": null}', "one label. Received: 'None'"),
+        ("a.jsonl", b'{"text": 5, "label": 1}', r"must be letters. Received: '5'.*Where: .*a\.jsonl, line 1"),
+        ("a.csv", b"text,label,split\nx,1,later\n", r"A split is one of train.*Received: 'later'.*line 2"),
+        ("a.csv", b"text,label\nx,0.35\ny,0.4\n", "A label is a class.*Received: 0.35"),
+        ("a.csv", b"text,label\n\xe9,1\n", "UTF-8 text. Received: byte 0xe9.*line 2"),
+        ("a.csv", b"text,label\nx,1,2\n", "one value for each column. Received: 3 values for 2 columns"),
+        ("a.csv", b"text,label\n", "needs rows below its header"),
+    ],
+)
+def test_a_table_that_can_not_be_meant_is_named(tmp_path, name, content, message):
+    with pytest.raises(DataError, match=message):
+        open_text_table(table(tmp_path / name, content))
+
+
+def test_a_folder_that_can_not_be_meant_is_named(tmp_path):
+    table(tmp_path / "test.csv", REVIEWS)
+    with pytest.raises(DataError, match="has one named train, such as train.csv.*has none"):
+        open_text_table(tmp_path)
+    table(tmp_path / "train.csv", REVIEWS)
+    table(tmp_path / "train.tsv", REVIEWS)
+    with pytest.raises(DataError, match=r"read in two ways: train\.csv and train\.tsv both mean train"):
+        open_text_table(tmp_path)
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.sampled_from("abc")), min_size=1, max_size=8))
+def test_texts_come_back_as_they_were_written(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("text") / "a.jsonl"
+    rows = [(text.replace("\0", ""), label) for text, label in rows]
+    lines = (json.dumps({"text": text, "label": label}) for text, label in rows)
+    source = open_text_table(table(path, "\n".join(lines).encode()))
+    found = [(source.read(i).payload, source.classes[source.read(i).target]) for i in range(len(source))]
+    assert found == rows
+
+
+@given(st.binary(max_size=40), st.integers(0, len(REVIEWS)), st.integers(0, len(REVIEWS)))
+def test_any_damage_ends_in_a_source_or_an_error(tmp_path_factory, patch, start, stop):
+    path = table(tmp_path_factory.mktemp("text") / "a.csv", REVIEWS[:start] + patch + REVIEWS[stop:])
+    is_text_table(path)
+    try:
+        source = open_text_table(path)
+    except DataError:
+        return
+    assert all(isinstance(source.read(i).payload, str) for i in range(len(source)))
+
+
+def test_folders_are_classes_and_splits(tmp_path):
+    folder = texts(
+        tmp_path / "aclImdb", train__pos__1="Schön!".encode(), train__neg__1=b"", train__unsup__1=b"?",
+        test__pos__1=b"a", test__neg__deep__1=b"b",
+    )  # fmt: skip
+    (folder / "imdb.vocab").write_bytes(b"the")
+    (folder / "README").write_bytes(b"the")
+    assert holds_texts(folder)
+    source = open_text_folder(folder)
+    assert (source.name, source.modality, source.task, source.format) == (
+        "aclImdb", "text", "classification", "text-folder",
+    )  # fmt: skip
+    assert source.classes == ("neg", "pos") and source.targets.tolist() == [0, 1, 0, 1]
+    assert {split: len(indices) for split, indices in source.splits.items()} == {"train": 2, "test": 2}
+    assert [source.key(i) for i in range(4)] == [
+        "train/neg/1.txt", "train/pos/1.txt", "test/neg/deep/1.txt", "test/pos/1.txt",
+    ]  # fmt: skip
+    assert (source.read(1).payload, source.read(1).target, source.read(0).payload) == ("Schön!", 1, "")
+    assert source.notices == ("folders of texts without a class were passed over: unsup",)
+    check_trainable(source)
+    assert len(fingerprint(source)) == 16
+
+
+def test_folders_without_splits_are_classes(tmp_path):
+    folder = texts(tmp_path / "set", cats__a=b"meow", dogs__a=b"wuff", dogs__b=b"wuff")
+    source = open_text_folder(folder)
+    assert source.splits["all"].tolist() == [0, 1, 2] and source.classes == ("cats", "dogs")
+    assert source.targets.tolist() == np.repeat([0, 1], [1, 2]).tolist() and source.notices == ()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a": b"x", "b": b"x"},
+        {"only__a": b"x", "only__b": b"x"},
+        {"train__signals__a": b"1 2", "test__signals__a": b"1 2"},
+    ],
+)
+def test_other_folders_are_not_claimed(tmp_path, files):
+    assert not holds_texts(texts(tmp_path / "set", **files))
+
+
+def test_folders_with_pictures_beside_are_not_claimed(tmp_path):
+    folder = texts(tmp_path / "set", cats__a=b"0 0.5 0.5 1 1", dogs__a=b"0 0.5 0.5 1 1")
+    (folder / "cats" / "a.jpg").write_bytes(b"")
+    assert not holds_texts(folder)
+    assert not holds_texts(folder / "cats" / "a.txt") and not holds_texts(tmp_path / "missing")
+
+
+def test_links_out_of_a_class_are_not_followed(tmp_path):
+    folder = texts(tmp_path / "set", cats__a=b"meow", dogs__a=b"wuff")
+    (tmp_path / "secret.txt").write_bytes(b"secret")
+    (folder / "cats" / "b.txt").symlink_to(tmp_path / "secret.txt")
+    source = open_text_folder(folder)
+    assert len(source) == 2
+    assert source.notices == ("links that lead out of their folder were passed over: b.txt",)
+
+
+def test_a_text_that_is_no_utf_8_is_named_with_its_place(tmp_path):
+    source = open_text_folder(texts(tmp_path / "set", cats__a=b"caf\xe9", dogs__a=b"\xef\xbb\xbfwuff"))
+    with pytest.raises(DataError, match=r"must be UTF-8. Received: byte 0xe9 at offset 3 of .*cats/a\.txt. Save it"):
+        source.read(0)
+    assert source.read(1).payload == "wuff"
+
+
+def test_a_text_that_can_not_be_read_is_named(tmp_path):
+    folder = texts(tmp_path / "set", cats__a=b"x", dogs__a=b"x")
+    source = open_text_folder(folder)
+    with (folder / "cats" / "a.txt").open("wb") as file:
+        file.truncate(MAX_BYTES + 2**19)
+    with pytest.raises(DataError, match=r"at most 16 MiB. .*a\.txt has 16\.5 MiB. Divide it"):
+        source.read(0)
+    (folder / "dogs" / "a.txt").unlink()
+    with pytest.raises(DataError, match=r"dogs/a\.txt can't be read: No such file"):
+        source.read(1)
+
+
+def test_a_folder_without_texts_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"holds no texts. Put them at .*/train/CLASS/\*\.txt"):
+        open_text_folder(tmp_path)

@@ -1,0 +1,113 @@
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data.sources.ts import is_ts, open_ts
+from neocog.errors import DataError
+
+UNEQUAL = """# A remark
+@problemName Tiny
+@timeStamps false
+@missing true
+@univariate false
+@dimensions 2
+@equalLength false
+@classLabel true walk 10
+# another
+@data
+1,2,3:4,5,?:walk
+0.5,?:-1e3,7:10
+"""
+EQUAL = """@problemname Even
+@timestamps false
+@univariate true
+@equallength true
+@serieslength 3
+@classlabel true 2 10
+@data
+1,2,3:10
+4,5,6:2
+"""
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_a_file_by_hand(tmp_path):
+    path = write(tmp_path / "Tiny.ts", UNEQUAL)
+    assert is_ts(path) and is_ts(tmp_path)
+    for place in (path, tmp_path):
+        source = open_ts(place)
+        assert (source.name, source.classes, list(source.splits)) == ("Tiny", ("10", "walk"), ["all"])
+        assert source.targets.tolist() == [1, 0]
+        assert np.array_equal(source.read(0).payload, [[1, 2, 3], [4, 5, np.nan]], equal_nan=True)
+        assert np.array_equal(source.read(1).payload, [[0.5, np.nan], [-1000, 7]], equal_nan=True)
+
+
+def test_two_files_are_splits(tmp_path):
+    write(tmp_path / "Even_TRAIN.ts", EQUAL)
+    write(tmp_path / "Even_TEST.ts", EQUAL.replace("4,5,6", "7,8,9"))
+    source = open_ts(tmp_path)
+    assert (source.name, source.classes) == ("Even", ("2", "10"))
+    assert {split: part.tolist() for split, part in source.splits.items()} == {"train": [0, 1], "test": [2, 3]}
+    assert source.read(3).payload.tolist() == [[7, 8, 9]]
+    write(tmp_path / "Even.ts", EQUAL)
+    with pytest.raises(DataError, match="in two ways: as Even.ts, or by split"):
+        open_ts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (EQUAL.replace("@timestamps false", "@timestamps true"), "Received: values with timestamps, in .*A.ts"),
+        (EQUAL.replace("4,5,6", "(0,4),(1,5),(2,6)"), "values with timestamps, in .*A.ts, line 9"),
+        (EQUAL.replace("@classlabel true", "@classlabel false"), "classified by a label.*A.ts does not"),
+        (EQUAL.replace("@classlabel true 2 10", "@targetlabel true"), "classified by a label"),
+        (EQUAL.replace("@data\n", ""), r"behind a line @data. Received: '1,2,3:10', in .*line 7"),
+        (EQUAL[: EQUAL.index("@data")], "has no such line: it is cut off"),
+        (EQUAL.replace(":2\n", ":3\n"), r"one of those that the header names \(2, 10\). Received: '3', in .*line 9"),
+        (EQUAL.replace("6:2\n", "6"), "Received: '4,5,6', in .*line 9"),
+        (EQUAL.replace("6:2\n", "6:"), "Received: '', in"),
+        (EQUAL.replace("4,5,6", "4,5,6:7,8,9"), "as many dimensions as the header says, 1. Received: 2, in"),
+        (EQUAL.replace("4,5,6", "4,5"), "by the header 3. Received: 2, in .*line 9"),
+        (UNEQUAL.replace("4,5,?", "4,5"), "All dimensions of a series have one length. Received: 2, 3, in"),
+        (EQUAL.replace("4,5,6", "4,,6"), "Values must be numbers.*line 9"),
+        (EQUAL.replace("4,5,6", "4,x,6"), "Values must be numbers.*'x'.*line 9"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        open_ts(write(tmp_path / "A.ts", text))
+
+
+def test_two_sets_and_a_lone_test_are_named(tmp_path):
+    write(tmp_path / "Even_TEST.ts", EQUAL)
+    with pytest.raises(DataError, match="has Even_TEST.ts, not Even_TRAIN.ts"):
+        open_ts(tmp_path)
+    write(tmp_path / "Odd_TRAIN.ts", EQUAL)
+    with pytest.raises(DataError, match="holds one data set.*has Even, Odd"):
+        open_ts(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"@Component({})\nclass A {}\n", b"G@\x11\x10\x00" * 40, b"\n# only\n"])
+def test_other_files_of_this_name_are_not_claimed(tmp_path, content):
+    path = tmp_path / "A.ts"
+    path.write_bytes(content)
+    assert not is_ts(path)
+    assert not is_ts(tmp_path)
+    with pytest.raises(DataError, match="has none"):
+        open_ts(tmp_path)
+
+
+@given(st.binary(max_size=60), st.integers(0, len(UNEQUAL)))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, content, place):
+    path = tmp_path_factory.mktemp("ts") / "A.ts"
+    path.write_bytes(UNEQUAL[:place].encode() + content + UNEQUAL[place:].encode())
+    is_ts(path)
+    with contextlib.suppress(DataError):
+        assert len(open_ts(path)) >= 0

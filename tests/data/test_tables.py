@@ -1,0 +1,126 @@
+import contextlib
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neocog.data import tables
+from neocog.data.tables import is_table, read_columns, read_rows
+from neocog.errors import DataError
+
+
+def write(folder, name, content):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def values(path):
+    return [row.values for row in read_rows(path)]
+
+
+def test_csv_tsv_and_jsonl_hold_the_same_rows(tmp_path):
+    expected = [{"text": "a, b", "label": "1"}, {"text": 'say "x"\nthen y', "label": "2"}]
+    table = write(tmp_path, "a.csv", 'text,label\n"a, b",1\n\n"say ""x""\nthen y",2\n')
+    assert values(table) == expected
+    assert values(write(tmp_path, "a.TSV", 'text\tlabel\r\na, b\t1\r\n"say ""x""\nthen y"\t2\r\n')) == expected
+    lines = "\n".join(json.dumps(row) for row in expected)
+    assert values(write(tmp_path, "a.jsonl", lines + "\n\n")) == expected
+    assert [row.line for row in read_rows(table)] == [2, 4]
+    assert read_columns(table) == read_columns(tmp_path / "a.jsonl") == ("text", "label")
+
+
+def test_a_byte_order_mark_belongs_to_no_column(tmp_path):
+    assert read_columns(write(tmp_path, "a.csv", b"\xef\xbb\xbffile, label \nx,y")) == ("file", "label")
+    assert values(write(tmp_path, "a.jsonl", b'\xef\xbb\xbf{"a": 1.5, "b": [true, null]}')) == [
+        {"a": 1.5, "b": [True, None]}
+    ]
+
+
+def test_a_table_is_known_by_its_name(tmp_path):
+    assert is_table(write(tmp_path, "a.Csv", ""))
+    assert not is_table(write(tmp_path, "a.txt", ""))
+    (tmp_path / "b.csv").mkdir()
+    assert not is_table(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "starts with a line that names its columns. Received: an empty file.*a.csv, line 1"),
+        ("a.csv", "\n\n", "Received: an empty file"),
+        ("a.csv", "a,b\n", "needs rows below its header. Received: none, in .*a.csv"),
+        ("a.csv", "a,b\n1,2\n3\n", "one value for each column. Received: 1 values for 2 columns.*a.csv, line 3"),
+        ("a.csv", "a,b\n1,2,3\n", 'hold a comma into "quotes".*line 2'),
+        ("a.tsv", "a\tb\n1\t2\t3\n", 'hold a tab into "quotes".*line 2'),
+        ("a.csv", "a;b\n1;2\n", "separated by commas in .csv. Received: 'a;b'.*line 1"),
+        ("a.tsv", "a,b\n1,2\n", "separated by tabs in .tsv. Received: 'a,b'"),
+        ("a.csv", "a,a\n1,2\n", "a name of its own. Received: 'a', 'a'.*line 1"),
+        ("a.csv", "a,\n1,2\n", "a name of its own. Received: 'a', ''"),
+        ("a.csv", 'a,b\n1,"2\n3,4\n', "quoted as spreadsheets do. Received: unexpected end of data.*line 2"),
+        ("a.csv", 'a,b\n"1"x,2\n', "quoted as spreadsheets do.*line 2"),
+        ("a.csv", "a,b\r1,2\n3,4\n", "quoted as spreadsheets do. Received: new-line character"),
+        ("a.csv", "a,b\n1," + "x" * 140_000, r"Received: field larger than field limit \(131072\).*line 2"),
+        ("a.csv", b"a,b\n1,2\n\xe9,3\n", "is UTF-8 text. Received: byte 0xe9. Save it as UTF-8.*line 3"),
+        ("a.csv", "a,b\n1,\0\n", "is UTF-8 text. Received: NUL bytes, as in UTF-16.*line 2"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16"), "NUL bytes, as in UTF-16.*line 1"),
+        ("a.jsonl", "", "needs rows. Received: none. Put one JSON object on each line.*line 1"),
+        ("a.jsonl", '{"a": 1}\n{"a": }\n', "one JSON object. Received: Expecting value.*a.jsonl, line 2"),
+        ("a.jsonl", '{"a": 1}\n{"b": 1}\n', "same keys as the first. Received: a, b in one of them only.*line 2"),
+        ("a.jsonl", "[1, 2]\n", r"one JSON object with keys. Received: '\[1, 2\]'"),
+        ("a.jsonl", "{}\n", "one JSON object with keys. Received: '{}'"),
+        ("a.jsonl", '{"a": NaN}\n', "Received: NaN, which is no JSON"),
+        ("a.jsonl", '{"a": "\\ud800"}\n', "surrogates not allowed"),
+        ("a.jsonl", '{"a": ["\\u0000"]}\n', "Received: a NUL character"),
+        ("a.jsonl", '{"a": ' + "[" * 100_000 + "\n", "one JSON object. Received: .*recursion"),
+        ("a.jsonl", '{"a": ' + "1" * 5000 + "}\n", "one JSON object. Received: Exceeds the limit"),
+    ],
+)
+def test_a_damaged_table_is_named_with_its_line(tmp_path, name, content, message):
+    with pytest.raises(DataError, match=message):
+        values(write(tmp_path, name, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", "a,b\n" + "x," * 600), ("a.csv", "a\n" + '"x\n",' * 300), ("a.jsonl", '{"a": "' + "x" * 1200)],
+)
+def test_a_row_without_end_is_not_read_whole(tmp_path, monkeypatch, name, content):
+    monkeypatch.setattr(tables, "MAX_ROW", 1000)
+    with pytest.raises(DataError, match="at most 1,000 bytes. Received: more. Is a quote left open"):
+        values(write(tmp_path, name, content))
+
+
+def test_many_rows_are_not_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_ROW", 100)
+    assert len(values(write(tmp_path, "a.csv", "a,b\n" + "x,y\n" * 300))) == 300
+    assert len(values(write(tmp_path, "a.jsonl", '{"a": 1}\n\n' * 300))) == 300
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="a.csv can't be read: No such file"):
+        read_columns(tmp_path / "a.csv")
+
+
+cell = st.text(st.characters(exclude_characters="\0\r", exclude_categories=("Cs",)), max_size=8)
+
+
+@given(st.lists(st.tuples(cell, cell), min_size=1), st.sampled_from([".csv", ".tsv"]))
+def test_what_pythons_writer_writes_is_read(tmp_path_factory, rows, suffix):
+    path = tmp_path_factory.mktemp("t") / f"a{suffix}"
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="," if suffix == ".csv" else "\t")
+    writer.writerows([("p", "q"), *rows])
+    path.write_bytes(text.getvalue().encode())
+    assert [tuple(row.values()) for row in values(path)] == rows
+
+
+@given(st.binary(max_size=60), st.sampled_from([".csv", ".tsv", ".jsonl"]))
+def test_any_bytes_are_rows_or_a_data_error(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.mktemp("t") / f"a{suffix}"
+    path.write_bytes(content)
+    with contextlib.suppress(DataError):
+        assert values(path)

@@ -1,0 +1,204 @@
+import io
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from neocog.data import Record
+from neocog.data.doctor import check
+from neocog.report.data_report import curve, shown, thumbnail, write_data_report
+
+
+def smooth(seed, height=120, width=160):
+    rough = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(rough).resize((width, height), Image.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A set with many faults and nasty names."""
+    root, seed = tmp_path_factory.mktemp("data") / "pets & <b>co", 0
+    for split, count in (("train", 12), ("test", 4)):
+        for name in ("cat", "<script>x"):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                smooth(seed := seed + 1).save(root / split / name / f"{i}.png")
+    cat = root / "train" / "cat"
+    for i in range(9):
+        (cat / f"empty{i}.png").write_bytes(b"")
+    nasty = [
+        b"<script>alert(1)</script>.png".replace(b"/", b"_"),
+        b'line\nbreak".png',
+        b"caf\xe9.png",
+        b"' onerror='x.png",
+    ]
+    for i, name in enumerate(nasty):
+        smooth(100 + i).save(cat / "a.jpg", format="png")
+        (cat / "a.jpg").rename(cat / os.fsdecode(name.replace(b".png", b".jpg")))
+    shutil.copy(cat / "0.png", root / "test" / "cat" / "copy.png")
+    smooth(7, 100, 900).save(cat / "strip.png")
+    shutil.copy(cat / "1.png", root / "train" / "<script>x" / "wrong.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(pets, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    write_data_report(path, check(pets))
+    return path
+
+
+class Tags(HTMLParser):
+    """What a browser would see as tags, their attributes, and text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_the_page_needs_nothing_else_and_escapes_every_name(page):
+    text = page.read_text(encoding="utf-8")
+    seen = Tags(text)
+    assert {tag for tag, _ in seen.tags}.isdisjoint({"script", "iframe", "link", "object"})
+    addresses = [attrs[name] for _, attrs in seen.tags for name in ("src", "href") if name in attrs]
+    assert addresses and all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
+    assert not any(name.startswith("on") for _, attrs in seen.tags for name in attrs)
+    assert "<b>co" not in text and "<script" not in text
+    words = "".join(seen.words)
+    for name in (
+        r"line\nbreak",
+        r"caf\udce9.jpg",
+        "<script>alert(1)<_script>.jpg",
+        "' onerror='x.jpg",
+        "pets & <b>co",
+    ):
+        assert name in words, name
+    assert not re.search(r"url\(|@import", text)
+
+
+def test_the_page_shows_what_was_found(page, pets):
+    seen = Tags(page.read_text(encoding="utf-8"))
+    words = " ".join(" ".join(seen.words).split())
+    report = check(pets)
+    articles = [attrs["id"] for tag, attrs in seen.tags if tag == "article"]
+    assert articles == [finding.kind for finding in report.findings]
+    for finding in report.findings:
+        assert finding.sentence[1:] in words
+        assert finding.remedy in words
+    assert "The first 6 of 9." in words
+    assert words.count("nothing to show") == 0  # what can't be shown at all is a list
+    assert words.count("train/cat/empty") == 6
+    pictures = [attrs for tag, attrs in seen.tags if tag == "img"]
+    assert all(attrs["alt"] for attrs in pictures)
+    across = next(f for f in report.findings if f.kind == "duplicate-across-splits").examples[0]
+    assert {report.source.key(i) for i in across.records} <= {attrs["alt"] for attrs in pictures}
+
+
+def test_a_clean_set_says_so(tmp_path):
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    write_data_report(tmp_path / "page.html", check(tmp_path / "a.npz"))
+    text = (tmp_path / "page.html").read_text()
+    assert "Nothing was found." in text
+    assert "<article" not in text
+
+
+def test_a_set_that_can_not_be_opened_has_a_page_too(tmp_path):
+    for name in ("val", "valid"):
+        (tmp_path / "d" / name / "a").mkdir(parents=True)
+        smooth(1).save(tmp_path / "d" / name / "a" / "1.png")
+    write_data_report(tmp_path / "page.html", check(tmp_path / "d"))
+    text = (tmp_path / "page.html").read_text()
+    assert "The set could not be opened." in text
+    assert "both mean val" in text
+
+
+class One:
+    """A source of one record."""
+
+    def __init__(self, payload, modality):
+        self.payload, self.modality = payload, modality
+
+    def key(self, index):
+        return "k"
+
+    def read(self, index):
+        return Record("k", self.payload, 0)
+
+
+def test_every_modality_has_something_to_show():
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.sin(np.arange(5000) / 9), 8000, format="WAV")
+    assert shown("k", buffer.getvalue(), "audio").curve
+    assert shown("k", np.random.default_rng(0).normal(size=(2, 50)), "signal").curve
+    assert shown("k", "x" * 500, "text").text == "x" * 240 + "..."
+    assert shown("k", np.zeros((3, 9, 9), np.uint8), "board").address == ""
+    for pixels in (np.zeros((9, 9), np.uint8), np.zeros((9, 9, 5), np.uint16), np.zeros((2, 900, 2), np.uint8)):
+        assert shown("k", pixels, "image").address.startswith("data:image/png")
+    assert thumbnail(np.full((400, 800, 3), 65535, np.uint16)) == thumbnail(np.full((400, 800, 3), 255, np.uint8))
+
+
+def test_a_curve_stays_within_its_box_and_leaves_out_what_is_no_number():
+    values = np.random.default_rng(0).normal(size=1000)
+    values[3:200] = np.nan
+    values[500] = np.inf
+    points = [tuple(map(float, point.split(","))) for point in curve(values).split()]
+    assert all(0 <= x <= 100 and 1 <= y <= 39 for x, y in points)
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert {1.0, 39.0} <= {y for _, y in points}
+    assert curve(np.full(5, np.nan)) == ""
+    assert curve(np.zeros(0)) == ""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+CONTRAST = """() => {
+  const light = c => { const v = c.match(/[\\d.]+/g).slice(0, 3).map(x => x / 255)
+    .map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
+    return .2126 * v[0] + .7152 * v[1] + .0722 * v[2] };
+  const ground = e => { while (e) { const c = getComputedStyle(e).backgroundColor;
+    if (!/, 0\\)$/.test(c)) return c; e = e.parentElement } return 'rgb(255, 255, 255)' };
+  return [...document.querySelectorAll('h1,h2,h3,p,dt,dd,td,th,li,a,.badge,.detail,.none,footer,blockquote')].map(e => {
+    const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
+    return [(a + .05) / (b + .05), e.className + e.tagName] }).sort((x, y) => x[0] - y[0])[0] }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 400, 1280])
+def test_it_reads_well_at_any_width_and_in_the_dark(browser, page, width, scheme):
+    opened = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    asked, faults = [], []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: faults.append(message.text))
+    opened.on("dialog", lambda dialog: faults.append(dialog.message))
+    opened.goto(page.as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    ratio, where = opened.evaluate(CONTRAST)
+    assert ratio >= 4.5, where
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    assert faults == []
+    opened.close()

@@ -1,0 +1,235 @@
+"""Each kind of data goes the whole way: opened by its path, trained, measured, sealed, and predicted."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from neocog import evaluate, load, recipe, train
+from neocog.data import AugmentConfig, SignalAugmentConfig, TextAugmentConfig
+from neocog.errors import ConfigError, DataError
+from neocog.recipes import recipe_for
+from neocog.runs import resume
+from neocog.tasks import LossConfig
+from neocog.zoo import ModelConfig
+
+
+def quick(name, data, **sections):
+    config = recipe(name, str(data))
+    settings = replace(config.train, epochs=sections.pop("epochs", 2), batch_size=8, device="cpu")
+    return replace(config, train=settings, **sections)
+
+
+@pytest.fixture
+def waves(tmp_path):
+    """Slow and fast sine waves as UCR files, one value missing."""
+    folder = tmp_path / "waves"
+    folder.mkdir()
+    time = np.linspace(0, 1, 60)
+    for split, count in (("TRAIN", 24), ("TEST", 10)):
+        rows = []
+        for i in range(count):
+            values = [f"{v:.4f}" for v in np.sin(2 * np.pi * (2 + 5 * (i % 2)) * time + i)]
+            values[3] = "NaN" if i == 0 else values[3]
+            rows.append("\t".join([str(1 + i % 2), *values]))
+        (folder / f"Waves_{split}.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture
+def reviews(tmp_path):
+    words = (["good", "fine", "splendid"], ["bad", "dull", "poor"])
+    rows = [
+        f'"a {words[i % 2][i % 3]} film, really {words[i % 2][(i // 2) % 3]}",{"no" if i % 2 else "yes"}'
+        for i in range(80)
+    ]
+    (tmp_path / "reviews.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    return tmp_path / "reviews.csv"
+
+
+@pytest.fixture
+def tones(tmp_path):
+    for name, pitch in (("high", 1500), ("low", 200)):
+        (tmp_path / "tones" / name).mkdir(parents=True)
+        for i in range(12):
+            wave = 0.4 * np.sin(2 * np.pi * (pitch + 20 * i) * np.arange(4000) / 8000)
+            soundfile.write(tmp_path / "tones" / name / f"{i}.wav", wave, 8000)
+    return tmp_path / "tones"
+
+
+@pytest.fixture
+def games(tmp_path):
+    (tmp_path / "games").mkdir()
+    letters = "abcdefghi"
+    for i in range(12):
+        order = np.random.default_rng(i).permutation(81)[:20]
+        moves = "".join(f";{'BW'[k % 2]}[{letters[p % 9]}{letters[p // 9]}]" for k, p in enumerate(order))
+        (tmp_path / "games" / f"{i}.sgf").write_text(f"(;GM[1]FF[4]SZ[9]{moves})")
+    return tmp_path / "games"
+
+
+def test_signals(waves, tmp_path):
+    config = quick("signal", waves, epochs=6, augment_signal=SignalAugmentConfig(jitter=0.05, shift=3))
+    run = train(config, runs=tmp_path / "runs")
+    assert run.evaluation.count == 10
+    assert run.evaluation.headlines["accuracy"].value == 1.0
+    predictor = load(run.bundle)
+    assert predictor.preprocess.modality == "signal"
+    wave = np.sin(2 * np.pi * 7 * np.linspace(0, 1, 60)).astype(np.float32)[None]
+    assert predictor.predict(wave)[0].class_name == "2"
+    assert evaluate(run.bundle, waves).headlines["accuracy"].value == 1.0
+    settings = run.config.read_text()
+    assert "jitter: 0.05" in settings
+    assert "augment:" not in settings  # pictures' settings have no effect, and are not written
+
+
+def test_texts(reviews, tmp_path):
+    config = quick("text", reviews, epochs=5, augment_text=TextAugmentConfig(drop=0.1))
+    run = train(config, runs=tmp_path / "runs")
+    predictor = load(run.bundle)
+    assert [p.class_name for p in predictor.predict(["a splendid film", "dull and poor"])] == ["yes", "no"]
+    (tmp_path / "one.txt").write_text("fine")
+    assert predictor.predict(tmp_path / "one.txt")[0].class_name == "yes"
+    assert "<blockquote>" in run.report.read_text() or not run.evaluation.mistakes
+
+
+def test_sounds(tones, tmp_path):
+    run = train(quick("sound", tones, epochs=3), runs=tmp_path / "runs")
+    predictor = load(run.bundle)
+    assert predictor.preprocess.modality == "audio"
+    assert predictor.preprocess.shape == (1, 101, 40)
+    assert predictor.predict(tones / "high" / "3.wav")[0].class_name in ("high", "low")
+
+
+def test_positions_of_go_and_the_pass(games, tmp_path):
+    run = train(quick("board", games, epochs=1, model=ModelConfig(name="go_residual")), runs=tmp_path / "runs")
+    predictor = load(run.bundle)
+    assert len(predictor.classes) == 82
+    assert predictor.classes[-1] == "pass"
+    assert json.loads(json.dumps(predictor.manifest))["task"] == "next move"
+    # All positions of a game are in one split.
+    assert run.evaluation.count % 20 == 0
+
+
+def test_what_is_streamed_trains_to_the_same_bits(pictures, tmp_path):
+    def weights(feeding):
+        config = quick("lenet5_relu", pictures)
+        config = replace(config, data=replace(config.data, feeding=feeding), augment=AugmentConfig(shift=2, flip=0.5))
+        return load(train(config, name=feeding, runs=tmp_path / "runs").bundle).model.state_dict()
+
+    resident, streamed = weights("resident"), weights("streaming")
+    assert all(torch.equal(resident[key], streamed[key]) for key in resident)
+
+
+def test_mixed_pictures_are_learned_from(pictures, tmp_path):
+    config = quick("lenet5_relu", pictures, augment=AugmentConfig(mixup=0.4, cutmix=1.0))
+    assert train(config, runs=tmp_path / "runs").evaluation.count > 0
+
+
+def test_rare_classes_by_weights_and_by_draws(pictures, tmp_path):
+    for i in range(3, 12):
+        (pictures / "red" / f"{i:02}.png").unlink()
+    config = quick("lenet5_relu", pictures, loss=LossConfig(class_weights="balanced"))
+    train(config, name="weights", runs=tmp_path / "runs")
+    config = quick("lenet5_relu", pictures)
+    train(replace(config, data=replace(config.data, balance=0.0)), name="draws", runs=tmp_path / "runs")
+
+
+def test_a_skip_list_leaves_records_out(pictures, tmp_path):
+    skip = tmp_path / "skip.txt"
+    keys = [f"red/{i:02}.png" for i in range(6)]
+    skip.write_text("".join(f"{key}\tspoiled\n" for key in keys))
+    for key in keys[:2]:
+        (pictures / key).write_bytes(b"")
+    skip_none = quick("lenet5_relu", pictures)
+    with pytest.raises(DataError, match="must not be empty"):
+        train(skip_none, name="all", runs=tmp_path / "runs")
+    config = replace(skip_none, data=replace(skip_none.data, skip_list=str(skip)))
+    run = train(config, name="some", runs=tmp_path / "runs")
+    assert "6 records are left out by" in run.report.read_text()
+    with pytest.raises(DataError, match="must not be empty"):
+        evaluate(run.bundle, pictures, split="all")
+    assert evaluate(run.bundle, pictures, split="all", skip_list=skip).count == 30
+    skip.write_text("".join(f"{name}/{i:02}.png\tall\n" for name in ("red", "green", "blue") for i in range(12)))
+    with pytest.raises(DataError, match="skip list names all of one of pictures"):
+        evaluate(run.bundle, pictures, split="all", skip_list=skip)
+
+
+def test_records_that_became_unreadable_are_skipped_and_counted_where_asked(pictures, tmp_path, capsys):
+    config = quick("lenet5_relu", pictures)
+    config = replace(config, data=replace(config.data, on_corrupt="skip", feeding="streaming"))
+    run = train(config, name="first", runs=tmp_path / "runs")
+    assert "could not be read" not in capsys.readouterr().err
+    from neocog.data import divide, open_source
+
+    parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)
+    victim = open_source(pictures).key(int(parts.train[0]))
+    (pictures / victim).write_bytes((pictures / victim).read_bytes()[:-30])
+    run = train(config, name="second", runs=tmp_path / "runs")
+    assert f"1 training records could not be read and were skipped: {victim}" in capsys.readouterr().err
+    assert "skipped" in run.path.joinpath("events.jsonl").read_text()
+    stop = replace(config, data=replace(config.data, on_corrupt="stop"))
+    with pytest.raises(DataError, match=r"truncated or damaged.*--data\.on_corrupt skip"):
+        train(stop, name="third", runs=tmp_path / "runs")
+
+
+def test_views_of_a_picture_are_averaged(finished_run, digits):
+    predictor = load(finished_run.bundle)
+    plain = evaluate(predictor, digits)
+    for views in ("flip", "shift", "flip+shift"):
+        other = evaluate(predictor, digits, views=views)
+        assert other.count == plain.count
+        assert other.headlines["loss"].value != plain.headlines["loss"].value
+    assert predictor.views == "none"
+    images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
+    predictor.views = "flip"
+    mean = (predictor.engine(predictor.preprocess.normalise(images)).softmax(1)
+            + predictor.engine(predictor.preprocess.normalise(images).flip(3)).softmax(1)) / 2  # fmt: skip
+    torch.testing.assert_close(predictor.logits(images).softmax(1), mean, rtol=1e-4, atol=1e-6)
+
+
+def test_views_are_of_pictures(waves, tmp_path):
+    run = train(quick("signal", waves, epochs=1), runs=tmp_path / "runs")
+    with pytest.raises(ConfigError, match="Views are of pictures. The network takes inputs of the kind signal"):
+        evaluate(run.bundle, waves, views="flip")
+
+
+def test_python_objects_are_trained_on(tmp_path):
+    generator = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    x = (generator.integers(0, 60, (40, 20, 20)) + 150 * y[:, None, None]).astype(np.uint8)
+    run = train(quick("lenet5_relu", "arrays"), data=(x, y), runs=tmp_path / "runs")
+    assert run.evaluation.count > 0
+    assert evaluate(run.bundle, (torch.tensor(x), torch.tensor(y)), split="all").count == 40
+    with pytest.raises(DataError, match="arrays"):
+        resume(run.path, runs=tmp_path / "runs") if not run.finished else evaluate(run.bundle, "arrays")
+
+
+def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_path):
+    with pytest.raises(ConfigError, match="Signals are classified by networks made for that. lenet5_relu is for .*pic"):
+        train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
+    with pytest.raises(DataError, match="It knows pictures, reviews holds texts"):
+        evaluate(finished_run.bundle, reviews)
+    with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored: .* holds signals"):
+        train(quick("signal", waves, augment=AugmentConfig(flip=0.5)), runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_masks_and_boxes_are_not_trained_on(tmp_path, pictures):
+    from PIL import Image
+
+    for i in range(2):
+        for folder in ("images", "masks"):
+            (tmp_path / "m" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "m" / folder / f"{i}.png")
+    with pytest.raises(ConfigError, match="one class for each record. m .masks. is for segmentation"):
+        train(quick("lenet5_relu", tmp_path / "m"), runs=tmp_path / "runs")
+
+
+def test_the_recipe_follows_the_data():
+    assert recipe_for(None, "signal") == "signal"
+    assert recipe_for("time_series_resnet", "signal") == "signal"
+    assert recipe_for(None) == "lenet5_relu"
