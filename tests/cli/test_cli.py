@@ -65,7 +65,7 @@ def test_train_eval_predict(run_main, digits, seven):
     assert "accuracy" in out
     assert "Wilson" in out
     assert "report  runs/r/report.html" in out
-    assert "digits: 1,000 train, 300 test; 10 classes" in err
+    assert "digits (npz): 1,000 train, 300 test; 10 classes" in err
     assert "epoch   1/1" in err
     bundle = run_main.work / "runs" / "r" / "model.neocog"
     code, out, _ = run_main("eval", bundle, digits)
@@ -139,7 +139,7 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
     [
         (["train"], "Training needs data. Name it: neocog train mnist"),
         (["train", ""], "There is no 'empty path'"),
-        (["train", "/dev/null"], "a folder or an .npz file. Received: /dev/null"),
+        (["train", "/dev/null"], "No known layout of a data set is recognised at /dev/null"),
         (["train", "mnist", "--optimizer.name", "adam", "--optimizer.betas", "[0.9"], "A list is written as"),
         (["train", "--resume", "r", "--download"], "--download would be ignored"),
         (["train", "no/such/folder"], "There is no 'no/such/folder'"),

@@ -127,7 +127,9 @@ class Predictor:
             except OSError as error:
                 raise DataError(f"{name} can't be read: {error.strerror or error}. Check the path.") from error
         elif isinstance(one, Image.Image):
-            one = image_pixels(one, name, convert=getattr(self.preprocess, "convert", False))
+            spec = self.preprocess
+            convert, channels = getattr(spec, "convert", False), getattr(spec, "channels", None)
+            one = image_pixels(one, name, convert=convert, channels=channels)
         return self.preprocess.decode(one, name)
 
     def logits(self, images: Tensor) -> Tensor:

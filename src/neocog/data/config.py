@@ -59,8 +59,10 @@ class DataConfig:
     """Black rows x columns on each side after resizing; unset: chosen from the pictures."""
     resize: Literal["squash", "crop", "letterbox"] | None = None
     """Stretch both sides, crop the centre, or fit with black bars; unset: chosen from the pictures."""
-    channels: Annotated[Literal[1, 3] | None, BeforeValidator(whole_number)] = None
-    """1 for grey, 3 for colour; unset: the pictures' own."""
+    channels: Annotated[Annotated[int, Field(ge=1, le=256)] | None, BeforeValidator(whole_number)] = None
+    """1 for grey, 3 for colour, 4 for colour with alpha, or as many as the pictures have; unset: the pictures' own."""
+    dct_scaling: bool = True
+    """Decode a JPEG that is larger than needed at some eighths of its size, which is faster."""
     depth: Annotated[Literal[8, 16] | None, BeforeValidator(whole_number)] = None
     """Bits of each value; unset: the pictures' own."""
     convert: bool = False

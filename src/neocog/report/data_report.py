@@ -85,8 +85,10 @@ def shown(key: str, payload: Payload, modality: str) -> Look:
     if isinstance(payload, str):
         return Look(key, text=payload[:EXCERPT] + ("..." if len(payload) > EXCERPT else ""))
     if modality == "image":
-        encoded = isinstance(payload, bytes)
-        pixels = picture_pixels(payload, key, max_pixels=MAX_PIXELS, convert=True) if encoded else np.asarray(payload)
+        if isinstance(payload, bytes):
+            pixels = picture_pixels(payload, key, max_pixels=MAX_PIXELS, convert=True)
+        else:
+            pixels = np.asarray(payload)
         return Look(key, address=thumbnail(pixels))
     if modality == "audio" and isinstance(payload, bytes):
         with soundfile.SoundFile(io.BytesIO(payload)) as file:

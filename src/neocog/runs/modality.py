@@ -47,7 +47,7 @@ EXAMPLES: dict[Modality, str] = {
     "text": "text_cnn",
     "board": "go_residual",
 }
-PICTURES_ALONE = {f"data.{name}" for name in ("size", "pad", "resize", "channels", "depth", "convert", "max_pixels")}
+PICTURES_ALONE = {f"data.{name}" for name in ("size", "pad", "resize", "channels", "depth", "convert", "max_pixels", "dct_scaling")}
 SECTIONS = {"image": {"augment"}, "signal": {"signal", "augment_signal"}, "audio": {"sound", "augment_signal"},
             "text": {"text", "augment_text"}, "board": set[str]()}  # fmt: skip
 

@@ -91,6 +91,14 @@ def test_a_set_that_can_not_be_opened_is_a_finding(clean, spoil, message):
     assert (report.errors, report.source, report.records) == (1, None, 0)
 
 
+def test_a_class_folder_may_be_a_link(clean, tmp_path, found, keys, save):
+    for split in ("train", "val", "test"):
+        for i in range(12):
+            save(tmp_path / "elsewhere" / split / f"{i}.png", 5000 + 100 * len(split) + i + (split == "val") * 50)
+        (clean / split / "fox").symlink_to(tmp_path / "elsewhere" / split)
+    assert {kind: finding.count for kind, finding in found(clean).items()} == {"link-outside": 3}
+
+
 def test_deep_folders_are_gone_through(clean, found, save):
     deep = clean / "train" / "cat"
     for _ in range(60):

@@ -57,6 +57,8 @@ def test_names_that_tell_the_class_or_nothing_are_no_sources(named, found):
     assert "source-in-two-splits" not in found(named(classes=("1", "2", "3", "4"), **by_class))
     dated = {s: [f"{s}/a/shot2021_{s}{i}.png" for i in range(12)] for s in ("train", "test")}
     assert "source-in-two-splits" not in found(named(**dated))
+    dated["train"] += [f"train/a/p{i}_{k}.png" for i in range(4) for k in range(2)]
+    assert "source-in-two-splits" not in found(named(classes=("a",), **dated))  # most are of one "source"
 
 
 def test_groups_that_a_source_knows(named, found, keys):

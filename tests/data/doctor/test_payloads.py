@@ -26,14 +26,18 @@ def test_signals(memory, found, keys):
     planted[6] = planted[6][:1]
     planted[7] = planted[7][:, :0]
     planted[8] = None
-    source = memory([*signals(33)[9:], *planted], modality="signal")
+    gap = signals(1)[0]
+    gap[1] = np.nan
+    source = memory([*signals(33)[9:], *planted, gap + 7], modality="signal")
     report = check(source)
     findings = {finding.kind: finding for finding in report.findings}
     expected = {
         "unreadable": ["record 32"],
         "signal-empty": ["record 31"],
         "signal-all-nan": ["record 24"],
-        "signal-partly-nan": ["record 25", "record 26"],
+        "signal-partly-nan": ["record 25"],
+        "signal-infinite": ["record 26"],
+        "channel-all-nan": ["record 33"],
         "signal-constant": ["record 27"],
         "channel-constant": ["record 28"],
         "lengths-differ": ["record 29", "record 0"],
@@ -44,7 +48,13 @@ def test_signals(memory, found, keys):
     assert findings["channel-constant"].examples[0].detail == "channel 1"
     assert findings["lengths-differ"].sentence == "signals have different lengths, from 30 to 50"
     assert findings["signal-channels-differ"].sentence == "1 signal has 1 channel, the others 2 channels"
-    assert report.skip == {"record 31": "empty", "record 24": "no number in it", "record 32": "can't be read"}
+    assert report.skip == {
+        "record 24": "no number in it",
+        "record 26": "infinite values",
+        "record 31": "empty",
+        "record 32": "can't be read",
+        "record 33": "a channel without any number",
+    }
     assert found(memory(signals(), modality="signal")) == {}
 
 
@@ -65,17 +75,20 @@ def test_sounds(memory, keys):
         sound(np.zeros(4000)), sound(clipped), sound(hum(1), 16000), sound(hum(2, 2000)),
         sound(np.stack([hum(3), hum(4)], axis=1)), sound(np.zeros(0)), b"", b"no sound at all",
         sound(broken, subtype="FLOAT"), sound(hum(6), kind="FLAC")[:3000],
+        sound(hum(7))[:3000], sound(np.tile(hum(8), 1300)[: 601 * 8000]), sound(hum(9), kind="AIFF"),
     ]  # fmt: skip
     report = check(memory([*(sound(hum(i)) for i in range(100, 124)), *planted], modality="audio"))
     findings = {finding.kind: finding for finding in report.findings}
     unreadable = findings.pop("sound-unreadable")
-    assert "record 31" in keys(unreadable)
+    assert keys(unreadable) == ["record 31", "record 33", "record 34", "record 36"]
+    assert "is AIFF. Convert it" in unreadable.examples[3].detail
     lengths = findings.pop("lengths-differ")
     assert lengths.sentence == "sounds have different lengths, from 0.25 s to 0.5 s"
     assert {kind: keys(finding) for kind, finding in findings.items()} == {
         "zero-bytes": ["record 30"],
         "sound-empty": ["record 29"],
-        "signal-partly-nan": ["record 32"],
+        "sound-not-finite": ["record 32"],
+        "sound-too-long": ["record 35"],
         "sound-silent": ["record 24"],
         "sound-clipped": ["record 25"],
         "rates-differ": ["record 26"],
@@ -87,16 +100,16 @@ def test_sounds(memory, keys):
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
 def test_loud_sounds_are_not_clipped_ones(kind):
     loud = 0.9999 * np.sin(np.arange(8000) / 5)
-    facts = examine_sound(sound(loud, kind=kind))
+    facts = examine_sound(sound(loud, kind=kind), "a")
     assert kinds.CLIPPED not in [fault for fault, _ in facts.faults]
     assert facts.size == (1, 8000, 8000)
 
 
 def test_equal_sounds_have_equal_digests_in_any_lossless_file():
     samples = (hum(1) * 32767).astype(np.int16)
-    digests = {examine_sound(sound(samples, kind=kind)).digest for kind in ("WAV", "FLAC", "AIFF")}
+    digests = {examine_sound(sound(samples, kind=kind), "a").digest for kind in ("WAV", "FLAC", "WAVEX")}
     assert len(digests) == 1
-    assert examine_sound(sound(samples, rate=11025)).digest not in digests
+    assert examine_sound(sound(samples, rate=11025), "a").digest not in digests
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -105,7 +118,7 @@ def test_damaged_sounds_are_faults_and_never_exceptions(seed):
     content = bytearray(sound(hum(seed), kind=("WAV", "FLAC", "OGG")[seed % 3]))
     for place in generator.integers(0, 200, 6):
         content[place] = generator.integers(0, 256)
-    facts = examine_sound(bytes(content[: generator.integers(10, len(content))]))
+    facts = examine_sound(bytes(content[: generator.integers(10, len(content))]), "a")
     assert facts.faults or facts.size[1] > 0
 
 
@@ -125,6 +138,16 @@ def test_texts(memory, found, keys):
     assert found(memory([*texts, "zero\u200dwidth and emoji \U0001f600"], modality="text")) == {}
 
 
+def test_texts_and_sounds_that_come_as_bytes_and_arrays(memory, keys):
+    texts = [f"this is text number {i}".encode() for i in range(24)]
+    report = check(memory([*texts, b"caf\xe9"], modality="text"))
+    (finding,) = report.findings
+    assert (finding.kind, keys(finding)) == ("unreadable", ["record 24"])
+    assert "A text must be UTF-8. Received: byte 0xe9 at offset 3" in finding.examples[0].detail
+    waves = [np.random.default_rng(i).normal(size=(1, 800)).astype(np.float32) for i in range(24)]
+    assert check(memory(waves, modality="audio")).findings == ()
+
+
 def test_boards(memory, found, keys):
     planes = [np.zeros((3, 9, 9), np.uint8) for _ in range(24)]
     findings = found(memory([*planes, np.zeros((3, 13, 13), np.uint8)], modality="board"))
@@ -140,4 +163,4 @@ def test_a_reader_that_fails_in_any_way_stops_nothing(memory, keys, noisy):
     assert (finding.kind, keys(finding)) == ("unreadable", ["record 3", "record 5"])
     assert [e.detail for e in finding.examples] == ["row 3 is odd", "ZeroDivisionError: division by zero"]
     (finding,) = check(memory([b"?"] * 2 + signals(24), modality="signal")).findings
-    assert finding.examples[0].detail == "record 0 should be a signal. Received: 1 bytes."
+    assert finding.examples[0].detail == "record 0 should be a signal. Received: bytes."

@@ -85,9 +85,9 @@ def test_npz_channels_first_is_turned(tmp_path):
     [
         ({"a": [1]}, "holds x and y.*Received: a, in"),
         ({"x": np.zeros((2, 4, 4), np.uint8)}, "holds x and y.*Received: x, in"),
-        ({"x": np.zeros((2, 4, 4)), "y": [0, 1]}, r"8 or 16 bits \(uint8, uint16\). Received: float64"),
+        ({"x": np.zeros((2, 4, 4, 3)), "y": [0, 1]}, r"8 or 16 bits \(uint8, uint16\). Received: float64"),
         ({"x": np.zeros((2, 4), np.uint8), "y": [0, 1]}, r"must be \(N, H, W\).*Received: \(2, 4\)"),
-        ({"x": np.zeros((2, 4, 4, 2), np.uint8), "y": [0, 1]}, "1 or 3 channels"),
+        ({"x": np.zeros((2, 4, 4, 300), np.uint8), "y": [0, 1]}, "1 to 256 channels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0.0, 1.0]}, "Labels must be whole numbers.*float64"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1, 1]}, "2 pictures, 3 labels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, -1]}, r"Labels must be in 0\.\.0.*Received: -1 at record 1"),

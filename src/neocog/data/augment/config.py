@@ -27,8 +27,7 @@ class AugmentConfig:
     flip: Probability = 0.0
     """Chance of a mirror image, left to right."""
     alternate: bool = False
-    """Draw the mirror image in the first epoch only, and turn it round in every second: each picture is seen both ways
-    equally often."""
+    """Draw the mirror image in the first epoch only, and turn it round in every second."""
     vertical_flip: Probability = 0.0
     """Chance of a mirror image, top to bottom."""
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -58,7 +57,7 @@ class AugmentConfig:
     erase: Probability = 0.0
     """Chance that a rectangle of 2% to 20% of the picture is replaced by the mean."""
     policy: Policy | None = None
-    """Changes drawn from a published list of fourteen: several of one strength, or one of a random strength."""
+    """Draw published changes, randaugment: several of one strength, trivialaugment: one of any; unset: none."""
     magnitude: Annotated[float, Field(ge=0, le=10)] = 9.0
     """How strong the changes of randaugment are."""
     number: Annotated[int, Field(ge=1, le=14)] = 2
@@ -66,8 +65,7 @@ class AugmentConfig:
     mixup: Concentration = 0.0
     """Blend pairs of pictures and of their labels by a share from Beta(so much, so much); 0: never."""
     cutmix: Concentration = 0.0
-    """Exchange a box between pairs of pictures, and of their labels its share of the area, from Beta(so much, so much);
-    0: never. With mixup too, each pair draws one of the two."""
+    """Exchange a box between pairs, and its share of the labels, from Beta(so much, so much); 0: never."""
 
     @property
     def mixes(self) -> bool:

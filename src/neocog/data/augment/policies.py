@@ -1,7 +1,7 @@
 """RandAugment and TrivialAugment: which changes each picture draws, how strong, and where they move it.
 
 Sources: Cubuk et al. 2020, "RandAugment", section 3, with the ranges of AutoAugment (Cubuk et al. 2019, table 6);
-Müller & Hutter 2021, "TrivialAugment", section 3, with the wide ranges of its table 1.
+Müller & Hutter 2021, "TrivialAugment", with the ranges that it calls wide.
 """
 
 from dataclasses import dataclass

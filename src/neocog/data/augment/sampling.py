@@ -20,9 +20,11 @@ SAMPLED = {"black": "zeros", "edge": "border", "mirror": "reflection"}
 
 def offsets(matrices: Matrices, size: tuple[int, int]) -> NDArray[np.float64]:
     """How far mirrored and moved pictures are moved, once mirrored: (x, y) in the old; (N, 2)."""
-    moved = matrices[:, :, 2]
-    along, down = (np.where(matrices[:, i, i] < 0, size[1 - i] - moved[:, i], moved[:, i]) for i in (0, 1))
-    return np.stack([along, down], axis=1)
+    moved = matrices[:, :, 2].copy()
+    for axis in (0, 1):
+        turned = matrices[:, axis, axis] < 0
+        moved[turned, axis] = size[1 - axis] - moved[turned, axis]
+    return moved
 
 
 def windows(images: Tensor, matrices: Matrices, margin: int, border: Border) -> Tensor:

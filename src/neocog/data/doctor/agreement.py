@@ -70,7 +70,7 @@ def examine_sounds(places: Indices, sizes: NDArray[np.int32], tally: Tally) -> N
     examine_rare(kinds.SOUND_CHANNELS, places, sizes[:, 0], named, tally)
     rates = {int(rate): str(rate) for rate in np.unique(sizes[:, 2])}
     examine_rare(kinds.MIXED_RATES, places, sizes[:, 2], rates, tally)
-    examine_lengths("sounds", places, np.round(sizes[:, 1] / sizes[:, 2], 2), " s", tally)
+    examine_lengths("sounds", places, np.round(sizes[:, 1] / np.maximum(sizes[:, 2], 1), 2), " s", tally)
 
 
 def examine_rare(kind: Kind, places: Indices, values: NDArray[np.integer], named: dict[int, str], tally: Tally) -> None:

@@ -63,7 +63,7 @@ def examine_classes(source: Source, counts: Counts, tally: Tally, *, whole: bool
         return  # a point of a board is no class that one could have too few of
     if len(source.classes) < 2 and not drawn:
         tally.add(kinds.ONE_CLASS, source.classes[0] if source.classes else "none")
-    total = np.sum(list(counts.values()), axis=0, dtype=np.int64)
+    total: NDArray[np.int64] = np.array(list(counts.values()), np.int64).reshape(-1, len(source.classes)).sum(axis=0)
     for k in np.flatnonzero(total == 0).tolist():
         tally.add(kinds.CLASS_EMPTY, source.classes[k])
     examine_splits_of_classes(source, counts, total, tally)

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from neocog.data.doctor.pictures import add_thumbs, examine_array, examine_array
 from neocog.data.doctor.signals import examine_signal
 from neocog.data.doctor.sounds import examine_sound
 from neocog.data.doctor.texts import examine_text
+from neocog.data.preprocess.tokens import text_of
 from neocog.data.record import Payload, Record, Source
 from neocog.data.sources.annotated import AnnotatedPictures, read_limited
 from neocog.data.sources.arrays import ArraySource
@@ -30,7 +31,9 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def examine_all(source: Source, indices: Indices, max_pixels: int, workers: int | None) -> Iterator[tuple[int, Facts]]:
+def examine_all(
+    source: Source, indices: Indices, max_pixels: int, workers: int | None
+) -> Generator[tuple[int, Facts], None, None]:
     """Each record's index and facts, in order."""
     if isinstance(source, ArraySource):
         for start in range(0, len(indices), ARRAYS_AT_ONCE):
@@ -111,17 +114,18 @@ def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) ->
 def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
     """Look at what was measured."""
     payload = record.payload
-    if isinstance(payload, str):
-        return examine_text(payload)
+    if source.modality == "text":
+        return examine_text(text_of(payload, record.key))
     if source.modality == "image":
-        array = not isinstance(payload, bytes)
-        return examine_array(np.asarray(payload)) if array else examine_picture(payload, record.key, max_pixels)
+        if isinstance(payload, bytes):
+            return examine_picture(payload, record.key, max_pixels)
+        return examine_array(np.asarray(payload))
     if source.modality == "audio" and isinstance(payload, bytes):
-        return examine_sound(payload)
+        return examine_sound(payload, record.key)
     if source.modality == "board":
         return examine_board(payload)
-    if isinstance(payload, bytes):
-        raise DataError(f"{record.key} should be a {source.modality}. Received: {len(payload):,} bytes.")
+    if not isinstance(payload, np.ndarray):
+        raise DataError(f"{record.key} should be a {source.modality}. Received: {type(payload).__name__}.")
     return examine_signal(payload)
 
 

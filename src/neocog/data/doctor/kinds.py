@@ -126,7 +126,7 @@ NO_ENTRY = Kind(
 )
 LINK_OUT = Kind(
     "link-outside", "warning", "{n} link(|s) (leads|lead) out of the data folder",
-    "Where it leads to pictures they are read, and missed when the folder is copied. Put the files themselves there.",
+    "What it leads to may be read, and is missed when the folder is copied. Put the files themselves there.",
 )
 LINK_BROKEN = Kind(
     "link-broken", "error", "{n} link(|s) (leads|lead) nowhere",
@@ -322,11 +322,19 @@ SIGNAL_EMPTY = Kind(
 )
 ALL_NAN = Kind(
     "signal-all-nan", "error", "{n} signal(|s) (holds|hold) no number at all",
-    f"Nothing can be learned from NaN. {SKIPPED}", skip="no number in it",
+    f"Training stops at it. {SKIPPED}", skip="no number in it",
+)
+CHANNEL_NAN = Kind(
+    "channel-all-nan", "error", "{n} signal(|s) (has|have) a channel without any number",
+    f"Training stops at it. {SKIPPED}", skip="a channel without any number",
+)
+INFINITE = Kind(
+    "signal-infinite", "error", "{n} signal(|s) (holds|hold) infinite values",
+    f"Training stops at it. {SKIPPED} Mend them, or mark them as missing by NaN.", skip="infinite values",
 )
 PARTLY_NAN = Kind(
-    "signal-partly-nan", "error", "{n} signal(|s) (holds|hold) NaN or infinite values",
-    "One is enough to make the loss NaN. Fill the gaps, or leave the signal out.",
+    "signal-partly-nan", "warning", "{n} signal(|s) (lacks|lack) some values, which are NaN",
+    "Filled by a straight line between their neighbours, unless --signal.missing says otherwise.",
 )
 CONSTANT_SIGNAL = Kind(
     "signal-constant", "warning", "{n} signal(|s) (is|are) constant",
@@ -353,6 +361,14 @@ SOUND_UNREADABLE = Kind(
 SOUND_EMPTY = Kind(
     "sound-empty", "error", "{n} sound(|s) (has|have) no samples",
     f"Training stops at it. {SKIPPED}", skip="empty",
+)
+SOUND_LONG = Kind(
+    "sound-too-long", "error", "{n} sound(|s) (is|are) longer than 600 seconds",
+    f"Training stops at it. {SKIPPED} Cut it, or raise --sound.max_seconds in training.", skip="too long",
+)
+SOUND_INFINITE = Kind(
+    "sound-not-finite", "error", "{n} sound(|s) (holds|hold) infinite values, or some that are no numbers",
+    f"Training stops at it. {SKIPPED}", skip="values that are no numbers",
 )
 SILENT = Kind(
     "sound-silent", "warning", "{n} sound(|s) (is|are) silent: nothing is above -60 dB of full scale",

@@ -84,4 +84,5 @@ def correlations(thumbs: NDArray[np.int8], first: Indices, second: Indices) -> N
 def unit(vectors: NDArray[np.int8]) -> NDArray[np.float32]:
     """Of mean 0 and length 1, exactly: rounding has shifted both; (P, 256)."""
     centred = vectors - vectors.mean(axis=1, keepdims=True, dtype=np.float32)
-    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    units: NDArray[np.float32] = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    return units

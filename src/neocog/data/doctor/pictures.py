@@ -26,6 +26,13 @@ NAMED = {
     "TIFF": (".tif", ".tiff"),
     "NPY": (".npy",),
 }
+SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "BMP": (b"BM",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "NPY": (b"\x93NUMPY",),
+}
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # of which Pillow reads headers
 ENDINGS = {ending for endings in NAMED.values() for ending in endings}
 ORIENTATION = 0x0112
@@ -41,9 +48,7 @@ def file_kind(start: bytes) -> str | None:
     """
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "WEBP"
-    signatures = {"NPY": (b"\x93NUMPY",), "PNG": (b"\x89PNG\r\n\x1a\n",), "JPEG": (b"\xff\xd8\xff",), "BMP": (b"BM",)}
-    signatures["TIFF"] = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    return next((kind for kind, heads in signatures.items() if start.startswith(heads)), None)
+    return next((kind for kind, heads in SIGNATURES.items() if start.startswith(heads)), None)
 
 
 def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
@@ -177,7 +182,7 @@ def examine_arrays(pictures: NDArray[Any]) -> list[Facts]:
     thumbs, clear = thumbs_of(small_pictures(samples_of(pictures)))
     many = []
     for picture, thumb, has_contrast in zip(pictures, thumbs, clear.tolist(), strict=True):
-        facts = Facts(digest=digest(np.ascontiguousarray(picture)), size=size, depth=8 * pictures.itemsize)
+        facts = Facts(digest=digest(picture), size=size, depth=8 * pictures.itemsize)
         if has_contrast:
             facts.thumb = thumb
         elif constant(picture):

@@ -19,16 +19,22 @@ def examine_signal(signal: NDArray[Any]) -> Facts:
     if not channels.size:
         facts.fault(kinds.SIGNAL_EMPTY)
         return facts
-    numbers = np.isfinite(channels)
-    if not numbers.any():
+    missing = np.isnan(channels)
+    if missing.all():
         facts.fault(kinds.ALL_NAN)
         return facts
     facts.size = (*channels.shape, 0)
-    facts.digest = digest(np.ascontiguousarray(signal), (signal.dtype.str, signal.shape))
-    if not numbers.all():
-        facts.fault(kinds.PARTLY_NAN, f"{channels.size - np.count_nonzero(numbers):,} of {channels.size:,} values")
-    flat = [k for k, (values, known) in enumerate(zip(channels, numbers, strict=True)) if constant(values[known])]
-    if len(flat) == len(channels):
+    facts.digest = digest(signal, (signal.dtype.str, signal.shape))
+    if np.isinf(channels).any():
+        facts.fault(kinds.INFINITE, f"{np.count_nonzero(np.isinf(channels)):,} of {channels.size:,} values")
+    empty = np.flatnonzero(missing.all(axis=1)).tolist()
+    if empty:
+        facts.fault(kinds.CHANNEL_NAN, f"channel {', '.join(map(str, empty))}")
+    elif missing.any():
+        facts.fault(kinds.PARTLY_NAN, f"{np.count_nonzero(missing):,} of {channels.size:,} values")
+    flat = [k for k, (values, gaps) in enumerate(zip(channels, missing, strict=True)) if constant(values[~gaps])]
+    flat = [k for k in flat if k not in empty]
+    if len(flat) == len(channels) - len(empty):
         facts.fault(kinds.CONSTANT_SIGNAL)
     elif flat:
         facts.fault(kinds.DEAD_CHANNEL, f"channel {', '.join(map(str, flat))}")

@@ -10,35 +10,39 @@ from numpy.typing import NDArray
 
 from neocog.data.doctor import kinds
 from neocog.data.doctor.facts import Facts
+from neocog.data.doctor.kinds import Kind
+from neocog.data.preprocess.waveform import sound_header
 
 __all__ = ["examine_sound"]
 
 BLOCK = 2**16  # frames that are decoded at once, whatever a header promises
+MAX_SECONDS = 600.0  # as in training, unless told otherwise
 SILENCE = 1e-3  # of full scale: -60 dB
 FULL = 0.9999  # of full scale; the largest 16-bit sample is 0.99997
 CLIPPED_RUN = 3  # samples at full scale that follow each other; a loud sine has fewer
 CLIPPED_SHARE = 1e-3
 
 
-def examine_sound(payload: bytes) -> Facts:
+def examine_sound(payload: bytes, key: str) -> Facts:
     """Decode a sound to its end and look how loud it is."""
     facts = Facts()
     if not payload:
         facts.fault(kinds.ZERO_BYTES)
         return facts
     try:
+        header = sound_header(payload, key, MAX_SECONDS)
         with soundfile.SoundFile(io.BytesIO(payload)) as file:
-            promised, rate, channels = file.frames, file.samplerate, file.channels
-            heard = listen(file)
-    except Exception as error:  # libsndfile's own errors, and whatever a damaged header leads to
-        facts.fault(kinds.SOUND_UNREADABLE, str(error))
+            heard = listen(file, header.num_samples)
+    except Exception as error:  # our own refusals, libsndfile's, and whatever a damaged header leads to
+        facts.fault(refusal(payload), str(error))
         return facts
-    if not heard.frames:
-        facts.fault(kinds.SOUND_UNREADABLE if promised else kinds.SOUND_EMPTY)
+    if heard.frames < header.num_samples:
+        facts.fault(kinds.SOUND_UNREADABLE, f"{heard.frames:,} of the {header.num_samples:,} samples that it promises")
         return facts
+    rate, channels = header.sample_rate, header.channels
     facts.size = (channels, heard.frames, rate)
     if not heard.finite:
-        facts.fault(kinds.PARTLY_NAN)
+        facts.fault(kinds.SOUND_INFINITE)
     elif heard.peak < SILENCE:
         facts.fault(kinds.SILENT)
         return facts  # all silence is alike
@@ -46,6 +50,17 @@ def examine_sound(payload: bytes) -> Facts:
         facts.fault(kinds.CLIPPED, f"{heard.clipped / heard.frames / channels:.1%} of the samples")
     facts.digest = heard.digest(rate)
     return facts
+
+
+def refusal(payload: bytes) -> Kind:
+    """Which kind of fault a sound was refused for."""
+    try:
+        about = soundfile.info(io.BytesIO(payload))
+    except Exception:  # as above
+        return kinds.SOUND_UNREADABLE
+    if not about.frames:
+        return kinds.SOUND_EMPTY
+    return kinds.SOUND_LONG if about.duration > MAX_SECONDS else kinds.SOUND_UNREADABLE
 
 
 class Heard:
@@ -58,7 +73,7 @@ class Heard:
     def add(self, block: NDArray[np.float32]) -> None:
         """The next part, (frames, channels)."""
         self.frames += len(block)
-        self.hash.update(np.ascontiguousarray(block))
+        self.hash.update(np.ascontiguousarray(block).data)
         self.finite = self.finite and bool(np.isfinite(block).all())
         self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
         self.clipped += at_full_scale(block)
@@ -68,9 +83,12 @@ class Heard:
         return int.from_bytes(self.hash.digest(), "little") or 1
 
 
-def listen(file: soundfile.SoundFile) -> Heard:
+def listen(file: soundfile.SoundFile, frames: int) -> Heard:
     heard = Heard()
-    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+    while left := frames - heard.frames:
+        block = file.read(min(left, BLOCK), dtype="float32", always_2d=True)
+        if not len(block):
+            break
         heard.add(block)
     return heard
 

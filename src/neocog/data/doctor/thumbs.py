@@ -49,7 +49,8 @@ def small_pictures(samples: NDArray[Any]) -> Floats:
     weights = GREY if channels == 3 else np.append(GREY, 0) if channels == 4 else np.full(channels, 1 / channels)
     white = 257 if samples.dtype == np.uint16 else 1
     share = np.tile(weights, width // THUMB) / (height // THUMB * (width // THUMB) * white)
-    return sums.reshape(count, THUMB, THUMB, -1) @ share.astype(np.float32)
+    small: Floats = sums.reshape(count, THUMB, THUMB, -1) @ share.astype(np.float32)
+    return small
 
 
 def thumbs_of(small: Floats) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:

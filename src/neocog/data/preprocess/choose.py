@@ -59,6 +59,7 @@ def choose_preprocess(
         depth=chosen("depth", max(h.depth for h in headers), "the pictures' own"),
         convert=config.convert,
         max_pixels=config.max_pixels,
+        dct_scaling=config.dct_scaling,
     )
     return spec, reasons
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neocog.data.preprocess.npy import promises_picture
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -85,7 +86,17 @@ def holds_pictures(root: Path) -> bool:
 
 
 def has_picture(folder: Path) -> bool:
-    return any(is_picture(Path(name)) for _, _, names in os.walk(folder) for name in names)
+    paths = (Path(place, name) for place, _, names in os.walk(folder) for name in names if is_picture(Path(name)))
+    return any(path.suffix.lower() != ".npy" or is_picture_array(path) for path in paths)
+
+
+def is_picture_array(path: Path) -> bool:
+    """Whether an .npy file's header promises pixels, not a signal."""
+    try:
+        with path.open("rb") as file:
+            return promises_picture(file.read(4096))
+    except OSError:
+        return False
 
 
 def split_folders(root: Path) -> dict[str, Path]:
