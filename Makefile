@@ -38,6 +38,10 @@ bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/loader.py
 	$(BIN)/python bench/plan.py
 	$(BIN)/python bench/forecast.py
+	taskset -c 0 $(BIN)/python bench/decode.py
+	$(BIN)/python bench/streaming.py
+	$(BIN)/python bench/shards.py
+	$(BIN)/python bench/doctor.py
 
 # torch is installed first, by its exact pin: any other order or a range brings the multi-gigabyte CUDA build.
 $(READY): pyproject.toml constraints.txt

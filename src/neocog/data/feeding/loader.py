@@ -59,6 +59,7 @@ class Loader:
         values = batch_size * int(np.prod(preprocess.shape))
         self.steps_per_block = max(1, BLOCK_VALUES // values)
         self.block_at: tuple[int, int] | None = None
+        self.block: list[Batch] = []
 
     def start(self, step: int) -> int:
         """The first position of a step in the epoch's order."""
@@ -73,6 +74,7 @@ class Loader:
         """Inputs (n, *shape) and labels (n,), or (n, K) probabilities where inputs are mixed, of one step."""
         first = step - step % self.steps_per_block
         if self.block_at != (epoch, first):
+            self.block = []  # let go of the last batches before the next are made
             self.block, self.block_at = self.gather(epoch, first), (epoch, first)
         return self.block[step - first]
 
