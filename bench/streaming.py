@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from decode import draw  # beside this file
 from PIL import Image
 from torch import Tensor
 
+from decode import draw  # beside this file
 from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, Streamed
 
 NUM, SIDE, BATCH, TURNS = 2_000, 224, 64, 3

@@ -209,3 +209,16 @@ def test_help_teaches_it(run_main, monkeypatch):
     text = " ".join(sys.stdout.getvalue().replace("│", "").split())
     for part in ("neocog check pictures/", "--html", "none is written unless asked for", "--skip-list", "only read"):
         assert part in text, part
+
+
+def test_recordings_are_cut_and_addresses_are_taken(tmp_path, run_main):
+    rows = "".join(f"{i / 50},{i % 7},{'a' if i < 60 else 'b'}\n" for i in range(120))
+    (tmp_path / "rec.csv").write_text("time,x,label\n" + rows)
+    _, out, err = run_main(str(tmp_path / "rec.csv"), "--window", "20", "--no-skip-list")
+    assert "6 records" in out or " 6" in out
+    code, out, err = run_main(str(tmp_path / "rec.csv"), "--no-skip-list")
+    assert code in (1, 2)
+    assert "A long recording is cut into windows" in out + err
+    code, out, err = run_main("memory://nothing-here", "--no-skip-list")
+    assert code == 1
+    assert "There are no shards at memory://nothing-here" in out + err

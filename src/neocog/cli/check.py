@@ -14,6 +14,7 @@ from neocog.cli.stdout import write_out
 from neocog.data.doctor import DataReport, Example, check_place, printable, write_skip_list
 from neocog.data.doctor import check as examine
 from neocog.data.known import find_data
+from neocog.data.shards import is_address
 from neocog.errors import ConfigError, some
 from neocog.progress import note
 
@@ -34,6 +35,8 @@ def check(
     skip_list: Path | None = None,
     no_skip_list: Annotated[bool, Parameter(name="--no-skip-list", negative="")] = False,
     max_pixels: int = 40_000_000,
+    window: int | None = None,
+    step: int | None = None,
     download: Annotated[bool, Switch] = False,
 ) -> int:
     """Examine a data set; `neocog.data.doctor.check(data)` does the same.
@@ -56,6 +59,10 @@ def check(
         Write no such list.
     max_pixels
         A picture with more is an error, and is not decoded; --data.max_pixels in training.
+    window
+        Samples of the windows into which long recordings are cut; --signal.window in training.
+    step
+        Samples from one window's start to the next; --signal.step in training.
     download
         Fetch a known data set if it is not on this machine.
     """
@@ -63,12 +70,12 @@ def check(
         raise ConfigError("A skip list is written or not. Received: --skip-list and --no-skip-list. Choose one.")
     if max_pixels < 4:
         raise ConfigError(f"--max-pixels must be at least 4. Received: {max_pixels}.")
-    path = find_data(data, download=download)
+    path = None if is_address(data) else find_data(data, download=download)
     if html is not None:
         check_page(html, path)
     if skip_list is not None:
         check_place(skip_list, path)
-    report = examine(data, format=format, limit=limit, max_pixels=max_pixels)
+    report = examine(data, format=format, limit=limit, max_pixels=max_pixels, window=window, step=step)
     if json:
         write_out(jsonlib.dumps(report.to_json(), indent=1))
     else:
@@ -83,17 +90,17 @@ def check(
     return 1 if report.errors else 0
 
 
-def check_page(page: Path, data: Path) -> None:
+def check_page(page: Path, data: Path | None) -> None:
     """Raises ConfigError for a page that is no HTML file, or would lie within the data."""
     if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
         raise ConfigError(f"The page is an HTML file. Received: {page}. Give it a name that ends in .html.")
-    if data.is_dir() and page.resolve().is_relative_to(data.resolve()):
+    if data is not None and data.is_dir() and page.resolve().is_relative_to(data.resolve()):
         raise ConfigError(
             f"Nothing is written into the data folder. Received: {page}, inside {data}. Name a place elsewhere."
         )
 
 
-def leave_skip_list(report: DataReport, asked: Path | None, data: Path) -> None:
+def leave_skip_list(report: DataReport, asked: Path | None, data: Path | None) -> None:
     """Write the list where it was asked for, or here if there is anything to skip."""
     if asked is None and not report.skip:
         return

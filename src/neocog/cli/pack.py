@@ -21,6 +21,9 @@ def pack(
     resize: int | None = None,
     format: Literal["tar", "parquet"] = "tar",
     on_corrupt: Literal["stop", "skip"] = "stop",
+    data_format: str | None = None,
+    window: int | None = None,
+    step: int | None = None,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
@@ -41,12 +44,19 @@ def pack(
         and texts with one class each.
     on_corrupt
         Records that can't be read stop the packing, or are skipped and named.
+    data_format
+        The layout of the data, where it can be read in two ways.
+    window
+        Samples of the windows into which long recordings are cut.
+    step
+        Samples from one window's start to the next.
     download
         Fetch a known data set from its official address if it is not on this machine.
     """
     packed = pack_shards(
-        data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt, download=download
-    )
+        data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt,
+        data_format=data_format, download=download, window=window, step=step,
+    )  # fmt: skip
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")
     if packed.skipped:

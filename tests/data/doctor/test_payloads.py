@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from neocog.data.doctor import check, kinds
+from neocog.data.doctor.signals import examine_signal
 from neocog.data.doctor.sounds import examine_sound
 from neocog.errors import DataError
 
@@ -56,6 +57,11 @@ def test_signals(memory, found, keys):
         "record 33": "a channel without any number",
     }
     assert found(memory(signals(), modality="signal")) == {}
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (3, 0), (0, 0)])
+def test_no_values_in_any_shape(shape):
+    assert examine_signal(np.zeros(shape)).faults == [(kinds.SIGNAL_EMPTY, "")]
 
 
 def sound(samples, rate=8000, kind="WAV", **options):

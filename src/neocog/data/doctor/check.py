@@ -33,6 +33,7 @@ from neocog.data.formats import FORMATS
 from neocog.data.known import find_data
 from neocog.data.open import open_source
 from neocog.data.record import Source, fingerprint
+from neocog.data.shards import is_address
 from neocog.data.sources.arrays import ArraySource
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.progress import track
@@ -50,11 +51,13 @@ def check(
     limit: int | None = None,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
+    **options: float | None,
 ) -> DataReport:
     """Examine a data set: each record once, then all of them together. Nothing is written.
 
     `data` is a name, a path or an open source; `limit` examines that many records, evenly spread over the set;
-    `workers` is the number of threads, one for each processor unless given. A set that can't be opened is a finding.
+    `workers` is the number of threads, one for each processor unless given; `options` are those of `open_source`. A set
+    that can't be opened is a finding.
     Raises DataError where there is no such data, ConfigError for a layout that does not exist.
 
     >>> report = check("mnist", limit=1000)
@@ -70,21 +73,22 @@ def check(
         warnings.simplefilter("ignore")  # a decoder's remarks on damaged files; those that matter become findings
         if not isinstance(data, str | Path):
             return examine(data, str(data.name), None, layouts, limit, max_pixels, workers)
-        path = find_data(data, download=download)
+        path = None if is_address(data) else find_data(data, download=download)
         try:
-            source = open_source(path, format=format)
+            source = open_source(path or data, format=format, download=False, **options)
         except (DataError, OSError) as error:
             return unopened(str(data), path, format, str(error))
         return examine(source, str(data), path, layouts, limit, max_pixels, workers)
 
 
-def unopened(data: str, path: Path, layout: str | None, message: str) -> DataReport:
+def unopened(data: str, path: Path | None, layout: str | None, message: str) -> DataReport:
     """What can be said of a set that can't be opened."""
     tally = Tally()
-    tally.add(kinds.CANNOT_OPEN, path.name, message)
-    if path.is_dir():
+    name = path.name if path else data
+    tally.add(kinds.CANNOT_OPEN, name, message)
+    if path is not None and path.is_dir():
         examine_folder(path, layout or "image-folder", tally)
-    return DataReport(data=data, name=path.name, format=layout or "", findings=tally.findings())
+    return DataReport(data=data, name=name, format=layout or "", findings=tally.findings())
 
 
 def examine(

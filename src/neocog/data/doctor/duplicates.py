@@ -33,15 +33,15 @@ class Membership:
 
 
 def equal_groups(digests: NDArray[np.uint64]) -> Iterator[Indices]:
-    """Places of equal digests, two or more, in order; 0 equals nothing."""
+    """Places of equal digests, two or more, in order, the group of the first place first; 0 equals nothing."""
     order = np.argsort(digests, kind="stable")
     order = order[np.searchsorted(digests[order], 1) :] if len(order) else order
     values = digests[order]
     repeated = np.flatnonzero(np.r_[False, values[1:] == values[:-1]]) if len(order) else order
     starts = repeated[np.r_[True, np.diff(repeated) > 1]] if len(repeated) else repeated
-    for start in starts.tolist():
+    for start in starts[np.argsort(order[starts - 1])].tolist():
         end = int(np.searchsorted(values, values[start], side="right"))
-        yield np.sort(order[start - 1 : end])
+        yield order[start - 1 : end]
 
 
 def examine_groups(groups: list[Indices], member: Membership, tally: Tally) -> None:

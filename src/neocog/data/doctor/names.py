@@ -29,10 +29,10 @@ def examine_class_names(classes: tuple[str, ...], tally: Tally) -> None:
 def spelling(name: str) -> str:
     """A name without what one does not see, or writes one way or another.
 
-    >>> spelling("Cafe\u0301 noir ") == spelling("Caf\u00e9_noir")
-    True
+    >>> spelling("Cafe\u0301 noir ") == spelling("Caf\u00e9_noir"), spelling("-1") == spelling("1")
+    (True, False)
     """
-    return re.sub(r"[\s_\-]+", "", unicodedata.normalize("NFKC", name))
+    return re.sub(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])", " ", unicodedata.normalize("NFKC", name).strip(" \t\n_"))
 
 
 def pairs(kind: Kind, names: tuple[str, ...], plain: Callable[[str], str], tally: Tally) -> None:

@@ -15,10 +15,10 @@ __all__ = ["examine_signal"]
 def examine_signal(signal: NDArray[Any]) -> Facts:
     """Look at one signal, (channels, length), for values that are none, and for channels without any change."""
     facts = Facts()
-    channels = signal.reshape(1, -1) if signal.ndim < 2 else signal.reshape(len(signal), -1)
-    if not channels.size:
+    if not signal.size:
         facts.fault(kinds.SIGNAL_EMPTY)
         return facts
+    channels = signal.reshape(1, -1) if signal.ndim < 2 else signal.reshape(len(signal), -1)
     missing = np.isnan(channels)
     if missing.all():
         facts.fault(kinds.ALL_NAN)
@@ -32,14 +32,10 @@ def examine_signal(signal: NDArray[Any]) -> Facts:
         facts.fault(kinds.CHANNEL_NAN, f"channel {', '.join(map(str, empty))}")
     elif missing.any():
         facts.fault(kinds.PARTLY_NAN, f"{np.count_nonzero(missing):,} of {channels.size:,} values")
-    flat = [k for k, (values, gaps) in enumerate(zip(channels, missing, strict=True)) if constant(values[~gaps])]
-    flat = [k for k in flat if k not in empty]
-    if len(flat) == len(channels) - len(empty):
+    known = {k: channels[k, ~missing[k]] for k in range(len(channels)) if k not in empty}
+    flat = [k for k, values in known.items() if values.min() == values.max()]
+    if len(flat) == len(known):
         facts.fault(kinds.CONSTANT_SIGNAL)
     elif flat:
         facts.fault(kinds.DEAD_CHANNEL, f"channel {', '.join(map(str, flat))}")
     return facts
-
-
-def constant(values: NDArray[Any]) -> bool:
-    return not values.size or bool(values.min() == values.max())

@@ -72,11 +72,9 @@ class Index:
     def open_array(self, kind: str) -> "np.memmap[Any, Any]":
         path = self.folder / array_name(kind)
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
+            return np.lib.format.open_memmap(path, mode="r")
+        except Exception as error:  # NumPy's header is a Python literal, which can be damaged in any way
             raise DataError(f"{path} is damaged: {error}. Pack the set again.") from error
-        assert isinstance(array, np.memmap)
-        return array
 
     def targets(self) -> NDArray[np.int64]:
         """All classes, (N,) or (N, classes); pages of the file come into memory as they are looked at."""
@@ -102,11 +100,11 @@ class Index:
         found: list[str] = []
         for first, last in runs(indices):
             starts = self.read("starts", int(indices[first]), last - first + 1).astype(np.int64)
-            if (np.diff(starts) < 0).any() or starts[-1] - starts[0] > 2**31:
+            ends = starts.tolist()
+            if ends[0] < 0 or ends != sorted(ends) or ends[-1] - ends[0] > 2**31:
                 raise DataError(f"{self.folder / array_name('starts')} is damaged: keys end before they begin.")
-            text = self.read("keys", int(starts[0]), int(starts[-1] - starts[0])).tobytes()
-            ends = (starts - starts[0]).tolist()
-            pieces = (text[a:b] for a, b in itertools.pairwise(ends))
+            text = self.read("keys", ends[0], ends[-1] - ends[0]).tobytes()
+            pieces = (text[a - ends[0] : b - ends[0]] for a, b in itertools.pairwise(ends))
             found += [piece.decode("utf-8", "surrogateescape") for piece in pieces]
         return found
 

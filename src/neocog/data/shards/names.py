@@ -85,7 +85,7 @@ def places(text: str) -> tuple[str, list[str] | None]:
     if BRACES.search(text) and not Path(text).exists():
         base = text[: text.index("{")].rpartition("/")[0] if "/" in text[: text.index("{")] else "."
         return base or "/", [name.removeprefix(base).lstrip("/") if base != "." else name for name in expand(text)]
-    if is_shard(text) or looks_packed(text):
+    if is_shard(PurePosixPath(text).name) or looks_packed(text):
         if "://" in text or not Path(text).is_dir():
             base, _, name = text.rpartition("/")
             return base or ("/" if text.startswith("/") else "."), [name]

@@ -42,19 +42,22 @@ def pack(
     resize: int | None = None,
     format: Format = "tar",
     on_corrupt: OnCorrupt = "stop",
+    data_format: str | None = None,
     download: bool = False,
+    **options: float | None,
 ) -> Packed:
     """Write a data set as shards of about `shard_size` into an empty folder, with an index beside them.
 
     Encoded payloads stay as they are; with `resize`, pictures have at most that short side. Called again with the same
-    settings, it goes on where it was stopped. Equal data give equal bytes.
+    settings, it goes on where it was stopped. Equal data give equal bytes. `data_format` and `options` are the `format`
+    and the options of `open_source`.
     Raises DataError for records that can't be read, unless they are to be skipped, and for a folder that is not empty.
     """
     settings = check_settings(shard_size, resize, format, on_corrupt)
     out = Path(out)
     if not is_address(data):
         check_apart(out, find_data(data, download=download))
-    source = open_source(data, download=download)
+    source = open_source(data, format=data_format, download=download, **options)
     check_packable(source, resize, format)
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neocog.data.preprocess.picture import picture_header
 from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.sources.folder import size_bytes
 from neocog.data.sources.rle import MAX_PIXELS, Outline, outline_mask
 from neocog.data.targets import Objects, Target, Task
 from neocog.errors import DataError, some
@@ -81,8 +82,7 @@ class AnnotatedPictures(ABC):
 
     def content(self) -> Iterator[bytes]:
         """Sizes of the picture files, which may be many gigabytes; then the annotations themselves."""
-        for path in self.paths:
-            yield path.stat().st_size.to_bytes(8, "little")
+        yield from map(size_bytes, self.paths)
         yield from self.annotations()
 
     def read(self, index: int) -> Record:
@@ -355,6 +355,8 @@ def entries(folder: Path) -> list[Path]:
 def read_limited(path: Path, most: int | None = None) -> bytes:
     """A file's bytes. Raises DataError where it can't be read, or is longer than `most` bytes."""
     try:
+        if not is_file(path) and path.exists():  # a pipe would never end
+            raise DataError(f"{path} is no plain file. Remove it.")
         if most is None:
             return path.read_bytes()
         with path.open("rb") as file:

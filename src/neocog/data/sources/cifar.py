@@ -15,6 +15,7 @@ from neocog.errors import DataError
 __all__ = ["find_cifar", "open_cifar"]
 
 PIXELS = 3 * 32 * 32
+MAX_NAMES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,22 @@ def find_cifar(folder: Path) -> tuple[Path, Layout] | None:
 
 def open_cifar(name: str, folder: Path, layout: Layout) -> ArraySource:
     """The source that these files make. Raises DataError where one is missing or cut off."""
-    classes = (folder / layout.names).read_text(encoding="utf-8").split()
+    classes = class_names(folder / layout.names)
     parts = {}
     for split, files in layout.splits.items():
         batches = [read_batch(folder / file, layout.label_bytes) for file in files]
         pictures = np.concatenate([pixels for pixels, _ in batches])
         parts[split] = (pictures, np.concatenate([labels for _, labels in batches]))
     return ArraySource(name, parts, classes)
+
+
+def class_names(path: Path) -> list[str]:
+    """The words of a file. Raises DataError where it is no text."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_NAMES).decode().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} names the classes, a word for each. It can't be read: {error}.") from error
 
 
 def read_batch(path: Path, label_bytes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -1,8 +1,7 @@
 """Files of one kind in a folder for each class, with or without folders for splits."""
 
-import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.record import absent_classes
-from neocog.data.sources.folder import class_folders, hidden, leads_back, plain_files, split_folders
+from neocog.data.sources.folder import class_folders, plain_files, split_folders, walk
 from neocog.errors import DataError, some
 
 __all__ = ["ClassFiles", "find_class_files", "first_file"]
@@ -52,7 +51,7 @@ def find_class_files(root: Path, suffixes: Collection[str], what: str) -> ClassF
     for split, folder in folders.items():
         start = len(paths)
         for class_folder in class_folders(folder):
-            files = sorted(walk(class_folder))
+            files = sorted(Path(entry.path) for entry in walk(class_folder))
             # A pipe that carries such a name would never end.
             found = [path for path in files if path.suffix.lower() in suffixes and path.is_file()]
             others.update(path.suffix.lower() for path in set(files) - set(found))
@@ -79,12 +78,6 @@ def first_file(root: Path, suffixes: Collection[str]) -> Path | None:
     """A file of this kind within a folder's folders, if one is soon found."""
     if not root.is_dir():
         return None
-    files = islice(chain.from_iterable(map(walk, class_folders(root))), LOOK)
+    entries = islice(chain.from_iterable(map(walk, class_folders(root))), LOOK)
+    files = (Path(entry.path) for entry in entries)
     return next((path for path in files if path.suffix.lower() in suffixes and path.is_file()), None)
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder that anyone means as data."""
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not hidden(name) and not leads_back(Path(place, name)))
-        yield from (Path(place, name) for name in names if not hidden(name))

@@ -16,6 +16,7 @@ from neocog.data.sources.class_list_files import ListedFiles
 from neocog.data.sources.class_names import ordered_names
 from neocog.data.sources.class_rows import Listed, read_list, without_repeats
 from neocog.data.sources.class_tables import find_tables, holds_tables, names_pictures
+from neocog.data.sources.folder import size_bytes
 from neocog.data.sources.multi_label import yes_and_no
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -66,7 +67,7 @@ class ClassList:
 
     def content(self) -> Iterator[bytes]:
         """File sizes: the files themselves may be many gigabytes."""
-        return ((self.root / key).stat().st_size.to_bytes(8, "little") for key in self.keys)
+        return (size_bytes(self.root / key) for key in self.keys)
 
     def read(self, index: int) -> Record:
         path = self.root / self.keys[index]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.folder import ImageFolder, holds_pictures
+from neocog.data.sources.folder import ImageFolder, holds_pictures, size_bytes
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -60,7 +60,7 @@ class ClassMap:
 
     def content(self) -> Iterator[bytes]:
         """File sizes, as of an `ImageFolder`."""
-        return (self.folder.paths[i].stat().st_size.to_bytes(8, "little") for i in self.kept.tolist())
+        return (size_bytes(self.folder.paths[i]) for i in self.kept.tolist())
 
     def read(self, index: int) -> Record:
         record = self.folder.read(int(self.kept[index]))

@@ -5,6 +5,7 @@ The first column is the time, the last the label, as the header names them; each
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +55,11 @@ def is_csv_windows(path: Path) -> bool:
         return False
     try:
         columns = [name.lower() for name in read_columns(path)]
+        with closing(read_rows(path)) as rows:
+            cells = list(next(rows).values.values())[1:-1]
+        return columns[0] in TIMES and columns[-1] in LABELS and bool([as_number(cell, "") for cell in cells])
     except DataError:
         return False
-    return len(columns) > 2 and columns[0] in TIMES and columns[-1] in LABELS
 
 
 def open_csv_windows(

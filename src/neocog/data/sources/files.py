@@ -3,6 +3,7 @@
 import itertools
 import os
 from pathlib import Path
+from stat import S_ISREG
 
 from neocog.data.sources.folder import hidden
 from neocog.errors import DataError
@@ -38,7 +39,10 @@ def is_kind(name: str, suffix: str) -> bool:
 def read_limited(path: Path, most: int) -> bytes:
     """The bytes of a file. Raises DataError for one that is larger than `most`, or can't be read."""
     try:
-        size = path.stat().st_size
+        stat = path.stat()
+        if not S_ISREG(stat.st_mode):  # a pipe would never end
+            raise DataError(f"{path} is no plain file. Remove it.")
+        size = stat.st_size
         if size <= most:
             return path.read_bytes()
     except OSError as error:

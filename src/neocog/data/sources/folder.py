@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,13 @@ from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
-__all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures"]
+__all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures", "size_bytes", "walk"]
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".npy"})
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+MAX_LINKS = 10_000
+"""Links to folders that are followed: links to folders of links can make few folders look like millions."""
 
 
 class ImageFolder:
@@ -70,7 +72,7 @@ class ImageFolder:
 
     def content(self) -> Iterator[bytes]:
         """File sizes: the files themselves may be many gigabytes."""
-        return (path.stat().st_size.to_bytes(8, "little") for path in self.paths)
+        return map(size_bytes, self.paths)
 
     def read(self, index: int) -> Record:
         try:
@@ -126,16 +128,64 @@ def class_folders(folder: Path) -> list[Path]:
 
 
 def list_pictures(folder: Path, strangers: Counter[str] | None = None) -> list[Path]:
-    """All pictures below a folder, sorted; other files are counted by extension in `strangers`."""
+    """All pictures below a folder, sorted; what else there is is counted by extension in `strangers`."""
     found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not hidden(name) and not leads_back(Path(place, name))]
-        for path in (Path(place, name) for name in names if not hidden(name)):
-            if is_picture(path):
-                found.append(path)
-            elif strangers is not None:
-                strangers[path.suffix.lower()] += 1
+    for entry in walk(folder):
+        path = Path(entry.path)
+        if is_picture(path) and is_kind(entry.is_file):
+            found.append(path)
+        elif strangers is not None:
+            strangers[path.suffix.lower() if is_kind(entry.is_file) else "broken links or pipes"] += 1
     return sorted(found)
+
+
+def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All below a folder that is no folder itself and that anyone means as data, also behind links to folders.
+
+    Raises DataError for more than `MAX_LINKS` of these.
+    """
+    folders, links = [folder], 0
+    while folders:
+        for entry in listing(folders.pop()):
+            if hidden(entry.name):
+                continue
+            if not is_kind(entry.is_dir):
+                yield entry
+            elif not entry.is_symlink():
+                folders.append(Path(entry.path))
+            elif not leads_back(Path(entry.path)):
+                folders.append(Path(entry.path))
+                links += 1
+            if links > MAX_LINKS:
+                raise DataError(
+                    f"At most {MAX_LINKS:,} links to folders are followed. {folder} has more, or they lead to each "
+                    "other. Put the files themselves there."
+                )
+
+
+def listing(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where that can't be told."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def is_kind(test: Callable[[], bool]) -> bool:
+    """Whether an entry is what the test says; not if it is a link to itself."""
+    try:
+        return test()
+    except OSError:
+        return False
+
+
+def size_bytes(path: Path) -> bytes:
+    """A file's size, for a fingerprint. Raises DataError where there is none any more."""
+    try:
+        return path.stat().st_size.to_bytes(8, "little")
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
 
 
 def plain_files(folder: Path) -> list[Path]:
@@ -152,5 +202,5 @@ def hidden(name: str) -> bool:
 
 
 def leads_back(path: Path) -> bool:
-    """Whether a folder is a link to one that holds it."""
-    return path.is_symlink() and path.resolve() in path.absolute().parents
+    """Whether a folder is a link to one that holds it, or that was gone through on the way to it."""
+    return path.is_symlink() and path.resolve() in {folder.resolve() for folder in path.absolute().parents}

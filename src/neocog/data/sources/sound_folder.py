@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neocog.data.record import Modality, Record
 from neocog.data.sources.class_files import ClassFiles, find_class_files, first_file
-from neocog.data.sources.folder import plain_files
+from neocog.data.sources.folder import plain_files, size_bytes
 from neocog.data.sources.signals import number_labels
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -46,7 +46,7 @@ class SoundFolder:
 
     def content(self) -> Iterator[bytes]:
         """File sizes: the files themselves may be many gigabytes."""
-        return (path.stat().st_size.to_bytes(8, "little") for path in self.files.paths)
+        return map(size_bytes, self.files.paths)
 
     def read(self, index: int) -> Record:
         path = self.files.paths[index]

@@ -10,7 +10,7 @@ import numpy as np
 from neocog.data.preprocess.tokens import text_of
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.files import files_below, read_limited
-from neocog.data.sources.folder import SPLIT_NAMES, class_folders, hidden, split_folders
+from neocog.data.sources.folder import SPLIT_NAMES, class_folders, hidden, size_bytes, split_folders
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -68,7 +68,7 @@ class TextFolder:
 
     def content(self) -> Iterator[bytes]:
         """File sizes: there may be very many files."""
-        return (path.stat().st_size.to_bytes(8, "little") for path in self.paths)
+        return map(size_bytes, self.paths)
 
     def read(self, index: int) -> Record:
         """One text. Raises DataError that names the file and the offset where it is no UTF-8."""
