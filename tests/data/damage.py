@@ -22,9 +22,9 @@ Damaged = tuple[bytes, str]
 
 NUMBERS = (b"-1", b"0", b"7", b"1e999", b"NaN", b"-inf", b"9" * 20, b"9" * 5000, b"1_0", b"2147483648", b"0.5", b"null")
 TOKENS = (
-    *NUMBERS, b'"', b"'", b"{}", b"[[[[", b"]", b"(;", b"[", b",", b"\t", b"\n", b"\r", b":", b"\0", b"&x;", b"<a>", b"*a",
-    b"../x", b"/etc/passwd", b"\xff\xfe", b"\xed\xa0\x80", b"\\ud800", "\u0660\u00b2\u2028".encode(), b"\x7f\xff\xff\xff",
-    bytes(8), b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\1\0\0\0\0\0\0\x80",
+    *NUMBERS, b'"', b"'", b"{}", b"[[[[", b"]", b"(;", b"[", b",", b"\t", b"\n", b"\r", b":", b"\0", b"&x;", b"<a>",
+    b"*a", b"../x", b"/etc/passwd", b"\xff\xfe", b"\xed\xa0\x80", b"\\ud800", "\u0660\u00b2\u2028".encode(), bytes(8),
+    b"\x7f\xff\xff\xff", b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\1\0\0\0\0\0\0\x80",
 )  # fmt: skip
 """What parsers, and readers of sizes, stumble over."""
 

@@ -58,10 +58,9 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def picture(number: int = 0, kind: str = "png", mode: str = "RGB", size: tuple[int, int] = (7, 6), **options) -> bytes:
     """Noise of a size (height, width)."""
-    channels = {"L": (), "I;16": (), "CMYK": (4,)}.get(mode, (len(mode),))
+    channels = () if mode in ("L", "I;16") else (len(mode),)
     values = np.random.default_rng(number).integers(0, 256, (*size, *channels))
-    image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8), None if channels != (4,) else mode)
-    return saved(image, kind, **options)
+    return saved(Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8)), kind, **options)
 
 
 def mask(values: object, *, palette: bool = False) -> bytes:
@@ -141,30 +140,37 @@ def pictures_by_class(kind: str, mode: str = "RGB", **options: Any) -> Files:
     }
 
 
-def tiffs() -> Files:
-    def written(values: np.ndarray, **options: Any) -> bytes:
-        file = io.BytesIO()
-        tifffile.imwrite(file, values, **options)
-        return file.getvalue()
+def pixel_arrays() -> Files:
+    return {"cat/a.npy": npy([[1, 2], [3, 4]], "u1"), "dog/b.npy": npy(np.ones((3, 2, 1)), "u2")}
 
-    deep = np.arange(6 * 7 * 5, dtype=np.uint16).reshape(6, 7, 5)
+
+def tiff(values: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, **options)
+    return file.getvalue()
+
+
+DEEP = np.arange(6 * 7 * 5, dtype=np.uint16).reshape(6, 7, 5)
+
+
+def tiffs_of_channels() -> Files:
     return {
-        "cat/a.tif": written(deep, planarconfig="contig"),
-        "cat/b.tif": written(deep, planarconfig="contig", compression="deflate"),
-        "dog/c.tif": written(deep.astype(np.uint8), planarconfig="contig"),
-        "dog/d.tif": written(deep, planarconfig="separate", tile=(16, 16)),
-        "dog/e.tif": written(deep[:, :, :3], photometric="rgb"),
+        "cat/a.tif": tiff(DEEP, planarconfig="contig"),
+        "cat/b.tif": tiff(DEEP, planarconfig="contig", compression="deflate"),
+        "dog/c.tif": tiff(DEEP.astype(np.uint8), planarconfig="contig"),
+        "dog/d.tif": tiff(np.moveaxis(DEEP, 2, 0), planarconfig="separate", tile=(16, 16)),
     }
 
 
-def pillow_tiffs() -> Files:
+def tiffs() -> Files:
     kinds = {None: "RGB", "tiff_lzw": "RGB", "tiff_adobe_deflate": "L", "packbits": "RGBA", "jpeg": "RGB"}
     pictures = {f"cat/{k}.tif": picture(k, "tiff", mode, compression=c) for k, (c, mode) in enumerate(kinds.items())}
-    return {**pictures, "dog/5.tif": picture(5, "tiff", "I;16")}
+    return {**pictures, "dog/5.tif": picture(5, "tiff", "I;16"), "dog/6.tif": tiff(DEEP[:, :, :3], photometric="rgb")}
 
 
 def class_map() -> Files:
-    return {"class_map.txt": b"1 cat\n0 dog\n", "cat/a.png": picture(0), "dog/b.png": picture(1), "ox/c.png": picture(2)}
+    pictures = {f"{name}/{name[0]}.png": picture(k) for k, name in enumerate(("cat", "dog", "ox"))}
+    return {"class_map.txt": b"1 cat\n0 dog\n", **pictures}
 
 
 def class_list(name: str, table: str) -> Files:
@@ -323,7 +329,7 @@ def sounds(kind: str, *subtypes: str | None) -> Files:
     return {name: sound(kind, subtypes[k // 2]) for k, name in enumerate(names)}
 
 
-TEXTS = "text,label,split\nA fine film,good,train\n\"Dull, long\",bad,train\nfine café,good,test\ndull,bad,test\n"
+TEXTS = 'text,label,split\nA fine film,good,train\n"Dull, long",bad,train\nfine café,good,test\ndull,bad,test\n'
 
 
 def text_lines() -> bytes:
@@ -393,10 +399,9 @@ SETS = {
     "image-folder jpeg": SmallSet("image-folder", partial(pictures_by_class, "jpeg", size=(20, 30))),
     "image-folder webp": SmallSet("image-folder", partial(pictures_by_class, "webp")),
     "image-folder bmp": SmallSet("image-folder", partial(pictures_by_class, "bmp")),
-    "image-folder tiff": SmallSet("image-folder", pillow_tiffs),
-    "image-folder deep tiff": SmallSet("image-folder", tiffs),
-    "image-folder npy": SmallSet("image-folder", lambda: {"cat/a.npy": npy([[1, 2], [3, 4]], "u1"),
-                                                          "dog/b.npy": npy(np.ones((3, 2, 7)), "u2")}),  # fmt: skip
+    "image-folder tiff": SmallSet("image-folder", tiffs),
+    "image-folder tiff of channels": SmallSet("image-folder", tiffs_of_channels),
+    "image-folder npy": SmallSet("image-folder", pixel_arrays),
 }
 
 

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from neocog.data import ArraySource, divide
 from neocog.errors import DataError
@@ -72,3 +74,30 @@ def test_too_little_to_validate_or_to_train():
         divide(source([2, 2]), val_fraction=0.1, test_fraction=0.2, seed=0)
     with pytest.raises(DataError, match="Training needs a training split. s has only test"):
         divide(source([9, 9], "test"), val_fraction=0.1, test_fraction=0.2, seed=0)
+
+
+def grouped(sizes):
+    data = source([sum(sizes) - sum(sizes) // 2, sum(sizes) // 2])
+    data.groups = np.repeat(np.arange(len(sizes)), sizes)
+    return data
+
+
+@given(st.lists(st.integers(1, 12), min_size=8, max_size=40), st.integers(0, 5))
+def test_a_group_is_never_torn_apart_and_the_share_is_about_what_is_asked(sizes, seed):
+    data = grouped(sizes)
+    divided = divide(data, val_fraction=0.3, test_fraction=0.3, seed=seed)
+    assert sorted(index for part in parts(divided) for index in part) == list(range(sum(sizes)))
+    names = [set(data.groups[part].tolist()) for part in (divided.train, divided.val, divided.test)]
+    assert sum(map(len, names)) == len(set().union(*names)) == len(sizes)
+    assert abs(len(divided.test) - 0.3 * sum(sizes)) <= max(sizes) / 2
+
+
+def test_which_groups_are_taken_follows_from_the_seed():
+    tests = [divide(grouped([5] * 40), val_fraction=0.2, test_fraction=0.2, seed=seed).test for seed in (0, 0, 1)]
+    assert tests[0].tolist() == tests[1].tolist() != tests[2].tolist()
+    assert len(tests[0]) == len(tests[2]) == 40
+
+
+def test_one_group_alone_can_t_be_divided():
+    with pytest.raises(DataError, match="Validation needs at least one record"):
+        divide(grouped([50]), val_fraction=0.2, test_fraction=0.2, seed=0)

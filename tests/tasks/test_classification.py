@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.utils.class_weight import compute_class_weight
 
 from neocog.tasks import Classification, LossConfig
+from neocog.tasks.classification import balanced_weights
 from neocog.zoo import WithAuxiliary
 
 LOGITS, LABELS = torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1, 2])
@@ -33,3 +36,27 @@ def test_auxiliary_losses_are_added_with_their_weight_and_only_the_logits_are_sc
     parts = [F.cross_entropy(logits, LABELS) for logits in (LOGITS, first, second)]
     torch.testing.assert_close(task.loss(outputs, LABELS), parts[0] + 0.3 * (parts[1] + parts[2]))
     assert task.logits(outputs) is LOGITS and task.logits(LOGITS) is LOGITS
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    labels = np.array([0] * 7 + [1] * 2 + [2] * 30 + [3])
+    expected = compute_class_weight("balanced", classes=np.arange(4), y=labels)
+    weights = balanced_weights(torch.from_numpy(labels), 4)
+    torch.testing.assert_close(weights, torch.from_numpy(expected).float())
+
+
+def test_a_class_without_training_records_has_a_finite_weight():
+    assert balanced_weights(torch.tensor([0, 0, 2]), 3).isfinite().all()
+
+
+def test_rare_classes_weigh_as_much_as_frequent_ones_in_learning_and_not_in_validation():
+    labels = torch.tensor([0, 0, 0, 0, 0, 1])
+    logits = torch.randn(6, 2, dtype=torch.float64)
+    task = Classification(("a", "b"), LossConfig(class_weights="balanced"), labels)
+    each = F.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(task.loss(logits, labels), (each[:5].mean() + each[5]) / 2)
+    assert task.validation(logits, labels)["loss"] == pytest.approx(each.mean().item())
+
+
+def test_without_class_weights_all_records_count_the_same():
+    assert Classification(("a", "b", "c"), LossConfig(), LABELS).weights is None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from neocog.bundle.signal_file import read_signal
 from neocog.data import Preprocess, Source, Views, image_pixels, load_resident, view_weights, views
 from neocog.errors import ConfigError, DataError
 from neocog.progress import track
@@ -34,7 +35,7 @@ TEN_CROP = 0.875  # side of a crop: 224 of 256, as Krizhevsky et al. 2012 had it
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the network says of one picture."""
+    """What the network says of one input."""
 
     name: str
     class_name: str
@@ -45,14 +46,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that could not be read, and why."""
+    """An input that could not be read, and why."""
 
     name: str
     error: str
 
 
 def torch_engine(model: nn.Module) -> Engine:
-    """A network in evaluation mode, without gradients."""
+    """A network in evaluation mode, without gradients, on the device that it is on."""
     model.eval()
 
     def run(images: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class Predictor:
 
     def predict(self, inputs: Input | Sequence[Input], top: int = 5) -> list[Prediction]:
         """One prediction for each input. Raises DataError for the first that can't be read."""
-        found = list(self.predict_each(as_list(inputs, self.preprocess.modality), top))
+        found = list(self.predict_each(as_list(inputs, self.preprocess), top))
         for prediction in found:
             if isinstance(prediction, Failure):
                 raise DataError(prediction.error)
@@ -91,7 +92,7 @@ class Predictor:
 
     def predict_proba(self, inputs: Input | Sequence[Input]) -> NDArray[np.float64]:
         """Probabilities (N, K), in the order of `classes`. Raises DataError for the first that can't be read."""
-        decoded = [self.decode(one, name_of(one, i)) for i, one in enumerate(as_list(inputs, self.preprocess.modality))]
+        decoded = [self.decode(one, name_of(one, i)) for i, one in enumerate(as_list(inputs, self.preprocess))]
         logits = self.logits(torch.stack(decoded)) if decoded else torch.empty(0, len(self.classes))
         return self.task.probabilities(logits).numpy()
 
@@ -130,6 +131,8 @@ class Predictor:
             spec = self.preprocess
             convert, channels = getattr(spec, "convert", False), getattr(spec, "channels", None)
             one = image_pixels(one, name, convert=convert, channels=channels)
+        if isinstance(one, bytes) and self.preprocess.modality == "signal":
+            one = read_signal(one, self.preprocess.in_channels, name)
         return self.preprocess.decode(one, name)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -140,12 +143,13 @@ class Predictor:
         return logits
 
     def logits_of_views(self, images: Tensor) -> Tensor:
+        """As `logits`, of a batch. Raises ConfigError for views of anything but pictures."""
         inputs = self.preprocess.normalise(images)
         if self.views == "none":
             return self.engine(inputs)
         if self.preprocess.modality != "image":
             raise ConfigError(
-                f"Views are of pictures. The network takes inputs of the kind {self.preprocess.modality}."
+                f"Views are of pictures. The network takes inputs of the kind {self.preprocess.modality}. Leave them out."
             )
         height, width = inputs.shape[2:]
         crop = (round(height * TEN_CROP), round(width * TEN_CROP)) if self.views == "ten-crop" else None
@@ -168,13 +172,13 @@ class Predictor:
         return logits
 
 
-def as_list(inputs: Input | Sequence[Input], modality: str) -> Sequence[Input]:
+def as_list(inputs: Input | Sequence[Input], preprocess: Preprocess) -> Sequence[Input]:
     """Many inputs, be it one: a single path, or an array of one input's shape."""
     if isinstance(inputs, str | Path | bytes | Image.Image):
         return [inputs]
     if isinstance(inputs, np.ndarray):
-        colour = inputs.ndim == 3 and inputs.shape[2] in (1, 3)
-        single = inputs.ndim == 2 or colour if modality == "image" else inputs.ndim <= 2
+        colour = inputs.ndim == 3 and inputs.shape[2] in (1, 3, preprocess.in_channels)
+        single = inputs.ndim == 2 or colour if preprocess.modality == "image" else inputs.ndim <= 2
         return [inputs] if single else list(inputs)
     return list(inputs)
 

@@ -1,7 +1,7 @@
 """Fetching a published data set: its files, unpacked, in a folder that appears when it is complete."""
 
 import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 from neocog.errors import DataError
 from neocog.files import Remote, fetch, storage_errors, whole_file
@@ -26,15 +26,19 @@ def download_set(files: tuple[Remote, ...], folder: Path) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write a tar's plain files below `folder`. Raises DataError for a path that would leave it."""
+    """Write a tar's plain files below `folder`. Raises DataError for a path that would leave it, and for links."""
     with tarfile.open(archive) as tar:
         for member in tar:
-            inner = PurePosixPath(member.name)
-            if inner.is_absolute() or ".." in inner.parts:
+            inner = PureWindowsPath(member.name)  # which knows the ways of POSIX too
+            if inner.anchor or ".." in inner.parts:
                 raise DataError(
                     f"{archive.name} holds a path that leaves its folder: {member.name!r}. It is not unpacked."
                 )
-            content = tar.extractfile(member) if member.isfile() else None
+            if not member.isdir() and (not member.isfile() or member.issparse()):
+                raise DataError(
+                    f"{archive.name} holds a link, a device or a sparse file: {member.name!r}. It is not unpacked."
+                )
+            content = tar.extractfile(member)
             if content is not None:
                 target = folder / inner
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ from neocog.data.sources.ts import is_ts, open_ts
 from neocog.data.sources.ucr import is_ucr, open_ucr
 from neocog.data.sources.voc import is_voc, is_voc_masks, open_voc, open_voc_masks
 from neocog.data.sources.yolo import is_yolo, open_yolo
+from neocog.errors import DataError
 
 __all__ = ["FORMATS", "Format", "recognise"]
 
@@ -48,14 +49,32 @@ class Format:
 
 
 def open_idx_folder(path: Path) -> Source:
+    found = find_idx(path) if path.is_dir() else None
+    if not found:
+        raise DataError(
+            f"Idx files are pairs such as train-images-idx3-ubyte and train-labels-idx1-ubyte. {path} holds none. "
+            "Check the path, or leave the layout to be recognised."
+        )
     known = KNOWN.get(path.name)
-    return open_idx(path, find_idx(path), known.classes if known else None)
+    return open_idx(path, found, known.classes if known else None)
 
 
 def open_cifar_folder(path: Path) -> Source:
-    found = find_cifar(path)
-    assert found, "recognised before"
+    found = find_cifar(path) if path.is_dir() else None
+    if not found:
+        raise DataError(
+            f"CIFAR's binary files are data_batch_1.bin and the like beside batches.meta.txt. {path} holds none. "
+            "Check the path, or leave the layout to be recognised."
+        )
     return open_cifar(path.name, *found)
+
+
+def open_image_folder(path: Path) -> Source:
+    if not path.is_dir():
+        raise DataError(
+            f"Pictures stand in a folder for each class. {path} is a file. Name the folder above the classes'."
+        )
+    return ImageFolder(path)
 
 
 def is_picture_npz(path: Path) -> bool:
@@ -86,7 +105,7 @@ FORMATS = (
     Format("text-table", "texts in a table", is_text_table, open_text_table, "text"),
     Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text"),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
-    Format("image-folder", "pictures in a folder for each class", holds_pictures, ImageFolder),
+    Format("image-folder", "pictures in a folder for each class", holds_pictures, open_image_folder),
 )
 """More than one may recognise a path; then the user says which is meant."""
 

@@ -37,11 +37,13 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
 def find_format(data: str | Path, *, format: str | None = None, download: bool = False) -> tuple[Format, Path | str]:
     """The layout of a data set, and where it lies: a path, or an address."""
     layouts = {layout.name: layout for layout in FORMATS}
-    if is_address(data):
-        return layouts["shards"], str(data)
-    path = find_data(data, download=download)
     if format is not None and format not in layouts:
         raise DataError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
+    if is_address(data):
+        if format not in (None, "shards"):
+            raise DataError(f"At an address there are shards. Received: the layout {format!r}, for {data}. Remove it.")
+        return layouts["shards"], str(data)
+    path = find_data(data, download=download)
     found = [layouts[format]] if format else recognise(path)
     if len(found) > 1:
         ways = "\n".join(f"  as {layout.what}: --data.format {layout.name}" for layout in found)

@@ -38,6 +38,11 @@ def evaluate(
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
     source = open_source(data, format=format, download=download)
+    if source.task not in ("classification", "next move"):
+        raise DataError(
+            f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
+            "with one label each."
+        )
     if source.modality != predictor.preprocess.modality:
         raise DataError(
             f"A network is measured on what it was trained on. It knows {NOUNS[predictor.preprocess.modality]}, "

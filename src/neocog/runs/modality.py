@@ -29,8 +29,10 @@ __all__ = [
     "classes_of",
     "fitting",
     "network_options",
+    "size_advice",
     "value_of",
     "without_other_modalities",
+    "without_vocabulary",
 ]
 
 NOUNS: dict[Modality, str] = {
@@ -47,9 +49,20 @@ EXAMPLES: dict[Modality, str] = {
     "text": "text_cnn",
     "board": "go_residual",
 }
-PICTURES_ALONE = {f"data.{name}" for name in ("size", "pad", "resize", "channels", "depth", "convert", "max_pixels", "dct_scaling")}
-SECTIONS = {"image": {"augment"}, "signal": {"signal", "augment_signal"}, "audio": {"sound", "augment_signal"},
-            "text": {"text", "augment_text"}, "board": set[str]()}  # fmt: skip
+OF_PICTURES = ("size", "pad", "resize", "channels", "depth", "convert", "max_pixels", "dct_scaling")
+PICTURES_ALONE = {f"data.{name}" for name in OF_PICTURES}
+SECTIONS: dict[Modality, set[str]] = {
+    "image": {"augment"},
+    "signal": {"signal", "augment_signal"},
+    "audio": {"sound", "augment_signal"},
+    "text": {"text", "augment_text"},
+    "board": set(),
+}
+SIZE_ADVICE: dict[Modality, str] = {
+    "image": ": leave --data.size and --data.pad out",
+    "signal": ": set --signal.length {length}",
+    "text": ": set --text.length {length}",
+}
 
 
 def fitting(name: str, source: Source) -> Entry:
@@ -79,7 +92,10 @@ def fitting(name: str, source: Source) -> Entry:
 def choose(
     source: Source, indices: NDArray[np.int64], config: RunConfig, made_for: Entry
 ) -> tuple[Preprocess, dict[str, str]]:
-    """The preprocessing for these records and this network, and a reason by dotted key for each value chosen."""
+    """The preprocessing for these records and this network, and a reason by dotted key for each value chosen.
+
+    Raises DataError for records that can't be read, unless such are skipped.
+    """
     size = made_for.input_size
     match source.modality:
         case "image":
@@ -89,7 +105,7 @@ def choose(
             signal, reasons = choose_signal(source, indices, config.signal, size)
             return signal, {f"signal.{key}": reason for key, reason in reasons.items()}
         case "audio":
-            sound, reasons = choose_sound(source, indices, config.sound, size)
+            sound, reasons = choose_sound(source, indices, config.sound, size, skip=config.data.on_corrupt == "skip")
             return sound, {f"sound.{key}": reason for key, reason in reasons.items()}
         case "text":
             text, reasons = choose_text(source, indices, config.text, size, config.model.name)
@@ -121,6 +137,25 @@ def without_other_modalities(settled: Settled, source: Source) -> Settled:
     unused = {key for key, _ in flat(settled.config) if key.split(".")[0] in other}
     unused |= PICTURES_ALONE if source.modality != "image" else set()
     return settled.decide(unused, f"{source.name} holds {NOUNS[source.modality]}")
+
+
+def without_vocabulary(settled: Settled) -> Settled:
+    """The settings without those of a vocabulary where the network has an alphabet of its own.
+
+    Raises ConfigError where the user has set one of them.
+    """
+    name = settled.config.model.name
+    if not name.startswith("char_cnn"):
+        return settled
+    own = ("text.vocabulary", "text.min_count")
+    return settled.decide(own, f"{name} reads the characters that it was published with")
+
+
+def size_advice(name: str, made_for: Entry) -> str:
+    """The size that a network was made for, and the setting that gives it."""
+    size = "x".join(map(str, made_for.input_size))
+    advice = SIZE_ADVICE.get(made_for.modality, "").format(length=made_for.input_size[0])
+    return f"{name} was made for {size}{advice}."
 
 
 def value_of(spec: Preprocess, key: str) -> Any:

@@ -39,8 +39,10 @@ from neocog.runs.modality import (
     classes_of,
     fitting,
     network_options,
+    size_advice,
     value_of,
     without_other_modalities,
+    without_vocabulary,
 )
 from neocog.tasks import Classification
 from neocog.training import build_seeded, check_input
@@ -48,7 +50,7 @@ from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
 
 __all__ = ["Prepared", "leave_out", "prepare"]
 
-BEGIN_WITH = 5000  # pictures, about, from which a network takes what it begins with
+BEGIN_WITH = 5000  # records, about, from which a network takes what it begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,47 +87,25 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False) ->
     config = settled.config
     entry(config.model.name)  # raises where there is none, before any data is read
     device = find_device(config.train.device)
-    windows = {"window": config.signal.window, "step": config.signal.step, "rate": config.signal.rate}
-    source = open_source(
-        config.data.source if data is None else data, format=config.data.format, download=download, **windows
-    )
+    source = opened(config, data, download=download)
     made_for = fitting(config.model.name, source)
     check_trainable(source)
-    classes = classes_of(source, made_for)
-    settled = without_other_modalities(without_shares(settled, source), source)
+    settled = without_unused(settled, source)
     splits = divided(source, config.data, config.train.seed)
-    note(describe(source))
-    for notice in (*source.notices, *splits.notes):
-        note(f"  {notice}")
+    tell(source, splits)
     spec, reasons = choose(source, splits.train, config, made_for)
     settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
-    if config.train.device == "auto":
-        found = "the fastest that is there" if device.type != "cpu" else "there is no GPU"
-        settled = settled.choose({"train.device": (str(device), found)})
+    settled = with_device(settled, device)
+    classes = classes_of(source, made_for)
     model = build_network(config, made_for, spec, len(classes))
-    feeding, why = choose_feeding(source, len(splits.train) + len(splits.val), spec, config.data.feeding)
-    if config.data.feeding == "auto":
-        settled = settled.choose({"data.feeding": (feeding, why)})
-    note(f"  {feeding}: {why}")
-
-    def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt = "stop") -> Feed:
-        return open_feed(
-            source, indices, spec, label,
-            feeding=feeding, on_corrupt=on_corrupt, cache=config.data.cache, pin=device.type == "cuda",
-        )  # fmt: skip
-
-    train = feed(splits.train, "decoding training data", config.data.on_corrupt)
-    val = feed(splits.val, "decoding validation data")
-    if feeding == "resident":
-        # A record that can't be read must not be found out when all is trained; nothing of the test data is kept.
-        check_decodes(source, splits.test, spec, "checking test data")
-    preprocess = begin(model, spec, train, config)
+    settled = with_feeding(settled, source, len(splits.train) + len(splits.val), spec)
+    train, val = open_feeds(settled.config.data, source, splits, spec, pin=device.type == "cuda")
     return Prepared(
         settled=settled,
         source=source,
         fingerprint=fingerprint(source),
         splits=splits,
-        preprocess=preprocess,
+        preprocess=begin(model, spec, train, config),
         train=train,
         val=val,
         model=model.to(device),
@@ -133,6 +113,75 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False) ->
         options=network_options(config, made_for, spec),
         device=device,
     )
+
+
+def opened(config: RunConfig, data: object, *, download: bool) -> Source:
+    """The data that the settings name, or a Python object that holds it."""
+    windows = {"window": config.signal.window, "step": config.signal.step, "rate": config.signal.rate}
+    named = config.data.source if data is None else data
+    return open_source(named, format=config.data.format, download=download, **windows)
+
+
+def tell(source: Source, splits: Splits) -> None:
+    """What was found, a line each."""
+    note(describe(source))
+    for notice in (*source.notices, *splits.notes):
+        note(f"  {notice}")
+
+
+def without_unused(settled: Settled, source: Source) -> Settled:
+    """The settings that have an effect on this data. Raises ConfigError where the user has set another."""
+    settled = without_other_modalities(without_shares(settled, source), source)
+    return without_vocabulary(settled) if source.modality == "text" else settled
+
+
+def with_device(settled: Settled, device: torch.device) -> Settled:
+    """The settings with the device that was found, and why."""
+    if settled.config.train.device != "auto":
+        return settled
+    found = "the fastest that is there" if device.type != "cpu" else "there is no GPU"
+    return settled.choose({"train.device": (str(device), found)})
+
+
+def with_feeding(settled: Settled, source: Source, count: int, spec: Preprocess) -> Settled:
+    """The settings with the way in which so many records are fed, and why.
+
+    Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_feeding` does.
+    """
+    wanted = settled.config.data.feeding
+    feeding, why = choose_feeding(source, count, spec, wanted)
+    note(f"  {feeding}: {why}")
+    if wanted == "auto":
+        settled = settled.choose({"data.feeding": (feeding, why)})
+    if feeding == "streaming":
+        settled = settled.decide({"data.cache"}, "what is streamed is decoded as it is needed, and not kept")
+    return settled
+
+
+def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preprocess, *, pin: bool) -> tuple[Feed, Feed]:
+    """Training and validation data, decoded or ready to be; test data are decoded once, and not kept.
+
+    Raises DataError for records that can't be read, save training records where such are skipped.
+    """
+    assert config.feeding != "auto", "chosen before"
+    feeding, cache = config.feeding, config.cache
+
+    def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Feed:
+        return open_feed(
+            source, indices, spec, label, feeding=feeding, on_corrupt=on_corrupt, cache=cache, pin=pin
+        )  # fmt: skip
+
+    train = feed(splits.train, "decoding training data", config.on_corrupt)
+    if not len(train):
+        raise DataError(
+            f"Training needs a record that can be read. None of {source.name} can, the first because: "
+            f"{next(iter(train.skipped.values()))}"
+        )
+    val = feed(splits.val, "decoding validation data", "stop")
+    if feeding == "resident":  # what is streamed is too much to be decoded only to be checked
+        # A record that can't be read must not be found out when all is trained.
+        check_decodes(source, splits.test, spec, "checking test data")
+    return train, val
 
 
 def freeze(model: Network, config: ModelConfig) -> None:
@@ -164,11 +213,7 @@ def build_network(config: RunConfig, made_for: Entry, spec: Preprocess, num_clas
 
     model = build_seeded(build, derive_seed(config.train.seed, "weights"))
     freeze(model, config.model)
-    size = "x".join(map(str, made_for.input_size))
-    advice = f"{config.model.name} was made for {size}" + (
-        ": leave --data.size and --data.pad out." if made_for.modality == "image" else "."
-    )
-    check_input(model, spec.shape, num_classes, advice, made_for.input_dtype)
+    check_input(model, spec.shape, num_classes, size_advice(config.model.name, made_for), made_for.input_dtype)
     return model
 
 
@@ -178,8 +223,8 @@ def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig) -> P
     Of a set that is streamed some records from everywhere are looked at, as files are often sorted by class; so are
     those that the network begins with.
     """
-    some = np.arange(0, len(train), max(1, len(train) // BEGIN_WITH))
-    first = train.take(some)[0] if config.model.pretrained is None or not isinstance(train, Resident) else None
+    spread = np.arange(0, len(train), max(1, len(train) // BEGIN_WITH))
+    first = train.take(spread)[0] if config.model.pretrained is None or not isinstance(train, Resident) else None
     expected = model.normalisation
     if expected is not None and isinstance(spec, ImagePreprocess):
         preprocess: Preprocess = replace(spec, mean=expected.mean, std=expected.std)

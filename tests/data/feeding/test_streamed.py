@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, load_resident
 from neocog.data.feeding import BlockShuffled, Streamed
@@ -54,6 +55,66 @@ def test_each_of_several_processes_reads_its_part(pictures):
     for step in range(alone.num_steps):
         together = torch.cat([part.batch(4, step)[0] for part in parts])
         assert torch.equal(together, alone.batch(4, step)[0])
+
+
+@pytest.mark.parametrize(("batch_size", "world"), [(10, 2), (9, 2), (7, 3), (36, 2), (5, 5)])
+@pytest.mark.parametrize("count", [35, 36])
+def test_processes_mix_the_pairs_that_one_alone_mixes(pictures, monkeypatch, batch_size, world, count):
+    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", 1)
+    feed = load_resident(ImageFolder(pictures), np.arange(count), SPEC)
+    settings = {"batch_size": batch_size, "seed": 1, "num_classes": 3, "augment": AugmentConfig(mixup=0.4, cutmix=1.0)}
+    alone = Loader(feed, SPEC, **settings)
+    parts = [Loader(feed, SPEC, **settings, rank=rank, world=world) for rank in range(world)]
+    for step in range(alone.num_steps):
+        for ours, theirs in zip(
+            zip(*(part.batch(2, step) for part in parts), strict=True), alone.batch(2, step), strict=True
+        ):
+            assert torch.equal(torch.cat(ours), theirs)
+
+
+def labels_at_positions(loader, epoch=0):
+    return torch.cat([loader.batch(epoch, step)[1] for step in range(loader.num_steps)])
+
+
+def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictures):
+    feed = load_resident(ImageFolder(pictures), np.arange(35), SPEC)
+    settings = {"seed": 1, "num_classes": 3, "augment": AugmentConfig(mixup=0.4)}
+    rows = [labels_at_positions(Loader(feed, SPEC, batch_size=size, **settings)) for size in (4, 7, 35)]
+    assert torch.equal(rows[0], rows[1])
+    assert torch.equal(rows[0], rows[2])
+    assert rows[0][-1].max() == 1.0
+    torch.testing.assert_close(rows[0].sum(1), torch.ones(35))
+    order = Loader(feed, SPEC, batch_size=4, seed=1).order.records(np.arange(35), 0)
+    own = F.one_hot(feed.labels[torch.from_numpy(order)], 3)
+    pairs = own[:34].view(17, 2, 3)
+    torch.testing.assert_close(rows[0][:34].view(17, 2, 3).sum(1), pairs.sum(1).float())  # nothing beside the two
+
+
+def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures):
+    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
+    settings = {"batch_size": 36, "seed": 0, "num_classes": 3}
+    order = Loader(feed, SPEC, **settings).order.records(np.arange(36), 0)
+    lost = feed.source.key(int(order[4]))
+    damage(pictures, lost)
+    plain, labels = Loader(feed, SPEC, **settings).batch(0, 0)
+    mixed, probabilities = Loader(feed, SPEC, **settings, augment=AugmentConfig(mixup=1.0)).batch(0, 0)
+    assert len(mixed) == 35
+    assert torch.equal(mixed[4], plain[4])  # position 5, whose partner was 4
+    assert probabilities[4].argmax() == labels[4]
+    assert probabilities[4].max() == 1
+    changed = [i for i in range(35) if not torch.equal(mixed[i], plain[i])]
+    assert changed == [i for i in range(35) if i != 4]
+    feed.close()
+
+
+def test_what_is_asked_for_without_gradients_can_be_decoded_by_threads(pictures):
+    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC)
+    with torch.inference_mode():
+        inputs, kept = feed.take(np.arange(20), [np.arange(20, 36)])
+    assert kept.all()
+    assert torch.equal(inputs, load_resident(ImageFolder(pictures), np.arange(20), SPEC).inputs)
+    assert torch.equal(feed.take(np.arange(20, 36))[0][-1], SPEC.decode(feed.source.read(35).payload))
+    feed.close()
 
 
 def damage(pictures, *names):

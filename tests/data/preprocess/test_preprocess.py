@@ -240,3 +240,25 @@ def test_a_source_of_arrays_of_many_sizes_is_surveyed():
 
     spec, _ = choose(Arrays())
     assert (spec.size, spec.channels, spec.depth) == ((32, 32), 1, 16)
+
+
+def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
+    (pictures / "red" / "00.png").write_bytes(b"")
+    source, everything = ImageFolder(pictures), np.arange(36)
+    with pytest.raises(DataError, match="must not be empty"):
+        choose_preprocess(source, everything, DataConfig(source=""), (24, 24))
+    spec, _ = choose_preprocess(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
+    assert spec.channels == 3
+    for path in pictures.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="must not be empty"):
+        choose_preprocess(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
+
+
+def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
+    monkeypatch.setattr("neocog.data.preprocess.choose.MOST_SURVEYED", 6)
+    source = ImageFolder(pictures)
+    read = []
+    monkeypatch.setattr(ImageFolder, "read", lambda self, i, plain=ImageFolder.read: read.append(i) or plain(self, i))
+    choose_preprocess(source, np.arange(36), DataConfig(source=""), (24, 24))
+    assert read == [0, 6, 12, 18, 24, 30]

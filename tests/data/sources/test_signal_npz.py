@@ -149,7 +149,8 @@ def header(shape, dtype="<f4"):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header((10**6, 1000)) + bytes(100), "promises 4,000,000,000 bytes of values, and it holds 100"),
+        (header((10**4, 1000)) + bytes(100), "promises 40,000,000 bytes of values, and it holds 100"),
+        (header((10**6, 1000)) + bytes(100), "says that its 558 bytes hold 4,000,000,000, more than 200 times as many"),
         (header((10**12,)) + bytes(100), "says that it holds 4,000,000,000,000 bytes, more than"),
         (header((3, 1)) + bytes(100), "promises 12 bytes of values, and it holds more"),
         (header((-1, -3)), r"shape is \(-1, -3\)"),

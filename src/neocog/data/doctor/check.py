@@ -205,5 +205,5 @@ def examine_membership(source: Source, tally: Tally) -> None:
 def fingerprint_of(source: Source) -> str:
     try:
         return fingerprint(source)
-    except (OSError, ValueError):  # a file that is gone, a name that is no text: both are findings already
+    except (DataError, OSError, ValueError):  # a file that is gone, a name that is no text: both are findings already
         return ""

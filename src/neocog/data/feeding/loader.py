@@ -129,7 +129,6 @@ class Loader:
 
         A record whose partner could not be read stays as it is.
         """
-
         assert isinstance(self.augment, AugmentConfig)
         probabilities = F.one_hot(labels, self.num_classes).to(inputs.dtype)
         firsts = np.flatnonzero((positions[:-1] % 2 == 0) & (positions[1:] == positions[:-1] + 1))

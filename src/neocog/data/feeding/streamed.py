@@ -85,9 +85,10 @@ class Streamed:
                 self.begun[name] = self.begin(request)
         return self.begun.pop(rows.tobytes()).result()
 
-    def begin(self, rows: Rows) -> "Request":
+    def begin(self, rows: Rows) -> Request:
         """Let the threads decode these records, a few at a time each."""
-        inputs = empty((len(rows), *self.preprocess.shape), self.preprocess.dtype, pin=self.pin)
+        with torch.inference_mode(False):  # the mode is the caller's alone; threads may not write to what is made in it
+            inputs = empty((len(rows), *self.preprocess.shape), self.preprocess.dtype, pin=self.pin)
         parts = [(start, rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
         return Request(inputs, [self.pool.submit(self.decode, part, inputs[start:]) for start, part in parts])
 
@@ -100,7 +101,10 @@ class Streamed:
                 inputs[place] = self.preprocess.decode(record.payload, f"{self.source.name}: {record.key}")
             except DataError as error:
                 if self.on_corrupt == "stop":
-                    raise DataError(f"{error} To go on without such records: --data.on_corrupt skip.") from error
+                    raise DataError(
+                        f"{error} Or name it in --data.skip_list; to go on without such training records: "
+                        "--data.on_corrupt skip."
+                    ) from error
                 with self.lock:
                     self.skipped[self.source.key(index)] = str(error)
                 kept[place] = False

@@ -15,7 +15,9 @@ from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 from neocog.progress import track
 
-__all__ = ["all_faults", "choose_preprocess"]
+__all__ = ["all_faults", "choose_preprocess", "surveyed"]
+
+MOST_SURVEYED = 50_000
 
 
 def choose_preprocess(
@@ -26,7 +28,7 @@ def choose_preprocess(
     What the config sets is kept. Chosen is: the size that the network asks for; padding instead of resizing where all
     pictures have one size that is a little smaller; grey where all pictures are grey; 16 bits where one has them.
     """
-    headers = survey(source, indices, config.max_pixels)
+    headers = survey(source, indices, config.max_pixels, skip=config.on_corrupt == "skip")
     check_channels(source.name, headers, config.channels)
     sizes = {(header.height, header.width) for header in headers}
     reasons: dict[str, str] = {}
@@ -71,26 +73,34 @@ def border_of(size: Size, target: Size) -> tuple[int, int] | None:
     return (rows // 2, columns // 2) if fits and (rows or columns) else None
 
 
-def survey(source: Source, indices: NDArray[np.int64], max_pixels: int) -> Counter[Header]:
-    """The kinds of pictures that a set holds, from their headers, and how many there are of each."""
+def survey(source: Source, indices: NDArray[np.int64], max_pixels: int, *, skip: bool = False) -> Counter[Header]:
+    """The kinds of pictures that a set holds, from their headers, and how many there are of each.
+
+    With `skip`, pictures that can't be read are passed over.
+    """
     if isinstance(source, ArraySource):
         parts = [pictures for _, pictures in source.parts]
         return Counter({array_header(pictures[0]): len(pictures) for pictures in parts if len(pictures)})
     found: Counter[Header] = Counter()
     faults = []
-    for index in track(indices.tolist(), "reading headers"):
-        record = source.read(index)
-        where = f"{source.name}: {record.key}"
+    for index in track(surveyed(indices).tolist(), "reading headers"):
         try:
+            record = source.read(index)
+            where = f"{source.name}: {record.key}"
             if isinstance(record.payload, bytes):
                 found[picture_header(record.payload, where, max_pixels)] += 1
             elif not isinstance(record.payload, str):
                 found[array_header(array_pixels(record.payload, where))] += 1
         except DataError as error:
             faults.append(str(error))
-    if faults:
+    if faults and (not skip or not found):
         raise all_faults(faults)
     return found
+
+
+def surveyed(indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The records whose headers are read: all, or of very many some, evenly spread."""
+    return indices[:: max(1, len(indices) // MOST_SURVEYED)]
 
 
 def check_channels(name: str, headers: Counter[Header], asked: int | None) -> None:

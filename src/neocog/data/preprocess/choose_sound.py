@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.preprocess.choose import all_faults
+from neocog.data.preprocess.choose import all_faults, surveyed
 from neocog.data.preprocess.sound import Features, SoundConfig, SoundPreprocess
 from neocog.data.preprocess.spectrogram import mel_bank
 from neocog.data.preprocess.waveform import SoundHeader, sound_header
@@ -27,15 +27,15 @@ PUBLISHED_MFCC = ((101, 40), (49, 10))  # inputs of Tang & Lin 2018 and Zhang et
 
 
 def choose_sound(
-    source: Source, indices: NDArray[np.int64], config: SoundConfig, input_size: tuple[int, ...]
+    source: Source, indices: NDArray[np.int64], config: SoundConfig, input_size: tuple[int, ...], *, skip: bool = False
 ) -> tuple[SoundPreprocess, dict[str, str]]:
     """The preprocessing for these sounds and a network's input size, and a reason for each value that was chosen.
 
     What the config sets is kept. A network of frames x bands gets as many: bands by their number, frames by the hop.
     A network with one axis gets the waveform. Raises ConfigError for settings that do not go together, and DataError
-    that names all sounds that can't be read.
+    that names all sounds that can't be read, unless such are to be skipped.
     """
-    headers = survey(source, indices, config.max_seconds)
+    headers = survey(source, indices, config.max_seconds, skip=skip)
     made_for = f"the network was made for {'x'.join(map(str, input_size))}"
     choice = Choice(config)
     rate = choice.pick("sample_rate", *common_rate(headers))
@@ -143,10 +143,10 @@ def check_settings(spec: SoundPreprocess) -> None:
         )
 
 
-def survey(source: Source, indices: NDArray[np.int64], max_seconds: float) -> list[SoundHeader]:
-    """The header of every recording."""
+def survey(source: Source, indices: NDArray[np.int64], max_seconds: float, *, skip: bool) -> list[SoundHeader]:
+    """The headers of the recordings."""
     found, faults = [], []
-    for index in track(indices.tolist(), "reading headers"):
+    for index in track(surveyed(indices).tolist(), "reading headers"):
         try:
             record = source.read(index)
             where = f"{source.name}: {record.key}"
@@ -155,6 +155,6 @@ def survey(source: Source, indices: NDArray[np.int64], max_seconds: float) -> li
             found.append(sound_header(record.payload, where, max_seconds))
         except DataError as error:
             faults.append(str(error))
-    if faults:
+    if faults and (not skip or not found):
         raise all_faults(faults)
     return found

@@ -20,7 +20,8 @@ from neocog.errors import DataError, some
 __all__ = ["ColumnChoice", "ColumnFile", "Columns", "choose_columns"]
 
 HELD = 2  # row groups in memory for reads one by one
-MAX_GROUP = 2**33  # bytes of a row group, unpacked
+MAX_GROUP, MAX_ROWS = 2**33, 2**24  # bytes and rows of a row group, unpacked
+AT_ONCE = 256  # rows
 KEY = "key"
 
 
@@ -75,21 +76,37 @@ class ColumnFile:
         meta = self.parquet.metadata
         for k, rows in enumerate(self.groups):
             size = meta.row_group(k).total_byte_size
-            if not 0 <= size <= MAX_GROUP or not 0 <= rows < 2**31:
+            if not 0 <= size <= MAX_GROUP or not 0 <= rows <= MAX_ROWS:
                 raise DataError(
-                    f"A row group has at most {MAX_GROUP:,} bytes. {self.where} promises {rows:,} rows of {size:,} "
-                    f"bytes in group {k}. Write it with smaller groups."
+                    f"A row group has at most {MAX_GROUP:,} bytes and {MAX_ROWS:,} rows. {self.where} promises "
+                    f"{rows:,} rows of {size:,} bytes in group {k}. Write it with smaller groups."
                 )
 
     def group(self, number: int, columns: list[str]) -> dict[str, list[Any]]:
         """The values of one row group, by column."""
         with damaged(self.where):
-            if self.parquet is not None:
-                table = self.parquet.read_row_group(number, columns=columns, use_threads=False)
-            else:
-                table = self.batches[number].select(columns)
-            table.validate(full=True)  # offsets that point elsewhere would be followed
-            return {column: table.column(column).to_pylist() for column in columns}
+            found: dict[str, list[Any]] = {column: [] for column in columns}
+            for table in self.tables(number, columns):
+                table.validate(full=True)  # offsets that point elsewhere would be followed
+                for column in columns:
+                    found[column] += table.column(column).to_pylist()
+            return found
+
+    def tables(self, number: int, columns: list[str]) -> Iterator[Any]:
+        """The parts of a row group. Raises DataError once they are larger than a group may be: few bytes of Parquet can
+        stand for many that repeat."""
+        if self.parquet is None:
+            yield self.batches[number].select(columns)
+            return
+        size = 0
+        for batch in self.parquet.iter_batches(AT_ONCE, row_groups=[number], columns=columns, use_threads=False):
+            size += batch.nbytes
+            if size > MAX_GROUP:
+                raise DataError(
+                    f"A row group has at most {MAX_GROUP:,} bytes. Group {number} of {self.where} has more when it is "
+                    "unpacked. Write it with smaller groups."
+                )
+            yield batch
 
 
 def arrow_batches(pyarrow: Any, path: str) -> list[Any]:

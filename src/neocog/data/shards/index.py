@@ -67,6 +67,13 @@ class Index:
             raise DataError(
                 f"{path} must hold {dtype} {expected}. Received: {array.dtype} {array.shape}. Pack the set again."
             )
+        if kind == "targets" and self.header.task != "multi-label" and len(self):
+            lowest = 0 if self.header.task == "classification" else -1  # where a record has no class of its own
+            if array.min() < lowest or array.max() >= max(1, len(self.header.classes)):
+                raise DataError(
+                    f"The index of {self.header.name} leads to a shard or a class that is not there. "
+                    "Pack the set again."
+                )
         return int(array.offset)
 
     def open_array(self, kind: str) -> "np.memmap[Any, Any]":
@@ -99,9 +106,8 @@ class Index:
         """The keys of these records."""
         found: list[str] = []
         for first, last in runs(indices):
-            starts = self.read("starts", int(indices[first]), last - first + 1).astype(np.int64)
-            ends = starts.tolist()
-            if ends[0] < 0 or ends != sorted(ends) or ends[-1] - ends[0] > 2**31:
+            ends: list[int] = self.read("starts", int(indices[first]), last - first + 1).tolist()
+            if ends != sorted(ends) or ends[-1] - ends[0] > 2**31:
                 raise DataError(f"{self.folder / array_name('starts')} is damaged: keys end before they begin.")
             text = self.read("keys", ends[0], ends[-1] - ends[0]).tobytes()
             pieces = (text[a - ends[0] : b - ends[0]] for a, b in itertools.pairwise(ends))

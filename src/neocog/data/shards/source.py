@@ -125,7 +125,8 @@ class ShardSource:
     def check_rows(self, rows: NDArray[Any]) -> None:
         """Raises DataError where a row leads out of the set."""
         lost = rows["shard"] >= len(self.header.shards)
-        if lost.any() or (rows["label"] >= max(1, len(self.classes))).any():
+        labels, lowest = rows["label"], 0 if self.task == "classification" else -1
+        if lost.any() or (labels < lowest).any() or (labels >= max(1, len(self.classes))).any():
             raise DataError(
                 f"The index of {self.name} leads to a shard or a class that is not there. Pack the set again."
             )

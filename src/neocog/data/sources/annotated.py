@@ -40,6 +40,8 @@ FAR = 1e9
 """No coordinate in pixels is larger."""
 TOLERANCE = 0.5
 """Pixels by which a box may reach out of its picture, from rounding, before it is called a fault."""
+MAX_BYTES = 2**30
+"""Of a picture's file."""
 MAX_MASK_BYTES = 2**31
 """Of all masks of one picture."""
 Names = Mapping[str, Sequence[Path]]
@@ -352,19 +354,17 @@ def entries(folder: Path) -> list[Path]:
         return []
 
 
-def read_limited(path: Path, most: int | None = None) -> bytes:
+def read_limited(path: Path, most: int = MAX_BYTES) -> bytes:
     """A file's bytes. Raises DataError where it can't be read, or is longer than `most` bytes."""
     try:
         if not is_file(path) and path.exists():  # a pipe would never end
             raise DataError(f"{path} is no plain file. Remove it.")
-        if most is None:
-            return path.read_bytes()
         with path.open("rb") as file:
             content = file.read(most + 1)
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
     if len(content) > most:
-        raise DataError(f"{path} is no list of annotations: it has more than {most:,} bytes.")
+        raise DataError(f"A file of this kind may have at most {most:,} bytes. {path} has more. Divide or remove it.")
     return content
 
 

@@ -31,6 +31,7 @@ from neocog.errors import DataError, some
 __all__ = ["CocoPictures", "is_coco", "open_coco"]
 
 HEAD = 2**16
+MAX_BYTES = 2**33
 MOST_FILES = 20
 """A COCO set has a few .json files. Many are another layout, in which each picture has one."""
 LISTS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
@@ -145,7 +146,7 @@ def by_split(root: Path, files: Sequence[Path]) -> dict[str, Path]:
 def read_json(path: Path) -> Entry:
     """The file's mapping, with its three lists."""
     try:
-        content = json.loads(read_limited(path))
+        content = json.loads(read_limited(path, MAX_BYTES))
     except RecursionError as error:
         raise DataError(f"{path} is nested too deep to be COCO's JSON. Export it again.") from error
     except ValueError as error:  # truncated, no JSON, no text, or a number of thousands of digits

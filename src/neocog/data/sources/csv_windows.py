@@ -56,10 +56,10 @@ def is_csv_windows(path: Path) -> bool:
     try:
         columns = [name.lower() for name in read_columns(path)]
         with closing(read_rows(path)) as rows:
-            cells = list(next(rows).values.values())[1:-1]
-        return columns[0] in TIMES and columns[-1] in LABELS and bool([as_number(cell, "") for cell in cells])
-    except DataError:
+            channels = [as_number(cell, "") for cell in list(next(rows).values.values())[1:-1]]
+    except DataError:  # a damaged table, or one of texts
         return False
+    return bool(channels) and columns[0] in TIMES and columns[-1] in LABELS
 
 
 def open_csv_windows(

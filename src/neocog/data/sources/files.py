@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from stat import S_ISREG
 
-from neocog.data.sources.folder import hidden
+from neocog.data.sources.folder import walk
 from neocog.errors import DataError
 
 __all__ = ["files_below", "holds_files", "read_limited"]
@@ -16,24 +16,20 @@ LOOKED_AT = 1_000  # files of a folder, to recognise it
 def files_below(folder: Path, suffix: str) -> tuple[list[Path], list[str]]:
     """All files with this suffix at any depth, sorted; and the names of links to files outside, which are no part."""
     found, outside, root = [], [], os.path.realpath(folder)
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not hidden(name)]
-        for path in (Path(place, name) for name in names if is_kind(name, suffix)):
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-                outside.append(path.name)
-            else:
-                found.append(path)
+    for entry in walk(folder, follow=False):
+        if not entry.name.lower().endswith(suffix):
+            continue
+        if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
+            outside.append(entry.name)
+        else:
+            found.append(Path(entry.path))
     return sorted(found), sorted(outside)
 
 
 def holds_files(folder: Path, suffix: str) -> bool:
     """Whether there is such a file at any depth, among the first that are found."""
-    names = (name for _, _, names in os.walk(folder) for name in names)
-    return any(is_kind(name, suffix) for name in itertools.islice(names, LOOKED_AT))
-
-
-def is_kind(name: str, suffix: str) -> bool:
-    return name.lower().endswith(suffix) and not hidden(name)
+    entries = itertools.islice(walk(folder, follow=False), LOOKED_AT)
+    return any(entry.name.lower().endswith(suffix) for entry in entries)
 
 
 def read_limited(path: Path, most: int) -> bytes:

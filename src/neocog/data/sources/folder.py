@@ -17,6 +17,7 @@ __all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures", "size
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".npy"})
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+MAX_BYTES = 2**30
 MAX_LINKS = 10_000
 """Links to folders that are followed: links to folders of links can make few folders look like millions."""
 
@@ -75,10 +76,16 @@ class ImageFolder:
         return map(size_bytes, self.paths)
 
     def read(self, index: int) -> Record:
+        path = self.paths[index]
         try:
-            payload = self.paths[index].read_bytes()
+            size = path.stat().st_size
+            if size > MAX_BYTES:
+                raise DataError(
+                    f"A picture's file may have at most {MAX_BYTES:,} bytes. {path} has {size:,}. Shrink it."
+                )
+            payload = path.read_bytes()
         except OSError as error:
-            raise DataError(f"{self.paths[index]} can't be read: {error.strerror}.") from error
+            raise DataError(f"{path} can't be read: {error.strerror}.") from error
         return Record(self.key(index), payload, int(self.targets[index]))
 
 
@@ -88,7 +95,7 @@ def holds_pictures(root: Path) -> bool:
 
 
 def has_picture(folder: Path) -> bool:
-    paths = (Path(place, name) for place, _, names in os.walk(folder) for name in names if is_picture(Path(name)))
+    paths = (Path(entry.path) for entry in walk(folder, follow=False) if is_picture(Path(entry.name)))
     return any(path.suffix.lower() != ".npy" or is_picture_array(path) for path in paths)
 
 
@@ -131,18 +138,18 @@ def list_pictures(folder: Path, strangers: Counter[str] | None = None) -> list[P
     """All pictures below a folder, sorted; what else there is is counted by extension in `strangers`."""
     found = []
     for entry in walk(folder):
-        path = Path(entry.path)
-        if is_picture(path) and is_kind(entry.is_file):
+        path, plain = Path(entry.path), is_kind(entry.is_file)
+        if plain and is_picture(path):
             found.append(path)
         elif strangers is not None:
-            strangers[path.suffix.lower() if is_kind(entry.is_file) else "broken links or pipes"] += 1
+            strangers[path.suffix.lower() if plain else "broken links or pipes"] += 1
     return sorted(found)
 
 
-def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """All below a folder that is no folder itself and that anyone means as data, also behind links to folders.
+def walk(folder: Path, *, follow: bool = True) -> Iterator[os.DirEntry[str]]:
+    """All below a folder, at any depth, that is no folder itself and that anyone means as data.
 
-    Raises DataError for more than `MAX_LINKS` of these.
+    With `follow`, links to folders are followed. Raises DataError for more than `MAX_LINKS` of them.
     """
     folders, links = [folder], 0
     while folders:
@@ -153,7 +160,7 @@ def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
             elif not entry.is_symlink():
                 folders.append(Path(entry.path))
-            elif not leads_back(Path(entry.path)):
+            elif follow and not leads_back(Path(entry.path)):
                 folders.append(Path(entry.path))
                 links += 1
             if links > MAX_LINKS:
@@ -164,10 +171,10 @@ def walk(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder; nothing where that can't be told."""
+    """What is in a folder, sorted; nothing where that can't be told."""
     try:
         with os.scandir(folder) as entries:
-            return list(entries)
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError:
         return []
 

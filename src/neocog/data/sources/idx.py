@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from neocog.data.sources.arrays import ArraySource
 from neocog.errors import DataError
 
-__all__ = ["find_idx", "open_idx", "read_idx"]
+__all__ = ["check_inflation", "find_idx", "open_idx", "read_at_most", "read_idx"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NAME = re.compile(r"(?P<stem>.*)(?P<kind>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?$")
 MAX_BYTES = 2**36
 CHUNK = 2**24
+PLENTY = 2**28
+MAX_INFLATION = 200
+"""By which what was packed may become larger, where it becomes large. Pictures do by 2 to 20, zeros alone by 1,000."""
 
 
 def read_idx(path: Path) -> NDArray[np.generic]:
@@ -47,8 +50,10 @@ def read_idx(path: Path) -> NDArray[np.generic]:
             expected = math.prod(shape) * dtype.itemsize
             if expected > MAX_BYTES:
                 raise DataError(f"{path} says that it holds {expected:,} bytes, more than {MAX_BYTES:,}.")
+            if path.suffix == ".gz":
+                check_inflation(expected, path.stat().st_size)
             content = read_at_most(file, expected + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is truncated or damaged: {error}. Fetch it again.") from error
     if len(content) != expected:
         state = "truncated" if len(content) < expected else "longer than its header says"
@@ -72,6 +77,15 @@ def read_at_most(file: IO[bytes], limit: int) -> bytes:
         pieces.append(piece)
         left -= len(piece)
     return b"".join(pieces)
+
+
+def check_inflation(expected: int, packed: int) -> None:
+    """Raises ValueError where so few bytes, unpacked, would fill the memory: they were made for that."""
+    if expected > max(PLENTY, MAX_INFLATION * packed):
+        raise ValueError(
+            f"it says that its {packed:,} bytes hold {expected:,}, more than {MAX_INFLATION} times as many; save it "
+            "without compression"
+        )
 
 
 def find_idx(folder: Path) -> dict[str, dict[str, Path]]:

@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from neocog.data.sources.annotated import (
     read_lines,
     upright_size,
 )
-from neocog.data.sources.folder import SPLIT_NAMES, is_picture, list_pictures
+from neocog.data.sources.folder import SPLIT_NAMES, is_picture, list_pictures, walk
 from neocog.data.sources.rle import MAX_PIXELS
 from neocog.data.targets import UNLABELLED, Task
 from neocog.errors import DataError, some
@@ -286,7 +285,7 @@ def partners(folder: Path) -> list[tuple[Path, Path]]:
 
 def holds(folder: Path, wanted: Callable[[Path], bool]) -> bool:
     """Whether a file of this kind is in a folder, at any depth."""
-    return any(wanted(Path(name)) for _, _, names in os.walk(folder) for name in names)
+    return any(wanted(Path(entry.name)) for entry in walk(folder, follow=False))
 
 
 def is_png(path: Path) -> bool:

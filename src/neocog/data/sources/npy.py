@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.sources.idx import read_at_most
+from neocog.data.sources.idx import check_inflation, read_at_most
 
 __all__ = ["MAX_BYTES", "npy_header", "read_npy"]
 
@@ -32,14 +32,19 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, fortran, dtype
 
 
-def read_npy(file: IO[bytes]) -> NDArray[Any]:
-    """The array. Raises ValueError for objects, for too much, and for more or fewer values than the header says."""
+def read_npy(file: IO[bytes], packed: int | None = None) -> NDArray[Any]:
+    """The array. `packed` are the bytes of the archive that it comes from, if it is one.
+
+    Raises ValueError for objects, for too much, and for more or fewer values than the header says.
+    """
     shape, fortran, dtype = npy_header(file)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which can be programs and are never loaded")
     expected = math.prod(shape) * dtype.itemsize
     if expected > MAX_BYTES:
         raise ValueError(f"it says that it holds {expected:,} bytes, more than {MAX_BYTES:,}")
+    if packed is not None:
+        check_inflation(expected, packed)
     content = read_at_most(file, expected + 1)
     if len(content) != expected:
         found = f"{len(content):,}" if len(content) < expected else "more"

@@ -110,10 +110,11 @@ def read_arrays(place: Path) -> dict[str, NDArray[Any]]:
     names = {f"{kind}{suffix}" for kind in ("x", "y", "lengths") for suffix in SUFFIXES.values()} | {"classes"}
     arrays, name = {}, ""
     try:
+        packed = place.stat().st_size if place.is_file() else None
         with opened(place) as members:
             for name in names & set(members):
                 with members[name]() as file:
-                    arrays[name] = read_npy(file)
+                    arrays[name] = read_npy(file, packed)
     except DataError:
         raise
     except Exception as error:  # archives and headers that are damaged raise anything: zlib.error, struct.error, ...

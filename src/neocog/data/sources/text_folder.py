@@ -1,7 +1,6 @@
 """Texts in folders: one folder of .txt files for each class, within one folder for each split or without splits."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from neocog.data.preprocess.tokens import text_of
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.files import files_below, read_limited
-from neocog.data.sources.folder import SPLIT_NAMES, class_folders, hidden, size_bytes, split_folders
+from neocog.data.sources.folder import SPLIT_NAMES, class_folders, size_bytes, split_folders, walk
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -106,6 +105,5 @@ def holds_texts(root: Path) -> bool:
 
 def has_only_texts(folder: Path) -> bool:
     """Whether the first files below a folder are .txt files, and there is one at all."""
-    files = (name for _, _, names in os.walk(folder) for name in names if not hidden(name))
-    first = list(itertools.islice(files, ENTRIES))
-    return bool(first) and all(name.lower().endswith(SUFFIX) for name in first)
+    first = list(itertools.islice(walk(folder, follow=False), ENTRIES))
+    return bool(first) and all(entry.name.lower().endswith(SUFFIX) for entry in first)

@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.sources.folder import plain_files
 from neocog.data.sources.signals import SignalSource, number_labels
-from neocog.data.sources.ucr import numbers
+from neocog.data.sources.ucr import numbered_lines, numbers
 from neocog.errors import DataError, some
 
 __all__ = ["is_ts", "open_ts", "read_ts"]
@@ -101,7 +100,8 @@ def read_ts(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     labels: list[str] = []
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            lines = numbered_lines(file)
+            stripped = ((number, line.strip()) for number, line in numbered_lines(file, path))
+            lines = ((number, line) for number, line in stripped if not line.startswith("#"))
             header = read_header(path, lines)
             for number, line in lines:
                 values, label = read_series(line, header, f"{path}, line {number}")
@@ -110,14 +110,6 @@ def read_ts(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
     return series, labels
-
-
-def numbered_lines(file: IO[str]) -> Iterator[tuple[int, str]]:
-    """The lines that are neither empty nor remarks, and their numbers."""
-    for number, line in enumerate(file, 1):
-        text = line.strip()
-        if text and not text.startswith("#"):
-            yield number, text
 
 
 def read_header(path: Path, lines: Iterator[tuple[int, str]]) -> Header:

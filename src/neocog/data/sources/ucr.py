@@ -4,8 +4,11 @@ Source: Dau et al. 2018, "The UCR time series archive", https://arxiv.org/abs/18
 value, and series that are shorter than others are filled up with NaN at their ends.
 """
 
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +17,11 @@ from neocog.data.sources.folder import plain_files
 from neocog.data.sources.signals import SignalSource, number_labels
 from neocog.errors import DataError, some
 
-__all__ = ["is_ucr", "open_ucr", "read_ucr"]
+__all__ = ["is_ucr", "numbered_lines", "numbers", "open_ucr", "read_ucr"]
 
 NAME = re.compile(r"(?P<name>.+)_(?P<split>TRAIN|TEST)\.tsv$")
 LOOK = 4096  # bytes of a first line that are looked at
+MAX_LINE = 2**26
 
 
 def is_ucr(path: Path) -> bool:
@@ -74,9 +78,7 @@ def read_ucr(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     width = 0
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
+            for number, line in numbered_lines(file, path):
                 label, *fields = line.rstrip("\r\n").split("\t")
                 where = f"{path}, line {number}"
                 width = width or len(fields)
@@ -90,6 +92,20 @@ def read_ucr(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
     return series, labels
+
+
+def numbered_lines(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that hold anything, and their numbers. Raises DataError for one that is longer than any series."""
+    for number in itertools.count(1):
+        line = file.readline(MAX_LINE + 1)
+        if len(line) > MAX_LINE:
+            raise DataError(
+                f"A series is a line of at most {MAX_LINE:,} characters. Received: more, in {path}, line {number}."
+            )
+        if not line:
+            return
+        if line.strip():
+            yield number, line
 
 
 def numbers(fields: list[str], where: str) -> NDArray[np.float32]:
