@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import ArraySource, divide
+from neocog.data.splits import take_groups
 from neocog.errors import DataError
 
 
@@ -98,6 +99,12 @@ def test_which_groups_are_taken_follows_from_the_seed():
     assert len(tests[0]) == len(tests[2]) == 40
 
 
+def test_one_group_is_always_left():
+    data = grouped([50])
+    left, taken = take_groups(data, np.arange(50), data.groups, 0.8, 0, "test")
+    assert (len(left), len(taken)) == (50, 0)
+
+
 def test_one_group_alone_can_t_be_divided():
-    with pytest.raises(DataError, match="Validation needs at least one record"):
+    with pytest.raises(DataError, match=r"s has too few or too large groups for a share of 0\.2\. Raise --d"):
         divide(grouped([50]), val_fraction=0.2, test_fraction=0.2, seed=0)

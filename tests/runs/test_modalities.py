@@ -1,6 +1,7 @@
 """Each kind of data goes the whole way: opened by its path, trained, measured, sealed, and predicted."""
 
 import json
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,13 @@ import soundfile
 import torch
 
 from neocog import evaluate, load, recipe, train
-from neocog.data import AugmentConfig, SignalAugmentConfig, TextAugmentConfig
+from neocog.cli.app import main
+from neocog.data import AugmentConfig, Loader, SignalAugmentConfig, TextAugmentConfig, divide, open_source
 from neocog.errors import ConfigError, DataError
 from neocog.recipes import recipe_for
 from neocog.runs import resume
 from neocog.tasks import LossConfig
+from neocog.training import Interrupted
 from neocog.zoo import ModelConfig
 
 
@@ -124,18 +127,46 @@ def test_what_is_streamed_trains_to_the_same_bits(pictures, tmp_path):
     assert all(torch.equal(resident[key], streamed[key]) for key in resident)
 
 
+def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(pictures, tmp_path, monkeypatch):
+    config = quick("lenet5_relu", pictures, augment=AugmentConfig(shift=2, mixup=0.3))
+    config = replace(config, data=replace(config.data, feeding="streaming", balance=0.5))
+    whole = train(config, name="whole", runs=tmp_path / "runs")
+
+    def stop(keeper, step):
+        if step == 5:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted, match=r"after step 5 of 8; saved.*--resume"):
+        patched.setattr("neocog.runs.keeper.RunKeeper.due", stop)
+        train(config, name="stopped", runs=tmp_path / "runs")
+    resumed = resume("stopped", runs=tmp_path / "runs")
+    ours, theirs = (load(run.bundle).model.state_dict() for run in (resumed, whole))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
 def test_mixed_pictures_are_learned_from(pictures, tmp_path):
     config = quick("lenet5_relu", pictures, augment=AugmentConfig(mixup=0.4, cutmix=1.0))
     assert train(config, runs=tmp_path / "runs").evaluation.count > 0
 
 
-def test_rare_classes_by_weights_and_by_draws(pictures, tmp_path):
+def test_rare_classes_by_weights_and_by_draws(pictures, tmp_path, monkeypatch):
     for i in range(3, 12):
         (pictures / "red" / f"{i:02}.png").unlink()
     config = quick("lenet5_relu", pictures, loss=LossConfig(class_weights="balanced"))
     train(config, name="weights", runs=tmp_path / "runs")
     config = quick("lenet5_relu", pictures)
+    fed = []
+
+    def batch(loader, epoch, step, batch=Loader.batch):
+        images, labels = batch(loader, epoch, step)
+        fed.append(labels)
+        return images, labels
+
+    monkeypatch.setattr(Loader, "batch", batch)
     train(replace(config, data=replace(config.data, balance=0.0)), name="draws", runs=tmp_path / "runs")
+    counts = torch.cat(fed).bincount()
+    assert counts.max() - counts.min() <= 2  # one for each of two epochs
 
 
 def test_a_skip_list_leaves_records_out(pictures, tmp_path):
@@ -163,8 +194,6 @@ def test_records_that_became_unreadable_are_skipped_and_counted_where_asked(pict
     config = replace(config, data=replace(config.data, on_corrupt="skip", feeding="streaming"))
     run = train(config, name="first", runs=tmp_path / "runs")
     assert "could not be read" not in capsys.readouterr().err
-    from neocog.data import divide, open_source
-
     parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)
     victim = open_source(pictures).key(int(parts.train[0]))
     (pictures / victim).write_bytes((pictures / victim).read_bytes()[:-30])
@@ -233,3 +262,77 @@ def test_the_recipe_follows_the_data():
     assert recipe_for(None, "signal") == "signal"
     assert recipe_for("time_series_resnet", "signal") == "signal"
     assert recipe_for(None) == "lenet5_relu"
+
+
+def test_signals_in_files_are_predicted(tmp_path, capsys):
+    for name, pitch in (("slow", 2), ("fast", 7)):
+        (tmp_path / "s" / name).mkdir(parents=True)
+        for i in range(12):
+            np.save(tmp_path / "s" / name / f"{i}.npy", np.sin(2 * np.pi * pitch * np.linspace(0, 1, 40) + i))
+    run = train(quick("signal", tmp_path / "s", epochs=6), runs=tmp_path / "runs")
+    table = tmp_path / "one.csv"
+    table.write_text("x\n" + "\n".join(map(str, np.sin(2 * np.pi * 7 * np.linspace(0, 1, 40)))) + "\n")
+    assert load(run.bundle).predict([tmp_path / "s/slow/1.npy", table.read_bytes()])[1].class_name == "fast"
+    assert main(["predict", str(run.bundle), str(tmp_path / "s" / "slow"), str(table)]) == 0
+    assert "one.csv" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("where", "flags", "message"),
+    [
+        ("pictures", ["--data.feeding", "streaming", "--data.cache", "true"], "data.cache (flag) would be ignored"),
+        ("pictures", ["--signal.window", "9"], "signal.window (flag) would be ignored: pictures holds pictures"),
+        ("pictures", ["--data.format", "idx"], "Idx files are pairs such as"),
+        ("pictures", ["--data.format", "cifar"], "CIFAR's binary files are"),
+        ("pictures", ["--data.format", "pngs"], "No layout is called 'pngs'"),
+        ("reviews", ["--data.format", "idx"], "Idx files are pairs such as"),
+        ("reviews", ["--data.format", "cifar"], "CIFAR's binary files are"),
+        ("reviews", ["--data.format", "image-folder"], "is a file. Name the folder above"),
+        ("reviews", ["--model", "char_cnn_small", "--text.vocabulary", "9"], "text.vocabulary (flag) would be ignored"),
+        ("reviews", ["--model", "char_cnn_small", "--text.min_count", "9"], "text.min_count (flag) would be ignored"),
+        ("waves", ["--model", "mnist1d_greydanus"], "was made for 40: set --signal.length 40."),
+        ("waves", ["--model", "text_cnn"], "text_cnn is for classification of texts"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(where, flags, message, tmp_path, capsys, request):
+    data = request.getfixturevalue(where)
+    assert main(["train", str(data), "--runs", str(tmp_path / "runs"), *flags]) == 2
+    *_, last = capsys.readouterr().err.strip().split("error: ")
+    assert message in last
+    assert "\n" not in last
+    assert not (tmp_path / "runs").exists()
+
+
+def test_at_an_address_are_shards():
+    with pytest.raises(DataError, match="At an address there are shards. Received: the layout 'idx', for s3://b/f"):
+        open_source("s3://b/f", format="idx")
+
+
+def test_training_without_any_readable_record(pictures, tmp_path):
+    config = quick("lenet5_relu", pictures)
+    config = replace(config, data=replace(config.data, on_corrupt="skip"))
+    parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)
+    for index in parts.train.tolist():
+        path = pictures / open_source(pictures).key(index)
+        path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match="Training needs a record that can be read. None of pictures can, the first be"):
+        train(config, runs=tmp_path / "runs")
+
+
+def test_a_picture_without_a_header_is_skipped_too(pictures, tmp_path):
+    config = quick("lenet5_relu", pictures, epochs=1)
+    config = replace(config, data=replace(config.data, on_corrupt="skip"))
+    parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)
+    (pictures / open_source(pictures).key(int(parts.train[0]))).write_bytes(b"")
+    assert train(config, runs=tmp_path / "runs").evaluation.count == 6
+
+
+def test_masks_are_not_measured(finished_run, tmp_path):
+    from PIL import Image
+
+    for i in range(2):
+        for folder in ("images", "masks"):
+            (tmp_path / "m" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "m" / folder / f"{i}.png")
+    with pytest.raises(DataError, match="Measured is one class for each record. m .masks. is for segmentation"):
+        evaluate(finished_run.bundle, tmp_path / "m")

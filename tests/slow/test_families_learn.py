@@ -56,7 +56,7 @@ LEARN_DIGITS = {
     "squeezenet1_1": Epoch(lr=2e-3, muon=True, batch=25, views=2, options=PLAIN),
     "mobilenet_v2": Epoch(lr=4e-3, muon=True, batch=25, views=4, options=PLAIN),
     "shufflenet_v2": Epoch(lr=4e-3, muon=True, batch=25, views=4),
-    "efficientnet_b0": Epoch(lr=1e-2, muon=True, batch=25, views=2, options=PLAIN | {"stochastic_depth": 0.0}),
+    "efficientnet_b0": Epoch(lr=4e-3, muon=True, batch=25, views=4, options=PLAIN | {"stochastic_depth": 0.0}),
 }
 
 
@@ -80,7 +80,7 @@ LEARN_LARGER = {
     "alexnet_one_column": Steps(size=63, lr=1e-3, muon=True, batch=100, options=PLAIN),
     "inception_v3": Steps(size=107, lr=1e-3),
 }
-LEARN_PIXELS = {"unet": Steps(lr=1e-3), "fcn8s": Steps(lr=3e-4, batch=40, options=PLAIN), "segnet": Steps(lr=1e-3)}
+LEARN_PIXELS = {"unet": Steps(lr=1e-3), "fcn8s": Steps(lr=3e-4, batch=60, options=PLAIN), "segnet": Steps(lr=1e-3)}
 
 
 @pytest.fixture(scope="module")

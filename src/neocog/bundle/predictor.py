@@ -149,7 +149,8 @@ class Predictor:
             return self.engine(inputs)
         if self.preprocess.modality != "image":
             raise ConfigError(
-                f"Views are of pictures. The network takes inputs of the kind {self.preprocess.modality}. Leave them out."
+                f"Views are of pictures. The network takes inputs of the kind {self.preprocess.modality}. Leave them "
+                "out."
             )
         height, width = inputs.shape[2:]
         crop = (round(height * TEN_CROP), round(width * TEN_CROP)) if self.views == "ten-crop" else None

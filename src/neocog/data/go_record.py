@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,8 @@ def game_of(nodes: list[Node], where: str) -> Game:
     to_move, num_moves = BLACK, 0
     for node in nodes:
         for name, colour in SETUP.items():
-            steps += [KIND * colour + point for point in stones(node.get(name, []), size, f"{where}, {name}")]
+            points = islice(stones(node.get(name, []), size, f"{where}, {name}"), MAX_STEPS + 1)
+            steps += [KIND * colour + point for point in points]
         if "AB" in node and "AW" not in node:
             to_move = WHITE  # a handicap
         for name in node:

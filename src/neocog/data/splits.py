@@ -32,7 +32,8 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
     """Train, validation and test parts of a source.
 
     The set's own splits are kept. Validation data is taken from training data where there is none; a set without any
-    splits is divided in three. Each class gives its share, rounded, and keeps at least one record for training.
+    splits is divided in three. Each class gives its share, rounded, and keeps at least one record for training; where
+    records come in groups, such as the moves of a game, whole groups are taken instead.
     Raises DataError where nothing is left to validate on.
     """
     splits = source.splits
@@ -50,9 +51,10 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
         train, val = take(source, train, val_fraction, seed, "val")
         notes.append(f"{len(val):,} training records validate, chosen by class and seed")
     if not val.size:
+        few = "too few in each class" if getattr(source, "groups", None) is None else "too few or too large groups"
         raise DataError(
-            f"Validation needs at least one record. {source.name} has too few in each class for a share of "
-            f"{val_fraction:g}. Raise --data.val_fraction, or add records."
+            f"Validation needs at least one record. {source.name} has {few} for a share of {val_fraction:g}. "
+            "Raise --data.val_fraction, or add records."
         )
     drawn = {name: part for name, part in (("val", val), ("test", test)) if name not in splits and part.size}
     if source.task == "classification":
@@ -78,11 +80,17 @@ def take(source: Source, indices: Indices, fraction: float, seed: int, purpose: 
 def take_groups(
     source: Source, indices: Indices, groups: NDArray[np.int64], fraction: float, seed: int, purpose: str
 ) -> tuple[Indices, Indices]:
-    """Split off whole groups, such as games or speakers, until their records are about the share that is asked for."""
+    """Split off whole groups, such as games or speakers, whose records are about the share that is asked for.
+
+    They are gone through in an order that the seed decides, and taken where the share comes nearer; one is always left.
+    """
     names, firsts, counts = np.unique(groups, return_index=True, return_counts=True)
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices[firsts]), purpose=f"split {purpose}")[:, 0]
-    order = np.argsort(draws, kind="stable")
-    before = np.cumsum(counts[order]) - counts[order]
-    chosen = names[order[before + counts[order] / 2 <= fraction * len(indices)]]
-    taken = np.isin(groups, chosen)
+    chosen: list[int] = []
+    missing = fraction * len(indices)
+    for place in np.argsort(draws, kind="stable")[:-1].tolist():
+        if counts[place] / 2 <= missing:
+            chosen.append(place)
+            missing -= counts[place]
+    taken = np.isin(groups, names[chosen])
     return indices[~taken], indices[taken]

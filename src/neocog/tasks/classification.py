@@ -27,9 +27,7 @@ class LossConfig:
 class Classification:
     """Cross-entropy while learning; the most probable class afterwards."""
 
-    def __init__(
-        self, classes: tuple[str, ...], loss: LossConfig | None = None, labels: Tensor | None = None
-    ) -> None:
+    def __init__(self, classes: tuple[str, ...], loss: LossConfig | None = None, labels: Tensor | None = None) -> None:
         """`labels` are those of the training data, (N,), from which the weights of classes follow."""
         self.classes = classes
         config = loss or LossConfig()

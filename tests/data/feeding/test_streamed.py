@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, load_resident
 from neocog.data.feeding import BlockShuffled, Streamed
-from neocog.errors import DataError
+from neocog.errors import ConfigError, DataError
 
 SPEC = ImagePreprocess(size=(12, 12), channels=3)
 
@@ -57,7 +57,7 @@ def test_each_of_several_processes_reads_its_part(pictures):
         assert torch.equal(together, alone.batch(4, step)[0])
 
 
-@pytest.mark.parametrize(("batch_size", "world"), [(10, 2), (9, 2), (7, 3), (36, 2), (5, 5)])
+@pytest.mark.parametrize(("batch_size", "world"), [(10, 2), (9, 2), (7, 3), (36, 2), (6, 5)])
 @pytest.mark.parametrize("count", [35, 36])
 def test_processes_mix_the_pairs_that_one_alone_mixes(pictures, monkeypatch, batch_size, world, count):
     monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", 1)
@@ -70,6 +70,12 @@ def test_processes_mix_the_pairs_that_one_alone_mixes(pictures, monkeypatch, bat
             zip(*(part.batch(2, step) for part in parts), strict=True), alone.batch(2, step), strict=True
         ):
             assert torch.equal(torch.cat(ours), theirs)
+
+
+def test_a_batch_has_a_record_for_each_process(pictures):
+    feed = load_resident(ImageFolder(pictures), np.arange(36), SPEC)
+    with pytest.raises(ConfigError, match="Each of 5 processes needs a record of each batch. Received: batches of 4"):
+        Loader(feed, SPEC, batch_size=5, seed=1, world=5)
 
 
 def labels_at_positions(loader, epoch=0):
@@ -90,16 +96,16 @@ def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictur
     torch.testing.assert_close(rows[0][:34].view(17, 2, 3).sum(1), pairs.sum(1).float())  # nothing beside the two
 
 
-def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures):
+@pytest.mark.parametrize("lost", [4, 5])
+def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures, lost):
     feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     settings = {"batch_size": 36, "seed": 0, "num_classes": 3}
     order = Loader(feed, SPEC, **settings).order.records(np.arange(36), 0)
-    lost = feed.source.key(int(order[4]))
-    damage(pictures, lost)
+    damage(pictures, feed.source.key(int(order[lost])))
     plain, labels = Loader(feed, SPEC, **settings).batch(0, 0)
     mixed, probabilities = Loader(feed, SPEC, **settings, augment=AugmentConfig(mixup=1.0)).batch(0, 0)
     assert len(mixed) == 35
-    assert torch.equal(mixed[4], plain[4])  # position 5, whose partner was 4
+    assert torch.equal(mixed[4], plain[4])  # what is left of positions 4 and 5
     assert probabilities[4].argmax() == labels[4]
     assert probabilities[4].max() == 1
     changed = [i for i in range(35) if not torch.equal(mixed[i], plain[i])]

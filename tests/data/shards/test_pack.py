@@ -8,9 +8,11 @@ import datasets
 import fsspec
 import numpy as np
 import pytest
+import torch
 import webdataset
 from PIL import Image
 
+from neocog.data import choose_board, open_source
 from neocog.data.record import Record, fingerprint
 from neocog.data.shards import open_shards, packer, verify
 from neocog.data.shards import pack as packing
@@ -532,3 +534,27 @@ def test_a_target_that_is_gone_is_named(pack_source, tmp_path, png):
     path.write_text(path.read_text().replace("segmentation", "detection"))
     with pytest.raises(DataError, match="all-000000.tar: 0 has no target for detection"):
         open_shards(tmp_path / "packed").read(0)
+
+
+def games(folder, count=3):
+    folder.mkdir(parents=True)
+    for i in range(count):
+        moves = "".join(f";{'BW'[k % 2]}[{'abcdefghi'[(k + i) % 9]}{'abcdefghi'[k // 2]}]" for k in range(12))
+        (folder / f"{i}.sgf").write_text(f"(;GM[1]FF[4]SZ[9]{moves})")
+    return folder
+
+
+def test_records_that_belong_together_need_splits_of_their_own(tmp_path):
+    with pytest.raises(DataError, match="must stay in one split(?s:.*)3 of these and no splits. Put them into folders"):
+        pack(games(tmp_path / "games"), tmp_path / "out")
+    for split in ("train", "val", "test"):
+        games(tmp_path / "divided" / split)
+    pack(tmp_path / "divided", tmp_path / "out")
+    packed, source = open_shards(tmp_path / "out"), open_source(tmp_path / "divided")
+    assert {name: len(rows) for name, rows in packed.splits.items()} == {"train": 36, "val": 36, "test": 36}
+    spec, _ = choose_board(packed, packed.splits["train"], (17, 9, 9))
+    keys = {source.key(i): i for i in range(len(source))}
+    for i in (0, 40, 107):
+        ours, theirs = packed.read(i), source.read(keys[packed.key(i)])
+        assert torch.equal(spec.decode(ours.payload), spec.decode(theirs.payload))
+        assert ours.target == theirs.target

@@ -140,7 +140,7 @@ def test_a_fault_is_named_with_its_file(tmp_path, content, message):
 
 def test_a_file_that_is_too_long_is_refused(tmp_path):
     (tmp_path / "a.xml").write_bytes(b" " * (2**24 + 1))
-    with pytest.raises(DataError, match="a.xml is no list of annotations: it has more than 16,777,216 bytes"):
+    with pytest.raises(DataError, match="a.xml is too long: it has more than 16,777,216 bytes"):
         parse_xml(tmp_path / "a.xml")
 
 

@@ -15,7 +15,7 @@ from neocog.data.augment.mix import mix
 from neocog.data.feeding.feed import Feed
 from neocog.data.feeding.order import Order, Shuffled
 from neocog.data.preprocess.preprocess import Preprocess
-from neocog.errors import DataError
+from neocog.errors import ConfigError, DataError
 
 __all__ = ["Loader"]
 
@@ -33,6 +33,7 @@ class Loader:
     tell from the result, because each sample's draws are its own.
 
     Of `world` processes each reads its own part of every batch; together they read what one alone would read.
+    Raises ConfigError for more processes than records in a batch.
     """
 
     def __init__(
@@ -56,6 +57,12 @@ class Loader:
         self.labels = data.labels.to(self.device)
         self.mixes = isinstance(self.augment, AugmentConfig) and self.augment.mixes
         self.num_steps = -(-self.order.size // min(batch_size, self.order.size))
+        smallest = self.order.size // self.num_steps
+        if smallest < world:
+            raise ConfigError(
+                f"Each of {world} processes needs a record of each batch. Received: batches of {smallest}. "
+                "Raise --train.batch_size."
+            )
         values = batch_size * int(np.prod(preprocess.shape))
         self.steps_per_block = max(1, BLOCK_VALUES // values)
         self.block_at: tuple[int, int] | None = None

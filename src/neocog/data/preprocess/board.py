@@ -57,7 +57,7 @@ class BoardPreprocess(Preprocess):
         """
         if isinstance(payload, str):
             payload = payload.encode(errors="replace")
-        code = last_position(payload, where) if isinstance(payload, bytes) else payload
+        code = last_position(payload, where) if isinstance(payload, bytes) else np.ravel(payload)
         position = replay(code, where)
         if position.board.size != self.size:
             raise DataError(
@@ -82,7 +82,7 @@ def choose_board(
     for name, features in FEATURES.items():
         if features.num_planes == input_shape[0]:
             payload = source.read(int(indices[0])).payload
-            size = int(payload[0]) if isinstance(payload, np.ndarray) else int(input_shape[1])
+            size = int(np.ravel(payload)[0]) if isinstance(payload, np.ndarray) else int(input_shape[1])
             reasons = {"features": f"the network takes {input_shape[0]} planes", "size": "the size of the games' board"}
             return BoardPreprocess(features=name, size=size), reasons
     known = " or ".join(f"{features.num_planes} ({name})" for name, features in FEATURES.items())

@@ -127,7 +127,8 @@ class SignalPreprocess(Preprocess):
                 f"Signals must be finite. Received: {signal[channel, place]} in channel {channel}, sample {place} of "
                 f"{where}. Mend it, or mark it as missing by NaN."
             )
-        return signal.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # of the many bit patterns that are NaN, some are flagged
+            return signal.astype(np.float64)
 
     def fitted(self, signal: NDArray[np.float64]) -> NDArray[np.float64]:
         """(C, L) as (C, length)."""

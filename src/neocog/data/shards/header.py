@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from neocog.data.record import Modality
 from neocog.data.shards.names import Container, Split
+from neocog.data.sources.annotated import encodable
 from neocog.data.targets import Task
 from neocog.errors import DataError
 from neocog.settings import SETTINGS
@@ -88,7 +89,15 @@ HEADERS = TypeAdapter(Header)
 
 
 def write_header(header: Header) -> bytes:
-    return HEADERS.dump_json(header, indent=1) + b"\n"
+    """Raises DataError for names that no text can hold."""
+    try:
+        return HEADERS.dump_json(header, indent=1) + b"\n"
+    except ValueError as error:  # such as the bytes of a file's name that are no UTF-8
+        names = (header.name, *header.classes, *(shard.name for shard in header.shards))
+        odd = next(name for name in names if not encodable(name))
+        raise DataError(
+            f"Sets, shards and classes need names in Unicode. Received: {odd[:200]!r}. Rename it."
+        ) from error
 
 
 def read_header(content: bytes, where: str) -> Header:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+
 from neocog.data.known import find_data
 from neocog.data.open import open_source
 from neocog.data.record import Source, fingerprint
@@ -97,6 +99,13 @@ def check_packable(source: Source, resize: int | None, format: Format) -> None:
     if resize is not None and source.task in ("segmentation", "detection"):
         raise DataError(
             f"--resize would leave masks and boxes behind. {source.name} is for {source.task}. Leave it out."
+        )
+    groups = getattr(source, "groups", None)
+    if groups is not None and "all" in source.splits and len(np.unique(groups)) < len(source):
+        raise DataError(
+            "Records of one game, speaker or recording must stay in one split, and shards do not know which belong "
+            f"together. {source.name} has {len(np.unique(groups)):,} of these and no splits. Put them into folders "
+            "train, val and test before packing."
         )
     plain = source.modality in FEATURES and source.task == "classification"
     if format == "parquet" and not plain:

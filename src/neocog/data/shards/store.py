@@ -146,8 +146,9 @@ class readable:  # noqa: N801 - a context manager, used as a word; a class, as i
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
-        if isinstance(error, OSError):
-            raise DataError(f"{self.path} can't be read: {error.strerror or error}. Check the path.") from error
+        if isinstance(error, OSError | OverflowError):  # the latter for a place that no file has
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{self.path} can't be read: {reason}. Check the path.") from error
 
 
 class RemoteStore:

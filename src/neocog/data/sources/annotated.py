@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from stat import S_ISREG
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ __all__ = [
     "Size",
     "below",
     "check_names",
+    "encodable",
     "entries",
     "is_file",
     "is_folder",
@@ -44,6 +46,8 @@ MAX_BYTES = 2**30
 """Of a picture's file."""
 MAX_MASK_BYTES = 2**31
 """Of all masks of one picture."""
+MAX_SIDE = 2**18
+"""Of a picture with masks: what an edge of an outline takes grows with its length."""
 Names = Mapping[str, Sequence[Path]]
 
 
@@ -227,10 +231,11 @@ class BoxedPictures(AnnotatedPictures):
     def masks(self, index: int, rows: NDArray[np.int64], size: Size | None) -> NDArray[np.bool_]:
         """(M, H, W)."""
         assert size, "known wherever masks are asked for"
-        if max(1, len(rows)) * math.prod(size) > MAX_MASK_BYTES:
+        if max(1, len(rows)) * math.prod(size) > MAX_MASK_BYTES or max(size) > MAX_SIDE:
             raise DataError(
-                f"The masks of a picture may take {MAX_MASK_BYTES / 2**30:g} GiB. {self.key(index)} has {len(rows):,} "
-                f"objects on {size[1]} x {size[0]} pixels. Shrink it, or read its boxes alone."
+                f"The masks of a picture may take {MAX_MASK_BYTES / 2**30:g} GiB, and each side {MAX_SIDE:,} pixels. "
+                f"{self.key(index)} has {len(rows):,} objects on {size[1]} x {size[0]} pixels. Shrink it, or read its "
+                "boxes alone."
             )
         masks = np.zeros((len(rows), *size), bool)
         for mask, row in zip(masks, rows.tolist(), strict=True):
@@ -355,17 +360,16 @@ def entries(folder: Path) -> list[Path]:
 
 
 def read_limited(path: Path, most: int = MAX_BYTES) -> bytes:
-    """A file's bytes. Raises DataError where it can't be read, or is longer than `most` bytes."""
+    """A file's bytes. Raises DataError where it can't be read, is none, or is longer than `most` bytes."""
     try:
-        if not is_file(path) and path.exists():  # a pipe would never end
+        stat = path.stat()
+        if not S_ISREG(stat.st_mode):  # a pipe would never end
             raise DataError(f"{path} is no plain file. Remove it.")
-        with path.open("rb") as file:
-            content = file.read(most + 1)
+        if stat.st_size <= most:
+            return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
-    if len(content) > most:
-        raise DataError(f"A file of this kind may have at most {most:,} bytes. {path} has more. Divide or remove it.")
-    return content
+    raise DataError(f"{path} is too long: it has more than {most:,} bytes. Divide or remove it.")
 
 
 def read_lines(path: Path, most: int = 2**24) -> list[tuple[int, str]]:

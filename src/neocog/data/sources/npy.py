@@ -3,6 +3,7 @@
 Source: the format's description in numpy.lib.format.
 """
 
+import io
 import math
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ from neocog.data.sources.idx import check_inflation, read_at_most
 
 __all__ = ["MAX_BYTES", "npy_header", "read_npy"]
 
+MAX_HEADER = 2**16
 MAX_BYTES = 2**34
 """A larger array is refused before it is read."""
 
@@ -26,7 +28,11 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"its header is of version {version[0]}.{version[1]}")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    size = file.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(size, "little")
+    if length > MAX_HEADER:  # read whole before it is refused, were it left to NumPy
+        raise ValueError(f"its header says that it is {length:,} bytes long itself")
+    shape, fortran, dtype = read(io.BytesIO(size + file.read(length)))
     if any(size < 0 for size in shape):
         raise ValueError(f"its header says that its shape is {shape}")
     return shape, fortran, dtype
@@ -49,4 +55,8 @@ def read_npy(file: IO[bytes], packed: int | None = None) -> NDArray[Any]:
     if len(content) != expected:
         found = f"{len(content):,}" if len(content) < expected else "more"
         raise ValueError(f"its header promises {expected:,} bytes of values, and it holds {found}")
+    if dtype.kind == "U":
+        codes = np.frombuffer(content, np.dtype("u4").newbyteorder(dtype.byteorder))
+        if ((codes > 0x10FFFF) | (codes // 0x800 == 0x1B)).any():  # the latter are halves of surrogate pairs
+            raise ValueError("it holds texts with characters that Unicode does not have")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")

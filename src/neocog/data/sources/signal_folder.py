@@ -97,7 +97,7 @@ def read_all(files: ClassFiles) -> tuple[list[Recording], list[str]]:
             arrays[i] = read_array(path)
     turned, notices = channels_first(files, arrays)
     # What is too large for float32 becomes infinite, and is refused where it is decoded.
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         found |= {i: Recording(np.asarray(array, np.float32)) for i, array in turned.items()}
     return [found[i] for i in range(len(files.paths))], notices
 

@@ -86,7 +86,7 @@ def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[NDArray[np
     """Each signal as (C, L) float32. Raises DataError for what is no signal."""
     found = []
     # What is too large for float32 becomes infinite, and is refused, with its record's name, where it is decoded.
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         for place, signal in enumerate(signals):
             if signal.dtype.kind not in "fiu":
                 raise DataError(
