@@ -2,7 +2,7 @@
 
 import json
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,16 @@ import torch
 
 from neocog import evaluate, load, recipe, train
 from neocog.cli.app import main
-from neocog.data import AugmentConfig, Loader, SignalAugmentConfig, TextAugmentConfig, divide, open_source
+from neocog.data import (
+    AugmentConfig,
+    Loader,
+    SignalAugmentConfig,
+    TextAugmentConfig,
+    divide,
+    load_resident,
+    open_source,
+    read_preprocess,
+)
 from neocog.errors import ConfigError, DataError
 from neocog.recipes import recipe_for
 from neocog.runs import resume
@@ -336,3 +345,36 @@ def test_masks_are_not_measured(finished_run, tmp_path):
             Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "m" / folder / f"{i}.png")
     with pytest.raises(DataError, match="Measured is one class for each record. m .masks. is for segmentation"):
         evaluate(finished_run.bundle, tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("signal", "waves"), ("text", "reviews"), ("sound", "tones"), ("board", "games")]
+)
+def test_training_and_prediction_see_the_same_bits(kind, data, request, tmp_path):
+    run = train(quick(kind, request.getfixturevalue(data), epochs=1, **UNCHANGED.get(kind, {})), runs=tmp_path / "runs")
+    predictor = load(run.bundle)
+    spec, source = predictor.preprocess, open_source(request.getfixturevalue(data))
+    assert read_preprocess(json.loads(json.dumps(spec.to_json()))) == spec
+    rows = np.arange(min(12, len(source)))
+    feed = load_resident(source, rows, spec)
+    loader = Loader(feed, spec, batch_size=5, seed=0, order=Plain(len(rows)))
+    fed = torch.cat([loader.batch(0, step)[0] for step in range(loader.num_steps)])
+    alone = torch.stack([spec(source.read(i).payload) for i in rows.tolist()])
+    assert torch.equal(fed, alone)
+    seen = []
+    predictor.engine = lambda inputs, engine=predictor.engine: seen.append(inputs) or engine(inputs)
+    predictor.logits_of(source, rows)
+    assert torch.equal(torch.cat(seen), alone)
+
+
+@dataclass
+class Plain:
+    """The records in their own order."""
+
+    size: int
+
+    def records(self, positions, epoch):
+        return np.asarray(positions)
+
+
+UNCHANGED = {"sound": {"augment_signal": SignalAugmentConfig()}}

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import (
-    AugmentConfig,
     Changes,
     Modality,
     Preprocess,
@@ -115,7 +114,7 @@ def choose(
             return board, {}
 
 
-def changes(config: RunConfig, modality: Modality) -> Changes:
+def changes(config: RunConfig, modality: Modality) -> Changes | None:
     """The augmentation of inputs of this kind."""
     match modality:
         case "signal" | "audio":
@@ -125,7 +124,7 @@ def changes(config: RunConfig, modality: Modality) -> Changes:
         case "image":
             return config.augment
         case "board":
-            return AugmentConfig()
+            return None
 
 
 def without_other_modalities(settled: Settled, source: Source) -> Settled:

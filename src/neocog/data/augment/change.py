@@ -18,12 +18,14 @@ Changes = AugmentConfig | SignalAugmentConfig | TextAugmentConfig
 
 
 def changed(
-    inputs: Tensor, samples: NDArray[np.uint64], config: Changes, *, seed: int, epoch: int, spec: Preprocess
+    inputs: Tensor, samples: NDArray[np.uint64], config: Changes | None, *, seed: int, epoch: int, spec: Preprocess
 ) -> Tensor:
     """Decoded inputs, each changed by its own draws, as the network receives them; (N, *shape) -> the same.
 
     Pictures and texts are changed before they are normalised, signals after it, when their deviation is one.
     """
+    if config is None:
+        return spec.normalise(inputs)
     if isinstance(config, SignalAugmentConfig):
         inputs = spec.normalise(inputs)
         return augment_signals(inputs, samples, config, seed=seed, epoch=epoch, fill=inputs.new_zeros(()))

@@ -51,7 +51,7 @@ class Loader:
         device: torch.device | str = "cpu",
     ) -> None:
         self.data, self.preprocess, self.seed = data, preprocess, seed
-        self.augment = augment or AugmentConfig()
+        self.augment = augment
         self.order = order or Shuffled(len(data), seed)
         self.num_classes, self.rank, self.world, self.device = num_classes, rank, world, torch.device(device)
         self.labels = data.labels.to(self.device)
