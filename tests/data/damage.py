@@ -1,20 +1,26 @@
 """Damage to the bytes of files, as disks, networks and editors do it, and as someone does who means harm."""
 
 import binascii
+import contextlib
 import functools
 import gzip
 import hashlib
 import io
 import json
 import re
+import signal
 import struct
+import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 import numpy as np
+import pytest
+
+resource = pytest.importorskip("resource", reason="memory and time are measured as POSIX systems do")
 
 Random = np.random.Generator
 Damaged = tuple[bytes, str]
@@ -27,6 +33,33 @@ TOKENS = (
     b"\x7f\xff\xff\xff", b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\1\0\0\0\0\0\0\x80",
 )  # fmt: skip
 """What parsers, and readers of sizes, stumble over."""
+
+
+SECONDS = 10
+"""After which reading counts as endless."""
+
+
+class EndlessError(BaseException):
+    """No Exception, which a reader might take for a fault of its file."""
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise EndlessError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def peak() -> int:
+    """The most memory that this process has held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def damaged(name: str, content: bytes, random: Random) -> Damaged:

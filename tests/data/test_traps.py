@@ -1,4 +1,4 @@
-"""Files that are made to do harm: links out and in circles, pipes, bombs, headers that lie, names that no text can hold.
+"""Files that are made to do harm: links in circles, pipes, bombs, headers that lie, names that no text can hold.
 
 Each ends in a named error, or in a correct read, soon and with little memory.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damage import png_chunk
+from damage import ending, ogg_checksum, peak, png_chunk
 from PIL import Image
 from small_sets import SETS, files_of, idx_array, npy, npz, picture, sound, tar, tiff, write_set
 
@@ -30,7 +30,7 @@ from neocog.data.sources.coco import open_coco
 from neocog.data.sources.yolo import open_yolo
 from neocog.errors import ConfigError, DataError
 
-LITTLE = 2**26
+LITTLE = 2**27
 """Bytes of memory."""
 BY_CLASS = ["image-folder", "sound-folder", "signal-folder", "text-folder"]
 CONTENT = {"image-folder": ("png", picture()), "sound-folder": ("wav", sound("wav")), "text-folder": ("txt", b"a"),
@@ -38,16 +38,21 @@ CONTENT = {"image-folder": ("png", picture()), "sound-folder": ("wav", sound("wa
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def soon(tmp_path, monkeypatch):
+    """Ends a test that does not end by itself."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with ending():
+        yield
 
 
 @contextlib.contextmanager
 def little_memory() -> Iterator[None]:
+    before = peak()
     tracemalloc.start()
     try:
         yield
         assert tracemalloc.get_traced_memory()[1] < LITTLE
+        assert peak() - before < LITTLE  # of what libraries take by themselves
     finally:
         tracemalloc.stop()
 
@@ -98,11 +103,17 @@ def test_pipes_and_broken_links_are_no_files(tmp_path, layout):
     (root / "a" / f"self.{suffix}").symlink_to(f"self.{suffix}")
     os.mkfifo(root / "b" / f"pipe.{suffix}")
     assert layout in [found.name for found in recognise(root)]
-    with contextlib.suppress(DataError):
-        source = open_source(root, format=layout)
+    source = open_source(root, format=layout) if layout != "sgf" else None
+    if layout in ("image-folder", "sound-folder", "signal-folder"):
         fingerprint(source)
-        for index in range(len(source)):
-            source.read(index)
+        assert [source.key(index) for index in range(len(source))] == [f"a/1.{suffix}", f"b/2.{suffix}"]
+    elif layout == "text-folder":
+        for index, message in ((0, "can't be read"), (2, "can't be read"), (4, "is no plain file")):
+            with pytest.raises(DataError, match=message):
+                source.read(index)
+    else:
+        with pytest.raises(DataError, match="can't be read"):
+            open_source(root)
 
 
 @pytest.mark.parametrize(
@@ -128,15 +139,29 @@ def test_folders_may_be_deeper_than_python_recurs(tmp_path, layout, monkeypatch)
     root = classes(tmp_path / "set", layout) if layout in CONTENT else write_set(tmp_path / "set", files_of(layout))
     top = "images" if layout == "masks grey" else "in" if layout == "class-list csv" else "a"
     monkeypatch.chdir(root / top)
-    for _ in range(sys.getrecursionlimit() + 100):
-        os.mkdir("d")  # noqa: PTH102, a path from the root would be too long
+    with inside_folders(sys.getrecursionlimit() + 100):
+        recognise(root)
+        assert len(open_source(root, format=SETS[layout].format if layout in SETS else layout)) >= 2
+
+
+@contextlib.contextmanager
+def inside_folders(depth: int) -> Iterator[None]:
+    """So many folders d within another below this one, which are removed one by one: Python itself recurs to do so."""
+    for _ in range(depth):
+        os.mkdir("d")  # noqa: PTH102, a path from the root could be too long
         os.chdir("d")
-    recognise(root)
-    assert len(open_source(root, format=SETS[layout].format if layout in SETS else layout)) >= 2
+    try:
+        yield
+    finally:
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")  # noqa: PTH106, as above
 
 
-@pytest.mark.parametrize("name", [*(n for n in SETS if n.startswith(("image-folder png", "class-", "masks", "sound wav"))),
-                                  "coco", "voc", "yolo", "text-folder"])  # fmt: skip
+FROM_FILES = ("image-folder png", "class-", "masks", "sound wav", "coco", "voc", "yolo", "text-folder")
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if name.startswith(FROM_FILES)])
 def test_a_file_that_is_gone_when_it_is_read_is_named(tmp_path, name):
     folder = write_set(tmp_path / "set", files_of(name))
     source = SETS[name].open(folder)
@@ -325,8 +350,8 @@ def huge(kind: str) -> bytes:
         return b"RIFF" + struct.pack("<I", len(body)) + body
     content = tiff(np.zeros((8, 8), np.uint8))
     for tag in (256, 257):
-        place = content.index(struct.pack("<HHI", tag, 3, 1)) + 8
-        content = content[:place] + struct.pack("<H", side) + content[place + 2 :]
+        place = next(k for k in (content.find(struct.pack("<HHI", tag, kind, 1)) for kind in (3, 4)) if k > 0) + 8
+        content = content[:place] + struct.pack("<I", side) + content[place + 4 :]
     return content
 
 
@@ -348,8 +373,6 @@ def wav(data_size: int, channels: int = 1, rate: int = 8000, samples: bytes = by
 
 def ogg_of_ages() -> bytes:
     """A sound whose last page says that it ends after 2**62 samples."""
-    from damage import ogg_checksum
-
     content = sound("ogg", "VORBIS")
     start = content.rindex(b"OggS")
     page = bytearray(content[start:])
@@ -375,7 +398,7 @@ def ogg_of_ages() -> bytes:
 def test_a_sound_that_lies_about_itself_takes_little_memory(content):
     spec = SoundPreprocess(sample_rate=8000, seconds=0.01, features="waveform")
     with little_memory(), contextlib.suppress(DataError):
-        assert not spec.decode(content, "here").any()
+        assert spec.decode(content, "here").shape == (1, 80)
 
 
 def holes(path: Path, size: int) -> None:
@@ -500,12 +523,16 @@ def test_a_set_opened_as_any_layout_is_read_or_refused(tmp_path, name):
                         source.read(index)
 
 
+SUFFIXES = ("npz", "npy", "csv", "tsv", "jsonl", "png", "jpg", "tif", "wav", "flac")
+
+
 def test_nothing_and_garbage_are_no_layout(tmp_path):
     (tmp_path / "empty").mkdir()
-    for seed, suffix in enumerate(("", ".npz", ".npy", ".csv", ".tsv", ".jsonl", ".json", ".yaml", ".ts", ".tar", ".parquet",
-                                   ".arrow", ".sgf", ".gz", ".png", ".wav", ".txt", ".xml")):  # fmt: skip
-        place = write_set(tmp_path / f"set{seed}", {f"a{suffix}": np.random.default_rng(seed).bytes(500)})
-        for path in (tmp_path / "empty", place, place / f"a{suffix}"):
+    for seed, suffix in enumerate(
+        (*SUFFIXES, "json", "yaml", "ts", "tar", "parquet", "arrow", "sgf", "gz", "txt", "xml")
+    ):
+        place = write_set(tmp_path / suffix, {f"a.{suffix}": np.random.default_rng(seed).bytes(500)})
+        for path in (tmp_path / "empty", place, place / f"a.{suffix}"):
             recognise(path)
             for layout in FORMATS:
                 with contextlib.suppress(DataError, ConfigError):

@@ -29,7 +29,13 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
         return as_source(data)
     layout, path = find_format(data, format=format, download=download)
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
-    source = layout.opens(path, **given)
+    try:
+        source = layout.opens(path, **given)
+    except OSError as error:  # a file where the layout has a folder, or what may not be read
+        raise DataError(
+            f"{error.filename or path} can't be read as {layout.what}: {error.strerror or error}. Check the path and "
+            "the layout."
+        ) from error
     source.format = layout.name
     return source
 
@@ -55,8 +61,8 @@ def find_format(data: str | Path, *, format: str | None = None, download: bool =
 
 def recognised(data: str | Path, *, format: str | None = None) -> Modality:
     """What kind of data lies there, by its layout alone. Raises DataError as `open_source` does."""
-    layout, path = find_format(data, format=format)
-    return layout.modality or layout.opens(path).modality
+    layout, _ = find_format(data, format=format)
+    return layout.modality or open_source(data, format=format).modality
 
 
 def not_understood(path: Path) -> DataError:

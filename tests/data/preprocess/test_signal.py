@@ -170,3 +170,9 @@ def test_settings_without_an_effect_are_told():
     assert SignalConfig(window=9, step=3).ignored() == {}
     with pytest.raises(ValidationError):
         SignalConfig(length=1)
+
+
+def test_every_bit_pattern_that_is_no_number_is_a_missing_value():
+    signal = np.array([[0x3F800000, 0x7FA00000, 0x7FC00000, 0xFFFFFFFF]], np.uint32).view(np.float32)
+    pre = SignalPreprocess(channels=1, length=4, scale="none")
+    assert pre(signal).tolist() == [[1, 1, 1, 1]]

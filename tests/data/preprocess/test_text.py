@@ -1,3 +1,4 @@
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -197,3 +198,10 @@ def test_a_network_of_words_takes_the_ids(source):
     model = create_model("text_cnn", in_channels=pre.in_channels, num_classes=2).eval()
     batch = torch.stack([pre(source.read(i).payload) for i in (0, 199)])
     assert model(batch).shape == (2, 2)
+
+
+def test_marks_without_end_take_no_time_without_end():
+    few, many = "e" + "\u0323\u0301" * 15, "e" + "\u0301\u0323" * 100_000
+    assert "".join(tokens(few, "character", lowercase=True)) == unicodedata.normalize("NFC", few + "\u034f")
+    assert len(list(tokens(many, "word", lowercase=True))) == 1
+    assert "".join(tokens(few[:-1], "character", lowercase=True)) == unicodedata.normalize("NFC", few[:-1])

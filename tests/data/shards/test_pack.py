@@ -22,6 +22,7 @@ from neocog.data.shards.size import parse_size
 from neocog.data.sources.folder import ImageFolder
 from neocog.data.targets import Objects
 from neocog.errors import ConfigError, DataError, StorageError
+from neocog.files import file_hash
 
 
 @pytest.fixture
@@ -389,6 +390,32 @@ def test_a_damaged_index_is_named(photos, tmp_path, change, message):
         path.write_bytes(content)
         with pytest.raises(DataError, match="no index of version 1"):
             open_shards(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("rows", lambda rows: rows["label"].__setitem__(0, -7), "leads to a shard or a class that is not there"),
+        ("rows", lambda rows: rows["label"].__setitem__(0, 2), "leads to a shard or a class that is not there"),
+        ("rows", lambda rows: rows["shard"].__setitem__(0, 999), "leads to a shard or a class that is not there"),
+        ("rows", lambda rows: rows["offset"].__setitem__(0, 2**63), "can't be read: Python int too large"),
+        ("targets", lambda targets: targets.__setitem__(0, -1), "leads to a shard or a class that is not there"),
+        ("targets", lambda targets: targets.__setitem__(0, 2), "leads to a shard or a class that is not there"),
+        ("starts", lambda starts: starts.__setitem__(1, 2**64 - 1), "is damaged: keys end before they begin"),
+        ("starts", lambda starts: starts.__iadd__(np.uint64(2**63)), "can't be read: Python int too large"),
+    ],
+)
+def test_an_index_that_agrees_with_itself_and_lies_is_refused(photos, tmp_path, kind, change, message):
+    pack(photos, tmp_path / "out", shard_size="12kB")
+    path, place = tmp_path / "out" / INDEX, tmp_path / "out" / f"neocog-index.{kind}.npy"
+    array = np.load(place)
+    change(array)
+    np.save(place, array)
+    header = json.loads(path.read_text())
+    header["arrays"][kind] = file_hash(place)
+    path.write_text(json.dumps(header))
+    with pytest.raises(DataError, match=message):
+        open_shards(tmp_path / "out").read(0)
 
 
 def test_verifying_needs_hashes(foreign):

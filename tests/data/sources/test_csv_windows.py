@@ -108,6 +108,7 @@ def test_settings_that_can_not_be_are_named(tmp_path):
     [
         ("a.csv", "text,label\nhello,1\n"),
         ("a.csv", "time,label\n1,1\n"),
+        ("a.csv", "timestamp,text,label\n1,it was good,1\n"),
         ("a.csv", "label,p0,p1\n1,0,0\n"),
         ("a.csv", ""),
         ("a.txt", rows("aabb")),
@@ -116,6 +117,12 @@ def test_settings_that_can_not_be_are_named(tmp_path):
 def test_other_tables_are_not_claimed(tmp_path, name, text):
     assert not is_csv_windows(write(tmp_path, text, name))
     assert not is_csv_windows(tmp_path)
+
+
+def test_lines_of_json_are_no_recording(tmp_path):
+    path = write(tmp_path, '{"time": 1, "p": 2, "label": "a"}\n', "a.jsonl")
+    with pytest.raises(DataError, match=r"A long recording is one \.csv file. Received: .*a\.jsonl"):
+        open_csv_windows(path, window=2)
 
 
 @given(st.binary(max_size=60))

@@ -66,6 +66,15 @@ def test_cifar_truncated_missing_or_out_of_range(tmp_path):
         open_source(cifar10(tmp_path / "b", labels=[0, 1, 2, 10, *range(10), *range(6)]))
 
 
+def test_cifar_names_that_are_no_text(tmp_path):
+    folder = cifar10(tmp_path / "a")
+    next(folder.rglob("batches.meta.txt")).write_bytes(b"cat\n\xff\n")
+    with pytest.raises(
+        DataError, match=r"batches\.meta\.txt names the classes, a word for each. It can't be read: 'utf-8'"
+    ):
+        open_source(folder)
+
+
 def test_npz_with_and_without_splits(tmp_path):
     x, y = np.zeros((6, 5, 5), np.uint8), np.array([0, 1, 2, 0, 1, 2])
     np.savez(tmp_path / "a.npz", x=x, y=y, classes=["ape", "bee", "cow"])
@@ -206,6 +215,18 @@ def test_what_programs_leave_is_no_data_and_links_are_followed(pictures, tmp_pat
     source = open_source(pictures)
     assert len(source) == 48
     assert source.notices == ("pictures beside the classes' folders were passed over: stray.png",)
+
+
+def test_links_to_nothing_are_passed_over(pictures):
+    before = fingerprint(open_source(pictures))
+    (pictures / "red" / "lost.png").symlink_to("nowhere.png")
+    (pictures / "red" / "self.png").symlink_to("self.png")
+    source = open_source(pictures)
+    assert (len(source), fingerprint(source)) == (36, before)
+    assert source.notices == ("files that are no pictures were passed over: 2 broken links or pipes",)
+    (pictures / "red" / "00.png").unlink()
+    with pytest.raises(DataError, match=r"red/00\.png can't be read: No such file"):
+        fingerprint(source)
 
 
 def test_a_name_that_is_no_text_is_read(pictures):

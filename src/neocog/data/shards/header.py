@@ -94,7 +94,7 @@ def write_header(header: Header) -> bytes:
         return HEADERS.dump_json(header, indent=1) + b"\n"
     except ValueError as error:  # such as the bytes of a file's name that are no UTF-8
         names = (header.name, *header.classes, *(shard.name for shard in header.shards))
-        odd = next(name for name in names if not encodable(name))
+        odd = next((name for name in names if not encodable(name)), header.name)
         raise DataError(
             f"Sets, shards and classes need names in Unicode. Received: {odd[:200]!r}. Rename it."
         ) from error

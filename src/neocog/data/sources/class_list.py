@@ -16,7 +16,7 @@ from neocog.data.sources.class_list_files import ListedFiles
 from neocog.data.sources.class_names import ordered_names
 from neocog.data.sources.class_rows import Listed, read_list, without_repeats
 from neocog.data.sources.class_tables import find_tables, holds_tables, names_pictures
-from neocog.data.sources.folder import size_bytes
+from neocog.data.sources.folder import read_picture, size_bytes
 from neocog.data.sources.multi_label import yes_and_no
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -72,12 +72,9 @@ class ClassList:
     def read(self, index: int) -> Record:
         path = self.root / self.keys[index]
         target = self.targets[index]
-        try:
-            if not path.is_file():  # a pipe would never end
-                raise DataError(f"{path} is no file any more. Put it back, or remove its row from the list.")
-            payload = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} can't be read: {error.strerror}.") from error
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise DataError(f"{path} is no file any more. Put it back, or remove its row from the list.")
+        payload = read_picture(path)
         return Record(self.keys[index], payload, target if self.targets.ndim == 2 else int(target))
 
 

@@ -104,7 +104,9 @@ def picture_keys(root: Path) -> Iterator[str]:
     folders = [""]
     while folders:
         within = folders.pop()
-        for entry in os.scandir(root / within):
+        with os.scandir(root / within) as scan:
+            entries = list(scan)  # read at once, so that nothing is left open where a caller has enough
+        for entry in entries:
             # Only links are resolved, for that takes long.
             if hidden(entry.name) or (entry.is_symlink() and not inside(Path(entry.path), home)):
                 continue

@@ -104,6 +104,8 @@ def read_class_map(path: Path, folders: Collection[str]) -> tuple[str, ...]:
 
 def map_lines(path: Path) -> list[str]:
     """The lines that hold anything."""
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise DataError(f"{path} is no plain file. Write one.")
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -75,6 +75,8 @@ def open_csv_windows(
             f"A long recording is cut into windows of equal length. Received: no length, for {path}. "
             "Say how many samples a window has: --signal.window 128, and --signal.step 64 for windows that overlap."
         )
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        raise DataError(f"A long recording is one .csv file. Received: {path}. Save it as a table with commas.")
     recording = read_recording(path)
     if recording.labels is None:
         raise DataError(

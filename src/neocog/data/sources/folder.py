@@ -12,7 +12,7 @@ from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
-__all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures", "size_bytes", "walk"]
+__all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures", "read_picture", "size_bytes", "walk"]
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".npy"})
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -76,17 +76,7 @@ class ImageFolder:
         return map(size_bytes, self.paths)
 
     def read(self, index: int) -> Record:
-        path = self.paths[index]
-        try:
-            size = path.stat().st_size
-            if size > MAX_BYTES:
-                raise DataError(
-                    f"A picture's file may have at most {MAX_BYTES:,} bytes. {path} has {size:,}. Shrink it."
-                )
-            payload = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} can't be read: {error.strerror}.") from error
-        return Record(self.key(index), payload, int(self.targets[index]))
+        return Record(self.key(index), read_picture(self.paths[index]), int(self.targets[index]))
 
 
 def holds_pictures(root: Path) -> bool:
@@ -95,7 +85,8 @@ def holds_pictures(root: Path) -> bool:
 
 
 def has_picture(folder: Path) -> bool:
-    paths = (Path(entry.path) for entry in walk(folder, follow=False) if is_picture(Path(entry.name)))
+    entries = (entry for entry in walk(folder, follow=False) if is_picture(Path(entry.name)))
+    paths = (Path(entry.path) for entry in entries if is_kind(entry.is_file))  # a pipe would never end
     return any(path.suffix.lower() != ".npy" or is_picture_array(path) for path in paths)
 
 
@@ -185,6 +176,17 @@ def is_kind(test: Callable[[], bool]) -> bool:
         return test()
     except OSError:
         return False
+
+
+def read_picture(path: Path) -> bytes:
+    """A picture's file. Raises DataError where it can't be read, or is larger than any picture."""
+    try:
+        size = path.stat().st_size
+        if size <= MAX_BYTES:
+            return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+    raise DataError(f"A picture's file may have at most {MAX_BYTES:,} bytes. {path} has {size:,}. Shrink it.")
 
 
 def size_bytes(path: Path) -> bytes:

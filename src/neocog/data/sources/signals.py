@@ -60,7 +60,7 @@ class SignalSource:
         self.targets = np.concatenate(list(targets.values()))
         self.keys = keys or [f"{split}/{place}" for split, part in self.splits.items() for place in range(len(part))]
         self.groups = groups
-        self.notices = (*notices, *absent_classes(self.classes, targets))
+        self.notices = tuple(dict.fromkeys((*notices, *absent_classes(self.classes, targets))))
 
     def __len__(self) -> int:
         return len(self.signals)
