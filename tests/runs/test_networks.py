@@ -96,7 +96,7 @@ def test_adaptive_clipping_and_exact_statistics_change_a_run_and_resume_with_the
         ("neocognitron", r"does not learn by gradients\. In Python: create_model\('neocognitron'\)\.learn"),
         ("unet", r"Pictures are classified by networks made for that\. unet is for segmentation of pictures\."),
         ("text_cnn", r"text_cnn is for classification of texts\."),
-        ("go_policy", r"go_policy is for next move of boards\."),
+        ("go_policy", r"go_policy is for next move of positions\."),
     ],
 )
 def test_networks_for_something_else_are_refused_before_anything_is_read(name, says, config, tmp_path):
