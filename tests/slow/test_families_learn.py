@@ -56,7 +56,7 @@ LEARN_DIGITS = {
     "squeezenet1_1": Epoch(lr=2e-3, muon=True, batch=25, views=4, options=PLAIN),
     "mobilenet_v2": Epoch(lr=4e-3, muon=True, batch=25, views=4, options=PLAIN),
     "shufflenet_v2": Epoch(lr=4e-3, muon=True, batch=25, views=4),
-    "efficientnet_b0": Epoch(lr=4e-3, muon=True, batch=25, views=4, options=PLAIN | {"stochastic_depth": 0.0}),
+    "efficientnet_b0": Epoch(lr=1e-2, muon=True, batch=25, views=2, options=PLAIN | {"stochastic_depth": 0.0}),
 }
 
 
