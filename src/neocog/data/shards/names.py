@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from neocog.data.shards.store import Store, open_store
+from neocog.data.shards.store import SPLIT_FOLDERS, Store, open_store
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.errors import DataError, some
 
@@ -16,7 +16,6 @@ Container = Literal["tar", "parquet", "arrow"]
 Split = Literal["all", "train", "val", "test"]
 CONTAINERS: dict[str, Container] = {".tar": "tar", ".parquet": "parquet", ".arrow": "arrow"}
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-FOLDERS = {*SPLIT_NAMES, "data"}
 PREFIX = re.compile(r"(training|validation|train|valid|val|test)(?=[-_.\d])", re.IGNORECASE)
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -97,7 +96,7 @@ def places(text: str) -> tuple[str, list[str] | None]:
 def is_shard(name: str) -> bool:
     """Whether this is a shard's name, in the root or in a folder that carries a split's name."""
     path = PurePosixPath(name)
-    inner = len(path.parts) < 2 or name.startswith("/") or "://" in name or path.parts[-2].lower() in FOLDERS
+    inner = len(path.parts) < 2 or name.startswith("/") or "://" in name or path.parts[-2].lower() in SPLIT_FOLDERS
     return path.suffix in CONTAINERS and not path.name.startswith(".") and inner
 
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.errors import DataError
 
-__all__ = ["LocalStore", "RemoteStore", "Stat", "Store", "needed", "open_store", "readable"]
+__all__ = ["SPLIT_FOLDERS", "LocalStore", "RemoteStore", "Stat", "Store", "needed", "open_store", "readable"]
 
 KEPT_OPEN = 128  # files; those beyond are opened for each read, as systems allow a process about 1,000
 LISTED = 1_000_000
+SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}
+"""Folders in which shards may lie, below the set's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Store(Protocol):
         ...
 
     def names(self) -> list[str]:
-        """Files in the folder and in its folders, one level deep, sorted."""
+        """Files in the folder and in its folders that carry a split's name, sorted."""
         ...
 
     def stat(self, name: str) -> Stat: ...
@@ -71,9 +74,10 @@ class LocalStore:
         return LocalStore, (self.path,)  # another process opens its own files
 
     def names(self) -> list[str]:
-        entries = sorted(self.path.iterdir())
-        inner = [path for folder in entries if folder.is_dir() for path in sorted(folder.iterdir())]
-        return sorted(p.relative_to(self.path).as_posix() for p in (*entries, *inner) if p.is_file())
+        # Other folders are not looked into: they may be classes of a million pictures.
+        splits = [path for path in self.path.iterdir() if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
+        found = (path for folder in (self.path, *splits) for path in folder.iterdir())
+        return sorted(path.relative_to(self.path).as_posix() for path in found if path.is_file())
 
     def stat(self, name: str) -> Stat:
         with readable(self.path / name):
