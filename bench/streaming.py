@@ -96,7 +96,7 @@ def run(way: str, folder: Path) -> None:
         while not done.wait(0.1):
             most[0] = max(most[0], held())
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     began = time.perf_counter()
     count = WAYS[way](folder)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.data.augment.change import Changes, changed
+from neocog.data.augment.change import Changes, stages
 from neocog.data.augment.config import AugmentConfig
 from neocog.data.augment.mix import mix
 from neocog.data.feeding.feed import Feed
@@ -93,10 +93,12 @@ class Loader:
         decoded, kept = self.data.take(rows, [self.order.records(self.positions(b), e) for e, b in later])
         rows, positions = rows[kept], positions[kept]
         inputs = decoded.to(self.device, non_blocking=True)
+        del decoded  # each stage's input is let go of as soon as its output is there
         if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
         samples = self.data.samples(rows)
-        inputs = changed(inputs, samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess)
+        for stage in stages(samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess):
+            inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
         if self.mixes:
             inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)

@@ -79,5 +79,6 @@ def first_file(root: Path, suffixes: Collection[str]) -> Path | None:
     if not root.is_dir():
         return None
     entries = islice(chain.from_iterable(map(walk, class_folders(root))), LOOK)
-    files = (Path(entry.path) for entry in entries)
+    # A path is made of few of them: this is asked of every folder, whatever it holds.
+    files = (Path(entry.path) for entry in entries if entry.name.lower().endswith(tuple(suffixes)))
     return next((path for path in files if path.suffix.lower() in suffixes and path.is_file()), None)

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,7 @@ def list_pictures(folder: Path, strangers: Counter[str] | None = None) -> list[P
             found.append(path)
         elif strangers is not None:
             strangers[path.suffix.lower() if plain else "broken links or pipes"] += 1
-    return sorted(found)
+    return sorted(found, key=attrgetter("parts"))  # the order of paths themselves, several times as fast
 
 
 def walk(folder: Path, *, follow: bool = True) -> Iterator[os.DirEntry[str]]:

@@ -267,8 +267,8 @@ def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
     """The folders of pictures and masks with their split: within split folders, or as `images` and `masks` here."""
     found = [("all", *pair) for pair in partners(root)]
     for folder in entries(root):
-        split = SPLIT_NAMES.get(folder.name.lower())
-        found += [(split, *pair) for pair in partners(folder) if split]
+        if split := SPLIT_NAMES.get(folder.name.lower()):
+            found += [(split, *pair) for pair in partners(folder)]
     return found
 
 
