@@ -42,6 +42,9 @@ bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/shards.py
 	$(BIN)/python bench/doctor.py
+	$(BIN)/python bench/checkpoints.py
+	$(BIN)/python bench/scaling.py
+	$(BIN)/python bench/throughput.py
 
 # torch is installed first, by its exact pin: any other order or a range brings the multi-gigabyte CUDA build.
 $(READY): pyproject.toml constraints.txt

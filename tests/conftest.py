@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,12 @@ from neocog.runs import Run, RunConfig, train
 # A noisy machine must not fail a test for its speed.
 settings.register_profile("neocog", deadline=None)
 settings.load_profile("neocog")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests measure is not kept for the user."""
+    os.environ["NEOCOG_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,10 @@ def test_the_last_layer_wins_and_every_value_knows_where_it_came_from():
         ({"optimizer.lr": "inf"}, "optimizer.lr must be a finite number"),
         ({"schedule.warmup_epochs": "inf"}, "schedule.warmup_epochs must be a finite number"),
         ({"optimizer.lr": 0}, r"optimizer\.lr must be greater than 0. Received: 0"),
-        ({"optimizer.name": "sgdd"}, "optimizer.name must be 'sgd', 'adam', 'adamw' or 'muon'. Received: 'sgdd'"),
+        (
+            {"optimizer.name": "sgdd"},
+            "optimizer.name must be 'sgd', 'adam', 'adamw', 'muon', 'lars' or 'lamb'. Received: 'sgdd'",
+        ),
         ({"optimizer.nesterov": "perhaps"}, "optimizer.nesterov must be a valid boolean"),
         ({"optimizer.name": "adam", "optimizer.betas": [0.9]}, "optimizer.betas: Field required.*Received: \\[0.9\\]"),
         ({"data.size": "axb"}, r"data\.size must be a valid integer.*Received: 'axb'"),

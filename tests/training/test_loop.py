@@ -64,6 +64,9 @@ class Recorder:
         self.best.append(best)
         self.save(training)
 
+    def close(self):
+        pass
+
 
 def validate(model):
     model.eval()

@@ -20,7 +20,7 @@ def test_singular_values_come_near_one(shape):
 def test_updates_are_those_of_torch(shape):
     torch.manual_seed(0)
     ours, theirs = (nn.Parameter(torch.ones(shape)) for _ in range(2))
-    muon = Muon([ours], [], lr=0.02, weight_decay=0.1)
+    muon = Muon([{"params": [ours], "muon": True}], lr=0.02, weight_decay=0.1)
     oracle = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
     for _ in range(4):
         gradient = torch.randn(shape)
@@ -35,14 +35,14 @@ def test_a_filter_bank_moves_as_the_matrix_that_it_is():
     bank, matrix = nn.Parameter(torch.zeros(6, 4, 3, 3)), nn.Parameter(torch.zeros(6, 36))
     gradient = torch.randn(6, 36)
     bank.grad, matrix.grad = gradient.view(6, 4, 3, 3).clone(), gradient.clone()
-    Muon([bank, matrix], [], lr=0.1).step()
+    Muon([{"params": [bank, matrix], "muon": True}], lr=0.1).step()
     assert torch.equal(bank.flatten(1), matrix)
 
 
 def test_what_is_no_matrix_moves_as_adamw_moves_it():
     torch.manual_seed(0)
     ours, theirs = ([nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(3, 1, 3, 3))] for _ in range(2))
-    muon = Muon([], ours, lr=0.02, weight_decay=0.1)
+    muon = Muon([{"params": ours, "muon": False}], lr=0.02, weight_decay=0.1)
     oracle = torch.optim.AdamW(theirs, lr=0.02, weight_decay=0.1)
     for _ in range(3):
         for mine, other in zip(ours, theirs, strict=True):

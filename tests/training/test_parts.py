@@ -123,12 +123,6 @@ def test_settings_out_of_range_are_refused_in_python_too():
             make()
 
 
-def test_settings_without_effect_are_known():
-    assert set(OptimizerConfig(name="adam").ignored()) == {"momentum", "nesterov"}
-    assert set(OptimizerConfig(name="sgd", momentum=0).ignored()) == {"betas", "eps", "nesterov"}
-    assert set(ScheduleConfig(name="one_cycle").ignored()) == {"final", "gamma", "step_epochs", "warmup_epochs"}
-
-
 def test_a_picture_that_does_not_fit_is_named_with_the_layer():
     model = create_model("tutorial_cifar10")
     before = copy.deepcopy(model.state_dict())

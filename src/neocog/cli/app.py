@@ -44,6 +44,7 @@ neocog train --resume runs/mnist-lenet5_relu-1
 The folder runs/NAME holds report.html, model.neocog, results.csv, config.yaml
 and checkpoints. Ctrl-C saves and says how to go on. Settings are also read from
 YAML with --config; a flag goes before the file, the file before the recipe.
+--devices K trains with K processes, one for each device.
 """
 PLAN = """Plan a network: what it does with an input, before a step is trained.
 
@@ -115,15 +116,60 @@ The last four look at brightness alone, and take --stretch. sobel draws no edge
 black and a sharp step from black to white (a response of 4) white. The others
 have a sign: 0 is drawn middle grey, -4 black and 4 white.
 """
+FIND = """Find a learning rate or a batch size before a run, by a short trial.
+
+neocog find rate mnist
+neocog find batch pictures/ --model resnet18
+"""
+RATE = """Find a learning rate by a range test.
+
+neocog find rate mnist
+neocog find rate pictures/ --model resnet18 --out rates.png
+
+A copy of the network is trained for 100 steps while the rate rises from step to
+step, until the loss does. Three rules read the curve: where it falls fastest, a
+tenth of where it is lowest, and the middle of its longest fall. The first is
+proposed, as the peak of a schedule, unless it lies far below the second; the
+others are more careful. Takes train's settings.
+"""
+BATCH = """Find a batch size that fits in memory and is fast.
+
+neocog find batch mnist
+neocog find batch pictures/ --model resnet18 --json
+
+Sizes are doubled, each trained for some steps with the run's own optimiser. On a
+GPU the largest that fits in 90% of its free memory is proposed; on a CPU the
+smallest that is as fast as any. Takes train's settings.
+"""
+LAUNCH_RAY = """Train on a Ray cluster, with the settings of `neocog train`.
+
+neocog launch ray mnist --workers 2
+neocog launch ray pictures/ --model resnet50 --workers 8 --gpus-per-worker 1
+
+Each worker reads the data at the same path. Needs: pip install "neocog[scale]"
+"""
+LAUNCH_SLURM = """Print an sbatch script that trains with N nodes x K tasks, or submit it.
+
+neocog launch slurm pictures/ --nodes 4 --tasks-per-node 8
+neocog launch slurm pictures/ --nodes 4 --tasks-per-node 8 --submit
+"""
 # By name, so that a verb's modules load when it is used; hence its help stands here.
 app.command("neocog.cli.plan:plan", name="plan", help=PLAN, sort_key=0)
 app.command("neocog.cli.zoo:zoo", name="zoo", help=ZOO, sort_key=1)
 app.command("neocog.cli.check:check", name="check", help=CHECK, sort_key=2)
 app.command("neocog.cli.pack:pack", name="pack", help=PACK, sort_key=3)
-app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=4)
-app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=5)
-app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=6)
-app.command("neocog.cli.filter:filter_picture", name="filter", help=FILTER, sort_key=7)
+find = cyclopts.App(name="find", help=FIND, help_format="plaintext", sort_key=4)
+find.command("neocog.cli.find:rate", name="rate", help=RATE)
+find.command("neocog.cli.find:batch", name="batch", help=BATCH)
+app.command(find)
+app.command("neocog.cli.train:train", name="train", help=TRAIN, sort_key=5)
+launch = cyclopts.App(name="launch", help="Train on a cluster: SLURM or Ray.", help_format="plaintext", sort_key=6)
+launch.command("neocog.cli.launch:launch_ray", name="ray", help=LAUNCH_RAY)
+launch.command("neocog.cli.launch:launch_slurm", name="slurm", help=LAUNCH_SLURM)
+app.command(launch)
+app.command("neocog.cli.evaluate:evaluate", name="eval", help=EVAL, sort_key=7)
+app.command("neocog.cli.predict:predict", name="predict", help=PREDICT, sort_key=8)
+app.command("neocog.cli.filter:filter_picture", name="filter", help=FILTER, sort_key=9)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """`neocog train`: from data to a run folder with a trained, measured, sealed network."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
 from neocog.data import Modality, recognised
 from neocog.errors import ConfigError, DataError
+from neocog.launch import start_ranks
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
 from neocog.zoo import entry
 
@@ -63,6 +65,7 @@ def train(
     runs_folder: Annotated[Path, Parameter(name="--runs")] = Path("runs"),
     resume: str | None = None,
     download: Annotated[bool, Parameter(negative="")] = False,
+    devices: int | None = None,
     flags: Annotated[Flags | None, Parameter(name="*")] = None,
 ) -> int:
     """Train a network and leave a run folder; `neocog.train` and `neocog.resume` do the same.
@@ -84,6 +87,8 @@ def train(
         Go on with this run, by path or name, from its last checkpoint.
     download
         Fetch a known data set from its official address if it is not on this machine.
+    devices
+        Processes on this machine, one for each device; the samples and their order are those of one.
     """
     if resume is not None:
         others: dict[str, object] = {
@@ -100,12 +105,22 @@ def train(
                 f"A resumed run keeps its settings. {', '.join(given)} would be ignored. Leave that out, "
                 "or start a new run."
             )
+        if devices is not None:
+            return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
         run = runs.resume(resume, runs=runs_folder)
     else:
         settled = settle_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
+        if devices is not None:
+            return start_ranks(devices, sys.argv[1:], device=settled.config.train.device)
         run = runs.train(settled, name=name, runs=runs_folder, download=download)
     show_run(run)
     return 0
+
+
+def device_of_run(resume: str, runs_folder: Path) -> str:
+    """The kind of device that a run began on."""
+    _, values, _ = read_config(Run.open(resume, runs_folder).config)
+    return str(values.get("train.device", "auto")).partition(":")[0]
 
 
 def settle_flags(
@@ -135,7 +150,9 @@ def settle_flags(
     layout = named.get("data.format", values.get("data.format"))
     chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, layout))
     layers = [(f"file {config}", values), (FLAG, named)]
-    return settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
+    settled = settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
+    recipes.check_recipe(chosen, settled.config)
+    return settled
 
 
 def modality_of(source: str, network: str | None, layout: str | None) -> Modality:
@@ -159,7 +176,8 @@ def parse(text: str) -> Any:
 
 
 def show_run(run: Run) -> None:
-    """What a user wants to know at the end."""
-    assert run.evaluation is not None
+    """What a user wants to know at the end; of several processes the first tells it."""
+    if run.evaluation is None:
+        return
     show_evaluation(run.evaluation, brief=True)
     write_out(f"\nreport  {run.report}\nmodel   {run.bundle}")

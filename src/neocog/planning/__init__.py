@@ -3,7 +3,7 @@
 from neocog.planning.advice import advise
 from neocog.planning.forecast import Forecast, forecast
 from neocog.planning.graph import svg
-from neocog.planning.machine import Machine, Precision, measure_machine
+from neocog.planning.machine import Machine, Precision, known_machine, measure_machine
 from neocog.planning.plan import Plan, plan
 from neocog.planning.rows import Row
 from neocog.planning.table import COLUMNS, lines, markdown, size_in_bytes, text, totals
@@ -17,6 +17,7 @@ __all__ = [
     "Row",
     "advise",
     "forecast",
+    "known_machine",
     "lines",
     "markdown",
     "measure_machine",

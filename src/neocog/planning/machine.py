@@ -46,22 +46,35 @@ def measure_machine(device: str = "cpu", *, fresh: bool = False) -> Machine:
 
     The cache is ~/.cache/neocog/machine.json; with `fresh` it is measured again.
     """
-    path = Path.home() / ".cache" / "neocog" / "machine.json"
-    key = f"{device} {device_name(device)} torch {torch.__version__} {torch.get_num_threads()} threads"
-    known = read_cache(path)
-    if not fresh and key in known:
-        try:
-            return Machine(**known[key])
-        except TypeError:  # written by another version
-            pass
+    found = None if fresh else known_machine(device)
+    if found is not None:
+        return found
     note("measuring this machine: two seconds, once")
     machine = probe(device)
     try:
+        path = cache_path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(known | {key: asdict(machine)}, indent=1).encode())
+        known = read_cache(path) | {cache_key(device): asdict(machine)}
+        write_whole(path, json.dumps(known, indent=1).encode())
     except (OSError, StorageError) as error:
         note(f"the measurement could not be kept, and will be made again: {error}")
     return machine
+
+
+def known_machine(device: str = "cpu") -> Machine | None:
+    """This machine's peaks, if they were measured before."""
+    try:
+        return Machine(**read_cache(cache_path())[cache_key(device)])
+    except (KeyError, TypeError):  # TypeError: written by another version
+        return None
+
+
+def cache_path() -> Path:
+    return Path.home() / ".cache" / "neocog" / "machine.json"
+
+
+def cache_key(device: str) -> str:
+    return f"{device} {device_name(device)} torch {torch.__version__} {torch.get_num_threads()} threads"
 
 
 def read_cache(path: Path) -> dict[str, dict[str, Any]]:

@@ -4,23 +4,43 @@ from collections.abc import Callable
 
 from neocog.data import Modality
 from neocog.errors import ConfigError, did_you_mean
+from neocog.recipes.cifar import densenet_cifar, resnet_cifar
+from neocog.recipes.finetune import check_finetune, finetune
 from neocog.recipes.general import general
+from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, inception_v3, resnet_imagenet, vgg
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
 from neocog.recipes.modalities import board, signal, sound, text
+from neocog.recipes.small import from_scratch_small
+from neocog.recipes.strong import strong_a1, strong_a2, strong_a3
 from neocog.runs import RunConfig
 
-__all__ = ["list_recipes", "recipe", "recipe_for"]
+__all__ = ["check_recipe", "list_recipes", "recipe", "recipe_for"]
 
 RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "general": general,
+    "from_scratch_small": from_scratch_small,
+    "finetune": finetune,
     "lenet5": lenet5,
     "lenet5_relu": lenet5_relu,
     "tutorial_cifar10": tutorial_cifar10,
+    "resnet_cifar": resnet_cifar,
+    "densenet_cifar": densenet_cifar,
+    "alexnet": alexnet,
+    "vgg": vgg,
+    "googlenet": googlenet,
+    "inception_v3": inception_v3,
+    "resnet_imagenet": resnet_imagenet,
+    "densenet_imagenet": densenet_imagenet,
+    "strong_a1": strong_a1,
+    "strong_a2": strong_a2,
+    "strong_a3": strong_a3,
     "board": board,
     "signal": signal,
     "sound": sound,
     "text": text,
 }
+# Networks whose recipe of the same name is short enough to be taken unasked; those of the papers last for days.
+OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 FOR_MODALITY: dict[Modality, str] = {
     "image": "lenet5_relu",
     "signal": "signal",
@@ -28,13 +48,14 @@ FOR_MODALITY: dict[Modality, str] = {
     "text": "text",
     "board": "board",
 }
+CHECKS: dict[str, Callable[[RunConfig], None]] = {"finetune": check_finetune}
 
 
 def list_recipes() -> list[str]:
     """The names of all recipes.
 
-    >>> list_recipes()
-    ['board', 'general', 'lenet5', 'lenet5_relu', 'signal', 'sound', 'text', 'tutorial_cifar10']
+    >>> [name for name in list_recipes() if name.startswith("strong")]
+    ['strong_a1', 'strong_a2', 'strong_a3']
     """
     return sorted(RECIPES)
 
@@ -50,12 +71,25 @@ def recipe(name: str, data: str) -> RunConfig:
     return RECIPES[name](data)
 
 
+def check_recipe(name: str, config: RunConfig) -> None:
+    """Raises ConfigError where a run that starts from this recipe lacks what the user has to add to it.
+
+    >>> check_recipe("finetune", recipe("finetune", data="pets"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    neocog.errors.ConfigError: The recipe finetune starts from published weights. ...
+    """
+    if name in CHECKS:
+        CHECKS[name](config)
+
+
 def recipe_for(model: str | None, modality: Modality = "image") -> str:
-    """The recipe that is taken where none is named: the network's own, or that of the kind of data.
+    """The recipe that is taken where none is named: the network's own if it is short, or that of the kind of data.
 
     >>> recipe_for("lenet5"), recipe_for("resnet18"), recipe_for(None, "text"), recipe_for("char_cnn_small", "text")
     ('lenet5', 'general', 'text', 'text')
+    >>> recipe_for("alexnet")  # the paper's, which lasts for 90 epochs of ImageNet, has to be named
+    'general'
     """
-    if model in RECIPES:
+    if model in OWN:
         return model
     return "general" if modality == "image" and model is not None else FOR_MODALITY[modality]

@@ -11,7 +11,10 @@ __all__ = ["lenet5", "lenet5_relu", "tutorial_cifar10"]
 def lenet5(data: str) -> RunConfig:
     """LeNet-5 as published, with a schedule of today.
 
-    MNIST: 99.14% on the test split, mean of seeds 0 to 2, in a minute on two cores (docs/figures.md).
+    MNIST: 99.14% on the test split, mean of seeds 0 to 2, in a minute on two cores (docs/figures.md). Published: 99.05%
+    without distorted digits, 99.2% with them. The paper makes 20 passes, one picture at a time, at rates that second
+    derivatives set for each weight (stochastic diagonal Levenberg-Marquardt), which has no counterpart.
+    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", sections II.B and III.
     """
     return RunConfig(
         data=DataConfig(source=data),

@@ -27,6 +27,8 @@ from neocog.errors import ConfigError, did_you_mean
 from neocog.settings import SETTINGS, HasIgnored
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
+from neocog.training.speed import SpeedConfig
+from neocog.training.watching import WatchConfig
 from neocog.zoo import ModelConfig
 
 __all__ = ["Layer", "RunConfig", "Settled", "read_config", "settle"]
@@ -48,6 +50,8 @@ class RunConfig:
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
+    speed: SpeedConfig = SpeedConfig()
+    watch: WatchConfig = WatchConfig()
 
 
 ADAPTER = TypeAdapter(RunConfig)
@@ -87,8 +91,10 @@ class Settled:
         return [(key, value, self.origins[key]) for key, value in flat(self.config) if key not in unused]
 
     def digest(self) -> str:
-        """A short name for the settings that have an effect, save where the data lies; 16 digits."""
-        values = [(key, value) for key, value, _ in self.rows() if key != "data.source"]
+        """A short name for the settings that have an effect on weights, save where the data lies; 16 digits."""
+        values = [
+            (key, value) for key, value, _ in self.rows() if key != "data.source" and not key.startswith("watch.")
+        ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -43,6 +43,11 @@ class Run:
         return self.path / "checkpoints" / "last.safetensors"
 
     @property
+    def speed(self) -> Path:
+        """How steps are computed, once that is decided."""
+        return self.path / "speed.json"
+
+    @property
     def best(self) -> Path:
         return self.path / "checkpoints" / "best.safetensors"
 

@@ -45,10 +45,12 @@ from neocog.runs.modality import (
     without_vocabulary,
 )
 from neocog.tasks import Classification
-from neocog.training import build_seeded, check_input
+from neocog.training import build_seeded, check_input, check_schedule
+from neocog.training.distributed import World, on_first
+from neocog.training.watching import check_watch
 from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
 
-__all__ = ["Prepared", "leave_out", "prepare"]
+__all__ = ["Prepared", "find_device", "leave_out", "prepare"]
 
 BEGIN_WITH = 5000  # records, about, from which a network takes what it begins with
 
@@ -78,15 +80,26 @@ class Prepared:
         return {"name": model.name, **shape, "options": self.options}
 
 
-def prepare(settled: Settled, *, data: object = None, download: bool = False) -> Prepared:
+def prepare(settled: Settled, *, data: object = None, download: bool = False, world: World | None = None) -> Prepared:
     """Open, divide and decode the data; choose what was left open; build the network and check that it fits.
 
-    `data` is a Python object that holds the data, where the settings name none. Writes nothing.
+    `data` is a Python object that holds the data, where the settings name none. Of the processes of a `world` the first
+    downloads, and each takes its own device. Writes nothing.
     Raises DataError, GeometryError or ConfigError.
     """
     config = settled.config
     entry(config.model.name)  # raises where there is none, before any data is read
-    device = find_device(config.train.device)
+    check_watch(config.watch)
+    check_schedule(config.schedule, config.train.epochs)
+    if config.train.freeze_epochs and not config.model.pretrained:
+        raise ConfigError(
+            "train.freeze_epochs is for a network that was trained before. Received: "
+            f"{config.train.freeze_epochs}, and no model.pretrained. Name weights, or set freeze_epochs to 0."
+        )
+    world = world or World(device=find_device(config.train.device))
+    device = world.device
+    if download and world.size > 1:
+        on_first(lambda: opened(config, data, download=True), world)
     source = opened(config, data, download=download)
     made_for = fitting(config.model.name, source)
     check_trainable(source)
@@ -95,7 +108,7 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False) ->
     tell(source, splits)
     spec, reasons = choose(source, splits.train, config, made_for)
     settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
-    settled = with_device(settled, device)
+    settled = with_device(settled, device if world.size == 1 else torch.device(device.type))
     classes = classes_of(source, made_for)
     model = build_network(config, made_for, spec, len(classes))
     settled = with_feeding(settled, source, len(splits.train) + len(splits.val), spec)

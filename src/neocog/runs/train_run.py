@@ -1,11 +1,16 @@
 """The main way: from settings and data to a run folder with a trained, measured, sealed network."""
 
+import json
+import os
 import shlex
 import shutil
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,14 +19,34 @@ from torch import nn
 from neocog.data import Balanced, BlockShuffled, DataConfig, Feed, Loader, Order, Resident, Shuffled
 from neocog.errors import DivergenceError, RunError, StorageError, some
 from neocog.files import folder_lock, write_whole
-from neocog.progress import note
+from neocog.planning import known_machine, plan
+from neocog.progress import note, quiet
 from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
 from neocog.runs.modality import changes
-from neocog.runs.prepare import Prepared, prepare
-from neocog.training import Interrupt, Interrupted, Training, fit
+from neocog.runs.prepare import Prepared, find_device, prepare
+from neocog.training import Interrupt, Interrupted, Training, fit, make_optimizer
+from neocog.training.distributed import (
+    World,
+    broadcast_json,
+    distribute,
+    gather_logits,
+    guarded,
+    join_world,
+    leave_world,
+    my_rows,
+    on_first,
+    same_everywhere,
+    unsynchronised,
+)
+from neocog.training.engine import Engine
+from neocog.training.loop import QUIET, silent
+from neocog.training.speed import Decision, choose_speed, exact_arithmetic, right_threads, use_threads
+from neocog.training.state import hidden_parameters
+from neocog.training.watching import Watch, told_before
+from neocog.zoo import entry
 
 __all__ = ["resume", "train"]
 
@@ -44,84 +69,131 @@ def train(
     """
     settled = as_settled(config)
     settled = Settled(with_paths(settled.config), settled.origins)
-    if name is not None:
-        Run.check_name(Path(runs), name)
-    prepared = prepare(settled, data=data, download=download)
-    run = Run.create(Path(runs), name, f"{prepared.source.name}-{settled.config.model.name}")
-    with folder_lock(run.path):
-        try:
-            write_whole(run.config, prepared.settled.to_yaml())
-            run.log("start", data=prepared.source.name, model=settled.config.model.name)
-        except StorageError:
-            shutil.rmtree(run.path)  # nothing is in it yet
-            raise
-        return carry_out(run, prepared)
+    with together(settled.config) as world:
+        if name is not None and world.first:
+            Run.check_name(Path(runs), name)
+        prepared = prepare(settled, data=data, download=download, world=world)
+        stem = f"{prepared.source.name}-{settled.config.model.name}"
+        run = shared_run(on_first(lambda: Run.create(Path(runs), name, stem), world), world)
+        with folder_lock(run.path) if world.first else nullcontext():
+            if world.first:
+                begin_folder(run, prepared)
+            return carry_out(run, prepared, world)
 
 
 def resume(path: str | Path, *, data: object = None, runs: str | Path = "runs") -> Run:
     """Go on with a run that was stopped, from its last checkpoint, with the settings it began with.
 
-    On a CPU with the same number of threads the final weights have the same bits as without the stop.
+    On a CPU with the same number of threads the final weights have the same bits as without the stop. Several
+    processes may go on with what any other number began: samples and their order stay the same.
     Raises RunError where the run is finished, or in use by another process.
     """
     run = Run.open(path, Path(runs))
-    with folder_lock(run.path):
-        if run.finished:
-            raise RunError(f"{run.path} is finished; there is nothing to resume. Its report: {run.report}")
-        _, values, origins = read_config(run.config)
-        base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
-        prepared = prepare(Settled(base.config, {**base.origins, **origins}), data=data)
-        run.log("resume")
-        return carry_out(run, prepared)
+    if run.finished:
+        raise RunError(f"{run.path} is finished; there is nothing to resume. Its report: {run.report}")
+    _, values, origins = read_config(run.config)
+    base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
+    settled = Settled(base.config, {**base.origins, **origins})
+    with together(settled.config) as world, folder_lock(run.path) if world.first else nullcontext():
+        prepared = prepare(settled, data=data, world=world)
+        if world.first:
+            run.log("resume")
+        return carry_out(run, prepared, world)
 
 
-def carry_out(run: Run, prepared: Prepared) -> Run:
-    """Train from where the run stands, then measure, seal and report."""
-    config = prepared.settled.config
-    run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
-    training = Training(prepared.model, config.optimizer, config.train.ema_decay)
-    keeper = RunKeeper(run, config.train, data=prepared.fingerprint, settings=prepared.settled.digest())
-    keeper.restore(training)
-    if training.state.history:
-        run.write_results(training.state.history)  # a kill may have come between checkpoint and results
-    train_feed = prepared.train.to(prepared.device) if isinstance(prepared.train, Resident) else prepared.train
-    loader = Loader(
-        train_feed,
-        prepared.preprocess,
-        batch_size=config.train.batch_size,
-        seed=config.train.seed,
-        augment=changes(config, prepared.source.modality),
-        order=order(prepared),
-        num_classes=len(prepared.task.classes),
-        device=prepared.device,
+@contextmanager
+def together(config: RunConfig) -> Iterator[World]:
+    """With the other processes, if this was started as one of several; only the first speaks to the user."""
+    world = join_world(config.train.device)
+    here = {**os.environ, "LOCAL_WORLD_SIZE": str(world.local_size)}
+    use_threads(config.speed.threads or right_threads(here))
+    world = replace(world, device=find_device(config.train.device)) if world.size == 1 else world
+    exact = exact_arithmetic() if config.speed.mode == "exact" else nullcontext()
+    try:
+        with guarded(world), exact, nullcontext() if world.first else quiet():
+            yield world
+    finally:
+        leave_world(world)
+
+
+def shared_run(run: Run | None, world: World) -> Run:
+    """The first process's run, in all."""
+    return (
+        Run(Path(broadcast_json(str(run.path.resolve()) if run else "", world))) if world.size > 1 else cast(Run, run)
     )
+
+
+def begin_folder(run: Run, prepared: Prepared) -> None:
+    """Write down what the run is made with. Raises StorageError, and leaves no folder, where that can't be written."""
+    try:
+        write_whole(run.config, prepared.settled.to_yaml())
+        run.log("start", data=prepared.source.name, model=prepared.settled.config.model.name)
+    except StorageError:
+        shutil.rmtree(run.path)  # nothing is in it yet
+        raise
+
+
+def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
+    """Train from where the run stands, then measure, seal and report."""
+    config, task = prepared.settled.config, prepared.task
+    settings = {key: repr(value) for key, value, _ in prepared.settled.rows()}
+    same_everywhere({**settings, "the data": prepared.fingerprint}, "settings and data", world)
+    if world.first:
+        run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
+    loader = open_loader(prepared, world)
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
-    note(f"{config.model.name}: {parameters:,} trainable parameters, on {prepared.device}; run folder {run.path}")
+    where = f"{world.size} x {prepared.device.type}" if world.size > 1 else str(prepared.device)
+    note(f"{config.model.name}: {parameters:,} trainable parameters, on {where}; run folder {run.path}")
+    decision = speed_of(run, prepared, loader, world)
+    distributed = distribute(
+        prepared.model, world, sync_batch_norm=config.train.sync_batch_norm, bf16_gradients=config.train.bf16_gradients
+    )  # fmt: skip
+    engine = Engine(distributed, task.loss, decision, prepared.device)
+    training = Training(prepared.model, config.optimizer, config.train.ema_decay, engine=engine)
+    keeper = RunKeeper(
+        run,
+        config.train,
+        data=prepared.fingerprint,
+        settings=prepared.settled.digest(),
+        keep=config.train.keep,
+        on_full=config.train.on_full,
+        writes=world.first,
+    )
+    keeper.restore(training)
+    if training.state.history and world.first:
+        run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     if training.state.step:
         note(f"Going on after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
+    watch = watch_of(run, prepared, training, decision, world)
     go_on = f"neocog train --resume {shlex.quote(str(run.path))}"
     try:
-        with Interrupt() as interrupt:
+        with Interrupt() as interrupt, keeper, closing(watch):
             fit(
                 training,
                 loader,
-                lambda model: validate(model, prepared),
-                prepared.task,
+                lambda model: validate(model, prepared, world),
+                task,
                 config=config.train,
                 optimizer=config.optimizer,
                 schedule=config.schedule,
                 keeper=keeper,
                 interrupt=interrupt,
+                watch=watch,
+                world=world,
             )
-        report_skipped(run, prepared.train)
-        keeper.restore_best(training)
-        return finish(run, prepared, training, loader.num_steps)
+        if world.first:
+            report_skipped(run, prepared.train)
+            keeper.restore_best(training)
+        on_first(lambda: finish(run, prepared, training, loader.num_steps), world)
+        return run
     except Interrupted as stop:
         with suppress(StorageError):  # how to go on matters more than the log
-            run.log("interrupted", step=training.state.step)
+            if world.first:
+                run.log("interrupted", step=training.state.step)
         raise Interrupted(f"{stop}; saved. Go on with: {go_on}", stop.signum) from None
     except DivergenceError as error:
-        run.log("diverged", error=str(error))
+        if world.first:
+            run.log("diverged", error=str(error))
         raise
     except KeyboardInterrupt:
         raise Interrupted(f"Stopped at once. Go on from the last checkpoint with: {go_on}", signal.SIGINT) from None
@@ -130,6 +202,73 @@ def carry_out(run: Run, prepared: Prepared) -> Run:
     finally:
         prepared.train.close()
         prepared.val.close()
+
+
+def open_loader(prepared: Prepared, world: World) -> Loader:
+    """The training records as batches, of which this process gets its part."""
+    config = prepared.settled.config
+    return Loader(
+        prepared.train.to(prepared.device) if isinstance(prepared.train, Resident) else prepared.train,
+        prepared.preprocess,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        augment=changes(config, prepared.source.modality),
+        order=order(prepared),
+        num_classes=len(prepared.task.classes),
+        rank=world.rank,
+        world=world.size,
+        device=prepared.device,
+    )
+
+
+def speed_of(run: Run, prepared: Prepared, loader: Loader, world: World) -> Decision:
+    """How steps are computed: as the run began, else as measured now, by the first process for all."""
+    kept = json.loads(run.speed.read_text(encoding="utf-8")) if run.speed.is_file() and world.first else None
+    kept = broadcast_json(kept, world)
+    if kept is not None:
+        return Decision.from_json(kept)
+    config, model = prepared.settled.config, prepared.model
+
+    def choose() -> dict[str, Any]:
+        images, labels = loader.batch(0, 0)
+        decision = choose_speed(
+            model,
+            images,
+            labels,
+            loss=prepared.task.loss,
+            optimizer=lambda other: make_optimizer(other, config.optimizer, hidden_parameters(other)),
+            steps=loader.num_steps * config.train.epochs,
+            config=config.speed,
+        )
+        write_whole(run.speed, json.dumps(decision.to_json(), indent=1))
+        return decision.to_json()
+
+    decision = Decision.from_json(broadcast_json(on_first(choose, world), world))
+    for line in decision.lines():
+        note(line)
+    return decision
+
+
+def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Watch:
+    """What is told of training on the way; the first process tells it."""
+    config = prepared.settled.config
+    data_type = entry(config.model.name).input_dtype
+    machine = known_machine(prepared.device.type)
+    precision = "fp32" if decision.precision == "fp32" else "bf16"
+    return Watch(
+        config.watch if world.first else QUIET,
+        training.model,
+        run.log if world.first else silent,
+        device=prepared.device,
+        num_classes=len(prepared.task.classes),
+        flops=plan(prepared.model, prepared.preprocess.shape, dtype=data_type).flops if world.first else 0,
+        peak=machine.flops[precision] * world.size if machine else None,
+        compiled=decision.compiled,
+        step=training.state.step,
+        history=training.state.history,
+        told=told_before(run.events),
+        folder=run.path / "tensorboard",
+    )
 
 
 def order(prepared: Prepared) -> Order:
@@ -152,15 +291,17 @@ def report_skipped(run: Run, train: Feed) -> None:
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, prepared: Prepared) -> dict[str, float]:
-    """Loss and accuracy on the validation data, every sample once."""
+def validate(model: nn.Module, prepared: Prepared, world: World) -> dict[str, float]:
+    """Loss and accuracy on the validation data, every sample once, by all processes together."""
     model.eval()
-    val = prepared.val
-    parts = np.split(np.arange(len(val)), range(VALIDATION_BATCH, len(val), VALIDATION_BATCH))
-    logits = []
-    for i, rows in enumerate(parts):
-        inputs, _ = val.take(rows, parts[i + 1 : i + 1 + val.ahead])
-        logits.append(model(prepared.preprocess.normalise(inputs.to(prepared.device))).cpu())
-    scored = torch.cat(logits)
+    val, own = prepared.val, my_rows(len(prepared.val), world)
+    rows = np.arange(own.start, own.stop)
+    parts = np.split(rows, range(VALIDATION_BATCH, len(rows), VALIDATION_BATCH)) if len(rows) else []
+    logits = [torch.empty(0, len(prepared.task.classes))]
+    with unsynchronised():
+        for i, part in enumerate(parts):
+            inputs, _ = val.take(part, parts[i + 1 : i + 1 + val.ahead])
+            logits.append(model(prepared.preprocess.normalise(inputs.to(prepared.device))).cpu())
+    scored = gather_logits(torch.cat(logits), len(val), world)
     assert len(scored) == len(val), "samples in = samples scored"
     return prepared.task.validation(scored, val.labels)

@@ -10,10 +10,12 @@ from neocog.training.checkpoint import Checkpoint, load_checkpoint, read_checkpo
 from neocog.training.config import TrainConfig
 from neocog.training.divergence import divergence
 from neocog.training.interrupt import Interrupt, Interrupted
+from neocog.training.lookahead import lookahead
 from neocog.training.loop import Keeper, fit
-from neocog.training.optimizers import OptimizerConfig, make_optimizer
+from neocog.training.optimizers import OptimizerConfig, make_optimizer, set_rate
 from neocog.training.precise_bn import freeze_norms, precise_bn
-from neocog.training.schedules import ScheduleConfig, learning_rate
+from neocog.training.sam import perturbed
+from neocog.training.schedules import ScheduleConfig, check_schedule, learning_rate
 from neocog.training.shapes import check_input
 from neocog.training.state import State, Training, build_seeded
 
@@ -30,14 +32,18 @@ __all__ = [
     "Training",
     "build_seeded",
     "check_input",
+    "check_schedule",
     "clip_adaptively",
     "divergence",
     "fit",
     "freeze_norms",
     "learning_rate",
     "load_checkpoint",
+    "lookahead",
     "make_optimizer",
+    "perturbed",
     "precise_bn",
     "read_checkpoint",
     "save_checkpoint",
+    "set_rate",
 ]

@@ -1,28 +1,37 @@
 """A run's state on disk: one safetensors file, written whole or not at all, never pickle.
 
 Its header carries the state's numbers as JSON, what the run was trained on, and a CRC-32 over all tensors.
+torch.distributed.checkpoint is not used, as the metadata of its folders is a pickle.
 """
 
 import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from neocog.errors import CheckpointError, some
-from neocog.files import write_whole
+from neocog.files import whole_file
 from neocog.training.state import Training
+from neocog.training.tensor_file import raw, write_tensors
 
-__all__ = ["Checkpoint", "load_checkpoint", "read_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "DamagedCheckpointError",
+    "checkpoint_of",
+    "load_checkpoint",
+    "read_checkpoint",
+    "read_state",
+    "restore_checkpoint",
+    "save_checkpoint",
+    "stream_checkpoint",
+]
 
 FORMAT = 1
+NETWORK = ("model/", "average/")  # what must be there; all else appears with the first step or depends on the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +43,71 @@ class Checkpoint:
     about: dict[str, Any]
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A file that is no whole checkpoint; `verdict` says in what way."""
+
+    def __init__(self, path: Path, verdict: str) -> None:
+        self.path, self.verdict = path, verdict
+        super().__init__(f"A checkpoint is one whole safetensors file of Neocog. {path} {verdict}. Use another one.")
+
+
+def checkpoint_of(training: Training, about: dict[str, Any]) -> Checkpoint:
+    """What a checkpoint of this moment holds. The tensors are the training's own, and change as it goes on."""
+    said = json.loads(json.dumps({"state": training.state.to_json(), "about": about}))
+    tensors = {key: value.detach() for key, value in training.tensors().items()}
+    return Checkpoint(tensors, said["state"], said["about"])
+
+
 def save_checkpoint(path: Path, training: Training, about: dict[str, Any]) -> None:
     """Write the whole training state. Raises StorageError where it can't; the file before is then intact."""
-    tensors = {key: value.detach().cpu().contiguous() for key, value in training.tensors().items()}
-    meta = {"format": FORMAT, "state": training.state.to_json(), "about": about}
-    meta["crc32"] = checksum(tensors, meta)
-    write_whole(path, save(tensors, {"neocog": json.dumps(meta)}))
+    with whole_file(path) as file:
+        stream_checkpoint(file, checkpoint_of(training, about))
+
+
+def stream_checkpoint(file: BinaryIO, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint to an open file, straight from the memory of its tensors."""
+    meta = {"format": FORMAT, "state": checkpoint.state, "about": checkpoint.about}
+    meta["crc32"] = checksum(checkpoint.tensors, meta)
+    write_tensors(file, checkpoint.tensors, {"neocog": json.dumps(meta)})
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and check it. Raises CheckpointError where it is damaged or something else."""
+    """Read a checkpoint and check it.
+
+    Raises DamagedCheckpointError where it is not whole, CheckpointError where it is not there or of a later format.
+    """
+    meta, tensors = read_file(path, with_tensors=True)
+    if checksum(tensors, {key: value for key, value in meta.items() if key != "crc32"}) != meta["crc32"]:
+        raise DamagedCheckpointError(path, "is damaged: its CRC-32 differs")
+    return Checkpoint(tensors, meta["state"], meta["about"])
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state in a checkpoint's header alone, unchecked. Raises as `read_checkpoint` does."""
+    state: dict[str, Any] = read_file(path, with_tensors=False)[0]["state"]
+    return state
+
+
+def read_file(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What the header says, and the tensors."""
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["neocog"])
-            crc, state, about = meta.pop("crc32"), meta["state"], meta["about"]
-            if meta["format"] != FORMAT:
-                raise ValueError(f"its format is {meta['format']}, not {FORMAT}")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+            known = meta["format"] == FORMAT
+            if known and not {"crc32", "state", "about"} <= meta.keys():
+                raise ValueError("its header is incomplete")
+            keys = file.keys() if with_tensors and known else ()
+            tensors = {key: file.get_tensor(key) for key in keys}
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
     except (SafetensorError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DamagedCheckpointError(path, f"is truncated or something else: {error}") from error
+    if not known:
         raise CheckpointError(
-            f"A checkpoint is one whole safetensors file of Neocog. {path} is truncated or something else: {error}. "
-            "Remove it, and the run resumes from the checkpoint before."
-        ) from error
-    if checksum(tensors, meta) != crc:
-        raise CheckpointError(
-            f"{path} is damaged: its CRC-32 differs. Remove it, and the run resumes from the checkpoint before."
+            f"This Neocog reads checkpoints of format {FORMAT}. {path} has format {meta['format']}. Use the Neocog "
+            "that wrote it, or a later one."
         )
-    return Checkpoint(tensors, state, about)
+    return meta, tensors
 
 
 def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
@@ -71,9 +116,17 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
     Raises CheckpointError where the file is damaged, or belongs to another network.
     """
     found = read_checkpoint(path)
-    # The optimiser's slots appear with its first step, so only the network's own tensors must be there.
-    own = {key: value for key, value in training.tensors().items() if not key.startswith("optimizer/")}
-    theirs = {key: value for key, value in found.tensors.items() if not key.startswith("optimizer/")}
+    restore_checkpoint(found, training, path)
+    return found.about
+
+
+def restore_checkpoint(found: Checkpoint, training: Training, path: Path) -> None:
+    """Bring a training to the state that was read from `path`.
+
+    Raises CheckpointError where it belongs to another network.
+    """
+    own = {key: value for key, value in training.tensors().items() if key.startswith(NETWORK)}
+    theirs = {key: value for key, value in found.tensors.items() if key.startswith(NETWORK)}
     missing, foreign = sorted(own.keys() - theirs.keys()), sorted(theirs.keys() - own.keys())
     reshaped = [
         f"{key} {tuple(theirs[key].shape)} instead of {tuple(own[key].shape)}"
@@ -85,14 +138,11 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
         details = "; ".join(f"{kind}: {some(keys)}" for kind, keys in parts.items() if keys)
         raise CheckpointError(f"{path} belongs to another network. {details}. Resume the run that it came from.")
     training.restore(found.tensors, found.state)
-    return found.about
 
 
 def checksum(tensors: dict[str, Tensor], meta: dict[str, Any]) -> int:
     """CRC-32 over the state and all values, in the order of their names."""
     crc = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for key in sorted(tensors):
-        flat = tensors[key].reshape(-1).view(torch.uint8) if tensors[key].numel() else torch.empty(0, dtype=torch.uint8)
-        values: NDArray[np.uint8] = flat.numpy()
-        crc = zlib.crc32(values.data, zlib.crc32(key.encode(), crc))
+        crc = zlib.crc32(raw(tensors[key]), zlib.crc32(key.encode(), crc))
     return crc

@@ -17,7 +17,11 @@ class TrainConfig:
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training data."""
     batch_size: Annotated[int, Field(ge=1)] = 64
-    """Pictures in one step."""
+    """Records in one step, of all processes together."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Compute each batch in so many parts, one after the other, which takes less memory."""
+    freeze_epochs: Annotated[int, Field(ge=0)] = 0
+    """In so many epochs at the beginning all but the head stands still; 0: none."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Initial weights, order, splits and augmentation follow from it."""
     clip_norm: Annotated[float, Field(ge=0)] = 0.0
@@ -38,6 +42,14 @@ class TrainConfig:
     """Save every so many steps, beside the end of each epoch; 0: no."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
     """Save every so many seconds, beside the end of each epoch; 0: no."""
+    keep: Annotated[int, Field(ge=1)] = 2
+    """Keep so many of the last checkpoints; should the newest be damaged, the run goes on from the one before."""
+    on_full: Literal["stop", "go_on"] = "stop"
+    """Where the disk is full: stop, or train on without that checkpoint; the last good one is kept in either case."""
+    sync_batch_norm: bool = True
+    """Several processes: let batch norm see the whole batch, as one process would, rather than each its part."""
+    bf16_gradients: bool = False
+    """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +12,32 @@ from neocog.data import Loader
 from neocog.progress import Bar
 from neocog.rng import derive_seed
 from neocog.tasks import Classification
-from neocog.training.adaptive_clipping import clip_adaptively
 from neocog.training.config import TrainConfig
+from neocog.training.distributed import (
+    World,
+    agree_stop,
+    barrier,
+    broadcast_buffers,
+    combine_statistics,
+    sum_everywhere,
+    unsynchronised,
+)
 from neocog.training.divergence import divergence
+from neocog.training.engine import Engine
 from neocog.training.interrupt import Interrupt, Interrupted
-from neocog.training.optimizers import OptimizerConfig, penalise
+from neocog.training.optimizers import OptimizerConfig, set_rate
 from neocog.training.precise_bn import precise_bn
+from neocog.training.sam import perturbed
 from neocog.training.schedules import ScheduleConfig, learning_rate
+from neocog.training.speed import PLAIN
 from neocog.training.state import State, Training
+from neocog.training.step import NotFiniteError, gradients, update
+from neocog.training.watching import Watch, WatchConfig
 
-__all__ = ["Keeper", "fit"]
+__all__ = ["QUIET", "Keeper", "fit", "silent"]
 
+QUIET = WatchConfig(log_seconds=0, warnings=False)
+ALONE = World()
 METER_STEPS = 16  # logits of so many steps are scored at once
 
 
@@ -35,6 +50,9 @@ class Keeper(Protocol):
 
     def save(self, training: Training) -> None: ...
     def epoch_done(self, training: Training, *, best: bool) -> None: ...
+    def close(self) -> None:
+        """Wait until all is written."""
+        ...
 
 
 def fit(
@@ -48,6 +66,8 @@ def fit(
     schedule: ScheduleConfig,
     keeper: Keeper,
     interrupt: Interrupt,
+    watch: Watch | None = None,
+    world: World = ALONE,
 ) -> None:
     """Train from where the state stands to the end.
 
@@ -55,9 +75,13 @@ def fit(
     state saved, where the user asks to stop.
     """
     model, state = training.model, training.state
+    engine = training.engine or Engine(model, task.loss, PLAIN, next(model.parameters()).device)
+    watch = watch or Watch(QUIET, model, silent, device=engine.device)
     epoch_steps, num_steps = loader.num_steps, loader.num_steps * config.epochs
-    base_seed = derive_seed(config.seed, "dropout")
-    device = next(model.parameters()).device
+    base_seed = derive_seed(config.seed, "dropout") + (derive_seed(0, "rank", world.rank) if world.rank else 0)
+    device = engine.device
+    if not world.first:
+        state.start_epoch()  # the sums of a checkpoint are those of all processes, and the first has them
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(state.history) < config.epochs and not state.stopped_early:
             epoch = len(state.history)
@@ -65,59 +89,86 @@ def fit(
             # The last rate used, should a resumed epoch have nothing left but its validation.
             rate = learning_rate(schedule, optimizer.lr, max(0, state.step - 1), num_steps, epoch_steps)
             model.train()
+            watch.start_epoch(epoch, epoch_steps)
             with Bar(f"epoch {epoch + 1}/{config.epochs}", epoch_steps) as bar:
                 while state.step < (epoch + 1) * epoch_steps:
                     step = state.step
-                    images, labels = loader.batch(epoch, step - epoch * epoch_steps)
+                    asked_at = time.perf_counter()
+                    batch = loader.batch(epoch, step - epoch * epoch_steps)
+                    watch.waited(time.perf_counter() - asked_at)
                     rate = learning_rate(schedule, optimizer.lr, step, num_steps, epoch_steps)
-                    for group in training.optimizer.param_groups:
-                        group["lr"] = rate
-                    seed_dropout(base_seed + step, images.device)
-
-                    outputs = model(images)
-                    loss = task.loss(outputs, labels)
-                    value = loss.item()
-                    if not math.isfinite(value):
-                        raise divergence(model, images, value, step=step, epoch=epoch, rate=rate)
-                    update(training, loss, config, l1=optimizer.l1)
+                    set_rate(training.optimizer, rate)
+                    seed_dropout(base_seed + step, device)
+                    watch.begin(step, batch[0])
+                    try:
+                        value, logits = gradients(training, engine, batch, task, config, world)
+                        if optimizer.sam_rho:
+                            seed_dropout(base_seed + step, device)
+                            with perturbed(model, training.optimizer, optimizer.sam_rho):
+                                gradients(training, engine, batch, task, config, world)
+                    except NotFiniteError as error:
+                        with unsynchronised():
+                            found = divergence(model, error.images, error.loss, step=step, epoch=epoch, rate=rate)
+                        raise found from None
+                    engine.unscale(training.optimizer)
+                    watch.gradients()
+                    if epoch < config.freeze_epochs:
+                        for parameter in training.hidden:
+                            parameter.grad = None
+                    update(training, engine, config, optimizer, last=step + 1 == (epoch + 1) * epoch_steps)
 
                     state.step += 1
-                    meter.add(value, task.logits(outputs).detach(), labels)
+                    meter.add(value, logits, batch[1])
+                    watch.step(state.step, value, rate, len(logits) * world.size)
                     if bar.due:
                         bar.draw(state.step - epoch * epoch_steps, meter.text())
-                    due, stop = keeper.due(state.step), interrupt.asked
+                    due, stop = agreed(keeper.due(state.step), interrupt.asked, world)
                     if due or stop:
                         meter.flush()
+                        gather_sums(state, world)
                         keeper.save(training)
                     if stop:
+                        keeper.close()
+                        barrier(world)  # where one process ends, a launcher may end the others
                         raise Interrupted(f"Stopped after step {state.step} of {num_steps}", stop)
             meter.flush()
             if config.precise_bn:
                 num_batches = min(config.precise_bn, epoch_steps)
                 precise_bn(training.result, (loader.batch(epoch, i)[0] for i in range(num_batches)))
+                combine_statistics(training.result, sum(len(loader.mine(i)) for i in range(num_batches)))
+            elif not config.sync_batch_norm:
+                broadcast_buffers(training.result, world)
             figures = validate(training.result)
             if not math.isfinite(figures["loss"]):
                 images, _ = loader.batch(epoch, 0)
-                raise divergence(training.result, images, figures["loss"], step=state.step, epoch=epoch, rate=rate)
+                with unsynchronised():
+                    raise divergence(training.result, images, figures["loss"], step=state.step, epoch=epoch, rate=rate)
+            gather_sums(state, world, everywhere=True)
             best = close_epoch(state, figures, config, rate)
             keeper.epoch_done(training, best=best)
-            if interrupt.asked:
-                raise Interrupted(f"Stopped after epoch {epoch + 1} of {config.epochs}", interrupt.asked)
+            watch.epoch(state.history[-1])
+            if stop := agree_stop(interrupt.asked, world):
+                keeper.close()
+                barrier(world)
+                raise Interrupted(f"Stopped after epoch {epoch + 1} of {config.epochs}", stop)
 
 
-def update(training: Training, loss: Tensor, config: TrainConfig, *, l1: float) -> None:
-    """One step of the weights down the gradient of this loss, and of their average after them."""
-    training.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    if l1:
-        penalise(training.optimizer, l1)
-    if config.adaptive_clip:
-        clip_adaptively(training.hidden, config.adaptive_clip)
-    if config.clip_norm:
-        nn.utils.clip_grad_norm_(training.model.parameters(), config.clip_norm)
-    training.optimizer.step()
-    if training.average:
-        training.average.update(training.state.step)
+def silent(event: str, **facts: Any) -> None:
+    """A log that keeps nothing."""
+
+
+def agreed(due: bool, stop: int, world: World) -> tuple[bool, int]:
+    """Whether a checkpoint is due, and by which signal to stop, the same in all processes."""
+    asked = agree_stop(2 * stop + due, world)
+    return bool(asked % 2), asked // 2
+
+
+def gather_sums(state: State, world: World, *, everywhere: bool = False) -> None:
+    """Bring an epoch's sums together in the first process, or in all; seconds are not added, as all work at once."""
+    if world.size > 1:
+        sums = sum_everywhere([state.loss_sum, state.num_correct, state.num_seen], world)
+        loss_sum, correct, seen = sums if world.first or everywhere else (0.0, 0, 0)
+        state.loss_sum, state.num_correct, state.num_seen = loss_sum, round(correct), round(seen)
 
 
 def seed_dropout(seed: int, device: torch.device) -> None:

@@ -1,5 +1,6 @@
 """Muon: filters moved by their whole momentum at once, made orthogonal, so that no direction is left behind."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -13,7 +14,7 @@ ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for `matrices`, whose first axis counts filters; AdamW for all other parameters.
+    """Muon for groups with `muon` true, of matrices whose first axis counts filters; AdamW for all other groups.
 
         M <- m M + (1 - m) G,  W <- (1 - lr wd) W - 0.2 lr sqrt(max(rows, columns)) orthogonal((1 - m) G + m M)
 
@@ -25,17 +26,15 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: list[nn.Parameter],
-        others: list[nn.Parameter],
+        groups: Sequence[dict[str, Any]],
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        groups = [{"params": matrices, "muon": True}, {"params": others, "muon": False}]
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps}
-        super().__init__([group for group in groups if group["params"]], defaults)
+        super().__init__(groups, defaults)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

@@ -1,7 +1,7 @@
 """How weights follow gradients."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -9,9 +9,12 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from neocog.settings import SETTINGS
+from neocog.training.groups import levels, split, vectors
+from neocog.training.lamb import LAMB
+from neocog.training.lars import LARS
 from neocog.training.muon import Muon, matrix_parameters
 
-__all__ = ["OptimizerConfig", "make_optimizer", "penalise"]
+__all__ = ["OptimizerConfig", "make_optimizer", "penalise", "set_rate"]
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 FIELDS = {
@@ -19,6 +22,8 @@ FIELDS = {
     "adam": {"betas", "eps"},
     "adamw": {"betas", "eps"},
     "muon": {"momentum", "betas", "eps"},
+    "lars": {"momentum", "trust"},
+    "lamb": {"betas", "eps"},
 }
 
 
@@ -26,61 +31,107 @@ FIELDS = {
 class OptimizerConfig:
     """How weights follow gradients."""
 
-    name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
-    """The update rule; muon moves filters by orthogonal matrices, and all else as adamw does."""
+    name: Literal["sgd", "adam", "adamw", "muon", "lars", "lamb"] = "sgd"
+    """The update rule; muon moves filters by orthogonal matrices, and all else as adamw does; lars and lamb are sgd and
+    adamw with a rate for each layer, for large batches."""
     lr: Annotated[float, Field(gt=0)] = 0.05
     """The highest learning rate of the schedule."""
     momentum: Beta = 0.9
-    """Share of the last update that is kept (sgd, muon)."""
+    """Share of the last update that is kept (sgd, muon, lars)."""
     nesterov: bool = True
     """Look ahead along the momentum (sgd)."""
     betas: tuple[Beta, Beta] = (0.9, 0.999)
-    """Decay of the means of gradients and of their squares (adam, adamw, muon)."""
+    """Decay of the means of gradients and of their squares (adam, adamw, muon, lamb)."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
-    """Added to the root of the second mean (adam, adamw, muon)."""
+    """Added to the root of the second mean (adam, adamw, muon, lamb)."""
+    trust: Annotated[float, Field(gt=0)] = 0.001
+    """Share of a layer's weights that an update at rate 1 may be (lars)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """L2: sgd and adam add this times the weights to the gradient; adamw and muon shrink the weights directly."""
+    """L2: sgd, adam and lars add this times the weights to the gradient; adamw, muon and lamb shrink the weights
+    directly."""
+    decay: Literal["all", "weights"] = "all"
+    """What weight_decay acts on; weights leaves out norms, biases and all other vectors."""
     l1: Annotated[float, Field(ge=0)] = 0.0
     """L1: adds this times the sign of the weights to the gradient."""
+    bias_lr_factor: Annotated[float, Field(gt=0)] = 1.0
+    """Norms, biases and all other vectors learn at the rate times this."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each block learns at the rate of the block behind it times this; the head has the full rate."""
+    sam_rho: Annotated[float, Field(ge=0)] = 0.0
+    """Take gradients at the worst point within this distance of the weights, in a second pass (SAM: 0.05); 0: off."""
+    lookahead_steps: Annotated[int, Field(ge=0)] = 0
+    """Every so many steps, set the weights back to slow ones that follow them (Lookahead: 5); 0: off."""
+    lookahead_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the way that the slow weights follow."""
 
     def ignored(self) -> dict[str, str]:
         others = set().union(*FIELDS.values()) - FIELDS[self.name]
         reasons = {field: f"{self.name} has no {field}" for field in sorted(others)}
         if self.name == "sgd" and not self.momentum:
             reasons["nesterov"] = "optimizer.momentum is 0"
+        if not self.weight_decay:
+            reasons["decay"] = "optimizer.weight_decay is 0"
+        if not self.lookahead_steps:
+            reasons["lookahead_alpha"] = "optimizer.lookahead_steps is 0"
         return reasons
 
 
 def make_optimizer(
     model: nn.Module, config: OptimizerConfig, hidden: Sequence[nn.Parameter] | None = None
 ) -> torch.optim.Optimizer:
-    """The optimiser over all trainable parameters, with torch's fused update: one call for all of them.
+    """The optimiser over all trainable parameters, with torch's fused update where there is one.
 
-    `hidden` are the parameters before the classifier, by default all; Muon is for filters among them.
+    `hidden` are the parameters before the classifier, by default all; Muon is for filters among them. Each group has
+    its `lr_factor`, which `set_rate` uses.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    decay = config.weight_decay
+    groups = make_groups(model, config, hidden)
     match config.name:
         case "sgd":
             nesterov = config.nesterov and config.momentum > 0
-            return torch.optim.SGD(
-                parameters,
-                config.lr,
-                momentum=config.momentum,
-                nesterov=nesterov,
-                weight_decay=decay,
-                fused=True,
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(
+                groups, config.lr, momentum=config.momentum, nesterov=nesterov, fused=True
             )
         case "adam":
-            return torch.optim.Adam(parameters, config.lr, config.betas, config.eps, decay, fused=True)
+            optimizer = torch.optim.Adam(groups, config.lr, config.betas, config.eps, fused=True)
         case "adamw":
-            return torch.optim.AdamW(parameters, config.lr, config.betas, config.eps, decay, fused=True)
+            optimizer = torch.optim.AdamW(groups, config.lr, config.betas, config.eps, fused=True)
         case "muon":
-            inner = {id(p) for p in (parameters if hidden is None else hidden)}
-            matrices = [p for p in matrix_parameters(model) if id(p) in inner]
-            chosen = {id(p) for p in matrices}
-            others = [p for p in parameters if id(p) not in chosen]
-            return Muon(matrices, others, config.lr, config.momentum, decay, config.betas, config.eps)
+            optimizer = Muon(groups, config.lr, config.momentum, betas=config.betas, eps=config.eps)
+        case "lars":
+            optimizer = LARS(groups, config.lr, config.momentum, trust=config.trust)
+        case "lamb":
+            optimizer = LAMB(groups, config.lr, config.betas, config.eps)
+    set_rate(optimizer, config.lr)
+    return optimizer
+
+
+def make_groups(
+    model: nn.Module, config: OptimizerConfig, hidden: Sequence[nn.Parameter] | None
+) -> list[dict[str, Any]]:
+    """Every trainable parameter in one group, with its share of the rate and its decay; few groups make few calls."""
+    rows, level = vectors(model), levels(model)
+    last = max(level.values(), default=0)
+    inner = frozenset(level if hidden is None else hidden)
+    matrices = frozenset(matrix_parameters(model)) & inner
+
+    def traits(parameter: nn.Parameter) -> dict[str, Any]:
+        is_row = parameter in rows
+        factor = config.layer_decay ** (last - level[parameter]) * (config.bias_lr_factor if is_row else 1.0)
+        decayed = config.decay == "all" or not is_row
+        found = {"lr_factor": factor, "weight_decay": config.weight_decay if decayed else 0.0}
+        if config.name == "muon":
+            found["muon"] = parameter in matrices
+        if config.name in ("lars", "lamb"):
+            found["layerwise"] = not is_row
+        return found
+
+    return split((p for p in model.parameters() if p.requires_grad), traits)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group this rate, times its own factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["lr_factor"]
 
 
 def penalise(optimizer: torch.optim.Optimizer, l1: float) -> None:

@@ -3,18 +3,25 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from neocog.errors import ConfigError
 from neocog.settings import SETTINGS
+from neocog.training.phases import check_phases, phase_share, read_phases
 
-__all__ = ["ScheduleConfig", "learning_rate"]
+__all__ = ["ScheduleConfig", "check_schedule", "learning_rate"]
 
 FIELDS = {
     "constant": {"warmup_epochs"},
     "step": {"warmup_epochs", "step_epochs", "gamma"},
     "cosine": {"warmup_epochs", "final"},
+    "linear": {"warmup_epochs", "final"},
+    "polynomial": {"warmup_epochs", "final", "power"},
+    "restarts": {"warmup_epochs", "final", "restart_epochs", "restart_factor"},
+    "triangular": {"rise", "final"},
     "one_cycle": {"rise"},
+    "sequence": {"phases"},
 }
 START, END = 1 / 25, 1 / (25 * 1e4)  # of one-cycle, as shares of its peak
 
@@ -23,28 +30,55 @@ START, END = 1 / 25, 1 / (25 * 1e4)  # of one-cycle, as shares of its peak
 class ScheduleConfig:
     """How the learning rate moves."""
 
-    name: Literal["constant", "step", "cosine", "one_cycle"] = "cosine"
+    name: Literal[
+        "constant", "step", "cosine", "one_cycle", "linear", "polynomial", "triangular", "restarts", "sequence"
+    ] = "cosine"
     """Its course after warm-up."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    """Rise linearly to the full rate over so many epochs (not one_cycle, which rises by itself)."""
+    """Rise linearly to the full rate over so many epochs (not one_cycle and triangular, which rise by themselves, and
+    not sequence, which says it in its phases)."""
     step_epochs: Annotated[float, Field(ge=0.001)] = 10.0
     """Multiply by gamma every so many epochs (step)."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
     """The factor of each step (step)."""
     final: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the full rate that is left at the end (cosine)."""
+    """Share of the full rate that is left at the end (cosine, linear, polynomial, triangular), or of each course
+    (restarts)."""
     rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """Share of all steps in which the rate rises (one_cycle)."""
+    """Share of all steps in which the rate rises (one_cycle, triangular)."""
+    power: Annotated[float, Field(gt=0)] = 2.0
+    """The rate falls as this power of what is left of training (polynomial)."""
+    restart_epochs: Annotated[float, Field(ge=0.001)] = 10.0
+    """Epochs of the first cosine course; then the full rate comes back (restarts)."""
+    restart_factor: Annotated[float, Field(ge=1)] = 2.0
+    """Each course is so many times longer than the one before (restarts)."""
+    phases: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(check_phases)] = (
+        "linear 1 from 0 to 1",
+        "cosine 9 to 0",
+    )
+    """Courses in turn, in shares of the full rate (sequence): linear EPOCHS [from SHARE] to SHARE, cosine EPOCHS [from
+    SHARE] to SHARE, constant EPOCHS [at SHARE]."""
 
     def ignored(self) -> dict[str, str]:
         others = set().union(*FIELDS.values()) - FIELDS[self.name]
         return {field: f"the schedule {self.name} has no {field}" for field in sorted(others)}
 
 
+def check_schedule(config: ScheduleConfig, epochs: int) -> None:
+    """Raises ConfigError where phases last for another time than training does."""
+    total = sum(phase.epochs for phase in read_phases(config.phases))
+    if config.name == "sequence" and not math.isclose(total, epochs, abs_tol=1e-6):
+        raise ConfigError(
+            f"The phases of a schedule last as long as training. Received: schedule.phases of {total:g} epochs in all, "
+            f"train.epochs={epochs}. Change one of them."
+        )
+
+
 def learning_rate(config: ScheduleConfig, peak: float, step: int, num_steps: int, epoch_steps: int) -> float:
     """The rate of one step, 0 <= step < num_steps, where an epoch has `epoch_steps`.
 
-    Sources: Loshchilov & Hutter 2017 (cosine, equation 5); Smith & Topin 2018 (one-cycle, with cosine slopes).
+    Sources: Loshchilov & Hutter 2017 (cosine and restarts, equation 5); Smith & Topin 2018 (one-cycle, with cosine
+    slopes); Smith 2017 (triangular, one cycle of it).
 
     >>> cosine = ScheduleConfig(name="cosine", warmup_epochs=1)
     >>> [round(learning_rate(cosine, 1.0, step, 8, 2), 3) for step in range(8)]
@@ -52,17 +86,40 @@ def learning_rate(config: ScheduleConfig, peak: float, step: int, num_steps: int
     """
     if config.name == "one_cycle":
         return peak * one_cycle(step, num_steps, config.rise)
-    warmup = min(round(config.warmup_epochs * epoch_steps), num_steps)
+    if config.name == "sequence":
+        return peak * phase_share(read_phases(config.phases), step, epoch_steps)
+    rising = config.rise * num_steps if config.name == "triangular" else config.warmup_epochs * epoch_steps
+    warmup = min(round(rising), num_steps)
     if step < warmup:
         return peak * (step + 1) / warmup
+    through = (step - warmup) / (num_steps - warmup)
     match config.name:
         case "constant":
             return peak
         case "step":
             return peak * config.gamma ** math.floor(step / (config.step_epochs * epoch_steps))
         case "cosine":
-            through = (step - warmup) / (num_steps - warmup)
             return peak * slope(1.0, config.final, through)
+        case "linear" | "triangular":
+            return peak * (1 - (1 - config.final) * through)
+        case "polynomial":
+            return peak * (config.final + (1 - config.final) * math.pow(1 - through, config.power))
+        case "restarts":
+            since = since_restart(step - warmup, config.restart_epochs * epoch_steps, config.restart_factor)
+            return peak * slope(1.0, config.final, since)
+
+
+def since_restart(step: int, length: float, factor: float) -> float:
+    """How much of its cosine course has passed at a step; courses last `length`, `length * factor`, .. steps.
+
+    Each is rounded to whole steps, so that every course begins with the full rate.
+    """
+    if factor == 1:
+        course = max(1, round(length))
+        return step % course / course
+    while step >= (course := max(1, round(length))):
+        step, length = step - course, length * factor
+    return step / course
 
 
 def one_cycle(step: int, num_steps: int, rise: float) -> float:

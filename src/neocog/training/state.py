@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.training.averaging import AveragedModel
+from neocog.training.engine import Engine, laid_out_like
 from neocog.training.optimizers import OptimizerConfig, make_optimizer
 from neocog.zoo import Network
 
@@ -46,8 +47,17 @@ class State:
 class Training:
     """The network, its optimiser, its average and the state: what a checkpoint holds."""
 
-    def __init__(self, model: nn.Module, optimizer: OptimizerConfig, ema_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: OptimizerConfig,
+        ema_decay: float = 0.0,
+        *,
+        engine: Engine | None = None,
+    ) -> None:
+        """Without an `engine` steps are computed in plain float32; one is made before, as it may lay weights out."""
         self.model = model
+        self.engine = engine
         self.optimizer = make_optimizer(model, optimizer, self.hidden)
         self.average = AveragedModel(model, ema_decay) if ema_decay else None
         self.state = State()
@@ -71,6 +81,8 @@ class Training:
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 if isinstance(value, Tensor):
                     named[f"optimizer/{name}/{slot}"] = value
+        if self.engine:
+            named |= {f"engine/{key}": value for key, value in self.engine.tensors().items()}
         return named
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -82,7 +94,11 @@ class Training:
         for name, parameter in self.model.named_parameters():
             slots = part(tensors, f"optimizer/{name}/")
             if slots:  # all beside their parameter, also the count of steps, as torch's fused updates want it
-                self.optimizer.state[parameter] = {slot: value.to(parameter.device) for slot, value in slots.items()}
+                self.optimizer.state[parameter] = {
+                    slot: laid_out_like(value, parameter) for slot, value in slots.items()
+                }
+        if self.engine and (scale := part(tensors, "engine/")):
+            self.engine.restore(scale)
         self.state = State(**state)
 
 

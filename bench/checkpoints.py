@@ -1,0 +1,93 @@
+"""How long a checkpoint keeps training waiting: written at once, and written beside training.
+
+    python bench/checkpoints.py
+
+The state is that of ResNet-50 with AdamW, about 300 MB. Each round saves it in every way, in one process, in turn; the
+files have the same bytes. Asked for: beside training at most 0.20 of the time of a save at once. The first copy also
+makes the memory that later ones reuse, and is shown apart. The last lines say what a writer costs the steps that
+are made beside it.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from neocog.files import write_whole
+from neocog.progress import quiet
+from neocog.runs import Run
+from neocog.runs.keeper import RunKeeper
+from neocog.training import OptimizerConfig, TrainConfig, Training, save_checkpoint
+from neocog.zoo import create_model
+
+ROUNDS = 5
+STEPS = 3  # of small batches, to time what is made beside a writer
+
+
+def take_steps(training: Training, count: int) -> None:
+    for _ in range(count):
+        training.optimizer.zero_grad()
+        training.model(torch.randn(8, 3, 32, 32)).square().mean().backward()
+        training.optimizer.step()
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def by_the_library(path: Path, training: Training) -> None:
+    """As one would write it by hand: the library makes the bytes in memory."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in training.tensors().items()}
+    write_whole(path, save(tensors, {"state": json.dumps(training.state.to_json())}))
+
+
+def main() -> None:
+    training = Training(create_model("resnet50"), OptimizerConfig(name="adamw"))
+    take_steps(training, 1)
+    size = sum(value.numel() * value.element_size() for value in training.tensors().values())
+    names = ("safetensors.torch.save", "at once", "beside, training waits", "beside, until it is written")
+    times: dict[str, list[float]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder, quiet():
+        run = Run.create(Path(folder), "bench", "bench")
+        keeper = RunKeeper(run, TrainConfig(), data="bench", settings="bench")
+        first = seconds_of(lambda: keeper.save(training))
+        keeper.close()
+        for _ in range(ROUNDS):
+            times[names[0]].append(seconds_of(lambda: by_the_library(Path(folder) / "library", training)))
+            times[names[1]].append(seconds_of(lambda: save_checkpoint(Path(folder) / "once", training, keeper.about)))
+            began = time.perf_counter()
+            keeper.save(training)
+            times[names[2]].append(time.perf_counter() - began)
+            keeper.close()
+            times[names[3]].append(time.perf_counter() - began)
+        assert run.last.read_bytes() == (Path(folder) / "once").read_bytes()
+        alone, beside = slowed(training, keeper)
+    base = statistics.median(times["at once"])
+    print(f"{size / 1e6:.0f} MB in {len(training.tensors())} tensors; medians of {ROUNDS} rounds")
+    print(f"{'save':<30}{'ms':>8}{'to at once':>12}")
+    for name, found in {**times, "beside, the first copy": [first]}.items():
+        print(f"{name:<30}{1e3 * statistics.median(found):>8.0f}{statistics.median(found) / base:>12.2f}")
+    print(f"{STEPS} steps: {alone:.2f} s alone, {beside:.2f} s with a writer beside them, {beside / alone:.2f} times")
+
+
+def slowed(training: Training, keeper: RunKeeper) -> tuple[float, float]:
+    """Seconds of some steps alone, and with a checkpoint being written meanwhile; the medians of three turns."""
+    alone, beside = [], []
+    for _ in range(3):
+        alone.append(seconds_of(lambda: take_steps(training, STEPS)))
+        keeper.save(training)
+        beside.append(seconds_of(lambda: take_steps(training, STEPS)))
+        keeper.close()
+    return statistics.median(alone), statistics.median(beside)
+
+
+if __name__ == "__main__":
+    main()

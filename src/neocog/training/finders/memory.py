@@ -1,0 +1,100 @@
+"""How much memory a trial takes at its fullest, and how much it may take: on a GPU, and in the machine's own memory."""
+
+import gc
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+import torch
+
+from neocog.planning.machine import available_bytes
+
+__all__ = ["GpuMemory", "HostMemory", "Memory", "free_bytes", "memory_of"]
+
+SHARE = 0.9  # of what is free: the run itself fragments memory, validates, and writes checkpoints
+PROCESS = Path("/proc/self")
+CGROUP_1 = Path("/sys/fs/cgroup/memory")  # an older Linux says there what a container may take
+
+
+class Memory(Protocol):
+    """Measures one trial after another, beside what was in use when it was made."""
+
+    limit: int
+    """Bytes that a trial may take."""
+
+    def begin(self) -> None:
+        """Clear what trials before have left, and measure from here on."""
+        ...
+
+    def clear(self) -> None: ...
+
+    def peak(self) -> int:
+        """The most bytes in use since then, beside what was there at first."""
+        ...
+
+
+class GpuMemory:
+    """A GPU's memory, by what torch's allocator has reserved, which counts the holes between tensors too."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.clear()
+        self.before = torch.cuda.memory_reserved(device)
+        self.limit = int(SHARE * torch.cuda.mem_get_info(device)[0])
+
+    def clear(self) -> None:
+        gc.collect()
+        torch.cuda.empty_cache()
+
+    def begin(self) -> None:
+        self.clear()
+        torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peak(self) -> int:
+        return max(torch.cuda.max_memory_reserved(self.device) - self.before, 0)
+
+
+class HostMemory:
+    """The process's resident memory; its peak where Linux keeps it, else what is in use when asked."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.before = int(psutil.Process().memory_info().rss)
+        self.limit = int(SHARE * free_bytes())
+        self.keeps_peak = False
+
+    def clear(self) -> None:
+        gc.collect()
+
+    def begin(self) -> None:
+        self.clear()
+        try:
+            (PROCESS / "clear_refs").write_text("5")  # 5: the peak begins anew at what is in use now
+            self.keeps_peak = True
+        except OSError:
+            self.keeps_peak = False
+
+    def peak(self) -> int:
+        return max(self.most() - self.before, 0)
+
+    def most(self) -> int:
+        if self.keeps_peak:
+            for line in (PROCESS / "status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        return int(psutil.Process().memory_info().rss)
+
+
+def memory_of(device: torch.device) -> Memory:
+    """The memory in which a device computes."""
+    return GpuMemory(device) if device.type == "cuda" else HostMemory()
+
+
+def free_bytes() -> int:
+    """Memory that could be taken now without swapping, of the machine and the container that this runs in."""
+    free = available_bytes("cpu")
+    try:
+        limit, used = (int((CGROUP_1 / f"memory.{name}_in_bytes").read_text()) for name in ("limit", "usage"))
+    except (OSError, ValueError):
+        return free
+    return min(free, max(limit - used, 0))

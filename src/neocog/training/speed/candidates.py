@@ -1,0 +1,62 @@
+"""The ways in which a step could be computed on this device."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from neocog.training.engine import Precision
+
+__all__ = ["PLAIN", "Candidate", "candidates"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to compute a step.
+
+    >>> Candidate("bf16", channels_last=True).name
+    'bf16, channels_last, eager'
+    """
+
+    precision: Precision = "fp32"
+    channels_last: bool = False
+    compiled: bool = False
+
+    @property
+    def name(self) -> str:
+        layout = "channels_last" if self.channels_last else "contiguous"
+        return f"{self.precision}, {layout}, {'compiled' if self.compiled else 'eager'}"
+
+
+PLAIN = Candidate()
+
+
+def candidates(model: nn.Module, images: Tensor) -> tuple[list[Candidate], dict[str, str]]:
+    """The eager ways, plain first and then by what they promise; and those that need not be tried, with the reason.
+
+    fp16 is for CUDA: elsewhere it is no faster than bf16, and overflows.
+    """
+    halves: list[Precision] = ["bf16", "fp16"] if images.device.type == "cuda" else ["bf16"]
+    layouts = [False, True] if takes_channels_last(model, images) else [False]
+    reason = lacks_bf16(images.device)
+    found = [PLAIN, *(Candidate(half, layout) for half in halves for layout in layouts)]
+    found += [Candidate("fp32", channels_last=True)] if True in layouts else []
+    dropped = {way.name: reason for way in found if reason and way.precision == "bf16"}
+    return [way for way in found if way.name not in dropped], dropped
+
+
+def takes_channels_last(model: nn.Module, images: Tensor) -> bool:
+    """Whether there are pictures with channels, and filters to match."""
+    return images.ndim == 4 and any(weight.ndim == 4 for weight in model.parameters())
+
+
+def lacks_bf16(device: torch.device) -> str | None:
+    """Why bf16 can't be fast here; without its instructions a step may take a hundred times as long."""
+    if device.type == "cpu" and not (
+        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    ):
+        return "this CPU has no instructions for bf16"
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "this GPU has no instructions for bf16"
+    return None

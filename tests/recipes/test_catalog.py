@@ -1,0 +1,91 @@
+"""Recipes as a user meets them: by name, in the help, on the page, and over them the user's own settings."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from neocog.cli import main
+from neocog.data import DataConfig
+from neocog.errors import ConfigError
+from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for
+from neocog.runs import RunConfig, settle
+from neocog.training.schedules import check_schedule
+from neocog.zoo import entry, list_models
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_settles_with_nothing_ignored(name):
+    config = recipe(name, "pictures")
+    assert config.data.source == "pictures"
+    settle(config, "given in Python")  # as if the user had set every value: one without effect is an error
+    check_schedule(config.schedule, config.train.epochs)
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_has_its_row_on_the_page(name):
+    config = recipe(name, "x")
+    row = f"| `{name}` | {config.model.name} | {config.train.epochs} | {config.train.batch_size} | "
+    assert row in PAGE.read_text()
+
+
+def test_the_page_names_no_other_recipe():
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
+    flags = re.findall(r"--recipe (\w+)", PAGE.read_text())
+    assert set(rows) == set(list_recipes()) and flags and set(flags) <= set(list_recipes())
+
+
+def test_the_settings_that_the_page_shows_are_taken():
+    """The shorter run for CIFAR, word for word."""
+    line = next(line for line in PAGE.read_text().splitlines() if "--schedule.phases" in line)
+    phases, epochs = re.findall(r'"(.*?)"', line), int(re.findall(r"--epochs (\d+)", line)[0])
+    flags = {"schedule.phases": phases, "train.epochs": epochs}
+    config = settle(recipe("resnet_cifar", "cifar10"), "recipe resnet_cifar", [("flag", flags)]).config
+    check_schedule(config.schedule, config.train.epochs)
+
+
+def test_help_names_every_recipe(capsys):
+    assert main(["train", "--help"]) == 0
+    words = set(re.findall(r"\w+", capsys.readouterr().out.replace("\n", " ")))
+    assert set(list_recipes()) <= words
+
+
+def test_an_unknown_recipe_is_told_its_neighbour():
+    with pytest.raises(ConfigError, match=r"No recipe is called 'resnet_imagnet'\. Did you mean 'resnet_imagenet'\?"):
+        recipe("resnet_imagnet", "x")
+
+
+@pytest.mark.parametrize("model", list_models())
+def test_no_long_recipe_is_taken_unasked(model):
+    found = entry(model)
+    chosen = recipe_for(model, found.modality)
+    assert recipe(chosen, "x").train.epochs <= 50
+    if found.modality == "image":
+        assert chosen == (model if model in ("lenet5", "lenet5_relu", "tutorial_cifar10") else "general")
+
+
+def test_a_recipe_is_taken_by_the_kind_of_data_where_no_network_is_named():
+    kinds = ("image", "signal", "audio", "text", "board")
+    assert [recipe_for(None, kind) for kind in kinds] == ["lenet5_relu", "signal", "sound", "text", "board"]
+
+
+def test_fine_tuning_without_weights_is_an_error_that_says_what_to_set():
+    message = (
+        r"The recipe finetune starts from published weights\. Received: none for resnet18\. "
+        r"Set --model\.pretrained torchvision, timm/NAME or a file; without weights, take from_scratch_small\."
+    )
+    with pytest.raises(ConfigError, match=message):
+        check_recipe("finetune", recipe("finetune", "pets"))
+    flags = {"model.pretrained": "torchvision", "model.name": "resnet50"}
+    check_recipe("finetune", settle(recipe("finetune", "pets"), "recipe finetune", [("flag", flags)]).config)
+    for name in list_recipes():
+        if name != "finetune":
+            check_recipe(name, RunConfig(data=DataConfig(source="x")))
+
+
+def test_another_network_takes_the_place_of_the_recipes():
+    flags = {"model.name": "resnet110_cifar"}
+    settled = settle(recipe("resnet_cifar", "cifar10"), "recipe resnet_cifar", [("flag", flags)])
+    assert settled.config.model.name == "resnet110_cifar" and settled.config.train.epochs == 164
