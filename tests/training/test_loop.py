@@ -23,6 +23,8 @@ from neocog.training import (
     load_checkpoint,
     save_checkpoint,
 )
+from neocog.training.engine import Engine
+from neocog.training.speed import PLAIN, Candidate
 from neocog.training.state import build_seeded
 
 GENERATOR = np.random.default_rng(0)
@@ -74,10 +76,13 @@ def validate(model):
         return TASK.validation(model(SPEC.normalise(DATA.inputs)), DATA.labels)
 
 
-def run(training=None, keeper=None, interrupt=None, *, optimizer=None, schedule=None, validator=validate, **settings):
+def run(
+    training=None, keeper=None, interrupt=None, *, optimizer=None, schedule=None, arithmetic=PLAIN, validator=validate,
+    **settings,
+):  # fmt: skip
     optimizer = optimizer or OptimizerConfig(lr=0.05, weight_decay=1e-3)
     config = TrainConfig(**({"epochs": 3, "batch_size": 16} | settings))
-    training = training or Training(small(), optimizer, config.ema_decay)
+    training = training or fresh(optimizer, config.ema_decay, arithmetic)
     augment = AugmentConfig(shift=1, flip=0.5)
     loader = Loader(DATA, SPEC, batch_size=config.batch_size, seed=0, augment=augment)
     fit(
@@ -92,6 +97,21 @@ def run(training=None, keeper=None, interrupt=None, *, optimizer=None, schedule=
         interrupt=interrupt or Interrupt(),
     )
     return training
+
+
+def fresh(optimizer, ema_decay=0.0, arithmetic=PLAIN):
+    """A training that begins, in this arithmetic."""
+    model = small()
+    engine = Engine(model, TASK.loss, arithmetic, torch.device("cpu"))
+    return Training(model, optimizer, ema_decay, engine=engine)
+
+
+def test_layers_that_are_frozen_stand_still_for_so_long():
+    first = small()
+    frozen = run(epochs=1, freeze_epochs=1).model
+    assert torch.equal(frozen[0].weight, first[0].weight)
+    assert not torch.equal(frozen[-1].weight, first[-1].weight)
+    assert not torch.equal(run(epochs=2, freeze_epochs=1).model[0].weight, first[0].weight)
 
 
 def same(a, b):
@@ -114,6 +134,10 @@ def test_it_learns():
         {"optimizer": OptimizerConfig(name="muon", lr=0.01, momentum=0.95)},
         {"schedule": ScheduleConfig(name="cosine", warmup_epochs=1), "clip_norm": 0.5},
         {"adaptive_clip": 0.01, "precise_bn": 4},
+        {"optimizer": OptimizerConfig(name="lars", lr=1, trust=0.01, lookahead_steps=5), "accumulate": 3},
+        {"optimizer": OptimizerConfig(name="lamb", lr=0.01, decay="weights", weight_decay=0.1), "freeze_epochs": 1},
+        {"optimizer": OptimizerConfig(lr=0.05, sam_rho=0.05, bias_lr_factor=2, layer_decay=0.8)},
+        {"arithmetic": Candidate("bf16", True, False), "ema_decay": 0.9},
     ],
 )
 def test_resuming_anywhere_gives_the_same_bits(settings, tmp_path):
@@ -122,12 +146,12 @@ def test_resuming_anywhere_gives_the_same_bits(settings, tmp_path):
     for stop in (1, 7, 8, 13, 23):
         interrupt = Interrupt()
         keeper = Recorder(interrupt, stop_after=stop)
-        first = Training(small(), optimizer, settings.get("ema_decay", 0.0))
+        first = fresh(optimizer, settings.get("ema_decay", 0.0), settings.get("arithmetic", PLAIN))
         with pytest.raises(Interrupted, match=f"Stopped after step {stop} of 24"):
             run(first, keeper, interrupt, **settings)
         path = tmp_path / f"{stop}.safetensors"
         save_checkpoint(path, first, {"data": "x"})
-        second = Training(small(), optimizer, settings.get("ema_decay", 0.0))
+        second = fresh(optimizer, settings.get("ema_decay", 0.0), settings.get("arithmetic", PLAIN))
         assert load_checkpoint(path, second) == {"data": "x"}
         run(second, **settings)
         assert same(whole.tensors(), second.tensors()), stop

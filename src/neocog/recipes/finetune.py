@@ -27,7 +27,7 @@ def finetune(data: str) -> RunConfig:
         loss=LossConfig(label_smoothing=0.1),
         optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.05, decay="weights", layer_decay=0.75),
         schedule=ScheduleConfig(name="triangular", rise=0.1, final=1 / 32),
-        train=TrainConfig(epochs=10, batch_size=32, clip_norm=1.0),
+        train=TrainConfig(epochs=10, batch_size=32, clip_norm=1.0, freeze_epochs=1),
     )
 
 

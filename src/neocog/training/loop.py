@@ -31,7 +31,7 @@ from neocog.training.sam import perturbed
 from neocog.training.schedules import ScheduleConfig, learning_rate
 from neocog.training.speed import PLAIN
 from neocog.training.state import State, Training
-from neocog.training.step import NotFiniteError, gradients, update
+from neocog.training.step import NotFiniteError, gradients, hold_still, update
 from neocog.training.watching import Watch, WatchConfig
 
 __all__ = ["QUIET", "Keeper", "fit", "silent"]
@@ -113,8 +113,7 @@ def fit(
                     engine.unscale(training.optimizer)
                     watch.gradients()
                     if epoch < config.freeze_epochs:
-                        for parameter in training.hidden:
-                            parameter.grad = None
+                        hold_still(training)
                     update(training, engine, config, optimizer, last=step + 1 == (epoch + 1) * epoch_steps)
 
                     state.step += 1

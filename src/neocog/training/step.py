@@ -17,7 +17,7 @@ from neocog.training.lookahead import lookahead
 from neocog.training.optimizers import OptimizerConfig, penalise
 from neocog.training.state import Training
 
-__all__ = ["NotFiniteError", "gradients", "update"]
+__all__ = ["NotFiniteError", "gradients", "hold_still", "update"]
 
 Batch = tuple[Tensor, Tensor]
 
@@ -67,6 +67,16 @@ def divided(batch: Batch, parts: int) -> Iterator[Batch]:
 def exchange_later(engine: Engine) -> AbstractContextManager[None]:
     """Within it processes add to their gradients without telling each other."""
     return engine.model.no_sync() if isinstance(engine.model, DistributedDataParallel) else nullcontext()
+
+
+def hold_still(training: Training) -> None:
+    """Leave all but the head out of the update that follows."""
+    sgd = isinstance(training.optimizer, torch.optim.SGD) and training.optimizer.defaults["momentum"]
+    for parameter in training.hidden:
+        parameter.grad = None
+        state = training.optimizer.state[parameter] if sgd else {}
+        if sgd and not state:  # torch's fused update takes momenta for all parameters or none
+            state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def update(
