@@ -5,6 +5,7 @@ from collections.abc import Callable
 from neocog.data import Modality
 from neocog.errors import ConfigError, did_you_mean
 from neocog.recipes.cifar import densenet_cifar, resnet_cifar
+from neocog.recipes.fast import fast
 from neocog.recipes.finetune import check_finetune, finetune
 from neocog.recipes.general import general
 from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, inception_v3, resnet_imagenet, vgg
@@ -18,6 +19,7 @@ __all__ = ["check_recipe", "list_recipes", "recipe", "recipe_for"]
 
 RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "general": general,
+    "fast": fast,
     "from_scratch_small": from_scratch_small,
     "finetune": finetune,
     "lenet5": lenet5,

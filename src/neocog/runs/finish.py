@@ -12,6 +12,7 @@ from neocog.bundle.write import environment
 from neocog.data import Source
 from neocog.evaluation import Evaluation, evaluate_logits
 from neocog.files import write_whole
+from neocog.progress import note
 from neocog.report import Curves, Report, write_report
 from neocog.report.inputs import draw_input
 from neocog.runs.folder import Run
@@ -32,6 +33,8 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     split = "test" if len(prepared.splits.test) else "validation"
     indices = prepared.splits.test if len(prepared.splits.test) else prepared.splits.val
     evaluation = measure(predictor, prepared.source, indices, split)
+    note(f"{split} accuracy {evaluation.top1.value:.2%}")
+    averaged = with_views(predictor, prepared, indices, split)
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
     data = prepared.settled.config.data
@@ -47,6 +50,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
         "evaluation": {
             "split": split,
             **{name: figure.value for name, figure in evaluation.headlines.items()},
+            **averaged,
         },
     }
     write_bundle(run.bundle, model, predictor, golden, about)
@@ -56,6 +60,18 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1, allow_nan=False))
     run.evaluation = evaluation
     return run
+
+
+def with_views(predictor: Predictor, prepared: Prepared, indices: NDArray[np.int64], split: str) -> dict[str, float]:
+    """The accuracy with the views that the settings ask for, by what it is called; nothing without."""
+    views = prepared.settled.config.train.views
+    if views == "none":
+        return {}
+    predictor.views = views
+    accuracy = measure(predictor, prepared.source, indices, split).top1.value
+    predictor.views = "none"
+    note(f"{split} accuracy {accuracy:.2%} with the views {views} averaged")
+    return {f"accuracy with {views}": accuracy}
 
 
 def measure(

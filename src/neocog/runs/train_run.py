@@ -7,7 +7,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +33,7 @@ from neocog.training.distributed import (
     distribute,
     gather_logits,
     guarded,
+    is_one_of_several,
     join_world,
     leave_world,
     my_rows,
@@ -104,10 +104,10 @@ def resume(path: str | Path, *, data: object = None, runs: str | Path = "runs") 
 @contextmanager
 def together(config: RunConfig) -> Iterator[World]:
     """With the other processes, if this was started as one of several; only the first speaks to the user."""
-    world = join_world(config.train.device)
+    several = is_one_of_several()
+    world = join_world(config.train.device) if several else World(device=find_device(config.train.device))
     here = {**os.environ, "LOCAL_WORLD_SIZE": str(world.local_size)}
     use_threads(config.speed.threads or right_threads(here))
-    world = replace(world, device=find_device(config.train.device)) if world.size == 1 else world
     exact = exact_arithmetic() if config.speed.mode == "exact" else nullcontext()
     try:
         with guarded(world), exact, nullcontext() if world.first else quiet():

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from neocog.data import Views
 from neocog.settings import SETTINGS
 
 __all__ = ["TrainConfig"]
@@ -50,6 +51,8 @@ class TrainConfig:
     """Several processes: let batch norm see the whole batch, as one process would, rather than each its part."""
     bf16_gradients: bool = False
     """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
+    views: Views = "none"
+    """In the final test, also average the predictions for several views of each picture."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
 

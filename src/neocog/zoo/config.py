@@ -10,7 +10,7 @@ from neocog.zoo.create import entry
 
 __all__ = ["ModelConfig"]
 
-OPTIONS = ("dropout", "stochastic_depth", "auxiliary")  # settings that some builders take
+OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths")  # settings that some builders take
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -25,6 +25,10 @@ class ModelConfig:
     """Chance that the deepest block is skipped in a training step; by default the network's own."""
     auxiliary: bool | None = None
     """Train with auxiliary classifiers in the middle; by default as published."""
+    layer_scale: Annotated[float, Field(gt=0)] | None = None
+    """What each block's branch is multiplied by at first; by default as published."""
+    widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None
+    """Channels of each stage; by default as published."""
     pretrained: str | None = None
     """Weights to start from: torchvision, timm/NAME (both fetched), or a .pth or .safetensors file."""
     freeze: Annotated[int, Field(ge=0)] | None = None

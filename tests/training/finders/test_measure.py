@@ -189,10 +189,10 @@ def expected_bytes(size):
 def test_the_hosts_memory_sees_the_peak_of_a_trial():
     memory = HostMemory()
     memory.begin()
-    held = torch.ones(64 * MB // 4)
+    held = torch.ones(256 * MB // 4)
     peak = memory.peak()
     del held
-    assert 60 * MB < peak < 512 * MB
+    assert 200 * MB < peak < 1024 * MB  # others may give memory back at the same time
     assert memory.limit < 2**50
 
 
@@ -200,8 +200,8 @@ def test_where_linux_keeps_no_peak_what_is_in_use_counts(monkeypatch, tmp_path):
     monkeypatch.setattr(memory_module, "PROCESS", tmp_path / "absent")
     memory = HostMemory()
     memory.begin()
-    held = torch.ones(64 * MB // 4)
-    assert memory.peak() > 60 * MB
+    held = torch.ones(256 * MB // 4)
+    assert memory.peak() > 128 * MB  # others may give memory back at the same time
     del held
 
 

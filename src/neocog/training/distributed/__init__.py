@@ -22,7 +22,7 @@ from neocog.training.distributed.place import Place, find_place, first_host
 from neocog.training.distributed.rows import gather_logits, my_rows
 from neocog.training.distributed.statistics import combine_statistics
 from neocog.training.distributed.sync_batch_norm import SyncBatchNorm, convert_batch_norms, unsynchronised
-from neocog.training.distributed.world import World, join_world, leave_world
+from neocog.training.distributed.world import World, is_one_of_several, join_world, leave_world
 
 __all__ = [
     "Place",
@@ -40,6 +40,7 @@ __all__ = [
     "gather_json",
     "gather_logits",
     "guarded",
+    "is_one_of_several",
     "join_world",
     "leave_world",
     "loss_weight",

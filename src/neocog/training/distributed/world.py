@@ -12,7 +12,7 @@ from torch.distributed.rendezvous import rendezvous
 from neocog.errors import ConfigError
 from neocog.training.distributed.place import Place, find_place
 
-__all__ = ["World", "join_world", "leave_world"]
+__all__ = ["World", "is_one_of_several", "join_world", "leave_world"]
 
 JOIN_SECONDS = 300.0  # machines of a cluster may be minutes apart in starting
 EXCHANGE = timedelta(minutes=30)  # others may be busy for so long before it is an error
@@ -46,6 +46,12 @@ class World:
         return self.rank == 0
 
 
+def is_one_of_several() -> bool:
+    """Whether this process was started to train together with others."""
+    place = None if dist.is_initialized() else find_place(os.environ)
+    return dist.is_initialized() or (place is not None and place.size > 1)
+
+
 def join_world(device: str | torch.device = "auto", *, join_seconds: float = JOIN_SECONDS) -> World:
     """Meet the other processes that torchrun, SLURM or Ray has started; a process started alone is a world of one.
 
@@ -57,11 +63,12 @@ def join_world(device: str | torch.device = "auto", *, join_seconds: float = JOI
     >>> join_world("cpu").size
     1
     """
+    if not is_one_of_several():
+        return World(device=device_of(str(device), 0, 1, shared=True))
     if dist.is_initialized():
         return joined_already(str(device))
     place = find_place(os.environ)
-    if place is None or place.size == 1:
-        return World(device=device_of(str(device), 0, 1, shared=True))
+    assert place is not None
     found = device_of(str(device), place.local_rank, place.local_size, shared=place.launcher == "torchrun")
     store = meet(place, join_seconds)
     dist.init_process_group(

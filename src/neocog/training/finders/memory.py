@@ -68,6 +68,7 @@ class HostMemory:
 
     def begin(self) -> None:
         self.clear()
+        self.before = min(self.before, int(psutil.Process().memory_info().rss))
         try:
             (PROCESS / "clear_refs").write_text("5")  # 5: the peak begins anew at what is in use now
             self.keeps_peak = True
