@@ -357,3 +357,11 @@ def test_python_config_needs_no_layers():
     config = neocog.recipe("lenet5", data="mnist")
     assert isinstance(config, RunConfig)
     assert config.data.source == "mnist"
+
+
+def test_a_restart_by_torchrun_goes_on(finished_run, digits, quick, tmp_path, monkeypatch, capsys):
+    run = unfinished(finished_run, tmp_path)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    train(quick(digits), name=run.path.name, runs=run.path.parent)
+    assert "was begun before: going on from its last checkpoint" in capsys.readouterr().err
+    assert run.bundle.read_bytes() == finished_run.bundle.read_bytes()

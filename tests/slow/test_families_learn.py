@@ -33,6 +33,8 @@ class Epoch:
     Where only one place is left of the map, batch norm needs more than 25 of them. Source: Hoffer et al. 2020,
     "Augment your batch".
     """
+    size: int = 32
+    """The side to which the digits are enlarged: of 32 pixels a network that halves them five times leaves one place."""
     temperature: float = 1.0
     """What logits are divided by; squared distances to codes of 84 values are large."""
     options: dict[str, float] = field(default_factory=dict)
@@ -52,11 +54,11 @@ LEARN_DIGITS = {
     "nf_resnet50": Epoch(lr=1e-3, views=2),
     "speednet": Epoch(lr=5e-3),
     "densenet121": Epoch(lr=2e-3),
-    "convnext_tiny": Epoch(lr=1e-3),
+    "convnext_tiny": Epoch(lr=1e-3, views=2, options={"stochastic_depth": 0.0, "layer_scale": 0.1}),
     "squeezenet1_1": Epoch(lr=2e-3, muon=True, batch=25, views=4, options=PLAIN),
     "mobilenet_v2": Epoch(lr=4e-3, muon=True, batch=25, views=4, options=PLAIN),
     "shufflenet_v2": Epoch(lr=4e-3, muon=True, batch=25, views=4),
-    "efficientnet_b0": Epoch(lr=1e-2, muon=True, batch=25, views=2, options=PLAIN | {"stochastic_depth": 0.0}),
+    "efficientnet_b0": Epoch(lr=1e-2, muon=True, batch=25, size=64, options=PLAIN | {"stochastic_depth": 0.0}),
 }
 
 
@@ -85,8 +87,7 @@ LEARN_PIXELS = {"unet": Steps(lr=1e-3), "fcn8s": Steps(lr=3e-4, batch=60, option
 
 # What does not reach its bar yet, with the best that was seen; the bars stand.
 SHORT = {
-    "convnext_tiny": "93.1%",
-    "efficientnet_b0": "96.5%",
+    "convnext_tiny": "94.8%",
     "alexnet": "a loss of 2.56 that falls to 2.31",
 }
 
@@ -113,6 +114,11 @@ def digits():
 
 def normalised(images):
     return (images.float() / 255 - 0.1) / 0.27
+
+
+def enlarged(images, size):
+    """Digits (N, 1, 32, 32) at another size."""
+    return images if size == 32 else F.interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
 def build(name, num_classes=10, **options):
@@ -147,7 +153,7 @@ def test_digits_in_one_epoch(name, digits):
         seen = normalised(images[rows])
         if how.views > 1:
             seen = torch.cat([moved(images, rows, view) for view in range(how.views)])
-        outputs = model(seen)
+        outputs = model(enlarged(seen, how.size))
         loss = task.loss(outputs if how.temperature == 1 else outputs / how.temperature, labels[rows].repeat(how.views))
         optimizer.zero_grad()
         loss.backward()
@@ -156,7 +162,7 @@ def test_digits_in_one_epoch(name, digits):
         schedule.step()
     model.eval()
     with torch.inference_mode():
-        found = torch.cat([model(normalised(part)).argmax(1) for part in test_images.split(250)])
+        found = torch.cat([model(enlarged(normalised(part), how.size)).argmax(1) for part in test_images.split(250)])
     accuracy = (found == test_labels).float().mean().item()
     print(f"{name}: {accuracy:.2%} of 2,000 test digits, last loss {loss.item():.3f}, {time.time() - start:.0f} s")
     assert accuracy >= 0.97
@@ -180,7 +186,7 @@ def assert_loss_falls_by_half(name, model, loss_of, inputs, targets, how):
 @pytest.mark.parametrize("name", cases(LEARN_LARGER))
 def test_half_the_loss_in_thirty_steps(name, digits):
     how = LEARN_LARGER[name]
-    images = F.interpolate(normalised(digits[0][:2000]), (how.size, how.size), mode="bilinear", antialias=True)
+    images = enlarged(normalised(digits[0][:2000]), how.size)
     model, task = build(name, **how.options), Classification(tuple("0123456789"))
     assert_loss_falls_by_half(name, model, task.loss, images, digits[1][:2000], how)
 

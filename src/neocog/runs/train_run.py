@@ -65,10 +65,14 @@ def train(
 
     `data` is a Python object instead of the config's source: arrays, a Hugging Face or a torch data set.
     The folder is made when the data is read and the network fits it, so bad input leaves nothing behind.
+    Where torchrun has started the processes anew, a run of this name goes on.
     Raises a NeocogError for what a user can mend, and Interrupted, with the state saved, on the first Ctrl-C.
     """
     settled = as_settled(config)
     settled = Settled(with_paths(settled.config), settled.origins)
+    if name is not None and restarted(Path(runs) / name):
+        note(f"{name} was begun before: going on from its last checkpoint, with the settings it began with")
+        return resume(Path(runs) / name, data=data)
     with together(settled.config) as world:
         if name is not None and world.first:
             Run.check_name(Path(runs), name)
@@ -99,6 +103,12 @@ def resume(path: str | Path, *, data: object = None, runs: str | Path = "runs") 
         if world.first:
             run.log("resume")
         return carry_out(run, prepared, world)
+
+
+def restarted(folder: Path) -> bool:
+    """Whether torchrun, which was allowed to start processes anew, has done so: the run is there already."""
+    allowed = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
+    return allowed.isdigit() and int(allowed) > 0 and Run(folder).config.is_file()
 
 
 @contextmanager
