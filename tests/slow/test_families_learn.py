@@ -34,7 +34,7 @@ class Epoch:
     "Augment your batch".
     """
     size: int = 32
-    """The side to which the digits are enlarged: of 32 pixels a network that halves them five times leaves one place."""
+    """The side to which digits are enlarged: of 32 pixels a network that halves them five times leaves one place."""
     temperature: float = 1.0
     """What logits are divided by; squared distances to codes of 84 values are large."""
     options: dict[str, float] = field(default_factory=dict)
