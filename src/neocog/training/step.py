@@ -40,7 +40,7 @@ def gradients(
     """
     training.optimizer.zero_grad()
     own = loss_weight(batch[1], task.weights)
-    total = sum_everywhere([own], world)[0]
+    total = own if world.size == 1 else sum_everywhere([own], world)[0]
     mean, logits = 0.0, []
     parts = list(divided(batch, config.accumulate))
     for i, (images, labels) in enumerate(parts):
@@ -61,6 +61,9 @@ def divided(batch: Batch, parts: int) -> Iterator[Batch]:
     """A batch in so many parts of about equal size, or as many as it has records."""
     images, labels = batch
     count = min(parts, len(images))
+    if count == 1:
+        yield batch
+        return
     yield from zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
 
 
