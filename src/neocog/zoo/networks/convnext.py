@@ -78,7 +78,7 @@ class ConvNeXt(Network):
         in_channels: int,
         num_classes: int,
         stochastic_depth: float,
-        layer_scale: float,
+        layer_scale: float = 1e-6,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(in_channels, width, 4, 4), ChannelNorm(width))
