@@ -42,7 +42,7 @@ class ChannelNorm(nn.LayerNorm):
 class Block(nn.Module):
     """y = x + drop(scale * branch(x)), with a scale for each channel."""
 
-    def __init__(self, width: int, drop_rate: float, layer_scale: float) -> None:
+    def __init__(self, width: int, drop_rate: float, layer_scale: float = 1e-6) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             nn.Conv2d(width, width, 7, padding=3, groups=width), ChannelNorm(width),
