@@ -18,7 +18,7 @@ class Measurements:
     """Figures by candidate's name; what is missing has not been tried yet."""
 
     seconds: dict[str, Seconds] = field(default_factory=dict)
-    """Of one step, the median of several."""
+    """Of one step, the quickest of several."""
     compiling: dict[str, Seconds] = field(default_factory=dict)
     """Seconds of the first step beyond those of another."""
     dropped: dict[str, str] = field(default_factory=dict)
