@@ -165,3 +165,8 @@ def test_what_a_file_says_for_the_whole_run_is_no_mistake(run_main, digits):
     code, out, err = run_main("find", "rate", "--config", "c.yaml", "--low", "1e-4", "--steps", "30")
     assert code == 0, err
     assert out.startswith("learning rate ")
+
+
+def test_a_folder_that_is_not_there_is_said_before_the_trial(capsys, tmp_path):
+    assert main(["find", "rate", "mnist", "--out", str(tmp_path / "absent" / "rates.png")]) == 2
+    assert "--out needs a folder that is there" in capsys.readouterr().err

@@ -28,6 +28,7 @@ from neocog.errors import (
     StorageError,
 )
 from neocog.files import folder_lock
+from neocog.recipes import recipe
 from neocog.runs import Run, RunConfig, evaluate, resume, settle, train
 from neocog.training import Interrupted
 
@@ -365,3 +366,33 @@ def test_a_restart_by_torchrun_goes_on(finished_run, digits, quick, tmp_path, mo
     train(quick(digits), name=run.path.name, runs=run.path.parent)
     assert "was begun before: going on from its last checkpoint" in capsys.readouterr().err
     assert run.bundle.read_bytes() == finished_run.bundle.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"accumulate": 51}, "accumulate must be at most train.batch_size. Received: 51 parts of a batch of 50"),
+        ({"bf16_gradients": True}, "train.bf16_gradients would be ignored, because one process trains alone"),
+        ({"sync_batch_norm": False}, "train.sync_batch_norm would be ignored, because one process trains alone"),
+        ({"freeze_epochs": 1}, "freeze_epochs is for a network that was trained before. Received: 1"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused_before_training(digits, quick, tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        train(quick(digits, **settings), runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_views_of_what_is_no_picture_are_refused_before_training(tmp_path):
+    generator = np.random.default_rng(0)
+    np.savez(tmp_path / "waves.npz", x=generator.normal(size=(40, 1, 32)).astype("f4"), y=np.arange(40) % 2)
+    config = recipe("signal", str(tmp_path / "waves.npz"))
+    config = replace(config, train=replace(config.train, views="flip"))
+    with pytest.raises(ConfigError, match="train.views are of pictures. Received: 'flip', and waves holds signals"):
+        train(config, runs=tmp_path / "runs")
+
+
+def test_several_views_are_scored_and_said(digits, quick, tmp_path, capsys):
+    run = train(quick(digits, views="shift", epochs=1), runs=tmp_path)
+    assert re.search(r"test accuracy [0-9.]+% with the views shift averaged", capsys.readouterr().err)
+    assert "accuracy with shift" in run.events.read_text()

@@ -25,7 +25,7 @@ AllFlags = Annotated[Flags | None, Parameter(name="*")]
 
 OF_RUNS = (
     "epochs", "freeze_epochs", "precise_bn", "monitor", "patience", "min_delta", "checkpoint_steps",
-    "checkpoint_seconds", "keep", "on_full",
+    "checkpoint_seconds", "keep", "on_full", "views", "sync_batch_norm", "bf16_gradients",
 )  # fmt: skip
 TO_THE_END = {
     **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},
@@ -81,6 +81,8 @@ def rate(
     """
     settled = settle_flags(data, model, recipe, None, config, cast(FlagTexts, flags or {}))
     refuse_ignored(settled, NOT_FOR_RATE)
+    if out is not None and not out.absolute().parent.is_dir():  # said before the trial, not after it
+        raise ConfigError(f"--out needs a folder that is there. Received: {out}. Make {out.parent} first.")
     curve = find_rate(settled, download=download, low=low, high=high, steps=steps)
     if out is not None:
         save_figure(draw_rates(curve), out)

@@ -6,13 +6,11 @@ from contextlib import contextmanager, nullcontext
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from neocog.data import Feed, Loader, Resident
 from neocog.errors import ConfigError
 from neocog.report.plots import BLUE, GREY, INK, ORANGE, STYLE, axes_of
 from neocog.runs.config import RunConfig, Settled, as_settled
-from neocog.runs.modality import changes
 from neocog.runs.prepare import Prepared, prepare
-from neocog.runs.train_run import order
+from neocog.runs.train_run import open_loader
 from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
 from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
 from neocog.training.speed import PLAIN, Candidate, SpeedConfig, exact_arithmetic, use_threads
@@ -37,13 +35,13 @@ def find_rate(
     are one batch.
     """
     check_range(low, high, steps)  # before the data is read
-    with ready(config, data, download) as (prepared, feed):
+    with ready(config, data, download) as prepared:
         settings = prepared.settled.config
-        loader = loader_of(prepared, feed, settings.train.batch_size)
+        loader = open_loader(prepared)
         if loader.num_steps < 2:
             raise ConfigError(
                 "A range test needs batches that differ. All training data are one: "
-                f"{len(feed):,} records, and --train.batch_size is {settings.train.batch_size:,}. Lower it."
+                f"{len(prepared.train):,} records, and --train.batch_size is {settings.train.batch_size:,}. Lower it."
             )
         return range_test(
             prepared.model,
@@ -64,32 +62,31 @@ def find_batch(config: RunConfig | Settled, *, data: object = None, download: bo
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
     Raises what `train` does for data and settings; ConfigError where not one record fits.
     """
-    with ready(config, data, download) as (prepared, feed):
+    with ready(config, data, download) as prepared:
         settings = prepared.settled.config
         return find_size(
             prepared.model,
-            lambda size: loader_of(prepared, feed, size),
+            lambda size: open_loader(prepared, batch_size=size),
             prepared.task,
             optimizer=settings.optimizer,
             config=settings.train,
             arithmetic=arithmetic_of(settings.speed),
-            most=len(feed),
+            most=len(prepared.train),
             shape=prepared.preprocess.shape,
             dtype=entry(settings.model.name).input_dtype,
         )
 
 
 @contextmanager
-def ready(config: RunConfig | Settled, data: object, download: bool) -> Iterator[tuple[Prepared, Feed]]:
-    """A run that is prepared, and its training data where the network is; feeds are closed afterwards."""
+def ready(config: RunConfig | Settled, data: object, download: bool) -> Iterator[Prepared]:
+    """A run that is prepared; its feeds are closed afterwards."""
     settled = as_settled(config)
     speed = settled.config.speed
     use_threads(speed.threads)
     prepared = prepare(settled, data=data, download=download)
     try:
-        train = prepared.train
         with exact_arithmetic() if speed.mode == "exact" else nullcontext():
-            yield prepared, train.to(prepared.device) if isinstance(train, Resident) else train
+            yield prepared
     finally:
         prepared.train.close()
         prepared.val.close()
@@ -98,21 +95,6 @@ def ready(config: RunConfig | Settled, data: object, download: bool) -> Iterator
 def arithmetic_of(speed: SpeedConfig) -> Candidate:
     """How a trial computes: as the settings say, but never compiled; plain where a run would measure what is best."""
     return Candidate(speed.precision, speed.channels_last) if speed.mode == "manual" else PLAIN
-
-
-def loader_of(prepared: Prepared, feed: Feed, batch_size: int) -> Loader:
-    """The batches that the run would train on, in this size."""
-    config = prepared.settled.config
-    return Loader(
-        feed,
-        prepared.preprocess,
-        batch_size=batch_size,
-        seed=config.train.seed,
-        augment=changes(config, prepared.source.modality),
-        order=order(prepared),
-        num_classes=len(prepared.task.classes),
-        device=prepared.device,
-    )
 
 
 def draw_rates(curve: RateCurve) -> Figure:

@@ -35,6 +35,7 @@ from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.config import RunConfig, Settled
 from neocog.runs.modality import (
+    NOUNS,
     choose,
     classes_of,
     fitting,
@@ -45,7 +46,7 @@ from neocog.runs.modality import (
     without_vocabulary,
 )
 from neocog.tasks import Classification
-from neocog.training import build_seeded, check_input, check_schedule
+from neocog.training import TrainConfig, build_seeded, check_input, check_schedule
 from neocog.training.distributed import World, on_first
 from neocog.training.watching import check_watch
 from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
@@ -102,6 +103,7 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False, wo
         on_first(lambda: opened(config, data, download=True), world)
     source = opened(config, data, download=download)
     made_for = fitting(config.model.name, source)
+    check_train(config.train, source, world)
     check_trainable(source)
     settled = without_unused(settled, source)
     splits = divided(source, config.data, config.train.seed)
@@ -126,6 +128,26 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False, wo
         options=network_options(config, made_for, spec),
         device=device,
     )
+
+
+def check_train(config: TrainConfig, source: Source, world: World) -> None:
+    """Raises ConfigError for settings that would have no effect, or fail when all is trained."""
+    if config.views != "none" and source.modality != "image":
+        raise ConfigError(
+            f"train.views are of pictures. Received: {config.views!r}, and {source.name} holds "
+            f"{NOUNS[source.modality]}. Remove it."
+        )
+    if config.accumulate > config.batch_size:
+        raise ConfigError(
+            "train.accumulate must be at most train.batch_size. "
+            f"Received: {config.accumulate} parts of a batch of {config.batch_size}. Use fewer."
+        )
+    if world.size == 1 and (config.bf16_gradients or not config.sync_batch_norm):
+        name = "bf16_gradients" if config.bf16_gradients else "sync_batch_norm"
+        raise ConfigError(
+            f"A setting must have an effect. train.{name} would be ignored, because one process trains alone. Remove "
+            "it, or train with several: --devices."
+        )
 
 
 def opened(config: RunConfig, data: object, *, download: bool) -> Source:

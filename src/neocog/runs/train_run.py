@@ -42,7 +42,7 @@ from neocog.training.distributed import (
     unsynchronised,
 )
 from neocog.training.engine import Engine
-from neocog.training.loop import QUIET, silent
+from neocog.training.loop import ALONE, QUIET, silent
 from neocog.training.speed import Decision, choose_speed, exact_arithmetic, right_threads, use_threads
 from neocog.training.state import hidden_parameters
 from neocog.training.watching import Watch, told_before
@@ -214,13 +214,13 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
         prepared.val.close()
 
 
-def open_loader(prepared: Prepared, world: World) -> Loader:
-    """The training records as batches, of which this process gets its part."""
+def open_loader(prepared: Prepared, world: World = ALONE, *, batch_size: int | None = None) -> Loader:
+    """The training records as batches, by default of the run's size, of which this process gets its part."""
     config = prepared.settled.config
     return Loader(
         prepared.train.to(prepared.device) if isinstance(prepared.train, Resident) else prepared.train,
         prepared.preprocess,
-        batch_size=config.train.batch_size,
+        batch_size=batch_size or config.train.batch_size,
         seed=config.train.seed,
         augment=changes(config, prepared.source.modality),
         order=order(prepared),

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ from neocog.training.state import State, Training
 from neocog.training.step import NotFiniteError, gradients, hold_still, update
 from neocog.training.watching import Watch, WatchConfig
 
-__all__ = ["QUIET", "Keeper", "fit", "silent"]
+__all__ = ["ALONE", "QUIET", "Keeper", "fit", "silent"]
 
 QUIET = WatchConfig(log_seconds=0, warnings=False)
 ALONE = World()
@@ -78,7 +78,7 @@ def fit(
     engine = training.engine or Engine(model, task.loss, PLAIN, next(model.parameters()).device)
     watch = watch or Watch(QUIET, model, silent, device=engine.device)
     epoch_steps, num_steps = loader.num_steps, loader.num_steps * config.epochs
-    base_seed = derive_seed(config.seed, "dropout") + (derive_seed(0, "rank", world.rank) if world.rank else 0)
+    base_seed = derive_seed(config.seed, "dropout", *([world.rank] if world.rank else []))
     device = engine.device
     if not world.first:
         state.start_epoch()  # the sums of a checkpoint are those of all processes, and the first has them
@@ -98,9 +98,9 @@ def fit(
                     watch.waited(time.perf_counter() - asked_at)
                     rate = learning_rate(schedule, optimizer.lr, step, num_steps, epoch_steps)
                     set_rate(training.optimizer, rate)
-                    seed_dropout(base_seed + step, device)
                     watch.begin(step, batch[0])
                     try:
+                        seed_dropout(base_seed + step, device)
                         value, logits = gradients(training, engine, batch, task, config, world)
                         if optimizer.sam_rho:
                             seed_dropout(base_seed + step, device)
@@ -127,16 +127,9 @@ def fit(
                         gather_sums(state, world)
                         keeper.save(training)
                     if stop:
-                        keeper.close()
-                        barrier(world)  # where one process ends, a launcher may end the others
-                        raise Interrupted(f"Stopped after step {state.step} of {num_steps}", stop)
+                        leave(keeper, world, f"Stopped after step {state.step} of {num_steps}", stop)
             meter.flush()
-            if config.precise_bn:
-                num_batches = min(config.precise_bn, epoch_steps)
-                precise_bn(training.result, (loader.batch(epoch, i)[0] for i in range(num_batches)))
-                combine_statistics(training.result, sum(len(loader.mine(i)) for i in range(num_batches)))
-            elif not config.sync_batch_norm:
-                broadcast_buffers(training.result, world)
+            settle_norms(training.result, loader, epoch, config, world)
             figures = validate(training.result)
             if not math.isfinite(figures["loss"]):
                 images, _ = loader.batch(epoch, 0)
@@ -147,9 +140,24 @@ def fit(
             keeper.epoch_done(training, best=best)
             watch.epoch(state.history[-1])
             if stop := agree_stop(interrupt.asked, world):
-                keeper.close()
-                barrier(world)
-                raise Interrupted(f"Stopped after epoch {epoch + 1} of {config.epochs}", stop)
+                leave(keeper, world, f"Stopped after epoch {epoch + 1} of {config.epochs}", stop)
+
+
+def settle_norms(model: nn.Module, loader: Loader, epoch: int, config: TrainConfig, world: World) -> None:
+    """Give batch norm the statistics with which it is measured and kept, the same in all processes."""
+    if config.precise_bn:
+        num_batches = min(config.precise_bn, loader.num_steps)
+        precise_bn(model, (loader.batch(epoch, i)[0] for i in range(num_batches)))
+        combine_statistics(model, sum(len(loader.mine(i)) for i in range(num_batches)))
+    elif not config.sync_batch_norm:
+        broadcast_buffers(model, world)
+
+
+def leave(keeper: Keeper, world: World, message: str, signum: int) -> NoReturn:
+    """Stop once all is written: where one process ends, a launcher may end the others."""
+    keeper.close()
+    barrier(world)
+    raise Interrupted(message, signum)
 
 
 def silent(event: str, **facts: Any) -> None:
