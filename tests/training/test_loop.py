@@ -316,3 +316,17 @@ def test_the_first_signal_asks_and_the_second_leaves_at_once():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_that_a_launcher_passes_on_as_sigterm_is_one_request(monkeypatch):
+    seconds = [10.0]
+    monkeypatch.setattr("neocog.training.interrupt.time.monotonic", lambda: seconds[0])
+    interrupt = Interrupt()
+    interrupt.handle(signal.SIGINT, None)
+    interrupt.handle(signal.SIGTERM, None)
+    assert interrupt.asked == signal.SIGINT
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.handle(signal.SIGINT, None)
+    seconds[0] = 13.0
+    with pytest.raises(KeyboardInterrupt):
+        interrupt.handle(signal.SIGTERM, None)

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from neocog.progress import note
 __all__ = ["Interrupt", "Interrupted"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAME_REQUEST = 2.0  # seconds within which both signals are one request
 
 
 class Interrupted(KeyboardInterrupt):
@@ -25,6 +27,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = 0  # the signal's number
+        self.asked_at = 0.0
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -38,6 +41,8 @@ class Interrupt:
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         if self.asked:
+            if signum != self.asked and time.monotonic() - self.asked_at < SAME_REQUEST:
+                return  # torchrun passes Ctrl-C, which the terminal has sent already, on as SIGTERM
             raise KeyboardInterrupt
-        self.asked = signum
+        self.asked, self.asked_at = signum, time.monotonic()
         note("Stopping after this step and saving. Once more: leave at once, from the last checkpoint.")
