@@ -132,6 +132,11 @@ def test_one_batch_is_too_few(digits, quick):
         ),
         (["batch", "mnist", "--train.batch_size", "8"], "--train.batch_size would be ignored, because it is what is"),
         (["rate", "mnist", "--train.epochs", "3"], "--train.epochs would be ignored, because a trial has no epochs."),
+        (["rate", "mnist", "--train.views", "flip"], "--train.views would be ignored, because a trial has no epochs."),
+        (
+            ["batch", "mnist", "--train.bf16_gradients", "yes"],
+            "--train.bf16_gradients would be ignored, because a trial has no epochs.",
+        ),
         (["rate", "mnist", "--schedule.name", "step"], "--schedule.name would be ignored, because in a range test"),
         (["batch", "mnist", "--schedule.name", "step"], "because a trial of a batch size has one learning rate"),
         (

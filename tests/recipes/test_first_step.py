@@ -18,7 +18,7 @@ STANDS_FOR = {"resnet50": "resnet18"}  # to be quick
 LEFT_OUT = {
     "alexnet": "61 million weights",
     "vgg": "138 million weights",
-    "strong_a1": "as strong_a3, save numbers",
+    "strong_a1": "as strong_a3, save numbers and smoothing",
     "strong_a2": "as strong_a3, save numbers",
 }
 

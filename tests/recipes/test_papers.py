@@ -51,6 +51,10 @@ def test_optimisers_are_the_papers(name):
 def test_strong_recipes_are_the_papers(name):
     config = recipe(name, "x")
     assert config.optimizer.name == "lamb" and config.optimizer.decay == "weights" and config.train.batch_size == 2048
+    assert (config.loss.kind, config.loss.label_smoothing) == (
+        "binary_cross_entropy",
+        0.1 if name == "strong_a1" else 0,
+    )
     augment = config.augment
     assert (augment.policy, augment.number, augment.flip, augment.crop_area) == ("randaugment", 2, 0.5, 0.08)
     assert LAMB[name] == (

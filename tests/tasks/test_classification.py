@@ -29,6 +29,21 @@ def test_probabilities_sum_to_one():
     torch.testing.assert_close(rows.sum(1), torch.ones(6, dtype=torch.float64), atol=1e-12, rtol=0)
 
 
+def test_binary_cross_entropy_asks_of_each_class_whether_it_is_there():
+    task = Classification(("a", "b", "c"), LossConfig(kind="binary_cross_entropy", label_smoothing=0.3))
+    targets = (F.one_hot(LABELS, 3) * 0.7 + 0.3 / 3).numpy()
+    chance = 1 / (1 + np.exp(-LOGITS.numpy()))
+    expected = -(targets * np.log(chance) + (1 - targets) * np.log(1 - chance)).mean()
+    assert task.loss(LOGITS, LABELS).item() == pytest.approx(expected)
+
+
+def test_of_a_mixture_all_classes_are_there():
+    task = Classification(("a", "b", "c"), LossConfig(kind="binary_cross_entropy"))
+    mixed = torch.tensor([[0.9, 0.1, 0.0]] * 6, dtype=torch.float64)
+    there = torch.tensor([[1.0, 1.0, 0.0]] * 6, dtype=torch.float64)
+    torch.testing.assert_close(task.loss(LOGITS, mixed), F.binary_cross_entropy_with_logits(LOGITS, there))
+
+
 def test_auxiliary_losses_are_added_with_their_weight_and_only_the_logits_are_scored():
     task = Classification(("a", "b", "c"))
     first, second = torch.randn(2, 6, 3, dtype=torch.float64)

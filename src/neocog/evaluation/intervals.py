@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 __all__ = ["Estimate", "bootstrap", "wilson"]
 
@@ -33,6 +32,8 @@ class Estimate:
 
 def wilson(hits: int, num: int) -> Estimate:
     """A share of `num` independent trials. Source: Wilson 1927; Brown, Cai, DasGupta 2001 recommend it."""
+    from scipy import stats  # takes half a second to import, and training does not need it
+
     interval = stats.binomtest(hits, num).proportion_ci(LEVEL, method="wilson")
     return Estimate(hits / num, float(interval.low), float(interval.high), "Wilson")
 
@@ -48,6 +49,8 @@ def bootstrap(
     resamples are biased, such as a mean of absolute gaps; it is cut off at 0.
     Shapes: columns of (N,) each. Source: Davison & Hinkley 1997, sections 5.2 and 5.3.
     """
+    from scipy import stats  # see wilson
+
     value = statistic(*columns)
     if len(columns[0]) < 2:
         return Estimate(value, value, value, "none: one record")

@@ -2,7 +2,7 @@
 
 They are long: meant for that data, or as much, and for GPUs. Three things are the same in all of them.
 
-- Their colour noise along the principal axes of RGB (Krizhevsky et al. 2012, section 4.1) has no counterpart here.
+- Their colour noise (Krizhevsky et al. 2012, section 4.1) runs along the principal axes of ImageNet's RGB on any data.
 - The papers score the centre of a larger picture, 224 of 256. Here the whole picture, cut to a square, is resized.
 - Where a paper says "when the validation error stops improving", the rate falls at equal distances instead.
 
@@ -29,7 +29,7 @@ def alexnet(data: str) -> RunConfig:
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="alexnet"),
-        augment=AugmentConfig(crop_area=0.766, flip=0.5),
+        augment=AugmentConfig(crop_area=0.766, flip=0.5, lighting=0.1),
         optimizer=OptimizerConfig(lr=0.01, momentum=0.9, nesterov=False, weight_decay=5e-4),
         schedule=ScheduleConfig(name="step", step_epochs=22.5, gamma=0.1),
         train=TrainConfig(epochs=90, batch_size=128),
@@ -47,7 +47,7 @@ def vgg(data: str) -> RunConfig:
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="vgg16"),
-        augment=AugmentConfig(crop_area=0.191, flip=0.5),
+        augment=AugmentConfig(crop_area=0.191, flip=0.5, lighting=0.1),
         optimizer=OptimizerConfig(lr=0.01, momentum=0.9, nesterov=False, weight_decay=5e-4),
         schedule=ScheduleConfig(name="step", step_epochs=18.5, gamma=0.1),
         train=TrainConfig(epochs=74, batch_size=256),
@@ -102,7 +102,7 @@ def resnet_imagenet(data: str) -> RunConfig:
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="resnet50"),
-        augment=AugmentConfig(crop_area=0.08, flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4),
+        augment=AugmentConfig(crop_area=0.08, flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4, lighting=0.1),
         optimizer=OptimizerConfig(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
         schedule=ScheduleConfig(name="step", step_epochs=30, gamma=0.1),
         train=TrainConfig(epochs=90, batch_size=256),
@@ -118,7 +118,7 @@ def densenet_imagenet(data: str) -> RunConfig:
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="densenet121"),
-        augment=AugmentConfig(crop_area=0.08, flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4),
+        augment=AugmentConfig(crop_area=0.08, flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4, lighting=0.1),
         optimizer=OptimizerConfig(lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
         schedule=ScheduleConfig(name="step", step_epochs=30, gamma=0.1),
         train=TrainConfig(epochs=90, batch_size=256),

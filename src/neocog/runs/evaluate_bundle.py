@@ -10,7 +10,7 @@ from neocog.data import Source, Views, divide, fingerprint, open_source, read_sk
 from neocog.errors import DataError, some
 from neocog.evaluation import Evaluation
 from neocog.progress import note
-from neocog.runs.finish import measure
+from neocog.runs.measure import evaluated
 from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import leave_out
 
@@ -56,9 +56,10 @@ def evaluate(
     targets = matched_targets(source, indices, predictor.classes)
     before, predictor.views = predictor.views, views
     try:
-        return measure(predictor, source, indices, called, targets)
+        logits = predictor.logits_of(source, indices)
     finally:
         predictor.views = before
+    return evaluated(logits, predictor, source, indices, called, targets)
 
 
 def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:

@@ -10,7 +10,8 @@ from neocog.zoo.create import entry
 
 __all__ = ["ModelConfig"]
 
-OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths")  # settings that some builders take
+# Settings that some builders take.
+OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -29,6 +30,8 @@ class ModelConfig:
     """What each block's branch is multiplied by at first; by default as published."""
     widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None
     """Channels of each stage; by default as published."""
+    stem_stride: Annotated[int, Field(ge=1)] | None = None
+    """Step of the first filters: with two, all maps that follow have half the sides; by default as published."""
     pretrained: str | None = None
     """Weights to start from: torchvision, timm/NAME (both fetched), or a .pth or .safetensors file."""
     freeze: Annotated[int, Field(ge=0)] | None = None

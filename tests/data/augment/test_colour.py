@@ -84,3 +84,23 @@ def test_factors_are_spread_evenly_around_one(name):
     assert (factors.min(), factors.max()) == (pytest.approx(0.6, abs=0.01), pytest.approx(1.4, abs=0.01))
     assert factors.mean() == pytest.approx(1, abs=0.02)
     assert factors.std() == pytest.approx(0.8 / 12**0.5, abs=0.02)
+
+
+def test_lighting_moves_along_the_principal_axes_of_imagenet():
+    draws = torch.tensor([[0.1, -0.2, 0.3], [0.0, 0.0, 0.0]])
+    images = torch.full((2, 3, 4, 5), 100.0)
+    red = 100 + 255 * (0.1 * 0.2175 * -0.5675 - 0.2 * 0.0188 * 0.7192 + 0.3 * 0.0045 * 0.4009)
+    moved = colour.lighting(images, draws)
+    torch.testing.assert_close(moved[0, 0], torch.full((4, 5), red))
+    assert torch.equal(moved[1], images[1])
+    axes = torch.tensor(colour.AXES)
+    torch.testing.assert_close(axes @ axes.T, torch.eye(3), atol=1e-3, rtol=0)
+
+
+def test_lighting_is_drawn_for_each_picture_and_epoch():
+    images, samples = torch.full((4, 3, 2, 2), 128.0), np.arange(4, dtype=np.uint64)
+    config, fill = AugmentConfig(lighting=0.1), torch.zeros(3)
+    first, again, later = (augment(images, samples, config, seed=0, epoch=e, fill=fill) for e in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, later)
+    assert len(first[:, 0, 0, 0].unique()) == 4
+    assert torch.equal(first[:, :, :1, :1].expand_as(first), first)

@@ -42,7 +42,7 @@ def test_a_shift_must_be_smaller_than_the_picture():
         check_augment(AugmentConfig(shift=28), (1, 28, 32))
 
 
-@pytest.mark.parametrize("name", ["saturation", "hue", "grey"])
+@pytest.mark.parametrize("name", ["saturation", "hue", "lighting", "grey"])
 def test_colours_need_three_channels(name):
     config = AugmentConfig(**{name: 0.3})
     check_augment(config, (3, 8, 8))

@@ -40,6 +40,7 @@ configs = st.builds(
     contrast=off_or(0.4),
     saturation=off_or(0.4),
     hue=off_or(0.1),
+    lighting=off_or(0.1),
     grey=off_or(0.5),
     blur=off_or(1.0),
     noise=off_or(0.1),

@@ -45,6 +45,13 @@ def test_shapes(channels, size, widths):
     assert model(images).shape == (2, 7)
 
 
+def test_a_stem_stride_of_two_halves_all_maps():
+    model = on_meta(in_channels=1, widths=(8, 16), stem_stride=2)
+    images = torch.empty(2, 1, 28, 28, device="meta")
+    assert model.stem(images).shape == (2, 8, 14, 14)
+    assert [maps.shape for maps in model.features(images)] == [(2, 8, 7, 7), (2, 16, 3, 3)]
+
+
 def test_receptive_field():
     # 2x2: 2. In each group 3x3, pooling 2x2 at the same steps, then 3x3 at steps twice as large:
     # 2+2+1+4 = 9, 9+4+2+8 = 23, 23+8+4+16 = 51. The head's pooling sees 3x3 places 8 apart: 51 + 16 = 67.

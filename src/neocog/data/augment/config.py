@@ -48,6 +48,8 @@ class AugmentConfig:
     """Multiply distances from each pixel's grey by 1 plus or minus up to so much."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Turn the circle of colours by up to this share each way; 0.5 reaches the opposite colour."""
+    lighting: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Move all colours along the principal axes of photographs' RGB, by normal draws of this standard deviation."""
     grey: Probability = 0.0
     """Chance that a picture loses its colours."""
     blur: Annotated[float, Field(ge=0, le=32)] = 0.0
@@ -80,10 +82,8 @@ class AugmentConfig:
     @property
     def recolours(self) -> bool:
         """Whether values change."""
-        changes = (
-            self.brightness or self.contrast or self.saturation or self.hue or self.grey or self.blur or self.noise
-        )
-        return bool(changes or self.policy)
+        colours = self.brightness or self.contrast or self.saturation or self.hue or self.lighting or self.grey
+        return bool(colours or self.blur or self.noise or self.policy)
 
     @property
     def resamples(self) -> bool:
@@ -117,7 +117,7 @@ def check_augment(config: AugmentConfig, shape: tuple[int, int, int]) -> None:
             f"augment.shift must be smaller than the pictures. Received: {config.shift} for pictures of "
             f"{height}x{width}."
         )
-    coloured = [name for name in ("saturation", "hue", "grey") if getattr(config, name)]
+    coloured = [name for name in ("saturation", "hue", "lighting", "grey") if getattr(config, name)]
     if channels != 3 and coloured:
         raise ConfigError(
             f"A setting must have an effect. augment.{coloured[0]} needs pictures of three channels. Received: "

@@ -11,7 +11,7 @@ from neocog.data.augment.erase import erase
 from neocog.data.augment.keys import Key, chosen, spread
 from neocog.data.augment.moves import draw_geometry
 from neocog.data.augment.operations import recolour
-from neocog.data.augment.texture import blur, noise
+from neocog.data.augment.texture import blur, noise, normal
 
 __all__ = ["augment"]
 
@@ -54,6 +54,8 @@ def repaint(images: Tensor, config: AugmentConfig, key: Key) -> Tensor:
         if most := getattr(config, name):
             amounts = torch.from_numpy((middle + spread(key, name, most)).astype(np.float32)).to(images.device)
             images = change(images, amounts)
+    if config.lighting:
+        images = colour.lighting(images, config.lighting * normal(key, "lighting", 3).to(images.device))
     if config.grey:
         rows = torch.from_numpy(np.flatnonzero(chosen(key, "grey", config.grey))).to(images.device)
         images = images.index_copy(0, rows, colour.greyed(images.index_select(0, rows)))

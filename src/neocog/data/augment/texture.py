@@ -1,21 +1,20 @@
 """Blur and noise."""
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.special import ndtri
 from torch import Tensor
 
 from neocog.data.augment.keys import Key
 from neocog.rng import bits, uniform
 
-__all__ = ["blur", "noise"]
+__all__ = ["blur", "noise", "normal"]
 
 REACH = 3  # standard deviations after which a Gaussian is cut off
-NORMAL = torch.from_numpy(ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32))
-"""The normal quantiles of all 16-bit numbers: a draw is a look into a table."""
+SIZE = 2**16  # of the table of normal quantiles
 
 
 def blur(images: Tensor, most: float, key: Key) -> Tensor:
@@ -35,10 +34,23 @@ def blur(images: Tensor, most: float, key: Key) -> Tensor:
     return images
 
 
+def normal(key: Key, purpose: str, num: int) -> Tensor:
+    """So many standard normal draws for each sample; (N, num) float32."""
+    return quantiles()[torch.from_numpy((uniform(**key, purpose=purpose, num=num) * SIZE).astype(np.int64))]
+
+
 def noise(images: Tensor, deviation: float, key: Key) -> Tensor:
     """Normal noise of this standard deviation on every value."""
     size = images[0].numel()
     words = bits(**key, purpose="noise", num=-(-size // 2))
     halves = np.concatenate([words & np.uint64(0xFFFF), words >> np.uint64(16)], axis=1)[:, :size]
-    drawn = NORMAL[torch.from_numpy(halves.astype(np.int64))].view_as(images)
+    drawn = quantiles()[torch.from_numpy(halves.astype(np.int64))].view_as(images)
     return images + deviation * drawn.to(images.device)
+
+
+@cache
+def quantiles() -> Tensor:
+    """The normal quantiles of all 16-bit numbers: a draw is a look into a table."""
+    from scipy.special import ndtri  # takes a quarter of a second to import
+
+    return torch.from_numpy(ndtri((np.arange(SIZE) + 0.5) / SIZE).astype(np.float32))

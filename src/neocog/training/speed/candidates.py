@@ -37,7 +37,7 @@ def candidates(model: nn.Module, images: Tensor) -> tuple[list[Candidate], dict[
     fp16 is for CUDA: elsewhere it is no faster than bf16, and overflows.
     """
     halves: list[Precision] = ["bf16", "fp16"] if images.device.type == "cuda" else ["bf16"]
-    layouts = [False, True] if takes_channels_last(model, images) else [False]
+    layouts = [True, False] if takes_channels_last(model, images) else [False]
     reason = lacks_bf16(images.device)
     found = [PLAIN, *(Candidate(half, layout) for half in halves for layout in layouts)]
     found += [Candidate("fp32", channels_last=True)] if True in layouts else []

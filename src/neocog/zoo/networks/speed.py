@@ -7,7 +7,7 @@ logits are divided by nine. 1,971,352 parameters learn, and 1,440 stay: the firs
 
 Shapes (N batch, C channels, H height, W width, K classes):
 
-    stem      (N, C, H, W)   -> (N, 8C, H-1, W-1)
+    stem      (N, C, H, W)   -> (N, 8C, H-1, W-1)    with a stem_stride of two, for easier pictures: (N, 8C, H/2, W/2)
     stage i   (N, C, h, w)   -> (N, widths[i], h/2, w/2)
     head      (N, C, h, w)   -> (N, K)    global max pooling; in the paper 3x3, which is all of it for 32x32 images
 """
@@ -65,10 +65,17 @@ def rotate_patches(first: nn.Conv2d) -> None:
 class SpeedNet(Network):
     """Whitening, groups of two convolutions, global max pool, linear head; `widths` are those of the groups."""
 
-    def __init__(self, *, in_channels: int = 3, num_classes: int = 10, widths: Sequence[int] = (64, 256, 256)) -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int = 3,
+        num_classes: int = 10,
+        widths: Sequence[int] = (64, 256, 256),
+        stem_stride: int = 1,
+    ) -> None:
         super().__init__()
         channels = 2 * 2 * 2 * in_channels  # a filter for each value of a 2x2 patch, and its negative
-        first = nn.Conv2d(in_channels, channels, 2)
+        first = nn.Conv2d(in_channels, channels, 2, stem_stride)
         rotate_patches(first)
         self.stem = nn.Sequential(first, nn.GELU())
         self.stages = nn.Sequential(*[group(c_in, c_out) for c_in, c_out in pairwise([channels, *widths])])
