@@ -61,6 +61,10 @@ def test_a_wrong_key_or_value_is_named_with_its_place(values, message):
         ({"schedule.gamma": 0.5}, "because the schedule cosine has no gamma"),
         ({"schedule.name": "one_cycle", "schedule.warmup_epochs": 1}, "the schedule one_cycle has no warmup_epochs"),
         ({"train.min_delta": 0.1}, r"because train\.patience is 0"),
+        (
+            {"train.monitor": "last", "train.patience": 2},
+            r"train\.patience .flag. would be ignored, because train\.monitor is last",
+        ),
         ({"augment.border": "edge"}, "because nothing is shifted"),
         ({"model.name": "lenet5", "model.dropout": 0.5}, "because lenet5 has no dropout"),
     ],

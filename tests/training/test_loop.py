@@ -209,6 +209,11 @@ def test_loss_can_be_watched_instead():
     assert training.state.best_epoch == 1
 
 
+def test_the_last_epoch_can_be_taken_whatever_it_scores():
+    training = run(validator=scripted([0.9, 0.7, 0.5]), monitor="last", epochs=3)
+    assert training.state.best_epoch == 2
+
+
 def test_a_loss_that_is_no_number_stops_before_it_reaches_the_weights():
     training = Training(small(), OptimizerConfig())
     with torch.no_grad():

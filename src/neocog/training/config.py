@@ -33,8 +33,9 @@ class TrainConfig:
     """Keep a moving average of the weights with this decay, and use it as the result; 0: no average."""
     precise_bn: Annotated[int, Field(ge=0)] = 0
     """Before each validation, measure the statistics of batch norm over so many batches; 0: keep moving averages."""
-    monitor: Literal["accuracy", "loss"] = "accuracy"
-    """The validation figure by which the best weights are chosen."""
+    monitor: Literal["accuracy", "loss", "last"] = "accuracy"
+    """The validation figure by which the best weights are chosen; last: those of the last epoch, for schedules that end
+    at a rate of zero."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after so many epochs without improvement; 0: never."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
@@ -57,4 +58,5 @@ class TrainConfig:
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
 
     def ignored(self) -> dict[str, str]:
-        return {} if self.patience else {"min_delta": "train.patience is 0, so nothing stops early"}
+        found = {} if self.patience else {"min_delta": "train.patience is 0, so nothing stops early"}
+        return found | ({"patience": "train.monitor is last"} if self.monitor == "last" else {})

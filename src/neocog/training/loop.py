@@ -198,9 +198,8 @@ def close_epoch(state: State, figures: dict[str, float], config: TrainConfig, ra
         "seconds": state.seconds,
         "samples_per_second": state.num_seen / state.seconds,
     }
-    sign = 1 if config.monitor == "accuracy" else -1
-    figure = sign * figures[config.monitor]
-    best = max((sign * old[f"val_{config.monitor}"] for old in state.history), default=-math.inf)
+    figure = merit(row, config)
+    best = max((merit(old, config) for old in state.history), default=-math.inf)
     if state.reference is None or figure > state.reference + config.min_delta:
         state.reference, state.stale = figure, 0
     else:
@@ -212,6 +211,11 @@ def close_epoch(state: State, figures: dict[str, float], config: TrainConfig, ra
         state.best_epoch = len(state.history) - 1
         return True
     return False
+
+
+def merit(row: dict[str, float], config: TrainConfig) -> float:
+    """By what an epoch is better than another: the more, the better."""
+    return {"accuracy": row["val_accuracy"], "loss": -row["val_loss"], "last": row["epoch"]}[config.monitor]
 
 
 class Meter:

@@ -19,8 +19,7 @@ class Muon(torch.optim.Optimizer):
         M <- m M + (1 - m) G,  W <- (1 - lr wd) W - 0.2 lr sqrt(max(rows, columns)) orthogonal((1 - m) G + m M)
 
     A filter bank (c_out, c_in, h, w) is the matrix (c_out, c_in h w). The factor gives updates the size of AdamW's, so
-    that both take the same learning rate and weight decay. With `keep_norm` W is then scaled back to the norm that it
-    had before, if any: where a norm follows, a filter's size says nothing but how far the next update turns it.
+    that both take the same learning rate and weight decay.
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the factor from Liu et al.
     2025, "Muon is scalable for LLM training", section 2.2.
     """
@@ -31,12 +30,11 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
-        keep_norm: bool = False,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps}
-        super().__init__(groups, {**defaults, "keep_norm": keep_norm})
+        super().__init__(groups, defaults)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -58,11 +56,8 @@ class Muon(torch.optim.Optimizer):
         momentum = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
         matrix = gradient.lerp(momentum, group["momentum"]).flatten(1)
         update = orthogonal(matrix).view_as(parameter)
-        before = parameter.norm()
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.add_(update, alpha=-0.2 * group["lr"] * max(matrix.shape) ** 0.5)
-        if group["keep_norm"]:
-            parameter.mul_(torch.where(before > 0, before / parameter.norm().clamp(min=1e-30), 1.0))
 
     def adapt(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
         """AdamW's update of what is no matrix."""

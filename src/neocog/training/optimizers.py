@@ -21,7 +21,7 @@ FIELDS = {
     "sgd": {"momentum", "nesterov"},
     "adam": {"betas", "eps"},
     "adamw": {"betas", "eps"},
-    "muon": {"momentum", "keep_norm", "betas", "eps"},
+    "muon": {"momentum", "betas", "eps"},
     "lars": {"momentum", "trust"},
     "lamb": {"betas", "eps"},
 }
@@ -40,8 +40,6 @@ class OptimizerConfig:
     """Share of the last update that is kept (sgd, muon, lars)."""
     nesterov: bool = True
     """Look ahead along the momentum (sgd)."""
-    keep_norm: bool = False
-    """Scale each bank of filters back to its norm after an update (muon): for filters with norms behind them."""
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     """Decay of the means of gradients and of their squares (adam, adamw, muon, lamb)."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
@@ -98,9 +96,7 @@ def make_optimizer(
         case "adamw":
             optimizer = torch.optim.AdamW(groups, config.lr, config.betas, config.eps, fused=True)
         case "muon":
-            optimizer = Muon(
-                groups, config.lr, config.momentum, keep_norm=config.keep_norm, betas=config.betas, eps=config.eps
-            )
+            optimizer = Muon(groups, config.lr, config.momentum, betas=config.betas, eps=config.eps)
         case "lars":
             optimizer = LARS(groups, config.lr, config.momentum, trust=config.trust)
         case "lamb":

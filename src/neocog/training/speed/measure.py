@@ -11,6 +11,7 @@ __all__ = ["Length", "fastest", "measure", "total"]
 
 FEWEST = 3  # steps that a trial needs: one to warm up, two that count
 TIMED = 5  # steps of which the quickest counts: others may use the machine, and can only slow it down
+ENOUGH = 2.0  # seconds of counted steps after which no more are timed: long steps vary little
 FAR = 1.5  # times the best: no further look
 FAR_FIRST = 6.0  # the same for the first step, in which programs are chosen and memory is taken
 COMPILED_GAIN = 1.3  # times as fast as eager, at the best
@@ -32,8 +33,8 @@ def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: L
 
         seconds for measuring = budget x steps x seconds of a plain step
 
-    They are overstepped by one check or one step at most, and by what compiling takes beyond the usual. A run so short
-    that they hold no trial is left unmeasured.
+    and for compiling the same with the step that is the fastest so far. They are overstepped by one check or one step
+    at most, and by what compiling takes beyond the usual. A run so short that they hold no trial is left unmeasured.
     """
     begin = bench.now()
     if PLAIN.name not in known.seconds:
@@ -41,8 +42,10 @@ def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: L
         if num_affordable < 2 * FEWEST:  # plain, and one other
             return
         bench.begin(PLAIN)
-        steps = [bench.step() for _ in range(min(1 + TIMED, num_affordable // 2))]
-        known.seconds[PLAIN.name] = min(steps[1:])
+        steps = [bench.step() for _ in range(2)][1:]
+        while len(steps) < min(TIMED, num_affordable // 2 - 1) and sum(steps) < ENOUGH:
+            steps.append(bench.step())
+        known.seconds[PLAIN.name] = min(steps)
     plain = known.seconds[PLAIN.name]
     until = begin + run.budget * run.steps * plain
     left = [way for way in ways if untried(known, way)]
@@ -53,7 +56,9 @@ def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: L
             time_steps(known, way, bench, until)
     if left and fastest(known, ways, run.steps) != PLAIN:
         time_plain_again(known, bench, until)
-    way = replace(fastest(known, ways, run.steps), compiled=True)
+    best = fastest(known, ways, run.steps)
+    until = begin + run.budget * run.steps * known.seconds[best.name]  # the run is as short as this way makes it
+    way = replace(best, compiled=True)
     if untried(known, way) and worth_compiling(known, way, run, until - bench.now()):
         time_steps(known, way, bench, until)
 
@@ -65,7 +70,7 @@ def time_plain_again(known: Measurements, bench: Bench, until: float) -> None:
         return
     bench.begin(PLAIN)
     steps = [bench.step()]
-    while len(steps) <= TIMED and bench.now() + plain < until:
+    while len(steps) <= TIMED and sum(steps[1:]) < ENOUGH and bench.now() + plain < until:
         steps.append(bench.step())
     known.seconds[PLAIN.name] = min(plain, *steps)
 
@@ -110,7 +115,7 @@ def time_steps(known: Measurements, way: Candidate, bench: Bench, until: float) 
 def goes_on(steps: Sequence[float], best: float, left: float, first: float) -> bool:
     """Whether another step is timed: not where the last was far behind, or where time runs out."""
     last = steps[-1] if steps else first
-    return len(steps) < TIMED and last < left and (not steps or last < FAR * best)
+    return len(steps) < TIMED and sum(steps) < ENOUGH and last < left and (not steps or last < FAR * best)
 
 
 def worth_compiling(known: Measurements, way: Candidate, run: Length, left: float) -> bool:
