@@ -45,6 +45,8 @@ bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/checkpoints.py
 	$(BIN)/python bench/scaling.py
 	$(BIN)/python bench/throughput.py
+	$(BIN)/python bench/time_to_accuracy.py mnist
+	$(BIN)/python bench/time_to_accuracy.py cifar10
 
 # torch is installed first, by its exact pin: any other order or a range brings the multi-gigabyte CUDA build.
 $(READY): pyproject.toml constraints.txt

@@ -163,6 +163,7 @@ def show_recipe(
     points = []
     for point in recipe(data):
         points.append(point)
+        print(f"{name:<24}{point.accuracy:>8.2%} after {point.epochs:.2f} epochs, {point.seconds:,.1f} s", flush=True)
         if point.seconds > limit:
             break
     if not points:
@@ -171,7 +172,7 @@ def show_recipe(
     last, num_epochs = points[-1], EPOCHS[name]
     whole = last.seconds / last.epochs * num_epochs
     text = "at its end" if last.epochs >= num_epochs else f"stopped; its {num_epochs} epochs take {whole:,.0f} s"
-    print(f"{name:<24}{last.accuracy:>8.2%} after {last.epochs:.2f} epochs, {last.seconds:,.1f} s, {text}")
+    print(f"{'':<24}{text}", flush=True)
     for whose, (accuracy, seconds) in reached.items():
         first = next((point.seconds for point in points if point.accuracy >= accuracy), None)
         against = f"after {first:,.1f} s, {first / seconds:.1f} times as long" if first else "not reached"
