@@ -43,7 +43,7 @@ from neocog.training.distributed import (
 )
 from neocog.training.engine import Engine
 from neocog.training.loop import ALONE, QUIET, silent
-from neocog.training.speed import Decision, choose_speed, exact_arithmetic, right_threads, use_threads
+from neocog.training.speed import Decision, choose_speed, exact_arithmetic, keep_memory, right_threads, use_threads
 from neocog.training.state import hidden_parameters
 from neocog.training.watching import Watch, told_before
 from neocog.zoo import entry
@@ -154,6 +154,8 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     where = f"{world.size} x {prepared.device.type}" if world.size > 1 else str(prepared.device)
     note(f"{config.model.name}: {parameters:,} trainable parameters, on {where}; run folder {run.path}")
+    if prepared.device.type == "cpu":
+        keep_memory()
     decision = speed_of(run, prepared, loader, world)
     distributed = distribute(
         prepared.model, world, sync_batch_norm=config.train.sync_batch_norm, bf16_gradients=config.train.bf16_gradients

@@ -1,12 +1,13 @@
 """One step's arithmetic as it was chosen: precision, memory format, eager or compiled."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from neocog.training.narrow_maps import NarrowMaps
 from neocog.zoo import WithAuxiliary
 
 __all__ = ["Arithmetic", "Engine", "Outputs", "Precision", "laid_out_like", "lower_precision"]
@@ -58,7 +59,7 @@ class Engine:
             images = images.contiguous(memory_format=torch.channels_last)
         if self.chosen.compiled:  # batches differ by a sample, and one program is to do for all
             torch._dynamo.maybe_mark_dynamic(images, 0)
-        with lower_precision(self.chosen.precision, self.device):
+        with lower_precision(self.chosen.precision, self.device, compiled=self.chosen.compiled):
             outputs = self.run(images)
         outputs = in_full(outputs)
         return self.loss(outputs, labels), outputs
@@ -98,11 +99,18 @@ class Engine:
             self.scaler.load_state_dict(self.scaler.state_dict() | found)
 
 
-def lower_precision(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
-    """Within this block convolutions and products are computed in bf16 or fp16; in fp32 nothing changes."""
+@contextmanager
+def lower_precision(precision: Precision, device: torch.device, *, compiled: bool = False) -> Iterator[None]:
+    """Within this block convolutions and products are computed in bf16 or fp16; in fp32 nothing changes.
+
+    What is compiled is left to the compiler.
+    """
     if precision == "fp32":
-        return nullcontext()
-    return cast(AbstractContextManager[None], torch.autocast(device.type, HALF[precision]))
+        yield
+        return
+    tiles = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    with torch.autocast(device.type, HALF[precision]), NarrowMaps() if tiles and not compiled else nullcontext():
+        yield
 
 
 def in_full(outputs: Any) -> Any:

@@ -8,6 +8,7 @@ from neocog.training.speed.choose import choose_speed
 from neocog.training.speed.config import SpeedConfig
 from neocog.training.speed.decision import Decision
 from neocog.training.speed.exact import exact_arithmetic
+from neocog.training.speed.memory import keep_memory
 from neocog.training.speed.threads import right_threads, use_threads
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "SpeedConfig",
     "choose_speed",
     "exact_arithmetic",
+    "keep_memory",
     "right_threads",
     "use_threads",
 ]
