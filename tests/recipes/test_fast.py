@@ -28,7 +28,7 @@ def test_grey_pictures_get_the_narrow_network_and_no_mirrors(tmp_path):
 
 def test_colour_pictures_get_the_network_of_the_records(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "colour.npz", (24, 30, 3)))
-    assert (config.model.widths, config.model.stem_stride, config.augment.flip) == (None, None, 0.5)
+    assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((64, 320, 320), None, 0.5)
     assert (config.data.size, config.train.views) == ((24, 30), "flip+shift")
 
 
@@ -42,7 +42,7 @@ def test_small_sets_are_seen_as_often_as_it_takes(tmp_path, num_train, epochs):
     assert recipe("fast", save_arrays(tmp_path / "small.npz", (20, 20), num_train)).train.epochs == epochs
 
 
-@pytest.mark.parametrize(("mode", "widths"), [("L", (32, 64)), ("RGB", None)])
+@pytest.mark.parametrize(("mode", "widths"), [("L", (32, 64)), ("RGB", (64, 320, 320))])
 def test_files_are_looked_into(tmp_path, mode, widths):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

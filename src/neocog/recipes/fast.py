@@ -47,7 +47,7 @@ def fast(data: str) -> RunConfig:
 def colour(data: str, look: Look) -> RunConfig:
     return RunConfig(
         data=DataConfig(source=data, val_fraction=0.02, size=look.size),
-        model=ModelConfig(name="speednet"),
+        model=ModelConfig(name="speednet", widths=(64, 320, 320)),
         augment=AugmentConfig(shift=2, border="mirror", flip=0.5, alternate=True, erase=0.5),
         loss=LossConfig(label_smoothing=0.2),
         optimizer=OptimizerConfig(name="muon", lr=0.03, momentum=0.85, weight_decay=0.02),

@@ -177,8 +177,7 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
     if training.state.step:
         note(f"Going on after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
     watch = watch_of(run, prepared, training, decision, world)
-    go_on = f"neocog train --resume {shlex.quote(str(run.path))}"
-    try:
+    with closing(prepared.train), closing(prepared.val), telling_how_to_go_on(run, training, world):
         with Interrupt() as interrupt, keeper, closing(watch):
             fit(
                 training,
@@ -197,7 +196,15 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
             report_skipped(run, prepared.train)
             keeper.restore_best(training)
         on_first(lambda: finish(run, prepared, training, loader.num_steps), world)
-        return run
+    return run
+
+
+@contextmanager
+def telling_how_to_go_on(run: Run, training: Training, world: World) -> Iterator[None]:
+    """What ends training before its time names the command that goes on, and is noted in the log of the run."""
+    go_on = f"neocog train --resume {shlex.quote(str(run.path))}"
+    try:
+        yield
     except Interrupted as stop:
         with suppress(StorageError):  # how to go on matters more than the log
             if world.first:
@@ -211,9 +218,6 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
         raise Interrupted(f"Stopped at once. Go on from the last checkpoint with: {go_on}", signal.SIGINT) from None
     except StorageError as error:
         raise StorageError(f"{error} Then go on with: {go_on}") from error
-    finally:
-        prepared.train.close()
-        prepared.val.close()
 
 
 def open_loader(prepared: Prepared, world: World = ALONE, *, batch_size: int | None = None) -> Loader:
