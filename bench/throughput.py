@@ -24,6 +24,7 @@ import argparse
 import copy
 import importlib.util
 import itertools
+import logging
 import os
 import platform
 import statistics
@@ -204,6 +205,8 @@ def neocog(model: nn.Module, case: Case, plain_seconds: float) -> tuple[Callable
 def lightning(model: nn.Module, case: Case, num_steps: int) -> Turn:
     """A turn in Lightning's Trainer; a step lasts from one batch's start to the next one's."""
     import lightning as L  # type: ignore[import-not-found]
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets with each Trainer
 
     class Module(L.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
