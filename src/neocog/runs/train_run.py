@@ -119,8 +119,9 @@ def together(config: RunConfig) -> Iterator[World]:
     here = {**os.environ, "LOCAL_WORLD_SIZE": str(world.local_size)}
     use_threads(config.speed.threads or right_threads(here))
     exact = exact_arithmetic() if config.speed.mode == "exact" else nullcontext()
+    memory = keep_memory() if world.device.type == "cpu" else nullcontext()
     try:
-        with guarded(world), exact, nullcontext() if world.first else quiet():
+        with guarded(world), exact, memory, nullcontext() if world.first else quiet():
             yield world
     finally:
         leave_world(world)
@@ -154,8 +155,6 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     where = f"{world.size} x {prepared.device.type}" if world.size > 1 else str(prepared.device)
     note(f"{config.model.name}: {parameters:,} trainable parameters, on {where}; run folder {run.path}")
-    if prepared.device.type == "cpu":
-        keep_memory()
     decision = speed_of(run, prepared, loader, world)
     distributed = distribute(
         prepared.model, world, sync_batch_norm=config.train.sync_batch_norm, bf16_gradients=config.train.bf16_gradients
