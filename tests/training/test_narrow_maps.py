@@ -7,14 +7,14 @@ from torch import nn
 
 from neocog.tasks import Classification
 from neocog.training.engine import Engine
-from neocog.training.narrow_maps import NarrowMaps, Window, filter_gradient
+from neocog.training.narrow_maps import Geometry, NarrowMaps, filter_gradient
 from neocog.training.speed import PLAIN, Candidate
 
 CPU = torch.device("cpu")
 FAST = Candidate("bf16", channels_last=True)
 TASK = Classification(("a", "b", "c"))
-WINDOWS = [
-    Window((stride, stride), (padding, padding), (dilation, dilation))
+GEOMETRIES = [
+    Geometry((stride, stride), (padding, padding), (dilation, dilation))
     for stride, padding, dilation in itertools.product((1, 2, 3), (0, 1, 2), (1, 2))
 ]
 
@@ -30,23 +30,23 @@ def drawn(*shape):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (3, 3), (2, 5)])
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_the_filters_gradient_is_that_of_torch(size, window):
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_the_filters_gradient_is_that_of_torch(size, geometry):
     for n, (height, width) in itertools.product((1, 7, 40), ((9, 9), (10, 12), (13, 11))):
         maps, weight = drawn(n, 3, height, width), drawn(5, 3, *size).requires_grad_()
-        out = torch.conv2d(maps, weight, None, *window)
+        out = torch.conv2d(maps, weight, None, *geometry)
         upstream = drawn(*out.shape)
         (expected,) = torch.autograd.grad(out, weight, upstream)
-        torch.testing.assert_close(filter_gradient(upstream, maps, weight, window), expected, rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(filter_gradient(upstream, maps, weight, geometry), expected, rtol=1e-11, atol=1e-11)
 
 
-def test_wide_maps_and_windows_of_two_kinds_are_right_too():
-    window = Window((1, 2), (0, 3), (2, 1))
+def test_wide_maps_and_geometries_of_two_kinds_are_right_too():
+    geometry = Geometry((1, 2), (0, 3), (2, 1))
     maps, weight = drawn(3, 2, 9, 100), drawn(4, 2, 2, 7).requires_grad_()
-    out = torch.conv2d(maps, weight, None, *window)
+    out = torch.conv2d(maps, weight, None, *geometry)
     upstream = drawn(*out.shape)
     (expected,) = torch.autograd.grad(out, weight, upstream)
-    torch.testing.assert_close(filter_gradient(upstream, maps, weight, window), expected, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(filter_gradient(upstream, maps, weight, geometry), expected, rtol=1e-11, atol=1e-11)
 
 
 def network(seed=0):

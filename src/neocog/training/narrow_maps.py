@@ -8,13 +8,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["NarrowMaps", "Window", "filter_gradient"]
+from neocog.arithmetic import conv_output
+
+__all__ = ["Geometry", "NarrowMaps", "filter_gradient"]
 
 NARROW = 8  # pixels; from about 12 on, laying out the maps takes longer than it saves
 ROW = 64  # pixels that maps side by side are to have, about
 
 
-class Window(NamedTuple):
+class Geometry(NamedTuple):
     """How filters move over maps, each (height, width)."""
 
     stride: tuple[int, int] = (1, 1)
@@ -47,10 +49,10 @@ def convolve(
 ) -> Tensor:
     """torch's conv2d, with another backward pass where that is faster."""
     if groups == 1 and not isinstance(padding, str) and in_bf16(input, weight):
-        window = Window(pair(stride), pair(padding), pair(dilation))
-        if is_product(weight, window) or width_after(input, weight, window) <= NARROW:
+        geometry = Geometry(pair(stride), pair(padding), pair(dilation))
+        if is_product(weight, geometry) or width_after(input, weight, geometry) <= NARROW:
             half = (None if tensor is None else tensor.to(torch.bfloat16) for tensor in (input, weight, bias))
-            found: Tensor = Convolution.apply(*half, window)  # type: ignore[no-untyped-call]
+            found: Tensor = Convolution.apply(*half, geometry)  # type: ignore[no-untyped-call]
             return found
     return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
 
@@ -70,32 +72,31 @@ def in_bf16(inputs: Tensor, weight: Tensor) -> bool:
         inputs.device.type == "cpu"
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        and torch.is_grad_enabled()
         and weight.requires_grad
         and inputs.ndim == 4
         and inputs.is_contiguous(memory_format=torch.channels_last)
     )
 
 
-def is_product(weight: Tensor, window: Window) -> bool:
+def is_product(weight: Tensor, geometry: Geometry) -> bool:
     """Whether each pixel gives one pixel, so that the whole is a product of matrices."""
-    return weight.shape[2:] == (1, 1) and window == Window()
+    return weight.shape[2:] == (1, 1) and geometry == Geometry()
 
 
-def width_after(inputs: Tensor, weight: Tensor, window: Window) -> int:
+def width_after(inputs: Tensor, weight: Tensor, geometry: Geometry) -> int:
     """Pixels in a row of what comes out."""
-    reach = window.dilation[1] * (weight.shape[3] - 1) + 1
-    return (inputs.shape[3] + 2 * window.padding[1] - reach) // window.stride[1] + 1
+    stride, padding, dilation = (both[1] for both in geometry)
+    return conv_output(inputs.shape[3], weight.shape[3], stride, padding, dilation)
 
 
 class Convolution(torch.autograd.Function):
     """A convolution of bf16 tensors whose filters' gradient comes from maps side by side."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, window: Window) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        ctx.window = window
-        return torch.conv2d(inputs, weight, bias, *window)
+        ctx.geometry = geometry
+        return torch.conv2d(inputs, weight, bias, *geometry)
 
     @staticmethod
     @once_differentiable
@@ -104,23 +105,23 @@ class Convolution(torch.autograd.Function):
         upstream = upstream.contiguous(memory_format=torch.channels_last)
         above, filters, bias, _ = ctx.needs_input_grad
         return (
-            backward(upstream, inputs, weight, ctx.window, 0) if above else None,
-            filter_gradient(upstream, inputs, weight, ctx.window) if filters else None,
+            backward(upstream, inputs, weight, ctx.geometry, 0) if above else None,
+            filter_gradient(upstream, inputs, weight, ctx.geometry) if filters else None,
             upstream.sum((0, 2, 3)) if bias else None,
             None,
         )
 
 
-def backward(upstream: Tensor, inputs: Tensor, weight: Tensor, window: Window, which: int) -> Tensor:
+def backward(upstream: Tensor, inputs: Tensor, weight: Tensor, geometry: Geometry, which: int) -> Tensor:
     """One of the gradients of a convolution, as torch computes it: 0, of its inputs; 1, of its filters."""
     wanted = [which == 0, which == 1, False]
     found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
-        upstream, inputs, weight, None, *window, False, [0, 0], 1, wanted
+        upstream, inputs, weight, None, *geometry, False, [0, 0], 1, wanted
     )
     return found[which]
 
 
-def filter_gradient(upstream: Tensor, inputs: Tensor, weight: Tensor, window: Window) -> Tensor:
+def filter_gradient(upstream: Tensor, inputs: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """(N, C_out, H', W') gradient from above and (N, C_in, H, W) inputs -> the gradient of (C_out, C_in, h, w) filters.
 
     Several pictures stand side by side as one, so far apart that no window sees two: p columns of zeros lie between
@@ -129,16 +130,16 @@ def filter_gradient(upstream: Tensor, inputs: Tensor, weight: Tensor, window: Wi
 
         from one picture to the next    ceil((W + p) / s) outputs, and s times as many inputs
     """
-    if is_product(weight, window):
+    if is_product(weight, geometry):
         above, below = (tensor.permute(0, 2, 3, 1).flatten(0, 2) for tensor in (upstream, inputs))
         return (above.t() @ below).view_as(weight)
-    apart = -(-(inputs.shape[3] + window.padding[1]) // window.stride[1])
+    apart = -(-(inputs.shape[3] + geometry.padding[1]) // geometry.stride[1])
     number = max(1, min(len(inputs), ROW // apart))
     return backward(
         side_by_side(upstream, number, apart),
-        side_by_side(inputs, number, apart * window.stride[1]),
+        side_by_side(inputs, number, apart * geometry.stride[1]),
         weight,
-        window,
+        geometry,
         1,
     )
 
