@@ -22,26 +22,35 @@ MOVES = AugmentConfig(shift=2, rotate=10, scale=0.1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """How a network goes once through the digits."""
+class How:
+    """How a network learns."""
 
     lr: float
     muon: bool = False
     """Else AdamW."""
+    weight_decay: float = 0.01
+    bias_lr_factor: float = 1.0
+    """Of the rate, for biases; their decay grows with it."""
     batch: int = 50
+    size: int = 32
+    """The side to which digits are enlarged: of 32 pixels a network that halves them five times leaves one place."""
+    options: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch(How):
+    """How a network goes once through the digits."""
+
     views: int = 1
     """So many views of each digit, each moved in its own way, stand in a step together.
 
     Where only one place is left of the map, batch norm needs more than 25 of them. Source: Hoffer et al. 2020,
     "Augment your batch".
     """
-    size: int = 32
-    """The side to which digits are enlarged: of 32 pixels a network that halves them five times leaves one place."""
     temperature: float = 1.0
     """What logits are divided by; squared distances to codes of 84 values are large."""
     precision: Precision = "fp32"
-    """Of convolutions and products; in bf16 with channels last, for the larger ones."""
-    options: dict[str, float] = field(default_factory=dict)
+    """Of convolutions and products; in bf16 with channels last, as runs have it."""
 
 
 PLAIN = {"dropout": 0.0}
@@ -69,40 +78,22 @@ LEARN_DIGITS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class Steps(How):
     """How a network takes 30 steps on 2,000 pictures."""
 
-    lr: float
-    size: int = 32
-    muon: bool = False
-    batch: int = 50
     scale: float = 1.0
     """The deviation of the inputs."""
-    options: dict[str, float] = field(default_factory=dict)
 
 
 # Networks that need larger pictures, at about their smallest size.
 LEARN_LARGER = {
-    # Published for pixels on the scale 0..255 less their mean, for which its first weights are small.
-    "alexnet": Steps(size=227, lr=1e-4, scale=69, options=PLAIN),
+    # Published for pixels on the scale 0..255 less their mean, for which its first weights are small. Its biases of one
+    # make hidden values nearly the same for all inputs; half of them decay in each step, and then it learns.
+    "alexnet": Steps(size=227, lr=1e-3, muon=True, scale=69, weight_decay=5, bias_lr_factor=100, options=PLAIN),
     "alexnet_one_column": Steps(size=63, lr=1e-3, muon=True, batch=100, options=PLAIN),
     "inception_v3": Steps(size=107, lr=1e-3),
 }
 LEARN_PIXELS = {"unet": Steps(lr=1e-3), "fcn8s": Steps(lr=3e-4, batch=60, options=PLAIN), "segnet": Steps(lr=1e-3)}
-
-
-# What does not reach its bar yet, with the best that was seen; the bars stand.
-SHORT = {
-    "alexnet": "a loss of 2.56 that falls to 2.31",
-}
-
-
-def cases(table):
-    """The networks of a table as test cases, of which those that fall short are expected to fail."""
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(reason=f"{name} reached {SHORT[name]}")) if name in SHORT else name
-        for name in table
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +131,13 @@ def moved(images, rows, view):
 
 def optimizer_of(model, how):
     name = "muon" if how.muon else "adamw"
-    settings = OptimizerConfig(name=name, lr=how.lr, weight_decay=0.01, momentum=0.95 if how.muon else 0.9)
+    settings = OptimizerConfig(
+        name=name,
+        lr=how.lr,
+        momentum=0.95 if how.muon else 0.9,
+        weight_decay=how.weight_decay,
+        bias_lr_factor=how.bias_lr_factor,
+    )
     return make_optimizer(model, settings, hidden_parameters(model))
 
 
@@ -151,7 +148,7 @@ def memory():
         yield
 
 
-@pytest.mark.parametrize("name", cases(LEARN_DIGITS))
+@pytest.mark.parametrize("name", LEARN_DIGITS)
 def test_digits_in_one_epoch(name, digits):
     images, labels, test_images, test_labels = digits
     how = LEARN_DIGITS[name]
@@ -199,7 +196,7 @@ def assert_loss_falls_by_half(name, model, loss_of, inputs, targets, how):
     assert last < losses[0] / 2
 
 
-@pytest.mark.parametrize("name", cases(LEARN_LARGER))
+@pytest.mark.parametrize("name", LEARN_LARGER)
 def test_half_the_loss_in_thirty_steps(name, digits):
     how = LEARN_LARGER[name]
     images = enlarged(normalised(digits[0][:2000]), how.size)
@@ -207,7 +204,7 @@ def test_half_the_loss_in_thirty_steps(name, digits):
     assert_loss_falls_by_half(name, model, task.loss, images, digits[1][:2000], how)
 
 
-@pytest.mark.parametrize("name", cases(LEARN_PIXELS))
+@pytest.mark.parametrize("name", LEARN_PIXELS)
 def test_ink_is_told_from_paper(name, digits):
     how, images = LEARN_PIXELS[name], digits[0][:2000]
     ink = (images[:, 0] > 25).long()
