@@ -229,6 +229,18 @@ def test_views_of_a_picture_are_averaged(finished_run, digits):
     torch.testing.assert_close(predictor.logits(images).softmax(1), mean, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("views", "computed"), [("flip", 1), ("flip+shift", 5), ("ten-crop", 10)])
+def test_logits_without_views_are_not_computed_again_with_them(finished_run, views, computed):
+    predictor = load(finished_run.bundle)
+    images = torch.randint(0, 256, (300, 1, 32, 32), dtype=torch.uint8)  # more than a batch
+    plain = predictor.logits(images)
+    predictor.views = views
+    expected, seen, engine = predictor.logits(images), [], predictor.engine
+    predictor.engine = lambda inputs: seen.append(len(inputs)) or engine(inputs)
+    torch.testing.assert_close(predictor.logits(images, plain), expected, rtol=0, atol=0)
+    assert sum(seen) == computed * 300
+
+
 def test_views_are_of_pictures(waves, tmp_path):
     run = train(quick("signal", waves, epochs=1), runs=tmp_path / "runs")
     with pytest.raises(ConfigError, match="Views are of pictures. The network takes inputs of the kind signal"):

@@ -1,5 +1,6 @@
 """The one way from inputs to predictions: `predict`, `eval`, the report, and all that will serve or export."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,8 +54,13 @@ class Failure:
 
 
 def torch_engine(model: nn.Module) -> Engine:
-    """A network in evaluation mode, without gradients, on the device that it is on."""
+    """A network in evaluation mode, without gradients, on the device that it is on.
+
+    On a CPU its filters are laid out with their channels last, in place: convolutions take 0.3 to 1.0 of their time.
+    """
     model.eval()
+    if all(tensor.device.type == "cpu" for tensor in model.parameters()):
+        model.to(memory_format=torch.channels_last)
 
     def run(images: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -135,14 +141,19 @@ class Predictor:
             one = read_signal(one, self.preprocess.in_channels, name)
         return self.preprocess.decode(one, name)
 
-    def logits(self, images: Tensor) -> Tensor:
-        """Decoded inputs (N, *shape) -> logits (N, K); with several views, the logarithm of their mean probability."""
-        logits = torch.cat([self.logits_of_views(part) for part in torch.split(images, BATCH)])
+    def logits(self, images: Tensor, plain: Tensor | None = None) -> Tensor:
+        """Decoded inputs (N, *shape) -> logits (N, K); with several views, the logarithm of their mean probability.
+
+        `plain` are the logits without views, where they are known; most kinds of views begin with them.
+        """
+        known = [None] * math.ceil(len(images) / BATCH) if plain is None else torch.split(plain, BATCH)
+        parts = zip(torch.split(images, BATCH), known, strict=True)
+        logits = torch.cat([self.logits_of_views(part, first) for part, first in parts])
         self.task.check_logits(logits)
         assert len(logits) == len(images), "samples in = samples scored"
         return logits
 
-    def logits_of_views(self, images: Tensor) -> Tensor:
+    def logits_of_views(self, images: Tensor, plain: Tensor | None = None) -> Tensor:
         """As `logits`, of a batch. Raises ConfigError for views of anything but pictures."""
         inputs = self.preprocess.normalise(images)
         if self.views == "none":
@@ -155,19 +166,24 @@ class Predictor:
         height, width = inputs.shape[2:]
         crop = (round(height * TEN_CROP), round(width * TEN_CROP)) if self.views == "ten-crop" else None
         shares = view_weights(self.views).double()
-        probabilities = sum(
-            share * self.engine(seen).double().softmax(1)
-            for share, seen in zip(shares, views(inputs, self.views, crop), strict=True)
-        )
+        scored = [] if plain is None or crop else [plain]
+        scored += [self.engine(seen) for seen in views(inputs, self.views, crop)[len(scored) :]]
+        probabilities = sum(share * logits.double().softmax(1) for share, logits in zip(shares, scored, strict=True))
         return torch.as_tensor(probabilities).log().float()
 
-    def logits_of(self, source: Source, indices: NDArray[np.int64], label: str = "evaluating") -> NDArray[np.float32]:
-        """Logits (N, K) of records of a source, read and decoded a batch at a time."""
-        parts = [indices[start : start + BATCH] for start in range(0, len(indices), BATCH)]
-        scored = [
-            self.logits(load_resident(source, part, self.preprocess, label).inputs).numpy()
-            for part in track(parts, label)
-        ]
+    def logits_of(
+        self,
+        source: Source,
+        indices: NDArray[np.int64],
+        label: str = "evaluating",
+        plain: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Logits (N, K) of records of a source, read and decoded a batch at a time; `plain` as in `logits`."""
+        scored = []
+        for start in track(range(0, len(indices), BATCH), label):
+            part = slice(start, start + BATCH)
+            inputs = load_resident(source, indices[part], self.preprocess, label).inputs
+            scored.append(self.logits(inputs, None if plain is None else torch.from_numpy(plain[part])).numpy())
         logits = np.concatenate(scored)
         assert len(logits) == len(indices), "samples in = samples scored"
         return logits

@@ -26,7 +26,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     indices = prepared.splits.test if len(prepared.splits.test) else prepared.splits.val
     logits = predictor.logits_of(prepared.source, indices)
     note(f"{split} accuracy {accuracy(logits, prepared.source, indices):.2%}")
-    averaged = with_views(predictor, prepared, indices, split)
+    averaged = with_views(predictor, prepared, indices, split, logits)
     evaluation = evaluated(logits, predictor, prepared.source, indices, split)
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
@@ -56,13 +56,19 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     return run
 
 
-def with_views(predictor: Predictor, prepared: Prepared, indices: NDArray[np.int64], split: str) -> dict[str, float]:
-    """The accuracy with the views that the settings ask for, by what it is called; nothing without."""
+def with_views(
+    predictor: Predictor, prepared: Prepared, indices: NDArray[np.int64], split: str, plain: NDArray[np.float32]
+) -> dict[str, float]:
+    """The accuracy with the views that the settings ask for, by what it is called; nothing without.
+
+    `plain` are the logits without views, which are not computed again.
+    """
     views = prepared.settled.config.train.views
     if views == "none":
         return {}
     predictor.views = views
-    share = accuracy(predictor.logits_of(prepared.source, indices), prepared.source, indices)
+    logits = predictor.logits_of(prepared.source, indices, plain=plain)
+    share = accuracy(logits, prepared.source, indices)
     predictor.views = "none"
     note(f"{split} accuracy {share:.2%} with the views {views} averaged")
     return {f"accuracy with {views}": share}
