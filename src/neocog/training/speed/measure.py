@@ -13,7 +13,7 @@ FEWEST = 3  # steps that a trial needs: one to warm up, two that count
 TIMED = 5  # steps of which the quickest counts: others may use the machine, and can only slow it down
 ENOUGH = 2.0  # seconds of counted steps after which no more are timed: long steps vary little
 FAR = 1.5  # times the best: no further look
-FAR_FIRST = 6.0  # the same for the first step, in which programs are chosen and memory is taken
+FAR_FIRST, FIRST_SECONDS = 3.0, 0.5  # the same for a first step, less what choosing programs and taking memory may last
 COMPILED_GAIN = 1.3  # times as fast as eager, at the best
 
 
@@ -70,7 +70,7 @@ def time_plain_again(known: Measurements, bench: Bench, until: float) -> None:
         return
     bench.begin(PLAIN)
     steps = [bench.step()]
-    while len(steps) <= TIMED and sum(steps[1:]) < ENOUGH and bench.now() + plain < until:
+    while len(steps) <= TIMED and sum(steps) < ENOUGH and bench.now() + plain < until:
         steps.append(bench.step())
     known.seconds[PLAIN.name] = min(plain, *steps)
 
@@ -97,7 +97,7 @@ def time_steps(known: Measurements, way: Candidate, bench: Bench, until: float) 
     try:
         bench.begin(way)
         first = bench.step()
-        steps = [first] if first >= FAR_FIRST * best and not way.compiled else []
+        steps = [first] if first >= FAR_FIRST * best + FIRST_SECONDS and not way.compiled else []
         if way.compiled:  # what took so long to make is also looked at
             steps.append(bench.step())
         while goes_on(steps, best, until - bench.now(), first):
