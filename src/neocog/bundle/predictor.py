@@ -60,7 +60,7 @@ def torch_engine(model: nn.Module) -> Engine:
     """
     model.eval()
     if all(tensor.device.type == "cpu" for tensor in model.parameters()):
-        model.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(images: Tensor) -> Tensor:
         with torch.inference_mode():
