@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import neocog
-from neocog.data import open_source
+from neocog.data import AugmentConfig, open_source
 from neocog.errors import (
     CheckpointError,
     ConfigError,
@@ -381,6 +381,17 @@ def test_what_would_have_no_effect_is_refused_before_training(digits, quick, tmp
     with pytest.raises(ConfigError, match=message):
         train(quick(digits, **settings), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_repeats_are_augmented_in_another_way_each_time(digits, quick, tmp_path):
+    config = quick(digits, epochs=2)
+    config = replace(config, data=replace(config.data, repeats=3))
+    with pytest.raises(
+        ConfigError, match="augmented in another way each time. Received: repeats=3, and no augmentation"
+    ):
+        train(replace(config, augment=AugmentConfig()), runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+    assert train(replace(config, augment=AugmentConfig(shift=1, mixup=0.2)), runs=tmp_path / "runs").finished
 
 
 def test_views_of_what_is_no_picture_are_refused_before_training(tmp_path):

@@ -53,6 +53,8 @@ class DataConfig:
     """Keep decoded records in the user's cache, where all processes share them."""
     balance: Annotated[float, Field(ge=0, le=1)] = 1.0
     """How often classes come: 1 as in the data, 0 all equally often, by drawing records of rare ones more often."""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """Show each record so many times close together, augmented anew each time; an epoch brings one in so many."""
     size: HeightWidth | None = None
     """Height x width that pictures are resized to, such as 32x32; unset: what the network asks for."""
     pad: Annotated[tuple[Border, Border], BeforeValidator(height_width)] | None = None

@@ -36,6 +36,7 @@ from neocog.rng import derive_seed
 from neocog.runs.config import RunConfig, Settled
 from neocog.runs.modality import (
     NOUNS,
+    changes,
     choose,
     classes_of,
     fitting,
@@ -104,6 +105,7 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False, wo
     source = opened(config, data, download=download)
     made_for = fitting(config.model.name, source)
     check_train(config.train, source, world)
+    check_repeats(config, source)
     check_trainable(source)
     settled = without_unused(settled, source)
     splits = divided(source, config.data, config.train.seed)
@@ -147,6 +149,16 @@ def check_train(config: TrainConfig, source: Source, world: World) -> None:
         raise ConfigError(
             f"A setting must have an effect. train.{name} would be ignored, because one process trains alone. Remove "
             "it, or train with several: --devices."
+        )
+
+
+def check_repeats(config: RunConfig, source: Source) -> None:
+    """Raises ConfigError where records would come several times in the same way."""
+    change = changes(config, source.modality)
+    if config.data.repeats > 1 and (change is None or change == type(change)()):
+        raise ConfigError(
+            "A setting must have an effect. data.repeats shows a record several times, augmented in another way each "
+            f"time. Received: repeats={config.data.repeats}, and no augmentation. Remove it, or augment."
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.data import Balanced, BlockShuffled, DataConfig, Feed, Loader, Order, Resident, Shuffled
+from neocog.data import Balanced, BlockShuffled, DataConfig, Feed, Loader, Order, Repeated, Resident, Shuffled
 from neocog.errors import DivergenceError, RunError, StorageError, some
 from neocog.files import folder_lock, write_whole
 from neocog.planning import known_machine, plan
@@ -288,6 +288,11 @@ def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decisio
 
 def order(prepared: Prepared) -> Order:
     """In which order an epoch brings the training records."""
+    repeats = prepared.settled.config.data.repeats
+    return single_order(prepared) if repeats == 1 else Repeated(single_order(prepared), repeats)
+
+
+def single_order(prepared: Prepared) -> Order:
     config = prepared.settled.config
     size, seed = len(prepared.train), config.train.seed
     if config.data.balance < 1:

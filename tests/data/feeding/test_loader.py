@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, Resident, load_resident
+from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, Repeated, Resident, Shuffled, load_resident
 from neocog.errors import DataError
 
 NUM = 103
@@ -60,6 +60,23 @@ def test_the_order_does_not_depend_on_the_batch_size():
         return torch.cat([batches.batch(4, step)[1] for step in range(batches.num_steps)])
 
     assert torch.equal(order(10), order(7))
+
+
+def test_a_record_that_comes_again_in_an_epoch_is_changed_in_another_way():
+    config, spec = AugmentConfig(erase=1.0), ImagePreprocess(size=(6, 6), channels=1)
+    data = Resident(torch.full((32, 1, 6, 6), 200, dtype=torch.uint8), torch.arange(32), np.arange(32, dtype=np.uint64))
+    order = Repeated(Shuffled(32, 3), 2)
+    batches = Loader(data, spec, batch_size=32, seed=3, augment=config, order=order)
+    images, labels = batches.batch(0, 0)
+    pairs = [images[labels == label] for label in labels.unique()]
+    assert [len(pair) for pair in pairs] == [2] * 16
+    assert sum(torch.equal(*pair) for pair in pairs) < 4
+    once, labels = Loader(data, spec, batch_size=32, seed=3, augment=config).batch(0, 0)  # the first time is as ever
+    known = {int(label): image for label, image in zip(labels, once, strict=True)}
+    first = order.times(np.arange(32), 0) == 0
+    images, labels = batches.batch(0, 0)
+    for image, label in zip(images[first], labels[first], strict=True):
+        assert torch.equal(image, known[int(label)])
 
 
 def test_16_bits_are_fed_too():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.feeding import Balanced, BlockShuffled, Shuffled
+from neocog.data.feeding import Balanced, BlockShuffled, Repeated, Shuffled
 
 
 @given(
@@ -20,11 +20,22 @@ def test_a_block_shuffle_brings_every_record_once(size, block, window, epoch, se
     assert sorted(order.records(np.arange(size), epoch)) == list(range(size))
 
 
-@pytest.mark.parametrize("order", [Shuffled(500, 1), BlockShuffled(500, 1, 10, 4), Balanced(np.arange(500) % 7, 1)])
+ORDERS = [
+    Shuffled(500, 1),
+    BlockShuffled(500, 1, 10, 4),
+    Balanced(np.arange(500) % 7, 1),
+    Repeated(Shuffled(500, 1), 3),
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
 def test_a_position_has_its_record_whoever_asks(order):
     whole = order.records(np.arange(500), 2)
     for start, stop in itertools.pairwise([0, 1, 7, 100, 333, 500]):
         np.testing.assert_array_equal(order.records(np.arange(start, stop), 2), whole[start:stop])
+        np.testing.assert_array_equal(
+            order.times(np.arange(start, stop), 2), order.times(np.arange(500), 2)[start:stop]
+        )
     assert (order.records(np.arange(500), 3) != whole).mean() > 0.9
 
 
@@ -70,3 +81,31 @@ def test_power_one_is_the_classes_own_share_and_each_record_once():
 def test_a_million_million_positions_need_no_memory():
     order = BlockShuffled(10**12, 0, 1000)
     assert len(set(order.records(np.array([0, 1, 10**11, 10**12 - 1]), 7))) == 4
+
+
+@given(size=st.integers(1, 200), repeats=st.integers(1, 5), seed=st.integers(0, 9), balance=st.booleans())
+def test_repeats_show_each_record_in_as_many_ways(size, repeats, seed, balance):
+    within = Balanced(np.arange(size) % 3 % 2, seed) if balance else Shuffled(size, seed)
+    order, positions = Repeated(within, repeats), np.arange(size)
+    for first in (0, repeats):  # so many epochs are one of the order within
+        epochs = range(first, first + repeats)
+        seen = np.concatenate([order.records(positions, epoch) for epoch in epochs])
+        times = np.concatenate([order.times(positions, epoch) for epoch in epochs])
+        expected = within.records(positions, first // repeats)
+        assert np.bincount(seen, minlength=size).tolist() == (repeats * np.bincount(expected, minlength=size)).tolist()
+        assert len(set(zip(seen.tolist(), times.tolist(), strict=True))) == repeats * size
+
+
+def test_repeats_stand_close_together_and_never_side_by_side():
+    found = Repeated(Shuffled(960, 0), 3).records(np.arange(960), 1)
+    assert len(np.unique(found)) == 320
+    spread = [np.ptp(np.flatnonzero(found == record)) for record in np.unique(found)]
+    assert max(spread) < 48
+    assert (np.diff(found) != 0).all()
+
+
+def test_rare_records_are_told_apart_each_time_they_come():
+    order = Balanced(np.array([0] * 90 + [1] * 10), 0)
+    found, times = order.records(np.arange(100), 4), order.times(np.arange(100), 4)
+    assert sorted(times[found == 95].tolist()) == [0, 1, 2, 3, 4]
+    assert (times[found < 90] == 0).all()

@@ -3,7 +3,7 @@
 from neocog.data.feeding.choose import Feeding, choose_feeding, open_feed
 from neocog.data.feeding.feed import Corrupt, Feed
 from neocog.data.feeding.loader import Loader
-from neocog.data.feeding.order import Balanced, BlockShuffled, Order, Shuffled
+from neocog.data.feeding.order import Balanced, BlockShuffled, Order, Repeated, Shuffled
 from neocog.data.feeding.resident import Resident, check_decodes, load_resident
 from neocog.data.feeding.streamed import Streamed
 
@@ -15,6 +15,7 @@ __all__ = [
     "Feeding",
     "Loader",
     "Order",
+    "Repeated",
     "Resident",
     "Shuffled",
     "Streamed",

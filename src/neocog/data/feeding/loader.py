@@ -96,7 +96,7 @@ class Loader:
         del decoded  # each stage's input is let go of as soon as its output is there
         if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
-        samples = self.data.samples(rows)
+        samples = apart(self.data.samples(rows), self.order.times(positions, epoch))
         for stage in stages(samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess):
             inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
@@ -149,3 +149,8 @@ class Loader:
             )  # fmt: skip
             inputs, probabilities = inputs.index_copy(0, pairs, some), probabilities.index_copy(0, pairs, their)
         return inputs, probabilities
+
+
+def apart(samples: NDArray[np.uint64], times: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Other draws for a sample each time that it comes in an epoch; the first time its own."""
+    return samples + times.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: far from small ids

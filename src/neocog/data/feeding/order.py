@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from neocog.rng import permute
 
-__all__ = ["Balanced", "BlockShuffled", "Order", "Shuffled"]
+__all__ = ["Balanced", "BlockShuffled", "Order", "Repeated", "Shuffled"]
+
+GROUP = 16  # records
 
 Indices = NDArray[np.int64]
 
@@ -29,9 +31,22 @@ class Order(Protocol):
         """The records at these positions; (N,) in 0..size-1 -> (N,)."""
         ...
 
+    def times(self, positions: Indices, epoch: int) -> Indices:
+        """How often each of these has stood in the epoch before, which is to change it in another way; (N,) -> (N,)."""
+        ...
+
+
+class Once:
+    """An order in which no record comes twice in an epoch."""
+
+    __slots__ = ()
+
+    def times(self, positions: Indices, epoch: int) -> Indices:
+        return np.zeros(len(positions), np.int64)
+
 
 @dataclass(frozen=True, slots=True)
-class Shuffled:
+class Shuffled(Once):
     """Every record once, in an order in which all are equally likely: right for what lies in memory.
 
     >>> sorted(Shuffled(5, seed=0).records(np.arange(5), epoch=3).tolist())
@@ -46,7 +61,7 @@ class Shuffled:
 
 
 @dataclass(frozen=True, slots=True)
-class BlockShuffled:
+class BlockShuffled(Once):
     """Every record once, in an order that reads blocks of neighbours together: right for what lies in shards.
 
     The blocks are shuffled, `window` of them at a time are mixed record by record. While a window is read, its blocks
@@ -99,15 +114,57 @@ class Balanced:
         self.starts = np.concatenate([[0], ends]).astype(np.int64)
 
     def records(self, positions: Indices, epoch: int) -> Indices:
+        class_of, rounds, ranks = self.places(positions, epoch)
+        found = np.empty_like(ranks)
+        for k, turn in np.unique(np.stack([class_of, rounds], axis=1), axis=0):
+            here, rows = (class_of == k) & (rounds == turn), self.members[k]
+            found[here] = rows[permute(ranks[here], len(rows), self.seed, epoch, f"class {k}, turn {turn}")]
+        return found
+
+    def times(self, positions: Indices, epoch: int) -> Indices:
+        return self.places(positions, epoch)[1]
+
+    def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices, Indices]:
+        """The class at each position, how often all of that class have come before, and the place in this turn."""
         slots = permute(positions, self.size, self.seed, epoch)
         class_of = np.searchsorted(self.starts, slots, side="right") - 1
-        found = np.empty_like(slots)
-        for k in np.unique(class_of):
-            rows, here = self.members[k], class_of == k
-            rounds, ranks = np.divmod(slots[here] - self.starts[k], len(rows))
-            places = np.empty_like(ranks)
-            for turn in np.unique(rounds):
-                now = rounds == turn
-                places[now] = permute(ranks[now], len(rows), self.seed, epoch, f"class {k}, turn {turn}")
-            found[here] = rows[places]
-        return found
+        sizes = np.array([len(rows) for rows in self.members])[class_of]
+        return class_of, *np.divmod(slots - self.starts[class_of], sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Each record `repeats` times, close together, so that a batch shows it in several ways.
+
+    An epoch keeps its length, and so brings one in `repeats` of the records; in so many epochs each has come as often
+    as in the order within. Records take turns in groups of 16, each time moved on by one: neighbours, which may be
+    mixed, are other records each time.
+    Sources: Hoffer et al. 2020, "Augment your batch"; Berman et al. 2019, "MultiGrain" (repeated augmentation).
+
+    >>> order = Repeated(Shuffled(4, seed=0), repeats=2)
+    >>> order.records(np.arange(4), epoch=0), order.times(np.arange(4), epoch=0)
+    (array([2, 0, 3, 1]), array([0, 0, 0, 0]))
+    """
+
+    order: Order
+    repeats: int
+
+    @property
+    def size(self) -> int:
+        return self.order.size
+
+    def records(self, positions: Indices, epoch: int) -> Indices:
+        places, _ = self.places(positions, epoch)
+        return self.order.records(places, epoch // self.repeats)
+
+    def times(self, positions: Indices, epoch: int) -> Indices:
+        places, times = self.places(positions, epoch)
+        return self.order.times(places, epoch // self.repeats) * self.repeats + times
+
+    def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices]:
+        """Positions in the order within, whose epoch lasts `repeats` of these, and how often they came before."""
+        place = epoch % self.repeats * self.size + np.asarray(positions, np.int64)
+        group, inner = np.divmod(place, GROUP * self.repeats)
+        length = np.minimum(GROUP, self.size - group * GROUP)
+        times, slot = np.divmod(inner, length)
+        return group * GROUP + (slot + times) % length, times
