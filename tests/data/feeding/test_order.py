@@ -102,6 +102,8 @@ def test_repeats_stand_close_together_and_never_side_by_side():
     spread = [np.ptp(np.flatnonzero(found == record)) for record in np.unique(found)]
     assert max(spread) < 48
     assert (np.diff(found) != 0).all()
+    pairs = {frozenset(pair) for pair in found.reshape(-1, 2).tolist()}  # as they are mixed
+    assert len(pairs) == 320  # of a record one or another neighbour; 160 if it were always the same
 
 
 def test_rare_records_are_told_apart_each_time_they_come():
