@@ -228,6 +228,12 @@ def test_a_broken_picture_does_not_stop_the_others(predictor, sevens):
         predictor.predict("absent.png")
 
 
+def test_a_processor_gets_channels_last(predictor):
+    filters = [weights for weights in predictor.model.parameters() if weights.ndim == 4]
+    assert filters
+    assert all(weights.is_contiguous(memory_format=torch.channels_last) for weights in filters)
+
+
 def test_nothing_to_predict(predictor):
     assert predictor.predict([]) == []
     assert predictor.predict_proba([]).shape == (0, 10)

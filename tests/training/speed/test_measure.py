@@ -71,6 +71,13 @@ def test_all_eager_ways_are_timed_and_the_quickest_is_taken():
     assert bench.checked == WAYS
 
 
+def test_a_long_plain_step_is_timed_once_more_and_no_oftener():
+    slow = {way: 5 * seconds for way, seconds in QUICK.items()}
+    bench = Planted(slow)
+    measured(bench, run(compile_seconds=1e9))
+    assert [count for way, count in bench.tried if way == PLAIN] == [2, 1]  # at first the one before does not count
+
+
 def test_plain_is_timed_once_more_where_another_seems_faster():
     class Busy(Planted):
         def step(self):
