@@ -107,7 +107,7 @@ def convnext(
     """Build a row of VARIANTS, with its stochastic depth unless another is given.
 
     The paper's layer scale is for long training; where there are few steps, a network of 18 blocks learns sooner
-    from one of 0.1.
+    from one of 0.1 to 1.
     """
     depths, width, published = VARIANTS[variant]
     rate = published if stochastic_depth is None else stochastic_depth
