@@ -93,7 +93,11 @@ LEARN_LARGER = {
     "alexnet_one_column": Steps(size=63, lr=1e-3, muon=True, batch=100, options=PLAIN),
     "inception_v3": Steps(size=107, lr=1e-3),
 }
-LEARN_PIXELS = {"unet": Steps(lr=1e-3), "fcn8s": Steps(lr=3e-4, batch=60, options=PLAIN), "segnet": Steps(lr=1e-3)}
+LEARN_PIXELS = {
+    "unet": Steps(lr=1e-3),
+    "fcn8s": Steps(lr=3e-4, batch=66, bias_lr_factor=3, options=PLAIN),
+    "segnet": Steps(lr=1e-3),
+}
 
 
 @pytest.fixture(scope="module")
