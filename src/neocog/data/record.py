@@ -13,6 +13,7 @@ from neocog.errors import DataError, some
 
 __all__ = [
     "Indexed",
+    "LeftOut",
     "Modality",
     "Payload",
     "Record",
@@ -21,6 +22,7 @@ __all__ = [
     "check_trainable",
     "describe",
     "fingerprint",
+    "num_left_out",
     "record_ids",
     "sample_ids",
 ]
@@ -71,7 +73,7 @@ class Source(Protocol):
     def format(self, name: str) -> None: ...
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a user should know about this set, a sentence each."""
+        """What a user should know about this set, a sentence each; a `LeftOut` for samples that are not read."""
         ...
 
     def __len__(self) -> int: ...
@@ -81,6 +83,27 @@ class Source(Protocol):
         ...
 
     def read(self, index: int) -> Record: ...
+
+
+class LeftOut(str):
+    """A notice that samples which lie in the data set's files are not read; `num_samples` says how many.
+
+    >>> notice = LeftOut("2 games with an illegal move are left out: a.sgf, b.sgf", 2)
+    >>> notice, notice.num_samples
+    ('2 games with an illegal move are left out: a.sgf, b.sgf', 2)
+    """
+
+    num_samples: int
+
+    def __new__(cls, sentence: str, num_samples: int) -> "LeftOut":
+        notice = super().__new__(cls, sentence)
+        notice.num_samples = num_samples
+        return notice
+
+
+def num_left_out(source: Source) -> int:
+    """How many samples in the files of a data set are not read. With `len(source)` they make all that there are."""
+    return sum(notice.num_samples for notice in source.notices if isinstance(notice, LeftOut))
 
 
 def absent_classes(classes: tuple[str, ...], splits: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
