@@ -3,9 +3,7 @@
 Each layout writes a set whose labels are drawn from those that parsers like to take for numbers, and is opened again.
 """
 
-import io
 import json
-import tarfile
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
@@ -193,7 +191,11 @@ def test_labels_of_any_layout_stay_as_written(layout, labels, tmp_path_factory):
     try:
         source = open_source(write(root, labels), **options)
     except DataError as error:
-        assert any(label in str(error) for label in labels), "a refusal names a label"
+        named = [label for label in labels if label in str(error)]
+    else:
+        named = None
+    if named is not None:
+        assert named, "a refusal names a label"
         return
     assert sorted(source.classes) == sorted(labels)
     counts = np.bincount(source.targets, minlength=len(source.classes))
