@@ -31,9 +31,9 @@ __all__ = [
     "entries",
     "is_file",
     "is_folder",
+    "left_out",
     "read_limited",
     "read_lines",
-    "left_out",
     "shown",
     "unlisted",
 ]
