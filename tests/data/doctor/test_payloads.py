@@ -103,6 +103,17 @@ def test_sounds(memory, keys):
     assert findings["rates-differ"].sentence == "1 sound has a sampling rate other than 8000 Hz: 16000"
 
 
+def test_sounds_of_unknown_length_are_examined_to_their_end_and_noted(memory, found, keys):
+    lengths = (bytes(4), b"\0\xf0\xff\x7f", bytes(4))
+    whole = [sound(hum(1)), sound(hum(2)), sound(np.tile(hum(8), 1300)[: 601 * 8000])]
+    place = whole[0].index(b"data") + 4
+    planted = [w[:place] + length + w[place + 4 :] for w, length in zip(whole, lengths, strict=True)]
+    findings = found(memory([*(sound(hum(i)) for i in range(100, 124)), *planted], modality="audio"))
+    assert keys(findings.pop("sound-length-unknown")) == ["record 24", "record 25"]
+    assert keys(findings.pop("sound-too-long")) == ["record 26"]
+    assert findings == {}
+
+
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
 def test_loud_sounds_are_not_clipped_ones(kind):
     loud = 0.9999 * np.sin(np.arange(8000) / 5)

@@ -1,12 +1,12 @@
 """All that the data doctor can find: each kind once, with how bad it is, its words, and what Neocog does about it."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
+from neocog.data.preprocess.waveform import LENGTH_UNKNOWN
 from neocog.data.sources.folder import EXTENSIONS
 
-__all__ = ["KINDS", "Kind", "Severity", "agree", "kind_named"]
+__all__ = ["KINDS", "Kind", "Severity", "kind_named"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -26,16 +26,6 @@ class Kind:
     """What Neocog does about it, and what the user can do."""
     skip: str = ""
     """The reason that stands in the skip list, where its records are put there."""
-
-
-def agree(text: str, count: int) -> str:
-    """The words that go with a number.
-
-    >>> agree("{n} picture(|s) (is|are) empty", 1), agree("{n} picture(|s) (is|are) empty", 1200)
-    ('1 picture is empty', '1,200 pictures are empty')
-    """
-    chosen = re.sub(r"\(([^()|]*)\|([^()|]*)\)", lambda match: match[1 if count == 1 else 2], text)
-    return chosen.replace("{n}", f"{count:,}")
 
 
 SKIPPED = "On the skip list."
@@ -369,6 +359,10 @@ SOUND_LONG = Kind(
 SOUND_INFINITE = Kind(
     "sound-not-finite", "error", "{n} sound(|s) (holds|hold) infinite values, or some that are no numbers",
     f"Training stops at it. {SKIPPED}", skip="values that are no numbers",
+)
+SOUND_STREAMED = Kind(
+    "sound-length-unknown", "note", LENGTH_UNKNOWN,
+    "Nothing is lost. Probably the file was written to a pipe, or the recorder was stopped.",
 )
 SILENT = Kind(
     "sound-silent", "warning", "{n} sound(|s) (is|are) silent: nothing is above -60 dB of full scale",
