@@ -172,6 +172,16 @@ def test_boards(memory, found, keys):
     assert found(memory([b"position"] * 24, modality="board", task="next move")) == {}
 
 
+def test_games_that_can_not_be_replayed(tmp_path, found, keys):
+    (tmp_path / "good.sgf").write_text("(;SZ[9];B[ee];W[gc])")
+    (tmp_path / "bad.sgf").write_text("(;SZ[9];B[ee];W[ee])(;SZ[9];B[aa])")
+    (tmp_path / "cut.sgf").write_text("(;SZ[9];B[ee")
+    (finding,) = found(tmp_path).values()
+    assert (finding.kind, finding.severity, finding.count) == ("game-unplayable", "warning", 2)
+    assert keys(finding) == ["bad.sgf#1", "cut.sgf"]
+    assert "move 2, White E5: there is a stone already" in finding.examples[0].detail
+
+
 def test_a_reader_that_fails_in_any_way_stops_nothing(memory, keys, noisy):
     payloads = [noisy(i) for i in range(26)]
     payloads[3], payloads[5] = DataError("row 3 is odd"), ZeroDivisionError("division by zero")

@@ -404,6 +404,10 @@ TEXT_NEAR = Kind(
 )
 
 # Boards
+GAME_UNPLAYABLE = Kind(
+    "game-unplayable", "warning", "{n} game(|s) can't be replayed",
+    "Left out as a whole. Mend or remove it.",
+)
 BOARD_SIZES = Kind(
     "boards-differ", "error", "{n} board(|s) (has|have) another shape than most",
     "Training needs boards of one shape.",
