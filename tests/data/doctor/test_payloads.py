@@ -108,9 +108,13 @@ def test_sounds_of_unknown_length_are_examined_to_their_end_and_noted(memory, fo
     whole = [sound(hum(1)), sound(hum(2)), sound(np.tile(hum(8), 1300)[: 601 * 8000])]
     place = whole[0].index(b"data") + 4
     planted = [w[:place] + length + w[place + 4 :] for w, length in zip(whole, lengths, strict=True)]
+    flac = bytearray(sound(hum(3), kind="FLAC")[:-9])
+    flac[22:26] = bytes(4)  # the number of samples
+    planted.append(bytes(flac))
     findings = found(memory([*(sound(hum(i)) for i in range(100, 124)), *planted], modality="audio"))
     assert keys(findings.pop("sound-length-unknown")) == ["record 24", "record 25"]
     assert keys(findings.pop("sound-too-long")) == ["record 26"]
+    assert keys(findings.pop("sound-unreadable")) == ["record 27"]
     assert findings == {}
 
 

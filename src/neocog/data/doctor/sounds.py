@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from neocog.data.doctor import kinds
 from neocog.data.doctor.facts import Facts
 from neocog.data.doctor.kinds import Kind
-from neocog.data.preprocess.wav import with_plain_header
-from neocog.data.preprocess.waveform import open_sound
+from neocog.data.preprocess.flac import LENGTH
+from neocog.data.preprocess.waveform import decodable, open_sound
 
 __all__ = ["examine_sound"]
 
@@ -58,8 +58,10 @@ def examine_sound(payload: bytes, key: str) -> Facts:
 def refusal(payload: bytes) -> Kind:
     """Which kind of fault a sound was refused for."""
     try:
-        about = soundfile.info(io.BytesIO(with_plain_header(payload)))
+        about = soundfile.info(io.BytesIO(decodable(payload)))
     except Exception:  # as above
+        return kinds.SOUND_UNREADABLE
+    if about.frames > LENGTH:  # as libsndfile says where the header of a FLAC says nothing
         return kinds.SOUND_UNREADABLE
     if not about.frames:
         return kinds.SOUND_EMPTY

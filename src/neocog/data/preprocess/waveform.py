@@ -8,10 +8,20 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from neocog.data.preprocess import flac
 from neocog.data.preprocess.wav import find_samples, with_plain_header
 from neocog.errors import DataError
 
-__all__ = ["LENGTH_UNKNOWN", "RATES", "SoundHeader", "open_sound", "resample", "sound_header", "sound_waveform"]
+__all__ = [
+    "LENGTH_UNKNOWN",
+    "RATES",
+    "SoundHeader",
+    "decodable",
+    "open_sound",
+    "resample",
+    "sound_header",
+    "sound_waveform",
+]
 
 FORMATS = ("WAV", "WAVEX", "FLAC", "OGG")
 RATES = (1000, 384_000)
@@ -80,14 +90,14 @@ def resample(waveform: NDArray[np.float32], rate: int, target: int) -> NDArray[n
 
 
 def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfile.SoundFile, SoundHeader]:
-    """A sound ready to be decoded, and its header. A WAV file that does not state its length is read to its end.
+    """A sound ready to be decoded, and its header. A file that does not state its length is read to its end.
 
     Raises DataError for what is cut off, empty, too long, or outside of the rates that are read.
     """
     samples = find_samples(payload)
     lost = samples.missing(payload) if samples else missing_of_ogg(payload)
     try:
-        sound = soundfile.SoundFile(io.BytesIO(with_plain_header(payload)))
+        sound = soundfile.SoundFile(io.BytesIO(decodable(payload)))
     except Exception as error:  # decoders of damaged bytes raise more than their own errors
         raise DataError(
             f"A sound must be a WAV, FLAC or OGG file. {where} is not one, or is damaged: {plain(error)}. Convert or "
@@ -98,7 +108,7 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
             raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} is {sound.format}. Convert it.")
         if lost:
             raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
-        stated = samples is None or samples.num_bytes is not None
+        stated = samples.num_bytes is not None if samples else flac.states_length(payload)
         header = SoundHeader(sound.samplerate, sound.frames, sound.channels, stated)
         check_header(header, where, max_seconds)
     except DataError:
@@ -107,8 +117,15 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
     return sound, header
 
 
+def decodable(payload: bytes) -> bytes:
+    """A file as libsndfile reads it: with its length in the header, and as plain WAV where it is RF64 or BW64."""
+    return flac.with_length(payload) if payload.startswith(b"fLaC") else with_plain_header(payload)
+
+
 def check_header(header: SoundHeader, where: str, max_seconds: float) -> None:
     """Raises DataError for what is empty, too long, or outside of the rates that are read."""
+    if header.num_samples > flac.LENGTH:  # as libsndfile says where the header says nothing
+        raise damaged(where, "its header does not state its length, and its last frame is not whole")
     if header.num_samples < 1:
         raise DataError(f"A sound has at least one sample. {where} has none. Replace or remove it.")
     if not RATES[0] <= header.sample_rate <= RATES[1] or header.channels > MAX_CHANNELS:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from neocog.data.preprocess.picture import picture_pixels
-from neocog.data.preprocess.wav import is_wav, with_plain_header
+from neocog.data.preprocess.wav import is_wav
+from neocog.data.preprocess.waveform import decodable
 from neocog.data.record import Modality, Payload
 from neocog.data.shards.contents import array_bytes, read_array
 from neocog.errors import DataError
@@ -85,7 +86,7 @@ def extension_of(payload: bytes, where: str) -> str:
 def check_sound(payload: bytes, where: str) -> None:
     """Raises DataError for a sound that does not decode to its end."""
     try:
-        soundfile.read(io.BytesIO(with_plain_header(payload)))
+        soundfile.read(io.BytesIO(decodable(payload)))
     except Exception as error:  # a damaged header can lead to anything
         raise DataError(f"{where} is truncated or damaged: {error}. Replace or remove it.") from error
 
