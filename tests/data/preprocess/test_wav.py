@@ -115,6 +115,17 @@ def test_every_encoding_of_unknown_length_is_read_as_if_it_were_stated(subtype, 
     assert np.array_equal(sound_waveform(streamed, "x", 60)[0], sound_waveform(payload, "x", 60)[0])
 
 
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_rf64_that_soundfile_wrote_is_read_as_it_reads_it(subtype, channels):
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).normal(size=(5000, channels)) / 9
+    soundfile.write(buffer, noise, RATE, format="RF64", subtype=subtype)
+    expected, _ = soundfile.read(io.BytesIO(buffer.getvalue()), dtype="float32", always_2d=True)
+    assert buffer.getvalue().startswith(b"RF64")
+    assert np.array_equal(sound_waveform(buffer.getvalue(), "x", 60)[0], expected.mean(axis=1))
+
+
 def test_plain_header_is_one_that_the_standard_library_reads():
     for payload in (STREAMED["lame"], STREAMED["stopped recorder"], STREAMED["RF64"], STATED["BW64"]):
         with wave.open(io.BytesIO(with_plain_header(payload))) as file:
@@ -188,7 +199,7 @@ def test_check_and_training_say_in_the_same_words_which_lengths_are_unknown(tmp_
     assert finding.examples[0].key == "a/0.wav"
     source = open_source(root)
     choose_sound(source, source.splits["all"], SoundConfig(), (101, 40))
-    assert f"  {sentence}\n" in capsys.readouterr().err
+    assert f"  of the training data, {sentence}\n" in capsys.readouterr().err
 
 
 def test_nothing_is_said_where_all_lengths_are_stated(tmp_path, capsys):

@@ -38,7 +38,7 @@ def choose_sound(
     """
     headers = survey(source, indices, config.max_seconds, skip=skip)
     if streamed := sum(not header.states_length for header in headers):
-        note(f"  {agree(LENGTH_UNKNOWN, streamed)}")
+        note(f"  of the training data, {agree(LENGTH_UNKNOWN, streamed)}")
     made_for = f"the network was made for {'x'.join(map(str, input_size))}"
     choice = Choice(config)
     rate = choice.pick("sample_rate", *common_rate(headers))
