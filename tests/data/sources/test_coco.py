@@ -196,6 +196,7 @@ def test_other_categories_stay_classes(tmp_path, name):
     content, classes = KEPT[name]
     source = open_coco(write_set(tmp_path, content))
     assert source.classes == classes
+    assert check(source).errors == 0
     assert "supercategories" not in "".join(source.notices)
 
 

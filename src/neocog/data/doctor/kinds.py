@@ -48,6 +48,10 @@ CLASS_EMPTY = Kind(
     "class-without-records", "error", "{n} class(|es) (has|have) no record at all",
     "Training refuses a class without records. Add some, or remove the class.",
 )
+CLASS_UNDRAWN = Kind(
+    "class-not-annotated", "warning", "{n} class(|es) (is|are) not annotated in any image",
+    "Stays a class, of which nothing is learned. Annotate it, or remove it from the list of classes.",
+)
 CLASS_UNTRAINED = Kind(
     "class-not-in-training", "error", "{n} class(|es) (is|are) measured but never trained",
     "Training goes on; all records of such a class will be wrong. Move some of them to the training split.",
