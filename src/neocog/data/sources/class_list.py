@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.data.column_names import UNNAMED, Asked
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.class_columns import Columns
 from neocog.data.sources.class_list_files import ListedFiles
-from neocog.data.sources.class_names import ordered_names
+from neocog.data.sources.class_names import in_order, ordered_names
 from neocog.data.sources.class_rows import Listed, read_list, without_repeats
 from neocog.data.sources.class_tables import find_tables, holds_tables, names_pictures
 from neocog.data.sources.folder import read_picture, size_bytes
 from neocog.data.sources.multi_label import yes_and_no
+from neocog.data.tables import table_notices
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -35,21 +37,21 @@ class ClassList:
     modality: Modality = "image"
     format = "class-list"
 
-    def __init__(self, root: Path, tables: Mapping[str, Path]) -> None:
+    def __init__(self, root: Path, tables: Mapping[str, Path], asked: Asked = UNNAMED) -> None:
         self.root, self.name = root, root.resolve().name
         files = ListedFiles(root)
         where = ", ".join(map(str, tables.values()))
-        columns, rows = read_lists(tables, files)
+        columns, rows = read_lists(tables, files, asked)
         listed = sorted(without_repeats(rows), key=lambda one: ("all", "train", "val", "test").index(one.split))
         self.keys = [one.key for one in listed]
         self.task: Task = "classification" if columns.kind == "label" else "multi-label"
         found = {name for one in listed for name in one.labels}
-        self.classes = columns.labels if columns.kind == "marks" else ordered_names(found, where)
+        self.classes = in_order(columns.labels) if columns.kind == "marks" else ordered_names(found, where)
         hot = yes_and_no if self.task == "multi-label" else class_numbers
         self.targets: NDArray[Any] = hot([one.labels for one in listed], self.classes, where)
         splits = np.array([one.split for one in listed])
         self.splits = {str(split): np.flatnonzero(splits == split) for split in dict.fromkeys(splits.tolist())}
-        self.notices = (*self.absent(), *notices(columns, rows, listed, files))
+        self.notices = (*self.absent(), *table_notices(tables.values()), *notices(columns, rows, listed, files))
 
     def absent(self) -> tuple[str, ...]:
         """A sentence for each split from which a class is missing."""
@@ -78,27 +80,29 @@ class ClassList:
         return Record(self.keys[index], payload, target if self.targets.ndim == 2 else int(target))
 
 
-def is_class_list(path: Path) -> bool:
+def is_class_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> bool:
     """Whether this is a table that names pictures and labels, or a folder with one."""
+    asked = Asked(file=file_column, label=label_column)
     try:
         if path.is_dir():
-            return holds_tables(path)
-        return names_pictures(path)
+            return holds_tables(path, asked)
+        return names_pictures(path, asked)
     except OSError:
         return False
 
 
-def open_class_list(path: Path) -> ClassList:
-    """The pictures that a table names, or the tables in a folder."""
+def open_class_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> ClassList:
+    """The pictures that a table names, or the tables in a folder; the columns that are meant may be named."""
+    asked = Asked(file=file_column, label=label_column)
     if not path.is_dir():
-        return ClassList(path.parent, {"all": path})
-    return ClassList(path, find_tables(path))
+        return ClassList(path.parent, {"all": path}, asked)
+    return ClassList(path, find_tables(path, asked), asked)
 
 
-def read_lists(tables: Mapping[str, Path], files: ListedFiles) -> tuple[Columns, list[Listed]]:
-    """All rows of all tables, whose labels must be of one kind."""
-    read = {table: read_list(table, split, files) for split, table in tables.items()}
-    kinds = {(found.kind, found.labels if found.kind == "marks" else ()) for found, _ in read.values()}
+def read_lists(tables: Mapping[str, Path], files: ListedFiles, asked: Asked) -> tuple[Columns, list[Listed]]:
+    """All rows of all tables, whose labels must be of one kind; columns of 0 and 1 may come in any order."""
+    read = {table: read_list(table, split, files, asked) for split, table in tables.items()}
+    kinds = {(found.kind, frozenset(found.labels if found.kind == "marks" else ())) for found, _ in read.values()}
     if len(kinds) > 1:
         shown = "; ".join(f"{table.name}: {some(found.labels)}" for table, (found, _) in read.items())
         raise DataError(f"All lists of a set must have the same columns of labels. Received: {shown}. Make them alike.")
