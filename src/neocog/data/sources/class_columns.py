@@ -84,5 +84,5 @@ def only(found: list[str], what: str, names: tuple[str, ...], columns: Sequence[
 def missing(what: str, names: tuple[str, ...], columns: Sequence[str], where: str) -> DataError:
     return DataError(
         f"A list of files needs a column for the {what}: {', '.join(names)}. Received: {some(columns, 8)}, in {where}. "
-        f"Rename the column, or name it: --data.{what}_column {columns[0]}."
+        f"Rename the column, or name it: --data.{what}_column NAME."
     )

@@ -3,21 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 
 from neocog.data.column_names import SPLIT, TEXT_LABELS, TEXTS, Asked, column_named
+from neocog.data.dialect import Dialect, find_dialect
 from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.sources.class_list_files import is_listed
 from neocog.data.sources.class_names import Spellings, ordered_names
-from neocog.data.sources.class_tables import names_pictures
-from neocog.data.sources.folder import SPLIT_NAMES, hidden
+from neocog.data.sources.class_tables import first_row, names_pictures
+from neocog.data.sources.folder import SPLIT_NAMES, hidden, is_picture, plain_files
 from neocog.data.tables import is_table, read_columns, read_rows, table_notices
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 from neocog.progress import track
 
-__all__ = ["TextTable", "is_text_table", "open_text_table"]
+__all__ = ["TextTable", "is_text_table", "open_text_table", "why_no_texts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,62 @@ def names_texts(path: Path, text_column: str | None = None, label_column: str | 
     return text_column is not None or not names_pictures(path, Asked(label=label_column))
 
 
+def why_no_texts(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> str | None:
+    """Why a table, or a folder of tables, is not one of texts with labels. None where it is not about texts."""
+    if path.is_dir() and any(map(is_picture, plain_files(path))):
+        return None
+    tables = main_tables(path)
+    if path.is_dir() and not tables and (others := tables_in(path)):
+        return (
+            "A folder of tables has one that is named train, such as train.csv, or only one table. Received: "
+            f"{some([table.name for table in others])}, in {path}. Rename them, or give the path of one."
+        )
+    for table in tables:
+        try:
+            cells = first_row(table).values
+            if text_column or label_column:
+                find_columns(tuple(cells), str(table), text_column, label_column)
+        except DataError as error:
+            return str(error)
+        if holds_prose(cells, find_dialect(table)) and not any(is_listed(table, value) for value in cells.values()):
+            return what_is_missing(table, cells)
+    return None
+
+
+def holds_prose(cells: Mapping[str, Any], dialect: Dialect) -> bool:
+    """Whether a row can be that of a text and its label: two values that are not numbers, or one of several words."""
+    words = [value for value in cells.values() if isinstance(value, str) and dialect.number(value) is None]
+    return len(words) > 1 or any(len(value.split()) > 1 for value in words)
+
+
+def what_is_missing(table: Path, cells: Mapping[str, Any]) -> str:
+    """Which columns a table of texts lacks, and how they can be named; the text is likely the longest value."""
+    called = {name.lower(): name for name in reversed(list(cells))}
+    text = next((called[name] for name in TEXTS if name in called), None)
+    label = next((called[name] for name in TEXT_LABELS if name in called), None)
+    likely_text = text or max(
+        (name for name in cells if name != label), key=lambda name: len(str(cells[name])), default="NAME"
+    )
+    others = [name for name in cells if name != likely_text]
+    likely_label = label or min(others, key=lambda name: len(str(cells[name])), default="NAME")
+    needed = [f"a column of texts ({', '.join(TEXTS)})"] * (not text) + [
+        f"{'one' if not text else 'a column'} of labels ({', '.join(TEXT_LABELS)})"
+    ] * (not label)
+    named = f" --data.text_column {quote(likely_text)}" * (not text) + f" --data.label_column {quote(likely_label)}" * (
+        not label
+    )
+    if set(cells) == set(map(str, range(len(cells)))):
+        return (
+            f"A table begins with the names of its columns. Received: {some(map(repr, cells.values()), 4)}, which "
+            f"looks like a sample, as the first line of {table}. Add a line such as text,label above it, or say which "
+            f"column is which:{named}."
+        )
+    return (
+        f"A table of texts needs {' and '.join(needed)}. Received: the columns {some(cells, 8)}, in {table}. Rename "
+        f"them, or say which is meant, such as{named}."
+    )
+
+
 def find_columns(
     columns: Sequence[str], where: str, text_column: str | None = None, label_column: str | None = None
 ) -> Columns:
@@ -179,7 +238,7 @@ def pick(columns: Sequence[str], what: str, names: Sequence[str], asked: str | N
     if found is None:
         raise DataError(
             f"A table of texts needs a column of {what}s: {', '.join(names)}. Received: {some(columns, 8)}, in "
-            f"{where}. Rename the column, or name it: --data.{what}_column {columns[0]}."
+            f"{where}. Rename the column, or name it: --data.{what}_column NAME."
         )
     return found
 
