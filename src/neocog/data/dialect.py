@@ -248,7 +248,7 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
     >>> looks_like_sample(["1.png", "cat"], [["2.png", "dog"]], ".")
     True
     """
-    if not first or counts_rows(first, rest):
+    if not first or counts_rows(first, rest) or heads_numbers(first, rest[:FEW], decimal):
         return False
     columns = list(zip(*rest, strict=True)) if rest else [()] * len(first)
     numeric: list[int] = []
@@ -288,6 +288,16 @@ def kind_of(cells: Iterable[str], decimal: str) -> str:
     if all(ISO_TIME.fullmatch(cell) for cell in found):
         return "time"
     return "file" if all(FILE.fullmatch(cell) for cell in found) else "text"
+
+
+def heads_numbers(first: list[str], rest: Rows, decimal: str) -> bool:
+    """Whether a text stands above numbers, which tells of most tables of numbers at once that they have a header."""
+    return len(rest) == FEW and any(
+        not is_missing(name)
+        and kind_of([name], decimal) == "text"
+        and all(NUMBERS[decimal].fullmatch(row[k].strip()) for row in rest)
+        for k, name in enumerate(first)
+    )
 
 
 def repeats_value(name: str, cells: Sequence[str]) -> bool:
@@ -346,6 +356,8 @@ def leading_index(first: list[str], rest: Rows, decimal: str) -> tuple[int, ...]
 
 
 def index_places(first: list[str], rest: Rows, decimal: str) -> Iterator[int]:
+    if not UNNAMED.match(first[0].strip() if first else "-"):
+        return
     texts = any(kind_of([row[k] for row in rest], decimal) != "number" for k in range(len(first)))
     for k, name in enumerate(first[:-1]):
         cells = [row[k].strip() for row in rest]

@@ -90,7 +90,7 @@ def find_format(
             raise no_columns(columns, str(path), layout.what)
     if not found:
         raise not_understood(path, columns)
-    notices = () if path == outer else (f"the data set lies in {path}, the only folder there: {outer} is read so",)
+    notices = () if path == outer else (f"the data set is read from {path}, for {outer} holds nothing else",)
     return Found(found[0], path, notices)
 
 

@@ -116,13 +116,15 @@ class Lines:
             raise StopIteration
         self.count(len(raw))
         if b"\0" in raw:
-            self.fail("A table is UTF-8 text. Received: NUL bytes, as in UTF-16. Save it as UTF-8.")
+            self.fail(
+                "A table is UTF-8 text. Received: NUL bytes, as in UTF-16 without a byte order mark. Save it as UTF-8."
+            )
         try:
             return (raw.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else raw).decode()
         except UnicodeDecodeError as error:
             self.fail(
                 f"A table is UTF-8 text. Received: byte 0x{raw[error.start]:02x}. Save it as UTF-8; if a spreadsheet "
-                f"wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {self.path.name}.",
+                f"wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {self.path.name} > NEW.csv.",
                 error,
             )
 

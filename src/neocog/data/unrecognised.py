@@ -81,7 +81,7 @@ def of_file(path: Path) -> str | None:
         return f"{path} is {what} ({kind}), which is not read. {fix}."
     if kind in PICTURES | UNREAD_SOUNDS:
         what, fix = unread(kind)
-        return f"{path} is {what} of a type that is not read ({kind}). {fix}, and give the folder above the classes."
+        return f"{path} is a {what} of a type that is not read ({kind}). {fix}, and give the folder above the classes."
     for what, suffixes in (("a single picture", EXTENSIONS), ("a single sound", SOUNDS), ("a single text", {".txt"})):
         if kind in suffixes:
             return (
@@ -149,8 +149,8 @@ def of_flat(path: Path, what: str, count: int, kind: str) -> str:
 def unread(kind: str) -> tuple[str, str]:
     """What a type of file is, and how it is converted."""
     if kind in UNREAD_SOUNDS:
-        return "a sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"
-    return "a picture", "Convert to PNG, or to TIFF for more than 8 bits: magick mogrify -format png '*" + kind + "'"
+        return "sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"
+    return "picture", "Convert to PNG, or to TIFF for more than 8 bits: magick mogrify -format png '*" + kind + "'"
 
 
 def type_of(name: str) -> str:
