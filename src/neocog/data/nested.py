@@ -17,7 +17,7 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".rar", ".
 def innermost(path: Path) -> Path:
     """The folder below a path up to which each folder holds one other and nothing else that is data.
 
-    A folder that holds a split is the last. It is the path itself where more than `DEPTH` would have to be gone through.
+    A folder that holds a split is the last. It is the path itself where there are more than `DEPTH` on the way.
     """
     place = path
     for _ in range(DEPTH + 1):

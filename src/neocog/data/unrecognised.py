@@ -56,7 +56,7 @@ def not_understood(path: Path, columns: Mapping[str, str]) -> DataError:
     if not reasons and (reason := of_folder(path) if path.is_dir() else of_file(path)):
         reasons = [reason]
     if reasons:
-        return DataError("\n".join(dict.fromkeys(reasons)) + "\nAll layouts are in docs/data.md.")
+        return DataError("\n".join(dict.fromkeys(reasons)) + " All layouts are in docs/data.md.")
     inside = sorted(entry.name for entry in path.iterdir())[:5] if path.is_dir() else []
     return DataError(
         f"No known layout of a data set is recognised at {path}"

@@ -93,8 +93,8 @@ def names_pictures(path: Path, asked: Asked = UNNAMED) -> bool:
             marked(first, [column for column in columns if column.lower() not in (*FILES, SPLIT)], str(path))
     except DataError:  # with these columns it is a damaged list, which says where when it is opened
         return labelled and not called & {*COMMON_TEXTS}
-    files = [asked.file] if asked.file else [column for column in columns if column.lower() in FILES]
-    return any(is_listed(path, value) for column, value in first.values.items() if column in files)
+    files = {asked.file.lower()} if asked.file else {*FILES}
+    return any(is_listed(path, value) for column, value in first.values.items() if column.lower() in files)
 
 
 def asked_by_place(path: Path, columns: Sequence[str], asked: Asked = UNNAMED) -> Asked:
