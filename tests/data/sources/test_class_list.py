@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ImageFolder, check_trainable, fingerprint
+from neocog.data.record import num_left_out
 from neocog.data.sources import class_map as class_map_module
 from neocog.data.sources import multi_label
 from neocog.data.sources.class_list import is_class_list, open_class_list
@@ -278,11 +279,13 @@ def test_one_label_each_in_a_task_of_several_is_noticed(tmp_path):
 def test_what_is_passed_over_is_said(tmp_path):
     draw(tmp_path, "a.png", "b.png", "c.png", "more/d.png", ".hidden/e.png")
     write(tmp_path / "a.csv", "file,label,age\na.png,x,3\nb.png,y,4\n./a.png,x,3\n")
-    assert opened(tmp_path).notices == (
+    source = opened(tmp_path)
+    assert source.notices == (
         "columns that are no labels were passed over: age",
         "rows that repeat another were passed over: 1",
         "pictures that no list names were passed over: 2, first 'c.png'",
     )
+    assert (len(source), num_left_out(source)) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neocog.data.column_names import FILE_LABELS, FILES, SPLIT, TAGS, UNNAMED, Asked
 from neocog.data.dialect import find_dialect
-from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.record import LeftOut, Modality, Record, absent_classes
 from neocog.data.sources.class_columns import Columns, find_columns
 from neocog.data.sources.class_list_files import ListedFiles, is_listed
 from neocog.data.sources.class_names import in_order, ordered_names
@@ -170,6 +170,8 @@ def notices(columns: Columns, rows: list[Listed], listed: list[Listed], files: L
         yield f"rows that repeat another were passed over: {len(rows) - len(listed):,}"
     unlisted = sorted(files.keys - {one.key for one in listed})
     if unlisted:
-        yield f"pictures that no list names were passed over: {len(unlisted):,}, first {unlisted[0]!r}"
+        yield LeftOut(
+            f"pictures that no list names were passed over: {len(unlisted):,}, first {unlisted[0]!r}", len(unlisted)
+        )
     if columns.kind != "label" and all(len(one.labels) == 1 for one in listed):
         yield "each picture has exactly one label; a column called label would make this a choice of one class"
