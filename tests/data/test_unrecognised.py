@@ -174,6 +174,37 @@ def test_file_of_another_kind_is_called_by_its_name(tmp_path, name, what):
     assert reason(tmp_path / name).startswith(f"{tmp_path / name} ") and what in reason(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("SMSSpamCollection", "ham\thello you\nspam\twin, win\nham\tno\n", "tabs"),
+        ("a.txt", "text;label\ngood, really;1\nbad;0\n", "semicolons"),
+        ("iris.data", "5.1,3.5,setosa\n4.9,3.0,setosa\n", "commas"),
+    ],
+)
+def test_table_of_another_name_is_to_be_renamed(tmp_path, name, content, what):
+    write(tmp_path, {name: content})
+    assert reason(tmp_path / name).startswith(
+        f"A table is called .csv, .tsv or .jsonl. Received: {tmp_path / name}, whose lines are separated by {what}."
+    )
+
+
+def test_pictures_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_path):
+    draw(tmp_path, "images/0.png", "images/1.png")
+    write(tmp_path, {"labels.csv": "img,kind\n0.png,x\n1.png,y\n"})
+    assert reason(tmp_path).startswith("A list of pictures needs a column for the file")
+    assert open_source(tmp_path, file_column="img", label_column="kind").classes == ("x", "y")
+    assert open_source(tmp_path, format="image-folder").classes == ("images",)
+    draw(tmp_path, "more/0.png")
+    assert open_source(tmp_path).classes == ("images", "more")
+
+
+def test_table_beside_splits_is_not_their_list(tmp_path):
+    draw(tmp_path, "train/a/0.png", "train/b/1.png")
+    write(tmp_path, {"history.csv": "epoch,loss\n1,0.5\n"})
+    assert open_source(tmp_path).classes == ("a", "b")
+
+
 def test_empty_file_and_folder(tmp_path):
     write(tmp_path, {"a.png": ""})
     assert reason(tmp_path / "a.png").startswith(f"{tmp_path / 'a.png'} is empty")

@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal
@@ -232,10 +233,17 @@ def decimal_sign(path: Path, rows: Rows, delimiter: str, whole: bool) -> Literal
     cells = [cell.strip() for row in rows for cell in row]
     points, commas = (any(pattern.fullmatch(cell) for cell in cells) for pattern in (POINT, COMMA))
     if not points and not commas and not whole and any(WHOLE.fullmatch(cell) for cell in cells):
-        with path.open("rb") as file:
-            raw = file.read(MAX_SCAN)
-        points, commas = bool(BYTES_POINT.search(raw)), bool(BYTES_COMMA.search(raw))
+        status = path.stat()
+        points, commas = decimals_within(path, status.st_size, status.st_mtime_ns)
     return "," if commas and not points else "."
+
+
+@lru_cache(maxsize=256)
+def decimals_within(path: Path, size: int, changed: int) -> tuple[bool, bool]:
+    """Whether a large table has decimal points, and decimal commas; `size` and `changed` tell if it is the same."""
+    with path.open("rb") as file:
+        raw = file.read(MAX_SCAN)
+    return bool(BYTES_POINT.search(raw)), bool(BYTES_COMMA.search(raw))
 
 
 def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
