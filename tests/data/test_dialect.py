@@ -185,6 +185,8 @@ HEADLESS = "has no line of column names: its columns are called"
         "I love it,pos\nI hate it,neg\nfine film,pos\nbad film,neg\n",
         "I love it,1\nI hate it,0\n",
         "5,0,0,12\n7,0,0,13\n",
+        "0,1\n1,1\n2,0\n3,1\n",  # a counter goes on
+        "a good tea,0,1,tree\nbad film,0,0,tree\na film,1,0,house\n",
     ],
 )
 def test_table_without_header_keeps_its_first_sample(tmp_path, content):

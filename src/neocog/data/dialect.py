@@ -282,7 +282,9 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
     if known:
         return False
     if numeric:
-        return not names_columns([first[k].strip() for k in numeric], [columns[k] for k in numeric])
+        alone = sum(not is_missing(name) for name in first) == len(numeric)
+        names = names_columns([first[k].strip() for k in numeric], [columns[k] for k in numeric], alone=alone)
+        return not names or (len(rest) >= FEW and any(is_counter([first[k], *columns[k]]) for k in numeric))
     return repeats
 
 
@@ -319,18 +321,22 @@ def same_extension(name: str, cells: Sequence[str]) -> bool:
     return Path(name.strip()).suffix.lower() in {Path(cell.strip()).suffix.lower() for cell in cells}
 
 
-def names_columns(first: list[str], columns: Sequence[Sequence[str]]) -> bool:
+def names_columns(first: list[str], columns: Sequence[Sequence[str]], *, alone: bool) -> bool:
     """Whether whole numbers above other numbers are names, such as wavelengths, or what pandas writes without names.
 
-    >>> names_columns(["0", "1"], [["5"], ["3"]]), names_columns(["400", "410"], [["0.1"], ["0.2"]])
-    (True, True)
-    >>> names_columns(["7", "12"], [["9", "6"], ["14", "11"]])
+    `alone` says that nothing else is in their row.
+
+    >>> names_columns(["0", "1"], [["5"], ["3"]], alone=True)
+    True
+    >>> names_columns(["400", "410"], [["0.1"], ["0.2"]], alone=False)
+    True
+    >>> names_columns(["7", "12"], [["9", "6"], ["14", "11"]], alone=True)
     False
     """
     if not all(map(WHOLE.fullmatch, first)) or len(set(first)) < len(first):
         return False
     values = [int(cell) for cell in first]
-    if len(values) > 1 and values in (list(range(len(values))), list(range(1, len(values) + 1))):
+    if alone and len(values) > 1 and values in (list(range(len(values))), list(range(1, len(values) + 1))):
         return True
     if all(any(POINT.fullmatch(cell.strip()) or COMMA.fullmatch(cell.strip()) for cell in cells) for cells in columns):
         return True
