@@ -28,7 +28,7 @@ WIDTH = 110  # where there is no terminal
 def check(
     data: str,
     *,
-    format: str | None = None,
+    format: Annotated[str | None, Parameter(name=["--format", "--data.format"])] = None,
     limit: int | None = None,
     json: Annotated[bool, Switch] = False,
     html: Path | None = None,
@@ -37,6 +37,9 @@ def check(
     max_pixels: int = 40_000_000,
     window: int | None = None,
     step: int | None = None,
+    file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
+    text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
+    label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
     download: Annotated[bool, Switch] = False,
 ) -> int:
     """Examine a data set; `neocog.data.doctor.check(data)` does the same.
@@ -63,6 +66,12 @@ def check(
         Samples of the windows into which long recordings are cut; --signal.window in training.
     step
         Samples from one window's start to the next; --signal.step in training.
+    file_column
+        The column of a table that names the pictures, where it has another name than usual.
+    text_column
+        The column of a table that holds the texts, where it has another name than usual.
+    label_column
+        The column of a table that holds the labels, where it has another name than usual.
     download
         Fetch a known data set if it is not on this machine.
     """
@@ -75,7 +84,17 @@ def check(
         check_page(html, path)
     if skip_list is not None:
         check_place(skip_list, path)
-    report = examine(data, format=format, limit=limit, max_pixels=max_pixels, window=window, step=step)
+    report = examine(
+        data,
+        format=format,
+        limit=limit,
+        max_pixels=max_pixels,
+        window=window,
+        step=step,
+        file_column=file_column,
+        text_column=text_column,
+        label_column=label_column,
+    )
     if json:
         write_out(jsonlib.dumps(report.to_json(), indent=1))
     else:

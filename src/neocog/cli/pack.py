@@ -21,9 +21,12 @@ def pack(
     resize: int | None = None,
     format: Literal["tar", "parquet"] = "tar",
     on_corrupt: Literal["stop", "skip"] = "stop",
-    data_format: str | None = None,
+    data_format: Annotated[str | None, Parameter(name=["--data-format", "--data.format"])] = None,
     window: int | None = None,
     step: int | None = None,
+    file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
+    text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
+    label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
@@ -50,12 +53,19 @@ def pack(
         Samples of the windows into which long recordings are cut.
     step
         Samples from one window's start to the next.
+    file_column
+        The column of a table that names the pictures, where it has another name than usual.
+    text_column
+        The column of a table that holds the texts, where it has another name than usual.
+    label_column
+        The column of a table that holds the labels, where it has another name than usual.
     download
         Fetch a known data set from its official address if it is not on this machine.
     """
     packed = pack_shards(
         data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt,
         data_format=data_format, download=download, window=window, step=step,
+        file_column=file_column, text_column=text_column, label_column=label_column,
     )  # fmt: skip
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")

@@ -26,18 +26,20 @@ def evaluate(
     skip_list: str | Path | None = None,
     views: Views = "none",
     download: bool = False,
+    **columns: str | None,
 ) -> Evaluation:
     """Measure a bundle, or a predictor, on a data set; classes are matched by name.
 
     `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
     kept for the test if the network was trained on that very set, else all of it.
+    `columns` are `file_column`, `text_column` and `label_column` of `open_source`.
     With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
     `neocog check` with records to leave out; no record is ever substituted.
     Raises DataError for a record that can't be read, a split that is not there, a class that the network does not know,
     and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    source = open_source(data, format=format, download=download)
+    source = open_source(data, format=format, download=download, **columns)
     if source.task not in ("classification", "next move"):
         raise DataError(
             f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
