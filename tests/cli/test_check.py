@@ -192,7 +192,7 @@ def test_a_mistake_of_use_exits_with_2_and_writes_nothing(run_main, arguments, m
 
 
 def test_ctrl_c_is_clean(run_main, monkeypatch):
-    from neocog.data.sources.folder import ImageFolder
+    from neocog.data.sources.image_folder import ImageFolder
 
     def stopped(self, index):
         raise KeyboardInterrupt

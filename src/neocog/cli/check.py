@@ -37,6 +37,8 @@ def check(
     max_pixels: int = 40_000_000,
     window: int | None = None,
     step: int | None = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     download: Annotated[bool, Switch] = False,
 ) -> int:
     """Examine a data set; `neocog.data.doctor.check(data)` does the same.
@@ -63,6 +65,10 @@ def check(
         Samples of the windows into which long recordings are cut; --signal.window in training.
     step
         Samples from one window's start to the next; --signal.step in training.
+    class_level
+        The level below the data set's folder at which the folders of the classes are; --data.class_level in training.
+    test_fold
+        The name or the number of the fold for the test, where folders are folds; --data.test_fold in training.
     download
         Fetch a known data set if it is not on this machine.
     """
@@ -75,7 +81,10 @@ def check(
         check_page(html, path)
     if skip_list is not None:
         check_place(skip_list, path)
-    report = examine(data, format=format, limit=limit, max_pixels=max_pixels, window=window, step=step)
+    report = examine(
+        data, format=format, limit=limit, max_pixels=max_pixels, window=window, step=step, class_level=class_level,
+        test_fold=test_fold,
+    )  # fmt: skip
     if json:
         write_out(jsonlib.dumps(report.to_json(), indent=1))
     else:

@@ -20,6 +20,8 @@ def evaluate(
     *,
     split: str | None = None,
     format: str | None = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     skip_list: Path | None = None,
     tta: Views = "none",
     json: Annotated[bool, Switch] = False,
@@ -37,6 +39,10 @@ def evaluate(
         train, val, test or all; by default the test split.
     format
         The layout of the data, where it can be read in two ways.
+    class_level
+        The level below the data set's folder at which the folders of the classes are.
+    test_fold
+        The name or the number of the fold for the test, where folders are folds; by default that of training.
     skip_list
         Leave out the records that this file of `neocog check` names.
     tta
@@ -47,8 +53,9 @@ def evaluate(
         Fetch a known data set if it is not on this machine.
     """
     evaluation = runs.evaluate(
-        bundle, data, split=split, format=format, skip_list=skip_list, views=tta, download=download
-    )
+        bundle, data, split=split, format=format, class_level=class_level, test_fold=test_fold, skip_list=skip_list,
+        views=tta, download=download,
+    )  # fmt: skip
     if json:
         write_out(jsonlib.dumps(evaluation.to_json(), indent=1))
     else:

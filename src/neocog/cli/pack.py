@@ -24,6 +24,8 @@ def pack(
     data_format: str | None = None,
     window: int | None = None,
     step: int | None = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
@@ -50,12 +52,17 @@ def pack(
         Samples of the windows into which long recordings are cut.
     step
         Samples from one window's start to the next.
+    class_level
+        The level below the data set's folder at which the folders of the classes are.
+    test_fold
+        The name or the number of the fold for the test, where folders are folds.
     download
         Fetch a known data set from its official address if it is not on this machine.
     """
     packed = pack_shards(
         data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt,
         data_format=data_format, download=download, window=window, step=step,
+        class_level=class_level, test_fold=test_fold,
     )  # fmt: skip
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")

@@ -50,7 +50,8 @@ from neocog.data.preprocess import (
 )
 from neocog.data.record import Modality, Payload, Record, Source, check_trainable, describe, fingerprint, sample_ids
 from neocog.data.sources.arrays import ArraySource
-from neocog.data.sources.folder import ImageFolder, list_pictures
+from neocog.data.sources.folder import list_pictures
+from neocog.data.sources.image_folder import ImageFolder
 from neocog.data.splits import Splits, divide
 
 __all__ = [

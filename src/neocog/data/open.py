@@ -1,23 +1,27 @@
 """From a path or a name to a source: which of the known layouts is it?"""
 
+from collections.abc import Collection
 from pathlib import Path
 
-from neocog.data.formats import FORMATS, Format, recognise
+from neocog.data.formats import FOLDERS, FORMATS, Format, recognise
 from neocog.data.known import find_data
 from neocog.data.record import Modality, Source
 from neocog.data.shards import is_address
 from neocog.data.sources.python_objects import as_source
-from neocog.errors import DataError, did_you_mean
+from neocog.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["open_source", "recognised"]
 
 
-def open_source(data: object, *, format: str | None = None, download: bool = False, **options: float | None) -> Source:
+def open_source(
+    data: object, *, format: str | None = None, download: bool = False, **options: float | str | None
+) -> Source:
     """Open a data set by path, by name, or from Python: arrays, tensors, Hugging Face's or torch's data sets.
 
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
-    `options` are settings that only some layouts need: window, step and rate, for recordings that are cut.
+    `options` are settings that only some layouts take: window, step and rate, for recordings that are cut; class_level,
+    for folders, is the level below the path at which those of the classes are; test_fold names the fold for the test.
     Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
     Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways.
 
@@ -25,9 +29,12 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     >>> len(source), source.format, source.read(0).payload.shape
     (70000, 'idx', (28, 28))
     """
+    asked = {name for name in FOLDERS if options.get(name) is not None}
     if not isinstance(data, str | Path):
+        check_folder_options(asked, "a Python object")
         return as_source(data)
     layout, path = find_format(data, format=format, download=download)
+    check_folder_options(asked - layout.options, f"{path}, {layout.what},")
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
     try:
         source = layout.opens(path, **given)
@@ -38,6 +45,14 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
         ) from error
     source.format = layout.name
     return source
+
+
+def check_folder_options(asked: Collection[str], what: str) -> None:
+    """Raises ConfigError for options that would be ignored."""
+    for name in sorted(asked):
+        raise ConfigError(
+            f"A setting must have an effect. data.{name} is for folders of classes, and {what} has none. Remove it."
+        )
 
 
 def find_format(data: str | Path, *, format: str | None = None, download: bool = False) -> tuple[Format, Path | str]:

@@ -166,7 +166,8 @@ def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     """The data that the settings name, or a Python object that holds it."""
     windows = {"window": config.signal.window, "step": config.signal.step, "rate": config.signal.rate}
     named = config.data.source if data is None else data
-    return open_source(named, format=config.data.format, download=download, **windows)
+    folders = {"class_level": config.data.class_level, "test_fold": config.data.test_fold}
+    return open_source(named, format=config.data.format, download=download, **windows, **folders)
 
 
 def tell(source: Source, splits: Splits) -> None:

@@ -51,7 +51,7 @@ def check(
     limit: int | None = None,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
-    **options: float | None,
+    **options: float | str | None,
 ) -> DataReport:
     """Examine a data set: each record once, then all of them together. Nothing is written.
 
@@ -103,7 +103,7 @@ def examine(
     """Examine the folder, the records, and the set as a whole."""
     tally = Tally(source.key)
     if path is not None and path.is_dir():
-        examine_folder(path, source.format, tally)
+        examine_folder(path, source.format, tally, getattr(source, "folders", None))
     indices = chosen(len(source), limit)
     columns, present = examine_records(source, indices, tally, max_pixels, workers)
     if knows_boxes(source):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.arrays import check_range, numbered_classes
+from neocog.data.sources.class_folders import ClassFolders
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -60,6 +61,8 @@ class SignalSource:
         self.targets = np.concatenate(list(targets.values()))
         self.keys = keys or [f"{split}/{place}" for split, part in self.splits.items() for place in range(len(part))]
         self.groups = groups
+        self.folders: ClassFolders | None = None
+        """Those of the classes, where files lie in such."""
         self.notices = tuple(dict.fromkeys((*notices, *absent_classes(self.classes, targets))))
 
     def __len__(self) -> int:
