@@ -116,6 +116,21 @@ def absent_classes(classes: tuple[str, ...], splits: Mapping[str, NDArray[np.int
     return tuple(notices)
 
 
+FILL_FOLDER = "Put files into its folder, or remove the folder."
+EMPTY_CLASS = {
+    **dict.fromkeys(("image-folder", "sound-folder", "signal-folder", "text-folder"), FILL_FOLDER),
+    "class-map": "Put images into its folder, or remove its line from class_map.txt.",
+    "cifar": "Fetch the files again: some are missing, or the file of names belongs to other ones.",
+    "idx": "Add its samples, or remove the file that names the labels.",
+    "ts": "Add series of it, or remove its name from the line @classLabel.",
+    "shards": "Add samples of it, or remove its name where the shards name their classes, and number the labels anew.",
+}
+"""What to do about a class without samples, by layout: what names the class there."""
+EMPTY_CLASS_ELSEWHERE = (
+    "Add samples of it; or remove its name from the names of the classes, and number the labels anew."
+)
+
+
 def check_trainable(source: Source) -> None:
     """Raises DataError where there is nothing to learn: an empty split, one class only, a class without any record."""
     for split, indices in source.splits.items():
@@ -132,7 +147,8 @@ def check_trainable(source: Source) -> None:
     if empty.size:
         raise DataError(
             f"Each class needs at least one record. {source.name} has {len(source.classes)} classes, and no record of "
-            f"{empty.size} of them, first {source.classes[empty[0]]!r}. Number the labels without gaps."
+            f"{empty.size} of them, first {source.classes[empty[0]]!r}. "
+            f"{EMPTY_CLASS.get(source.format, EMPTY_CLASS_ELSEWHERE)}"
         )
 
 

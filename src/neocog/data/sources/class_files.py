@@ -79,7 +79,7 @@ class Gathered:
     inner: dict[str, list[Path]] = field(default_factory=dict)
     """The folders directly within those of a class, by its name."""
     direct: bool = False
-    """Whether a file lies directly in the folder of a class that has folders within."""
+    """Whether a file lies directly in the folder of a class."""
     links: list[str] = field(default_factory=list)
     """Of files that are not followed."""
 
@@ -122,10 +122,10 @@ def gather_files(folders: ClassFolders, kind: FileKind) -> Gathered:
                 to_folders: list[Path] = []
                 paths, links = files_below(place.path, kind.suffixes, found.strangers, inner, to_folders)
                 found.links += links + [f"{link.name}/{name}" for link in to_folders for name in names_in(link, kind)]
+            depth = len(place.path.parts) + 1
+            found.direct = found.direct or any(len(path.parts) == depth for path in (paths if inner else paths[:1]))
             if inner:
                 found.inner.setdefault(place.name, []).extend(inner)
-                depth = len(place.path.parts) + 1
-                found.direct = found.direct or any(len(path.parts) == depth for path in paths)
             found.paths += paths
             found.numbers += [index[place.name]] * len(paths)
             found.groups += [place.group] * len(paths)
@@ -154,9 +154,8 @@ def passed_over(folders: ClassFolders, found: Gathered, kind: FileKind) -> tuple
     notices: tuple[str, ...] = ()
     for split, path in folders.unlabelled.items():
         count = count_files([path], kind)
-        notices += (
-            LeftOut(f"{split} ({path.name}) has no folders of classes: its {count:,} {what} are left out", count),
-        )
+        named = split if path.name == split else f"{split} ({path.name})"
+        notices += (LeftOut(f"{named} has no folders of classes: its {count:,} {what} are left out", count),)
     loose = [
         path.name for folder in folders.above for path in plain_files(folder) if suffix_of(path.name) in kind.suffixes
     ]

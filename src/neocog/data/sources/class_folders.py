@@ -14,6 +14,7 @@ __all__ = ["ClassFolder", "ClassFolders", "check_depth", "find_class_folders", "
 FOLD = re.compile(r"(?:cv|k|x)?[\s_.-]*fold[\s_.-]*(\d{1,4})", re.IGNORECASE)
 LEAST_GROUPS = 3
 """Of which one is left to learn from where one validates and one tests."""
+SPLITS = ("train", "val", "test")
 LEVELS = (1, 2, 3)
 FLAG = "--data.class_level"
 
@@ -145,7 +146,7 @@ def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
     twice = next((same for same in found.values() if len(same) > 1), None)
     if "train" not in found and (others or (twice and not all(folder.name in plain for folder in twice))):
         return {}  # classes that merely carry a split's name, such as "test"
-    if (others or twice) and not plain and not any(map(class_folders, found["train"])):
+    if others and not twice and not plain and not any(map(class_folders, found["train"])):
         return {}  # a class such as "training": as a split it would hold no classes
     if twice:
         first, second = (folder.name for folder in twice[:2])
@@ -154,11 +155,12 @@ def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
             f"away; if all of its folders are classes: {FLAG} 1."
         )
     if others and found:
+        shown = ", ".join(split for split in SPLITS if split in found)
         raise DataError(
-            f"{root} can be read in two ways: as splits ({', '.join(found)}) or as classes, for it also has "
+            f"{root} can be read in two ways: as splits ({shown}) or as classes, for it also has "
             f"{some(others)}. Move the one or the other; if all of its folders are classes: {FLAG} 1."
         )
-    return {split: found[split][0] for split in ("train", "val", "test") if split in found}
+    return {split: found[split][0] for split in SPLITS if split in found}
 
 
 def renamed(splits: dict[str, Path]) -> tuple[str, ...]:
@@ -256,9 +258,14 @@ def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> Class
     """
     names = {path.name for paths in inner.values() for path in paths}
     meant = splits_meant(names)
-    if set(folders.splits) != {"all"} or len(meant) < len(names) or "train" not in meant.values() or len(names) < 2:
+    whole = len(meant) == len(names) > 1 and "train" in meant.values()
+    if (
+        set(folders.splits) != {"all"}
+        or not whole
+        or any(class_folders(path) for paths in inner.values() for path in paths)
+    ):
         return None
-    found: dict[str, list[ClassFolder]] = {split: [] for split in ("train", "val", "test") if split in meant.values()}
+    found: dict[str, list[ClassFolder]] = {split: [] for split in SPLITS if split in meant.values()}
     for name, paths in inner.items():
         for path in paths:
             found[meant[path.name]].append(ClassFolder(path, name))
@@ -284,6 +291,12 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
     level = 1 + (set(folders.splits) != {"all"})
     if len(shared) > 1:
         outer = sorted(set().union(*(by_name[name] for name in shared)))
+        if len(splits_meant(shared)) == len(shared):
+            raise DataError(
+                f"{folders.root} can be read in two ways: {some(outer)} as classes, or as data sets of their own, for "
+                f"they have folders {some(shared)} and more within them. Name one of them, if it is a data set; else "
+                f"put the files into {folders.root}/train/CLASS and {folders.root}/test/CLASS."
+            )
         raise DataError(
             f"{folders.root} can be read in two ways: as the classes {some(outer)}, or as the classes {some(shared)}, "
             f"whose folders several of the others have within them. Say at which level the classes are: {FLAG} {level} "
