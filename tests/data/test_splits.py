@@ -90,7 +90,7 @@ def test_a_group_is_never_torn_apart_and_the_share_is_about_what_is_asked(sizes,
     assert sorted(index for part in parts(divided) for index in part) == list(range(sum(sizes)))
     names = [set(data.groups[part].tolist()) for part in (divided.train, divided.val, divided.test)]
     assert sum(map(len, names)) == len(set().union(*names)) == len(sizes)
-    assert abs(len(divided.test) - 0.3 * sum(sizes)) <= max(sizes) / 2
+    assert abs(len(divided.test) - 0.3 * sum(sizes)) <= max(sizes)
 
 
 def test_which_groups_are_taken_follows_from_the_seed():

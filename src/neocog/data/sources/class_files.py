@@ -62,6 +62,11 @@ class ClassFiles:
     """Numbers of what must not be divided: the fold, or the folder above that of the class; (N,)."""
     folders: ClassFolders | None = None
 
+    @property
+    def group_kind(self) -> str:
+        """What the groups are."""
+        return "folds" if self.folders and self.folders.folds else "folders"
+
     def key(self, index: int) -> str:
         """A file's path below the root."""
         return self.paths[index].relative_to(self.root).as_posix()

@@ -31,7 +31,8 @@ class ImageFolder:
         files = gather(root, PICTURES, class_level=class_level, test_fold=test_fold)
         self.paths = list(files.paths)
         self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
-        self.notices, self.groups, self.folders = files.notices, files.groups, files.folders
+        self.notices, self.folders = files.notices, files.folders
+        self.groups, self.group_kind = files.groups, files.group_kind
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -35,6 +35,7 @@ class SgfSource:
     modality: Modality = "board"
     task: Task = "next move"
     format = "sgf"
+    group_kind = "games"
 
     def __init__(self, path: Path) -> None:
         self.name = path.stem if path.is_file() else path.resolve().name

@@ -65,6 +65,8 @@ class SignalSource:
         self.targets = np.concatenate(list(targets.values()))
         self.keys = keys or [f"{split}/{place}" for split, part in self.splits.items() for place in range(len(part))]
         self.groups = groups
+        self.group_kind = "groups"
+        """What the groups are, as users call them."""
         self.folders: ClassFolders | None = None
         """Those of the classes, where files lie in such."""
         self.notices = tuple(dict.fromkeys((*notices, *absent_classes(self.classes, targets))))

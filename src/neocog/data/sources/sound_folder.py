@@ -36,6 +36,7 @@ class SoundFolder:
 
     def __init__(self, files: ClassFiles, groups: NDArray[np.int64] | None = None) -> None:
         self.files, self.groups = files, files.groups if groups is None else groups
+        self.group_kind = files.group_kind if groups is None else "speakers"
         self.name = files.root.resolve().name
         self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
         self.notices, self.folders = files.notices, files.folders

@@ -38,7 +38,8 @@ class TextFolder:
         self.root, self.name = root, root.resolve().name
         files = gather(root, TEXTS, class_level=class_level, test_fold=test_fold)
         self.paths, self.classes, self.targets, self.splits = files.paths, files.classes, files.targets, files.splits
-        self.notices, self.groups, self.folders = files.notices, files.groups, files.folders
+        self.notices, self.folders = files.notices, files.folders
+        self.groups, self.group_kind = files.groups, files.group_kind
 
     def __len__(self) -> int:
         return len(self.paths)
