@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neocog.data.sources.folder import class_folders
 from neocog.data.sources.split_names import SPLIT_NAMES, split_meant, splits_meant
-from neocog.errors import ConfigError, DataError, did_you_mean, some
+from neocog.errors import ConfigError, DataError, some
 
 __all__ = ["ClassFolder", "ClassFolders", "check_depth", "find_class_folders", "within_classes"]
 
@@ -232,7 +232,10 @@ def choose_fold(root: Path, folds: dict[str, Path], wanted: str | int | None) ->
     if not named and text.isdecimal():
         named = [name for name in folds if (match := FOLD.fullmatch(name)) and int(match[1]) == int(text)]
     if len(named) != 1:
-        raise ConfigError(f"{root} has {len(folds)} folds, and none is called {text!r}. {did_you_mean(text, folds)}")
+        raise ConfigError(
+            f"The fold for the test is one of those that there are: {some(folds, 10)}. Received: {text!r}, for {root}. "
+            "Name one of them, or its number."
+        )
     return named[0]
 
 

@@ -165,7 +165,7 @@ def is_picture(path: Path) -> bool:
 
 def hidden(name: str) -> bool:
     """What programs leave in folders, and nobody means as data."""
-    if name.startswith((".", "~$", "._")):
+    if name.startswith((".", "~$")):
         return True
     small = name.lower()
     return small in CLUTTER or small.endswith(LEFT_FILES)

@@ -13,7 +13,7 @@ from neocog.data.go_record import Game, read_games
 from neocog.data.go_sgf import MAX_BYTES
 from neocog.data.record import Modality, Record
 from neocog.data.sources.files import files_below, holds_files, read_limited
-from neocog.data.sources.folder import SPLIT_NAMES
+from neocog.data.sources.split_names import splits_meant
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 from neocog.progress import track
@@ -120,7 +120,9 @@ def splits_of(files: list[Path], starts: list[int]) -> dict[str, NDArray[np.int6
 
     `starts` are the first records of the files, and the number of all records.
     """
-    parts = [SPLIT_NAMES.get(file.parts[0].lower(), "") if len(file.parts) > 1 else "" for file in files]
+    tops = [file.parts[0] if len(file.parts) > 1 else "" for file in files]
+    meant = splits_meant(set(tops))
+    parts = [meant.get(top, "") for top in tops]
     if "" in parts or "train" not in parts:
         return {"all": np.arange(starts[-1])}
     split_of = np.repeat(np.array(parts), np.diff(starts))

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
-__all__ = ["SPLIT_NAMES", "split_meant", "splits_meant"]
+__all__ = ["SPLIT_NAMES", "split_meant", "split_written", "splits_meant"]
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """The names that docs/data.md tells users to write."""
@@ -81,6 +81,16 @@ def splits_meant(names: Collection[str]) -> dict[str, str]:
     if either and len(either) < list(found.values()).count("test"):
         found |= dict.fromkeys(either, "val")
     return {name: found[name] for name in names if name in found}
+
+
+def split_written(value: object) -> str | None:
+    """The split that a row of a table names; None for what names none, or may be either of two, such as eval.
+
+    >>> split_written(" Training "), split_written("TEST"), split_written("eval"), split_written(3)
+    ('train', 'test', None, None)
+    """
+    text = str(value).strip()
+    return None if set(words(text)) & EITHER else split_meant(text)
 
 
 def taken_apart(name: str) -> tuple[str | None, set[str]]:

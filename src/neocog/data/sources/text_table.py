@@ -11,6 +11,7 @@ from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.class_names import ordered_names
 from neocog.data.sources.class_tables import names_pictures
 from neocog.data.sources.folder import SPLIT_NAMES, hidden
+from neocog.data.sources.split_names import split_written
 from neocog.data.tables import is_table, read_columns, read_rows
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -180,7 +181,7 @@ def label_of(value: Any, column: str, where: str) -> str:
 
 
 def split_of(value: Any, where: str) -> str:
-    split = SPLIT_NAMES.get(str(value).strip().lower())
+    split = split_written(value)
     if split is None:
         raise DataError(
             f"A split is one of {', '.join(SPLIT_NAMES)}. Received: {str(value)[:60]!r}. Give each row one. "
