@@ -15,7 +15,7 @@ from neocog.data.record import Source, absent_classes, record_ids
 from neocog.errors import DataError, some
 from neocog.rng import uniform
 
-__all__ = ["Splits", "divide"]
+__all__ = ["Splits", "divide", "keeps_test"]
 
 TRIES = 8
 """Orders in which groups are offered, of which the best is kept."""
@@ -50,10 +50,10 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
     if train is None:
         raise DataError(f"Training needs a training split. {source.name} has only {', '.join(splits)}.")
     test = splits.get("test", np.empty(0, np.int64))
-    if "all" in splits:
+    if keeps_test(source):
         whole = train
         train, test = take(source, whole, test_fraction, seed, "test")
-        notes.append(f"{len(test):,} of {len(source):,} records are kept for the test{chosen_by(source)}")
+        notes.append(f"{len(test):,} of {len(whole):,} records are kept for the test{chosen_by(source)}")
         notes += absent_from(source, whole, test, "test")
     if "val" in splits:
         val = splits["val"]
@@ -65,6 +65,11 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
     if not val.size:
         raise too_few(source, val_fraction)
     return Splits(train, val, test, tuple(notes))
+
+
+def keeps_test(source: Source) -> bool:
+    """Whether a part of the training records is kept for the test: a set has no splits, or its test has no labels."""
+    return "all" in source.splits or "test" in getattr(source, "unlabelled", ())
 
 
 def groups_of(source: Source) -> NDArray[np.int64] | None:

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from neocog.data import check_trainable, open_source
+from neocog.data import check_trainable, divide, open_source
 from neocog.data.doctor import check
 from neocog.data.record import num_left_out
 from neocog.errors import ConfigError, DataError
@@ -251,8 +251,12 @@ def test_split_without_classes_is_left_out_with_its_count(write, modality):
     source = open_source(root)
     assert list(source.splits) == ["train"]
     assert (len(source), num_left_out(source)) == (6, 3)
-    [notice] = [notice for notice in source.notices if "test" in notice]
-    assert notice.startswith("test has no folders of classes: its 3 ") and notice.num_samples == 3
+    left = (
+        "3 records of test have no labels and are left out; a part of the training records is kept for the test instead"
+    )
+    assert left in source.notices
+    parts = divide(source, val_fraction=0.3, test_fraction=0.3, seed=0)
+    assert [source.targets[part].tolist() for part in (parts.val, parts.test)] == [[0, 1], [0, 1]]
 
 
 # Folds
@@ -327,7 +331,8 @@ def test_options_of_folders_are_refused_elsewhere(write, tmp_path):
 
 LEFTOVERS = (
     "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__", "__MACOSX",
-    "_temporary", ".ipynb_checkpoints", ".Trash-1000", ".Trashes", ".@__thumb", "@Recycle", ".cache", ".thumbnails", "found.000",
+    "_temporary", ".ipynb_checkpoints", ".Trash-1000", ".Trashes", ".@__thumb", "@Recycle", ".cache", ".thumbnails",
+    "found.000",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.record import LeftOut, absent_classes
+from neocog.data.record import LeftOut, absent_classes, unlabelled_split
 from neocog.data.sources.class_folders import (
     LEAST_GROUPS,
     ClassFolders,
@@ -66,6 +66,11 @@ class ClassFiles:
     def group_kind(self) -> str:
         """What the groups are."""
         return "folds" if self.folders and self.folders.folds else "folders"
+
+    @property
+    def unlabelled(self) -> tuple[str, ...]:
+        """Splits that are left out because no class of their files is known."""
+        return tuple(self.folders.unlabelled) if self.folders else ()
 
     def key(self, index: int) -> str:
         """A file's path below the root."""
@@ -158,9 +163,7 @@ def passed_over(folders: ClassFolders, found: Gathered, kind: FileKind) -> tuple
     what = kind.what
     notices: tuple[str, ...] = ()
     for split, path in folders.unlabelled.items():
-        count = count_files([path], kind)
-        named = split if path.name == split else f"{split} ({path.name})"
-        notices += (LeftOut(f"{named} has no folders of classes: its {count:,} {what} are left out", count),)
+        notices += (unlabelled_split(split, count_files([path], kind)),)
     loose = [
         path.name for folder in folders.above for path in plain_files(folder) if suffix_of(path.name) in kind.suffixes
     ]

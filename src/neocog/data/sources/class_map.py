@@ -35,6 +35,7 @@ class ClassMap:
     def __init__(self, root: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> None:
         self.folder = ImageFolder(root, class_level=class_level, test_fold=test_fold)
         self.folders, self.group_kind = self.folder.folders, self.folder.group_kind
+        self.unlabelled = self.folder.unlabelled
         self.root, self.name = root, self.folder.name
         folders = self.folder.classes
         self.classes = read_class_map(root / FILE, folders)

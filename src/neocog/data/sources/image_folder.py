@@ -32,7 +32,7 @@ class ImageFolder:
         self.paths = list(files.paths)
         self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
         self.notices, self.folders = files.notices, files.folders
-        self.groups, self.group_kind = files.groups, files.group_kind
+        self.groups, self.group_kind, self.unlabelled = files.groups, files.group_kind, files.unlabelled
 
     def __len__(self) -> int:
         return len(self.paths)

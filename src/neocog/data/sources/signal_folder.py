@@ -60,7 +60,7 @@ def open_signal_folder(
     source = SignalSource(
         path.resolve().name, parts, files.classes, keys=keys, groups=files.groups, notices=(*files.notices, *notices)
     )
-    source.folders, source.group_kind = files.folders, files.group_kind
+    source.folders, source.group_kind, source.unlabelled = files.folders, files.group_kind, files.unlabelled
     return source
 
 
@@ -90,7 +90,8 @@ def windows_of(
         groups=of_files[[i for i, _ in windows]],
         notices=(*files.notices, *notices),
     )
-    source.folders, source.group_kind = files.folders, "files" if files.groups is None else files.group_kind
+    source.folders, source.unlabelled = files.folders, files.unlabelled
+    source.group_kind = "files" if files.groups is None else files.group_kind
     return source
 
 

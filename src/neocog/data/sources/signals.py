@@ -67,6 +67,8 @@ class SignalSource:
         self.groups = groups
         self.group_kind = "groups"
         """What the groups are, as users call them."""
+        self.unlabelled: tuple[str, ...] = ()
+        """Splits that are left out because no class of their files is known."""
         self.folders: ClassFolders | None = None
         """Those of the classes, where files lie in such."""
         self.notices = tuple(dict.fromkeys((*notices, *absent_classes(self.classes, targets))))

@@ -39,7 +39,7 @@ class SoundFolder:
         self.group_kind = files.group_kind if groups is None else "speakers"
         self.name = files.root.resolve().name
         self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
-        self.notices, self.folders = files.notices, files.folders
+        self.notices, self.folders, self.unlabelled = files.notices, files.folders, files.unlabelled
 
     def __len__(self) -> int:
         return len(self.files.paths)

@@ -39,7 +39,7 @@ class TextFolder:
         files = gather(root, TEXTS, class_level=class_level, test_fold=test_fold)
         self.paths, self.classes, self.targets, self.splits = files.paths, files.classes, files.targets, files.splits
         self.notices, self.folders = files.notices, files.folders
-        self.groups, self.group_kind = files.groups, files.group_kind
+        self.groups, self.group_kind, self.unlabelled = files.groups, files.group_kind, files.unlabelled
 
     def __len__(self) -> int:
         return len(self.paths)
