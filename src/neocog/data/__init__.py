@@ -51,7 +51,7 @@ from neocog.data.preprocess import (
 from neocog.data.record import Modality, Payload, Record, Source, check_trainable, describe, fingerprint, sample_ids
 from neocog.data.sources.arrays import ArraySource
 from neocog.data.sources.folder import ImageFolder, list_pictures
-from neocog.data.splits import Splits, divide
+from neocog.data.splits import Splits, divide, keeps_test
 
 __all__ = [
     "ArraySource",
@@ -102,6 +102,7 @@ __all__ = [
     "find_data",
     "fingerprint",
     "image_pixels",
+    "keeps_test",
     "list_pictures",
     "load_resident",
     "num_views",

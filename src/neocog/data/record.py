@@ -23,8 +23,10 @@ __all__ = [
     "describe",
     "fingerprint",
     "num_left_out",
+    "other_split",
     "record_ids",
     "sample_ids",
+    "unlabelled_split",
 ]
 
 Modality = Literal["image", "signal", "audio", "text", "board"]
@@ -99,6 +101,26 @@ class LeftOut(str):
         notice = super().__new__(cls, sentence)
         notice.num_samples = num_samples
         return notice
+
+
+def unlabelled_split(split: str, count: int) -> LeftOut:
+    """What is said of a split whose labels are hidden, and what takes its place.
+
+    >>> unlabelled_split("test", 6)
+    '6 records of test have no labels and are left out; a part of the training records is kept for the test instead'
+    """
+    instead = "validates" if split == "val" else "is kept for the test"
+    left_out = f"{count:,} records of {split} have no labels and are left out"
+    return LeftOut(f"{left_out}; a part of the training records {instead} instead", count)
+
+
+def other_split(split: str, count: int) -> LeftOut:
+    """What is said of a split that is neither trained on nor measured.
+
+    >>> other_split("unsupervised", 3)
+    'the split unsupervised is left out, for it is no train, val or test: 3 records'
+    """
+    return LeftOut(f"the split {split} is left out, for it is no train, val or test: {count:,} records", count)
 
 
 def num_left_out(source: Source) -> int:

@@ -13,7 +13,7 @@ from neocog.data.record import Source, absent_classes, record_ids
 from neocog.errors import DataError
 from neocog.rng import uniform
 
-__all__ = ["Splits", "divide"]
+__all__ = ["Splits", "divide", "keeps_test"]
 
 Indices = NDArray[np.int64]
 
@@ -42,9 +42,10 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
     if train is None:
         raise DataError(f"Training needs a training split. {source.name} has only {', '.join(splits)}.")
     test = splits.get("test", np.empty(0, np.int64))
-    if "all" in splits:
+    if keeps_test(source):
+        count = len(train)
         train, test = take(source, train, test_fraction, seed, "test")
-        notes.append(f"{len(test):,} of {len(source):,} records are kept for the test, chosen by class and seed")
+        notes.append(f"{len(test):,} of {count:,} records are kept for the test, chosen by class and seed")
     if "val" in splits:
         val = splits["val"]
     else:
@@ -60,6 +61,11 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
     if source.task == "classification":
         notes += absent_classes(source.classes, {name: source.targets[part] for name, part in drawn.items()})
     return Splits(train, val, test, tuple(notes))
+
+
+def keeps_test(source: Source) -> bool:
+    """Whether a part of the training records is kept for the test: a set has no splits, or its test has no labels."""
+    return "all" in source.splits or "test" in getattr(source, "unlabelled", ())
 
 
 def take(source: Source, indices: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:

@@ -26,6 +26,7 @@ from neocog.data import (
     describe,
     divide,
     fingerprint,
+    keeps_test,
     open_feed,
     open_source,
     read_skip_list,
@@ -306,7 +307,7 @@ def without_shares(settled: Settled, source: Source) -> Settled:
 
     Raises ConfigError where the user has set one of them.
     """
-    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": "all" not in source.splits}
+    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": not keeps_test(source)}
     own = [key for key, unused in shares.items() if unused]
     return settled.decide(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
 

@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from neocog.data import ArraySource, check_trainable, fingerprint, sample_ids
+from neocog.data.record import num_left_out, unlabelled_split
 from neocog.data.sources.python_objects import as_source
 from neocog.errors import DataError
 
@@ -334,9 +335,10 @@ def test_hugging_face_splits():
     source = as_source(parts)
     assert {split: len(part) for split, part in source.splits.items()} == {"train": 4, "val": 2}
     assert source.notices == (
-        "splits that are no train, val or test were passed over: unsupervised (3)",
-        "test has no labels, -1 in each record, and was passed over",
+        "the split unsupervised is left out, for it is no train, val or test: 3 records",
+        unlabelled_split("test", 2),
     )
+    assert (num_left_out(source), source.unlabelled) == (5, ("test",))
     assert source.key(5) == "val/1"
     assert list(as_source({"train": parts["train"], "test": parts["validation"]}).splits) == ["train", "test"]
 
@@ -392,8 +394,11 @@ def test_hugging_face_fingerprints_know_texts_and_sizes():
             {"a": [[0.5]], "label": [1]},
             r"one column for the input: an Image, an Audio, or text. data has none \(a: List",
         ),
-        ({"text": ["a"], "label": [0.5]}, r"Received: '0.5' \(float\) at record 0"),
-        ({"text": ["a", "b"], "label": [1, None]}, r"Received: 'None' \(NoneType\) at record 1"),
+        (
+            {"text": ["a"], "label": [0.5]},
+            r"Received: '0.5' \(float\), in record 0 of data. .* put quantities into classes",
+        ),
+        ({"text": ["a", "b"], "label": [None, None]}, r"Each record needs a label. data has none, or -1 for all"),
         ({"text": [], "label": []}, "at least one record. Received: none, in data"),
     ],
 )
@@ -413,7 +418,7 @@ def test_hugging_face_sets_that_can_not_be_read():
         as_source(datasets.DatasetDict(extra=picture_set()))
     with pytest.raises(DataError, match="read in two ways: two of val, validation mean val. Remove one"):
         as_source(datasets.DatasetDict(val=picture_set(), validation=picture_set()))
-    with pytest.raises(DataError, match="Each record needs a label. data has -1 for all"):
+    with pytest.raises(DataError, match="Each record needs a label. data has none, or -1 for all"):
         as_source(picture_set(2, [-1, -1]))
 
 

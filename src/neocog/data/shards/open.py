@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from neocog.data.shards.build import cached_index, fetched_index
-from neocog.data.shards.contents import EXTENSIONS
+from neocog.data.shards.dotted import holds_payload
 from neocog.data.shards.header import INDEX
 from neocog.data.shards.index import Index
 from neocog.data.shards.names import find_shards, is_address, is_shard, looks_packed
@@ -68,4 +68,4 @@ def begins_well(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(4).startswith(MAGIC[path.suffix])
     found = first_names(LocalStore(path.parent), path.name)
-    return any(name.rpartition("/")[2].partition(".")[2].lower() in EXTENSIONS for name in found)
+    return any(map(holds_payload, found))
