@@ -26,6 +26,7 @@ __all__ = [
     "other_split",
     "record_ids",
     "sample_ids",
+    "unlabelled_records",
     "unlabelled_split",
 ]
 
@@ -112,6 +113,17 @@ def unlabelled_split(split: str, count: int) -> LeftOut:
     instead = "validates" if split == "val" else "is kept for the test"
     left_out = f"{count:,} records of {split} have no labels and are left out"
     return LeftOut(f"{left_out}; a part of the training records {instead} instead", count)
+
+
+def unlabelled_records(split: str, count: int) -> LeftOut:
+    """What is said of single records without a label.
+
+    >>> unlabelled_records("train", 1), unlabelled_records("all", 2)
+    ('1 record of train has no label and is left out', '2 records have no label and are left out')
+    """
+    place = "" if split == "all" else f" of {split}"
+    words = "record{} has no label and is" if count == 1 else "records{} have no label and are"
+    return LeftOut(f"{count:,} {words.format(place)} left out", count)
 
 
 def other_split(split: str, count: int) -> LeftOut:

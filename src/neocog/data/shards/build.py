@@ -76,8 +76,9 @@ class Indexing:
         """Whether a record has a label, with which it is written."""
         minus = found.label == -1 and self.packed is None
         if found.label is None or minus:
+            unclear = minus and not self.listed and split in ("all", "train")  # where -1 could be one of the classes
             fault = f"Labels number the classes from 0. Received: -1, in {found.where}. {MINUS}"
-            self.unlabelled.add(split, fault if minus and not self.listed else found.fault)
+            self.unlabelled.add(split, fault if unclear else found.fault)
             return False
         self.unlabelled.add_labelled(split)
         self.labels = self.labels or Labels(self.scanner.classes)
@@ -103,7 +104,7 @@ class Indexing:
             header,
             shards=tuple(self.shards),
             classes=classes,
-            notices=(*self.files.notices, *self.scanner.notices(), *notices),
+            notices=(*self.files.notices, *self.scanner.notices(), *self.labels.notices, *notices),
             left_out=tuple((str(notice), notice.num_samples) for notice in left_out),
             unlabelled=self.unlabelled.hidden or header.unlabelled,
         )

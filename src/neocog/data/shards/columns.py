@@ -15,6 +15,8 @@ from typing import Any
 from neocog.data.record import Modality
 from neocog.data.shards.names import LABELS, Container
 from neocog.data.shards.store import LocalStore, Store, needed
+from neocog.data.sources.class_columns import LABELS as OTHER_LABELS
+from neocog.data.sources.class_columns import TEXTS
 from neocog.errors import DataError, some
 
 __all__ = ["ColumnChoice", "ColumnFile", "Columns", "choose_columns"]
@@ -137,11 +139,12 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     features = hugging_face_features(file.schema)
     kinds = {name: kind_of(name, kind, features.get(name, {})) for name, kind in fields.items()}
     payloads = {name: kind for name, kind in kinds.items() if kind in ("image", "audio")}
-    payloads = payloads or {
-        name: kind for name, kind in kinds.items() if kind == "text" and name in ("text", "sentence")
-    }
     labels = [name for name in LABELS if kinds.get(name) in ("number", "text")]
     labels = labels or [name for name in kinds if features.get(name, {}).get("_type") == "ClassLabel"]
+    labels = labels or [name for name in kinds if name.lower() in OTHER_LABELS and kinds[name] in ("number", "text")]
+    texts = {name: kind for name, kind in kinds.items() if kind == "text" and name not in labels}
+    payloads = payloads or {name: kind for name, kind in texts.items() if name in TEXTS[:2]}
+    payloads = payloads or {name: kind for name, kind in texts.items() if name.lower() in TEXTS}
     odd = next((name for name in LABELS if name in fields and name not in labels), None)
     if odd is not None and not labels and len(payloads) == 1:
         raise DataError(

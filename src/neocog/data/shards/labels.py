@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.record import LeftOut, unlabelled_split
+from neocog.data.record import LeftOut, unlabelled_records, unlabelled_split
 from neocog.data.shards.names import Split
 from neocog.data.sources.arrays import MAX_CLASSES
 from neocog.errors import DataError, some
@@ -39,6 +39,7 @@ class Labels:
         """Each label as it was met, by the number that it has until the end."""
         self.first: dict[type, str] = {}
         self.found: dict[str, set[int]] = {}
+        self.notices: tuple[str, ...] = ()
 
     @property
     def seen(self) -> dict[str, NDArray[np.int64]]:
@@ -85,7 +86,10 @@ class Labels:
         labels = list(self.written)
         if all(isinstance(label, int) for label in labels):
             values = [int(label) for label in labels]
-            return tuple(str(k) for k in range(max(values, default=-1) + 1)), np.array(values, np.int64)
+            unused = sorted(set(range(max(values) + 1)) - set(values))
+            if unused:
+                self.notices = (f"labels without a sample are no classes: {some(unused)}",)
+            return tuple(map(str, sorted(values))), np.argsort(np.argsort(values))
         names = [str(label) for label in labels]
         padded = all(isinstance(label, int) or is_padded(label) for label in labels)
         ordered = sorted(names, key=lambda name: (int(name), name)) if padded else sorted(names)
@@ -162,8 +166,7 @@ class Unlabelled:
         found = []
         for split, count in self.counts.items():
             if split not in self.hidden:
-                place = "" if split == "all" else f" of {split}"
-                found.append(LeftOut(f"{count:,} records{place} have no label and are left out", count))
+                found.append(unlabelled_records(split, count))
             elif split in ("all", "train"):
                 raise DataError(
                     f"Each record needs a label. Received: none in all {count:,} training records, in {root}. Write "

@@ -72,10 +72,11 @@ def choose_files(store: Store, everything: Sequence[str], shards: Sequence[str])
 def check_tables(store: Store, everything: Sequence[str]) -> None:
     """Raises DataError for a table whose log says which of its files are current: others were deleted or replaced."""
     for folder, what in TABLES.items():
+        there = any(name.startswith(folder + "/") for name in everything)
         inside = [name for name in everything if name.startswith(folder + "/")]
         if isinstance(store, LocalStore) and (store.path / folder).is_dir():
-            inside = [f"{folder}/{path.name}" for path in (store.path / folder).iterdir()]
-        if inside and (folder != "metadata" or any(name.endswith(".metadata.json") for name in inside)):
+            there, inside = True, [path.name for path in (store.path / folder).iterdir()]
+        if there and (folder != "metadata" or any(name.endswith(".metadata.json") for name in inside)):
             raise DataError(
                 f"{store.root} is {what}: only its log in {folder} says which files are current, and Neocog does not "
                 "read that. Write the current rows to Parquet files in another folder."

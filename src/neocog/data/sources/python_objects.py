@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset
 
-from neocog.data.record import LeftOut, Source, unlabelled_split
+from neocog.data.record import Source, unlabelled_records, unlabelled_split
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.python_arrays import given_pair
 from neocog.data.sources.python_hugging_face import given_hugging_face, is_hugging_face, known_splits
@@ -43,10 +43,9 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
         where = name if split == "all" else f"{name}, {split}"
         found = given_part(part, where, hides_labels=split in ("val", "test"))
         if found is not None:
-            given[split] = found
+            given[split] = found = found.labelled() if split in ("val", "test") else found
             if found.num_unlabelled:
-                count = found.num_unlabelled
-                notices += (LeftOut(f"{count:,} records of {split} have no label and are left out", count),)
+                notices += (unlabelled_records(split, found.num_unlabelled),)
         elif split in ("val", "test"):
             unlabelled.append(split)
             notices += (unlabelled_split(split, len(part[0] if isinstance(part, tuple) else part)),)

@@ -35,6 +35,19 @@ class Given:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def labelled(self) -> "Given":
+        """These records without those whose label is the number -1."""
+        if isinstance(self.labels, list) or not (self.labels == -1).any():
+            return self
+        kept = np.flatnonzero(self.labels != -1)
+        return replace(
+            self,
+            labels=self.labels[kept],
+            read=lambda index: self.read(int(kept[index])),
+            pictures=None if self.pictures is None else self.pictures[kept],
+            num_unlabelled=self.num_unlabelled + len(self) - len(kept),
+        )
+
 
 class RecordsSource:
     """Records by split, read one by one. A record's key is its split and its place in it."""
