@@ -51,6 +51,8 @@ def read_dotted(record: TarRecord, where: str) -> Reading:
     >>> reading.rule, [(record.key, list(record.members)) for record in reading.records]
     ('last dot', [('a.1', ['png', 'cls']), ('a.2', ['png', 'cls'])])
     """
+    if not any("." in extension for extension in record.members):
+        return Reading("first dot", (record,))
     parts: dict[str, dict[str, Member]] = defaultdict(dict)
     for extension, member in record.members.items():
         inner, suffix = split_extension(extension)

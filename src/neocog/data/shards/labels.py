@@ -137,7 +137,8 @@ class Unlabelled:
 
     def __init__(self) -> None:
         self.counts: Counter[Split] = Counter()
-        self.labelled: Counter[Split] = Counter()
+        self.labelled: set[Split] = set()
+        """Splits in which a record has a label."""
         self.faults: dict[Split, str] = {}
 
     def add(self, split: Split, fault: str) -> None:
@@ -148,18 +149,18 @@ class Unlabelled:
         self.check(split)
 
     def add_labelled(self, split: Split) -> None:
-        self.labelled[split] += 1
-        if split in self.faults:
+        if split not in self.labelled:
+            self.labelled.add(split)
             self.check(split)
 
     def check(self, split: Split) -> None:
-        if split in self.faults and (self.labelled[split] or split in ("all", "train")):
+        if split in self.faults and (split in self.labelled or split in ("all", "train")):
             raise DataError(self.faults[split])
 
     @property
     def hidden(self) -> tuple[Split, ...]:
         """Splits in which no record has a label."""
-        return tuple(split for split in self.counts if not self.labelled[split])
+        return tuple(split for split in self.counts if split not in self.labelled)
 
     def notices(self, root: str) -> tuple[LeftOut, ...]:
         """A sentence for each split. Raises DataError where there is nothing to train on; `root` is where it lies."""

@@ -18,7 +18,7 @@ from neocog.data.shards.contents import MAX_TEXT
 from neocog.data.shards.store import LocalStore, Store
 from neocog.errors import DataError, some
 
-__all__ = ["CACHE", "Kept", "choose_files"]
+__all__ = ["CACHE", "SPLITS", "Kept", "choose_files"]
 
 CACHE = re.compile(r"(cache-[0-9a-f]+|tmp[a-z0-9_]+)(_\d{5}_of_\d{5})?\.arrow")
 """What `datasets` calls the results of map, filter and shuffle."""

@@ -167,10 +167,10 @@ class TarScanner:
 
     def notices(self) -> tuple[str, ...]:
         ways = {
-            "last dot": "have keys that end at the last dot of their members' names, and not at the first",
-            "last suffix": "are read by the last suffix of their members' names",
+            "last dot": "keys end at the last dot of the members' names, and not at the first",
+            "last suffix": "members are known by their last suffix",
         }
-        found = [f"{self.dotted[k]:,} records {way}: {self.examples[k]}" for k, way in ways.items() if self.dotted[k]]
+        found = [f"{way}: {self.examples[k]}, as in {self.dotted[k]:,}" for k, way in ways.items() if self.dotted[k]]
         if self.unread:
             kinds = some(f"{extension} ({count:,})" for extension, count in sorted(self.unread.items()))
             found.append(f"members beside a record's payload are not read: {kinds}")
@@ -219,6 +219,8 @@ class ColumnScanner:
         self.check_payload(columns, file)
         wanted = [c for c in (columns.label, KEY if self.packed else None) if c is not None]
         fault = "" if columns.label or partition else f"{file.where} has no column of labels."
+        # Where classes have names, -1 is how `datasets` writes a label that is hidden.
+        named = self.packed is None and (columns.classes or self.columns.classes) is not None
         matched: dict[int, int] | None = None
         row = 0
         for number, rows in enumerate(file.groups):
@@ -231,17 +233,13 @@ class ColumnScanner:
                 elif partition:
                     label = partition_label(partition, (columns.label,), where)
                 else:
-                    label = self.hidden(cell_label(values[columns.label][place], where), columns)
+                    label = cell_label(values[columns.label][place], where)
+                    label = None if label == -1 and named else label
                 if label is not None and columns.label is not None:
                     matched = self.match(columns, file) if matched is None else matched
                     label = matched.get(label, label) if isinstance(label, int) else label
                 yield Found(key, number, place, label, where, fault)
                 row += 1
-
-    def hidden(self, label: int | str | None, columns: ColumnChoice) -> int | str | None:
-        """A label; None for -1 where classes have names, which is how `datasets` writes a label that is hidden."""
-        assert self.columns is not None
-        return None if label == -1 and (columns.classes or self.columns.classes) and not self.packed else label
 
     def check_payload(self, columns: ColumnChoice, file: ColumnFile) -> None:
         assert self.columns is not None

@@ -47,17 +47,19 @@ def cell_label(value: Any, where: str) -> int | str | None:
     >>> cell_label(True, ""), cell_label(2.0, ""), cell_label("007", ""), cell_label(float("nan"), "")
     (1, 2, '007', None)
     """
+    if type(value) is int or (type(value) is str and value):
+        return value
     if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
         return None
     if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return int(value)
-    if not isinstance(value, int | str) or value == "":
+    if not isinstance(value, bool):
         raise DataError(
             f"Each record needs a class: a whole number or a name. Received: {str(value)[:60]!r} "
             f"({type(value).__name__}), in {where}. Leave that row out; put quantities into classes, such as low and "
             "high."
         )
-    return int(value) if isinstance(value, int) else value
+    return int(value)
 
 
 def is_number(name: str) -> bool:
