@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote
 
+from neocog.data.shards.contents import written_label
 from neocog.data.shards.leftovers import CACHE, Kept, choose_files
 from neocog.data.shards.store import SPLIT_FOLDERS, Store, open_store
 from neocog.data.sources.folder import SPLIT_NAMES
@@ -56,7 +57,7 @@ class ShardFiles:
     container: Container
     passed: dict[str, str] = field(default_factory=dict)
     """Shards of splits that are none of these, with the split's own name: they are counted and not read."""
-    labels: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    labels: dict[str, tuple[str, int | str | None]] = field(default_factory=dict)
     """Where a folder's name tells the class of all records in a shard: what it is called there, and the class."""
     notices: tuple[str, ...] = ()
 
@@ -116,7 +117,7 @@ def find_shards(data: str | Path) -> ShardFiles:
     label = PurePosixPath(root if whole else kept.names[0]).name if whole or len(kept.names) == 1 else ""
     name = (PurePosixPath(label).stem if names else label) or PurePosixPath(root).name or "shards"
     splits, passed = by_split(kept, data)
-    labels = {shard: found for shard in splits if (found := partition_label(shard))}
+    labels = partition_labels(splits)
     notices = (*kept.notices, *unread_partitions(splits), *incomplete(splits))
     return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, labels, notices)
 
@@ -252,10 +253,18 @@ def partitions(name: str) -> list[tuple[str, str | None]]:
     return [(match[1], None if match[2] == NULL else unquote(match[2])) for match in found if match]
 
 
-def partition_label(name: str) -> tuple[str, str | None] | None:
-    """The column and the class that the folders of a shard give to all its records."""
-    found = [(key, value) for key, value in partitions(name) if key in LABELS]
-    return found[0] if found else None
+def partition_labels(names: Iterable[str]) -> dict[str, tuple[str, int | str | None]]:
+    """The column and the class that the folders of a shard give to all its records: numbers where all of them are.
+
+    >>> partition_labels(["label=3/a.parquet", "label=10/a.parquet"])
+    {'label=3/a.parquet': ('label', 3), 'label=10/a.parquet': ('label', 10)}
+    >>> partition_labels(["label=3/a.parquet", "label=cat/a.parquet"])
+    {'label=3/a.parquet': ('label', '3'), 'label=cat/a.parquet': ('label', 'cat')}
+    """
+    found = {name: (key, value) for name in names for key, value in partitions(name) if key in LABELS}
+    numbers = {name: None if value is None else written_label(value) for name, (_, value) in found.items()}
+    named = any(isinstance(number, str) for number in numbers.values())
+    return {name: (key, value if named else numbers[name]) for name, (key, value) in found.items()}
 
 
 def unread_partitions(names: Iterable[str]) -> tuple[str, ...]:

@@ -19,7 +19,6 @@ from neocog.data.shards.contents import (
     modality_of,
     payload_extension,
     read_target,
-    written_label,
 )
 from neocog.data.shards.dotted import read_dotted
 from neocog.data.shards.header import Header
@@ -276,14 +275,14 @@ class ColumnScanner:
         return (f"classes are matched by name, for these files number them in another order: {some(self.reordered)}",)
 
 
-def partition_label(partition: tuple[str, str | None], others: Collection[str], where: str) -> int | str | None:
+def partition_label(partition: tuple[str, int | str | None], others: Collection[str], where: str) -> int | str | None:
     """The label in a folder's name. Raises DataError where the record has `others`, too."""
     if others:
         raise DataError(
             f"A record has one label. {where} has one in its folder's name, {partition[0]}={partition[1]}, and one in "
             f"{some(sorted(others))}. Remove one of them."
         )
-    return None if partition[1] is None else written_label(partition[1])
+    return partition[1]
 
 
 def shown_columns(columns: ColumnChoice) -> str:

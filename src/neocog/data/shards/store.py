@@ -18,6 +18,7 @@ __all__ = ["SPLIT_FOLDERS", "LocalStore", "RemoteStore", "Stat", "Store", "neede
 
 KEPT_OPEN = 128  # files; those beyond are opened for each read, as systems allow a process about 1,000
 LISTED = 1_000_000
+SHARDS = (".tar", ".parquet", ".arrow")
 SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}
 """Folders in which shards may lie, below the set's own."""
 
@@ -124,7 +125,7 @@ def below_column(root: Path, path: Path) -> Iterator[str]:
     with os.scandir(path) as entries:  # tells files from folders without a look at each
         for entry in sorted(entries, key=lambda entry: entry.name):
             inner = path / entry.name
-            if entry.name.endswith((".parquet", ".arrow", ".tar")) or ("=" in entry.name and entry.is_dir()):
+            if entry.name.endswith(SHARDS) or ("=" in entry.name and entry.is_dir()):
                 yield from below_column(root, inner)
 
 
@@ -190,6 +191,8 @@ class RemoteStore:
     def names(self) -> list[str]:
         with reachable(self.root):
             found = self.files.find(self.base, maxdepth=2)
+            if not any(str(path).endswith(SHARDS) for path in found) and self.files.isdir(self.base):
+                found += self.files.ls(self.base, detail=False)
             if any("=" in str(path).removeprefix(self.base) for path in found):  # folders of Hive's layout lie deeper
                 found = self.files.find(self.base)
         if len(found) > LISTED:
