@@ -124,7 +124,7 @@ def test_cache_files_without_a_list_are_left_out_too(tmp_path):
     (tmp_path / "state.json").unlink()
     source = open_shards(tmp_path)
     assert len(source) == 12
-    assert "files that a library left beside the data are not read: 1 (cache-" in source.notices[0]
+    assert "files that a library left beside the data, or that are copies, are not read: 1 (cache-" in source.notices[0]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,9 @@ def test_spark_folder_has_the_rows_that_pyarrow_reads(tmp_path):
     source = open_shards(tmp_path)
     table = pyarrow.dataset.dataset(tmp_path, format="parquet").to_table()
     assert [text for text, _ in rows(source, "all")] == table.column("text").to_pylist()
-    assert source.notices == ("files that a library left beside the data are not read: 1 (_part.parquet)",)
+    assert source.notices == (
+        "files that a library left beside the data, or that are copies, are not read: 1 (_part.parquet)",
+    )
 
 
 def test_folders_of_a_partition_give_split_and_label(tmp_path):
@@ -269,6 +271,42 @@ def test_files_that_are_not_read_are_named(foreign):
         "downloads that are not finished are not read: 2 (train-002.tar.part, train-003.tar.tmp)",
         "files that are no shards are not read: 3 (a.zip, images.tar.gz, labels.csv)",
     )
+
+
+def test_copies_and_clutter_are_not_read(foreign):
+    for original, name in (("train", "train-000 (1)"), ("train", "train-000 - Copy"), ("test", "test-000(2)")):
+        shutil.copy(foreign / f"{original}-000.tar", foreign / f"{name}.tar")
+    (foreign / "Thumbs.db").write_bytes(b"")
+    source = open_shards(foreign)
+    assert len(source) == 13
+    assert source.notices[0].endswith("are not read: 3 (test-000(2).tar, train-000 (1).tar, train-000 - Copy.tar)")
+    assert len(source.notices) == 1
+    (foreign / "train-000 (1).tar").write_bytes((foreign / "test-000.tar").read_bytes())
+    assert len(open_shards(foreign)) == 16  # what is called a copy and is none
+
+
+def test_shards_in_two_places_and_of_two_versions_are_said(tmp_path):
+    (tmp_path / "data").mkdir()
+    reviews(3).to_parquet(tmp_path / "train-00000-of-00001-aa.parquet")
+    reviews(3).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+    source = open_shards(tmp_path)
+    assert len(source) == 6
+    assert source.notices == (
+        "shards of one split lie in several folders, and all are read: train in data/ and the set itself",
+    )
+    reviews(3).to_parquet(tmp_path / "train-00000-of-00001-bb.parquet")
+    assert open_shards(tmp_path).notices[0] == (
+        "there are more shards than their names say, and all are read: train has 2 of 1"
+    )
+
+
+def test_list_of_a_saved_set_leads_to_its_folder(tmp_path):
+    reviews(3).save_to_disk(tmp_path)
+    for name in ("state.json", "dataset_info.json"):
+        assert why_no_shards(tmp_path / name) == (
+            f"A data set that `datasets` saved is named by its folder. Received: {tmp_path / name}, which only "
+            f"describes data-00000-of-00001.arrow. Name {tmp_path}."
+        )
 
 
 def test_two_formats_of_one_set_are_refused(tmp_path):

@@ -54,9 +54,11 @@ def read_dotted(record: TarRecord, where: str) -> Reading:
     if not any("." in extension for extension in record.members):
         return Reading("first dot", (record,))
     parts: dict[str, dict[str, Member]] = defaultdict(dict)
+    keys: dict[str, str] = {}
     for extension, member in record.members.items():
         inner, suffix = split_extension(extension)
         parts[inner][suffix] = member
+        keys.setdefault(inner, member.name[: len(record.key) + 1 + len(inner)])
     if set(parts) <= {""}:
         return Reading("first dot", (record,))
     labelled = any(label in part for part in parts.values() for label in LABELS)
@@ -70,7 +72,7 @@ def read_dotted(record: TarRecord, where: str) -> Reading:
         return Reading("last suffix", (pooled(record, parts, where),))
     if len(whole) < len(parts):
         raise two_ways(record, where)
-    found = [TarRecord(whole_key(record, inner), part) for inner, part in parts.items()]
+    found = [TarRecord(keys[inner], part) for inner, part in parts.items()]
     found.sort(key=lambda part: part.start)
     if any(a.stop > b.start for a, b in itertools.pairwise(found)):
         raise DataError(
@@ -114,13 +116,6 @@ def pooled(record: TarRecord, parts: dict[str, dict[str, Member]], where: str) -
     if len(payload_of(members)) > 1:
         raise two_ways(record, where)
     return TarRecord(record.key, members)
-
-
-def whole_key(record: TarRecord, inner: str) -> str:
-    """The key up to the last dot, as it is written in the members' names."""
-    start = len(record.key)
-    member = next(m for e, m in record.members.items() if split_extension(e)[0] == inner)
-    return record.key + member.name[start : start + 1 + len(inner)]
 
 
 def two_ways(record: TarRecord, where: str) -> DataError:

@@ -9,20 +9,23 @@ with _ or a dot.
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from neocog.data.shards.contents import MAX_TEXT
 from neocog.data.shards.store import LocalStore, Store
+from neocog.data.sources.folder import hidden
 from neocog.errors import DataError, some
 
-__all__ = ["CACHE", "SPLITS", "Kept", "choose_files"]
+__all__ = ["CACHE", "LISTS", "SPLITS", "Kept", "choose_files"]
 
 CACHE = re.compile(r"(cache-[0-9a-f]+|tmp[a-z0-9_]+)(_\d{5}_of_\d{5})?\.arrow")
 """What `datasets` calls the results of map, filter and shuffle."""
+COPY = re.compile(r"(.+?)(?: ?\(\d+\)| - Copy(?: \(\d+\))?| copy(?: \d+)?)\.(tar|parquet|arrow)")
 STATE, SPLITS, INFO = "state.json", "dataset_dict.json", "dataset_info.json"
+LISTS = (STATE, SPLITS, INFO)
 PREPARED = r".+-{}(-\d{{5}}-of-\d{{5}})?\.arrow"
 """A file of the cache that load_dataset fills, by the name of its split."""
 UNFINISHED = (".tmp", ".part", ".partial", ".incomplete", ".crdownload", ".download", ".filepart", ".aria2")
@@ -59,10 +62,14 @@ def choose_files(store: Store, everything: Sequence[str], shards: Sequence[str])
             found = saved
             notices += unlisted([name for name in names if name not in saved], f"{folder}{STATE}")
         else:
-            found = [name for name in names if not is_leftover(name)] or (names if len(names) == 1 else [])
+            copied = set(copies(store, names))
+            found = [name for name in names if not is_leftover(name) and name not in copied]
+            found = found or (names if len(names) == 1 else [])
             left = [name for name in names if name not in found]
             if left:
-                notices.append(f"files that a library left beside the data are not read: {counted(left)}")
+                notices.append(
+                    f"files that a library left beside the data, or that are copies, are not read: {counted(left)}"
+                )
             if f"{folder}{INFO}" in everything:
                 words |= prepared_splits(store, folder, found)
         kept += found
@@ -151,6 +158,16 @@ def is_leftover(name: str) -> bool:
     return CACHE.fullmatch(base) is not None or base.startswith("_")
 
 
+def copies(store: Store, names: Sequence[str]) -> Iterator[str]:
+    """Files that are called copies of one beside them, and have its size: a browser's or a file manager's."""
+    there = set(names)
+    for name in names:
+        match = COPY.fullmatch(name)
+        original = f"{match[1]}.{match[2]}" if match else ""
+        if original in there and store.stat(original).size == store.stat(name).size:
+            yield name
+
+
 def unlisted(names: list[str], by: str) -> tuple[str, ...]:
     """What to say of files that the list of a saved data set does not name."""
     return (f"files that {by} does not list are not read: {counted(names)}",) if names else ()
@@ -166,7 +183,7 @@ def strangers(everything: Sequence[str], shards: Sequence[str]) -> tuple[str, ..
 
 
 def may_be_data(path: PurePosixPath) -> bool:
-    return bool(path.suffix) and path.suffix.lower() not in BESIDE and not path.name.startswith((".", "_"))
+    return bool(path.suffix) and path.suffix.lower() not in BESIDE and not hidden(path.name) and path.name[0] != "_"
 
 
 def counted(names: Sequence[str]) -> str:

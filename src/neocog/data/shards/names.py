@@ -118,7 +118,7 @@ def find_shards(data: str | Path) -> ShardFiles:
     name = (PurePosixPath(label).stem if names else label) or PurePosixPath(root).name or "shards"
     splits, passed = by_split(kept, data)
     labels = partition_labels(splits)
-    notices = (*kept.notices, *unread_partitions(splits), *incomplete(splits))
+    notices = (*kept.notices, *unread_partitions(splits), *incomplete(splits), *spread(splits))
     return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, labels, notices)
 
 
@@ -278,5 +278,24 @@ def incomplete(names: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         if match := NUMBERED.match(name):
             found[match[1], int(match[2])] += 1
-    parts = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here < total]
-    return (f"some shards are missing, by the names of the others: {some(parts)}",) if parts else ()
+    fewer = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here < total]
+    more = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here > total]
+    notices = (f"some shards are missing, by the names of the others: {some(fewer)}",) if fewer else ()
+    return (
+        (*notices, f"there are more shards than their names say, and all are read: {some(more)}") if more else notices
+    )
+
+
+def spread(splits: dict[str, Split]) -> tuple[str, ...]:
+    """A sentence on splits whose shards lie in several folders: one may hold a copy of the other."""
+    folders: dict[Split, set[str]] = {}
+    for name, split in splits.items():
+        folders.setdefault(split, set()).add(
+            PurePosixPath(name).parts[0] if "/" in name and not partitions(name) else ""
+        )
+    parts = [
+        f"{split} in {' and '.join(sorted(f'{folder}/' if folder else 'the set itself' for folder in places))}"
+        for split, places in folders.items()
+        if len(places) > 1
+    ]
+    return (f"shards of one split lie in several folders, and all are read: {some(parts)}",) if parts else ()

@@ -9,7 +9,7 @@ from neocog.data.shards.build import cached_index, fetched_index
 from neocog.data.shards.dotted import holds_payload
 from neocog.data.shards.header import INDEX
 from neocog.data.shards.index import Index
-from neocog.data.shards.leftovers import SPLITS
+from neocog.data.shards.leftovers import LISTS, SPLITS
 from neocog.data.shards.names import find_shards, is_address, is_shard, looks_packed
 from neocog.data.shards.scan import first_names
 from neocog.data.shards.source import ShardSource
@@ -83,6 +83,11 @@ def why_no_shards(path: Path) -> str | None:
 
     As the repositories of Hugging Face's hub are, with a folder for each configuration.
     """
+    if path.name in LISTS and (found := [name for name in LocalStore(path.parent).names() if is_shard(name)]):
+        return (
+            f"A data set that `datasets` saved is named by its folder. Received: {path}, which only describes "
+            f"{some(found)}. Name {path.parent}."
+        )
     found = shards_below(path) if path.is_dir() else []
     if not found:
         return None
