@@ -6,7 +6,7 @@ from pathlib import Path
 from neocog.data.sources.folder import hidden, is_kind, leads_back, split_folders
 from neocog.errors import DataError
 
-__all__ = ["innermost"]
+__all__ = ["innermost", "names_split"]
 
 DEPTH = 3
 DOCUMENTS = frozenset({".md", ".rst", ".pdf", ".html", ".htm", ".bib", ".url", ".docx", ".rtf", ".sha256", ".md5"})
