@@ -199,6 +199,24 @@ def test_pictures_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_
     assert open_source(tmp_path).classes == ("images", "more")
 
 
+@pytest.mark.parametrize(
+    ("content", "begins"),
+    [
+        ("x y\n1 2\n2 3\n", "A table in the folder of a class is a signal: a .csv file of numbers"),
+        ("text\nhello you\n", "A table in the folder of a class is a signal"),
+        ("", "A table starts with a line that names its columns. Received: an empty file"),
+    ],
+)
+def test_tables_by_class_that_are_not_signals(tmp_path, content, begins):
+    write(tmp_path, {"a/1.csv": content, "b/1.csv": content})
+    assert reason(tmp_path).startswith(begins)
+
+
+def test_recording_without_names_is_told_to_name_its_columns(tmp_path):
+    write(tmp_path, {"a.csv": "".join(f"{k / 50:.2f},{k * k % 7 / 8},{'ab'[k // 9 % 2]}\n" for k in range(40))})
+    assert reason(tmp_path / "a.csv").startswith("A recording begins with the names of its columns. Received: 0, 1, 2")
+
+
 def test_table_beside_splits_is_not_their_list(tmp_path):
     draw(tmp_path, "train/a/0.png", "train/b/1.png")
     write(tmp_path, {"history.csv": "epoch,loss\n1,0.5\n"})

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neocog.data.column_names import TIME_LABELS, TIMES
-from neocog.data.dialect import SEPARATORS
+from neocog.data.dialect import SEPARATORS, find_dialect
 from neocog.data.formats import FORMATS
+from neocog.data.sources.class_files import first_file
+from neocog.data.sources.class_tables import first_row
 from neocog.data.sources.folder import EXTENSIONS, class_folders, plain_files, walk
 from neocog.data.sources.sound_folder import SUFFIXES as SOUNDS
 from neocog.data.tables import is_table, read_columns
@@ -121,6 +123,11 @@ def of_numbers(table: Path) -> str | None:
         columns = read_columns(table)
     except DataError as error:
         return str(error)
+    if not find_dialect(table).has_header:
+        return (
+            f"A recording begins with the names of its columns. Received: {some(columns, 8)} by their place, for the "
+            f"first line of {table} looks like a sample. Add a line such as {TIMES[0]},x,y,{TIME_LABELS[0]} above it."
+        )
     return (
         f"A recording has the time in its first column ({', '.join(TIMES)}) and the label in its last "
         f"({', '.join(TIME_LABELS)}). Received: the columns {some(columns, 8)}, in {table}. Rename them, if it is one. "
@@ -149,6 +156,8 @@ def of_folder(path: Path) -> str | None:
         return (
             f"{path} holds folders, but no file in them. Received: {folders or 'none'}. Put each class's files there."
         )
+    if table := first_file(path, {".csv", ".tsv"}):
+        return of_signal(table)
     for kind, count in found.most_common():
         if kind in PICTURES | UNREAD_SOUNDS:
             what, fix = unread(kind)
@@ -157,6 +166,20 @@ def of_folder(path: Path) -> str | None:
             what, fix = FOREIGN[kind]
             return f"{path} holds no file that is read. Received: {count:,} {kind}: {what}. {fix}."
     return None
+
+
+def of_signal(table: Path) -> str:
+    """A table in a folder of a class, which is not a signal."""
+    try:
+        cells = first_row(table).values
+    except DataError as error:
+        return str(error)
+    shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
+    return (
+        "A table in the folder of a class is a signal: a .csv file of numbers, with columns separated by "
+        f"{', '.join(SEPARATORS.values())}. Received: {shown}, the first row of {table}. Save it so; texts are read "
+        "from one table for all classes, or from .txt files."
+    )
 
 
 def of_flat(path: Path, what: str, count: int, kind: str) -> str:
