@@ -1,6 +1,7 @@
 """Measuring a bundle on any data set."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ def evaluate(
     *,
     split: str | None = None,
     format: str | None = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     skip_list: str | Path | None = None,
     views: Views = "none",
     download: bool = False,
@@ -31,15 +34,20 @@ def evaluate(
     """Measure a bundle, or a predictor, on a data set; classes are matched by name.
 
     `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
-    kept for the test if the network was trained on that very set, else all of it.
-    `columns` are `file_column`, `text_column` and `label_column` of `open_source`.
+    kept for the test if the network was trained on that very set, else all of it. `format`, `class_level`, `test_fold`
+    and `columns` (`file_column`, `text_column`, `label_column`) are those of `open_source`; unless given, the fold for
+    the test is that of training.
     With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
     `neocog check` with records to leave out; no record is ever substituted.
     Raises DataError for a record that can't be read, a split that is not there, a class that the network does not know,
     and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    source = open_source(data, format=format, download=download, **columns)
+    options: dict[str, Any] = {"format": format, "class_level": class_level, "download": download, **columns}
+    source = open_source(data, test_fold=test_fold, **options)
+    if test_fold is None and (fold := trained_fold(predictor, source)):
+        note(f"The test is {fold}, as in training.")
+        source = open_source(data, test_fold=fold, **options)
     if source.task not in ("classification", "next move"):
         raise DataError(
             f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
@@ -62,6 +70,12 @@ def evaluate(
     finally:
         predictor.views = before
     return evaluated(logits, predictor, source, indices, called, targets)
+
+
+def trained_fold(predictor: Predictor, source: Source) -> str | None:
+    """The fold that was kept for the test in training, where these data have it too, and another one is the test."""
+    folders, fold = getattr(source, "folders", None), predictor.manifest.get("data", {}).get("test_fold")
+    return str(fold) if folders is not None and fold in folders.folds and fold != folders.test_fold else None
 
 
 def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:

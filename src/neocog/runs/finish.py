@@ -30,7 +30,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     evaluation = evaluated(logits, predictor, prepared.source, indices, split)
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
-    data = prepared.settled.config.data
+    data, folders = prepared.settled.config.data, getattr(prepared.source, "folders", None)
     about = {
         "model": prepared.model_spec,
         "data": {
@@ -39,6 +39,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
             "seed": prepared.settled.config.train.seed,
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
+            **({"test_fold": folders.test_fold} if folders is not None and folders.test_fold else {}),
         },
         "evaluation": {
             "split": split,

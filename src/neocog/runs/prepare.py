@@ -26,6 +26,7 @@ from neocog.data import (
     describe,
     divide,
     fingerprint,
+    keeps_test,
     open_feed,
     open_source,
     read_skip_list,
@@ -168,7 +169,8 @@ def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     windows = {"window": config.signal.window, "step": config.signal.step, "rate": config.signal.rate}
     named = config.data.source if data is None else data
     columns = {name: getattr(config.data, name) for name in COLUMNS}
-    return open_source(named, format=config.data.format, download=download, **windows, **columns)
+    folders = {"class_level": config.data.class_level, "test_fold": config.data.test_fold}
+    return open_source(named, format=config.data.format, download=download, **windows, **columns, **folders)
 
 
 def tell(source: Source, splits: Splits) -> None:
@@ -308,7 +310,7 @@ def without_shares(settled: Settled, source: Source) -> Settled:
 
     Raises ConfigError where the user has set one of them.
     """
-    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": "all" not in source.splits}
+    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": not keeps_test(source)}
     own = [key for key, unused in shares.items() if unused]
     return settled.decide(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
 

@@ -117,7 +117,10 @@ def test_npz_channels_first_is_turned(tmp_path):
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0.0, 1.0]}, "Labels must be whole numbers.*float64"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1, 1]}, "2 pictures, 3 labels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, -1]}, r"Labels must be in 0\.\.0.*Received: -1 at record 1"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 3]}, "no record of 2 of them, first '1'. Number the labels"),
+        (
+            {"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 2], "classes": ["a", "b", "c"]},
+            "no record of 1 of them, first 'b'. Add samples of it; or remove its name",
+        ),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 0]}, "at least two classes. a has one: 0"),
         ({"x": np.zeros((0, 4, 4), np.uint8), "y": np.zeros(0, int)}, "at least one record"),
         ({"x": np.zeros((2, 1, 4), np.uint8), "y": [0, 1]}, "at least 2 pixels on each side"),

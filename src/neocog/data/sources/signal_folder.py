@@ -36,14 +36,20 @@ def is_signal_folder(path: Path) -> bool:
 
 
 def open_signal_folder(
-    path: Path, *, window: int | None = None, step: int | None = None, rate: float | None = None
+    path: Path,
+    *,
+    window: int | None = None,
+    step: int | None = None,
+    rate: float | None = None,
+    class_level: int | None = None,
+    test_fold: str | int | None = None,
 ) -> SignalSource:
     """`CLASS/*` or `train|val|test/CLASS/*`: each file is a signal, or is cut into windows, which are one group then.
 
     An .npy file is (L,) or (C, L), a .csv file has a row for each sample, and its times, if it has any, in a column
     `time`. Raises DataError for a file that is damaged, or has other channels than the others.
     """
-    files = find_class_files(path, SUFFIXES, "signals (.npy, .csv)")
+    files = find_class_files(path, SUFFIXES, "signals (.npy, .csv)", class_level=class_level, test_fold=test_fold)
     arrays, notices = read_all(files)
     if window is not None:
         return windows_of(files, arrays, window, step or window, rate, notices)
@@ -51,7 +57,11 @@ def open_signal_folder(
         split: ([arrays[i].values for i in part.tolist()], files.targets[part]) for split, part in files.splits.items()
     }
     keys = [files.key(i) for i in range(len(arrays))]
-    return SignalSource(path.resolve().name, parts, files.classes, keys=keys, notices=(*files.notices, *notices))
+    source = SignalSource(
+        path.resolve().name, parts, files.classes, keys=keys, groups=files.groups, notices=(*files.notices, *notices)
+    )
+    source.folders, source.group_kind, source.unlabelled = files.folders, files.group_kind, files.unlabelled
+    return source
 
 
 def windows_of(
@@ -71,14 +81,18 @@ def windows_of(
     if short:
         notices.append(f"files that are shorter than a window were passed over: {short:,}")
     notices += window_notices(window, step, len(windows), sum(part.num_dropped for part in cut))
-    return SignalSource(
+    of_files = np.arange(len(arrays)) if files.groups is None else files.groups
+    source = SignalSource(
         files.root.resolve().name,
         parts,
         files.classes,
         keys=[f"{files.key(i)}:{start}" for i, start in windows],
-        groups=np.array([i for i, _ in windows], np.int64),
+        groups=of_files[[i for i, _ in windows]],
         notices=(*files.notices, *notices),
     )
+    source.folders, source.unlabelled = files.folders, files.unlabelled
+    source.group_kind = "files" if files.groups is None else files.group_kind
+    return source
 
 
 def read_all(files: ClassFiles) -> tuple[list[Recording], list[str]]:

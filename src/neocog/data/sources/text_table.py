@@ -14,6 +14,7 @@ from neocog.data.record import LeftOut, Modality, Record, absent_classes
 from neocog.data.sources.class_names import Spellings, ordered_names
 from neocog.data.sources.class_tables import first_row, names_pictures
 from neocog.data.sources.folder import SPLIT_NAMES, hidden, is_picture, plain_files
+from neocog.data.sources.split_names import split_written
 from neocog.data.tables import is_table, read_columns, read_rows, table_notices
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -286,7 +287,7 @@ def label_of(value: Any, column: str, spellings: Spellings, where: str) -> str:
 
 
 def split_of(value: Any, where: str) -> str:
-    split = SPLIT_NAMES.get(str(value).strip().lower())
+    split = split_written(value)
     if split is None:
         raise DataError(
             f"A split is one of {', '.join(SPLIT_NAMES)}. Received: {str(value)[:60]!r}. Give each row one. "
