@@ -69,7 +69,7 @@ def check(
     step
         Samples from one window's start to the next; --signal.step in training.
     file_column
-        The column of a table that names the pictures, where it has another name than usual.
+        The column of a table that names the images, where it has another name than usual.
     text_column
         The column of a table that holds the texts, where it has another name than usual.
     label_column

@@ -43,7 +43,7 @@ def evaluate(
     format
         The layout of the data, where it can be read in two ways.
     file_column
-        The column of a table that names the pictures, where it has another name than usual.
+        The column of a table that names the images, where it has another name than usual.
     text_column
         The column of a table that holds the texts, where it has another name than usual.
     label_column

@@ -56,7 +56,7 @@ def pack(
     step
         Samples from one window's start to the next.
     file_column
-        The column of a table that names the pictures, where it has another name than usual.
+        The column of a table that names the images, where it has another name than usual.
     text_column
         The column of a table that holds the texts, where it has another name than usual.
     label_column

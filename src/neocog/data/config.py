@@ -46,7 +46,7 @@ class DataConfig:
     format: str | None = None
     """The layout, such as image-folder; unset: recognised. `neocog check DATA` says what was recognised."""
     file_column: ColumnName | None = None
-    """The column of a table that names the pictures, where it is not called file, filename, image and so on."""
+    """The column of a table that names the images, where it is not called file, filename, image and so on."""
     text_column: ColumnName | None = None
     """The column of a table that holds the texts; unset: the one called text, sentence, review and so on."""
     label_column: ColumnName | None = None

@@ -7,7 +7,7 @@ from neocog.data.sources.class_folders import fold_folders, split_folders
 from neocog.data.sources.folder import class_folders, hidden, is_kind, leads_back
 from neocog.errors import DataError
 
-__all__ = ["innermost"]
+__all__ = ["innermost", "names_split"]
 
 DEPTH = 3
 DOCUMENTS = frozenset({".md", ".rst", ".pdf", ".html", ".htm", ".bib", ".url", ".docx", ".rtf", ".sha256", ".md5"})

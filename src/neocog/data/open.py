@@ -6,7 +6,7 @@ from pathlib import Path
 
 from neocog.data.formats import COLUMNS, FOLDERS, FORMATS, Format, recognise
 from neocog.data.known import find_data
-from neocog.data.nested import innermost
+from neocog.data.nested import innermost, names_split
 from neocog.data.record import Modality, Source
 from neocog.data.shards import is_address
 from neocog.data.sources.class_folders import split_folders
@@ -124,7 +124,7 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     """The path itself, or the folder within it in which the data starts.
 
     It is one that is all that its folder holds, and in which a layout is recognised, while the folder itself is of
-    none, or would be of one class.
+    none, or would be of one class, or without the splits that are in it.
     """
     inner = innermost(path) if path.is_dir() else path
     if inner == path:
@@ -132,7 +132,7 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     names = {layout.name for layout in recognise(path, columns)}
     within = {layout.name for layout in recognise(inner, columns)}
     wanted = within if format is None else within & {format}
-    return inner if wanted and names <= BY_FOLDERS else path
+    return inner if wanted and (names <= BY_FOLDERS or names_split(inner)) else path
 
 
 def recognised(data: str | Path, *, format: str | None = None, **columns: str) -> Modality:

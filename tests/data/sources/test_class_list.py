@@ -161,6 +161,13 @@ def test_columns_that_the_user_names_are_read(tmp_path, content, columns):
     assert not is_class_list(tmp_path, file_column="none")
 
 
+@pytest.mark.parametrize("content", ["a.png,b.png\nb.png,a.png\n", "a.png,x,y\nb.png,y,x\n", "a,x\nb,y\nb,y\n"])
+def test_columns_without_names_are_not_guessed(tmp_path, content):
+    draw(tmp_path, "a.png", "b.png")
+    assert not is_class_list(write(tmp_path / "a.csv", content))
+    assert not is_class_list(tmp_path)
+
+
 def test_columns_of_classes_are_matched_by_name_in_any_order(tmp_path):
     draw(tmp_path, *(f"{split}/{k}.png" for split in ("train", "test") for k in range(2)))
     write(tmp_path / "train.csv", "id,dog,cat,10\n0,1,0,0\n1,0,1,1\n")

@@ -204,7 +204,7 @@ def test_other_files_are_counted_not_hidden(pictures):
 def test_folders_without_anything_to_learn(tmp_path, draw):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match="empty is empty. Put pictures at"):
+    with pytest.raises(DataError, match="empty is empty. Put images at"):
         open_source(empty)
     (empty / "a").mkdir()
     with pytest.raises(DataError, match="holds folders, but no file in them. Received: a. Put each class's files"):
@@ -223,7 +223,7 @@ def test_a_file_that_is_no_data_set(tmp_path):
     with pytest.raises(DataError, match=r"a.txt is a single text. A data set is many of them: FOLDER/CLASS/\*.txt"):
         open_source(tmp_path / "a.txt")
     (tmp_path / "a.bin").write_text("x")
-    with pytest.raises(DataError, match="No known layout of a data set is recognised at .*a.bin. Put pictures at"):
+    with pytest.raises(DataError, match="No known layout of a data set is recognised at .*a.bin. Put images at"):
         open_source(tmp_path / "a.bin")
 
 
