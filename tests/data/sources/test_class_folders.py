@@ -259,6 +259,28 @@ def test_split_without_classes_is_left_out_with_its_count(write, modality):
     assert [source.targets[part].tolist() for part in (parts.val, parts.test)] == [[0, 1], [0, 1]]
 
 
+def test_folder_of_images_in_a_split_is_no_class(write):
+    source = open_source(write(*product(("train",), CLASSES, ("images",)), "val/images", "test/images"))
+    assert (source.classes, list(source.splits), source.unlabelled) == (CLASSES, ["train"], ("val", "test"))
+    assert (len(source), num_left_out(source)) == (4, 4)
+    assert open_source(write(*product(("train", "val"), ("images",)))).classes == ("cat", "dog", "images")
+
+
+def test_class_without_files_stays_where_splits_lie_within_classes(write):
+    root = write(*product(CLASSES, ("train", "test")))
+    (root / "ox").mkdir()
+    with pytest.raises(DataError, match=r"no record of 1 of them, first 'ox'"):
+        check_trainable(open_source(root))
+
+
+def test_texts_in_folders_of_splits_have_no_class(write, tmp_path):
+    root = write("train", "test", modality="text")
+    with pytest.raises(DataError, match=r"folders of .* are those of splits \(train, test\), and hold the files"):
+        open_source(root)
+    (root / "train.csv").write_text("text,label\na,1\nb,2\n")
+    assert open_source(root).format == "text-table"
+
+
 # Folds
 
 

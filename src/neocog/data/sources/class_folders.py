@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neocog.data.sources.folder import class_folders
-from neocog.data.sources.split_names import SPLIT_NAMES, split_meant, splits_meant
+from neocog.data.sources.split_names import SPLIT_NAMES, is_neutral, split_meant, splits_meant
 from neocog.errors import ConfigError, DataError, some
 
 __all__ = ["ClassFolder", "ClassFolders", "check_depth", "find_class_folders", "within_classes"]
@@ -122,7 +122,7 @@ def find_class_folders(
     for place in places:
         inside = [path for path in class_folders(place.path) if path.name.lower() not in no_class]
         passed += [path for path in class_folders(place.path) if path.name.lower() in no_class]
-        if splits and not inside and place.split != "train" and holds(place.path):
+        if splits and place.split != "train" and without_classes(place, inside, places) and holds(place.path):
             unlabelled[place.split] = splits[place.split]
         else:
             found.setdefault(place.split, []).extend(ClassFolder(path, path.name, place.group) for path in inside)
@@ -132,6 +132,14 @@ def find_class_folders(
     return ClassFolders(
         root, found, tuple(all_above(root, places)), level, notices, tuple(folds), chosen, unlabelled, tuple(passed)
     )
+
+
+def without_classes(place: Place, inside: list[Path], places: list[Place]) -> bool:
+    """Whether a split has no folders of classes: none at all, or one such as `images`, which training lacks."""
+    if len(inside) != 1 or not is_neutral(inside[0].name):
+        return not inside
+    trained = {path.name for other in places if other.split == "train" for path in class_folders(other.path)}
+    return bool(trained) and inside[0].name not in trained
 
 
 def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
@@ -272,6 +280,7 @@ def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> Class
     for name, paths in inner.items():
         for path in paths:
             found[meant[path.name]].append(ClassFolder(path, name))
+    found["train"] += [folder for folder in folders.splits["all"] if folder.name not in inner]  # without any file
     above = (*folders.above, *(folder.path for folder in folders.splits["all"]))
     notice = f"the folders within those of the classes are read as splits: {some(sorted(names))}"
     return replace(folders, splits=found, above=above, level=folders.level or 1, notices=(*folders.notices, notice))
