@@ -317,6 +317,16 @@ def test_a_class_may_be_missing_from_a_fold(write):
 def test_of_two_folds_one_trains_and_is_divided(write):
     source = open_source(write(*product(("fold1", "fold2"), CLASSES)))
     assert (list(source.splits), source.groups) == (["train", "test"], None)
+    assert source.notices == ("2 folds: fold2 is the test; --data.test_fold chooses another",)
+    parts = divide(source, val_fraction=0.4, test_fraction=0.2, seed=0)
+    assert (len(parts.train), len(parts.val), len(parts.test)) == (2, 2, 4)
+
+
+def test_of_three_folds_each_has_its_part(write):
+    source = open_source(write(*product(("fold1", "fold2", "fold3"), CLASSES)))
+    parts = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
+    folds = [{source.key(i).split("/")[0] for i in part.tolist()} for part in (parts.train, parts.val, parts.test)]
+    assert folds[2] == {"fold3"} and sorted(map(len, folds)) == [1, 1, 1] and len(set().union(*folds)) == 3
 
 
 def test_fold_that_there_is_not_is_named(write):
