@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 
-from neocog.data.preprocess.pixels import Header, Pixels, check_size
+from neocog.data.preprocess.pixels import Header, Pixels, check_size, unsigned
 from neocog.errors import DataError
 
 __all__ = ["identify", "image_pixels", "open_image", "orientation_of", "pillow_header", "pillow_pixels"]
@@ -91,7 +91,8 @@ def identify(payload: bytes) -> Image.Image:
 def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | None) -> Pixels:
     """A decoded picture of any mode as grey or RGB, or with alpha where 4 channels are asked for; (H, W, C)."""
     if image.mode in DEEP:
-        return deep_pixels(image, where)
+        deep: NDArray[Any] = np.asarray(image)
+        return unsigned(deep, where)[:, :, None]
     if image.mode == "F":
         raise DataError(f"Pixels must be of 8 or 16 bits. {where} holds floating-point ones. Convert it.")
     if image.mode == "CMYK":
@@ -108,14 +109,6 @@ def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | Non
     image = image.convert("L" if image.mode in GREY else "RGB")
     pixels: NDArray[np.uint8] = np.asarray(image)
     return pixels.reshape(image.height, image.width, -1)
-
-
-def deep_pixels(image: Image.Image, where: str) -> NDArray[np.uint16]:
-    """Pixels of 16 bits; (H, W, 1)."""
-    values: NDArray[Any] = np.asarray(image)
-    if values.min() < 0 or values.max() > 0xFFFF:
-        raise DataError(f"Pixels must be of 8 or 16 bits. {where} holds values of 32 bits. Scale them to 0..65535.")
-    return values.astype(np.uint16)[:, :, None]
 
 
 def opaque(image: Image.Image, where: str, convert: bool) -> Image.Image:
