@@ -41,9 +41,13 @@ def decode_picture(
     convert: bool,
     channels: int | None = None,
     need: Callable[[Size], Size] | None = None,
+    whole_colours: bool = True,
 ) -> Decoded:
-    """As `picture_pixels`, and a JPEG no larger than needed: `need` maps its size to what it will be resized to."""
-    found = decode_jpeg(payload, where, max_pixels, need)
+    """As `picture_pixels`, and a JPEG no larger than needed: `need` maps its size to what it will be resized to.
+
+    Without `whole_colours`, colours that are stored at a part of the columns may come out smaller than needed.
+    """
+    found = decode_jpeg(payload, where, max_pixels, need, whole_colours=whole_colours)
     if found:
         return found
     if is_npy(payload):

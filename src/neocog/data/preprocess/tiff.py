@@ -82,8 +82,10 @@ def grey_is_exact(tags: Tags) -> bool:
         bits = {WHITE_IS_ZERO: (1, 2, 4), BLACK_IS_ZERO: (1, 2, 4, 8), PALETTE: (8,)}.get(tags.photometric, ())
         return not signed and tags.bits in bits and (tags.compression == 1 or tags.bits == 1)
     if tags.photometric == BLACK_IS_ZERO:
-        return tags.bits in (1, 2, 4, 8, 16) or (tags.bits == 32 and (tags.little_endian or signed)) or (
-            tags.bits == 12 and tags.little_endian
+        return (
+            tags.bits in (1, 2, 4, 8, 16)
+            or (tags.bits == 32 and (tags.little_endian or signed))
+            or (tags.bits == 12 and tags.little_endian)
         )
     if tags.photometric == WHITE_IS_ZERO:
         return not signed and (tags.bits in (1, 2, 4, 8) or (tags.bits == 16 and tags.little_endian))
