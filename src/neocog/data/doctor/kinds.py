@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from neocog.data.preprocess.pages import FIRST_ALONE, HINT
 from neocog.data.sources.folder import EXTENSIONS
 
 __all__ = ["KINDS", "Kind", "Severity", "agree", "kind_named"]
@@ -193,8 +194,8 @@ TOO_SMALL = Kind(
     f"Training stops at it. {SKIPPED}", skip="too small",
 )
 UNUSUAL_PIXELS = Kind(
-    "unusual-pixels", "error", "{n} picture(|s) (has|have) pixels of 32 bits or floating-point ones",
-    f"Training stops at it. {SKIPPED} Scale them to 8 or 16 bits.", skip="pixels of 32 bits",
+    "unusual-pixels", "error", "{n} image(|s) (is|are) stored in a way that Neocog does not read",
+    f"Training stops at it. {SKIPPED} Convert it as the example says.", skip="stored in a way that is not read",
 )
 CMYK = Kind(
     "cmyk", "error", "{n} picture(|s) (is|are) CMYK",
@@ -217,8 +218,7 @@ TURNED = Kind(
     "Turned upright in training and prediction alike. Masks and boxes must be of the upright picture.",
 )
 FRAMES = Kind(
-    "several-frames", "warning", "{n} file(|s) (holds|hold) several pictures",
-    "Only the first is read.",
+    "several-frames", "warning", FIRST_ALONE, HINT,
 )
 CONSTANT_PICTURE = Kind(
     "constant-picture", "warning", "{n} picture(|s) (is|are) of one colour throughout",

@@ -16,6 +16,7 @@ __all__ = [
     "Header",
     "Pixels",
     "Size",
+    "UnsupportedImageError",
     "array_header",
     "array_pixels",
     "channels_first",
@@ -32,6 +33,11 @@ Pixels = NDArray[Any]
 
 Size = tuple[int, int]
 """Height and width."""
+
+
+class UnsupportedImageError(DataError):
+    """An image that may be whole, stored in a way that is not read."""
+
 
 MIN_SIDE = 2
 MAX_CHANNELS = 256
@@ -142,7 +148,7 @@ def unsigned(values: NDArray[Any], where: str) -> Pixels:
         return values
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 0xFFFF:
-        raise DataError(
+        raise UnsupportedImageError(
             f"Pixels must be whole numbers from 0 to 65,535. {where} holds values from {low:,} to {high:,}. Shift or "
             "scale all images alike to 0..255 (uint8) or 0..65535 (uint16)."
         )

@@ -4,18 +4,29 @@ import io
 import logging
 import math
 import zlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import tifffile
+from PIL import UnidentifiedImageError
 
 from neocog.data.preprocess.pillow import pillow_header, pillow_pixels
-from neocog.data.preprocess.pixels import MAX_CHANNELS, Header, Pixels, check_size, oriented, unsigned
+from neocog.data.preprocess.pixels import (
+    MAX_CHANNELS,
+    Header,
+    Pixels,
+    UnsupportedImageError,
+    check_size,
+    oriented,
+    unsigned,
+)
 from neocog.data.preprocess.tiff_tags import MAGIC, Tags, read_tags
 from neocog.errors import DataError
 
 __all__ = ["is_tiff", "needs_tifffile", "pillow_is_exact", "tiff_header", "tiff_pixels"]
 
+Read = TypeVar("Read")
 INFLATION = {1: 1, 8: 1032, 32946: 1032, 32773: 64}
 """The ways of compression that need no further library, by their TIFF numbers, and how many bytes each makes of one."""
 BILEVEL, JPEG = (2, 3, 4), (6, 7)
@@ -98,8 +109,9 @@ def is_tiff(payload: bytes) -> bool:
 
 def tiff_header(payload: bytes, where: str, max_pixels: int) -> Header:
     """Read a TIFF's header. Raises DataError as `tiff_pixels` does, as far as a header can tell."""
-    if not needs_tifffile(payload):
-        return pillow_header(payload, where, max_pixels)
+    found = by_pillow(payload, lambda: pillow_header(payload, where, max_pixels))
+    if found:
+        return found
     with opened(payload, where) as file:
         header = read_header(file, where, max_pixels)
         if file.pages.first.dtype not in (np.uint8, np.uint16):  # whether its values fit can only be seen
@@ -113,11 +125,12 @@ def tiff_pixels(payload: bytes, where: str, max_pixels: int, *, convert: bool, c
     Its alpha is kept as a fourth channel where `channels` is 4, else must hide nothing, or is applied over white where
     `convert`. Raises DataError for a file that is truncated, damaged, too large, or stored in a way not known here.
     """
-    if not needs_tifffile(payload):
-        pixels = pillow_pixels(payload, where, max_pixels=max_pixels, convert=convert, channels=channels)
+    limits: dict[str, Any] = {"max_pixels": max_pixels, "convert": convert, "channels": channels}
+    found = by_pillow(payload, lambda: pillow_pixels(payload, where, **limits))
+    if found is not None:
         tags = read_tags(payload)
         white_is_zero = tags is not None and (tags.photometric, tags.bits) == (WHITE_IS_ZERO, 16)
-        return np.invert(pixels) if white_is_zero else pixels  # Pillow inverts those of up to 8 bits alone
+        return np.invert(found) if white_is_zero else found  # Pillow inverts those of up to 8 bits alone
     with opened(payload, where) as file:
         header = read_header(file, where, max_pixels)
         pixels = first_page(file, payload, where, max_pixels)
@@ -131,6 +144,18 @@ def tiff_pixels(payload: bytes, where: str, max_pixels: int, *, convert: bool, c
     if channels == 4:
         return pixels if header.channels == 3 else pixels[:, :, [0, 0, 0, 1]]
     return opaque(pixels, where, convert)
+
+
+def by_pillow(payload: bytes, read: Callable[[], Read]) -> Read | None:
+    """What Pillow reads of a TIFF; None where it would not be exact, or Pillow knows no such TIFF."""
+    if needs_tifffile(payload):
+        return None
+    try:
+        return read()
+    except DataError as error:
+        if isinstance(error.__cause__, UnidentifiedImageError):
+            return None
+        raise
 
 
 def first_page(file: tifffile.TiffFile, payload: bytes, where: str, max_pixels: int) -> Pixels:
@@ -149,6 +174,8 @@ def first_page(file: tifffile.TiffFile, payload: bytes, where: str, max_pixels: 
 
 
 def opened(payload: bytes, where: str) -> tifffile.TiffFile:
+    if read_tags(payload) is None:
+        raise damaged(where, ValueError("what it says of its first page lies beyond its end"))
     try:
         return tifffile.TiffFile(io.BytesIO(payload))
     except Exception as error:  # a header can be damaged in any way
@@ -178,20 +205,20 @@ def read_header(file: tifffile.TiffFile, where: str, max_pixels: int) -> Header:
     alpha |= bits == 8 and (photometric, samples, extra) in ALPHA
     inverted = photometric == WHITE_IS_ZERO and samples - alpha == 1 and numbers == UINT and bits < 32
     if layers != 1:
-        raise DataError(
+        raise UnsupportedImageError(
             f"An image must have one layer. {where} is a volume of {layers} (ImageDepth). Save each layer as a file "
             "of its own, or the layers as the channels of one page."
         )
     if not 1 <= samples <= MAX_CHANNELS or not (photometric in (BLACK_IS_ZERO, RGB) or inverted):
         name = getattr(photometric, "name", photometric)
         odd = ", with colours of 8 bits where 16 are due" if photometric == PALETTE and samples == 1 else ""
-        raise DataError(
+        raise UnsupportedImageError(
             f"A TIFF that is stored in this way must be grey, RGB, or hold 1 to {MAX_CHANNELS} channels. {where} has "
             f"{samples} of {bits} bits, of photometric interpretation {name}{odd}. Convert it to grey or RGB."
         )
     if compression not in INFLATION or reversed_bits:
         name = getattr(compression, "name", compression)
-        raise DataError(
+        raise UnsupportedImageError(
             f"A TIFF with {samples} channels of {bits} bits must be stored without compression, or with deflate or "
             f"PackBits. {where} is compressed by {name}{' with reversed bits' if reversed_bits else ''}. Save it "
             "without compression, or with deflate (ZIP)."
@@ -206,7 +233,7 @@ def check_numbers(bits: object, numbers: int, where: str) -> None:
         return
     kind = {UINT: "whole", INT: "signed", 3: "floating-point", 5: "complex", 6: "complex"}.get(numbers, "undefined")
     said = " and ".join(map(str, bits)) if isinstance(bits, tuple) else bits
-    raise DataError(
+    raise UnsupportedImageError(
         "Pixels must be whole numbers of 8 or 16 bits; grey may also have 1, 2, 4 or 12, and RGB must have 8 or 16. "
         f"{where} holds {kind} ones of {said} bits in this form. Scale all images alike to 0..255 (uint8) or 0..65535 "
         "(uint16), and save them without compression, or with deflate."

@@ -5,15 +5,37 @@ Sources: TIFF 6.0; BigTIFF; libtiff for SGI's ImageDepth.
 
 import struct
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import NamedTuple
 
-__all__ = ["MAGIC", "Tags", "directories", "read_tags"]
+__all__ = ["MAGIC", "Tag", "Tags", "directories", "read_tags"]
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-SUBFILE, OLD_SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 254, 255, 258, 259, 262, 266, 270
-SAMPLES, PLANAR, PALETTE, EXTRA, FORMAT, SUBSAMPLING, LAYERS, STACK = 277, 284, 320, 338, 339, 530, 32997, 33629
-READ = frozenset({SUBFILE, OLD_SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION, SAMPLES, PLANAR,
-                  PALETTE, EXTRA, FORMAT, SUBSAMPLING, LAYERS, STACK})  # fmt: skip
+
+
+class Tag(IntEnum):
+    """The tags that are read here."""
+
+    SUBFILE = 254
+    OLD_SUBFILE = 255
+    WIDTH = 256
+    HEIGHT = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    FILL_ORDER = 266
+    DESCRIPTION = 270
+    SAMPLES = 277
+    PLANAR = 284
+    PALETTE = 320
+    SUBIFDS = 330
+    EXTRA = 338
+    FORMAT = 339
+    SUBSAMPLING = 530
+    LAYERS = 32997
+
+
+READ = frozenset(map(int, Tag))
 TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 9: "i", 13: "I", 16: "Q", 18: "Q"}
 WIDTHS = {"B": 1, "s": 1, "H": 2, "I": 4, "i": 4, "Q": 8}
 MANY = 3 * 2**16
@@ -21,6 +43,7 @@ MANY = 3 * 2**16
 WIDE = 2**8
 """The least value that shows a palette to be of 16 bits, as it must be."""
 Directory = dict[int, tuple[int, ...] | bytes]
+"""Some tags of a page: numbers, or a text."""
 
 
 class Tags(NamedTuple):
@@ -53,27 +76,27 @@ class Tags(NamedTuple):
 def read_tags(payload: bytes) -> Tags | None:
     """What tells how the first page's pixels are stored; None where that can't be read."""
     first = next(directories(payload), None)
-    if not first:
+    if first is None:
         return None
 
-    def numbers(tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+    def numbers(tag: Tag, default: tuple[int, ...]) -> tuple[int, ...]:
         found = first.get(tag, default)
         return found if isinstance(found, tuple) else default
 
-    samples, photometric = numbers(SAMPLES, (1,))[0], numbers(PHOTOMETRIC, (0,))[0]
-    bits, formats = numbers(BITS, (1,))[: max(1, samples)], numbers(FORMAT, (1,))[: max(1, samples)]
+    samples, photometric = numbers(Tag.SAMPLES, (1,))[0], numbers(Tag.PHOTOMETRIC, (0,))[0]
+    bits, formats = numbers(Tag.BITS, (1,))[: max(1, samples)], numbers(Tag.FORMAT, (1,))[: max(1, samples)]
     return Tags(
         bits=bits[0] if len(set(bits)) == 1 else 0,
         sample_format=formats[0] if len(set(formats)) == 1 else 0,
         samples=samples,
         photometric=photometric,
-        compression=numbers(COMPRESSION, (1,))[0],
-        planar=numbers(PLANAR, (1,))[0],
-        extra=numbers(EXTRA, ()),
-        fill_order=numbers(FILL_ORDER, (1,))[0],
-        layers=numbers(LAYERS, (1,))[0],
-        subsampled=numbers(SUBSAMPLING, (2, 2)) != (1, 1),
-        byte_palette=0 < max(numbers(PALETTE, (0,))) < WIDE,
+        compression=numbers(Tag.COMPRESSION, (1,))[0],
+        planar=numbers(Tag.PLANAR, (1,))[0],
+        extra=numbers(Tag.EXTRA, ()),
+        fill_order=numbers(Tag.FILL_ORDER, (1,))[0],
+        layers=numbers(Tag.LAYERS, (1,))[0],
+        subsampled=numbers(Tag.SUBSAMPLING, (2, 2)) != (1, 1),
+        byte_palette=0 < max(numbers(Tag.PALETTE, (0,))) < WIDE,
         little_endian=payload.startswith(b"II"),
         big=payload[2:4] in (b"+\0", b"\0+"),
     )
@@ -97,11 +120,12 @@ def directories(payload: bytes) -> Iterator[Directory]:
                 if tag not in READ or kind not in TYPES or not 0 < number <= MANY:
                     continue
                 form, at = TYPES[kind], at + entry.size
-                (outside,) = struct.unpack_from(pointer, payload, at)
-                values = struct.unpack_from(
-                    f"{order}{number}{form}", payload, at if number * WIDTHS[form] <= room else outside
-                )
-                tags[tag] = values[0] if form == "s" else values
+                if number * WIDTHS[form] > room:
+                    (at,) = struct.unpack_from(pointer, payload, at)
+                if form == "s":
+                    tags[tag] = payload[at : at + number]
+                else:
+                    tags[tag] = struct.unpack_from(f"{order}{number}{form}", payload, at)
             yield tags
             (place,) = struct.unpack_from(pointer, payload, end)
     except (struct.error, IndexError, OverflowError):  # a damaged file can point anywhere
