@@ -221,7 +221,7 @@ KINDS = {
     "corrupt": "is truncated or damaged",
     "truncated": "is truncated or damaged",
     "zero bytes": "has 0 bytes",
-    "text": "is no picture: it starts with b'These ar'",
+    "text": "is not an image: it starts with b'These ar'",
     "1 pixel wide": "is 1 wide and 20 high",
     "cmyk": "is CMYK",
     "palette with transparency": "is transparent in places",
@@ -313,7 +313,7 @@ def test_standard_input_keeps_its_name_in_errors(run_main, finished_run, monkeyp
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text")))
     code, out, _ = run_main("predict", finished_run.bundle, "-", "--json")
     assert code == 2
-    assert "standard input is no picture" in json.loads(out)["error"]
+    assert "standard input is not an image" in json.loads(out)["error"]
 
 
 def test_a_terminal_without_block_characters_gets_the_figures_all_the_same(finished_run, digits):

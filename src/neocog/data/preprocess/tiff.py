@@ -84,23 +84,21 @@ def pillow_is_exact(tags: Tags) -> bool:
 
 def grey_is_exact(tags: Tags) -> bool:
     """As `pillow_is_exact`, of grey and palettes."""
-    signed = tags.sample_format == INT
-    if tags.sample_format not in (UINT, INT) or (signed and tags.bits not in (16, 32)):
-        return False
-    if (signed or tags.bits == 32) and tags.compression in INFLATION:  # tifffile sees of a header whether they fit
+    if (tags.sample_format == INT and tags.bits in (16, 32)) or (tags.sample_format == UINT and tags.bits == 32):
+        # Where tifffile can read these, it sees already of the header whether their values fit.
+        usual = tags.photometric == BLACK_IS_ZERO and tags.fill_order == 1
+        return usual and tags.little_endian and tags.compression not in INFLATION
+    if tags.sample_format != UINT:
         return False
     if tags.fill_order != 1:
         bits = {WHITE_IS_ZERO: (1, 2, 4), BLACK_IS_ZERO: (1, 2, 4, 8), PALETTE: (8,)}.get(tags.photometric, ())
-        return not signed and tags.bits in bits and (tags.compression == 1 or tags.bits == 1)
-    if tags.photometric == BLACK_IS_ZERO:
-        return (
-            tags.bits in (1, 2, 4, 8, 16)
-            or (tags.bits == 32 and (tags.little_endian or signed))
-            or (tags.bits == 12 and tags.little_endian)
-        )
-    if tags.photometric == WHITE_IS_ZERO:
-        return not signed and (tags.bits in (1, 2, 4, 8) or (tags.bits == 16 and tags.little_endian))
-    return tags.photometric == PALETTE and not signed and tags.bits in (1, 2, 4, 8)
+        return tags.bits in bits and (tags.compression == 1 or tags.bits == 1)
+    exact: dict[int, tuple[int, ...]] = {
+        WHITE_IS_ZERO: (1, 2, 4, 8, 16) if tags.little_endian else (1, 2, 4, 8),
+        BLACK_IS_ZERO: (1, 2, 4, 8, 12, 16) if tags.little_endian else (1, 2, 4, 8, 16),
+        PALETTE: (1, 2, 4, 8),
+    }
+    return tags.bits in exact.get(tags.photometric, ())
 
 
 def is_tiff(payload: bytes) -> bool:
