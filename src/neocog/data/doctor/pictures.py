@@ -124,9 +124,9 @@ def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
         return
     if ending in ENDINGS and ending not in NAMED[kind]:
         facts.fault(kinds.OTHER_FORMAT, f"it is {kind}")
-    frames = num_pages(payload)
-    if frames > 1:
-        facts.fault(kinds.FRAMES, f"{frames} of them")
+    facts.pages = num_pages(payload)
+    if facts.pages > 1:
+        facts.fault(kinds.FRAMES, f"{facts.pages} of them")
     if kind in ("BMP", "NPY") or (kind == "JPEG" and b"Exif" not in payload[: payload.find(SCAN)]):
         return  # never turned; this saves a look at most files
     try:

@@ -47,7 +47,10 @@ def pages_notice(several: Mapping[str, int]) -> str:
     'files that hold several pages or frames, of which only the first is read: 2 (a.tif has 3, b.tif has 5)'
     """
     shown = some(f"{key} has {count}" for key, count in sorted(several.items()))
-    return f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). {HINT}"
+    return (
+        f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). To use all, save pages that are channels as one page, "
+        "and others as files of their own"
+    )
 
 
 class SeveralPages:
