@@ -336,6 +336,9 @@ def test_pages_that_are_not_read_are_said_by_check_train_and_predict_in_the_same
         json.loads(row) for row in run_main("predict", run / "model.neocog", "cells/test", "--json")[1].splitlines()
     ]
     assert [row["pages"] for row in rows] == [3] * 6
+    assert (
+        "of which only the first is read: 6 (test/a/0.tif has 3" in run_main("eval", run / "model.neocog", "cells")[2]
+    )
     tifffile.imwrite(run_main.work / "one.tif", draw.integers(0, 3000, (32, 32)).astype(np.uint16))
     code, out, err = run_main("predict", run / "model.neocog", "one.tif", "--json")
     assert "pages" not in json.loads(out)

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import tifffile
 from PIL import Image
 from tiff_writer import write_tiff
 
-from neocog.data import picture_pixels
+from neocog.data import ImagePreprocess, picture_pixels
 from neocog.data.preprocess.picture import picture_header
 from neocog.errors import DataError
 
@@ -91,8 +92,7 @@ def cells_of(kind: Kind) -> list[dict[str, object]]:
     return [
         cell
         for cell in CELLS
-        if (cell["planar"] == 1 or kind.samples > 1)
-        and (cell["predictor"] == 1 or (whole_bytes and cell["compression"] in ("deflate", "lzw")))
+        if (cell["predictor"] == 1 or (whole_bytes and cell["compression"] in ("deflate", "lzw")))
     ]
 
 
@@ -123,6 +123,9 @@ def decode(payload: bytes, **options: object) -> np.ndarray:
 def by_pillow_alone(kind: Kind, cell: dict[str, object]) -> bool:
     """Whether a file can only be decompressed or unpacked by Pillow's libtiff, and would then not be exact."""
     unpacked = kind.bits < 8 or kind.photometric == PALETTE
+    apart = kind.samples == 1 and cell["planar"] == 2 and cell["compression"] == "none"
+    if apart and kind.bits < 8 and (kind.photometric, kind.bits) != (GREY, 1):
+        return True
     simple = kind.samples == 1 and (kind.photometric, kind.sample_format) in (
         (GREY, 1), (GREY, 2), (WHITE_IS_ZERO, 1), (PALETTE, 1)
     )  # fmt: skip
@@ -192,6 +195,15 @@ def test_reversed_bits_are_read_or_refused(bits, samples):
     packed = stored(Kind(8, RGB, 3), values_of(Kind(8, RGB, 3)), {"compression": "deflate"}, fill_order=2)
     with pytest.raises(DataError, match=r"x\.tif is compressed by ADOBE_DEFLATE with reversed bits. Save it"):
         decode(packed)
+
+
+def test_version_2_still_leaves_white_at_zero_in_16_bits():
+    kind = Kind(16, WHITE_IS_ZERO, 1)
+    values = values_of(kind)
+    payload = stored(kind, values, {})
+    spec = ImagePreprocess(size=(HEIGHT, WIDTH), channels=1, depth=16)
+    assert np.array_equal(spec.decode(payload)[0].numpy(), 65_535 - values[:, :, 0])
+    assert np.array_equal(replace(spec, version=2).decode(payload)[0].numpy(), values[:, :, 0])
 
 
 def test_twelve_bits_keep_their_values():

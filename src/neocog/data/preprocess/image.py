@@ -59,7 +59,7 @@ class ImagePreprocess(Preprocess):
     """Whether a JPEG that is larger than needed is decoded at some eighths of its size, which is faster."""
     version: int = field(default=3)
     """1: Pillow reads all files, whole. 2: libjpeg-turbo reads JPEGs, tifffile the TIFFs that Pillow does not read as
-    they are. 3: colours of scaled JPEGs stay as fine as they are stored, however they are subsampled."""
+    they are. 3: scaled JPEGs keep colours as fine as they are stored; white is never zero in a TIFF."""
 
     def __post_init__(self) -> None:
         if self.version == 1 and self.dct_scaling:
@@ -106,7 +106,7 @@ class ImagePreprocess(Preprocess):
         if self.version == 1 and not is_npy(payload):
             return whole(pillow_pixels(payload, where, **limits))
         need = partial(needed, rule=self.resize, size=self.size) if self.dct_scaling else None
-        return decode_picture(payload, where, **limits, need=need, whole_colours=self.version >= 3)
+        return decode_picture(payload, where, **limits, need=need, exact=self.version >= 3)
 
     def decode_many(self, payloads: Pixels) -> Tensor:
         """Pictures of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).

@@ -41,19 +41,20 @@ def decode_picture(
     convert: bool,
     channels: int | None = None,
     need: Callable[[Size], Size] | None = None,
-    whole_colours: bool = True,
+    exact: bool = True,
 ) -> Decoded:
     """As `picture_pixels`, and a JPEG no larger than needed: `need` maps its size to what it will be resized to.
 
-    Without `whole_colours`, colours that are stored at a part of the columns may come out smaller than needed.
+    Without `exact`, as in version 2 of the preprocessing, colours that a JPEG stores at a part of its columns may come
+    out smaller than needed, and white may be zero in a TIFF of 16 bits.
     """
-    found = decode_jpeg(payload, where, max_pixels, need, whole_colours=whole_colours)
+    found = decode_jpeg(payload, where, max_pixels, need, whole_colours=exact)
     if found:
         return found
     if is_npy(payload):
         pixels = npy_pixels(payload, where, max_pixels)
     elif is_tiff(payload):
-        pixels = tiff_pixels(payload, where, max_pixels, convert=convert, channels=channels)
+        pixels = tiff_pixels(payload, where, max_pixels, convert=convert, channels=channels, exact=exact)
     else:
         pixels = pillow_pixels(payload, where, max_pixels=max_pixels, convert=convert, channels=channels)
     return whole(pixels)

@@ -24,7 +24,7 @@ from neocog.data.preprocess.pixels import (
 from neocog.data.preprocess.tiff_tags import MAGIC, Tags, read_tags
 from neocog.errors import DataError
 
-__all__ = ["is_tiff", "needs_tifffile", "pillow_is_exact", "tiff_header", "tiff_pixels"]
+__all__ = ["as_pillow_shows", "is_tiff", "needs_tifffile", "pillow_is_exact", "tiff_header", "tiff_pixels"]
 
 Read = TypeVar("Read")
 INFLATION = {1: 1, 8: 1032, 32946: 1032, 32773: 64}
@@ -82,6 +82,17 @@ def pillow_is_exact(tags: Tags) -> bool:
     return usual and kind in (TOGETHER if tags.planar == 1 else APART)
 
 
+def shown_inverted(payload: bytes) -> bool:
+    """Whether white is zero in the pixels that Pillow gives of a TIFF: it inverts those of up to 8 bits alone."""
+    tags = read_tags(payload)
+    return tags is not None and (tags.photometric, tags.bits) == (WHITE_IS_ZERO, 16)
+
+
+def as_pillow_shows(payload: bytes) -> bool:
+    """Whether a TIFF is what Pillow makes of it."""
+    return not needs_tifffile(payload) and not shown_inverted(payload)
+
+
 def grey_is_exact(tags: Tags) -> bool:
     """As `pillow_is_exact`, of grey and palettes."""
     if (tags.sample_format == INT and tags.bits in (16, 32)) or (tags.sample_format == UINT and tags.bits == 32):
@@ -90,9 +101,12 @@ def grey_is_exact(tags: Tags) -> bool:
         return usual and tags.little_endian and tags.compression not in INFLATION
     if tags.sample_format != UINT:
         return False
+    apart = tags.planar != 1 and tags.compression == 1  # for which Pillow unpacks bytes of black to white alone
+    if apart and (tags.photometric, tags.bits) not in ((BLACK_IS_ZERO, 1), (BLACK_IS_ZERO, 8), (PALETTE, 8)):
+        return False
     if tags.fill_order != 1:
-        bits = {WHITE_IS_ZERO: (1, 2, 4), BLACK_IS_ZERO: (1, 2, 4, 8), PALETTE: (8,)}.get(tags.photometric, ())
-        return tags.bits in bits and (tags.compression == 1 or tags.bits == 1)
+        bits = {} if apart else {WHITE_IS_ZERO: (1, 2, 4), BLACK_IS_ZERO: (1, 2, 4, 8), PALETTE: (8,)}
+        return tags.bits in bits.get(tags.photometric, ()) and (tags.compression == 1 or tags.bits == 1)
     exact: dict[int, tuple[int, ...]] = {
         WHITE_IS_ZERO: (1, 2, 4, 8, 16) if tags.little_endian else (1, 2, 4, 8),
         BLACK_IS_ZERO: (1, 2, 4, 8, 12, 16) if tags.little_endian else (1, 2, 4, 8, 16),
@@ -117,18 +131,19 @@ def tiff_header(payload: bytes, where: str, max_pixels: int) -> Header:
         return header
 
 
-def tiff_pixels(payload: bytes, where: str, max_pixels: int, *, convert: bool, channels: int | None) -> Pixels:
+def tiff_pixels(
+    payload: bytes, where: str, max_pixels: int, *, convert: bool, channels: int | None, exact: bool = True
+) -> Pixels:
     """Decode a TIFF's first page; (H, W, C) uint8 or uint16, where white is the largest value.
 
     Its alpha is kept as a fourth channel where `channels` is 4, else must hide nothing, or is applied over white where
-    `convert`. Raises DataError for a file that is truncated, damaged, too large, or stored in a way not known here.
+    `convert`. Without `exact`, as in version 2 of the preprocessing, 16 bits whose white is zero are not inverted.
+    Raises DataError for a file that is truncated, damaged, too large, or stored in a way not known here.
     """
     limits: dict[str, Any] = {"max_pixels": max_pixels, "convert": convert, "channels": channels}
     found = by_pillow(payload, lambda: pillow_pixels(payload, where, **limits))
     if found is not None:
-        tags = read_tags(payload)
-        white_is_zero = tags is not None and (tags.photometric, tags.bits) == (WHITE_IS_ZERO, 16)
-        return np.invert(found) if white_is_zero else found  # Pillow inverts those of up to 8 bits alone
+        return np.invert(found) if exact and shown_inverted(payload) else found
     with opened(payload, where) as file:
         header = read_header(file, where, max_pixels)
         pixels = first_page(file, payload, where, max_pixels)
