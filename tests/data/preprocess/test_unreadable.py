@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from tiff_writer import write_tiff
 
 from neocog.data import picture_pixels
 from neocog.data.doctor.facts import Facts
@@ -140,6 +141,26 @@ def test_arithmetic_coding_is_read():
     """Hardly any program writes it; its pixels are those of the frame's own decoder."""
     payload = framed(0xC9)
     assert picture_pixels(payload, "a.jpg", max_pixels=LIMIT, convert=True).shape == (40, 50, 3)
+
+
+def test_deep_transparency_is_neither_damage_nor_too_deep_to_the_doctor():
+    """Of the second, Pillow knows nothing."""
+    for samples, photometric in ((4, 2), (2, 1)):
+        values = np.random.default_rng(0).integers(0, 65_535, (30, 40, samples)).astype(np.uint16)
+        payload = write_tiff(values, bits=16, photometric=photometric, extra=(2,))
+        facts = examine_picture(payload, "a.tif", LIMIT)
+        assert kinds_of(facts) == ["transparent"]
+        assert facts.depth == 16
+
+
+def test_signed_values_and_volumes_are_no_damage_to_the_doctor():
+    values = np.random.default_rng(0).integers(-90, 90, (30, 40, 1)).astype(np.int8)
+    payload = write_tiff(values, bits=8, photometric=1, sample_format=2)
+    facts = examine_picture(payload, "a.tif", LIMIT)
+    assert kinds_of(facts) == ["unusual-pixels"]
+    assert "holds values from -90 to 89. Shift or scale" in facts.faults[0][1]
+    volume = write_tiff(abs(values).astype(np.uint8), bits=8, photometric=1, tags=[(32997, 4, [3])])
+    assert kinds_of(examine_picture(volume, "a.tif", LIMIT)) == ["unusual-pixels"]
 
 
 def test_pixels_that_are_not_read_are_no_damage_to_the_doctor():

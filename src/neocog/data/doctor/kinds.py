@@ -178,8 +178,8 @@ ZERO_BYTES = Kind(
 
 # Pictures
 NOT_A_PICTURE = Kind(
-    "not-a-picture", "error", "{n} file(|s) with a picture's name (is|are) no picture that Neocog reads",
-    f"Training stops at it. {SKIPPED}", skip="no picture",
+    "not-a-picture", "error", "{n} file(|s) with an image's name (is not an image|are not images) that Neocog reads",
+    f"Training stops at it. {SKIPPED}", skip="not an image",
 )
 DAMAGED = Kind(
     "damaged", "error", "{n} picture(|s) (is|are) truncated or damaged",

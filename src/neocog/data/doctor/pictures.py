@@ -80,41 +80,42 @@ def refused(payload: bytes, key: str, max_pixels: int, error: DataError, facts: 
     if not payload:
         facts.fault(kinds.ZERO_BYTES)
         return None
+    image: Image.Image | None
     try:
         image = Image.open(io.BytesIO(payload), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         facts.fault(kinds.TOO_LARGE, message)
         return None
-    except Exception:  # a damaged header can raise anything
-        facts.fault(unopened(payload, error), message)
-        return None
-    if image.width * image.height > max_pixels:
+    except Exception:  # a damaged header can raise anything; of some TIFFs Pillow knows nothing
+        image = None
+    if image and image.width * image.height > max_pixels:
         facts.fault(kinds.TOO_LARGE, f"{image.width} x {image.height}")
-    elif min(image.size) < MIN_SIDE:
+        return None
+    if image and min(image.size) < MIN_SIDE:
         facts.fault(kinds.TOO_SMALL, f"{image.width} x {image.height}")
-    else:
-        try:
-            pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
-        except DataError as still:
-            facts.fault(unopened(payload, still), message)
-        else:
-            facts.fault(conversion(image))
-            return pixels
-    return None
+        return None
+    try:
+        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+    except DataError:
+        facts.fault(unreadable(payload, error), message)
+        return None
+    facts.fault(conversion(image))
+    return pixels
 
 
-def unopened(payload: bytes, error: DataError) -> Kind:
+def unreadable(payload: bytes, error: DataError) -> Kind:
     """What is the matter with a file that can't be decoded."""
     if isinstance(error, UnsupportedImageError):
         return kinds.UNUSUAL_PIXELS
     return kinds.DAMAGED if file_kind(payload) else kinds.NOT_A_PICTURE
 
 
-def conversion(image: Image.Image) -> Kind:
+def conversion(image: Image.Image | None) -> Kind:
     """What has to be converted in a picture that was refused without."""
-    if image.mode == "CMYK":
+    if image and image.mode == "CMYK":
         return kinds.CMYK
-    return kinds.DEEP_COLOUR if ";16" in str(getattr(image, "tile", "")) else kinds.TRANSPARENT
+    halved = image and image.format != "TIFF" and ";16" in str(getattr(image, "tile", ""))  # TIFFs keep all 16 bits
+    return kinds.DEEP_COLOUR if halved else kinds.TRANSPARENT
 
 
 def look_at_file(payload: bytes, key: str, facts: Facts) -> None:

@@ -58,18 +58,20 @@ class SeveralPages:
 
     def __init__(self) -> None:
         self.found: dict[str, int] = {}
+        self.endings = set(PAGED)
+        """Of the files that may hold several."""
 
     def look(self, key: str, payload: bytes) -> int:
         """Note how many images a file holds."""
         count = num_pages(payload)
         if count > 1:
             self.found[key] = count
+            self.endings.add(suffix(key))
         return count
 
     def may_have(self, key: str) -> bool:
         """Whether a file that was not read may hold several, by its ending and by those that do."""
-        ending = suffix(key)
-        return ending in PAGED or any(suffix(other) == ending for other in self.found)
+        return suffix(key) in self.endings
 
     @property
     def notices(self) -> tuple[str, ...]:
