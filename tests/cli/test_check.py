@@ -95,7 +95,7 @@ def test_json_is_all_of_it(run_main):
     told = json.loads(out)
     assert (told["version"], told["format"], told["records"]) == (1, "image-folder", 28)
     assert [finding["kind"] for finding in told["findings"]] == ["not-a-picture"]
-    assert told["skip"] == {"train/cat/0.png": "no picture"}
+    assert told["skip"] == {"train/cat/0.png": "not an image"}
     assert here() == []
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 from PIL import Image
 
 import neocog
@@ -245,7 +246,7 @@ KINDS = {
     "corrupt": "is truncated or damaged",
     "truncated": "is truncated or damaged",
     "zero bytes": "has 0 bytes",
-    "text": "is no picture: it starts with b'These ar'",
+    "text": "is not an image: it starts with b'These ar'",
     "1 pixel wide": "is 1 wide and 20 high",
     "cmyk": "is CMYK",
     "palette with transparency": "is transparent in places",
@@ -333,11 +334,46 @@ def test_output_to_a_full_disk_is_one_message(finished_run, seven):
         assert found.stderr == "error: Standard output could not be written: No space left on device.\n"
 
 
+def test_pages_that_are_not_read_are_said_by_check_train_and_predict_in_the_same_words(run_main):
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 2), ("test", 3)):
+        for name in "ab":
+            folder = run_main.work / "cells" / split / name
+            folder.mkdir(parents=True)
+            for k in range(count):
+                pages = draw.integers(0, 3000, (3, 32, 32)).astype(np.uint16)
+                tifffile.imwrite(folder / f"{k}.tif", pages, imagej=True, metadata={"axes": "CYX"})
+    words = "files that hold several pages or frames, of which only the first is read: 26 (test/a/0.tif has 3, "
+    code, out, _ = run_main("check", "cells", "--no-skip-list")
+    assert words in out
+    said = next(line for line in out.splitlines() if words in line).removeprefix("its reader says: ")
+    code, _, err = run_main("train", "cells", *QUICK, "--model.name", "lenet5_relu")
+    assert code == 0
+    assert f"  {said}\n" in err
+    run = next((run_main.work / "runs").iterdir())
+    assert words in (run / "report.html").read_text()
+    for form in ("--json", "--csv", "--top=1"):
+        code, out, err = run_main("predict", run / "model.neocog", "cells/test", form)
+        assert code == 0
+        assert "warning: files that hold several pages or frames, of which only the first is read: 6 (cells/te" in err
+    rows = [
+        json.loads(row) for row in run_main("predict", run / "model.neocog", "cells/test", "--json")[1].splitlines()
+    ]
+    assert [row["pages"] for row in rows] == [3] * 6
+    assert (
+        "of which only the first is read: 6 (test/a/0.tif has 3" in run_main("eval", run / "model.neocog", "cells")[2]
+    )
+    tifffile.imwrite(run_main.work / "one.tif", draw.integers(0, 3000, (32, 32)).astype(np.uint16))
+    code, out, err = run_main("predict", run / "model.neocog", "one.tif", "--json")
+    assert "pages" not in json.loads(out)
+    assert "pages" not in err
+
+
 def test_standard_input_keeps_its_name_in_errors(run_main, finished_run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text")))
     code, out, _ = run_main("predict", finished_run.bundle, "-", "--json")
     assert code == 2
-    assert "standard input is no picture" in json.loads(out)["error"]
+    assert "standard input is not an image" in json.loads(out)["error"]
 
 
 def test_a_terminal_without_block_characters_gets_the_figures_all_the_same(finished_run, digits):

@@ -111,7 +111,7 @@ def test_an_older_result_is_replaced(run_main):
         (["blur", "edge.png", "-o", "o.png"], "No filter is called 'blur'. Known: box, gaussian"),
         (["box", "absent.png", "-o", "o.png"], "absent.png can't be read: No such file or directory. Check the path"),
         (["box", ".", "-o", "o.png"], "can't be read: Is a directory"),
-        (["box", "text.txt", "-o", "o.png"], "text.txt is no picture: it starts with b'words'"),
+        (["box", "text.txt", "-o", "o.png"], "text.txt is not an image: it starts with b'words'"),
         (["box", "half.png", "-o", "o.png"], "half.png is truncated or damaged"),
         (["box", "huge.png", "-o", "o.png"], "at most 40 million pixels"),
         (["box", "edge.png", "-o", "o.jpg"], r"a PNG file. Received: o.jpg. Give it a name that ends in .png"),

@@ -214,7 +214,7 @@ def test_a_broken_picture_in_the_test_split_is_found_before_training(tmp_path, d
     for split in ("train", "val", "test"):
         draw(tmp_path / "d" / split, {"a": (200, 30, 30), "b": (30, 30, 200)}, count=4)
     (tmp_path / "d" / "test" / "b" / "02.png").write_bytes(b"text")
-    with pytest.raises(DataError, match=r"test/b/02\.png is no picture"):
+    with pytest.raises(DataError, match=r"test/b/02\.png is not an image"):
         train(quick(tmp_path / "d"), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 

@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.bundle.signal_file import read_signal
-from neocog.data import Preprocess, Source, Views, image_pixels, load_resident, view_weights, views
+from neocog.data import Payload, Preprocess, Source, Views, image_pixels, load_resident, view_weights, views
+from neocog.data.preprocess.pages import num_pages
 from neocog.errors import ConfigError, DataError
 from neocog.progress import track
 from neocog.tasks import Classification
@@ -43,6 +44,8 @@ class Prediction:
     probability: float
     top: tuple[tuple[str, float], ...]
     """The most probable classes with their probabilities, the first first."""
+    pages: int = 1
+    """How many pages or frames an image's file holds; only the first was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +113,33 @@ class Predictor:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
-                images = [image for _, image in decoded if isinstance(image, Tensor)]
+                images = [image for _, image, _ in decoded if isinstance(image, Tensor)]
                 rows = iter(self.task.probabilities(self.logits(torch.stack(images))).tolist() if images else [])
-                for name, image in decoded:
-                    yield self.prediction(name, next(rows), top) if isinstance(image, Tensor) else image
+                for name, image, pages in decoded:
+                    yield self.prediction(name, next(rows), top, pages) if isinstance(image, Tensor) else image
 
-    def prediction(self, name: str, probabilities: list[float], top: int) -> Prediction:
+    def prediction(self, name: str, probabilities: list[float], top: int, pages: int) -> Prediction:
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])[:top]
-        return Prediction(name, *ranked[0], tuple(ranked))
+        return Prediction(name, *ranked[0], tuple(ranked), pages)
 
-    def try_decode(self, named: tuple[str, Input]) -> tuple[str, Tensor | Failure]:
+    def try_decode(self, named: tuple[str, Input]) -> tuple[str, Tensor | Failure, int]:
+        """The name of an input, what it is decoded to, and how many images its file holds."""
         name, one = named
         try:
-            return name, self.decode(one, name)
+            content = self.content(one, name)
+            decoded = self.preprocess.decode(content, name)
+            if isinstance(content, bytes) and self.preprocess.modality == "image":
+                return name, decoded, num_pages(content)
+            return name, decoded, 1
         except DataError as error:
-            return name, Failure(name, str(error))
+            return name, Failure(name, str(error)), 1
 
     def decode(self, one: Input, name: str) -> Tensor:
         """An input in any form as the preprocessing decodes it; (*shape)."""
+        return self.preprocess.decode(self.content(one, name), name)
+
+    def content(self, one: Input, name: str) -> Payload:
+        """An input in any form as a source would hold it."""
         if isinstance(one, Path) or (isinstance(one, str) and self.preprocess.modality != "text"):
             try:
                 one = Path(one).read_bytes()
@@ -139,7 +151,7 @@ class Predictor:
             one = image_pixels(one, name, convert=convert, channels=channels)
         if isinstance(one, bytes) and self.preprocess.modality == "signal":
             one = read_signal(one, self.preprocess.in_channels, name)
-        return self.preprocess.decode(one, name)
+        return one
 
     def logits(self, images: Tensor, plain: Tensor | None = None) -> Tensor:
         """Decoded inputs (N, *shape) -> logits (N, K); with several views, the logarithm of their mean probability.

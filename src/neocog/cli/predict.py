@@ -14,6 +14,7 @@ from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data import Modality, list_pictures
+from neocog.data.preprocess.pages import pages_notice
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.progress import note
 from neocog.runs.modality import NOUNS
@@ -47,7 +48,8 @@ def predict(
     top
         How many classes to show for each.
     json
-        One JSON object a line: file, class, probability, top; or file, error.
+        One JSON object a line: file, class, probability, top, and pages where only the first of several was read; or
+        file, error.
     csv
         Comma-separated values with a header.
     """
@@ -67,6 +69,9 @@ def predict(
     for result in results:
         if isinstance(result, Failure):
             note(f"error: {result.error}")
+    several = {one.name: one.pages for one in results if isinstance(one, Prediction) and one.pages > 1}
+    if several:
+        note(f"warning: {pages_notice(several)}")
     show = show_json if json else show_csv if csv else show_table
     show(results)
     return 2 if any(isinstance(result, Failure) for result in results) else 0
@@ -115,6 +120,7 @@ def show_json(results: Results) -> None:
         else:
             top = [{"class": other, "probability": share} for other, share in result.top]
             row = {"file": result.name, "class": result.class_name, "probability": result.probability, "top": top}
+            row |= {"pages": result.pages} if result.pages > 1 else {}
         write_out(jsonlib.dumps(row, ensure_ascii=False))
 
 

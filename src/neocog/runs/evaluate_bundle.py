@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
 from neocog.data import Source, Views, divide, fingerprint, open_source, read_skip_list
+from neocog.data.preprocess.choose import find_pages
+from neocog.data.preprocess.pages import SeveralPages
 from neocog.errors import DataError, some
 from neocog.evaluation import Evaluation
 from neocog.progress import note
@@ -64,6 +66,10 @@ def evaluate(
         note(f"{len(indices) - len(kept):,} records are left out by {skip_list}")
         indices = kept
     targets = matched_targets(source, indices, predictor.classes)
+    several = SeveralPages()
+    find_pages(source, indices, several)
+    for notice in several.notices:
+        note(notice)
     before, predictor.views = predictor.views, views
     try:
         logits = predictor.logits_of(source, indices)

@@ -17,6 +17,7 @@ from neocog.data import (
     choose_sound,
     choose_text,
 )
+from neocog.data.preprocess.pages import SeveralPages
 from neocog.errors import ConfigError
 from neocog.runs.config import RunConfig, Settled, flat
 from neocog.zoo import Entry, entry
@@ -89,16 +90,21 @@ def fitting(name: str, source: Source) -> Entry:
 
 
 def choose(
-    source: Source, indices: NDArray[np.int64], config: RunConfig, made_for: Entry
+    source: Source,
+    indices: NDArray[np.int64],
+    config: RunConfig,
+    made_for: Entry,
+    several: SeveralPages | None = None,
 ) -> tuple[Preprocess, dict[str, str]]:
     """The preprocessing for these records and this network, and a reason by dotted key for each value chosen.
 
-    Raises DataError for records that can't be read, unless such are skipped.
+    `several` gathers image files with several pages. Raises DataError for records that can't be read, unless such are
+    skipped.
     """
     size = made_for.input_size
     match source.modality:
         case "image":
-            spec, reasons = choose_preprocess(source, indices, config.data, (size[0], size[1]))
+            spec, reasons = choose_preprocess(source, indices, config.data, (size[0], size[1]), several)
             return spec, {f"data.{key}": reason for key, reason in reasons.items()}
         case "signal":
             signal, reasons = choose_signal(source, indices, config.signal, size)

@@ -32,6 +32,8 @@ from neocog.data import (
     read_skip_list,
 )
 from neocog.data.formats import COLUMNS
+from neocog.data.preprocess.choose import find_pages
+from neocog.data.preprocess.pages import SeveralPages
 from neocog.errors import ConfigError, DataError
 from neocog.progress import note
 from neocog.rng import derive_seed
@@ -112,7 +114,9 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False, wo
     settled = without_unused(settled, source)
     splits = divided(source, config.data, config.train.seed)
     tell(source, splits)
-    spec, reasons = choose(source, splits.train, config, made_for)
+    several = SeveralPages()
+    spec, reasons = choose(source, splits.train, config, made_for, several)
+    splits = with_pages(source, splits, several)
     settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
     settled = with_device(settled, device if world.size == 1 else torch.device(device.type))
     classes = classes_of(source, made_for)
@@ -178,6 +182,14 @@ def tell(source: Source, splits: Splits) -> None:
     note(describe(source))
     for notice in (*source.notices, *splits.notes):
         note(f"  {notice}")
+
+
+def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:
+    """The splits with a note, which is also shown, on image files of which only the first page is read."""
+    find_pages(source, np.concatenate([splits.val, splits.test]), several)
+    for notice in several.notices:
+        note(f"  {notice}")
+    return replace(splits, notes=(*splits.notes, *several.notices))
 
 
 def without_unused(settled: Settled, source: Source) -> Settled:

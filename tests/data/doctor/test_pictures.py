@@ -110,7 +110,8 @@ def test_details_say_what_is_the_matter(clean, found, noisy, save):
     assert details["moving.webp"] == "3 of them"
     assert details["large.png"] == "400 x 300"
     assert details["thin.png"] == "1 x 24"
-    assert "starts with b'<html>40'" in details["page.jpg"]
+    assert "page.jpg is a web page" in details["page.jpg"]
+    assert "moving.jpg.png is of the format GIF" in details["moving.jpg.png"]
     assert details["black.png"] == "grey"
     assert findings["channels-differ"].sentence == "1 picture is grey, the others in colour"
     assert "--data.convert true" in findings["cmyk"].remedy

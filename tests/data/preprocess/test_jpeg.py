@@ -3,6 +3,7 @@ import struct
 
 import numpy as np
 import pytest
+import simplejpeg
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from PIL import Image
 from neocog.data import ImagePreprocess, picture_pixels
 from neocog.data.preprocess.jpeg import choose_eighths, decode_jpeg, read_frame
 from neocog.data.preprocess.picture import picture_header
+from neocog.data.preprocess.pixels import Decoded
 from neocog.errors import DataError
 
 LIMIT = 40_000_000
@@ -179,6 +181,130 @@ def test_a_lossless_jpeg_is_never_scaled():
     picture = decoded(payload, (8, 8))
     assert (picture.eighths, picture.pixels.shape) == (8, (64, 64, 1))
     assert (picture.pixels == 128).all()
+
+
+SIDE = 256
+USUAL = {"444": 0x11, "420": 0x22, "422": 0x21, "440": 0x12, "411": 0x41}
+"""The sampling factors of the brightness, where colours have 1x1."""
+
+
+def striped(sampling: str, period: int, *, columns: bool) -> bytes:
+    """A JPEG of even brightness, with stripes of colour."""
+    planes = np.full((SIDE, SIDE, 3), 128, np.uint8)
+    stripes = np.where(np.arange(SIDE) // period % 2 == 0, 190, 66)
+    planes[:, :, 2] = stripes if columns else stripes[:, None]
+    pixels = np.asarray(Image.frombytes("YCbCr", (SIDE, SIDE), planes.tobytes()).convert("RGB"))
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=95, colorsubsampling=sampling)
+
+
+def contrast(picture: Decoded, size: int) -> int:
+    """How far red swings in the middle of a picture, once it is resized."""
+    red = Image.fromarray(picture.pixels[:, :, 0]).resize((size, size), Image.Resampling.BILINEAR)
+    middle = np.asarray(red)[size // 4 : 3 * size // 4, size // 4 : 3 * size // 4]
+    return int(np.ptp(middle.astype(int)))
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("period", [4, 8, 16])
+@pytest.mark.parametrize("sampling", USUAL)
+def test_scaled_colours_keep_what_the_whole_picture_keeps(sampling, period, columns):
+    payload = striped(sampling, period, columns=columns)
+    assert read_frame(payload).sampling == bytes([USUAL[sampling], 0x11, 0x11])
+    whole = decode_jpeg(payload, "a.jpg", LIMIT, None)
+    for size in (32, 50, 64, 90, 128, 200):
+        scaled = decoded(payload, (size, size))
+        assert contrast(scaled, size) >= 0.85 * contrast(whole, size) - 6
+        assert scaled.pixels.shape[0] >= size
+        if sampling in ("444", "420"):  # whose colours the decoder scales as it does brightness: the scale is as before
+            assert scaled.eighths == choose_eighths((SIDE, SIDE), (size, size))
+
+
+def test_colours_were_lost_in_version_2_which_still_gives_its_bits():
+    payload = striped("422", 4, columns=True)
+    spec = {"size": (64, 64), "channels": 3, "resize": "squash"}
+    older = ImagePreprocess.from_json({"modality": "image", **spec, "version": 2})
+    assert older.read(payload, "a").eighths == 2
+    assert np.ptp(older.decode(payload)[0].numpy().astype(int)) < 20
+    assert np.ptp(ImagePreprocess(**spec).decode(payload)[0].numpy().astype(int)) > 60
+    assert ImagePreprocess.from_json(older.to_json()) == older
+
+
+@pytest.mark.parametrize(
+    ("sampling", "need", "eighths"),
+    [
+        ("111111", 64, 2),
+        ("221111", 64, 2),
+        ("222222", 64, 2),  # all alike, however it is written
+        ("211111", 64, 8),
+        ("211111", 32, 4),
+        ("211111", 16, 2),
+        ("121111", 32, 4),
+        ("411111", 16, 4),
+        ("411111", 32, 8),
+        ("421111", 32, 4),  # rows and columns halved, and columns once more
+        ("441111", 64, 2),  # both quartered
+        ("211212", 32, 4),  # each lacks the other's direction
+        ("212111", 32, 4),
+        ("11", 64, 2),
+        ("310011", 64, 8),  # damaged
+    ],
+)
+def test_the_scale_follows_the_sampling_factors(sampling, need, eighths):
+    assert choose_eighths((256, 256), (need, need), bytes.fromhex(sampling)) == eighths
+
+
+def test_a_turned_picture_needs_its_sides_exchanged():
+    """4:2:2 halves what are rows once it is turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    planes = np.zeros((64, 512, 3), np.uint8)
+    payload = io.BytesIO()
+    Image.fromarray(planes).save(payload, "jpeg", subsampling=1, exif=exif)
+    picture = decode_jpeg(payload.getvalue(), "a.jpg", LIMIT, lambda size: (64, 32))
+    assert picture.full == (512, 64)
+    assert picture.eighths == 4
+    assert picture.pixels.shape == (256, 32, 3)
+
+
+def even_blocks(sampling: list[int], height: int, width: int) -> bytes:
+    """A baseline JPEG of any sampling, whose blocks of 8x8 have one value each, 0 or 64 away from grey in turn.
+
+    Source: ITU-T T.81, annexes F and K; code 0 stands for no change, 10 for one of 7 bits.
+    """
+    rows, columns = max(byte & 15 for byte in sampling), max(byte >> 4 for byte in sampling)
+    quant = segment(0xDB, bytes([0]) + bytes([8] * 64))
+    tables = segment(0xC4, b"\x00" + bytes([1, 1] + [0] * 14) + bytes([0, 7]))
+    tables += segment(0xC4, b"\x10" + bytes([1] + [0] * 15) + bytes([0]))  # all others are zero
+    parts = b"".join(bytes([k + 1, byte, 0]) for k, byte in enumerate(sampling))
+    frame = segment(0xC0, struct.pack(">BHHB", 8, height, width, len(sampling)) + parts)
+    scan = segment(0xDA, bytes([len(sampling)]) + b"".join(bytes([k + 1, 0]) for k in range(3)) + bytes([0, 63, 0]))
+    bits, last = "", [0] * len(sampling)
+    for unit in range((height // (8 * rows)) * (width // (8 * columns))):
+        for part, byte in enumerate(sampling):
+            for block in range((byte & 15) * (byte >> 4)):
+                value = 64 * ((unit + block) % 2) if part else 0
+                change, last[part] = value - last[part], value
+                bits += "0" if not change else "10" + f"{change if change > 0 else change + 127:07b}"
+                bits += "0"
+    bits += "1" * (-len(bits) % 8)
+    content = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\0")
+    return b"\xff\xd8" + quant + tables + frame + scan + content + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    "sampling", [[0x42, 0x11, 0x11], [0x21, 0x12, 0x12], [0x14, 0x11, 0x11], [0x22, 0x21, 0x12], [0x31, 0x11, 0x11]]
+)
+def test_rare_samplings_keep_their_colours_too(sampling):
+    """Those that the fast decoder does not know are decoded whole, by Pillow."""
+    payload = even_blocks(sampling, 192, 192)
+    image = np.asarray(Image.open(io.BytesIO(payload)).convert("RGB"))
+    assert np.ptp(image[:, :, 0].astype(int)) > 60
+    assert read_frame(payload).sampling == bytes(sampling)
+    for size in (24, 48, 96):
+        spec = {"size": (size, size), "channels": 3, "resize": "squash"}
+        small, whole = (ImagePreprocess(**spec, dct_scaling=on).decode(payload).double() for on in (True, False))
+        assert (small - whole).abs().mean() < 8
+        assert small.std() > 0.8 * whole.std()
 
 
 def test_an_unusual_jpeg_is_left_to_pillow():

@@ -126,7 +126,7 @@ def test_measured_is_the_mean_and_deviation_of_each_channel():
 
 
 def test_a_version_from_the_future_is_refused():
-    with pytest.raises(DataError, match="version 2 is understood. Received: .*'version': 9"):
+    with pytest.raises(DataError, match="version 3 is understood. Received: .*'version': 9"):
         ImagePreprocess.from_json({**ImagePreprocess(size=(2, 2), channels=1).to_json(), "version": 9})
 
 
@@ -195,7 +195,7 @@ def test_folders_are_surveyed_by_their_headers(tmp_path, draw):
     assert (spec.size, spec.pad, spec.channels) == ((24, 24), (4, 4), 3)
     for path in (source.paths[0], source.paths[4]):
         path.write_bytes(b"text")
-    with pytest.raises(DataError, match=r"a/00\.png is no picture(?s:.*)1 more cannot be read:\n.*b/01\.png"):
+    with pytest.raises(DataError, match=r"a/00\.png is not an image(?s:.*)1 more cannot be read:\n.*b/01\.png"):
         choose(source)
 
 

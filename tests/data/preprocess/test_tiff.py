@@ -126,13 +126,19 @@ def test_deep_alpha_is_kept_or_must_hide_nothing(channels):
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (tiff(DEEP[:, :, :5].astype(np.float32)), "8 or 16 bits, without sign. a.tif holds floating-point ones"),
-        (tiff(DEEP[:, :, :5].astype(np.int16)), "without sign. a.tif holds signed ones"),
-        (tiff(DEEP[:, :, :5].astype(np.uint32)), "without sign. a.tif holds such of 32 bits"),
-        (tiff(DEEP[:, :, :300]), "1 to 256 channels in one layer. a.tif has 300 channels in 1 layers"),
-        (tiff(DEEP[:, :, :5], photometric="separated"), "a.tif has 5 channels .* interpretation SEPARATED"),
+        (tiff(DEEP[:, :, :5].astype(np.float32)), "of 8 or 16 bits; .* a.tif holds floating-point ones of 32 bits"),
+        (
+            tiff(DEEP[:, :, :5].astype(np.int16)),
+            r"from 0 to 65,535. a.tif holds values from -32,\d+ to 32,\d+. Shift or scale",
+        ),
+        (tiff(DEEP[:, :, :5].astype(np.uint32) * 9), r"from 0 to 65,535. a.tif holds values from 225 to 585,900"),
+        (tiff(DEEP[:, :, :300]), "1 to 256 channels. a.tif has 300 of 16 bits"),
+        (
+            tiff(DEEP[:, :, :5], photometric="separated"),
+            "a.tif has 5 of 16 bits, of photometric interpretation SEPARATED",
+        ),
         (tiff(DEEP[:, :, :5])[:700], "a.tif is truncated or damaged"),
-        (b"II*\0\x08\0\0\0\0\0", "a.tif is 0 wide and 0 high"),
+        (b"II*\0\x08\0\0\0\0\0", "a.tif is 0 wide and 0 high|truncated or damaged"),
         (b"II*\0", "a.tif is truncated or damaged"),
     ],
 )

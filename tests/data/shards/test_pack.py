@@ -8,6 +8,7 @@ import datasets
 import fsspec
 import numpy as np
 import pytest
+import tifffile
 import torch
 import webdataset
 from PIL import Image
@@ -455,6 +456,35 @@ def test_nothing_readable_is_said(pack_source):
 def test_payloads_that_can_not_be_packed_are_named(pack_source, payload, modality, message):
     with pytest.raises(DataError, match=message):
         pack_source(Listed([Record("0", payload, 0)], modality=modality))
+
+
+def tiff_file(pixels, **options):
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, **options)
+    return file.getvalue()
+
+
+def test_resized_tiffs_are_those_that_training_reads(pack_source, tmp_path):
+    """Pillow alone would give other pixels of these."""
+    grey = np.repeat(np.repeat(np.arange(0, 4000, 40, dtype=np.uint16).reshape(10, 10), 4, axis=0), 4, axis=1)
+    white_is_zero = tiff_file(np.invert(grey), photometric="miniswhite")
+    pack_source(Listed([Record("0", white_is_zero, 0)]), resize=10)
+    resized = np.asarray(Image.open(io.BytesIO(open_shards(tmp_path / "packed").read(0).payload)))
+    assert resized.dtype == np.uint16
+    assert np.abs(resized[2:-2, 2:-2].astype(int) - grey[::4, ::4][2:-2, 2:-2]).max() <= 60
+    planes = tiff_file(np.zeros((3, 40, 40), np.uint16), photometric="rgb", planarconfig="separate")
+    with pytest.raises(
+        DataError, match=r"Pictures of 8 bits, or grey ones of 16, are resized. .* is uint16 \(40, 40, 3"
+    ):
+        pack_source(Listed([Record("0", planes, 0)]), "two", resize=20)
+
+
+def test_a_file_of_several_pages_is_packed_whole_and_not_resized(pack_source, tmp_path):
+    pages = tiff_file(np.zeros((3, 40, 40), np.uint8), photometric="minisblack")
+    pack_source(Listed([Record("0", pages, 0)]))
+    assert open_shards(tmp_path / "packed").read(0).payload == pages
+    with pytest.raises(DataError, match=r"must hold one image. .*0 has 3 pages or frames.*leave --resize out"):
+        pack_source(Listed([Record("0", pages, 0)]), "two", resize=20)
 
 
 def test_pictures_that_can_not_be_resized_are_named(pack_source, tmp_path):

@@ -392,7 +392,7 @@ def test_faults_without_an_annotated_size_look_at_the_picture(tmp_path):
     source = open_coco(write_set(tmp_path, content))
     assert [key for key, _ in source.faults()] == ["images/train2017/b.png"]
     (tmp_path / "images/train2017/b.png").write_bytes(b"x")
-    assert "no picture" in next(source.faults())[1]
+    assert "not an image" in next(source.faults())[1]
 
 
 def test_absent_categories_are_told(tmp_path):

@@ -32,6 +32,7 @@ from neocog.data.doctor.report import DataReport
 from neocog.data.formats import COLUMNS, FORMATS
 from neocog.data.known import find_data
 from neocog.data.open import data_folder, open_source
+from neocog.data.preprocess.pages import SeveralPages
 from neocog.data.record import Source, fingerprint
 from neocog.data.shards import is_address
 from neocog.data.sources.arrays import ArraySource
@@ -108,7 +109,8 @@ def examine(
     if path is not None and path.is_dir():
         examine_folder(path, source.format, tally, getattr(source, "folders", None))
     indices = chosen(len(source), limit)
-    columns, present = examine_records(source, indices, tally, max_pixels, workers)
+    several = SeveralPages()
+    columns, present = examine_records(source, indices, tally, max_pixels, workers, several)
     if isinstance(source, SgfSource):
         for name, game in source.unplayable.items():
             tally.add(kinds.GAME_UNPLAYABLE, name, game.reason)
@@ -138,7 +140,7 @@ def examine(
         classes=source.classes,
         splits={split: len(part) for split, part in source.splits.items()},
         counts={split: tuple(count.tolist()) for split, count in counts.items()},
-        notices=tuple(source.notices),
+        notices=(*source.notices, *several.notices),
         findings=tally.findings(),
         skip=tally.skip,
         source=source,
@@ -157,9 +159,14 @@ def chosen(count: int, limit: int | None) -> NDArray[np.int64]:
 
 
 def examine_records(
-    source: Source, indices: NDArray[np.int64], tally: Tally, max_pixels: int, workers: int | None
+    source: Source,
+    indices: NDArray[np.int64],
+    tally: Tally,
+    max_pixels: int,
+    workers: int | None,
+    several: SeveralPages,
 ) -> tuple[Columns, dict[int, tuple[int, ...]]]:
-    """Each record alone: its facts, and the classes in its mask or of its objects."""
+    """Each record alone: its facts, and the classes in its mask or of its objects; `several` gathers page counts."""
     columns = Columns(len(source), thumbs=source.modality == "image")
     present: dict[int, tuple[int, ...]] = {}
     with closing(examine_all(source, indices, max_pixels, workers)) as facts_of_all:  # Ctrl-C stops its threads
@@ -169,6 +176,8 @@ def examine_records(
                 tally.add_record(kind, index, detail)
             if facts.labels:
                 present[index] = facts.labels
+            if facts.pages > 1:
+                several.found[source.key(index)] = facts.pages
     return columns, present
 
 

@@ -33,6 +33,8 @@ class Facts:
     """(16, 16), around 0, of one contrast; None where the picture has hardly any."""
     samples: NDArray[Any] | None = None
     """Pixels of which the thumb will be made; (1, 16a, 16b, C)."""
+    pages: int = 1
+    """How many images an image's file holds."""
     labels: tuple[int, ...] = ()
     """The classes in a mask, or of the objects; each once."""
 

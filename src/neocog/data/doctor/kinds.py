@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from neocog.data.preprocess.pages import FIRST_ALONE, HINT
 from neocog.data.preprocess.waveform import LENGTH_UNKNOWN
 from neocog.data.sources.folder import EXTENSIONS
 
@@ -171,8 +172,8 @@ ZERO_BYTES = Kind(
 
 # Pictures
 NOT_A_PICTURE = Kind(
-    "not-a-picture", "error", "{n} file(|s) with a picture's name (is|are) no picture that Neocog reads",
-    f"Training stops at it. {SKIPPED}", skip="no picture",
+    "not-a-picture", "error", "{n} file(|s) with an image's name (is not an image|are not images) that Neocog reads",
+    f"Training stops at it. {SKIPPED}", skip="not an image",
 )
 DAMAGED = Kind(
     "damaged", "error", "{n} picture(|s) (is|are) truncated or damaged",
@@ -187,8 +188,8 @@ TOO_SMALL = Kind(
     f"Training stops at it. {SKIPPED}", skip="too small",
 )
 UNUSUAL_PIXELS = Kind(
-    "unusual-pixels", "error", "{n} picture(|s) (has|have) pixels of 32 bits or floating-point ones",
-    f"Training stops at it. {SKIPPED} Scale them to 8 or 16 bits.", skip="pixels of 32 bits",
+    "unusual-pixels", "error", "{n} image(|s) (is|are) stored in a way that Neocog does not read",
+    f"Training stops at it. {SKIPPED} Convert it as the example says.", skip="stored in a way that is not read",
 )
 CMYK = Kind(
     "cmyk", "error", "{n} picture(|s) (is|are) CMYK",
@@ -211,8 +212,7 @@ TURNED = Kind(
     "Turned upright in training and prediction alike. Masks and boxes must be of the upright picture.",
 )
 FRAMES = Kind(
-    "several-frames", "warning", "{n} file(|s) (holds|hold) several pictures",
-    "Only the first is read.",
+    "several-frames", "warning", FIRST_ALONE, HINT,
 )
 CONSTANT_PICTURE = Kind(
     "constant-picture", "warning", "{n} picture(|s) (is|are) of one colour throughout",

@@ -13,7 +13,9 @@ from neocog.data.doctor.digest import digest
 from neocog.data.doctor.facts import Facts
 from neocog.data.doctor.kinds import Kind
 from neocog.data.doctor.thumbs import samples_of, small_pictures, thumbs_of
+from neocog.data.preprocess.pages import num_pages
 from neocog.data.preprocess.picture import MIN_SIDE, picture_pixels
+from neocog.data.preprocess.pixels import UnsupportedImageError
 from neocog.errors import DataError
 
 __all__ = ["add_thumbs", "decoded", "examine_array", "examine_arrays", "examine_picture", "file_kind"]
@@ -37,7 +39,6 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # of which Pillow reads header
 ENDINGS = {ending for endings in NAMED.values() for ending in endings}
 ORIENTATION = 0x0112
 SCAN = b"\xff\xda"  # begins a JPEG file's picture; its EXIF data stands before
-TOO_DEEP = ("F", "I")  # Pillow's names of floating-point and 32-bit pixels
 
 
 def file_kind(start: bytes) -> str | None:
@@ -57,7 +58,7 @@ def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
     try:
         pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=False)
     except DataError as error:
-        found = refused(payload, key, max_pixels, str(error), facts)
+        found = refused(payload, key, max_pixels, error, facts)
         if found is None:
             return facts
         pixels = found
@@ -73,47 +74,48 @@ def decoded(payload: bytes | NDArray[Any], key: str, max_pixels: int) -> NDArray
     return np.asarray(payload)
 
 
-def refused(payload: bytes, key: str, max_pixels: int, message: str, facts: Facts) -> NDArray[Any] | None:
+def refused(payload: bytes, key: str, max_pixels: int, error: DataError, facts: Facts) -> NDArray[Any] | None:
     """Why a picture was refused; its pixels, where it only has to be converted."""
+    message = str(error)
     if not payload:
         facts.fault(kinds.ZERO_BYTES)
         return None
+    image: Image.Image | None
     try:
         image = Image.open(io.BytesIO(payload), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         facts.fault(kinds.TOO_LARGE, message)
         return None
-    except Exception:  # a damaged header can raise anything
-        facts.fault(kinds.DAMAGED if file_kind(payload) else kinds.NOT_A_PICTURE, message)
-        return None
-    if image.width * image.height > max_pixels:
+    except Exception:  # a damaged header can raise anything; of some TIFFs Pillow knows nothing
+        image = None
+    if image and image.width * image.height > max_pixels:
         facts.fault(kinds.TOO_LARGE, f"{image.width} x {image.height}")
-    elif min(image.size) < MIN_SIDE:
+        return None
+    if image and min(image.size) < MIN_SIDE:
         facts.fault(kinds.TOO_SMALL, f"{image.width} x {image.height}")
-    else:
-        try:
-            pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
-        except DataError:
-            facts.fault(kinds.UNUSUAL_PIXELS if image.mode in TOO_DEEP and loads(image) else kinds.DAMAGED, message)
-        else:
-            facts.fault(conversion(image))
-            return pixels
-    return None
-
-
-def loads(image: Image.Image) -> bool:
+        return None
     try:
-        image.load()
-    except Exception:  # as above
-        return False
-    return True
+        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+    except DataError:
+        facts.fault(unreadable(payload, error), message)
+        return None
+    facts.fault(conversion(image))
+    return pixels
 
 
-def conversion(image: Image.Image) -> Kind:
+def unreadable(payload: bytes, error: DataError) -> Kind:
+    """What is the matter with a file that can't be decoded."""
+    if isinstance(error, UnsupportedImageError):
+        return kinds.UNUSUAL_PIXELS
+    return kinds.DAMAGED if file_kind(payload) else kinds.NOT_A_PICTURE
+
+
+def conversion(image: Image.Image | None) -> Kind:
     """What has to be converted in a picture that was refused without."""
-    if image.mode == "CMYK":
+    if image and image.mode == "CMYK":
         return kinds.CMYK
-    return kinds.DEEP_COLOUR if ";16" in str(getattr(image, "tile", "")) else kinds.TRANSPARENT
+    halved = image and image.format != "TIFF" and ";16" in str(getattr(image, "tile", ""))  # TIFFs keep all 16 bits
+    return kinds.DEEP_COLOUR if halved else kinds.TRANSPARENT
 
 
 def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
@@ -123,18 +125,18 @@ def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
         return
     if ending in ENDINGS and ending not in NAMED[kind]:
         facts.fault(kinds.OTHER_FORMAT, f"it is {kind}")
+    facts.pages = num_pages(payload)
+    if facts.pages > 1:
+        facts.fault(kinds.FRAMES, f"{facts.pages} of them")
     if kind in ("BMP", "NPY") or (kind == "JPEG" and b"Exif" not in payload[: payload.find(SCAN)]):
-        return  # neither turned nor of several frames; this saves a look at most files
+        return  # never turned; this saves a look at most files
     try:
         with Image.open(io.BytesIO(payload), formats=(kind,)) as image:
             turned = image.getexif().get(ORIENTATION, 1) if kind != "PNG" or "exif" in image.info else 1
-            frames = getattr(image, "n_frames", 1) if kind != "JPEG" else 1
     except Exception:  # what else stands in a file whose pixels are whole need not be
         return
     if turned in range(2, 9):
         facts.fault(kinds.TURNED, f"orientation {turned}")
-    if frames > 1:
-        facts.fault(kinds.FRAMES, f"{frames} of them")
 
 
 def look_at_pixels(pixels: NDArray[Any], facts: Facts) -> None:

@@ -8,27 +8,34 @@ from numpy.typing import NDArray
 
 from neocog.data.config import DataConfig
 from neocog.data.preprocess.image import ImagePreprocess
+from neocog.data.preprocess.pages import HINT, SeveralPages
 from neocog.data.preprocess.picture import picture_header
 from neocog.data.preprocess.pixels import Header, Size, array_header, array_pixels
 from neocog.data.record import Source
 from neocog.data.sources.arrays import ArraySource
-from neocog.errors import DataError
+from neocog.errors import ConfigError, DataError
 from neocog.progress import track
 
-__all__ = ["all_faults", "choose_preprocess", "surveyed"]
+__all__ = ["all_faults", "choose_preprocess", "find_pages", "surveyed"]
 
 MOST_SURVEYED = 50_000
 
 
 def choose_preprocess(
-    source: Source, indices: NDArray[np.int64], config: DataConfig, input_size: Size
+    source: Source,
+    indices: NDArray[np.int64],
+    config: DataConfig,
+    input_size: Size,
+    several: SeveralPages | None = None,
 ) -> tuple[ImagePreprocess, dict[str, str]]:
     """The preprocessing for these records and a network's input size, and a reason for each value that was chosen.
 
     What the config sets is kept. Chosen is: the size that the network asks for; padding instead of resizing where all
     pictures have one size that is a little smaller; grey where all pictures are grey; 16 bits where one has them.
+    `several` gathers the files with several pages, of which only the first is read. Raises DataError where pictures
+    can't be read, or not as the config asks.
     """
-    headers = survey(source, indices, config.max_pixels, skip=config.on_corrupt == "skip")
+    headers = survey(source, indices, config, several or SeveralPages())
     check_channels(source.name, headers, config.channels)
     sizes = {(header.height, header.width) for header in headers}
     reasons: dict[str, str] = {}
@@ -73,10 +80,10 @@ def border_of(size: Size, target: Size) -> tuple[int, int] | None:
     return (rows // 2, columns // 2) if fits and (rows or columns) else None
 
 
-def survey(source: Source, indices: NDArray[np.int64], max_pixels: int, *, skip: bool = False) -> Counter[Header]:
+def survey(source: Source, indices: NDArray[np.int64], config: DataConfig, several: SeveralPages) -> Counter[Header]:
     """The kinds of pictures that a set holds, from their headers, and how many there are of each.
 
-    With `skip`, pictures that can't be read are passed over.
+    Where the config skips pictures that can't be read, they are passed over.
     """
     if isinstance(source, ArraySource):
         parts = [pictures for _, pictures in source.parts]
@@ -88,14 +95,40 @@ def survey(source: Source, indices: NDArray[np.int64], max_pixels: int, *, skip:
             record = source.read(index)
             where = f"{source.name}: {record.key}"
             if isinstance(record.payload, bytes):
-                found[picture_header(record.payload, where, max_pixels)] += 1
+                header = picture_header(record.payload, where, config.max_pixels)
+                check_pages(several.look(record.key, record.payload), header, config.channels, where)
+                found[header] += 1
             elif not isinstance(record.payload, str):
                 found[array_header(array_pixels(record.payload, where))] += 1
         except DataError as error:
             faults.append(str(error))
-    if faults and (not skip or not found):
+    if faults and (config.on_corrupt != "skip" or not found):
         raise all_faults(faults)
     return found
+
+
+def check_pages(pages: int, header: Header, asked: int | None, where: str) -> None:
+    """Raises ConfigError where as many channels are asked for as a file has pages, which are not read as channels."""
+    if pages > 1 and pages == asked != header.channels:
+        raise ConfigError(
+            f"Pages are not read as channels. Received: --data.channels {asked}, and {where} has {pages} pages of "
+            f"{header.channels}, of which only the first would be read. {HINT} Or leave --data.channels out."
+        )
+
+
+def find_pages(source: Source, indices: NDArray[np.int64], several: SeveralPages) -> None:
+    """Gather files with several pages among further records; only those are read whose names allow it."""
+    if isinstance(source, ArraySource) or source.modality != "image":
+        return
+    for index in surveyed(indices).tolist():
+        key = source.key(index)
+        if several.may_have(key):
+            try:
+                payload = source.read(index).payload
+            except DataError:  # which decoding will say
+                continue
+            if isinstance(payload, bytes):
+                several.look(key, payload)
 
 
 def surveyed(indices: NDArray[np.int64]) -> NDArray[np.int64]:

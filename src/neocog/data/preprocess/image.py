@@ -35,7 +35,7 @@ class ImagePreprocess(Preprocess):
     """
 
     modality: ClassVar[Modality] = "image"
-    newest: ClassVar[int] = 2
+    newest: ClassVar[int] = 3
 
     size: Size
     """Height and width after resizing, before padding."""
@@ -57,14 +57,15 @@ class ImagePreprocess(Preprocess):
     """What each channel is divided by."""
     dct_scaling: bool = True
     """Whether a JPEG that is larger than needed is decoded at some eighths of its size, which is faster."""
-    version: int = field(default=2)
-    """1: Pillow reads all files, whole. 2: libjpeg-turbo reads JPEGs, tifffile the TIFFs that Pillow reads in part."""
+    version: int = field(default=3)
+    """1: Pillow reads all files, whole. 2: libjpeg-turbo reads JPEGs, tifffile the TIFFs that Pillow does not read as
+    they are. 3: scaled JPEGs keep colours as fine as they are stored; white is never zero in a TIFF."""
 
     def __post_init__(self) -> None:
         if self.version == 1 and self.dct_scaling:
             raise DataError(
                 "Preprocessing of version 1 decodes pictures whole. Received: version 1 with dct_scaling. "
-                "Set dct_scaling to false, or version to 2."
+                "Set dct_scaling to false, or version to 3."
             )
 
     @property
@@ -105,7 +106,7 @@ class ImagePreprocess(Preprocess):
         if self.version == 1 and not is_npy(payload):
             return whole(pillow_pixels(payload, where, **limits))
         need = partial(needed, rule=self.resize, size=self.size) if self.dct_scaling else None
-        return decode_picture(payload, where, **limits, need=need)
+        return decode_picture(payload, where, **limits, need=need, exact=self.version >= 3)
 
     def decode_many(self, payloads: Pixels) -> Tensor:
         """Pictures of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).

@@ -5,88 +5,95 @@ antialiased. Source: libjpeg's `scale_num`; Wallace 1992, The JPEG still picture
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 
+from neocog.data.preprocess.jpeg_frame import Frame, component_scales, read_frame
 from neocog.data.preprocess.pillow import open_image, orientation_of
 from neocog.data.preprocess.pixels import Decoded, Header, Size, check_size, flips, oriented
 
-__all__ = ["Frame", "choose_eighths", "decode_jpeg", "jpeg_header", "read_frame"]
+__all__ = ["choose_eighths", "decode_jpeg", "jpeg_header", "read_frame"]
 
-START = b"\xff\xd8\xff"
 COLOURS = {1: "GRAY", 3: "RGB"}
 """By number of components. Four are CMYK, which is not for this decoder."""
-BLOCKS, FRAMES, NO_FRAMES = frozenset({0xC0, 0xC1, 0xC2}), range(0xC0, 0xD0), frozenset({0xC4, 0xC8, 0xCC})
-SCAN, TAGS, UNUSUAL = 0xDA, 0xE1, frozenset({*range(0xC0), *range(0xD0, 0xDA), 0xFF})
+GREY = bytes([0x11])
+"""The sampling factors of a JPEG in grey."""
 
 
-class Frame(NamedTuple):
-    """What a JPEG's markers say."""
-
-    size: Size
-    """As stored."""
-    components: int
-    blocks: bool
-    """Whether it holds blocks of frequencies. One that does not, a lossless one, must not be decoded to scale."""
-    tagged: bool
-    """Whether EXIF or XMP tags are there, and with them perhaps an orientation."""
-
-
-def read_frame(payload: bytes) -> Frame | None:
-    """Follow a JPEG's markers up to its scan, as the decoder does; None where anything on the way is unusual."""
-    place, frame, tagged = 2, None, False
-    while payload.startswith(START) and place + 4 <= len(payload) and payload[place] == 0xFF:
-        marker, length = payload[place + 1], int.from_bytes(payload[place + 2 : place + 4])
-        if marker == SCAN:
-            return frame and frame._replace(tagged=tagged)
-        if marker in UNUSUAL:
-            return None
-        if marker in FRAMES and marker not in NO_FRAMES:
-            said = payload[place + 4 : place + 10]
-            if frame or len(said) < 6 or said[0] != 8 or said[5] not in COLOURS:  # twice, damaged, 12 bits, CMYK
-                return None
-            size = int.from_bytes(said[1:3]), int.from_bytes(said[3:5])
-            frame = Frame(size, said[5], marker in BLOCKS, False)
-        tagged |= marker == TAGS
-        place += 2 + length
-    return None
+def usual_frame(payload: bytes) -> Frame | None:
+    """What a JPEG's markers say; None for one that is not for this decoder."""
+    frame = read_frame(payload)
+    return frame if frame and frame.bits == 8 and frame.components in COLOURS else None
 
 
 def jpeg_header(payload: bytes, where: str, max_pixels: int) -> Header | None:
     """The header of a JPEG without tags; None where Pillow has to read it. Raises DataError for its size."""
-    frame = read_frame(payload)
+    frame = usual_frame(payload)
     if not frame or frame.tagged:
         return None
     check_size(frame.size, 1, where, max_pixels)
     return Header(*frame.size, frame.components, 8)
 
 
-def choose_eighths(full: Size, need: Size) -> int:
-    """The smallest k with which k/8 of a picture is at least as large as needed, on both sides; 8 where none is.
+def choose_eighths(full: Size, need: Size, sampling: bytes = GREY) -> int:
+    """The smallest k with which k/8 of an image is at least as large as needed, on both sides; 8 where none is.
+
+    Nor may a colour plane become smaller than needed, unless it is stored so: where only rows or only columns of it
+    were halved, as in 4:2:2, it takes a larger k. `sampling` are the components' factors.
 
     >>> choose_eighths((1500, 2000), (224, 224)), choose_eighths((375, 500), (224, 224))
     (2, 5)
+    >>> choose_eighths((256, 256), (32, 32), bytes([0x22, 0x11, 0x11])), "of 4:2:0"
+    (1, 'of 4:2:0')
+    >>> choose_eighths((256, 256), (32, 32), bytes([0x21, 0x11, 0x11])), "of 4:2:2"
+    (4, 'of 4:2:2')
     """
     if max(full) < 8:  # two scales could give the same number of pixels, by which alone the decoder knows them
         return 8
-    return next((k for k in range(1, 8) if full[0] * k >= 8 * need[0] and full[1] * k >= 8 * need[1]), 8)
+    large = (k for k in range(1, 8) if full[0] * k >= 8 * need[0] and full[1] * k >= 8 * need[1])
+    return next((k for k in large if keeps_colours(full, need, sampling, k)), 8)
 
 
-def decode_jpeg(payload: bytes, where: str, max_pixels: int, need: Callable[[Size], Size] | None) -> Decoded | None:
+def keeps_colours(full: Size, need: Size, sampling: bytes, eighths: int) -> bool:
+    """Whether every component has as many rows and columns as needed, or all that are stored.
+
+    Those that the decoder then has to enlarge must be twice as many, since it smooths them.
+    """
+    return all(
+        stored
+        or all(
+            side * share >= (n if 8 * share >= eighths else 2 * n)
+            for side, share, n in zip(full, shares, need, strict=True)
+        )
+        for shares, stored in component_scales(sampling, eighths)
+    )
+
+
+def decode_jpeg(
+    payload: bytes,
+    where: str,
+    max_pixels: int,
+    need: Callable[[Size], Size] | None,
+    *,
+    whole_colours: bool = True,
+) -> Decoded | None:
     """Decode a JPEG, turned as its EXIF orientation says, at the scale that `need` asks for; without: whole.
 
-    `need` maps the size of a picture to what it will be resized to. None where this decoder can't read it exactly:
+    `need` maps the size of a picture to what it will be resized to. Without `whole_colours`, the scale follows from the
+    brightness alone, as in version 2 of the preprocessing. None where this decoder can't read it exactly:
     no JPEG, CMYK, damaged, unusual. Pillow then says why, or reads it. Raises DataError for its size.
     """
-    frame = read_frame(payload)
+    frame = usual_frame(payload)
     if not frame:
         return None
     check_size(frame.size, 1, where, max_pixels)
     orientation = tagged_orientation(payload, where, max_pixels) if frame.tagged else 1
     full = frame.size[::-1] if orientation >= 5 else frame.size
-    eighths = choose_eighths(full, need(full)) if need and frame.blocks else 8
+    eighths = 8
+    if need and frame.blocks:
+        wanted = need(full)[::-1] if orientation >= 5 else need(full)
+        eighths = choose_eighths(frame.size, wanted, frame.sampling if whole_colours else GREY)
     small = (-(-frame.size[0] * eighths // 8), -(-frame.size[1] * eighths // 8))
     try:
         if simplejpeg.decode_jpeg_header(payload)[:2] != frame.size:

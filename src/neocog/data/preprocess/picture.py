@@ -6,7 +6,7 @@ from neocog.data.preprocess.jpeg import decode_jpeg, jpeg_header
 from neocog.data.preprocess.npy import is_npy, npy_header, npy_pixels
 from neocog.data.preprocess.pillow import image_pixels, pillow_header, pillow_pixels
 from neocog.data.preprocess.pixels import MIN_SIDE, Decoded, Header, Pixels, Size, whole
-from neocog.data.preprocess.tiff import needs_tifffile, tiff_header, tiff_pixels
+from neocog.data.preprocess.tiff import is_tiff, tiff_header, tiff_pixels
 
 __all__ = ["MIN_SIDE", "Header", "Pixels", "decode_picture", "image_pixels", "picture_header", "picture_pixels"]
 
@@ -15,7 +15,7 @@ def picture_header(payload: bytes, where: str, max_pixels: int) -> Header:
     """Read a picture's header. Raises DataError as `picture_pixels` does, as far as a header can tell."""
     if is_npy(payload):
         return npy_header(payload, where, max_pixels)
-    if needs_tifffile(payload):
+    if is_tiff(payload):
         return tiff_header(payload, where, max_pixels)
     return jpeg_header(payload, where, max_pixels) or pillow_header(payload, where, max_pixels)
 
@@ -41,15 +41,20 @@ def decode_picture(
     convert: bool,
     channels: int | None = None,
     need: Callable[[Size], Size] | None = None,
+    exact: bool = True,
 ) -> Decoded:
-    """As `picture_pixels`, and a JPEG no larger than needed: `need` maps its size to what it will be resized to."""
-    found = decode_jpeg(payload, where, max_pixels, need)
+    """As `picture_pixels`, and a JPEG no larger than needed: `need` maps its size to what it will be resized to.
+
+    Without `exact`, as in version 2 of the preprocessing, colours that a JPEG stores at a part of its columns may come
+    out smaller than needed, and white may be zero in a TIFF of 16 bits.
+    """
+    found = decode_jpeg(payload, where, max_pixels, need, whole_colours=exact)
     if found:
         return found
     if is_npy(payload):
         pixels = npy_pixels(payload, where, max_pixels)
-    elif needs_tifffile(payload):
-        pixels = tiff_pixels(payload, where, max_pixels, convert=convert, channels=channels)
+    elif is_tiff(payload):
+        pixels = tiff_pixels(payload, where, max_pixels, convert=convert, channels=channels, exact=exact)
     else:
         pixels = pillow_pixels(payload, where, max_pixels=max_pixels, convert=convert, channels=channels)
     return whole(pixels)

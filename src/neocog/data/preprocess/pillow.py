@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 
-from neocog.data.preprocess.pixels import Header, Pixels, check_size
+from neocog.data.preprocess.pixels import Header, Pixels, UnsupportedImageError, check_size, unsigned
+from neocog.data.preprocess.unreadable import unreadable, unsupported_jpeg
 from neocog.errors import DataError
 
 __all__ = ["identify", "image_pixels", "open_image", "orientation_of", "pillow_header", "pillow_pixels"]
@@ -49,7 +50,7 @@ def pillow_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool,
     except DataError:
         raise
     except Exception as error:  # decoders of damaged bytes raise anything: OSError, SyntaxError, struct.error, ...
-        raise DataError(
+        raise unsupported_jpeg(payload, where) or DataError(
             f"A picture must decode to its last row. {where} is truncated or damaged: {error}. Replace or remove it."
         ) from error
 
@@ -78,7 +79,7 @@ def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{where} has more pixels than Pillow itself takes: {error} Shrink it.") from error
     except Exception as error:  # as above: a header can be damaged in any way
-        raise DataError(f"{where} is no picture: it starts with {payload[:8]!r}. Replace or remove it.") from error
+        raise unreadable(payload, where) from error
     check_size((image.height, image.width), 1, where, max_pixels)
     return image
 
@@ -91,9 +92,13 @@ def identify(payload: bytes) -> Image.Image:
 def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | None) -> Pixels:
     """A decoded picture of any mode as grey or RGB, or with alpha where 4 channels are asked for; (H, W, C)."""
     if image.mode in DEEP:
-        return deep_pixels(image, where)
+        deep: NDArray[Any] = np.asarray(image)
+        return unsigned(deep, where)[:, :, None]
     if image.mode == "F":
-        raise DataError(f"Pixels must be of 8 or 16 bits. {where} holds floating-point ones. Convert it.")
+        raise UnsupportedImageError(
+            f"Pixels must be whole numbers of 8 or 16 bits. {where} holds floating-point ones. Scale all images alike "
+            "to 0..255 (uint8) or 0..65535 (uint16)."
+        )
     if image.mode == "CMYK":
         if not convert:
             raise DataError(
@@ -108,14 +113,6 @@ def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | Non
     image = image.convert("L" if image.mode in GREY else "RGB")
     pixels: NDArray[np.uint8] = np.asarray(image)
     return pixels.reshape(image.height, image.width, -1)
-
-
-def deep_pixels(image: Image.Image, where: str) -> NDArray[np.uint16]:
-    """Pixels of 16 bits; (H, W, 1)."""
-    values: NDArray[Any] = np.asarray(image)
-    if values.min() < 0 or values.max() > 0xFFFF:
-        raise DataError(f"Pixels must be of 8 or 16 bits. {where} holds values of 32 bits. Scale them to 0..65535.")
-    return values.astype(np.uint16)[:, :, None]
 
 
 def opaque(image: Image.Image, where: str, convert: bool) -> Image.Image:

@@ -16,6 +16,7 @@ __all__ = [
     "Header",
     "Pixels",
     "Size",
+    "UnsupportedImageError",
     "array_header",
     "array_pixels",
     "channels_first",
@@ -23,6 +24,7 @@ __all__ = [
     "check_size",
     "flips",
     "oriented",
+    "unsigned",
     "whole",
 ]
 
@@ -31,6 +33,11 @@ Pixels = NDArray[Any]
 
 Size = tuple[int, int]
 """Height and width."""
+
+
+class UnsupportedImageError(DataError):
+    """An image that may be whole, stored in a way that is not read."""
+
 
 MIN_SIDE = 2
 MAX_CHANNELS = 256
@@ -133,6 +140,19 @@ def channels_first(shape: tuple[int, ...]) -> bool:
     """
     rows, columns, channels = shape
     return channels > 4 and rows < columns and (rows in (1, 3, 4) or columns == channels)
+
+
+def unsigned(values: NDArray[Any], where: str) -> Pixels:
+    """Whole numbers of any kind as uint8 or uint16. Raises DataError where they do not fit."""
+    if values.dtype in (np.uint8, np.uint16):
+        return values
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 0xFFFF:
+        raise UnsupportedImageError(
+            f"Pixels must be whole numbers from 0 to 65,535. {where} holds values from {low:,} to {high:,}. Shift or "
+            "scale all images alike to 0..255 (uint8) or 0..65535 (uint16)."
+        )
+    return values.astype(np.uint8 if values.itemsize == 1 else np.uint16)
 
 
 def oriented(pixels: Pixels, orientation: int) -> Pixels:

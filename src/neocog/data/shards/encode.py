@@ -8,7 +8,9 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from neocog.data.preprocess.pages import num_pages
 from neocog.data.preprocess.picture import picture_pixels
+from neocog.data.preprocess.tiff import as_pillow_shows, is_tiff
 from neocog.data.preprocess.wav import is_wav
 from neocog.data.preprocess.waveform import decodable
 from neocog.data.record import Modality, Payload
@@ -110,6 +112,15 @@ def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple
 
 def smaller(payload: bytes, extension: str, resize: int, where: str) -> tuple[str, bytes]:
     """A picture with its short side scaled down, turned as its EXIF says; one that is small already as it is."""
+    pages = num_pages(payload)
+    if pages > 1:
+        raise DataError(
+            f"A file that is resized must hold one image. {where} has {pages} pages or frames, of which only the first "
+            "would be kept. Save each as a file of its own, or leave --resize out."
+        )
+    if is_tiff(payload) and not as_pillow_shows(payload):
+        pixels = picture_pixels(payload, where, max_pixels=MAX_PIXELS, convert=False)
+        return (extension, payload) if min(pixels.shape[:2]) <= resize else encode_pixels(pixels, resize, where)
     with Image.open(io.BytesIO(payload)) as opened:
         if min(opened.size) <= resize:
             return extension, payload

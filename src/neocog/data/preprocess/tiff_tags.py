@@ -1,0 +1,132 @@
+"""What a TIFF's tags say of how its pixels are stored, read without a library in some microseconds.
+
+Sources: TIFF 6.0; BigTIFF; libtiff for SGI's ImageDepth.
+"""
+
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+__all__ = ["MAGIC", "Tag", "Tags", "directories", "read_tags"]
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+class Tag(IntEnum):
+    """The tags that are read here."""
+
+    SUBFILE = 254
+    OLD_SUBFILE = 255
+    WIDTH = 256
+    HEIGHT = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    FILL_ORDER = 266
+    DESCRIPTION = 270
+    SAMPLES = 277
+    PLANAR = 284
+    PALETTE = 320
+    SUBIFDS = 330
+    EXTRA = 338
+    FORMAT = 339
+    SUBSAMPLING = 530
+    LAYERS = 32997
+
+
+READ = frozenset(map(int, Tag))
+TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 9: "i", 13: "I", 16: "Q", 18: "Q"}
+WIDTHS = {"B": 1, "s": 1, "H": 2, "I": 4, "i": 4, "Q": 8}
+MANY = 3 * 2**16
+"""The most values of one tag that are read: those of a palette for 16 bits."""
+WIDE = 2**8
+"""The least value that shows a palette to be of 16 bits, as it must be."""
+Directory = dict[int, tuple[int, ...] | bytes]
+"""Some tags of a page: numbers, or a text."""
+
+
+class Tags(NamedTuple):
+    """Of a TIFF's first page."""
+
+    bits: int
+    """Of each sample; 0 where they differ."""
+    sample_format: int
+    """1: unsigned, 2: signed, 3: floating point, 4: undefined, 5 and 6: complex; 0 where the samples differ."""
+    samples: int
+    photometric: int
+    compression: int
+    planar: int
+    """1: the samples of a pixel are neighbours. 2: each has a plane of its own."""
+    extra: tuple[int, ...]
+    """What further samples are. 0: unspecified, 1: associated alpha, 2: unassociated alpha."""
+    fill_order: int
+    """1: the first pixel is in the highest bits of a byte. 2: in the lowest."""
+    layers: int
+    """More than one for a volume."""
+    subsampled: bool
+    """Whether several pixels share the colours of YCbCr."""
+    byte_palette: bool
+    """Whether the colours of a palette are of 8 bits, and so nearly black, as some programs wrote them."""
+    little_endian: bool
+    big: bool
+    """A BigTIFF."""
+
+
+def read_tags(payload: bytes) -> Tags | None:
+    """What tells how the first page's pixels are stored; None where that can't be read."""
+    first = next(directories(payload), None)
+    if first is None:
+        return None
+
+    def numbers(tag: Tag, default: tuple[int, ...]) -> tuple[int, ...]:
+        found = first.get(tag, default)
+        return found if isinstance(found, tuple) else default
+
+    samples, photometric = numbers(Tag.SAMPLES, (1,))[0], numbers(Tag.PHOTOMETRIC, (0,))[0]
+    bits, formats = numbers(Tag.BITS, (1,))[: max(1, samples)], numbers(Tag.FORMAT, (1,))[: max(1, samples)]
+    return Tags(
+        bits=bits[0] if len(set(bits)) == 1 else 0,
+        sample_format=formats[0] if len(set(formats)) == 1 else 0,
+        samples=samples,
+        photometric=photometric,
+        compression=numbers(Tag.COMPRESSION, (1,))[0],
+        planar=numbers(Tag.PLANAR, (1,))[0],
+        extra=numbers(Tag.EXTRA, ()),
+        fill_order=numbers(Tag.FILL_ORDER, (1,))[0],
+        layers=numbers(Tag.LAYERS, (1,))[0],
+        subsampled=numbers(Tag.SUBSAMPLING, (2, 2)) != (1, 1),
+        byte_palette=0 < max(numbers(Tag.PALETTE, (0,))) < WIDE,
+        little_endian=payload.startswith(b"II"),
+        big=payload[2:4] in (b"+\0", b"\0+"),
+    )
+
+
+def directories(payload: bytes) -> Iterator[Directory]:
+    """Some tags of one page after the other, up to the last one, or to where the file is damaged."""
+    order, big = "<" if payload.startswith(b"II") else ">", payload[2:4] in (b"+\0", b"\0+")
+    pointer, length, room = (f"{order}Q", f"{order}Q", 8) if big else (f"{order}I", f"{order}H", 4)
+    entry, seen = struct.Struct(f"{order}HHQ" if big else f"{order}HHI"), set[int]()
+    try:
+        (place,) = struct.unpack_from(pointer, payload, 8 if big else 4)
+        while place and place not in seen:
+            seen.add(place)
+            (count,) = struct.unpack_from(length, payload, place)
+            place += struct.calcsize(length)
+            end = place + count * (entry.size + room)
+            tags: Directory = {}
+            for at in range(place, min(end, len(payload)), entry.size + room):
+                tag, kind, number = entry.unpack_from(payload, at)
+                if tag not in READ or kind not in TYPES or not 0 < number <= MANY:
+                    continue
+                form, at = TYPES[kind], at + entry.size
+                if number * WIDTHS[form] > room:
+                    (at,) = struct.unpack_from(pointer, payload, at)
+                if form == "s":
+                    tags[tag] = payload[at : at + number]
+                else:
+                    tags[tag] = struct.unpack_from(f"{order}{number}{form}", payload, at)
+            yield tags
+            (place,) = struct.unpack_from(pointer, payload, end)
+    except (struct.error, IndexError, OverflowError):  # a damaged file can point anywhere
+        return
