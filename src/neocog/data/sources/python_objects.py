@@ -65,8 +65,8 @@ def count_inputs(part: Any, where: str) -> int:
         return len(inputs)
     except TypeError as error:
         raise DataError(
-            f"Inputs are a NumPy array, a torch tensor, or a list. Received: {type(inputs).__name__}, in {where}. Convert "
-            "them with numpy.asarray."
+            f"Inputs are a NumPy array, a torch tensor, or a list. Received: {type(inputs).__name__}, in {where}. "
+            "Convert them with numpy.asarray."
         ) from error
 
 
