@@ -196,6 +196,8 @@ FLOATS = np.zeros((2, 3, 8, 8))
         ({"x": GREY, "y": LABELS}, "Received: 'x', 'y', in data. Rename them; a pair is"),
         ({"val": (GREY, LABELS), "valid": (GREY, LABELS)}, "Received: 'val', 'valid'"),
         ({"train": {"a": 1}}, "Received: dict, in data, train"),
+        ({"train": (GREY, LABELS), "test": (5, None)}, "Inputs are a NumPy array, .* Received: int, in data, test"),
+        ({"test": (None, None)}, "Received: NoneType, in data, test"),
         ((5, [0, 1]), "Inputs are a NumPy array, .* Received: int, in data. Convert them"),
         ((GREY, LABELS[1:]), "Each input needs one label.* Received: 4 inputs, 3 labels, in data"),
         ((np.uint8(3), [0]), "Inputs are a NumPy array"),

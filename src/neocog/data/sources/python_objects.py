@@ -48,7 +48,7 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
                 notices += (unlabelled_records(split, found.num_unlabelled),)
         elif split in ("val", "test"):
             unlabelled.append(split)
-            notices += (unlabelled_split(split, len(part[0] if isinstance(part, tuple) else part)),)
+            notices += (unlabelled_split(split, count_inputs(part, where)),)
         else:
             raise DataError(f"Each record needs a label. {where} has none, or -1 for all. Pass a part that has labels.")
     if not given:
@@ -56,6 +56,18 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
     source = source_of(given, name, tuple(classes) if classes is not None else None, notices)
     source.unlabelled = tuple(unlabelled)
     return source
+
+
+def count_inputs(part: Any, where: str) -> int:
+    """How many records a part without labels has. Raises DataError where its inputs have no length."""
+    inputs = part[0] if isinstance(part, tuple) else part
+    try:
+        return len(inputs)
+    except TypeError as error:
+        raise DataError(
+            f"Inputs are a NumPy array, a torch tensor, or a list. Received: {type(inputs).__name__}, in {where}. "
+            "Convert them with numpy.asarray."
+        ) from error
 
 
 def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
