@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 import yaml
 
@@ -132,3 +134,25 @@ def test_yaml_names_a_recipe(tmp_path):
 def test_sections_are_values():
     assert TrainConfig() == TrainConfig()
     assert hash(BASE) == hash(RunConfig(data=DataConfig(source="mnist"), optimizer=OptimizerConfig(lr=0.1)))
+
+
+def test_settings_that_came_later_count_only_where_they_are_set():
+    """Else no run that began before an update could be resumed."""
+    plain = settle(RunConfig(data=DataConfig(source="a")), "recipe")
+    earlier = [
+        (key, value)
+        for key, value, _ in plain.rows()
+        if key not in ("data.source", "data.class_level", "data.test_fold") and not key.startswith("watch.")
+    ]
+    assert plain.digest() == hashlib.sha256(repr(earlier).encode()).hexdigest()[:16]
+    for values in ({"test_fold": "2"}, {"class_level": 2}):
+        assert settle(RunConfig(data=DataConfig(source="a", **values)), "recipe").digest() != plain.digest()
+
+
+def test_level_and_fold_are_read_as_people_write_them():
+    assert (DataConfig(source="a", class_level="2").class_level, DataConfig(source="a", test_fold=3).test_fold) == (
+        2,
+        "3",
+    )
+    with pytest.raises(ValueError, match="class_level"):
+        DataConfig(source="a", class_level=4)
