@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neocog.data.known import KNOWN
 from neocog.data.record import Modality, Source
-from neocog.data.shards import holds_shards, open_shards
+from neocog.data.shards import holds_shards, open_shards, why_no_shards
 from neocog.data.sources.cifar import find_cifar, open_cifar
 from neocog.data.sources.class_list import is_class_list, open_class_list, why_no_list
 from neocog.data.sources.class_map import has_class_map, open_class_map
@@ -110,7 +110,7 @@ FORMATS = (
     Format("voc", "Pascal VOC's boxes", is_voc, open_voc),
     Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks),
     Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo),
-    Format("shards", "tar or Parquet shards", holds_shards, open_shards, None),
+    Format("shards", "tar or Parquet shards", holds_shards, open_shards, None, nearly=why_no_shards),
     Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal"),
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from neocog.data.shards.contents import written_label
 from neocog.data.shards.leftovers import CACHE, Kept, choose_files
 from neocog.data.shards.store import SPLIT_FOLDERS, Store, open_store
-from neocog.data.sources.folder import SPLIT_NAMES
+from neocog.data.sources.split_names import SPLIT_NAMES, split_meant
 from neocog.errors import DataError, some
 
 __all__ = [
@@ -32,7 +32,7 @@ Container = Literal["tar", "parquet", "arrow"]
 Split = Literal["all", "train", "val", "test"]
 CONTAINERS: dict[str, Container] = {".tar": "tar", ".parquet": "parquet", ".arrow": "arrow"}
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-WORDS = "training|validation|train|valid|val|test"
+WORDS = "training|trn|train|validation|valid|val|vld|dev|testing|test|tst|eval|holdout"
 PREFIX = re.compile(rf"({WORDS})(?=[-_.\d])", re.IGNORECASE)
 WITHIN = re.compile(rf"(?<=[-_.])({WORDS})(?=[-_.\d])", re.IGNORECASE)
 NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})")
@@ -222,19 +222,18 @@ def split_word(name: str) -> str:
     for key, value in reversed(partitions(name)):
         if key.lower() == "split":
             return value or ""
-    folder = next((part.lower() for part in reversed(path.parts[:-1]) if part.lower() in SPLIT_NAMES), "")
+    folder = next((part.lower() for part in reversed(path.parts[:-1]) if split_meant(part)), "")
     match = PREFIX.match(path.name)
     return folder or (match[1].lower() if match else "")
 
 
 def split_called(word: str) -> Split:
     """
-    >>> split_called("validation"), split_called("training"), split_called("extra")
-    ('val', 'train', 'all')
+    >>> split_called("validation"), split_called("training"), split_called("dev"), split_called("extra")
+    ('val', 'train', 'val', 'all')
     """
-    word = word.lower()
-    splits: dict[str, Split] = {"val": "val", "test": "test", "train": "train", "training": "train"}
-    return splits.get(SPLIT_NAMES.get(word, word), "all")
+    splits: dict[str | None, Split] = {"val": "val", "test": "test", "train": "train"}
+    return splits.get(split_meant(word), "all")
 
 
 def other_split(name: str, word: str) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS, FILES, SPLIT, TAGS, UNNAMED, Asked
 from neocog.data.sources.class_columns import lists_labels
 from neocog.data.sources.class_list_files import is_listed
-from neocog.data.sources.folder import SPLIT_NAMES, class_folders, hidden, is_picture
+from neocog.data.sources.folder import class_folders, hidden, is_picture
 from neocog.data.sources.multi_label import marked
+from neocog.data.sources.split_names import split_meant
 from neocog.data.tables import Row, is_table, read_columns, read_rows
 from neocog.errors import DataError
 
@@ -28,7 +29,7 @@ def find_tables(folder: Path, asked: Asked = UNNAMED) -> Tables:
     ways: list[Tables] = []
     by_split: dict[str, list[Path]] = {}
     for table in lists_in(folder, asked):
-        split = SPLIT_NAMES.get(table.stem.lower())
+        split = split_meant(table.stem)
         if split:
             by_split.setdefault(split, []).append(table)
         else:
@@ -67,7 +68,7 @@ def lists_of_splits(folder: Path, asked: Asked) -> dict[str, list[Path]]:
     """The tables called `metadata` in the folders of the splits."""
     found: dict[str, list[Path]] = {}
     for place in class_folders(folder):
-        split = SPLIT_NAMES.get(place.name.lower())
+        split = split_meant(place.name)
         tables = [table for table in lists_in(place, asked) if table.stem.lower() == "metadata"] if split else []
         if split and tables:
             found.setdefault(split, []).extend(tables)

@@ -21,8 +21,9 @@ from neocog.data.sources.annotated import (
     read_lines,
     upright_size,
 )
-from neocog.data.sources.folder import SPLIT_NAMES, is_picture, list_pictures, walk
+from neocog.data.sources.folder import is_picture, list_pictures, walk
 from neocog.data.sources.rle import MAX_PIXELS
+from neocog.data.sources.split_names import split_meant
 from neocog.data.targets import UNLABELLED, Task
 from neocog.errors import DataError, some
 
@@ -267,7 +268,7 @@ def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
     """The folders of pictures and masks with their split: within split folders, or as `images` and `masks` here."""
     found = [("all", *pair) for pair in partners(root)]
     for folder in entries(root):
-        if split := SPLIT_NAMES.get(folder.name.lower()):
+        if split := split_meant(folder.name):
             found += [(split, *pair) for pair in partners(folder)]
     return found
 
@@ -326,7 +327,7 @@ def open_mask_folder(path: Path) -> MaskedPictures:
 def inner_splits(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     """The splits that both folders are divided into, or all."""
     folders = [folder for folder in entries(images) if folder.is_dir()]
-    splits = [SPLIT_NAMES.get(folder.name.lower()) for folder in folders]
+    splits = [split_meant(folder.name) for folder in folders]
     if not folders or None in splits or any(is_picture(file) for file in entries(images)):
         return {"all": (images, masks)}
     if len(set(splits)) < len(splits):

@@ -10,9 +10,9 @@ from typing import Any
 from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.data.record import Modality, Payload, other_split
 from neocog.data.sources.class_names import cell_label
-from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.python_labels import is_hidden, plain_labels
 from neocog.data.sources.python_records import Given
+from neocog.data.sources.split_names import SPLIT_NAMES, splits_meant
 from neocog.errors import DataError, some
 
 __all__ = ["given_hugging_face", "is_hugging_face", "known_splits"]
@@ -30,8 +30,9 @@ def is_hugging_face(data: object, kind: str) -> bool:
 def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The splits of a `DatasetDict`, and a sentence on those that are no train, val or test."""
     found: dict[str, Any] = {}
+    meant = splits_meant([str(key) for key in data])
     for key, dataset in data.items():
-        split = SPLIT_NAMES.get(str(key).lower())
+        split = meant.get(str(key))
         if split in found:
             raise DataError(f"{name} can be read in two ways: two of {', '.join(data)} mean {split}. Remove one.")
         if split:
@@ -41,7 +42,7 @@ def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tu
             f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}. Received: {some(data, 8) or 'none'}, in "
             f"{name}. Rename them, or pass one Dataset."
         )
-    others = [str(key) for key in data if str(key).lower() not in SPLIT_NAMES]
+    others = [str(key) for key in data if str(key) not in meant]
     notices = tuple(other_split(key, len(data[key])) for key in others)
     return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
 

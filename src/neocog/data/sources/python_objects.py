@@ -6,12 +6,12 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset
 
 from neocog.data.record import Source, unlabelled_records, unlabelled_split
-from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.python_arrays import given_pair
 from neocog.data.sources.python_hugging_face import given_hugging_face, is_hugging_face, known_splits
 from neocog.data.sources.python_items import given_items
 from neocog.data.sources.python_labels import is_hidden
 from neocog.data.sources.python_records import Given, source_of
+from neocog.data.sources.split_names import split_meant
 from neocog.errors import DataError
 
 __all__ = ["as_source"]
@@ -72,7 +72,7 @@ def count_inputs(part: Any, where: str) -> int:
 
 def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
     """The parts of a mapping by split, in their usual order."""
-    found = {SPLIT_NAMES.get(key, key): part for key, part in data.items()}
+    found = {(split_meant(key) if isinstance(key, str) else None) or key: part for key, part in data.items()}
     if not found or len(found) < len(data) or not (set(found) <= {"train", "val", "test"} or set(found) == {"all"}):
         raise DataError(
             f"A mapping has one part for each split: train, val, test; or all. Received: "

@@ -14,7 +14,7 @@ from neocog.data.record import LeftOut, Modality, Record, absent_classes
 from neocog.data.sources.class_names import Spellings, ordered_names
 from neocog.data.sources.class_tables import first_row, names_pictures
 from neocog.data.sources.folder import SPLIT_NAMES, hidden, is_picture, plain_files
-from neocog.data.sources.split_names import split_written
+from neocog.data.sources.split_names import split_meant, split_written
 from neocog.data.tables import is_table, read_columns, read_rows, table_notices
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -143,7 +143,7 @@ def split_tables(folder: Path) -> dict[str, list[Path]]:
     """The tables in a folder that are named as splits are."""
     found: dict[str, list[Path]] = {}
     for path in tables_in(folder):
-        split = SPLIT_NAMES.get(path.stem.lower())
+        split = split_meant(path.stem)
         if split:
             found.setdefault(split, []).append(path)
     return found
@@ -152,7 +152,7 @@ def split_tables(folder: Path) -> dict[str, list[Path]]:
 def only_table(folder: Path) -> list[Path]:
     """The one table of a folder, if it is not that of one split; none where there are several."""
     tables = tables_in(folder)
-    return tables if len(tables) == 1 and tables[0].stem.lower() not in SPLIT_NAMES else []
+    return tables if len(tables) == 1 and split_meant(tables[0].stem) is None else []
 
 
 def names_texts(path: Path, text_column: str | None = None, label_column: str | None = None) -> bool:
