@@ -16,6 +16,8 @@ from neocog.data import Modality, recognised
 from neocog.errors import ConfigError, DataError
 from neocog.launch import start_ranks
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
+from neocog.runs.config import Layer
+from neocog.runs.start import own_network
 from neocog.zoo import entry
 
 FLAG = "flag"
@@ -147,9 +149,13 @@ def settle_flags(
     network = named.get("model.name", values.get("model.name"))
     if network is not None:
         entry(str(network))  # raises where there is none
+    pretrained = named.get("model.pretrained", values.get("model.pretrained"))
+    own = own_network(pretrained) if network is None else None
+    network = own[0] if own else network
     layout = named.get("data.format", values.get("data.format"))
     chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, layout))
-    layers = [(f"file {config}", values), (FLAG, named)]
+    layers: list[Layer] = [(own[1], {"model.name": own[0]})] if own else []
+    layers += [(f"file {config}", values), (FLAG, named)]
     settled = settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
     recipes.check_recipe(chosen, settled.config)
     return settled

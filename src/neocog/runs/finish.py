@@ -1,16 +1,19 @@
 """The end of a run: the test split is touched here, once; then the bundle, the report, and the figures."""
 
 import json
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, torch_engine, write_bundle
+from neocog.data import divide
 from neocog.files import write_whole
 from neocog.progress import note
 from neocog.runs.folder import Run
 from neocog.runs.measure import accuracy, evaluated
 from neocog.runs.prepare import Prepared
+from neocog.runs.start import split_digest
 from neocog.training import Training
 
 __all__ = ["finish"]
@@ -31,7 +34,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
     data = prepared.settled.config.data
-    about = {
+    about: dict[str, Any] = {
         "model": prepared.model_spec,
         "data": {
             "name": prepared.source.name,
@@ -39,6 +42,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
             "seed": prepared.settled.config.train.seed,
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
+            "training part": training_part(prepared),
         },
         "evaluation": {
             "split": split,
@@ -46,6 +50,9 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
             **averaged,
         },
     }
+    if prepared.start is not None:
+        about["started from"] = str(prepared.start.path)
+        about["trained before on"] = prepared.start.lineage
     write_bundle(run.bundle, model, predictor, golden, about)
     from neocog.runs.run_report import write_run_report  # matplotlib takes a second to import
 
@@ -54,6 +61,15 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1, allow_nan=False))
     run.evaluation = evaluation
     return run
+
+
+def training_part(prepared: Prepared) -> str:
+    """A short name for the records that were divided off for training, whatever was then left out of them."""
+    config, parts = prepared.settled.config, prepared.splits
+    if config.data.skip_list is not None:
+        shares = {"val_fraction": config.data.val_fraction, "test_fraction": config.data.test_fraction}
+        parts = divide(prepared.source, **shares, seed=config.train.seed)
+    return split_digest(prepared.source, parts.train)
 
 
 def with_views(

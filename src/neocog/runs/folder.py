@@ -48,6 +48,11 @@ class Run:
         return self.path / "speed.json"
 
     @property
+    def start(self) -> Path:
+        """A copy of the model that the run started from, if that is one of the user's own."""
+        return self.path / "start.neocog"
+
+    @property
     def best(self) -> Path:
         return self.path / "checkpoints" / "best.safetensors"
 

@@ -47,7 +47,7 @@ def write_run_report(
         mistake_pictures=mistake_pictures(prepared, (mistake.key for mistake in evaluation.mistakes)),
         config=prepared.settled.rows(),
         environment=environment(),
-        notes=(*prepared.source.notices, *prepared.splits.notes),
+        notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes),
     )
     write_report(run.report, report)
 

@@ -77,7 +77,7 @@ def train(
         if name is not None and world.first:
             Run.check_name(Path(runs), name)
         prepared = prepare(settled, data=data, download=download, world=world)
-        stem = f"{prepared.source.name}-{settled.config.model.name}"
+        stem = f"{prepared.source.name}-{prepared.settled.config.model.name}"
         run = shared_run(on_first(lambda: Run.create(Path(runs), name, stem), world), world)
         with folder_lock(run.path) if world.first else nullcontext():
             if world.first:
@@ -99,7 +99,7 @@ def resume(path: str | Path, *, data: object = None, runs: str | Path = "runs") 
     base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
     settled = Settled(base.config, {**base.origins, **origins})
     with together(settled.config) as world, folder_lock(run.path) if world.first else nullcontext():
-        prepared = prepare(settled, data=data, world=world)
+        prepared = prepare(settled, data=data, world=world, start_file=run.start)
         if world.first:
             run.log("resume")
         return carry_out(run, prepared, world)
@@ -138,6 +138,8 @@ def begin_folder(run: Run, prepared: Prepared) -> None:
     """Write down what the run is made with. Raises StorageError, and leaves no folder, where that can't be written."""
     try:
         write_whole(run.config, prepared.settled.to_yaml())
+        if prepared.start is not None:  # so that the run goes on whatever becomes of the file
+            write_whole(run.start, prepared.start.file.read_bytes())
         run.log("start", data=prepared.source.name, model=prepared.settled.config.model.name)
     except StorageError:
         shutil.rmtree(run.path)  # nothing is in it yet

@@ -31,6 +31,7 @@ def load_own(model: Network, weights: Mapping[str, Tensor], before: Sequence[str
     elif sorted(before) == sorted(now) and class_keys:
         rows = torch.tensor([list(before).index(name) for name in now])
         for key, axis in class_axes(origin, class_keys).items():
+            assert found[key].shape[axis] == len(rows), "an output for each class"
             found[key] = found[key].index_select(axis, rows)
         told = f"the same {len(now)} classes in another order: the head is kept, its outputs ordered by name"
     else:

@@ -31,8 +31,8 @@ def load_pretrained(model: Network, origin: Origin, source: str) -> None:
     """Put published weights into a network of the catalogue.
 
     `source` is "torchvision", "timm/NAME" with a name of timm's models, or the path of a file whose keys are ours,
-    torchvision's or timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights; the first layer is adapted to
-    another number of channels.
+    torchvision's or timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights;
+    the first layer is adapted to another number of channels.
     Raises ConfigError where nothing is published, DataError where a file can't be fetched, and CheckpointError where it
     is of another network.
     """
