@@ -1,6 +1,5 @@
 """Runs that start from a model of one's own: network, weights, head, input settings, and what it has seen."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -8,14 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import load_file
 
 from neocog import evaluate, load, recipe, resume, train
 from neocog.cli.app import main
-from neocog.data import DataConfig, TextConfig, divide, open_source
+from neocog.data import TextConfig, divide, open_source
 from neocog.errors import BundleError, ConfigError
-from neocog.runs import Run
-from neocog.training import Interrupted, TrainConfig
+from neocog.training import Interrupted
 from neocog.zoo import ModelConfig, create_model
 
 COLOURS = {"blue": (30, 30, 200), "green": (30, 200, 30), "red": (200, 30, 30)}
@@ -53,11 +50,18 @@ def weights(run_or_path):
     return load(getattr(run_or_path, "bundle", run_or_path)).model.state_dict()
 
 
+def same_parameters(one, other):
+    """As `same`, without the statistics of batch norm, which move at any rate."""
+    names = {name for name, _ in load(one.bundle).model.named_parameters()}
+    return same(*({key: value for key, value in weights(run).items() if key in names} for run in (one, other)))
+
+
 def same(one, other, but=()):
+    assert one.keys() == other.keys()
     return all(torch.allclose(one[key], other[key], atol=1e-6) for key in one if key not in but)
 
 
-HEAD = ("head.5.weight", "head.5.bias")
+HEAD = ("head.7.weight", "head.7.bias")
 
 
 def said(capsys):
@@ -86,22 +90,6 @@ def test_a_run_from_a_model_learns_on(first, colours, tmp_path):
     run = train(config(colours, pretrained=first.bundle, epochs=2, lr=0.01), runs=tmp_path)
     assert not same(weights(run), weights(first))
     assert run.evaluation.headlines["accuracy"].value > 0.9
-
-
-def test_classes_in_another_order_keep_their_rows_by_name(first, tmp_path, capsys):
-    pixels = np.repeat([COLOURS[name] for name in ("red", "blue", "green")], 20, axis=0)
-    pixels = np.broadcast_to(pixels[:, None, None, :], (60, 24, 24, 3)).astype(np.uint8)
-    np.savez(tmp_path / "turned.npz", x=pixels, y=np.repeat(["red", "blue", "green"], 20))
-    source = open_source(tmp_path / "turned.npz")
-    source_classes = source.classes
-    names = sorted(first_classes := load(first.bundle).classes)
-    if list(source_classes) == list(first_classes):  # a reader that sorts names: another layout keeps its order
-        rows = "\n".join(f"{'TRAIN'}" for _ in ())
-        assert rows == "" and names == sorted(source_classes)
-        pytest.skip("this layout sorts its classes")
-    run = train(config(tmp_path / "turned.npz", pretrained=first.bundle), runs=tmp_path / "runs")
-    assert "in another order: the head is kept" in said(capsys)
-    assert run.evaluation is not None
 
 
 @pytest.mark.parametrize("names", [["red", "blue", "green"], ["green", "red", "blue"]])
@@ -148,7 +136,7 @@ def test_other_classes_get_a_fresh_head_and_all_else_is_kept(named, words, first
     assert words in said(capsys)
     now, before = weights(run), weights(first)
     assert same(before, now, but=HEAD) and now[HEAD[0]].shape[0] == len(named)
-    if len(named) == 3:
+    if len(named) == 3:  # else the shape differs already
         assert not torch.allclose(now[HEAD[0]], before[HEAD[0]])
 
 
@@ -190,6 +178,10 @@ def test_an_option_that_reshapes_layers_is_refused_and_another_is_taken(draw, tm
     made = config(tmp_path / "set", base="general", pretrained=one.bundle, model__name="speednet")
     with pytest.raises(ConfigError, match=r"was built with widths=\[8, 8, 8\]\. Received: widths=\(16, 8, 8\)\. Leave"):
         train(replace(made, model=replace(made.model, widths=(16, 8, 8))), runs=tmp_path / "runs")
+    with pytest.raises(
+        ConfigError, match=r"speednet can't be adapted\. .* was trained with 3 channels\. Received: 1\."
+    ):
+        train(replace(made, data=replace(made.data, channels=1)), runs=tmp_path / "runs")
     two = train(made, name="two", runs=tmp_path / "runs")
     assert load(two.bundle).manifest["model"] == load(one.bundle).manifest["model"]
 
@@ -246,7 +238,7 @@ def test_a_run_without_a_model_is_to_be_finished_first(first, colours, tmp_path)
 def test_frozen_stages_keep_the_models_weights_while_the_head_learns(first, colours, tmp_path):
     made = config(colours, pretrained=first.bundle, lr=0.05, epochs=2, model__freeze=1)
     now, before = weights(train(made, name="a", runs=tmp_path)), weights(first)
-    assert torch.equal(now["stem.0.weight"], before["stem.0.weight"])
+    assert all(torch.equal(now[key], before[key]) for key in now if key.startswith(("stem", "stages.0")))
     assert not torch.equal(now[HEAD[0]], before[HEAD[0]])
     made = config(colours, pretrained=first.bundle, lr=0.05, train__freeze_epochs=1)
     now = weights(train(made, name="b", runs=tmp_path))
@@ -314,7 +306,10 @@ def test_another_division_of_the_same_data_is_warned_of_with_the_exact_number(fi
     again = train(config(colours, pretrained=run.bundle, train__seed=7), name="again", runs=tmp_path)
     assert f"trained on {seen} of the" in said(capsys)
     evaluate(again.bundle, colours)
-    assert f"{seen} of the {len(parts[1].test)} records" in said(capsys)
+    assert (
+        f"warning: {seen} of the {len(parts[1].test)} records trained the model that this network started from"
+        in said(capsys)
+    )
 
 
 def test_other_data_that_bring_no_test_split_are_warned_of(first, draw, tmp_path, capsys):
@@ -344,7 +339,9 @@ def test_texts_go_on_with_the_vocabulary_that_the_embeddings_know(reviews, tmp_p
     assert now.preprocess == before.preprocess and "novel" not in now.preprocess.vocabulary
     assert same(weights(one), weights(two))
     source = open_source(reviews / "novels.csv")
-    train_texts = [source.read(int(i)).payload.split() for i in divide(source, val_fraction=0.1, test_fraction=0.2, seed=0).train]
+    train_texts = [
+        source.read(int(i)).payload.split() for i in divide(source, val_fraction=0.1, test_fraction=0.2, seed=0).train
+    ]
     known = sum(word in now.preprocess.vocabulary for text in train_texts for word in text) / sum(map(len, train_texts))
     assert f"holds {known:.1%} of the tokens of the training texts" in said(capsys)
     assert [p.class_name for p in now.predict(["a splendid film", "dull, poor"])] == ["yes", "no"]
@@ -398,8 +395,7 @@ def test_signals_go_on_with_the_length_mean_and_deviation_of_before(tmp_path, ca
     two = train(config(louder, base="signal", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
     before, now = load(one.bundle).preprocess, load(two.bundle).preprocess
     assert now == before and now.length == 40
-    parameters = {key for key, _ in load(two.bundle).model.named_parameters()}
-    assert same({key: weights(one)[key] for key in parameters}, weights(two))
+    assert same_parameters(one, two)
     own = config(louder, base="signal", pretrained=one.bundle, signal__length=60)
     three = train(own, name="three", runs=tmp_path / "runs")
     assert "signal.length is 60, where model.neocog was trained with 40" in said(capsys)
@@ -438,24 +434,41 @@ def test_boards_go_on_with_their_size_and_moves(tmp_path):
         folder.mkdir()
         letters = "abcdefghijklmnopqrs"
         for i in range(10):
-            order = np.random.default_rng(i).permutation(size * size)[:12]
+            order = np.random.default_rng(i).permutation(size * size)[:6]
             moves = "".join(f";{'BW'[k % 2]}[{letters[p % size]}{letters[p // size]}]" for k, p in enumerate(order))
             (folder / f"{i}.sgf").write_text(f"(;GM[1]FF[4]SZ[{size}]{moves})")
         return folder
 
     one = train(config(games(tmp_path / "a", 7), base="board"), name="one", runs=tmp_path / "runs")
     two = train(config(tmp_path / "a", base="board", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
-    parameters = {key for key, _ in load(two.bundle).model.named_parameters()}
-    assert same({key: weights(one)[key] for key in parameters}, weights(two))
+    assert same_parameters(one, two)
     with pytest.raises(ConfigError, match="knows 7 x 7 points, b has 9 x 9 points"):
         train(config(games(tmp_path / "b", 9), base="board", pretrained=one.bundle), runs=tmp_path / "runs")
 
 
 def test_data_of_another_kind_are_refused(first, reviews, tmp_path):
     with pytest.raises(ConfigError, match=r"Texts are classified by networks made for that\. lenet5_relu is for"):
-        train(config(reviews / "novels.csv", base="text", pretrained=first.bundle, model__name="lenet5_relu"), runs=tmp_path)
+        train(
+            config(reviews / "novels.csv", base="text", pretrained=first.bundle, model__name="lenet5_relu"),
+            runs=tmp_path,
+        )
 
 
 def test_rates_are_found_from_a_model_of_ones_own(first, colours, capsys):
-    assert main(["find", "rate", str(colours), "--model.pretrained", str(first.bundle), "--steps", "8", "--train.batch_size", "4"]) == 0
+    assert (
+        main(
+            [
+                "find",
+                "rate",
+                str(colours),
+                "--model.pretrained",
+                str(first.bundle),
+                "--steps",
+                "10",
+                "--train.batch_size",
+                "4",
+            ]
+        )
+        == 0
+    )
     assert "the head is kept" in said(capsys)

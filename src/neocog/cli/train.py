@@ -78,7 +78,7 @@ def train(
         A name (mnist, fashion_mnist, cifar10, cifar100), or a path to pictures, signals, sounds, texts or boards in
         any layout that `neocog check DATA` recognises, such as folders of pictures: train/CLASS/*.png or CLASS/*.png.
     epochs
-        Passes over the training data.
+        Passes over the training data; with --resume, those that the run is to have in all.
     config
         A YAML file with settings by section; a run's config.yaml is one.
     name
@@ -86,7 +86,7 @@ def train(
     runs_folder
         Where run folders are made.
     resume
-        Go on with this run, by path or name, from its last checkpoint.
+        Go on with this run, by path or name, from its last checkpoint; with --epochs, to more epochs than planned.
     download
         Fetch a known data set from its official address if it is not on this machine.
     devices
@@ -97,19 +97,18 @@ def train(
             "DATA": data,
             "--model": model,
             "--recipe": recipe,
-            "--epochs": epochs,
             "--config": config,
         }
         others |= {"--name": name, "--download": download or None, "settings": flags}
         given = [key for key, value in others.items() if value is not None]
         if given:
             raise ConfigError(
-                f"A resumed run keeps its settings. {', '.join(given)} would be ignored. Leave that out, "
-                "or start a new run."
+                f"A resumed run keeps its settings, beside --epochs. {', '.join(given)} would be ignored. Leave that "
+                "out, or start a new run."
             )
         if devices is not None:
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
-        run = runs.resume(resume, runs=runs_folder)
+        run = runs.resume(resume, epochs=epochs, runs=runs_folder)
     else:
         settled = settle_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
         if devices is not None:

@@ -105,8 +105,13 @@ class Run:
         raise RunError(f"{path} is no run: it has no config.yaml. {known}")
 
     @property
+    def extension(self) -> Path:
+        """For how many epochs the run is being extended; not there otherwise."""
+        return self.path / "extension.json"
+
+    @property
     def finished(self) -> bool:
-        return self.figures.is_file()
+        return self.figures.is_file() and not self.extension.is_file()
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to events.jsonl."""

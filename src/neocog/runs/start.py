@@ -14,7 +14,7 @@ from neocog.bundle import Predictor, load, read_manifest
 from neocog.data import DataConfig, ImagePreprocess, Modality, Preprocess, Source, Splits, TextPreprocess, divide
 from neocog.data.preprocess.choose_text import known_share
 from neocog.data.record import record_ids
-from neocog.errors import ConfigError, DataError
+from neocog.errors import CheckpointError, ConfigError, DataError
 from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
 from neocog.zoo import Network, Normalisation, create_model, entry
 from neocog.zoo.config import OPTIONS
@@ -242,7 +242,17 @@ class Start:
         if isinstance(self.preprocess, ImagePreprocess):
             expected = Normalisation(self.preprocess.mean, self.preprocess.std)
             model.normalisation = adapted_normalisation(expected, model.origin.in_channels)
-        return load_own(model, trained.state_dict(), self.predictor.classes, classes)
+        try:
+            return load_own(model, trained.state_dict(), self.predictor.classes, classes)
+        except CheckpointError as error:
+            before, now = self.preprocess.in_channels, model.origin.in_channels
+            if before == now:
+                raise
+            raise ConfigError(
+                f"A run that starts from a model keeps the shapes of its layers, and the first ones of {self.network} "
+                f"can't be adapted. {self.path} was trained with {before} channels. Received: {now}. Leave "
+                "--data.channels out, or train a new network."
+            ) from error
 
     def check_shapes(self, model: Network, options: Mapping[str, Any]) -> None:
         before, now = self.options, dict(options)

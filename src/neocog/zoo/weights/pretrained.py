@@ -76,8 +76,8 @@ def adapt_channels(
     recur in turn, scaled so that the sum over channels stays the same on average.
     """
     for key in keys:
-        kernels, c_in = foreign.get(key_map.theirs(key)), expected[key].shape[1]
-        if kernels is None or kernels.ndim < 2 or kernels.shape[1] == c_in:
+        kernels = foreign.get(key_map.theirs(key))
+        if kernels is None or kernels.ndim < 2 or kernels.shape[1] == (c_in := expected[key].shape[1]):
             continue
         published = kernels.shape[1]
         if c_in == 1:
