@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from neocog import evaluate, load, recipe, resume, train
 from neocog.cli.app import main
 from neocog.data import TextConfig, divide, open_source
 from neocog.errors import BundleError, ConfigError
+from neocog.runs.start import Start
 from neocog.training import Interrupted
 from neocog.zoo import ModelConfig, create_model
 
@@ -442,7 +444,7 @@ def test_boards_go_on_with_their_size_and_moves(tmp_path):
     one = train(config(games(tmp_path / "a", 7), base="board"), name="one", runs=tmp_path / "runs")
     two = train(config(tmp_path / "a", base="board", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
     assert same_parameters(one, two)
-    with pytest.raises(ConfigError, match="knows 7 x 7 points, b has 9 x 9 points"):
+    with pytest.raises(ConfigError, match=r"knows 7 x 7 points, b has 9 x 9\."):
         train(config(games(tmp_path / "b", 9), base="board", pretrained=one.bundle), runs=tmp_path / "runs")
 
 
@@ -472,3 +474,30 @@ def test_rates_are_found_from_a_model_of_ones_own(first, colours, capsys):
         == 0
     )
     assert "the head is kept" in said(capsys)
+
+
+def test_channels_with_names_go_by_their_names(tmp_path):
+    start, spec = (SimpleNamespace(names=names, modality="signal", in_channels=2) for names in (("x", "y"), ("y", "x")))
+    made = Start(tmp_path / "model.neocog", SimpleNamespace(preprocess=start), tmp_path / "model.neocog")
+    with pytest.raises(
+        ConfigError, match=r"in their order\. .*model\.neocog has x, y; waves has y, x\. Bring them into"
+    ):
+        made.check_inputs(spec, SimpleNamespace(name="waves"))
+    made.check_inputs(start, SimpleNamespace(name="waves"))
+
+
+def test_a_division_that_can_not_be_repeated_is_warned_of(first, colours, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("neocog.runs.start.split_digest", lambda source, indices: "another")
+    train(config(colours, pretrained=first.bundle), runs=tmp_path)
+    told = said(capsys)
+    assert "warning: model.neocog was trained on these data in another division, or on others too" in told
+    assert "have measured model.neocog before" not in told
+
+
+def test_records_that_are_left_out_do_not_change_how_the_data_were_divided(colours, tmp_path, capsys):
+    skip = tmp_path / "skip.txt"
+    skip.write_text(f"{open_source(colours).key(0)}\n")
+    one = train(config(colours, data__skip_list=str(skip)), name="one", runs=tmp_path / "runs")
+    capsys.readouterr()
+    train(config(colours, pretrained=one.bundle), name="two", runs=tmp_path / "runs")
+    assert "test records have measured model.neocog before; none trained it" in said(capsys)

@@ -14,7 +14,7 @@ from neocog.bundle import Predictor, load, read_manifest
 from neocog.data import DataConfig, ImagePreprocess, Modality, Preprocess, Source, Splits, TextPreprocess, divide
 from neocog.data.preprocess.choose_text import known_share
 from neocog.data.record import record_ids
-from neocog.errors import CheckpointError, ConfigError, DataError
+from neocog.errors import CheckpointError, ConfigError, DataError, some
 from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
 from neocog.zoo import Network, Normalisation, create_model, entry
 from neocog.zoo.config import OPTIONS
@@ -176,6 +176,8 @@ class Start:
             last = self.lineage[-1]
             values = {"train.seed": "seed", "data.val_fraction": "val_fraction", "data.test_fraction": "test_fraction"}
             yield from ((key, last[name]) for key, name in values.items() if name in last)
+            known, reading = {key for key, _ in flat(EMPTY)}, last.get("signal", {})
+            yield from ((f"signal.{name}", value) for name, value in reading.items() if f"signal.{name}" in known)
 
     def input_values(self) -> Iterable[tuple[str, Any]]:
         """The settings of the preprocessing that are settings of a run too, by dotted key."""
@@ -208,6 +210,13 @@ class Start:
             raise ConfigError(
                 f"A network of signals goes on with the channels that it knows. {self.path} has {before.in_channels}, "
                 f"{source.name} has {spec.in_channels}. Choose the same channels, or train a new network."
+            )
+        named = [getattr(each, "names", ()) for each in (before, spec)]
+        if all(named) and named[0] != named[1]:
+            raise ConfigError(
+                f"A network of signals goes on with the channels that it knows, in their order. {self.path} has "
+                f"{some(named[0], 10)}; {source.name} has {some(named[1], 10)}. Bring them into that order, or train a "
+                "new network."
             )
         if spec.modality == "board" and spec.shape != before.shape:
             raise ConfigError(
@@ -286,14 +295,16 @@ class Start:
                 f"warning: {self.path.name} was trained on {num_seen:,} of the {len(part):,} test records, or chosen "
                 f"by them, so the test figures will be too good. Divide the data as it was then: {as_then}"
             )
-        elif same and called == "test":
+        elif same and known and called == "test":
             told.append(f"these {len(part):,} test records have measured {self.path.name} before; none trained it")
-        if not known and "all" in source.splits:
+        if not known and same:
             told.append(
-                f"{self.path.name} was also trained on other records than these; if some of them are among the "
-                f"{len(part):,} {called} records, the {called} figures will be too good"
-                if same
-                else f"{self.path.name} was trained on other data than these; if some of its records are among the "
+                f"warning: {self.path.name} was trained on these data in another division, or on others too; as far as "
+                f"it was trained on some of the {len(part):,} {called} records, the {called} figures will be too good"
+            )
+        elif not known and "all" in source.splits:
+            told.append(
+                f"{self.path.name} was trained on other data than these; if some of its records are among the "
                 f"{len(part):,} {called} records, the {called} figures will be too good"
             )
         num_trained, _ = seen_before(self.lineage, source, fingerprint, splits.val, chosen_by=False)
@@ -354,6 +365,7 @@ def seen_before(
             known = False
             continue
         if "training part" in data and data["training part"] != split_digest(source, parts.train):
-            known = False  # divided by a Neocog that did it in another way
+            known = False  # other folds were left out, or another Neocog divided in another way
+            continue
         seen = np.union1d(seen, np.concatenate([parts.train, parts.val]) if chosen_by else parts.train)
     return int(np.isin(indices, seen).sum()), known

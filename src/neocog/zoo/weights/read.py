@@ -43,8 +43,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if is_safetensors(path):
             return read_safetensors(path)
-        with warnings.catch_warnings(action="ignore"):  # of other pickle protocols, which are read or refused below
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        # Warnings are of other pickle protocols, which are read or refused below. By a path torch would go by its name.
+        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         if (kind := other_kind(path)) is not None:
             raise CheckpointError(f"Weights are tensors by name. {kind}") from error
