@@ -103,8 +103,8 @@ def train(
         given = [key for key, value in others.items() if value is not None]
         if given:
             raise ConfigError(
-                f"A resumed run keeps its settings, beside --epochs. {', '.join(given)} would be ignored. Leave that "
-                "out, or start a new run."
+                f"A resumed run keeps its settings. {', '.join(given)} would be ignored. Leave that out, beside "
+                "--epochs, or start a new run."
             )
         if devices is not None:
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
