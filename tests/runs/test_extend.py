@@ -161,9 +161,7 @@ def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(
 @pytest.mark.parametrize(("epochs", "error"), [(2, RunError), (1, RunError), (0, ConfigError), ("many", ConfigError)])
 def test_fewer_epochs_than_there_are_and_what_is_no_number(epochs, error, colours, tmp_path):
     run = train(config(colours, 2), name="r", runs=tmp_path)
-    words = (
-        "more epochs than it has. .*r has trained 2 of 2. Received: --epochs" if error is RunError else "train.epochs"
-    )
+    words = {RunError: "more epochs than it has. .*r has trained 2 of 2. Received: --epochs", ConfigError: "epochs"}
     with pytest.raises(error, match=words[error]):
         resume(run.path, epochs=epochs)
     assert Run(run.path).finished

@@ -496,7 +496,7 @@ def test_a_division_that_can_not_be_repeated_is_warned_of(first, colours, tmp_pa
 
 def test_records_that_are_left_out_do_not_change_how_the_data_were_divided(colours, tmp_path, capsys):
     skip = tmp_path / "skip.txt"
-    skip.write_text(f"{open_source(colours).key(0)}\n")
+    skip.write_text(f"{open_source(colours).key(0)}\tblurred\n")
     one = train(config(colours, data__skip_list=str(skip)), name="one", runs=tmp_path / "runs")
     capsys.readouterr()
     train(config(colours, pretrained=one.bundle), name="two", runs=tmp_path / "runs")
