@@ -6,6 +6,7 @@ import yaml
 from neocog.data import DataConfig
 from neocog.errors import ConfigError
 from neocog.runs import RunConfig, read_config, settle
+from neocog.runs.config import LATER
 from neocog.training import OptimizerConfig, TrainConfig
 
 BASE = RunConfig(data=DataConfig(source="mnist"), optimizer=OptimizerConfig(lr=0.1))
@@ -142,10 +143,10 @@ def test_settings_that_came_later_count_only_where_they_are_set():
     earlier = [
         (key, value)
         for key, value, _ in plain.rows()
-        if key not in ("data.source", "data.class_level", "data.test_fold") and not key.startswith("watch.")
+        if key not in ("data.source", *LATER) and not key.startswith("watch.")
     ]
     assert plain.digest() == hashlib.sha256(repr(earlier).encode()).hexdigest()[:16]
-    for values in ({"test_fold": "2"}, {"class_level": 2}):
+    for values in ({"test_fold": "2"}, {"class_level": 2}, {"label_column": "kind"}):
         assert settle(RunConfig(data=DataConfig(source="a", **values)), "recipe").digest() != plain.digest()
 
 

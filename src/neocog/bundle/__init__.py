@@ -5,7 +5,7 @@ it, and re-computes the golden samples. `find_model` finds a network by what a u
 """
 
 from neocog.bundle.find_model import Found, find_model
-from neocog.bundle.load_bundle import load
+from neocog.bundle.load_bundle import load, read_manifest
 from neocog.bundle.predictor import Engine, Failure, Prediction, Predictor, torch_engine
 from neocog.bundle.seal import read_sealed, write_sealed
 from neocog.bundle.write import write_bundle
@@ -18,6 +18,7 @@ __all__ = [
     "Predictor",
     "find_model",
     "load",
+    "read_manifest",
     "read_sealed",
     "torch_engine",
     "write_bundle",

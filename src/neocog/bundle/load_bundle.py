@@ -1,6 +1,7 @@
 """Opening a bundle: nothing in it is trusted before it is checked."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from neocog.data import read_preprocess
 from neocog.errors import BundleError, ConfigError, DataError
 from neocog.zoo import create_model
 
-__all__ = ["load"]
+__all__ = ["load", "read_manifest"]
 
 UNFIT = (
     SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, ConfigError, DataError,
@@ -31,20 +32,34 @@ def load(path: str | Path) -> Predictor:
     """
     path = Path(path)
     members = read_sealed(path)
+    manifest = manifest_in(members, path)
     try:
-        manifest = json.loads(members["manifest.json"])
-        if not isinstance(manifest, dict):
-            raise ValueError("its manifest is no mapping")
-        if manifest.get("format") != FORMAT:
-            raise BundleError(
-                f"Bundles of format {FORMAT} are understood. {path} has format {manifest.get('format')}, written by "
-                f"Neocog {manifest.get('neocog')}. Update Neocog."
-            )
         predictor = build(manifest, load_tensors(members["weights.safetensors"]))
         check_golden(path, predictor, load_tensors(members["golden.safetensors"]))
     except UNFIT as error:
         raise BundleError(f"{path} does not hold what a bundle holds: {error}.") from error
     return predictor
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What a bundle says of itself, its seal checked. Raises BundleError as `load` does."""
+    return manifest_in(read_sealed(path), path)
+
+
+def manifest_in(members: Mapping[str, bytes], path: Path) -> dict[str, Any]:
+    """The manifest among a bundle's members. Raises BundleError where it can't be read, or is of another format."""
+    try:
+        manifest = json.loads(members["manifest.json"])
+        if not isinstance(manifest, dict):
+            raise ValueError("its manifest is no mapping")
+    except ValueError as error:
+        raise BundleError(f"{path} does not hold what a bundle holds: {error}.") from error
+    if manifest.get("format") != FORMAT:
+        raise BundleError(
+            f"Bundles of format {FORMAT} are understood. {path} has format {manifest.get('format')}, written by "
+            f"Neocog {manifest.get('neocog')}. Update Neocog."
+        )
+    return manifest
 
 
 def build(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) -> Predictor:

@@ -52,9 +52,22 @@ def read_sealed(path: Path) -> dict[str, bytes]:
             check_seal(path, content)
             return {name: archive.read(name) for name in MEMBERS}
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
+        if (kind := other_than_zip(path, content)) is not None:
+            raise BundleError(f"A network is loaded from a model.neocog. {kind}") from error
         raise BundleError(
             f"A bundle is a zip file. {path} is none, or is damaged: {error}. Copy it again from its run folder."
         ) from error
+
+
+def other_than_zip(path: Path, content: bytes) -> str | None:
+    """What a file is that is not even a zip, where that can be told, and what to give instead."""
+    from neocog.zoo.weights.other_kinds import is_safetensors, other_kind  # with a dozen files that few calls need
+
+    if content.startswith(b"PK"):
+        return None
+    if is_safetensors(path):
+        return f"{path} holds weights alone, without classes and preprocessing. Give the model.neocog of its run."
+    return other_kind(path)
 
 
 def check_names(path: Path, archive: zipfile.ZipFile) -> None:

@@ -40,6 +40,7 @@ neocog train mnist
 neocog train pictures/ --epochs 30 --augment.flip 0.5
 neocog train reviews.csv --model text_cnn
 neocog train --resume runs/mnist-lenet5_relu-1
+neocog train more/ --model.pretrained runs/pictures-resnet18-1
 
 The folder runs/NAME holds report.html, model.neocog, results.csv, config.yaml
 and checkpoints. Ctrl-C saves and says how to go on. Settings are also read from

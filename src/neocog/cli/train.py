@@ -17,6 +17,8 @@ from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError
 from neocog.launch import start_ranks
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
+from neocog.runs.config import Layer
+from neocog.runs.start import own_network
 from neocog.zoo import entry
 
 FLAG = "flag"
@@ -77,7 +79,7 @@ def train(
         A name (mnist, fashion_mnist, cifar10, cifar100), or a path to pictures, signals, sounds, texts or boards in
         any layout that `neocog check DATA` recognises, such as folders of pictures: train/CLASS/*.png or CLASS/*.png.
     epochs
-        Passes over the training data.
+        Passes over the training data; with --resume, those that the run is to have in all.
     config
         A YAML file with settings by section; a run's config.yaml is one.
     name
@@ -85,7 +87,7 @@ def train(
     runs_folder
         Where run folders are made.
     resume
-        Go on with this run, by path or name, from its last checkpoint.
+        Go on with this run, by path or name, from its last checkpoint; with --epochs, to more epochs than planned.
     download
         Fetch a known data set from its official address if it is not on this machine.
     devices
@@ -96,19 +98,18 @@ def train(
             "DATA": data,
             "--model": model,
             "--recipe": recipe,
-            "--epochs": epochs,
             "--config": config,
         }
         others |= {"--name": name, "--download": download or None, "settings": flags}
         given = [key for key, value in others.items() if value is not None]
         if given:
             raise ConfigError(
-                f"A resumed run keeps its settings. {', '.join(given)} would be ignored. Leave that out, "
-                "or start a new run."
+                f"A resumed run keeps its settings. {', '.join(given)} would be ignored. Leave that out, beside "
+                "--epochs, or start a new run."
             )
         if devices is not None:
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
-        run = runs.resume(resume, runs=runs_folder)
+        run = runs.resume(resume, epochs=epochs, runs=runs_folder)
     else:
         settled = settle_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
         if devices is not None:
@@ -148,9 +149,13 @@ def settle_flags(
     network = named.get("model.name", values.get("model.name"))
     if network is not None:
         entry(str(network))  # raises where there is none
+    pretrained = named.get("model.pretrained", values.get("model.pretrained"))
+    own = own_network(pretrained) if network is None else None
+    network = own[0] if own else network
     settings = {name: named.get(f"data.{name}", values.get(f"data.{name}")) for name in ("format", *sorted(COLUMNS))}
     chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, settings))
-    layers = [(f"file {config}", values), (FLAG, named)]
+    layers: list[Layer] = [(own[1], {"model.name": own[0]})] if own else []
+    layers += [(f"file {config}", values), (FLAG, named)]
     settled = settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
     recipes.check_recipe(chosen, settled.config)
     return settled

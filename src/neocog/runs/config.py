@@ -56,9 +56,16 @@ class RunConfig:
 
 ADAPTER = TypeAdapter(RunConfig)
 SECTIONS = {field.name: field.type for field in fields(RunConfig)}
-LATER = frozenset({"data.class_level", "data.test_fold"})
+LATER = frozenset(
+    {
+        *("data.class_level", "data.test_fold", "data.file_column", "data.text_column", "data.label_column"),
+        "signal.columns",
+    }
+)
 """Settings that came after the first release. Unset they are not counted, so that runs from before them go on."""
-DEFAULT, GIVEN = "default", "given in Python"
+DEFAULT, GIVEN, CHOSEN = "default", "given in Python", "chosen automatically"
+NOT_BY_USER = (DEFAULT, "recipe", "the run", CHOSEN)
+"""How origins of values begin that the user has not set."""
 Layer = tuple[str, Mapping[str, Any]]
 """Where values come from, and values by dotted key."""
 
@@ -75,16 +82,24 @@ class Settled:
     def choose(self, chosen: Mapping[str, tuple[Any, str]]) -> "Settled":
         """Fill in values that were left open: dotted key -> value and reason."""
         values = {key: value for key, (value, _) in chosen.items()}
-        reasons = {key: f"chosen automatically: {reason}" for key, (_, reason) in chosen.items()}
+        reasons = {key: f"{CHOSEN}: {reason}" for key, (_, reason) in chosen.items()}
         return Settled(with_values(self.config, values), {**self.origins, **reasons}, self.decided)
 
     def decide(self, keys: Iterable[str], reason: str) -> "Settled":
         """Without settings that the data decides. Raises ConfigError where the user has set one of them."""
         for key in sorted(keys):
-            if not self.origins[key].startswith((DEFAULT, "recipe", "the run")):
+            if self.set_by_user(key):
                 raise ConfigError(
                     f"A setting must have an effect. {key} ({self.origins[key]}) would be ignored: {reason}. Remove it."
                 )
+        return self.without(keys)
+
+    def set_by_user(self, key: str) -> bool:
+        """Whether a value was set by a flag, in a file or in Python."""
+        return not self.origins[key].startswith(NOT_BY_USER)
+
+    def without(self, keys: Iterable[str]) -> "Settled":
+        """Without settings that have no effect, whoever set them."""
         return Settled(self.config, self.origins, self.decided | frozenset(keys))
 
     def rows(self) -> list[tuple[str, Any, str]]:

@@ -16,6 +16,7 @@ from neocog.progress import note
 from neocog.runs.measure import evaluated
 from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import leave_out
+from neocog.runs.start import seen_before
 
 __all__ = ["evaluate"]
 
@@ -87,8 +88,8 @@ def trained_fold(predictor: Predictor, source: Source) -> str | None:
 def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:
     """Which records to score, and what this part is called."""
     splits = {**source.splits, "all": np.arange(len(source))}
-    trained_on = predictor.manifest.get("data", {})
-    if trained_on.get("fingerprint") == fingerprint(source):
+    trained_on, identity = predictor.manifest.get("data", {}), fingerprint(source)
+    if trained_on.get("fingerprint") == identity:
         parts = divide(
             source,
             val_fraction=trained_on["val_fraction"],
@@ -110,6 +111,14 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
         raise DataError(f"{source.name} has no split {split!r}. It has {', '.join(splits)}.")
     if not len(splits[split]):
         raise DataError(f"Measuring needs at least one record. {source.name} has none in {split}.")
+    before = predictor.manifest.get("trained before on", [])
+    if split not in ("train", "all") and before:
+        num_seen, _ = seen_before(before, source, identity, splits[split])
+        if num_seen:
+            note(
+                f"warning: {num_seen:,} of the {len(splits[split]):,} records trained the model that this network "
+                "started from, or chose its weights: the figures are too good."
+            )
     return splits[split], split
 
 

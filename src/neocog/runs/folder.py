@@ -48,6 +48,11 @@ class Run:
         return self.path / "speed.json"
 
     @property
+    def start(self) -> Path:
+        """A copy of the model that the run started from, if that is one of the user's own."""
+        return self.path / "start.neocog"
+
+    @property
     def best(self) -> Path:
         return self.path / "checkpoints" / "best.safetensors"
 
@@ -100,8 +105,13 @@ class Run:
         raise RunError(f"{path} is no run: it has no config.yaml. {known}")
 
     @property
+    def extension(self) -> Path:
+        """For how many epochs the run is being extended; not there otherwise."""
+        return self.path / "extension.json"
+
+    @property
     def finished(self) -> bool:
-        return self.figures.is_file()
+        return self.figures.is_file() and not self.extension.is_file()
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to events.jsonl."""

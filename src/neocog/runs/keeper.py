@@ -1,7 +1,7 @@
 """Keeping a run safe while it trains: checkpoints, results, events."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -35,8 +35,9 @@ class RunKeeper:
         with keeper:
             fit(..., keeper=keeper)
 
-    With `on_full="go_on"` a full disk is told to the user for each save, and training goes on. `about` is written with
-    each checkpoint and may be added to. Of several processes only one writes.
+    `earlier_settings` are those that checkpoints of a run that is extended may have too. With `on_full="go_on"` a full
+    disk is told to the user for each save, and training goes on. `about` is written with each checkpoint and may be
+    added to. Of several processes only one writes.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class RunKeeper:
         *,
         data: str,
         settings: str,
+        earlier_settings: Collection[str] = (),
+        epoch_steps: int = 0,
         keep: int = 2,
         on_full: Literal["stop", "go_on"] = "stop",
         writes: bool = True,
@@ -53,6 +56,8 @@ class RunKeeper:
         self.run, self.config = run, config
         self.keep, self.on_full, self.writes = keep, on_full, writes
         self.about: dict[str, Any] = {"data": data, "settings": settings, "threads": torch.get_num_threads()}
+        self.about |= {"epoch_steps": epoch_steps} if epoch_steps else {}
+        self.accepted = {settings, *earlier_settings}
         self.saved_at = time.monotonic()
         self.buffers, self.background = Buffers(), Background()
         self.owed: Checkpoint | None = None
@@ -161,7 +166,7 @@ class RunKeeper:
 
     def check_about(self, about: dict[str, Any]) -> None:
         """Raises CheckpointError where a checkpoint was written with other settings or data."""
-        if about["settings"] != self.about["settings"]:
+        if about["settings"] not in self.accepted:
             raise CheckpointError(
                 f"A run goes on with the settings it began with. {self.run.config} was changed since. Change it "
                 f"back, or start a new run with it: neocog train --config {self.run.config}"

@@ -1,6 +1,6 @@
 """Everything that can go wrong before a run exists: data opened, divided, decoded; network built and fitted."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -50,6 +50,7 @@ from neocog.runs.modality import (
     without_other_modalities,
     without_vocabulary,
 )
+from neocog.runs.start import Start, open_start
 from neocog.tasks import Classification
 from neocog.training import TrainConfig, build_seeded, check_input, check_schedule
 from neocog.training.distributed import World, on_first
@@ -77,6 +78,10 @@ class Prepared:
     device: torch.device
     options: dict[str, Any]
     """What the network was built with, beside channels and classes."""
+    start: Start | None = None
+    """The model of the user's own that this run starts from."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of that start, a sentence each."""
 
     @property
     def model_spec(self) -> dict[str, Any]:
@@ -86,13 +91,25 @@ class Prepared:
         return {"name": model.name, **shape, "options": self.options}
 
 
-def prepare(settled: Settled, *, data: object = None, download: bool = False, world: World | None = None) -> Prepared:
+def prepare(
+    settled: Settled,
+    *,
+    data: object = None,
+    download: bool = False,
+    world: World | None = None,
+    start_file: Path | None = None,
+) -> Prepared:
     """Open, divide and decode the data; choose what was left open; build the network and check that it fits.
 
     `data` is a Python object that holds the data, where the settings name none. Of the processes of a `world` the first
-    downloads, and each takes its own device. Writes nothing.
-    Raises DataError, GeometryError or ConfigError.
+    downloads, and each takes its own device. `start_file` is the copy, if there is one, of a model that the run started
+    from. Writes nothing.
+    Raises DataError, GeometryError, ConfigError, or BundleError for a model to start from that is damaged.
     """
+    start = open_start(settled.config.model.pretrained, start_file)
+    notes: list[str] = []
+    if start is not None:
+        settled, notes = start.settle(settled)
     config = settled.config
     entry(config.model.name)  # raises where there is none, before any data is read
     check_watch(config.watch)
@@ -115,27 +132,61 @@ def prepare(settled: Settled, *, data: object = None, download: bool = False, wo
     splits = divided(source, config.data, config.train.seed)
     tell(source, splits)
     several = SeveralPages()
-    spec, reasons = choose(source, splits.train, config, made_for, several)
+    spec, reasons = chosen(source, splits, config, made_for, several, start, notes)
     splits = with_pages(source, splits, several)
     settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
     settled = with_device(settled, device if world.size == 1 else torch.device(device.type))
     classes = classes_of(source, made_for)
-    model = build_network(config, made_for, spec, len(classes))
+    model = build_network(config, made_for, spec, classes, start, notes)
+    identity = fingerprint(source)
+    if start is not None:
+        notes = [start.tell(), *notes, *start.tell_seen(source, identity, splits)]
+        tell_lines(notes)
     settled = with_feeding(settled, source, len(splits.train) + len(splits.val), spec)
     train, val = open_feeds(settled.config.data, source, splits, spec, pin=device.type == "cuda")
     return Prepared(
         settled=settled,
         source=source,
-        fingerprint=fingerprint(source),
+        fingerprint=identity,
         splits=splits,
-        preprocess=begin(model, spec, train, config),
+        preprocess=begin(model, spec, train, config, start),
         train=train,
         val=val,
         model=model.to(device),
         task=Classification(classes, config.loss, train.labels),
         options=network_options(config, made_for, spec),
         device=device,
+        start=start,
+        notes=tuple(notes),
     )
+
+
+def chosen(
+    source: Source,
+    splits: Splits,
+    config: RunConfig,
+    made_for: Entry,
+    several: SeveralPages,
+    start: Start | None,
+    notes: list[str],
+) -> tuple[Preprocess, dict[str, str]]:
+    """The preprocessing and the reasons for what was left open; what there is to say of a start is added to `notes`."""
+    if start is None:
+        return choose(source, splits.train, config, made_for, several)
+    if source.modality == "text":  # its vocabulary is what the weights know
+        spec, known = start.texts(config.text.length, source, splits.train)
+        notes.append(known)
+        return spec, {}
+    found, reasons = choose(source, splits.train, config, made_for, several)
+    start.check_inputs(found, source)
+    return found, reasons
+
+
+def tell_lines(notes: Sequence[str]) -> None:
+    """A line, and what belongs to it below."""
+    note(notes[0])
+    for line in notes[1:]:
+        note(line if line.startswith("warning") else f"  {line}")
 
 
 def check_train(config: TrainConfig, source: Source, world: World) -> None:
@@ -259,8 +310,19 @@ def freeze(model: Network, config: ModelConfig) -> None:
     model.freeze(config.freeze)
 
 
-def build_network(config: RunConfig, made_for: Entry, spec: Preprocess, num_classes: int) -> Network:
-    """The network with its first weights. Raises ConfigError or GeometryError where it does not fit the inputs."""
+def build_network(
+    config: RunConfig,
+    made_for: Entry,
+    spec: Preprocess,
+    classes: tuple[str, ...],
+    start: Start | None,
+    notes: list[str],
+) -> Network:
+    """The network with its first weights; what became of a start's head is added to `notes`.
+
+    Raises ConfigError or GeometryError where it does not fit the inputs.
+    """
+    num_classes, options = len(classes), network_options(config, made_for, spec)
     if made_for.modality == "image":
         channels, height, width = spec.shape
         check_augment(config.augment, (channels, height, width))
@@ -270,17 +332,19 @@ def build_network(config: RunConfig, made_for: Entry, spec: Preprocess, num_clas
             config.model.name,
             num_classes=num_classes,
             in_channels=spec.in_channels,
-            pretrained=config.model.pretrained,
-            **network_options(config, made_for, spec),
+            pretrained=config.model.pretrained if start is None else None,
+            **options,
         )
 
     model = build_seeded(build, derive_seed(config.train.seed, "weights"))
+    if start is not None:
+        notes.append(start.put_into(model, options, classes))
     freeze(model, config.model)
     check_input(model, spec.shape, num_classes, size_advice(config.model.name, made_for), made_for.input_dtype)
     return model
 
 
-def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig) -> Preprocess:
+def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig, start: Start | None = None) -> Preprocess:
     """The preprocessing with what it takes from training data, and the network with what it begins with.
 
     Of a set that is streamed some records from everywhere are looked at, as files are often sorted by class; so are
@@ -288,6 +352,8 @@ def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig) -> P
     """
     spread = np.arange(0, len(train), max(1, len(train) // BEGIN_WITH))
     first = train.take(spread)[0] if config.model.pretrained is None or not isinstance(train, Resident) else None
+    if start is not None and (kept := start.measured(spec)) is not None:
+        return kept
     expected = model.normalisation
     if expected is not None and isinstance(spec, ImagePreprocess):
         preprocess: Preprocess = replace(spec, mean=expected.mean, std=expected.std)

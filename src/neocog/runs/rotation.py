@@ -20,7 +20,7 @@ from neocog.training.checkpoint import (
     stream_checkpoint,
 )
 
-__all__ = ["earlier", "newest_whole", "write_last"]
+__all__ = ["earlier", "newest_first", "newest_whole", "write_last"]
 
 
 def write_last(run: Run, checkpoint: Checkpoint, keep: int) -> None:

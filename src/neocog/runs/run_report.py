@@ -1,6 +1,6 @@
 """The report of a finished run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from torch import nn
@@ -20,7 +20,13 @@ RATE_POINTS = 400
 
 
 def write_run_report(
-    run: Run, prepared: Prepared, state: State, model: nn.Module, evaluation: Evaluation, epoch_steps: int
+    run: Run,
+    prepared: Prepared,
+    state: State,
+    model: nn.Module,
+    evaluation: Evaluation,
+    epoch_steps: int,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write `report.html`: all that it tells, from the finished run."""
     config = prepared.settled.config
@@ -47,7 +53,7 @@ def write_run_report(
         mistake_pictures=mistake_pictures(prepared, (mistake.key for mistake in evaluation.mistakes)),
         config=prepared.settled.rows(),
         environment=environment(),
-        notes=(*prepared.source.notices, *prepared.splits.notes),
+        notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
     )
     write_report(run.report, report)
 

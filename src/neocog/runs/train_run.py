@@ -27,11 +27,12 @@ from neocog.data import (
     Shuffled,
     divides_by_class,
 )
-from neocog.errors import DivergenceError, RunError, StorageError, some
+from neocog.errors import DivergenceError, StorageError, some
 from neocog.files import folder_lock, write_whole
 from neocog.planning import known_machine, plan
 from neocog.progress import note, quiet
 from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
+from neocog.runs.extend import Extension, plan_extension, with_epochs
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
@@ -88,7 +89,7 @@ def train(
         if name is not None and world.first:
             Run.check_name(Path(runs), name)
         prepared = prepare(settled, data=data, download=download, world=world)
-        stem = f"{prepared.source.name}-{settled.config.model.name}"
+        stem = f"{prepared.source.name}-{prepared.settled.config.model.name}"
         run = shared_run(on_first(lambda: Run.create(Path(runs), name, stem), world), world)
         with folder_lock(run.path) if world.first else nullcontext():
             if world.first:
@@ -96,24 +97,30 @@ def train(
             return carry_out(run, prepared, world)
 
 
-def resume(path: str | Path, *, data: object = None, runs: str | Path = "runs") -> Run:
+def resume(path: str | Path, *, epochs: int | str | None = None, data: object = None, runs: str | Path = "runs") -> Run:
     """Go on with a run that was stopped, from its last checkpoint, with the settings it began with.
+
+    With `epochs` a run, be it finished or not, is trained to so many in all, as if they had been planned from the
+    start. That is possible where the rates so far do not depend on the number of epochs, as with the schedules
+    constant, step and restarts. What a finished run has left is replaced when it is finished again.
 
     On a CPU with the same number of threads the final weights have the same bits as without the stop. Several
     processes may go on with what any other number began: samples and their order stay the same.
-    Raises RunError where the run is finished, or in use by another process.
+    Raises RunError where the run is finished, in use by another process, or can't have so many epochs.
     """
     run = Run.open(path, Path(runs))
-    if run.finished:
-        raise RunError(f"{run.path} is finished; there is nothing to resume. Its report: {run.report}")
     _, values, origins = read_config(run.config)
     base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
     settled = Settled(base.config, {**base.origins, **origins})
+    extension = plan_extension(run, settled, epochs)
+    if extension is not None:
+        before = extension.before[-1]
+        settled = with_epochs(settled, extension.epochs, f"--epochs, for a run that was planned for {before}")
     with together(settled.config) as world, folder_lock(run.path) if world.first else nullcontext():
-        prepared = prepare(settled, data=data, world=world)
+        prepared = prepare(settled, data=data, world=world, start_file=run.start)
         if world.first:
             run.log("resume")
-        return carry_out(run, prepared, world)
+        return carry_out(run, prepared, world, extension)
 
 
 def restarted(folder: Path) -> bool:
@@ -149,13 +156,15 @@ def begin_folder(run: Run, prepared: Prepared) -> None:
     """Write down what the run is made with. Raises StorageError, and leaves no folder, where that can't be written."""
     try:
         write_whole(run.config, prepared.settled.to_yaml())
+        if prepared.start is not None:  # so that the run goes on whatever becomes of the file
+            write_whole(run.start, prepared.start.file.read_bytes())
         run.log("start", data=prepared.source.name, model=prepared.settled.config.model.name)
     except StorageError:
         shutil.rmtree(run.path)  # nothing is in it yet
         raise
 
 
-def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
+def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension | None = None) -> Run:
     """Train from where the run stands, then measure, seal and report."""
     config, task = prepared.settled.config, prepared.task
     settings = {key: repr(value) for key, value, _ in prepared.settled.rows()}
@@ -178,11 +187,15 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
         # An earlier release divided groups otherwise: its runs would learn from what they validated on.
         data=prepared.fingerprint + ("/groups-by-class" if divides_by_class(prepared.source) else ""),
         settings=prepared.settled.digest(),
+        earlier_settings=extension.digests(prepared.settled) if extension else (),
+        epoch_steps=loader.num_steps,
         keep=config.train.keep,
         on_full=config.train.on_full,
         writes=world.first,
     )
     keeper.restore(training)
+    if extension is not None and world.first:  # only now, as another data set would have been refused
+        extension.begin(run)
     if training.state.history and world.first:
         run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     if training.state.step:
@@ -206,7 +219,7 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
         if world.first:
             report_skipped(run, prepared.train)
             keeper.restore_best(training)
-        on_first(lambda: finish(run, prepared, training, loader.num_steps), world)
+        on_first(lambda: finish(run, prepared, training, loader.num_steps, extension), world)
     return run
 
 

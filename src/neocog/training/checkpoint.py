@@ -24,6 +24,7 @@ __all__ = [
     "checkpoint_of",
     "load_checkpoint",
     "read_checkpoint",
+    "read_checkpoint_header",
     "read_state",
     "restore_checkpoint",
     "save_checkpoint",
@@ -86,6 +87,12 @@ def read_state(path: Path) -> dict[str, Any]:
     """The state in a checkpoint's header alone, unchecked. Raises as `read_checkpoint` does."""
     state: dict[str, Any] = read_file(path, with_tensors=False)[0]["state"]
     return state
+
+
+def read_checkpoint_header(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state and what was said about it in a checkpoint's header, unchecked. Raises as `read_checkpoint` does."""
+    meta = read_file(path, with_tensors=False)[0]
+    return meta["state"], meta["about"]
 
 
 def read_file(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -33,7 +33,8 @@ class ModelConfig:
     stem_stride: Annotated[int, Field(ge=1)] | None = None
     """Step of the first filters: with two, all maps that follow have half the sides; by default as published."""
     pretrained: str | None = None
-    """Weights to start from: torchvision, timm/NAME (both fetched), or a .pth or .safetensors file."""
+    """Weights to start from: torchvision, timm/NAME (both fetched), a .pth or .safetensors file, or a model of your
+    own, by its run folder or its model.neocog."""
     freeze: Annotated[int, Field(ge=0)] | None = None
     """Keep the stem and so many stages as they are."""
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from neocog.training.watching.signs import dead_layers, parting_curves, slow_data, still_loss
+from neocog.training.watching.signs import dead_layers, parting_curves, slow_data, still_improving, still_loss
 
 
 def rows(train, val, loss):
@@ -60,3 +60,17 @@ def test_a_loss_that_stays_at_guessing_is_seen():
     assert still_loss({"train_loss": guess * 1.002, "val_loss": guess * 0.98}, 10, num_steps=100) is None
     assert still_loss({"train_loss": guess * 0.9, "val_loss": guess}, 10, num_steps=100) is None
     assert still_loss({"train_loss": 0.0, "val_loss": 0.0}, 1, num_steps=100) is None
+
+
+def validated(losses, accuracies):
+    return [{"val_loss": loss, "val_accuracy": share} for loss, share in zip(losses, accuracies, strict=True)]
+
+
+def test_what_still_improves_is_told_by_loss_and_accuracy():
+    said = still_improving(validated([0.9, 0.7, 0.5], [0.6, 0.7, 0.7]))
+    assert said == "It still improves: in each of the last 2 epochs the validation loss fell, from 0.900 to 0.500."
+    assert still_improving(validated([0.9, 0.7], [0.6, 0.7])) is None  # too few epochs to tell
+    assert still_improving(validated([0.9, 0.7, 0.699], [0.6, 0.7, 0.7])) is None  # as good as still
+    assert still_improving(validated([0.9, 0.95, 0.5], [0.6, 0.7, 0.7])) is None  # not each
+    assert still_improving(validated([0.9, 0.7, 0.5], [0.6, 0.8, 0.7])) is None  # it was better before
+    assert still_improving(validated([0.9, 0.7, 0.5], [0.6, 1.0, 1.0])) is None  # nothing to improve

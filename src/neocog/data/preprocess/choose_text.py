@@ -15,7 +15,7 @@ from neocog.errors import ConfigError, DataError
 from neocog.progress import track
 from neocog.settings import SETTINGS
 
-__all__ = ["ALPHABET", "TextConfig", "choose_text"]
+__all__ = ["ALPHABET", "TextConfig", "choose_text", "known_share"]
 
 ALPHABET = tuple("abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{}\n")
 """The 70 characters of Zhang et al. 2015, section 2.2; the hyphen stands twice, as it does there."""
@@ -102,6 +102,12 @@ def survey(source: Source, indices: NDArray[np.int64], level: Level, lowercase: 
         counts.update(found)
         lengths.append(len(found))
     return counts, lengths[1:] or lengths
+
+
+def known_share(source: Source, indices: NDArray[np.int64], spec: TextPreprocess) -> float:
+    """The share of the tokens of these texts that have an id of their own in a vocabulary."""
+    counts, _ = survey(source, indices, spec.level, spec.lowercase)
+    return covered(counts, tuple(spec.ids)) if counts else 0.0
 
 
 def covered(counts: Counter[str], vocabulary: tuple[str, ...]) -> float:

@@ -9,11 +9,12 @@ from itertools import pairwise
 
 from neocog.errors import some
 
-__all__ = ["dead_layers", "parting_curves", "slow_data", "still_loss"]
+__all__ = ["dead_layers", "parting_curves", "slow_data", "still_improving", "still_loss"]
 
 WAITING, MIN_WAITED = 0.25, 1.0  # share of an epoch, and seconds: below that nobody minds
 GAP, GROWING = 0.10, 3  # in accuracy; epochs in a row
 NEAR = 0.01  # share of the loss of guessing
+FALLING, WORTH = 2, 0.01  # epochs in a row; share of the validation loss that an epoch took off
 MIN_STEPS = 20  # in fewer steps no network learns much
 
 
@@ -63,6 +64,26 @@ def parting_curves(history: Sequence[Mapping[str, float]]) -> str | None:
         f"{last['val_accuracy']:.1%} on validation data, the gap has grown for {GROWING} epochs, and the validation "
         f"loss rose from {losses[0]:.3f} to {losses[-1]:.3f}. The network learns its examples by heart. Try more "
         "augmentation, a larger --optimizer.weight_decay, or stopping early (--train.patience 3)."
+    )
+
+
+def still_improving(history: Sequence[Mapping[str, float]]) -> str | None:
+    """In each of the last 2 epochs the validation loss fell by 1% or more, and no epoch had a higher accuracy.
+
+    Where nothing of the validation data is taken for anything else any more, there is nothing to improve.
+
+    >>> still_improving([{"val_loss": loss, "val_accuracy": 1 - loss} for loss in (0.9, 0.8, 0.7)])
+    'It still improves: in each of the last 2 epochs the validation loss fell, from 0.900 to 0.700.'
+    """
+    losses = [row["val_loss"] for row in history[-FALLING - 1 :]]
+    accuracies = [row["val_accuracy"] for row in history]
+    if len(losses) <= FALLING or accuracies[-1] < max(accuracies) or accuracies[-1] == 1:
+        return None
+    if not all(later <= (1 - WORTH) * earlier for earlier, later in pairwise(losses)):
+        return None
+    return (
+        f"It still improves: in each of the last {FALLING} epochs the validation loss fell, from {losses[0]:.3f} to "
+        f"{losses[-1]:.3f}."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from neocog.progress import note
 
-__all__ = ["Log", "Told", "told_before"]
+__all__ = ["Log", "Told", "events_of", "told_before"]
 
 
 class Log(Protocol):
@@ -37,13 +37,17 @@ class Told:
 
 def told_before(events: Path) -> set[tuple[str, str]]:
     """The warnings that a run's events.jsonl holds, so that a resumed run does not repeat them."""
-    lines = events.read_bytes().splitlines() if events.exists() else []
-    found: set[tuple[str, str]] = set()
-    for line in lines:
+    return {(event["kind"], thing) for event in events_of(events, "warning") for thing in event["about"] or [""]}
+
+
+def events_of(events: Path, name: str) -> list[dict[str, Any]]:
+    """The events of this name that an events.jsonl holds, the first first."""
+    found = []
+    for line in events.read_bytes().splitlines() if events.exists() else []:
         try:
             event = json.loads(line)
         except ValueError:  # half-written before a kill
             continue
-        if event["event"] == "warning":
-            found |= {(event["kind"], thing) for thing in event["about"] or [""]}
+        if event["event"] == name:
+            found.append(event)
     return found

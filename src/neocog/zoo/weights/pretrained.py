@@ -31,8 +31,8 @@ def load_pretrained(model: Network, origin: Origin, source: str) -> None:
     """Put published weights into a network of the catalogue.
 
     `source` is "torchvision", "timm/NAME" with a name of timm's models, or the path of a file whose keys are ours,
-    torchvision's or timm's. A head for another number of classes keeps its fresh weights; the first layer is adapted to
-    another number of channels.
+    torchvision's or timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights;
+    the first layer is adapted to another number of channels.
     Raises ConfigError where nothing is published, DataError where a file can't be fetched, and CheckpointError where it
     is of another network.
     """
@@ -45,8 +45,8 @@ def load_pretrained(model: Network, origin: Origin, source: str) -> None:
         path, normalisation = timm_file(origin.name, source.removeprefix("timm/"))
         foreign, key_map = read_weights(path), maps["timm"]
     else:
-        foreign, normalisation = read_weights(Path(source)), None
-        key_map = recognised(foreign, expected, [*maps.values(), KeyMap(names={key: key for key in expected})])
+        read, normalisation = read_weights(Path(source)), None
+        foreign, key_map = recognised([read, without_owner(read)], expected, [*maps.values(), own_names(expected)])
     foreign = dict(key_map.renewed(foreign))
     fresh = fresh_keys(foreign, expected, key_map, origin)
     if fresh:
@@ -76,8 +76,8 @@ def adapt_channels(
     recur in turn, scaled so that the sum over channels stays the same on average.
     """
     for key in keys:
-        kernels, c_in = foreign.get(key_map.theirs(key)), expected[key].shape[1]
-        if kernels is None or kernels.ndim < 2 or kernels.shape[1] == c_in:
+        kernels = foreign.get(key_map.theirs(key))
+        if kernels is None or kernels.ndim < 2 or kernels.shape[1] == (c_in := expected[key].shape[1]):
             continue
         published = kernels.shape[1]
         if c_in == 1:
@@ -96,14 +96,31 @@ def adapted_normalisation(normalisation: Normalisation | None, in_channels: int)
     return None
 
 
-def recognised(foreign: Mapping[str, Tensor], expected: Mapping[str, Tensor], maps: list[KeyMap]) -> KeyMap:
-    """The map by which most of our tensors are found in a file."""
+def own_names(expected: Mapping[str, Tensor]) -> KeyMap:
+    """The map of a file whose names are ours."""
+    return KeyMap(names={key: key for key in expected})
 
-    def num_found(key_map: KeyMap) -> int:
-        theirs = dict(key_map.renewed(foreign))
-        return sum(key_map.theirs(key) in theirs for key in expected)
 
-    return max(maps, key=num_found)
+def recognised(
+    files: list[dict[str, Tensor]], expected: Mapping[str, Tensor], maps: list[KeyMap]
+) -> tuple[dict[str, Tensor], KeyMap]:
+    """The form of a file's content and the map by which most of our tensors are found in it."""
+
+    def num_found(pair: tuple[dict[str, Tensor], KeyMap]) -> int:
+        theirs = dict(pair[1].renewed(pair[0]))
+        return sum(pair[1].theirs(key) in theirs for key in expected)
+
+    return max(((foreign, key_map) for foreign in files for key_map in maps), key=num_found)
+
+
+def without_owner(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors without the name of the module that holds the network, as Lightning's checkpoints have it before all.
+
+    >>> without_owner({"net.fc.weight": torch.zeros(1), "net.fc.bias": torch.zeros(1)}).keys()
+    dict_keys(['fc.weight', 'fc.bias'])
+    """
+    owners = {key.partition(".")[0] for key in tensors}
+    return {key.partition(".")[2]: value for key, value in tensors.items()} if len(owners) == 1 else tensors
 
 
 def cache_folder() -> Path:
