@@ -56,17 +56,28 @@ def test_a_table_is_known_by_its_name(tmp_path):
         ("a.csv", "a,b\n1,2\n3\n", "one value for each column. Received: 1 values for 2 columns.*a.csv, line 3"),
         ("a.csv", "a,b\n1,2,3\n", 'hold a comma into "quotes".*line 2'),
         ("a.tsv", "a\tb\n1\t2\t3\n", 'hold a tab into "quotes".*line 2'),
-        ("a.csv", "a;b\n1;2\n", "separated by commas in .csv. Received: 'a;b'.*line 1"),
-        ("a.tsv", "a,b\n1,2\n", "separated by tabs in .tsv. Received: 'a,b'"),
+        ("a.csv", "a;b\n1;2;3\n", 'Received: 3 values for 2 columns.*hold a semicolon into "quotes".*line 2'),
+        ("a.tsv", "a|b\n1|2|3\n", 'hold a vertical bar into "quotes".*line 2'),
         ("a.csv", "a,a\n1,2\n", "a name of its own. Received: 'a', 'a'.*line 1"),
         ("a.csv", "a,\n1,2\n", "a name of its own. Received: 'a', ''"),
         ("a.csv", 'a,b\n1,"2\n3,4\n', "quoted as spreadsheets do. Received: unexpected end of data.*line 2"),
         ("a.csv", 'a,b\n"1"x,2\n', "quoted as spreadsheets do.*line 2"),
         ("a.csv", "a,b\r1,2\n3,4\n", "quoted as spreadsheets do. Received: new-line character"),
         ("a.csv", "a,b\n1," + "x" * 140_000, r"Received: field larger than field limit \(131072\).*line 2"),
-        ("a.csv", b"a,b\n1,2\n\xe9,3\n", "is UTF-8 text. Received: byte 0xe9. Save it as UTF-8.*line 3"),
+        (
+            "a.csv",
+            b"a,b\n1,2\n\xe9,3\n",
+            "is UTF-8 text. Received: byte 0xe9. Save it as UTF-8; if .* wrote it as Windows-1252: iconv.*line 3",
+        ),
         ("a.csv", "a,b\n1,\0\n", "is UTF-8 text. Received: NUL bytes, as in UTF-16.*line 2"),
-        ("a.csv", "a,b\n1,2\n".encode("utf-16"), "NUL bytes, as in UTF-16.*line 1"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16-le"), "NUL bytes, as in UTF-16.*line 1"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16")[:-1], "Received: what can't be decoded .*truncated"),
+        ("a.csv", "a,b\n1,\0\n".encode("utf-16"), "Received: NUL characters.*line 2"),
+        (
+            "a.csv",
+            ",a\n" + "".join(f"{k},x\n" for k in range(300)) + "z,y\n",
+            "first column has no name, and its first values number the rows. Received: 'z'. Give.*line 302",
+        ),
         ("a.jsonl", "", "needs rows. Received: none. Put one JSON object on each line.*line 1"),
         ("a.jsonl", '{"a": 1}\n{"a": }\n', "one JSON object. Received: Expecting value.*a.jsonl, line 2"),
         ("a.jsonl", '{"a": 1}\n{"b": 1}\n', "same keys as the first. Received: a, b in one of them only.*line 2"),
@@ -113,7 +124,7 @@ def test_what_pythons_writer_writes_is_read(tmp_path_factory, rows, suffix):
     path = tmp_path_factory.mktemp("t") / f"a{suffix}"
     text = io.StringIO()
     writer = csv.writer(text, delimiter="," if suffix == ".csv" else "\t")
-    writer.writerows([("p", "q"), *rows])
+    writer.writerows([("text", "label"), *rows])
     path.write_bytes(text.getvalue().encode())
     assert [tuple(row.values()) for row in values(path)] == rows
 

@@ -1,27 +1,33 @@
 """Tables in text files: the rows of CSV, TSV and JSONL, with every way in which such a file can be wrong named.
 
-A CSV or TSV file has a header and quotes its fields as spreadsheets do (RFC 4180); its values are text. A JSONL file
-has one JSON object on each line; its values are what JSON says. Both are UTF-8, with or without a byte order mark.
+A CSV or TSV file quotes its fields as spreadsheets do (RFC 4180); its values are text, as they are written. How it is
+separated and encoded, and whether it has a header, is found by looking at its start (`dialect`). A JSONL file has one
+JSON object on each line; its values are what JSON says. Text is UTF-8, or UTF-16 with a byte order mark.
 """
 
 import csv
+import io
 import json
-from collections.abc import Generator, Iterator
+import re
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from neocog.data.dialect import DELIMITERS, SEPARATORS, Dialect, find_dialect
 from neocog.errors import DataError, some
 
-__all__ = ["MAX_ROW", "SUFFIXES", "Row", "is_table", "read_columns", "read_rows"]
+__all__ = ["MAX_ROW", "SUFFIXES", "Row", "is_table", "read_columns", "read_rows", "table_notices"]
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl")
 MAX_ROW = 2**24
 """Bytes of a row; a larger one is refused before it is read whole. A CSV field is limited to 131,072 characters by
 Python's csv module."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+SIGNS = {sign: f"a {name[:-1]}" for sign, name in SEPARATORS.items()}
+"""What separates columns, as one sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +65,29 @@ def read_rows(path: Path) -> Generator[Row, None, None]:
         raise DataError(f"A table needs rows below its header. Received: none, in {path}. Add them.")
 
 
+def table_notices(paths: Iterable[Path]) -> tuple[str, ...]:
+    """In what tables differ from plain ones (UTF-8, a header, commas in .csv, tabs in .tsv): a sentence for each way.
+
+    Raises DataError as `read_rows`.
+    """
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        differences = find_dialect(path).differences
+        if differences:
+            found.setdefault("; ".join(differences), []).append(path.name)
+    return tuple(
+        f"{names[0]} {how}" if len(names) == 1 else f"each of {len(names):,} tables ({some(names, 2)}) {how}"
+        for how, names in found.items()
+    )
+
+
 def entries(path: Path) -> Generator[Row, None, None]:
     """The header as a row, then the rows."""
-    suffix = path.suffix.lower()
+    dialect = find_dialect(path)
     try:
         with path.open("rb") as file:
-            lines = Lines(file, path)
-            if suffix in DELIMITERS:
-                yield from csv_rows(lines, DELIMITERS[suffix])
-            else:
-                yield from json_rows(lines)
+            lines = Lines(file, path, dialect)
+            yield from csv_rows(lines, dialect) if dialect.delimiter else json_rows(lines)
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
 
@@ -76,26 +95,55 @@ def entries(path: Path) -> Generator[Row, None, None]:
 class Lines:
     """The lines of a file as text, none of which is longer than what is left for its row."""
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
+    def __init__(self, file: IO[bytes], path: Path, dialect: Dialect) -> None:
         self.file, self.path = file, path
         self.number, self.size = 0, 0
+        self.plain = dialect.encoding == "utf-8" and dialect.newline == "\n"
+        self.text = io.TextIOWrapper(file, dialect.encoding, newline=dialect.newline) if not self.plain else None
+        for _ in range(dialect.num_skipped):
+            next(self, None)
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
+        return self.next_decoded(self.text) if self.text else self.next_plain()
+
+    def next_plain(self) -> str:
+        """The next line of UTF-8, of which each line is decoded by itself, so that a wrong byte's line is known."""
         raw = self.file.readline(MAX_ROW + 1 - self.size)
         if not raw:
             raise StopIteration
-        self.number, self.size = self.number + 1, self.size + len(raw)
-        if self.size > MAX_ROW:
-            self.fail(f"A row may have at most {MAX_ROW:,} bytes. Received: more. Is a quote left open?")
-        if b"\0" in raw or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        self.count(len(raw))
+        if b"\0" in raw:
             self.fail("A table is UTF-8 text. Received: NUL bytes, as in UTF-16. Save it as UTF-8.")
         try:
             return (raw.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else raw).decode()
         except UnicodeDecodeError as error:
-            self.fail(f"A table is UTF-8 text. Received: byte 0x{raw[error.start]:02x}. Save it as UTF-8.", error)
+            self.fail(
+                f"A table is UTF-8 text. Received: byte 0x{raw[error.start]:02x}. Save it as UTF-8; if a spreadsheet "
+                f"wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {self.path.name}.",
+                error,
+            )
+
+    def next_decoded(self, text: io.TextIOWrapper) -> str:
+        """The next line of another encoding, or that ends with a carriage return alone."""
+        try:
+            line = text.readline(MAX_ROW + 1 - self.size)
+        except UnicodeError as error:
+            self.number += 1
+            self.fail(f"A table is text. Received: what can't be decoded ({error}). Save it as UTF-8.", error)
+        if not line:
+            raise StopIteration
+        self.count(len(line))
+        if "\0" in line:
+            self.fail("A table is text. Received: NUL characters. Save it as UTF-8.")
+        return line.removeprefix("\ufeff") if self.number == 1 else line
+
+    def count(self, size: int) -> None:
+        self.number, self.size = self.number + 1, self.size + size
+        if self.size > MAX_ROW:
+            self.fail(f"A row may have at most {MAX_ROW:,} bytes. Received: more. Is a quote left open?")
 
     def start_row(self) -> int:
         """The number of the line on which the next row starts."""
@@ -106,11 +154,13 @@ class Lines:
         raise DataError(f"{message} Where: {self.path}, line {line or self.number}.") from cause
 
 
-def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row]:
+def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
     """The header, then the rows; empty lines are passed over."""
     # Strict, for else a quote that is left open would take the rest of the file as one field without a word.
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     columns: tuple[str, ...] = ()
+    width = 0
+    left_out = (*dialect.index, *dialect.empty)
     while True:
         line = lines.start_row()
         try:
@@ -122,28 +172,51 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row]:
         if not cells:
             continue
         if not columns:
-            columns = header(lines, cells, delimiter)
-            cells = list(columns)
-        elif len(cells) != len(columns):
+            width = len(cells)
+            columns = header(lines, cells, dialect)
+            yield Row(line, dict(zip(columns, columns, strict=True)))
+            if dialect.has_header:
+                continue
+        if len(cells) != width:
             lines.fail(
-                f"Each row needs one value for each column. Received: {len(cells)} values for {len(columns)} columns. "
-                f'Put values that hold a {"comma" if delimiter == "," else "tab"} into "quotes".',
+                f"Each row needs one value for each column. Received: {len(cells)} values for {width} columns. "
+                f'Put values that hold {SIGNS.get(dialect.delimiter, repr(dialect.delimiter))} into "quotes".',
                 line=line,
             )
+        if left_out:
+            check_left_out(lines, cells, dialect, line)
+            cells = [cell for k, cell in enumerate(cells) if k not in left_out]
         yield Row(line, dict(zip(columns, cells, strict=True)))
     if not columns:
         lines.fail("A table starts with a line that names its columns. Received: an empty file. Fill it.", line=1)
 
 
-def header(lines: Lines, cells: list[str], delimiter: str) -> tuple[str, ...]:
+def header(lines: Lines, cells: list[str], dialect: Dialect) -> tuple[str, ...]:
     """The names of the columns, each of its own."""
-    names = tuple(cell.strip() for cell in cells)
-    if len(names) == 1 and any(sign in names[0] for sign in ",;\t"):
-        sign = "commas in .csv" if delimiter == "," else "tabs in .tsv"
-        lines.fail(f"Columns are separated by {sign}. Received: {names[0][:80]!r}. Save it again so.")
+    if not dialect.has_header:
+        return tuple(map(str, range(len(cells))))
+    names = tuple(cell.strip() for k, cell in enumerate(cells) if k not in (*dialect.index, *dialect.empty))
     if "" in names or len(set(names)) < len(names):
         lines.fail(f"Each column needs a name of its own. Received: {some(map(repr, names), 20)}. Rename them.")
     return names
+
+
+def check_left_out(lines: Lines, cells: list[str], dialect: Dialect, line: int) -> None:
+    """Raises DataError where a column that was left out for its first values holds something after all."""
+    for k in dialect.index:
+        if not WHOLE.fullmatch(cells[k].strip()):
+            lines.fail(
+                f"The first column has no name, and its first values number the rows. Received: {cells[k][:60]!r}. "
+                "Give the column a name, or remove it.",
+                line=line,
+            )
+    for k in dialect.empty:
+        if cells[k].strip():
+            lines.fail(
+                f"A column without a name must be empty. Received: {cells[k][:60]!r} in column {k + 1}. Put values "
+                f'that hold {SIGNS.get(dialect.delimiter, repr(dialect.delimiter))} into "quotes", or name the column.',
+                line=line,
+            )
 
 
 def json_rows(lines: Lines) -> Iterator[Row]:

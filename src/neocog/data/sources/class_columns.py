@@ -4,19 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from neocog.data.column_names import FILE_LABELS, FILES, NUMBERS, SPLIT, TAGS
 from neocog.errors import DataError, some
 
-__all__ = ["FILES", "LABELS", "TAGS", "TEXTS", "Columns", "find_columns", "lists_labels"]
-
-FILES = ("file_name", "filename", "file", "path", "image", "image_path", "image_id", "id")
-"""What the column of files may be called, in any case; the last two yield to the others."""
-LABELS = ("label", "class", "category", "target", "class_name")
-"""One class for each file."""
-TAGS = ("labels", "tags")
-"""Several classes for each file, in one value: a|b or a;b, or a list in JSONL."""
-TEXTS = ("text", "sentence", "review", "content")
-NUMBERS = ("image_id", "id")
-SPLIT = "split"
+__all__ = ["Columns", "find_columns", "lists_labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +26,7 @@ def lists_labels(columns: Sequence[str]) -> bool:
     """Whether these can be the columns of a list at all."""
     called = [column.lower() for column in columns]
     others = [column for column in called if column not in (*FILES, SPLIT)]
-    return any(c in FILES for c in called) and (any(c in (*LABELS, *TAGS) for c in others) or len(others) > 1)
+    return any(c in FILES for c in called) and (any(c in (*FILE_LABELS, *TAGS) for c in others) or len(others) > 1)
 
 
 def find_columns(columns: Sequence[str], where: str) -> Columns:
@@ -51,13 +42,13 @@ def find_columns(columns: Sequence[str], where: str) -> Columns:
     splits = named(columns, (SPLIT,))
     split = only(splits, "split", (SPLIT,), columns, where) if splits else None
     rest = [column for column in columns if column not in files and column != split]
-    single, several = named(rest, LABELS), named(rest, TAGS)
+    single, several = named(rest, FILE_LABELS), named(rest, TAGS)
     if single or several:
-        label = only(single + several, "label", (*LABELS, *TAGS), columns, where)
+        label = only(single + several, "label", (*FILE_LABELS, *TAGS), columns, where)
         others = tuple(column for column in columns if column not in (file, split, label))
         return Columns("label" if single else "tags", file, (label,), split, others)
     if len(rest) < 2:
-        raise missing("label", (*LABELS, *TAGS), columns, where)
+        raise missing("label", (*FILE_LABELS, *TAGS), columns, where)
     return Columns("marks", file, tuple(rest), split, tuple(column for column in files if column != file))
 
 

@@ -3,7 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from neocog.data.sources.class_columns import FILES, LABELS, SPLIT, TAGS, TEXTS, lists_labels
+from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS, FILES, SPLIT, TAGS
+from neocog.data.sources.class_columns import lists_labels
 from neocog.data.sources.class_list_files import is_listed
 from neocog.data.sources.folder import SPLIT_NAMES, class_folders, hidden
 from neocog.data.sources.multi_label import marked
@@ -42,7 +43,8 @@ def find_tables(folder: Path) -> Tables:
     if not ways:
         raise DataError(
             f"{folder} holds no list of pictures: a .csv, .tsv or .jsonl file with a column for the file "
-            f"({', '.join(FILES)}) and one for the label ({', '.join((*LABELS, *TAGS))}). Add it, or rename columns."
+            f"({', '.join(FILES)}) and one for the label ({', '.join((*FILE_LABELS, *TAGS))}). Add it, or rename "
+            "columns."
         )
     return ways[0]
 
@@ -85,8 +87,8 @@ def names_pictures(path: Path) -> bool:
     try:
         with closing(read_rows(path)) as rows:
             first = next(rows)
-        if not called & {*LABELS, *TAGS}:
+        if not called & {*FILE_LABELS, *TAGS}:
             marked(first, [column for column in columns if column.lower() not in (*FILES, SPLIT)], str(path))
     except DataError:  # with these columns it is a damaged list, which says where when it is opened
-        return bool(called & {*LABELS, *TAGS}) and not called & {*TEXTS}
+        return bool(called & {*FILE_LABELS, *TAGS}) and not called & {*COMMON_TEXTS}
     return any(is_listed(path, first.values[column]) for column in columns if column.lower() in FILES)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.data.record import Modality, Payload
-from neocog.data.sources.class_columns import LABELS, TEXTS
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.python_labels import plain_labels
 from neocog.data.sources.python_records import Given
@@ -116,11 +116,13 @@ class Column:
 def label_column(features: Mapping[str, Any], where: str) -> str:
     """The column of the labels: a ClassLabel, or a number or text under a usual name."""
     labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
-    usual = [name for name in features if name.lower() in LABELS and kind_of(features[name]) in ("ClassLabel", "Value")]
+    usual = [
+        name for name in features if name.lower() in FILE_LABELS and kind_of(features[name]) in ("ClassLabel", "Value")
+    ]
     found = [name for name in labels if name in usual] or labels or usual
     if len(found) != 1:
         raise wrong_columns(
-            "label", "a ClassLabel, or a number or text called " + ", ".join(LABELS), found, features, where
+            "label", "a ClassLabel, or a number or text called " + ", ".join(FILE_LABELS), found, features, where
         )
     return found[0]
 
@@ -131,7 +133,7 @@ def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[s
     if len(media) == 1:
         return media[0], MEDIA[kind_of(features[media[0]])]
     texts = [name for name in features if is_text(features[name]) and name != label]
-    found = media or [name for name in texts if name.lower() in TEXTS] or texts
+    found = media or [name for name in texts if name.lower() in COMMON_TEXTS] or texts
     if len(found) != 1:
         raise wrong_columns("input", "an Image, an Audio, or text", found, features, where)
     return found[0], "text"

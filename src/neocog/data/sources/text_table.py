@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neocog.data.column_names import SPLIT, TEXT_LABELS, TEXTS
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.class_names import ordered_names
 from neocog.data.sources.class_tables import names_pictures
@@ -17,12 +18,6 @@ from neocog.errors import DataError, some
 from neocog.progress import track
 
 __all__ = ["TextTable", "is_text_table", "open_text_table"]
-
-TEXTS = (
-    "text", "sentence", "review", "content", "document", "tweet", "comment", "message", "body", "headline", "question",
-)  # fmt: skip
-LABELS = ("label", "class", "category", "sentiment", "target", "intent", "topic")
-SPLIT = "split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +131,7 @@ def names_texts(path: Path) -> bool:
         called = {column.lower() for column in read_columns(path)} if is_table(path) else set()
     except DataError:
         return False
-    return bool(called & {*TEXTS}) and bool(called & {*LABELS}) and not names_pictures(path)
+    return bool(called & {*TEXTS}) and bool(called & {*TEXT_LABELS}) and not names_pictures(path)
 
 
 def find_columns(columns: Sequence[str], where: str) -> Columns:
@@ -146,9 +141,9 @@ def find_columns(columns: Sequence[str], where: str) -> Columns:
     Columns(text='tweet', label='Sentiment', split=None)
     """
     called = {column.lower(): column for column in reversed(columns)}
-    text, label = (next((called[name] for name in names if name in called), None) for names in (TEXTS, LABELS))
+    text, label = (next((called[name] for name in names if name in called), None) for names in (TEXTS, TEXT_LABELS))
     if text is None or label is None:
-        what, names = ("texts", TEXTS) if text is None else ("labels", LABELS)
+        what, names = ("texts", TEXTS) if text is None else ("labels", TEXT_LABELS)
         raise DataError(
             f"A table of texts needs a column of {what}: {', '.join(names)}. Received: {some(columns, 8)}, in {where}. "
             "Rename the column."
