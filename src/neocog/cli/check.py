@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from neocog.cli.flags import COLUMNS, FORMAT, MAX_PIXELS, STEP, WINDOW, column_names
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data.doctor import DataReport, Example, check_place, printable, write_skip_list
@@ -28,15 +29,16 @@ WIDTH = 110  # where there is no terminal
 def check(
     data: str,
     *,
-    format: str | None = None,
+    format: Annotated[str | None, FORMAT] = None,
     limit: int | None = None,
     json: Annotated[bool, Switch] = False,
     html: Path | None = None,
     skip_list: Path | None = None,
     no_skip_list: Annotated[bool, Parameter(name="--no-skip-list", negative="")] = False,
-    max_pixels: int = 40_000_000,
-    window: int | None = None,
-    step: int | None = None,
+    max_pixels: Annotated[int, MAX_PIXELS] = 40_000_000,
+    window: Annotated[int | None, WINDOW] = None,
+    step: Annotated[int | None, STEP] = None,
+    columns: Annotated[str | None, COLUMNS] = None,
     download: Annotated[bool, Switch] = False,
 ) -> int:
     """Examine a data set; `neocog.data.doctor.check(data)` does the same.
@@ -63,6 +65,8 @@ def check(
         Samples of the windows into which long recordings are cut; --signal.window in training.
     step
         Samples from one window's start to the next; --signal.step in training.
+    columns
+        The columns of a table that are channels, such as x,y,z; --signal.columns in training.
     download
         Fetch a known data set if it is not on this machine.
     """
@@ -75,7 +79,9 @@ def check(
         check_page(html, path)
     if skip_list is not None:
         check_place(skip_list, path)
-    report = examine(data, format=format, limit=limit, max_pixels=max_pixels, window=window, step=step)
+    report = examine(
+        data, format=format, limit=limit, max_pixels=max_pixels, window=window, step=step, columns=column_names(columns)
+    )
     if json:
         write_out(jsonlib.dumps(report.to_json(), indent=1))
     else:

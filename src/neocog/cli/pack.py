@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from neocog.cli.flags import COLUMNS, DATA_FORMAT, STEP, WINDOW, column_names
 from neocog.cli.stdout import write_out
 from neocog.data.shards.pack import pack as pack_shards
 from neocog.data.shards.size import show_size
@@ -21,9 +22,10 @@ def pack(
     resize: int | None = None,
     format: Literal["tar", "parquet"] = "tar",
     on_corrupt: Literal["stop", "skip"] = "stop",
-    data_format: str | None = None,
-    window: int | None = None,
-    step: int | None = None,
+    data_format: Annotated[str | None, DATA_FORMAT] = None,
+    window: Annotated[int | None, WINDOW] = None,
+    step: Annotated[int | None, STEP] = None,
+    columns: Annotated[str | None, COLUMNS] = None,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
@@ -50,12 +52,15 @@ def pack(
         Samples of the windows into which long recordings are cut.
     step
         Samples from one window's start to the next.
+    columns
+        The columns of a table that are channels, such as x,y,z.
     download
         Fetch a known data set from its official address if it is not on this machine.
     """
     packed = pack_shards(
         data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt,
         data_format=data_format, download=download, window=window, step=step,
+        columns=column_names(columns),
     )  # fmt: skip
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")

@@ -45,7 +45,7 @@ class Format:
     modality: Modality | None = "image"
     """None where it shows when the set is opened."""
     options: frozenset[str] = frozenset()
-    """Settings without which it can't be read, such as the length of windows."""
+    """Settings that some of its sets need, such as the length of windows."""
 
 
 def open_idx_folder(path: Path) -> Source:
@@ -81,7 +81,8 @@ def is_picture_npz(path: Path) -> bool:
     return holds_pictures_npz(path) and not is_signal_npz(path)
 
 
-WINDOWS = frozenset({"window", "step", "rate"})
+COLUMNS = frozenset({"columns"})
+WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FORMATS = (
     Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
     Format("cifar", "CIFAR's binary files", lambda path: path.is_dir() and bool(find_cifar(path)), open_cifar_folder),
@@ -94,7 +95,7 @@ FORMATS = (
     Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks),
     Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo),
     Format("shards", "tar or Parquet shards", holds_shards, open_shards, None),
-    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal"),
+    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", COLUMNS),
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
     Format(

@@ -7,17 +7,18 @@ from neocog.data.known import find_data
 from neocog.data.record import Modality, Source
 from neocog.data.shards import is_address
 from neocog.data.sources.python_objects import as_source
-from neocog.errors import DataError, did_you_mean
+from neocog.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["open_source", "recognised"]
 
 
-def open_source(data: object, *, format: str | None = None, download: bool = False, **options: float | None) -> Source:
+def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
     """Open a data set by path, by name, or from Python: arrays, tensors, Hugging Face's or torch's data sets.
 
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
-    `options` are settings that only some layouts need: window, step and rate, for recordings that are cut.
+    `options` are settings that only some layouts need: window, step and rate, for recordings that are cut; columns, the
+    names of those that are channels.
     Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
     Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways.
 
@@ -29,6 +30,11 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
         return as_source(data)
     layout, path = find_format(data, format=format, download=download)
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
+    if options.get("columns") and layout.modality == "signal" and "columns" not in layout.options:
+        raise ConfigError(
+            f"signal.columns names the columns of tables. Received: {options['columns']}, and {data} is read as "
+            f"{layout.what}, which have none. Leave it out."
+        )
     try:
         source = layout.opens(path, **given)
     except OSError as error:  # a file where the layout has a folder, or what may not be read

@@ -1,12 +1,26 @@
 """Measuring a bundle on any data set."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
-from neocog.data import Source, Views, divide, fingerprint, open_source, read_skip_list
+from neocog.bundle.signal_file import by_place
+from neocog.data import (
+    Preprocess,
+    SignalPreprocess,
+    Source,
+    Views,
+    divide,
+    fingerprint,
+    open_source,
+    read_skip_list,
+)
+from neocog.data.sources.channel_names import order_channels, said_by_name
+from neocog.data.sources.signal_columns import hint
+from neocog.data.sources.signals import SignalSource
 from neocog.errors import DataError, some
 from neocog.evaluation import Evaluation
 from neocog.progress import note
@@ -26,18 +40,25 @@ def evaluate(
     skip_list: str | Path | None = None,
     views: Views = "none",
     download: bool = False,
+    window: int | None = None,
+    step: int | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Evaluation:
     """Measure a bundle, or a predictor, on a data set; classes are matched by name.
 
     `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
     kept for the test if the network was trained on that very set, else all of it.
     With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
-    `neocog check` with records to leave out; no record is ever substituted.
+    `neocog check` with records to leave out; no record is ever substituted. Long recordings are cut into windows, and
+    columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are matched by name.
     Raises DataError for a record that can't be read, a split that is not there, a class that the network does not know,
     and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    source = open_source(data, format=format, download=download)
+    options = {"window": window, "step": step, "columns": columns}
+    source = open_source(data, format=format, download=download, **with_trained(options, predictor))
+    for notice in source.notices:
+        note(f"  {notice}")
     if source.task not in ("classification", "next move"):
         raise DataError(
             f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
@@ -49,6 +70,7 @@ def evaluate(
             f"{source.name} holds {NOUNS[source.modality]}."
         )
     indices, called = choose_records(source, split, predictor)
+    source = match_channels(source, predictor.preprocess)
     if skip_list is not None:
         kept = leave_out(source, indices, read_skip_list(Path(skip_list)))
         note(f"{len(indices) - len(kept):,} records are left out by {skip_list}")
@@ -60,6 +82,34 @@ def evaluate(
     finally:
         predictor.views = before
     return evaluated(logits, predictor, source, indices, called, targets)
+
+
+def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[str, object]:
+    """How recordings are read: as is asked for, else as for training; a step goes with its window."""
+    trained = predictor.manifest.get("data", {}).get("signal", {})
+    if options["window"] is not None:
+        trained = {**trained, "step": None}
+    return {name: trained.get(name) if value is None else value for name, value in options.items()}
+
+
+def match_channels(source: Source, preprocess: Preprocess) -> Source:
+    """The source with its channels in the order of the network, by name; by place, which is said, without names.
+
+    Raises DataError for other names.
+    """
+    if not isinstance(preprocess, SignalPreprocess):
+        return source
+    names: tuple[str, ...] = getattr(source, "channel_names", ())
+    for notice in by_place(names, preprocess):
+        note(f"  {notice}")
+    if not isinstance(source, SignalSource) or not names or not preprocess.names:
+        return source
+    foreign = [name for name in source.unused if hint(name) is None]
+    found = [*names, *foreign]
+    ordered = order_channels(preprocess.names, found, source.name, "The network", unused=preprocess.unused)
+    for notice in said_by_name(preprocess.names, ordered, found):
+        note(f"  {notice}")
+    return source.with_channels(ordered)
 
 
 def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:

@@ -31,6 +31,8 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
     data = prepared.settled.config.data
+    signal = prepared.settled.config.signal
+    reading = {"window": signal.window, "step": signal.step, "columns": signal.columns and list(signal.columns)}
     about = {
         "model": prepared.model_spec,
         "data": {
@@ -39,6 +41,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
             "seed": prepared.settled.config.train.seed,
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
+            **({"signal": reading} if any(reading.values()) else {}),
         },
         "evaluation": {
             "split": split,

@@ -164,9 +164,9 @@ def check_repeats(config: RunConfig, source: Source) -> None:
 
 def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     """The data that the settings name, or a Python object that holds it."""
-    windows = {"window": config.signal.window, "step": config.signal.step, "rate": config.signal.rate}
+    options = {name: getattr(config.signal, name) for name in ("window", "step", "rate", "columns")}
     named = config.data.source if data is None else data
-    return open_source(named, format=config.data.format, download=download, **windows)
+    return open_source(named, format=config.data.format, download=download, **options)
 
 
 def tell(source: Source, splits: Splits) -> None:

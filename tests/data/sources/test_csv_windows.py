@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.sources.csv_windows import Recording, cut_windows, is_csv_windows, open_csv_windows, read_recording
+from neocog.data.sources.csv_windows import cut_windows, is_csv_windows, open_csv_windows
+from neocog.data.sources.recording import Recording, read_recording
 from neocog.errors import ConfigError, DataError
 
 

@@ -1,13 +1,23 @@
 """Channels that have names are told apart by these, wherever two orders meet: files of a folder, splits, a network."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import DataError, some
 
-__all__ = ["SHOWN", "check_names", "match_names", "order_channels", "plain_name", "said_by_name", "split_fields"]
+__all__ = [
+    "SHOWN",
+    "check_names",
+    "has_fields",
+    "match_names",
+    "order_channels",
+    "plain_name",
+    "said_by_name",
+    "split_fields",
+]
 
 SHOWN = 20  # names in a message
 
@@ -100,3 +110,8 @@ def split_fields(array: NDArray[np.void], axis: int) -> tuple[NDArray[np.generic
     """
     names = array.dtype.names or ()
     return np.stack([array[name] for name in names], axis=axis), names
+
+
+def has_fields(dtype: np.dtype[Any]) -> bool:
+    """Whether this is the type of a structured array of real numbers, of which each field is a channel."""
+    return bool(dtype.names) and all(dtype[name].kind in "fiu" and not dtype[name].shape for name in dtype.names or ())

@@ -6,7 +6,7 @@ lengths, C), with `lengths` (N,). Labels are `y` (N,), whole numbers or texts; `
 """
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.sources.channel_names import SHOWN, check_names, order_channels, said_by_name, split_fields
+from neocog.data.sources.channel_names import SHOWN, check_names, has_fields, order_channels, said_by_name, split_fields
 from neocog.data.sources.folder import plain_files
 from neocog.data.sources.npy import npy_header, read_npy
 from neocog.data.sources.signals import Signal, SignalSource, number_labels
@@ -43,15 +43,20 @@ def is_signal_npz(path: Path) -> bool:
                     with members[f"x{suffix}"]() as file:
                         shape, _, dtype = npy_header(file)
                     ragged = f"lengths{suffix}" in members and len(shape) in (1, 2)
-                    return (dtype.kind in "fic" and len(shape) in (2, 3)) or ragged or (has_fields(dtype) and len(shape) == 2)
+                    return (
+                        (dtype.kind in "fic" and len(shape) in (2, 3))
+                        or ragged
+                        or (has_fields(dtype) and len(shape) == 2)
+                    )
     except Exception:  # whatever a damaged file is, it is not recognised as signals
         return False
     return False
 
 
-def open_signal_npz(path: Path) -> SignalSource:
+def open_signal_npz(path: Path, *, columns: Sequence[str] = ()) -> SignalSource:
     """The source that these arrays make; a split's arrays are `x_train`, `lengths_train`, `y_train` and so on.
 
+    `columns` are the channels by name, where not all are meant.
     Raises DataError for what is damaged, lacks these names, holds objects, or does not fit together.
     """
     place = find_arrays(path)
@@ -67,9 +72,7 @@ def open_signal_npz(path: Path) -> SignalSource:
         parts[split] = (signals, as_column(arrays[f"y{suffix}"]))
     parts, channel_names = one_order(place, parts, names, notices)
     parts, classes = with_numbers(place, arrays, parts)
-    return SignalSource(
-        place.stem, parts, classes, channel_names=channel_names, notices=tuple(dict.fromkeys(notices))
-    )
+    return SignalSource(place.stem, parts, classes, channel_names=channel_names, notices=tuple(dict.fromkeys(notices)))
 
 
 Parts = dict[str, tuple[Any, NDArray[Any]]]
@@ -159,12 +162,9 @@ def with_numbers(place: Path, arrays: Mapping[str, NDArray[Any]], parts: Parts) 
 
 def as_texts(array: NDArray[Any]) -> list[str]:
     """What an array of texts, or of other values, says; bytes are UTF-8."""
-    return [value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value) for value in array.tolist()]
-
-
-def has_fields(dtype: np.dtype[Any]) -> bool:
-    """Whether this is the type of a structured array of real numbers, of which each field is a channel."""
-    return bool(dtype.names) and all(dtype[name].kind in "fiu" and not dtype[name].shape for name in dtype.names or ())
+    return [
+        value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value) for value in array.tolist()
+    ]
 
 
 def find_arrays(path: Path) -> Path | None:

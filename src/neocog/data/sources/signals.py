@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.arrays import check_range, numbered_classes
-from neocog.data.sources.channel_names import SHOWN, check_names
+from neocog.data.sources.channel_names import SHOWN, check_names, match_names
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -70,7 +70,7 @@ class SignalSource:
         self.channel_names, self.unused = channel_names, unused
         if channel_names:
             check_names(channel_names, self.channels, name)
-            notices = (f"channels: {some(channel_names, SHOWN)}", *notices)
+            notices = (said_of_channels(channel_names), *notices)
         self.notices = tuple(dict.fromkeys((*notices, *absent_classes(self.classes, targets))))
 
     def __len__(self) -> int:
@@ -88,17 +88,37 @@ class SignalSource:
     def read(self, index: int) -> Record:
         return Record(self.key(index), self.signals[index], int(self.targets[index]))
 
-    def in_order(self, names: Sequence[str]) -> "SignalSource":
-        """The same signals with their channels in this order of their names."""
+    def with_channels(self, names: Sequence[str]) -> "SignalSource":
+        """The same signals with these channels, by name, in this order."""
         places = [self.channel_names.index(name) for name in names]
         other = copy(self)
         other.signals = [signal[places] for signal in self.signals]
         other.channel_names, other.channels = tuple(names), len(places)
         return other
 
+    def with_columns(self, columns: Sequence[str]) -> "SignalSource":
+        """The same signals with the channels that a user names. Raises DataError for names that are not there."""
+        matched = match_names(columns, self.channel_names)
+        missing = [name for name in columns if name not in matched]
+        if missing:
+            raise DataError(
+                f"signal.columns names channels. Received: {some(missing, SHOWN)}; there are "
+                f"{some(self.channel_names, SHOWN) or 'no names'}, in {self.name}. Correct the names."
+            )
+        other = self.with_channels([matched[name] for name in columns])
+        other.unused = tuple(name for name in self.channel_names if name not in other.channel_names)
+        unused = f"not channels: {some(other.unused, SHOWN)}, which signal.columns does not name"
+        others = [notice for notice in self.notices if notice != said_of_channels(self.channel_names)]
+        other.notices = (said_of_channels(other.channel_names), *([unused] if other.unused else []), *others)
+        return other
+
     def lengths(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The samples of each of these signals; (N,) -> (N,)."""
         return np.array([self.signals[i].shape[1] for i in indices.tolist()], np.int64)
+
+
+def said_of_channels(names: Sequence[str]) -> str:
+    return f"channels: {some(names, SHOWN)}"
 
 
 def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[NDArray[np.float32]]:
@@ -158,7 +178,9 @@ def number_labels(labels: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...],
     numeric = None not in numbers.values()
     classes = sorted(written, key=lambda label: (numbers[label] if numeric else 0, label))
     index = {name: k for k, name in enumerate(classes)}
-    return tuple(classes), {split: np.array([index[label] for label in part], np.int64) for split, part in labels.items()}
+    return tuple(classes), {
+        split: np.array([index[label] for label in part], np.int64) for split, part in labels.items()
+    }
 
 
 def finite_number(text: str) -> float | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.sources.folder import plain_files
-from neocog.data.sources.signals import SignalSource, number_labels
+from neocog.data.sources.signals import Signal, SignalSource, number_labels
 from neocog.data.sources.ucr import numbered_lines, numbers
 from neocog.errors import DataError, some
 
@@ -67,7 +67,9 @@ def open_ts(path: Path) -> SignalSource:
         raise DataError(f"Training needs a training split. {path} has {name}_TEST.ts, not {name}_TRAIN.ts.")
     read = {split: read_ts(files[split]) for split in ("all", "train", "test") if split in files}
     classes, targets = number_labels({split: labels for split, (_, _, labels) in read.items()})
-    parts = {split: (series, targets[split]) for split, (_, series, _) in read.items()}
+    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {
+        split: ([*series], targets[split]) for split, (_, series, _) in read.items()
+    }
     unused = [word for split, (words, _, labels) in read.items() for word in spare_words(words, labels, files[split])]
     absent = sorted(set(unused) - set(classes))
     notices = (f"classes that a header names and no series has: {some(map(repr, absent))}",) if absent else ()
