@@ -3,7 +3,6 @@
 import io
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import SignalPreprocess
+from neocog.data.column_names import TIME_LABELS
+from neocog.data.dialect import find_dialect
 from neocog.data.sources.channel_names import (
     SHOWN,
     has_fields,
@@ -21,7 +22,7 @@ from neocog.data.sources.channel_names import (
 )
 from neocog.data.sources.npy import read_npy
 from neocog.data.sources.recording import make_recording, read_signal_table
-from neocog.data.sources.signal_columns import UNCHOSEN, find_roles
+from neocog.data.sources.signal_columns import UNCHOSEN, Roles, find_roles, hint
 from neocog.data.tables import read_columns
 from neocog.errors import DataError, some
 
@@ -91,24 +92,32 @@ def read_table(content: bytes, preprocess: SignalPreprocess, where: str) -> tupl
 
 def match_table(path: Path, preprocess: SignalPreprocess) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The channels of a table in the order of the network; (C, L)."""
-    columns = read_columns(path)
+    dialect, columns = find_dialect(path), read_columns(path)
+    said = (f"a table {'; '.join(dialect.differences)}",) if dialect.differences else ()
     matched = match_names(preprocess.names, columns)
     if preprocess.names and len(matched) == len(preprocess.names):
-        chosen = list(matched.values())
-        table = read_signal_table(path, chosen)
-        roles = find_roles(columns, table.facts(), str(path), chosen)
-        foreign = [name for name, reason in roles.left_out.items() if reason == UNCHOSEN]
-        found = [name for name in columns if name in chosen or name in foreign]
-        ordered = order_channels(preprocess.names, found, str(path), "The network", unused=preprocess.unused)
-        said = said_by_name(preprocess.names, ordered, found)
-        return make_recording(table, roles).values, tuple(said)
+        values, by_name = match_columns(path, preprocess, list(matched.values()))
+        return values, (*said, *by_name)
+    if preprocess.names and dialect.has_header:
+        found = [name for name in columns if hint(name) is None and name.lower() not in TIME_LABELS]
+        order_channels(preprocess.names, found, str(path), "The network", unused=preprocess.unused)
     table = read_signal_table(path)
     roles = find_roles(columns, table.facts(), str(path))
-    recording = make_recording(table, roles)
-    if preprocess.names and recording.channels:
-        order_channels(preprocess.names, recording.channels, str(path), "The network", unused=preprocess.unused)
-    if not preprocess.names and len(roles.channels) != preprocess.channels:
+    channels = roles.channels
+    if not preprocess.names and len(channels) != preprocess.channels:
         every = tuple(name for name in columns if name not in (roles.time, roles.label))
-        if len(every) == preprocess.channels:  # a network of a time when what only counts was a channel
-            recording = make_recording(table, replace(roles, channels=every, left_out={}))
-    return recording.values, by_place(recording.channels, preprocess)
+        if len(every) == preprocess.channels:  # a network of the time when what only counts was a channel
+            channels = every
+    recording = make_recording(table, Roles(channels))
+    return recording.values, (*said, *by_place(recording.channels, preprocess))
+
+
+def match_columns(path: Path, preprocess: SignalPreprocess, chosen: list[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The columns that the network's names mean, where the others are known to be no channels; (C, L)."""
+    table = read_signal_table(path, chosen)
+    roles = find_roles(table.columns, table.facts(), str(path), chosen)
+    foreign = [name for name, reason in roles.left_out.items() if reason == UNCHOSEN]
+    found = [name for name in table.columns if name in chosen or name in foreign]
+    ordered = order_channels(preprocess.names, found, str(path), "The network", unused=preprocess.unused)
+    said = said_by_name(preprocess.names, ordered, found)
+    return make_recording(table, Roles(roles.channels)).values, tuple(said)

@@ -32,6 +32,8 @@ def test_windows_by_hand(tmp_path):
     assert source.groups.tolist() == [0, 0, 0, 1, 1, 1]
     assert source.read(3).payload.tolist() == [[5, 6, 7], [-2.5, -3, -3.5]]
     assert source.notices == (
+        "channels: x, y",
+        "rising by the same from row to row: x; if this only counts, name the other channels by --signal.columns",
         "6 windows of 3 samples were cut; neighbours share 2",
         "2 windows over a gap, or over a change of the label, were dropped",
     )
