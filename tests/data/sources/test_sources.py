@@ -84,6 +84,23 @@ def test_npz_with_and_without_splits(tmp_path):
     assert {k: len(v) for k, v in open_source(tmp_path / "b.npz").splits.items()} == {"train": 6, "test": 6}
 
 
+def test_npz_labels_that_are_texts_are_names_of_classes(tmp_path):
+    x = np.zeros((4, 8, 8), np.uint8)
+    np.savez(
+        tmp_path / "a.npz", x_train=x, y_train=np.array([["007"], ["7"], ["10"], ["1_0"]]), x_test=x[:1], y_test=["7"]
+    )
+    source = open_source(tmp_path / "a.npz")
+    assert [source.classes[k] for k in source.targets] == ["007", "7", "10", "1_0", "7"]
+    np.savez(tmp_path / "b.npz", x=x, y=np.array([b"b", b"a", "caf\u00e9".encode(), b"a"]))
+    assert open_source(tmp_path / "b.npz").classes == ("a", "b", "caf\u00e9")
+    np.savez(tmp_path / "c.npz", x=x, y=np.array(["b", "a", "b", "a"]), classes=["b", "a"])  # their own order holds
+    source = open_source(tmp_path / "c.npz")
+    assert source.classes == ("b", "a") and source.targets.tolist() == [0, 1, 0, 1]
+    np.savez(tmp_path / "d.npz", x=x, y=np.array(["b", "a", "B", "a"]), classes=["b", "a"])
+    with pytest.raises(DataError, match=r"No class of .*d\.npz is called 'B'\. Known: a, b"):
+        open_source(tmp_path / "d.npz")
+
+
 def test_npz_channels_first_is_turned(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 3, 8, 8), np.uint8), y=[0, 1, 0, 1])
     assert open_source(tmp_path / "a.npz").read(0).payload.shape == (8, 8, 3)

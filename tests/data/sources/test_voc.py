@@ -74,7 +74,9 @@ def test_splits_are_those_of_the_image_sets(tmp_path, files, splits, notices):
     source = open_voc(write_set(tmp_path, ONE, **files))
     found = {split: "".join(source.paths[i].stem for i in part) for split, part in source.splits.items()}
     assert found == splits
-    left = (f"annotated pictures that are in no split were left out: {notices}",) if notices else ()
+    left = (
+        (f"annotated pictures that are in no split are left out: {notices}, first JPEGImages/e.jpg",) if notices else ()
+    )
     assert source.notices == left
 
 
@@ -83,7 +85,7 @@ def test_pictures_without_annotation_are_told(tmp_path):
     (tmp_path / "Annotations/c.xml").unlink()
     source = open_voc(tmp_path)
     assert len(source) == 5
-    assert source.notices == ("pictures without an annotation were left out: 1",)
+    assert source.notices == ("pictures without an annotation are left out: 1, first JPEGImages/c.jpg",)
 
 
 def test_the_size_may_be_missing_or_0(tmp_path):
@@ -182,7 +184,7 @@ def test_masks_have_vocs_classes_or_those_of_a_table(tmp_path):
     assert (source.classes[0], source.classes[15], source.classes[20]) == ("background", "person", "tvmonitor")
     assert [int(source.read(i).target[0, 0]) for i in range(3)] == [0, 20, 255]
     assert source.key(0) == "JPEGImages/b.jpg"
-    assert source.notices == ("pictures without a mask were left out: 3",)
+    assert source.notices == ("pictures without a mask are left out: 3, first JPEGImages/a.jpg",)
     (tmp_path / "classes.txt").write_text("\n".join(f"c{k}" for k in range(30)))
     assert open_voc_masks(tmp_path).classes[20] == "c20"
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data.record import fingerprint
+from neocog.data.record import fingerprint, num_left_out
 from neocog.data.sources.rle import outline_mask
 from neocog.data.sources.yolo import is_yolo, open_yolo, read_settings
 from neocog.errors import DataError
@@ -173,7 +173,11 @@ def test_paths_within_the_folder_are_read(tmp_path, settings, count, notice):
     (tmp_path / "list.txt").write_text(f"./images/train/a.jpg\n\n{tmp_path}/images/val/c.jpg\n")
     source = open_yolo(tmp_path)
     assert len(source) == count
-    assert tuple(n for n in source.notices if "no record" not in n) == notice
+    (*told, last) = [n for n in source.notices if "no record" not in n] + ([""] if count == 3 else [])
+    first = "images/train/b.jpg" if "list.txt" in settings else "images/val/c.jpg"
+    assert last == ("" if count == 3 else f"pictures that data.yaml does not name are left out: 1, first {first}")
+    assert num_left_out(source) == 3 - count
+    assert tuple(told) == notice
 
 
 @pytest.mark.parametrize(

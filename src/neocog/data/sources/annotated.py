@@ -1,6 +1,7 @@
 """What sources of annotated pictures share: files below one folder, and targets that are read apart from them."""
 
 import math
+import re
 import reprlib
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.preprocess.picture import picture_header
-from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.folder import size_bytes
+from neocog.data.record import LeftOut, Modality, Record, absent_classes
+from neocog.data.sources.folder import is_picture, size_bytes, walk
 from neocog.data.sources.rle import MAX_PIXELS, Outline, outline_mask
 from neocog.data.targets import Objects, Target, Task
 from neocog.errors import DataError, some
@@ -30,9 +31,11 @@ __all__ = [
     "entries",
     "is_file",
     "is_folder",
+    "left_out",
     "read_limited",
     "read_lines",
     "shown",
+    "unlisted",
 ]
 
 Size = tuple[int, int]
@@ -48,7 +51,32 @@ MAX_MASK_BYTES = 2**31
 """Of all masks of one picture."""
 MAX_SIDE = 2**18
 """Of a picture with masks: what an edge of an outline takes grows with its length."""
+DRAWN = re.compile(r"mask|segmentation|panoptic|stuff|label|annotation|runs/")
+"""What folders of pictures are called that were drawn, not taken."""
 Names = Mapping[str, Sequence[Path]]
+
+
+def left_out(paths: Sequence[Path], what: str, root: Path) -> list[LeftOut]:
+    """A notice that these pictures are not read, or none where there are none.
+
+    >>> left_out([Path("set/b.png"), Path("set/a.png")], "pictures in no split", Path("set"))
+    ['pictures in no split are left out: 2, first a.png']
+    """
+    if not paths:
+        return []
+    return [LeftOut(f"{what} are left out: {len(paths):,}, first {min(paths).relative_to(root)}", len(paths))]
+
+
+def unlisted(root: Path, pictures: Names, what: str) -> list[LeftOut]:
+    """A notice of the pictures below a root that are in none of the splits; drawn masks are not meant."""
+    listed = {str(path) for paths in pictures.values() for path in paths}
+    files = (Path(entry.path) for entry in walk(root, follow=False) if entry.path not in listed)
+    others = [
+        path
+        for path in files
+        if is_picture(path) and not DRAWN.search(path.relative_to(root).parent.as_posix().lower())
+    ]
+    return left_out(others, what, root)
 
 
 class AnnotatedPictures(ABC):

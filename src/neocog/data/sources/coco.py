@@ -23,6 +23,7 @@ from neocog.data.sources.annotated import (
     is_file,
     read_limited,
     shown,
+    unlisted,
 )
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.rle import MAX_PIXELS, Outline, check_counts, unpack_counts
@@ -88,7 +89,10 @@ def open_coco(path: Path, *, with_masks: bool = False) -> CocoPictures:
             raise DataError(f"All splits must have the same categories. {file} has others than the file before it.")
         names = here
         gathered.pictures[split] = add_file(gathered, content, file, path, sorted(names))
-    notices = [f"annotations of crowds (iscrowd) were left out: {gathered.crowds:,}"] if gathered.crowds else []
+    notices: list[str] = (
+        [f"annotations of crowds (iscrowd) were left out: {gathered.crowds:,}"] if gathered.crowds else []
+    )
+    notices += unlisted(path, gathered.pictures, "pictures that no annotation file names")
     return CocoPictures(
         path,
         gathered.pictures,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.data.sources.arrays import ArraySource
 from neocog.data.sources.npy import read_npy
+from neocog.data.sources.python_labels import number_labels, plain_labels
 from neocog.errors import DataError
 
 __all__ = ["holds_pictures_npz", "open_npz"]
@@ -24,6 +25,7 @@ def holds_pictures_npz(path: Path) -> bool:
 def open_npz(path: Path) -> ArraySource:
     """Arrays `x` and `y`, or `x_train`, `y_train`, `x_val`, `y_val`, `x_test`, `y_test`; class names in `classes`.
 
+    Labels are numbers of classes, or their names; numbers that are written as text are names too.
     Raises DataError for a file that is no .npz, lacks these names, or holds pickled objects, which are never loaded.
     """
     try:
@@ -44,7 +46,13 @@ def open_npz(path: Path) -> ArraySource:
         raise
     except Exception as error:  # archives and headers that are damaged raise anything: zlib.error, struct.error, ...
         raise DataError(f"{path} can't be read as .npz: {error}.") from error
-    return ArraySource(path.stem, {split: (channels_last(x), y) for split, (x, y) in parts.items()}, classes)
+    targets = {split: y for split, (_, y) in parts.items()}
+    if any(y.dtype.kind == "U" for y in targets.values()):
+        named = {split: plain_labels(y, f"{path}, {split}") for split, y in targets.items()}
+        targets, classes = number_labels(named, classes, str(path))
+    return ArraySource(
+        path.stem, {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}, classes
+    )
 
 
 def array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
@@ -53,9 +61,10 @@ def array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         return read_npy(file, Path(str(archive.filename)).stat().st_size)
 
 
-def labels(values: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Labels as a vector: Keras keeps CIFAR's as a column."""
-    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+def labels(values: NDArray[Any]) -> NDArray[Any]:
+    """Labels as a vector, texts as str: Keras keeps CIFAR's labels as a column."""
+    vector = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    return np.char.decode(vector, "utf-8") if vector.dtype.kind == "S" else vector
 
 
 def channels_last(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

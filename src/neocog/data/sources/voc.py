@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from neocog.data.record import LeftOut
 from neocog.data.sources.annotated import (
     FAR,
     BoxedPictures,
@@ -17,6 +18,7 @@ from neocog.data.sources.annotated import (
     Size,
     check_names,
     entries,
+    left_out,
     read_limited,
     read_lines,
 )
@@ -69,9 +71,8 @@ def open_voc(path: Path) -> VocPictures:
             f"Each annotation needs a picture of the same name. {len(lone):,} in {path} have none in JPEGImages, first "
             f"{lone[0]}.xml. Add or remove them."
         )
-    splits, notices = read_splits(path / "ImageSets" / "Main", annotations)
-    if bare := len(pictures) - len(annotations):
-        notices.append(f"pictures without an annotation were left out: {bare:,}")
+    splits = read_splits(path / "ImageSets" / "Main", annotations)
+    notices = unread(path, pictures, annotations, splits, "an annotation")
     found, names, sizes = Found(), [], []
     listed = [stem for stems in splits.values() for stem in stems]
     for index, stem in enumerate(listed):
@@ -99,9 +100,8 @@ def open_voc_masks(path: Path) -> MaskedPictures:
     if lone or not masks:
         first = f"{len(lone):,} have none, first {lone[0]}.png" if lone else "there are no masks"
         raise DataError(f"Each mask needs a picture of the same name in JPEGImages. In {path}, {first}.")
-    splits, notices = read_splits(path / "ImageSets" / "Segmentation", masks)
-    if bare := len(pictures) - len(masks):
-        notices.append(f"pictures without a mask were left out: {bare:,}")
+    splits = read_splits(path / "ImageSets" / "Segmentation", masks)
+    notices = unread(path, pictures, masks, splits, "a mask")
     tables = [path / name for name in TABLES if (path / name).is_file()]
     table = read_table(tables[0]) if tables else ClassTable(("background", *VOC_CLASSES))
     paths = {split: [pictures[stem] for stem in stems] for split, stems in splits.items()}
@@ -126,16 +126,26 @@ def is_xml(path: Path) -> bool:
     return path.suffix.lower() == ".xml"
 
 
-def read_splits(folder: Path, known: Mapping[str, Path]) -> tuple[dict[str, list[str]], list[str]]:
+def unread(
+    root: Path, pictures: Mapping[str, Path], known: Mapping[str, Path], splits: Mapping[str, list[str]], what: str
+) -> list[LeftOut]:
+    """Notices of the pictures that are not annotated, and of those that are but stand in no split."""
+    listed = {stem for stems in splits.values() for stem in stems}
+    bare = [path for stem, path in pictures.items() if stem not in known]
+    apart = [pictures[stem] for stem in known if stem not in listed]
+    return [
+        *left_out(bare, f"pictures without {what}", root),
+        *left_out(apart, "annotated pictures that are in no split", root),
+    ]
+
+
+def read_splits(folder: Path, known: Mapping[str, Path]) -> dict[str, list[str]]:
     """The names in train.txt, val.txt and test.txt; trainval.txt is train where there is no train.txt."""
     files = {split: folder / f"{split}.txt" for split in ("train", "val", "test")}
     if not files["train"].is_file() and (folder / "trainval.txt").is_file():
         files = {"train": folder / "trainval.txt", "test": files["test"]}  # a val.txt would be part of it
     splits = {split: stems_in(file, known) for split, file in files.items() if file.is_file()}
-    if not splits:
-        return {"all": sorted(known)}, []
-    left = len(known) - len({stem for stems in splits.values() for stem in stems})
-    return splits, [f"annotated pictures that are in no split were left out: {left:,}"] if left else []
+    return splits or {"all": sorted(known)}
 
 
 def stems_in(file: Path, known: Mapping[str, Path]) -> list[str]:

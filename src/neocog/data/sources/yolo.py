@@ -24,6 +24,7 @@ from neocog.data.sources.annotated import (
     read_limited,
     read_lines,
     shown,
+    unlisted,
 )
 from neocog.data.sources.arrays import MAX_CLASSES
 from neocog.data.sources.folder import is_picture, list_pictures
@@ -111,6 +112,7 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> YoloPictures:
     if strangers:
         kinds = some(f"{count} {kind or 'without extension'}" for kind, count in strangers.most_common())
         notices.append(f"files that are no pictures were passed over: {kinds}")
+    notices += unlisted(root, pictures, f"pictures that {file.name} does not name")
     return YoloPictures(root, pictures, classes, found, notices, relative=True, with_masks=with_masks)
 
 
