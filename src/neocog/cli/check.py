@@ -39,6 +39,9 @@ def check(
     window: Annotated[int | None, WINDOW] = None,
     step: Annotated[int | None, STEP] = None,
     columns: Annotated[str | None, COLUMNS] = None,
+    file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
+    text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
+    label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
     download: Annotated[bool, Switch] = False,
 ) -> int:
     """Examine a data set; `neocog.data.doctor.check(data)` does the same.
@@ -67,6 +70,12 @@ def check(
         Samples from one window's start to the next; --signal.step in training.
     columns
         The columns of a table that are channels, such as x,y,z; --signal.columns in training.
+    file_column
+        The column of a table that names the pictures, where it has another name than usual.
+    text_column
+        The column of a table that holds the texts, where it has another name than usual.
+    label_column
+        The column of a table that holds the labels, where it has another name than usual.
     download
         Fetch a known data set if it is not on this machine.
     """
@@ -80,7 +89,16 @@ def check(
     if skip_list is not None:
         check_place(skip_list, path)
     report = examine(
-        data, format=format, limit=limit, max_pixels=max_pixels, window=window, step=step, columns=column_names(columns)
+        data,
+        format=format,
+        limit=limit,
+        max_pixels=max_pixels,
+        window=window,
+        step=step,
+        columns=column_names(columns),
+        file_column=file_column,
+        text_column=text_column,
+        label_column=label_column,
     )
     if json:
         write_out(jsonlib.dumps(report.to_json(), indent=1))

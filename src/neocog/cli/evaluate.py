@@ -21,6 +21,9 @@ def evaluate(
     *,
     split: str | None = None,
     format: Annotated[str | None, FORMAT] = None,
+    file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
+    text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
+    label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
     skip_list: Path | None = None,
     tta: Views = "none",
     window: Annotated[int | None, WINDOW] = None,
@@ -41,6 +44,12 @@ def evaluate(
         train, val, test or all; by default the test split.
     format
         The layout of the data, where it can be read in two ways.
+    file_column
+        The column of a table that names the pictures, where it has another name than usual.
+    text_column
+        The column of a table that holds the texts, where it has another name than usual.
+    label_column
+        The column of a table that holds the labels, where it has another name than usual.
     skip_list
         Leave out the records that this file of `neocog check` names.
     tta
@@ -57,17 +66,10 @@ def evaluate(
         Fetch a known data set if it is not on this machine.
     """
     evaluation = runs.evaluate(
-        bundle,
-        data,
-        split=split,
-        format=format,
-        skip_list=skip_list,
-        views=tta,
-        download=download,
-        window=window,
-        step=step,
-        columns=column_names(columns),
-    )
+        bundle, data, split=split, format=format, skip_list=skip_list, views=tta, download=download, window=window,
+        step=step, columns=column_names(columns), file_column=file_column, text_column=text_column,
+        label_column=label_column,
+    )  # fmt: skip
     if json:
         write_out(jsonlib.dumps(evaluation.to_json(), indent=1))
     else:

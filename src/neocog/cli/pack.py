@@ -26,6 +26,9 @@ def pack(
     window: Annotated[int | None, WINDOW] = None,
     step: Annotated[int | None, STEP] = None,
     columns: Annotated[str | None, COLUMNS] = None,
+    file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
+    text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
+    label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
@@ -54,6 +57,12 @@ def pack(
         Samples from one window's start to the next.
     columns
         The columns of a table that are channels, such as x,y,z.
+    file_column
+        The column of a table that names the pictures, where it has another name than usual.
+    text_column
+        The column of a table that holds the texts, where it has another name than usual.
+    label_column
+        The column of a table that holds the labels, where it has another name than usual.
     download
         Fetch a known data set from its official address if it is not on this machine.
     """
@@ -61,6 +70,7 @@ def pack(
         data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt,
         data_format=data_format, download=download, window=window, step=step,
         columns=column_names(columns),
+        file_column=file_column, text_column=text_column, label_column=label_column,
     )  # fmt: skip
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")

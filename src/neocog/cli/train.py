@@ -13,6 +13,7 @@ from neocog import recipes, runs
 from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
 from neocog.data import Modality, recognised
+from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError
 from neocog.launch import start_ranks
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
@@ -147,21 +148,21 @@ def settle_flags(
     network = named.get("model.name", values.get("model.name"))
     if network is not None:
         entry(str(network))  # raises where there is none
-    layout = named.get("data.format", values.get("data.format"))
-    chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, layout))
+    settings = {name: named.get(f"data.{name}", values.get(f"data.{name}")) for name in ("format", *sorted(COLUMNS))}
+    chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, settings))
     layers = [(f"file {config}", values), (FLAG, named)]
     settled = settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
     recipes.check_recipe(chosen, settled.config)
     return settled
 
 
-def modality_of(source: str, network: str | None, layout: str | None) -> Modality:
-    """What kind of data is meant: the network's, or, where none is named, what lies there."""
+def modality_of(source: str, network: str | None, settings: Mapping[str, Any]) -> Modality:
+    """What kind of data is meant: the network's, or, where none is named, what lies there; `settings` as of `data`."""
     if network is not None:
         return entry(network).modality
     try:
-        return recognised(source, format=layout)
-    except DataError:  # it is said, and better, when the data is opened
+        return recognised(source, **{name: str(value) for name, value in settings.items() if value is not None})
+    except (DataError, ConfigError):  # it is said, and better, when the data is opened
         return "image"
 
 

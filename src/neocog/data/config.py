@@ -28,6 +28,7 @@ def whole_number(value: object) -> object:
 Side = Annotated[int, Field(ge=1, le=4096)]
 HeightWidth = Annotated[tuple[Side, Side], BeforeValidator(height_width)]
 Border = Annotated[int, Field(ge=0, le=512)]
+ColumnName = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)]
 Fraction = Annotated[float, Field(gt=0, lt=0.9)]
 
 
@@ -39,6 +40,12 @@ class DataConfig:
     """A name such as mnist, or a path."""
     format: str | None = None
     """The layout, such as image-folder; unset: recognised. `neocog check DATA` says what was recognised."""
+    file_column: ColumnName | None = None
+    """The column of a table that names the pictures, where it is not called file, filename, image and so on."""
+    text_column: ColumnName | None = None
+    """The column of a table that holds the texts; unset: the one called text, sentence, review and so on."""
+    label_column: ColumnName | None = None
+    """The column of a table that holds one label for each row; unset: the one called label, class and so on."""
     val_fraction: Fraction = 0.1
     """Part of the training records that validates, where the set has no validation split."""
     test_fraction: Fraction = 0.2

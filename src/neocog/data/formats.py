@@ -1,7 +1,7 @@
 """The layouts in which data sets come: how each is recognised, and how it is opened."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from neocog.data.known import KNOWN
 from neocog.data.record import Modality, Source
 from neocog.data.shards import holds_shards, open_shards
 from neocog.data.sources.cifar import find_cifar, open_cifar
-from neocog.data.sources.class_list import is_class_list, open_class_list
+from neocog.data.sources.class_list import is_class_list, open_class_list, why_no_list
 from neocog.data.sources.class_map import has_class_map, open_class_map
 from neocog.data.sources.coco import is_coco, open_coco
 from neocog.data.sources.csv_windows import is_csv_windows, open_csv_windows
@@ -22,30 +22,36 @@ from neocog.data.sources.signal_folder import is_signal_folder, open_signal_fold
 from neocog.data.sources.signal_npz import is_signal_npz, open_signal_npz
 from neocog.data.sources.sound_folder import is_sound_folder, open_sound_folder
 from neocog.data.sources.text_folder import holds_texts, open_text_folder
-from neocog.data.sources.text_table import is_text_table, open_text_table
+from neocog.data.sources.text_table import is_text_table, open_text_table, why_no_texts
 from neocog.data.sources.ts import is_ts, open_ts
 from neocog.data.sources.ucr import is_ucr, open_ucr
 from neocog.data.sources.voc import is_voc, is_voc_masks, open_voc, open_voc_masks
 from neocog.data.sources.yolo import is_yolo, open_yolo
 from neocog.errors import DataError
 
-__all__ = ["FORMATS", "Format", "recognise"]
+__all__ = ["COLUMNS", "FORMATS", "Format", "recognise"]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A layout. `recognises` looks at names and first bytes alone and must be quick; `opens` reads and checks."""
+    """A layout. `recognises` looks at names and first bytes alone and must be quick; `opens` reads and checks.
+
+    Both take the path, and those of `options` that the user has set; `recognises` takes columns alone.
+    """
 
     name: str
     """What `--data.format` takes."""
     what: str
     """The layout in a few words, as a user would say it."""
-    recognises: Callable[[Path], bool]
+    recognises: Callable[..., bool]
     opens: Callable[..., Source]
     modality: Modality | None = "image"
     """None where it shows when the set is opened."""
     options: frozenset[str] = frozenset()
     """Settings that some of its sets need, such as the length of windows."""
+    nearly: Callable[..., str | None] | None = None
+    """Why what nearly is of this layout is not: the rule, what was received, where, and the fix; None where nothing is
+    near. It is asked, with the same arguments as `recognises`, only where no layout is recognised."""
 
 
 def open_idx_folder(path: Path) -> Source:
@@ -81,21 +87,30 @@ def is_picture_npz(path: Path) -> bool:
     return holds_pictures_npz(path) and not is_signal_npz(path)
 
 
-COLUMNS = frozenset({"columns"})
+COLUMNS = frozenset({"file_column", "text_column", "label_column"})
+"""Settings that name the columns of tables."""
+CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FORMATS = (
     Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
     Format("cifar", "CIFAR's binary files", lambda path: path.is_dir() and bool(find_cifar(path)), open_cifar_folder),
     Format("npz", "pictures in an .npz file", is_picture_npz, open_npz),
     Format("class-map", "pictures in folders that class_map.txt names", has_class_map, open_class_map),
-    Format("class-list", "pictures that a table names", is_class_list, open_class_list),
+    Format(
+        "class-list",
+        "pictures that a table names",
+        is_class_list,
+        open_class_list,
+        options=frozenset({"file_column", "label_column"}),
+        nearly=why_no_list,
+    ),
     Format("masks", "pictures with a mask for each", is_mask_folder, open_mask_folder),
     Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco),
     Format("voc", "Pascal VOC's boxes", is_voc, open_voc),
     Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks),
     Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo),
     Format("shards", "tar or Parquet shards", holds_shards, open_shards, None),
-    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", COLUMNS),
+    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", CHANNELS),
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
     Format(
@@ -103,7 +118,15 @@ FORMATS = (
     ),
     Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
     Format("sound-folder", "sounds in a folder for each class", is_sound_folder, open_sound_folder, "audio"),
-    Format("text-table", "texts in a table", is_text_table, open_text_table, "text"),
+    Format(
+        "text-table",
+        "texts in a table",
+        is_text_table,
+        open_text_table,
+        "text",
+        frozenset({"text_column", "label_column"}),
+        why_no_texts,
+    ),
     Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text"),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
     Format("image-folder", "pictures in a folder for each class", holds_pictures, open_image_folder),
@@ -118,12 +141,14 @@ NO_CLASSES = re.compile(
 )
 
 
-def recognise(path: Path) -> list[Format]:
-    """All layouts that a path can be read as.
+def recognise(path: Path, columns: Mapping[str, str] | None = None) -> list[Format]:
+    """All layouts that a path can be read as; of those that have such columns, if any are named.
 
     Where a file describes the pictures, their folders are classes too only if they are named like classes.
     """
-    found = [layout for layout in FORMATS if layout.recognises(path)]
+    columns = columns or {}
+    able = [layout for layout in FORMATS if columns.keys() <= layout.options]
+    found = [layout for layout in able if layout.recognises(path, **columns)]
     names = {layout.name for layout in found}
     if names & DESCRIBED and ("class-map" in names or not has_classes(path)):
         found = [layout for layout in found if layout.name != "image-folder"]

@@ -1,15 +1,22 @@
 """From a path or a name to a source: which of the known layouts is it?"""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data.formats import FORMATS, Format, recognise
+from neocog.data.formats import COLUMNS, FORMATS, Format, recognise
 from neocog.data.known import find_data
+from neocog.data.nested import innermost
 from neocog.data.record import Modality, Source
 from neocog.data.shards import is_address
 from neocog.data.sources.python_objects import as_source
+from neocog.data.unrecognised import not_understood
 from neocog.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["open_source", "recognised"]
+__all__ = ["data_folder", "open_source", "recognised"]
+
+BY_FOLDERS = frozenset({"image-folder", "sound-folder", "text-folder", "signal-folder"})
+"""Layouts that would take the only folder of a folder for the only class."""
 
 
 def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
@@ -18,17 +25,23 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
     `options` are settings that only some layouts need: window, step and rate, for recordings that are cut; columns, the
-    names of those that are channels.
+    names of those that are channels; file_column, text_column and label_column, for tables whose columns have other
+    names than usual.
     Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
-    Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways.
+    Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways; ConfigError
+    for columns of what is not a table.
 
     >>> source = open_source("mnist")
     >>> len(source), source.format, source.read(0).payload.shape
     (70000, 'idx', (28, 28))
     """
+    columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     if not isinstance(data, str | Path):
+        if columns:
+            raise no_columns(columns, "a Python object", "arrays and lists")
         return as_source(data)
-    layout, path = find_format(data, format=format, download=download)
+    found = find_format(data, format=format, download=download, columns=columns)
+    layout, path = found.layout, found.path
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
     if options.get("columns") and layout.modality == "signal" and "columns" not in layout.options:
         raise ConfigError(
@@ -36,52 +49,81 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
             f"{layout.what}, which have none. Leave it out."
         )
     try:
-        source = layout.opens(path, **given)
+        source = layout.opens(path, **(given | columns))
     except OSError as error:  # a file where the layout has a folder, or what may not be read
         raise DataError(
             f"{error.filename or path} can't be read as {layout.what}: {error.strerror or error}. Check the path and "
             "the layout."
         ) from error
     source.format = layout.name
+    source.notices = (*found.notices, *source.notices)
     return source
 
 
-def find_format(data: str | Path, *, format: str | None = None, download: bool = False) -> tuple[Format, Path | str]:
+@dataclass(frozen=True, slots=True)
+class Found:
     """The layout of a data set, and where it lies: a path, or an address."""
+
+    layout: Format
+    path: Path | str
+    notices: tuple[str, ...] = ()
+
+
+def find_format(
+    data: str | Path, *, format: str | None = None, download: bool = False, columns: Mapping[str, str] | None = None
+) -> Found:
+    """Which layout is meant, and which folder."""
+    columns = columns or {}
     layouts = {layout.name: layout for layout in FORMATS}
     if format is not None and format not in layouts:
         raise DataError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
     if is_address(data):
         if format not in (None, "shards"):
             raise DataError(f"At an address there are shards. Received: the layout {format!r}, for {data}. Remove it.")
-        return layouts["shards"], str(data)
-    path = find_data(data, download=download)
-    found = [layouts[format]] if format else recognise(path)
+        if columns:
+            raise no_columns(columns, str(data), layouts["shards"].what)
+        return Found(layouts["shards"], str(data))
+    outer = find_data(data, download=download)
+    path = data_folder(outer, format=format, columns=columns)
+    found = [layouts[format]] if format else recognise(path, columns)
     if len(found) > 1:
         ways = "\n".join(f"  as {layout.what}: --data.format {layout.name}" for layout in found)
         raise DataError(f"{path} can be read in {len(found)} ways. Say which is meant, or move the one away:\n{ways}")
+    for layout in found or recognise(path)[:1]:
+        if not columns.keys() <= layout.options:
+            raise no_columns(columns, str(path), layout.what)
     if not found:
-        raise not_understood(path)
-    return found[0], path
+        raise not_understood(path, columns)
+    notices = () if path == outer else (f"the data set lies in {path}, the only folder there: {outer} is read so",)
+    return Found(found[0], path, notices)
 
 
-def recognised(data: str | Path, *, format: str | None = None) -> Modality:
+def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, str] | None = None) -> Path:
+    """The path itself, or the folder within it in which the data starts.
+
+    It is one that is all that its folder holds, and in which a layout is recognised, while the folder itself is of
+    none, or would be of one class.
+    """
+    inner = innermost(path) if path.is_dir() else path
+    if inner == path:
+        return path
+    names = {layout.name for layout in recognise(path, columns)}
+    within = {layout.name for layout in recognise(inner, columns)}
+    wanted = within if format is None else within & {format}
+    return inner if wanted and names <= BY_FOLDERS else path
+
+
+def recognised(data: str | Path, *, format: str | None = None, **columns: str) -> Modality:
     """What kind of data lies there, by its layout alone. Raises DataError as `open_source` does."""
-    layout, _ = find_format(data, format=format)
+    layout = find_format(data, format=format, columns=columns).layout
     return layout.modality or open_source(data, format=format).modality
 
 
-def not_understood(path: Path) -> DataError:
-    if path.is_dir() and not any(path.iterdir()):
-        return DataError(
-            f"{path} is empty. Put pictures at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or one of the other "
-            "layouts that docs/data.md shows."
-        )
-    inside = sorted(entry.name for entry in path.iterdir())[:5] if path.is_dir() else []
-    return DataError(
-        f"No known layout of a data set is recognised at {path}"
-        + (f", which holds {', '.join(inside)}{' ...' if len(inside) == 5 else ''}. " if inside else ". ")
-        + "Put pictures at FOLDER/CLASS/*.png, or use one of the other layouts that docs/data.md shows: "
-        + ", ".join(layout.name for layout in FORMATS)
-        + "."
+def no_columns(columns: Mapping[str, str], where: str, what: str) -> ConfigError:
+    """A column was named where there are none of its kind."""
+    name, value = next(iter(columns.items()))
+    kind = {"file_column": "a table of files", "text_column": "a table of texts", "label_column": "a table"}[name]
+    return ConfigError(
+        f"A setting must have an effect. data.{name} names a column of {kind}. Received: {value!r}, for {where}, which "
+        f"is read as {what}. Remove it."
     )

@@ -43,11 +43,13 @@ def evaluate(
     window: int | None = None,
     step: int | None = None,
     columns: Sequence[str] | None = None,
+    **named: str | None,
 ) -> Evaluation:
     """Measure a bundle, or a predictor, on a data set; classes are matched by name.
 
     `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
     kept for the test if the network was trained on that very set, else all of it.
+    `named` are `file_column`, `text_column` and `label_column` of `open_source`.
     With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
     `neocog check` with records to leave out; no record is ever substituted. Long recordings are cut into windows, and
     columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are matched by name.
@@ -56,7 +58,7 @@ def evaluate(
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
     options = {"window": window, "step": step, "columns": columns}
-    source = open_source(data, format=format, download=download, **with_trained(options, predictor))
+    source = open_source(data, format=format, download=download, **with_trained(options, predictor), **named)
     for notice in source.notices:
         note(f"  {notice}")
     if source.task not in ("classification", "next move"):

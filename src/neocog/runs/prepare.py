@@ -30,6 +30,7 @@ from neocog.data import (
     open_source,
     read_skip_list,
 )
+from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError
 from neocog.progress import note
 from neocog.rng import derive_seed
@@ -166,7 +167,8 @@ def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     """The data that the settings name, or a Python object that holds it."""
     options = {name: getattr(config.signal, name) for name in ("window", "step", "rate", "columns")}
     named = config.data.source if data is None else data
-    return open_source(named, format=config.data.format, download=download, **options)
+    named_columns = {name: getattr(config.data, name) for name in COLUMNS}
+    return open_source(named, format=config.data.format, download=download, **options, **named_columns)
 
 
 def tell(source: Source, splits: Splits) -> None:

@@ -153,12 +153,12 @@ def test_a_column_for_each_class_gives_several_labels(tmp_path):
     draw(tmp_path, "a.png", "b.png", "c.png")
     write(tmp_path / "a.csv", "image,sun,sea,split\na.png,1,0.0,train\nb.png,1.0,1,train\nc.png,0,0,test\n")
     source = opened(tmp_path)
-    assert (source.task, source.classes) == ("multi-label", ("sun", "sea"))
+    assert (source.task, source.classes) == ("multi-label", ("sea", "sun"))
     assert source.targets.dtype == np.bool_
-    assert source.targets.tolist() == [[True, False], [True, True], [False, False]]
+    assert source.targets.tolist() == [[False, True], [True, True], [False, False]]
     assert source.read(1).target.tolist() == [True, True]
     assert source.read(1).target.shape == (2,)
-    assert source.notices == ("test has no record of 'sun', 'sea'",)
+    assert source.notices == ("test has no record of 'sea', 'sun'",)
     write(tmp_path / "a.csv", "image,sun,sea,split\na.png,1,0,train\nb.png,2,1,train\n")
     with pytest.raises(DataError, match="it holds 0 or 1. Received: '2' in column 'sun'.*a.csv, line 3"):
         opened(tmp_path)

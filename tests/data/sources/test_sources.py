@@ -204,7 +204,9 @@ def test_folders_without_anything_to_learn(tmp_path, draw):
     with pytest.raises(DataError, match="empty is empty. Put pictures at"):
         open_source(empty)
     (empty / "a").mkdir()
-    with pytest.raises(DataError, match="No known layout .* which holds a. Put pictures at"):
+    with pytest.raises(
+        DataError, match="holds folders, but no file in them. Received: a. Put each class's files there"
+    ):
         open_source(empty)
     draw(tmp_path / "one", {"only": (1, 2, 3)}, count=3)
     with pytest.raises(DataError, match="at least two classes. one has one: only"):
@@ -217,8 +219,11 @@ def test_folders_without_anything_to_learn(tmp_path, draw):
 
 def test_a_file_that_is_no_data_set(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(DataError, match="No known layout of a data set is recognised at .*a.txt. Put pictures at"):
+    with pytest.raises(DataError, match=r"a.txt is a single text. A data set is many of them: FOLDER/CLASS/\*.txt"):
         open_source(tmp_path / "a.txt")
+    (tmp_path / "a.bin").write_text("x")
+    with pytest.raises(DataError, match="No known layout of a data set is recognised at .*a.bin. Put pictures at"):
+        open_source(tmp_path / "a.bin")
 
 
 def test_what_programs_leave_is_no_data_and_links_are_followed(pictures, tmp_path):

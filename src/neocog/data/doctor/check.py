@@ -29,9 +29,9 @@ from neocog.data.doctor.folders import examine_folder
 from neocog.data.doctor.names import examine_class_names, examine_keys, examine_sources
 from neocog.data.doctor.pictures import decoded
 from neocog.data.doctor.report import DataReport
-from neocog.data.formats import FORMATS
+from neocog.data.formats import COLUMNS, FORMATS
 from neocog.data.known import find_data
-from neocog.data.open import open_source
+from neocog.data.open import data_folder, open_source
 from neocog.data.record import Source, fingerprint
 from neocog.data.shards import is_address
 from neocog.data.sources.arrays import ArraySource
@@ -78,7 +78,9 @@ def check(
             source = open_source(path or data, format=format, download=False, **options)
         except (DataError, OSError) as error:
             return unopened(str(data), path, format, str(error))
-        return examine(source, str(data), path, layouts, limit, max_pixels, workers)
+        columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
+        folder = data_folder(path, format=format, columns=columns) if path else None
+        return examine(source, str(data), folder, layouts, limit, max_pixels, workers)
 
 
 def unopened(data: str, path: Path | None, layout: str | None, message: str) -> DataReport:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from neocog.data.column_names import FILE_LABELS, FILES, NUMBERS, SPLIT, TAGS
+from neocog.data.column_names import FILE_LABELS, FILES, NUMBERS, SPLIT, TAGS, UNNAMED, Asked, column_named
 from neocog.errors import DataError, some
 
 __all__ = ["Columns", "find_columns", "lists_labels"]
@@ -22,14 +22,19 @@ class Columns:
     """What is passed over."""
 
 
-def lists_labels(columns: Sequence[str]) -> bool:
+def lists_labels(columns: Sequence[str], asked: Asked = UNNAMED) -> bool:
     """Whether these can be the columns of a list at all."""
-    called = [column.lower() for column in columns]
-    others = [column for column in called if column not in (*FILES, SPLIT)]
-    return any(c in FILES for c in called) and (any(c in (*FILE_LABELS, *TAGS) for c in others) or len(others) > 1)
+    try:
+        find_columns(columns, "", asked)
+    except DataError:
+        called = [column.lower() for column in columns]
+        others = [column for column in called if column not in (*FILES, SPLIT)]
+        labelled = any(column in (*FILE_LABELS, *TAGS) for column in others) or len(others) > 1
+        return asked == UNNAMED and labelled and any(column in FILES for column in called)
+    return True
 
 
-def find_columns(columns: Sequence[str], where: str) -> Columns:
+def find_columns(columns: Sequence[str], where: str, asked: Asked = UNNAMED) -> Columns:
     """What each column means. Raises DataError where none names the files or the classes, or two do.
 
     >>> find_columns(["Id", "age", "Label"], "labels.csv")
@@ -38,10 +43,18 @@ def find_columns(columns: Sequence[str], where: str) -> Columns:
     ('cat', 'dog')
     """
     files = named(columns, FILES)
-    file = only([column for column in files if column.lower() not in NUMBERS] or files, "file", FILES, columns, where)
-    splits = named(columns, (SPLIT,))
+    if asked.file is not None:
+        file = column_named(columns, asked.file, "file_column", where)
+    else:
+        usual = [column for column in files if column.lower() not in NUMBERS]
+        file = only(usual or files, "file", FILES, columns, where)
+    splits = [column for column in named(columns, (SPLIT,)) if column not in (file, asked.label)]
     split = only(splits, "split", (SPLIT,), columns, where) if splits else None
-    rest = [column for column in columns if column not in files and column != split]
+    if asked.label is not None:
+        label = column_named(columns, asked.label, "label_column", where)
+        others = tuple(column for column in columns if column not in (file, split, label))
+        return Columns("label", file, (label,), split, others)
+    rest = [column for column in columns if column not in (*files, file, split)]
     single, several = named(rest, FILE_LABELS), named(rest, TAGS)
     if single or several:
         label = only(single + several, "label", (*FILE_LABELS, *TAGS), columns, where)
@@ -71,5 +84,5 @@ def only(found: list[str], what: str, names: tuple[str, ...], columns: Sequence[
 def missing(what: str, names: tuple[str, ...], columns: Sequence[str], where: str) -> DataError:
     return DataError(
         f"A list of files needs a column for the {what}: {', '.join(names)}. Received: {some(columns, 8)}, in {where}. "
-        "Rename the column."
+        f"Rename the column, or name it: --data.{what}_column NAME."
     )

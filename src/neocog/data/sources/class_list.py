@@ -5,23 +5,26 @@ Hugging Face's ImageFolder keeps its `metadata.csv` and `metadata.jsonl` so, Kag
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.data.column_names import FILE_LABELS, FILES, SPLIT, TAGS, UNNAMED, Asked
 from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.class_columns import Columns
-from neocog.data.sources.class_list_files import ListedFiles
-from neocog.data.sources.class_names import ordered_names
+from neocog.data.sources.class_columns import Columns, find_columns
+from neocog.data.sources.class_list_files import ListedFiles, is_listed
+from neocog.data.sources.class_names import in_order, ordered_names
 from neocog.data.sources.class_rows import Listed, read_list, without_repeats
-from neocog.data.sources.class_tables import find_tables, holds_tables, names_pictures
-from neocog.data.sources.folder import read_picture, size_bytes
+from neocog.data.sources.class_tables import find_tables, first_row, holds_tables, names_pictures
+from neocog.data.sources.folder import has_picture, plain_files, read_picture, size_bytes
 from neocog.data.sources.multi_label import yes_and_no
+from neocog.data.tables import is_table, table_notices
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
-__all__ = ["ClassList", "is_class_list", "open_class_list"]
+__all__ = ["ClassList", "is_class_list", "open_class_list", "why_no_list"]
 
 
 class ClassList:
@@ -35,21 +38,21 @@ class ClassList:
     modality: Modality = "image"
     format = "class-list"
 
-    def __init__(self, root: Path, tables: Mapping[str, Path]) -> None:
+    def __init__(self, root: Path, tables: Mapping[str, Path], asked: Asked = UNNAMED) -> None:
         self.root, self.name = root, root.resolve().name
         files = ListedFiles(root)
         where = ", ".join(map(str, tables.values()))
-        columns, rows = read_lists(tables, files)
+        columns, rows = read_lists(tables, files, asked)
         listed = sorted(without_repeats(rows), key=lambda one: ("all", "train", "val", "test").index(one.split))
         self.keys = [one.key for one in listed]
         self.task: Task = "classification" if columns.kind == "label" else "multi-label"
         found = {name for one in listed for name in one.labels}
-        self.classes = columns.labels if columns.kind == "marks" else ordered_names(found, where)
+        self.classes = in_order(columns.labels) if columns.kind == "marks" else ordered_names(found, where)
         hot = yes_and_no if self.task == "multi-label" else class_numbers
         self.targets: NDArray[Any] = hot([one.labels for one in listed], self.classes, where)
         splits = np.array([one.split for one in listed])
         self.splits = {str(split): np.flatnonzero(splits == split) for split in dict.fromkeys(splits.tolist())}
-        self.notices = (*self.absent(), *notices(columns, rows, listed, files))
+        self.notices = (*self.absent(), *table_notices(tables.values()), *notices(columns, rows, listed, files))
 
     def absent(self) -> tuple[str, ...]:
         """A sentence for each split from which a class is missing."""
@@ -78,27 +81,72 @@ class ClassList:
         return Record(self.keys[index], payload, target if self.targets.ndim == 2 else int(target))
 
 
-def is_class_list(path: Path) -> bool:
+def is_class_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> bool:
     """Whether this is a table that names pictures and labels, or a folder with one."""
+    asked = Asked(file=file_column, label=label_column)
     try:
         if path.is_dir():
-            return holds_tables(path)
-        return names_pictures(path)
+            return holds_tables(path, asked)
+        return names_pictures(path, asked)
     except OSError:
         return False
 
 
-def open_class_list(path: Path) -> ClassList:
-    """The pictures that a table names, or the tables in a folder."""
+def open_class_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> ClassList:
+    """The pictures that a table names, or the tables in a folder; the columns that are meant may be named."""
+    asked = Asked(file=file_column, label=label_column)
     if not path.is_dir():
-        return ClassList(path.parent, {"all": path})
-    return ClassList(path, find_tables(path))
+        return ClassList(path.parent, {"all": path}, asked)
+    return ClassList(path, find_tables(path, asked), asked)
 
 
-def read_lists(tables: Mapping[str, Path], files: ListedFiles) -> tuple[Columns, list[Listed]]:
-    """All rows of all tables, whose labels must be of one kind."""
-    read = {table: read_list(table, split, files) for split, table in tables.items()}
-    kinds = {(found.kind, found.labels if found.kind == "marks" else ()) for found, _ in read.values()}
+def why_no_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> str | None:
+    """Why a table of files, or one beside pictures, is not a list with labels. None where it is not about pictures."""
+    asked = Asked(file=file_column, label=label_column)
+    if not path.is_dir():
+        tables = [path] if is_table(path) else []
+    elif has_picture(path):
+        tables = [table for table in plain_files(path) if is_table(table)]
+    else:
+        return None
+    reasons = [reason for table in tables if (reason := what_is_missing(table, asked, beside=path.is_dir()))]
+    return reasons[0] if reasons else None
+
+
+def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
+    """What a table lacks to be a list of pictures; `beside` says that it lies beside some."""
+    try:
+        cells = first_row(table).values
+        if asked != UNNAMED:
+            find_columns(tuple(cells), str(table), asked)
+    except DataError as error:
+        return str(error) if beside or asked != UNNAMED else None
+    found = [name for name, value in cells.items() if is_listed(table, value)]
+    if not found:
+        shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
+        return (
+            f"A list names pictures that lie beside it or in a folder there. Received: {shown}, the first row of "
+            f"{table}, none of which is a picture there. Correct the names."
+            if beside
+            else None
+        )
+    labels = [name for name in cells if name.lower() in (*FILE_LABELS, *TAGS)]
+    others = [name for name in cells if name not in found and name.lower() not in (*FILES, SPLIT)]
+    label = (labels or others or ["NAME"])[0]
+    headless = set(cells) == set(map(str, range(len(cells))))
+    return (
+        f"A list of pictures needs a column for the file ({', '.join(FILES)}) and one for the label "
+        f"({', '.join((*FILE_LABELS, *TAGS))}). Received: the columns {some(cells, 8)}, in {table}"
+        + (", named by their place, for its first line looks like a sample" if headless else "")
+        + f". {'Add a line of names' if headless else 'Rename them'}, or say which is meant, such as "
+        f"--data.file_column {quote(found[0])} --data.label_column {quote(label)}."
+    )
+
+
+def read_lists(tables: Mapping[str, Path], files: ListedFiles, asked: Asked) -> tuple[Columns, list[Listed]]:
+    """All rows of all tables, whose labels must be of one kind; columns of 0 and 1 may come in any order."""
+    read = {table: read_list(table, split, files, asked) for split, table in tables.items()}
+    kinds = {(found.kind, frozenset(found.labels if found.kind == "marks" else ())) for found, _ in read.values()}
     if len(kinds) > 1:
         shown = "; ".join(f"{table.name}: {some(found.labels)}" for table, (found, _) in read.items())
         raise DataError(f"All lists of a set must have the same columns of labels. Received: {shown}. Make them alike.")

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from neocog.data.sources.arrays import MAX_CLASSES
 from neocog.errors import DataError, some
 
-__all__ = ["ordered_names"]
+__all__ = ["Spellings", "in_order", "ordered_names"]
 
 MAX_DIGITS = 18
 
@@ -25,15 +25,42 @@ def ordered_names(names: Collection[str], where: str) -> tuple[str, ...]:
             f"At most {MAX_CLASSES:,} classes are read. Received: {len(names):,} different labels, first "
             f"{some(map(repr, sorted(names)))}, in {where}. Name the column that holds classes 'label'."
         )
-    if all(name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
     measured = [name for name in sorted(names) if not is_whole(name)]
     if measured and all(map(is_number, names)):
         raise DataError(
             f"A label is a class: a name or a whole number. Received: {some(measured)}, in {where}. Quantities are not "
             "learned; put them into classes, such as low and high."
         )
+    return in_order(names)
+
+
+def in_order(names: Collection[str]) -> tuple[str, ...]:
+    """Names sorted: as numbers where all are whole numbers, else as text.
+
+    >>> in_order(["dog", "cat"]), in_order(["10", "9", "09"])
+    (('cat', 'dog'), ('09', '9', '10'))
+    """
+    if all(name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
+
+
+class Spellings:
+    """Labels without the spaces around them, as long as no two become the same by that."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, str] = {}
+
+    def add(self, label: str, where: str) -> str:
+        """A label without spaces around it. Raises DataError where another one differs from it in these alone."""
+        name = label.strip()
+        first = self.written.setdefault(name, label)
+        if first != label:
+            raise DataError(
+                f"Labels must differ in more than the spaces around them. Received: {first!r} and {label!r}. Write "
+                f"them alike. Where: {where}."
+            )
+        return name
 
 
 def is_number(name: str) -> bool:

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neocog.data.column_names import UNNAMED, Asked
 from neocog.data.sources.class_columns import Columns, find_columns
 from neocog.data.sources.class_list_files import ListedFiles, relative_name
+from neocog.data.sources.class_names import Spellings
+from neocog.data.sources.class_tables import asked_by_place
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.multi_label import marked, split_tags
 from neocog.data.tables import Row, read_columns, read_rows
@@ -31,23 +34,25 @@ class Listed:
         return f"{self.table}, line {self.line}"
 
 
-def read_list(table: Path, split: str, files: ListedFiles) -> tuple[Columns, list[Listed]]:
+def read_list(table: Path, split: str, files: ListedFiles, asked: Asked = UNNAMED) -> tuple[Columns, list[Listed]]:
     """All that a table lists; its column `split` goes before `split`, which must then be "all".
 
     Raises DataError for a value that can't be meant, and for files that are not there.
     """
-    columns = find_columns(read_columns(table), str(table))
+    called = read_columns(table)
+    columns = find_columns(called, str(table), asked_by_place(table, called, asked))
     if columns.split and split != "all":
         raise DataError(
             f"{table} can be read in two ways: as {split}, by its place, or by its column {columns.split!r}. Remove "
             "the column, or list all pictures in one table."
         )
     names, splits, labels, lines = [], [], [], []
+    spellings = Spellings()
     for row in read_rows(table):
         where = f"{table}, line {row.line}"
         names.append(relative_name(row.values[columns.file], where))
         splits.append(split_of(row.values[columns.split], where) if columns.split else split)
-        labels.append(labels_of(row, columns, where))
+        labels.append(labels_of(row, columns, spellings, where))
         lines.append(row.line)
     if columns.kind == "tags":
         labels = split_tags([value for (value,) in labels], str(table))
@@ -67,14 +72,14 @@ def split_of(value: object, where: str) -> str:
     return split
 
 
-def labels_of(row: Row, columns: Columns, where: str) -> tuple[Any, ...]:
+def labels_of(row: Row, columns: Columns, spellings: Spellings, where: str) -> tuple[Any, ...]:
     """The class; or the columns that hold 1; or, of tags, the value that holds them."""
     if columns.kind == "marks":
         return marked(row, columns.labels, where)
     value = row.values[columns.labels[0]]
     if columns.kind == "tags":
         return (value,)
-    label = str(value).strip()
+    label = spellings.add(str(value), where)
     if value is None or not label or isinstance(value, list | dict):
         raise DataError(
             f"Each file needs one label. Received: {str(value)[:60]!r} in column {columns.labels[0]!r}. Fill it, or "

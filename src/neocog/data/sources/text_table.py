@@ -3,21 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 
-from neocog.data.column_names import SPLIT, TEXT_LABELS, TEXTS
+from neocog.data.column_names import SPLIT, TEXT_LABELS, TEXTS, Asked, column_named
+from neocog.data.dialect import Dialect, find_dialect
 from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.class_names import ordered_names
-from neocog.data.sources.class_tables import names_pictures
-from neocog.data.sources.folder import SPLIT_NAMES, hidden
-from neocog.data.tables import is_table, read_columns, read_rows
+from neocog.data.sources.class_list_files import is_listed
+from neocog.data.sources.class_names import Spellings, ordered_names
+from neocog.data.sources.class_tables import first_row, names_pictures
+from neocog.data.sources.folder import SPLIT_NAMES, hidden, is_picture, plain_files
+from neocog.data.tables import is_table, read_columns, read_rows, table_notices
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 from neocog.progress import track
 
-__all__ = ["TextTable", "is_text_table", "open_text_table"]
+__all__ = ["TextTable", "is_text_table", "open_text_table", "why_no_texts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Columns:
     text: str
     label: str
     split: str | None
+    others: tuple[str, ...] = ()
+    """What is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class TextTable:
     """Texts of tables, in memory; the key of each is its file and line. Texts may be empty.
 
     `parts` has a table for each split, or {"all": the table}, whose rows may then name their splits themselves.
+    `text_column` and `label_column` name the columns that are meant, whatever they are called.
     Raises DataError where a row has no label, a split has no known name, or columns are missing.
     """
 
@@ -50,11 +56,18 @@ class TextTable:
     task: Task = "classification"
     format = "text-table"
 
-    def __init__(self, name: str, parts: Mapping[str, Path]) -> None:
+    def __init__(
+        self, name: str, parts: Mapping[str, Path], *, text_column: str | None = None, label_column: str | None = None
+    ) -> None:
         self.name = name
         entries: list[Entry] = []
+        others: dict[str, None] = {}
+        spellings = Spellings()
         for split, path in parts.items():
-            entries += track(read_entries(path, split), f"reading {path.name}")
+            columns = find_columns(read_columns(path), str(path), text_column, label_column)
+            entries += track(read_entries(path, split, columns, spellings), f"reading {path.name}")
+            own = (columns.split,) if columns.split and split != "all" else ()
+            others |= dict.fromkeys((*columns.others, *own))
         self.classes = ordered_names({entry.label for entry in entries}, name)
         index = {label: k for k, label in enumerate(self.classes)}
         self.keys = [entry.key for entry in entries]
@@ -63,6 +76,9 @@ class TextTable:
         of = np.array([entry.split for entry in entries])
         self.splits = {split: np.flatnonzero(of == split) for split in ("all", "train", "val", "test") if split in of}
         self.notices = absent_classes(self.classes, {split: self.targets[part] for split, part in self.splits.items()})
+        self.notices += table_notices(parts.values())
+        if others:
+            self.notices += (f"columns that are not read: {some(others, 8)}",)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -77,24 +93,23 @@ class TextTable:
         return Record(self.keys[index], self.texts[index], int(self.targets[index]))
 
 
-def is_text_table(path: Path) -> bool:
+def is_text_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> bool:
     """Whether this is a table of texts with labels, or a folder with one that is named train or is its only table."""
     try:
-        if path.is_dir():
-            found = split_tables(path).get("train", only_table(path))
-            return bool(found) and all(map(names_texts, found))
-        return names_texts(path)
+        found = main_tables(path)
     except OSError:
         return False
+    return bool(found) and all(names_texts(table, text_column, label_column) for table in found)
 
 
-def open_text_table(path: Path) -> TextTable:
+def open_text_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> TextTable:
     """The source that a table makes, or a folder with tables named train, val and test, or with a single one."""
+    named = {"text_column": text_column, "label_column": label_column}
     if path.is_file():
-        return TextTable(path.stem, {"all": path})
+        return TextTable(path.stem, {"all": path}, **named)
     found = split_tables(path)
     if not found and (alone := only_table(path)):
-        return TextTable(path.resolve().name, {"all": alone[0]})
+        return TextTable(path.resolve().name, {"all": alone[0]}, **named)
     for split, tables in found.items():
         if len(tables) > 1:
             shown = " and ".join(table.name for table in tables)
@@ -102,7 +117,14 @@ def open_text_table(path: Path) -> TextTable:
     parts: dict[str, Path] = {split: found[split][0] for split in ("train", "val", "test") if split in found}
     if "train" not in parts:
         raise DataError(f"A folder of tables has one named train, such as train.csv. {path} has none. Add it.")
-    return TextTable(path.resolve().name, parts)
+    return TextTable(path.resolve().name, parts, **named)
+
+
+def main_tables(path: Path) -> list[Path]:
+    """The table itself; or those of a folder that are named train; or its only one."""
+    if not path.is_dir():
+        return [path] if is_table(path) else []
+    return split_tables(path).get("train", only_table(path))
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -125,47 +147,117 @@ def only_table(folder: Path) -> list[Path]:
     return tables if len(tables) == 1 and tables[0].stem.lower() not in SPLIT_NAMES else []
 
 
-def names_texts(path: Path) -> bool:
-    """Whether a table's header is that of texts with labels, and its rows are no list of pictures."""
+def names_texts(path: Path, text_column: str | None = None, label_column: str | None = None) -> bool:
+    """Whether a table's header is that of texts with labels, and its rows do not list pictures."""
     try:
-        called = {column.lower() for column in read_columns(path)} if is_table(path) else set()
+        find_columns(read_columns(path), str(path), text_column, label_column)
     except DataError:
         return False
-    return bool(called & {*TEXTS}) and bool(called & {*TEXT_LABELS}) and not names_pictures(path)
+    return text_column is not None or not names_pictures(path, Asked(label=label_column))
 
 
-def find_columns(columns: Sequence[str], where: str) -> Columns:
+def why_no_texts(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> str | None:
+    """Why a table, or a folder of tables, is not one of texts with labels. None where it is not about texts."""
+    if path.is_dir() and any(map(is_picture, plain_files(path))):
+        return None
+    tables = main_tables(path)
+    if path.is_dir() and not tables and (others := tables_in(path)):
+        return (
+            "A folder of tables has one that is named train, such as train.csv, or only one table. Received: "
+            f"{some([table.name for table in others])}, in {path}. Rename them, or give the path of one."
+        )
+    for table in tables:
+        try:
+            cells = first_row(table).values
+            if text_column or label_column:
+                find_columns(tuple(cells), str(table), text_column, label_column)
+        except DataError as error:
+            return str(error)
+        if holds_prose(cells, find_dialect(table)) and not any(is_listed(table, value) for value in cells.values()):
+            return what_is_missing(table, cells)
+    return None
+
+
+def holds_prose(cells: Mapping[str, Any], dialect: Dialect) -> bool:
+    """Whether a row can be that of a text and its label: two values that are not numbers, or one of several words."""
+    words = [value for value in cells.values() if isinstance(value, str) and dialect.number(value) is None]
+    return len(words) > 1 or any(len(value.split()) > 1 for value in words)
+
+
+def what_is_missing(table: Path, cells: Mapping[str, Any]) -> str:
+    """Which columns a table of texts lacks, and how they can be named; the text is likely the longest value."""
+    called = {name.lower(): name for name in reversed(list(cells))}
+    text = next((called[name] for name in TEXTS if name in called), None)
+    label = next((called[name] for name in TEXT_LABELS if name in called), None)
+    likely_text = text or max(
+        (name for name in cells if name != label), key=lambda name: len(str(cells[name])), default="NAME"
+    )
+    others = [name for name in cells if name != likely_text]
+    likely_label = label or min(others, key=lambda name: len(str(cells[name])), default="NAME")
+    needed = [f"a column of texts ({', '.join(TEXTS)})"] * (not text) + [
+        f"{'one' if not text else 'a column'} of labels ({', '.join(TEXT_LABELS)})"
+    ] * (not label)
+    named = f" --data.text_column {quote(likely_text)}" * (not text) + f" --data.label_column {quote(likely_label)}" * (
+        not label
+    )
+    if set(cells) == set(map(str, range(len(cells)))):
+        return (
+            f"A table begins with the names of its columns. Received: {some(map(repr, cells.values()), 4)}, which "
+            f"looks like a sample, as the first line of {table}. Add a line such as text,label above it, or say which "
+            f"column is which:{named}."
+        )
+    return (
+        f"A table of texts needs {' and '.join(needed)}. Received: the columns {some(cells, 8)}, in {table}. Rename "
+        f"them, or say which is meant, such as{named}."
+    )
+
+
+def find_columns(
+    columns: Sequence[str], where: str, text_column: str | None = None, label_column: str | None = None
+) -> Columns:
     """What each column means; of several that may hold the texts or the labels, the first in our lists.
 
     >>> find_columns(["id", "Sentiment", "tweet"], "a.csv")
-    Columns(text='tweet', label='Sentiment', split=None)
+    Columns(text='tweet', label='Sentiment', split=None, others=('id',))
+    >>> find_columns(["v1", "v2"], "a.csv", text_column="v2", label_column="v1").text
+    'v2'
     """
+    text = pick(columns, "text", TEXTS, text_column, where)
+    label = pick(columns, "label", TEXT_LABELS, label_column, where)
+    split = next((column for column in columns if column.lower() == SPLIT and column not in (text, label)), None)
+    others = tuple(column for column in columns if column not in (text, label, split))
+    return Columns(text, label, split, others)
+
+
+def pick(columns: Sequence[str], what: str, names: Sequence[str], asked: str | None, where: str) -> str:
+    """The column that was asked for, or the first of the names that is there."""
+    if asked is not None:
+        return column_named(columns, asked, f"{what}_column", where)
     called = {column.lower(): column for column in reversed(columns)}
-    text, label = (next((called[name] for name in names if name in called), None) for names in (TEXTS, TEXT_LABELS))
-    if text is None or label is None:
-        what, names = ("texts", TEXTS) if text is None else ("labels", TEXT_LABELS)
+    found = next((called[name] for name in names if name in called), None)
+    if found is None:
         raise DataError(
-            f"A table of texts needs a column of {what}: {', '.join(names)}. Received: {some(columns, 8)}, in {where}. "
-            "Rename the column."
+            f"A table of texts needs a column of {what}s: {', '.join(names)}. Received: {some(columns, 8)}, in "
+            f"{where}. Rename the column, or name it: --data.{what}_column NAME."
         )
-    return Columns(text, label, called.get(SPLIT))
+    return found
 
 
-def read_entries(path: Path, split: str) -> Iterator[Entry]:
+def read_entries(path: Path, split: str, columns: Columns, spellings: Spellings) -> Iterator[Entry]:
     """All rows of a table; of a table for one split, a column of splits has nothing to say."""
-    columns = find_columns(read_columns(path), str(path))
     for row in read_rows(path):
         where = f"{path}, line {row.line}"
         text = row.values[columns.text]
         if not isinstance(text, str):
             raise DataError(f"A text must be letters. Received: {str(text)[:60]!r}. Mend or remove it. Where: {where}.")
         own = split_of(row.values[columns.split], where) if columns.split and split == "all" else split
-        yield Entry(f"{path.name}#{row.line}", text, label_of(row.values[columns.label], columns.label, where), own)
+        label = label_of(row.values[columns.label], columns.label, spellings, where)
+        yield Entry(f"{path.name}#{row.line}", text, label, own)
 
 
-def label_of(value: Any, column: str, where: str) -> str:
+def label_of(value: Any, column: str, spellings: Spellings, where: str) -> str:
     """A label as text. Raises DataError for none, and for a list or an object."""
-    label = str(value).strip().lower() if isinstance(value, bool) else str(value).strip()
+    label = spellings.add(str(value).lower() if isinstance(value, bool) else str(value), where)
     if value is None or not label or isinstance(value, list | dict):
         raise DataError(
             f"Each text needs one label. Received: {str(value)[:60]!r} in column {column!r}. Fill it, or remove the "
