@@ -60,7 +60,8 @@ class SignalConfig:
     """The columns of a table that are channels, such as x,y,z; unset: all but times, labels, counters and groups."""
 
     def ignored(self) -> dict[str, str]:
-        return {} if self.window else dict.fromkeys(("step", "rate"), "nothing is cut into windows")
+        unused = {} if self.window else dict.fromkeys(("step", "rate"), "nothing is cut into windows")
+        return unused if self.columns else {**unused, "columns": "it names none"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -73,7 +73,7 @@ def open_csv_windows(
     if path.suffix.lower() not in (".csv", ".tsv"):
         raise DataError(f"A long recording is one .csv file. Received: {path}. Save it as a table with commas.")
     table = read_signal_table(path, columns)
-    roles = find_roles(table.columns, table.facts(), str(path), columns)
+    roles = find_roles(table.columns, table.facts(), str(path), columns, labelled=True)
     recording = make_recording(table, roles)
     if recording.labels is None:
         raise DataError(
@@ -84,7 +84,7 @@ def open_csv_windows(
     if not cut.starts.size:
         raise DataError(
             f"A window has one label from its first sample to its last. {path} has no stretch of {window:,} samples "
-            "with one label and without a gap. Choose a shorter window."
+            f"with one label{of_one(recording)} and without a gap. Choose a shorter window."
         )
     classes, numbers = number_labels({"all": [recording.names[k] for k in recording.labels[cut.starts].tolist()]})
     signals: list[Signal] = [recording.values[:, start : start + window] for start in cut.starts.tolist()]
@@ -104,7 +104,7 @@ def open_csv_windows(
             *column_notices(roles),
             *recording.notices,
             *grouping,
-            *window_notices(window, step or window, len(signals), cut.num_dropped),
+            *window_notices(window, step or window, len(signals), cut.num_dropped, tuple(recording.groups)),
         ),
     )
 
@@ -135,13 +135,18 @@ def number_groups(values: dict[str, list[str]]) -> tuple[NDArray[np.int64] | Non
     return None, ()
 
 
-def window_notices(window: int, step: int, count: int, dropped: int) -> tuple[str, ...]:
-    """What a user should know about windows."""
+def of_one(recording: Recording) -> str:
+    return "".join(f", one {name}" for name in recording.groups)
+
+
+def window_notices(window: int, step: int, count: int, dropped: int, groups: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a user should know about windows; `groups` are the columns that tell whose they are."""
     notices = [f"{count:,} windows of {window:,} samples were cut"]
     if step < window:
         notices[0] += f"; neighbours share {window - step:,}"
     if dropped:
-        notices.append(f"{dropped:,} windows over a gap, or over a change of the label, were dropped")
+        changes = "".join(f" or of {name}" for name in groups)
+        notices.append(f"{dropped:,} windows over a gap, or over a change of the label{changes}, were dropped")
     return tuple(notices)
 
 

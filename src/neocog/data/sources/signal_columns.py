@@ -38,6 +38,7 @@ SESSIONS = frozenset({
 DEVICES = frozenset({"device", "sensor", "phone", "watch", "machine", "site", "lab"})
 NUMBERING = re.compile(r" ?(id|ids|idx|index|no|nr|num|number|name|code|counter|count)$")
 UNNAMED = re.compile(r"unnamed \d+( \d+)*$")
+EVEN = 1e-3  # share by which steps differ that are the same but for rounding
 MOSTLY = 0.9  # share of the steps from row to row that are as a rule says
 
 
@@ -48,7 +49,7 @@ class Facts:
     numeric: bool
     """Numbers, or missing."""
     whole: bool
-    """Whole numbers, and none is missing."""
+    """Whole numbers, or missing."""
     rises: bool
     """Nearly every step is up."""
     counts: bool
@@ -124,27 +125,37 @@ def look_at(cells: Sequence[str], number: Callable[[str], float | None]) -> Fact
 
 def look_at_numbers(values: NDArray[np.floating]) -> Facts:
     """What is so of numbers, of which NaN is a missing one; (T,)."""
-    known = not np.isnan(values).any()
-    whole = known and bool((values == np.floor(values)).all())
-    steps = np.diff(values)
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    same = np.abs(steps - usual) <= 1e-3 * abs(usual)
+    numbers = values[~np.isnan(values)]
+    finite = bool(np.isfinite(numbers).all())
+    whole = finite and bool((numbers == np.floor(numbers)).all())
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinite values
+        steps = np.diff(numbers)
+    usual = float(np.median(steps)) if finite and len(steps) else 0.0
+    same = np.abs(steps - usual) <= EVEN * abs(usual) if finite else np.zeros(len(steps), bool)
     return Facts(
         numeric=True,
         whole=whole,
-        rises=known and usual > 0 and float((steps > 0).mean()) >= MOSTLY,
+        rises=usual > 0 and float((steps > 0).mean()) >= MOSTLY,
         counts=whole and bool((steps >= 0).all() or (usual > 0 and same.mean() >= MOSTLY)),
-        by_one=whole and len(steps) > 0 and bool((steps == 1).all()),
-        evenly=known and len(steps) > 1 and usual > 0 and bool(same.all()),
-        distinct=len(np.unique(values)) == len(values),
-        steady=bool(2 * np.count_nonzero(steps) <= len(values)),
+        by_one=whole and bool((steps == 1).all()),
+        evenly=len(steps) > 1 and usual > 0 and bool(same.all()),
+        distinct=whole and len(np.unique(numbers)) == len(numbers),
+        steady=bool(2 * np.count_nonzero(steps) <= len(numbers)),
         time=False,
     )
 
 
-def find_roles(columns: Sequence[str], facts: Mapping[str, Facts], where: str, chosen: Sequence[str] = ()) -> Roles:
+def find_roles(
+    columns: Sequence[str],
+    facts: Mapping[str, Facts],
+    where: str,
+    chosen: Sequence[str] = (),
+    *,
+    labelled: bool = False,
+) -> Roles:
     """What each column is; of those with facts, which are all where the user has not `chosen` the channels.
 
+    If the table is `labelled`, numbers in the midst of it may be labels too, where the name of their column says so.
     Raises DataError if a chosen column is missing, or no channel is left.
     """
     named = match_names(chosen, columns)
@@ -157,7 +168,7 @@ def find_roles(columns: Sequence[str], facts: Mapping[str, Facts], where: str, c
     hints = {name: hint(name) for name in columns if name not in named.values() and name in facts}
     left_out = {name: why for name, kind in hints.items() if (why := why_left_out(name, kind, facts[name]))}
     rest = [name for name in hints if name not in left_out]
-    label = find_label(rest, facts)
+    label = find_label([name for name in rest if hints[name] != "time"], facts, labelled=labelled or bool(chosen))
     time = find_time([name for name in rest if name != label], hints, left_out, facts)
     left_out.pop(time or "", None)
     others = [name for name in rest if name not in (time, label)]
@@ -187,19 +198,21 @@ GROUP = "a group"
 
 
 def why_left_out(name: str, kind: Hint | None, facts: Facts) -> str | None:
-    """Why a column with such a name and such values is no channel; None where it may be one, or is a time."""
-    counting, texts = facts.whole and facts.counts, not facts.numeric
-    if kind in (None, "time"):
-        return None
-    if kind == "index" and (counting or texts or facts.evenly or (facts.whole and facts.distinct) or not is_word(name)):
+    """Why a column with such a name and such values is no channel; None where it may be one, or is a time.
+
+    Whole numbers of an id or a person are never measured; those that other names stand for may be.
+    """
+    texts, whole = not facts.numeric, facts.whole
+    counts = whole and facts.counts and not facts.steady
+    if kind == "index" and ((whole and (facts.counts or facts.distinct)) or texts or facts.evenly or not is_word(name)):
         return "names the rows" if texts else "counts the rows"
-    if kind in ("group", "id") and (facts.whole or texts) and facts.steady:
+    if kind == "group" and (texts or (whole and (facts.steady or (rank(name) == 0 and not counts)))):
         return GROUP
-    if kind in ("counter", "id", "group") and (counting or texts):
+    if kind == "id" and (texts or whole):
+        return GROUP if facts.steady else "counts up" if counts else "an id"
+    if kind in ("counter", "group") and (texts or (whole and facts.counts)):
         return "names the rows" if texts else "counts up"
-    if kind == "id" and facts.whole and facts.distinct:
-        return "names the rows"
-    return "counts up" if kind == "number" and facts.by_one else None
+    return "counts up" if kind == "number" and whole and facts.by_one else None
 
 
 def is_word(name: str) -> bool:
@@ -217,12 +230,13 @@ def spaced(name: str) -> str:
     return re.sub(r"[\s_\-.:]+", " ", words).strip().casefold()
 
 
-def find_label(columns: Sequence[str], facts: Mapping[str, Facts]) -> str | None:
-    """The last column, if it is called so; else the only one that is called so and holds no numbers."""
+def find_label(columns: Sequence[str], facts: Mapping[str, Facts], *, labelled: bool) -> str | None:
+    """The last column, if it is called so; else the only one that is, and holds no numbers or must be there."""
     if columns and columns[-1].lower() in TIME_LABELS:
         return columns[-1]
-    texts = [name for name in columns if name.lower() in TIME_LABELS and not facts[name].numeric]
-    return texts[0] if len(texts) == 1 else None
+    named = [name for name in columns if name.lower() in TIME_LABELS]
+    found = [name for name in named if not facts[name].numeric] or (named if labelled else [])
+    return found[0] if len(found) == 1 else None
 
 
 def find_time(

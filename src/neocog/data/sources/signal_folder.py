@@ -64,7 +64,11 @@ def open_signal_folder(
         for split, part in files.splits.items()
     }
     keys = [files.key(i) for i in range(len(read.arrays))]
-    groups, grouping = number_groups(read.groups)
+    alone = {name: [set(array.groups[name]) for array in read.arrays] for name in read.groups}
+    groups, grouping = number_groups({name: [min(one) for one in own] for name, own in alone.items() if one_each(own)})
+    changing = [name for name, own in alone.items() if not one_each(own)]
+    if changing:
+        grouping += (f"{some(changing)} changes within a file, so that no files are kept together by it",)
     return SignalSource(
         path.resolve().name,
         parts,
@@ -84,9 +88,14 @@ class Files:
     arrays: list[Recording]
     channels: tuple[str, ...]
     unused: tuple[str, ...]
-    groups: dict[str, list[str]]
-    """Whose each file is, by the columns that tell it of all files."""
+    groups: tuple[str, ...]
+    """Columns that tell of all files whose each sample is."""
     notices: list[str]
+
+
+def one_each(values: list[set[str]]) -> bool:
+    """Whether each file has one value."""
+    return all(len(one) == 1 for one in values)
 
 
 def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: float | None) -> SignalSource:
@@ -105,8 +114,8 @@ def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: flo
     short = sum(array.values.shape[1] < window for array in arrays)
     if short:
         notices.append(f"files that are shorter than a window were passed over: {short:,}")
-    notices += window_notices(window, step, len(windows), sum(part.num_dropped for part in cut))
-    groups, grouping = number_groups({name: [cells[i] for i, _ in windows] for name, cells in read.groups.items()})
+    notices += window_notices(window, step, len(windows), sum(part.num_dropped for part in cut), read.groups)
+    groups, grouping = number_groups({name: [arrays[i].groups[name][k] for i, k in windows] for name in read.groups})
     return SignalSource(
         files.root.resolve().name,
         parts,
@@ -145,10 +154,9 @@ def read_all(files: ClassFiles, columns: Sequence[str]) -> Files:
             "without names. Leave it out."
         )
     said = dict.fromkeys(sentence for recording in in_order for sentence in recording.notices)
-    groups = {name: [recording.groups.get(name, []) for recording in in_order] for name in roles.groups}
-    one_each = {name: [cells[0] for cells in own] for name, own in groups.items() if all(len(set(c)) == 1 for c in own)}
+    groups = tuple(name for name in roles.groups if all(name in recording.groups for recording in in_order))
     channels = next((recording.channels for recording in in_order if recording.channels), ())
-    return Files(in_order, channels, roles.unused, one_each, [*notices, *said, *turns, *order_notices])
+    return Files(in_order, channels, roles.unused, groups, [*notices, *said, *turns, *order_notices])
 
 
 def read_tables(tables: dict[int, SignalTable], columns: Sequence[str]) -> tuple[dict[int, Recording], Roles]:

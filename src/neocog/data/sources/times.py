@@ -17,7 +17,7 @@ UNITS = {
     "milliseconds": 1e-3, "us": 1e-6, "usec": 1e-6, "µs": 1e-6, "μs": 1e-6, "micros": 1e-6, "microseconds": 1e-6,
     "ns": 1e-9, "nsec": 1e-9, "nanos": 1e-9, "nanoseconds": 1e-9, "min": 60.0, "minutes": 60.0, "h": 3600.0,
 }  # fmt: skip
-LONG_UNITS = ("sec", "secs", "seconds", "msec", "millis", "milliseconds", "microseconds", "nanoseconds")
+LONG_UNITS = ("ms", "sec", "secs", "seconds", "msec", "millis", "milliseconds", "microseconds", "nanoseconds")
 WORDS = "|".join((*UNITS, "utc", "local", "iso"))
 NAMED_TIMES = re.compile(
     r"(?P<what>(?:elapsed|relative|unix|epoch|utc|local|device|system|sensor|logging)?[ _-]*"
@@ -33,6 +33,7 @@ EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
 """From where on numbers are nano-, micro- and milliseconds since 1970: in the next larger unit they would be later
 than the year 5000."""
 TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d\d):(\d\d(?:[.,]\d+)?)", re.ASCII)
+COMPACT = re.compile(r"([12]\d{3})([01]\d)([0-3]\d)", re.ASCII)
 YEAR_FIRST = re.compile(r"\d{4}/\d\d/\d\d(?!\d)", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZONE = re.compile(r"\s*(?:(UTC|GMT|Z)|([+-]\d\d(?::?\d\d)?))$", re.ASCII)
@@ -55,6 +56,8 @@ def read_times(
 
     Raises DataError for what is neither a number nor a time, and for several kinds in one column.
     """
+    if "date" in name.lower() and all(COMPACT.fullmatch(cell.strip()) or is_missing(cell) for cell in cells):
+        cells = [COMPACT.sub(r"\1-\2-\3", cell.strip()) for cell in cells]
     first = next((cell for cell in cells if not is_missing(cell)), "")
     if number(first) is not None or not first:
         numbers = [read_one(cell, line, number, where, name) for cell, line in zip(cells, lines, strict=True)]
