@@ -59,6 +59,29 @@ def test_windows_are_those_that_brute_force_finds(labels, window, step):
     assert cut.num_dropped == len(all_starts) - len(expected)
 
 
+@pytest.mark.parametrize(
+    "labels", [["007", "7"], ["1_0", "10"], ["1E2", "100"], ["1.0", "1"], ["+1", "1"], ["nan", "NaN"], ["\u0663", "3"]]
+)
+def test_labels_that_look_like_numbers_stay_as_written(tmp_path, labels):
+    source = open_csv_windows(write(tmp_path, rows([labels[0]] * 4 + [labels[1]] * 4)), window=2)
+    assert sorted(source.classes) == sorted(labels)
+    assert [source.classes[k] for k in source.targets] == [labels[0]] * 2 + [labels[1]] * 2
+
+
+def test_spaces_around_labels_are_no_part_of_them_unless_they_tell_classes_apart(tmp_path):
+    source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + [" b"] * 4)), window=2)
+    assert source.classes == ("a", "b")
+    source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + ["a"] * 4)), window=2)
+    assert source.classes == (" a", "a")
+    assert "labels that differ in spaces alone are different classes: ' a', 'a'" in source.notices
+
+
+def test_semicolons_and_decimal_commas_are_read_and_said(tmp_path):
+    source = open_csv_windows(write(tmp_path, rows("aabb").replace(",", ";").replace(".", ",")), window=2)
+    assert source.read(1).payload.tolist() == [[2, 3], [-1, -1.5]]
+    assert "walk.csv is separated by semicolons; has decimal commas" in source.notices
+
+
 def test_missing_values_stay_missing(tmp_path):
     text = "t,x,label\n0,1,a\n1,,a\n2,?,b\n3,NaN,b\n"
     recording = read_recording(write(tmp_path, text))

@@ -72,7 +72,8 @@ def open_signal_npz(path: Path, *, columns: Sequence[str] = ()) -> SignalSource:
         parts[split] = (signals, as_column(arrays[f"y{suffix}"]))
     parts, channel_names = one_order(place, parts, names, notices)
     parts, classes = with_numbers(place, arrays, parts)
-    return SignalSource(place.stem, parts, classes, channel_names=channel_names, notices=tuple(dict.fromkeys(notices)))
+    source = SignalSource(place.stem, parts, classes, channel_names=channel_names, notices=tuple(notices))
+    return source.with_columns(columns) if columns else source
 
 
 Parts = dict[str, tuple[Any, NDArray[Any]]]

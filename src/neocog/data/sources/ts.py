@@ -5,7 +5,7 @@ stands the label. Source: the format's description in the aeon toolkit, "The .ts
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,32 +70,43 @@ def open_ts(path: Path) -> SignalSource:
     parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {
         split: ([*series], targets[split]) for split, (_, series, _) in read.items()
     }
-    unused = [word for split, (words, _, labels) in read.items() for word in spare_words(words, labels, files[split])]
-    absent = sorted(set(unused) - set(classes))
-    notices = (f"classes that a header names and no series has: {some(map(repr, absent))}",) if absent else ()
-    return SignalSource(name, parts, classes, notices=notices)
+    found = {label for _, _, labels in read.values() for label in labels}
+    for split, (words, _, labels) in read.items():
+        check_labels(words, set(labels), files[split])
+    spare = {word for words, _, _ in read.values() for word in without_names(words, found)[0]}
+    absent = f"classes that a header names and no series has: {some(map(repr, sorted(spare)))}"
+    return SignalSource(name, parts, classes, notices=(absent,) if spare else ())
 
 
-def spare_words(words: Sequence[str], labels: Sequence[str], path: Path) -> list[str]:
-    """The words of a header's class names that no label is made of: the header puts spaces between names and in them.
+def check_labels(words: Sequence[str], labels: Collection[str], path: Path) -> None:
+    """Raises DataError where labels are not the names that a header's words make."""
+    strange = without_names(words, labels)[1] if words else ()
+    if strange:
+        raise DataError(
+            "A label is one of the class names that the header gives. Received: "
+            f"{some(map(repr, strange))} besides others, of the words {some(words, 10)}, in {path}. Correct @classLabel."
+        )
 
-    Raises DataError for a label that is not one of the names.
 
-    >>> spare_words(["in", "bed", "up", "away"], ["in bed", "up"], Path("Sleep.ts"))
-    ['away']
+def without_names(words: Sequence[str], names: Collection[str]) -> tuple[list[str], list[str]]:
+    """A header's words that are in none of the names, and the names that can't be made of its words.
+
+    A header puts spaces between names, and names may hold spaces: the longest are looked for first.
+
+    >>> without_names(["in", "bed", "up", "away"], ["in bed", "up", "down"])
+    (['away'], ['down'])
     """
     rest: list[str | None] = list(words)
-    for label in sorted(set(labels), key=lambda label: (-len(label.split()), label)):
-        parts: list[str | None] = [*label.split()]
+    strange = []
+    for name in sorted(names, key=lambda name: (-len(name.split()), name)):
+        parts: list[str | None] = [*name.split()]
         starts = range(len(rest) - len(parts) + 1)
         start = next((start for start in starts if rest[start : start + len(parts)] == parts), None)
         if start is None:
-            raise DataError(
-                "A label is one of the class names that the header gives. Received: "
-                f"{label[-40:]!r} besides others, of the words {some(words, 10)}, in {path}. Correct @classLabel."
-            )
-        rest[start : start + len(parts)] = [None] * len(parts)
-    return [word for word in rest if word is not None]
+            strange.append(name)
+        else:
+            rest[start : start + len(parts)] = [None] * len(parts)
+    return [word for word in rest if word is not None], strange
 
 
 def find_ts(path: Path) -> dict[str, dict[str, Path]]:
