@@ -44,8 +44,7 @@ def is_csv_windows(path: Path) -> bool:
         columns = read_columns(path)
         labels = [name for name in columns if name.lower() in TIME_LABELS]
         times = [name for name in columns if hint(name) == "time"]
-        others = set(columns) - set(labels[-1:]) - set(times[:1])
-        return bool(labels and times and others) and holds_numbers(path)
+        return bool(labels and times) and holds_numbers(path, beside=(times[0], labels[-1]))
     except DataError:  # a damaged table, or one of texts
         return False
 

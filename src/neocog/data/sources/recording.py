@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.column_names import TIME_LABELS
+from neocog.data.column_names import FILES, TEXTS, TIME_LABELS
 from neocog.data.dialect import Dialect, find_dialect, is_missing
 from neocog.data.sources.channel_names import match_names
 from neocog.data.sources.signal_columns import Facts, Roles, find_roles, hint, look_at, look_at_numbers
@@ -140,17 +140,21 @@ def read_labels(cells: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64
     return written, codes, f"labels that differ in spaces alone are different classes: {some(alike)}"
 
 
-def holds_numbers(path: Path) -> bool:
-    """Whether the first row of a table can be a sample: numbers, beside what the columns' names explain.
+def holds_numbers(path: Path, beside: Sequence[str] = ()) -> bool:
+    """Whether the first row of a table can be a sample: numbers, beside these columns and what others' names explain.
 
-    Raises DataError for a damaged table.
+    Other texts may stand there if one column can only be a channel, and none is called as texts or files of a list are:
+    the user may name the channels. Raises DataError for a damaged table.
     """
     dialect = find_dialect(path)
     with closing(read_rows(path)) as rows:
         values = next(rows).values
     numeric = {name for name, cell in values.items() if is_missing(cell) or dialect.number(cell) is not None}
     explained = {name for name in values if hint(name) is not None or name.lower() in TIME_LABELS}
-    return bool(numeric) and set(values) <= numeric | explained
+    others = {name.lower() for name in set(values) - numeric - explained}
+    if others:
+        return bool(numeric - explained) and not others & {*TEXTS, *FILES}
+    return bool(numeric - {*beside})
 
 
 def as_numbers(

@@ -70,10 +70,10 @@ def open_ts(path: Path) -> SignalSource:
     parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {
         split: ([*series], targets[split]) for split, (_, series, _) in read.items()
     }
-    found = {label for _, _, labels in read.values() for label in labels}
+    occurring = {label for _, _, labels in read.values() for label in labels}
     for split, (words, _, labels) in read.items():
         check_labels(words, set(labels), files[split])
-    spare = {word for words, _, _ in read.values() for word in without_names(words, found)[0]}
+    spare = {word for words, _, _ in read.values() for word in without_names(words, occurring)[0]}
     absent = f"classes that a header names and no series has: {some(map(repr, sorted(spare)))}"
     return SignalSource(name, parts, classes, notices=(absent,) if spare else ())
 
@@ -84,7 +84,7 @@ def check_labels(words: Sequence[str], labels: Collection[str], path: Path) -> N
     if strange:
         raise DataError(
             "A label is one of the class names that the header gives. Received: "
-            f"{some(map(repr, strange))} besides others, of the words {some(words, 10)}, in {path}. Correct @classLabel."
+            f"{some(map(repr, strange))} besides others, of the words {some(words, 10)}, in {path}. Correct the header."
         )
 
 
