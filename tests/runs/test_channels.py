@@ -174,3 +174,29 @@ def test_a_damaged_bundle_with_other_names_is_refused(trained, tmp_path):
     (tmp_path / "m.neocog").write_bytes(trained.read_bytes().replace(b'"names": [\n   "x",', b'"names": [\n   "y",'))
     with pytest.raises(BundleError):
         neocog.load(tmp_path / "m.neocog")
+
+
+def test_names_stay_with_signals_that_are_packed(trained, tmp_path, capsys):
+    files = tmp_path / "split"
+    for part in ("train", "test"):
+        folder(files / part, ["y", "x"], 10)
+    assert main(["pack", str(files), str(tmp_path / "shards")]) == 0
+    source = neocog.open_source(tmp_path / "shards")
+    assert source.channel_names == ("y", "x") and source.notices[0] == "channels: y, x"
+    assert neocog.evaluate(trained, tmp_path / "shards").headlines["accuracy"].value == 1
+    assert "channels in another order are matched by name: x, y" in " ".join(capsys.readouterr().err.split())
+    run = main(
+        [
+            "train",
+            str(tmp_path / "shards"),
+            "--epochs",
+            "1",
+            "--name",
+            "p",
+            "--runs",
+            str(tmp_path),
+            "--train.device",
+            "cpu",
+        ]
+    )
+    assert run == 0 and neocog.load(tmp_path / "p" / "model.neocog").preprocess.names == ("y", "x")

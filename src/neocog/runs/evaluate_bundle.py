@@ -18,6 +18,7 @@ from neocog.data import (
     open_source,
     read_skip_list,
 )
+from neocog.data.shards.source import ShardSource
 from neocog.data.sources.channel_names import order_channels, said_by_name
 from neocog.data.sources.signal_columns import hint
 from neocog.data.sources.signals import SignalSource
@@ -104,9 +105,9 @@ def match_channels(source: Source, preprocess: Preprocess) -> Source:
     names: tuple[str, ...] = getattr(source, "channel_names", ())
     for notice in by_place(names, preprocess):
         note(f"  {notice}")
-    if not isinstance(source, SignalSource) or not names or not preprocess.names:
+    if not isinstance(source, SignalSource | ShardSource) or not names or not preprocess.names:
         return source
-    foreign = [name for name in source.unused if hint(name) is None]
+    foreign = [name for name in getattr(source, "unused", ()) if hint(name) is None]
     found = [*names, *foreign]
     ordered = order_channels(preprocess.names, found, source.name, "The network", unused=preprocess.unused)
     for notice in said_by_name(preprocess.names, ordered, found):

@@ -166,8 +166,9 @@ def test_a_length_out_of_range_is_named():
 
 
 def test_settings_without_an_effect_are_told():
-    assert set(SignalConfig().ignored()) == {"step", "rate"}
-    assert SignalConfig(window=9, step=3).ignored() == {}
+    assert set(SignalConfig().ignored()) == {"step", "rate", "columns"}
+    assert set(SignalConfig(columns="x, y").ignored()) == {"step", "rate"}
+    assert set(SignalConfig(window=9, step=3).ignored()) == {"columns"}
     with pytest.raises(ValidationError):
         SignalConfig(length=1)
 

@@ -266,7 +266,7 @@ def choose_signal(
             f"Signals have 2 to {MAX_LENGTH:,} samples. The longest of {source.name} has {longest:,}. "
             "Cut it into windows, or set --signal.length."
         )
-    names, unused = (source.channel_names, source.unused) if isinstance(source, SignalSource) else ((), ())
+    names, unused = getattr(source, "channel_names", ()), getattr(source, "unused", ())
     spec = SignalPreprocess(channels=channels, names=names, unused=unused, **values)
     return spec, {key: reason for key, (_, reason) in chosen.items()}
 

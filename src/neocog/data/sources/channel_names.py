@@ -16,6 +16,7 @@ __all__ = [
     "order_channels",
     "plain_name",
     "said_by_name",
+    "said_of_channels",
     "split_fields",
 ]
 
@@ -75,6 +76,14 @@ def order_channels(
             f"in {where} ({'; '.join(wrong)}). Rename, add or remove columns."
         )
     return [matched[name] for name in wanted]
+
+
+def said_of_channels(names: Sequence[str]) -> str:
+    """
+    >>> said_of_channels(["x", "y"])
+    'channels: x, y'
+    """
+    return f"channels: {some(names, SHOWN)}"
 
 
 def said_by_name(wanted: Sequence[str], ordered: Sequence[str], found: Sequence[str]) -> list[str]:

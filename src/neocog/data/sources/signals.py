@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.arrays import check_range, numbered_classes
-from neocog.data.sources.channel_names import SHOWN, check_names, match_names
+from neocog.data.sources.channel_names import SHOWN, check_names, match_names, said_of_channels
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -115,10 +115,6 @@ class SignalSource:
     def lengths(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The samples of each of these signals; (N,) -> (N,)."""
         return np.array([self.signals[i].shape[1] for i in indices.tolist()], np.int64)
-
-
-def said_of_channels(names: Sequence[str]) -> str:
-    return f"channels: {some(names, SHOWN)}"
 
 
 def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[NDArray[np.float32]]:
