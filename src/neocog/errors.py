@@ -15,6 +15,7 @@ A command-line user meets the message alone and exit code 2; a Python user catch
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PlanError",
     "RunError",
     "StorageError",
+    "agree",
     "did_you_mean",
     "some",
 ]
@@ -95,3 +97,13 @@ def some(items: Iterable[object], most: int = 3) -> str:
     listed = [str(item) for item in items]
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def agree(text: str, count: int) -> str:
+    """The words that go with a number.
+
+    >>> agree("{n} picture(|s) (is|are) empty", 1), agree("{n} picture(|s) (is|are) empty", 1200)
+    ('1 picture is empty', '1,200 pictures are empty')
+    """
+    chosen = re.sub(r"\(([^()|]*)\|([^()|]*)\)", lambda match: match[1 if count == 1 else 2], text)
+    return chosen.replace("{n}", f"{count:,}")

@@ -185,6 +185,8 @@ HEADLESS = "has no line of column names: its columns are called"
         "I love it,pos\nI hate it,neg\nfine film,pos\nbad film,neg\n",
         "I love it,1\nI hate it,0\n",
         "5,0,0,12\n7,0,0,13\n",
+        "0,1\n1,1\n2,0\n3,1\n",  # a counter goes on
+        "a good tea,0,1,tree\nbad film,0,0,tree\na film,1,0,house\n",
     ],
 )
 def test_table_without_header_keeps_its_first_sample(tmp_path, content):
@@ -201,7 +203,7 @@ def test_table_without_header_keeps_its_first_sample(tmp_path, content):
     [
         "x,y\n0.1,0.2\n0.3,0.4\n",
         "v1,v2\nham,hi\nspam,win\nham,no\n",
-        "text,label\ntext,label\na,label\n",
+        "text,label\na,text\nb,label\nc,label\n",
         "image_id,1,2,3\nabc,0,1,0\nabd,1,0,0\n",
         "file,0,1\n1.png,0,1\n2.png,1,0\n",
         "name,1,2,3\n1.png,0,1,0\n2.png,1,0,0\n",

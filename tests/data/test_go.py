@@ -21,8 +21,8 @@ def chains_of(grid, colour):
         yield members, ndimage.binary_dilation(members, CROSS) & (grid == EMPTY)
 
 
-def played(grid, colour, point):
-    """The board after a move by the letter of the rules, or None where it is occupied or suicide."""
+def played(grid, colour, point, *, suicide=False):
+    """The board after a move by the letter of the rules, or None where it is occupied, or suicide that is forbidden."""
     row, column = divmod(point, len(grid))
     if grid[row, column] != EMPTY:
         return None
@@ -30,7 +30,7 @@ def played(grid, colour, point):
     after[row, column] = colour
     for removed in (3 - colour, colour):
         dead = [members for members, liberties in chains_of(after, removed) if not liberties.any()]
-        if removed == colour and dead:
+        if removed == colour and dead and not suicide:
             return None
         for members in dead:
             after[members] = EMPTY
@@ -89,6 +89,40 @@ def test_a_ko_is_where_the_next_move_would_bring_the_position_back(seed):
             p for p in range(25) if (after := played(grid, colour, p)) is not None and np.array_equal(after, before)
         ]
         assert back == ([board.ko] if board.ko >= 0 else [])
+
+
+@given(st.booleans(), st.lists(st.tuples(st.integers(1, 2), st.integers(0, 24)), max_size=200))
+def test_suicide_is_executed_as_the_rules_say_where_it_is_allowed(alternate, moves):
+    board = Board(5)
+    for k, (drawn, point) in enumerate(moves):
+        colour = k % 2 + 1 if alternate else drawn
+        grid = grid_of(board).copy()
+        after = played(grid, colour, point, suicide=True)
+        ko = board.ko == point and colour not in grid.flat[list(board.near[point])]
+        if after is None or ko:
+            with pytest.raises(IllegalMoveError):
+                board.play(colour, point, suicide=True)
+            assert np.array_equal(grid_of(board), grid)
+            continue
+        taken = board.play(colour, point, suicide=True)
+        assert np.array_equal(grid_of(board), after)
+        before = grid.copy()
+        before.flat[point] = colour
+        assert taken == set(np.flatnonzero((before != EMPTY) & (after == EMPTY)).tolist())
+
+
+def test_the_own_chain_is_taken_off_by_suicide_and_no_ko_follows():
+    board = board_of((".XO..", "XXO..", "OO...", ".....", "....."))
+    assert board.play(BLACK, 0, suicide=True) == {0, 1, 5, 6}
+    assert not any(board.stones[point] for point in (0, 1, 5, 6)) and board.ko == -1
+    board = board_of((".O...", "O....", ".....", ".....", "....."))
+    assert board.play(BLACK, 0, suicide=True) == {0} and board.ko == -1
+
+
+def test_a_ko_may_be_filled_by_who_took_it():
+    board = board_of(KO)
+    board.play(BLACK, 7)
+    assert board.play(BLACK, 6) == set() and board.stones[6] == BLACK
 
 
 KO = (
@@ -208,7 +242,8 @@ def test_an_illegal_game_is_named_with_its_move(steps, message):
         (np.array([9, 1, -1], np.int16), "Received: 9, 1, -1"),
         (np.array([9, 1, KIND + 81], np.int16), "points of such a board"),
         (np.array([9, 1, 3 * KIND + 82], np.int16), "points of such a board"),
-        (np.array([9, 1, 5 * KIND], np.int16), "points of such a board"),
+        (np.array([9, 1, 5 * KIND + 82], np.int16), "points of such a board"),
+        (np.array([9, 1, 7 * KIND], np.int16), "points of such a board"),
     ],
 )
 def test_what_is_no_position_is_named(code, message):

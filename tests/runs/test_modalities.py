@@ -108,6 +108,29 @@ def test_texts(reviews, tmp_path):
     assert "<blockquote>" in run.report.read_text() or not run.evaluation.mistakes
 
 
+def test_columns_of_a_table_are_named_for_training_and_measuring(reviews, tmp_path, capsys):
+    lines = reviews.read_text().splitlines()[1:]
+    names = tmp_path / "names.csv"
+    names.write_text("v1;v2\n" + "\n".join(";".join(reversed(line.rsplit(",", 1))) for line in lines) + "\n")
+    flags = ["--data.text_column", "v2", "--data.label_column", "v1"]
+    short = ["--recipe", "text", "--train.epochs", "1", "--train.device", "cpu"]
+    assert main(["train", str(names), *flags, *short, "--runs", str(tmp_path / "runs")]) == 0
+    said = capsys.readouterr().err
+    assert "names (text-table): 80 all; 2 classes: no, yes" in said
+    assert "names.csv is separated by semicolons" in said
+    (bundle,) = (tmp_path / "runs").glob("*/model.neocog")
+    assert main(["check", str(names), "--no-skip-list", *flags]) == 0
+    assert "its reader says: names.csv is separated by semicolons\n" in capsys.readouterr().out
+    for given in (flags, ["--text-column", "v2", "--label-column", "v1"]):
+        assert main(["eval", str(bundle), str(names), *given]) == 0
+        assert "16 records" in capsys.readouterr().out
+        assert main(["pack", str(names), str(tmp_path / f"shards{len(given[0])}"), *given]) == 0
+    assert main(["eval", str(bundle), str(names)]) == 2
+    assert "A table of texts needs a column of texts" in capsys.readouterr().err
+    assert main(["eval", str(bundle), str(reviews), "--file-column", "x"]) == 2
+    assert "data.file_column names a column of a table of files" in capsys.readouterr().err
+
+
 def test_sounds(tones, tmp_path):
     run = train(quick("sound", tones, epochs=3), runs=tmp_path / "runs")
     predictor = load(run.bundle)

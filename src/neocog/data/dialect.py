@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal
@@ -104,12 +105,15 @@ def is_missing(cell: str) -> bool:
 def find_dialect(path: Path) -> Dialect:
     """How a .csv or .tsv file is written; of a .jsonl file, its encoding. Raises DataError where it can't be read."""
     try:
-        return look_at(path)
+        status = path.stat()
+        return look_at(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def look_at(path: Path) -> Dialect:
+@lru_cache(maxsize=2**14)
+def look_at(path: Path, _changed: int, _size: int) -> Dialect:
+    """As `find_dialect`, once for each state of a file, for several readers ask."""
     plain = DELIMITERS.get(path.suffix.lower(), "")
     for size in SAMPLES:
         with path.open("rb") as file:
@@ -232,10 +236,17 @@ def decimal_sign(path: Path, rows: Rows, delimiter: str, whole: bool) -> Literal
     cells = [cell.strip() for row in rows for cell in row]
     points, commas = (any(pattern.fullmatch(cell) for cell in cells) for pattern in (POINT, COMMA))
     if not points and not commas and not whole and any(WHOLE.fullmatch(cell) for cell in cells):
-        with path.open("rb") as file:
-            raw = file.read(MAX_SCAN)
-        points, commas = bool(BYTES_POINT.search(raw)), bool(BYTES_COMMA.search(raw))
+        status = path.stat()
+        points, commas = decimals_within(path, status.st_size, status.st_mtime_ns)
     return "," if commas and not points else "."
+
+
+@lru_cache(maxsize=256)
+def decimals_within(path: Path, size: int, changed: int) -> tuple[bool, bool]:
+    """Whether a large table has decimal points, and decimal commas; `size` and `changed` tell if it is the same."""
+    with path.open("rb") as file:
+        raw = file.read(MAX_SCAN)
+    return bool(BYTES_POINT.search(raw)), bool(BYTES_COMMA.search(raw))
 
 
 def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
@@ -248,7 +259,7 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
     >>> looks_like_sample(["1.png", "cat"], [["2.png", "dog"]], ".")
     True
     """
-    if not first or counts_rows(first, rest):
+    if not first or counts_rows(first, rest) or heads_numbers(first, rest[:FEW], decimal):
         return False
     columns = list(zip(*rest, strict=True)) if rest else [()] * len(first)
     numeric: list[int] = []
@@ -274,7 +285,9 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
     if known:
         return False
     if numeric:
-        return not names_columns([first[k].strip() for k in numeric], [columns[k] for k in numeric])
+        alone = sum(not is_missing(name) for name in first) == len(numeric)
+        names = names_columns([first[k].strip() for k in numeric], [columns[k] for k in numeric], alone=alone)
+        return not names or (len(rest) >= FEW and any(is_counter([first[k], *columns[k]]) for k in numeric))
     return repeats
 
 
@@ -290,6 +303,16 @@ def kind_of(cells: Iterable[str], decimal: str) -> str:
     return "file" if all(FILE.fullmatch(cell) for cell in found) else "text"
 
 
+def heads_numbers(first: list[str], rest: Rows, decimal: str) -> bool:
+    """Whether a text stands above numbers, which tells of most tables of numbers at once that they have a header."""
+    return len(rest) == FEW and any(
+        not is_missing(name)
+        and kind_of([name], decimal) == "text"
+        and all(NUMBERS[decimal].fullmatch(row[k].strip()) for row in rest)
+        for k, name in enumerate(first)
+    )
+
+
 def repeats_value(name: str, cells: Sequence[str]) -> bool:
     """Whether a text is one of the few that fill a column, as labels do."""
     values = [cell.strip() for cell in cells]
@@ -301,18 +324,22 @@ def same_extension(name: str, cells: Sequence[str]) -> bool:
     return Path(name.strip()).suffix.lower() in {Path(cell.strip()).suffix.lower() for cell in cells}
 
 
-def names_columns(first: list[str], columns: Sequence[Sequence[str]]) -> bool:
+def names_columns(first: list[str], columns: Sequence[Sequence[str]], *, alone: bool) -> bool:
     """Whether whole numbers above other numbers are names, such as wavelengths, or what pandas writes without names.
 
-    >>> names_columns(["0", "1"], [["5"], ["3"]]), names_columns(["400", "410"], [["0.1"], ["0.2"]])
-    (True, True)
-    >>> names_columns(["7", "12"], [["9", "6"], ["14", "11"]])
+    `alone` says that nothing else is in their row.
+
+    >>> names_columns(["0", "1"], [["5"], ["3"]], alone=True)
+    True
+    >>> names_columns(["400", "410"], [["0.1"], ["0.2"]], alone=False)
+    True
+    >>> names_columns(["7", "12"], [["9", "6"], ["14", "11"]], alone=True)
     False
     """
     if not all(map(WHOLE.fullmatch, first)) or len(set(first)) < len(first):
         return False
     values = [int(cell) for cell in first]
-    if len(values) > 1 and values in (list(range(len(values))), list(range(1, len(values) + 1))):
+    if alone and len(values) > 1 and values in (list(range(len(values))), list(range(1, len(values) + 1))):
         return True
     if all(any(POINT.fullmatch(cell.strip()) or COMMA.fullmatch(cell.strip()) for cell in cells) for cells in columns):
         return True
@@ -346,11 +373,13 @@ def leading_index(first: list[str], rest: Rows, decimal: str) -> tuple[int, ...]
 
 
 def index_places(first: list[str], rest: Rows, decimal: str) -> Iterator[int]:
-    texts = any(kind_of([row[k] for row in rest], decimal) != "number" for k in range(len(first)))
+    if not UNNAMED.match(first[0].strip() if first else "-"):
+        return
     for k, name in enumerate(first[:-1]):
         cells = [row[k].strip() for row in rest]
         if not UNNAMED.match(name.strip()) or not cells or not all(map(WHOLE.fullmatch, cells)):
             return
-        if not is_counter(cells) and not (texts and len(set(cells)) == len(cells)):
+        texts = (kind_of([row[k] for row in rest], decimal) != "number" for k in range(len(first)))
+        if not is_counter(cells) and not (len(set(cells)) == len(cells) and any(texts)):
             return
         yield k

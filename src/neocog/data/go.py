@@ -1,7 +1,7 @@
 """The rules of Go: a stone is placed, chains without liberties are taken off, a ko may not be taken back at once.
 
-Points are numbered row * size + column, from the upper left. Suicide is illegal, and of repetitions only the simple ko:
-rules differ in these two, and these are the ones that almost all records keep.
+Points are numbered row * size + column, from the upper left. Suicide is illegal unless it is allowed, and of
+repetitions only the simple ko is: rules differ in these two, and these are the ones that almost all records keep.
 """
 
 import functools
@@ -119,12 +119,15 @@ class Board:
         """The stones and the liberties of the chain at a point."""
         return chain(self.stones, self.near, point)
 
-    def play(self, colour: int, point: int) -> set[int]:
-        """Place a stone; the stones that it takes. Raises IllegalMoveError, and leaves the board as it was."""
+    def play(self, colour: int, point: int, *, suicide: bool = False) -> set[int]:
+        """Place a stone; the stones that are taken off: the opponent's or, where `suicide` is allowed, the own chain.
+
+        Raises IllegalMoveError, and leaves the board as it was.
+        """
         stones, near = self.stones, self.near
         if stones[point] != EMPTY:
             raise IllegalMoveError("there is a stone already")
-        if point == self.ko:
+        if point == self.ko and stones[near[point][0]] != colour:  # beside a ko, all stones are of who took it
             raise IllegalMoveError("this takes a ko back at once")
         stones[point] = colour
         taken: set[int] = set()
@@ -134,9 +137,11 @@ class Board:
                 free = True
             elif stones[beside] != colour and beside not in taken:
                 taken |= captured(stones, near, beside)
-        if not taken and not free and captured(stones, near, point):
-            stones[point] = EMPTY
-            raise IllegalMoveError("the stone would have no liberty")
+        if not taken and not free and (own := captured(stones, near, point)):
+            if not suicide:
+                stones[point] = EMPTY
+                raise IllegalMoveError("the stone would have no liberty")
+            taken, free = own, True  # so that no ko follows
         for place in taken:
             stones[place] = EMPTY
         alone = len(taken) == 1 and not free and all(stones[beside] != colour for beside in near[point])

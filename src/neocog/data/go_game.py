@@ -8,6 +8,7 @@ step after which it was the other's turn is a move or a pass, others set up the 
 | 0    | point made empty  |
 | 1, 2 | stone set up, of Black, of White |
 | 3, 4 | move of Black, of White; point size * size is a pass |
+| 5, 6 | the same, under rules that allow suicide |
 """
 
 from collections import deque
@@ -21,11 +22,13 @@ from numpy.typing import NDArray
 from neocog.data.go import BLACK, EMPTY, MAX_SIZE, MIN_SIZE, WHITE, Board, IllegalMoveError, point_name
 from neocog.errors import DataError
 
-__all__ = ["KIND", "MOVE", "Position", "position_code", "replay"]
+__all__ = ["FREE_MOVE", "KIND", "MOVE", "Position", "colour_of", "position_code", "replay"]
 
 KIND = 1024
 MOVE = 2
 """What is added to a colour to make a step a move."""
+FREE_MOVE = 4
+"""What is added to it instead under rules that allow suicide."""
 HISTORY = 8
 """Positions that are remembered: AlphaGo Zero looks back so far."""
 MAX_STEPS = 10_000
@@ -54,6 +57,15 @@ def position_code(size: int, to_move: int, steps: Sequence[int] | NDArray[np.int
     return np.concatenate([np.array([size, to_move], np.int16), np.asarray(steps, np.int16)])
 
 
+def colour_of(step: int) -> int:
+    """Whose move a step is.
+
+    >>> colour_of(KIND * (MOVE + WHITE) + 40) == colour_of(KIND * (FREE_MOVE + WHITE) + 40) == WHITE
+    True
+    """
+    return (step // KIND - 1) % 2 + 1
+
+
 def replay(code: NDArray[Any], where: str) -> Position:
     """The position that a row of numbers leads to.
 
@@ -74,7 +86,7 @@ def replay(code: NDArray[Any], where: str) -> Position:
                 check_liberties(board, num_moves, where)
             setting_up = False
             history.appendleft(bytes(board.stones))
-            play(board, kind - MOVE, point, num_moves, where)
+            play(board, step, num_moves, where)
             if point < len(played):
                 played[point] = num_moves
             num_moves += 1
@@ -99,7 +111,7 @@ def checked(code: NDArray[Any], where: str) -> tuple[int, int, list[int]]:
     fits = MIN_SIZE <= size <= MAX_SIZE and to_move in (BLACK, WHITE)
     if fits and steps:
         kinds, points = np.divmod(values[2:], KIND)
-        fits = bool(np.all((kinds >= 0) & (kinds <= MOVE + WHITE) & (points < size * size + (kinds > MOVE))))
+        fits = bool(np.all((kinds >= 0) & (kinds <= FREE_MOVE + WHITE) & (points < size * size + (kinds > MOVE))))
     if not fits:
         raise DataError(
             f"A position of Go starts with a size from {MIN_SIZE} to {MAX_SIZE} and a colour, 1 or 2, and goes on with "
@@ -108,13 +120,14 @@ def checked(code: NDArray[Any], where: str) -> tuple[int, int, list[int]]:
     return size, to_move, steps
 
 
-def play(board: Board, colour: int, point: int, num_moves: int, where: str) -> None:
+def play(board: Board, step: int, num_moves: int, where: str) -> None:
     """One move or pass. Raises DataError where it is illegal."""
+    (kind, point), colour = divmod(step, KIND), colour_of(step)
     if point == board.size**2:
         board.pass_move()
         return
     try:
-        board.play(colour, point)
+        board.play(colour, point, suicide=kind > FREE_MOVE)
     except IllegalMoveError as error:
         name = f"{'Black' if colour == BLACK else 'White'} {point_name(point, board.size)}"
         raise DataError(

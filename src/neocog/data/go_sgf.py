@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from neocog.errors import DataError
 
-__all__ = ["MAX_BYTES", "Node", "check_bytes", "parse_sgf"]
+__all__ = ["MAX_BYTES", "DamagedGameError", "Node", "check_bytes", "parse_sgf"]
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 5_000
@@ -27,7 +27,15 @@ SPACE = re.compile(r"[\s\0\x1a]*")
 CHARSET = re.compile(rb"CA\s*\[\s*([\w:.-]+)\s*\]")
 # In these, the second byte of a letter may look like a bracket or a backslash; all others are safe byte by byte.
 WIDE = {"gbk": "gbk", "gb18030": "gb18030", "big5": "big5", "shiftjis": "shift_jis", "sjis": "shift_jis"}
-PLAYED = frozenset({"AB", "AE", "AW", "B", "GM", "PL", "SZ", "W"})
+PLAYED = frozenset({"AB", "AE", "AW", "B", "GM", "PL", "RU", "SZ", "W"})
+
+
+class DamagedGameError(DataError):
+    """A file that is not whole, with the nodes of the main lines that were read up to the damage."""
+
+    def __init__(self, message: str, nodes: list[Node]) -> None:
+        super().__init__(message)
+        self.nodes = nodes
 
 
 @dataclass(slots=True)
@@ -66,11 +74,14 @@ class Parser:
         self.charset, self.where = charset(content), where
         self.text = content.decode(self.charset, errors="replace")
         self.place = 0
+        self.read: list[Node] = []
+        """The nodes of all main lines so far."""
 
     def games(self) -> list[list[Node]]:
         start = START.search(self.text)
         if not start:
-            raise DataError(f"An SGF file holds a game, which starts with '(;'. {self.where} has none. Remove it.")
+            message = f"An SGF file holds a game, which starts with '(;'. {self.where} has none. Remove it."
+            raise DamagedGameError(message, [])
         self.place = start.start()
         games = []
         while self.place < len(self.text):
@@ -94,6 +105,7 @@ class Parser:
                 node = self.node()
                 if branches[-1].main:
                     nodes.append(node)
+                    self.read.append(node)
             else:
                 raise self.damaged(f"{sign!r} is out of place", self.place - 1)
 
@@ -148,7 +160,7 @@ class Parser:
 
     def damaged(self, what: str, place: int) -> DataError:
         offset = len(self.text[:place].encode(self.charset, errors="replace"))
-        return DataError(f"{self.where} is damaged at byte {offset:,}: {what}. Mend or remove it.")
+        return DamagedGameError(f"{self.where} is damaged at byte {offset:,}: {what}. Mend or remove it.", self.read)
 
 
 def charset(content: bytes) -> str:

@@ -15,17 +15,17 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".rar", ".
 
 
 def innermost(path: Path) -> Path:
-    """The folder below a path up to which each folder holds one other and nothing else that is data; at most 3 deep.
+    """The folder below a path up to which each folder holds one other and nothing else that is data.
 
-    A folder that is named as a split is none of them.
+    A folder that holds a split is the last. It is the path itself where there are more than `DEPTH` on the way.
     """
     place = path
-    for _ in range(DEPTH):
+    for _ in range(DEPTH + 1):
         inner = only_folder(place)
         if inner is None or names_split(place):
-            break
+            return place
         place = inner
-    return place
+    return path
 
 
 def only_folder(folder: Path) -> Path | None:

@@ -9,6 +9,8 @@ from neocog.data.known import find_data
 from neocog.data.nested import innermost
 from neocog.data.record import Modality, Source
 from neocog.data.shards import is_address
+from neocog.data.sources.class_list import why_no_list
+from neocog.data.sources.folder import class_folders, is_picture, plain_files, split_folders
 from neocog.data.sources.python_objects import as_source
 from neocog.data.unrecognised import not_understood
 from neocog.errors import ConfigError, DataError, did_you_mean
@@ -92,10 +94,21 @@ def find_format(
     for layout in found or recognise(path)[:1]:
         if not columns.keys() <= layout.options:
             raise no_columns(columns, str(path), layout.what)
-    if not found:
+    if not found or (format is None and is_list_after_all(path, found, columns)):
         raise not_understood(path, columns)
-    notices = () if path == outer else (f"the data set lies in {path}, the only folder there: {outer} is read so",)
+    notices = () if path == outer else (f"the data set is read from {path}, for {outer} holds nothing else",)
     return Found(found[0], path, notices)
+
+
+def is_list_after_all(path: Path, found: list[Format], columns: Mapping[str, str]) -> bool:
+    """Whether pictures are of one class only because the table beside them could not be read as their list."""
+    return (
+        [layout.name for layout in found] == ["image-folder"]
+        and len(class_folders(path)) == 1
+        and split_folders(path).keys() == {"all"}
+        and why_no_list(path, **columns) is not None
+        and any(map(is_picture, plain_files(class_folders(path)[0])))
+    )
 
 
 def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, str] | None = None) -> Path:

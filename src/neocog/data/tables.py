@@ -116,13 +116,15 @@ class Lines:
             raise StopIteration
         self.count(len(raw))
         if b"\0" in raw:
-            self.fail("A table is UTF-8 text. Received: NUL bytes, as in UTF-16. Save it as UTF-8.")
+            self.fail(
+                "A table is UTF-8 text. Received: NUL bytes, as in UTF-16 without a byte order mark. Save it as UTF-8."
+            )
         try:
             return (raw.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else raw).decode()
         except UnicodeDecodeError as error:
             self.fail(
                 f"A table is UTF-8 text. Received: byte 0x{raw[error.start]:02x}. Save it as UTF-8; if a spreadsheet "
-                f"wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {self.path.name}.",
+                f"wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {self.path.name} > NEW.csv.",
                 error,
             )
 
@@ -159,6 +161,8 @@ def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
     # Strict, for else a quote that is left open would take the rest of the file as one field without a word.
     reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     columns: tuple[str, ...] = ()
+    repeated: list[str] = []
+    """The header as it is written, if it could not be a row of numbers."""
     width = 0
     left_out = (*dialect.index, *dialect.empty)
     while True:
@@ -176,6 +180,8 @@ def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
             columns = header(lines, cells, dialect)
             yield Row(line, dict(zip(columns, columns, strict=True)))
             if dialect.has_header:
+                named = any(dialect.number(cell) is None for cell in cells)
+                repeated = cells if named and width > 1 else repeated
                 continue
         if len(cells) != width:
             lines.fail(
@@ -183,6 +189,8 @@ def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
                 f'Put values that hold {SIGNS.get(dialect.delimiter, repr(dialect.delimiter))} into "quotes".',
                 line=line,
             )
+        if cells == repeated:
+            lines.fail("A line repeats the names of the columns, as in tables that were joined. Remove it.", line=line)
         if left_out:
             check_left_out(lines, cells, dialect, line)
             cells = [cell for k, cell in enumerate(cells) if k not in left_out]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neocog.data.column_names import TIME_LABELS, TIMES
+from neocog.data.dialect import SEPARATORS
 from neocog.data.formats import FORMATS
 from neocog.data.sources.folder import EXTENSIONS, class_folders, plain_files, walk
 from neocog.data.sources.sound_folder import SUFFIXES as SOUNDS
@@ -43,6 +44,8 @@ PICTURES = frozenset({
     ".nii", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raw", ".ico", ".exr", ".hdr", ".fits",
 })  # fmt: skip
 """Types of pictures that are not read."""
+UNNAMED_TABLES = frozenset({"", ".txt", ".dat", ".data", ".tab", ".text", ".asc"})
+"""What tables are called that are not called .csv or .tsv."""
 UNREAD_SOUNDS = frozenset({".mp3", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".opus", ".amr", ".au", ".3gp"})
 
 
@@ -56,7 +59,7 @@ def not_understood(path: Path, columns: Mapping[str, str]) -> DataError:
     if not reasons and (reason := of_folder(path) if path.is_dir() else of_file(path)):
         reasons = [reason]
     if reasons:
-        return DataError("\n".join(dict.fromkeys(reasons)) + "\nAll layouts are in docs/data.md.")
+        return DataError("\n".join(dict.fromkeys(reasons)) + " All layouts are in docs/data.md.")
     inside = sorted(entry.name for entry in path.iterdir())[:5] if path.is_dir() else []
     return DataError(
         f"No known layout of a data set is recognised at {path}"
@@ -81,13 +84,31 @@ def of_file(path: Path) -> str | None:
         return f"{path} is {what} ({kind}), which is not read. {fix}."
     if kind in PICTURES | UNREAD_SOUNDS:
         what, fix = unread(kind)
-        return f"{path} is {what} of a type that is not read ({kind}). {fix}, and give the folder above the classes."
+        return f"{path} is a {what} of a type that is not read ({kind}). {fix}, and give the folder above the classes."
+    if kind in UNNAMED_TABLES and (separated := separator_of(path)):
+        return (
+            f"A table is called .csv, .tsv or .jsonl. Received: {path}, whose lines are separated by {separated}. "
+            "Rename it."
+        )
     for what, suffixes in (("a single picture", EXTENSIONS), ("a single sound", SOUNDS), ("a single text", {".txt"})):
         if kind in suffixes:
             return (
                 f"{path} is {what}. A data set is many of them: FOLDER/CLASS/*{kind}. Give the folder above the "
                 "folders of the classes."
             )
+    return None
+
+
+def separator_of(path: Path) -> str | None:
+    """What separates the lines of a text into as many columns each, if it is a table."""
+    with path.open("rb") as file:
+        raw = file.read(LOOKED_AT + 1)
+    lines = [line for line in raw[:LOOKED_AT].decode(errors="replace").splitlines() if line.strip()]
+    lines = lines[:-1] if len(raw) > LOOKED_AT else lines  # the last may go on
+    for sign, name in SEPARATORS.items():
+        counts = {line.count(sign) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and counts != {0}:
+            return name
     return None
 
 
@@ -149,8 +170,8 @@ def of_flat(path: Path, what: str, count: int, kind: str) -> str:
 def unread(kind: str) -> tuple[str, str]:
     """What a type of file is, and how it is converted."""
     if kind in UNREAD_SOUNDS:
-        return "a sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"
-    return "a picture", "Convert to PNG, or to TIFF for more than 8 bits: magick mogrify -format png '*" + kind + "'"
+        return "sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"
+    return "picture", "Convert to PNG, or to TIFF for more than 8 bits: magick mogrify -format png '*" + kind + "'"
 
 
 def type_of(name: str) -> str:

@@ -44,6 +44,22 @@ def test_masks(drawn, found, keys):
     assert check(source).counts == {"all": (14, 14)}
 
 
+def test_classes_that_nobody_annotated_are_a_warning(drawn, found, keys):
+    """As in lists of classes that LabelImg, CVAT and labelme write: with defaults, or a background, that are unused."""
+    mask = np.tile(np.array([1, 2], np.uint8), (24, 16))
+    boxes = objects((1, 1, 9, 9, 1), (0, 0, 32, 24, 2))
+    for target, task in ((mask, "segmentation"), (boxes, "detection")):
+        source = drawn([target] * 10, task, classes=("_background_", "cat", "dog", "tv"))
+        (finding,) = found(source).values()
+        assert (finding.kind, finding.severity, keys(finding)) == (
+            "class-not-annotated",
+            "warning",
+            ["_background_", "tv"],
+        )
+        assert finding.sentence == "2 classes are not annotated in any image"
+        assert check(source).errors == 0
+
+
 def test_boxes(drawn, found, keys):
     good = objects((1, 1, 9, 9, 0), (0, 0, 32, 24, 1))
     targets = [good] * 10 + [

@@ -2,7 +2,8 @@ import re
 
 from neocog.data.doctor import KINDS
 from neocog.data.doctor.finding import EXAMPLES, Tally
-from neocog.data.doctor.kinds import CMYK, DAMAGED, MIXED_SIZES, agree, kind_named
+from neocog.data.doctor.kinds import CMYK, DAMAGED, MIXED_SIZES, kind_named
+from neocog.errors import agree
 
 
 def test_kinds_are_many_and_each_is_told_apart():

@@ -103,6 +103,21 @@ def test_sounds(memory, keys):
     assert findings["rates-differ"].sentence == "1 sound has a sampling rate other than 8000 Hz: 16000"
 
 
+def test_sounds_of_unknown_length_are_examined_to_their_end_and_noted(memory, found, keys):
+    lengths = (bytes(4), b"\0\xf0\xff\x7f", bytes(4))
+    whole = [sound(hum(1)), sound(hum(2)), sound(np.tile(hum(8), 1300)[: 601 * 8000])]
+    place = whole[0].index(b"data") + 4
+    planted = [w[:place] + length + w[place + 4 :] for w, length in zip(whole, lengths, strict=True)]
+    flac = bytearray(sound(hum(3), kind="FLAC")[:-9])
+    flac[22:26] = bytes(4)  # the number of samples
+    planted.append(bytes(flac))
+    findings = found(memory([*(sound(hum(i)) for i in range(100, 124)), *planted], modality="audio"))
+    assert keys(findings.pop("sound-length-unknown")) == ["record 24", "record 25"]
+    assert keys(findings.pop("sound-too-long")) == ["record 26"]
+    assert keys(findings.pop("sound-unreadable")) == ["record 27"]
+    assert findings == {}
+
+
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
 def test_loud_sounds_are_not_clipped_ones(kind):
     loud = 0.9999 * np.sin(np.arange(8000) / 5)
@@ -159,6 +174,16 @@ def test_boards(memory, found, keys):
     findings = found(memory([*planes, np.zeros((3, 13, 13), np.uint8)], modality="board"))
     assert {kind: keys(finding) for kind, finding in findings.items()} == {"boards-differ": ["record 24"]}
     assert found(memory([b"position"] * 24, modality="board", task="next move")) == {}
+
+
+def test_games_that_can_not_be_replayed(tmp_path, found, keys):
+    (tmp_path / "good.sgf").write_text("(;SZ[9];B[ee];W[gc])")
+    (tmp_path / "bad.sgf").write_text("(;SZ[9];B[ee];W[ee])(;SZ[9];B[aa])")
+    (tmp_path / "cut.sgf").write_text("(;SZ[9];B[ee")
+    (finding,) = found(tmp_path).values()
+    assert (finding.kind, finding.severity, finding.count) == ("game-unplayable", "warning", 2)
+    assert keys(finding) == ["bad.sgf#1", "cut.sgf"]
+    assert "move 2, White E5: there is a stone already" in finding.examples[0].detail
 
 
 def test_a_reader_that_fails_in_any_way_stops_nothing(memory, keys, noisy):

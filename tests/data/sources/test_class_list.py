@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ImageFolder, check_trainable, fingerprint
+from neocog.data.record import num_left_out
 from neocog.data.sources import class_map as class_map_module
 from neocog.data.sources import multi_label
 from neocog.data.sources.class_list import is_class_list, open_class_list
@@ -115,6 +116,89 @@ def test_a_table_for_each_split(tmp_path):
         open_class_list(tmp_path)
 
 
+LISTED = {"all": [("a.png", 1), ("b.png", 0)]}
+
+
+@pytest.mark.parametrize(
+    ("content", "notices"),
+    [
+        ("file;label\na.png;dog\nb.png;cat\n", ("a.csv is separated by semicolons",)),
+        ("\ufefffile\tlabel\na.png\tdog\nb.png\tcat\n", ("a.csv is separated by tabs",)),
+        ("file|label\na.png|dog\nb.png|cat\n", ("a.csv is separated by vertical bars",)),
+        (
+            ",file,label\n0,a.png,dog\n1,b.png,cat\n",
+            ("a.csv numbers its rows in a column without a name, which is left out",),
+        ),
+        ("a.png,dog\nb.png,cat\n", ("a.csv has no line of column names: its columns are called 0, 1",)),
+        (
+            "dog;a.png\ncat;b.png\n",
+            ("a.csv is separated by semicolons; has no line of column names: its columns are called 0, 1",),
+        ),
+    ],
+)
+def test_list_of_any_spreadsheet_is_read_and_said(tmp_path, content, notices):
+    draw(tmp_path, "a.png", "b.png")
+    write(tmp_path / "a.csv", content)
+    for source in (opened(tmp_path), opened(tmp_path / "a.csv")):
+        assert (records(source), source.classes, source.notices) == (LISTED, ("cat", "dog"), notices)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("img,kind\na.png,dog\nb.png,cat\n", {"file_column": "img", "label_column": "kind"}),
+        ("img;label\na;dog\nb;cat\n", {"file_column": "IMG"}),
+        ("file,old,new\na.png,x,dog\nb.png,x,cat\n", {"label_column": "new"}),
+        ("1,a.png,dog\n2,b.png,cat\n", {"file_column": "1", "label_column": "2"}),
+        ("file,label,class\na.png,x,dog\nb.png,x,cat\n", {"label_column": "class"}),
+    ],
+)
+def test_columns_that_the_user_names_are_read(tmp_path, content, columns):
+    draw(tmp_path, "a.png", "b.png")
+    write(tmp_path / "a.csv", content)
+    assert is_class_list(tmp_path, **columns)
+    assert records(open_class_list(tmp_path, **columns)) == LISTED
+    assert not is_class_list(tmp_path, file_column="none")
+
+
+def test_columns_of_classes_are_matched_by_name_in_any_order(tmp_path):
+    draw(tmp_path, *(f"{split}/{k}.png" for split in ("train", "test") for k in range(2)))
+    write(tmp_path / "train.csv", "id,dog,cat,10\n0,1,0,0\n1,0,1,1\n")
+    write(tmp_path / "test.csv", "cat,id,10,dog\n1,0,1,0\n0,1,0,1\n")
+    source = opened(tmp_path)
+    assert source.classes == ("10", "cat", "dog")
+    assert source.targets.tolist() == [
+        [False, False, True],
+        [True, True, False],
+        [True, True, False],
+        [False, False, True],
+    ]
+    write(tmp_path / "test.csv", "id,dog,fox,10\n0,1,0,0\n")
+    with pytest.raises(
+        DataError, match="same columns of labels. Received: train.csv: dog, cat, 10; test.csv: dog, fox"
+    ):
+        open_class_list(tmp_path)
+
+
+def test_order_of_columns_of_classes_does_not_change_the_classes(tmp_path):
+    draw(tmp_path, "a.png", "b.png")
+    found = []
+    for header, rows in (("file,x,y", "a.png,1,0\nb.png,1,1\n"), ("file,y,x", "a.png,0,1\nb.png,1,1\n")):
+        write(tmp_path / "a.csv", f"{header}\n{rows}")
+        source = opened(tmp_path)
+        found.append((source.classes, source.targets.tolist()))
+    assert found == [(("x", "y"), [[True, False], [True, True]])] * 2
+
+
+def test_labels_that_differ_in_spaces_alone_are_refused_not_merged(tmp_path):
+    draw(tmp_path, "a.png", "b.png")
+    write(tmp_path / "a.csv", "file,label\na.png,cat\nb.png,cat \n")
+    with pytest.raises(
+        DataError, match="differ in more than the spaces around them. Received: 'cat' and 'cat '.*line 3"
+    ):
+        opened(tmp_path)
+
+
 def test_hugging_faces_metadata_in_the_folder_of_each_split(tmp_path):
     draw(tmp_path, "train/0.png", "train/1.png", "validation/0.png")
     write(tmp_path / "train" / "metadata.csv", "file_name,label\n0.png,a\n1.png,b\n")
@@ -195,11 +279,13 @@ def test_one_label_each_in_a_task_of_several_is_noticed(tmp_path):
 def test_what_is_passed_over_is_said(tmp_path):
     draw(tmp_path, "a.png", "b.png", "c.png", "more/d.png", ".hidden/e.png")
     write(tmp_path / "a.csv", "file,label,age\na.png,x,3\nb.png,y,4\n./a.png,x,3\n")
-    assert opened(tmp_path).notices == (
+    source = opened(tmp_path)
+    assert source.notices == (
         "columns that are no labels were passed over: age",
         "rows that repeat another were passed over: 1",
         "pictures that no list names were passed over: 2, first 'c.png'",
     )
+    assert (len(source), num_left_out(source)) == (2, 2)
 
 
 @pytest.mark.parametrize(

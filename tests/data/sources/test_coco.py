@@ -9,6 +9,7 @@ from PIL import Image
 from pycocotools import mask as api
 from pycocotools.coco import COCO
 
+from neocog.data.doctor import check
 from neocog.data.record import fingerprint
 from neocog.data.sources.coco import is_coco, open_coco
 from neocog.data.sources.rle import (
@@ -120,6 +121,7 @@ def test_a_set_is_what_its_file_says(tmp_path):
         ("train/_annotations.coco.json", "train", "train"),
         ("valid/_annotations.coco.json", "valid", "val"),
         ("annotations.json", ".", "all"),
+        ("annotations/instances_default.json", "images/default", "all"),
         ("annotations/training_data.json", "images", "all"),
     ],
 )
@@ -129,6 +131,93 @@ def test_each_layout_is_recognised_and_read(tmp_path, name, folder, split):
     source = open_coco(tmp_path)
     assert list(source.splits) == [split]
     assert source.paths[0] == tmp_path / folder / "a.png"
+
+
+def roboflow(*categories, used=(1, 18)):
+    """The set with these categories, each (id, name, supercategory); its two classes have the ids in `used`."""
+    content = copy.deepcopy(CONTENT)
+    content["categories"] = [
+        {"id": number, "name": name, **({"supercategory": parent} if parent is not ... else {})}
+        for number, name, parent in categories
+    ]
+    for entry in content["annotations"]:
+        entry["category_id"] = used[(1, 18).index(entry["category_id"])]
+    return content
+
+
+PARENTS = {
+    "roboflow": (roboflow((0, "pets", "none"), (1, "cat", "pets"), (2, "dog", "pets"), used=(1, 2)), ["pets"]),
+    "of the same name": (roboflow((0, "cat", "none"), (1, "cat", "cat"), (2, "dog", "cat"), used=(1, 2)), ["cat"]),
+    "gaps and two": (
+        roboflow((0, "pets", "none"), (9, "cat", "pets"), (3, "dogs", None), (30, "dog", "dogs"), used=(9, 30)),
+        ["pets", "dogs"],
+    ),
+    "a chain": (
+        roboflow((0, "all", "none"), (1, "pets", "all"), (2, "cat", "pets"), (3, "dog", "pets"), used=(2, 3)),
+        ["all", "pets"],
+    ),
+    "not the first": (roboflow((1, "cat", "pets"), (2, "dog", "pets"), (3, "pets", ...), used=(1, 2)), ["pets"]),
+}
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test_supercategories_without_annotations_are_left_out_and_named(tmp_path, name):
+    content, parents = PARENTS[name]
+    source = open_coco(write_set(tmp_path, content, name="train/_annotations.coco.json", folder="train"))
+    assert source.classes == ("cat", "dog")
+    assert [source.classes[k] for k in source.read_target(1).labels] == ["dog", "cat"]
+    assert source.read_target(0).labels.tolist() == [0]
+    notice = f"supercategories without annotations are not classes: {', '.join(parents)}"
+    assert notice in source.notices
+    report = check(tmp_path)
+    assert notice in report.notices and report.errors == 0
+
+
+KEPT = {
+    "annotated": (roboflow((0, "pets", "none"), (1, "dog", "pets"), used=(0, 1)), ("pets", "dog")),
+    "its own alone": (
+        roboflow((1, "cat", "cat"), (2, "dog", "dog"), (3, "person", "person"), used=(1, 2)),
+        ("cat", "dog", "person"),
+    ),
+    "of no other": (
+        roboflow((0, "background", "none"), (1, "cat", "none"), (2, "dog", None), used=(1, 2)),
+        ("background", "cat", "dog"),
+    ),
+    "of a crowd": (roboflow((0, "pets", "none"), (1, "cat", "pets"), (2, "dog", "pets"), used=(1, 2)), ()),
+    "each of the other": (roboflow((0, "a", "b"), (1, "b", "a"), used=(0, 1)), ("a", "b")),
+}
+KEPT["of a crowd"][0]["annotations"][3]["category_id"] = 0
+KEPT["of a crowd"] = (KEPT["of a crowd"][0], ("pets", "cat", "dog"))
+KEPT["each of the other"][0]["annotations"].clear()
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_other_categories_stay_classes(tmp_path, name):
+    content, classes = KEPT[name]
+    source = open_coco(write_set(tmp_path, content))
+    assert source.classes == classes
+    assert check(source).errors == 0
+    assert "supercategories" not in "".join(source.notices)
+
+
+def test_a_supercategory_that_one_split_annotates_stays_a_class(tmp_path):
+    listed = [(0, "pets", "none"), (1, "cat", "pets"), (2, "dog", "pets")]
+    for split, used in (("train", (1, 2)), ("valid", (1, 2)), ("test", (0, 2))):
+        write_set(tmp_path, roboflow(*listed, used=used), name=f"{split}/_annotations.coco.json", folder=split)
+    source = open_coco(tmp_path)
+    assert source.classes == ("pets", "cat", "dog")
+    assert [source.classes[k] for k in source.read_target(7).labels] == ["dog", "pets"]
+    for split in ("train", "valid", "test"):
+        write_set(tmp_path, roboflow(*listed, used=(1, 2)), name=f"{split}/_annotations.coco.json", folder=split)
+    source = open_coco(tmp_path)
+    assert (source.classes, list(source.splits)) == (("cat", "dog"), ["train", "val", "test"])
+    assert [source.classes[k] for k in source.read_target(7).labels] == ["dog", "cat"]
+
+
+def test_two_used_categories_of_one_name_are_refused(tmp_path):
+    content = roboflow((0, "cat", "none"), (1, "cat", "cat"), used=(0, 1))
+    with pytest.raises(DataError, match="Each class needs a name of its own. Received: 'cat' twice"):
+        open_coco(write_set(tmp_path, content))
 
 
 def test_splits_of_two_files_and_files_that_are_no_instances(tmp_path):

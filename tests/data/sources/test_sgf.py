@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import describe, fingerprint
+from neocog.data.doctor import check
 from neocog.data.go import BLACK, WHITE
-from neocog.data.go_game import KIND, MAX_STEPS, MOVE
+from neocog.data.go_game import KIND, MAX_STEPS, MOVE, replay
 from neocog.data.go_record import last_position, read_games
 from neocog.data.go_sgf import MAX_BYTES, MAX_DEPTH, check_bytes, parse_sgf
+from neocog.data.preprocess.board import BoardPreprocess
+from neocog.data.record import num_left_out
 from neocog.data.sources.sgf import SgfSource, holds_games
 from neocog.errors import DataError
 
@@ -104,7 +107,8 @@ def test_games_without_a_move_are_passed_over_and_named(tmp_path):
         ({}, "holds no games. Put files there that end in .sgf"),
         ({"a": b"(;SZ[9];B[])"}, "holds no move"),
         ({"a": b"(;SZ[9];B[aa];W[aa])"}, r"move 2, White A9: there is a stone already, in .*a\.sgf"),
-        ({"a": GAME + b"(;SZ[9];B[aa];W[aa])"}, r"move 2, White A9.*a\.sgf, game 2\. Mend"),
+        ({"a": b"(;SZ[9];B[aa];W[aa])" * 3}, r"move 2, White A9.*a\.sgf, game 1\. Mend.* 2 more can't be replayed"),
+        ({"a": b"(;SZ[9];B[aa"}, r"a\.sgf is damaged at byte 9: a value is never closed"),
         ({"a": GAME, "b": GAME, "c": b"(;SZ[13];B[aa])"}, r"2 of 9x9, 1 of 13x13; the first that differs is c\.sgf"),
     ],
 )
@@ -118,6 +122,119 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path):
     (tmp_path / "a.sgf").symlink_to(tmp_path / "a.sgf")
     with pytest.raises(DataError, match=r"a\.sgf can't be read"):
         SgfSource(tmp_path)
+
+
+KO = b"(;SZ[9]AB[ba][ab][bc]AW[ca][bb][db][cc];B[cb];W[bb];B[ii])"
+SURROUNDED = b"SZ[9]AB[ba][ab][bb]AW[ca][cb][ac][bc];W[gg];B[aa];W[hh])"
+UNPLAYABLE = {
+    "occupied": (b"(;SZ[9];B[aa];W[];W[aa];B[cc])", 3, "move 3, White A9: there is a stone already"),
+    "ko": (KO, 3, "move 2, White B8: this takes a ko back at once"),
+    "suicide": (b"(;" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
+    "suicide in Japan": (b"(;RU[Japanese]" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
+    "off the board": (b"(;SZ[9];B[aa];W[jj])", 2, "which has 9 x 9. Received: [jj]"),
+    "tt is a point": (b"(;SZ[21];B[tt];W[tt])", 2, "move 2, White U2: there is a stone already"),
+    "no point": (b"(;SZ[9];B[aa];W[A1];B[tt])", 2, "Received: [A1]"),
+    "another game": (b"(;GM[3]SZ[9];B[aa])", 1, "Records must be of Go, GM[1]. Received: GM[3]"),
+    "no board": (b"(;SZ[9:13];B[aa];W[bb])", 2, "Received: SZ[9:13]"),
+    "set up without liberty": (b"(;SZ[9]AB[aa]AW[ba][ab];B[cc])", 1, "a chain without one at A9"),
+    "cut off": (b"(;SZ[9];B[aa];W[bb];B[c", 2, "is damaged at byte 21: a value is never closed"),
+    "cut off behind a variation": (b"(;SZ[9];B[aa](;W[bb];B[])(;W[cc]", 2, "the file ends within a game"),
+    "no game": (b"<html>404</html>", 0, "which starts with '(;'"),
+    "nothing": (b"", 0, "which starts with '(;'"),
+}
+
+
+@pytest.mark.parametrize("name", UNPLAYABLE)
+def test_a_game_that_can_not_be_replayed_is_left_out_and_said(tmp_path, name):
+    content, num_moves, reason = UNPLAYABLE[name]
+    source = SgfSource(write(tmp_path / "games", a=GAME, b=content, c=OTHER))
+    assert [source.key(i) for i in range(5)] == ["a.sgf#1", "a.sgf#2", "a.sgf#4", "c.sgf#1", "c.sgf#2"]
+    assert len(source) == 5 and source.groups.tolist() == [0, 0, 0, 1, 1]
+    assert num_left_out(source) == num_moves
+    (notice,) = source.notices
+    moves = f"{num_moves} move{'' if num_moves == 1 else 's'}"
+    assert notice.startswith(f"1 game can't be replayed and is left out, with {moves}: b.sgf. ")
+    assert reason in notice
+    report = check(source)
+    assert notice in report.notices
+    (finding,) = [found for found in report.findings if found.kind == "game-unplayable"]
+    assert (finding.severity, finding.sentence) == ("warning", "1 game can't be replayed")
+    assert finding.examples[0].key == "b.sgf" and reason in finding.examples[0].detail
+
+
+def test_all_games_that_can_not_be_replayed_are_counted_and_named(tmp_path):
+    bad = b"(;SZ[9];B[aa];W[aa])"
+    source = SgfSource(write(tmp_path / "games", a=bad + GAME + bad, b=bad, c=b"(;", d=OTHER))
+    assert source.notices[0].startswith(
+        "4 games can't be replayed and are left out, with 6 moves: a.sgf#1, a.sgf#3, b.sgf and 1 more. Moves must be"
+    )
+    assert [source.key(i) for i in range(len(source))] == ["a.sgf#2:1", "a.sgf#2:2", "a.sgf#2:4", "d.sgf#1", "d.sgf#2"]
+    assert (len(source), num_left_out(source)) == (5, 6)
+    (finding,) = [found for found in check(source).findings if found.kind == "game-unplayable"]
+    assert [example.key for example in finding.examples] == ["a.sgf#1", "a.sgf#3", "b.sgf", "c.sgf"]
+
+
+def test_games_that_are_left_out_take_nothing_from_the_splits_of_others(tmp_path):
+    bad = b"(;SZ[9];B[aa];W[aa])"
+    source = SgfSource(
+        write(tmp_path / "a", train__a=bad, train__b=GAME, test__a=OTHER, test__z=bad, val__a=b"", val__b=OTHER)
+    )
+    keys = {split: [source.key(i) for i in part.tolist()] for split, part in source.splits.items()}
+    assert keys == {
+        "train": ["train/b.sgf#1", "train/b.sgf#2", "train/b.sgf#4"],
+        "val": ["val/b.sgf#1", "val/b.sgf#2"],
+        "test": ["test/a.sgf#1", "test/a.sgf#2"],
+    }
+
+
+def test_board_sizes_are_those_of_the_games_that_can_be_replayed(tmp_path):
+    source = SgfSource(write(tmp_path / "games", a=GAME, b=b"(;SZ[13];B[aa];W[aa])"))
+    assert (source.size, len(source)) == (9, 3)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    ["NZ", "nz", "New Zealand", "new-zealand", "GOE", "Ing", "Tromp-Taylor", "tromp taylor", "TT",
+     "koPOSITIONALscoreAREAtaxNONEsui1", "koSIMPLEscoreAREAtaxALLsui1whbN"],
+)  # fmt: skip
+def test_suicide_is_played_under_rules_that_allow_it(tmp_path, rules):
+    source = SgfSource(write(tmp_path / "games", a=b"(;RU[" + rules.encode() + b"]" + SURROUNDED))
+    assert source.notices == () and [source.classes[k] for k in source.targets] == ["G3", "A9", "H2"]
+    last = source.read(2)
+    code = last.payload
+    assert code[:2].tolist() == [9, WHITE]
+    position = replay(code, "g")
+    # SGF FF[4]: the opponent's prisoners first, then the own chain is taken off.
+    assert [p for p, stone in enumerate(position.board.stones) if stone == BLACK] == []
+    assert [p for p, stone in enumerate(position.board.stones) if stone == WHITE] == [2, 11, 18, 19, 60]
+    assert position.ages[0] == 0 and position.board.ko == -1
+    assert source.read(1).payload[1] == BLACK
+    planes = BoardPreprocess(features="zero17", size=9).decode(code)
+    assert planes[0].sum() == 5 and planes[1].sum() == 0 and planes[3].sum() == 3
+
+
+@pytest.mark.parametrize(
+    "rules", ["Japanese", "Chinese", "AGA", "Korean", "", "koSIMPLEscoreTERRITORYtaxSEKIsui0", "French", "tournament"]
+)
+def test_suicide_is_illegal_under_other_rules(tmp_path, rules):
+    with pytest.raises(DataError, match="move 2, Black A9: the stone would have no liberty"):
+        SgfSource(write(tmp_path / "games", a=b"(;RU[" + rules.encode() + b"]" + SURROUNDED))
+
+
+def test_a_move_that_takes_is_no_suicide_and_a_ko_stays_a_ko_where_suicide_is_allowed(tmp_path):
+    taking = b"(;RU[NZ]SZ[9]AB[ba][ab]AW[bb][ca][ac];W[aa])"  # both black stones have lost their last liberty
+    source = SgfSource(write(tmp_path / "a", a=taking[:-1] + b";B[ii])"))
+    stones = replay(source.read(1).payload, "g").board.stones
+    assert [p for p, stone in enumerate(stones) if stone == BLACK] == []
+    with pytest.raises(DataError, match="White B8: this takes a ko back at once"):
+        SgfSource(write(tmp_path / "b", a=KO.replace(b"(;", b"(;RU[NZ]")))
+
+
+def test_a_position_with_suicide_is_predicted_from_its_record():
+    stones = replay(last_position(b"(;RU[NZ]" + SURROUNDED, "g"), "g").board.stones
+    assert stones.count(BLACK) == 0 and stones.count(WHITE) == 6
+    with pytest.raises(DataError, match="the stone would have no liberty"):
+        replay(last_position(b"(;" + SURROUNDED, "g"), "g")
 
 
 def test_the_main_line_is_the_first_of_all_variations():

@@ -204,9 +204,7 @@ def test_folders_without_anything_to_learn(tmp_path, draw):
     with pytest.raises(DataError, match="empty is empty. Put pictures at"):
         open_source(empty)
     (empty / "a").mkdir()
-    with pytest.raises(
-        DataError, match="holds folders, but no file in them. Received: a. Put each class's files there"
-    ):
+    with pytest.raises(DataError, match="holds folders, but no file in them. Received: a. Put each class's files"):
         open_source(empty)
     draw(tmp_path / "one", {"only": (1, 2, 3)}, count=3)
     with pytest.raises(DataError, match="at least two classes. one has one: only"):

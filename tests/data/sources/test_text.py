@@ -151,6 +151,81 @@ def test_a_table_that_can_not_be_meant_is_named(tmp_path, name, content, message
         open_text_table(table(tmp_path / name, content))
 
 
+GERMAN = 'Text;Label\r\n"Gut; sehr";1\r\nSo, so;0\r\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "notices"),
+    [
+        ("a.csv", GERMAN.encode("utf-8-sig"), ("a.csv is separated by semicolons",)),
+        ("a.csv", GERMAN.encode("utf-16"), ("a.csv is separated by semicolons; is UTF-16",)),
+        ("a.tsv", GERMAN.encode(), ("a.tsv is separated by semicolons",)),
+        ("a.csv", b"Text\tLabel\nGut; sehr\t1\nSo, so\t0\n", ("a.csv is separated by tabs",)),
+        ("a.csv", b"Text|Label\rGut; sehr|1\rSo, so|0\r", ("a.csv is separated by vertical bars",)),
+        ("a.csv", b"sep=;\r\n" + GERMAN.encode(), ("a.csv is separated by semicolons",)),
+        (
+            "a.csv",
+            b',Text,Label\n0,Gut; sehr,1\n1,"So, so",0\n',
+            ("a.csv numbers its rows in a column without a name, which is left out",),
+        ),
+        ("a.csv", b'Id,Text,Label\nq,Gut; sehr,1\nr,"So, so",0\n', ("columns that are not read: Id",)),
+    ],
+)
+def test_table_of_any_spreadsheet_is_read_and_said(tmp_path, name, content, notices):
+    path = table(tmp_path / name, content)
+    assert is_text_table(path)
+    source = open_text_table(path)
+    assert [(source.read(i).payload, source.classes[source.read(i).target]) for i in range(2)] == [
+        ("Gut; sehr", "1"), ("So, so", "0"),
+    ]  # fmt: skip
+    assert source.notices == notices
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "rows"),
+    [
+        (b"v1,v2\nham,hello you\nspam,win it\n", {"text_column": "v2", "label_column": "v1"}, ["ham", "spam"]),
+        (b"V1;V2;;\nham;hello you;;\nspam;win it;;\n", {"text_column": "v2", "label_column": "v1"}, ["ham", "spam"]),
+        (b"007,hello you\n07,win it\n", {"text_column": "1", "label_column": "0"}, ["007", "07"]),
+        (b"text,mood\nhello you,a\nwin it,b\n", {"label_column": "mood"}, ["a", "b"]),
+        (b"label,text,body\na,x,hello you\nb,y,win it\n", {"text_column": "body"}, ["a", "b"]),
+    ],
+)
+def test_columns_that_the_user_names_are_read(tmp_path, content, columns, rows):
+    path = table(tmp_path / "set" / "train.csv", content)
+    for place in (path, path.parent):
+        assert is_text_table(place, **columns)
+        source = open_text_table(place, **columns)
+        assert [(source.read(i).payload, source.classes[source.read(i).target]) for i in range(2)] == [
+            ("hello you", rows[0]), ("win it", rows[1]),
+        ]  # fmt: skip
+    assert not is_text_table(path, text_column="none")
+
+
+def test_columns_of_each_splits_table_that_are_not_read_are_said(tmp_path):
+    table(tmp_path / "train.csv", b"text,label,id,split\nx,a,7,train\ny,b,8,train\n")
+    table(tmp_path / "test.csv", b"when;text;label\n2024;x;a\n2024;y;b\n")
+    assert open_text_table(tmp_path).notices == (
+        "test.csv is separated by semicolons",
+        "columns that are not read: id, split, when",
+    )
+
+
+@pytest.mark.parametrize("labels", [("cat", "cat "), (" cat", "cat"), ("cat", "\tcat")])
+def test_labels_that_differ_in_spaces_alone_are_refused_not_merged(tmp_path, labels):
+    rows = "".join(json.dumps({"text": "x", "label": label}) + "\n" for label in labels)
+    with pytest.raises(DataError, match="differ in more than the spaces around them. Received: .*cat.*line 2"):
+        open_text_table(table(tmp_path / "a.jsonl", rows.encode()))
+    path = table(tmp_path / "b.csv", b"text, label\nx, cat\ny, dog\nz, cat\n")
+    assert open_text_table(path).classes == ("cat", "dog")
+
+
+def test_names_of_columns_that_come_again_are_refused(tmp_path):
+    path = table(tmp_path / "a.csv", b"text,label\nx,a\ntext,label\ny,b\n")
+    with pytest.raises(DataError, match="A line repeats the names of the columns.*line 3"):
+        open_text_table(path)
+
+
 def test_a_folder_that_can_not_be_meant_is_named(tmp_path):
     table(tmp_path / "test.csv", REVIEWS)
     with pytest.raises(DataError, match="has one named train, such as train.csv.*has none"):

@@ -35,6 +35,7 @@ from neocog.data.open import data_folder, open_source
 from neocog.data.record import Source, fingerprint
 from neocog.data.shards import is_address
 from neocog.data.sources.arrays import ArraySource
+from neocog.data.sources.sgf import SgfSource
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.progress import track
 
@@ -108,6 +109,9 @@ def examine(
         examine_folder(path, source.format, tally)
     indices = chosen(len(source), limit)
     columns, present = examine_records(source, indices, tally, max_pixels, workers)
+    if isinstance(source, SgfSource):
+        for name, game in source.unplayable.items():
+            tally.add(kinds.GAME_UNPLAYABLE, name, game.reason)
     if knows_boxes(source):
         add_faults(source, columns.readable, tally)
     examine_labels(source, tally)

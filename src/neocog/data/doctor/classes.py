@@ -65,7 +65,7 @@ def examine_classes(source: Source, counts: Counts, tally: Tally, *, whole: bool
         tally.add(kinds.ONE_CLASS, source.classes[0] if source.classes else "none")
     total: NDArray[np.int64] = np.array(list(counts.values()), np.int64).reshape(-1, len(source.classes)).sum(axis=0)
     for k in np.flatnonzero(total == 0).tolist():
-        tally.add(kinds.CLASS_EMPTY, source.classes[k])
+        tally.add(kinds.CLASS_UNDRAWN if drawn else kinds.CLASS_EMPTY, source.classes[k])
     examine_splits_of_classes(source, counts, total, tally)
     train = counts.get("train", counts.get("all"))
     if train is not None and train.any():

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from neocog.data.doctor.kinds import KINDS, Kind, Severity, agree
+from neocog.data.doctor.kinds import KINDS, Kind, Severity
+from neocog.errors import agree
 
 __all__ = ["EXAMPLES", "Example", "Finding", "Tally"]
 

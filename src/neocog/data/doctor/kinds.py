@@ -1,12 +1,12 @@
 """All that the data doctor can find: each kind once, with how bad it is, its words, and what Neocog does about it."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
+from neocog.data.preprocess.waveform import LENGTH_UNKNOWN
 from neocog.data.sources.folder import EXTENSIONS
 
-__all__ = ["KINDS", "Kind", "Severity", "agree", "kind_named"]
+__all__ = ["KINDS", "Kind", "Severity", "kind_named"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -28,16 +28,6 @@ class Kind:
     """The reason that stands in the skip list, where its records are put there."""
 
 
-def agree(text: str, count: int) -> str:
-    """The words that go with a number.
-
-    >>> agree("{n} picture(|s) (is|are) empty", 1), agree("{n} picture(|s) (is|are) empty", 1200)
-    ('1 picture is empty', '1,200 pictures are empty')
-    """
-    chosen = re.sub(r"\(([^()|]*)\|([^()|]*)\)", lambda match: match[1 if count == 1 else 2], text)
-    return chosen.replace("{n}", f"{count:,}")
-
-
 SKIPPED = "On the skip list."
 
 # fmt: off
@@ -57,6 +47,10 @@ ONE_CLASS = Kind(
 CLASS_EMPTY = Kind(
     "class-without-records", "error", "{n} class(|es) (has|have) no record at all",
     "Training refuses a class without records. Add some, or remove the class.",
+)
+CLASS_UNDRAWN = Kind(
+    "class-not-annotated", "warning", "{n} class(|es) (is|are) not annotated in any image",
+    "Stays a class, of which nothing is learned. Annotate it, or remove it from the list of classes.",
 )
 CLASS_UNTRAINED = Kind(
     "class-not-in-training", "error", "{n} class(|es) (is|are) measured but never trained",
@@ -370,6 +364,10 @@ SOUND_INFINITE = Kind(
     "sound-not-finite", "error", "{n} sound(|s) (holds|hold) infinite values, or some that are no numbers",
     f"Training stops at it. {SKIPPED}", skip="values that are no numbers",
 )
+SOUND_STREAMED = Kind(
+    "sound-length-unknown", "note", LENGTH_UNKNOWN,
+    "Nothing is lost. Probably the file was written to a pipe, or the recorder was stopped.",
+)
 SILENT = Kind(
     "sound-silent", "warning", "{n} sound(|s) (is|are) silent: nothing is above -60 dB of full scale",
     "Learned as it is. Probably nothing was recorded.",
@@ -410,6 +408,10 @@ TEXT_NEAR = Kind(
 )
 
 # Boards
+GAME_UNPLAYABLE = Kind(
+    "game-unplayable", "warning", "{n} game(|s) can't be replayed",
+    "Left out as a whole. Mend or remove it.",
+)
 BOARD_SIZES = Kind(
     "boards-differ", "error", "{n} board(|s) (has|have) another shape than most",
     "Training needs boards of one shape.",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from neocog.data.doctor import kinds
 from neocog.data.doctor.facts import Facts
 from neocog.data.doctor.kinds import Kind
-from neocog.data.preprocess.waveform import sound_header
+from neocog.data.preprocess.flac import LENGTH
+from neocog.data.preprocess.waveform import decodable, open_sound
 
 __all__ = ["examine_sound"]
 
@@ -30,8 +31,8 @@ def examine_sound(payload: bytes, key: str) -> Facts:
         facts.fault(kinds.ZERO_BYTES)
         return facts
     try:
-        header = sound_header(payload, key, MAX_SECONDS)
-        with soundfile.SoundFile(io.BytesIO(payload)) as file:
+        file, header = open_sound(payload, key, MAX_SECONDS)
+        with file:
             heard = listen(file, header.num_samples)
     except Exception as error:  # our own refusals, libsndfile's, and whatever a damaged header leads to
         facts.fault(refusal(payload), str(error))
@@ -39,6 +40,8 @@ def examine_sound(payload: bytes, key: str) -> Facts:
     if heard.frames < header.num_samples:
         facts.fault(kinds.SOUND_UNREADABLE, f"{heard.frames:,} of the {header.num_samples:,} samples that it promises")
         return facts
+    if not header.states_length:
+        facts.fault(kinds.SOUND_STREAMED)
     rate, channels = header.sample_rate, header.channels
     facts.size = (channels, heard.frames, rate)
     if not heard.finite:
@@ -55,8 +58,10 @@ def examine_sound(payload: bytes, key: str) -> Facts:
 def refusal(payload: bytes) -> Kind:
     """Which kind of fault a sound was refused for."""
     try:
-        about = soundfile.info(io.BytesIO(payload))
+        about = soundfile.info(io.BytesIO(decodable(payload)))
     except Exception:  # as above
+        return kinds.SOUND_UNREADABLE
+    if about.frames > LENGTH:  # as libsndfile says where the header of a FLAC says nothing
         return kinds.SOUND_UNREADABLE
     if not about.frames:
         return kinds.SOUND_EMPTY

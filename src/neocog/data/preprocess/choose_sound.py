@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from neocog.data.preprocess.choose import all_faults, surveyed
 from neocog.data.preprocess.sound import Features, SoundConfig, SoundPreprocess
 from neocog.data.preprocess.spectrogram import mel_bank
-from neocog.data.preprocess.waveform import SoundHeader, sound_header
+from neocog.data.preprocess.waveform import LENGTH_UNKNOWN, SoundHeader, sound_header
 from neocog.data.record import Source
-from neocog.errors import ConfigError, DataError
-from neocog.progress import track
+from neocog.errors import ConfigError, DataError, agree
+from neocog.progress import note, track
 
 __all__ = ["choose_sound"]
 
@@ -32,10 +32,13 @@ def choose_sound(
     """The preprocessing for these sounds and a network's input size, and a reason for each value that was chosen.
 
     What the config sets is kept. A network of frames x bands gets as many: bands by their number, frames by the hop.
-    A network with one axis gets the waveform. Raises ConfigError for settings that do not go together, and DataError
-    that names all sounds that can't be read, unless such are to be skipped.
+    A network with one axis gets the waveform. A note says how many headers do not state their sound's length. Raises
+    ConfigError for settings that do not go together, and DataError that names all sounds that can't be read, unless
+    such are to be skipped.
     """
     headers = survey(source, indices, config.max_seconds, skip=skip)
+    if streamed := sum(not header.states_length for header in headers):
+        note(f"  of the training data, {agree(LENGTH_UNKNOWN, streamed)}")
     made_for = f"the network was made for {'x'.join(map(str, input_size))}"
     choice = Choice(config)
     rate = choice.pick("sample_rate", *common_rate(headers))

@@ -2,23 +2,34 @@
 
 import io
 import math
-import struct
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from neocog.data.preprocess import flac
+from neocog.data.preprocess.wav import find_samples, with_plain_header
 from neocog.errors import DataError
 
-__all__ = ["RATES", "SoundHeader", "resample", "sound_header", "sound_waveform"]
+__all__ = [
+    "LENGTH_UNKNOWN",
+    "RATES",
+    "SoundHeader",
+    "decodable",
+    "open_sound",
+    "resample",
+    "sound_header",
+    "sound_waveform",
+]
 
 FORMATS = ("WAV", "WAVEX", "FLAC", "OGG")
 RATES = (1000, 384_000)
 """Samples per second, lowest and highest that are read; the filters for other rates could grow without bound."""
 MAX_CHANNELS = 64
 BLOCK = 2**16  # samples that are decoded at once, so that a header that lies never makes us reserve its length
-STREAMED = 0xFFFFFFFF  # what stands for a WAV file's length where it was not known when writing began
+LENGTH_UNKNOWN = "{n} sound(|s) (does|do) not state (its|their) length in the header: read to the end of the file"
+"""What training and `neocog check` say of such sounds, with `neocog.errors.agree`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,8 @@ class SoundHeader:
     sample_rate: int
     num_samples: int
     channels: int
+    states_length: bool = True
+    """Whether the header says how long the sound is; otherwise it was counted from the end of the file."""
 
     @property
     def seconds(self) -> float:
@@ -36,8 +49,9 @@ class SoundHeader:
 
 def sound_header(payload: bytes, where: str, max_seconds: float) -> SoundHeader:
     """Read a sound's header. Raises DataError as `sound_waveform` does, as far as a header can tell."""
-    with open_sound(payload, where) as sound:
-        return check_header(sound, payload, where, max_seconds)
+    sound, header = open_sound(payload, where, max_seconds)
+    sound.close()
+    return header
 
 
 def sound_waveform(payload: bytes, where: str, max_seconds: float) -> tuple[NDArray[np.float32], int]:
@@ -45,8 +59,8 @@ def sound_waveform(payload: bytes, where: str, max_seconds: float) -> tuple[NDAr
 
     Raises DataError for a file that is empty, no sound, truncated, damaged, or longer than `max_seconds`.
     """
-    with open_sound(payload, where) as sound:
-        header = check_header(sound, payload, where, max_seconds)
+    sound, header = open_sound(payload, where, max_seconds)
+    with sound:
         blocks, left = [], header.num_samples
         try:
             while left:
@@ -55,7 +69,7 @@ def sound_waveform(payload: bytes, where: str, max_seconds: float) -> tuple[NDAr
                     break
                 blocks.append(block.mean(axis=1))
                 left -= len(block)
-        except Exception as error:  # decoders of damaged bytes raise more than their own errors
+        except Exception as error:  # as below
             raise damaged(where, str(error)) from error
     if left:
         raise damaged(where, f"its header promises {header.num_samples:,} samples, {left:,} more than there are")
@@ -75,26 +89,43 @@ def resample(waveform: NDArray[np.float32], rate: int, target: int) -> NDArray[n
     return np.asarray(resample_poly(waveform, target // common, rate // common), np.float32)
 
 
-def open_sound(payload: bytes, where: str) -> soundfile.SoundFile:
+def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfile.SoundFile, SoundHeader]:
+    """A sound ready to be decoded, and its header. A file that does not state its length is read to its end.
+
+    Raises DataError for what is cut off, empty, too long, or outside of the rates that are read.
+    """
+    samples = find_samples(payload)
+    lost = samples.missing(payload) if samples else missing_of_ogg(payload)
     try:
-        sound = soundfile.SoundFile(io.BytesIO(payload))
-    except Exception as error:  # as above
+        sound = soundfile.SoundFile(io.BytesIO(decodable(payload)))
+    except Exception as error:  # decoders of damaged bytes raise more than their own errors
         raise DataError(
-            f"A sound is a WAV, FLAC or OGG file. {where} is none, or is damaged: {plain(error)}. Convert or remove it."
+            f"A sound must be a WAV, FLAC or OGG file. {where} is not one, or is damaged: {plain(error)}. Convert or "
+            "remove it."
         ) from error
-    if sound.format not in FORMATS:
-        found = sound.format
+    try:
+        if sound.format not in FORMATS:
+            raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} is {sound.format}. Convert it.")
+        if lost:
+            raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
+        stated = samples.num_bytes is not None if samples else flac.states_length(payload)
+        header = SoundHeader(sound.samplerate, sound.frames, sound.channels, stated)
+        check_header(header, where, max_seconds)
+    except DataError:
         sound.close()
-        raise DataError(f"A sound is a WAV, FLAC or OGG file. {where} is {found}. Convert it.")
-    return sound
+        raise
+    return sound, header
 
 
-def check_header(sound: soundfile.SoundFile, payload: bytes, where: str, max_seconds: float) -> SoundHeader:
-    """Raises DataError for what is cut off, empty, too long, or outside of the rates that are read."""
-    lost = missing_bytes(payload)
-    if lost:
-        raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
-    header = SoundHeader(sound.samplerate, sound.frames, sound.channels)
+def decodable(payload: bytes) -> bytes:
+    """A file as libsndfile reads it: with its length in the header, and as plain WAV where it is RF64 or BW64."""
+    return flac.with_length(payload) if payload.startswith(b"fLaC") else with_plain_header(payload)
+
+
+def check_header(header: SoundHeader, where: str, max_seconds: float) -> None:
+    """Raises DataError for what is empty, too long, or outside of the rates that are read."""
+    if header.num_samples > flac.LENGTH:  # as libsndfile says where the header says nothing
+        raise damaged(where, "its header does not state its length, and its last frame is not whole")
     if header.num_samples < 1:
         raise DataError(f"A sound has at least one sample. {where} has none. Replace or remove it.")
     if not RATES[0] <= header.sample_rate <= RATES[1] or header.channels > MAX_CHANNELS:
@@ -107,35 +138,15 @@ def check_header(sound: soundfile.SoundFile, payload: bytes, where: str, max_sec
             f"A sound has at most {max_seconds:g} seconds. {where} has {header.seconds:,.0f}. Cut it, or raise "
             "--sound.max_seconds in training."
         )
-    return header
-
-
-def missing_bytes(payload: bytes) -> int:
-    """By how many bytes a file is shorter than it says: the library reads a cut-off WAV or OGG without a word."""
-    try:
-        if payload[:4] == b"RIFF":
-            return missing_of_wav(payload)
-        if payload[:4] == b"OggS":
-            return missing_of_ogg(payload)
-    except (struct.error, IndexError):
-        return 0  # so little is there that the library refuses it
-    return 0
-
-
-def missing_of_wav(payload: bytes) -> int:
-    """Chunks have a name, a length and, where the length is odd, one byte more. Source: IBM & Microsoft 1991, RIFF."""
-    place = 12
-    while True:
-        name, size = struct.unpack_from("<4sI", payload, place)
-        if name == b"data":
-            return 0 if size == STREAMED else max(0, place + 8 + size - len(payload))
-        place += 8 + size + size % 2
 
 
 def missing_of_ogg(payload: bytes) -> int:
-    """Each page ends with the segments whose lengths its header lists. Source: RFC 3533, section 6."""
+    """By how many bytes an OGG file is shorter than it says: the library reads a cut-off one without a word.
+
+    Each page ends with the segments whose lengths its header lists. Source: RFC 3533, section 6.
+    """
     place = 0
-    while payload[place : place + 4] == b"OggS":
+    while payload[place : place + 4] == b"OggS" and len(payload) > place + 26:
         segments = payload[place + 26]
         place += 27 + segments + sum(payload[place + 27 : place + 27 + segments])
     return max(0, place - len(payload))

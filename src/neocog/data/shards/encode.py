@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from neocog.data.preprocess.picture import picture_pixels
+from neocog.data.preprocess.wav import is_wav
+from neocog.data.preprocess.waveform import decodable
 from neocog.data.record import Modality, Payload
 from neocog.data.shards.contents import array_bytes, read_array
 from neocog.errors import DataError
@@ -70,8 +72,10 @@ def extension_of(payload: bytes, where: str) -> str:
     for start, extension in STARTS:
         if payload.startswith(start):
             return extension
-    if payload.startswith(b"RIFF") and payload[8:12] in (b"WAVE", b"WEBP"):
-        return "wav" if payload[8:12] == b"WAVE" else "webp"
+    if is_wav(payload):
+        return "wav"
+    if payload.startswith(b"RIFF") and payload[8:12] == b"WEBP":
+        return "webp"
     if payload[:1] == b"\xff" and payload[1:2] >= b"\xe0":  # the frame mark of MPEG audio
         return "mp3"
     raise DataError(
@@ -82,7 +86,7 @@ def extension_of(payload: bytes, where: str) -> str:
 def check_sound(payload: bytes, where: str) -> None:
     """Raises DataError for a sound that does not decode to its end."""
     try:
-        soundfile.read(io.BytesIO(payload))
+        soundfile.read(io.BytesIO(decodable(payload)))
     except Exception as error:  # a damaged header can lead to anything
         raise DataError(f"{where} is truncated or damaged: {error}. Replace or remove it.") from error
 

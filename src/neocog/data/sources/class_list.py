@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.column_names import FILE_LABELS, FILES, SPLIT, TAGS, UNNAMED, Asked
-from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.dialect import find_dialect
+from neocog.data.record import LeftOut, Modality, Record, absent_classes
 from neocog.data.sources.class_columns import Columns, find_columns
 from neocog.data.sources.class_list_files import ListedFiles, is_listed
 from neocog.data.sources.class_names import in_order, ordered_names
 from neocog.data.sources.class_rows import Listed, read_list, without_repeats
 from neocog.data.sources.class_tables import find_tables, first_row, holds_tables, names_pictures
-from neocog.data.sources.folder import has_picture, plain_files, read_picture, size_bytes
+from neocog.data.sources.folder import has_picture, is_picture, plain_files, read_picture, size_bytes
 from neocog.data.sources.multi_label import yes_and_no
 from neocog.data.tables import is_table, table_notices
 from neocog.data.targets import Task
@@ -121,7 +122,9 @@ def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
             find_columns(tuple(cells), str(table), asked)
     except DataError as error:
         return str(error) if beside or asked != UNNAMED else None
-    found = [name for name, value in cells.items() if is_listed(table, value)]
+    found = [name for name, value in cells.items() if is_picture(Path(str(value)))]
+    if beside and not found:
+        found = [name for name, value in cells.items() if is_listed(table, value)]
     if not found:
         shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
         return (
@@ -133,7 +136,7 @@ def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
     labels = [name for name in cells if name.lower() in (*FILE_LABELS, *TAGS)]
     others = [name for name in cells if name not in found and name.lower() not in (*FILES, SPLIT)]
     label = (labels or others or ["NAME"])[0]
-    headless = set(cells) == set(map(str, range(len(cells))))
+    headless = not find_dialect(table).has_header
     return (
         f"A list of pictures needs a column for the file ({', '.join(FILES)}) and one for the label "
         f"({', '.join((*FILE_LABELS, *TAGS))}). Received: the columns {some(cells, 8)}, in {table}"
@@ -167,6 +170,8 @@ def notices(columns: Columns, rows: list[Listed], listed: list[Listed], files: L
         yield f"rows that repeat another were passed over: {len(rows) - len(listed):,}"
     unlisted = sorted(files.keys - {one.key for one in listed})
     if unlisted:
-        yield f"pictures that no list names were passed over: {len(unlisted):,}, first {unlisted[0]!r}"
+        yield LeftOut(
+            f"pictures that no list names were passed over: {len(unlisted):,}, first {unlisted[0]!r}", len(unlisted)
+        )
     if columns.kind != "label" and all(len(one.labels) == 1 for one in listed):
         yield "each picture has exactly one label; a column called label would make this a choice of one class"

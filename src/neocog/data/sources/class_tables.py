@@ -7,7 +7,7 @@ from pathlib import Path
 from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS, FILES, SPLIT, TAGS, UNNAMED, Asked
 from neocog.data.sources.class_columns import lists_labels
 from neocog.data.sources.class_list_files import is_listed
-from neocog.data.sources.folder import SPLIT_NAMES, class_folders, hidden
+from neocog.data.sources.folder import SPLIT_NAMES, class_folders, hidden, is_picture
 from neocog.data.sources.multi_label import marked
 from neocog.data.tables import Row, is_table, read_columns, read_rows
 from neocog.errors import DataError
@@ -93,8 +93,8 @@ def names_pictures(path: Path, asked: Asked = UNNAMED) -> bool:
             marked(first, [column for column in columns if column.lower() not in (*FILES, SPLIT)], str(path))
     except DataError:  # with these columns it is a damaged list, which says where when it is opened
         return labelled and not called & {*COMMON_TEXTS}
-    files = [asked.file] if asked.file else [column for column in columns if column.lower() in FILES]
-    return any(is_listed(path, value) for column, value in first.values.items() if column in files)
+    files = {asked.file.lower()} if asked.file else {*FILES}
+    return any(is_listed(path, value) for column, value in first.values.items() if column.lower() in files)
 
 
 def asked_by_place(path: Path, columns: Sequence[str], asked: Asked = UNNAMED) -> Asked:
@@ -102,7 +102,7 @@ def asked_by_place(path: Path, columns: Sequence[str], asked: Asked = UNNAMED) -
     if asked != UNNAMED or tuple(columns) != ("0", "1"):
         return asked
     cells = first_row(path).values
-    files = [column for column in columns if is_listed(path, cells[column])]
+    files = [column for column in columns if is_picture(Path(str(cells[column])))]
     return Asked(file=files[0], label="1" if files[0] == "0" else "0") if len(files) == 1 else asked
 
 

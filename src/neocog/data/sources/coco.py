@@ -5,7 +5,8 @@ Source: the data format that cocodataset.org describes under "object detection".
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ Entry = Mapping[str, Any]
 class CocoPictures(BoxedPictures):
     """Pictures with the objects of COCO's files.
 
-    Categories are numbered 0..K-1 in the order of their ids. Boxes x, y, w, h become left, top, right, bottom.
+    Categories are numbered 0..K-1 in the order of their ids. Supercategories without annotations, which Roboflow lists
+    among them, are not classes, and are named in a notice. Boxes x, y, w, h become left, top, right, bottom.
     Annotations with iscrowd, which stand for many objects at once, are left out and counted in a notice.
     With `with_masks`, outlines (polygons, and run lengths plain or packed) are checked when the set is opened and
     drawn when a record is read, exactly as pycocotools draws them; without it they are not looked at.
@@ -54,14 +56,25 @@ class CocoPictures(BoxedPictures):
     mark = "annotation"
 
 
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A category's name, and the name of its supercategory where it has one."""
+
+    name: str
+    parent: str = ""
+
+
 @dataclass(slots=True)
 class Gathered:
     """What one file after the other adds."""
 
     with_masks: bool
     found: Found
+    """Its labels are the categories' ids, until all files are read."""
     sizes: list[Size | None]
     pictures: dict[str, list[Path]]
+    annotated: set[int]
+    """Ids of the categories with an annotation."""
     crowds: int = 0
 
     @property
@@ -80,23 +93,32 @@ def open_coco(path: Path, *, with_masks: bool = False) -> CocoPictures:
     Raises DataError that names file and annotation, for whatever is not as COCO has it.
     """
     files = by_split(path, coco_files(path))
-    gathered = Gathered(with_masks, Found(), [], {})
+    gathered = Gathered(with_masks, Found(), [], {}, set())
     names: dict[int, str] = {}
+    listed: dict[int, Category] = {}
     for split, file in files.items():
         content = read_json(file)
-        here = categories(content, file)
+        listed = categories(content, file)
+        here = {number: category.name for number, category in listed.items()}
         if names and here != names:
             raise DataError(f"All splits must have the same categories. {file} has others than the file before it.")
         names = here
-        gathered.pictures[split] = add_file(gathered, content, file, path, sorted(names))
+        gathered.pictures[split] = add_file(gathered, content, file, path, names)
     notices: list[str] = (
         [f"annotations of crowds (iscrowd) were left out: {gathered.crowds:,}"] if gathered.crowds else []
     )
     notices += unlisted(path, gathered.pictures, "pictures that no annotation file names")
+    parents = unused_parents(listed, gathered.annotated)
+    if parents:
+        notices.append(f"supercategories without annotations are not classes: {some(listed[n].name for n in parents)}")
+    numbers = [number for number in sorted(listed) if number not in parents]
+    classes = check_names([names[number] for number in numbers], file)
+    labels = {number: label for label, number in enumerate(numbers)}
+    gathered.found.labels = [labels[number] for number in gathered.found.labels]
     return CocoPictures(
         path,
         gathered.pictures,
-        [names[number] for number in sorted(names)],
+        classes,
         gathered.found,
         notices,
         sizes=gathered.sizes,
@@ -172,20 +194,36 @@ def member(entry: Any, key: str, kinds: type | tuple[type, ...], where: str) -> 
     return value
 
 
-def categories(content: Entry, file: Path) -> dict[int, str]:
-    """Names by id."""
-    found: dict[int, str] = {}
+def unused_parents(listed: Mapping[int, Category], annotated: Container[int]) -> list[int]:
+    """Ids of categories without annotations that are the supercategory of others; none where no category would be left.
+
+    >>> listed = {0: Category("fish", "none"), 1: Category("shark", "fish"), 2: Category("tuna", "fish")}
+    >>> unused_parents(listed, annotated={1})
+    [0]
+    """
+    children = Counter(category.parent for category in listed.values())
+    found = [
+        number
+        for number, category in sorted(listed.items())
+        if number not in annotated and children[category.name] > (category.parent == category.name)
+    ]
+    return found if len(found) < len(listed) else []
+
+
+def categories(content: Entry, file: Path) -> dict[int, Category]:
+    """Categories by id."""
+    found: dict[int, Category] = {}
     for place, entry in enumerate(content["categories"]):
         where = f"category {place} of {file}"
         number = member(entry, "id", int, where)
         if number in found:
             raise DataError(f"Each category needs an id of its own. Received: {shown(number)} twice, in {where}.")
-        found[number] = member(entry, "name", str, where)
-    names = check_names([found[number] for number in sorted(found)], file)
-    return dict(zip(sorted(found), names, strict=True))
+        name, parent = member(entry, "name", str, where), entry.get("supercategory")
+        found[number] = Category(name.strip() or name, parent.strip() if isinstance(parent, str) else "")
+    return found
 
 
-def add_file(gathered: Gathered, content: Entry, file: Path, root: Path, numbers: Sequence[int]) -> list[Path]:
+def add_file(gathered: Gathered, content: Entry, file: Path, root: Path, known: Container[int]) -> list[Path]:
     """Gather a file's pictures and objects; its pictures' paths."""
     images: dict[int | str, int] = {}
     names = []
@@ -197,11 +235,10 @@ def add_file(gathered: Gathered, content: Entry, file: Path, root: Path, numbers
         images[number] = gathered.count
         names.append(str(below(root, member(entry, "file_name", str, where), where).relative_to(root)))
         gathered.sizes.append(image_size(entry, where, required=gathered.with_masks))
-    labels = {number: label for label, number in enumerate(numbers)}
     for place, entry in enumerate(content["annotations"]):
         identity = entry.get("id") if isinstance(entry, dict) else None
         mark = identity if isinstance(identity, int | str) else f"at place {place}"
-        add_object(gathered, entry, images, labels, mark, f"annotation {str(mark)[:40]} of {file}")
+        add_object(gathered, entry, images, known, mark, f"annotation {str(mark)[:40]} of {file}")
     return existing(root, file, names)
 
 
@@ -221,7 +258,7 @@ def add_object(
     gathered: Gathered,
     entry: Any,
     images: Mapping[int | str, int],
-    labels: Mapping[int, int],
+    known: Container[int],
     mark: int | str,
     where: str,
 ) -> None:
@@ -229,8 +266,9 @@ def add_object(
     image, category = member(entry, "image_id", (int, str), where), member(entry, "category_id", int, where)
     if image not in images:
         raise DataError(f"image_id must be an image's id. Received: {shown(image)}, in {where}. Export it again.")
-    if category not in labels:
+    if category not in known:
         raise DataError(f"category_id must be a category's id. Received: {shown(category)}, in {where}.")
+    gathered.annotated.add(category)
     left, top, width, height = coordinates(member(entry, "bbox", list, where), "bbox", where, count=4)
     if entry.get("iscrowd", 0) not in (0, 1):
         raise DataError(f"iscrowd must be 0 or 1. Received: {shown(entry['iscrowd'])}, in {where}.")
@@ -239,7 +277,7 @@ def add_object(
         return
     size = gathered.sizes[images[image]]
     shape = outline(entry, size, where) if gathered.with_masks and size else None
-    gathered.found.add(images[image], labels[category], (left, top, left + width, top + height), mark, shape)
+    gathered.found.add(images[image], category, (left, top, left + width, top + height), mark, shape)
 
 
 def coordinates(values: list[Any], key: str, where: str, count: int | None = None) -> list[float]:
@@ -310,10 +348,13 @@ def existing(root: Path, file: Path, names: Sequence[str]) -> list[Path]:
 
 
 def picture_places(root: Path, file: Path) -> list[Path]:
-    """Where the pictures of instances_train2017.json may be, in this order: train2017, train, images, beside it."""
+    """Where the pictures of instances_train2017.json may be, in this order: train2017, train, images, beside it.
+
+    Those of CVAT's instances_default.json may be in images/default.
+    """
     name = file.stem.removeprefix("instances_")
     named = SPLIT.match(name)
     inner = [name, named[1]] if named else []
     places = [root / "images" / part for part in inner] + [root / part for part in inner]
-    places += [root / "images", file.parent / "images", file.parent, root]
+    places += [root / "images", file.parent / "images", file.parent, root, root / "images" / name]
     return [place for place in dict.fromkeys(places) if place.is_dir()]

@@ -54,7 +54,10 @@ class SignalTable:
     def facts(self) -> dict[str, Facts]:
         """What is so of each column that was read."""
         found = {name: look_at_numbers(values) for name, values in self.numbers.items()}
-        return found | {name: look_at(cells, self.dialect.number) for name, cells in self.texts.items()}
+        for name, cells in self.texts.items():
+            numbers = plain_numbers(cells) if self.dialect.decimal == "." else None
+            found[name] = look_at(cells, self.dialect.number) if numbers is None else look_at_numbers(numbers)
+        return found
 
     def channel(self, name: str) -> NDArray[np.float64]:
         """A column's numbers, (T,). Raises DataError for what is not one, with its line."""
@@ -161,16 +164,24 @@ def as_numbers(
     cells: list[list[str]], lines: Sequence[int], columns: Sequence[str], dialect: Dialect, path: Path
 ) -> NDArray[np.float64]:
     """Cells as numbers, NaN where one is missing; (rows, columns)."""
-    if dialect.decimal == "." and not any("_" in cell for row in cells for cell in row):
-        try:
-            return np.array(cells, np.float64).reshape(len(cells), len(columns))
-        except ValueError:
-            pass
+    plain = plain_numbers([cell for row in cells for cell in row]) if dialect.decimal == "." else None
+    if plain is not None:
+        return plain.reshape(len(cells), len(columns))
     found = [
         [as_number(cell, dialect, f"{path}, line {line}, {name}") for cell, name in zip(row, columns, strict=True)]
         for row, line in zip(cells, lines, strict=True)
     ]
     return np.array(found, np.float64).reshape(len(cells), len(columns))
+
+
+def plain_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
+    """Cells as numbers, if all are, at once; (N,)."""
+    if any("_" in cell for cell in cells):  # which Python takes for a part of a number
+        return None
+    try:
+        return np.array(cells, np.float64)
+    except ValueError:
+        return None
 
 
 def as_number(text: str, dialect: Dialect, where: str) -> float:

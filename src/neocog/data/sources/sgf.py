@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.go import BLACK, point_name
-from neocog.data.go_game import KIND, MOVE, position_code, replay
-from neocog.data.go_record import Game, read_games
+from neocog.data.go import point_name
+from neocog.data.go_game import KIND, MOVE, colour_of, position_code
+from neocog.data.go_record import Game, UnplayableGame, playable_games
 from neocog.data.go_sgf import MAX_BYTES
-from neocog.data.record import Modality, Record
+from neocog.data.record import LeftOut, Modality, Record
 from neocog.data.sources.files import files_below, holds_files, read_limited
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.targets import Task
-from neocog.errors import DataError, some
+from neocog.errors import DataError, agree, some
 from neocog.progress import track
 
 __all__ = ["SgfSource", "holds_games"]
@@ -29,7 +29,9 @@ class SgfSource:
     A record is a position and the point that was played next, of the main line of each game; passes are no records.
     The classes are the points of the board, A19 first, row by row. A payload is a position as `go_game` writes it.
     `groups` numbers the game of each record: records of one game are alike and belong into one split.
-    Raises DataError for a damaged file, an illegal move, boards of different sizes, or no move at all.
+    A game with an illegal move, and a damaged file, are left out as a whole, and said: `unplayable` holds them by name.
+    As samples left out count the moves of their main lines, passes excepted; in a damaged file those before the damage.
+    Raises DataError where no game can be replayed, for boards of different sizes, or for no move at all.
     """
 
     modality: Modality = "board"
@@ -42,10 +44,16 @@ class SgfSource:
         files, outside = ([path], []) if path.is_file() else files_below(path, SUFFIX)
         self.games: list[Game] = []
         self.names: list[str] = []
+        self.unplayable: dict[str, UnplayableGame] = {}
+        """The games that are left out: a.sgf, or a.sgf#2 where a file holds several."""
         first_of_file: list[int] = []
         for file in track(files, "reading games", total=len(files)):
             first_of_file.append(len(self.games))
             self.add(file)
+        if not self.games and self.unplayable:
+            first, *rest = self.unplayable.values()
+            more = f" {len(rest):,} more can't be replayed either." if rest else ""
+            raise DataError(f"{first.reason}{more}")
         if not self.games:
             raise DataError(f"{path} holds no games. Put files there that end in {SUFFIX}.")
         self.size = one_size(self.games, self.names)
@@ -60,21 +68,23 @@ class SgfSource:
         self.targets = np.concatenate(played).astype(np.int64) % KIND
         starts = [*np.searchsorted(self.groups, first_of_file).tolist(), len(self.steps)]
         self.splits = splits_of([file.relative_to(self.root) for file in files], starts)
-        self.notices: tuple[str, ...] = ()
+        self.notices: tuple[str, ...] = unplayable_notice(self.unplayable)
         if empty := [name for name, places in zip(self.names, moves, strict=True) if not len(places)]:
             self.notices += (f"games without a move were passed over: {some(empty)}",)
         if outside:
             self.notices += (f"links that lead out of the folder were passed over: {some(outside)}",)
 
     def add(self, file: Path) -> None:
-        """Read the games of one file. Raises DataError for a damaged file or an illegal move."""
-        games = read_games(read_limited(file, MAX_BYTES), str(file))
+        """Read the games of one file. Raises DataError for a file that can't be read."""
+        games = playable_games(read_limited(file, MAX_BYTES), str(file))
+        path = file.relative_to(self.root).as_posix()
         for number, game in enumerate(games, 1):
-            several = len(games) > 1
-            replay(position_code(game.size, BLACK, game.steps), f"{file}, game {number}" if several else str(file))
-            name = file.relative_to(self.root).as_posix()
-            self.names.append(f"{name}#{number}:" if several else f"{name}#")
-        self.games += games
+            name = f"{path}#{number}" if len(games) > 1 else path
+            if isinstance(game, Game):
+                self.games.append(game)
+                self.names.append(f"{name}:" if len(games) > 1 else f"{name}#")
+            else:
+                self.unplayable[name] = game
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -90,7 +100,7 @@ class SgfSource:
 
     def read(self, index: int) -> Record:
         game, step = self.games[int(self.groups[index])], int(self.steps[index])
-        to_move = int(game.steps[step]) // KIND - MOVE
+        to_move = colour_of(int(game.steps[step]))
         payload = position_code(game.size, to_move, game.steps[:step])
         return Record(self.key(index), payload, int(self.targets[index]))
 
@@ -98,6 +108,19 @@ class SgfSource:
 def holds_games(path: Path) -> bool:
     """Whether this is an .sgf file, or a folder with one at any depth."""
     return path.suffix.lower() == SUFFIX if path.is_file() else holds_files(path, SUFFIX)
+
+
+def unplayable_notice(games: dict[str, UnplayableGame]) -> tuple[str, ...]:
+    """What is said of the games that are left out, with the reason of the first."""
+    if not games:
+        return ()
+    moves = sum(game.num_moves for game in games.values())
+    sentence = (
+        agree("{n} game(|s) can't be replayed and (is|are) left out, ", len(games))
+        + agree("with {n} move(|s): ", moves)
+        + f"{some(games)}. {next(iter(games.values())).reason}"
+    )
+    return (LeftOut(sentence, moves),)
 
 
 def one_size(games: list[Game], names: list[str]) -> int:

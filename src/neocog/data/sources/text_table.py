@@ -11,7 +11,6 @@ import numpy as np
 from neocog.data.column_names import SPLIT, TEXT_LABELS, TEXTS, Asked, column_named
 from neocog.data.dialect import Dialect, find_dialect
 from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.class_list_files import is_listed
 from neocog.data.sources.class_names import Spellings, ordered_names
 from neocog.data.sources.class_tables import first_row, names_pictures
 from neocog.data.sources.folder import SPLIT_NAMES, hidden, is_picture, plain_files
@@ -173,7 +172,9 @@ def why_no_texts(path: Path, *, text_column: str | None = None, label_column: st
                 find_columns(tuple(cells), str(table), text_column, label_column)
         except DataError as error:
             return str(error)
-        if holds_prose(cells, find_dialect(table)) and not any(is_listed(table, value) for value in cells.values()):
+        if holds_prose(cells, find_dialect(table)) and not any(
+            is_picture(Path(str(value))) for value in cells.values()
+        ):
             return what_is_missing(table, cells)
     return None
 
@@ -200,7 +201,7 @@ def what_is_missing(table: Path, cells: Mapping[str, Any]) -> str:
     named = f" --data.text_column {quote(likely_text)}" * (not text) + f" --data.label_column {quote(likely_label)}" * (
         not label
     )
-    if set(cells) == set(map(str, range(len(cells)))):
+    if not find_dialect(table).has_header:
         return (
             f"A table begins with the names of its columns. Received: {some(map(repr, cells.values()), 4)}, which "
             f"looks like a sample, as the first line of {table}. Add a line such as text,label above it, or say which "
