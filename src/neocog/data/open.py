@@ -41,15 +41,12 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     if not isinstance(data, str | Path):
         if columns:
             raise no_columns(columns, "a Python object", "arrays and lists")
+        check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
         return as_source(data)
     found = find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
-    if options.get("columns") and layout.modality == "signal" and "columns" not in layout.options:
-        raise ConfigError(
-            f"signal.columns names the columns of tables. Received: {options['columns']}, and {data} is read as "
-            f"{layout.what}, which have none. Leave it out."
-        )
+    check_channels(options.get("columns"), layout.options, str(data), layout.what)
     try:
         source = layout.opens(path, **(given | columns))
     except OSError as error:  # a file where the layout has a folder, or what may not be read
@@ -60,6 +57,15 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     source.format = layout.name
     source.notices = (*found.notices, *source.notices)
     return source
+
+
+def check_channels(columns: object, known: frozenset[str], where: str, what: str) -> None:
+    """Raises ConfigError where channels are named and have no names."""
+    if columns and "columns" not in known:
+        raise ConfigError(
+            "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names. "
+            f"Received: {columns}, for {where}, which is read as {what}. Leave it out."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from neocog.data import (
     open_source,
     read_skip_list,
 )
+from neocog.data.open import find_format
 from neocog.data.shards.source import ShardSource
 from neocog.data.sources.channel_names import order_channels, said_by_name
 from neocog.data.sources.signal_columns import hint
@@ -58,8 +59,10 @@ def evaluate(
     and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    options = {"window": window, "step": step, "columns": columns}
-    source = open_source(data, format=format, download=download, **with_trained(options, predictor), **named)
+    options = with_trained({"window": window, "step": step, "columns": columns}, predictor)
+    if columns is None and options["columns"] and not names_channels(data, format):
+        options["columns"] = None
+    source = open_source(data, format=format, download=download, **options, **named)
     for notice in source.notices:
         note(f"  {notice}")
     if source.task not in ("classification", "next move"):
@@ -93,6 +96,14 @@ def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[st
     if options["window"] is not None:
         trained = {**trained, "step": None}
     return {name: trained.get(name) if value is None else value for name, value in options.items()}
+
+
+def names_channels(data: str | Path, format: str | None) -> bool:
+    """Whether the layout of the data has names of channels; where it is not known, opening says so."""
+    try:
+        return "columns" in find_format(data, format=format).layout.options
+    except DataError:
+        return True
 
 
 def match_channels(source: Source, preprocess: Preprocess) -> Source:

@@ -50,6 +50,9 @@ def channels_of(path, **options):
         ("session", COUNT // 40, "a group"),
         ("device_id", COUNT // 60, "a group"),
         ("timestamp_ms", COUNT * 20, "another time"),
+        ("epoch", COUNT // 30, "another time"),
+        ("cycle", COUNT % 60, "counts up"),
+        ("trial_no", COUNT // 30, "a group"),
         ("elapsed", COUNT * 0.02, "another time"),
         ("date", ["2024-03-01"] * ROWS, "another time"),
     ],
@@ -233,7 +236,7 @@ def test_columns_of_what_has_none_are_refused(tmp_path):
     (tmp_path / "U").mkdir()
     for split in ("TRAIN", "TEST"):
         (tmp_path / "U" / f"U_{split}.tsv").write_text("1\t0.5\t0.6\n2\t0.1\t0.2\n")
-    with pytest.raises(ConfigError, match="is read as the UCR archive's .tsv files, which have none. Leave it out"):
+    with pytest.raises(ConfigError, match="for .*, which is read as the UCR archive's .tsv files. Leave it out"):
         open_source(tmp_path / "U", columns=("x",))
 
 
@@ -241,7 +244,9 @@ def test_columns_of_what_has_none_are_refused(tmp_path):
     ("name", "meant"),
     [
         ("", "index"), ("Unnamed: 0.1", "index"), ("__index_level_0__", "index"), ("Time [s]", "time"), ("ts", "time"),
-        ("Unix Time", "time"), ("UTC_timestamp", "time"), ("date_time", "time"), ("ParticipantID", "group"),
+        ("Unix Time", "time"), ("seconds_elapsed", "time"), ("acc_timestamp", "time"), ("timestamp(unix)", "time"),
+        ("S. No.", "number"), ("SampleNumber", "counter"), ("unit_number", "group"),
+        ("rise_time", None), ("UTC_timestamp", "time"), ("date_time", "time"), ("ParticipantID", "group"),
         ("trial number", "group"), ("uuid", "id"), ("grid", None), ("humid", None), ("timer", None), ("tx", None),
         ("frames", "counter"), ("users", "group"), ("acc_x", None), ("rows", None), ("indexed", None),
     ],

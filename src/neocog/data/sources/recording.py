@@ -13,7 +13,7 @@ from neocog.data.column_names import FILES, TEXTS, TIME_LABELS
 from neocog.data.dialect import Dialect, find_dialect, is_missing
 from neocog.data.sources.channel_names import match_names
 from neocog.data.sources.signal_columns import Facts, Roles, find_roles, hint, look_at, look_at_numbers
-from neocog.data.sources.times import read_times
+from neocog.data.sources.times import all_numbers, read_times
 from neocog.data.tables import read_columns, read_rows
 from neocog.errors import DataError, some
 
@@ -55,8 +55,7 @@ class SignalTable:
         """What is so of each column that was read."""
         found = {name: look_at_numbers(values) for name, values in self.numbers.items()}
         for name, cells in self.texts.items():
-            numbers = plain_numbers(cells) if self.dialect.decimal == "." else None
-            found[name] = look_at(cells, self.dialect.number) if numbers is None else look_at_numbers(numbers)
+            found[name] = look_at(cells, self.dialect)
         return found
 
     def channel(self, name: str) -> NDArray[np.float64]:
@@ -112,8 +111,8 @@ def make_recording(table: SignalTable, roles: Roles) -> Recording:
     names: tuple[str, ...] = ()
     notices = []
     if roles.time is not None:
-        number = table.dialect.number
-        times, said = read_times(roles.time, table.texts[roles.time], table.lines.tolist(), number, str(table.path))
+        cells, lines = table.texts[roles.time], table.lines.tolist()
+        times, said = read_times(roles.time, cells, lines, table.dialect, str(table.path))
         notices += [said] if said else []
     if roles.label is not None:
         names, labels, said = read_labels(table.texts[roles.label])
@@ -164,7 +163,7 @@ def as_numbers(
     cells: list[list[str]], lines: Sequence[int], columns: Sequence[str], dialect: Dialect, path: Path
 ) -> NDArray[np.float64]:
     """Cells as numbers, NaN where one is missing; (rows, columns)."""
-    plain = plain_numbers([cell for row in cells for cell in row]) if dialect.decimal == "." else None
+    plain = all_numbers([cell for row in cells for cell in row], dialect)
     if plain is not None:
         return plain.reshape(len(cells), len(columns))
     found = [
@@ -172,16 +171,6 @@ def as_numbers(
         for row, line in zip(cells, lines, strict=True)
     ]
     return np.array(found, np.float64).reshape(len(cells), len(columns))
-
-
-def plain_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """Cells as numbers, if all are, at once; (N,)."""
-    if any("_" in cell for cell in cells):  # which Python takes for a part of a number
-        return None
-    try:
-        return np.array(cells, np.float64)
-    except ValueError:
-        return None
 
 
 def as_number(text: str, dialect: Dialect, where: str) -> float:

@@ -5,7 +5,7 @@ long. A measured channel that happens to rise stays one.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.column_names import TIME_LABELS, TIMES
-from neocog.data.dialect import is_missing
+from neocog.data.dialect import Dialect, is_missing
 from neocog.data.sources.channel_names import SHOWN, match_names
-from neocog.data.sources.times import NAMED_TIMES, is_time
+from neocog.data.sources.times import NAMED_TIMES, all_numbers, is_time
 from neocog.errors import DataError, some
 
 __all__ = ["UNCHOSEN", "Facts", "Roles", "find_roles", "hint", "in_all", "look_at", "look_at_numbers", "said_of"]
@@ -25,17 +25,20 @@ ROW_NAMES = frozenset(
     {"", "index", "idx", "row", "row id", "row number", "rownum", "row no", "level 0", "index level 0"}
 )
 COUNTERS = frozenset({
-    "sample", "frame", "packet", "seq", "sequence", "counter", "record", "line", "entry", "reading", "scan",
+    "sample", "frame", "packet", "seq", "sequence", "counter", "record", "line", "entry", "reading", "scan", "serial",
+    "sr", "sl", "obs", "observation", "timestep", "time step", "cycle",
 })  # fmt: skip
-NUMBERS = frozenset({"no", "nr", "num", "number", "n", "i", "k", "count", "step", "tick", "point", "item", "key", "#"})
+NUMBERS = frozenset(
+    {"no", "nr", "num", "number", "n", "i", "k", "count", "step", "tick", "point", "item", "key", "#", "s no"}
+)
 PERSONS = frozenset({
     "subject", "subj", "person", "participant", "user", "volunteer", "patient", "individual", "speaker", "animal",
     "proband", "athlete", "driver", "rider",
 })  # fmt: skip
 SESSIONS = frozenset({
-    "session", "recording", "trial", "experiment", "visit", "group", "file", "filename", "source", "run",
+    "session", "recording", "trial", "experiment", "visit", "group", "file", "filename", "source", "run", "epoch",
 })  # fmt: skip
-DEVICES = frozenset({"device", "sensor", "phone", "watch", "machine", "site", "lab"})
+DEVICES = frozenset({"device", "unit", "sensor", "phone", "watch", "machine", "site", "lab"})
 NUMBERING = re.compile(r" ?(id|ids|idx|index|no|nr|num|number|name|code|counter|count)$")
 UNNAMED = re.compile(r"unnamed \d+( \d+)*$")
 EVEN = 1e-3  # share by which steps differ that are the same but for rounding
@@ -111,11 +114,13 @@ def hint(name: str) -> Hint | None:
     return "id" if re.search(r"(^| )(id|ids|uid|uuid|guid)$", plain) else None
 
 
-def look_at(cells: Sequence[str], number: Callable[[str], float | None]) -> Facts:
+def look_at(cells: Sequence[str], dialect: Dialect) -> Facts:
     """What is so of a column's cells."""
-    found = [np.nan if is_missing(cell) else number(cell) for cell in cells]
-    if None not in found:
-        return look_at_numbers(np.array(found, np.float64))
+    plain = all_numbers(cells, dialect)
+    if plain is not None:
+        return look_at_numbers(plain)
+    if all(is_missing(cell) or dialect.number(cell) is not None for cell in cells):
+        return look_at_numbers(np.array([np.nan if is_missing(cell) else dialect.number(cell) for cell in cells]))
     codes = {cell: k for k, cell in enumerate(dict.fromkeys(cells))}
     changes = np.count_nonzero(np.diff([codes[cell] for cell in cells]))
     known = next((cell for cell in cells if not is_missing(cell)), "")
@@ -245,15 +250,17 @@ def find_time(
     """The first column if it has one of the plainest names; else a column that is called a time and is one."""
     if columns and columns[0].lower() in TIMES:
         return columns[0]
-    clocks = [name for name in columns if hints[name] == "time" and is_clock(name, facts[name])]
+    named = [name for name in columns if hints[name] == "time" and is_clock(name, facts[name])]
+    clocks = [name for name in named if not facts[name].numeric or facts[name].rises]
     moving = [name for name in clocks if not facts[name].steady]  # beside a column of dates
     dated = [name for name in left_out if hints[name] == "index" and facts[name].time]
     return next(iter([*moving, *clocks, *dated]), None)
 
 
 def is_clock(name: str, facts: Facts) -> bool:
-    """Whether a column that is called a time is one: texts are, numbers rise; `t` may be a temperature."""
-    return not facts.numeric or (facts.evenly if name.lower() == "t" else facts.rises)
+    """Whether a column that is called a time is one: texts are, numbers rise or count; `t` may be a temperature."""
+    rises = facts.evenly if name.lower() == "t" else facts.rises or (facts.whole and facts.counts)
+    return not facts.numeric or rises
 
 
 def rank(name: str) -> int | None:

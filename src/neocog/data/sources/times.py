@@ -1,13 +1,13 @@
 """The times of a recording: numbers, or dates and times as ISO 8601 writes them, in seconds."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dialect import is_missing
+from neocog.data.dialect import Dialect, is_missing
 from neocog.errors import DataError
 
 __all__ = ["NAMED_TIMES", "is_time", "read_times"]
@@ -18,10 +18,14 @@ UNITS = {
     "ns": 1e-9, "nsec": 1e-9, "nanos": 1e-9, "nanoseconds": 1e-9, "min": 60.0, "minutes": 60.0, "h": 3600.0,
 }  # fmt: skip
 LONG_UNITS = ("ms", "sec", "secs", "seconds", "msec", "millis", "milliseconds", "microseconds", "nanoseconds")
-WORDS = "|".join((*UNITS, "utc", "local", "iso"))
+WORDS = "|".join((*UNITS, "utc", "gmt", "local", "iso", "unix", "elapsed"))
+OF_WHAT = (
+    "elapsed", "relative", "unix", "epoch", "utc", "local", "device", "system", "sensor", "logging", "sample",
+    "sampling", "recording", "acquisition", "event", "server", "phone", "start",
+)  # fmt: skip
 NAMED_TIMES = re.compile(
-    r"(?P<what>(?:elapsed|relative|unix|epoch|utc|local|device|system|sensor|logging)?[ _-]*"
-    r"(?:time[ _-]?stamps?|times?|date[ _-]?times?|dates?|epoch|clock)|elapsed|ts|t|" + "|".join(LONG_UNITS) + r")"
+    r"(?P<what>(?:" + "|".join(OF_WHAT) + r")?[ _-]*(?:times?|date[ _-]?times?|dates?|epoch|clock)"
+    r"|(?:\w+[ _-])?time[ _-]?stamps?|elapsed|ts|t|" + "|".join(LONG_UNITS) + r")"
     r"(?:[ _-]+(?P<after>" + WORDS + r")|[ _-]*[\[(](?P<unit>" + WORDS + r")[\])])?",
     re.IGNORECASE,
 )
@@ -50,7 +54,7 @@ def is_time(text: str) -> bool:
 
 
 def read_times(
-    name: str, cells: Sequence[str], lines: Sequence[int], number: Callable[[str], float | None], where: str
+    name: str, cells: Sequence[str], lines: Sequence[int], dialect: Dialect, where: str
 ) -> tuple[NDArray[np.float64], str | None]:
     """A column of times in seconds, NaN where one is missing, (T,), and what a user should know of how they were read.
 
@@ -59,9 +63,12 @@ def read_times(
     if "date" in name.lower() and all(COMPACT.fullmatch(cell.strip()) or is_missing(cell) for cell in cells):
         cells = [COMPACT.sub(r"\1-\2-\3", cell.strip()) for cell in cells]
     first = next((cell for cell in cells if not is_missing(cell)), "")
-    if number(first) is not None or not first:
-        numbers = [read_one(cell, line, number, where, name) for cell, line in zip(cells, lines, strict=True)]
-        return read_numbers(name, numbers)
+    if dialect.number(first) is not None or not first:
+        plain = all_numbers(cells, dialect)
+        if plain is not None:
+            return read_numbers(name, plain)
+        numbers = [read_one(cell, line, dialect, where, name) for cell, line in zip(cells, lines, strict=True)]
+        return read_numbers(name, np.array(numbers, np.float64))
     micros = np.zeros(len(cells), np.int64)
     known = np.zeros(len(cells), bool)
     kinds: dict[str, int] = {}
@@ -84,16 +91,15 @@ def read_times(
     return seconds, f"{name} holds {what}, which are read in seconds"
 
 
-def read_one(cell: str, line: int, number: Callable[[str], float | None], where: str, name: str) -> float:
-    value = np.nan if is_missing(cell) else number(cell)
+def read_one(cell: str, line: int, dialect: Dialect, where: str, name: str) -> float:
+    value = np.nan if is_missing(cell) else dialect.number(cell)
     if value is None:
         raise not_a_time(cell, line, where, name)
     return value
 
 
-def read_numbers(name: str, values: Sequence[float]) -> tuple[NDArray[np.float64], str | None]:
+def read_numbers(name: str, numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], str | None]:
     """Numbers in seconds: by the unit in the column's name, or by their size where they count from 1970."""
-    numbers = np.array(values, np.float64)
     match = NAMED_TIMES.fullmatch(name.strip())
     unit = UNITS.get((match["after"] or match["unit"] or match["what"]).lower()) if match else None
     least = float(np.nanmin(np.abs(numbers))) if not np.isnan(numbers).all() else 0.0
@@ -103,6 +109,16 @@ def read_numbers(name: str, values: Sequence[float]) -> tuple[NDArray[np.float64
         return numbers, None
     # Less the first, for a double has no more than 16 digits.
     return (numbers - numbers[~np.isnan(numbers)][:1].sum()) * unit, f"{name} is read as {NAMES_OF_UNITS[unit]}"
+
+
+def all_numbers(cells: Sequence[str], dialect: Dialect) -> NDArray[np.float64] | None:
+    """Cells as numbers, (N,), if all are numbers in the plainest form; much faster than one by one."""
+    if dialect.decimal != "." or any("_" in cell for cell in cells):  # which Python takes for a part of a number
+        return None
+    try:
+        return np.array(cells, np.float64)
+    except ValueError:
+        return None
 
 
 def parse_time(text: str) -> tuple[int, str] | None:
