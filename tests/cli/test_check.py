@@ -192,7 +192,7 @@ def test_a_mistake_of_use_exits_with_2_and_writes_nothing(run_main, arguments, m
 
 
 def test_ctrl_c_is_clean(run_main, monkeypatch):
-    from neocog.data.sources.folder import ImageFolder
+    from neocog.data.sources.image_folder import ImageFolder
 
     def stopped(self, index):
         raise KeyboardInterrupt
@@ -222,3 +222,33 @@ def test_recordings_are_cut_and_addresses_are_taken(tmp_path, run_main):
     code, out, err = run_main("memory://nothing-here", "--no-skip-list")
     assert code == 1
     assert "There are no shards at memory://nothing-here" in out + err
+
+
+def test_level_of_the_classes_and_fold_for_the_test_are_flags(run_main, tmp_path):
+    for site in ("a", "b", "c"):
+        for name in ("cat", "dog"):
+            picture(tmp_path / "sites" / site / name / "0.png", zlib.crc32(f"{site}{name}".encode()))
+    code, out, err = run_main(tmp_path / "sites", "--no-skip-list")
+    assert code == 1 and "Say at which level the classes are" in " ".join(out.split())
+    code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--no-skip-list")
+    assert (code, out.splitlines()[0]) == (0, "sites: 6 all; 2 classes: cat, dog")
+    assert "its reader says: 3 groups, none of which is divided: the folders a, b, c" in out
+    code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--test-fold", "1", "--no-skip-list")
+    assert code == 2 and "A fold for the test is one of folders called fold1" in err
+    for k, site in enumerate(("a", "b", "c"), 1):
+        (tmp_path / "sites" / site).rename(tmp_path / "sites" / f"fold{k}")
+    code, out, err = run_main(tmp_path / "sites", "--test-fold", "2", "--no-skip-list")
+    assert out.splitlines()[0] == "sites: 4 train, 2 test; 2 classes: cat, dog"
+    assert "its reader says: 3 folds: fold2 is the test, and no fold is divided" in out
+
+
+def test_folders_above_the_classes_are_no_findings(run_main, tmp_path):
+    for site in ("a", "b", "c"):
+        for name in ("cat", "dog"):
+            picture(tmp_path / "sites" / site / name / "0.png", zlib.crc32(f"{site}{name}".encode()))
+    picture(tmp_path / "sites" / "a" / "loose.png", 5)
+    (tmp_path / "sites" / "b" / "ox").mkdir()
+    _, out, _ = run_main(tmp_path / "sites", "--class-level", "2", "--json", "--no-skip-list")
+    found = {finding["kind"]: finding["examples"] for finding in json.loads(out)["findings"]}
+    assert found["stray-picture"][0]["key"] == "a/loose.png"
+    assert found["empty-class-folder"][0]["key"] == "b/ox"

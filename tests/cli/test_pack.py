@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,12 @@ def test_skipped_records_are_named(pictures: Path, tmp_path: Path, capsys: pytes
 def test_a_size_that_is_none_is_refused(pictures: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match="256MB .* or 1GiB .* Received: 'big'"):
         pack(str(pictures), tmp_path / "out", shard_size="big")
+
+
+def test_the_fold_for_the_test_is_packed_as_such(pictures: Path, tmp_path: Path):
+    for k in (1, 2, 3):
+        shutil.copytree(pictures, tmp_path / "folds" / f"fold{k}")
+    assert pack(str(tmp_path / "folds"), tmp_path / "shards", test_fold="fold1") == 0
+    source = open_shards(tmp_path / "shards")
+    assert {split: len(part) for split, part in source.splits.items()} == {"train": 72, "test": 36}
+    assert {source.key(i).split("/")[0] for i in source.splits["test"].tolist()} == {"fold1"}

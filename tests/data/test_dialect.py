@@ -146,6 +146,7 @@ def test_column_that_only_counts_rows_is_left_out(tmp_path, content, columns, pl
     "content",
     [
         ",x\n512,0.5\n530,0.25\n498,0.1\n",  # a channel, perhaps
+        ",x\n5,0.5\n7,0.25\n9,0.1\n",
         ",text\n0,a\n1,b\n0,c\n",  # labels, perhaps
         ",text\nr1,a\nr2,b\n",
         "x,\n1,2\n3,4\n",

@@ -69,6 +69,20 @@ def test_other_layouts_are_found_within_too(tmp_path, files, layout, splits):
     assert source.notices[1:] == open_source(tmp_path / "set" / "set").notices
 
 
+def test_games_are_read_at_any_depth_from_where_they_were_given(tmp_path):
+    write(tmp_path / "games" / "games" / "1.sgf", "(;SZ[9];B[aa];W[bb])")
+    source = open_source(tmp_path / "games")
+    assert (source.format, source.notices, source.key(0)[:13]) == ("sgf", (), "games/1.sgf#1")
+
+
+def test_splits_of_games_within_are_kept(tmp_path):
+    for split, move in (("train", "aa"), ("test", "cc")):
+        write(tmp_path / "games" / "zip" / split / "1.sgf", f"(;SZ[9];B[{move}];W[bb])")
+    source = open_source(tmp_path / "games")
+    assert {split: len(part) for split, part in source.splits.items()} == {"train": 2, "test": 2}
+    assert source.notices[0] == said(tmp_path / "games", tmp_path / "games" / "zip")
+
+
 def test_splits_within_are_kept(tmp_path):
     for split in ("train", "test"):
         two_classes(tmp_path / "x" / "x" / split)

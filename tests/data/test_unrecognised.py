@@ -107,7 +107,7 @@ def test_tables_of_which_none_is_train(tmp_path, names):
     [
         (
             "img,kind\n0.png,x\n1.png,y\n",
-            "A list of pictures needs a column for the file (file_name",
+            "A list of images needs a column for the file (file_name",
             (
                 "the columns img, kind, in {path}. Rename them, or say which is meant, such as --data.file_column img "
                 "--data.label_column kind."
@@ -115,17 +115,17 @@ def test_tables_of_which_none_is_train(tmp_path, names):
         ),
         (
             "img;label\n0.png;x\n",
-            "A list of pictures needs a column",
+            "A list of images needs a column",
             "--data.file_column img --data.label_column label",
         ),
         (
             "0.png,3,x\n1.png,4,y\n",
-            "A list of pictures needs a column for the file",
+            "A list of images needs a column for the file",
             "named by their place, for its first line looks like a sample. Add a line of names",
         ),
         (
             "file,label\n7,x\n",
-            "A list names pictures that lie beside it",
+            "A list names images that lie beside it",
             "Received: '7', 'x', the first row of {path}",
         ),
         ("", "A table starts with a line that names its columns", "{path}, line 1"),
@@ -134,7 +134,7 @@ def test_tables_of_which_none_is_train(tmp_path, names):
             "A table is UTF-8 text. Received: byte 0xe9.",
             "iconv -f WINDOWS-1252 -t UTF-8 labels.csv > NEW.csv",
         ),
-        ("file,age\n0.png,3\n", "A list of pictures needs a column for the file", "--data.label_column age"),
+        ("file,age\n0.png,3\n", "A list of images needs a column for the file", "--data.label_column age"),
     ],
 )
 def test_table_beside_pictures_says_why_it_is_not_their_list(tmp_path, content, begins, holds):
@@ -161,11 +161,11 @@ def test_table_beside_pictures_says_why_it_is_not_their_list(tmp_path, content, 
         ("a.json", "is a JSON file (.json), which is not read. A table has one JSON object on each line"),
         ("a.mp4", "is a video (.mp4)"),
         ("a.pdf", "is a document (.pdf)"),
-        ("a.png", "is a single picture. A data set is many of them: FOLDER/CLASS/*.png."),
+        ("a.png", "is a single image. A data set is many of them: FOLDER/CLASS/*.png."),
         ("a.WAV", "is a single sound. A data set is many of them: FOLDER/CLASS/*.wav."),
         ("a.txt", "is a single text"),
-        ("a.gif", "is a picture of a type that is not read (.gif). Convert to PNG"),
-        ("a.heic", "is a picture of a type that is not read (.heic)"),
+        ("a.gif", "is an image of a type that is not read (.gif). Convert to PNG"),
+        ("a.heic", "is an image of a type that is not read (.heic)"),
         ("a.mp3", "is a sound of a type that is not read (.mp3). Convert to WAV or FLAC: ffmpeg -i FILE.mp3 FILE.wav"),
     ],
 )
@@ -192,11 +192,29 @@ def test_table_of_another_name_is_to_be_renamed(tmp_path, name, content, what):
 def test_pictures_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_path):
     draw(tmp_path, "images/0.png", "images/1.png")
     write(tmp_path, {"labels.csv": "img,kind\n0.png,x\n1.png,y\n"})
-    assert reason(tmp_path).startswith("A list of pictures needs a column for the file")
+    assert reason(tmp_path).startswith("A list of images needs a column for the file")
     assert open_source(tmp_path, file_column="img", label_column="kind").classes == ("x", "y")
     assert open_source(tmp_path, format="image-folder").classes == ("images",)
     draw(tmp_path, "more/0.png")
     assert open_source(tmp_path).classes == ("images", "more")
+
+
+@pytest.mark.parametrize(
+    ("content", "begins"),
+    [
+        ("x y\n1 2\n2 3\n", "A table in the folder of a class is a signal: a .csv file of numbers"),
+        ("text\nhello you\n", "A table in the folder of a class is a signal"),
+        ("", "A table starts with a line that names its columns. Received: an empty file"),
+    ],
+)
+def test_tables_by_class_that_are_not_signals(tmp_path, content, begins):
+    write(tmp_path, {"a/1.csv": content, "b/1.csv": content})
+    assert reason(tmp_path).startswith(begins)
+
+
+def test_recording_without_names_is_told_to_name_its_columns(tmp_path):
+    write(tmp_path, {"a.csv": "".join(f"{k / 50:.2f},{k * k % 7 / 8},{'ab'[k // 9 % 2]}\n" for k in range(40))})
+    assert reason(tmp_path / "a.csv").startswith("A recording begins with the names of its columns. Received: 0, 1, 2")
 
 
 def test_table_beside_splits_is_not_their_list(tmp_path):
@@ -209,7 +227,7 @@ def test_empty_file_and_folder(tmp_path):
     write(tmp_path, {"a.png": ""})
     assert reason(tmp_path / "a.png").startswith(f"{tmp_path / 'a.png'} is empty")
     (tmp_path / "e").mkdir()
-    assert reason(tmp_path / "e").startswith(f"{tmp_path / 'e'} is empty. Put pictures at")
+    assert reason(tmp_path / "e").startswith(f"{tmp_path / 'e'} is empty. Put images at")
 
 
 @pytest.mark.parametrize(
@@ -217,17 +235,17 @@ def test_empty_file_and_folder(tmp_path):
     [
         (
             ("0.png", "1.png"),
-            "2 pictures in {root} itself, which has no folders. Move them to {root}/CLASS/*.png. Or list",
+            "2 images in {root} itself, which has no folders. Move them to {root}/CLASS/*.png. Or list",
         ),
         (("0.wav", "1.flac"), "2 sounds in {root} itself, which has no folders."),
         (("a.txt", "b.txt", "c/d.bin"), "2 texts in {root} itself, and no texts in its folders (c)."),
-        (("a/1.gif", "b/2.gif"), "holds pictures of a type that is not read. Received: 2 .gif. Convert to PNG"),
+        (("a/1.gif", "b/2.gif"), "holds images of a type that is not read. Received: 2 .gif. Convert to PNG"),
         (("a/1.HEIC", "b/2.heic", "c/x.bin"), "Received: 2 .heic"),
         (("a/1.mp3",), "holds sounds of a type that is not read. Received: 1 .mp3. Convert to WAV or FLAC"),
         (("a.zip",), "holds no file that is read. Received: 1 .zip: an archive. Unpack it"),
         (("a.tar.gz", "b.tar.gz", "c.md"), "Received: 2 .tar.gz: an archive"),
         (("x.xlsx",), "1 .xlsx: a spreadsheet. Save it as CSV"),
-        (("a/1.mp4", "b/1.mp4"), "2 .mp4: a video. Take pictures from it"),
+        (("a/1.mp4", "b/1.mp4"), "2 .mp4: a video. Extract frames"),
     ],
 )
 def test_folder_of_other_things_says_what_they_are(tmp_path, files, what):
@@ -237,7 +255,7 @@ def test_folder_of_other_things_says_what_they_are(tmp_path, files, what):
 
 def test_layouts_are_listed_where_nothing_is_near(tmp_path):
     write(tmp_path, {"a/b.bin": "x", "a/c.bin": "x"})
-    with pytest.raises(DataError, match=r"No known layout .* which holds a. Put pictures at .* idx, cifar, npz"):
+    with pytest.raises(DataError, match=r"No known layout .* which holds a. Put images at .* idx, cifar, npz"):
         open_source(tmp_path)
 
 

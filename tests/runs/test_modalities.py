@@ -1,6 +1,7 @@
 """Each kind of data goes the whole way: opened by its path, trained, measured, sealed, and predicted."""
 
 import json
+import shutil
 import signal
 from dataclasses import dataclass, replace
 
@@ -417,3 +418,32 @@ class Plain:
 
 
 UNCHANGED = {"sound": {"augment_signal": SignalAugmentConfig()}}
+
+
+def test_the_fold_of_training_is_that_of_measuring(pictures, tmp_path, capsys):
+    for k in (1, 2, 3, 4):
+        shutil.copytree(pictures, tmp_path / "folds" / f"fold{k}")
+    data = tmp_path / "folds"
+    config = quick("lenet5_relu", data, epochs=1)
+    run = train(replace(config, data=replace(config.data, test_fold="2")), runs=tmp_path / "runs")
+    said = capsys.readouterr().err
+    assert "4 folds: fold2 is the test, and no fold is divided" in said
+    assert "36 training records validate: whole folds, chosen by class and seed" in said
+    assert (run.evaluation.split, run.evaluation.count) == ("test", 36)
+    measured = evaluate(run.bundle, data)
+    assert measured.headlines["accuracy"].value == run.evaluation.headlines["accuracy"].value
+    assert "The test is fold2, as in training." in capsys.readouterr().err
+    assert evaluate(run.bundle, data, test_fold="fold3").count == 36
+    assert "as in training" not in capsys.readouterr().err
+
+
+def test_level_of_the_classes_is_a_setting(pictures, tmp_path, capsys):
+    for site in "abcdef":
+        shutil.copytree(pictures, tmp_path / "sites" / site)
+    flags = ["--model", "lenet5_relu", "--epochs", "1", "--train.device", "cpu", "--runs", str(tmp_path / "runs")]
+    assert main(["train", str(tmp_path / "sites"), *flags]) == 2
+    assert "Say at which level the classes are: --data.class_level 1 or --data.class_level 2" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "sites"), "--data.class_level", "2", *flags]) == 0
+    said = capsys.readouterr().err
+    assert "6 groups, none of which is divided: the folders a, b, c and 3 more" in said
+    assert "36 of 216 records are kept for the test: whole folders, chosen by class and seed" in said

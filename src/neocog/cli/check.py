@@ -42,6 +42,8 @@ def check(
     file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
     text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
     label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     download: Annotated[bool, Switch] = False,
 ) -> int:
     """Examine a data set; `neocog.data.doctor.check(data)` does the same.
@@ -71,11 +73,15 @@ def check(
     columns
         The columns of a table that are channels, such as x,y,z; --signal.columns in training.
     file_column
-        The column of a table that names the pictures, where it has another name than usual.
+        The column of a table that names the images, where it has another name than usual.
     text_column
         The column of a table that holds the texts, where it has another name than usual.
     label_column
         The column of a table that holds the labels, where it has another name than usual.
+    class_level
+        The level below the data set's folder at which the folders of the classes are; --data.class_level in training.
+    test_fold
+        The name or the number of the fold for the test, where folders are folds; --data.test_fold in training.
     download
         Fetch a known data set if it is not on this machine.
     """
@@ -99,6 +105,8 @@ def check(
         file_column=file_column,
         text_column=text_column,
         label_column=label_column,
+        class_level=class_level,
+        test_fold=test_fold,
     )
     if json:
         write_out(jsonlib.dumps(report.to_json(), indent=1))

@@ -24,6 +24,8 @@ def evaluate(
     file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
     text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
     label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     skip_list: Path | None = None,
     tta: Views = "none",
     window: Annotated[int | None, WINDOW] = None,
@@ -45,11 +47,15 @@ def evaluate(
     format
         The layout of the data, where it can be read in two ways.
     file_column
-        The column of a table that names the pictures, where it has another name than usual.
+        The column of a table that names the images, where it has another name than usual.
     text_column
         The column of a table that holds the texts, where it has another name than usual.
     label_column
         The column of a table that holds the labels, where it has another name than usual.
+    class_level
+        The level below the data set's folder at which the folders of the classes are.
+    test_fold
+        The name or the number of the fold for the test, where folders are folds; by default that of training.
     skip_list
         Leave out the records that this file of `neocog check` names.
     tta
@@ -68,7 +74,7 @@ def evaluate(
     evaluation = runs.evaluate(
         bundle, data, split=split, format=format, skip_list=skip_list, views=tta, download=download, window=window,
         step=step, columns=column_names(columns), file_column=file_column, text_column=text_column,
-        label_column=label_column,
+        label_column=label_column, class_level=class_level, test_fold=test_fold,
     )  # fmt: skip
     if json:
         write_out(jsonlib.dumps(evaluation.to_json(), indent=1))

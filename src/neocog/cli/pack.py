@@ -29,6 +29,8 @@ def pack(
     file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
     text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
     label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
@@ -58,11 +60,15 @@ def pack(
     columns
         The columns of a table that are channels, such as x,y,z.
     file_column
-        The column of a table that names the pictures, where it has another name than usual.
+        The column of a table that names the images, where it has another name than usual.
     text_column
         The column of a table that holds the texts, where it has another name than usual.
     label_column
         The column of a table that holds the labels, where it has another name than usual.
+    class_level
+        The level below the data set's folder at which the folders of the classes are.
+    test_fold
+        The name or the number of the fold for the test, where folders are folds.
     download
         Fetch a known data set from its official address if it is not on this machine.
     """
@@ -71,6 +77,7 @@ def pack(
         data_format=data_format, download=download, window=window, step=step,
         columns=column_names(columns),
         file_column=file_column, text_column=text_column, label_column=label_column,
+        class_level=class_level, test_fold=test_fold,
     )  # fmt: skip
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")

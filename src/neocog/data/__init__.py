@@ -50,8 +50,9 @@ from neocog.data.preprocess import (
 )
 from neocog.data.record import Modality, Payload, Record, Source, check_trainable, describe, fingerprint, sample_ids
 from neocog.data.sources.arrays import ArraySource
-from neocog.data.sources.folder import ImageFolder, list_pictures
-from neocog.data.splits import Splits, divide
+from neocog.data.sources.folder import list_pictures
+from neocog.data.sources.image_folder import ImageFolder
+from neocog.data.splits import Splits, divide, keeps_test
 
 __all__ = [
     "ArraySource",
@@ -102,6 +103,7 @@ __all__ = [
     "find_data",
     "fingerprint",
     "image_pixels",
+    "keeps_test",
     "list_pictures",
     "load_resident",
     "num_views",

@@ -25,6 +25,11 @@ def whole_number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def as_text(value: object) -> object:
+    """3 as "3"."""
+    return str(value) if isinstance(value, int) else value
+
+
 Side = Annotated[int, Field(ge=1, le=4096)]
 HeightWidth = Annotated[tuple[Side, Side], BeforeValidator(height_width)]
 Border = Annotated[int, Field(ge=0, le=512)]
@@ -41,11 +46,16 @@ class DataConfig:
     format: str | None = None
     """The layout, such as image-folder; unset: recognised. `neocog check DATA` says what was recognised."""
     file_column: ColumnName | None = None
-    """The column of a table that names the pictures, where it is not called file, filename, image and so on."""
+    """The column of a table that names the images, where it is not called file, filename, image and so on."""
     text_column: ColumnName | None = None
     """The column of a table that holds the texts; unset: the one called text, sentence, review and so on."""
     label_column: ColumnName | None = None
     """The column of a table that holds one label for each row; unset: the one called label, class and so on."""
+    class_level: Annotated[Literal[1, 2, 3] | None, BeforeValidator(whole_number)] = None
+    """The level below the data set's folder at which the folders of the classes are, where it could be another: 1 its
+    own folders, 2 those within them, which are splits, folds or else groups; unset: by names."""
+    test_fold: Annotated[str | None, BeforeValidator(as_text)] = None
+    """The name or the number of the fold for the test, where folders are folds; unset: the last."""
     val_fraction: Fraction = 0.1
     """Part of the training records that validates, where the set has no validation split."""
     test_fraction: Fraction = 0.2

@@ -75,6 +75,8 @@ class Dialect:
     """Places of leading columns without a name that only count the rows, as pandas writes them; they are left out."""
     empty: tuple[int, ...] = ()
     """Places of columns without a name and without any value; they are left out."""
+    dated: bool = False
+    """Whether the first column has no name and holds dates or times, as pandas writes an index of times."""
     differences: tuple[str, ...] = ()
     """In what it is not plain, as ends of a sentence that begins with the table's name."""
 
@@ -178,6 +180,7 @@ def dialect_of(
         has_header=header,
         index=index,
         empty=empty,
+        dated=header and bool(rest) and not first[0].strip() and kind_of([row[0] for row in rest], decimal) == "time",
         differences=tuple(differences),
     )
 

@@ -13,8 +13,9 @@ from neocog.data.sources.class_list import is_class_list, open_class_list, why_n
 from neocog.data.sources.class_map import has_class_map, open_class_map
 from neocog.data.sources.coco import is_coco, open_coco
 from neocog.data.sources.csv_windows import is_csv_windows, open_csv_windows
-from neocog.data.sources.folder import ImageFolder, class_folders, has_picture, holds_pictures
+from neocog.data.sources.folder import class_folders, has_picture, holds_pictures
 from neocog.data.sources.idx import find_idx, open_idx
+from neocog.data.sources.image_folder import ImageFolder
 from neocog.data.sources.mask_folder import is_mask_folder, open_mask_folder
 from neocog.data.sources.npz import holds_pictures_npz, open_npz
 from neocog.data.sources.sgf import SgfSource, holds_games
@@ -29,7 +30,7 @@ from neocog.data.sources.voc import is_voc, is_voc_masks, open_voc, open_voc_mas
 from neocog.data.sources.yolo import is_yolo, open_yolo
 from neocog.errors import DataError
 
-__all__ = ["COLUMNS", "FORMATS", "Format", "recognise"]
+__all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,12 @@ def open_cifar_folder(path: Path) -> Source:
     return open_cifar(path.name, *found)
 
 
-def open_image_folder(path: Path) -> Source:
+def open_image_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> Source:
     if not path.is_dir():
         raise DataError(
             f"Pictures stand in a folder for each class. {path} is a file. Name the folder above the classes'."
         )
-    return ImageFolder(path)
+    return ImageFolder(path, class_level=class_level, test_fold=test_fold)
 
 
 def is_picture_npz(path: Path) -> bool:
@@ -91,11 +92,12 @@ COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 """Settings that name the columns of tables."""
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
+FOLDERS = frozenset({"class_level", "test_fold"})
 FORMATS = (
     Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
     Format("cifar", "CIFAR's binary files", lambda path: path.is_dir() and bool(find_cifar(path)), open_cifar_folder),
     Format("npz", "pictures in an .npz file", is_picture_npz, open_npz),
-    Format("class-map", "pictures in folders that class_map.txt names", has_class_map, open_class_map),
+    Format("class-map", "pictures in folders that class_map.txt names", has_class_map, open_class_map, options=FOLDERS),
     Format(
         "class-list",
         "pictures that a table names",
@@ -114,10 +116,15 @@ FORMATS = (
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
     Format(
-        "signal-folder", "signals in a folder for each class", is_signal_folder, open_signal_folder, "signal", WINDOWS
+        "signal-folder",
+        "signals in a folder for each class",
+        is_signal_folder,
+        open_signal_folder,
+        "signal",
+        WINDOWS | FOLDERS,
     ),
     Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
-    Format("sound-folder", "sounds in a folder for each class", is_sound_folder, open_sound_folder, "audio"),
+    Format("sound-folder", "sounds in a folder for each class", is_sound_folder, open_sound_folder, "audio", FOLDERS),
     Format(
         "text-table",
         "texts in a table",
@@ -127,9 +134,9 @@ FORMATS = (
         frozenset({"text_column", "label_column"}),
         why_no_texts,
     ),
-    Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text"),
+    Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text", FOLDERS),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
-    Format("image-folder", "pictures in a folder for each class", holds_pictures, open_image_folder),
+    Format("image-folder", "pictures in a folder for each class", holds_pictures, open_image_folder, options=FOLDERS),
 )
 """More than one may recognise a path; then the user says which is meant."""
 

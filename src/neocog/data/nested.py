@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from neocog.data.sources.folder import hidden, is_kind, leads_back, split_folders
+from neocog.data.sources.class_folders import fold_folders, split_folders
+from neocog.data.sources.folder import class_folders, hidden, is_kind, leads_back
 from neocog.errors import DataError
 
-__all__ = ["innermost"]
+__all__ = ["innermost", "names_split"]
 
 DEPTH = 3
 DOCUMENTS = frozenset({".md", ".rst", ".pdf", ".html", ".htm", ".bib", ".url", ".docx", ".rtf", ".sha256", ".md5"})
@@ -61,8 +62,9 @@ def is_document(name: str) -> bool:
 
 
 def names_split(folder: Path) -> bool:
-    """Whether folders in a folder are splits."""
+    """Whether folders in a folder are splits, or folds."""
+    folders = class_folders(folder)
     try:
-        return split_folders(folder).keys() != {"all"}
+        return bool(split_folders(folder, folders) or fold_folders(folders))
     except DataError:
         return True

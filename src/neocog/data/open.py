@@ -1,16 +1,17 @@
 """From a path or a name to a source: which of the known layouts is it?"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data.formats import COLUMNS, FORMATS, Format, recognise
+from neocog.data.formats import COLUMNS, FOLDERS, FORMATS, Format, recognise
 from neocog.data.known import find_data
-from neocog.data.nested import innermost
+from neocog.data.nested import innermost, names_split
 from neocog.data.record import Modality, Source
 from neocog.data.shards import is_address
+from neocog.data.sources.class_folders import split_folders
 from neocog.data.sources.class_list import why_no_list
-from neocog.data.sources.folder import class_folders, is_picture, plain_files, split_folders
+from neocog.data.sources.folder import class_folders, is_picture, plain_files
 from neocog.data.sources.python_objects import as_source
 from neocog.data.unrecognised import not_understood
 from neocog.errors import ConfigError, DataError, did_you_mean
@@ -26,9 +27,10 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
 
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
-    `options` are settings that only some layouts need: window, step and rate, for recordings that are cut; columns, the
+    `options` are settings that only some layouts take: window, step and rate, for recordings that are cut; columns, the
     names of those that are channels; file_column, text_column and label_column, for tables whose columns have other
-    names than usual.
+    names than usual; class_level, for folders, the level below the path at which those of the classes are; test_fold,
+    the fold for the test.
     Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
     Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways; ConfigError
     for columns of what is not a table.
@@ -38,13 +40,16 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     (70000, 'idx', (28, 28))
     """
     columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
+    asked = {name for name in FOLDERS if options.get(name) is not None}
     if not isinstance(data, str | Path):
         if columns:
             raise no_columns(columns, "a Python object", "arrays and lists")
         check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
+        check_folder_options(asked, "a Python object")
         return as_source(data)
     found = find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
+    check_folder_options(asked - layout.options, f"{path}, {layout.what},")
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
     check_channels(options.get("columns"), layout.options, str(data), layout.what)
     try:
@@ -65,6 +70,14 @@ def check_channels(columns: object, known: frozenset[str], where: str, what: str
         raise ConfigError(
             "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names. "
             f"Received: {columns}, for {where}, which is read as {what}. Leave it out."
+        )
+
+
+def check_folder_options(asked: Collection[str], what: str) -> None:
+    """Raises ConfigError for options that would be ignored."""
+    for name in sorted(asked):
+        raise ConfigError(
+            f"A setting must have an effect. data.{name} is for folders of classes, and {what} has none. Remove it."
         )
 
 
@@ -111,7 +124,7 @@ def is_list_after_all(path: Path, found: list[Format], columns: Mapping[str, str
     return (
         [layout.name for layout in found] == ["image-folder"]
         and len(class_folders(path)) == 1
-        and split_folders(path).keys() == {"all"}
+        and not split_folders(path, class_folders(path))
         and why_no_list(path, **columns) is not None
         and any(map(is_picture, plain_files(class_folders(path)[0])))
     )
@@ -121,7 +134,7 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     """The path itself, or the folder within it in which the data starts.
 
     It is one that is all that its folder holds, and in which a layout is recognised, while the folder itself is of
-    none, or would be of one class.
+    none, or would be of one class, or without the splits that are in it.
     """
     inner = innermost(path) if path.is_dir() else path
     if inner == path:
@@ -129,7 +142,7 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     names = {layout.name for layout in recognise(path, columns)}
     within = {layout.name for layout in recognise(inner, columns)}
     wanted = within if format is None else within & {format}
-    return inner if wanted and names <= BY_FOLDERS else path
+    return inner if wanted and (names <= BY_FOLDERS or names_split(inner)) else path
 
 
 def recognised(data: str | Path, *, format: str | None = None, **columns: str) -> Modality:

@@ -25,6 +25,7 @@ __all__ = [
     "num_left_out",
     "record_ids",
     "sample_ids",
+    "unlabelled_split",
 ]
 
 Modality = Literal["image", "signal", "audio", "text", "board"]
@@ -104,6 +105,17 @@ class LeftOut(str):
         return notice
 
 
+def unlabelled_split(split: str, count: int) -> LeftOut:
+    """What is said of a split whose labels are hidden, and what takes its place.
+
+    >>> unlabelled_split("test", 6)
+    '6 records of test have no labels and are left out; a part of the training records is kept for the test instead'
+    """
+    instead = "validates" if split == "val" else "is kept for the test"
+    left_out = f"{count:,} records of {split} have no labels and are left out"
+    return LeftOut(f"{left_out}; a part of the training records {instead} instead", count)
+
+
 def num_left_out(source: Source) -> int:
     """How many samples in the files of a data set are not read. With `len(source)` they make all that there are."""
     return sum(notice.num_samples for notice in source.notices if isinstance(notice, LeftOut))
@@ -117,6 +129,21 @@ def absent_classes(classes: tuple[str, ...], splits: Mapping[str, NDArray[np.int
         if absent:
             notices.append(f"{split} has no record of {some(repr(classes[k]) for k in absent)}")
     return tuple(notices)
+
+
+FILL_FOLDER = "Put files into its folder, or remove the folder."
+EMPTY_CLASS = {
+    **dict.fromkeys(("image-folder", "sound-folder", "signal-folder", "text-folder"), FILL_FOLDER),
+    "class-map": "Put images into its folder, or remove its line from class_map.txt.",
+    "cifar": "Fetch the files again: some are missing, or the file of names belongs to other ones.",
+    "idx": "Add its samples, or remove the file that names the labels.",
+    "ts": "Add series of it, or remove its name from the line @classLabel.",
+    "shards": "Add samples of it, or remove its name where the shards name their classes, and number the labels anew.",
+}
+"""What to do about a class without samples, by layout: what names the class there."""
+EMPTY_CLASS_ELSEWHERE = (
+    "Add samples of it; or remove its name from the names of the classes, and number the labels anew."
+)
 
 
 def check_trainable(source: Source) -> None:
@@ -135,7 +162,8 @@ def check_trainable(source: Source) -> None:
     if empty.size:
         raise DataError(
             f"Each class needs at least one record. {source.name} has {len(source.classes)} classes, and no record of "
-            f"{empty.size} of them, first {source.classes[empty[0]]!r}. Number the labels without gaps."
+            f"{empty.size} of them, first {source.classes[empty[0]]!r}. "
+            f"{EMPTY_CLASS.get(source.format, EMPTY_CLASS_ELSEWHERE)}"
         )
 
 

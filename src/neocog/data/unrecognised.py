@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neocog.data.column_names import TIME_LABELS, TIMES
-from neocog.data.dialect import SEPARATORS
+from neocog.data.dialect import SEPARATORS, find_dialect
 from neocog.data.formats import FORMATS
+from neocog.data.sources.class_files import first_file
+from neocog.data.sources.class_tables import first_row
 from neocog.data.sources.folder import EXTENSIONS, class_folders, plain_files, walk
 from neocog.data.sources.sound_folder import SUFFIXES as SOUNDS
 from neocog.data.tables import is_table, read_columns
@@ -36,14 +38,14 @@ FOREIGN = {
                      "Write its records as tar or Parquet shards, or as files in a folder for each class")),
     ".json": ("a JSON file", "A table has one JSON object on each line: save it as .jsonl"),
     **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm"),
-                    ("a video", "Take pictures from it: ffmpeg -i VIDEO -vf fps=1 CLASS/%06d.png")),
+                    ("a video", "Extract frames: ffmpeg -i VIDEO -vf fps=1 CLASS/%06d.png")),
     **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pdf"), ("a document", "Save its text as .txt, UTF-8")),
 }  # fmt: skip
 PICTURES = frozenset({
     ".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".psd", ".svg", ".dcm",
     ".nii", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raw", ".ico", ".exr", ".hdr", ".fits",
 })  # fmt: skip
-"""Types of pictures that are not read."""
+"""Image types that are not read."""
 UNNAMED_TABLES = frozenset({"", ".txt", ".dat", ".data", ".tab", ".text", ".asc"})
 """What tables are called that are not called .csv or .tsv."""
 UNREAD_SOUNDS = frozenset({".mp3", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".opus", ".amr", ".au", ".3gp"})
@@ -64,7 +66,7 @@ def not_understood(path: Path, columns: Mapping[str, str]) -> DataError:
     return DataError(
         f"No known layout of a data set is recognised at {path}"
         + (f", which holds {', '.join(inside)}{' ...' if len(inside) == 5 else ''}. " if inside else ". ")
-        + "Put pictures at FOLDER/CLASS/*.png, or use one of the other layouts that docs/data.md shows: "
+        + "Put images at FOLDER/CLASS/*.png, or use one of the other layouts that docs/data.md shows: "
         + ", ".join(layout.name for layout in FORMATS)
         + "."
     )
@@ -84,13 +86,16 @@ def of_file(path: Path) -> str | None:
         return f"{path} is {what} ({kind}), which is not read. {fix}."
     if kind in PICTURES | UNREAD_SOUNDS:
         what, fix = unread(kind)
-        return f"{path} is a {what} of a type that is not read ({kind}). {fix}, and give the folder above the classes."
+        return (
+            f"{path} is {what} of a type that is not read ({kind}). {fix}, and give the folder above those of the "
+            "classes."
+        )
     if kind in UNNAMED_TABLES and (separated := separator_of(path)):
         return (
             f"A table is called .csv, .tsv or .jsonl. Received: {path}, whose lines are separated by {separated}. "
             "Rename it."
         )
-    for what, suffixes in (("a single picture", EXTENSIONS), ("a single sound", SOUNDS), ("a single text", {".txt"})):
+    for what, suffixes in (("a single image", EXTENSIONS), ("a single sound", SOUNDS), ("a single text", {".txt"})):
         if kind in suffixes:
             return (
                 f"{path} is {what}. A data set is many of them: FOLDER/CLASS/*{kind}. Give the folder above the "
@@ -113,11 +118,16 @@ def separator_of(path: Path) -> str | None:
 
 
 def of_numbers(table: Path) -> str | None:
-    """A table that holds neither texts nor names of pictures."""
+    """A table that holds neither texts nor names of images."""
     try:
         columns = read_columns(table)
     except DataError as error:
         return str(error)
+    if not find_dialect(table).has_header:
+        return (
+            f"A recording begins with the names of its columns. Received: {some(columns, 8)} by their place, for the "
+            f"first line of {table} looks like a sample. Add a line such as {TIMES[0]},x,y,{TIME_LABELS[0]} above it."
+        )
     return (
         f"A recording has the time in its first column ({', '.join(TIMES)}) and the label in its last "
         f"({', '.join(TIME_LABELS)}). Received: the columns {some(columns, 8)}, in {table}. Rename them, if it is one. "
@@ -129,14 +139,14 @@ def of_folder(path: Path) -> str | None:
     """What a folder holds that is not a data set, and what to do with it."""
     if not any(path.iterdir()):
         return (
-            f"{path} is empty. Put pictures at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or use one of the other "
+            f"{path} is empty. Put images at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or use one of the other "
             "layouts."
         )
     tables = [file for file in plain_files(path) if is_table(file)]
     if len(tables) == 1 or (tables and len(tables) == len(plain_files(path))):
         return of_numbers(tables[0])
     direct = Counter(type_of(file.name) for file in plain_files(path))
-    for what, suffixes in (("pictures", EXTENSIONS), ("sounds", SOUNDS), ("texts", frozenset({".txt"}))):
+    for what, suffixes in (("images", EXTENSIONS), ("sounds", SOUNDS), ("texts", frozenset({".txt"}))):
         count = sum(number for kind, number in direct.items() if kind in suffixes)
         if count > 1 or (count and len(direct) == 1):
             return of_flat(path, what, count, next(kind for kind in direct if kind in suffixes))
@@ -146,19 +156,35 @@ def of_folder(path: Path) -> str | None:
         return (
             f"{path} holds folders, but no file in them. Received: {folders or 'none'}. Put each class's files there."
         )
+    if table := first_file(path, {".csv", ".tsv"}):
+        return of_signal(table)
     for kind, count in found.most_common():
         if kind in PICTURES | UNREAD_SOUNDS:
             what, fix = unread(kind)
-            return f"{path} holds {what}s of a type that is not read. Received: {count:,} {kind}. {fix}."
+            return f"{path} holds {what.split()[-1]}s of a type that is not read. Received: {count:,} {kind}. {fix}."
         if kind in FOREIGN:
             what, fix = FOREIGN[kind]
             return f"{path} holds no file that is read. Received: {count:,} {kind}: {what}. {fix}."
     return None
 
 
+def of_signal(table: Path) -> str:
+    """A table in a folder of a class, which is not a signal."""
+    try:
+        cells = first_row(table).values
+    except DataError as error:
+        return str(error)
+    shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
+    return (
+        "A table in the folder of a class is a signal: a .csv file of numbers, with columns separated by "
+        f"{', '.join(SEPARATORS.values())}. Received: {shown}, the first row of {table}. Save it so; texts are read "
+        "from one table for all classes, or from .txt files."
+    )
+
+
 def of_flat(path: Path, what: str, count: int, kind: str) -> str:
     """Files without folders have no classes."""
-    table = " Or list them in a table beside them: file,label." if what == "pictures" else ""
+    table = " Or list them in a table beside them: file,label." if what == "images" else ""
     folders = some(folder.name for folder in class_folders(path))
     return (
         f"The class of each file is the name of its folder. Received: {count:,} {what} in {path} itself"
@@ -170,8 +196,8 @@ def of_flat(path: Path, what: str, count: int, kind: str) -> str:
 def unread(kind: str) -> tuple[str, str]:
     """What a type of file is, and how it is converted."""
     if kind in UNREAD_SOUNDS:
-        return "sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"
-    return "picture", "Convert to PNG, or to TIFF for more than 8 bits: magick mogrify -format png '*" + kind + "'"
+        return "a sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"
+    return "an image", "Convert to PNG, or to TIFF for more than 8 bits: magick mogrify -format png '*" + kind + "'"
 
 
 def type_of(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,8 @@ def evaluate(
     *,
     split: str | None = None,
     format: str | None = None,
+    class_level: int | None = None,
+    test_fold: str | None = None,
     skip_list: str | Path | None = None,
     views: Views = "none",
     download: bool = False,
@@ -50,8 +53,9 @@ def evaluate(
     """Measure a bundle, or a predictor, on a data set; classes are matched by name.
 
     `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
-    kept for the test if the network was trained on that very set, else all of it.
-    `named` are `file_column`, `text_column` and `label_column` of `open_source`.
+    kept for the test if the network was trained on that very set, else all of it. `format`, `class_level`, `test_fold`
+    and `named` (`file_column`, `text_column`, `label_column`) are those of `open_source`; unless given, the fold for
+    the test is that of training.
     With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
     `neocog check` with records to leave out; no record is ever substituted. Long recordings are cut into windows, and
     columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are matched by name.
@@ -59,10 +63,14 @@ def evaluate(
     and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    options = with_trained({"window": window, "step": step, "columns": columns}, predictor)
-    if columns is None and options["columns"] and not names_channels(data, format):
-        options["columns"] = None
-    source = open_source(data, format=format, download=download, **options, **named)
+    reading = with_trained({"window": window, "step": step, "columns": columns}, predictor)
+    if columns is None and reading["columns"] and not names_channels(data, format):
+        reading["columns"] = None
+    options: dict[str, Any] = {"format": format, "class_level": class_level, "download": download, **reading, **named}
+    source = open_source(data, test_fold=test_fold, **options)
+    if test_fold is None and (fold := trained_fold(predictor, source)):
+        note(f"The test is {fold}, as in training.")
+        source = open_source(data, test_fold=fold, **options)
     for notice in source.notices:
         note(f"  {notice}")
     if source.task not in ("classification", "next move"):
@@ -124,6 +132,12 @@ def match_channels(source: Source, preprocess: Preprocess) -> Source:
     for notice in said_by_name(preprocess.names, ordered, found):
         note(f"  {notice}")
     return source.with_channels(ordered)
+
+
+def trained_fold(predictor: Predictor, source: Source) -> str | None:
+    """The fold that was kept for the test in training, where these data have it too, and another one is the test."""
+    folders, fold = getattr(source, "folders", None), predictor.manifest.get("data", {}).get("test_fold")
+    return str(fold) if folders is not None and fold in folders.folds and fold != folders.test_fold else None
 
 
 def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:

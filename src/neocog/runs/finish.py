@@ -30,7 +30,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
     evaluation = evaluated(logits, predictor, prepared.source, indices, split)
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
-    data = prepared.settled.config.data
+    data, folders = prepared.settled.config.data, getattr(prepared.source, "folders", None)
     signal = prepared.settled.config.signal
     reading = {"window": signal.window, "step": signal.step, "columns": signal.columns and list(signal.columns)}
     about = {
@@ -42,6 +42,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
             **({"signal": reading} if any(reading.values()) else {}),
+            **({"test_fold": folders.test_fold} if folders is not None and folders.test_fold else {}),
         },
         "evaluation": {
             "split": split,

@@ -26,11 +26,12 @@ from neocog.data import (
     describe,
     divide,
     fingerprint,
+    keeps_test,
     open_feed,
     open_source,
     read_skip_list,
 )
-from neocog.data.formats import COLUMNS
+from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.errors import ConfigError, DataError
 from neocog.progress import note
 from neocog.rng import derive_seed
@@ -167,8 +168,8 @@ def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     """The data that the settings name, or a Python object that holds it."""
     options = {name: getattr(config.signal, name) for name in ("window", "step", "rate", "columns")}
     named = config.data.source if data is None else data
-    named_columns = {name: getattr(config.data, name) for name in COLUMNS}
-    return open_source(named, format=config.data.format, download=download, **options, **named_columns)
+    options |= {name: getattr(config.data, name) for name in (*COLUMNS, *FOLDERS)}
+    return open_source(named, format=config.data.format, download=download, **options)
 
 
 def tell(source: Source, splits: Splits) -> None:
@@ -308,7 +309,7 @@ def without_shares(settled: Settled, source: Source) -> Settled:
 
     Raises ConfigError where the user has set one of them.
     """
-    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": "all" not in source.splits}
+    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": not keeps_test(source)}
     own = [key for key, unused in shares.items() if unused]
     return settled.decide(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
 

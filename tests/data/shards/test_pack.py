@@ -19,7 +19,7 @@ from neocog.data.shards import pack as packing
 from neocog.data.shards.header import INDEX
 from neocog.data.shards.pack import pack
 from neocog.data.shards.size import parse_size
-from neocog.data.sources.folder import ImageFolder
+from neocog.data.sources.image_folder import ImageFolder
 from neocog.data.targets import Objects
 from neocog.errors import ConfigError, DataError, StorageError
 from neocog.files import file_hash

@@ -97,8 +97,8 @@ def test_a_column_divides(tmp_path):
     source = opened(tmp_path)
     assert records(source) == {"train": [("1.png", 1), ("3.png", 0)], "val": [("2.png", 0)], "test": [("0.png", 0)]}
     assert source.notices == ("val has no record of 'y'", "test has no record of 'y'")
-    write(tmp_path / "a.csv", "file,label,split\n0.png,x,dev\n")
-    with pytest.raises(DataError, match="A split is one of train, val, .* Received: 'dev'.*a.csv, line 2"):
+    write(tmp_path / "a.csv", "file,label,split\n0.png,x,later\n")
+    with pytest.raises(DataError, match="A split is one of train, val, .* Received: 'later'.*a.csv, line 2"):
         open_class_list(tmp_path)
 
 
@@ -159,6 +159,13 @@ def test_columns_that_the_user_names_are_read(tmp_path, content, columns):
     assert is_class_list(tmp_path, **columns)
     assert records(open_class_list(tmp_path, **columns)) == LISTED
     assert not is_class_list(tmp_path, file_column="none")
+
+
+@pytest.mark.parametrize("content", ["a.png,b.png\nb.png,a.png\n", "a.png,x,y\nb.png,y,x\n", "a,x\nb,y\nb,y\n"])
+def test_columns_without_names_are_not_guessed(tmp_path, content):
+    draw(tmp_path, "a.png", "b.png")
+    assert not is_class_list(write(tmp_path / "a.csv", content))
+    assert not is_class_list(tmp_path)
 
 
 def test_columns_of_classes_are_matched_by_name_in_any_order(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data import open_source
+from neocog.data import check_trainable, open_source
 from neocog.data.sources.idx import read_idx
 from neocog.errors import DataError
 
@@ -119,3 +119,96 @@ def test_a_label_out_of_range_is_named(tmp_path):
         DataError, match=r"Labels must be in 0\.\.3.*Received: 200 at record 7 of set, test; 1 out of range"
     ):
         open_source(folder)
+
+
+def write_labels(folder, **labels):
+    """A set in idx files with these labels by split."""
+    folder.mkdir(exist_ok=True)
+    for split, values in labels.items():
+        pictures = np.random.default_rng(0).integers(0, 256, (len(values), 8, 6), dtype=np.uint8)
+        (folder / f"emnist-letters-{split}-images-idx3-ubyte").write_bytes(idx_bytes(pictures))
+        (folder / f"emnist-letters-{split}-labels-idx1-ubyte").write_bytes(idx_bytes(np.array(values, np.uint8)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "classes", "unused"),
+    [
+        ([*range(1, 27)], [*range(1, 27)], tuple(map(str, range(1, 27))), "0"),
+        ([0, 1, 3, 3], [3, 0], ("0", "1", "3"), "2"),
+        ([1, 4, 7], [2, 4], ("1", "2", "4", "7"), "0, 3, 5 and 1 more"),
+    ],
+)
+def test_labels_without_samples_are_no_classes(tmp_path, train, test, classes, unused):
+    source = open_source(write_labels(tmp_path / "letters", train=train, test=test))
+    check_trainable(source)
+    assert source.classes == classes
+    written = [*train, *test]
+    assert [int(source.classes[k]) for k in source.targets] == written
+    assert [int(source.classes[source.read(i).target]) for i in range(len(source))] == written
+    assert source.notices[0] == f"labels without a sample are no classes: {unused}"
+
+
+def test_labels_without_a_gap_need_no_word(tmp_path):
+    source = open_source(write_labels(tmp_path / "digits", train=[0, 1, 2], test=[2, 1, 0]))
+    assert (source.classes, source.notices, source.targets.tolist()) == (("0", "1", "2"), (), [0, 1, 2, 2, 1, 0])
+
+
+def test_a_label_that_is_in_no_training_record_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"Labels must be in 0\.\.3.*Received: 5 at record 1 of set, test"):
+        open_source(write_labels(tmp_path / "set", train=[1, 3], test=[1, 5]))
+
+
+def test_numbers_of_npz_files_and_of_arrays_lose_their_gaps_too(tmp_path):
+    x, y = np.zeros((4, 8, 8), np.uint8), np.array([5, 7, 5, 7])
+    np.savez(tmp_path / "pictures.npz", x=x, y=y)
+    np.savez(tmp_path / "signals.npz", x=np.zeros((4, 1, 9), np.float32), y=y)
+    pair, texts = open_source((x, y)), open_source((["a", "b", "c", "d"], y))
+    for source in (open_source(tmp_path / "pictures.npz"), open_source(tmp_path / "signals.npz"), pair, texts):
+        assert (source.classes, source.targets.tolist()) == (("5", "7"), [0, 1, 0, 1])
+        check_trainable(source)
+    assert pair.notices == texts.notices == ("labels without a sample are no classes: 0, 1, 2 and 3 more",)
+
+
+def mapping(folder, text):
+    (folder / "emnist-letters-mapping.txt").write_text(text)
+    return folder
+
+
+def test_a_mapping_names_the_classes(tmp_path):
+    folder = write_labels(tmp_path / "letters", train=[1, 2, 3, 3], test=[3, 1])
+    source = open_source(mapping(folder, "1 65 97\n2 66 98\n3 49\n"))
+    assert source.classes == ("A/a", "B/b", "1")
+    assert source.targets.tolist() == [0, 1, 2, 2, 2, 0]
+    assert source.notices[0] == "emnist-letters-mapping.txt names the classes"
+    check_trainable(source)
+    with pytest.raises(
+        DataError, match=r"no record of 1 of them, first 'D'\. Add its samples, or remove the file that nam"
+    ):
+        check_trainable(open_source(mapping(folder, "1 65 97\n2 66 98\n3 49\n4 68\n")))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 65\n2 66\n", r"names each label\. .*mapping\.txt has no line for 3, of train\. Add them"),
+        ("1 65\n1 66\n", "each label once.*the line '1 66'"),
+        ("1 65\n2\n3 67\n", "a label and code points on each line.*the line '2'"),
+        ("a b\n", "a label and code points on each line.*invalid literal"),
+        ("1 99999999\n", "can't be read so: "),
+        ("99999999 65\n", "the line '99999999 65'"),
+        ("1 65\n2 65\n3 66\n", "gives two labels the same characters"),
+        ("1 10\n2 65\n3 66\n", "some that can't be shown"),
+        ("", "has none, or some"),
+    ],
+)
+def test_a_mapping_that_can_not_be_meant_is_named(tmp_path, text, message):
+    folder = write_labels(tmp_path / "letters", train=[1, 2, 3], test=[3, 1])
+    with pytest.raises(DataError, match=message):
+        open_source(mapping(folder, text))
+
+
+def test_a_mapping_of_other_files_is_passed_over(tmp_path):
+    folder = write_labels(tmp_path / "letters", train=[1, 2], test=[2, 1])
+    (folder / "emnist-digits-mapping.txt").write_text("0 48\n")
+    assert open_source(folder).classes == ("1", "2")

@@ -99,6 +99,12 @@ def test_an_even_rise_without_a_telling_name_is_said(tmp_path):
     assert channels_of(recording(tmp_path, Messung=COUNT, x=X), columns=["x"])[0] == ("x",)
 
 
+def test_a_channel_that_is_called_as_labels_are_is_told(tmp_path):
+    channels, notices = channels_of(recording(tmp_path, activity=COUNT // 20 % 2, x=X))
+    assert channels == ("activity", "x")
+    assert "called as labels are, and read as channels: activity; if they tell the label" in notices
+
+
 @pytest.mark.parametrize("index_label", [None, "Unnamed: 0", "index", "row_id", "id"])
 def test_the_index_that_pandas_writes_before_the_time_is_left_out(tmp_path, index_label):
     table = pd.DataFrame({"time": COUNT / 50, "x": X, "label": LABELS})

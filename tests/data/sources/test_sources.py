@@ -117,7 +117,10 @@ def test_npz_channels_first_is_turned(tmp_path):
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0.0, 1.0]}, "Labels must be whole numbers.*float64"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1, 1]}, "2 pictures, 3 labels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, -1]}, r"Labels must be in 0\.\.0.*Received: -1 at record 1"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 3]}, "no record of 2 of them, first '1'. Number the labels"),
+        (
+            {"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 2], "classes": ["a", "b", "c"]},
+            "no record of 1 of them, first 'b'. Add samples of it; or remove its name",
+        ),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 0]}, "at least two classes. a has one: 0"),
         ({"x": np.zeros((0, 4, 4), np.uint8), "y": np.zeros(0, int)}, "at least one record"),
         ({"x": np.zeros((2, 1, 4), np.uint8), "y": [0, 1]}, "at least 2 pixels on each side"),
@@ -201,7 +204,7 @@ def test_other_files_are_counted_not_hidden(pictures):
 def test_folders_without_anything_to_learn(tmp_path, draw):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match="empty is empty. Put pictures at"):
+    with pytest.raises(DataError, match="empty is empty. Put images at"):
         open_source(empty)
     (empty / "a").mkdir()
     with pytest.raises(DataError, match="holds folders, but no file in them. Received: a. Put each class's files"):
@@ -220,7 +223,7 @@ def test_a_file_that_is_no_data_set(tmp_path):
     with pytest.raises(DataError, match=r"a.txt is a single text. A data set is many of them: FOLDER/CLASS/\*.txt"):
         open_source(tmp_path / "a.txt")
     (tmp_path / "a.bin").write_text("x")
-    with pytest.raises(DataError, match="No known layout of a data set is recognised at .*a.bin. Put pictures at"):
+    with pytest.raises(DataError, match="No known layout of a data set is recognised at .*a.bin. Put images at"):
         open_source(tmp_path / "a.bin")
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import check_trainable, describe, fingerprint
+from neocog.data.record import num_left_out
 from neocog.data.sources.text_folder import MAX_BYTES, holds_texts, open_text_folder
 from neocog.data.sources.text_table import is_text_table, open_text_table
 from neocog.errors import DataError
@@ -209,6 +210,24 @@ def test_columns_of_each_splits_table_that_are_not_read_are_said(tmp_path):
         "test.csv is separated by semicolons",
         "columns that are not read: id, split, when",
     )
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "columns"),
+    [
+        ("text,label\nx,a\ny,b\n", "text\nu\nv\nw\n", {}),
+        ("id,text,label\n1,x,a\n2,y,b\n", "id;text\n1;u\n2;v\n3;w\n", {}),
+        ("v1,v2\na,x\nb,y\n", "v2,v3\nu,1\nv,2\nw,3\n", {"text_column": "v2", "label_column": "v1"}),
+    ],
+)
+def test_texts_of_a_test_without_labels_are_left_out_and_counted(tmp_path, train, test, columns):
+    table(tmp_path / "train.csv", train.encode())
+    table(tmp_path / "test.csv", test.encode())
+    assert is_text_table(tmp_path, **columns)
+    source = open_text_table(tmp_path, **columns)
+    assert (list(source.splits), len(source), num_left_out(source)) == (["train"], 2, 3)
+    assert "test.csv has no column of labels: its 3 texts are left out" in source.notices
+    check_trainable(source)
 
 
 @pytest.mark.parametrize("labels", [("cat", "cat "), (" cat", "cat"), ("cat", "\tcat")])

@@ -105,12 +105,22 @@ def test_a_gap_is_found_in_dates_too(tmp_path):
         (["2024-02-30 10:00:00", "2024-03-01 10:00:00"], "Received: '2024-02-30 10:00:00'"),
         (["10:00:00 PM", "10:00:01 PM"], "Received: '10:00:00 PM'"),
         (["2024-03-01 10:00:01", "2024-03-01 10:00:00"], "Times must be numbers that rise"),
+        (["10:00:00", "10:00:00", "10:00:00"], "Each row has a time of its own. Received: the same time in rows that"),
         (["2024-03-01 10:00:01", ""], "Times must be numbers that rise"),
     ],
 )
 def test_other_times_are_refused_with_what_to_write(tmp_path, times, message):
     with pytest.raises(DataError, match=message):
         open_csv_windows(write(tmp_path, times), window=2)
+
+
+def test_the_times_that_pandas_writes_without_a_name_are_read(tmp_path):
+    table = pd.DataFrame({"x": np.sin(np.arange(200)), "label": list("ab" * 100)}, index=pd.DatetimeIndex(TIMES))
+    table["label"] = np.repeat(["a", "b"] * 2, 50)
+    table.to_csv(tmp_path / "r.csv")
+    assert is_csv_windows(tmp_path / "r.csv")
+    source = open_csv_windows(tmp_path / "r.csv", window=25, rate=50)
+    assert (source.channel_names, len(source)) == (("x",), 8)
 
 
 def test_a_folder_of_tables_with_dates(tmp_path):

@@ -106,7 +106,7 @@ def examine(
     """Examine the folder, the records, and the set as a whole."""
     tally = Tally(source.key)
     if path is not None and path.is_dir():
-        examine_folder(path, source.format, tally)
+        examine_folder(path, source.format, tally, getattr(source, "folders", None))
     indices = chosen(len(source), limit)
     columns, present = examine_records(source, indices, tally, max_pixels, workers)
     if isinstance(source, SgfSource):

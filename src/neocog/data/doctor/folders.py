@@ -8,26 +8,32 @@ from pathlib import Path
 from neocog.data.doctor import kinds
 from neocog.data.doctor.finding import Tally
 from neocog.data.doctor.pictures import file_kind
-from neocog.data.sources.folder import EXTENSIONS, hidden, leads_back, list_pictures, split_folders
-from neocog.errors import DataError
+from neocog.data.sources.class_folders import ClassFolders, find_class_folders
+from neocog.data.sources.folder import EXTENSIONS, hidden, leads_back, list_pictures
+from neocog.data.sources.image_folder import PICTURES
+from neocog.errors import NeocogError
 
 __all__ = ["examine_folder"]
 
 
-def examine_folder(root: Path, layout: str | None, tally: Tally) -> None:
-    """Go through a folder once, following no link. `layout` is the name of the format that it was recognised as."""
-    places = class_places(root) if layout == "image-folder" else None
+def examine_folder(root: Path, layout: str | None, tally: Tally, folders: ClassFolders | None = None) -> None:
+    """Go through a folder once, following no link. `layout` is the name of the format that it was recognised as.
+
+    `folders` are those of its classes, where the set was opened.
+    """
+    places = class_places(root, folders) if layout == "image-folder" else None
     pictured: set[str] = set()
     for folder, entries in walk(root, tally):
         name = "" if folder == str(root) else os.path.relpath(folder, root).replace(os.sep, "/") + "/"
+        place = places.class_folder(name) if places else ""
         for entry in entries:
             if hidden(entry.name):
                 tally.add(kinds.CLUTTER, name + entry.name)
                 continue
             if entry.is_symlink():
                 examine_link(Path(entry.path), root, name + entry.name, tally)
-            if places:
-                examine_place(entry, name, places, pictured, tally)
+            if places and examine_place(entry, name, tally, within=bool(place)):
+                pictured.add(place)
     for folder in places.classes if places else ():
         if folder not in pictured and not list_pictures(root / folder):  # a link may lead to some
             tally.add(kinds.EMPTY_FOLDER, folder)
@@ -37,21 +43,23 @@ def examine_folder(root: Path, layout: str | None, tally: Tally) -> None:
 class Places:
     """Which folders of a folder of pictures are what; paths below the root."""
 
-    splits: frozenset[str]
-    """Those in which classes have their folders, each with a slash at its end; with the root itself, as ""."""
-    classes: tuple[str, ...]
+    classes: frozenset[str]
+    """Those of the classes."""
+
+    def class_folder(self, folder: str) -> str:
+        """That of a class in which a folder lies, or which it is; else "". A folder ends with a slash."""
+        parts = folder.split("/")[:-1]
+        return next((path for k in range(len(parts), 0, -1) if (path := "/".join(parts[:k])) in self.classes), "")
 
 
-def class_places(root: Path) -> Places | None:
+def class_places(root: Path, folders: ClassFolders | None) -> Places | None:
     """None where the folder can't be read as pictures by class, which is said elsewhere."""
     try:
-        splits = split_folders(root).values()
-        folders = [path for split in splits for path in sorted(split.iterdir()) if path.is_dir()]
-    except (DataError, OSError):
+        found = folders or find_class_folders(root, PICTURES.holds)
+    except (NeocogError, OSError):
         return None
-    names = {"" if split == root else f"{split.name}/" for split in splits}
-    classes = tuple(path.relative_to(root).as_posix() for path in folders if not hidden(path.name))
-    return Places(frozenset({"", *names}), classes)
+    places = [place.path for inside in found.splits.values() for place in inside]
+    return Places(frozenset(path.relative_to(root).as_posix() for path in places))
 
 
 def walk(root: Path, tally: Tally) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
@@ -81,19 +89,20 @@ def examine_link(path: Path, root: Path, name: str, tally: Tally) -> None:
         tally.add(kinds.LINK_OUT, name, f"to {target}")
 
 
-def examine_place(entry: os.DirEntry[str], folder: str, places: Places, pictured: set[str], tally: Tally) -> None:
-    """Whether a file is where its kind belongs; the class folders that hold a picture are put into `pictured`."""
+def examine_place(entry: os.DirEntry[str], folder: str, tally: Tally, *, within: bool) -> bool:
+    """Whether a picture is `within` the folder of a class, where it belongs; what else there is, is a finding."""
     named = os.path.splitext(entry.name)[1].lower() in EXTENSIONS  # noqa: PTH122, a Path for each file takes longer
-    if folder in places.splits:
+    if not within:
         if named and entry.is_file():
             tally.add(kinds.STRAY_PICTURE, folder + entry.name)
-    elif named:
-        split = next((split for split in places.splits if split and folder.startswith(split)), "")
-        pictured.add(split + folder.removeprefix(split).split("/", 1)[0])
-    elif entry.is_file(follow_symlinks=False):
+        return False
+    if named:
+        return True
+    if entry.is_file(follow_symlinks=False):
         kind = content_kind(entry.path)
         detail = f"it is {kind}" if kind else ""
         tally.add(kinds.MISNAMED if kind else kinds.STRANGER, folder + entry.name, detail)
+    return False
 
 
 def content_kind(path: str) -> str | None:

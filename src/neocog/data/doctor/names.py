@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -12,10 +13,10 @@ from neocog.data.doctor.duplicates import equal_groups
 from neocog.data.doctor.finding import Tally
 from neocog.data.doctor.kinds import Kind
 from neocog.data.record import Source, sample_ids
+from neocog.data.sources.split_names import split_meant
 
 __all__ = ["examine_class_names", "examine_keys", "examine_sources", "source_of"]
 
-SPLIT_FOLDERS = frozenset({"train", "val", "valid", "validation", "test"})
 LAST_PART = re.compile(r"[\s_.\-]+[^\s_.\-]*$")
 LEAST_SOURCES = 3
 
@@ -124,8 +125,9 @@ def source_of(key: str, classes: Container[str] = ()) -> str:
     return before if before != stem and has_digit(before) else ""
 
 
+@cache
 def is_split(folder: str) -> bool:
-    return folder.lower() in SPLIT_FOLDERS
+    return split_meant(folder) is not None
 
 
 def has_digit(text: str) -> bool:

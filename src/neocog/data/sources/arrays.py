@@ -45,11 +45,15 @@ class ArraySource:
             shown = ", ".join(f"{split}: {pictures.dtype} {pictures.shape}" for split, (pictures, _) in parts.items())
             raise DataError(f"All splits must have pictures of one type and size. {name} has {shown}.")
         targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
-        self.classes = tuple(classes) if classes else numbered_classes(targets)
+        self.notices: tuple[str, ...] = ()
+        if classes:
+            self.classes = tuple(classes)
+        else:
+            self.classes, targets, self.notices = number_classes(name, targets)
         if len(set(self.classes)) < len(self.classes):
             raise DataError(f"Each class needs a name of its own. {name} has {some(self.classes, 20)}.")
         check_range(name, targets, self.classes)
-        self.notices = absent_classes(self.classes, targets)
+        self.notices += absent_classes(self.classes, targets)
         self.parts = [(split, pictures) for split, (pictures, _) in parts.items()]
         self.starts = np.cumsum([0] + [len(pictures) for _, pictures in self.parts])
         self.targets = np.concatenate(list(targets.values()))
@@ -119,13 +123,33 @@ def check_part(where: str, pictures: Pictures, labels: NDArray[np.integer]) -> N
         )
 
 
-def numbered_classes(targets: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
-    """Names for labels without names, from the training split: "0", "1", ..."""
+def number_classes(
+    name: str, targets: Mapping[str, NDArray[np.int64]]
+) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]], tuple[str, ...]]:
+    """Names for labels without names, "0", "1", ...; the class of each record; and a sentence on labels that are none.
+
+    The classes are the labels that occur in any split, up to the highest of the training split; each keeps its number
+    as its name. Raises DataError for a label out of this range.
+
+    >>> number_classes("letters", {"train": np.array([1, 3]), "test": np.array([3])})
+    (('1', '3'), {'train': array([0, 1]), 'test': array([1])}, ('labels without a sample are no classes: 0, 2',))
+    """
     first = targets.get("train", next(iter(targets.values())))
     highest = int(first.max(initial=-1))
     if highest >= MAX_CLASSES:
         raise DataError(f"Labels number the classes from 0; at most {MAX_CLASSES:,} are read. Received: {highest}.")
-    return tuple(str(k) for k in range(highest + 1))
+    names = tuple(str(k) for k in range(highest + 1))
+    check_range(name, targets, names)
+    counts = sum((np.bincount(labels, minlength=len(names)) for labels in targets.values()), np.zeros(len(names), int))
+    if counts.all():
+        return names, dict(targets), ()
+    place = np.cumsum(counts > 0) - 1
+    unused = some([names[k] for k in np.flatnonzero(counts == 0).tolist()])
+    return (
+        tuple(names[k] for k in np.flatnonzero(counts).tolist()),
+        {split: place[labels] for split, labels in targets.items()},
+        (f"labels without a sample are no classes: {unused}",),
+    )
 
 
 def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: tuple[str, ...]) -> None:

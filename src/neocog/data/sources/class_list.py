@@ -102,7 +102,7 @@ def open_class_list(path: Path, *, file_column: str | None = None, label_column:
 
 
 def why_no_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> str | None:
-    """Why a table of files, or one beside pictures, is not a list with labels. None where it is not about pictures."""
+    """Why a table of files, or one beside pictures, is not a list with labels. None where it is not about images."""
     asked = Asked(file=file_column, label=label_column)
     if not path.is_dir():
         tables = [path] if is_table(path) else []
@@ -115,7 +115,7 @@ def why_no_list(path: Path, *, file_column: str | None = None, label_column: str
 
 
 def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
-    """What a table lacks to be a list of pictures; `beside` says that it lies beside some."""
+    """What a table lacks to be a list of images; `beside` says that it lies beside some."""
     try:
         cells = first_row(table).values
         if asked != UNNAMED:
@@ -128,8 +128,8 @@ def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
     if not found:
         shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
         return (
-            f"A list names pictures that lie beside it or in a folder there. Received: {shown}, the first row of "
-            f"{table}, none of which is a picture there. Correct the names."
+            f"A list names images that lie beside it or in a folder there. Received: {shown}, the first row of "
+            f"{table}, none of which is an image there. Correct the names."
             if beside
             else None
         )
@@ -138,7 +138,7 @@ def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
     label = (labels or others or ["NAME"])[0]
     headless = not find_dialect(table).has_header
     return (
-        f"A list of pictures needs a column for the file ({', '.join(FILES)}) and one for the label "
+        f"A list of images needs a column for the file ({', '.join(FILES)}) and one for the label "
         f"({', '.join((*FILE_LABELS, *TAGS))}). Received: the columns {some(cells, 8)}, in {table}"
         + (", named by their place, for its first line looks like a sample" if headless else "")
         + f". {'Add a line of names' if headless else 'Rename them'}, or say which is meant, such as "

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.folder import ImageFolder, holds_pictures, size_bytes
+from neocog.data.record import LeftOut, Modality, Record, absent_classes
+from neocog.data.sources.folder import holds_pictures, size_bytes
+from neocog.data.sources.image_folder import ImageFolder
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -31,8 +32,10 @@ class ClassMap:
     task: Task = "classification"
     format = "class-map"
 
-    def __init__(self, root: Path) -> None:
-        self.folder = ImageFolder(root)
+    def __init__(self, root: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> None:
+        self.folder = ImageFolder(root, class_level=class_level, test_fold=test_fold)
+        self.folders, self.group_kind = self.folder.folders, self.folder.group_kind
+        self.unlabelled = self.folder.unlabelled
         self.root, self.name = root, self.folder.name
         folders = self.folder.classes
         self.classes = read_class_map(root / FILE, folders)
@@ -40,6 +43,7 @@ class ClassMap:
         renumbered = np.array([number.get(name, -1) for name in folders], np.int64)[self.folder.targets]
         self.kept = np.flatnonzero(renumbered >= 0)
         self.targets = renumbered[self.kept]
+        self.groups = None if self.folder.groups is None else self.folder.groups[self.kept]
         self.splits = {
             split: np.flatnonzero(np.isin(self.kept, indices)) for split, indices in self.folder.splits.items()
         }
@@ -50,7 +54,8 @@ class ClassMap:
         if others:
             counts = np.bincount(self.folder.targets, minlength=len(folders))
             shown = some(f"{name} ({counts[k]:,})" for k, name in enumerate(folders) if name not in number)
-            self.notices += (f"folders that {FILE} does not name were passed over, with their pictures: {shown}",)
+            sentence = f"folders that {FILE} does not name were passed over, with their pictures: {shown}"
+            self.notices += (LeftOut(sentence, len(self.folder) - len(self.kept)),)
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -72,9 +77,9 @@ def has_class_map(path: Path) -> bool:
     return (path / FILE).is_file() and holds_pictures(path)
 
 
-def open_class_map(path: Path) -> ClassMap:
+def open_class_map(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> ClassMap:
     """The pictures of a folder in the classes of its map."""
-    return ClassMap(path)
+    return ClassMap(path, class_level=class_level, test_fold=test_fold)
 
 
 def read_class_map(path: Path, folders: Collection[str]) -> tuple[str, ...]:

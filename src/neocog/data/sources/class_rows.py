@@ -12,6 +12,7 @@ from neocog.data.sources.class_names import Spellings
 from neocog.data.sources.class_tables import asked_by_place
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.multi_label import marked, split_tags
+from neocog.data.sources.split_names import split_written
 from neocog.data.tables import Row, read_columns, read_rows
 from neocog.errors import DataError, some
 
@@ -63,7 +64,7 @@ def read_list(table: Path, split: str, files: ListedFiles, asked: Asked = UNNAME
 
 
 def split_of(value: object, where: str) -> str:
-    split = SPLIT_NAMES.get(str(value).strip().lower())
+    split = split_written(value)
     if split is None:
         raise DataError(
             f"A split is one of {', '.join(SPLIT_NAMES)}. Received: {str(value)[:60]!r}. Give each row one. "

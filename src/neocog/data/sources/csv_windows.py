@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.column_names import TIME_LABELS
+from neocog.data.dialect import find_dialect
 from neocog.data.sources.recording import Recording, holds_numbers, make_recording, read_signal_table
 from neocog.data.sources.signal_columns import Roles, find_roles, hint, said_of
 from neocog.data.sources.signals import Signal, SignalSource, number_labels
@@ -43,7 +44,7 @@ def is_csv_windows(path: Path) -> bool:
     try:
         columns = read_columns(path)
         labels = [name for name in columns if name.lower() in TIME_LABELS]
-        times = [name for name in columns if hint(name) == "time"]
+        times = [name for name in columns if hint(name) == "time" or (find_dialect(path).dated and name == columns[0])]
         return bool(labels and times) and holds_numbers(path, beside=(times[0], labels[-1]))
     except DataError:  # a damaged table, or one of texts
         return False
@@ -118,6 +119,12 @@ def column_notices(roles: Roles) -> tuple[str, ...]:
             f"rising by the same from row to row: {some(roles.suspects)}; if this only counts, name the other channels "
             "by --signal.columns"
         )
+    labels = [name for name in roles.channels if name.lower() in TIME_LABELS]
+    if labels:
+        notices.append(
+            f"called as labels are, and read as channels: {some(labels)}; if they tell the label, name the other "
+            "channels by --signal.columns"
+        )
     return tuple(notices)
 
 
@@ -176,11 +183,17 @@ def find_gaps(times: NDArray[np.float64], rate: float | None, where: str) -> NDA
     """Whether each step of time is missing samples, or leads back; (T,) -> (T - 1,)."""
     steps = np.diff(times)
     usual = float(np.median(steps))
+    if usual == 0:
+        raise DataError(
+            f"Each row has a time of its own. Received: the same time in rows that follow each other, in {where}. "
+            "Write times with fractions of a second, or remove their column from tables in folders of classes."
+        )
     if not np.isfinite(times).all() or usual <= 0:
         raise DataError(f"Times must be numbers that rise. Received: steps of {usual:g}, in {where}. Sort the rows.")
     if rate is not None and abs(usual * rate - 1) > RATE_ERROR:
         raise DataError(
             f"Times are in seconds, and their steps 1 / signal.rate. Received: steps of {usual:g}, which is a rate of "
-            f"{1 / usual:g}, and signal.rate {rate:g}, in {where}. Correct one of them, or leave signal.rate out."
+            f"{1 / usual:g}, and signal.rate {rate:g}, in {where}. Correct one of them, say the unit in the column's "
+            "name, such as time_ms, or leave signal.rate out."
         )
     return np.asarray((steps > GAP * usual) | (steps <= 0))

@@ -2,10 +2,12 @@
 
 import itertools
 import os
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from stat import S_ISREG
 
-from neocog.data.sources.folder import walk
+from neocog.data.sources.folder import suffix_of, walk
 from neocog.errors import DataError
 
 __all__ = ["files_below", "holds_files", "read_limited"]
@@ -13,16 +15,31 @@ __all__ = ["files_below", "holds_files", "read_limited"]
 LOOKED_AT = 1_000  # files of a folder, to recognise it
 
 
-def files_below(folder: Path, suffix: str) -> tuple[list[Path], list[str]]:
-    """All files with this suffix at any depth, sorted; and the names of links to files outside, which are no part."""
+def files_below(
+    folder: Path,
+    suffixes: str | Collection[str],
+    others: Counter[str] | None = None,
+    inner: list[Path] | None = None,
+    links: list[Path] | None = None,
+) -> tuple[list[Path], list[str]]:
+    """All files with these suffixes at any depth, sorted; and the names of links to such outside, which are no part.
+
+    Other files are counted by suffix in `others`; the folders directly within are put into `inner`, and links to
+    folders outside into `links`.
+    """
+    ends = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
     found, outside, root = [], [], os.path.realpath(folder)
-    for entry in walk(folder, follow=False):
-        if not entry.name.lower().endswith(suffix):
-            continue
-        if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
+    to_folders: list[Path] = []
+    for entry in walk(folder, follow=False, inner=inner, links=to_folders):
+        if not entry.name.lower().endswith(ends):
+            if others is not None:
+                others[suffix_of(entry.name)] += 1
+        elif entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
             outside.append(entry.name)
         else:
             found.append(Path(entry.path))
+    if links is not None:  # the files of others are read where they lie
+        links += [link for link in to_folders if not Path(os.path.realpath(link)).is_relative_to(root)]
     return sorted(found), sorted(outside)
 
 

@@ -1,83 +1,37 @@
-"""Pictures in folders: one folder for each class, within one folder for each split or without splits."""
+"""What lies in folders: the files that anyone means as data, at any depth, and pictures among them."""
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from operator import attrgetter
 from pathlib import Path
 
-import numpy as np
-
 from neocog.data.preprocess.npy import promises_picture
-from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.targets import Task
-from neocog.errors import DataError, some
+from neocog.data.sources.split_names import SPLIT_NAMES
+from neocog.errors import DataError
 
-__all__ = ["EXTENSIONS", "ImageFolder", "holds_pictures", "list_pictures", "read_picture", "size_bytes", "walk"]
+__all__ = ["EXTENSIONS", "SPLIT_NAMES", "holds_pictures", "list_pictures", "read_picture", "size_bytes", "walk"]
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".npy"})
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+CLUTTER = frozenset(
+    {
+        # Windows
+        "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler", "found.000",
+        "system volume information",
+        # macOS
+        "__macosx", "icon\r", "network trash folder", "temporary items", "resource.frk",
+        # Linux, Android, and the file servers of Synology, QNAP and NetApp
+        "lost+found", "lost.dir", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@transcode",
+        "@tmp", "@syno", "~snapshot",
+        # Python, Spark and Hadoop
+        "__pycache__", "_success", "_temporary", "_metadata", "_common_metadata", "_spark_metadata", "_delta_log",
+    }
+)  # fmt: skip
+LEFT_FILES = (".crc", ".lock")
+"""Ends of the names of checksums and locks."""
 MAX_BYTES = 2**30
 MAX_LINKS = 10_000
 """Links to folders that are followed: links to folders of links can make few folders look like millions."""
-
-
-class ImageFolder:
-    """`train|val|valid|validation|test/CLASS/*.png` and so on, or `CLASS/*.png` without splits.
-
-    The classes are the folder names of all splits together, sorted, numbered once. A picture may lie deeper within its
-    class's folder; its key is its path below the root. Raises DataError where there is nothing to learn from.
-    """
-
-    modality: Modality = "image"
-    task: Task = "classification"
-    format = "image-folder"
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.name = root, root.resolve().name
-        folders = split_folders(root)
-        classes = sorted({folder.name for split in folders.values() for folder in class_folders(split)})
-        index = {name: k for k, name in enumerate(classes)}
-        self.paths: list[Path] = []
-        self.splits, targets = {}, {}
-        strangers: Counter[str] = Counter()
-        for split, folder in folders.items():
-            start = len(self.paths)
-            found: list[int] = []
-            for class_folder in class_folders(folder):
-                pictures = list_pictures(class_folder, strangers)
-                self.paths += pictures
-                found += [index[class_folder.name]] * len(pictures)
-            self.splits[split] = np.arange(start, len(self.paths))
-            targets[split] = np.array(found, np.int64)
-        if not self.paths:
-            raise DataError(
-                f"{root} holds no pictures. Put them at {root}/train/CLASS/*.png or {root}/CLASS/*.png; "
-                f"read are {', '.join(sorted(EXTENSIONS))}."
-            )
-        self.classes = tuple(classes)
-        self.notices = absent_classes(self.classes, targets)
-        loose = [path.name for folder in folders.values() for path in plain_files(folder) if is_picture(path)]
-        if loose:
-            self.notices += (f"pictures beside the classes' folders were passed over: {some(loose)}",)
-        if strangers:
-            kinds = some(f"{count} {kind or 'without extension'}" for kind, count in strangers.most_common())
-            self.notices += (f"files that are no pictures were passed over: {kinds}",)
-        self.targets = np.concatenate(list(targets.values()))
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def key(self, index: int) -> str:
-        return self.paths[index].relative_to(self.root).as_posix()
-
-    def content(self) -> Iterator[bytes]:
-        """File sizes: the files themselves may be many gigabytes."""
-        return map(size_bytes, self.paths)
-
-    def read(self, index: int) -> Record:
-        return Record(self.key(index), read_picture(self.paths[index]), int(self.targets[index]))
 
 
 def holds_pictures(root: Path) -> bool:
@@ -100,50 +54,47 @@ def is_picture_array(path: Path) -> bool:
         return False
 
 
-def split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split, or {"all": root} where the root's folders are classes."""
-    found: dict[str, Path] = {}
-    for folder in class_folders(root):
-        split = SPLIT_NAMES.get(folder.name.lower())
-        if split in found:
-            raise DataError(f"{root} can be read in two ways: {found[split].name} and {folder.name} both mean {split}.")
-        if split:
-            found[split] = folder
-    others = [folder.name for folder in class_folders(root) if folder not in found.values()]
-    if not found:
-        return {"all": root}
-    if "train" not in found and others:
-        return {"all": root}  # classes that merely carry a split's name, such as "test"
-    if others:
-        raise DataError(
-            f"{root} can be read in two ways: as splits ({', '.join(found)}) or as classes, for it also has "
-            f"{some(others)}. Move the one or the other."
-        )
-    return {split: found[split] for split in ("train", "val", "test") if split in found}
-
-
 def class_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not hidden(path.name))
 
 
 def list_pictures(folder: Path, strangers: Counter[str] | None = None) -> list[Path]:
     """All pictures below a folder, sorted; what else there is is counted by extension in `strangers`."""
+    return list_files(folder, EXTENSIONS, strangers if strangers is not None else Counter())
+
+
+def list_files(
+    folder: Path, suffixes: Collection[str], strangers: Counter[str], inner: list[Path] | None = None
+) -> list[Path]:
+    """All files of these kinds below a folder, sorted; what else there is is counted by extension in `strangers`.
+
+    The folders directly within it are put into `inner`.
+    """
     found = []
-    for entry in walk(folder):
-        path, plain = Path(entry.path), is_kind(entry.is_file)
-        if plain and is_picture(path):
-            found.append(path)
-        elif strangers is not None:
-            strangers[path.suffix.lower() if plain else "broken links or pipes"] += 1
+    for entry in walk(folder, inner=inner):
+        plain, suffix = is_kind(entry.is_file), suffix_of(entry.name)
+        if plain and suffix in suffixes:  # a pipe that carries such a name would never end
+            found.append(Path(entry.path))
+        else:
+            strangers[suffix if plain else "broken links or pipes"] += 1
     return sorted(found, key=attrgetter("parts"))  # the order of paths themselves, several times as fast
 
 
-def walk(folder: Path, *, follow: bool = True) -> Iterator[os.DirEntry[str]]:
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name, in small letters, as of a `Path`, which takes longer to make."""
+    stem, dot, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if dot and stem.strip(".") and suffix else ""
+
+
+def walk(
+    folder: Path, *, follow: bool = True, inner: list[Path] | None = None, links: list[Path] | None = None
+) -> Iterator[os.DirEntry[str]]:
     """All below a folder, at any depth, that is no folder itself and that anyone means as data.
 
-    With `follow`, links to folders are followed. Raises DataError for more than `MAX_LINKS` of them.
+    With `follow`, links to folders are followed; else they are put into `links`. The folders directly within `folder`
+    are put into `inner`. Raises DataError for more than `MAX_LINKS` links.
     """
-    folders, links = [folder], 0
+    folders, num_links = [folder], 0
     while folders:
         for entry in listing(folders.pop()):
             if hidden(entry.name):
@@ -152,14 +103,20 @@ def walk(folder: Path, *, follow: bool = True) -> Iterator[os.DirEntry[str]]:
                 yield entry
             elif not entry.is_symlink():
                 folders.append(Path(entry.path))
-            elif follow and not leads_back(Path(entry.path)):
-                folders.append(Path(entry.path))
-                links += 1
-            if links > MAX_LINKS:
+            elif not leads_back(Path(entry.path)):
+                if follow:
+                    folders.append(Path(entry.path))
+                    num_links += 1
+                elif links is not None:
+                    links.append(Path(entry.path))
+            if num_links > MAX_LINKS:
                 raise DataError(
                     f"At most {MAX_LINKS:,} links to folders are followed. {folder} has more, or they lead to each "
                     "other. Put the files themselves there."
                 )
+        if inner is not None:
+            inner += folders
+            inner = None
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:
@@ -208,7 +165,10 @@ def is_picture(path: Path) -> bool:
 
 def hidden(name: str) -> bool:
     """What programs leave in folders, and nobody means as data."""
-    return name.startswith(".") or name.lower() in CLUTTER
+    if name.startswith((".", "~$")):
+        return True
+    small = name.lower()
+    return small in CLUTTER or small.endswith(LEFT_FILES)
 
 
 def leads_back(path: Path) -> bool:

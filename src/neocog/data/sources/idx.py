@@ -9,20 +9,22 @@ import math
 import re
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.sources.arrays import ArraySource
-from neocog.errors import DataError
+from neocog.data.sources.arrays import MAX_CLASSES, ArraySource
+from neocog.errors import DataError, some
 
 __all__ = ["check_inflation", "find_idx", "open_idx", "read_at_most", "read_idx"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NAME = re.compile(r"(?P<stem>.*)(?P<kind>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?$")
 MAX_BYTES = 2**36
+MAX_MAPPING = 2**20
 CHUNK = 2**24
 PLENTY = 2**28
 MAX_INFLATION = 200
@@ -107,7 +109,7 @@ def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str, ...] | None) -> ArraySource:
-    """The source that these idx files make."""
+    """The source that these idx files make. Without `classes`, a mapping file beside them may name them."""
     parts = {}
     for split, kinds in files.items():
         if len(kinds) != 2:
@@ -116,4 +118,57 @@ def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str
                 f"Pictures and labels come as two idx files. {folder} has {here} for {split}, not its partner."
             )
         parts[split] = (read_idx(kinds["images"]), read_idx(kinds["labels"]))
-    return ArraySource(folder.name, parts, classes)  # type: ignore[arg-type]
+    mapping = None if classes else find_mapping(folder, files)
+    if mapping is None:
+        return ArraySource(folder.name, parts, classes)  # type: ignore[arg-type]
+    names = read_mapping(mapping)
+    place = np.full(max(names) + 1, -1)
+    place[list(names)] = np.arange(len(names))
+    for split, (pictures, labels) in parts.items():
+        if labels.dtype.kind not in "iu":
+            continue  # which is refused below
+        unnamed = [label for label in np.unique(labels).tolist() if label not in names]
+        if unnamed:
+            raise DataError(
+                f"A mapping names each label. {mapping} has no line for {some(map(str, unnamed))}, of {split}. Add "
+                "them, or move the mapping away."
+            )
+        parts[split] = (pictures, place[labels.astype(np.int64)])
+    source = ArraySource(folder.name, parts, tuple(names.values()))  # type: ignore[arg-type]
+    source.notices = (f"{mapping.name} names the classes", *source.notices)
+    return source
+
+
+def find_mapping(folder: Path, files: Mapping[str, Mapping[str, Path]]) -> Path | None:
+    """The file that names the labels, as EMNIST's emnist-letters-mapping.txt, if its name begins as the idx files'."""
+    stems = {path.name for kinds in files.values() for path in kinds.values()}
+    found = [path for path in folder.glob("*-mapping.txt") if path.is_file() and not path.name.startswith(".")]
+    fitting = [path for path in found if all(stem.startswith(path.name.removesuffix("mapping.txt")) for stem in stems)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def read_mapping(path: Path) -> dict[int, str]:
+    """The name of each label, sorted by label: on each line a label, and the code points of one or more characters.
+
+    Source: the files of EMNIST (Cohen et al. 2017, https://arxiv.org/abs/1702.05373), in which `1 65 97` stands for
+    both A and a; its name is A/a. Raises DataError for what is no such line.
+    """
+    names: dict[int, str] = {}
+    try:
+        with path.open(encoding="ascii") as file:
+            lines = file.read(MAX_MAPPING).splitlines()
+        for line in filter(str.strip, lines):
+            label, *codes = map(int, line.split())
+            if not 0 <= label < MAX_CLASSES or label in names or not codes:
+                raise ValueError(f"the line {line!r}")
+            names[label] = "/".join(map(chr, codes))
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"A mapping has a label and code points on each line, such as 1 65 97, and each label once. {path} can't "
+            f"be read so: {error}. Fetch it again, or move it away."
+        ) from error
+    if not names or not all(name.isprintable() for name in names.values()):
+        raise DataError(f"A mapping names labels by characters. {path} has none, or some that can't be shown.")
+    if len(set(names.values())) < len(names):
+        raise DataError(f"Each class needs a name of its own. {path} gives two labels the same characters.")
+    return dict(sorted(names.items()))

@@ -49,7 +49,7 @@ def open_npz(path: Path) -> ArraySource:
     targets = {split: y for split, (_, y) in parts.items()}
     if any(y.dtype.kind == "U" for y in targets.values()):
         named = {split: plain_labels(y, f"{path}, {split}") for split, y in targets.items()}
-        targets, classes = number_labels(named, classes, str(path))
+        targets, classes, _ = number_labels(named, classes, str(path))
     return ArraySource(
         path.stem, {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}, classes
     )

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neocog.data.sources.arrays import numbered_classes
+from neocog.data.sources.arrays import number_classes
 from neocog.data.sources.class_names import ordered_names
 from neocog.errors import DataError, did_you_mean, some
 
@@ -76,8 +76,10 @@ def plain_label(label: Any) -> Any:
 
 def number_labels(
     labels: Mapping[str, Labels], classes: tuple[str, ...] | None, name: str
-) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
-    """The class of each record by split, and the names of the classes; without names given, what the labels say.
+) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...], tuple[str, ...]]:
+    """The class of each record by split, the names of the classes, and what a user should know of them.
+
+    Without names given, the classes are what the labels say.
 
     Raises DataError where labels are names in one split and numbers in another, or no class is called so.
     """
@@ -90,7 +92,10 @@ def number_labels(
             f"Labels must be of one kind in all splits. {name} has names in {some(named)}, numbers in {some(numbers)}."
         )
     if numbers:
-        return numbers, classes if classes is not None else numbered_classes(numbers)
+        if classes is not None:
+            return numbers, classes, ()
+        classes, numbers, notices = number_classes(name, numbers)
+        return numbers, classes, notices
     found = {label for own in named.values() for label in own}
     if classes is None:
         classes = ordered_names(found, name)
@@ -98,4 +103,4 @@ def number_labels(
     if unknown:
         raise DataError(f"No class of {name} is called {unknown[0]!r}. {did_you_mean(unknown[0], classes)}")
     number = {called: k for k, called in enumerate(classes)}
-    return {split: np.array([number[label] for label in own], np.int64) for split, own in named.items()}, classes
+    return {split: np.array([number[label] for label in own], np.int64) for split, own in named.items()}, classes, ()

@@ -91,7 +91,7 @@ def source_of(
             "alike, or pass classes=."
         )
     own = classes or next(iter(known), None)
-    targets, own = number_labels({split: part.labels for split, part in parts.items()}, own, name)
+    targets, own, about_labels = number_labels({split: part.labels for split, part in parts.items()}, own, name)
     pictures = {split: part.pictures for split, part in parts.items() if part.pictures is not None}
     source: ArraySource | RecordsSource
     if len(pictures) == len(parts):
@@ -99,5 +99,5 @@ def source_of(
         source.format = "python"
     else:
         source = RecordsSource(name, parts, targets, own)
-    source.notices += notices
+    source.notices += about_labels + notices
     return source

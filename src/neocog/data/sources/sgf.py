@@ -13,7 +13,7 @@ from neocog.data.go_record import Game, UnplayableGame, playable_games
 from neocog.data.go_sgf import MAX_BYTES
 from neocog.data.record import LeftOut, Modality, Record
 from neocog.data.sources.files import files_below, holds_files, read_limited
-from neocog.data.sources.folder import SPLIT_NAMES
+from neocog.data.sources.split_names import splits_meant
 from neocog.data.targets import Task
 from neocog.errors import DataError, agree, some
 from neocog.progress import track
@@ -37,6 +37,7 @@ class SgfSource:
     modality: Modality = "board"
     task: Task = "next move"
     format = "sgf"
+    group_kind = "games"
 
     def __init__(self, path: Path) -> None:
         self.name = path.stem if path.is_file() else path.resolve().name
@@ -142,7 +143,9 @@ def splits_of(files: list[Path], starts: list[int]) -> dict[str, NDArray[np.int6
 
     `starts` are the first records of the files, and the number of all records.
     """
-    parts = [SPLIT_NAMES.get(file.parts[0].lower(), "") if len(file.parts) > 1 else "" for file in files]
+    tops = [file.parts[0] if len(file.parts) > 1 else "" for file in files]
+    meant = splits_meant(set(tops))
+    parts = [meant.get(top, "") for top in tops]
     if "" in parts or "train" not in parts:
         return {"all": np.arange(starts[-1])}
     split_of = np.repeat(np.array(parts), np.diff(starts))

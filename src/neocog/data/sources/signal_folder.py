@@ -47,6 +47,8 @@ def open_signal_folder(
     step: int | None = None,
     rate: float | None = None,
     columns: Sequence[str] = (),
+    class_level: int | None = None,
+    test_fold: str | int | None = None,
 ) -> SignalSource:
     """`CLASS/*` or `train|val|test/CLASS/*`: each file is a signal, or is cut into windows, which are one group then.
 
@@ -55,7 +57,7 @@ def open_signal_folder(
     channels, where not all are meant. Raises DataError for a file that is damaged, or has other channels than the
     others.
     """
-    files = find_class_files(path, SUFFIXES, "signals (.npy, .csv)")
+    files = find_class_files(path, SUFFIXES, "signals (.npy, .csv)", class_level=class_level, test_fold=test_fold)
     read = read_all(files, columns)
     if window is not None:
         return windows_of(files, read, window, step or window, rate)
@@ -64,12 +66,8 @@ def open_signal_folder(
         for split, part in files.splits.items()
     }
     keys = [files.key(i) for i in range(len(read.arrays))]
-    alone = {name: [set(array.groups[name]) for array in read.arrays] for name in read.groups}
-    groups, grouping = number_groups({name: [min(one) for one in own] for name, own in alone.items() if one_each(own)})
-    changing = [name for name, own in alone.items() if not one_each(own)]
-    if changing:
-        grouping += (f"{some(changing)} changes within a file, so that no files are kept together by it",)
-    return SignalSource(
+    groups, grouping = groups_of_files(files, read)
+    source = SignalSource(
         path.resolve().name,
         parts,
         files.classes,
@@ -79,6 +77,8 @@ def open_signal_folder(
         unused=read.unused,
         notices=(*files.notices, *read.notices, *grouping),
     )
+    source.folders, source.group_kind, source.unlabelled = files.folders, files.group_kind, files.unlabelled
+    return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,18 @@ def one_each(values: list[set[str]]) -> bool:
     return all(len(one) == 1 for one in values)
 
 
+def groups_of_files(files: ClassFiles, read: Files) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """What must stay in one split, by the folders or by columns that tell; (N,), or None; and what to know of it."""
+    if files.groups is not None:
+        return files.groups, ()
+    alone = {name: [set(array.groups[name]) for array in read.arrays] for name in read.groups}
+    groups, said = number_groups({name: [min(one) for one in own] for name, own in alone.items() if one_each(own)})
+    changing = [name for name, own in alone.items() if not one_each(own)]
+    if changing:
+        said += (f"{some(changing)} changes within a file, so that no files are kept together by it",)
+    return groups, said
+
+
 def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: float | None) -> SignalSource:
     """The windows of all files, each file a group, or what columns tell of persons and sessions."""
     arrays = read.arrays
@@ -115,8 +127,15 @@ def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: flo
     if short:
         notices.append(f"files that are shorter than a window were passed over: {short:,}")
     notices += window_notices(window, step, len(windows), sum(part.num_dropped for part in cut), read.groups)
-    groups, grouping = number_groups({name: [arrays[i].groups[name][k] for i, k in windows] for name in read.groups})
-    return SignalSource(
+    groups: NDArray[np.int64] | None = None
+    grouping: tuple[str, ...] = ()
+    if files.groups is not None:
+        groups = files.groups[[i for i, _ in windows]]
+    else:
+        groups, grouping = number_groups(
+            {name: [arrays[i].groups[name][k] for i, k in windows] for name in read.groups}
+        )
+    source = SignalSource(
         files.root.resolve().name,
         parts,
         files.classes,
@@ -126,6 +145,9 @@ def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: flo
         unused=read.unused,
         notices=(*files.notices, *grouping, *notices),
     )
+    source.folders, source.unlabelled = files.folders, files.unlabelled
+    source.group_kind = files.group_kind if files.groups is not None else "groups" if grouping else "files"
+    return source
 
 
 def read_all(files: ClassFiles, columns: Sequence[str]) -> Files:

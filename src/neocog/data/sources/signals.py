@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.arrays import check_range, numbered_classes
+from neocog.data.sources.arrays import check_range, number_classes
 from neocog.data.sources.channel_names import SHOWN, check_names, match_names, said_of_channels
+from neocog.data.sources.class_folders import ClassFolders
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
 
@@ -60,7 +61,11 @@ class SignalSource:
             self.signals += as_floats(f"{name}, {split}", signals)
         self.channels = one_width(name, self.signals)
         targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
-        self.classes = tuple(classes) if classes else numbered_classes(targets)
+        if classes:
+            self.classes = tuple(classes)
+        else:
+            self.classes, targets, dropped = number_classes(name, targets)
+            notices += dropped
         if len(set(self.classes)) < len(self.classes):
             raise DataError(f"Each class needs a name of its own. {name} has {some(self.classes, 20)}.")
         check_range(name, targets, self.classes)
@@ -71,6 +76,12 @@ class SignalSource:
         if channel_names:
             check_names(channel_names, self.channels, name)
             notices = (said_of_channels(channel_names), *notices)
+        self.group_kind = "groups"
+        """What the groups are, as users call them."""
+        self.unlabelled: tuple[str, ...] = ()
+        """Splits that are left out because no class of their files is known."""
+        self.folders: ClassFolders | None = None
+        """Those of the classes, where files lie in such."""
         self.notices = tuple(dict.fromkeys((*notices, *absent_classes(self.classes, targets))))
 
     def __len__(self) -> int:

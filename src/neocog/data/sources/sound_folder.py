@@ -12,31 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.record import Modality, Record
-from neocog.data.sources.class_files import ClassFiles, find_class_files, first_file
+from neocog.data.sources.class_files import ClassFiles, FileKind, first_file, gather
 from neocog.data.sources.folder import plain_files, size_bytes
 from neocog.data.sources.signals import number_labels
 from neocog.data.targets import Task
-from neocog.errors import DataError, some
+from neocog.errors import ConfigError, DataError, some
 
 __all__ = ["SUFFIXES", "SoundFolder", "is_sound_folder", "open_sound_folder"]
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+SOUNDS = FileKind(SUFFIXES, "sounds")
 NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>[^_]+)_\d+$")
 MAX_BYTES = 2**30
 
 
 class SoundFolder:
-    """Encoded sounds by index. `groups` number the speakers, (N,), where file names tell them."""
+    """Encoded sounds by index. `groups` number the speakers, where file names tell them, or the folds or folders that
+    must not be divided; (N,)."""
 
     modality: Modality = "audio"
     task: Task = "classification"
     format = "sound-folder"
 
     def __init__(self, files: ClassFiles, groups: NDArray[np.int64] | None = None) -> None:
-        self.files, self.groups = files, groups
+        self.files, self.groups = files, files.groups if groups is None else groups
+        self.group_kind = files.group_kind if groups is None else "speakers"
         self.name = files.root.resolve().name
         self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
-        self.notices = files.notices
+        self.notices, self.folders, self.unlabelled = files.notices, files.folders, files.unlabelled
 
     def __len__(self) -> int:
         return len(self.files.paths)
@@ -65,7 +68,7 @@ def is_sound_folder(path: Path) -> bool:
     return first_file(path, SUFFIXES) is not None or (path.is_dir() and bool(named_sounds(path)))
 
 
-def open_sound_folder(path: Path) -> SoundFolder:
+def open_sound_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> SoundFolder:
     """The source that these files make. Raises DataError where there are no sounds, or two ways to read them."""
     named = named_sounds(path)
     if named and first_file(path, SUFFIXES):
@@ -73,7 +76,14 @@ def open_sound_folder(path: Path) -> SoundFolder:
             f"{path} can be read in two ways: sounds in folders of their classes, and sounds that are named after "
             f"theirs, such as {named[0].name}. Move the one or the other."
         )
-    return by_name(path, named) if named else SoundFolder(find_class_files(path, SUFFIXES, "sounds"))
+    if not named:
+        return SoundFolder(gather(path, SOUNDS, class_level=class_level, test_fold=test_fold))
+    if class_level is not None or test_fold is not None:
+        raise ConfigError(
+            f"{path} holds sounds that are named after their class, such as {named[0].name}, not folders of classes. "
+            "Remove --data.class_level and --data.test_fold."
+        )
+    return by_name(path, named)
 
 
 def named_sounds(root: Path) -> list[Path]:

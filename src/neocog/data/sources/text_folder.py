@@ -4,60 +4,42 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from neocog.data.preprocess.tokens import text_of
-from neocog.data.record import Modality, Record, absent_classes
-from neocog.data.sources.files import files_below, read_limited
-from neocog.data.sources.folder import SPLIT_NAMES, class_folders, size_bytes, split_folders, walk
+from neocog.data.record import Modality, Record
+from neocog.data.sources.class_files import FileKind, gather
+from neocog.data.sources.files import read_limited
+from neocog.data.sources.folder import class_folders, size_bytes, walk
+from neocog.data.sources.split_names import splits_meant
 from neocog.data.targets import Task
-from neocog.errors import DataError, some
 
 __all__ = ["TextFolder", "holds_texts", "open_text_folder"]
 
 SUFFIX = ".txt"
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})
 """Folders without a class, as the film reviews of aclImdb have one."""
+TEXTS = FileKind(frozenset({SUFFIX}), "texts", "*.txt", follow=False, no_class=UNLABELLED)
 MAX_BYTES = 16 * 2**20
 ENTRIES = 50  # of a folder that are looked at to recognise it
 
 
 class TextFolder:
-    """`train|val|valid|validation|test/CLASS/*.txt`, or `CLASS/*.txt` without splits; UTF-8.
+    """`train|val|test/CLASS/*.txt`, `fold1/CLASS/*.txt`, or `CLASS/*.txt` without splits; UTF-8.
 
     The classes are the folder names of all splits together, sorted. A text may lie deeper within its class's folder;
-    its key is its path below the root. Raises DataError where there is no text.
+    its key is its path below the root. `groups` number the folds, or the folders above the classes', of which none is
+    divided; (N,). Raises DataError where there is no text, or where folders can be meant in two ways.
     """
 
     modality: Modality = "text"
     task: Task = "classification"
     format = "text-folder"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> None:
         self.root, self.name = root, root.resolve().name
-        folders = split_folders(root)
-        self.classes = tuple(sorted({place.name for folder in folders.values() for place in labelled(folder)}))
-        index = {name: k for k, name in enumerate(self.classes)}
-        self.paths: list[Path] = []
-        self.splits, targets = {}, {}
-        outside: list[str] = []
-        for split, folder in folders.items():
-            start, found = len(self.paths), list[int]()
-            for place in labelled(folder):
-                paths, links = files_below(place, SUFFIX)
-                self.paths += paths
-                outside += links
-                found += [index[place.name]] * len(paths)
-            self.splits[split] = np.arange(start, len(self.paths))
-            targets[split] = np.array(found, np.int64)
-        if not self.paths:
-            raise DataError(f"{root} holds no texts. Put them at {root}/train/CLASS/*.txt or {root}/CLASS/*.txt.")
-        self.targets = np.concatenate(list(targets.values()))
-        self.notices = absent_classes(self.classes, targets)
-        if passed := [place.name for folder in folders.values() for place in unlabelled(folder)]:
-            self.notices += (f"folders of texts without a class were passed over: {some(passed)}",)
-        if outside:
-            self.notices += (f"links that lead out of their folder were passed over: {some(outside)}",)
+        files = gather(root, TEXTS, class_level=class_level, test_fold=test_fold)
+        self.paths, self.classes, self.targets, self.splits = files.paths, files.classes, files.targets, files.splits
+        self.notices, self.folders = files.notices, files.folders
+        self.groups, self.group_kind, self.unlabelled = files.groups, files.group_kind, files.unlabelled
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -76,18 +58,9 @@ class TextFolder:
         return Record(self.key(index), text, int(self.targets[index]))
 
 
-def open_text_folder(path: Path) -> TextFolder:
+def open_text_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> TextFolder:
     """The source that a folder of texts makes."""
-    return TextFolder(path)
-
-
-def labelled(folder: Path) -> list[Path]:
-    """The folders of the classes."""
-    return [place for place in class_folders(folder) if place.name.lower() not in UNLABELLED]
-
-
-def unlabelled(folder: Path) -> list[Path]:
-    return [place for place in class_folders(folder) if place.name.lower() in UNLABELLED]
+    return TextFolder(path, class_level=class_level, test_fold=test_fold)
 
 
 def holds_texts(root: Path) -> bool:
@@ -95,12 +68,19 @@ def holds_texts(root: Path) -> bool:
     try:
         if not root.is_dir():
             return False
-        splits = [place for place in class_folders(root) if place.name.lower() in SPLIT_NAMES]
-        train = [place for place in splits if SPLIT_NAMES[place.name.lower()] == "train"]
-        places = labelled(train[0] if train else root)
+        folders = class_folders(root)
+        meant = splits_meant([folder.name for folder in folders])
+        train = [folder for folder in folders if meant.get(folder.name) == "train" and class_folders(folder)]
+        places = [folder for folder in class_folders(train[0] if train else root) if not without_class(folder)]
+        if train and len(places) == 1:  # train/train/CLASS
+            places = [folder for folder in class_folders(places[0]) if not without_class(folder)]
         return len(places) >= 2 and all(map(has_only_texts, places))
     except OSError:
         return False
+
+
+def without_class(folder: Path) -> bool:
+    return folder.name.lower() in UNLABELLED
 
 
 def has_only_texts(folder: Path) -> bool:

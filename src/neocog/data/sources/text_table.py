@@ -10,10 +10,11 @@ import numpy as np
 
 from neocog.data.column_names import SPLIT, TEXT_LABELS, TEXTS, Asked, column_named
 from neocog.data.dialect import Dialect, find_dialect
-from neocog.data.record import Modality, Record, absent_classes
+from neocog.data.record import LeftOut, Modality, Record, absent_classes
 from neocog.data.sources.class_names import Spellings, ordered_names
 from neocog.data.sources.class_tables import first_row, names_pictures
 from neocog.data.sources.folder import SPLIT_NAMES, hidden, is_picture, plain_files
+from neocog.data.sources.split_names import split_written
 from neocog.data.tables import is_table, read_columns, read_rows, table_notices
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -62,8 +63,16 @@ class TextTable:
         entries: list[Entry] = []
         others: dict[str, None] = {}
         spellings = Spellings()
+        unlabelled: list[str] = []
         for split, path in parts.items():
-            columns = find_columns(read_columns(path), str(path), text_column, label_column)
+            called = read_columns(path)
+            if split in ("val", "test") and lacks_labels(called, text_column, label_column):
+                count = sum(1 for _ in read_rows(path))
+                unlabelled.append(
+                    LeftOut(f"{path.name} has no column of labels: its {count:,} texts are left out", count)
+                )
+                continue
+            columns = find_columns(called, str(path), text_column, label_column)
             entries += track(read_entries(path, split, columns, spellings), f"reading {path.name}")
             own = (columns.split,) if columns.split and split != "all" else ()
             others |= dict.fromkeys((*columns.others, *own))
@@ -75,7 +84,7 @@ class TextTable:
         of = np.array([entry.split for entry in entries])
         self.splits = {split: np.flatnonzero(of == split) for split in ("all", "train", "val", "test") if split in of}
         self.notices = absent_classes(self.classes, {split: self.targets[part] for split, part in self.splits.items()})
-        self.notices += table_notices(parts.values())
+        self.notices += (*unlabelled, *table_notices(parts.values()))
         if others:
             self.notices += (f"columns that are not read: {some(others, 8)}",)
 
@@ -230,6 +239,16 @@ def find_columns(
     return Columns(text, label, split, others)
 
 
+def lacks_labels(columns: Sequence[str], text_column: str | None, label_column: str | None) -> bool:
+    """Whether these are the columns of texts whose labels are kept back, as those of a competition's test are."""
+    try:
+        text = pick(columns, "text", TEXTS, text_column, "")
+    except DataError:
+        return False
+    names = {label_column.lower()} if label_column else {*TEXT_LABELS}
+    return not any(column.lower() in names for column in columns if column != text)
+
+
 def pick(columns: Sequence[str], what: str, names: Sequence[str], asked: str | None, where: str) -> str:
     """The column that was asked for, or the first of the names that is there."""
     if asked is not None:
@@ -268,7 +287,7 @@ def label_of(value: Any, column: str, spellings: Spellings, where: str) -> str:
 
 
 def split_of(value: Any, where: str) -> str:
-    split = SPLIT_NAMES.get(str(value).strip().lower())
+    split = split_written(value)
     if split is None:
         raise DataError(
             f"A split is one of {', '.join(SPLIT_NAMES)}. Received: {str(value)[:60]!r}. Give each row one. "

@@ -1,0 +1,427 @@
+"""What the folders above the files stand for, alike for pictures, sounds, texts and signals."""
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from neocog.data import check_trainable, divide, open_source
+from neocog.data.doctor import check
+from neocog.data.record import num_left_out
+from neocog.errors import ConfigError, DataError
+
+SUFFIXES = {"image": "png", "audio": "wav", "text": "txt", "signal": "npy"}
+CLASSES = ("cat", "dog")
+
+
+def write_file(path, number):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(number).integers(0, 256, (6, 6, 3)).astype(np.uint8)
+    if path.suffix == ".png":
+        Image.fromarray(values).save(path)
+    elif path.suffix == ".wav":
+        soundfile.write(path, values.ravel() / 256, 8000)
+    elif path.suffix == ".npy":
+        np.save(path, values.ravel().astype(np.float32))
+    else:
+        path.write_text(f"text {number}")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that makes a set with a few files in each of these folders."""
+
+    def write(*folders, modality="image", count=2):
+        number = 0
+        for folder in folders:
+            for k in range(count):
+                write_file(tmp_path / "set" / folder / f"{k}.{SUFFIXES[modality]}", number)
+                number += 1
+        return tmp_path / "set"
+
+    return write
+
+
+def product(*levels):
+    """All paths that are made of one name of each level."""
+    paths = [""]
+    for names in levels:
+        paths = [f"{path}/{name}".lstrip("/") for path in paths for name in names]
+    return paths
+
+
+def files_in(source, split):
+    return sorted(source.key(i) for i in source.splits[split].tolist())
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("Training", "Testing"),
+        ("seg_train", "seg_test"),
+        ("train2017", "test2017"),
+        ("01_trn", "02_tst"),
+        ("a_train", "a_test"),
+    ],
+)
+def test_folders_of_splits_are_read_as_splits(write, modality, train, test):
+    root = write(*product((train, test), CLASSES), modality=modality)
+    source = open_source(root)
+    assert (source.modality, source.classes) == (modality, CLASSES)
+    for split, folder in (("train", train), ("test", test)):
+        keys = files_in(source, split)
+        assert keys == sorted(f"{folder}/{c}/{k}.{SUFFIXES[modality]}" for c in CLASSES for k in range(2))
+        assert all(
+            source.classes[source.targets[i]] == source.key(i).split("/")[1] for i in source.splits[split].tolist()
+        )
+    assert f"folders are read as splits: {train} as train, {test} as test" in source.notices
+    check_trainable(source)
+
+
+def test_names_that_users_are_told_to_write_need_no_word(write):
+    assert open_source(write(*product(("train", "VALID", "test"), CLASSES))).notices == ()
+
+
+def test_folder_within_one_of_its_own_name_is_looked_into(write):
+    source = open_source(write(*product(("seg_train/seg_train", "seg_test/seg_test"), CLASSES)))
+    assert (source.classes, {split: len(part) for split, part in source.splits.items()}) == (
+        CLASSES, {"train": 4, "test": 4},
+    )  # fmt: skip
+    assert "seg_train/seg_train is read as train" in source.notices
+
+
+def test_check_says_what_training_says(write):
+    root = write(*product(("Training", "Testing"), CLASSES), count=3)
+    write_file(root / "loose.png", 99)
+    report = check(root)
+    assert report.notices == open_source(root).notices
+    assert {finding.kind for finding in report.findings} >= {"stray-picture"}
+    assert not any(finding.kind == "empty-class-folder" for finding in report.findings)
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [
+        (("cat", "dog", "test"), ("cat", "dog", "test")),
+        (("cat", "dev", "holdout"), ("cat", "dev", "holdout")),
+        (("rest", "training"), ("rest", "training")),
+        (("blood_test", "bus_station", "train_station"), ("blood_test", "bus_station", "train_station")),
+        (("test1", "test2"), ("test1", "test2")),
+        (("trainers", "testudo"), ("testudo", "trainers")),
+        (("cat/images", "dog/images"), ("cat", "dog")),
+        (("fold", "unfold"), ("fold", "unfold")),
+    ],
+)
+def test_classes_with_such_names_stay_classes(write, folders, classes):
+    source = open_source(write(*folders))
+    assert (source.classes, list(source.splits), source.groups, source.notices) == (classes, ["all"], None, ())
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (
+            ("train", "bus", "car"),
+            r"in two ways: as splits \(train\) or as classes, for it also has bus, car\..*class_level 1\.",
+        ),
+        (
+            product(("Training", "Testing", "docs"), CLASSES),
+            r"as splits \(train, test\) or as classes, for it also has docs",
+        ),
+        (("cat_train", "cat_test", "dog_train", "dog_test"), "two ways: cat_test and dog_test both mean test"),
+        (product(("train", "train2", "test"), CLASSES), "two ways: train and train2 both mean train"),
+        (("train", "test"), r"needs a folder.*those of splits \(train, test\), and hold the files themselves"),
+        (
+            ("Training", "Testing"),
+            r"of splits \(Training, Testing\), and hold the files.*set/train/CLASS/.*class_level 1",
+        ),
+        (("fold1", "fold2"), r"are folds \(fold1, fold2\), and hold the files themselves: no class is known"),
+        (
+            product(("fold1", "fold2"), ("train", "test"), CLASSES),
+            r"each fold has splits of its own\. Name one .*set/fold1",
+        ),
+        (
+            product(("train", "test"), ("train", "test")),
+            "folders of splits hold those of classes. Received: test, train",
+        ),
+        (
+            product(("siteA", "siteB"), CLASSES),
+            r"as the classes siteA, siteB, or as the classes cat, dog.*class_level 1 or",
+        ),
+        (
+            product(("s01", "s02", "s03"), ("walk", "run")),
+            r"s01, s02, s03, or as the classes run, walk.*--class-level else",
+        ),
+        (
+            product(("train", "test"), ("A", "B"), CLASSES),
+            r"A, B, or as the classes cat, dog.*class_level 2 or .*class_level 3",
+        ),
+        (
+            product(("mnist", "svhn"), ("train", "test"), CLASSES),
+            r"mnist, svhn as classes, or as data sets of their own",
+        ),
+    ],
+)
+def test_what_can_be_meant_in_two_ways_is_refused(write, folders, message):
+    with pytest.raises(DataError, match=message):
+        open_source(write(*folders))
+
+
+@pytest.mark.parametrize(
+    "folders", [("train", "bus"), ("train", "test"), product(("siteA", "siteB"), CLASSES), ("fold1", "fold2")]
+)
+def test_level_1_reads_all_folders_as_classes(write, folders):
+    source = open_source(write(*folders), class_level=1)
+    assert source.classes == tuple(sorted({folder.split("/")[0] for folder in folders}))
+    assert list(source.splits) == ["all"] and len(source) == 2 * len(folders)
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+def test_level_2_makes_the_upper_folders_groups(write, modality):
+    root = write(*product(("s01", "s02", "s03"), ("run", "walk")), modality=modality)
+    source = open_source(root, class_level=2)
+    assert (source.classes, list(source.splits)) == (("run", "walk"), ["all"])
+    upper = [source.key(i).split("/")[0] for i in range(len(source))]
+    assert len(set(zip(upper, source.groups.tolist(), strict=True))) == len(set(upper)) == 3
+    assert "3 groups, none of which is divided: the folders s01, s02, s03" in source.notices
+
+
+def test_two_upper_folders_are_put_together(write):
+    source = open_source(write(*product(("siteA", "siteB"), CLASSES)), class_level=2)
+    assert (source.classes, source.groups) == (CLASSES, None)
+    assert source.notices == ("the files of the folders siteA, siteB are put together",)
+
+
+def test_level_3_is_below_splits(write):
+    root = write(*product(("train", "test"), ("A", "B", "C"), CLASSES))
+    source = open_source(root, class_level=3)
+    assert (source.classes, list(source.splits), len(set(source.groups.tolist()))) == (CLASSES, ["train", "test"], 3)
+    for level in (1, 2):
+        expected = ("test", "train") if level == 1 else ("A", "B", "C")
+        assert open_source(root, class_level=level).classes == expected
+
+
+def test_level_that_there_is_not_is_named(write):
+    root = write(*CLASSES)
+    with pytest.raises(
+        ConfigError, match=r"class_level 2 reads the folders 2 levels below .*set as classes\. There are n"
+    ):
+        open_source(root, class_level=2)
+    with pytest.raises(ConfigError, match=r"class_level is one of 1, 2, 3\. Received: 4"):
+        open_source(root, class_level=4)
+    assert open_source(root, class_level=1).classes == CLASSES
+
+
+def test_folders_in_common_count_only_where_they_hold_data(write):
+    root = write(*product(CLASSES, ("images",)))
+    for name in CLASSES:
+        (root / name / "annotations").mkdir()
+        (root / name / "annotations" / "a.xml").write_text("<a/>")
+    assert open_source(root).classes == CLASSES
+
+
+def test_folders_within_classes_are_said_where_all_files_lie_in_them(write):
+    source = open_source(write("cat/p1", "cat/p2", "dog/p3"))
+    assert source.classes == CLASSES
+    [notice] = source.notices
+    assert notice.startswith("the classes are cat, dog; the folders within theirs, such as p1, p2 and 1 more, are no c")
+    assert notice.endswith("(--data.class_level 2 makes them so)")
+    assert open_source(source.root, class_level=2).classes == ("p1", "p2", "p3")
+
+
+@pytest.mark.parametrize("level", [None, 1])
+def test_splits_within_classes_are_splits(write, level):
+    source = open_source(write(*product(CLASSES, ("Train", "Test"))), class_level=level)
+    assert source.classes == CLASSES
+    assert files_in(source, "test") == [f"{name}/Test/{k}.png" for name in CLASSES for k in range(2)]
+    assert "the folders within those of the classes are read as splits: Test, Train" in source.notices
+
+
+def test_splits_within_some_classes_only_are_refused(write):
+    with pytest.raises(
+        DataError, match=r"cat, dog as classes, or as data sets of their own, for they have folders test, train"
+    ):
+        open_source(write(*product(CLASSES, ("train", "test")), "ox"))
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+def test_split_without_classes_is_left_out_with_its_count(write, modality):
+    root = write(*product(("train",), CLASSES), "test", modality=modality, count=3)
+    source = open_source(root)
+    assert list(source.splits) == ["train"]
+    assert (len(source), num_left_out(source)) == (6, 3)
+    left = (
+        "3 records of test have no labels and are left out; a part of the training records is kept for the test instead"
+    )
+    assert left in source.notices
+    parts = divide(source, val_fraction=0.3, test_fraction=0.3, seed=0)
+    assert [source.targets[part].tolist() for part in (parts.val, parts.test)] == [[0, 1], [0, 1]]
+
+
+# Folds
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+@pytest.mark.parametrize(
+    "names", [[f"fold{k}" for k in range(1, 11)], [f"fold_{k}" for k in range(4)], ["Fold 2", "Fold 10", "Fold 3"]]
+)
+def test_the_last_fold_is_the_test_and_none_is_divided(write, names, modality):
+    source = open_source(write(*product(names, CLASSES), modality=modality))
+    last = max(names, key=lambda name: int("".join(filter(str.isdigit, name))))
+    assert source.classes == CLASSES
+    assert {key.split("/")[0] for key in files_in(source, "test")} == {last}
+    assert {key.split("/")[0] for key in files_in(source, "train")} == set(names) - {last}
+    folds = [source.key(i).split("/")[0] for i in range(len(source))]
+    assert len(set(zip(folds, source.groups.tolist(), strict=True))) == len(names)
+    assert (
+        f"{len(names)} folds: {last} is the test, and no fold is divided; --data.test_fold chooses another"
+        in source.notices
+    )
+
+
+@pytest.mark.parametrize("wanted", ["2", 2, "fold02", "FOLD02"])
+def test_a_fold_is_chosen_by_name_or_number(write, wanted):
+    source = open_source(write(*product(("fold01", "fold02", "fold03"), CLASSES)), test_fold=wanted)
+    assert {key.split("/")[0] for key in files_in(source, "test")} == {"fold02"}
+
+
+def test_a_class_may_be_missing_from_a_fold(write):
+    source = open_source(write("fold1/cat", "fold1/dog", "fold2/cat", "fold3/dog", "fold3/ox"))
+    assert source.classes == ("cat", "dog", "ox")
+    assert "train has no record of 'ox'" in source.notices and "test has no record of 'cat'" in source.notices
+
+
+def test_of_two_folds_one_trains_and_is_divided(write):
+    source = open_source(write(*product(("fold1", "fold2"), CLASSES)))
+    assert (list(source.splits), source.groups) == (["train", "test"], None)
+
+
+def test_fold_that_there_is_not_is_named(write):
+    with pytest.raises(
+        ConfigError, match="one of those that there are: fold1, fold2, fold3. Received: 'fold9', for .*set"
+    ):
+        open_source(write(*product(("fold1", "fold2", "fold3"), CLASSES)), test_fold="fold9")
+
+
+def test_options_of_folders_are_refused_elsewhere(write, tmp_path):
+    root = write(*CLASSES)
+    with pytest.raises(
+        ConfigError, match=r"folders called fold1.*Received: 1, and .*set has cat, dog\. Remove --data\.test_fold"
+    ):
+        open_source(root, test_fold=1)
+    with pytest.raises(
+        ConfigError,
+        match=r"must have an effect\. data\.class_level is for folders of classes, and .*mnist, idx files, has",
+    ):
+        open_source("mnist", class_level=2)
+    with pytest.raises(ConfigError, match=r"data\.test_fold is for folders of classes, and a Python object has none"):
+        open_source((np.zeros((2, 4, 4), np.uint8), [0, 1]), test_fold=2)
+    digits = tmp_path / "digits"
+    for name in ("1_ann_0", "2_ann_0"):
+        write_file(digits / f"{name}.wav", 0)
+    with pytest.raises(
+        ConfigError, match=r"sounds that are named after their class, such as 1_ann_0\.wav, not folders"
+    ):
+        open_source(digits, class_level=1)
+
+
+# What is left beside the data
+
+
+LEFTOVERS = (
+    "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__", "__MACOSX",
+    "_temporary", ".ipynb_checkpoints", ".Trash-1000", ".Trashes", ".@__thumb", "@Recycle", ".cache", ".thumbnails",
+    "found.000",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+def test_folders_that_systems_leave_are_no_classes_and_hold_no_data(write, modality):
+    root = write(*CLASSES, modality=modality)
+    before = [open_source(root).key(i) for i in range(4)]
+    for name in LEFTOVERS:
+        write_file(root / name / f"a.{SUFFIXES[modality]}", 7)
+        write_file(root / "cat" / name / f"a.{SUFFIXES[modality]}", 7)
+    for name in (
+        "Thumbs.db",
+        "desktop.ini",
+        "_SUCCESS",
+        ".0.crc",
+        "0.crc",
+        "set.lock",
+        ".DS_Store",
+        f"._0.{SUFFIXES[modality]}",
+    ):
+        (root / "cat" / name).write_bytes(b"x")
+    source = open_source(root)
+    assert (source.classes, source.notices, num_left_out(source)) == (CLASSES, (), 0)
+    assert [source.key(i) for i in range(len(source))] == before
+
+
+def test_classes_that_sound_like_leftovers_stay(write):
+    names = ("cache", "recycle", "success", "temporary", "trash")
+    assert open_source(write(*names)).classes == names
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+def test_read_and_left_out_are_all_files(write, modality):
+    root = write(*product(("train", "test"), CLASSES), "val", modality=modality)
+    suffix = SUFFIXES[modality]
+    for path in (f"loose.{suffix}", f"train/loose.{suffix}", f"test/other.{suffix}"):
+        write_file(root / path, 3)
+    source = open_source(root)
+    assert (
+        len(source) + num_left_out(source)
+        == len([path for path in root.rglob("*") if path.suffix == f".{suffix}"])
+        == 13
+    )
+
+
+def test_links_of_texts_that_are_not_followed_are_counted(write, tmp_path):
+    root = write(*CLASSES, modality="text")
+    for k in range(3):
+        write_file(tmp_path / "elsewhere" / f"{k}.txt", k)
+    (root / "cat" / "far").symlink_to(tmp_path / "elsewhere")
+    (root / "cat" / "near.txt").symlink_to(tmp_path / "elsewhere" / "0.txt")
+    source = open_source(root)
+    assert (len(source), num_left_out(source)) == (4, 4)
+
+
+def test_unlabelled_texts_are_counted(write):
+    source = open_source(write(*product(("train",), (*CLASSES, "unsup")), modality="text", count=3))
+    assert source.notices == ("folders of texts without a class were passed over: unsup",)
+    assert (len(source), num_left_out(source)) == (6, 3)
+
+
+def test_other_files_among_texts_are_said(write):
+    root = write(*CLASSES, modality="text", count=60)
+    (root / "dog" / "z.csv").write_text("a")
+    assert open_source(root).notices == ("other files than texts were passed over: 1 .csv",)
+
+
+def test_class_map_counts_what_it_does_not_name(write):
+    root = write("cat", "dog", "ox", count=3)
+    (root / "class_map.txt").write_text("dog\ncat\n")
+    source = open_source(root)
+    assert (source.classes, len(source), num_left_out(source)) == (("dog", "cat"), 6, 3)
+
+
+def test_class_map_takes_folds(write):
+    root = write(*product(("fold1", "fold2", "fold3"), ("cat", "dog", "ox")))
+    (root / "class_map.txt").write_text("dog\ncat\n")
+    source = open_source(root, test_fold=1)
+    assert {key.split("/")[0] for key in files_in(source, "test")} == {"fold1"}
+    assert len(source.groups) == len(source) == 12 and num_left_out(source) == 6
+
+
+def test_empty_class_is_advised_about_by_layout(write):
+    root = write(*CLASSES)
+    (root / "left").mkdir()
+    with pytest.raises(DataError, match=r"first 'left'\. Put files into its folder, or remove the folder\."):
+        check_trainable(open_source(root))
+    (root / "class_map.txt").write_text("cat\nleft\n")
+    with pytest.raises(
+        DataError, match=r"first 'left'\. Put images into its folder, or remove its line from class_map"
+    ):
+        check_trainable(open_source(root))
