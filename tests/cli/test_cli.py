@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -187,6 +189,28 @@ def test_a_mistake_is_one_message_exit_code_2_and_nothing_written(run_main, argu
     assert out == ""
     assert "Traceback" not in err
     assert list(run_main.work.iterdir()) == []
+
+
+def test_check_and_train_say_the_same_of_hidden_labels(run_main):
+    (run_main.work / "set").mkdir()
+    for name, labels in (("train", [0, 1] * 20), ("test", [-1] * 6)):
+        texts = [f"{'good' if k % 2 else 'bad'} word{k}" for k in range(len(labels))]
+        pq.write_table(pa.table({"text": texts, "label": labels}), run_main.work / "set" / f"{name}-0.parquet")
+    said = (
+        "6 records of test have no labels and are left out; a part of the training records is kept for the test instead"
+    )
+    code, out, _ = run_main("check", "set", "--no-skip-list")
+    assert (code, said in out) == (0, True)
+    fast = ("--model", "text_cnn", "--epochs", "1", "--name", "r", "--data.test_fraction", "0.25")
+    code, out, err = run_main("train", "set", *fast)
+    assert code == 0, err
+    assert said in out + err
+    assert "10 of 40 records are kept for the test" in out + err
+    assert "test accuracy" in out + err
+    code, out, err = run_main("eval", "runs/r/model.neocog", "set")
+    assert code == 0, err
+    assert "a part was kept for the test" in out + err
+    assert "test, 10 records" in out + err
 
 
 def picture(kind):

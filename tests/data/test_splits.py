@@ -255,3 +255,11 @@ def test_a_part_of_groups_is_chosen_by_the_seed():
         for s in range(9)
     }
     assert len(tests) > 5
+
+
+def test_groups_of_an_earlier_release_can_be_found_again():
+    groups, targets = SHAPES["equal files"](0)
+    data = labelled_groups(groups, targets)
+    earlier = divide(data, val_fraction=0.1, test_fraction=0.2, seed=0, groups_by_class=False)
+    assert earlier.test.tolist() == take_groups(data, np.arange(180), groups, 0.2, 0, "test")[1].tolist()
+    assert earlier.test.tolist() != divide(data, val_fraction=0.1, test_fraction=0.2, seed=0).test.tolist()

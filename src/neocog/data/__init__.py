@@ -52,7 +52,7 @@ from neocog.data.record import Modality, Payload, Record, Source, check_trainabl
 from neocog.data.sources.arrays import ArraySource
 from neocog.data.sources.folder import list_pictures
 from neocog.data.sources.image_folder import ImageFolder
-from neocog.data.splits import Splits, divide, keeps_test
+from neocog.data.splits import Splits, divide, divides_by_class, keeps_test
 
 __all__ = [
     "ArraySource",
@@ -100,6 +100,7 @@ __all__ = [
     "choose_text",
     "describe",
     "divide",
+    "divides_by_class",
     "find_data",
     "fingerprint",
     "image_pixels",

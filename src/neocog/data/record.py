@@ -23,8 +23,10 @@ __all__ = [
     "describe",
     "fingerprint",
     "num_left_out",
+    "other_split",
     "record_ids",
     "sample_ids",
+    "unlabelled_records",
     "unlabelled_split",
 ]
 
@@ -114,6 +116,26 @@ def unlabelled_split(split: str, count: int) -> LeftOut:
     instead = "validates" if split == "val" else "is kept for the test"
     left_out = f"{count:,} records of {split} have no labels and are left out"
     return LeftOut(f"{left_out}; a part of the training records {instead} instead", count)
+
+
+def unlabelled_records(split: str, count: int) -> LeftOut:
+    """What is said of single records without a label.
+
+    >>> unlabelled_records("train", 1), unlabelled_records("all", 2)
+    ('1 record of train has no label and is left out', '2 records have no label and are left out')
+    """
+    place = "" if split == "all" else f" of {split}"
+    words = "record{} has no label and is" if count == 1 else "records{} have no label and are"
+    return LeftOut(f"{count:,} {words.format(place)} left out", count)
+
+
+def other_split(split: str, count: int) -> LeftOut:
+    """What is said of a split that is neither trained on nor measured.
+
+    >>> other_split("unsupervised", 3)
+    'the split unsupervised is left out, for it is no train, val or test: 3 records'
+    """
+    return LeftOut(f"the split {split} is left out, for it is no train, val or test: {count:,} records", count)
 
 
 def num_left_out(source: Source) -> int:

@@ -15,7 +15,7 @@ from neocog.data.record import Source, absent_classes, record_ids
 from neocog.errors import DataError, some
 from neocog.rng import uniform
 
-__all__ = ["Splits", "divide", "keeps_test"]
+__all__ = ["Splits", "divide", "divides_by_class", "keeps_test"]
 
 TRIES = 8
 """Orders in which groups are offered, of which the best is kept."""
@@ -35,13 +35,16 @@ class Splits:
     notes: tuple[str, ...] = ()
 
 
-def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: int) -> Splits:
+def divide(
+    source: Source, *, val_fraction: float, test_fraction: float, seed: int, groups_by_class: bool = True
+) -> Splits:
     """Train, validation and test parts of a source.
 
     The set's own splits are kept. Validation data is taken from training data where there is none; a set without any
     splits is divided in three. Each class gives its share, rounded, and keeps at least one record for training; where
     records come in groups, such as the moves of a game, whole groups are taken instead, by class where each record has
-    one: every class that has several groups gives one and keeps one.
+    one: every class that has several groups gives one and keeps one. `groups_by_class` is False for what was divided
+    by an earlier release, which did not look at the classes of groups.
     Raises DataError where nothing is left to validate on.
     """
     splits = source.splits
@@ -52,14 +55,14 @@ def divide(source: Source, *, val_fraction: float, test_fraction: float, seed: i
     test = splits.get("test", np.empty(0, np.int64))
     if keeps_test(source):
         whole = train
-        train, test = take(source, whole, test_fraction, seed, "test")
+        train, test = take(source, whole, test_fraction, seed, "test", groups_by_class)
         notes.append(f"{len(test):,} of {len(whole):,} records are kept for the test{chosen_by(source)}")
         notes += absent_from(source, whole, test, "test")
     if "val" in splits:
         val = splits["val"]
     else:
         whole = train
-        train, val = take(source, whole, val_fraction, seed, "val")
+        train, val = take(source, whole, val_fraction, seed, "val", groups_by_class)
         notes.append(f"{len(val):,} training records validate{chosen_by(source)}")
         notes += absent_from(source, whole, val, "val")
     if not val.size:
@@ -76,6 +79,11 @@ def groups_of(source: Source) -> NDArray[np.int64] | None:
     """The number of each record's group, (N,); None where each record stands alone."""
     groups: NDArray[np.int64] | None = getattr(source, "groups", None)
     return groups
+
+
+def divides_by_class(source: Source) -> bool:
+    """Whether records come in groups, which are chosen by class."""
+    return groups_of(source) is not None and source.task == "classification"
 
 
 def chosen_by(source: Source) -> str:
@@ -131,10 +139,12 @@ def absent_from(source: Source, whole: Indices, part: Indices, split: str) -> li
     ]
 
 
-def take(source: Source, indices: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:
+def take(
+    source: Source, indices: Indices, fraction: float, seed: int, purpose: str, groups_by_class: bool
+) -> tuple[Indices, Indices]:
     """Split off a share of each class; both parts in the order of the source."""
     groups = groups_of(source)
-    if groups is not None and source.task == "classification":
+    if groups is not None and groups_by_class and divides_by_class(source):
         return take_groups_by_class(source, indices, groups[indices], fraction, seed, purpose)
     if groups is not None:
         return take_groups(source, indices, groups[indices], fraction, seed, purpose)

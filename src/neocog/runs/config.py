@@ -56,6 +56,17 @@ class RunConfig:
 
 ADAPTER = TypeAdapter(RunConfig)
 SECTIONS = {field.name: field.type for field in fields(RunConfig)}
+LATER = frozenset(
+    {
+        "data.class_level",
+        "data.file_column",
+        "data.label_column",
+        "data.test_fold",
+        "data.text_column",
+        "signal.columns",
+    }
+)
+"""Settings that came after the first release. Unset they are not counted, so that runs from before them go on."""
 DEFAULT, GIVEN = "default", "given in Python"
 Layer = tuple[str, Mapping[str, Any]]
 """Where values come from, and values by dotted key."""
@@ -93,7 +104,9 @@ class Settled:
     def digest(self) -> str:
         """A short name for the settings that have an effect on weights, save where the data lies; 16 digits."""
         values = [
-            (key, value) for key, value, _ in self.rows() if key != "data.source" and not key.startswith("watch.")
+            (key, value)
+            for key, value, _ in self.rows()
+            if key != "data.source" and not key.startswith("watch.") and (value is not None or key not in LATER)
         ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 

@@ -150,6 +150,7 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
             val_fraction=trained_on["val_fraction"],
             test_fraction=trained_on["test_fraction"],
             seed=trained_on["seed"],
+            groups_by_class=trained_on.get("groups_by_class", False),
         )
         splits |= {"train": parts.train, "val": parts.val}
         if "test" not in splits and parts.test.size:

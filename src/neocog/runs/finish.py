@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, torch_engine, write_bundle
+from neocog.data import divides_by_class
 from neocog.files import write_whole
 from neocog.progress import note
 from neocog.runs.folder import Run
@@ -42,6 +43,7 @@ def finish(run: Run, prepared: Prepared, training: Training, epoch_steps: int) -
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
             **({"signal": reading} if any(reading.values()) else {}),
+            **({"groups_by_class": True} if divides_by_class(prepared.source) else {}),
             **({"test_fold": folders.test_fold} if folders is not None and folders.test_fold else {}),
         },
         "evaluation": {

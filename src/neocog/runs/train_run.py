@@ -15,7 +15,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.data import Balanced, BlockShuffled, DataConfig, Feed, Loader, Order, Repeated, Resident, Shuffled
+from neocog.data import (
+    Balanced,
+    BlockShuffled,
+    DataConfig,
+    Feed,
+    Loader,
+    Order,
+    Repeated,
+    Resident,
+    Shuffled,
+    divides_by_class,
+)
 from neocog.errors import DivergenceError, RunError, StorageError, some
 from neocog.files import folder_lock, write_whole
 from neocog.planning import known_machine, plan
@@ -164,7 +175,8 @@ def carry_out(run: Run, prepared: Prepared, world: World) -> Run:
     keeper = RunKeeper(
         run,
         config.train,
-        data=prepared.fingerprint,
+        # An earlier release divided groups otherwise: its runs would learn from what they validated on.
+        data=prepared.fingerprint + ("/groups-by-class" if divides_by_class(prepared.source) else ""),
         settings=prepared.settled.digest(),
         keep=config.train.keep,
         on_full=config.train.on_full,

@@ -166,11 +166,16 @@ def test_a_length_out_of_range_is_named():
 
 
 def test_settings_without_an_effect_are_told():
-    assert set(SignalConfig().ignored()) == {"step", "rate", "columns"}
-    assert set(SignalConfig(columns="x, y").ignored()) == {"step", "rate"}
-    assert set(SignalConfig(window=9, step=3).ignored()) == {"columns"}
+    assert set(SignalConfig().ignored()) == {"step", "rate"}
+    assert SignalConfig(window=9, step=3).ignored() == {}
     with pytest.raises(ValidationError):
         SignalConfig(length=1)
+
+
+def test_columns_are_named_in_one_text_or_in_a_list():
+    assert SignalConfig(columns="x, y").columns == SignalConfig(columns=["x", "y"]).columns == ("x", "y")
+    with pytest.raises(ValidationError):
+        SignalConfig(columns=[])
 
 
 def test_every_bit_pattern_that_is_no_number_is_a_missing_value():

@@ -259,6 +259,28 @@ def test_split_without_classes_is_left_out_with_its_count(write, modality):
     assert [source.targets[part].tolist() for part in (parts.val, parts.test)] == [[0, 1], [0, 1]]
 
 
+def test_folder_of_images_in_a_split_is_no_class(write):
+    source = open_source(write(*product(("train",), CLASSES, ("images",)), "val/images", "test/images"))
+    assert (source.classes, list(source.splits), source.unlabelled) == (CLASSES, ["train"], ("val", "test"))
+    assert (len(source), num_left_out(source)) == (4, 4)
+    assert open_source(write(*product(("train", "val"), ("images",)))).classes == ("cat", "dog", "images")
+
+
+def test_class_without_files_stays_where_splits_lie_within_classes(write):
+    root = write(*product(CLASSES, ("train", "test")))
+    (root / "ox").mkdir()
+    with pytest.raises(DataError, match=r"no record of 1 of them, first 'ox'"):
+        check_trainable(open_source(root))
+
+
+def test_texts_in_folders_of_splits_have_no_class(write, tmp_path):
+    root = write("train", "test", modality="text")
+    with pytest.raises(DataError, match=r"folders of .* are those of splits \(train, test\), and hold the files"):
+        open_source(root)
+    (root / "train.csv").write_text("text,label\na,1\nb,2\n")
+    assert open_source(root).format == "text-table"
+
+
 # Folds
 
 
@@ -295,6 +317,16 @@ def test_a_class_may_be_missing_from_a_fold(write):
 def test_of_two_folds_one_trains_and_is_divided(write):
     source = open_source(write(*product(("fold1", "fold2"), CLASSES)))
     assert (list(source.splits), source.groups) == (["train", "test"], None)
+    assert source.notices == ("2 folds: fold2 is the test; --data.test_fold chooses another",)
+    parts = divide(source, val_fraction=0.4, test_fraction=0.2, seed=0)
+    assert (len(parts.train), len(parts.val), len(parts.test)) == (2, 2, 4)
+
+
+def test_of_three_folds_each_has_its_part(write):
+    source = open_source(write(*product(("fold1", "fold2", "fold3"), CLASSES)))
+    parts = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
+    folds = [{source.key(i).split("/")[0] for i in part.tolist()} for part in (parts.train, parts.val, parts.test)]
+    assert folds[2] == {"fold3"} and sorted(map(len, folds)) == [1, 1, 1] and len(set().union(*folds)) == 3
 
 
 def test_fold_that_there_is_not_is_named(write):

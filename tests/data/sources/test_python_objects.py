@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from neocog.data import ArraySource, check_trainable, fingerprint, sample_ids
+from neocog.data.record import num_left_out, unlabelled_split
 from neocog.data.sources.python_objects import as_source
 from neocog.errors import DataError
 
@@ -334,9 +335,10 @@ def test_hugging_face_splits():
     source = as_source(parts)
     assert {split: len(part) for split, part in source.splits.items()} == {"train": 4, "val": 2}
     assert source.notices == (
-        "splits that are no train, val or test were passed over: unsupervised (3)",
-        "test has no labels, -1 in each record, and was passed over",
+        "the split unsupervised is left out, for it is no train, val or test: 3 records",
+        unlabelled_split("test", 2),
     )
+    assert (num_left_out(source), source.unlabelled) == (5, ("test",))
     assert source.key(5) == "val/1"
     assert list(as_source({"train": parts["train"], "test": parts["validation"]}).splits) == ["train", "test"]
 
@@ -392,8 +394,11 @@ def test_hugging_face_fingerprints_know_texts_and_sizes():
             {"a": [[0.5]], "label": [1]},
             r"one column for the input: an Image, an Audio, or text. data has none \(a: List",
         ),
-        ({"text": ["a"], "label": [0.5]}, r"Received: '0.5' \(float\) at record 0"),
-        ({"text": ["a", "b"], "label": [1, None]}, r"Received: 'None' \(NoneType\) at record 1"),
+        (
+            {"text": ["a"], "label": [0.5]},
+            r"Received: '0.5' \(float\), in record 0 of data. .* put quantities into classes",
+        ),
+        ({"text": ["a", "b"], "label": [None, None]}, r"Each record needs a label. data has none, or -1 for all"),
         ({"text": [], "label": []}, "at least one record. Received: none, in data"),
     ],
 )
@@ -413,8 +418,65 @@ def test_hugging_face_sets_that_can_not_be_read():
         as_source(datasets.DatasetDict(extra=picture_set()))
     with pytest.raises(DataError, match="read in two ways: two of val, validation mean val. Remove one"):
         as_source(datasets.DatasetDict(val=picture_set(), validation=picture_set()))
-    with pytest.raises(DataError, match="Each record needs a label. data has -1 for all"):
+    with pytest.raises(DataError, match="Each record needs a label. data has none, or -1 for all"):
         as_source(picture_set(2, [-1, -1]))
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ((["a", "b"], [0, 1]), (["c", "d", "e"], [-1, -1, -1])),
+        ((["a", "b"], [0, 1]), (["c", "d", "e"], None)),
+        ((["a", "b"], ["x", "y"]), (["c", "d", "e"], [None] * 3)),
+        ((GREY[:2], [0, 1]), (GREY[1:], np.array([-1, -1, -1]))),
+        ((GREY[:2], [0, 1]), (GREY[1:], torch.tensor([-1.0, -1.0, float("nan")]))),
+        ([("a", 0), ("b", 1)], [("c", -1), ("d", -1), ("e", -1)]),
+        ([("a", 0), ("b", 1)], [("c", None), ("d", None), ("e", None)]),
+        ([("a", 0), ("b", 1)], ["c", "d", "e"]),
+        (Items(list(GREY[:2]), [0, 1]), list(GREY[1:])),
+        (Items(["a", "b"], [0, 1], targets=[0, 1]), Items(["c", "d", "e"], [-1] * 3, targets=[-1] * 3)),
+    ],
+)
+def test_test_part_without_labels_is_left_out(train, test):
+    source = as_source({"train": train, "test": test})
+    assert (list(source.splits), len(source), source.unlabelled) == (["train"], 2, ("test",))
+    assert source.notices == (unlabelled_split("test", 3),)
+    assert num_left_out(source) == 3
+    with pytest.raises(DataError, match=r"Each record needs a label|Labels must be|gives \(input, label\)"):
+        as_source({"train": test, "test": train})
+
+
+def test_single_test_records_without_a_label_are_left_out():
+    for inputs in (GREY, GREY * 1.0, list("abcd")):
+        source = as_source({"train": (inputs, LABELS), "test": (inputs, [1, -1, 0, -1])})
+        assert (source.targets.tolist(), num_left_out(source)) == ([*LABELS, 1, 0], 2)
+        assert np.array_equal(source.read(5).payload, source.read(2).payload)
+        assert source.notices == ("2 records of test have no label and are left out",)
+    with pytest.raises(DataError, match=r"Labels must be in 0..1.*Received: -1 at record 1 of data, train"):
+        as_source({"train": (GREY, [1, -1, 0, -1])})
+
+
+def test_classes_are_matched_by_name_between_parts():
+    parts = {
+        split: Items(["a", "b", "c"], [0, 1, 2], classes=names)
+        for split, names in (("train", ["x", "y", "z"]), ("val", ["x", "y", "z"]), ("test", ["z", "x", "y"]))
+    }
+    source = as_source(parts)
+    assert (source.classes, source.targets.tolist()) == (("x", "y", "z"), [0, 1, 2, 0, 1, 2, 2, 0, 1])
+    assert source.notices == ("classes are matched by name, for test numbers them in another order",)
+    parts["test"].labels = [0, 1, 3]
+    with pytest.raises(DataError, match="Labels must be in 0..2, .* Received: 3 at record 2 of data, test"):
+        as_source(parts)
+
+
+def test_labels_keep_what_is_written():
+    for labels in (
+        ["007", "7", "1_0", "10"],
+        np.array(["007", "7", "1_0", "10"]),
+        np.array(["007", *"abc"], "O"),
+    ):
+        source = as_source((["a", "b", "c", "d"], labels))
+        assert [source.classes[target] for target in source.targets] == list(labels)
 
 
 def test_nothing_imports_datasets_that_is_not_asked_to():

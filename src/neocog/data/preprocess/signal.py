@@ -60,8 +60,7 @@ class SignalConfig:
     """The columns of a table that are channels, such as x,y,z; unset: all but times, labels, counters and groups."""
 
     def ignored(self) -> dict[str, str]:
-        unused = {} if self.window else dict.fromkeys(("step", "rate"), "nothing is cut into windows")
-        return unused if self.columns else {**unused, "columns": "it names none"}
+        return {} if self.window else dict.fromkeys(("step", "rate"), "nothing is cut into windows")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

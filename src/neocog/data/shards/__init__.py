@@ -5,8 +5,8 @@ them; it stands apart from what is exported here because it opens sources of eve
 """
 
 from neocog.data.shards.names import is_address
-from neocog.data.shards.open import holds_shards, open_shards
+from neocog.data.shards.open import holds_shards, open_shards, why_no_shards
 from neocog.data.shards.source import ShardSource
 from neocog.data.shards.verify import verify
 
-__all__ = ["ShardSource", "holds_shards", "is_address", "open_shards", "verify"]
+__all__ = ["ShardSource", "holds_shards", "is_address", "open_shards", "verify", "why_no_shards"]

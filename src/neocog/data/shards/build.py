@@ -3,24 +3,31 @@
 import hashlib
 import os
 import shutil
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from neocog.data.record import absent_classes
+from neocog.data.record import LeftOut, absent_classes, other_split
 from neocog.data.shards.contents import MAX_TEXT, read_text
 from neocog.data.shards.header import INDEX, MAX_HEADER, Header, Shard, read_header
 from neocog.data.shards.index import ARRAYS, Index, IndexWriter, array_name
-from neocog.data.shards.labels import Labels
-from neocog.data.shards.names import ShardFiles
-from neocog.data.shards.scan import ColumnScanner, Scanner, TarScanner
+from neocog.data.shards.labels import Labels, Unlabelled
+from neocog.data.shards.names import ShardFiles, Split
+from neocog.data.shards.scan import ColumnScanner, Found, Scanner, TarScanner
 from neocog.data.shards.store import Store
-from neocog.errors import DataError
+from neocog.errors import DataError, some
 from neocog.files import storage_errors, write_whole
 from neocog.progress import track
 
 __all__ = ["CLASSES", "cached_index", "fetched_index", "index_shards"]
 
 CLASSES = "classes.txt"
+READING = "2"
+"""Raised whenever the same shards are read otherwise than before, so that no older index in a cache is taken."""
+MINUS = (
+    "If it stands for a hidden label, remove these records, or give the classes names; else number the classes anew."
+)
 CHUNK = 2**24
 
 
@@ -30,37 +37,85 @@ def index_shards(files: ShardFiles, folder: Path, *, packed: Header | None = Non
     `packed` says of a set that we packed what its shards do not: task, classes, hashes. Raises DataError for shards
     that are damaged, for records without payload or class, and for keys that are not unique.
     """
-    scanner = scanner_of(files, packed)
-    known = packed.classes if packed else listed_classes(files.store)
-    labels: Labels | None = Labels(known) if known is not None else None
-    shards, hashes = [], {shard.name: shard.sha256 for shard in packed.shards} if packed else {}
     with IndexWriter(folder) as writer:
-        for number, (name, split) in enumerate(track(files.splits.items(), "indexing shards", len(files.splits))):
-            before = writer.count
-            for found in scanner.scan(name):
-                labels = labels or Labels(scanner.classes)
-                label = -1 if packed and found.label == -1 else labels.number(found.label, split, found.where)
-                writer.add(found.key, number, found.offset, found.length, label)
-                if found.several is not None:
-                    writer.add_several(found.several)
-            shard = Shard(
-                name=name, split=split, size=files.store.stat(name).size, records=writer.count - before,
-                groups=scanner.groups, sha256=hashes.get(name),
-            )  # fmt: skip
-            shards.append(shard)
-        if labels is None or not writer.count:
-            raise DataError(f"A set needs at least one record. The shards at {files.store.root} hold none.")
-        header = header_of(files, scanner, packed)
-        classes, mapping = labels.finish()
-        seen = {split: numbers if mapping is None else mapping[numbers] for split, numbers in labels.seen.items()}
+        indexing = Indexing(files, writer, packed)
+        for name, split in track(files.splits.items(), "indexing shards", len(files.splits)):
+            indexing.add_shard(name, split)
+        return indexing.finish()
+
+
+class Indexing:
+    """One index that is being written: the shards so far, their labels, and the records that have none."""
+
+    def __init__(self, files: ShardFiles, writer: IndexWriter, packed: Header | None) -> None:
+        self.files, self.writer, self.packed = files, writer, packed
+        self.scanner = TarScanner(files, packed) if files.container == "tar" else ColumnScanner(files, packed)
+        known = packed.classes if packed else listed_classes(files.store)
+        self.listed = known is not None
+        self.labels: Labels | None = Labels(known, "places" if packed else "lines") if known is not None else None
+        self.unlabelled = Unlabelled()
+        self.hashes = {shard.name: shard.sha256 for shard in packed.shards} if packed else {}
+        self.shards: list[Shard] = []
+
+    def add_shard(self, name: str, split: Split) -> None:
+        """The records of one shard; a shard in which no record has a label is left out."""
+        before, missing = self.writer.count, self.unlabelled.counts[split]
+        groups: Counter[int] = Counter()
+        for found in self.scanner.scan(name, split):
+            if self.add(found, split) and self.scanner.grouped:
+                groups[found.offset] += 1
+        if self.writer.count == before and self.unlabelled.counts[split] > missing:
+            return
+        shard = Shard(
+            name=name, split=split, size=self.files.store.stat(name).size, records=self.writer.count - before,
+            groups=tuple(groups.values()), sha256=self.hashes.get(name),
+        )  # fmt: skip
+        self.shards.append(shard)
+
+    def add(self, found: Found, split: Split) -> bool:
+        """Whether a record has a label, with which it is written."""
+        minus = found.label == -1 and self.packed is None
+        if found.label is None or minus:
+            unclear = minus and not self.listed and split in ("all", "train")  # where -1 could be one of the classes
+            fault = f"Labels number the classes from 0. Received: -1, in {found.where}. {MINUS}"
+            self.unlabelled.add(split, fault if unclear else found.fault)
+            return False
+        self.unlabelled.add_labelled(split)
+        self.labels = self.labels or Labels(self.scanner.classes)
+        label = -1 if found.label == -1 else self.labels.number(found.label, split, found.where)
+        self.writer.add(found.key, len(self.shards), found.offset, found.length, label)
+        if found.several is not None:
+            self.writer.add_several(found.several)
+        return True
+
+    def finish(self) -> Header:
+        """Complete the index. Raises DataError where there are no records, or none that can be trained on."""
+        root = self.files.store.root
+        left_out = (*self.unlabelled.notices(root), *other_splits(self.files, self.scanner))
+        if self.labels is None or not self.writer.count:
+            raise DataError(f"A set needs at least one record. The shards at {root} hold none.")
+        header = header_of(self.files, self.scanner, self.packed)
+        classes, mapping = self.labels.finish()
+        seen = {split: n if mapping is None else mapping[n] for split, n in self.labels.seen.items()}
         notices = absent_classes(classes, seen) if header.task == "classification" else ()
-        return writer.finish(replace(header, shards=tuple(shards), classes=classes, notices=notices), mapping)
+        if header.unlabelled:
+            notices += (f"the set that was packed had no labels in {some(header.unlabelled)}",)
+        header = replace(
+            header,
+            shards=tuple(self.shards),
+            classes=classes,
+            notices=(*self.files.notices, *self.scanner.notices(), *self.labels.notices, *notices),
+            left_out=tuple((str(notice), notice.num_samples) for notice in left_out),
+            unlabelled=self.unlabelled.hidden or header.unlabelled,
+        )
+        return self.writer.finish(header, mapping)
 
 
-def scanner_of(files: ShardFiles, packed: Header | None) -> Scanner:
-    if files.container == "tar":
-        return TarScanner(files.store, packed)
-    return ColumnScanner(files.store, packed, files.container)
+def other_splits(files: ShardFiles, scanner: Scanner) -> Iterator[LeftOut]:
+    """A sentence on each split that is no train, val or test, with the number of its records."""
+    for split in sorted(set(files.passed.values())):
+        count = sum(scanner.count(name) for name, called in files.passed.items() if called == split)
+        yield other_split(split, count)
 
 
 def header_of(files: ShardFiles, scanner: Scanner, packed: Header | None) -> Header:
@@ -86,8 +141,9 @@ def listed_classes(store: Store) -> tuple[str, ...] | None:
 
 def cached_index(files: ShardFiles) -> Index:
     """The index of shards that bring none: from the cache, where they are as they were, else made now."""
-    parts = [files.store.root if "://" in files.store.root else str(Path(files.store.root).resolve())]
-    for name, split in files.splits.items():
+    parts = [READING, files.store.root if "://" in files.store.root else str(Path(files.store.root).resolve())]
+    parts += files.notices
+    for name, split in (files.splits | files.passed).items():
         stat = files.store.stat(name)
         parts.append(f"{name} {split} {stat.size} {stat.stamp}")
     parts += listed_classes(files.store) or ()

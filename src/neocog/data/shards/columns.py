@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.data.record import Modality
-from neocog.data.shards.names import Container
+from neocog.data.shards.names import LABELS, Container
 from neocog.data.shards.store import LocalStore, Store, needed
 from neocog.errors import DataError, some
 
@@ -30,7 +31,8 @@ class ColumnChoice:
     """Which columns are meant, and what the schema says of them."""
 
     payload: str
-    label: str
+    label: str | None
+    """None where the file has no such column."""
     modality: Modality
     classes: tuple[str, ...] | None
 
@@ -120,32 +122,50 @@ def arrow_batches(pyarrow: Any, path: str) -> list[Any]:
         return list(pyarrow.ipc.open_stream(mapped))
 
 
-def choose_columns(file: ColumnFile) -> ColumnChoice:
+def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     """The columns with what was measured and with the class.
 
-    Raises DataError that names the columns where there are none, or several that could be meant.
+    Unless it must be `labelled`, a file without a column for the class is taken, too. Raises DataError that names the
+    columns where there are none, or several that could be meant, and the type of a label that is not read.
     """
     with damaged(file.where):  # a damaged name is not UTF-8
-        fields = {field.name: str(field.type) for field in file.schema}
+        fields = {field.name: field.type for field in file.schema}
+    if list(fields) == ["indices"]:
+        raise DataError(
+            f"{file.where} holds only the numbers of rows in another file: `datasets` keeps such a file for a data set "
+            "that was shuffled or filtered. Save the data set itself with save_to_disk."
+        )
     features = hugging_face_features(file.schema)
     kinds = {name: kind_of(name, kind, features.get(name, {})) for name, kind in fields.items()}
     payloads = {name: kind for name, kind in kinds.items() if kind in ("image", "audio")}
-    payloads = payloads or {
-        name: kind for name, kind in kinds.items() if kind == "text" and name in ("text", "sentence")
-    }
-    labels = [name for name in ("label", "labels", "cls") if kinds.get(name) in ("number", "text")]
+    labels = [name for name in LABELS if kinds.get(name) in ("number", "text")]
     labels = labels or [name for name in kinds if features.get(name, {}).get("_type") == "ClassLabel"]
-    if len(payloads) != 1 or len(labels) != 1:
-        shown = some((f"{name} ({kind})" for name, kind in fields.items()), 12)
+    labels = labels or [name for name in kinds if name.lower() in FILE_LABELS and kinds[name] in ("number", "text")]
+    texts = {name: kind for name, kind in kinds.items() if kind == "text" and name not in labels}
+    payloads = payloads or {name: kind for name, kind in texts.items() if name in COMMON_TEXTS[:2]}
+    payloads = payloads or {name: kind for name, kind in texts.items() if name.lower() in COMMON_TEXTS}
+    odd = next((name for name in LABELS if name in fields and name not in labels), None)
+    if odd is not None and not labels and len(payloads) == 1:
+        raise DataError(
+            "A label is a whole number, a text, or true and false, one for each record. Received: the column "
+            f"{odd!r} of type {shown_type(fields[odd])}, in {file.where}. Convert the column."
+        )
+    if len(payloads) != 1 or (len(labels) != 1 and (labelled or labels)):
+        shown = some((f"{name} ({shown_type(kind)})" for name, kind in fields.items()), 12)
         raise DataError(
             "Shards in columns have one of pictures, sounds or text, and one named label of numbers or names. "
             f"Received: {shown or 'none'}, in {file.where}. Rename or leave out columns."
         )
-    (payload, kind), label = next(iter(payloads.items())), labels[0]
-    names = features.get(label, {}).get("names")
+    ((payload, kind),) = payloads.items()
+    label = labels[0] if labels else None
+    names = features.get(label, {}).get("names") if label is not None else None
     listed = isinstance(names, list) and all(isinstance(name, str) for name in names)
     modality: Modality = "image" if kind == "image" else "audio" if kind == "audio" else "text"
     return ColumnChoice(payload, label, modality, tuple(names) if isinstance(names, list) and listed else None)
+
+
+def shown_type(kind: Any) -> str:
+    return str(kind)[:80]
 
 
 def hugging_face_features(schema: Any) -> dict[str, dict[str, Any]]:
@@ -157,14 +177,29 @@ def hugging_face_features(schema: Any) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def kind_of(name: str, kind: str, feature: dict[str, Any]) -> str:
-    """What a column of this type may be: image, audio, text, number, or nothing of these."""
-    plain_bytes = kind in ("binary", "large_binary")
-    if plain_bytes or (kind.startswith("struct<") and "bytes: " in kind and "binary" in kind):
+def kind_of(name: str, kind: Any, feature: dict[str, Any]) -> str:
+    """What a column of this type may be: image, audio, text, number, or nothing of these.
+
+    A column of nulls alone is a number: the test split of a table has one where its labels are hidden.
+    """
+    types = needed("pyarrow", name).types
+    inner = kind.value_type if types.is_dictionary(kind) else kind
+    if is_bytes(types, inner) or is_file(types, inner):
         return "audio" if feature.get("_type") == "Audio" or name == "audio" else "image"
-    if kind in ("string", "large_string") or kind.startswith("dictionary<values=string"):
+    if types.is_string(inner) or types.is_large_string(inner) or types.is_string_view(inner):
         return "text"
-    return "number" if kind.startswith(("int", "uint")) else ""
+    whole = types.is_integer(inner) or types.is_boolean(inner) or types.is_null(inner)
+    return "number" if whole or types.is_floating(inner) or types.is_decimal(inner) else ""
+
+
+def is_bytes(types: Any, kind: Any) -> bool:
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
+
+
+def is_file(types: Any, kind: Any) -> bool:
+    """Whether this is a struct with a file's bytes."""
+    place = kind.get_field_index("bytes") if types.is_struct(kind) else -1
+    return place >= 0 and is_bytes(types, kind.field(place).type)
 
 
 class Columns:

@@ -23,6 +23,7 @@ from neocog.errors import DataError, some
 
 __all__ = [
     "EXTENSIONS",
+    "KINDS",
     "MAX_TEXT",
     "array_bytes",
     "label_of",
@@ -32,6 +33,7 @@ __all__ = [
     "read_payload",
     "read_target",
     "target_members",
+    "written_label",
 ]
 
 PICTURES = ("jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff")
@@ -108,8 +110,7 @@ def array_bytes(array: NDArray[Any]) -> bytes:
 def label_of(extensions: Collection[str], content: Content, where: str) -> int | str:
     """The class that a record names, by number or by name. Raises DataError where it names none."""
     if "cls" in extensions:
-        text = read_text(content("cls")[:MAX_TEXT], where).strip()
-        return int(text) if text.removeprefix("-").isdecimal() and len(text) < 19 else text
+        return written_label(read_text(content("cls")[:MAX_TEXT], where).strip())
     values = read_json(content("json"), where) if "json" in extensions else {}
     label = values.get("label") if isinstance(values, dict) else None
     if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
@@ -119,6 +120,16 @@ def label_of(extensions: Collection[str], content: Content, where: str) -> int |
             "The members of one record must follow each other."
         )
     return label
+
+
+def written_label(text: str) -> int | str:
+    """A label of a text file: a number where it is written as numbers are, else the text, for 007 is not 7.
+
+    >>> written_label("7"), written_label("-1"), written_label("007"), written_label("1_0"), written_label("dog")
+    (7, -1, '007', '1_0', 'dog')
+    """
+    plain = text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 19
+    return int(text) if plain and str(int(text)) == text else text
 
 
 def read_json(content: bytes, where: str) -> Any:

@@ -62,6 +62,10 @@ class Header:
     resize: Annotated[int, Field(ge=1)] | None = None
     """The short side to which pictures were scaled when they were packed, in pixels."""
     notices: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, Count], ...] = ()
+    """What is said of records that the shards hold and that are not in the index, and how many they are."""
+    unlabelled: tuple[Split, ...] = ()
+    """Splits that are left out because their labels are hidden."""
 
     def __len__(self) -> int:
         return sum(shard.records for shard in self.shards)
@@ -93,7 +97,10 @@ HEADERS = TypeAdapter(Header)
 def write_header(header: Header) -> bytes:
     """Raises DataError for names that no text can hold."""
     try:
-        return HEADERS.dump_json(header, indent=1) + b"\n"
+        unused = {
+            key for key in ("left_out", "unlabelled") if not getattr(header, key)
+        }  # earlier versions refuse these
+        return HEADERS.dump_json(header, indent=1, exclude=unused) + b"\n"
     except ValueError as error:  # such as the bytes of a file's name that are no UTF-8
         names = (header.name, *header.classes, *(shard.name for shard in header.shards))
         odd = next((name for name in names if not encodable(name)), header.name)

@@ -2,21 +2,46 @@
 
 import itertools
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Literal
+from urllib.parse import unquote
 
+from neocog.data.shards.contents import written_label
+from neocog.data.shards.leftovers import CACHE, Kept, choose_files
 from neocog.data.shards.store import SPLIT_FOLDERS, Store, open_store
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.errors import DataError, some
 
-__all__ = ["Container", "ShardFiles", "Split", "expand", "find_shards", "is_address", "is_shard", "looks_packed"]
+__all__ = [
+    "LABELS",
+    "Container",
+    "ShardFiles",
+    "Split",
+    "expand",
+    "find_shards",
+    "is_address",
+    "is_shard",
+    "looks_packed",
+]
 
 Container = Literal["tar", "parquet", "arrow"]
 Split = Literal["all", "train", "val", "test"]
 CONTAINERS: dict[str, Container] = {".tar": "tar", ".parquet": "parquet", ".arrow": "arrow"}
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-PREFIX = re.compile(r"(training|validation|train|valid|val|test)(?=[-_.\d])", re.IGNORECASE)
+WORDS = "training|validation|train|valid|val|test"
+PREFIX = re.compile(rf"({WORDS})(?=[-_.\d])", re.IGNORECASE)
+WITHIN = re.compile(rf"(?<=[-_.])({WORDS})(?=[-_.\d])", re.IGNORECASE)
+NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})")
+"""How `datasets` names the shards of a split: train-00000-of-00002.parquet."""
+PARTITION = re.compile(r"([^=]+)=(.+)")
+"""A folder of Hive's layout, whose name is a column's name and its value in all rows below."""
+LABELS = ("label", "labels", "cls")
+"""What a column of classes may be called."""
+NULL = "__HIVE_DEFAULT_PARTITION__"
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 MAX_NAMES = 100_000
@@ -30,16 +55,27 @@ class ShardFiles:
     store: Store
     splits: dict[str, Split]
     container: Container
+    passed: dict[str, str] = field(default_factory=dict)
+    """Shards of splits that are none of these, with the split's own name: they are counted and not read."""
+    labels: dict[str, tuple[str, int | str | None]] = field(default_factory=dict)
+    """Where a folder's name tells the class of all records in a shard: what it is called there, and the class."""
+    notices: tuple[str, ...] = ()
 
 
 def is_address(data: str | Path) -> bool:
-    """Whether this is no plain path: an address such as s3://bucket/folder, or a pattern with braces.
+    """Whether this is no plain path: an address such as s3://bucket/folder, or a pattern with braces or a star.
 
     >>> is_address("shards-{000..009}.tar"), is_address("memory://set"), is_address("pictures")
     (True, True, False)
     """
     text = str(data)
-    return "://" in text or (BRACES.search(text) is not None and not Path(text).exists())
+    return "://" in text or (BRACES.search(text) is not None and not Path(text).exists()) or is_glob(text)
+
+
+def is_glob(text: str) -> bool:
+    """Whether this is a pattern such as shards/*.arrow."""
+    name = PurePosixPath(text).name
+    return bool(set("*?") & set(name)) and PurePosixPath(name).suffix in CONTAINERS and not Path(text).exists()
 
 
 def looks_packed(name: str) -> bool:
@@ -56,20 +92,34 @@ def find_shards(data: str | Path) -> ShardFiles:
     if looks_packed(str(data)) or any(looks_packed(name) for name in names or ()):
         raise compressed(str(data))
     store = open_store(root)
-    found = names if names is not None else [name for name in store.names() if is_shard(name)]
-    if not found:
-        if any(looks_packed(name) for name in store.names()):
+    whole = names is None or is_glob(str(data))
+    there = store.names() if whole else list(names or ())
+    if names is None:
+        kept = choose_files(store, there, [name for name in there if is_shard(name)])
+    elif whole:
+        kept = choose_files(store, there, [name for name in there if fnmatchcase(name, names[0]) and "/" not in name])
+    else:
+        left = [name for name in names if CACHE.fullmatch(name)]
+        kept = Kept(tuple(names), notices=tuple(f"{name} is a file that `datasets` left as its cache" for name in left))
+    if not kept.names:
+        if any(looks_packed(name) for name in there):
             raise compressed(str(data))
-        raise DataError(f"There are no shards at {data}. Put .tar or .parquet files there, or check the path.")
-    kinds = sorted({PurePosixPath(name).suffix for name in found})
+        raise DataError(
+            f"There are no shards at {data}. Put .tar or .parquet files there, or check the path."
+            + "".join(f" Found: {notice}." for notice in kept.notices)
+        )
+    kinds = sorted({PurePosixPath(name).suffix for name in kept.names})
     if len(kinds) > 1 or kinds[0] not in CONTAINERS:
         raise DataError(
             f"Shards are .tar, .parquet or .arrow files, all of one kind. Received: {', '.join(kinds) or 'no suffix'}, "
             f"at {data}. Name one kind with a pattern, such as {root}/shards-{{000..009}}.tar."
         )
-    label = PurePosixPath(root if names is None else found[0]).name if names is None or len(names) == 1 else ""
-    name = PurePosixPath(label).stem if names else label
-    return ShardFiles(name or PurePosixPath(root).name or "shards", store, by_split(found, data), CONTAINERS[kinds[0]])
+    label = PurePosixPath(root if whole else kept.names[0]).name if whole or len(kept.names) == 1 else ""
+    name = (PurePosixPath(label).stem if names else label) or PurePosixPath(root).name or "shards"
+    splits, passed = by_split(kept, data)
+    labels = partition_labels(splits)
+    notices = (*kept.notices, *unread_partitions(splits), *incomplete(splits), *spread(splits))
+    return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, labels, notices)
 
 
 def compressed(data: str) -> DataError:
@@ -96,8 +146,13 @@ def places(text: str) -> tuple[str, list[str] | None]:
 def is_shard(name: str) -> bool:
     """Whether this is a shard's name, in the root or in a folder that carries a split's name."""
     path = PurePosixPath(name)
-    inner = len(path.parts) < 2 or name.startswith("/") or "://" in name or path.parts[-2].lower() in SPLIT_FOLDERS
+    inner = len(path.parts) < 2 or name.startswith("/") or "://" in name or is_inner(path.parts[-2])
     return path.suffix in CONTAINERS and not path.name.startswith(".") and inner
+
+
+def is_inner(folder: str) -> bool:
+    """Whether shards may lie in a folder of this name below the set's own."""
+    return folder.lower() in SPLIT_FOLDERS or PARTITION.fullmatch(folder) is not None
 
 
 def expand(pattern: str) -> list[str]:
@@ -131,24 +186,116 @@ def choices(inner: str, pattern: str) -> list[str]:
     return [str(number).zfill(len(bounds[1])) for number in range(first, last + 1)]
 
 
-def by_split(names: list[str], data: str | Path) -> dict[str, Split]:
-    """The split of every shard, sorted by split and then by name."""
-    splits = {name: split_of(name) for name in sorted(set(names))}
+def by_split(kept: Kept, data: str | Path) -> tuple[dict[str, Split], dict[str, str]]:
+    """The split of every shard, sorted by split and then by name; and those of splits that are none of these."""
+    words = {name: kept.words.get(name, split_word(name)) for name in sorted(set(kept.names))}
+    within = {name: match[1].lower() for name in words if (match := WITHIN.search(PurePosixPath(name).name))}
+    if not any(words.values()) and len({split_called(word) for word in within.values()}) > 1:
+        words |= within
+    splits = {name: split_called(word) for name, word in words.items()}
+    passed: dict[str, str] = {}
+    if any(split != "all" for split in splits.values()) or kept.words:
+        passed = {name: other for name in splits if splits[name] == "all" and (other := other_split(name, words[name]))}
+        splits = {name: split for name, split in splits.items() if name not in passed}
+    if not splits:
+        raise DataError(
+            f"A set has splits called {', '.join(SPLIT_NAMES)}. Received: {some(sorted(set(passed.values())), 8)}, at "
+            f"{data}. Rename them, or name the folder or the files of one."
+        )
     lone = [name for name, split in splits.items() if split == "all"]
     if lone and len(lone) < len(splits):
         raise DataError(
             f"Either all shards name their split (train-, val-, test-) or none does. {data} has {some(lone)} beside "
             f"{some(name for name in splits if name not in lone)}. Rename them, or move them away."
         )
+    for split in ("train", "val", "test"):
+        called = sorted({words[name].lower() for name in splits if splits[name] == split})
+        if len(called) > 1:
+            raise DataError(f"{data} can be read in two ways: two of {', '.join(called)} mean {split}. Remove one.")
     order = ("all", "train", "val", "test")
-    return dict(sorted(splits.items(), key=lambda item: (order.index(item[1]), item[0])))
+    return dict(sorted(splits.items(), key=lambda item: (order.index(item[1]), item[0]))), passed
 
 
-def split_of(name: str) -> Split:
-    """The split that a shard's folder or its name's beginning tells, else all."""
+def split_word(name: str) -> str:
+    """What a shard's folder or its name's beginning calls its split; nothing where they do not."""
     path = PurePosixPath(name)
-    folder = path.parts[-2].lower() if len(path.parts) > 1 else ""
+    for key, value in reversed(partitions(name)):
+        if key.lower() == "split":
+            return value or ""
+    folder = next((part.lower() for part in reversed(path.parts[:-1]) if part.lower() in SPLIT_NAMES), "")
     match = PREFIX.match(path.name)
-    word = folder if folder in SPLIT_NAMES else match[1].lower() if match else ""
+    return folder or (match[1].lower() if match else "")
+
+
+def split_called(word: str) -> Split:
+    """
+    >>> split_called("validation"), split_called("training"), split_called("extra")
+    ('val', 'train', 'all')
+    """
+    word = word.lower()
     splits: dict[str, Split] = {"val": "val", "test": "test", "train": "train", "training": "train"}
     return splits.get(SPLIT_NAMES.get(word, word), "all")
+
+
+def other_split(name: str, word: str) -> str:
+    """What the split of a shard is called that is no train, val or test, where it has a name."""
+    match = NUMBERED.match(PurePosixPath(name).name)
+    return word or (match[1] if match else "")
+
+
+def partitions(name: str) -> list[tuple[str, str | None]]:
+    """The columns that the folders of a shard give, with their values.
+
+    >>> partitions("split=train/label=a%20b/part-0.parquet")
+    [('split', 'train'), ('label', 'a b')]
+    """
+    found = [PARTITION.fullmatch(part) for part in PurePosixPath(name).parts[:-1]]
+    return [(match[1], None if match[2] == NULL else unquote(match[2])) for match in found if match]
+
+
+def partition_labels(names: Iterable[str]) -> dict[str, tuple[str, int | str | None]]:
+    """The column and the class that the folders of a shard give to all its records: numbers where all of them are.
+
+    >>> partition_labels(["label=3/a.parquet", "label=10/a.parquet"])
+    {'label=3/a.parquet': ('label', 3), 'label=10/a.parquet': ('label', 10)}
+    >>> partition_labels(["label=3/a.parquet", "label=cat/a.parquet"])
+    {'label=3/a.parquet': ('label', '3'), 'label=cat/a.parquet': ('label', 'cat')}
+    """
+    found = {name: (key, value) for name in names for key, value in partitions(name) if key in LABELS}
+    numbers = {name: None if value is None else written_label(value) for name, (_, value) in found.items()}
+    named = any(isinstance(number, str) for number in numbers.values())
+    return {name: (key, value if named else numbers[name]) for name, (key, value) in found.items()}
+
+
+def unread_partitions(names: Iterable[str]) -> tuple[str, ...]:
+    keys = sorted({key for name in names for key, _ in partitions(name) if key not in LABELS and key != "split"})
+    return (f"columns that stand in the folders' names are not read: {some(keys)}",) if keys else ()
+
+
+def incomplete(names: Iterable[str]) -> tuple[str, ...]:
+    """A sentence on the shards that are missing, where their names say how many there are."""
+    found: Counter[tuple[str, int]] = Counter()
+    for name in names:
+        if match := NUMBERED.match(name):
+            found[match[1], int(match[2])] += 1
+    fewer = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here < total]
+    more = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here > total]
+    notices = (f"some shards are missing, by the names of the others: {some(fewer)}",) if fewer else ()
+    return (
+        (*notices, f"there are more shards than their names say, and all are read: {some(more)}") if more else notices
+    )
+
+
+def spread(splits: dict[str, Split]) -> tuple[str, ...]:
+    """A sentence on splits whose shards lie in several folders: one may hold a copy of the other."""
+    folders: dict[Split, set[str]] = {}
+    for name, split in splits.items():
+        folders.setdefault(split, set()).add(
+            PurePosixPath(name).parts[0] if "/" in name and not partitions(name) else ""
+        )
+    parts = [
+        f"{split} in {' and '.join(sorted(f'{folder}/' if folder else 'the set itself' for folder in places))}"
+        for split, places in folders.items()
+        if len(places) > 1
+    ]
+    return (f"shards of one split lie in several folders, and all are read: {some(parts)}",) if parts else ()

@@ -187,6 +187,7 @@ class Packer:
             arrays={},
             packed=True,
             resize=self.state.resize,
+            unlabelled=getattr(self.source, "unlabelled", ()),
         )
         order = sorted(shards, key=lambda shard: (ORDER.index(shard.split), shard.name))
         files = ShardFiles(header.name, self.store, {shard.name: shard.split for shard in order}, header.container)

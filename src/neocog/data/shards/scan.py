@@ -1,10 +1,11 @@
 """What a shard says of its records when it is gone through once: labels are read, payloads are passed over."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import unquote
 
 import numpy as np
@@ -12,12 +13,20 @@ from numpy.typing import NDArray
 
 from neocog.data.record import Modality
 from neocog.data.shards.columns import KEY, ColumnChoice, ColumnFile, choose_columns
-from neocog.data.shards.contents import MAX_TEXT, label_of, modality_of, payload_extension, read_target
+from neocog.data.shards.contents import (
+    MAX_TEXT,
+    label_of,
+    modality_of,
+    payload_extension,
+    read_target,
+)
+from neocog.data.shards.dotted import read_dotted
 from neocog.data.shards.header import Header
-from neocog.data.shards.names import Container
+from neocog.data.shards.names import ShardFiles, Split
 from neocog.data.shards.store import Store
 from neocog.data.shards.tar import TarRecord, group, walk
-from neocog.errors import DataError
+from neocog.data.sources.class_names import cell_label
+from neocog.errors import DataError, some
 
 __all__ = ["ColumnScanner", "Found", "Scanner", "TarScanner", "first_names", "tar_records"]
 
@@ -29,9 +38,11 @@ class Found:
     key: str
     offset: int
     length: int
-    label: int | str
-    """-1 where a packed record has no class of its own."""
+    label: int | str | None
+    """None where the record has no label; -1 where a packed record has no class of its own."""
     where: str
+    fault: str = ""
+    """What is wrong with a record without a label, unless none of its split has one."""
     several: NDArray[np.bool_] | None = None
     """Yes and no for each class, (classes,), where there are several labels."""
 
@@ -42,10 +53,17 @@ class Scanner(Protocol):
     modality: Modality | None
     classes: tuple[str, ...] | None
     columns: ColumnChoice | None
-    groups: tuple[int, ...]
-    """Records of each row group of the last shard."""
+    grouped: bool
+    """Whether a record's offset is the number of its row group."""
 
-    def scan(self, name: str) -> Iterator[Found]: ...
+    def scan(self, name: str, split: Split) -> Iterator[Found]: ...
+    def count(self, name: str) -> int:
+        """How many records a shard holds, of which nothing else is asked."""
+        ...
+
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of how the shards were read."""
+        ...
 
 
 Read = Callable[[int, int], bytes]
@@ -96,23 +114,66 @@ class TarScanner:
 
     columns: ColumnChoice | None = None
     classes: tuple[str, ...] | None = None
-    groups: tuple[int, ...] = ()
+    grouped = False
 
-    def __init__(self, store: Store, packed: Header | None) -> None:
-        self.store, self.packed = store, packed
+    def __init__(self, files: ShardFiles, packed: Header | None) -> None:
+        self.files, self.store, self.packed = files, files.store, packed
         self.modality: Modality | None = packed.modality if packed else None
+        self.dotted: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+        self.unread: Counter[str] = Counter()
 
-    def scan(self, name: str) -> Iterator[Found]:
-        for record, read in tar_records(self.store, name):
-            where = f"{self.store.root}/{name}: {record.key}"
-            small = Small(record, read, where)
-            self.check_payload(payload_extension(record.members, where), small, where)
-            start, length = record.start, record.stop - record.start
-            if self.packed:
-                label, several = self.packed_label(self.packed, record, small, where)
-                yield Found(unquote(record.key, errors="surrogateescape"), start, length, label, where, several)
-            else:
-                yield Found(f"{stem(name)}/{record.key}", start, length, label_of(record.members, small, where), where)
+    def scan(self, name: str, split: Split) -> Iterator[Found]:
+        for whole, read in tar_records(self.store, name):
+            for record in self.records(whole, name):
+                where = f"{self.store.root}/{name}: {record.key}"
+                small = Small(record, read, where)
+                self.check_payload(payload_extension(record.members, where), small, where)
+                start, length = record.start, record.stop - record.start
+                if self.packed:
+                    label, several = self.packed_label(self.packed, record, small, where)
+                    key = unquote(record.key, errors="surrogateescape")
+                    yield Found(key, start, length, label, where, several=several)
+                else:
+                    named, fault = self.found_label(name, record, small, where)
+                    yield Found(f"{stem(name)}/{record.key}", start, length, named, where, fault)
+
+    def found_label(self, name: str, record: TarRecord, small: Small, where: str) -> tuple[int | str | None, str]:
+        """A record's label; or none, where no member can hold one, and what is wrong then."""
+        if name in self.files.labels:
+            return partition_label(self.files.labels[name], record.members.keys() & {"cls", "json"}, where), ""
+        try:
+            return label_of(record.members, small, where), ""
+        except DataError as error:
+            if record.members.keys() & {"cls", "json"}:
+                raise
+            return None, str(error)
+
+    def records(self, record: TarRecord, name: str) -> tuple[TarRecord, ...]:
+        """The records of one key, which is one but where names hold further dots."""
+        if self.packed:
+            return (record,)
+        reading = read_dotted(record, f"{self.store.root}/{name}")
+        self.unread.update(reading.unread)
+        if reading.rule != "first dot":
+            self.dotted[reading.rule] += len(reading.records)
+            first = reading.records[0]
+            self.examples.setdefault(reading.rule, f"{next(iter(first.members.values())).name} has the key {first.key}")
+        return reading.records
+
+    def count(self, name: str) -> int:
+        return sum(len(self.records(record, name)) for record, _ in tar_records(self.store, name))
+
+    def notices(self) -> tuple[str, ...]:
+        ways = {
+            "last dot": "keys end at the last dot of the members' names, and not at the first",
+            "last suffix": "members are known by their last suffix",
+        }
+        found = [f"{way}: {self.examples[k]}, as in {self.dotted[k]:,}" for k, way in ways.items() if self.dotted[k]]
+        if self.unread:
+            kinds = some(f"{extension} ({count:,})" for extension, count in sorted(self.unread.items()))
+            found.append(f"members beside a record's payload are not read: {kinds}")
+        return tuple(found)
 
     def check_payload(self, extension: str, small: Small, where: str) -> None:
         """Raises DataError where records are of several kinds."""
@@ -139,36 +200,94 @@ class TarScanner:
 class ColumnScanner:
     """Reads the labels of Parquet and Arrow shards, and the keys of those that we packed."""
 
-    def __init__(self, store: Store, packed: Header | None, container: Container) -> None:
-        self.store, self.packed, self.container = store, packed, container
+    grouped = True
+
+    def __init__(self, files: ShardFiles, packed: Header | None) -> None:
+        self.files, self.store, self.packed, self.container = files, files.store, packed, files.container
         self.columns: ColumnChoice | None = None
         self.modality: Modality | None = None
         self.classes: tuple[str, ...] | None = None
-        self.groups: tuple[int, ...] = ()
+        self.reordered: list[str] = []
 
-    def scan(self, name: str) -> Iterator[Found]:
+    def scan(self, name: str, split: Split) -> Iterator[Found]:
         file = ColumnFile(self.store, name, self.container)
-        columns = choose_columns(file)
-        self.columns = self.columns or columns
-        if columns != self.columns:
-            raise DataError(
-                f"All shards of a set have the same columns and classes. {file.where} differs from those before: "
-                f"{columns.payload}, {columns.label}. Give it a folder of its own."
-            )
-        self.modality, self.classes, self.groups = columns.modality, columns.classes, tuple(file.groups)
-        wanted, row = [columns.label, *([KEY] if self.packed else [])], 0
-        for number in range(len(file.groups)):
-            values = file.group(number, wanted)
-            for place, label in enumerate(values[columns.label]):
+        partition = self.files.labels.get(name)
+        columns = choose_columns(file, labelled=partition is None and split in ("all", "train"))
+        if self.columns is None:
+            self.columns, self.modality, self.classes = columns, columns.modality, columns.classes
+        self.check_payload(columns, file)
+        wanted = [c for c in (columns.label, KEY if self.packed else None) if c is not None]
+        fault = "" if columns.label or partition else f"{file.where} has no column of labels."
+        # Where classes have names, -1 is how `datasets` writes a label that is hidden.
+        named = self.packed is None and (columns.classes or self.columns.classes) is not None
+        matched: dict[int, int] | None = None
+        row = 0
+        for number, rows in enumerate(file.groups):
+            values = file.group(number, wanted) if wanted else {}
+            for place in range(rows):
+                where = f"{file.where}, row {row}"
                 key = str(values[KEY][place]) if self.packed else f"{stem(name)}/{row}"
-                yield Found(key, number, place, class_of(label, f"{file.where}, row {row}"), f"{file.where}, row {row}")
+                if columns.label is None:
+                    label = partition_label(partition, (), where) if partition else None
+                elif partition:
+                    label = partition_label(partition, (columns.label,), where)
+                else:
+                    label = cell_label(values[columns.label][place], where)
+                    label = None if label == -1 and named else label
+                if label is not None and columns.label is not None:
+                    matched = self.match(columns, file) if matched is None else matched
+                    label = matched.get(label, label) if isinstance(label, int) else label
+                yield Found(key, number, place, label, where, fault)
                 row += 1
 
+    def check_payload(self, columns: ColumnChoice, file: ColumnFile) -> None:
+        assert self.columns is not None
+        if (columns.payload, columns.modality) != (self.columns.payload, self.columns.modality):
+            raise self.other_columns(columns, file)
 
-def class_of(label: Any, where: str) -> int | str:
-    if not isinstance(label, int | str) or label == "":
-        raise DataError(f"Each record needs a class, a number or a name. {where} has {label!r}. Leave that row out.")
-    return label
+    def match(self, columns: ColumnChoice, file: ColumnFile) -> dict[int, int]:
+        """The class of each of a file's numbers: classes are known by their names, whose order may differ."""
+        assert self.columns is not None
+        own, first = columns.classes, self.columns.classes
+        if self.columns.label is None:  # of a test split without labels
+            self.columns, self.classes, first = columns, own, own
+        if columns.label != self.columns.label or sorted(own or ()) != sorted(first or ()):
+            raise self.other_columns(columns, file)
+        if own is None or first is None or own == first or len(set(own)) < len(own):
+            return {}
+        if file.where not in self.reordered:
+            self.reordered.append(file.where)
+        return {k: first.index(name) for k, name in enumerate(own)}
+
+    def other_columns(self, columns: ColumnChoice, file: ColumnFile) -> DataError:
+        assert self.columns is not None
+        return DataError(
+            f"All shards of a set have the same columns and classes. {file.where} differs from those before: "
+            f"{shown_columns(columns)}; those before: {shown_columns(self.columns)}. Give it a folder of its own."
+        )
+
+    def count(self, name: str) -> int:
+        return sum(ColumnFile(self.store, name, self.container).groups)
+
+    def notices(self) -> tuple[str, ...]:
+        if not self.reordered:
+            return ()
+        return (f"classes are matched by name, for these files number them in another order: {some(self.reordered)}",)
+
+
+def partition_label(partition: tuple[str, int | str | None], others: Collection[str], where: str) -> int | str | None:
+    """The label in a folder's name. Raises DataError where the record has `others`, too."""
+    if others:
+        raise DataError(
+            f"A record has one label. {where} has one in its folder's name, {partition[0]}={partition[1]}, and one in "
+            f"{some(sorted(others))}. Remove one of them."
+        )
+    return partition[1]
+
+
+def shown_columns(columns: ColumnChoice) -> str:
+    classes = f" with the classes {some(columns.classes)}" if columns.classes else ""
+    return f"{columns.payload}, {columns.label or 'no label'}{classes}"
 
 
 def stem(name: str) -> str:

@@ -10,9 +10,10 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.record import Modality, Payload, Record
+from neocog.data.record import LeftOut, Modality, Payload, Record
 from neocog.data.shards.columns import Columns
 from neocog.data.shards.contents import payload_extension, read_payload, read_target
+from neocog.data.shards.dotted import read_dotted
 from neocog.data.shards.index import Index
 from neocog.data.shards.store import Store
 from neocog.data.shards.tar import TarRecord, group, walk
@@ -56,7 +57,10 @@ class ShardSource:
         self.name, self.classes = self.header.name, self.header.classes
         self.modality: Modality = self.header.modality
         self.task: Task = self.header.task
-        self.format, self.notices = "shards", self.header.notices
+        self.format = "shards"
+        left_out = tuple(LeftOut(sentence, count) for sentence, count in self.header.left_out)
+        self.notices: tuple[str, ...] = (*left_out, *self.header.notices)
+        self.unlabelled: tuple[str, ...] = self.header.unlabelled
         self.ranges = self.header.ranges
         self.channel_names = self.header.channels
         """Of signals that had names of their channels when they were packed."""
@@ -162,12 +166,13 @@ class ShardSource:
         """The record that these bytes of a tar are. Raises DataError where it is not the one that the index means."""
         where = f"{self.store.root}/{name}: {key}"
         members = walk(lambda start, length: content[start : start + length], len(content), where, ended=False)
-        found: list[TarRecord] = list(group(members, where))
+        whole = group(members, where)
+        found = list(whole if self.header.packed else (r for key in whole for r in read_dotted(key, where).records))
         if len(found) != 1 or self.own_key(name, found[0].key) != key:
             raise DataError(
                 f"{where} does not lie where the index says. The shard has been changed. Index or pack it again."
             )
-        record = found[0]
+        record: TarRecord = found[0]
 
         def member(extension: str) -> bytes:
             return content[record.members[extension].offset : record.members[extension].stop]

@@ -18,6 +18,7 @@ __all__ = ["SPLIT_FOLDERS", "LocalStore", "RemoteStore", "Stat", "Store", "neede
 
 KEPT_OPEN = 128  # files; those beyond are opened for each read, as systems allow a process about 1,000
 LISTED = 1_000_000
+SHARDS = (".tar", ".parquet", ".arrow")
 SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}
 """Folders in which shards may lie, below the set's own."""
 
@@ -76,8 +77,13 @@ class LocalStore:
     def names(self) -> list[str]:
         # Other folders are not looked into: they may be classes of a million pictures.
         splits = [path for path in self.path.iterdir() if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
-        found = (path for folder in (self.path, *splits) for path in folder.iterdir())
-        return sorted(path.relative_to(self.path).as_posix() for path in found if path.is_file())
+        found: list[str] = []
+        for path in (path for folder in (self.path, *splits) for path in folder.iterdir()):
+            if "=" in path.name:
+                found += below_column(self.path, path)
+            elif path.is_file():
+                found.append(path.relative_to(self.path).as_posix())
+        return sorted(found)
 
     def stat(self, name: str) -> Stat:
         with readable(self.path / name):
@@ -109,6 +115,18 @@ class LocalStore:
         finally:
             if not keep:
                 os.close(descriptor)
+
+
+def below_column(root: Path, path: Path) -> Iterator[str]:
+    """Shards below a folder of Hive's layout, COLUMN=VALUE, whose name tells a column; or a file with = in its name."""
+    if path.is_file():
+        yield path.relative_to(root).as_posix()
+        return
+    with os.scandir(path) as entries:  # tells files from folders without a look at each
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            inner = path / entry.name
+            if entry.name.endswith(SHARDS) or ("=" in entry.name and entry.is_dir()):
+                yield from below_column(root, inner)
 
 
 def read_at(descriptor: int, start: int, length: int) -> bytes:
@@ -173,6 +191,10 @@ class RemoteStore:
     def names(self) -> list[str]:
         with reachable(self.root):
             found = self.files.find(self.base, maxdepth=2)
+            if not any(str(path).endswith(SHARDS) for path in found) and self.files.isdir(self.base):
+                found += self.files.ls(self.base, detail=False)
+            if any("=" in str(path).removeprefix(self.base) for path in found):  # folders of Hive's layout lie deeper
+                found = self.files.find(self.base)
         if len(found) > LISTED:
             raise DataError(f"A set has at most {LISTED:,} files. {self.root} has {len(found):,}. Name its folder.")
         return sorted(str(path).removeprefix(self.base).lstrip("/") for path in found if path != self.base)

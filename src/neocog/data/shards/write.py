@@ -145,6 +145,7 @@ def columns_digests(store: Store, name: str) -> Iterator[bytes]:
     """The hashes of a Parquet shard's rows, as they lie on the disk."""
     file = ColumnFile(store, name, "parquet")
     columns = choose_columns(file)
+    assert columns.label is not None
     for group in range(len(file.groups)):
         values = file.group(group, [KEY, columns.payload, columns.label])
         for key, cell, label in zip(*values.values(), strict=True):

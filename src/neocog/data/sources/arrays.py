@@ -30,6 +30,8 @@ class ArraySource:
     modality: Modality = "image"
     task: Task = "classification"
     format = "arrays"
+    unlabelled: tuple[str, ...] = ()
+    """Splits that are left out because their labels are hidden."""
 
     def __init__(
         self,

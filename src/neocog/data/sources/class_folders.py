@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neocog.data.sources.folder import class_folders
-from neocog.data.sources.split_names import SPLIT_NAMES, split_meant, splits_meant
+from neocog.data.sources.split_names import SPLIT_NAMES, is_neutral, split_meant, splits_meant
 from neocog.errors import ConfigError, DataError, some
 
 __all__ = [
@@ -96,27 +96,18 @@ def find_class_folders(
             f"A fold for the test is one of folders called fold1, fold2 and so on. Received: {test_fold}, and {root} "
             f"has {some(folder.name for folder in folders) or 'no folders'}. Remove --data.test_fold."
         )
-    notices: tuple[str, ...] = ()
     chosen: str | None = None
     if splits:
         check_labelled(root, splits, holds)
         places = [Place(descend(path), split) for split, path in splits.items()]
-        notices += renamed(splits) + tuple(
-            f"{place.path.relative_to(root).as_posix()} is read as {place.split}"
-            for place in places
-            if place.path != splits[place.split]
-        )
+        notices = renamed(root, splits, places)
     elif folds:
         check_folds(root, folds, holds)
         chosen = choose_fold(root, folds, test_fold)
-        places = [Place(path, "test" if name == chosen else "train", name) for name, path in folds.items()]
-        places.sort(key=lambda place: place.split == "test")
-        notices += (
-            f"{len(folds)} folds: {chosen} is the test, and no fold is divided; --data.test_fold chooses another",
-        )
+        places, notices = places_of_folds(folds, chosen)
     else:
-        places = [Place(root, "all")]
-    deeper = (level or 1) - (1 if places[0].path == root else 2)
+        places, notices = [Place(root, "all")], ()
+    deeper = (level or 1) - (2 if splits or folds else 1)
     for _ in range(deeper):
         places = [below for place in places for below in places_below(place)]
     if deeper > 0 and not any(class_folders(place.path) for place in places):
@@ -124,22 +115,34 @@ def find_class_folders(
             f"{FLAG} {level} reads the folders {level} levels below {root} as classes. There are none. Choose a "
             "smaller level, or leave it out."
         )
-    found: dict[str, list[ClassFolder]] = {}
-    unlabelled: dict[str, Path] = {}
+    unlabelled = {
+        place.split: splits[place.split]
+        for place in places
+        if splits and deeper <= 0 and without_classes(place, places, no_class) and holds(place.path)
+    }
+    places = [place for place in places if place.split not in unlabelled]
+    found: dict[str, list[ClassFolder]] = {place.split: [] for place in places}
     passed: list[Path] = []
     for place in places:
-        inside = [path for path in class_folders(place.path) if path.name.lower() not in no_class]
-        passed += [path for path in class_folders(place.path) if path.name.lower() in no_class]
-        if splits and not inside and place.split != "train" and holds(place.path):
-            unlabelled[place.split] = splits[place.split]
-        else:
-            found.setdefault(place.split, []).extend(ClassFolder(path, path.name, place.group) for path in inside)
-    places = [place for place in places if place.split not in unlabelled]
-    if folds and len(folds) < LEAST_GROUPS:  # one is left for training, which can't be divided without dividing it
-        found = {split: [ClassFolder(one.path, one.name) for one in inside] for split, inside in found.items()}
+        for path in class_folders(place.path):
+            if path.name.lower() in no_class:
+                passed.append(path)
+            else:
+                found[place.split].append(ClassFolder(path, path.name, place.group))
     return ClassFolders(
         root, found, tuple(all_above(root, places)), level, notices, tuple(folds), chosen, unlabelled, tuple(passed)
     )
+
+
+def without_classes(place: Place, places: list[Place], no_class: Collection[str]) -> bool:
+    """Whether a split has no folders of classes: none at all, or one such as `images`, which training lacks."""
+    inside = [path.name for path in class_folders(place.path) if path.name.lower() not in no_class]
+    if place.split == "train":
+        return False
+    if len(inside) != 1 or not is_neutral(inside[0]):
+        return not inside
+    trained = {path.name for other in places if other.split == "train" for path in class_folders(other.path)}
+    return bool(trained) and inside[0] not in trained
 
 
 def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
@@ -171,10 +174,15 @@ def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
     return {split: found[split][0] for split in SPLITS if split in found}
 
 
-def renamed(splits: dict[str, Path]) -> tuple[str, ...]:
-    """A sentence on folders that are called otherwise than the splits that they are read as."""
+def renamed(root: Path, splits: dict[str, Path], places: list[Place]) -> tuple[str, ...]:
+    """Sentences on folders that are called otherwise than the splits that they are read as, or lie within such."""
     other = [f"{path.name} as {split}" for split, path in splits.items() if path.name.lower() not in SPLIT_NAMES]
-    return (f"folders are read as splits: {some(other)}",) if other else ()
+    within = [
+        f"{place.path.relative_to(root).as_posix()} is read as {place.split}"
+        for place in places
+        if place.path != splits[place.split]
+    ]
+    return ((f"folders are read as splits: {some(other)}",) if other else ()) + tuple(within)
 
 
 def descend(folder: Path) -> Path:
@@ -231,6 +239,15 @@ def check_folds(root: Path, folds: dict[str, Path], holds: Callable[[Path], bool
         )
 
 
+def places_of_folds(folds: dict[str, Path], test: str) -> tuple[list[Place], tuple[str, ...]]:
+    """The folds for training, then the one for the test; each is a group where there are others to validate on."""
+    several = len(folds) >= LEAST_GROUPS
+    places = [Place(path, "train", name if several else "") for name, path in folds.items() if name != test]
+    places.append(Place(folds[test], "test", test if several else ""))
+    whole = ", and no fold is divided" if several else ""
+    return places, (f"{len(folds)} folds: {test} is the test{whole}; --data.test_fold chooses another",)
+
+
 def choose_fold(root: Path, folds: dict[str, Path], wanted: str | int | None) -> str:
     """The name of the fold for the test, by name or number; the last one if none is wanted."""
     if wanted is None:
@@ -280,6 +297,7 @@ def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> Class
     for name, paths in inner.items():
         for path in paths:
             found[meant[path.name]].append(ClassFolder(path, name))
+    found["train"] += [folder for folder in folders.splits["all"] if folder.name not in inner]  # without any file
     above = (*folders.above, *(folder.path for folder in folders.splits["all"]))
     notice = f"the folders within those of the classes are read as splits: {some(sorted(names))}"
     return replace(folders, splits=found, above=above, level=folders.level or 1, notices=(*folders.notices, notice))

@@ -1,11 +1,14 @@
 """The names of classes, from labels as people write them."""
 
+import math
 from collections.abc import Collection
+from decimal import Decimal
+from typing import Any
 
 from neocog.data.sources.arrays import MAX_CLASSES
 from neocog.errors import DataError, some
 
-__all__ = ["Spellings", "in_order", "ordered_names"]
+__all__ = ["Spellings", "cell_label", "in_order", "ordered_names"]
 
 MAX_DIGITS = 18
 
@@ -61,6 +64,29 @@ class Spellings:
                 f"them alike. Where: {where}."
             )
         return name
+
+
+def cell_label(value: Any, where: str) -> int | str | None:
+    """A cell of a column with the labels, as a number or a name; None for a cell without a value.
+
+    Raises DataError for a quantity, such as 0.5, and for anything else that is no class.
+
+    >>> cell_label(True, ""), cell_label(2.0, ""), cell_label("007", ""), cell_label(float("nan"), "")
+    (1, 2, '007', None)
+    """
+    if type(value) is int or (type(value) is str and value):
+        return value
+    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+        return None
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        return int(value)
+    if not isinstance(value, bool):
+        raise DataError(
+            f"Each record needs a class: a whole number or a name. Received: {str(value)[:60]!r} "
+            f"({type(value).__name__}), in {where}. Leave that row out; put quantities into classes, such as low and "
+            "high."
+        )
+    return int(value)
 
 
 def is_number(name: str) -> bool:

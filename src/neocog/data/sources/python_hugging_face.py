@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS
-from neocog.data.record import Modality, Payload
+from neocog.data.record import Modality, Payload, other_split
+from neocog.data.sources.class_names import cell_label
 from neocog.data.sources.folder import SPLIT_NAMES
-from neocog.data.sources.python_labels import plain_labels
+from neocog.data.sources.python_labels import is_hidden, plain_labels
 from neocog.data.sources.python_records import Given
 from neocog.errors import DataError, some
 
@@ -20,6 +19,7 @@ __all__ = ["given_hugging_face", "is_hugging_face", "known_splits"]
 
 MEDIA: dict[str, Modality] = {"Image": "image", "Audio": "audio"}
 BATCH = 1000
+USUAL = (*FILE_LABELS, "labels", "cls")
 
 
 def is_hugging_face(data: object, kind: str) -> bool:
@@ -41,35 +41,43 @@ def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tu
             f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}. Received: {some(data, 8) or 'none'}, in "
             f"{name}. Rename them, or pass one Dataset."
         )
-    others = [f"{key} ({len(data[key]):,})" for key in data if str(key).lower() not in SPLIT_NAMES]
-    notices = (f"splits that are no train, val or test were passed over: {some(others)}",) if others else ()
+    others = [str(key) for key in data if str(key).lower() not in SPLIT_NAMES]
+    notices = tuple(other_split(key, len(data[key])) for key in others)
     return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
 
 
-def given_hugging_face(dataset: Any, where: str) -> Given | None:
+def given_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> Given | None:
     """The records of a `Dataset` with a picture, a sound or a text, and a label; None where no record has a label.
 
-    Raises DataError where its columns can't be meant.
+    One that `hides_labels` may lack a column of them. Records without a label are left out: those that have none, and
+    those that have -1 where classes have names. Raises DataError where its columns can't be meant.
     """
     if not len(dataset):
         raise DataError(f"A dataset needs at least one record. Received: none, in {where}.")
     features = dataset.features
+    if hides_labels and not label_columns(features):
+        return None
     label = label_column(features, where)
     column, modality = input_column(features, label, where)
     plain = dataset.with_format(None)
-    labels = plain_labels(list(plain.select_columns([label])[label]), where)
-    if isinstance(labels, np.ndarray) and (labels == -1).all():
-        return None
     names = getattr(features[label], "names", None)
+    found = list(plain.select_columns([label])[label])
+    found = [cell_label(value, f"record {k} of {where}") for k, value in enumerate(found)]
+    kept = [k for k, value in enumerate(found) if value is not None and (value != -1 or not names)]
+    if not kept or is_hidden([found[k] for k in kept]):
+        return None
+    if len(kept) < len(found):
+        plain = plain.select(kept)
     if modality != "text":
         plain = plain.cast_column(column, type(features[column])(decode=False))
     records = Column(plain.select_columns([column]), column, where, encoded=modality != "text")
     return Given(
         modality=modality,
-        labels=labels,
+        labels=plain_labels([found[k] for k in kept], where),
         read=records.read,
         content=records.content,
         classes=tuple(names) if names else None,
+        num_unlabelled=len(found) - len(kept),
     )
 
 
@@ -115,16 +123,19 @@ class Column:
 
 def label_column(features: Mapping[str, Any], where: str) -> str:
     """The column of the labels: a ClassLabel, or a number or text under a usual name."""
-    labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
-    usual = [
-        name for name in features if name.lower() in FILE_LABELS and kind_of(features[name]) in ("ClassLabel", "Value")
-    ]
-    found = [name for name in labels if name in usual] or labels or usual
+    found = label_columns(features)
     if len(found) != 1:
         raise wrong_columns(
-            "label", "a ClassLabel, or a number or text called " + ", ".join(FILE_LABELS), found, features, where
+            "label", "a ClassLabel, or a number or text called " + ", ".join(USUAL), found, features, where
         )
     return found[0]
+
+
+def label_columns(features: Mapping[str, Any]) -> list[str]:
+    """The columns that can be meant as the labels."""
+    labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
+    usual = [name for name in features if name.lower() in USUAL and kind_of(features[name]) in ("ClassLabel", "Value")]
+    return [name for name in labels if name in usual] or labels or usual
 
 
 def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[str, Modality]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from neocog.data.record import Payload
 from neocog.data.sources.python_arrays import payload_bytes, payload_of
-from neocog.data.sources.python_labels import Labels, plain_label, plain_labels
+from neocog.data.sources.python_labels import Labels, is_hidden, plain_label, plain_labels
 from neocog.data.sources.python_records import Given
 from neocog.errors import DataError
 from neocog.progress import track
@@ -47,8 +47,11 @@ class Items:
         places = sorted({k * (count - 1) // max(1, SAMPLE - 1) for k in range(SAMPLE)})
         return (payload_bytes(self.read(place)) for place in places)
 
-    def labels(self) -> Labels:
-        """All labels: from the attribute `targets` where it holds what the records say, else record by record."""
+    def labels(self) -> Labels | None:
+        """All labels: from the attribute `targets` where it holds what the records say, else from each record.
+
+        None where they are hidden.
+        """
         count = len(self.dataset)
         listed: Any = getattr(self.dataset, "targets", None)
         if hasattr(listed, "__len__") and len(listed) == count:
@@ -61,25 +64,45 @@ class Items:
                 labels[k] == plain_label(self.pair(k)[1]) for k in {0, count // 2, count - 1}
             ):
                 return labels
-        return plain_labels(
-            [self.pair(k)[1] for k in track(range(count), f"reading labels of {self.where}")], self.where
-        )
+        found = [self.pair(k)[1] for k in track(range(count), f"reading labels of {self.where}")]
+        return None if is_hidden(found) else plain_labels(found, self.where)
 
 
-def given_items(dataset: Any, where: str) -> Given:
-    """The records of a map-style dataset. Raises DataError where it is empty or gives anything but (input, label)."""
+def gives_inputs(dataset: Any, where: str) -> bool:
+    """Whether the first record is an input without a label."""
+    try:
+        item = dataset[0]
+        if not isinstance(item, tuple | list):
+            payload_of(item, where)
+            return True
+    except Exception:  # it is the user's code; what is wrong is said when it is read
+        return False
+    return False
+
+
+def given_items(dataset: Any, where: str, *, hides_labels: bool) -> Given | None:
+    """The records of a map-style dataset; None where no record has a label.
+
+    One that `hides_labels` may give inputs alone. Raises DataError where it is empty or gives anything but
+    (input, label).
+    """
     try:
         count = len(dataset)
     except TypeError as error:
         raise DataError(f"A dataset needs a length. Received: {type(dataset).__name__}, {where}: {error}.") from error
     if not count:
         raise DataError(f"A dataset needs at least one record. Received: none, in {where}.")
+    if hides_labels and gives_inputs(dataset, where):
+        return None
     items = Items(dataset, where)
+    labels = items.labels()
+    if labels is None or is_hidden(labels):
+        return None
     names = getattr(dataset, "classes", None)
     named = isinstance(names, Sequence) and not isinstance(names, str) and all(isinstance(n, str) for n in names)
     return Given(
         modality=items.modality,
-        labels=items.labels(),
+        labels=labels,
         read=items.read,
         content=items.content,
         classes=tuple(names) if named and names else None,

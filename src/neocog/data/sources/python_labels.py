@@ -11,7 +11,7 @@ from neocog.data.sources.arrays import number_classes
 from neocog.data.sources.class_names import ordered_names
 from neocog.errors import DataError, did_you_mean, some
 
-__all__ = ["Labels", "number_labels", "plain_array", "plain_labels"]
+__all__ = ["Labels", "is_hidden", "number_labels", "plain_array", "plain_labels"]
 
 Labels = NDArray[np.int64] | list[str]
 """A class's number for each record, or its name."""
@@ -45,6 +45,23 @@ def plain_labels(labels: Any, where: str) -> Labels:
     if array.dtype.kind in "UO":
         return listed_labels(array.tolist(), where)
     return listed_labels(array.tolist(), where) if array.dtype == np.uint64 else array.astype(np.int64)
+
+
+def is_hidden(labels: Any) -> bool:
+    """Whether labels are there for no record: none at all, None for each, or -1 for each.
+
+    >>> is_hidden(None), is_hidden([-1, -1]), is_hidden(np.array([-1, 0])), is_hidden([])
+    (True, True, False, False)
+    """
+    if labels is None:
+        return True
+    array = plain_array(labels, "the labels")
+    if array is not None:
+        return array.dtype.kind in "iuf" and array.size > 0 and bool(((array == -1) | np.isnan(array)).all())
+    if not isinstance(labels, list | tuple) or not labels:
+        return False
+    found = [plain_label(label) for label in labels]
+    return all(label is None for label in found) or all(isinstance(label, int) and label == -1 for label in found)
 
 
 def listed_labels(labels: Sequence[Any], where: str) -> Labels:

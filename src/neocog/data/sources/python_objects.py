@@ -5,11 +5,12 @@ from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset
 
-from neocog.data.record import Source
+from neocog.data.record import Source, unlabelled_records, unlabelled_split
 from neocog.data.sources.folder import SPLIT_NAMES
 from neocog.data.sources.python_arrays import given_pair
 from neocog.data.sources.python_hugging_face import given_hugging_face, is_hugging_face, known_splits
 from neocog.data.sources.python_items import given_items
+from neocog.data.sources.python_labels import is_hidden
 from neocog.data.sources.python_records import Given, source_of
 from neocog.errors import DataError
 
@@ -37,15 +38,24 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
     else:
         data = {"all": data}
     given: dict[str, Given] = {}
+    unlabelled: list[str] = []
     for split, part in data.items():
-        found = given_part(part, name if split == "all" else f"{name}, {split}")
-        if found:
-            given[split] = found
+        where = name if split == "all" else f"{name}, {split}"
+        found = given_part(part, where, hides_labels=split in ("val", "test"))
+        if found is not None:
+            given[split] = found = found.labelled() if split in ("val", "test") else found
+            if found.num_unlabelled:
+                notices += (unlabelled_records(split, found.num_unlabelled),)
+        elif split in ("val", "test"):
+            unlabelled.append(split)
+            notices += (unlabelled_split(split, len(part[0] if isinstance(part, tuple) else part)),)
         else:
-            notices += (f"{split} has no labels, -1 in each record, and was passed over",)
+            raise DataError(f"Each record needs a label. {where} has none, or -1 for all. Pass a part that has labels.")
     if not given:
-        raise DataError(f"Each record needs a label. {name} has -1 for all. Pass a part that has labels.")
-    return source_of(given, name, tuple(classes) if classes is not None else None, notices)
+        raise DataError(f"Each record needs a label. {name} has none, or -1 for all. Pass a part that has labels.")
+    source = source_of(given, name, tuple(classes) if classes is not None else None, notices)
+    source.unlabelled = tuple(unlabelled)
+    return source
 
 
 def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
@@ -59,10 +69,13 @@ def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
     return {split: found[split] for split in ("train", "val", "test", "all") if split in found}
 
 
-def given_part(part: Any, where: str) -> Given | None:
-    """One split's records, whatever holds them; None where it is known to have no labels."""
+def given_part(part: Any, where: str, *, hides_labels: bool) -> Given | None:
+    """One split's records, whatever holds them; None where no record has a label.
+
+    A part that `hides_labels` may lack even a place for them.
+    """
     if is_hugging_face(part, "Dataset"):
-        return given_hugging_face(part, where)
+        return given_hugging_face(part, where, hides_labels=hides_labels)
     if is_hugging_face(part, "IterableDataset"):
         raise DataError(
             f"Records are read by index. Received: a streamed {type(part).__name__}, in {where}. Load it without "
@@ -79,13 +92,13 @@ def given_part(part: Any, where: str) -> Given | None:
             "list(dataset) where it fits in memory, or a dataset with __getitem__ and __len__."
         )
     if isinstance(part, tuple) and len(part) == 2 and not isinstance(part[0], tuple):
-        return given_pair(*part, where)
+        return None if hides_labels and is_hidden(part[1]) else given_pair(*part, where)
     if (
         hasattr(part, "__getitem__")
         and not hasattr(part, "shape")
         and not isinstance(part, (str, bytes, tuple, Mapping))
     ):
-        return given_items(part, where)
+        return given_items(part, where, hides_labels=hides_labels)
     raise DataError(
         "Data is a pair (inputs, labels), a dataset that gives (input, label) by index, a mapping from train, val and "
         f"test to such, or a Dataset or DatasetDict of Hugging Face. Received: {type(part).__name__}"

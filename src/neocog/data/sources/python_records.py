@@ -1,7 +1,7 @@
 """A source over Python objects: whatever gives a payload by its place, with a label for each."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from neocog.data.record import Modality, Payload, Record, absent_classes
 from neocog.data.sources.arrays import ArraySource, Pictures, check_range
 from neocog.data.sources.python_labels import Labels, number_labels
 from neocog.data.targets import Task
-from neocog.errors import DataError
+from neocog.errors import DataError, some
 
 __all__ = ["Given", "RecordsSource", "source_of"]
 
@@ -29,9 +29,24 @@ class Given:
     """All payloads at once, where they are pictures of one size: (N, H, W) or (N, H, W, C)."""
     classes: tuple[str, ...] | None = None
     """The names of the classes, where the object knows them."""
+    num_unlabelled: int = 0
+    """Records without a label, which are left out."""
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def labelled(self) -> "Given":
+        """These records without those whose label is the number -1."""
+        if isinstance(self.labels, list) or not (self.labels == -1).any():
+            return self
+        kept = np.flatnonzero(self.labels != -1)
+        return replace(
+            self,
+            labels=self.labels[kept],
+            read=lambda index: self.read(int(kept[index])),
+            pictures=None if self.pictures is None else self.pictures[kept],
+            num_unlabelled=self.num_unlabelled + len(self) - len(kept),
+        )
 
 
 class RecordsSource:
@@ -39,6 +54,8 @@ class RecordsSource:
 
     format = "python"
     task: Task = "classification"
+    unlabelled: tuple[str, ...] = ()
+    """Splits that are left out because their labels are hidden."""
 
     def __init__(
         self, name: str, parts: Mapping[str, Given], targets: Mapping[str, NDArray[np.int64]], classes: tuple[str, ...]
@@ -53,7 +70,7 @@ class RecordsSource:
             split: np.arange(start, start + len(part))
             for (split, part), start in zip(self.parts, self.starts, strict=False)
         }
-        self.notices = absent_classes(classes, targets)
+        self.notices: tuple[str, ...] = absent_classes(classes, targets)
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -84,13 +101,8 @@ def source_of(
     if len(set(kinds.values())) > 1:
         shown = ", ".join(f"{split}: {kind}" for split, kind in kinds.items())
         raise DataError(f"All splits must be of one kind. Received: {shown}, in {name}. Make them alike.")
-    known = {part.classes for part in parts.values() if part.classes}
-    if classes is None and len(known) > 1:
-        raise DataError(
-            f"All splits must have the same classes. Received: {' and '.join(map(str, known))}, in {name}. Make them "
-            "alike, or pass classes=."
-        )
-    own = classes or next(iter(known), None)
+    parts, reordered = with_one_order(parts, name) if classes is None else (parts, ())
+    own = classes or next((part.classes for part in parts.values() if part.classes), None)
     targets, own, about_labels = number_labels({split: part.labels for split, part in parts.items()}, own, name)
     pictures = {split: part.pictures for split, part in parts.items() if part.pictures is not None}
     source: ArraySource | RecordsSource
@@ -99,5 +111,30 @@ def source_of(
         source.format = "python"
     else:
         source = RecordsSource(name, parts, targets, own)
-    source.notices += about_labels + notices
+    source.notices += (*about_labels, *notices, *reordered)
     return source
+
+
+def with_one_order(parts: Mapping[str, Given], name: str) -> tuple[dict[str, Given], tuple[str, ...]]:
+    """The parts with numbers that mean the same classes in all: they are matched by name, in the order of the first.
+
+    Raises DataError where the names differ.
+    """
+    known = [part.classes for part in parts.values() if part.classes]
+    if len({tuple(sorted(names)) for names in known}) > 1:
+        shown = " and ".join(map(str, dict.fromkeys(known)))
+        raise DataError(
+            f"All splits must have the same classes. Received: {shown}, in {name}. Make them alike, or pass classes=."
+        )
+    found: dict[str, Given] = {}
+    reordered = []
+    for split, part in parts.items():
+        labels = part.labels
+        if part.classes and part.classes != known[0] and not isinstance(labels, list):
+            reordered.append(split)
+            check_range(name, {split: labels}, part.classes)
+            labels = np.array([known[0].index(called) for called in part.classes], np.int64)[labels]
+        found[split] = replace(part, labels=labels, classes=known[0] if part.classes else None)
+    if not reordered:
+        return found, ()
+    return found, (f"classes are matched by name, for {some(reordered)} numbers them in another order",)

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
-__all__ = ["SPLIT_NAMES", "split_meant", "split_written", "splits_meant"]
+__all__ = ["SPLIT_NAMES", "is_neutral", "split_meant", "split_written", "splits_meant"]
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """The names that docs/data.md tells users to write."""
@@ -81,6 +81,12 @@ def splits_meant(names: Collection[str]) -> dict[str, str]:
     if either and len(either) < list(found.values()).count("test"):
         found |= dict.fromkeys(either, "val")
     return {name: found[name] for name in names if name in found}
+
+
+def is_neutral(name: str) -> bool:
+    """Whether a name says no more than that there are files: images, wav, all_data."""
+    found = words(name)
+    return bool(found) and NEUTRAL.issuperset(found)
 
 
 def split_written(value: object) -> str | None:

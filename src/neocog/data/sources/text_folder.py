@@ -8,8 +8,9 @@ from neocog.data.preprocess.tokens import text_of
 from neocog.data.record import Modality, Record
 from neocog.data.sources.class_files import FileKind, gather
 from neocog.data.sources.files import read_limited
-from neocog.data.sources.folder import class_folders, size_bytes, walk
+from neocog.data.sources.folder import class_folders, plain_files, size_bytes, walk
 from neocog.data.sources.split_names import splits_meant
+from neocog.data.tables import is_table
 from neocog.data.targets import Task
 
 __all__ = ["TextFolder", "holds_texts", "open_text_folder"]
@@ -70,7 +71,9 @@ def holds_texts(root: Path) -> bool:
             return False
         folders = class_folders(root)
         meant = splits_meant([folder.name for folder in folders])
-        train = [folder for folder in folders if meant.get(folder.name) == "train" and class_folders(folder)]
+        train = [folder for folder in folders if meant.get(folder.name) == "train"]
+        if train and not class_folders(train[0]):  # texts of no known class, unless a table beside them tells it
+            return not any(map(is_table, plain_files(root))) and all(map(has_only_texts, train))
         places = [folder for folder in class_folders(train[0] if train else root) if not without_class(folder)]
         if train and len(places) == 1:  # train/train/CLASS
             places = [folder for folder in class_folders(places[0]) if not without_class(folder)]
