@@ -164,7 +164,7 @@ def test_check_and_train_list_the_channels_in_the_same_words(tmp_path, monkeypat
     main(["check", data, "--json", "--no-skip-list"])
     notices = json.loads(capsys.readouterr().out)["notices"]
     assert notices[0] == "channels: x, y"
-    assert notices[1] == "not channels: id (counts up); --signal.columns names the channels itself"
+    assert notices[1] == "not channels: id (counts up); to read others, name all channels by --signal.columns"
     main(["train", data, "--epochs", "1", "--name", "r", "--train.device", "cpu"])
     told = capsys.readouterr().err
     assert all(f"  {notice}\n" in told for notice in notices)

@@ -61,7 +61,7 @@ def test_a_column_that_counts_or_groups_is_left_out_and_named(tmp_path, name, va
     channels, notices = channels_of(recording(tmp_path, **{name: values}, x=X))
     assert channels == ("x",)
     assert any(f"not channels: {name} ({reason})" in notices for reason in why.split("|")), notices
-    assert "--signal.columns names the channels itself" in notices
+    assert "to read others, name all channels by --signal.columns" in notices
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neocog.data.column_names import TIME_LABELS
 from neocog.data.dialect import find_dialect
 from neocog.data.sources.recording import Recording, holds_numbers, make_recording, read_signal_table
-from neocog.data.sources.signal_columns import Roles, find_roles, hint, said_of
+from neocog.data.sources.signal_columns import UNCHOSEN, Roles, find_roles, hint, said_of
 from neocog.data.sources.signals import Signal, SignalSource, number_labels
 from neocog.data.tables import read_columns, table_notices
 from neocog.errors import ConfigError, DataError, some
@@ -113,7 +113,9 @@ def column_notices(roles: Roles) -> tuple[str, ...]:
     """What a user should know about the columns of a table."""
     notices = []
     if roles.left_out:
-        notices.append(f"{said_of(roles.left_out)}; --signal.columns names the channels itself")
+        chosen = UNCHOSEN in roles.left_out.values()
+        other = "" if chosen else "; to read others, name all channels by --signal.columns"
+        notices.append(said_of(roles.left_out) + other)
     if roles.suspects:
         notices.append(
             f"rising by the same from row to row: {some(roles.suspects)}; if this only counts, name the other channels "
