@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from neocog.bundle.signal_file import read_signal
+from neocog.data import SignalPreprocess
 from neocog.errors import DataError
 
 
@@ -13,23 +14,33 @@ def npy(array):
     return file.getvalue()
 
 
+def network(channels, names=(), unused=()):
+    return SignalPreprocess(channels=channels, length=3, names=names, unused=unused)
+
+
+def values_of(content, *args, **kwargs):
+    values, notices = read_signal(content, network(*args, **kwargs), "walk")
+    assert notices == ()
+    return values
+
+
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (5, 1)])
 def test_one_channel_in_any_form(shape):
     values = np.arange(5.0)
-    np.testing.assert_array_equal(read_signal(npy(values.reshape(shape)), 1, "a.npy"), values[None])
+    np.testing.assert_array_equal(values_of(npy(values.reshape(shape)), 1), values[None])
 
 
 def test_channels_come_first_and_are_turned_only_where_they_must_be():
     values = np.arange(12.0).reshape(3, 4)
-    np.testing.assert_array_equal(read_signal(npy(values), 3, "a.npy"), values)
-    np.testing.assert_array_equal(read_signal(npy(values), 4, "a.npy"), values.T)
+    np.testing.assert_array_equal(values_of(npy(values), 3), values)
+    np.testing.assert_array_equal(values_of(npy(values), 4), values.T)
     square = np.arange(9.0).reshape(3, 3)
-    np.testing.assert_array_equal(read_signal(npy(square), 3, "a.npy"), square)
+    np.testing.assert_array_equal(values_of(npy(square), 3), square)
 
 
 def test_a_table_has_a_column_for_each_channel_and_its_times_and_labels_are_none():
     table = b"time,x,y,label\n0,1,5,run\n1,,6,run\n"
-    np.testing.assert_array_equal(read_signal(table, 2, "a.csv"), [[1, np.nan], [5, 6]])
+    np.testing.assert_array_equal(values_of(table, 2, ("x", "y")), [[1, np.nan], [5, 6]])
 
 
 @pytest.mark.parametrize(
@@ -48,4 +59,86 @@ def test_a_table_has_a_column_for_each_channel_and_its_times_and_labels_are_none
 )
 def test_what_is_no_signal_is_named(content, message):
     with pytest.raises(DataError, match=message):
-        read_signal(content, 1, "walk")
+        read_signal(content, network(1), "walk")
+
+
+X, Y = np.arange(6.0), np.arange(6.0)[::-1] / 2
+
+
+def table(names, delimiter=",", **columns):
+    columns = {"x": X, "y": Y} | columns
+    rows = [delimiter.join(str(columns[name.strip().lower()][i]) for name in names) for i in range(6)]
+    return "\n".join([delimiter.join(names), *rows]).encode()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["x", "y"], ()),
+        (["y", "x"], ("channels in another order are matched by name: x, y",)),
+        (["X", "y"], ("names are matched whatever their case and spaces: X is x",)),
+        (["index", "x", "y"], ()),
+        (["y", "subject_id", "x"], ("channels in another order are matched by name: x, y",)),
+        (["time", "x", "y"], ()),
+        (["x", "y", "speed"], ()),  # which training left out
+    ],
+)
+def test_columns_of_a_table_are_matched_by_name(names, said):
+    extra = {"index": range(6), "subject_id": [3] * 6, "time": range(6), "speed": "abcdef"}
+    values, notices = read_signal(table(names, **extra), network(2, ("x", "y"), ("speed",)), "a.csv")
+    np.testing.assert_array_equal(values, [X, Y])
+    assert notices == said
+
+
+@pytest.mark.parametrize(
+    ("names", "wrong"),
+    [
+        (["x", "z"], r"The network has x, y. Received: x, z, in a.csv \(missing: y; not known: z\)"),
+        (["y"], r"Received: y, in a.csv \(missing: x\)"),
+        (["x", "y", "z"], r"Received: x, y, z, in a.csv \(not known: z\). Rename, add or remove columns"),
+        (["x", "X", "z"], r"missing: y; not known: X, z"),
+    ],
+)
+def test_other_columns_are_refused_with_both_lists(names, wrong):
+    with pytest.raises(DataError, match=wrong):
+        read_signal(table(names, z=X), network(2, ("x", "y")), "a.csv")
+
+
+def test_a_channel_that_training_was_told_to_read_is_read_whatever_it_is_called():
+    values, _ = read_signal(table(["index", "x"], index=range(6)), network(2, ("x", "index")), "a.csv")
+    np.testing.assert_array_equal(values, [X, np.arange(6)])
+
+
+def test_without_names_channels_are_taken_by_place_and_that_is_said():
+    array = npy(np.stack([X, Y]))
+    values, notices = read_signal(array, network(2, ("x", "y")), "a.npy")
+    np.testing.assert_array_equal(values, [X, Y])
+    assert notices == ("channels without names are read by their place, as x, y",)
+    values, notices = read_signal(table("yx").partition(b"\n")[2], network(2, ("x", "y")), "a.csv")
+    np.testing.assert_array_equal(values, [Y, X])
+    assert notices[1] == "channels without names are read by their place, as x, y"
+    values, notices = read_signal(table("yx"), network(2), "a.csv")
+    np.testing.assert_array_equal(values, [Y, X])
+    assert notices == ("the network knows no names of channels, which are read by their place: y, x",)
+
+
+def test_a_network_that_learned_a_counter_when_it_was_a_channel_still_reads_it():
+    values, _ = read_signal(table(["time", "id", "x"], id=range(6), time=range(6)), network(2), "a.csv")
+    np.testing.assert_array_equal(values, [np.arange(6), X])
+
+
+def test_semicolons_and_decimal_commas_are_read_and_said():
+    content = table("yx", ";").replace(b".", b",")
+    values, notices = read_signal(content, network(2, ("x", "y")), "a.csv")
+    np.testing.assert_array_equal(values, [X, Y])
+    assert notices[0] == "a table is separated by semicolons; has decimal commas"
+
+
+def test_fields_of_a_structured_array_are_matched_by_name():
+    array = np.empty(6, [("y", "f4"), ("x", "i2")])
+    array["x"], array["y"] = X, Y
+    values, notices = read_signal(npy(array), network(2, ("x", "y")), "a.npy")
+    np.testing.assert_array_equal(values, [X, Y])
+    assert notices == ("channels in another order are matched by name: x, y",)
+    with pytest.raises(DataError, match=r"The network has x, z. Received: y, x, in a.npy \(missing: z; not known: y\)"):
+        read_signal(npy(array), network(2, ("x", "z")), "a.npy")

@@ -15,11 +15,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from neocog.bundle.signal_file import read_signal
-from neocog.data import Payload, Preprocess, Source, Views, image_pixels, load_resident, view_weights, views
+from neocog.bundle.signal_file import pick_fields, read_signal
+from neocog.data import (
+    Payload,
+    Preprocess,
+    SignalPreprocess,
+    Source,
+    Views,
+    image_pixels,
+    load_resident,
+    view_weights,
+    views,
+)
 from neocog.data.preprocess.pages import num_pages
+from neocog.data.sources.channel_names import has_fields
 from neocog.errors import ConfigError, DataError
-from neocog.progress import track
+from neocog.progress import note, track
 from neocog.tasks import Classification
 
 __all__ = ["Engine", "Failure", "Input", "Prediction", "Predictor", "torch_engine"]
@@ -88,6 +99,8 @@ class Predictor:
         """Which views of each picture are averaged (augmentation at test time)."""
         self.task = Classification(classes)
         self.manifest = manifest or {}
+        self.said: set[str] = set()
+        """What a user was told of how inputs are read."""
         self.model: nn.Module | None = None
         """The network itself, where the engine is torch."""
 
@@ -149,8 +162,22 @@ class Predictor:
             spec = self.preprocess
             convert, channels = getattr(spec, "convert", False), getattr(spec, "channels", None)
             one = image_pixels(one, name, convert=convert, channels=channels)
-        if isinstance(one, bytes) and self.preprocess.modality == "signal":
-            one = read_signal(one, self.preprocess.in_channels, name)
+        if isinstance(self.preprocess, SignalPreprocess):
+            one = self.signal_of(one, name)
+        return one
+
+    def signal_of(self, one: Payload, name: str) -> Payload:
+        """A file's signal, or an array's, with its channels in the order of the network; what is done is said once."""
+        assert isinstance(self.preprocess, SignalPreprocess)
+        notices: tuple[str, ...] = ()
+        if isinstance(one, bytes):
+            one, notices = read_signal(one, self.preprocess, name)
+        elif isinstance(one, np.ndarray) and has_fields(one.dtype):
+            one, notices = pick_fields(one, self.preprocess, name)
+        for notice in notices:
+            if notice not in self.said:
+                self.said.add(notice)
+                note(f"{notice} (first in {name})")
         return one
 
     def logits(self, images: Tensor, plain: Tensor | None = None) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from neocog.cli.flags import COLUMNS, FORMAT, MAX_PIXELS, STEP, WINDOW, column_names
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data.doctor import DataReport, Example, check_place, printable, write_skip_list
@@ -28,15 +29,16 @@ WIDTH = 110  # where there is no terminal
 def check(
     data: str,
     *,
-    format: Annotated[str | None, Parameter(name=["--format", "--data.format"])] = None,
+    format: Annotated[str | None, FORMAT] = None,
     limit: int | None = None,
     json: Annotated[bool, Switch] = False,
     html: Path | None = None,
     skip_list: Path | None = None,
     no_skip_list: Annotated[bool, Parameter(name="--no-skip-list", negative="")] = False,
-    max_pixels: int = 40_000_000,
-    window: int | None = None,
-    step: int | None = None,
+    max_pixels: Annotated[int, MAX_PIXELS] = 40_000_000,
+    window: Annotated[int | None, WINDOW] = None,
+    step: Annotated[int | None, STEP] = None,
+    columns: Annotated[str | None, COLUMNS] = None,
     file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
     text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
     label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
@@ -68,6 +70,8 @@ def check(
         Samples of the windows into which long recordings are cut; --signal.window in training.
     step
         Samples from one window's start to the next; --signal.step in training.
+    columns
+        The columns of a table that are channels, such as x,y,z; --signal.columns in training.
     file_column
         The column of a table that names the images, where it has another name than usual.
     text_column
@@ -97,6 +101,7 @@ def check(
         max_pixels=max_pixels,
         window=window,
         step=step,
+        columns=column_names(columns),
         file_column=file_column,
         text_column=text_column,
         label_column=label_column,

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog import runs
+from neocog.cli.flags import COLUMNS, FORMAT, STEP, WINDOW, column_names
 from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
 from neocog.data import Views
@@ -19,7 +20,7 @@ def evaluate(
     data: str,
     *,
     split: str | None = None,
-    format: Annotated[str | None, Parameter(name=["--format", "--data.format"])] = None,
+    format: Annotated[str | None, FORMAT] = None,
     file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
     text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
     label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
@@ -27,6 +28,9 @@ def evaluate(
     test_fold: str | None = None,
     skip_list: Path | None = None,
     tta: Views = "none",
+    window: Annotated[int | None, WINDOW] = None,
+    step: Annotated[int | None, STEP] = None,
+    columns: Annotated[str | None, COLUMNS] = None,
     json: Annotated[bool, Switch] = False,
     download: Annotated[bool, Switch] = False,
 ) -> None:
@@ -56,15 +60,21 @@ def evaluate(
         Leave out the records that this file of `neocog check` names.
     tta
         Average the predictions for several views of each picture (test-time augmentation).
+    window
+        Samples of the windows into which long recordings are cut [as in training].
+    step
+        Samples from one window's start to the next [as in training].
+    columns
+        The columns of a table that are channels, such as x,y,z [as in training].
     json
         Print all figures as JSON.
     download
         Fetch a known data set if it is not on this machine.
     """
     evaluation = runs.evaluate(
-        bundle, data, split=split, format=format, skip_list=skip_list, views=tta, download=download,
-        file_column=file_column, text_column=text_column, label_column=label_column, class_level=class_level,
-        test_fold=test_fold,
+        bundle, data, split=split, format=format, skip_list=skip_list, views=tta, download=download, window=window,
+        step=step, columns=column_names(columns), file_column=file_column, text_column=text_column,
+        label_column=label_column, class_level=class_level, test_fold=test_fold,
     )  # fmt: skip
     if json:
         write_out(jsonlib.dumps(evaluation.to_json(), indent=1))

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from neocog.cli.flags import COLUMNS, DATA_FORMAT, STEP, WINDOW, column_names
 from neocog.cli.stdout import write_out
 from neocog.data.shards.pack import pack as pack_shards
 from neocog.data.shards.size import show_size
@@ -21,9 +22,10 @@ def pack(
     resize: int | None = None,
     format: Literal["tar", "parquet"] = "tar",
     on_corrupt: Literal["stop", "skip"] = "stop",
-    data_format: Annotated[str | None, Parameter(name=["--data-format", "--data.format"])] = None,
-    window: int | None = None,
-    step: int | None = None,
+    data_format: Annotated[str | None, DATA_FORMAT] = None,
+    window: Annotated[int | None, WINDOW] = None,
+    step: Annotated[int | None, STEP] = None,
+    columns: Annotated[str | None, COLUMNS] = None,
     file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
     text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
     label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
@@ -55,6 +57,8 @@ def pack(
         Samples of the windows into which long recordings are cut.
     step
         Samples from one window's start to the next.
+    columns
+        The columns of a table that are channels, such as x,y,z.
     file_column
         The column of a table that names the images, where it has another name than usual.
     text_column
@@ -71,6 +75,7 @@ def pack(
     packed = pack_shards(
         data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt,
         data_format=data_format, download=download, window=window, step=step,
+        columns=column_names(columns),
         file_column=file_column, text_column=text_column, label_column=label_column,
         class_level=class_level, test_fold=test_fold,
     )  # fmt: skip

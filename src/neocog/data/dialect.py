@@ -75,6 +75,8 @@ class Dialect:
     """Places of leading columns without a name that only count the rows, as pandas writes them; they are left out."""
     empty: tuple[int, ...] = ()
     """Places of columns without a name and without any value; they are left out."""
+    dated: bool = False
+    """Whether the first column has no name and holds dates or times, as pandas writes an index of times."""
     differences: tuple[str, ...] = ()
     """In what it is not plain, as ends of a sentence that begins with the table's name."""
 
@@ -105,12 +107,15 @@ def is_missing(cell: str) -> bool:
 def find_dialect(path: Path) -> Dialect:
     """How a .csv or .tsv file is written; of a .jsonl file, its encoding. Raises DataError where it can't be read."""
     try:
-        return look_at(path)
+        status = path.stat()
+        return look_at(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def look_at(path: Path) -> Dialect:
+@lru_cache(maxsize=2**14)
+def look_at(path: Path, _changed: int, _size: int) -> Dialect:
+    """As `find_dialect`, once for each state of a file, for several readers ask."""
     plain = DELIMITERS.get(path.suffix.lower(), "")
     for size in SAMPLES:
         with path.open("rb") as file:
@@ -175,6 +180,7 @@ def dialect_of(
         has_header=header,
         index=index,
         empty=empty,
+        dated=header and bool(rest) and not first[0].strip() and kind_of([row[0] for row in rest], decimal) == "time",
         differences=tuple(differences),
     )
 
@@ -372,11 +378,11 @@ def leading_index(first: list[str], rest: Rows, decimal: str) -> tuple[int, ...]
 def index_places(first: list[str], rest: Rows, decimal: str) -> Iterator[int]:
     if not UNNAMED.match(first[0].strip() if first else "-"):
         return
-    texts = any(kind_of([row[k] for row in rest], decimal) != "number" for k in range(len(first)))
     for k, name in enumerate(first[:-1]):
         cells = [row[k].strip() for row in rest]
         if not UNNAMED.match(name.strip()) or not cells or not all(map(WHOLE.fullmatch, cells)):
             return
-        if not is_counter(cells) and not (texts and len(set(cells)) == len(cells)):
+        texts = (kind_of([row[k] for row in rest], decimal) != "number" for k in range(len(first)))
+        if not is_counter(cells) and not (len(set(cells)) == len(cells) and any(texts)):
             return
         yield k

@@ -49,7 +49,7 @@ class Format:
     modality: Modality | None = "image"
     """None where it shows when the set is opened."""
     options: frozenset[str] = frozenset()
-    """Settings without which it can't be read, such as the length of windows."""
+    """Settings that some of its sets need, such as the length of windows."""
     nearly: Callable[..., str | None] | None = None
     """Why what nearly is of this layout is not: the rule, what was received, where, and the fix; None where nothing is
     near. It is asked, with the same arguments as `recognises`, only where no layout is recognised."""
@@ -90,7 +90,8 @@ def is_picture_npz(path: Path) -> bool:
 
 COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 """Settings that name the columns of tables."""
-WINDOWS = frozenset({"window", "step", "rate"})
+CHANNELS = frozenset({"columns"})
+WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FOLDERS = frozenset({"class_level", "test_fold"})
 FORMATS = (
     Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
@@ -111,7 +112,7 @@ FORMATS = (
     Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks),
     Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo),
     Format("shards", "tar or Parquet shards", holds_shards, open_shards, None, nearly=why_no_shards),
-    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal"),
+    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", CHANNELS),
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
     Format(

@@ -22,16 +22,15 @@ BY_FOLDERS = frozenset({"image-folder", "sound-folder", "text-folder", "signal-f
 """Layouts that would take the only folder of a folder for the only class."""
 
 
-def open_source(
-    data: object, *, format: str | None = None, download: bool = False, **options: float | str | None
-) -> Source:
+def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
     """Open a data set by path, by name, or from Python: arrays, tensors, Hugging Face's or torch's data sets.
 
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
-    `options` are settings that only some layouts take: window, step and rate, for recordings that are cut; file_column,
-    text_column and label_column, for tables whose columns have other names than usual; class_level, for folders, the
-    level below the path at which those of the classes are; test_fold, the fold for the test.
+    `options` are settings that only some layouts take: window, step and rate, for recordings that are cut; columns, the
+    names of those that are channels; file_column, text_column and label_column, for tables whose columns have other
+    names than usual; class_level, for folders, the level below the path at which those of the classes are; test_fold,
+    the fold for the test.
     Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
     Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways; ConfigError
     for columns of what is not a table.
@@ -45,12 +44,14 @@ def open_source(
     if not isinstance(data, str | Path):
         if columns:
             raise no_columns(columns, "a Python object", "arrays and lists")
+        check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
         check_folder_options(asked, "a Python object")
         return as_source(data)
     found = find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
     check_folder_options(asked - layout.options, f"{path}, {layout.what},")
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
+    check_channels(options.get("columns"), layout.options, str(data), layout.what)
     try:
         source = layout.opens(path, **(given | columns))
     except OSError as error:  # a file where the layout has a folder, or what may not be read
@@ -61,6 +62,15 @@ def open_source(
     source.format = layout.name
     source.notices = (*found.notices, *source.notices)
     return source
+
+
+def check_channels(columns: object, known: frozenset[str], where: str, what: str) -> None:
+    """Raises ConfigError where channels are named and have no names."""
+    if columns and "columns" not in known:
+        raise ConfigError(
+            "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names. "
+            f"Received: {columns}, for {where}, which is read as {what}. Leave it out."
+        )
 
 
 def check_folder_options(asked: Collection[str], what: str) -> None:

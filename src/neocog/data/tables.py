@@ -25,6 +25,8 @@ MAX_ROW = 2**24
 """Bytes of a row; a larger one is refused before it is read whole. A CSV field is limited to 131,072 characters by
 Python's csv module."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+INDEX = "Unnamed: 0"
+"""What pandas calls a first column without a name."""
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 SIGNS = {sign: f"a {name[:-1]}" for sign, name in SEPARATORS.items()}
 """What separates columns, as one sign."""
@@ -204,6 +206,8 @@ def header(lines: Lines, cells: list[str], dialect: Dialect) -> tuple[str, ...]:
     if not dialect.has_header:
         return tuple(map(str, range(len(cells))))
     names = tuple(cell.strip() for k, cell in enumerate(cells) if k not in (*dialect.index, *dialect.empty))
+    if dialect.dated:
+        names = (INDEX, *names[1:])
     if "" in names or len(set(names)) < len(names):
         lines.fail(f"Each column needs a name of its own. Received: {some(map(repr, names), 20)}. Rename them.")
     return names

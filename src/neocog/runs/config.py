@@ -58,7 +58,11 @@ ADAPTER = TypeAdapter(RunConfig)
 SECTIONS = {field.name: field.type for field in fields(RunConfig)}
 LATER = frozenset(
     {
-        *("data.class_level", "data.test_fold", "data.file_column", "data.text_column", "data.label_column"),
+        "data.class_level",
+        "data.file_column",
+        "data.label_column",
+        "data.test_fold",
+        "data.text_column",
         "signal.columns",
     }
 )

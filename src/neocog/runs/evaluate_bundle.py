@@ -1,5 +1,6 @@
 """Measuring a bundle on any data set."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
-from neocog.data import Source, Views, divide, fingerprint, open_source, read_skip_list
+from neocog.data import (
+    Source,
+    Views,
+    divide,
+    fingerprint,
+    open_source,
+    read_skip_list,
+)
+from neocog.data.open import find_format
 from neocog.data.preprocess.choose import find_pages
 from neocog.data.preprocess.pages import SeveralPages
 from neocog.errors import DataError, some
 from neocog.evaluation import Evaluation
 from neocog.progress import note
+from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluated
 from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import leave_out
@@ -32,25 +42,34 @@ def evaluate(
     skip_list: str | Path | None = None,
     views: Views = "none",
     download: bool = False,
-    **columns: str | None,
+    window: int | None = None,
+    step: int | None = None,
+    columns: Sequence[str] | None = None,
+    **named: str | None,
 ) -> Evaluation:
     """Measure a bundle, or a predictor, on a data set; classes are matched by name.
 
     `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
     kept for the test if the network was trained on that very set, else all of it. `format`, `class_level`, `test_fold`
-    and `columns` (`file_column`, `text_column`, `label_column`) are those of `open_source`; unless given, the fold for
+    and `named` (`file_column`, `text_column`, `label_column`) are those of `open_source`; unless given, the fold for
     the test is that of training.
     With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
-    `neocog check` with records to leave out; no record is ever substituted.
+    `neocog check` with records to leave out; no record is ever substituted. Long recordings are cut into windows, and
+    columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are matched by name.
     Raises DataError for a record that can't be read, a split that is not there, a class that the network does not know,
     and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    options: dict[str, Any] = {"format": format, "class_level": class_level, "download": download, **columns}
+    reading = with_trained({"window": window, "step": step, "columns": columns}, predictor)
+    if columns is None and reading["columns"] and not names_channels(data, format):
+        reading["columns"] = None
+    options: dict[str, Any] = {"format": format, "class_level": class_level, "download": download, **reading, **named}
     source = open_source(data, test_fold=test_fold, **options)
     if test_fold is None and (fold := trained_fold(predictor, source)):
         note(f"The test is {fold}, as in training.")
         source = open_source(data, test_fold=fold, **options)
+    for notice in source.notices:
+        note(f"  {notice}")
     if source.task not in ("classification", "next move"):
         raise DataError(
             f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
@@ -62,6 +81,7 @@ def evaluate(
             f"{source.name} holds {NOUNS[source.modality]}."
         )
     indices, called = choose_records(source, split, predictor)
+    source = match_channels(source, predictor.preprocess)
     if skip_list is not None:
         kept = leave_out(source, indices, read_skip_list(Path(skip_list)))
         note(f"{len(indices) - len(kept):,} records are left out by {skip_list}")
@@ -77,6 +97,22 @@ def evaluate(
     finally:
         predictor.views = before
     return evaluated(logits, predictor, source, indices, called, targets)
+
+
+def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[str, object]:
+    """How recordings are read: as is asked for, else as for training; a step goes with its window."""
+    trained = predictor.manifest.get("data", {}).get("signal", {})
+    if options["window"] is not None:
+        trained = {**trained, "step": None}
+    return {name: trained.get(name) if value is None else value for name, value in options.items()}
+
+
+def names_channels(data: str | Path, format: str | None) -> bool:
+    """Whether the layout of the data has names of channels; where it is not known, opening says so."""
+    try:
+        return "columns" in find_format(data, format=format).layout.options
+    except DataError:
+        return True
 
 
 def trained_fold(predictor: Predictor, source: Source) -> str | None:

@@ -42,6 +42,8 @@ def finish(
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
     data, folders = prepared.settled.config.data, getattr(prepared.source, "folders", None)
+    signal = prepared.settled.config.signal
+    reading = {"window": signal.window, "step": signal.step, "columns": signal.columns and list(signal.columns)}
     about: dict[str, Any] = {
         "model": prepared.model_spec,
         "data": {
@@ -50,6 +52,7 @@ def finish(
             "seed": prepared.settled.config.train.seed,
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
+            **({"signal": reading} if any(reading.values()) else {}),
             **({"groups_by_class": True} if divides_by_class(prepared.source) else {}),
             **({"test_fold": folders.test_fold} if folders is not None and folders.test_fold else {}),
             "training part": training_part(prepared),

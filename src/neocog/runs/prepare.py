@@ -31,12 +31,13 @@ from neocog.data import (
     open_source,
     read_skip_list,
 )
-from neocog.data.formats import COLUMNS
+from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.data.preprocess.choose import find_pages
 from neocog.data.preprocess.pages import SeveralPages
 from neocog.errors import ConfigError, DataError
 from neocog.progress import note
 from neocog.rng import derive_seed
+from neocog.runs.channels import match_channels
 from neocog.runs.config import RunConfig, Settled
 from neocog.runs.modality import (
     NOUNS,
@@ -124,7 +125,9 @@ def prepare(
     if download and world.size > 1:
         on_first(lambda: opened(config, data, download=True), world)
     source = opened(config, data, download=download)
-    made_for = fitting(config.model.name, source)
+    made_for, identity = fitting(config.model.name, source), fingerprint(source)
+    if start is not None:
+        source = match_channels(source, start.preprocess)
     check_train(config.train, source, world)
     check_repeats(config, source)
     check_trainable(source)
@@ -138,7 +141,6 @@ def prepare(
     settled = with_device(settled, device if world.size == 1 else torch.device(device.type))
     classes = classes_of(source, made_for)
     model = build_network(config, made_for, spec, classes, start, notes)
-    identity = fingerprint(source)
     if start is not None:
         notes = [start.tell(), *notes, *start.tell_seen(source, identity, splits)]
         tell_lines(notes)
@@ -221,11 +223,10 @@ def check_repeats(config: RunConfig, source: Source) -> None:
 
 def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     """The data that the settings name, or a Python object that holds it."""
-    windows = {"window": config.signal.window, "step": config.signal.step, "rate": config.signal.rate}
+    options = {name: getattr(config.signal, name) for name in ("window", "step", "rate", "columns")}
     named = config.data.source if data is None else data
-    columns = {name: getattr(config.data, name) for name in COLUMNS}
-    folders = {"class_level": config.data.class_level, "test_fold": config.data.test_fold}
-    return open_source(named, format=config.data.format, download=download, **windows, **columns, **folders)
+    options |= {name: getattr(config.data, name) for name in (*COLUMNS, *FOLDERS)}
+    return open_source(named, format=config.data.format, download=download, **options)
 
 
 def tell(source: Source, splits: Splits) -> None:

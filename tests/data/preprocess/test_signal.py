@@ -172,6 +172,12 @@ def test_settings_without_an_effect_are_told():
         SignalConfig(length=1)
 
 
+def test_columns_are_named_in_one_text_or_in_a_list():
+    assert SignalConfig(columns="x, y").columns == SignalConfig(columns=["x", "y"]).columns == ("x", "y")
+    with pytest.raises(ValidationError):
+        SignalConfig(columns=[])
+
+
 def test_every_bit_pattern_that_is_no_number_is_a_missing_value():
     signal = np.array([[0x3F800000, 0x7FA00000, 0x7FC00000, 0xFFFFFFFF]], np.uint32).view(np.float32)
     pre = SignalPreprocess(channels=1, length=4, scale="none")

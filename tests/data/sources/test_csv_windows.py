@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.sources.csv_windows import Recording, cut_windows, is_csv_windows, open_csv_windows, read_recording
+from neocog.data.sources.csv_windows import cut_windows, is_csv_windows, open_csv_windows
+from neocog.data.sources.recording import Recording, read_recording
 from neocog.errors import ConfigError, DataError
 
 
@@ -31,6 +32,8 @@ def test_windows_by_hand(tmp_path):
     assert source.groups.tolist() == [0, 0, 0, 1, 1, 1]
     assert source.read(3).payload.tolist() == [[5, 6, 7], [-2.5, -3, -3.5]]
     assert source.notices == (
+        "channels: x, y",
+        "rising by the same from row to row: x; if this only counts, name the other channels by --signal.columns",
         "6 windows of 3 samples were cut; neighbours share 2",
         "2 windows over a gap, or over a change of the label, were dropped",
     )
@@ -54,6 +57,29 @@ def test_windows_are_those_that_brute_force_finds(labels, window, step):
     expected = [s for s in all_starts if len(set(labels[s : s + window])) == 1 and labels[s] != " "]
     assert cut.starts.tolist() == expected
     assert cut.num_dropped == len(all_starts) - len(expected)
+
+
+@pytest.mark.parametrize(
+    "labels", [["007", "7"], ["1_0", "10"], ["1E2", "100"], ["1.0", "1"], ["+1", "1"], ["nan", "NaN"], ["\u0663", "3"]]
+)
+def test_labels_that_look_like_numbers_stay_as_written(tmp_path, labels):
+    source = open_csv_windows(write(tmp_path, rows([labels[0]] * 4 + [labels[1]] * 4)), window=2)
+    assert sorted(source.classes) == sorted(labels)
+    assert [source.classes[k] for k in source.targets] == [labels[0]] * 2 + [labels[1]] * 2
+
+
+def test_spaces_around_labels_are_no_part_of_them_unless_they_tell_classes_apart(tmp_path):
+    source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + [" b"] * 4)), window=2)
+    assert source.classes == ("a", "b")
+    source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + ["a"] * 4)), window=2)
+    assert source.classes == (" a", "a")
+    assert "labels that differ in spaces alone are different classes: ' a', 'a'" in source.notices
+
+
+def test_semicolons_and_decimal_commas_are_read_and_said(tmp_path):
+    source = open_csv_windows(write(tmp_path, rows("aabb").replace(",", ";").replace(".", ",")), window=2)
+    assert source.read(1).payload.tolist() == [[2, 3], [-1, -1.5]]
+    assert "walk.csv is separated by semicolons; has decimal commas" in source.notices
 
 
 def test_missing_values_stay_missing(tmp_path):
@@ -109,6 +135,9 @@ def test_settings_that_can_not_be_are_named(tmp_path):
         ("a.csv", "text,label\nhello,1\n"),
         ("a.csv", "time,label\n1,1\n"),
         ("a.csv", "timestamp,text,label\n1,it was good,1\n"),
+        ("a.csv", "timestamp,score,comment,label\n1,5,it was good,1\n"),
+        ("a.csv", "time,size,image,label\n1,5,a.png,1\n"),
+        ("a.csv", "timestamp,user,label\n1,ann,1\n2,bob,0\n"),
         ("a.csv", "label,p0,p1\n1,0,0\n"),
         ("a.csv", ""),
         ("a.txt", rows("aabb")),

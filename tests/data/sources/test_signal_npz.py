@@ -62,6 +62,34 @@ def test_labels_may_be_texts(tmp_path):
     assert (source.classes, source.targets.tolist()) == (("a", "b"), [1, 0, 1])
 
 
+@pytest.mark.parametrize(
+    "labels", [["007", "7"], ["01", "1"], ["1_0", "10"], ["1E2", "100"], ["1.0", "1"], [" a", "a"]]
+)
+@pytest.mark.parametrize("dtype", ["U", "S"])
+def test_labels_that_look_like_numbers_stay_as_written(tmp_path, labels, dtype):
+    source = open_signal_npz(saved(tmp_path, x=np.zeros((4, 4)), y=np.array(labels * 2, dtype)))
+    assert sorted(source.classes) == sorted(labels)
+    assert [source.classes[k] for k in source.targets] == labels * 2
+
+
+def test_labels_that_are_numbers_are_numbers(tmp_path):
+    for dtype in (np.int8, np.uint16, bool):
+        y = np.array([1, 0, 1]).astype(dtype)
+        if dtype is bool:
+            with pytest.raises(DataError, match="Labels must be whole numbers, one for each signal. Received: bool"):
+                open_signal_npz(saved(tmp_path, x=np.zeros((3, 4)), y=y))
+        else:
+            assert open_signal_npz(saved(tmp_path, x=np.zeros((3, 4)), y=y)).classes == ("0", "1")
+
+
+def test_texts_are_matched_with_the_classes_of_the_file(tmp_path):
+    y, classes = np.array(["b", "a", "b"]), np.array(["b", "c", "a"])
+    source = open_signal_npz(saved(tmp_path, x=np.zeros((3, 4)), y=y, classes=classes))
+    assert (source.classes, source.targets.tolist()) == (("b", "c", "a"), [0, 2, 0])
+    with pytest.raises(DataError, match="No class of .* is called 'a'. Known: b, c"):
+        open_signal_npz(saved(tmp_path, x=np.zeros((3, 4)), y=y, classes=np.array(["b", "c"])))
+
+
 def test_npy_files_of_the_same_names_are_read_in_any_case(tmp_path):
     x = np.random.default_rng(0).normal(size=(3, 5))
     for name, array in {"X_train": x, "y_train": LABELS, "X_test": x, "y_test": LABELS, "other": x}.items():

@@ -74,11 +74,33 @@ def test_classes_have_names_of_their_own():
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1))
-def test_numbers_are_sorted_as_numbers_however_they_are_written(values):
-    classes, numbers = number_labels({"train": [str(v) for v in values], "test": [f"{v}.0" for v in values]})
-    assert [int(name) for name in classes] == sorted(set(values))
-    assert [int(classes[k]) for k in numbers["train"]] == values
-    assert numbers["test"].tolist() == numbers["train"].tolist()
+def test_labels_that_are_numbers_are_sorted_as_numbers_and_keep_their_spelling(values):
+    texts = {"train": [str(v) for v in values], "test": [f"{v}.0" for v in values]}
+    classes, numbers = number_labels(texts)
+    assert [float(name) for name in classes] == sorted([*set(values)] * 2)
+    for split, part in texts.items():
+        assert [classes[k] for k in numbers[split]] == part
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["007", "010"],
+        ["01", "1"],
+        ["1_0", "10"],
+        ["1E2", "100"],
+        ["1.0", "1"],
+        ["+1", "1"],
+        ["-0", "0"],
+        [" nan", "nan"],
+        ["\u0663", "3"],  # an Arabic three
+        ["1 ", "1"],
+    ],
+)
+def test_labels_that_look_like_one_number_stay_apart(labels):
+    classes, numbers = number_labels({"all": labels * 2})
+    assert sorted(classes) == sorted(labels)
+    assert [classes[k] for k in numbers["all"]] == labels * 2
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))

@@ -85,6 +85,53 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
         open_ts(write(tmp_path / "A.ts", text))
 
 
+def named(words, *labels, split=""):
+    rows = "".join(f"{k},{k}.5,{k + 1}:{label}\n" for k, label in enumerate(labels))
+    return f"@problemName Sleep\n@univariate true\n@classLabel true {words}\n@data\n{rows}"
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"),
+    [
+        ("in bed up", ["in bed", "up", "in bed"]),
+        ("up in bed", ["up", "in bed", "up"]),
+        ("New York New Jersey", ["New Jersey", "New York", "New York"]),
+        ("up stairs up", ["up", "up stairs", "up"]),
+        ("in  bed  up", ["in bed", "up", "up"]),
+        ("walk walk fast", ["walk fast", "walk", "walk"]),
+        ("007 7 7.0 1E1 10", ["10", "007", "7.0", "7", "1E1"]),
+    ],
+)
+def test_class_names_may_hold_spaces_or_look_like_numbers(tmp_path, words, labels):
+    source = open_ts(write(tmp_path / "A.ts", named(words, *labels)))
+    assert sorted(source.classes) == sorted(set(labels))
+    assert [source.classes[k] for k in source.targets] == labels
+    assert source.notices == ()
+
+
+def test_class_names_of_which_a_split_has_no_series_are_told(tmp_path):
+    write(tmp_path / "S_TRAIN.ts", named("in bed up away", "in bed", "up"))
+    write(tmp_path / "S_TEST.ts", named("in bed up away", "up", "up"))
+    source = open_ts(tmp_path)
+    assert source.classes == ("in bed", "up")
+    assert "classes that a header names and no series has: 'away'" in source.notices
+    assert "test has no record of 'in bed'" in source.notices
+
+
+@pytest.mark.parametrize(
+    ("words", "labels", "message"),
+    [
+        ("in bed up", ["in up"], r"that the header names \(in, bed, up\). Received: 'in up'"),
+        ("in bed up", ["in bed", "bed"], "Received: 'bed' besides others, of the words in, bed, up, in .*A.ts"),
+        ("in bed up", ["in  bed", "in bed", "up"], "Received: 'in bed' besides others"),
+        ("in bed up", ["In bed", "up"], "Received: 'In bed', in .*line 5"),
+    ],
+)
+def test_labels_that_a_header_does_not_name_are_refused(tmp_path, words, labels, message):
+    with pytest.raises(DataError, match=message):
+        open_ts(write(tmp_path / "A.ts", named(words, *labels)))
+
+
 def test_two_sets_and_a_lone_test_are_named(tmp_path):
     write(tmp_path / "Even_TEST.ts", EQUAL)
     with pytest.raises(DataError, match="has Even_TEST.ts, not Even_TRAIN.ts"):

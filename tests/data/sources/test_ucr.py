@@ -39,6 +39,45 @@ def test_labels_of_both_files_are_sorted_as_numbers(tmp_path):
     assert source.targets.tolist() == [2, 1, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "classes", "said"),
+    [
+        (["1", "2"], ["2", "1"], ("1", "2"), None),
+        (
+            ["1.0000000e+00", "2.0000000e+00"],
+            ["1", "2"],
+            ("1", "2"),
+            "1 and 1.0000000e+00 as 1, 2 and 2.0000000e+00 as 2",
+        ),
+        (["1.0", "-1.0"], ["1.0", "-1.0"], ("-1", "1"), "-1.0 as -1, 1.0 as 1"),
+        (["0.5", "2.50"], ["2.5", "0.5"], ("0.5", "2.5"), "2.5 and 2.50 as 2.5"),
+        (
+            ["12345678901234567890", "12345678901234567891"],
+            ["1"],
+            ("1", "12345678901234567890", "12345678901234567891"),
+            None,
+        ),
+    ],
+)
+def test_labels_are_numbers_however_programs_write_them_and_that_is_said(tmp_path, train, test, classes, said):
+    source = open_ucr(write(tmp_path, *("".join(f"{label}\t1\t2\n" for label in part) for part in (train, test))))
+    assert source.classes == classes
+    told = [notice for notice in source.notices if "labels are numbers" in notice]
+    assert told == ([f"labels are numbers, which are read as such: {said}"] if said else [])
+    assert [float(source.classes[k]) for k in source.targets] == [float(label) for label in (*train, *test)]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["007", "7"], ["01", "1"], ["1_0", "10"], ["1E2", "100"], ["+1", "1"], ["-0", "0"], ["nan", "1"], ["\u0663", "3"]],
+)
+def test_labels_that_are_written_otherwise_stay_apart(tmp_path, labels):
+    lines = "".join(f"{label}\t1\t2\n" for label in labels)
+    source = open_ucr(write(tmp_path, lines, lines))
+    assert sorted(source.classes) == sorted(labels)
+    assert [source.classes[k] for k in source.targets] == labels * 2
+
+
 @given(
     st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3), min_size=1)
 )

@@ -53,7 +53,7 @@ def check(
     limit: int | None = None,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
-    **options: float | str | None,
+    **options: object,
 ) -> DataReport:
     """Examine a data set: each record once, then all of them together. Nothing is written.
 

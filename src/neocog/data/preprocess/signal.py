@@ -8,14 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 from torch import Tensor
 
 from neocog.data.preprocess.preprocess import Preprocess
 from neocog.data.record import Modality, Payload, Source
+from neocog.data.sources.channel_names import SHOWN, check_names
 from neocog.data.sources.signals import SignalSource
-from neocog.errors import DataError
+from neocog.errors import DataError, some
 from neocog.settings import SETTINGS
 
 __all__ = ["SignalConfig", "SignalPreprocess", "choose_signal", "exact_sum", "stretch"]
@@ -25,6 +26,15 @@ MissingRule = Literal["interpolate", "zero", "refuse"]
 ScaleRule = Literal["none", "series", "channel"]
 MAX_LENGTH = 2**20
 FLAT = 1e-7  # share of its largest value below which a deviation is rounding, and a signal is constant
+
+
+def listed(names: object) -> object:
+    """Names that stand in one text, as a flag has them, as a list.
+
+    >>> listed("x, y")
+    ['x', 'y']
+    """
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
 @settings(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -46,6 +56,8 @@ class SignalConfig:
     """Samples from one window's start to the next; unset: the window's."""
     rate: Annotated[float, Field(gt=0)] | None = None
     """Samples per second that a recording's times must agree with; unset: any."""
+    columns: Annotated[tuple[str, ...], BeforeValidator(listed), Field(min_length=1)] | None = None
+    """The columns of a table that are channels, such as x,y,z; unset: all but times, labels, counters and groups."""
 
     def ignored(self) -> dict[str, str]:
         return {} if self.window else dict.fromkeys(("step", "rate"), "nothing is cut into windows")
@@ -80,7 +92,15 @@ class SignalPreprocess(Preprocess):
     """What is subtracted from each channel."""
     std: tuple[float, ...] = (1.0,)
     """What each channel is divided by."""
+    names: tuple[str, ...] = ()
+    """Of the channels, by which they are matched; none where the data had none."""
+    unused: tuple[str, ...] = ()
+    """Columns of the data that are no channels, such as a running number."""
     version: int = field(default=1)
+
+    def __post_init__(self) -> None:
+        if self.names:
+            check_names(self.names, self.channels, "the preprocessing")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -116,9 +136,10 @@ class SignalPreprocess(Preprocess):
             raise DataError(f"A signal is an array (channels, length) of real numbers. Received: {kind}, for {where}.")
         signal = np.atleast_2d(payload)
         if len(signal) != self.channels or signal.shape[1] < 1:
+            named = f" ({some(self.names, SHOWN)})" if self.names else ""
             raise DataError(
-                f"Signals have {self.channels} channels and at least one sample here. Received: {signal.shape}, for "
-                f"{where}."
+                f"Signals have {self.channels} channels{named} and at least one sample here. Received: "
+                f"{signal.shape}, for {where}."
             )
         infinite = np.isinf(signal) | (np.abs(signal) > np.finfo(np.float32).max)
         if infinite.any():
@@ -244,7 +265,8 @@ def choose_signal(
             f"Signals have 2 to {MAX_LENGTH:,} samples. The longest of {source.name} has {longest:,}. "
             "Cut it into windows, or set --signal.length."
         )
-    spec = SignalPreprocess(channels=channels, **values)
+    names, unused = getattr(source, "channel_names", ()), getattr(source, "unused", ())
+    spec = SignalPreprocess(channels=channels, names=names, unused=unused, **values)
     return spec, {key: reason for key, (_, reason) in chosen.items()}
 
 

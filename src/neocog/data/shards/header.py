@@ -55,6 +55,8 @@ class Header:
     """The column with what was measured, of Parquet and Arrow."""
     label: str | None = None
     """The column with the class."""
+    channels: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
+    """The names of the channels of signals, if they have any; earlier versions refuse them."""
     packed: bool = False
     """Whether we packed it, so that members carry the records' own keys."""
     resize: Annotated[int, Field(ge=1)] | None = None

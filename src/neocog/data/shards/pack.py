@@ -46,7 +46,7 @@ def pack(
     on_corrupt: OnCorrupt = "stop",
     data_format: str | None = None,
     download: bool = False,
-    **options: float | str | None,
+    **options: object,
 ) -> Packed:
     """Write a data set as shards of about `shard_size` into an empty folder, with an index beside them.
 

@@ -182,6 +182,7 @@ class Packer:
             modality=self.source.modality,
             task=self.source.task,
             classes=tuple(self.source.classes),
+            channels=getattr(self.source, "channel_names", ()),
             shards=shards,
             arrays={},
             packed=True,

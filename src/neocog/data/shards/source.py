@@ -1,6 +1,8 @@
 """Shards as a source: any record by its index, with one read of just its bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +17,7 @@ from neocog.data.shards.dotted import read_dotted
 from neocog.data.shards.index import Index
 from neocog.data.shards.store import Store
 from neocog.data.shards.tar import TarRecord, group, walk
+from neocog.data.sources.channel_names import said_of_channels
 from neocog.data.targets import Task
 from neocog.errors import DataError
 
@@ -59,6 +62,11 @@ class ShardSource:
         self.notices: tuple[str, ...] = (*left_out, *self.header.notices)
         self.unlabelled: tuple[str, ...] = self.header.unlabelled
         self.ranges = self.header.ranges
+        self.channel_names = self.header.channels
+        """Of signals that had names of their channels when they were packed."""
+        self.places: list[int] | None = None
+        if self.channel_names:
+            self.notices = (said_of_channels(self.channel_names), *self.notices)
         self.splits: Mapping[str, NDArray[np.int64]] = Splits(self.ranges)
         self.columns = Columns(store, self.header.container, self.header.payload) if self.header.payload else None
         for shard in self.header.shards:
@@ -124,7 +132,15 @@ class ShardSource:
         found: dict[int, Record] = {}
         for place, record in read(rows, keys):
             found[place] = record
-        return [found[place] for place in range(len(indices))]
+        records = [found[place] for place in range(len(indices))]
+        return records if self.places is None else [in_order(record, self.places) for record in records]
+
+    def with_channels(self, names: Sequence[str]) -> "ShardSource":
+        """The same signals with these channels, by name, in this order."""
+        other = copy(self)
+        other.places = [self.channel_names.index(name) for name in names]
+        other.channel_names = tuple(names)
+        return other
 
     def check_rows(self, rows: NDArray[Any]) -> None:
         """Raises DataError where a row leads out of the set."""
@@ -183,6 +199,12 @@ class ShardSource:
                 )
             payload: Payload = payloads[row]
             yield place, Record(keys[place], payload, int(rows["label"][place]))
+
+
+def in_order(record: Record, places: list[int]) -> Record:
+    """A record with the channels at these places."""
+    assert isinstance(record.payload, np.ndarray), "a signal"
+    return replace(record, payload=record.payload[places])
 
 
 def near(rows: NDArray[Any]) -> Iterator[list[int]]:

@@ -1,6 +1,7 @@
 """A source whose records are signals: channels of samples, of one length or of many."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.data.record import Modality, Record, absent_classes
 from neocog.data.sources.arrays import check_range, number_classes
+from neocog.data.sources.channel_names import SHOWN, check_names, match_names, said_of_channels
 from neocog.data.sources.class_folders import ClassFolders
 from neocog.data.targets import Task
 from neocog.errors import DataError, some
@@ -42,9 +44,14 @@ class SignalSource:
         *,
         keys: Sequence[str] | None = None,
         groups: NDArray[np.int64] | None = None,
+        channel_names: tuple[str, ...] = (),
+        unused: tuple[str, ...] = (),
         notices: tuple[str, ...] = (),
     ) -> None:
-        """`keys` name the records in the order of the parts; `groups` number what must not be torn apart; (N,)."""
+        """`keys` name the records in the order of the parts; `groups` number what must not be torn apart; (N,).
+
+        `channel_names` are those in the files, if they have any; `unused` names their columns that are no channels.
+        """
         self.name = name
         self.signals: list[NDArray[np.float32]] = []
         self.splits: dict[str, NDArray[np.int64]] = {}
@@ -57,14 +64,18 @@ class SignalSource:
         if classes:
             self.classes = tuple(classes)
         else:
-            self.classes, targets, unused = number_classes(name, targets)
-            notices += unused
+            self.classes, targets, dropped = number_classes(name, targets)
+            notices += dropped
         if len(set(self.classes)) < len(self.classes):
             raise DataError(f"Each class needs a name of its own. {name} has {some(self.classes, 20)}.")
         check_range(name, targets, self.classes)
         self.targets = np.concatenate(list(targets.values()))
         self.keys = keys or [f"{split}/{place}" for split, part in self.splits.items() for place in range(len(part))]
         self.groups = groups
+        self.channel_names, self.unused = channel_names, unused
+        if channel_names:
+            check_names(channel_names, self.channels, name)
+            notices = (said_of_channels(channel_names), *notices)
         self.group_kind = "groups"
         """What the groups are, as users call them."""
         self.unlabelled: tuple[str, ...] = ()
@@ -87,6 +98,30 @@ class SignalSource:
 
     def read(self, index: int) -> Record:
         return Record(self.key(index), self.signals[index], int(self.targets[index]))
+
+    def with_channels(self, names: Sequence[str]) -> "SignalSource":
+        """The same signals with these channels, by name, in this order."""
+        places = [self.channel_names.index(name) for name in names]
+        other = copy(self)
+        other.signals = [signal[places] for signal in self.signals]
+        other.channel_names, other.channels = tuple(names), len(places)
+        return other
+
+    def with_columns(self, columns: Sequence[str]) -> "SignalSource":
+        """The same signals with the channels that a user names. Raises DataError for names that are not there."""
+        matched = match_names(columns, self.channel_names)
+        missing = [name for name in columns if name not in matched]
+        if missing:
+            raise DataError(
+                f"signal.columns names channels. Received: {some(missing, SHOWN)}; there are "
+                f"{some(self.channel_names, SHOWN) or 'no names'}, in {self.name}. Correct the names."
+            )
+        other = self.with_channels([matched[name] for name in columns])
+        other.unused = tuple(name for name in self.channel_names if name not in other.channel_names)
+        unused = f"not channels: {some(other.unused, SHOWN)}, which signal.columns does not name"
+        others = [notice for notice in self.notices if notice != said_of_channels(self.channel_names)]
+        other.notices = (said_of_channels(other.channel_names), *([unused] if other.unused else []), *others)
+        return other
 
     def lengths(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The samples of each of these signals; (N,) -> (N,)."""
@@ -138,37 +173,30 @@ def check_labels(where: str, count: int, labels: NDArray[Any]) -> None:
 
 
 def number_labels(labels: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
-    """Class names and class numbers for labels as they are written, by split.
+    """Class names and class numbers for labels that are texts, by split; each text is a class of its own.
 
-    Where all labels are numbers they are sorted as such, and 1.0 is the same class as 1; else they are sorted as texts.
+    Where all labels are numbers they are sorted as such, else as texts.
 
-    >>> number_labels({"train": ["10", "-1", "2.0"], "test": ["2"]})
-    (('-1', '2', '10'), {'train': array([2, 0, 1]), 'test': array([1])})
+    >>> number_labels({"train": ["10", "-1", "02"], "test": ["2"]})
+    (('-1', '02', '2', '10'), {'train': array([3, 0, 1]), 'test': array([2])})
     """
     written = {label for part in labels.values() for label in part}
-    names = {label: plain_number(label) for label in written}
-    if None in names.values():
-        names = {label: label for label in written}
-        classes = sorted(written)
-    else:
-        classes = sorted({str(name) for name in names.values()}, key=float)
+    numbers = {label: finite_number(label) for label in written}
+    numeric = None not in numbers.values()
+    classes = sorted(written, key=lambda label: (numbers[label] if numeric else 0, label))
     index = {name: k for k, name in enumerate(classes)}
-    numbers = {
-        split: np.array([index[str(names[label])] for label in part], np.int64) for split, part in labels.items()
+    return tuple(classes), {
+        split: np.array([index[label] for label in part], np.int64) for split, part in labels.items()
     }
-    return tuple(classes), numbers
 
 
-def plain_number(text: str) -> str | None:
-    """A finite number as it is written most plainly; None for other texts.
-
-    >>> plain_number("1.0"), plain_number("2.50"), plain_number("nan"), plain_number("walk")
-    ('1', '2.5', None, None)
+def finite_number(text: str) -> float | None:
+    """
+    >>> finite_number("1.0"), finite_number("nan"), finite_number("walk")
+    (1.0, None, None)
     """
     try:
         value = float(text)
     except ValueError:
         return None
-    if not np.isfinite(value):
-        return None
-    return str(int(value)) if value.is_integer() else str(value)
+    return value if np.isfinite(value) else None

@@ -5,7 +5,7 @@ stands the label. Source: the format's description in the aeon toolkit, "The .ts
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.sources.folder import plain_files
-from neocog.data.sources.signals import SignalSource, number_labels
+from neocog.data.sources.signals import Signal, SignalSource, number_labels
 from neocog.data.sources.ucr import numbered_lines, numbers
 from neocog.errors import DataError, some
 
@@ -66,8 +66,47 @@ def open_ts(path: Path) -> SignalSource:
     if list(files) == ["test"]:
         raise DataError(f"Training needs a training split. {path} has {name}_TEST.ts, not {name}_TRAIN.ts.")
     read = {split: read_ts(files[split]) for split in ("all", "train", "test") if split in files}
-    classes, targets = number_labels({split: labels for split, (_, labels) in read.items()})
-    return SignalSource(name, {split: (series, targets[split]) for split, (series, _) in read.items()}, classes)
+    classes, targets = number_labels({split: labels for split, (_, _, labels) in read.items()})
+    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {
+        split: ([*series], targets[split]) for split, (_, series, _) in read.items()
+    }
+    occurring = {label for _, _, labels in read.values() for label in labels}
+    for split, (words, _, labels) in read.items():
+        check_labels(words, set(labels), files[split])
+    spare = {word for words, _, _ in read.values() for word in without_names(words, occurring)[0]}
+    absent = f"classes that a header names and no series has: {some(map(repr, sorted(spare)))}"
+    return SignalSource(name, parts, classes, notices=(absent,) if spare else ())
+
+
+def check_labels(words: Sequence[str], labels: Collection[str], path: Path) -> None:
+    """Raises DataError where labels are not the names that a header's words make."""
+    strange = without_names(words, labels)[1] if words else ()
+    if strange:
+        raise DataError(
+            "A label is one of the class names that the header gives. Received: "
+            f"{some(map(repr, strange))} besides others, of the words {some(words, 10)}, in {path}. Correct the header."
+        )
+
+
+def without_names(words: Sequence[str], names: Collection[str]) -> tuple[list[str], list[str]]:
+    """A header's words that are in none of the names, and the names that can't be made of its words.
+
+    A header puts spaces between names, and names may hold spaces: the longest are looked for first.
+
+    >>> without_names(["in", "bed", "up", "away"], ["in bed", "up", "down"])
+    (['away'], ['down'])
+    """
+    rest: list[str | None] = list(words)
+    strange = []
+    for name in sorted(names, key=lambda name: (-len(name.split()), name)):
+        parts: list[str | None] = [*name.split()]
+        starts = range(len(rest) - len(parts) + 1)
+        start = next((start for start in starts if rest[start : start + len(parts)] == parts), None)
+        if start is None:
+            strange.append(name)
+        else:
+            rest[start : start + len(parts)] = [None] * len(parts)
+    return [word for word in rest if word is not None], strange
 
 
 def find_ts(path: Path) -> dict[str, dict[str, Path]]:
@@ -94,8 +133,8 @@ def starts_with_tag(path: Path) -> bool:
     return first[0].decode(errors="replace").lower() in TAGS
 
 
-def read_ts(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
-    """The series (C, L) and the labels as they are written."""
+def read_ts(path: Path) -> tuple[list[str], list[NDArray[np.float32]], list[str]]:
+    """The words of the header's class names, the series (C, L), and the labels as they are written."""
     series: list[NDArray[np.float32]] = []
     labels: list[str] = []
     try:
@@ -109,7 +148,7 @@ def read_ts(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
                 labels.append(label)
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
-    return series, labels
+    return header.tags["@classlabel"][1:], series, labels
 
 
 def read_header(path: Path, lines: Iterator[tuple[int, str]]) -> Header:
@@ -144,7 +183,7 @@ def read_series(line: str, header: Header, where: str) -> tuple[NDArray[np.float
         raise timestamps(where)
     *texts, label = (part.strip() for part in line.split(":"))
     known = header.tags["@classlabel"][1:]
-    if not texts or not label or (known and label not in known):
+    if not texts or not label or (known and not names_class(known, label.split())):
         raise DataError(
             f"A line ends with a colon and its label, one of those that the header names ({some(known, 5) or 'none'}). "
             f"Received: {label[-40:]!r}, in {where}."
@@ -163,6 +202,15 @@ def read_series(line: str, header: Header, where: str) -> tuple[NDArray[np.float
             f"{some(sorted(lengths), 5)}, in {where}."
         )
     return np.stack(rows), label
+
+
+def names_class(words: Sequence[str], name: Sequence[str]) -> bool:
+    """Whether the words of a name follow each other in a header.
+
+    >>> names_class(["in", "bed", "up"], ["in", "bed"]), names_class(["in", "bed", "up"], ["in", "up"])
+    (True, False)
+    """
+    return any(list(words[start : start + len(name)]) == list(name) for start in range(len(words) - len(name) + 1))
 
 
 def timestamps(where: str) -> DataError:

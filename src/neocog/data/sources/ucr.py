@@ -1,12 +1,14 @@
 """The UCR archive's files: NAME_TRAIN.tsv and NAME_TEST.tsv, a series on each line, its label before it.
 
 Source: Dau et al. 2018, "The UCR time series archive", https://arxiv.org/abs/1810.07758. As there, NaN is a missing
-value, and series that are shorter than others are filled up with NaN at their ends.
+value, and series that are shorter than others are filled up with NaN at their ends. Labels are numbers there, which
+published copies write as 1 or as 1.0000000e+00; labels that are written in any other way are names.
 """
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +22,9 @@ from neocog.errors import DataError, some
 __all__ = ["is_ucr", "numbered_lines", "numbers", "open_ucr", "read_ucr"]
 
 NAME = re.compile(r"(?P<name>.+)_(?P<split>TRAIN|TEST)\.tsv$")
+NUMBER = re.compile(r"(?!-0(\.0+)?(e|$))-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-][0-9]{2,3})?")
+"""As programs write numbers: not 007, 1_0, 1E2 or -0."""
+MAX_DIGITS = 28  # of a Decimal
 LOOK = 4096  # bytes of a first line that are looked at
 MAX_LINE = 2**26
 
@@ -46,8 +51,36 @@ def open_ucr(path: Path) -> SignalSource:
             f"{path} has {next(iter(files.values())).name}, not its partner."
         )
     read = {split: read_ucr(files[split]) for split in ("train", "test")}
-    classes, numbers = number_labels({split: labels for split, (_, labels) in read.items()})
-    return SignalSource(name, {split: (series, numbers[split]) for split, (series, _) in read.items()}, classes)
+    names, notices = name_classes({label for _, labels in read.values() for label in labels})
+    classes, numbers = number_labels({split: [names[label] for label in labels] for split, (_, labels) in read.items()})
+    parts = {split: (series, numbers[split]) for split, (series, _) in read.items()}
+    return SignalSource(name, parts, classes, notices=notices)
+
+
+def name_classes(labels: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The class that each label means, and what a user should know of that.
+
+    >>> name_classes(["1.0000000e+00", "2", "1"])[0]
+    {'1.0000000e+00': '1', '2': '2', '1': '1'}
+    >>> name_classes(["007", "7"])
+    ({'007': '007', '7': '7'}, ())
+    """
+    if not all(NUMBER.fullmatch(label) and len(label) < MAX_DIGITS for label in labels):
+        return {label: label for label in labels}, ()
+    names = {label: plain_number(label) for label in labels}
+    written: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        written.setdefault(names[label], []).append(label)
+    changed = [f"{' and '.join(forms)} as {name}" for name, forms in written.items() if forms != [name]]
+    return names, (f"labels are numbers, which are read as such: {some(changed)}",) if changed else ()
+
+
+def plain_number(text: str) -> str:
+    """
+    >>> plain_number("1.0"), plain_number("2.50"), plain_number("1.2e+02"), plain_number("0.0")
+    ('1', '2.5', '120', '0')
+    """
+    return format(Decimal(text).normalize(), "f")
 
 
 def find_ucr(folder: Path) -> dict[str, dict[str, Path]]:

@@ -1,0 +1,31 @@
+"""The channels of a data set in the order in which a trained network knows them."""
+
+from neocog.bundle.signal_file import by_place
+from neocog.data import Preprocess, SignalPreprocess, Source
+from neocog.data.shards.source import ShardSource
+from neocog.data.sources.channel_names import order_channels, said_by_name
+from neocog.data.sources.signal_columns import hint
+from neocog.data.sources.signals import SignalSource
+from neocog.progress import note
+
+__all__ = ["match_channels"]
+
+
+def match_channels(source: Source, preprocess: Preprocess) -> Source:
+    """The source with its channels in the order of the network, by name; by place, which is said, without names.
+
+    Raises DataError for other names.
+    """
+    if not isinstance(preprocess, SignalPreprocess):
+        return source
+    names: tuple[str, ...] = getattr(source, "channel_names", ())
+    for notice in by_place(names, preprocess):
+        note(f"  {notice}")
+    if not isinstance(source, SignalSource | ShardSource) or not names or not preprocess.names:
+        return source
+    foreign = [name for name in getattr(source, "unused", ()) if hint(name) is None]
+    found = [*names, *foreign]
+    ordered = order_channels(preprocess.names, found, source.name, "The network", unused=preprocess.unused)
+    for notice in said_by_name(preprocess.names, ordered, found):
+        note(f"  {notice}")
+    return source.with_channels(ordered)
