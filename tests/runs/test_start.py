@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +10,8 @@ import torch
 
 from neocog import evaluate, load, recipe, resume, train
 from neocog.cli.app import main
-from neocog.data import TextConfig, divide, open_source
-from neocog.errors import BundleError, ConfigError
-from neocog.runs.start import Start
+from neocog.data import TextConfig, divide, fingerprint, open_source
+from neocog.errors import BundleError, ConfigError, DataError
 from neocog.training import Interrupted
 from neocog.zoo import ModelConfig, create_model
 
@@ -476,14 +474,35 @@ def test_rates_are_found_from_a_model_of_ones_own(first, colours, capsys):
     assert "the head is kept" in said(capsys)
 
 
-def test_channels_with_names_go_by_their_names(tmp_path):
-    start, spec = (SimpleNamespace(names=names, modality="signal", in_channels=2) for names in (("x", "y"), ("y", "x")))
-    made = Start(tmp_path / "model.neocog", SimpleNamespace(preprocess=start), tmp_path / "model.neocog")
-    with pytest.raises(
-        ConfigError, match=r"in their order\. .*model\.neocog has x, y; waves has y, x\. Bring them into"
-    ):
-        made.check_inputs(spec, SimpleNamespace(name="waves"))
-    made.check_inputs(start, SimpleNamespace(name="waves"))
+def named_waves(path, names):
+    """Signals of which channel x alone tells the classes, with the channels in this order."""
+    time, noise = np.arange(40) / 40, np.random.default_rng(1)
+    x = [np.sin(2 * np.pi * (2 + 5 * (i % 2)) * time + i) for i in range(40)]
+    channels = {"x": np.array(x), "y": noise.normal(size=(40, 40))}
+    np.savez(path, x=np.stack([channels[n] for n in names], 1).astype(np.float32), y=np.arange(40) % 2, channels=names)
+    return path
+
+
+def test_channels_in_another_order_are_matched_by_name(tmp_path, capsys):
+    learned = config(named_waves(tmp_path / "xy.npz", ["x", "y"]), base="signal", lr=0.01, epochs=3)
+    one = train(learned, name="one", runs=tmp_path / "runs")
+    turned = named_waves(tmp_path / "yx.npz", ["y", "x"])
+    made = config(turned, base="signal", pretrained=one.bundle)
+    two = train(made, name="two", runs=tmp_path / "runs")
+    assert "matched by name" in said(capsys)
+    before, now = load(one.bundle), load(two.bundle)
+    assert now.preprocess == before.preprocess and now.preprocess.names == ("x", "y")
+    assert now.manifest["data"]["fingerprint"] == fingerprint(open_source(turned)), "that of the files as they are"
+    assert evaluate(two.bundle, turned).top1.value == two.evaluation.top1.value
+    both = [evaluate(one.bundle, tmp_path / name, split="all").top1.value for name in ("xy.npz", "yx.npz")]
+    assert both[0] == both[1]
+
+
+def test_channels_of_other_names_are_refused(tmp_path):
+    one = train(config(named_waves(tmp_path / "xy.npz", ["x", "y"]), base="signal"), name="one", runs=tmp_path / "runs")
+    np.savez(tmp_path / "xz.npz", **{**np.load(tmp_path / "xy.npz"), "channels": ["x", "z"]})
+    with pytest.raises(DataError, match=r"x, y.*x, z"):
+        train(config(tmp_path / "xz.npz", base="signal", pretrained=one.bundle), runs=tmp_path / "runs")
 
 
 def test_a_division_that_can_not_be_repeated_is_warned_of(first, colours, tmp_path, capsys, monkeypatch):

@@ -14,7 +14,7 @@ from neocog.bundle import Predictor, load, read_manifest
 from neocog.data import DataConfig, ImagePreprocess, Modality, Preprocess, Source, Splits, TextPreprocess, divide
 from neocog.data.preprocess.choose_text import known_share
 from neocog.data.record import record_ids
-from neocog.errors import CheckpointError, ConfigError, DataError, some
+from neocog.errors import CheckpointError, ConfigError, DataError
 from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
 from neocog.zoo import Network, Normalisation, create_model, entry
 from neocog.zoo.config import OPTIONS
@@ -210,13 +210,6 @@ class Start:
             raise ConfigError(
                 f"A network of signals goes on with the channels that it knows. {self.path} has {before.in_channels}, "
                 f"{source.name} has {spec.in_channels}. Choose the same channels, or train a new network."
-            )
-        named = [getattr(each, "names", ()) for each in (before, spec)]
-        if all(named) and named[0] != named[1]:
-            raise ConfigError(
-                f"A network of signals goes on with the channels that it knows, in their order. {self.path} has "
-                f"{some(named[0], 10)}; {source.name} has {some(named[1], 10)}. Bring them into that order, or train a "
-                "new network."
             )
         if spec.modality == "board" and spec.shape != before.shape:
             raise ConfigError(
