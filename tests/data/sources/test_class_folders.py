@@ -159,7 +159,31 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
         ),
         (
             product(("mnist", "svhn"), ("train", "test"), CLASSES),
-            r"mnist, svhn as classes, or as data sets of their own",
+            r"mnist, svhn as classes, or as data sets of their own.*set/mnist; else.*as classes: --data\.class_level 1",
+        ),
+        (
+            product(("amazon", "dslr"), ("images",), ("bike", "mug")),
+            r"as the classes amazon, dslr, or as the classes bike, mug.*class_level 1 or --data\.class_level 3",
+        ),
+        (
+            ("s1/day1/cat", "s1/day1/dog", "s2/day2/cat", "s2/day2/dog"),
+            r"s1, s2, or as the classes cat, dog.*class_level 1 or .*level 3.*If s1, s2 are splits, call them train, val",
+        ),
+        (
+            product(("train", "test"), ("A", "B"), ("images",), CLASSES),
+            r"A, B, or as the classes cat, dog.*class_level 2 in training, .*; or move the inner folders up\.$",
+        ),
+        (
+            (*CLASSES, *product(("set",), CLASSES)),
+            r"set as a class, or as the data set once more, for the folders cat, dog are beside .*/set/set and",
+        ),
+        (
+            (*product(("train", "test"), CLASSES), *product(("train/old",), CLASSES)),
+            r"old as a class, or as the data set once more.*if it is a class: --data\.class_level 2 in training",
+        ),
+        (
+            (*product(("images",), ("train", "test"), CLASSES), "notes"),
+            r"images as a class, or as a data set of its own, for it has folders test, train .*set/images; else",
         ),
     ],
 )
@@ -175,6 +199,41 @@ def test_level_1_reads_all_folders_as_classes(write, folders):
     source = open_source(write(*folders), class_level=1)
     assert source.classes == tuple(sorted({folder.split("/")[0] for folder in folders}))
     assert list(source.splits) == ["all"] and len(source) == 2 * len(folders)
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+@pytest.mark.parametrize(
+    "folders",
+    [product(("s1", "s2"), ("day1",), CLASSES), (*CLASSES, *product(("copy",), CLASSES))],
+)
+def test_folders_in_common_are_found_below_a_single_folder_and_beside(write, folders, modality):
+    root = write(*folders, modality=modality)
+    with pytest.raises(DataError, match="two ways"):
+        open_source(root)
+    source = open_source(root, class_level=1)
+    assert source.classes == tuple(sorted({folder.split("/")[0] for folder in folders}))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        product(CLASSES, ("images",)),
+        ("benign/SOB/adenosis/40X", "benign/SOB/adenosis/100X", "malign/SOB/ductal/40X", "malign/SOB/ductal/100X"),
+        ("cat", "dog", "dog/cat"),
+        ("cat/cat", "dog/dog"),
+        ("bird/finch", "bird/crow", "cat/tabby", "cat/siam", "mammal/cat", "mammal/dog"),
+    ],
+)
+def test_folders_within_classes_that_are_not_classes_are_read_through(write, folders):
+    source = open_source(write(*folders))
+    assert source.classes == tuple(sorted({folder.split("/")[0] for folder in folders}))
+    assert len(source) == 2 * len(folders)
+
+
+def test_level_3_reads_classes_below_a_single_folder(write):
+    root = write(*product(("amazon", "dslr", "webcam"), ("images",), CLASSES))
+    source = open_source(root, class_level=3)
+    assert (source.classes, len(set(source.groups.tolist()))) == (CLASSES, 3)
 
 
 @pytest.mark.parametrize("modality", SUFFIXES)

@@ -88,6 +88,8 @@ class Gathered:
     strangers: Counter[str] = field(default_factory=Counter)
     inner: dict[str, list[Path]] = field(default_factory=dict)
     """The folders directly within those of a class, by its name."""
+    deeper: dict[str, list[Path]] = field(default_factory=dict)
+    """The folders within the only one in that of a class, by its name."""
     direct: bool = False
     """Whether a file lies directly in the folder of a class."""
     links: list[str] = field(default_factory=list)
@@ -111,6 +113,8 @@ def gather(
             f"{root} holds no {kind.what}. Put them at {root}/train/CLASS/{kind.example} or "
             f"{root}/CLASS/{kind.example}; read are {', '.join(sorted(kind.suffixes))}."
         )
+    if not found.direct:
+        inner = {name: found.deeper.get(name) or paths for name, paths in inner.items()}
     classes, targets = folders.classes, np.array(found.numbers, np.int64)
     groups, about_groups = number_groups(folders, found.groups)
     notices = absent_classes(classes, {split: targets[part] for split, part in found.splits.items()})
@@ -136,11 +140,21 @@ def gather_files(folders: ClassFolders, kind: FileKind) -> Gathered:
             found.direct = found.direct or any(len(path.parts) == depth for path in (paths if inner else paths[:1]))
             if inner:
                 found.inner.setdefault(place.name, []).extend(inner)
+            if len(inner) == 1:
+                found.deeper.setdefault(place.name, []).extend(folders_of(paths, inner[0]))
             found.paths += paths
             found.numbers += [index[place.name]] * len(paths)
             found.groups += [place.group] * len(paths)
         found.splits[split] = np.arange(start, len(found.paths))
     return found
+
+
+def folders_of(paths: list[Path], above: Path) -> list[Path]:
+    """The folders directly within one that holds all of these files; none where the first lies in it itself."""
+    depth = len(above.parts)
+    if not paths or len(paths[0].parts) == depth + 1:
+        return []
+    return [above / name for name in dict.fromkeys(path.parts[depth] for path in paths if len(path.parts) > depth + 1)]
 
 
 def number_groups(folders: ClassFolders, groups: list[str]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:

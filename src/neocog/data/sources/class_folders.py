@@ -306,9 +306,9 @@ def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> Class
 def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: bool) -> tuple[str, ...]:
     """What a user should know of the folders within those of the classes, where the level was not given.
 
-    `inner` has for each class the folders with data directly within its own; `direct` says whether there is data beside
-    them. Raises DataError where the classes could as well be the inner folders: where several of these have names in
-    common.
+    `inner` has for each class the folders with data directly within its own, or within the only one there; `direct`
+    says whether there is data beside them. Raises DataError where the classes could as well be the inner folders:
+    where several of these have names in common with each other or with the classes, or where they are splits.
     """
     if folders.level is not None:
         return ()
@@ -318,23 +318,62 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
             by_name.setdefault(path.name, set()).add(name)
     shared = sorted(name for name, classes in by_name.items() if len(classes) > 1)
     level = 1 + (set(folders.splits) != {"all"})
+    check_copies(folders, inner, level)
+    own = {folder.path for places in folders.splits.values() for folder in places}
+    meant_inside = [path for paths in inner.values() for path in paths if path.name in shared or len(shared) < 2]
+    deeper = level + max((1 if path.parent in own else 2 for path in meant_inside), default=1)
     if len(shared) > 1:
         outer = sorted(set().union(*(by_name[name] for name in shared)))
         if len(splits_meant(shared)) == len(shared):
-            raise DataError(
-                f"{folders.root} can be read in two ways: {some(outer)} as classes, or as data sets of their own, for "
-                f"they have folders {some(shared)} and more within them. Name one of them, if it is a data set; else "
-                f"put the files into {folders.root}/train/CLASS and {folders.root}/test/CLASS."
-            )
+            raise sets_of_their_own(folders, outer, shared, level)
+        ways = f"{FLAG} {level} or {FLAG} {deeper} in training, --class-level elsewhere"
+        if deeper not in LEVELS:
+            ways = f"{FLAG} {level} in training, --class-level elsewhere; or move the inner folders up"
+        splits = "" if level > 1 else f" If {some(outer)} are splits, call them train, val and test."
         raise DataError(
             f"{folders.root} can be read in two ways: as the classes {some(outer)}, or as the classes {some(shared)}, "
-            f"whose folders several of the others have within them. Say at which level the classes are: {FLAG} {level} "
-            f"or {FLAG} {level + 1} in training, --class-level elsewhere."
+            f"whose folders several of the others have within them. Say at which level the classes are: {ways}.{splits}"
         )
+    for name, paths in inner.items():
+        meant = splits_meant(sorted({path.name for path in paths}))
+        if "train" in meant.values() and len(set(meant.values())) > 1:
+            raise sets_of_their_own(folders, [name], sorted(meant), level)
     if direct or not any(len(paths) > 1 for paths in inner.values()):
         return ()
+    flag = f" ({FLAG} {deeper} makes them so)" if deeper in LEVELS else ""
     notice = (
         f"the classes are {some(folders.classes)}; the folders within theirs, such as {some(sorted(by_name), 2)}, are "
-        f"no classes ({FLAG} {level + 1} makes them so)"
+        f"no classes{flag}"
     )
     return (notice,)
+
+
+def check_copies(folders: ClassFolders, inner: dict[str, list[Path]], level: int) -> None:
+    """Raises DataError where one of the classes holds folders of those beside it: a second copy of the data set."""
+    for places in folders.splits.values():
+        beside: dict[Path, set[str]] = {}
+        for place in places:
+            beside.setdefault(place.path.parent, set()).add(place.name)
+        for place in places:
+            within = {path.name for path in inner.get(place.name, ()) if path.parent == place.path}
+            copied = sorted(within & beside[place.path.parent] - {place.name})
+            if len(copied) > 1:
+                raise DataError(
+                    f"{folders.root} can be read in two ways: {place.name} as a class, or as the data set once more, "
+                    f"for the folders {some(copied)} are beside {place.path} and within it. Move {place.name} away if "
+                    f"it is a copy; if it is a class: {FLAG} {level} in training, --class-level elsewhere."
+                )
+
+
+def sets_of_their_own(folders: ClassFolders, outer: list[str], inner: list[str], level: int) -> DataError:
+    """Folders that would be classes have splits within them."""
+    several = len(outer) > 1
+    as_what = "as classes, or as data sets" if several else "as a class, or as a data set"
+    why = "of their own, for they have" if several else "of its own, for it has"
+    path = next(place.path for places in folders.splits.values() for place in places if place.name == outer[0])
+    return DataError(
+        f"{folders.root} can be read in two ways: {some(outer)} {as_what} {why} folders {some(inner)} and more within "
+        f"{'them' if several else 'it'}. Give {'one of them' if several else 'that'} if it is a data set: {path}; else "
+        f"put the files into {folders.root}/train/CLASS and {folders.root}/test/CLASS. To read {some(outer)} as "
+        f"{'classes' if several else 'a class'}: {FLAG} {level} in training, --class-level elsewhere."
+    )
