@@ -167,7 +167,7 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
         ),
         (
             ("s1/day1/cat", "s1/day1/dog", "s2/day2/cat", "s2/day2/dog"),
-            r"s1, s2, or as the classes cat, dog.*class_level 1 or .*level 3.*If s1, s2 are splits, call them train, val",
+            r"s1, s2, or as the classes cat, dog.*class_level 1 or.*If s1, s2 are splits, call them train, val",
         ),
         (
             product(("train", "test"), ("A", "B"), ("images",), CLASSES),
