@@ -15,6 +15,7 @@ from neocog.data import (
     fingerprint,
     open_source,
     read_skip_list,
+    tell,
 )
 from neocog.data.open import find_format
 from neocog.data.preprocess.choose import find_pages
@@ -68,8 +69,7 @@ def evaluate(
     if test_fold is None and (fold := trained_fold(predictor, source)):
         note(f"The test is {fold}, as in training.")
         source = open_source(data, test_fold=fold, **options)
-    for notice in source.notices:
-        note(f"  {notice}")
+    tell(source)
     if source.task not in ("classification", "next move"):
         raise DataError(
             f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "

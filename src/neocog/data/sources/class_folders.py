@@ -329,7 +329,7 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
         raise DataError(
             f"{folders.root} can be read in two ways: as the classes {some(outer)}, or as the classes {some(shared)}, "
             f"whose folders several of the others have within them. Say at which level the classes are: {FLAG} {level} "
-            f"or {FLAG} {level + 1} in training, --class-level elsewhere."
+            f"or {FLAG} {level + 1}."
         )
     if direct or not any(len(paths) > 1 for paths in inner.values()):
         return ()
