@@ -186,6 +186,8 @@ some_labels = st.lists(st.sampled_from(FILES), min_size=2, max_size=5, unique=Tr
 @example(labels=["1E1", "10", "1e1"])
 @example(labels=["\u0667", "7"])
 def test_labels_of_any_layout_stay_as_written(layout, labels, tmp_path_factory):
+    if layout == "sound-folder by name" and any("_" in label for label in labels):
+        return  # there, an underscore ends the label
     write, options = LAYOUTS[layout]
     root = tmp_path_factory.mktemp("set") / "set"
     try:
