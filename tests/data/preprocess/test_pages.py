@@ -169,6 +169,18 @@ def test_channels_that_are_pages_are_refused_where_they_are_asked_for(tmp_path):
     assert choose_preprocess(source, np.arange(2), DataConfig(source="", channels=1), (32, 32))[0].channels == 1
 
 
+def test_channels_that_other_files_have_are_not_those_of_pages(tmp_path):
+    """A set that is trained on without a word about channels goes on with the number that was chosen for it."""
+    colour = Image.fromarray(noise(32, 32, 3))
+    file = io.BytesIO()
+    colour.save(file, "png")
+    files = {"a/0.tif": tiff(noise(3, 32, 32), photometric="minisblack"), "b/0.png": file.getvalue()}
+    source = open_source(folder(tmp_path / "s", files))
+    several = SeveralPages()
+    spec, _ = choose_preprocess(source, np.arange(2), DataConfig(source="", channels=3), (32, 32), several)
+    assert spec.channels == 3 and len(several.notices) == 1
+
+
 def test_the_advice_makes_channels_of_pages(tmp_path):
     old, new = tmp_path / "old.tif", tmp_path / "new.tif"
     old.write_bytes(STACK)
