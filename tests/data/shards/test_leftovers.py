@@ -404,6 +404,17 @@ def test_shards_in_further_folders_are_named_and_counted(tmp_path, inside):
     assert (len(source), num_left_out(source)) == (9, 7)
 
 
+def test_further_folders_that_can_not_be_read_change_nothing(tmp_path):
+    reviews(9).to_parquet(tmp_path / "train.parquet")
+    for name in ("gone", "closed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.parquet").symlink_to(tmp_path / "nowhere.parquet")
+    (tmp_path / "closed").chmod(0)
+    source = open_shards(tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    assert (len(source), source.notices) == (9, ())
+
+
 def test_shards_in_further_folders_need_not_be_whole(tmp_path):
     reviews(9).to_parquet(tmp_path / "train.parquet")
     (tmp_path / "old").mkdir()

@@ -140,8 +140,12 @@ def shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[
     for folder in sorted(path for path in store.path.iterdir() if path.is_dir()):
         if folder.name.lower() in known or "=" in folder.name or hidden(folder.name) or folder.name.startswith("_"):
             continue
-        inside = sorted(path.name for path in itertools.islice(folder.iterdir(), MAX_LOOKED))
-        yield from (f"{folder.name}/{name}" for name in inside if name.endswith(suffix) and not is_left(name))
+        try:
+            inside = sorted(path.name for path in itertools.islice(folder.iterdir(), MAX_LOOKED))
+        except OSError:  # it belongs to somebody else
+            continue
+        named = [name for name in inside if name.endswith(suffix) and not is_left(name)]
+        yield from (f"{folder.name}/{name}" for name in named if (folder / name).is_file())
 
 
 def is_left(name: str) -> bool:
