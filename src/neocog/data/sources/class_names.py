@@ -8,7 +8,7 @@ from typing import Any
 from neocog.data.sources.arrays import MAX_CLASSES
 from neocog.errors import DataError, some
 
-__all__ = ["Spellings", "cell_label", "in_order", "ordered_names"]
+__all__ = ["Spellings", "blank_label", "cell_label", "in_order", "ordered_names"]
 
 MAX_DIGITS = 18
 
@@ -87,6 +87,19 @@ def cell_label(value: Any, where: str) -> int | str | None:
             "high."
         )
     return int(value)
+
+
+def blank_label(value: Any, where: str) -> str:
+    """What is wrong with an empty text as a label, where other records of its split have one; nothing with others.
+
+    A table writes hidden labels so, of which no cell has any other value.
+    """
+    if value != "":
+        return ""
+    return (
+        f"Each record needs a class: a whole number or a name. Received: '' (str), in {where}. Leave that row out, or "
+        "give it a class."
+    )
 
 
 def is_number(name: str) -> bool:
