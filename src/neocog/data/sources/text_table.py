@@ -317,7 +317,7 @@ def read_entries(path: Path, split: str, columns: Columns, spellings: Spellings)
 
 def label_of(value: Any, column: str, spellings: Spellings, where: str) -> str:
     """A label as text. Raises DataError for none, and for a list or an object."""
-    label = spellings.add(str(value).lower() if isinstance(value, bool) else str(value), where)
+    label = spellings.add(str(value).lower() if isinstance(value, bool) else str(value), value, where)
     if value is None or not label or isinstance(value, list | dict):
         raise DataError(
             f"Each text needs one label. Received: {str(value)[:60]!r} in column {column!r}. Fill it, or remove the "
