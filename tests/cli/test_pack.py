@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from neocog.cli import main
+from neocog.cli.flags import Reading
 from neocog.cli.pack import pack
+from neocog.data import open_source
 from neocog.data.shards import open_shards
 from neocog.errors import ConfigError
 
@@ -36,7 +39,17 @@ def test_a_size_that_is_none_is_refused(pictures: Path, tmp_path: Path):
 def test_the_fold_for_the_test_is_packed_as_such(pictures: Path, tmp_path: Path):
     for k in (1, 2, 3):
         shutil.copytree(pictures, tmp_path / "folds" / f"fold{k}")
-    assert pack(str(tmp_path / "folds"), tmp_path / "shards", test_fold="fold1") == 0
+    assert pack(str(tmp_path / "folds"), tmp_path / "shards", reading=Reading(test_fold="fold1")) == 0
     source = open_shards(tmp_path / "shards")
     assert {split: len(part) for split, part in source.splits.items()} == {"train": 72, "test": 36}
     assert {source.key(i).split("/")[0] for i in source.splits["test"].tolist()} == {"fold1"}
+
+
+def test_pack_says_what_it_leaves_out_in_the_words_of_check(pictures: Path, tmp_path: Path, capfd):
+    shutil.copy(next((pictures / "red").iterdir()), pictures / "loose.png")
+    assert main(["pack", str(pictures), str(tmp_path / "out")]) == 0
+    told = capfd.readouterr().err
+    notices = [notice for notice in open_source(pictures).notices if "loose.png" in notice]
+    assert len(notices) == 1 and notices[0] in told
+    assert main(["pack", str(pictures), str(tmp_path / "other"), "--data.class_level", "2"]) == 2
+    assert "--data.class_level 2 reads the folders 2 levels below" in capfd.readouterr().err

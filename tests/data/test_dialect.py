@@ -226,6 +226,7 @@ def test_header_is_kept_as_one(tmp_path, content):
 @pytest.mark.parametrize(
     "content",
     [
+        "0,1\na fine film,1\na bad film,0\n",  # pandas numbers columns of any kind
         "0,1,2\n5,3,8\n6,2,7\n",  # pandas names columns so that have no names
         "1,2\n0.5,0.25\n0.1,0.2\n",
         "400,410,420\n0.1,0.2,0.3\n0.5,0.6,0.7\n",  # wavelengths

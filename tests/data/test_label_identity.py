@@ -186,6 +186,8 @@ some_labels = st.lists(st.sampled_from(FILES), min_size=2, max_size=5, unique=Tr
 @example(labels=["1E1", "10", "1e1"])
 @example(labels=["\u0667", "7"])
 def test_labels_of_any_layout_stay_as_written(layout, labels, tmp_path_factory):
+    if layout == "sound-folder by name" and any("_" in label for label in labels):
+        return  # there, an underscore ends the label
     write, options = LAYOUTS[layout]
     root = tmp_path_factory.mktemp("set") / "set"
     try:
@@ -212,3 +214,23 @@ def test_labels_that_are_plain_names_are_read(layout, tmp_path):
 def test_python_labels_stay_as_written():
     source = open_source((waves(4), ["007", "7", "007", "7"]))
     assert source.classes == ("007", "7") and source.targets.tolist() in ([0, 1, 0, 1], [1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("pair", ['1, "1"', 'true, "true"', '"007", 7, "7"'])
+@pytest.mark.parametrize("content", ["text", "file_name"])
+def test_json_labels_of_two_types_are_not_put_together(content, pair, tmp_path):
+    values = json.loads(f"[{pair}]") * 2
+    rows = [
+        {content: f"{k}.png" if content == "file_name" else f"words of {k}", "label": v} for k, v in enumerate(values)
+    ]
+    for k in range(len(rows)):
+        (tmp_path / f"{k}.png").write_bytes(picture(k))
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    try:
+        classes = open_source(tmp_path / "train.jsonl").classes
+    except DataError as error:
+        message = str(error)
+    else:
+        message = ""
+        assert len(classes) == len(set(map(repr, values)))
+    assert not message or "Labels must be all of one type. Received: " in message

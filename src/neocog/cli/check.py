@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from neocog.cli.flags import COLUMNS, FORMAT, MAX_PIXELS, STEP, WINDOW, column_names
+from neocog.cli.flags import FORMAT, MAX_PIXELS, PLAIN, Reading
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data.doctor import DataReport, Example, check_place, printable, write_skip_list
@@ -36,14 +36,7 @@ def check(
     skip_list: Path | None = None,
     no_skip_list: Annotated[bool, Parameter(name="--no-skip-list", negative="")] = False,
     max_pixels: Annotated[int, MAX_PIXELS] = 40_000_000,
-    window: Annotated[int | None, WINDOW] = None,
-    step: Annotated[int | None, STEP] = None,
-    columns: Annotated[str | None, COLUMNS] = None,
-    file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
-    text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
-    label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
-    class_level: int | None = None,
-    test_fold: str | None = None,
+    reading: Reading = PLAIN,
     download: Annotated[bool, Switch] = False,
 ) -> int:
     """Examine a data set; `neocog.data.doctor.check(data)` does the same.
@@ -66,22 +59,6 @@ def check(
         Write no such list.
     max_pixels
         A picture with more is an error, and is not decoded; --data.max_pixels in training.
-    window
-        Samples of the windows into which long recordings are cut; --signal.window in training.
-    step
-        Samples from one window's start to the next; --signal.step in training.
-    columns
-        The columns of a table that are channels, such as x,y,z; --signal.columns in training.
-    file_column
-        The column of a table that names the images, where it has another name than usual.
-    text_column
-        The column of a table that holds the texts, where it has another name than usual.
-    label_column
-        The column of a table that holds the labels, where it has another name than usual.
-    class_level
-        The level below the data set's folder at which the folders of the classes are; --data.class_level in training.
-    test_fold
-        The name or the number of the fold for the test, where folders are folds; --data.test_fold in training.
     download
         Fetch a known data set if it is not on this machine.
     """
@@ -94,20 +71,7 @@ def check(
         check_page(html, path)
     if skip_list is not None:
         check_place(skip_list, path)
-    report = examine(
-        data,
-        format=format,
-        limit=limit,
-        max_pixels=max_pixels,
-        window=window,
-        step=step,
-        columns=column_names(columns),
-        file_column=file_column,
-        text_column=text_column,
-        label_column=label_column,
-        class_level=class_level,
-        test_fold=test_fold,
-    )
+    report = examine(data, format=format, limit=limit, max_pixels=max_pixels, **reading.options())
     if json:
         write_out(jsonlib.dumps(report.to_json(), indent=1))
     else:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from neocog.cli.flags import COLUMNS, DATA_FORMAT, STEP, WINDOW, column_names
+from neocog.cli.flags import DATA_FORMAT, PLAIN, Reading
 from neocog.cli.stdout import write_out
 from neocog.data.shards.pack import pack as pack_shards
 from neocog.data.shards.size import show_size
@@ -23,14 +23,7 @@ def pack(
     format: Literal["tar", "parquet"] = "tar",
     on_corrupt: Literal["stop", "skip"] = "stop",
     data_format: Annotated[str | None, DATA_FORMAT] = None,
-    window: Annotated[int | None, WINDOW] = None,
-    step: Annotated[int | None, STEP] = None,
-    columns: Annotated[str | None, COLUMNS] = None,
-    file_column: Annotated[str | None, Parameter(name=["--file-column", "--data.file_column"])] = None,
-    text_column: Annotated[str | None, Parameter(name=["--text-column", "--data.text_column"])] = None,
-    label_column: Annotated[str | None, Parameter(name=["--label-column", "--data.label_column"])] = None,
-    class_level: int | None = None,
-    test_fold: str | None = None,
+    reading: Reading = PLAIN,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
@@ -53,32 +46,20 @@ def pack(
         Records that can't be read stop the packing, or are skipped and named.
     data_format
         The layout of the data, where it can be read in two ways.
-    window
-        Samples of the windows into which long recordings are cut.
-    step
-        Samples from one window's start to the next.
-    columns
-        The columns of a table that are channels, such as x,y,z.
-    file_column
-        The column of a table that names the images, where it has another name than usual.
-    text_column
-        The column of a table that holds the texts, where it has another name than usual.
-    label_column
-        The column of a table that holds the labels, where it has another name than usual.
-    class_level
-        The level below the data set's folder at which the folders of the classes are.
-    test_fold
-        The name or the number of the fold for the test, where folders are folds.
     download
         Fetch a known data set from its official address if it is not on this machine.
     """
     packed = pack_shards(
-        data, out, shard_size=shard_size, resize=resize, format=format, on_corrupt=on_corrupt,
-        data_format=data_format, download=download, window=window, step=step,
-        columns=column_names(columns),
-        file_column=file_column, text_column=text_column, label_column=label_column,
-        class_level=class_level, test_fold=test_fold,
-    )  # fmt: skip
+        data,
+        out,
+        shard_size=shard_size,
+        resize=resize,
+        format=format,
+        on_corrupt=on_corrupt,
+        data_format=data_format,
+        download=download,
+        **reading.options(),
+    )
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")
     if packed.skipped:

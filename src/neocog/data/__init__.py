@@ -48,7 +48,17 @@ from neocog.data.preprocess import (
     picture_pixels,
     read_preprocess,
 )
-from neocog.data.record import Modality, Payload, Record, Source, check_trainable, describe, fingerprint, sample_ids
+from neocog.data.record import (
+    Modality,
+    Payload,
+    Record,
+    Source,
+    check_trainable,
+    describe,
+    fingerprint,
+    sample_ids,
+    tell,
+)
 from neocog.data.sources.arrays import ArraySource
 from neocog.data.sources.folder import list_pictures
 from neocog.data.sources.image_folder import ImageFolder
@@ -115,6 +125,7 @@ __all__ = [
     "read_skip_list",
     "recognised",
     "sample_ids",
+    "tell",
     "view_weights",
     "views",
 ]

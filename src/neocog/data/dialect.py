@@ -265,6 +265,8 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
     if not first or counts_rows(first, rest) or heads_numbers(first, rest[:FEW], decimal):
         return False
     columns = list(zip(*rest, strict=True)) if rest else [()] * len(first)
+    if counts_columns(first) and any(cells and kind_of(cells, decimal) != "number" for cells in columns):
+        return False
     numeric: list[int] = []
     alike = False
     for k, (name, cells) in enumerate(zip(first, columns, strict=True)):
@@ -342,12 +344,18 @@ def names_columns(first: list[str], columns: Sequence[Sequence[str]], *, alone: 
     if not all(map(WHOLE.fullmatch, first)) or len(set(first)) < len(first):
         return False
     values = [int(cell) for cell in first]
-    if alone and len(values) > 1 and values in (list(range(len(values))), list(range(1, len(values) + 1))):
+    if alone and counts_columns(first):
         return True
     if all(any(POINT.fullmatch(cell.strip()) or COMMA.fullmatch(cell.strip()) for cell in cells) for cells in columns):
         return True
     rising = len(values) > 2 and all(a < b for a, b in pairwise(values))
     return rising and all(outside(value, cells) for value, cells in zip(values, columns, strict=True))
+
+
+def counts_columns(first: Sequence[str]) -> bool:
+    """Whether the cells of a row are 0, 1, 2, ... or 1, 2, 3, ..., which pandas writes above columns without names."""
+    cells = [cell.strip() for cell in first]
+    return len(cells) > 1 and cells in ([str(k + start) for k in range(len(cells))] for start in (0, 1))
 
 
 def outside(value: int, cells: Sequence[str]) -> bool:

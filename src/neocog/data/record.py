@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neocog.data.targets import Target, Task
 from neocog.errors import DataError, some
+from neocog.progress import note
 
 __all__ = [
     "Indexed",
@@ -26,6 +27,7 @@ __all__ = [
     "other_split",
     "record_ids",
     "sample_ids",
+    "tell",
     "unlabelled_records",
     "unlabelled_split",
 ]
@@ -198,6 +200,13 @@ def describe(source: Source) -> str:
     """
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in source.splits.items())
     return f"{source.name} ({source.format}): {counts}; {len(source.classes)} classes: {some(source.classes)}"
+
+
+def tell(source: Source) -> None:
+    """Print what was found, and what a user should know about it, a line each."""
+    note(describe(source))
+    for notice in source.notices:
+        note(f"  {notice}")
 
 
 @runtime_checkable

@@ -1,6 +1,8 @@
 """Measuring a bundle on any data set."""
 
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from neocog.data import (
     fingerprint,
     open_source,
     read_skip_list,
+    tell,
 )
 from neocog.data.open import find_format
 from neocog.data.preprocess.choose import find_pages
@@ -29,6 +32,8 @@ from neocog.runs.prepare import leave_out
 from neocog.runs.start import seen_before
 
 __all__ = ["evaluate"]
+
+NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})([eE][+-]?\d{1,2})?", re.ASCII)
 
 
 def evaluate(
@@ -68,8 +73,7 @@ def evaluate(
     if test_fold is None and (fold := trained_fold(predictor, source)):
         note(f"The test is {fold}, as in training.")
         source = open_source(data, test_fold=fold, **options)
-    for notice in source.notices:
-        note(f"  {notice}")
+    tell(source)
     if source.task not in ("classification", "next move"):
         raise DataError(
             f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
@@ -161,13 +165,36 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
 def matched_targets(source: Source, indices: NDArray[np.int64], classes: tuple[str, ...]) -> NDArray[np.int64]:
     """The targets of these records in the network's numbering. Raises DataError for a class that it does not know."""
     number = {name: k for k, name in enumerate(classes)}
+    same = same_numbers([name for name in source.classes if name not in number], source.classes, classes)
+    if same:
+        shown = some([f"{found!r} is {known!r}" for found, known in same.items()], 10)
+        note(f"Classes of {source.name} are matched by their number: {shown}.")
+    number |= {found: number[known] for found, known in same.items()}
     foreign = [name for name in source.classes if name not in number]
     if foreign:
         raise DataError(
             f"A network can be measured on the classes that it was trained on: {some(classes, 10)}. {source.name} also "
             f"has {some(foreign)}. Rename or remove them."
         )
-    absent = [name for name in classes if name not in source.classes]
+    absent = [name for name in classes if name not in source.classes and name not in same.values()]
     if absent:
         note(f"{source.name} has no record of {some(absent)}.")
     return np.array([number[name] for name in source.classes])[source.targets[indices]]
+
+
+def same_numbers(foreign: Sequence[str], found: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Of the classes that a network does not know by name, the one that it knows by another spelling of their number.
+
+    A number that two classes of the data, or two of the network, have is left alone: their spelling tells them apart.
+
+    >>> same_numbers(["1.0", "2.0"], ["1.0", "2.0"], ["1", "2"]), same_numbers(["1.0"], ["1", "1.0"], ["1", "2"])
+    ({'1.0': '1', '2.0': '2'}, {})
+    """
+    values = {name: Decimal(name) for name in {*found, *known} if NUMBER.fullmatch(name)}
+    matched = {}
+    for name in foreign:
+        alike = [other for other in known if name in values and values.get(other) == values[name]]
+        rivals = [other for other in found if name in values and values.get(other) == values[name]]
+        if len(alike) == 1 and len(rivals) == 1:
+            matched[name] = alike[0]
+    return matched

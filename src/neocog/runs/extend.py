@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from neocog.errors import CheckpointError, RunError
+from neocog.errors import CheckpointError, RunError, agree
 from neocog.files import storage_errors, write_whole
 from neocog.runs.config import RunConfig, Settled, with_values
 from neocog.runs.folder import Run
@@ -100,7 +100,8 @@ def plan_extension(run: Run, settled: Settled, epochs: int | str | None) -> Exte
         )
     if not same_rates(settled.config, state["step"], planned, wanted, epoch_steps):
         raise RunError(
-            f"The schedule {settled.config.schedule.name} of {run.path} spreads its rates over {planned} epochs, so a "
+            f"The schedule {settled.config.schedule.name} of {run.path} spreads its rates over "
+            f"{agree('{n} epoch(|s)', planned)}, so a "
             f"run of {wanted} would have trained otherwise from the start. To train it further, start from its model: "
             f"{from_its_model(run, settled.config, wanted - done, finished=run.finished)}"
         )

@@ -23,13 +23,13 @@ from neocog.data import (
     check_decodes,
     check_trainable,
     choose_feeding,
-    describe,
     divide,
     fingerprint,
     keeps_test,
     open_feed,
     open_source,
     read_skip_list,
+    tell,
 )
 from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.data.preprocess.choose import find_pages
@@ -133,7 +133,9 @@ def prepare(
     check_trainable(source)
     settled = without_unused(settled, source)
     splits = divided(source, config.data, config.train.seed)
-    tell(source, splits)
+    tell(source)
+    for line in splits.notes:
+        note(f"  {line}")
     several = SeveralPages()
     spec, reasons = chosen(source, splits, config, made_for, several, start, notes)
     splits = with_pages(source, splits, several)
@@ -227,13 +229,6 @@ def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     named = config.data.source if data is None else data
     options |= {name: getattr(config.data, name) for name in (*COLUMNS, *FOLDERS)}
     return open_source(named, format=config.data.format, download=download, **options)
-
-
-def tell(source: Source, splits: Splits) -> None:
-    """What was found, a line each."""
-    note(describe(source))
-    for notice in (*source.notices, *splits.notes):
-        note(f"  {notice}")
 
 
 def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:

@@ -9,7 +9,7 @@ from PIL import Image
 from neocog.data import DataConfig, choose_preprocess, open_source
 from neocog.data.doctor import check
 from neocog.data.preprocess.choose import find_pages
-from neocog.data.preprocess.pages import FIRST_ALONE, SeveralPages, num_pages
+from neocog.data.preprocess.pages import FIRST_ALONE, HINT, SeveralPages, num_pages
 from neocog.errors import ConfigError
 
 DRAW = np.random.default_rng(0)
@@ -148,7 +148,7 @@ def test_what_is_found_in_one_split_is_looked_for_in_the_others(tmp_path):
     assert notice in report.notices
     (finding,) = [one for one in report.findings if one.kind == "several-frames"]
     assert finding.sentence == FIRST_ALONE.format(n=5)
-    assert "numpy.moveaxis" in finding.remedy
+    assert "numpy.dstack" in finding.remedy
 
 
 def test_other_files_are_not_read_for_their_pages(tmp_path):
@@ -164,17 +164,53 @@ def test_other_files_are_not_read_for_their_pages(tmp_path):
 def test_channels_that_are_pages_are_refused_where_they_are_asked_for(tmp_path):
     source = open_source(folder(tmp_path / "s", {f"{name}/0.tif": STACK for name in "ab"}))
     config = DataConfig(source="", channels=3)
-    with pytest.raises(ConfigError, match=r"not read as channels. .*channels 3, and .* has 3 pages of 1.*moveaxis"):
+    with pytest.raises(ConfigError, match=r"not read as channels. .*channels 3, and .* has 3 pages of 1.*dstack"):
         choose_preprocess(source, np.arange(2), config, (32, 32))
     assert choose_preprocess(source, np.arange(2), DataConfig(source="", channels=1), (32, 32))[0].channels == 1
 
 
-def test_the_advice_makes_channels_of_pages(tmp_path):
+def test_channels_that_other_files_have_are_not_those_of_pages(tmp_path):
+    """A set that is trained on without a word about channels goes on with the number that was chosen for it."""
+    colour = Image.fromarray(noise(32, 32, 3))
+    file = io.BytesIO()
+    colour.save(file, "png")
+    files = {"a/0.tif": tiff(noise(3, 32, 32), photometric="minisblack"), "b/0.png": file.getvalue()}
+    source = open_source(folder(tmp_path / "s", files))
+    several = SeveralPages()
+    spec, _ = choose_preprocess(source, np.arange(2), DataConfig(source="", channels=3), (32, 32), several)
+    assert spec.channels == 3 and len(several.notices) == 1
+
+
+CHANNELS = DRAW.integers(0, 256, (4, 24, 32), np.uint8)
+
+
+def written_apart() -> bytes:
+    """Pages that were written one by one, of which tifffile makes as many series."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for page in CHANNELS:
+            writer.write(page)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tiff(CHANNELS, photometric="minisblack"),
+        tiff(CHANNELS, imagej=True, metadata={"axes": "CYX"}),
+        tiff(CHANNELS.reshape(2, 2, 24, 32), imagej=True, metadata={"axes": "ZCYX"}),
+        tiff(CHANNELS.reshape(2, 2, 24, 32), ome=True, metadata={"axes": "CZYX"}, photometric="minisblack"),
+        written_apart(),
+    ],
+    ids=["plain", "ImageJ", "ImageJ, depth", "OME, depth", "apart"],
+)
+def test_the_advice_makes_channels_of_pages(tmp_path, content):
     old, new = tmp_path / "old.tif", tmp_path / "new.tif"
-    old.write_bytes(STACK)
-    pages = tifffile.imread(old)
-    tifffile.imwrite(new, np.moveaxis(pages, 0, -1), photometric="minisblack", planarconfig="contig")
+    old.write_bytes(content)
+    advice = HINT[HINT.index("tifffile.imwrite") : HINT.index(". Otherwise")]
+    eval(advice, {"tifffile": tifffile, "numpy": np, "old": old, "new": new})
     source = open_source(folder(tmp_path / "s", {f"{name}/0.tif": new.read_bytes() for name in "ab"}))
-    spec, _ = choose_preprocess(source, np.arange(2), DataConfig(source=""), (32, 24))
-    assert spec.channels == 3
-    assert np.array_equal(spec.decode(new.read_bytes()).numpy(), pages)
+    several = SeveralPages()
+    spec, _ = choose_preprocess(source, np.arange(2), DataConfig(source=""), (24, 32), several)
+    assert (spec.channels, several.notices) == (4, ())
+    assert np.array_equal(spec.decode(new.read_bytes()).numpy(), CHANNELS)

@@ -83,6 +83,13 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
     [
         (b"", "A sound must be a WAV, FLAC or OGG file. here is not one, or is damaged: "),
         (b"\x89PNG\r\n" + bytes(100), "here is not one, or is damaged: Format not recognised. Convert"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:",
+            "here is a pointer of Git LFS.*Run `git lfs pull`",
+        ),
+        (b"<!DOCTYPE html><html>404", "here is a web page or XML, which a failed download leaves. Download it again"),
+        (bytes(900), "here holds 900 zero bytes alone. Replace or remove it"),
+        (b"PK\3\4" + bytes(99), "here is a zip archive. Replace"),
         (WAV[:-10], "here is truncated or damaged: it ends 10 bytes before the end that it promises. Replace"),
         (WAV[: len(WAV) // 2], "here is truncated or damaged: it ends 4,022 bytes before"),
         (OGG[:-10], "it ends 10 bytes before the end"),

@@ -164,6 +164,12 @@ def test_compression_of_another_library_is_named():
         decode(lzw)
 
 
+def test_one_signed_channel_is_named_as_such():
+    signed = patched(tiff(np.ones((9, 9), np.int8)), 259, 5)
+    with pytest.raises(DataError, match=r"A TIFF with 1 channel of 8 bits, signed, must be stored without compression"):
+        decode(signed)
+
+
 def test_a_header_that_lies_reserves_nothing():
     payload = tiff(DEEP[:, :, :5])
     with pytest.raises(DataError, match=r"at most 40 million pixels. a\.tif has 65535 x 12000 with 5 channels"):

@@ -121,6 +121,7 @@ HIDDEN = {
     "NaN": {"text": texts(5), "label": pa.array([float("nan")] * 5, from_pandas=False)},
     "null text": {"text": texts(5), "label": pa.array([None] * 5, pa.string())},
     "no column": {"text": texts(5)},
+    "empty text": {"text": texts(5), "label": [""] * 5},
 }
 
 
@@ -142,6 +143,13 @@ def test_split_without_labels_is_left_out_and_made_up_for(tmp_path, test, split)
     dataset = test if isinstance(test, datasets.Dataset) else datasets.Dataset(pa.table(test))
     same = as_source({"train": hub([0, 1] * 20), split: dataset})
     assert (same.notices, same.unlabelled, source.unlabelled) == (source.notices, (short,), (short,))
+
+
+def test_empty_text_beside_labels_is_refused_where_others_of_its_split_have_one(tmp_path):
+    with pytest.raises(
+        DataError, match=r"needs a class.* Received: '' \(str\), in .*row 1. Leave that row out, or give"
+    ):
+        write(tmp_path, train={"text": texts(2), "label": ["a", "b"]}, test={"text": texts(2), "label": ["a", ""]})
 
 
 def test_validation_split_stays_where_the_test_is_hidden(tmp_path):

@@ -386,3 +386,40 @@ def test_partitions_and_patterns_at_an_address(tmp_path):
     finally:
         files.rm("/hive", recursive=True)
         files.rm("/glob", recursive=True)
+
+
+@pytest.mark.parametrize("inside", ["", "train/", "data/train-"])
+def test_shards_in_further_folders_are_named_and_counted(tmp_path, inside):
+    for place, count in (
+        (f"{inside}0.parquet", 9),
+        ("extra/0.parquet", 5),
+        ("old/1.parquet", 2),
+        (".cache/2.parquet", 1),
+    ):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        reviews(count).to_parquet(tmp_path / place)
+    source = open_shards(tmp_path)
+    said = "shards in folders that are not called train, val or test are not read: 2 (extra/0.parquet, old/1.parquet)"
+    assert source.notices == (f"{said}, with 7 records",)
+    assert (len(source), num_left_out(source)) == (9, 7)
+
+
+def test_further_folders_that_can_not_be_read_change_nothing(tmp_path):
+    reviews(9).to_parquet(tmp_path / "train.parquet")
+    for name in ("gone", "closed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.parquet").symlink_to(tmp_path / "nowhere.parquet")
+    (tmp_path / "closed").chmod(0)
+    source = open_shards(tmp_path)
+    (tmp_path / "closed").chmod(0o700)
+    assert (len(source), source.notices) == (9, ())
+
+
+def test_shards_in_further_folders_need_not_be_whole(tmp_path):
+    reviews(9).to_parquet(tmp_path / "train.parquet")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "0.parquet").write_bytes(b"PAR1")
+    source = open_shards(tmp_path)
+    assert len(source) == 9
+    assert source.notices[0].startswith("shards in folders that are not called train, val or test are not read: 1 (old")
+    assert "their records can't be counted: " in source.notices[0]

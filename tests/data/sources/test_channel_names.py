@@ -75,7 +75,7 @@ def test_arrays_among_tables_are_read_by_place_and_that_is_said(tmp_path):
         write(tmp_path, {"a/0.csv": table("xy"), "a/1.npy": np.stack([X, Y]), "b/2.csv": table("xy")})
     )
     np.testing.assert_array_equal(source.read(1).payload, [X, Y])
-    assert "1 files do not name their channels, which are read as x, y" in source.notices
+    assert "1 file does not name its channels, which are read as x, y" in source.notices
 
 
 def test_tables_without_a_header_have_no_names(tmp_path):

@@ -151,7 +151,7 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
         ),
         (
             product(("s01", "s02", "s03"), ("walk", "run")),
-            r"s01, s02, s03, or as the classes run, walk.*--class-level else",
+            r"s01, s02, s03, or as the classes run, walk.*--data.class_level 1 or --data.class_level 2",
         ),
         (
             product(("train", "test"), ("A", "B"), CLASSES),
@@ -171,7 +171,7 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
         ),
         (
             product(("train", "test"), ("A", "B"), ("images",), CLASSES),
-            r"A, B, or as the classes cat, dog.*class_level 2 in training, .*; or move the inner folders up\.$",
+            r"A, B, or as the classes cat, dog.*class_level 2; or move the inner folders up\.$",
         ),
         (
             (*CLASSES, *product(("set",), CLASSES)),
@@ -179,7 +179,7 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
         ),
         (
             (*product(("train", "test"), CLASSES), *product(("train/old",), CLASSES)),
-            r"old as a class, or as the data set once more.*if it is a class: --data\.class_level 2 in training",
+            r"old as a class, or as the data set once more.*if it is a class: --data\.class_level 2\.$",
         ),
         (
             (*product(("images",), ("train", "test"), CLASSES), "notes"),
@@ -316,6 +316,28 @@ def test_split_without_classes_is_left_out_with_its_count(write, modality):
     assert left in source.notices
     parts = divide(source, val_fraction=0.3, test_fraction=0.3, seed=0)
     assert [source.targets[part].tolist() for part in (parts.val, parts.test)] == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize("modality", SUFFIXES)
+@pytest.mark.parametrize("name", ["seg_pred", "Unlabeled", "to predict"])
+def test_files_to_predict_beside_the_splits_are_left_out_and_counted(write, modality, name):
+    root = write(*product(("seg_train", "seg_test"), CLASSES), f"{name}/x", modality=modality, count=3)
+    source = open_source(root)
+    assert list(source.splits) == ["train", "test"] and source.classes == tuple(sorted(CLASSES))
+    assert (len(source), num_left_out(source)) == (12, 3)
+    assert any("without a class were passed over" in notice and name in notice for notice in source.notices)
+    with pytest.raises(DataError, match=r"as splits \(train, test\) or as classes, for it also has bus"):
+        open_source(write("bus", modality=modality))
+
+
+def test_folders_without_data_beside_the_splits_are_said(write):
+    root = write(*product(("train", "test"), CLASSES))
+    (root / "docs").mkdir()
+    (root / "docs" / "guide.html").write_text("-")
+    (root / "annotations").mkdir()
+    notice = "folders beside the splits without any such files were passed over: annotations, docs"
+    assert notice in open_source(root).notices and check(root).notices == open_source(root).notices
+    assert open_source(root).classes == tuple(sorted(CLASSES))
 
 
 def test_folder_of_images_in_a_split_is_no_class(write):

@@ -356,3 +356,45 @@ def test_a_text_that_can_not_be_read_is_named(tmp_path):
 def test_a_folder_without_texts_is_named(tmp_path):
     with pytest.raises(DataError, match=r"holds no texts. Put them at .*/train/CLASS/\*\.txt"):
         open_text_folder(tmp_path)
+
+
+SAMPLES = [
+    ("a fine film, really", "pos"),
+    ("so dull that I slept", "neg"),
+    ("see it twice", "pos"),
+    ("not at all", "neg"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        ("a.csv", "".join(f'"{text}",{label}\n' for text, label in SAMPLES), (0, 1)),
+        ("a.tsv", "".join(f"{label}\t{text}\n" for text, label in SAMPLES), (1, 0)),
+        ("a.csv", "".join(f"{text};{label}\n" for text, label in SAMPLES), (0, 1)),
+        ("a.csv", "".join(f'"{label == "pos":d}","{text}"\n' for text, label in SAMPLES), (1, 0)),
+    ],
+)
+def test_a_table_of_texts_without_a_header_keeps_its_first_sample(tmp_path, name, content, where):
+    source = open_text_table(table(tmp_path / name, content.encode()))
+    assert [source.read(i).payload for i in range(4)] == [text for text, _ in SAMPLES]
+    assert [source.classes[k] in ("pos", "1") for k in source.targets] == [True, False, True, False]
+    texts, labels = where
+    assert (
+        f"{name} is read with its texts in column {texts} and its labels in column {labels}, by what they hold"
+        in source.notices
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("".join(f'{label},"{text}","{text}"\n' for text, label in SAMPLES), id="two columns of texts"),
+        pytest.param("".join(f'"{text}",{k / 7}\n' for k, (text, _) in enumerate(SAMPLES)), id="quantities"),
+        pytest.param("".join(f'"{text}",not {label} at all\n' for text, label in SAMPLES), id="long labels"),
+        pytest.param("0,1\n" + "".join(f'"{text}",{label == "pos":d}\n' for text, label in SAMPLES), id="numbered"),
+        pytest.param("".join(f'"{text}.png",{label}\n' for text, label in SAMPLES), id="files"),
+    ],
+)
+def test_columns_without_names_that_could_mean_something_else_are_not_guessed(tmp_path, content):
+    assert not is_text_table(table(tmp_path / "a.csv", content.encode()))

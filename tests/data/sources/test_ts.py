@@ -158,3 +158,9 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, place):
     is_ts(path)
     with contextlib.suppress(DataError):
         assert len(open_ts(path)) >= 0
+
+
+@pytest.mark.parametrize("text", [UNEQUAL, EQUAL])
+def test_a_byte_order_mark_is_not_part_of_the_first_line(tmp_path, text):
+    path = write(tmp_path / "Tiny.ts", "\ufeff" + text)
+    assert is_ts(path) and len(open_ts(path)) == 2

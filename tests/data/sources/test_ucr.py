@@ -126,3 +126,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     is_ucr(folder)
     with contextlib.suppress(DataError):
         assert len(open_ucr(folder)) >= 1
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_label(tmp_path):
+    source = open_ucr(write(tmp_path / "set", "\ufeff" + TRAIN, "\ufeff" + TEST))
+    assert source.classes == ("-1", "1") and source.targets.tolist() == [1, 0, 0, 1]

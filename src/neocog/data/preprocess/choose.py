@@ -90,13 +90,16 @@ def survey(source: Source, indices: NDArray[np.int64], config: DataConfig, sever
         return Counter({array_header(pictures[0]): len(pictures) for pictures in parts if len(pictures)})
     found: Counter[Header] = Counter()
     faults = []
+    pages_asked: list[tuple[int, Header, str]] = []
     for index in track(surveyed(indices).tolist(), "reading headers"):
         try:
             record = source.read(index)
             where = f"{source.name}: {record.key}"
             if isinstance(record.payload, bytes):
                 header = picture_header(record.payload, where, config.max_pixels)
-                check_pages(several.look(record.key, record.payload), header, config.channels, where)
+                pages = several.look(record.key, record.payload)
+                if pages > 1 and pages == config.channels != header.channels:
+                    pages_asked.append((pages, header, where))
                 found[header] += 1
             elif not isinstance(record.payload, str):
                 found[array_header(array_pixels(record.payload, where))] += 1
@@ -104,16 +107,17 @@ def survey(source: Source, indices: NDArray[np.int64], config: DataConfig, sever
             faults.append(str(error))
     if faults and (config.on_corrupt != "skip" or not found):
         raise all_faults(faults)
+    if pages_asked and all(header.channels != config.channels for header in found):
+        raise pages_as_channels(*pages_asked[0])
     return found
 
 
-def check_pages(pages: int, header: Header, asked: int | None, where: str) -> None:
-    """Raises ConfigError where as many channels are asked for as a file has pages, which are not read as channels."""
-    if pages > 1 and pages == asked != header.channels:
-        raise ConfigError(
-            f"Pages are not read as channels. Received: --data.channels {asked}, and {where} has {pages} pages of "
-            f"{header.channels}, of which only the first would be read. {HINT} Or leave --data.channels out."
-        )
+def pages_as_channels(pages: int, header: Header, where: str) -> ConfigError:
+    """What is said where as many channels are asked for as a file has pages, and no file has so many channels."""
+    return ConfigError(
+        f"Pages are not read as channels. Received: --data.channels {pages}, and {where} has {pages} pages of "
+        f"{header.channels}, of which only the first would be read. {HINT} Or leave --data.channels out."
+    )
 
 
 def find_pages(source: Source, indices: NDArray[np.int64], several: SeveralPages) -> None:

@@ -15,8 +15,9 @@ __all__ = ["FIRST_ALONE", "HINT", "SeveralPages", "num_pages", "pages_notice"]
 FIRST_ALONE = "files that hold several pages or frames, of which only the first is read: {n}"
 """What training, checking and prediction say; a kind of the doctor's, too."""
 HINT = (
-    "If the pages are channels, save them as one page: tifffile.imwrite(new, numpy.moveaxis(tifffile.imread(old), 0, "
-    "-1), photometric='minisblack', planarconfig='contig'). Otherwise save each page as a file of its own."
+    "If the pages are channels, save them as one page: tifffile.imwrite(new, numpy.dstack(tifffile.imread(old, "
+    "key=slice(None))), photometric='minisblack', planarconfig='contig'). Otherwise save each page as a file of its "
+    "own."
 )
 PAGED = frozenset({".tif", ".tiff", ".webp"})
 """Endings of the files that often hold several. Others are looked at where their content is at hand."""
@@ -49,7 +50,7 @@ def pages_notice(several: Mapping[str, int]) -> str:
     shown = some(f"{key} has {count}" for key, count in sorted(several.items()))
     return (
         f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). To use all, save pages that are channels as one page, "
-        "and others as files of their own"
+        "and others as files of their own; `neocog check` shows how"
     )
 
 

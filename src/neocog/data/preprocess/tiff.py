@@ -231,10 +231,11 @@ def read_header(file: tifffile.TiffFile, where: str, max_pixels: int) -> Header:
         )
     if compression not in INFLATION or reversed_bits:
         name = getattr(compression, "name", compression)
+        kind = f"{samples} channel{'s' * (samples > 1)} of {bits} bits{', signed,' * (numbers == INT)}"
         raise UnsupportedImageError(
-            f"A TIFF with {samples} channels of {bits} bits must be stored without compression, or with deflate or "
-            f"PackBits. {where} is compressed by {name}{' with reversed bits' if reversed_bits else ''}. Save it "
-            "without compression, or with deflate (ZIP)."
+            f"A TIFF with {kind} must be stored without compression, or with deflate or PackBits. {where} is "
+            f"compressed by {name}{' with reversed bits' if reversed_bits else ''}. Save it without "
+            "compression, or with deflate (ZIP)."
         )
     size = (width, height) if turned else (height, width)
     return Header(*size, samples - alpha, 8 if bits == 8 else 16, alpha)

@@ -7,7 +7,7 @@ from neocog.data.preprocess.pixels import UnsupportedImageError
 from neocog.data.preprocess.tiff_tags import MAGIC
 from neocog.errors import DataError
 
-__all__ = ["unreadable", "unsupported_jpeg"]
+__all__ = ["not_the_file", "unreadable", "unsupported_jpeg"]
 
 READ = "PNG, JPEG, BMP, WebP, TIFF or .npy"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -103,16 +103,32 @@ def foreign(payload: bytes) -> tuple[str, str]:
         return f"is of the format {name}", CONVERT
     if payload[128:132] == b"DICM":
         return "is of the format DICOM", "Convert it to PNG or TIFF of 16 bits"
-    markup = MARKUP.search(payload[:1024].lstrip(b"\xef\xbb\xbf \t\r\n"))
-    if markup and b"<svg" in payload[:4096].lower():
+    if MARKUP.search(head_of(payload)) and b"<svg" in payload[:4096].lower():
         return "is of the format SVG", CONVERT
-    if markup:
+    found = not_the_file(payload)
+    if found:
+        return found
+    if payload[4:8] == b"ftyp":
+        return "is a video (MP4)", "Save its frames as images, or remove it"
+    return f"is not an image: it starts with {payload[:8]!r}", REPLACE
+
+
+def not_the_file(payload: bytes) -> tuple[str, str] | None:
+    """What lies in the place of an image or a sound, and what to do; None for content that is not known.
+
+    >>> not_the_file(b"version https://git-lfs.github.com/spec/v1")
+    ('is a pointer of Git LFS, not the file itself', 'Run `git lfs pull`')
+    """
+    if MARKUP.search(head_of(payload)):
         return "is a web page or XML, which a failed download leaves", f"Download it again, or {REPLACE.lower()}"
     if payload.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS, not the file itself", "Run `git lfs pull`"
-    if not payload.strip(b"\0"):
+    if payload and not payload.strip(b"\0"):
         return f"holds {len(payload):,} zero bytes alone", REPLACE
-    if payload[4:8] == b"ftyp":
-        return "is a video (MP4)", "Save its frames as images, or remove it"
     other = next((name for name, heads in OTHERS.items() if payload.startswith(heads)), None)
-    return (f"is {other}", REPLACE) if other else (f"is not an image: it starts with {payload[:8]!r}", REPLACE)
+    return (f"is {other}", REPLACE) if other else None
+
+
+def head_of(payload: bytes) -> bytes:
+    """A file's beginning, without what may stand before a text."""
+    return payload[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -9,6 +9,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from neocog.data.preprocess import flac
+from neocog.data.preprocess.unreadable import not_the_file
 from neocog.data.preprocess.wav import find_samples, with_plain_header
 from neocog.errors import DataError
 
@@ -99,10 +100,9 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
     try:
         sound = soundfile.SoundFile(io.BytesIO(decodable(payload)))
     except Exception as error:  # decoders of damaged bytes raise more than their own errors
-        raise DataError(
-            f"A sound must be a WAV, FLAC or OGG file. {where} is not one, or is damaged: {plain(error)}. Convert or "
-            "remove it."
-        ) from error
+        known = not_the_file(payload)
+        what, fix = known or (f"is not one, or is damaged: {plain(error)}", "Convert or remove it")
+        raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} {what}. {fix}.") from error
     try:
         if sound.format not in FORMATS:
             raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} is {sound.format}. Convert it.")

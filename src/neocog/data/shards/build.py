@@ -13,6 +13,7 @@ from neocog.data.shards.contents import MAX_TEXT, read_text
 from neocog.data.shards.header import INDEX, MAX_HEADER, Header, Shard, read_header
 from neocog.data.shards.index import ARRAYS, Index, IndexWriter, array_name
 from neocog.data.shards.labels import Labels, Unlabelled
+from neocog.data.shards.leftovers import counted
 from neocog.data.shards.names import ShardFiles, Split
 from neocog.data.shards.scan import ColumnScanner, Found, Scanner, TarScanner
 from neocog.data.shards.store import Store
@@ -23,7 +24,7 @@ from neocog.progress import track
 __all__ = ["CLASSES", "cached_index", "fetched_index", "index_shards"]
 
 CLASSES = "classes.txt"
-READING = "2"
+READING = "3"
 """Raised whenever the same shards are read otherwise than before, so that no older index in a cache is taken."""
 MINUS = (
     "If it stands for a hidden label, remove these records, or give the classes names; else number the classes anew."
@@ -116,6 +117,14 @@ def other_splits(files: ShardFiles, scanner: Scanner) -> Iterator[LeftOut]:
     for split in sorted(set(files.passed.values())):
         count = sum(scanner.count(name) for name, called in files.passed.items() if called == split)
         yield other_split(split, count)
+    if files.aside:
+        said = f"shards in folders that are not called train, val or test are not read: {counted(files.aside)}"
+        try:
+            count = sum(scanner.count(name) for name in files.aside)
+        except DataError as error:  # what is not read need not be whole
+            yield LeftOut(f"{said}; their records can't be counted: {error}", 0)
+        else:
+            yield LeftOut(f"{said}, with {count:,} records", count)
 
 
 def header_of(files: ShardFiles, scanner: Scanner, packed: Header | None) -> Header:
@@ -143,7 +152,7 @@ def cached_index(files: ShardFiles) -> Index:
     """The index of shards that bring none: from the cache, where they are as they were, else made now."""
     parts = [READING, files.store.root if "://" in files.store.root else str(Path(files.store.root).resolve())]
     parts += files.notices
-    for name, split in (files.splits | files.passed).items():
+    for name, split in (files.splits | files.passed | dict.fromkeys(files.aside, "aside")).items():
         stat = files.store.stat(name)
         parts.append(f"{name} {split} {stat.size} {stat.stamp}")
     parts += listed_classes(files.store) or ()

@@ -19,7 +19,7 @@ from neocog.data.shards.store import LocalStore, Store
 from neocog.data.sources.folder import hidden
 from neocog.errors import DataError, some
 
-__all__ = ["CACHE", "LISTS", "SPLITS", "Kept", "choose_files"]
+__all__ = ["CACHE", "LISTS", "SPLITS", "Kept", "choose_files", "counted", "is_leftover"]
 
 CACHE = re.compile(r"(cache-[0-9a-f]+|tmp[a-z0-9_]+)(_\d{5}_of_\d{5})?\.arrow")
 """What `datasets` calls the results of map, filter and shuffle."""

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -11,8 +11,9 @@ from typing import Literal
 from urllib.parse import unquote
 
 from neocog.data.shards.contents import written_label
-from neocog.data.shards.leftovers import CACHE, Kept, choose_files
-from neocog.data.shards.store import SPLIT_FOLDERS, Store, open_store
+from neocog.data.shards.leftovers import CACHE, Kept, choose_files, is_leftover
+from neocog.data.shards.store import SPLIT_FOLDERS, LocalStore, Store, open_store
+from neocog.data.sources.folder import hidden
 from neocog.data.sources.split_names import SPLIT_NAMES, split_meant
 from neocog.errors import DataError, some
 
@@ -45,6 +46,7 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 MAX_NAMES = 100_000
+MAX_LOOKED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class ShardFiles:
     container: Container
     passed: dict[str, str] = field(default_factory=dict)
     """Shards of splits that are none of these, with the split's own name: they are counted and not read."""
+    aside: tuple[str, ...] = ()
+    """Shards in folders whose names are none of a split: they are counted and not read."""
     labels: dict[str, tuple[str, int | str | None]] = field(default_factory=dict)
     """Where a folder's name tells the class of all records in a shard: what it is called there, and the class."""
     notices: tuple[str, ...] = ()
@@ -118,8 +122,34 @@ def find_shards(data: str | Path) -> ShardFiles:
     name = (PurePosixPath(label).stem if names else label) or PurePosixPath(root).name or "shards"
     splits, passed = by_split(kept, data)
     labels = partition_labels(splits)
+    aside = tuple(shards_aside(store, kinds[0], SPLIT_FOLDERS | saved_in(kept))) if names is None else ()
     notices = (*kept.notices, *unread_partitions(splits), *incomplete(splits), *spread(splits))
-    return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, labels, notices)
+    return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, aside, labels, notices)
+
+
+def saved_in(kept: Kept) -> set[str]:
+    """The folders of the shards that are read, in small letters."""
+    return {name.partition("/")[0].lower() for name in kept.names if "/" in name}
+
+
+def shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[str]:
+    """Shards of this kind in further folders of this machine, which were not listed. A folder may also hold a million
+    pictures: of each only so many names are looked at."""
+    if not isinstance(store, LocalStore):
+        return
+    for folder in sorted(path for path in store.path.iterdir() if path.is_dir()):
+        if folder.name.lower() in known or "=" in folder.name or hidden(folder.name) or folder.name.startswith("_"):
+            continue
+        try:
+            inside = sorted(path.name for path in itertools.islice(folder.iterdir(), MAX_LOOKED))
+        except OSError:  # it belongs to somebody else
+            continue
+        named = [name for name in inside if name.endswith(suffix) and not is_left(name)]
+        yield from (f"{folder.name}/{name}" for name in named if (folder / name).is_file())
+
+
+def is_left(name: str) -> bool:
+    return hidden(name) or is_leftover(name)
 
 
 def compressed(data: str) -> DataError:

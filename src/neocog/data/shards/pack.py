@@ -10,7 +10,7 @@ import numpy as np
 
 from neocog.data.known import find_data
 from neocog.data.open import open_source
-from neocog.data.record import Source, fingerprint
+from neocog.data.record import Source, fingerprint, tell
 from neocog.data.shards.names import is_address
 from neocog.data.shards.packer import Packer
 from neocog.data.shards.size import parse_size
@@ -61,6 +61,7 @@ def pack(
         check_apart(out, find_data(data, download=download))
     source = open_source(data, format=data_format, download=download, **options)
     check_packable(source, resize, format)
+    tell(source)
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     with locked(out):

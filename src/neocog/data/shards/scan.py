@@ -25,7 +25,7 @@ from neocog.data.shards.header import Header
 from neocog.data.shards.names import ShardFiles, Split
 from neocog.data.shards.store import Store
 from neocog.data.shards.tar import TarRecord, group, walk
-from neocog.data.sources.class_names import cell_label
+from neocog.data.sources.class_names import blank_label, cell_label
 from neocog.errors import DataError, some
 
 __all__ = ["ColumnScanner", "Found", "Scanner", "TarScanner", "first_names", "tar_records"]
@@ -232,7 +232,9 @@ class ColumnScanner:
                 elif partition:
                     label = partition_label(partition, (columns.label,), where)
                 else:
-                    label = cell_label(values[columns.label][place], where)
+                    value = values[columns.label][place]
+                    fault = blank_label(value, where)
+                    label = None if fault else cell_label(value, where)
                     label = None if label == -1 and named else label
                 if label is not None and columns.label is not None:
                     matched = self.match(columns, file) if matched is None else matched

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neocog.data.sources.folder import class_folders
-from neocog.data.sources.split_names import SPLIT_NAMES, is_neutral, split_meant, splits_meant
+from neocog.data.sources.split_names import SPLIT_NAMES, is_neutral, split_meant, splits_meant, words
 from neocog.errors import ConfigError, DataError, some
 
 __all__ = [
@@ -24,6 +24,10 @@ LEAST_GROUPS = 3
 """Of which one is left to learn from where one validates and one tests."""
 SPLITS = ("train", "val", "test")
 LEVELS = (1, 2, 3)
+TO_PREDICT = frozenset(
+    {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "unsup", "submission"}
+)
+"""Words of folders beside those of splits whose files have no class."""
 FLAG = "--data.class_level"
 
 
@@ -89,6 +93,8 @@ def find_class_folders(
     if level is not None and level not in LEVELS:
         raise ConfigError(f"{FLAG} is one of {', '.join(map(str, LEVELS))}. Received: {level}.")
     folders = class_folders(root)
+    aside = [] if level == 1 else beside_splits(folders, holds)
+    folders = [folder for folder in folders if folder not in aside]
     splits = {} if level == 1 else split_folders(root, folders)
     folds = {} if level == 1 or splits else fold_folders(folders)
     if test_fold is not None and not folds:
@@ -122,7 +128,9 @@ def find_class_folders(
     }
     places = [place for place in places if place.split not in unlabelled]
     found: dict[str, list[ClassFolder]] = {place.split: [] for place in places}
-    passed: list[Path] = []
+    passed = [folder for folder in aside if holds(folder)]
+    if empty := [folder.name for folder in aside if folder not in passed]:
+        notices += (f"folders beside the splits without any such files were passed over: {some(empty)}",)
     for place in places:
         for path in class_folders(place.path):
             if path.name.lower() in no_class:
@@ -143,6 +151,15 @@ def without_classes(place: Place, places: list[Place], no_class: Collection[str]
         return not inside
     trained = {path.name for other in places if other.split == "train" for path in class_folders(other.path)}
     return bool(trained) and inside[0] not in trained
+
+
+def beside_splits(folders: list[Path], holds: Callable[[Path], bool]) -> list[Path]:
+    """Folders beside train and another split that are neither: without data, or with data to predict (seg_pred)."""
+    meant = splits_meant([folder.name for folder in folders])
+    if "train" not in meant.values() or len(set(meant.values())) < 2:
+        return []
+    others = [folder for folder in folders if folder.name not in meant]
+    return [folder for folder in others if set(words(folder.name)) & TO_PREDICT or not holds(folder)]
 
 
 def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
@@ -326,9 +343,9 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
         outer = sorted(set().union(*(by_name[name] for name in shared)))
         if len(splits_meant(shared)) == len(shared):
             raise sets_of_their_own(folders, outer, shared, level)
-        ways = f"{FLAG} {level} or {FLAG} {deeper} in training, --class-level elsewhere"
+        ways = f"{FLAG} {level} or {FLAG} {deeper}"
         if deeper not in LEVELS:
-            ways = f"{FLAG} {level} in training, --class-level elsewhere; or move the inner folders up"
+            ways = f"{FLAG} {level}; or move the inner folders up"
         splits = "" if level > 1 else f" If {some(outer)} are splits, call them train, val and test."
         raise DataError(
             f"{folders.root} can be read in two ways: as the classes {some(outer)}, or as the classes {some(shared)}, "
@@ -361,7 +378,7 @@ def check_copies(folders: ClassFolders, inner: dict[str, list[Path]], level: int
                 raise DataError(
                     f"{folders.root} can be read in two ways: {place.name} as a class, or as the data set once more, "
                     f"for the folders {some(copied)} are beside {place.path} and within it. Move {place.name} away if "
-                    f"it is a copy; if it is a class: {FLAG} {level} in training, --class-level elsewhere."
+                    f"it is a copy; if it is a class: {FLAG} {level}."
                 )
 
 
@@ -375,5 +392,5 @@ def sets_of_their_own(folders: ClassFolders, outer: list[str], inner: list[str],
         f"{folders.root} can be read in two ways: {some(outer)} {as_what} {why} folders {some(inner)} and more within "
         f"{'them' if several else 'it'}. Give {'one of them' if several else 'that'} if it is a data set: {path}; else "
         f"put the files into {folders.root}/train/CLASS and {folders.root}/test/CLASS. To read {some(outer)} as "
-        f"{'classes' if several else 'a class'}: {FLAG} {level} in training, --class-level elsewhere."
+        f"{'classes' if several else 'a class'}: {FLAG} {level}."
     )

@@ -1,5 +1,6 @@
 """The names of classes, from labels as people write them."""
 
+import json
 import math
 from collections.abc import Collection
 from decimal import Decimal
@@ -8,7 +9,7 @@ from typing import Any
 from neocog.data.sources.arrays import MAX_CLASSES
 from neocog.errors import DataError, some
 
-__all__ = ["Spellings", "cell_label", "in_order", "ordered_names"]
+__all__ = ["Spellings", "blank_label", "cell_label", "in_order", "ordered_names"]
 
 MAX_DIGITS = 18
 
@@ -52,12 +53,20 @@ class Spellings:
     """Labels without the spaces around them, as long as no two become the same by that."""
 
     def __init__(self) -> None:
-        self.written: dict[str, str] = {}
+        self.written: dict[str, tuple[str, object]] = {}
 
-    def add(self, label: str, where: str) -> str:
-        """A label without spaces around it. Raises DataError where another one differs from it in these alone."""
+    def add(self, label: str, value: object, where: str) -> str:
+        """A label without spaces around it, for a value of a table.
+
+        Raises DataError where another label differs from it in these alone, or in its type in JSON: 1 and "1".
+        """
         name = label.strip()
-        first = self.written.setdefault(name, label)
+        first, other = self.written.setdefault(name, (label, value))
+        if type(other) is not type(value):
+            raise DataError(
+                f"Labels must be all of one type. Received: {json.dumps(other)} and {json.dumps(value)}. Write them "
+                f"alike. Where: {where}."
+            )
         if first != label:
             raise DataError(
                 f"Labels must differ in more than the spaces around them. Received: {first!r} and {label!r}. Write "
@@ -87,6 +96,19 @@ def cell_label(value: Any, where: str) -> int | str | None:
             "high."
         )
     return int(value)
+
+
+def blank_label(value: Any, where: str) -> str:
+    """What is wrong with an empty text as a label, where other records of its split have one; nothing with others.
+
+    A table writes hidden labels so, of which no cell has any other value.
+    """
+    if value != "":
+        return ""
+    return (
+        f"Each record needs a class: a whole number or a name. Received: '' (str), in {where}. Leave that row out, or "
+        "give it a class."
+    )
 
 
 def is_number(name: str) -> bool:

@@ -80,7 +80,7 @@ def labels_of(row: Row, columns: Columns, spellings: Spellings, where: str) -> t
     value = row.values[columns.labels[0]]
     if columns.kind == "tags":
         return (value,)
-    label = spellings.add(str(value), where)
+    label = spellings.add(str(value), value, where)
     if value is None or not label or isinstance(value, list | dict):
         raise DataError(
             f"Each file needs one label. Received: {str(value)[:60]!r} in column {columns.labels[0]!r}. Fill it, or "

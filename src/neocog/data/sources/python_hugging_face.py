@@ -9,7 +9,7 @@ from typing import Any
 
 from neocog.data.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.data.record import Modality, Payload, other_split
-from neocog.data.sources.class_names import cell_label
+from neocog.data.sources.class_names import blank_label, cell_label
 from neocog.data.sources.python_labels import is_hidden, plain_labels
 from neocog.data.sources.python_records import Given
 from neocog.data.sources.split_names import SPLIT_NAMES, splits_meant
@@ -63,6 +63,8 @@ def given_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> Given
     plain = dataset.with_format(None)
     names = getattr(features[label], "names", None)
     found = list(plain.select_columns([label])[label])
+    if hides_labels and all(blank_label(value, where) for value in found):
+        return None
     found = [cell_label(value, f"record {k} of {where}") for k, value in enumerate(found)]
     kept = [k for k, value in enumerate(found) if value is not None and (value != -1 or not names)]
     if not kept or is_hidden([found[k] for k in kept]):

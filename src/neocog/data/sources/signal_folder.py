@@ -15,7 +15,7 @@ from neocog.data.sources.recording import Recording, SignalTable, holds_numbers,
 from neocog.data.sources.signal_columns import Roles, find_roles, in_all, look_at_numbers
 from neocog.data.sources.signals import Signal, SignalSource
 from neocog.data.tables import table_notices
-from neocog.errors import ConfigError, DataError, some
+from neocog.errors import ConfigError, DataError, agree, some
 
 __all__ = ["is_signal_folder", "open_signal_folder"]
 
@@ -241,10 +241,8 @@ def one_order(files: ClassFiles, recordings: list[Recording]) -> tuple[list[Reco
         for sentence, keys in said.items()
     ]
     if len(named) < len(recordings):
-        notices.append(
-            f"{len(recordings) - len(named):,} files do not name their channels, which are read as "
-            f"{some(wanted, SHOWN)}"
-        )
+        without = agree("{n} file(|s) (does|do) not name (its|their) channels", len(recordings) - len(named))
+        notices.append(f"{without}, which are read as {some(wanted, SHOWN)}")
     return found, notices
 
 

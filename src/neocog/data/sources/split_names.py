@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 
-__all__ = ["SPLIT_NAMES", "is_neutral", "split_meant", "split_written", "splits_meant"]
+__all__ = ["SPLIT_NAMES", "is_neutral", "split_meant", "split_written", "splits_meant", "words"]
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """The names that docs/data.md tells users to write."""

@@ -1,7 +1,9 @@
 """Texts in a table: CSV, TSV or JSONL with a column of texts and one of labels; one file, or one for each split."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -21,6 +23,9 @@ from neocog.errors import DataError, some
 from neocog.progress import track
 
 __all__ = ["TextTable", "is_text_table", "open_text_table", "why_no_texts"]
+
+LOOK = 200
+"""Rows by which columns without names are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class TextTable:
         others: dict[str, None] = {}
         spellings = Spellings()
         unlabelled: list[str] = []
+        by_content: list[str] = []
         for split, path in parts.items():
             called = read_columns(path)
             if split in ("val", "test") and lacks_labels(called, text_column, label_column):
@@ -72,7 +78,12 @@ class TextTable:
                     LeftOut(f"{path.name} has no column of labels: its {count:,} texts are left out", count)
                 )
                 continue
-            columns = find_columns(called, str(path), text_column, label_column)
+            columns = meant_columns(path, called, text_column, label_column)
+            if not (text_column or label_column or find_dialect(path).has_header):
+                by_content.append(
+                    f"{path.name} is read with its texts in column {columns.text} and its labels in column "
+                    f"{columns.label}, by what they hold"
+                )
             entries += track(read_entries(path, split, columns, spellings), f"reading {path.name}")
             own = (columns.split,) if columns.split and split != "all" else ()
             others |= dict.fromkeys((*columns.others, *own))
@@ -84,7 +95,7 @@ class TextTable:
         of = np.array([entry.split for entry in entries])
         self.splits = {split: np.flatnonzero(of == split) for split in ("all", "train", "val", "test") if split in of}
         self.notices = absent_classes(self.classes, {split: self.targets[part] for split, part in self.splits.items()})
-        self.notices += (*unlabelled, *table_notices(parts.values()))
+        self.notices += (*unlabelled, *table_notices(parts.values()), *by_content)
         if others:
             self.notices += (f"columns that are not read: {some(others, 8)}",)
 
@@ -158,7 +169,7 @@ def only_table(folder: Path) -> list[Path]:
 def names_texts(path: Path, text_column: str | None = None, label_column: str | None = None) -> bool:
     """Whether a table's header is that of texts with labels, and its rows do not list pictures."""
     try:
-        find_columns(read_columns(path), str(path), text_column, label_column)
+        meant_columns(path, read_columns(path), text_column, label_column)
     except DataError:
         return False
     return text_column is not None or not names_pictures(path, Asked(label=label_column))
@@ -239,6 +250,35 @@ def find_columns(
     return Columns(text, label, split, others)
 
 
+def meant_columns(path: Path, called: Sequence[str], text_column: str | None, label_column: str | None) -> Columns:
+    """What the columns of a table mean: by their names; without a header, by what two columns hold if it is certain."""
+    if not (text_column or label_column or find_dialect(path).has_header) and len(called) == 2:
+        with closing(read_rows(path)) as rows:
+            cells = [tuple(row.values.values()) for row in islice(rows, LOOK)]
+        kinds = [kind_of_content(column) for column in zip(*cells, strict=True)]
+        if sorted(kinds) == ["labels", "texts"]:
+            text_column, label_column = called[kinds.index("texts")], called[kinds.index("labels")]
+    return find_columns(called, str(path), text_column, label_column)
+
+
+def kind_of_content(cells: Sequence[str]) -> str:
+    """Whether a column can only be that of texts, or only that of labels; "" where it could be either, or neither.
+
+    Texts differ from each other, and most have at least three words; labels are short, and most occur several times.
+
+    >>> kind_of_content(["a fine film", "a bad film", "so very dull"]), kind_of_content(["pos", "neg", "pos", "neg"])
+    ('texts', 'labels')
+    >>> kind_of_content(["pos", "neg", "so", "on"]), kind_of_content(["a fine day.png", "b.png", "c.png"])
+    ('', '')
+    """
+    values = [cell.strip() for cell in cells]
+    different, long = len(set(values)), sum(len(value.split()) >= 3 for value in values)
+    if 2 * long > len(values) and 2 * different > len(values):
+        return "" if any(is_picture(Path(value)) for value in values) else "texts"
+    is_short = all(value and len(value.split()) < 3 for value in values)
+    return "labels" if is_short and 2 * different <= len(values) else ""
+
+
 def lacks_labels(columns: Sequence[str], text_column: str | None, label_column: str | None) -> bool:
     """Whether these are the columns of texts whose labels are kept back, as those of a competition's test are."""
     try:
@@ -277,7 +317,7 @@ def read_entries(path: Path, split: str, columns: Columns, spellings: Spellings)
 
 def label_of(value: Any, column: str, spellings: Spellings, where: str) -> str:
     """A label as text. Raises DataError for none, and for a list or an object."""
-    label = spellings.add(str(value).lower() if isinstance(value, bool) else str(value), where)
+    label = spellings.add(str(value).lower() if isinstance(value, bool) else str(value), value, where)
     if value is None or not label or isinstance(value, list | dict):
         raise DataError(
             f"Each text needs one label. Received: {str(value)[:60]!r} in column {column!r}. Fill it, or remove the "

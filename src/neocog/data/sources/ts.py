@@ -4,6 +4,7 @@ The dimensions of a series are separated by colons, its values by commas; a miss
 stands the label. Source: the format's description in the aeon toolkit, "The .ts file format".
 """
 
+import codecs
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ def find_ts(path: Path) -> dict[str, dict[str, Path]]:
 def starts_with_tag(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            lines = file.read(LOOK).splitlines()
+            lines = file.read(LOOK).removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError:
         return False
     first = next((line.split() for line in lines if line.strip() and not line.lstrip().startswith(b"#")), [b""])
@@ -138,7 +139,7 @@ def read_ts(path: Path) -> tuple[list[str], list[NDArray[np.float32]], list[str]
     series: list[NDArray[np.float32]] = []
     labels: list[str] = []
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             stripped = ((number, line.strip()) for number, line in numbered_lines(file, path))
             lines = ((number, line) for number, line in stripped if not line.startswith("#"))
             header = read_header(path, lines)

@@ -110,7 +110,7 @@ def read_ucr(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     labels: list[str] = []
     width = 0
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             for number, line in numbered_lines(file, path):
                 label, *fields = line.rstrip("\r\n").split("\t")
                 where = f"{path}, line {number}"
