@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from neocog.data import ArraySource, divide
+from neocog.data import ArraySource, check_test, divide
 from neocog.data.splits import choose_groups, take_groups
 from neocog.errors import DataError
 
@@ -263,3 +263,34 @@ def test_groups_of_an_earlier_release_can_be_found_again():
     earlier = divide(data, val_fraction=0.1, test_fraction=0.2, seed=0, groups_by_class=False)
     assert earlier.test.tolist() == take_groups(data, np.arange(180), groups, 0.2, 0, "test")[1].tolist()
     assert earlier.test.tolist() != divide(data, val_fraction=0.1, test_fraction=0.2, seed=0).test.tolist()
+
+
+def one_class_test(kind="files", splits=None):
+    """Groups of which only those of class 0 can be spared, and how they are divided."""
+    data = labelled_groups(np.repeat(np.arange(7), 5), np.repeat([0] * 6 + [1], 5))
+    data.group_kind = kind
+    if splits:
+        data.splits = {name: np.array(part) for name, part in splits.items()}
+    return data, divide(data, val_fraction=0.2, test_fraction=0.2, seed=0)
+
+
+def test_a_test_of_one_class_that_groups_decide_is_refused():
+    data, divided = one_class_test()
+    message = r"at least two classes.*: \d+ test records of s, all of '0'; files are not divided\. Add files of"
+    with pytest.raises(DataError, match=message):
+        check_test(data, divided)
+
+
+def test_a_fold_of_one_class_is_refused_with_the_way_to_another():
+    data, divided = one_class_test("folds", {"train": range(5, 35), "test": range(5)})
+    with pytest.raises(DataError, match=r"all of '0'; folds are not divided\. Choose another fold: --data\.test_fold"):
+        check_test(data, divided)
+
+
+def test_tests_of_several_classes_and_those_that_a_set_brings_are_taken():
+    check_test(*one_class_test("speakers", {"train": range(5, 35), "test": range(5)}))
+    check_test(*one_class_test("folds", {"train": range(31), "test": range(28, 35)}))
+    data = labelled_groups(*files([5] * 9, 3))
+    check_test(data, divide(data, val_fraction=0.2, test_fraction=0.2, seed=0))
+    data.task = "next move"
+    check_test(data, divide(data, val_fraction=0.2, test_fraction=0.2, seed=0))

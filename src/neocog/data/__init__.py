@@ -62,7 +62,7 @@ from neocog.data.record import (
 from neocog.data.sources.arrays import ArraySource
 from neocog.data.sources.folder import list_pictures
 from neocog.data.sources.image_folder import ImageFolder
-from neocog.data.splits import Splits, divide, divides_by_class, keeps_test
+from neocog.data.splits import Splits, check_test, divide, divides_by_class, keeps_test
 
 __all__ = [
     "ArraySource",
@@ -101,6 +101,7 @@ __all__ = [
     "augment",
     "check_augment",
     "check_decodes",
+    "check_test",
     "check_trainable",
     "choose_board",
     "choose_feeding",

@@ -15,7 +15,7 @@ from neocog.data.record import Source, absent_classes, record_ids
 from neocog.errors import DataError, some
 from neocog.rng import uniform
 
-__all__ = ["Splits", "divide", "divides_by_class", "keeps_test"]
+__all__ = ["Splits", "check_test", "divide", "divides_by_class", "keeps_test"]
 
 TRIES = 8
 """Orders in which groups are offered, of which the best is kept."""
@@ -73,6 +73,24 @@ def divide(
 def keeps_test(source: Source) -> bool:
     """Whether a part of the training records is kept for the test: a set has no splits, or its test has no labels."""
     return "all" in source.splits or "test" in getattr(source, "unlabelled", ())
+
+
+def check_test(source: Source, splits: Splits) -> None:
+    """Raises DataError where whole groups were kept for the test, and all of its records are of one class."""
+    kind = getattr(source, "group_kind", "groups")
+    chosen = keeps_test(source) or kind == "folds"
+    if not (chosen and divides_by_class(source) and splits.test.size and len(source.classes) > 1):
+        return
+    found = np.unique(source.targets[splits.test])
+    if len(found) == 1:
+        fix = "Choose another fold: --data.test_fold."
+        if kind != "folds":
+            fix = f"Add {kind} of other classes, three of each (training, validation, test), or give a test split."
+        raise DataError(
+            "A test needs at least two classes, since the accuracy of one alone says nothing. Received: "
+            f"{len(splits.test):,} test records of {source.name}, all of {source.classes[found[0]]!r}; {kind} are not "
+            f"divided. {fix}"
+        )
 
 
 def groups_of(source: Source) -> NDArray[np.int64] | None:

@@ -21,6 +21,7 @@ from neocog.data import (
     Splits,
     check_augment,
     check_decodes,
+    check_test,
     check_trainable,
     choose_feeding,
     divide,
@@ -363,6 +364,7 @@ def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig, star
 def divided(source: Source, config: DataConfig, seed: int) -> Splits:
     """The parts of a source, without what a skip list names."""
     splits = divide(source, val_fraction=config.val_fraction, test_fraction=config.test_fraction, seed=seed)
+    check_test(source, splits)
     if config.skip_list is None:
         return splits
     skip = read_skip_list(Path(config.skip_list))
