@@ -246,6 +246,7 @@ def test_empty_file_and_folder(tmp_path):
         (("a.tar.gz", "b.tar.gz", "c.md"), "Received: 2 .tar.gz: an archive"),
         (("x.xlsx",), "1 .xlsx: a spreadsheet. Save it as CSV"),
         (("a/1.mp4", "b/1.mp4"), "2 .mp4: a video. Extract frames"),
+        (("a/1", "b/2"), "by the ends of their names, such as .png, .wav or .txt. Received: 2 files without"),
     ],
 )
 def test_folder_of_other_things_says_what_they_are(tmp_path, files, what):

@@ -158,6 +158,12 @@ def of_folder(path: Path) -> str | None:
         )
     if table := first_file(path, {".csv", ".tsv"}):
         return of_signal(table)
+    if set(found) == {""}:
+        first = next(walk(path, follow=False))
+        return (
+            f"Files are known by the ends of their names, such as .png, .wav or .txt. Received: {found['']:,} files "
+            f"without any in {path}, such as {first.path}. Rename them."
+        )
     for kind, count in found.most_common():
         if kind in PICTURES | UNREAD_SOUNDS:
             what, fix = unread(kind)

@@ -136,6 +136,7 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
             ("Training", "Testing"),
             r"of splits \(Training, Testing\), and hold the files.*set/train/CLASS/.*class_level 1",
         ),
+        (("train",), r"those of splits \(train\), and hold.*; if train is a class: --data\.class_level 1\.$"),
         (("fold1", "fold2"), r"are folds \(fold1, fold2\), and hold the files themselves: no class is known"),
         (
             product(("fold1", "fold2"), ("train", "test"), CLASSES),

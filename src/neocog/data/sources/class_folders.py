@@ -216,9 +216,10 @@ def check_labelled(root: Path, splits: dict[str, Path], holds: Callable[[Path], 
     inside = {split: class_folders(descend(path)) for split, path in splits.items()}
     if not any(inside.values()) and any(map(holds, splits.values())):
         shown = some(path.name for path in splits.values())
+        are = "is a class" if len(splits) == 1 else "are classes"
         raise DataError(
             f"Each class needs a folder. The folders of {root} are those of splits ({shown}), and hold the files "
-            f"themselves: no class is known. Put the files into {root}/train/CLASS/; if {shown} are classes: {FLAG} 1."
+            f"themselves: no class is known. Put the files into {root}/train/CLASS/; if {shown} {are}: {FLAG} 1."
         )
     names = {folder.name for folders in inside.values() for folder in folders}
     meant = splits_meant(names)
