@@ -104,6 +104,13 @@ def test_a_group_is_never_torn_apart_and_the_share_is_about_what_is_asked(sizes,
     assert abs(len(divided.test) - 0.3 * sum(sizes)) <= max(sizes)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_small_groups_of_the_test_leave_some_to_validate(seed):
+    """Per class, three groups of 1 and one of 6: the three would make the share of the test, and leave one group."""
+    divided = divide(grouped([1, 1, 1, 6, 1, 1, 1, 6]), val_fraction=0.3, test_fraction=0.3, seed=seed)
+    assert all({index >= 9 for index in part} == {False, True} for part in parts(divided))
+
+
 def test_which_groups_are_taken_follows_from_the_seed():
     tests = [divide(grouped([5] * 40), val_fraction=0.2, test_fraction=0.2, seed=seed).test for seed in (0, 0, 1)]
     assert tests[0].tolist() == tests[1].tolist() != tests[2].tolist()

@@ -210,16 +210,20 @@ def take_groups_by_class(
     order = np.argsort(draws, kind="stable")
     place = np.empty(len(names), np.int64)
     place[order] = np.arange(len(names))
-    chosen = choose_groups(place[group_of], source.targets[indices], fraction)
+    reserve = 2 if purpose == "test" and "val" not in source.splits else 1  # one validates, one trains
+    chosen = choose_groups(place[group_of], source.targets[indices], fraction, reserve)
     taken = np.isin(place[group_of], chosen)
     return indices[~taken], indices[taken]
 
 
-def choose_groups(groups: NDArray[np.int64], targets: NDArray[np.int64], fraction: float) -> list[int]:
+def choose_groups(
+    groups: NDArray[np.int64], targets: NDArray[np.int64], fraction: float, reserve: int = 1
+) -> list[int]:
     """Which groups to take, from what group and class each record has; (N,) each. Earlier ones are preferred.
 
     What is made small is the sum over classes of (share taken - fraction)**2, and once more that of all records. A
-    group is never taken that is the last one with some class; of every class that allows it, one is taken.
+    group is never taken that is the last one with some class; of every class that allows it, one is taken, and further
+    ones as long as `reserve` stay.
 
     >>> choose_groups(np.array([0, 1, 2, 3, 4, 5]), np.array([0, 0, 0, 1, 1, 1]), 0.3)
     [0, 3]
@@ -237,7 +241,7 @@ def choose_groups(groups: NDArray[np.int64], targets: NDArray[np.int64], fractio
         first = number * len(contents) // tries
         choice = Choice(contents, [*range(first, len(contents)), *range(first)], len(classes), fraction)
         choice.cover()
-        choice.fill()
+        choice.fill(reserve)
         if best is None or choice.distance() < best.distance():
             best = choice
     return sorted(best.chosen) if best else []
@@ -275,19 +279,19 @@ class Choice:
                 good = next((group for group in spare if self.gain(group) > 0), None)
                 self.take(max(spare, key=self.gain) if good is None else good)
 
-    def fill(self) -> None:
+    def fill(self, reserve: int) -> None:
         """Choose groups as long as the shares come nearer, and give back those without which they are nearer."""
         for group in self.order:
-            if group not in self.chosen and self.can_spare(group) and self.gain(group) > 0:
+            if group not in self.chosen and self.can_spare(group, reserve) and self.gain(group) > 0:
                 self.take(group)
         for group in sorted(self.chosen):
             needed = any(self.taken[k] == count for k, count in self.groups[group].items())
             if not needed and self.gain(group, -1) > 0:
                 self.take(group, -1)
 
-    def can_spare(self, group: int) -> bool:
-        """Whether each class of a group has another one that is not chosen."""
-        return all(self.left[k] > 1 for k in self.groups[group])
+    def can_spare(self, group: int, reserve: int = 1) -> bool:
+        """Whether each class of a group has so many others that are not chosen."""
+        return all(self.left[k] > reserve for k in self.groups[group])
 
     def gain(self, group: int, sign: int = 1) -> float:
         """By how much the shares come nearer to what is asked for when a group is chosen; or, with -1, given back."""
