@@ -13,7 +13,6 @@ from neocog.bundle import Predictor, load
 from neocog.data import (
     Source,
     Views,
-    divide,
     fingerprint,
     open_source,
     read_skip_list,
@@ -29,7 +28,7 @@ from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluated
 from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import leave_out
-from neocog.runs.start import seen_before
+from neocog.runs.start import divide_as, seen_before
 
 __all__ = ["evaluate"]
 
@@ -130,13 +129,7 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
     splits = {**source.splits, "all": np.arange(len(source))}
     trained_on, identity = predictor.manifest.get("data", {}), fingerprint(source)
     if trained_on.get("fingerprint") == identity:
-        parts = divide(
-            source,
-            val_fraction=trained_on["val_fraction"],
-            test_fraction=trained_on["test_fraction"],
-            seed=trained_on["seed"],
-            groups_by_class=trained_on.get("groups_by_class", False),
-        )
+        parts = divide_as(source, trained_on)
         splits |= {"train": parts.train, "val": parts.val}
         if "test" not in splits and parts.test.size:
             note("The network was trained on this very set, of which a part was kept for the test.")

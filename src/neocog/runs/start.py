@@ -19,7 +19,7 @@ from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
 from neocog.zoo import Network, Normalisation, create_model, entry
 from neocog.zoo.config import OPTIONS
 
-__all__ = ["Start", "find_own", "open_start", "own_network", "seen_before", "split_digest"]
+__all__ = ["Start", "divide_as", "find_own", "open_start", "own_network", "seen_before", "split_digest"]
 
 SECTIONS: dict[Modality, str] = {"image": "data", "signal": "signal", "audio": "sound", "text": "text"}
 ALONE = {"text.vocabulary", "text.min_count"}  # what makes a vocabulary, which is there already
@@ -332,6 +332,17 @@ def split_digest(source: Source, indices: NDArray[np.int64]) -> str:
     return hashlib.sha256(np.sort(record_ids(source, indices)).tobytes()).hexdigest()[:16]
 
 
+def divide_as(source: Source, trained: Mapping[str, Any]) -> Splits:
+    """The parts of a source as a run divided it, by what its manifest says of its data."""
+    return divide(
+        source,
+        val_fraction=trained["val_fraction"],
+        test_fraction=trained["test_fraction"],
+        seed=trained["seed"],
+        groups_by_class=trained.get("groups_by_class", False),
+    )
+
+
 def seen_before(
     lineage: Sequence[Mapping[str, Any]],
     source: Source,
@@ -351,13 +362,7 @@ def seen_before(
             known = False
             continue
         try:
-            parts = divide(
-                source,
-                val_fraction=data["val_fraction"],
-                test_fraction=data["test_fraction"],
-                seed=data["seed"],
-                groups_by_class=data.get("groups_by_class", False),
-            )
+            parts = divide_as(source, data)
         except (DataError, KeyError):
             known = False
             continue
