@@ -1,13 +1,13 @@
-"""What goes wrong, by kind. Every message says the rule, what was received, where, and how to mend it.
+"""The exceptions that users meet. Each carries its parts as attributes and assembles its text from them in one place.
 
     NeocogError
-    ├── GeometryError      sizes that do not meet: a picture and a network, a kernel and a map
-    ├── PlanError          a network that can't be planned: not found, not a network, or led by values
+    ├── GeometryError      sizes that don't match: an image and a network, a kernel and a feature map
+    ├── PlanError          a network that can't be planned: not found, not a network, or with data-dependent branches
     ├── DataError          a data set or a file that can't be read as what it should be
     ├── ConfigError        a setting that is unknown, of the wrong type, out of range, or would be ignored
     ├── CheckpointError    a checkpoint that is damaged or belongs to another model
     ├── BundleError        a model file that is damaged, foreign or unsafe
-    ├── RunError           a run folder that is taken, finished, or not a run
+    ├── RunError           a run folder that is in use, finished, or not a run folder
     ├── StorageError       a file that could not be written; what was there before is intact
     └── DivergenceError    a loss that became NaN or infinite
 
@@ -36,11 +36,36 @@ __all__ = [
 
 
 class NeocogError(Exception):
-    """Root of all errors that a user can mend."""
+    """Root of all errors that a user can fix.
+
+    `rule` is a sentence that says what must hold; `received` what was there instead and `where` it was, both without a
+    full stop; `fix` a sentence that says what to do. `kind` is a short name for code that tells errors apart, so that
+    nothing has to read the text.
+
+    >>> error = NeocogError("A label must be a class.", received="'dgo'", where="a.csv, line 3", fix="Write 'dog'.")
+    >>> print(error)
+    A label must be a class. a.csv, line 3: received 'dgo'. Write 'dog'.
+    >>> print(NeocogError("A label must be a class.", received="'dgo'"))
+    A label must be a class. Received: 'dgo'.
+    >>> error.where
+    'a.csv, line 3'
+    """
+
+    def __init__(self, rule: str, *, received: str = "", where: str = "", fix: str = "", kind: str = "") -> None:
+        super().__init__(rule)
+        self.rule, self.received, self.where, self.fix, self.kind = rule, received, where, fix, kind
+
+    def __str__(self) -> str:
+        found = ""
+        if self.received:
+            found = f"{self.where}: received {self.received}." if self.where else f"Received: {self.received}."
+        elif self.where:
+            found = f"Found in {self.where}."
+        return " ".join(part for part in (self.rule, found, self.fix) if part)
 
 
 class GeometryError(NeocogError):
-    """Sizes that do not meet."""
+    """Sizes that don't match."""
 
 
 class PlanError(NeocogError):
@@ -64,7 +89,7 @@ class BundleError(NeocogError):
 
 
 class RunError(NeocogError):
-    """A run folder that is taken, finished, or not a run."""
+    """A run folder that is in use, finished, or not a run folder."""
 
 
 class StorageError(NeocogError):
@@ -102,8 +127,8 @@ def some(items: Iterable[object], most: int = 3) -> str:
 def agree(text: str, count: int) -> str:
     """The words that go with a number.
 
-    >>> agree("{n} picture(|s) (is|are) empty", 1), agree("{n} picture(|s) (is|are) empty", 1200)
-    ('1 picture is empty', '1,200 pictures are empty')
+    >>> agree("{n} image(|s) (is|are) empty", 1), agree("{n} image(|s) (is|are) empty", 1200)
+    ('1 image is empty', '1,200 images are empty')
     """
     chosen = re.sub(r"\(([^()|]*)\|([^()|]*)\)", lambda match: match[1 if count == 1 else 2], text)
     return chosen.replace("{n}", f"{count:,}")
