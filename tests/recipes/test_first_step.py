@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neocog.data import augment
-from neocog.data.augment import mix
+from neocog.modalities.image.augment import mix
 from neocog.recipes import list_recipes, recipe
 from neocog.tasks import Classification
 from neocog.training import build_seeded, make_optimizer

@@ -17,8 +17,8 @@ from neocog.data import (
     choose_sound,
     choose_text,
 )
-from neocog.data.preprocess.pages import SeveralPages
 from neocog.errors import ConfigError
+from neocog.modalities.image.pages import SeveralPages
 from neocog.runs.config import RunConfig, Settled, flat
 from neocog.zoo import Entry, entry
 

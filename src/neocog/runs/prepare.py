@@ -11,31 +11,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.data import (
-    Corrupt,
     DataConfig,
-    Feed,
     ImagePreprocess,
     Preprocess,
-    Resident,
     Source,
     Splits,
     check_augment,
-    check_decodes,
     check_test,
     check_trainable,
-    choose_feeding,
     divide,
     fingerprint,
     keeps_test,
-    open_feed,
     open_source,
-    read_skip_list,
     tell,
 )
 from neocog.data.formats import COLUMNS, FOLDERS
-from neocog.data.preprocess.choose import find_pages
-from neocog.data.preprocess.pages import SeveralPages
+from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import ConfigError, DataError
+from neocog.loading import Corrupt, Dataset, InMemoryDataset, check_decodes, choose_loading, open_dataset
+from neocog.modalities.image.choose import find_pages
+from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
@@ -73,8 +68,8 @@ class Prepared:
     fingerprint: str
     splits: Splits
     preprocess: Preprocess
-    train: Feed
-    val: Feed
+    train: Dataset
+    val: Dataset
     model: nn.Module
     task: Classification
     device: torch.device
@@ -257,10 +252,10 @@ def with_device(settled: Settled, device: torch.device) -> Settled:
 def with_feeding(settled: Settled, source: Source, count: int, spec: Preprocess) -> Settled:
     """The settings with the way in which so many records are fed, and why.
 
-    Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_feeding` does.
+    Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_loading` does.
     """
     wanted = settled.config.data.feeding
-    feeding, why = choose_feeding(source, count, spec, wanted)
+    feeding, why = choose_loading(source, count, spec, wanted)
     note(f"  {feeding}: {why}")
     if wanted == "auto":
         settled = settled.choose({"data.feeding": (feeding, why)})
@@ -269,7 +264,9 @@ def with_feeding(settled: Settled, source: Source, count: int, spec: Preprocess)
     return settled
 
 
-def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preprocess, *, pin: bool) -> tuple[Feed, Feed]:
+def open_feeds(
+    config: DataConfig, source: Source, splits: Splits, spec: Preprocess, *, pin: bool
+) -> tuple[Dataset, Dataset]:
     """Training and validation data, decoded or ready to be; test data are decoded once, and not kept.
 
     Raises DataError for records that can't be read, save training records where such are skipped.
@@ -277,8 +274,8 @@ def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preproc
     assert config.feeding != "auto", "chosen before"
     feeding, cache = config.feeding, config.cache
 
-    def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Feed:
-        return open_feed(
+    def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
+        return open_dataset(
             source, indices, spec, label, feeding=feeding, on_corrupt=on_corrupt, cache=cache, pin=pin
         )  # fmt: skip
 
@@ -341,21 +338,23 @@ def build_network(
     return model
 
 
-def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig, start: Start | None = None) -> Preprocess:
+def begin(
+    model: Network, spec: Preprocess, train: Dataset, config: RunConfig, start: Start | None = None
+) -> Preprocess:
     """The preprocessing with what it takes from training data, and the network with what it begins with.
 
     Of a set that is streamed some records from everywhere are looked at, as files are often sorted by class; so are
     those that the network begins with.
     """
     spread = np.arange(0, len(train), max(1, len(train) // BEGIN_WITH))
-    first = train.take(spread)[0] if config.model.pretrained is None or not isinstance(train, Resident) else None
+    first = train.take(spread)[0] if config.model.pretrained is None or not isinstance(train, InMemoryDataset) else None
     if start is not None and (kept := start.measured(spec)) is not None:
         return kept
     expected = model.normalisation
     if expected is not None and isinstance(spec, ImagePreprocess):
         preprocess: Preprocess = replace(spec, mean=expected.mean, std=expected.std)
     else:
-        preprocess = spec.measured(train.inputs if isinstance(train, Resident) else cast(Tensor, first))
+        preprocess = spec.measured(train.inputs if isinstance(train, InMemoryDataset) else cast(Tensor, first))
     if config.model.pretrained is None and first is not None:
         model.begin_with(preprocess.normalise(first))
     return preprocess

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load, read_manifest
 from neocog.data import DataConfig, ImagePreprocess, Modality, Preprocess, Source, Splits, TextPreprocess, divide
-from neocog.data.preprocess.choose_text import known_share
-from neocog.data.record import record_ids
+from neocog.dataset.record import record_ids
 from neocog.errors import CheckpointError, ConfigError, DataError
+from neocog.modalities.text.choose import known_share
 from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
 from neocog.zoo import Network, Normalisation, create_model, entry
 from neocog.zoo.config import OPTIONS

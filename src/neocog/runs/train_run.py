@@ -15,20 +15,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.data import (
-    Balanced,
-    BlockShuffled,
-    DataConfig,
-    Feed,
-    Loader,
-    Order,
-    Repeated,
-    Resident,
-    Shuffled,
-    divides_by_class,
-)
+from neocog.data import DataConfig, divides_by_class
 from neocog.errors import DivergenceError, StorageError, some
 from neocog.files import folder_lock, write_whole
+from neocog.loading import (
+    BlockRandomSampler,
+    ClassBalancedSampler,
+    Dataset,
+    InMemoryDataset,
+    Loader,
+    RandomSampler,
+    RepeatedAugmentationSampler,
+    Sampler,
+)
 from neocog.planning import known_machine, plan
 from neocog.progress import note, quiet
 from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
@@ -248,7 +247,7 @@ def open_loader(prepared: Prepared, world: World = ALONE, *, batch_size: int | N
     """The training records as batches, by default of the run's size, of which this process gets its part."""
     config = prepared.settled.config
     return Loader(
-        prepared.train.to(prepared.device) if isinstance(prepared.train, Resident) else prepared.train,
+        prepared.train.to(prepared.device) if isinstance(prepared.train, InMemoryDataset) else prepared.train,
         prepared.preprocess,
         batch_size=batch_size or config.train.batch_size,
         seed=config.train.seed,
@@ -311,24 +310,24 @@ def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decisio
     )
 
 
-def order(prepared: Prepared) -> Order:
+def order(prepared: Prepared) -> Sampler:
     """In which order an epoch brings the training records."""
     repeats = prepared.settled.config.data.repeats
-    return single_order(prepared) if repeats == 1 else Repeated(single_order(prepared), repeats)
+    return single_order(prepared) if repeats == 1 else RepeatedAugmentationSampler(single_order(prepared), repeats)
 
 
-def single_order(prepared: Prepared) -> Order:
+def single_order(prepared: Prepared) -> Sampler:
     config = prepared.settled.config
     size, seed = len(prepared.train), config.train.seed
     if config.data.balance < 1:
-        return Balanced(prepared.train.labels.numpy(), seed, config.data.balance)
+        return ClassBalancedSampler(prepared.train.labels.numpy(), seed, config.data.balance)
     block = getattr(prepared.source, "block_size", None)
-    if block and not isinstance(prepared.train, Resident):
-        return BlockShuffled(size, seed, block)
-    return Shuffled(size, seed)
+    if block and not isinstance(prepared.train, InMemoryDataset):
+        return BlockRandomSampler(size, seed, block)
+    return RandomSampler(size, seed)
 
 
-def report_skipped(run: Run, train: Feed) -> None:
+def report_skipped(run: Run, train: Dataset) -> None:
     """Say and log which training records could not be read."""
     if train.skipped:
         note(f"{len(train.skipped):,} training records could not be read and were skipped: {some(train.skipped)}")
