@@ -13,13 +13,13 @@ from torch.nn.utils.weight_norm import WeightNorm
 from neocog.errors import PlanError
 from neocog.planning.trace import first_line
 
-__all__ = ["meta_twin"]
+__all__ = ["meta_copy"]
 
 WEIGHT_MAKERS = (WeightNorm, SpectralNorm, BasePruningMethod)
 """Hooks that are a part of the network: they make its weights from its parameters."""
 
 
-def meta_twin(model: nn.Module) -> nn.Module:
+def meta_copy(model: nn.Module) -> nn.Module:
     """The network's twin on the meta device, in evaluation mode and without the hooks that stand on the original.
 
     Nothing of the original is touched, and its weights are not copied: tensors that are shared in it are shared in
