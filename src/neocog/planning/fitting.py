@@ -42,8 +42,9 @@ def explained(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, err
     for other in other_dimensions(shape):
         if fits(other):
             return GeometryError(
-                f"An input is channels and then sizes, without the batch. Received: {by_axis(shape)}. "
-                f"Use {by_axis(other)}."
+                "An input is channels and then sizes, without the batch.",
+                received=f"{by_axis(shape)}",
+                fix=f"Use {by_axis(other)}.",
             )
     wanted = features_wanted(module, operator, shapes)
     if wanted is not None:

@@ -26,7 +26,9 @@ def meta_copy(model: nn.Module) -> nn.Module:
     the twin. Raises PlanError where it has lazy parameters, or holds something that can't be copied.
     """
     if not isinstance(model, nn.Module):
-        raise PlanError(f"A plan is of an nn.Module. Received: {type(model).__name__}. Wrap a function in a module.")
+        raise PlanError(
+            "A plan is of an nn.Module.", received=f"{type(model).__name__}", fix="Wrap a function in a module."
+        )
     if isinstance(model, torch.jit.ScriptModule):
         raise PlanError("A network compiled by torch.jit can't be followed. Plan the network that was compiled.")
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped

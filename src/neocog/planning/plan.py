@@ -93,8 +93,10 @@ class Plan:
         bounds = shape if channel is not None else shape[1:]
         if len(place) != len(bounds) or any(not 0 <= at < size for at, size in zip(place, bounds, strict=False)):
             raise PlanError(
-                f"A unit is a place in the output. Received: {tuple(place)} for an output of {shape}"
-                f"{' without its channels' if channel is None else ''}. Use one number from 0 for each dimension."
+                "A unit is a place in the output.",
+                received=f"{tuple(place)} for an output of {shape}"
+                f"{(' without its channels' if channel is None else '')}",
+                fix="Use one number from 0 for each dimension.",
             )
         value = self.trace.operations[row.operation].outputs[0]
         every = slice(None) if channel is None else channel
@@ -176,6 +178,6 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
     if not sizes or any(isinstance(size, bool) or not isinstance(size, Integral) or size < 1 for size in sizes):
         raise PlanError(
-            f"An input shape is channels and sizes of at least 1, without the batch: (3, 224, 224). Received: {shape}."
+            "An input shape is channels and sizes of at least 1, without the batch: (3, 224, 224).", received=f"{shape}"
         )
     return tuple(int(size) for size in sizes)

@@ -57,7 +57,7 @@ def create_model(
         )
     for key, value in (("num_classes", num_classes), ("in_channels", in_channels)):
         if value is not None and value < 1:
-            raise ConfigError(f"{key} must be at least 1. Received: {value}.")
+            raise ConfigError(f"{key} must be at least 1.", received=f"{value}")
     spec = BuildSpec(
         name=name,
         build=found.build,
@@ -85,7 +85,7 @@ def replace_head(model: Network, num_classes: int) -> Network:
     Linear(in_features=84, out_features=3, bias=True)
     """
     if model.build_spec is None:
-        raise ConfigError(f"A head is replaced in networks of create_model. Received: {type(model).__name__}.")
+        raise ConfigError("A head is replaced in networks of create_model.", received=f"{type(model).__name__}")
     fresh, keys = model.build_spec.rebuild(num_classes=num_classes), model.build_spec.class_keys()
     if not keys:
         raise ConfigError(

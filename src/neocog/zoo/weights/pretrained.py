@@ -138,11 +138,12 @@ def torchvision_file(name: str) -> Path:
 def timm_file(name: str, theirs: str) -> tuple[Path, Normalisation]:
     """The file of one of timm's models, from the cache or fetched, and what its weights expect."""
     if name not in TIMM:
-        raise ConfigError(f"timm's weights are known for: {', '.join(sorted(TIMM))}. Received: {name}.")
+        raise ConfigError(f"timm's weights are known for: {', '.join(sorted(TIMM))}.", received=f"{name}")
     if theirs.partition(".")[0] != TIMM[name] or not re.fullmatch(r"[\w.-]+", theirs):
         raise ConfigError(
-            f"Weights must be of the same architecture: timm calls {name} {TIMM[name]}. Received: timm/{theirs}. "
-            f"Give a name such as timm/{TIMM[name]}.tv_in1k."
+            f"Weights must be of the same architecture: timm calls {name} {TIMM[name]}.",
+            received=f"timm/{theirs}",
+            fix=f"Give a name such as timm/{TIMM[name]}.tv_in1k.",
         )
     folder = cache_folder() / "timm" / theirs
     path, settings = folder / "model.safetensors", folder / "config.json"
