@@ -143,6 +143,6 @@ class Neocognitron(Network):
         if labels.min() < 0 or labels.max() >= num_classes:
             raise DataError(
                 f"Labels must lie in 0..{num_classes - 1}.",
-                received=f"{int(labels.min())}.",
-                fix=f"{int(labels.max())}. Set num_classes, or number the classes from 0.",
+                received=f"{int(labels.min())}..{int(labels.max())}",
+                fix="Set num_classes, or number the classes from 0.",
             )
