@@ -20,11 +20,12 @@ test: $(READY)  ## everything that is proved in minutes
 test-slow: $(READY)  ## the proofs that train to an accuracy, or kill and resume
 	$(BIN)/pytest -m slow -v -rP
 
-check: $(READY)  ## format, lint, types, import order
+check: $(READY)  ## format, lint, types, import order, wording
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_words.py
 
 format: $(READY)
 	$(BIN)/ruff format .
