@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from neocog.planning import plan
-from networks import alexnet, resnet, vgg
-from random_network import RandomNet
+from tests.support.networks import alexnet, resnet, vgg
+from tests.support.random_network import RandomNet
 
 SHAPE = (4, 13, 12)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from test_receptive_fields import dependence
 from torch import nn
 
 from neocog.planning import plan
-from test_receptive_fields import dependence
 
 SHAPE = (4, 6, 8)
 

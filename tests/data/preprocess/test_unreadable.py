@@ -5,7 +5,6 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from tiff_writer import write_tiff
 
 from neocog.data import picture_pixels
 from neocog.doctor.facts import Facts
@@ -13,6 +12,7 @@ from neocog.doctor.images import examine_picture
 from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
 from neocog.modalities.image.pixels import UnsupportedImageError
+from tests.support.tiff_writer import write_tiff
 
 LIMIT = 10_000_000
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
