@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from neocog.data.doctor import check
-from neocog.data.record import num_left_out
 
 from neocog.cli import main
 from neocog.data import open_source

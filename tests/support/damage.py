@@ -59,7 +59,7 @@ def ending() -> Iterator[None]:
 
 def peak() -> int:
     """The most memory that this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
 
 def damaged(name: str, content: bytes, random: Random) -> Damaged:
