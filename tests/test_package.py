@@ -72,6 +72,6 @@ def test_ci_runs_every_supported_python():
     assert f"3.{sys.version_info.minor}" in versions
 
 
-def test_every_extra_is_used_by_the_program():
+def test_extras_are_those_that_the_program_uses():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(extras) == {"annotations", "scale", "track", "bench", "dev"}
