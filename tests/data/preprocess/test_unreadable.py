@@ -65,7 +65,6 @@ def kinds_of(facts: Facts) -> list[str]:
         (b"PK\3\4" + bytes(30), "is a zip archive", "Replace or remove it"),
         (b"just a text\n", "is not an image: it starts with b'just a t'", "Replace or remove it"),
     ],
-    ids=repr,
 )
 def test_a_file_of_another_kind_is_named_and_what_to_do(payload, what, fix):
     for error in refusals(payload):
