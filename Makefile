@@ -22,8 +22,9 @@ run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, predic
 test: $(READY)  ## everything that is proved in minutes
 	$(BIN)/pytest -m "not slow" $(PARALLEL) $(TESTS)
 
-test-fast: $(READY)  ## while working: without the tests that train, start processes or open a browser
-	$(BIN)/pytest -m "not slow and not train and not subprocess and not browser" $(PARALLEL) $(TESTS)
+# tests/support/costs.py decides which these are; the `fast` profile of tests/conftest.py tries fewer random examples.
+test-fast: $(READY)  ## while working: without tests that train, build whole networks, start processes or open a browser
+	$(BIN)/pytest -m "not (slow or train or long or subprocess or browser)" --hypothesis-profile fast $(PARALLEL) $(TESTS)
 
 test-slow: $(READY)  ## the proofs that train to an accuracy, or kill and resume
 	$(BIN)/pytest -m slow -v -rP

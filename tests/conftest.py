@@ -22,6 +22,7 @@ from tests.support.costs import mark_costs
 
 # A noisy machine must not fail a test for its speed.
 settings.register_profile("neocog", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=10)
 settings.load_profile("neocog")
 
 

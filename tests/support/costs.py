@@ -1,15 +1,25 @@
 """Marks tests by what makes them slow, so that `make test-fast` can leave them out without a mark at each.
 
 The marks follow from the names that a test, its fixtures and the functions of its file that they call use: `train` if
-they train a network, `subprocess` if they start processes, `browser` if they open a page.
+they train a network, `subprocess` if they start processes, `browser` if they open a page. `long` follows from the file.
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+LONG = (
+    "tests/zoo",
+    "tests/arithmetic/test_sizes.py",
+    "tests/data/test_damage.py",
+    "tests/data/test_traps.py",
+    "tests/planning/test_receptive_fields.py",
+)
+"""Whole networks, and sweeps over hundreds of cases: slow without training."""
 TRAINS = {"train", "resume", "extend", "fit", "find_rate", "find_batch", "find_samples", "evaluate", "finished_run"}
 """Functions and fixtures that train, or that need a model which was trained."""
 COMMANDS = {"train", "eval", "find", "launch"}
@@ -25,6 +35,8 @@ def mark_costs(item: pytest.Function) -> None:
         for globals_used, texts_used in reached(function):
             names |= globals_used
             texts |= texts_used
+    if any(item.path.is_relative_to(ROOT / place) for place in LONG):
+        item.add_marker("long")
     if names & TRAINS or ("main" in names and texts & COMMANDS):
         item.add_marker("train")
     if names & STARTS:
