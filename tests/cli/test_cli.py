@@ -206,7 +206,7 @@ def test_check_and_train_say_the_same_of_hidden_labels(run_main):
     code, out, err = run_main("train", "set", *fast)
     assert code == 0, err
     assert said in out + err
-    assert "10 of 40 records are kept for the test" in out + err
+    assert "10 of 40 samples are held out for testing" in out + err
     assert "test accuracy" in out + err
     code, out, err = run_main("eval", "runs/r/model.neocog", "set")
     assert code == 0, err

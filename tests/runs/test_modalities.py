@@ -420,7 +420,7 @@ def test_the_fold_of_training_is_that_of_measuring(pictures, tmp_path, capsys):
     run = train(replace(config, data=replace(config.data, test_fold="2")), runs=tmp_path / "runs")
     said = capsys.readouterr().err
     assert "4 folds: fold2 is the test, and no fold is divided" in said
-    assert "36 training records validate: whole folds, chosen by class and seed" in said
+    assert "36 training samples are held out for validation: whole folds, chosen by class and seed" in said
     assert (run.evaluation.split, run.evaluation.count) == ("test", 36)
     measured = evaluate(run.bundle, data)
     assert measured.headlines["accuracy"].value == run.evaluation.headlines["accuracy"].value
@@ -438,4 +438,4 @@ def test_level_of_the_classes_is_a_setting(pictures, tmp_path, capsys):
     assert main(["train", str(tmp_path / "sites"), "--data.class_level", "2", *flags]) == 0
     said = capsys.readouterr().err
     assert "6 groups, none of which is divided: the folders a, b, c and 3 more" in said
-    assert "36 of 216 records are kept for the test: whole folders, chosen by class and seed" in said
+    assert "36 of 216 samples are held out for testing: whole folders, chosen by class and seed" in said

@@ -20,7 +20,7 @@ from neocog.loading.in_memory import InMemoryDataset, load_in_memory
 from neocog.modalities.preprocess import Preprocess
 from neocog.progress import note
 
-__all__ = ["cache_folder", "cached_resident"]
+__all__ = ["cache_folder", "load_from_cache"]
 
 
 def cache_folder() -> Path:
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "neocog" / "decoded"
 
 
-def cached_resident(
+def load_from_cache(
     source: Source,
     indices: NDArray[np.int64],
     preprocess: Preprocess,
