@@ -33,7 +33,7 @@ def memory_budget(source: Source) -> int:
 
 
 def free_memory(source: Source) -> int:
-    """Bytes that are free once the source's payloads are let go of."""
+    """Bytes that are free once the source drops its payloads."""
     kept = source.num_bytes if isinstance(source, CachedSource) else 0
     return int(psutil.virtual_memory().available) + kept
 
@@ -45,14 +45,15 @@ def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: s
     """
     needed, budget = size_in_memory(count, preprocess), memory_budget(source)
     shape = "x".join(map(str, preprocess.shape))
-    size = f"{count:,} inputs of {shape} take {needed / 1e9:.2f} GB"
+    inputs, gigabytes = f"{count:,} inputs of {shape}", f"{needed / 1e9:.2f} GB"
+    size = f"{inputs} take {gigabytes}"
     if needed <= budget:
         return ("streaming", "asked for") if wanted == "streaming" else ("resident", f"{size}, which fits in memory")
     free = f"{free_memory(source) / 1e9:.1f} GB"
     if wanted == "resident":
         raise DataError(
             "Decoded data must fit in half of the free memory.",
-            received=f"{size}, with {free} free",
+            received=f"{inputs}, {gigabytes}, and {free} are free",
             where=source.name,
             fix="Choose a smaller size, or --data.feeding streaming.",
         )

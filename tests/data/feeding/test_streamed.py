@@ -21,7 +21,7 @@ def both(pictures, **settings):
 
 
 @pytest.mark.parametrize("steps_at_once", [1, 2**20])
-def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at_once):
+def test_streaming_gives_the_batches_of_the_in_memory_dataset(pictures, monkeypatch, steps_at_once):
     monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", steps_at_once)
     resident, streamed = both(pictures, augment=AugmentConfig(shift=1, flip=0.5, erase=0.3))
     for epoch, step in [(0, 0), (0, 1), (2, 7), (2, 6), (0, 0), (1, 7)]:
@@ -30,20 +30,20 @@ def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at
     streamed.data.close()
 
 
-def test_the_next_requests_are_begun_and_no_more(pictures, monkeypatch):
+def test_streaming_starts_one_request_ahead_and_drops_others(pictures, monkeypatch):
     monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", 1)
     source = ImageFolder(pictures)
     feed = StreamingDataset(source, np.arange(36), SPEC, threads=2)
     loader = Loader(feed, SPEC, batch_size=6, seed=0)
     loader.batch(0, 4)
-    assert len(feed.begun) == feed.ahead == 1
-    (announced,) = feed.begun.values()
+    assert len(feed.started) == feed.ahead == 1
+    (announced,) = feed.started.values()
     loader.batch(0, 5)  # the last step; then comes the first of the next epoch
-    assert announced not in feed.begun.values()
-    (announced,) = feed.begun.values()
+    assert announced not in feed.started.values()
+    (announced,) = feed.started.values()
     loader.batch(3, 2)  # not what was announced
-    assert announced not in feed.begun.values()
-    assert len(feed.begun) == 1
+    assert announced not in feed.started.values()
+    assert len(feed.started) == 1
     feed.close()
 
 
@@ -113,7 +113,7 @@ def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures, lost):
     feed.close()
 
 
-def test_what_is_asked_for_without_gradients_can_be_decoded_by_threads(pictures):
+def test_streaming_decodes_in_inference_mode(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     with torch.inference_mode():
         inputs, kept = feed.take(np.arange(20), [np.arange(20, 36)])
@@ -129,7 +129,7 @@ def damage(pictures, *names):
         path.write_bytes(path.read_bytes()[:-40])
 
 
-def test_a_record_that_became_unreadable_stops_the_run(pictures):
+def test_streaming_stops_at_an_unreadable_sample(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     damage(pictures, "red/03.png")
     loader = Loader(feed, SPEC, batch_size=36, seed=0)
@@ -138,7 +138,7 @@ def test_a_record_that_became_unreadable_stops_the_run(pictures):
     feed.close()
 
 
-def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
+def test_streaming_skips_and_counts_unreadable_samples_if_asked(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     damage(pictures, "red/03.png", "blue/00.png")
     loader = Loader(feed, SPEC, batch_size=9, seed=0)
@@ -152,7 +152,7 @@ def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
     assert kept.labels.bincount().tolist() == [11, 12, 11]
 
 
-def test_a_batch_of_which_nothing_can_be_read_is_an_error(pictures):
+def test_batch_without_a_readable_sample_is_an_error(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(2), SPEC, on_corrupt="skip")
     damage(pictures, "blue/00.png", "blue/01.png")
     with pytest.raises(DataError, match="Step 0 has none. Check the data"):
@@ -160,7 +160,7 @@ def test_a_batch_of_which_nothing_can_be_read_is_an_error(pictures):
     feed.close()
 
 
-def test_threads_decode_while_the_network_works(pictures):
+def test_streaming_reads_in_its_own_threads(pictures):
     seen = set()
 
     class Watched(ImageFolder):
