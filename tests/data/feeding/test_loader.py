@@ -69,7 +69,7 @@ def test_a_record_that_comes_again_in_an_epoch_is_changed_in_another_way():
         torch.full((32, 1, 6, 6), 200, dtype=torch.uint8), torch.arange(32), np.arange(32, dtype=np.uint64)
     )
     order = RepeatedAugmentationSampler(RandomSampler(32, 3), 2)
-    batches = Loader(data, spec, batch_size=32, seed=3, augment=config, order=order)
+    batches = Loader(data, spec, batch_size=32, seed=3, augment=config, sampler=order)
     images, labels = batches.batch(0, 0)
     pairs = [images[labels == label] for label in labels.unique()]
     assert [len(pair) for pair in pairs] == [2] * 16
