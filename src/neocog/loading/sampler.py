@@ -39,7 +39,7 @@ class Sampler(Protocol):
         ...
 
     def times(self, positions: Indices, epoch: int) -> Indices:
-        """How often each of these samples has come in the epoch before, so that it is augmented differently; (N,) -> (N,)."""
+        """How often each of these samples has come before in the epoch, to augment it differently; (N,) -> (N,)."""
         ...
 
 
@@ -132,7 +132,7 @@ class ClassBalancedSampler:
         return self.places(positions, epoch)[1]
 
     def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices, Indices]:
-        """The class at each position, how often all samples of the class have come before, and the place in this turn."""
+        """The class at each position, how often all its samples have come before, and the place in this turn."""
         slots = permute(positions, self.size, self.seed, epoch)
         class_of = np.searchsorted(self.starts, slots, side="right") - 1
         sizes = np.array([len(rows) for rows in self.members])[class_of]
