@@ -316,7 +316,7 @@ def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monk
     monkeypatch.setattr(os, "fsync", real)
     code, _, err = run_main("train", "--resume", "runs/r")
     assert code == 0, err
-    assert "Going on after step" in err
+    assert "Resuming after step" in err
 
 
 def test_the_output_may_be_piped_into_a_reader_that_stops(finished_run, seven):

@@ -147,7 +147,8 @@ def run_schedule(run):
 def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(colours, tmp_path, capsys):
     run = train(config(colours, 1), name="r", runs=tmp_path)
     with pytest.raises(
-        RunError, match=r"is finished; there is nothing to resume\. Its report: .*To train it further: "
+        RunError,
+        match=r"A finished run has nothing left to resume\. Found in .*, whose report is .*To train it further: ",
     ):
         resume(run.path)
     capsys.readouterr()
@@ -161,7 +162,10 @@ def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(
 @pytest.mark.parametrize(("epochs", "error"), [(2, RunError), (1, RunError), (0, ConfigError), ("many", ConfigError)])
 def test_fewer_epochs_than_there_are_and_what_is_no_number(epochs, error, colours, tmp_path):
     run = train(config(colours, 2), name="r", runs=tmp_path)
-    words = {RunError: "more epochs than it has. .*r has trained 2 of 2. Received: --epochs", ConfigError: "epochs"}
+    words = {
+        RunError: r"more epochs than it has\. .*r: received --epochs \d+, after 2 of 2 epochs",
+        ConfigError: "epochs",
+    }
     with pytest.raises(error, match=words[error]):
         resume(run.path, epochs=epochs)
     assert Run(run.path).finished
@@ -214,7 +218,7 @@ def test_an_unfinished_run_with_a_schedule_over_all_epochs_is_to_be_finished_fir
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
         stop_at(patched, 5)
         train(config(colours, 3, "cosine"), name="r", runs=tmp_path)
-    with pytest.raises(RunError, match=r"start from its model: neocog train --resume .*/r, and when it is finished:"):
+    with pytest.raises(RunError, match=r"start from its model: neocog train --resume .*/r, and once it is finished:"):
         resume("r", epochs=6, runs=tmp_path)
     assert resume("r", epochs=3, runs=tmp_path).finished  # as it was planned
 
@@ -245,7 +249,10 @@ def test_other_data_or_settings_are_refused_and_the_run_stays_finished(colours, 
 def test_a_damaged_note_of_an_extension_is_named(colours, tmp_path):
     run = train(config(colours, 1), name="r", runs=tmp_path)
     run.extension.write_text("{}")
-    with pytest.raises(RunError, match=r"extension\.json says for how many epochs a run is extended\. It can't be"):
+    with pytest.raises(
+        RunError,
+        match=r"to how many epochs a run is being extended\. .*extension\.json: received a file that can't be read",
+    ):
         resume(run.path)
 
 

@@ -223,7 +223,7 @@ def test_records_that_became_unreadable_are_skipped_and_counted_where_asked(pict
     victim = open_source(pictures).key(int(parts.train[0]))
     (pictures / victim).write_bytes((pictures / victim).read_bytes()[:-30])
     run = train(config, name="second", runs=tmp_path / "runs")
-    assert f"1 training records could not be read and were skipped: {victim}" in capsys.readouterr().err
+    assert f"1 training samples could not be read and were skipped: {victim}" in capsys.readouterr().err
     assert "skipped" in run.path.joinpath("events.jsonl").read_text()
     stop = replace(config, data=replace(config.data, on_corrupt="stop"))
     with pytest.raises(DataError, match=r"truncated or damaged.*--data\.on_corrupt skip"):

@@ -106,7 +106,9 @@ def test_networks_for_something_else_are_refused_before_anything_is_read(name, s
 
 
 def test_more_frozen_stages_than_there_are(config, tmp_path):
-    with pytest.raises(ConfigError, match=r"model\.freeze must be at most the number of stages\. resnet20_cifar has 3"):
+    with pytest.raises(
+        ConfigError, match=r"at most the number of stages\. resnet20_cifar, which has 3 stages: received 4"
+    ):
         train(config("resnet20_cifar", freeze=4), runs=tmp_path)
 
 

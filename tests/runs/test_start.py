@@ -144,8 +144,8 @@ def test_another_network_is_refused_by_both_names(first, colours, tmp_path, caps
     code = main(["train", str(colours), "--model", "resnet18", "--model.pretrained", str(first.bundle)])
     assert code == 2
     told = said(capsys)
-    assert f"{first.bundle} is lenet5_relu. Received: resnet18 (flag). Leave --model out" in told
-    with pytest.raises(ConfigError, match=r"is lenet5_relu\. Received: resnet20_cifar \(given in Python\)"):
+    assert f"which is lenet5_relu. {first.bundle}: received resnet18 (flag). Leave --model out" in told
+    with pytest.raises(ConfigError, match=r"is lenet5_relu\. .*: received resnet20_cifar \(given in Python\)\."):
         train(config(colours, pretrained=first.bundle, model__name="resnet20_cifar"), runs=tmp_path)
 
 
@@ -176,10 +176,11 @@ def test_an_option_that_reshapes_layers_is_refused_and_another_is_taken(draw, tm
         runs=tmp_path / "runs",
     )
     made = config(tmp_path / "set", base="general", pretrained=one.bundle, model__name="speednet")
-    with pytest.raises(ConfigError, match=r"was built with widths=\[8, 8, 8\]\. Received: widths=\(16, 8, 8\)\. Leave"):
+    with pytest.raises(ConfigError, match=r"built with widths=\[8, 8, 8\]\. .*: received widths=\(16, 8, 8\)\. Leave"):
         train(replace(made, model=replace(made.model, widths=(16, 8, 8))), runs=tmp_path / "runs")
     with pytest.raises(
-        ConfigError, match=r"speednet can't be adapted\. .* was trained with 3 channels\. Received: 1\."
+        ConfigError,
+        match=r"speednet can't be adapted to other channels\. .*: received 1, and the model was trained with 3\.",
     ):
         train(replace(made, data=replace(made.data, channels=1)), runs=tmp_path / "runs")
     two = train(made, name="two", runs=tmp_path / "runs")
@@ -196,7 +197,7 @@ def test_the_models_input_settings_go_before_what_the_pictures_would_choose(firs
 def test_what_the_user_sets_of_the_inputs_is_taken_and_said(first, colours, tmp_path, capsys):
     made = config(colours, pretrained=first.bundle, data__size=(32, 32))
     run = train(made, runs=tmp_path)
-    assert "data.size is (32, 32), where model.neocog was trained with (24, 24)" in said(capsys)
+    assert "data.size is (32, 32), but model.neocog was trained with (24, 24)" in said(capsys)
     spec = load(run.bundle).preprocess
     assert (spec.size, spec.pad) == ((32, 32), (0, 0))
     assert spec.mean == load(first.bundle).preprocess.mean
@@ -204,7 +205,7 @@ def test_what_the_user_sets_of_the_inputs_is_taken_and_said(first, colours, tmp_
 
 def test_other_channels_of_pictures_adapt_the_first_layer(first, colours, tmp_path, capsys):
     run = train(config(colours, pretrained=first.bundle, data__channels=1), runs=tmp_path)
-    assert "data.channels is 1, where model.neocog was trained with 3" in said(capsys)
+    assert "data.channels is 1, but model.neocog was trained with 3" in said(capsys)
     now, before = weights(run), weights(first)
     torch.testing.assert_close(now["stem.0.weight"], before["stem.0.weight"].sum(1, keepdim=True))
     mean = load(first.bundle).preprocess.mean
@@ -231,7 +232,9 @@ def test_a_model_under_another_name_is_known_by_its_content(first, colours, tmp_
 def test_a_run_without_a_model_is_to_be_finished_first(first, colours, tmp_path):
     folder = shutil.copytree(first.path, tmp_path / "half")
     (folder / "model.neocog").unlink()
-    with pytest.raises(ConfigError, match=r"half has no model\.neocog yet\. Finish it first: neocog train --resume"):
+    with pytest.raises(
+        ConfigError, match=r"half: received a run without model\.neocog\. Finish it first: neocog train --resume"
+    ):
         train(config(colours, pretrained=folder), runs=tmp_path / "runs")
 
 
@@ -284,7 +287,7 @@ def test_the_same_data_are_divided_as_then_by_default(colours, tmp_path, capsys)
     then = train(config(colours, train__seed=5, data__test_fraction=0.4), name="then", runs=tmp_path)
     capsys.readouterr()
     now = train(config(colours, pretrained=then.bundle), name="now", runs=tmp_path)
-    assert "test records have measured model.neocog before; none trained it" in said(capsys)
+    assert "test samples have measured model.neocog before; it was trained on none" in said(capsys)
     one, other = (load(run.bundle).manifest["data"] for run in (then, now))
     assert one == other and one["seed"] == 5
     assert "warning" not in now.report.read_text().split("Weights start from")[1][:400]
@@ -297,10 +300,10 @@ def test_another_division_of_the_same_data_is_warned_of_with_the_exact_number(fi
     seen = len(set(parts[1].test.tolist()) & {*parts[0].train.tolist(), *parts[0].val.tolist()})
     told = said(capsys)
     assert seen
-    assert f"warning: model.neocog was trained on {seen} of the {len(parts[1].test)} test records, or chosen" in told
-    assert "will be too good. Divide the data as it was then: --train.seed 0 --data.test_fraction 0.2" in told
+    assert f"warning: model.neocog was trained on {seen} of the {len(parts[1].test)} test samples, or chosen" in told
+    assert "will be too good. Split the data as before: --train.seed 0 --data.test_fraction 0.2" in told
     val = len(set(parts[1].val.tolist()) & set(parts[0].train.tolist()))
-    assert (f"trained on {val} of the {len(parts[1].val)} validation records" in told) == bool(val)
+    assert (f"trained on {val} of the {len(parts[1].val)} validation samples" in told) == bool(val)
     assert "will be too good" in run.report.read_text()
     # Two runs on, the first one's training data are still known, and `eval` tells of them.
     again = train(config(colours, pretrained=run.bundle, train__seed=7), name="again", runs=tmp_path)
@@ -315,7 +318,7 @@ def test_another_division_of_the_same_data_is_warned_of_with_the_exact_number(fi
 def test_other_data_that_bring_no_test_split_are_warned_of(first, draw, tmp_path, capsys):
     draw(tmp_path / "more", COLOURS, count=14)
     train(config(tmp_path / "more", pretrained=first.bundle), runs=tmp_path / "runs")
-    assert "model.neocog was trained on other data than these; if some of its records are among the" in said(capsys)
+    assert "model.neocog was trained on other data than these; if some of its samples are among the" in said(capsys)
 
 
 # Texts, signals, sounds and boards.
@@ -343,17 +346,17 @@ def test_texts_go_on_with_the_vocabulary_that_the_embeddings_know(reviews, tmp_p
         source.read(int(i)).payload.split() for i in divide(source, val_fraction=0.1, test_fraction=0.2, seed=0).train
     ]
     known = sum(word in now.preprocess.vocabulary for text in train_texts for word in text) / sum(map(len, train_texts))
-    assert f"holds {known:.1%} of the tokens of the training texts" in said(capsys)
+    assert f"covers {known:.1%} of the tokens of the training texts" in said(capsys)
     assert [p.class_name for p in now.predict(["a splendid film", "dull, poor"])] == ["yes", "no"]
 
 
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"text__vocabulary": 50}, r"text\.vocabulary \(given in Python\) would be ignored, because the vocabulary is"),
-        ({"text__min_count": 1}, r"text\.min_count \(given in Python\) would be ignored"),
-        ({"text__level": "character"}, r"which has text\.level=word\. Received: text\.level=character\."),
-        ({"text__lowercase": False}, r"which has text\.lowercase=True\. Received: text\.lowercase=False\."),
+        ({"text__vocabulary": 50}, r"Received: text\.vocabulary \(given in Python\), but the vocabulary is that of"),
+        ({"text__min_count": 1}, r"Received: text\.min_count \(given in Python\), but the vocabulary"),
+        ({"text__level": "character"}, r"made with text\.level=word\. Received: text\.level=character\."),
+        ({"text__lowercase": False}, r"made with text\.lowercase=True\. Received: text\.lowercase=False\."),
     ],
 )
 def test_texts_with_another_vocabulary_are_refused(reviews, tmp_path, setting, words):
@@ -378,7 +381,7 @@ def test_characters_go_on_with_their_length(reviews, tmp_path):
     made = config(reviews / "novels.csv", base="text", pretrained=one.bundle, model__name="char_cnn_small")
     two = train(made, name="two", runs=tmp_path / "runs")
     assert load(two.bundle).preprocess == load(one.bundle).preprocess and same(weights(one), weights(two))
-    with pytest.raises(ConfigError, match=r"was built with length=340\. Received: length=400\. Leave it out"):
+    with pytest.raises(ConfigError, match=r"built with length=340\. .*: received length=400\. Leave it out"):
         train(replace(made, text=TextConfig(length=400)), runs=tmp_path / "runs")
 
 
@@ -398,14 +401,14 @@ def test_signals_go_on_with_the_length_mean_and_deviation_of_before(tmp_path, ca
     assert same_parameters(one, two)
     own = config(louder, base="signal", pretrained=one.bundle, signal__length=60)
     three = train(own, name="three", runs=tmp_path / "runs")
-    assert "signal.length is 60, where model.neocog was trained with 40" in said(capsys)
+    assert "signal.length is 60, but model.neocog was trained with 40" in said(capsys)
     assert load(three.bundle).preprocess.length == 60
 
 
 def test_signals_of_other_channels_are_refused(tmp_path):
     one = train(config(waves(tmp_path / "a.npz"), base="signal"), name="one", runs=tmp_path / "runs")
     made = config(waves(tmp_path / "b.npz", channels=3), base="signal", pretrained=one.bundle)
-    with pytest.raises(ConfigError, match=r"model\.neocog has 1, b has 3\. Choose the same channels"):
+    with pytest.raises(ConfigError, match=r"model\.neocog has 1\. b: received 3 channels\. Choose the same channels"):
         train(made, runs=tmp_path / "runs")
 
 
@@ -442,7 +445,7 @@ def test_boards_go_on_with_their_size_and_moves(tmp_path):
     one = train(config(games(tmp_path / "a", 7), base="board"), name="one", runs=tmp_path / "runs")
     two = train(config(tmp_path / "a", base="board", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
     assert same_parameters(one, two)
-    with pytest.raises(ConfigError, match=r"knows 7 x 7 points, b has 9 x 9\."):
+    with pytest.raises(ConfigError, match=r"has 7 x 7 points\. b: received 9 x 9 points\."):
         train(config(games(tmp_path / "b", 9), base="board", pretrained=one.bundle), runs=tmp_path / "runs")
 
 
@@ -506,10 +509,10 @@ def test_channels_of_other_names_are_refused(tmp_path):
 
 
 def test_a_division_that_can_not_be_repeated_is_warned_of(first, colours, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("neocog.runs.start.split_digest", lambda source, indices: "another")
+    monkeypatch.setattr("neocog.runs.split.digest_split", lambda source, indices: "another")
     train(config(colours, pretrained=first.bundle), runs=tmp_path)
     told = said(capsys)
-    assert "warning: model.neocog was trained on these data in another division, or on others too" in told
+    assert "warning: model.neocog was trained on another split of these data, or on other data too" in told
     assert "have measured model.neocog before" not in told
 
 
@@ -519,4 +522,4 @@ def test_records_that_are_left_out_do_not_change_how_the_data_were_divided(colou
     one = train(config(colours, data__skip_list=str(skip)), name="one", runs=tmp_path / "runs")
     capsys.readouterr()
     train(config(colours, pretrained=one.bundle), name="two", runs=tmp_path / "runs")
-    assert "test records have measured model.neocog before; none trained it" in said(capsys)
+    assert "test samples have measured model.neocog before; it was trained on none" in said(capsys)

@@ -10,7 +10,7 @@ from torch import Tensor
 __all__ = ["Corrupt", "Dataset", "Rows"]
 
 Rows = NDArray[np.int64]
-"""Places within a feed, (N,), 0..len-1."""
+"""Rows of a dataset, (N,), 0..len-1."""
 
 Corrupt = Literal["stop", "skip"]
 """What an unreadable sample does to training."""

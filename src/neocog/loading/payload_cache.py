@@ -1,5 +1,6 @@
 """Keeping what was read: a file that is surveyed, then decoded, then drawn for the report is opened once."""
 
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.signal.source import SignalSource
 
 __all__ = ["CachedSource", "keep_payloads"]
+
+OVERHEAD = 256  # bytes that a kept record takes beside its payload, about
 
 
 class CachedSource:
@@ -58,28 +61,33 @@ class CachedSource:
         if found is None:
             found = self.source.read(index)
             if isinstance(found.payload, bytes | str):
-                self.keep(index, found, len(found.payload))
+                self.keep(index, found)
         return found
 
-    def keep(self, index: int, record: Record, size: int) -> None:
+    def keep(self, index: int, record: Record) -> None:
+        """Keep a record, if it fits in the budget."""
         with self.lock:
-            if index not in self.kept and self.num_bytes + size <= self.budget:
+            if index not in self.kept and self.num_bytes + size_of(record) <= self.budget:
                 self.kept[index] = record
-                self.num_bytes += size
+                self.num_bytes += size_of(record)
 
     def forget(self, indices: Iterable[int]) -> None:
         """Let go of the payloads of these samples, which are not needed again."""
         with self.lock:
             for index in indices:
                 record = self.kept.pop(index, None)
-                if record is not None and isinstance(record.payload, bytes | str):
-                    self.num_bytes -= len(record.payload)
+                self.num_bytes -= size_of(record) if record else 0
 
     def shrink(self, budget: int) -> None:
         """Keep no more than `budget` bytes from now on; the latest payloads go first."""
         self.budget = budget
         while self.num_bytes > budget:
             self.forget([next(reversed(self.kept))])
+
+
+def size_of(record: Record) -> int:
+    """Bytes that a kept record takes."""
+    return sys.getsizeof(record.payload) + OVERHEAD
 
 
 def keep_payloads(source: Source, budget: int) -> Source:

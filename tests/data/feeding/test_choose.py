@@ -8,7 +8,7 @@ from neocog.data import ArraySource, ImageFolder, ImagePreprocess
 from neocog.errors import DataError
 from neocog.loading import InMemoryDataset, StreamingDataset, choose_loading, open_dataset
 from neocog.loading.choose import memory_budget
-from neocog.loading.payload_cache import keep_payloads
+from neocog.loading.payload_cache import keep_payloads, size_of
 
 SPEC = ImagePreprocess(size=(100, 100), channels=3)
 
@@ -86,13 +86,13 @@ def test_cached_source_reads_each_file_once(pictures, monkeypatch):
     first = [source.read(index) for index in range(36)]
     monkeypatch.setattr(ImageFolder, "read", lambda *_: pytest.fail("read again"))
     assert [source.read(index).payload for index in range(36)] == [record.payload for record in first]
-    assert source.num_bytes == sum(len(record.payload) for record in first)
+    assert source.num_bytes == sum(size_of(record) for record in first)
     assert (source.key(3), source.groups, len(source)) == (source.source.key(3), None, 36)
 
 
 def test_cached_source_keeps_no_more_than_its_budget(pictures):
     folder = ImageFolder(pictures)
-    sizes = [len(folder.read(index).payload) for index in range(36)]
+    sizes = [size_of(folder.read(index)) for index in range(36)]
     source = keep_payloads(folder, sum(sizes[:10]))
     for index in range(36):
         source.read(index)
