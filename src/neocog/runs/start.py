@@ -270,14 +270,10 @@ class Start:
         differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         if not differ:
             return
-        assert model.build_spec is not None
+        spec = model.build_spec
+        assert spec is not None
         with torch.device("meta"):
-            there = create_model(
-                self.network,
-                num_classes=model.build_spec.num_classes,
-                in_channels=model.build_spec.in_channels,
-                **before,
-            )
+            there = create_model(self.network, num_classes=spec.num_classes, in_channels=spec.in_channels, **before)
         shapes = [{key: value.shape for key, value in each.state_dict().items()} for each in (there, model)]
         if shapes[0] != shapes[1]:
             raise ConfigError(
