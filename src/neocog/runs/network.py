@@ -1,13 +1,15 @@
 """The network of a run: built, given its first weights, and checked against its inputs."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from neocog.data import ImagePreprocess, Preprocess, check_augment
-from neocog.errors import ConfigError
+from neocog.errors import CheckpointError, ConfigError
 from neocog.loading import Dataset, InMemoryDataset
 from neocog.planning import Plan
 from neocog.rng import derive_seed
@@ -15,7 +17,8 @@ from neocog.runs.config import RunConfig
 from neocog.runs.modality import network_options, size_advice
 from neocog.runs.start import Start
 from neocog.training import build_seeded, check_input
-from neocog.zoo import ModelConfig, ModelInfo, Network, create_model
+from neocog.zoo import ModelConfig, ModelInfo, Network, Normalisation, create_model
+from neocog.zoo.network import BuildSpec
 
 __all__ = ["build_network", "init_from_data"]
 
@@ -44,7 +47,7 @@ def build_network(
         )
 
     model = build_seeded(build, derive_seed(config.train.seed, "weights"))
-    told = [] if start is None else [start.put_into(model, options, classes)]
+    told = [] if start is None else [transfer_weights(start, model, options, classes)]
     freeze_stages(model, config.model)
     advice = size_advice(config.model.name, info)
     return model, check_input(model, spec.shape, len(classes), advice, info.input_dtype), told
@@ -84,3 +87,53 @@ def init_from_data(
     if config.model.pretrained is None and first is not None:
         model.init_from_data(preprocess.normalise(first))
     return preprocess
+
+
+def transfer_weights(start: Start, model: Network, options: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """Copy the weights of the user's own model to a fresh network; returns a sentence on its head.
+
+    Raises ConfigError for options that change the shapes of layers, and what `load_own` does.
+    """
+    from neocog.zoo.weights import load_own  # imported late, with a dozen files that few calls need
+    from neocog.zoo.weights.pretrained import adapted_normalisation
+
+    trained, spec = start.predictor.model, model.build_spec
+    assert trained is not None and spec is not None
+    check_shapes(start, model, spec, options)
+    if isinstance(start.preprocess, ImagePreprocess):
+        expected = Normalisation(start.preprocess.mean, start.preprocess.std)
+        model.normalisation = adapted_normalisation(expected, spec.in_channels)
+    try:
+        return load_own(model, trained.state_dict(), start.predictor.classes, classes)
+    except CheckpointError as error:
+        before, now = start.preprocess.in_channels, spec.in_channels
+        if before == now:
+            raise
+        raise ConfigError(
+            f"The first layers of {start.network} can't be adapted to other channels.",
+            received=f"{now}, and the model was trained with {before}",
+            where=str(start.path),
+            fix="Leave --data.channels out, or train a new network.",
+        ) from error
+
+
+def check_shapes(start: Start, model: Network, spec: BuildSpec, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for options that change the shapes of layers."""
+    before, now = start.options, dict(options)
+    differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if not differ:
+        return
+    with torch.device("meta"):
+        there = create_model(start.network, num_classes=spec.num_classes, in_channels=spec.in_channels, **before)
+    shapes = [{key: value.shape for key, value in each.state_dict().items()} for each in (there, model)]
+    if shapes[0] != shapes[1]:
+        raise ConfigError(
+            f"A fine-tuned network keeps the shapes of its layers, built with {list_options(before, differ)}.",
+            received=list_options(now, differ),
+            where=str(start.path),
+            fix="Leave it out.",
+        )
+
+
+def list_options(options: Mapping[str, Any], names: Iterable[str]) -> str:
+    return ", ".join(f"{name}={options.get(name, 'its own default')}" for name in names)

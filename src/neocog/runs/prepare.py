@@ -24,7 +24,7 @@ from neocog.runs.data import (
 )
 from neocog.runs.modality import changes, classes_of, fitting, network_options
 from neocog.runs.network import build_network, init_from_data
-from neocog.runs.split import split_source
+from neocog.runs.split import describe_seen, split_source
 from neocog.runs.start import Start, open_start
 from neocog.tasks import Classification
 from neocog.training import check_schedule, check_train
@@ -103,10 +103,7 @@ def prepare(
     settled = resolve_device(settled, world)
     classes = classes_of(source, info)
     model, plan, of_head = build_network(config, info, spec, classes, start)
-    notes = (
-        () if start is None else (start.tell(), *told, *of_inputs, *of_head, *start.tell_seen(source, identity, splits))
-    )
-    tell_start(notes)
+    notes = describe_start(start, [*told, *of_inputs, *of_head], source, identity, splits)
     settled = resolve_loading(settled, source, splits, spec)
     train, val, test = load_datasets(settled.config, source, splits, spec, world)
     preprocess = init_from_data(model, spec, train, config, start)
@@ -163,7 +160,14 @@ def make_loader(
     )
 
 
-def tell_start(notes: Sequence[str]) -> None:
-    """Print what to know about a start: a line, and what belongs to it below."""
+def describe_start(
+    start: Start | None, told: Sequence[str], source: Source, identity: str, splits: Splits
+) -> tuple[str, ...]:
+    """What to know about the model that a run starts from, a sentence each; it is printed, too."""
+    if start is None:
+        return ()
+    seen = describe_seen(start.path.name, start.lineage, source, identity, splits)
+    notes = (start.describe(), *told, *seen)
     for i, line in enumerate(notes):
         note(f"  {line}" if i and not line.startswith("warning") else line)
+    return notes

@@ -13,7 +13,7 @@ from neocog.dataset.record import record_ids
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import DataError
 
-__all__ = ["count_seen", "digest_split", "leave_out", "split_as_trained", "split_source"]
+__all__ = ["count_seen", "describe_seen", "digest_split", "leave_out", "split_as_trained", "split_source"]
 
 Indices = NDArray[np.int64]
 
@@ -82,3 +82,44 @@ def count_seen(
             continue
         seen = np.union1d(seen, np.concatenate([splits.train, splits.val]) if chosen_by else splits.train)
     return int(np.isin(indices, seen).sum()), known
+
+
+def describe_seen(
+    name: str, lineage: Sequence[Mapping[str, Any]], source: Source, fingerprint: str, splits: Splits
+) -> list[str]:
+    """Sentences on the samples that a model has seen, among those that measure a run or validate it.
+
+    `name` is what the user calls the model.
+    """
+    called, part = ("test", splits.test) if len(splits.test) else ("validation", splits.val)
+    num_seen, known = count_seen(lineage, source, fingerprint, part)
+    same = any(data.get("fingerprint") == fingerprint for data in lineage)
+    too_good = f"the {called} figures will be too good"
+    told = []
+    if num_seen and called == "test":
+        flags = f"--train.seed {lineage[-1].get('seed')}"
+        if "all" in source.splits:
+            flags += f" --data.test_fraction {lineage[-1].get('test_fraction')}"
+        told.append(
+            f"warning: {name} was trained on {num_seen:,} of the {len(part):,} test samples, or chosen by them, so "
+            f"{too_good}. Split the data as before: {flags}"
+        )
+    elif same and known and called == "test":
+        told.append(f"these {len(part):,} test samples have measured {name} before; it was trained on none")
+    if not known and same:
+        told.append(
+            f"warning: {name} was trained on another split of these data, or on other data too; if it was trained on "
+            f"some of the {len(part):,} {called} samples, {too_good}"
+        )
+    elif not known and "all" in source.splits:
+        told.append(
+            f"{name} was trained on other data than these; if some of its samples are among the {len(part):,} "
+            f"{called} samples, {too_good}"
+        )
+    num_trained, _ = count_seen(lineage, source, fingerprint, splits.val, chosen_by=False)
+    if num_trained:
+        told.append(
+            f"warning: {name} was trained on {num_trained:,} of the {len(splits.val):,} validation samples, so the "
+            "validation figures, which choose the best epoch, will be too good"
+        )
+    return told

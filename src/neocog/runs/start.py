@@ -1,21 +1,19 @@
 """Fine-tuning the user's own model: its network, input settings and weights, and the samples it has seen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load, read_manifest
-from neocog.data import DataConfig, ImagePreprocess, Modality, Preprocess, Source, Splits, TextPreprocess
-from neocog.errors import CheckpointError, ConfigError
+from neocog.data import DataConfig, Modality, Preprocess, Source, TextPreprocess
+from neocog.errors import ConfigError
 from neocog.modalities.text.choose import known_share
 from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
-from neocog.runs.split import count_seen
-from neocog.zoo import Network, Normalisation, create_model, model_info
+from neocog.zoo import model_info
 from neocog.zoo.config import OPTIONS
 
 __all__ = ["Start", "find_own", "name_own_network", "open_start"]
@@ -236,91 +234,7 @@ class Start:
         kept = {name: getattr(self.preprocess, name) for name in ("mean", "std")}
         return replace(spec, **kept)  # type: ignore[type-var]
 
-    def put_into(self, model: Network, options: Mapping[str, Any], classes: Sequence[str]) -> str:
-        """Transfer the model's weights to a fresh network; returns a sentence on its head.
-
-        Raises ConfigError for options that change the shape of layers, and what `load_own` does.
-        """
-        from neocog.zoo.weights import load_own  # imported late, with a dozen files that few calls need
-        from neocog.zoo.weights.pretrained import adapted_normalisation
-
-        self.check_shapes(model, options)
-        trained = self.predictor.model
-        assert trained is not None
-        assert model.build_spec is not None
-        if isinstance(self.preprocess, ImagePreprocess):
-            expected = Normalisation(self.preprocess.mean, self.preprocess.std)
-            model.normalisation = adapted_normalisation(expected, model.build_spec.in_channels)
-        try:
-            return load_own(model, trained.state_dict(), self.predictor.classes, classes)
-        except CheckpointError as error:
-            before, now = self.preprocess.in_channels, model.build_spec.in_channels
-            if before == now:
-                raise
-            raise ConfigError(
-                f"The first layers of {self.network} can't be adapted to other channels.",
-                received=f"{now}, and the model was trained with {before}",
-                where=str(self.path),
-                fix="Leave --data.channels out, or train a new network.",
-            ) from error
-
-    def check_shapes(self, model: Network, options: Mapping[str, Any]) -> None:
-        """Raises ConfigError for options that change the shapes of layers."""
-        before, now = self.options, dict(options)
-        differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        if not differ:
-            return
-        spec = model.build_spec
-        assert spec is not None
-        with torch.device("meta"):
-            there = create_model(self.network, num_classes=spec.num_classes, in_channels=spec.in_channels, **before)
-        shapes = [{key: value.shape for key, value in each.state_dict().items()} for each in (there, model)]
-        if shapes[0] != shapes[1]:
-            raise ConfigError(
-                f"A fine-tuned network keeps the shapes of its layers, built with {list_options(before, differ)}.",
-                received=list_options(now, differ),
-                where=str(self.path),
-                fix="Leave it out.",
-            )
-
-    def tell_seen(self, source: Source, fingerprint: str, splits: Splits) -> list[str]:
-        """Sentences on the samples that the model has seen, among those that measure this run or validate it."""
-        called, part = ("test", splits.test) if len(splits.test) else ("validation", splits.val)
-        num_seen, known = count_seen(self.lineage, source, fingerprint, part)
-        same = any(data.get("fingerprint") == fingerprint for data in self.lineage)
-        told = []
-        if num_seen and called == "test":
-            last = self.lineage[-1]
-            as_then = f"--train.seed {last.get('seed')}"
-            if "all" in source.splits:
-                as_then += f" --data.test_fraction {last.get('test_fraction')}"
-            told.append(
-                f"warning: {self.path.name} was trained on {num_seen:,} of the {len(part):,} test samples, or chosen "
-                f"by them, so the test figures will be too good. Split the data as before: {as_then}"
-            )
-        elif same and known and called == "test":
-            told.append(
-                f"these {len(part):,} test samples have measured {self.path.name} before; it was trained on none"
-            )
-        if not known and same:
-            told.append(
-                f"warning: {self.path.name} was trained on another split of these data, or on other data too; if "
-                f"it was trained on some of the {len(part):,} {called} samples, the {called} figures will be too good"
-            )
-        elif not known and "all" in source.splits:
-            told.append(
-                f"{self.path.name} was trained on other data than these; if some of its samples are among the "
-                f"{len(part):,} {called} samples, the {called} figures will be too good"
-            )
-        num_trained, _ = count_seen(self.lineage, source, fingerprint, splits.val, chosen_by=False)
-        if num_trained:
-            told.append(
-                f"warning: {self.path.name} was trained on {num_trained:,} of the {len(splits.val):,} validation "
-                "samples, so the validation figures, which choose the best epoch, will be too good"
-            )
-        return told
-
-    def tell(self) -> str:
+    def describe(self) -> str:
         """A line on the model."""
         about = self.predictor.manifest
         figures, data = about.get("evaluation", {}), about.get("data", {})
@@ -333,7 +247,3 @@ class Start:
 def plain(value: Any) -> Any:
     """A value as JSON brings it back."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def list_options(options: Mapping[str, Any], names: Iterable[str]) -> str:
-    return ", ".join(f"{name}={options.get(name, 'its own default')}" for name in names)
