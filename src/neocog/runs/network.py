@@ -98,7 +98,8 @@ def transfer_weights(start: Start, model: Network, options: Mapping[str, Any], c
     from neocog.zoo.weights.pretrained import adapted_normalisation
 
     trained, spec = start.predictor.model, model.build_spec
-    assert trained is not None and spec is not None
+    assert trained is not None
+    assert spec is not None
     check_shapes(start, model, spec, options)
     if isinstance(start.preprocess, ImagePreprocess):
         expected = Normalisation(start.preprocess.mean, start.preprocess.std)
