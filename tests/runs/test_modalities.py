@@ -205,7 +205,7 @@ def test_a_skip_list_leaves_records_out(pictures, tmp_path):
         train(skip_none, name="all", runs=tmp_path / "runs")
     config = replace(skip_none, data=replace(skip_none.data, skip_list=str(skip)))
     run = train(config, name="some", runs=tmp_path / "runs")
-    assert "6 records are left out by" in run.report.read_text()
+    assert "6 samples are left out by" in run.report.read_text()
     with pytest.raises(DataError, match="must not be empty"):
         evaluate(run.bundle, pictures, split="all")
     assert evaluate(run.bundle, pictures, split="all", skip_list=skip).count == 30

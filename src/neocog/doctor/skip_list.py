@@ -54,7 +54,7 @@ def read_skip_list(path: Path) -> dict[str, str]:
 
 
 def check_place(path: Path, data: Path | None) -> None:
-    """Raises ConfigError for a place within the data, and for a file that is not a skip list, which is never replaced."""
+    """Raises ConfigError for a place within the data, and for a file that is not a skip list; it is never replaced."""
     if data is not None and data.is_dir() and path.resolve().is_relative_to(data.resolve()):
         raise ConfigError(
             "Nothing is written into the data folder.",
