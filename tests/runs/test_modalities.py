@@ -205,12 +205,14 @@ def test_a_skip_list_leaves_records_out(pictures, tmp_path):
         train(skip_none, name="all", runs=tmp_path / "runs")
     config = replace(skip_none, data=replace(skip_none.data, skip_list=str(skip)))
     run = train(config, name="some", runs=tmp_path / "runs")
-    assert "6 records are left out by" in run.report.read_text()
+    assert "6 samples are left out by" in run.report.read_text()
     with pytest.raises(DataError, match="must not be empty"):
         evaluate(run.bundle, pictures, split="all")
     assert evaluate(run.bundle, pictures, split="all", skip_list=skip).count == 30
     skip.write_text("".join(f"{name}/{i:02}.png\tall\n" for name in ("red", "green", "blue") for i in range(12)))
-    with pytest.raises(DataError, match="skip list names all of one of pictures"):
+    with pytest.raises(
+        DataError, match=r"at least one sample\. pictures: received a skip list that names all samples of one split"
+    ):
         evaluate(run.bundle, pictures, split="all", skip_list=skip)
 
 
@@ -223,7 +225,7 @@ def test_records_that_became_unreadable_are_skipped_and_counted_where_asked(pict
     victim = open_source(pictures).key(int(parts.train[0]))
     (pictures / victim).write_bytes((pictures / victim).read_bytes()[:-30])
     run = train(config, name="second", runs=tmp_path / "runs")
-    assert f"1 training records could not be read and were skipped: {victim}" in capsys.readouterr().err
+    assert f"1 training samples could not be read and were skipped: {victim}" in capsys.readouterr().err
     assert "skipped" in run.path.joinpath("events.jsonl").read_text()
     stop = replace(config, data=replace(config.data, on_corrupt="stop"))
     with pytest.raises(DataError, match=r"truncated or damaged.*--data\.on_corrupt skip"):
@@ -353,7 +355,9 @@ def test_training_without_any_readable_record(pictures, tmp_path):
     for index in parts.train.tolist():
         path = pictures / open_source(pictures).key(index)
         path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="Training needs a record that can be read. None of pictures can, the first be"):
+    with pytest.raises(
+        DataError, match=r"a sample that can be read\. pictures: received none\. The first error: A picture"
+    ):
         train(config, runs=tmp_path / "runs")
 
 
@@ -386,7 +390,7 @@ def test_training_and_prediction_see_the_same_bits(kind, data, request, tmp_path
     assert read_preprocess(json.loads(json.dumps(spec.to_json()))) == spec
     rows = np.arange(min(12, len(source)))
     feed = load_in_memory(source, rows, spec)
-    loader = Loader(feed, spec, batch_size=5, seed=0, order=Plain(len(rows)))
+    loader = Loader(feed, spec, batch_size=5, seed=0, sampler=Plain(len(rows)))
     fed = torch.cat([loader.batch(0, step)[0] for step in range(loader.num_steps)])
     alone = torch.stack([spec(source.read(i).payload) for i in rows.tolist()])
     assert torch.equal(fed, alone)
@@ -420,7 +424,7 @@ def test_the_fold_of_training_is_that_of_measuring(pictures, tmp_path, capsys):
     run = train(replace(config, data=replace(config.data, test_fold="2")), runs=tmp_path / "runs")
     said = capsys.readouterr().err
     assert "4 folds: fold2 is the test, and no fold is divided" in said
-    assert "36 training records validate: whole folds, chosen by class and seed" in said
+    assert "36 training samples are held out for validation: whole folds, chosen by class and seed" in said
     assert (run.evaluation.split, run.evaluation.count) == ("test", 36)
     measured = evaluate(run.bundle, data)
     assert measured.headlines["accuracy"].value == run.evaluation.headlines["accuracy"].value
@@ -438,4 +442,4 @@ def test_level_of_the_classes_is_a_setting(pictures, tmp_path, capsys):
     assert main(["train", str(tmp_path / "sites"), "--data.class_level", "2", *flags]) == 0
     said = capsys.readouterr().err
     assert "6 groups, none of which is divided: the folders a, b, c and 3 more" in said
-    assert "36 of 216 records are kept for the test: whole folders, chosen by class and seed" in said
+    assert "36 of 216 samples are held out for testing: whole folders, chosen by class and seed" in said
