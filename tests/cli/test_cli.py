@@ -15,7 +15,7 @@ from PIL import Image
 
 import neocog
 from neocog.cli import main
-from neocog.cli.train import settle_flags
+from neocog.cli.train import resolve_flags
 from neocog.data import open_source
 
 
@@ -390,7 +390,7 @@ def test_quiet_and_plain_when_not_a_terminal(run_main, digits):
 
 
 def test_a_network_without_a_recipe_of_its_own_gets_the_general_one():
-    settled = settle_flags("mnist", "resnet18", None, None, None, {})
-    assert settled.config.model.name == "resnet18" and settled.config.optimizer.name == "adamw"
-    assert settled.origins["optimizer.lr"] == "recipe general"
-    assert settle_flags("mnist", None, None, None, None, {}).origins["optimizer.lr"] == "recipe lenet5_relu"
+    resolved = resolve_flags("mnist", "resnet18", None, None, None, {})
+    assert resolved.config.model.name == "resnet18" and resolved.config.optimizer.name == "adamw"
+    assert resolved.origins["optimizer.lr"] == "recipe general"
+    assert resolve_flags("mnist", None, None, None, None, {}).origins["optimizer.lr"] == "recipe lenet5_relu"

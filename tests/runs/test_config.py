@@ -5,7 +5,7 @@ import yaml
 
 from neocog.data import DataConfig
 from neocog.errors import ConfigError
-from neocog.runs import RunConfig, read_config, settle
+from neocog.runs import RunConfig, read_config, resolve
 from neocog.runs.config import LATER
 from neocog.training import OptimizerConfig, TrainConfig
 
@@ -13,14 +13,14 @@ BASE = RunConfig(data=DataConfig(source="mnist"), optimizer=OptimizerConfig(lr=0
 
 
 def lay(*layers):
-    return settle(BASE, "recipe r", layers)
+    return resolve(BASE, "recipe r", layers)
 
 
 def test_the_last_layer_wins_and_every_value_knows_where_it_came_from():
-    settled = lay(("file a.yaml", {"train.epochs": 3, "optimizer.momentum": 0.8}), ("flag", {"train.epochs": "7"}))
-    assert settled.config.train.epochs == 7
+    resolved = lay(("file a.yaml", {"train.epochs": 3, "optimizer.momentum": 0.8}), ("flag", {"train.epochs": "7"}))
+    assert resolved.config.train.epochs == 7
     origins = {
-        key: settled.origins[key] for key in ("train.epochs", "optimizer.momentum", "optimizer.lr", "train.seed")
+        key: resolved.origins[key] for key in ("train.epochs", "optimizer.momentum", "optimizer.lr", "train.seed")
     }
     assert origins == {
         "train.epochs": "flag",
@@ -79,10 +79,10 @@ def test_a_setting_that_would_be_ignored_is_an_error(values, message):
 
 def test_a_recipes_value_may_lose_its_effect_and_a_python_config_is_held_to_the_rule():
     base = RunConfig(data=DataConfig(source="x"), optimizer=OptimizerConfig(momentum=0.5))
-    assert settle(base, "recipe r", [("flag", {"optimizer.name": "adam"})]).config.optimizer.name == "adam"
+    assert resolve(base, "recipe r", [("flag", {"optimizer.name": "adam"})]).config.optimizer.name == "adam"
     wrong = RunConfig(data=DataConfig(source="x"), optimizer=OptimizerConfig(name="adam", momentum=0.5))
     with pytest.raises(ConfigError, match="given in Python"):
-        settle(wrong, "given in Python")
+        resolve(wrong, "given in Python")
 
 
 def test_sizes_are_written_as_people_write_them():
@@ -93,16 +93,16 @@ def test_sizes_are_written_as_people_write_them():
 
 
 def test_yaml_round_trip_keeps_values_and_origins(tmp_path):
-    settled = lay(("flag", {"train.epochs": 3, "optimizer.lr": "1e-3"})).choose({"data.size": ((32, 32), "because")})
+    resolved = lay(("flag", {"train.epochs": 3, "optimizer.lr": "1e-3"})).choose({"data.size": ((32, 32), "because")})
     path = tmp_path / "config.yaml"
-    path.write_text(settled.to_yaml())
+    path.write_text(resolved.to_yaml())
     recipe, values, origins = read_config(path)
     assert recipe is None
     assert values["optimizer.lr"] == 0.001
     assert "optimizer.betas" not in values
     assert origins["data.size"] == "chosen automatically: because"
-    again = settle(RunConfig(data=DataConfig(source="")), "default", [("file", values)])
-    assert again.config == settled.config
+    again = resolve(RunConfig(data=DataConfig(source="")), "default", [("file", values)])
+    assert again.config == resolved.config
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_sections_are_values():
 
 def test_settings_that_came_later_count_only_where_they_are_set():
     """Else no run that began before an update could be resumed."""
-    plain = settle(RunConfig(data=DataConfig(source="a")), "recipe")
+    plain = resolve(RunConfig(data=DataConfig(source="a")), "recipe")
     earlier = [
         (key, value)
         for key, value, _ in plain.rows()
@@ -147,7 +147,7 @@ def test_settings_that_came_later_count_only_where_they_are_set():
     ]
     assert plain.digest() == hashlib.sha256(repr(earlier).encode()).hexdigest()[:16]
     for values in ({"test_fold": "2"}, {"class_level": 2}, {"label_column": "kind"}):
-        assert settle(RunConfig(data=DataConfig(source="a", **values)), "recipe").digest() != plain.digest()
+        assert resolve(RunConfig(data=DataConfig(source="a", **values)), "recipe").digest() != plain.digest()
 
 
 def test_level_and_fold_are_read_as_people_write_them():

@@ -29,7 +29,7 @@ from neocog.errors import (
 )
 from neocog.files import folder_lock
 from neocog.recipes import recipe
-from neocog.runs import Run, RunConfig, evaluate, resume, settle, train
+from neocog.runs import Run, RunConfig, evaluate, resolve, resume, train
 from neocog.training import Interrupted
 
 
@@ -264,8 +264,8 @@ def test_bad_input_leaves_nothing_behind(digits, quick, tmp_path, pictures):
     with pytest.raises(GeometryError, match=r"1x28x28 does not fit.*made for 32x32"):
         train(replace(config, data=replace(config.data, size=(28, 28))), runs=runs)
     with pytest.raises(ConfigError, match=r"data\.val_fraction .* would be ignored.*brings its own splits"):
-        settled = settle(quick(own_splits(digits, tmp_path)), "recipe", [("flag", {"data.val_fraction": 0.2})])
-        train(settled, runs=runs)
+        resolved = resolve(quick(own_splits(digits, tmp_path)), "recipe", [("flag", {"data.val_fraction": 0.2})])
+        train(resolved, runs=runs)
     with pytest.raises(ConfigError, match="must be a device of this machine. Received: 'cuda:99'"):
         train(quick(digits, device="cuda:99"), runs=runs)
     (pictures / "red" / "00.png").write_bytes(b"")

@@ -16,7 +16,7 @@ from neocog.data import Modality, recognised
 from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError
 from neocog.launch import start_ranks
-from neocog.runs import Run, RunConfig, Settled, read_config, settle
+from neocog.runs import ResolvedConfig, Run, RunConfig, read_config, resolve
 from neocog.runs.config import Layer
 from neocog.runs.start import own_network
 from neocog.zoo import entry
@@ -111,10 +111,10 @@ def train(
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
         run = runs.resume(resume, epochs=epochs, runs=runs_folder)
     else:
-        settled = settle_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
+        resolved = resolve_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
         if devices is not None:
-            return start_ranks(devices, sys.argv[1:], device=settled.config.train.device)
-        run = runs.train(settled, name=name, runs=runs_folder, download=download)
+            return start_ranks(devices, sys.argv[1:], device=resolved.config.train.device)
+        run = runs.train(resolved, name=name, runs=runs_folder, download=download)
     show_run(run)
     return 0
 
@@ -125,14 +125,14 @@ def device_of_run(resume: str, runs_folder: Path) -> str:
     return str(values.get("train.device", "auto")).partition(":")[0]
 
 
-def settle_flags(
+def resolve_flags(
     data: str | None,
     model: str | None,
     recipe: str | None,
     epochs: str | None,
     config: Path | None,
     flags: FlagTexts,
-) -> Settled:
+) -> ResolvedConfig:
     """The settings that a command line asks for. Raises ConfigError where it says too little, or one thing twice."""
     named: dict[str, Any] = {}
     for section, found in flags.items():
@@ -156,9 +156,9 @@ def settle_flags(
     chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, settings))
     layers: list[Layer] = [(own[1], {"model.name": own[0]})] if own else []
     layers += [(f"file {config}", values), (FLAG, named)]
-    settled = settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
-    recipes.check_recipe(chosen, settled.config)
-    return settled
+    resolved = resolve(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
+    recipes.check_recipe(chosen, resolved.config)
+    return resolved
 
 
 def modality_of(source: str, network: str | None, settings: Mapping[str, Any]) -> Modality:

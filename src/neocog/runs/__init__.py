@@ -1,17 +1,17 @@
 """A run: its settings with where each came from, its folder, and the functions that wire everything together."""
 
-from neocog.runs.config import RunConfig, Settled, read_config, settle
+from neocog.runs.config import ResolvedConfig, RunConfig, read_config, resolve
 from neocog.runs.evaluate_bundle import evaluate
 from neocog.runs.folder import Run
 from neocog.runs.train_run import resume, train
 
 __all__ = [
+    "ResolvedConfig",
     "Run",
     "RunConfig",
-    "Settled",
     "evaluate",
     "read_config",
+    "resolve",
     "resume",
-    "settle",
     "train",
 ]

@@ -31,7 +31,7 @@ from neocog.training.speed import SpeedConfig
 from neocog.training.watching import WatchConfig
 from neocog.zoo import ModelConfig
 
-__all__ = ["Layer", "RunConfig", "Settled", "read_config", "settle"]
+__all__ = ["Layer", "ResolvedConfig", "RunConfig", "read_config", "resolve"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -75,21 +75,21 @@ Layer = tuple[str, Mapping[str, Any]]
 
 
 @plain_dataclass(frozen=True, slots=True)
-class Settled:
+class ResolvedConfig:
     """A config, and the origin of each of its values by dotted key."""
 
     config: RunConfig
     origins: Mapping[str, str]
-    decided: frozenset[str] = frozenset()
+    inactive: frozenset[str] = frozenset()
     """Settings that the data itself decides, so that they have no effect."""
 
-    def choose(self, chosen: Mapping[str, tuple[Any, str]]) -> "Settled":
+    def choose(self, chosen: Mapping[str, tuple[Any, str]]) -> "ResolvedConfig":
         """Fill in values that were left open: dotted key -> value and reason."""
         values = {key: value for key, (value, _) in chosen.items()}
         reasons = {key: f"{CHOSEN}: {reason}" for key, (_, reason) in chosen.items()}
-        return Settled(with_values(self.config, values), {**self.origins, **reasons}, self.decided)
+        return ResolvedConfig(with_values(self.config, values), {**self.origins, **reasons}, self.inactive)
 
-    def decide(self, keys: Iterable[str], reason: str) -> "Settled":
+    def mark_inactive(self, keys: Iterable[str], reason: str) -> "ResolvedConfig":
         """Without settings that the data decides. Raises ConfigError where the user has set one of them."""
         for key in sorted(keys):
             if self.set_by_user(key):
@@ -102,13 +102,13 @@ class Settled:
         """Whether a value was set by a flag, in a file or in Python."""
         return not self.origins[key].startswith(NOT_BY_USER)
 
-    def without(self, keys: Iterable[str]) -> "Settled":
+    def without(self, keys: Iterable[str]) -> "ResolvedConfig":
         """Without settings that have no effect, whoever set them."""
-        return Settled(self.config, self.origins, self.decided | frozenset(keys))
+        return ResolvedConfig(self.config, self.origins, self.inactive | frozenset(keys))
 
     def rows(self) -> list[tuple[str, Any, str]]:
         """Key, value and origin of all values that have an effect."""
-        unused = {key for key, _ in ignored(self.config)} | self.decided
+        unused = {key for key, _ in ignored(self.config)} | self.inactive
         return [(key, value, self.origins[key]) for key, value in flat(self.config) if key not in unused]
 
     def digest(self) -> str:
@@ -131,7 +131,7 @@ class Settled:
         return head + yaml.safe_dump({**sections, "provenance": provenance}, sort_keys=False, allow_unicode=True)
 
 
-def settle(base: RunConfig, base_origin: str, layers: Sequence[Layer] = ()) -> Settled:
+def resolve(base: RunConfig, base_origin: str, layers: Sequence[Layer] = ()) -> ResolvedConfig:
     """Lay values over a base config, the last layer uppermost.
 
     Raises ConfigError for a key that is unknown, a value of the wrong type or out of range, and a value that a layer
@@ -145,13 +145,13 @@ def settle(base: RunConfig, base_origin: str, layers: Sequence[Layer] = ()) -> S
                 raise ConfigError(f"No setting is called {key!r} ({origin}). {did_you_mean(key, origins)}")
             values[key] = value
             origins[key] = origin
-    settled = Settled(with_values(base, values, origins), origins)
-    for key, reason in ignored(settled.config):
+    resolved = ResolvedConfig(with_values(base, values, origins), origins)
+    for key, reason in ignored(resolved.config):
         if origins[key] != DEFAULT and (origins[key] != base_origin or base_origin == GIVEN):
             raise ConfigError(
                 f"A setting must have an effect. {key} ({origins[key]}) would be ignored, because {reason}. Remove it."
             )
-    return settled
+    return resolved
 
 
 def with_values(base: RunConfig, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> RunConfig:
@@ -202,9 +202,9 @@ def ignored(config: RunConfig) -> list[tuple[str, str]]:
     return found
 
 
-def as_settled(config: RunConfig | Settled) -> Settled:
+def as_resolved(config: RunConfig | ResolvedConfig) -> ResolvedConfig:
     """A config from Python, whose origins are not known beyond what differs from the defaults."""
-    return config if isinstance(config, Settled) else settle(config, GIVEN)
+    return config if isinstance(config, ResolvedConfig) else resolve(config, GIVEN)
 
 
 def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, str]]:

@@ -19,7 +19,7 @@ from neocog.data import (
 )
 from neocog.data.preprocess.pages import SeveralPages
 from neocog.errors import ConfigError
-from neocog.runs.config import RunConfig, Settled, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat
 from neocog.zoo import Entry, entry
 
 __all__ = [
@@ -133,27 +133,27 @@ def changes(config: RunConfig, modality: Modality) -> Changes | None:
             return None
 
 
-def without_other_modalities(settled: Settled, source: Source) -> Settled:
+def without_other_modalities(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings without those of other kinds of data.
 
     Raises ConfigError where the user has set one of them.
     """
     other = set().union(*SECTIONS.values()) - SECTIONS[source.modality]
-    unused = {key for key, _ in flat(settled.config) if key.split(".")[0] in other}
+    unused = {key for key, _ in flat(resolved.config) if key.split(".")[0] in other}
     unused |= PICTURES_ALONE if source.modality != "image" else set()
-    return settled.decide(unused, f"{source.name} holds {NOUNS[source.modality]}")
+    return resolved.mark_inactive(unused, f"{source.name} holds {NOUNS[source.modality]}")
 
 
-def without_vocabulary(settled: Settled) -> Settled:
+def without_vocabulary(resolved: ResolvedConfig) -> ResolvedConfig:
     """The settings without those of a vocabulary where the network has an alphabet of its own.
 
     Raises ConfigError where the user has set one of them.
     """
-    name = settled.config.model.name
+    name = resolved.config.model.name
     if not name.startswith("char_cnn"):
-        return settled
+        return resolved
     own = ("text.vocabulary", "text.min_count")
-    return settled.decide(own, f"{name} reads the characters that it was published with")
+    return resolved.mark_inactive(own, f"{name} reads the characters that it was published with")
 
 
 def size_advice(name: str, made_for: Entry) -> str:

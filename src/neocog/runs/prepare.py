@@ -39,7 +39,7 @@ from neocog.errors import ConfigError, DataError
 from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
-from neocog.runs.config import RunConfig, Settled
+from neocog.runs.config import ResolvedConfig, RunConfig
 from neocog.runs.modality import (
     NOUNS,
     changes,
@@ -68,7 +68,7 @@ BEGIN_WITH = 5000  # records, about, from which a network takes what it begins w
 class Prepared:
     """All that training needs, ready."""
 
-    settled: Settled
+    resolved: ResolvedConfig
     source: Source
     fingerprint: str
     splits: Splits
@@ -88,13 +88,13 @@ class Prepared:
     @property
     def model_spec(self) -> dict[str, Any]:
         """How to build this network again."""
-        model = self.settled.config.model
+        model = self.resolved.config.model
         shape = {"num_classes": len(self.task.classes), "in_channels": self.preprocess.in_channels}
         return {"name": model.name, **shape, "options": self.options}
 
 
 def prepare(
-    settled: Settled,
+    resolved: ResolvedConfig,
     *,
     data: object = None,
     download: bool = False,
@@ -108,11 +108,11 @@ def prepare(
     from. Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a model to start from that is damaged.
     """
-    start = open_start(settled.config.model.pretrained, start_file)
+    start = open_start(resolved.config.model.pretrained, start_file)
     notes: list[str] = []
     if start is not None:
-        settled, notes = start.settle(settled)
-    config = settled.config
+        resolved, notes = start.resolve(resolved)
+    config = resolved.config
     entry(config.model.name)  # raises where there is none, before any data is read
     check_watch(config.watch)
     check_schedule(config.schedule, config.train.epochs)
@@ -132,7 +132,7 @@ def prepare(
     check_train(config.train, source, world)
     check_repeats(config, source)
     check_trainable(source)
-    settled = without_unused(settled, source)
+    resolved = without_unused(resolved, source)
     splits = divided(source, config.data, config.train.seed)
     tell(source)
     for line in splits.notes:
@@ -140,17 +140,17 @@ def prepare(
     several = SeveralPages()
     spec, reasons = chosen(source, splits, config, made_for, several, start, notes)
     splits = with_pages(source, splits, several)
-    settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
-    settled = with_device(settled, device if world.size == 1 else torch.device(device.type))
+    resolved = resolved.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
+    resolved = with_device(resolved, device if world.size == 1 else torch.device(device.type))
     classes = classes_of(source, made_for)
     model = build_network(config, made_for, spec, classes, start, notes)
     if start is not None:
         notes = [start.tell(), *notes, *start.tell_seen(source, identity, splits)]
         tell_lines(notes)
-    settled = with_feeding(settled, source, len(splits.train) + len(splits.val), spec)
-    train, val = open_feeds(settled.config.data, source, splits, spec, pin=device.type == "cuda")
+    resolved = with_feeding(resolved, source, len(splits.train) + len(splits.val), spec)
+    train, val = open_feeds(resolved.config.data, source, splits, spec, pin=device.type == "cuda")
     return Prepared(
-        settled=settled,
+        resolved=resolved,
         source=source,
         fingerprint=identity,
         splits=splits,
@@ -240,33 +240,33 @@ def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:
     return replace(splits, notes=(*splits.notes, *several.notices))
 
 
-def without_unused(settled: Settled, source: Source) -> Settled:
+def without_unused(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings that have an effect on this data. Raises ConfigError where the user has set another."""
-    settled = without_other_modalities(without_shares(settled, source), source)
-    return without_vocabulary(settled) if source.modality == "text" else settled
+    resolved = without_other_modalities(without_shares(resolved, source), source)
+    return without_vocabulary(resolved) if source.modality == "text" else resolved
 
 
-def with_device(settled: Settled, device: torch.device) -> Settled:
+def with_device(resolved: ResolvedConfig, device: torch.device) -> ResolvedConfig:
     """The settings with the device that was found, and why."""
-    if settled.config.train.device != "auto":
-        return settled
+    if resolved.config.train.device != "auto":
+        return resolved
     found = "the fastest that is there" if device.type != "cpu" else "there is no GPU"
-    return settled.choose({"train.device": (str(device), found)})
+    return resolved.choose({"train.device": (str(device), found)})
 
 
-def with_feeding(settled: Settled, source: Source, count: int, spec: Preprocess) -> Settled:
+def with_feeding(resolved: ResolvedConfig, source: Source, count: int, spec: Preprocess) -> ResolvedConfig:
     """The settings with the way in which so many records are fed, and why.
 
     Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_feeding` does.
     """
-    wanted = settled.config.data.feeding
+    wanted = resolved.config.data.feeding
     feeding, why = choose_feeding(source, count, spec, wanted)
     note(f"  {feeding}: {why}")
     if wanted == "auto":
-        settled = settled.choose({"data.feeding": (feeding, why)})
+        resolved = resolved.choose({"data.feeding": (feeding, why)})
     if feeding == "streaming":
-        settled = settled.decide({"data.cache"}, "what is streamed is decoded as it is needed, and not kept")
-    return settled
+        resolved = resolved.mark_inactive({"data.cache"}, "what is streamed is decoded as it is needed, and not kept")
+    return resolved
 
 
 def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preprocess, *, pin: bool) -> tuple[Feed, Feed]:
@@ -381,14 +381,14 @@ def leave_out(source: Source, indices: NDArray[np.int64], skip: Container[str]) 
     return kept
 
 
-def without_shares(settled: Settled, source: Source) -> Settled:
+def without_shares(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings without those shares that the set decides by bringing splits of its own.
 
     Raises ConfigError where the user has set one of them.
     """
     shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": not keeps_test(source)}
     own = [key for key, unused in shares.items() if unused]
-    return settled.decide(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
+    return resolved.mark_inactive(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
 
 
 def find_device(name: str) -> torch.device:
