@@ -163,7 +163,7 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
         (["train", "mnist", "--optimizer.betas", "[0.9, 0.99]"], "would be ignored, because sgd has no betas"),
         (
             ["train", "mnist", "--data.test_fraction", "0.3"],
-            "data.test_fraction .flag. would be ignored: mnist brings its own",
+            "data.test_fraction .flag. would be ignored, because mnist brings its own",
         ),
         (["train", "mnist", "--data.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
         (["train", "mnist", "--train.device", "abacus"], "must be a device of this machine. Received: 'abacus'"),
@@ -392,5 +392,5 @@ def test_quiet_and_plain_when_not_a_terminal(run_main, digits):
 def test_a_network_without_a_recipe_of_its_own_gets_the_general_one():
     resolved = resolve_flags("mnist", "resnet18", None, None, None, {})
     assert resolved.config.model.name == "resnet18" and resolved.config.optimizer.name == "adamw"
-    assert resolved.origins["optimizer.lr"] == "recipe general"
-    assert resolve_flags("mnist", None, None, None, None, {}).origins["optimizer.lr"] == "recipe lenet5_relu"
+    assert str(resolved.provenance["optimizer.lr"]) == "recipe general"
+    assert str(resolve_flags("mnist", None, None, None, None, {}).provenance["optimizer.lr"]) == "recipe lenet5_relu"

@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from neocog.recipes import recipe
-from neocog.runs import train
-from neocog.runs.config import resolve
+from neocog.runs import FLAG, Provenance, SetBy, resolve, train
 
 
 def save_arrays(path, shape, num_train=40):
@@ -58,7 +57,9 @@ def test_what_cant_be_opened_is_left_to_training(tmp_path):
 @pytest.mark.parametrize("shape", [(28, 28), (20, 20, 3)])
 def test_it_trains_on_a_small_set(tmp_path, shape):
     config = recipe("fast", save_arrays(tmp_path / "small.npz", shape))
-    resolved = resolve(config, "recipe fast", [("flag", {"train.epochs": 1, "data.val_fraction": 0.2})])
+    resolved = resolve(
+        config, Provenance(SetBy.RECIPE, "fast"), [(FLAG, {"train.epochs": 1, "data.val_fraction": 0.2})]
+    )
     run = train(resolved, runs=tmp_path / "runs")
     assert run.finished
     assert np.isfinite(run.evaluation.loss.value)

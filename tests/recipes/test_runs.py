@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from neocog.recipes import check_recipe, recipe
-from neocog.runs import resolve, train
+from neocog.runs import FLAG, Provenance, SetBy, resolve, train
 from neocog.zoo import create_model
 
 
@@ -15,7 +15,7 @@ def test_a_recipe_trains_on_a_folder_of_pictures(name, pictures, tmp_path):
     torch.save(create_model("resnet20_cifar").state_dict(), weights)
     flags = {"model.name": "resnet20_cifar", "data.size": 32, "train.epochs": 1}
     flags |= {"model.pretrained": str(weights)} if name == "finetune" else {}
-    resolved = resolve(recipe(name, str(pictures)), f"recipe {name}", [("flag", flags)])
+    resolved = resolve(recipe(name, str(pictures)), Provenance(SetBy.RECIPE, name), [(FLAG, flags)])
     check_recipe(name, resolved.config)
     run = train(resolved, runs=tmp_path / "runs")
     assert run.finished

@@ -5,24 +5,28 @@ import yaml
 
 from neocog.data import DataConfig
 from neocog.errors import ConfigError
-from neocog.runs import RunConfig, read_config, resolve
+from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, read_config, resolve
 from neocog.runs.config import LATER
+from neocog.runs.provenance import DEFAULT
 from neocog.training import OptimizerConfig, TrainConfig
 
+RECIPE = Provenance(SetBy.RECIPE, "r")
+A_FILE = Provenance(SetBy.FILE, "a.yaml")
 BASE = RunConfig(data=DataConfig(source="mnist"), optimizer=OptimizerConfig(lr=0.1))
 
 
 def lay(*layers):
-    return resolve(BASE, "recipe r", layers)
+    return resolve(BASE, RECIPE, layers)
 
 
-def test_the_last_layer_wins_and_every_value_knows_where_it_came_from():
-    resolved = lay(("file a.yaml", {"train.epochs": 3, "optimizer.momentum": 0.8}), ("flag", {"train.epochs": "7"}))
+def test_last_layer_wins_and_every_value_keeps_its_provenance():
+    resolved = lay((A_FILE, {"train.epochs": 3, "optimizer.momentum": 0.8}), (FLAG, {"train.epochs": "7"}))
     assert resolved.config.train.epochs == 7
-    origins = {
-        key: resolved.origins[key] for key in ("train.epochs", "optimizer.momentum", "optimizer.lr", "train.seed")
+    found = {
+        key: str(resolved.provenance[key])
+        for key in ("train.epochs", "optimizer.momentum", "optimizer.lr", "train.seed")
     }
-    assert origins == {
+    assert found == {
         "train.epochs": "flag",
         "optimizer.momentum": "file a.yaml",
         "optimizer.lr": "recipe r",
@@ -33,9 +37,9 @@ def test_the_last_layer_wins_and_every_value_knows_where_it_came_from():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"train.epoch": 3}, r"No setting is called 'train\.epoch' \(flag\). Did you mean 'train\.epochs'\?"),
-        ({"trane.epochs": 3}, "No setting is called 'trane.epochs'.*Did you mean 'train.epochs'"),
-        ({"nonsense": 3}, "No setting is called 'nonsense'"),
+        ({"train.epoch": 3}, r"Unknown setting: 'train\.epoch' \(flag\). Did you mean 'train\.epochs'\?"),
+        ({"trane.epochs": 3}, "Unknown setting: 'trane.epochs'.*Did you mean 'train.epochs'"),
+        ({"nonsense": 3}, "Unknown setting: 'nonsense'"),
         ({"train.epochs": "-1"}, r"train\.epochs must be greater than or equal to 1. Received: '-1', from: flag"),
         ({"train.epochs": "many"}, r"train\.epochs must be a valid integer.*Received: 'many'"),
         ({"optimizer.lr": "inf"}, "optimizer.lr must be a finite number"),
@@ -51,9 +55,9 @@ def test_the_last_layer_wins_and_every_value_knows_where_it_came_from():
         ({"augment.flip": 1.5}, "augment.flip must be less than or equal to 1"),
     ],
 )
-def test_a_wrong_key_or_value_is_named_with_its_place(values, message):
+def test_wrong_key_or_value_is_named_with_its_provenance(values, message):
     with pytest.raises(ConfigError, match=message):
-        lay(("flag", values))
+        lay((FLAG, values))
 
 
 @pytest.mark.parametrize(
@@ -72,52 +76,52 @@ def test_a_wrong_key_or_value_is_named_with_its_place(values, message):
         ({"model.name": "lenet5", "model.dropout": 0.5}, "because lenet5 has no dropout"),
     ],
 )
-def test_a_setting_that_would_be_ignored_is_an_error(values, message):
+def test_ignored_setting_is_an_error(values, message):
     with pytest.raises(ConfigError, match=message):
-        lay(("flag", values))
+        lay((FLAG, values))
 
 
-def test_a_recipes_value_may_lose_its_effect_and_a_python_config_is_held_to_the_rule():
+def test_recipe_value_may_lose_its_effect_but_a_python_value_may_not():
     base = RunConfig(data=DataConfig(source="x"), optimizer=OptimizerConfig(momentum=0.5))
-    assert resolve(base, "recipe r", [("flag", {"optimizer.name": "adam"})]).config.optimizer.name == "adam"
+    assert resolve(base, RECIPE, [(FLAG, {"optimizer.name": "adam"})]).config.optimizer.name == "adam"
     wrong = RunConfig(data=DataConfig(source="x"), optimizer=OptimizerConfig(name="adam", momentum=0.5))
     with pytest.raises(ConfigError, match="given in Python"):
-        resolve(wrong, "given in Python")
+        resolve(wrong, PYTHON)
 
 
-def test_sizes_are_written_as_people_write_them():
-    assert lay(("flag", {"data.size": "32x48"})).config.data.size == (32, 48)
-    assert lay(("flag", {"data.size": "32"})).config.data.size == (32, 32)
-    assert lay(("flag", {"data.size": 32})).config.data.size == (32, 32)
-    assert lay(("flag", {"data.size": [32, 48]})).config.data.size == (32, 48)
+def test_size_is_read_as_text_number_or_list():
+    assert lay((FLAG, {"data.size": "32x48"})).config.data.size == (32, 48)
+    assert lay((FLAG, {"data.size": "32"})).config.data.size == (32, 32)
+    assert lay((FLAG, {"data.size": 32})).config.data.size == (32, 32)
+    assert lay((FLAG, {"data.size": [32, 48]})).config.data.size == (32, 48)
 
 
-def test_yaml_round_trip_keeps_values_and_origins(tmp_path):
-    resolved = lay(("flag", {"train.epochs": 3, "optimizer.lr": "1e-3"})).choose({"data.size": ((32, 32), "because")})
+def test_yaml_round_trip_keeps_values_and_provenance(tmp_path):
+    resolved = lay((FLAG, {"train.epochs": 3, "optimizer.lr": "1e-3"})).choose({"data.size": ((32, 32), "because")})
     path = tmp_path / "config.yaml"
     path.write_text(resolved.to_yaml())
-    recipe, values, origins = read_config(path)
+    recipe, values, provenance = read_config(path)
     assert recipe is None
     assert values["optimizer.lr"] == 0.001
     assert "optimizer.betas" not in values
-    assert origins["data.size"] == "chosen automatically: because"
-    again = resolve(RunConfig(data=DataConfig(source="")), "default", [("file", values)])
+    assert provenance["data.size"] == Provenance(SetBy.CHOSEN, "because")
+    again = resolve(RunConfig(data=DataConfig(source="")), DEFAULT, [(A_FILE, values)])
     assert again.config == resolved.config
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train: {epochs: 3", "is no YAML"),
-        ("- 1", "maps sections to settings.*holds list"),
-        ("trian: {epochs: 3}", r"No section is called 'trian'.*Did you mean 'train'\?"),
-        ("train: 3", "train in .* holds 3"),
-        ("train: null", "train in .* holds None"),
+        ("train: {epochs: 3", "is not YAML"),
+        ("- 1", r"maps sections to settings\. .*c\.yaml: received list"),
+        ("trian: {epochs: 3}", r"Unknown section: 'trian'\. Found in file .*c\.yaml\. Did you mean 'train'\?"),
+        ("train: 3", r"section train of .*c\.yaml: received 3"),
+        ("train: null", r"section train of .*c\.yaml: received None"),
         ("recipe: [a]", "A recipe is a name"),
-        ("[" * 5000, "is no YAML"),
+        ("[" * 5000, "is not YAML"),
     ],
 )
-def test_a_config_file_that_is_wrong(tmp_path, text, message):
+def test_wrong_config_file_is_an_error(tmp_path, text, message):
     path = tmp_path / "c.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
@@ -132,14 +136,14 @@ def test_yaml_names_a_recipe(tmp_path):
     assert read_config(path) == ("lenet5", {"train.epochs": 1}, {})
 
 
-def test_sections_are_values():
+def test_sections_compare_by_value():
     assert TrainConfig() == TrainConfig()
     assert hash(BASE) == hash(RunConfig(data=DataConfig(source="mnist"), optimizer=OptimizerConfig(lr=0.1)))
 
 
-def test_settings_that_came_later_count_only_where_they_are_set():
-    """Else no run that began before an update could be resumed."""
-    plain = resolve(RunConfig(data=DataConfig(source="a")), "recipe")
+def test_later_settings_count_in_the_digest_only_if_set():
+    """Otherwise a run that was started before an update could not be resumed."""
+    plain = resolve(RunConfig(data=DataConfig(source="a")), Provenance(SetBy.RECIPE))
     earlier = [
         (key, value)
         for key, value, _ in plain.rows()
@@ -147,10 +151,13 @@ def test_settings_that_came_later_count_only_where_they_are_set():
     ]
     assert plain.digest() == hashlib.sha256(repr(earlier).encode()).hexdigest()[:16]
     for values in ({"test_fold": "2"}, {"class_level": 2}, {"label_column": "kind"}):
-        assert resolve(RunConfig(data=DataConfig(source="a", **values)), "recipe").digest() != plain.digest()
+        assert (
+            resolve(RunConfig(data=DataConfig(source="a", **values)), Provenance(SetBy.RECIPE)).digest()
+            != plain.digest()
+        )
 
 
-def test_level_and_fold_are_read_as_people_write_them():
+def test_class_level_and_test_fold_are_read_as_text_or_number():
     assert (DataConfig(source="a", class_level="2").class_level, DataConfig(source="a", test_fold=3).test_fold) == (
         2,
         "3",

@@ -288,7 +288,7 @@ def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_p
         train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
     with pytest.raises(DataError, match="It knows pictures, reviews holds texts"):
         evaluate(finished_run.bundle, reviews)
-    with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored: .* holds signals"):
+    with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored, because .* holds signals"):
         train(quick("signal", waves, augment=AugmentConfig(flip=0.5)), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -327,7 +327,11 @@ def test_signals_in_files_are_predicted(tmp_path, capsys):
     ("where", "flags", "message"),
     [
         ("pictures", ["--data.feeding", "streaming", "--data.cache", "true"], "data.cache (flag) would be ignored"),
-        ("pictures", ["--signal.window", "9"], "signal.window (flag) would be ignored: pictures holds pictures"),
+        (
+            "pictures",
+            ["--signal.window", "9"],
+            "signal.window (flag) would be ignored, because pictures holds pictures",
+        ),
         ("pictures", ["--data.format", "idx"], "Idx files are pairs such as"),
         ("pictures", ["--data.format", "cifar"], "CIFAR's binary files are"),
         ("pictures", ["--data.format", "pngs"], "No layout is called 'pngs'"),

@@ -29,7 +29,7 @@ from neocog.errors import (
 )
 from neocog.files import folder_lock
 from neocog.recipes import recipe
-from neocog.runs import Run, RunConfig, evaluate, resolve, resume, train
+from neocog.runs import FLAG, Provenance, Run, RunConfig, SetBy, evaluate, resolve, resume, train
 from neocog.training import Interrupted
 
 
@@ -187,7 +187,7 @@ def test_settings_that_changed_since_are_refused(finished_run, tmp_path):
     with pytest.raises(CheckpointError, match=r"settings it began with. .*config\.yaml was changed since"):
         resume(run.path)
     run.config.write_text("provenance: [1]\n")
-    with pytest.raises(ConfigError, match="provenance maps settings to origins"):
+    with pytest.raises(ConfigError, match="provenance maps settings to where they came from"):
         resume(run.path)
 
 
@@ -264,7 +264,9 @@ def test_bad_input_leaves_nothing_behind(digits, quick, tmp_path, pictures):
     with pytest.raises(GeometryError, match=r"1x28x28 does not fit.*made for 32x32"):
         train(replace(config, data=replace(config.data, size=(28, 28))), runs=runs)
     with pytest.raises(ConfigError, match=r"data\.val_fraction .* would be ignored.*brings its own splits"):
-        resolved = resolve(quick(own_splits(digits, tmp_path)), "recipe", [("flag", {"data.val_fraction": 0.2})])
+        resolved = resolve(
+            quick(own_splits(digits, tmp_path)), Provenance(SetBy.RECIPE), [(FLAG, {"data.val_fraction": 0.2})]
+        )
         train(resolved, runs=runs)
     with pytest.raises(ConfigError, match="must be a device of this machine. Received: 'cuda:99'"):
         train(quick(digits, device="cuda:99"), runs=runs)

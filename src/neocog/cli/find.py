@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.cli.train import FLAG, RECIPE_HELP, Flags, FlagTexts, resolve_flags
+from neocog.cli.train import RECIPE_HELP, Flags, FlagTexts, resolve_flags
 from neocog.errors import ConfigError
 from neocog.progress import note
 from neocog.report.plots import save_figure
-from neocog.runs import ResolvedConfig
+from neocog.runs import FLAG, ResolvedConfig
 from neocog.runs.find import draw_rates, find_batch, find_rate
 from neocog.training.finders.rate import HIGH, LOW, STEPS
 
@@ -131,7 +131,7 @@ def batch(
 
 def refuse_ignored(resolved: ResolvedConfig, unused: Mapping[str, str]) -> None:
     """Raises ConfigError for a flag without effect on a trial; in a file, which is for the whole run, it may stand."""
-    for key, origin in resolved.origins.items():
+    for key, origin in resolved.provenance.items():
         reason = unused.get(key) or unused.get(key.partition(".")[0])
         if origin == FLAG and reason:
             raise ConfigError(

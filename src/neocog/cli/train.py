@@ -16,12 +16,11 @@ from neocog.data import Modality, recognised
 from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError
 from neocog.launch import start_ranks
-from neocog.runs import ResolvedConfig, Run, RunConfig, read_config, resolve
+from neocog.runs import FLAG, Provenance, ResolvedConfig, Run, RunConfig, SetBy, read_config, resolve
 from neocog.runs.config import Layer
 from neocog.runs.start import own_network
 from neocog.zoo import entry
 
-FLAG = "flag"
 ALIASES = {"model.name": "--model", "train.epochs": "--epochs"}
 
 
@@ -155,8 +154,8 @@ def resolve_flags(
     settings = {name: named.get(f"data.{name}", values.get(f"data.{name}")) for name in ("format", *sorted(COLUMNS))}
     chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, settings))
     layers: list[Layer] = [(own[1], {"model.name": own[0]})] if own else []
-    layers += [(f"file {config}", values), (FLAG, named)]
-    resolved = resolve(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
+    layers += [(Provenance(SetBy.FILE, str(config)), values), (FLAG, named)]
+    resolved = resolve(recipes.recipe(chosen, str(source)), Provenance(SetBy.RECIPE, chosen), layers)
     recipes.check_recipe(chosen, resolved.config)
     return resolved
 

@@ -3,12 +3,17 @@
 from neocog.runs.config import ResolvedConfig, RunConfig, read_config, resolve
 from neocog.runs.evaluate_bundle import evaluate
 from neocog.runs.folder import Run
+from neocog.runs.provenance import FLAG, PYTHON, Provenance, SetBy
 from neocog.runs.train_run import resume, train
 
 __all__ = [
+    "FLAG",
+    "PYTHON",
+    "Provenance",
     "ResolvedConfig",
     "Run",
     "RunConfig",
+    "SetBy",
     "evaluate",
     "read_config",
     "resolve",

@@ -9,6 +9,7 @@ from neocog.errors import CheckpointError, RunError, agree
 from neocog.files import storage_errors, write_whole
 from neocog.runs.config import ResolvedConfig, RunConfig, with_values
 from neocog.runs.folder import Run
+from neocog.runs.provenance import FLAG, Provenance
 from neocog.runs.rotation import newest_first
 from neocog.training import learning_rate
 from neocog.training.checkpoint import read_checkpoint_header
@@ -62,10 +63,11 @@ def end_extension(run: Run) -> None:
         run.extension.unlink(missing_ok=True)
 
 
-def with_epochs(resolved: ResolvedConfig, epochs: int | str, origin: str | None = None) -> ResolvedConfig:
+def with_epochs(resolved: ResolvedConfig, epochs: int | str, origin: Provenance | None = None) -> ResolvedConfig:
     """The settings with other epochs. Raises ConfigError where there can't be so many."""
-    origins = dict(resolved.origins) | ({"train.epochs": origin} if origin else {})
-    return ResolvedConfig(with_values(resolved.config, {"train.epochs": epochs}, origins), origins, resolved.inactive)
+    provenance = dict(resolved.provenance) | ({"train.epochs": origin} if origin else {})
+    config = with_values(resolved.config, {"train.epochs": epochs}, provenance)
+    return ResolvedConfig(config, provenance, resolved.inactive)
 
 
 def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None) -> Extension | None:
@@ -85,7 +87,7 @@ def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None)
                 f"{how_to_train_on(run, resolved.config, done, state['step'], epoch_steps, state['stopped_early'])}"
             )
         return begun
-    wanted = with_epochs(resolved, epochs, "flag").config.train.epochs
+    wanted = with_epochs(resolved, epochs, FLAG).config.train.epochs
     if wanted == planned and not run.finished:
         return begun
     if wanted * epoch_steps < state["step"] or (wanted <= done and (run.finished or wanted < done)):

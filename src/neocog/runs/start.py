@@ -15,7 +15,8 @@ from neocog.data import DataConfig, ImagePreprocess, Modality, Preprocess, Sourc
 from neocog.data.preprocess.choose_text import known_share
 from neocog.data.record import record_ids
 from neocog.errors import CheckpointError, ConfigError, DataError
-from neocog.runs.config import CHOSEN, ResolvedConfig, RunConfig, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat
+from neocog.runs.provenance import Provenance, SetBy
 from neocog.zoo import Network, Normalisation, create_model, entry
 from neocog.zoo.config import OPTIONS
 
@@ -55,7 +56,7 @@ def find_own(pretrained: str | None) -> Path | None:
     return path if is_bundle(path) else None
 
 
-def own_network(pretrained: str | None) -> tuple[str, str] | None:
+def own_network(pretrained: str | None) -> tuple[str, Provenance] | None:
     """The name of the network of a model of one's own, and why a run that starts from it takes that; None for others.
 
     Raises what `find_own` and `load` do.
@@ -64,8 +65,8 @@ def own_network(pretrained: str | None) -> tuple[str, str] | None:
     return None if path is None else (str(read_manifest(path)["model"]["name"]), as_in(path))
 
 
-def as_in(path: Path) -> str:
-    return f"{CHOSEN}: as in {path}"
+def as_in(path: Path) -> Provenance:
+    return Provenance(SetBy.CHOSEN, f"as in {path}")
 
 
 def open_start(pretrained: str | None, kept: Path | None = None) -> "Start | None":
@@ -144,7 +145,7 @@ class Start:
         if resolved.set_by_user("model.name") and name != self.network:
             raise ConfigError(
                 f"A run that starts from a model of your own has its network. {self.path} is {self.network}. "
-                f"Received: {name} ({resolved.origins['model.name']}). Leave --model out, or start without "
+                f"Received: {name} ({resolved.provenance['model.name']}). Leave --model out, or start without "
                 "--model.pretrained."
             )
 
@@ -160,9 +161,9 @@ class Start:
     def check_vocabulary(self, resolved: ResolvedConfig) -> None:
         """Raises ConfigError for settings of a vocabulary; in a file, which is for a whole run, they may stand."""
         for key in sorted(ALONE):
-            if resolved.set_by_user(key) and not resolved.origins[key].startswith("file"):
+            if resolved.set_by_user(key) and resolved.provenance[key].by is not SetBy.FILE:
                 raise ConfigError(
-                    f"A setting must have an effect. {key} ({resolved.origins[key]}) would be ignored, because the "
+                    f"A setting must have an effect. {key} ({resolved.provenance[key]}) would be ignored, because the "
                     f"vocabulary is that of {self.path}. Remove it."
                 )
 

@@ -18,7 +18,6 @@ from torch import nn
 from neocog.data import (
     Balanced,
     BlockShuffled,
-    DataConfig,
     Feed,
     Loader,
     Order,
@@ -31,13 +30,14 @@ from neocog.errors import DivergenceError, StorageError, some
 from neocog.files import folder_lock, write_whole
 from neocog.planning import known_machine, plan
 from neocog.progress import note, quiet
-from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_config, resolve, with_paths
+from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
 from neocog.runs.modality import changes
 from neocog.runs.prepare import Prepared, find_device, prepare
+from neocog.runs.provenance import Provenance, SetBy
 from neocog.training import Interrupt, Interrupted, Training, fit, make_optimizer
 from neocog.training.distributed import (
     World,
@@ -81,7 +81,7 @@ def train(
     Raises a NeocogError for what a user can mend, and Interrupted, with the state saved, on the first Ctrl-C.
     """
     resolved = as_resolved(config)
-    resolved = ResolvedConfig(with_paths(resolved.config), resolved.origins)
+    resolved = ResolvedConfig(with_paths(resolved.config), resolved.provenance)
     if name is not None and restarted(Path(runs) / name):
         note(f"{name} was begun before: going on from its last checkpoint, with the settings it began with")
         return resume(Path(runs) / name, data=data)
@@ -109,13 +109,13 @@ def resume(path: str | Path, *, epochs: int | str | None = None, data: object = 
     Raises RunError where the run is finished, in use by another process, or can't have so many epochs.
     """
     run = Run.open(path, Path(runs))
-    _, values, origins = read_config(run.config)
-    base = resolve(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
-    resolved = ResolvedConfig(base.config, {**base.origins, **origins})
+    resolved = read_run_config(run.config)
     extension = plan_extension(run, resolved, epochs)
     if extension is not None:
         before = extension.before[-1]
-        resolved = with_epochs(resolved, extension.epochs, f"--epochs, for a run that was planned for {before}")
+        resolved = with_epochs(
+            resolved, extension.epochs, Provenance(SetBy.FLAG, f"--epochs, for a run that was planned for {before}")
+        )
     with together(resolved.config) as world, folder_lock(run.path) if world.first else nullcontext():
         prepared = prepare(resolved, data=data, world=world, start_file=run.start)
         if world.first:
