@@ -165,7 +165,7 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
             ["train", "mnist", "--data.test_fraction", "0.3"],
             "data.test_fraction .flag. would be ignored, because mnist brings its own",
         ),
-        (["train", "mnist", "--data.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
+        (["train", "mnist", "--image.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
         (["train", "mnist", "--train.device", "abacus"], "must be a device of this machine. Received: 'abacus'"),
         (["train", "mnist", "--config", "absent.yaml"], "The config file absent.yaml can't be read"),
         (["train", "--resume", "absent"], "absent is no run"),
@@ -289,7 +289,7 @@ def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_r
     assert code == 2
     assert "takes 8 bits" in err
     assert "deep.png has 16" in err
-    code, _, err = run_main("train", pictures, *QUICK, "--data.depth", "8", "--name", "ok")
+    code, _, err = run_main("train", pictures, *QUICK, "--image.bit_depth", "8", "--name", "ok")
     assert code == 0, err
     (pictures / "red" / "05.png").write_bytes(picture("16-bit"))
     code, _, err = run_main("train", pictures, *QUICK, "--name", "deep")

@@ -13,7 +13,7 @@ from neocog.zoo import create_model
 def test_a_recipe_trains_on_a_folder_of_pictures(name, pictures, tmp_path):
     weights = tmp_path / "weights.pth"
     torch.save(create_model("resnet20_cifar").state_dict(), weights)
-    flags = {"model.name": "resnet20_cifar", "data.size": 32, "train.epochs": 1}
+    flags = {"model.name": "resnet20_cifar", "image.size": 32, "train.epochs": 1}
     flags |= {"model.pretrained": str(weights)} if name == "finetune" else {}
     resolved = resolve(recipe(name, str(pictures)), Provenance(SetBy.RECIPE, name), [(FLAG, flags)])
     check_recipe(name, resolved.config)

@@ -1,12 +1,14 @@
 import hashlib
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
-from neocog.data import DataConfig
+from neocog.data import DataConfig, ImageConfig, SoundConfig
 from neocog.errors import ConfigError
 from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, read_config, resolve
-from neocog.runs.config import LATER
+from neocog.runs.config import LATER, RENAMED, RENAMED_VALUES, earlier, read_run_config
 from neocog.runs.provenance import DEFAULT
 from neocog.training import OptimizerConfig, TrainConfig
 
@@ -51,7 +53,7 @@ def test_last_layer_wins_and_every_value_keeps_its_provenance():
         ),
         ({"optimizer.nesterov": "perhaps"}, "optimizer.nesterov must be a valid boolean"),
         ({"optimizer.name": "adam", "optimizer.betas": [0.9]}, "optimizer.betas: Field required.*Received: \\[0.9\\]"),
-        ({"data.size": "axb"}, r"data\.size must be a valid integer.*Received: 'axb'"),
+        ({"image.size": "axb"}, r"image\.size must be a valid integer.*Received: 'axb'"),
         ({"augment.flip": 1.5}, "augment.flip must be less than or equal to 1"),
     ],
 )
@@ -90,21 +92,21 @@ def test_recipe_value_may_lose_its_effect_but_a_python_value_may_not():
 
 
 def test_size_is_read_as_text_number_or_list():
-    assert lay((FLAG, {"data.size": "32x48"})).config.data.size == (32, 48)
-    assert lay((FLAG, {"data.size": "32"})).config.data.size == (32, 32)
-    assert lay((FLAG, {"data.size": 32})).config.data.size == (32, 32)
-    assert lay((FLAG, {"data.size": [32, 48]})).config.data.size == (32, 48)
+    assert lay((FLAG, {"image.size": "32x48"})).config.image.size == (32, 48)
+    assert lay((FLAG, {"image.size": "32"})).config.image.size == (32, 32)
+    assert lay((FLAG, {"image.size": 32})).config.image.size == (32, 32)
+    assert lay((FLAG, {"image.size": [32, 48]})).config.image.size == (32, 48)
 
 
 def test_yaml_round_trip_keeps_values_and_provenance(tmp_path):
-    resolved = lay((FLAG, {"train.epochs": 3, "optimizer.lr": "1e-3"})).choose({"data.size": ((32, 32), "because")})
+    resolved = lay((FLAG, {"train.epochs": 3, "optimizer.lr": "1e-3"})).choose({"image.size": ((32, 32), "because")})
     path = tmp_path / "config.yaml"
     path.write_text(resolved.to_yaml())
     recipe, values, provenance = read_config(path)
     assert recipe is None
     assert values["optimizer.lr"] == 0.001
     assert "optimizer.betas" not in values
-    assert provenance["data.size"] == Provenance(SetBy.CHOSEN, "because")
+    assert provenance["image.size"] == Provenance(SetBy.CHOSEN, "because")
     again = resolve(RunConfig(data=DataConfig(source="")), DEFAULT, [(A_FILE, values)])
     assert again.config == resolved.config
 
@@ -144,12 +146,12 @@ def test_sections_compare_by_value():
 def test_later_settings_count_in_the_digest_only_if_set():
     """Otherwise a run that was started before an update could not be resumed."""
     plain = resolve(RunConfig(data=DataConfig(source="a")), Provenance(SetBy.RECIPE))
-    earlier = [
-        (key, value)
+    old = [
+        earlier(key, value)
         for key, value, _ in plain.rows()
-        if key not in ("data.source", *LATER) and not key.startswith("watch.")
+        if key not in ("data.source", *LATER) and not key.startswith("monitor.")
     ]
-    assert plain.digest() == hashlib.sha256(repr(earlier).encode()).hexdigest()[:16]
+    assert plain.digest() == hashlib.sha256(repr(old).encode()).hexdigest()[:16]
     for values in ({"test_fold": "2"}, {"class_level": 2}, {"label_column": "kind"}):
         assert (
             resolve(RunConfig(data=DataConfig(source="a", **values)), Provenance(SetBy.RECIPE)).digest()
@@ -164,3 +166,69 @@ def test_class_level_and_test_fold_are_read_as_text_or_number():
     )
     with pytest.raises(ValueError, match="class_level"):
         DataConfig(source="a", class_level=4)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_setting_by_its_earlier_name_is_an_error_that_names_the_new_one(old, new, tmp_path):
+    section, name = old.split(".")
+    written = tmp_path / "c.yaml"
+    written.write_text(f"{section}: {{{name}: 1}}")
+    for origin, values in ((FLAG, {old: "1"}), (PYTHON, {old: 1}), (A_FILE, read_config(written)[1])):
+        with pytest.raises(
+            ConfigError, match=rf"{re.escape(f'{old} ({origin}) is now called {new}')}.*Use the new name"
+        ):
+            lay((origin, values))
+
+
+def test_renamed_value_is_named_with_the_new_setting():
+    message = "its value resident is now memory, and its value streaming is now stream"
+    with pytest.raises(ConfigError, match=message):
+        lay((FLAG, {"data.feeding": "streaming"}))
+
+
+MADE_BEFORE = Path(__file__).parents[1] / "bundle" / "made_before"
+IMAGE_SETTINGS = ImageConfig(
+    size=(32, 48), pad=(1, 2), resize="crop", channels=3, bit_depth=16, convert=True, max_pixels=99, dct_scaling=False
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "digest"),
+    [
+        (RunConfig(data=DataConfig(source="a")), "8a9ef6cbd8c34907"),
+        (RunConfig(data=DataConfig(source="a", loading="memory")), "37352277ca562585"),
+        (
+            RunConfig(
+                data=DataConfig(source="a", loading="stream"), image=IMAGE_SETTINGS, audio=SoundConfig(sample_rate=8000)
+            ),
+            "b33d17dab4034e01",
+        ),
+    ],
+)
+def test_digest_is_the_one_of_the_first_release(config, digest):
+    """The digests were computed by the release that had the earlier names."""
+    assert resolve(config, RECIPE).digest() == digest
+
+
+@pytest.mark.parametrize(
+    ("path", "digest"),
+    [
+        (MADE_BEFORE / "stopped" / "config.yaml", "c509fde7af3dc746"),
+        (Path(__file__).parent / "made_before" / "images.yaml", "4e3e5defbeedfa19"),
+    ],
+)
+def test_config_of_an_earlier_run_loads_with_its_digest(path, digest):
+    resolved = read_run_config(path)
+    assert resolved.digest() == digest
+    assert resolved.config.data.loading in ("memory", "stream")
+    assert not set(RENAMED) & set(resolved.provenance)
+
+
+def test_earlier_run_of_images_keeps_values_and_provenance():
+    resolved = read_run_config(Path(__file__).parent / "made_before" / "images.yaml")
+    config = resolved.config
+    assert (config.image.size, config.image.pad, config.image.bit_depth) == ((24, 24), (4, 4), 8)
+    assert (config.data.loading, config.train.tta, config.monitor.warnings) == ("stream", "flip", False)
+    assert resolved.provenance["image.size"] == FLAG
+    assert resolved.provenance["image.channels"] == Provenance(SetBy.CHOSEN, "the pictures' own")
+    assert RENAMED_VALUES["data.loading"]["streaming"] == config.data.loading

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 def accuracy(data, precision, seed, folder, **flags):
     """The test accuracy of a run of `fast` in this precision."""
-    flags |= {"train.seed": seed, "train.views": "none", "speed.mode": "manual", "speed.precision": precision}
+    flags |= {"train.seed": seed, "train.tta": "none", "speed.mode": "manual", "speed.precision": precision}
     resolved = resolve(
         recipe("fast", data), Provenance(SetBy.RECIPE, "fast"), [(FLAG, {**flags, "speed.channels_last": True})]
     )

@@ -25,13 +25,13 @@ AllFlags = Annotated[Flags | None, Parameter(name="*")]
 
 OF_RUNS = (
     "epochs", "freeze_epochs", "precise_bn", "monitor", "patience", "min_delta", "checkpoint_steps",
-    "checkpoint_seconds", "keep", "on_full", "views", "sync_batch_norm", "bf16_gradients",
+    "checkpoint_seconds", "keep", "on_full", "tta", "sync_batch_norm", "bf16_gradients",
 )  # fmt: skip
 TO_THE_END = {
     **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},
     "speed.budget": "a trial is in plain fp32 unless --speed.mode is manual",
     "speed.compile": "a trial is too short to be compiled",
-    "watch": "a trial is not watched",
+    "monitor": "a trial is not monitored",
 }
 NOT_FOR_RATE = {
     "optimizer.lr": "it is what is looked for",

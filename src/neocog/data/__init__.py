@@ -30,6 +30,7 @@ from neocog.data.known import find_data
 from neocog.data.open import open_source, recognised
 from neocog.data.preprocess import (
     BoardPreprocess,
+    ImageConfig,
     ImagePreprocess,
     Pixels,
     Preprocess,
@@ -74,6 +75,7 @@ __all__ = [
     "Corrupt",
     "DataConfig",
     "Feed",
+    "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
     "Loader",

@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from neocog.data import (
     AugmentConfig,
     DataConfig,
+    ImageConfig,
     SignalAugmentConfig,
     SignalConfig,
     SoundConfig,
@@ -40,9 +41,10 @@ class RunConfig:
     """Everything that a run depends on, beside the data itself."""
 
     data: DataConfig
+    image: ImageConfig = ImageConfig()
     augment: AugmentConfig = AugmentConfig()
     signal: SignalConfig = SignalConfig()
-    sound: SoundConfig = SoundConfig()
+    audio: SoundConfig = SoundConfig()
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
@@ -52,7 +54,7 @@ class RunConfig:
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     speed: SpeedConfig = SpeedConfig()
-    watch: WatchConfig = WatchConfig()
+    monitor: WatchConfig = WatchConfig()
 
 
 ADAPTER = TypeAdapter(RunConfig)
@@ -68,6 +70,17 @@ LATER = frozenset(
     }
 )
 """Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""
+RENAMED: dict[str, str] = {
+    **{f"data.{field.name}": f"image.{field.name}" for field in fields(ImageConfig) if field.name != "bit_depth"},
+    "data.depth": "image.bit_depth",
+    "data.feeding": "data.loading",
+    "train.views": "train.tta",
+    **{f"sound.{field.name}": f"audio.{field.name}" for field in fields(SoundConfig)},
+    **{f"watch.{field.name}": f"monitor.{field.name}" for field in fields(WatchConfig)},
+}
+"""Settings of earlier releases -> their names now. Earlier runs are read and resumed silently; from a user, the earlier
+name is an error."""
+RENAMED_VALUES = {"data.loading": {"resident": "memory", "streaming": "stream"}}
 Layer = tuple[Provenance, Mapping[str, Any]]
 """Where values come from, and values by dotted key."""
 
@@ -108,11 +121,14 @@ class ResolvedConfig:
         return [(key, value, str(self.provenance[key])) for key, value in flat(self.config) if key not in unused]
 
     def digest(self) -> str:
-        """A short name for the active settings, except where the data is and what is only shown; 16 digits."""
+        """A short name for the active settings, except where the data is and what is only shown; 16 digits.
+
+        It is made of the names and values of the first release, in their order, so that earlier runs resume.
+        """
         values = [
-            (key, value)
+            earlier(key, value)
             for key, value, _ in self.rows()
-            if key != "data.source" and not key.startswith("watch.") and (value is not None or key not in LATER)
+            if key != "data.source" and not key.startswith("monitor.") and (value is not None or key not in LATER)
         ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
@@ -125,6 +141,13 @@ class ResolvedConfig:
         provenance = {key: text for key, _, text in self.rows()}
         head = "# The settings of this run. Repeat it with: neocog train --config THIS_FILE\n"
         return head + yaml.safe_dump({**sections, "provenance": provenance}, sort_keys=False, allow_unicode=True)
+
+
+def earlier(key: str, value: Any) -> tuple[str, Any]:
+    """A setting by the name and the value that it had in the first release."""
+    keys = {new: old for old, new in RENAMED.items()}
+    values = {new: old for old, new in RENAMED_VALUES.get(key, {}).items()}
+    return keys.get(key, key), values.get(value, value) if isinstance(value, str) else value
 
 
 def no_effect(setting: str, reason: str) -> ConfigError:
@@ -147,7 +170,7 @@ def resolve(base: RunConfig, provenance: Provenance, layers: Sequence[Layer] = (
     for origin, layer in layers:
         for key, value in layer.items():
             if key not in found:
-                raise ConfigError(f"Unknown setting: {key!r} ({origin}).", fix=did_you_mean(key, found))
+                raise unknown_setting(key, str(origin), found)
             values[key] = value
             found[key] = origin
     resolved = ResolvedConfig(with_values(base, values, found), found)
@@ -155,6 +178,15 @@ def resolve(base: RunConfig, provenance: Provenance, layers: Sequence[Layer] = (
         if found[key] != DEFAULT and (found[key] != provenance or provenance == PYTHON):
             raise no_effect(f"{key} ({found[key]})", reason)
     return resolved
+
+
+def unknown_setting(key: str, origin: str, known: Iterable[str]) -> ConfigError:
+    """There is no such setting, or it has another name now."""
+    if key in RENAMED:
+        new = RENAMED[key]
+        values = "".join(f", and its value {old} is now {now}" for old, now in RENAMED_VALUES.get(new, {}).items())
+        return ConfigError(f"{key} ({origin}) is now called {new}{values}.", fix="Use the new name.", kind="renamed")
+    return ConfigError(f"Unknown setting: {key!r} ({origin}).", fix=did_you_mean(key, known))
 
 
 def with_values(
@@ -212,6 +244,7 @@ def as_resolved(config: RunConfig | ResolvedConfig) -> ResolvedConfig:
 def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, Provenance]]:
     """The recipe's name, the values by dotted key, and their provenance, from a YAML file.
 
+    The `config.yaml` of a run, which has a provenance, may be of an earlier release.
     Raises ConfigError for a file that is missing, not YAML, or not a mapping of sections.
     """
     try:
@@ -228,8 +261,9 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, Prove
     if not isinstance(texts, dict):
         raise ConfigError("provenance maps settings to where they came from.", received=repr(texts), where=str(path))
     values: dict[str, Any] = {}
+    earlier_sections = {key.partition(".")[0] for key in RENAMED}
     for section, settings in tree.items():
-        if section not in SECTIONS:
+        if section not in SECTIONS and section not in earlier_sections:
             fix = did_you_mean(str(section), SECTIONS)
             raise ConfigError(f"Unknown section: {section!r}.", where=f"file {path}", fix=fix)
         if not isinstance(settings, dict):
@@ -237,7 +271,16 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, Prove
                 "A section maps settings to values.", received=repr(settings), where=f"section {section} of {path}"
             )
         values |= {f"{section}.{key}": value for key, value in settings.items()}
-    return recipe, values, {key: Provenance.read(str(text)) for key, text in texts.items()}
+    if texts:  # written by Neocog, perhaps by an earlier release
+        values = {RENAMED.get(key, key): today(key, value) for key, value in values.items()}
+    provenance = {RENAMED.get(str(key), str(key)): Provenance.read(str(text)) for key, text in texts.items()}
+    return recipe, values, provenance
+
+
+def today(key: str, value: Any) -> Any:
+    """The value that a setting of an earlier release has now."""
+    values = RENAMED_VALUES.get(RENAMED.get(key, key), {})
+    return values.get(value, value) if isinstance(value, str) else value
 
 
 def read_run_config(path: Path) -> ResolvedConfig:

@@ -88,7 +88,7 @@ def finish(
 def advice(run: Run, prepared: Prepared, state: State, epoch_steps: int) -> tuple[str, ...]:
     """Where the network still improves, a sentence with the command that trains it further."""
     sign = still_improving(state.history)
-    if sign is None or not prepared.resolved.config.watch.warnings:
+    if sign is None or not prepared.resolved.config.monitor.warnings:
         return ()
     done = len(state.history)
     command = how_to_train_on(run, prepared.resolved.config, done, state.step, epoch_steps, state.stopped_early)
@@ -121,7 +121,7 @@ def with_views(
 
     `plain` are the logits without views, which are not computed again.
     """
-    views = prepared.resolved.config.train.views
+    views = prepared.resolved.config.train.tta
     if views == "none":
         return {}
     predictor.views = views

@@ -114,7 +114,7 @@ def prepare(
         resolved, notes = start.resolve(resolved)
     config = resolved.config
     entry(config.model.name)  # raises where there is none, before any data is read
-    check_watch(config.watch)
+    check_watch(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     if config.train.freeze_epochs and not config.model.pretrained:
         raise ConfigError(
@@ -196,10 +196,11 @@ def tell_lines(notes: Sequence[str]) -> None:
 
 def check_train(config: TrainConfig, source: Source, world: World) -> None:
     """Raises ConfigError for settings that would have no effect, or fail when all is trained."""
-    if config.views != "none" and source.modality != "image":
+    if config.tta != "none" and source.modality != "image":
         raise ConfigError(
-            f"train.views are of pictures. Received: {config.views!r}, and {source.name} holds "
-            f"{NOUNS[source.modality]}. Remove it."
+            "train.tta (test-time augmentation) is for images.",
+            received=f"{config.tta!r}, and {source.name} holds {NOUNS[source.modality]}",
+            fix="Remove it.",
         )
     if config.accumulate > config.batch_size:
         raise ConfigError(
@@ -259,12 +260,12 @@ def with_feeding(resolved: ResolvedConfig, source: Source, count: int, spec: Pre
 
     Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_feeding` does.
     """
-    wanted = resolved.config.data.feeding
+    wanted = resolved.config.data.loading
     feeding, why = choose_feeding(source, count, spec, wanted)
     note(f"  {feeding}: {why}")
     if wanted == "auto":
-        resolved = resolved.choose({"data.feeding": (feeding, why)})
-    if feeding == "streaming":
+        resolved = resolved.choose({"data.loading": (feeding, why)})
+    if feeding == "stream":
         resolved = resolved.mark_inactive({"data.cache"}, "what is streamed is decoded as it is needed, and not kept")
     return resolved
 
@@ -274,8 +275,8 @@ def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preproc
 
     Raises DataError for records that can't be read, save training records where such are skipped.
     """
-    assert config.feeding != "auto", "chosen before"
-    feeding, cache = config.feeding, config.cache
+    assert config.loading != "auto", "chosen before"
+    feeding, cache = config.loading, config.cache
 
     def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Feed:
         return open_feed(
@@ -289,7 +290,7 @@ def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preproc
             f"{next(iter(train.skipped.values()))}"
         )
     val = feed(splits.val, "decoding validation data", "stop")
-    if feeding == "resident":  # what is streamed is too much to be decoded only to be checked
+    if feeding == "memory":  # what is streamed is too much to be decoded only to be checked
         # A record that can't be read must not be found out when all is trained.
         check_decodes(source, splits.test, spec, "checking test data")
     return train, val

@@ -22,9 +22,9 @@ from neocog.zoo.config import OPTIONS
 
 __all__ = ["Start", "divide_as", "find_own", "open_start", "own_network", "seen_before", "split_digest"]
 
-SECTIONS: dict[Modality, str] = {"image": "data", "signal": "signal", "audio": "sound", "text": "text"}
+SECTIONS: dict[Modality, str] = {"image": "image", "signal": "signal", "audio": "audio", "text": "text"}
 ALONE = {"text.vocabulary", "text.min_count"}  # what makes a vocabulary, which is there already
-PLACE = {"data.size", "data.pad"}  # one makes no sense with the other one's value of before
+PLACE = {"image.size", "image.pad"}  # one makes no sense with the other one's value of before
 # What mean and deviation were measured on; where one of these differs, they are measured anew.
 MEASURED: dict[Modality, tuple[str, ...]] = {
     "image": ("channels",),
@@ -32,7 +32,7 @@ MEASURED: dict[Modality, tuple[str, ...]] = {
     "audio": ("features", "sample_rate", "window_ms", "num_mels", "num_coefficients", "f_min", "f_max"),
 }
 DIVISION = ("train.seed", "data.val_fraction", "data.test_fraction")
-WAVEFORM_TOO = {"sound.sample_rate", "sound.seconds", "sound.max_seconds"}  # what has a meaning for all features
+WAVEFORM_TOO = {"audio.sample_rate", "audio.seconds", "audio.max_seconds"}  # what has a meaning for all features
 EMPTY = RunConfig(data=DataConfig(source=""))
 
 
@@ -118,13 +118,13 @@ class Start:
         values = dict(self.values())
         own = {key for key in values if resolved.set_by_user(key)}
         if own & PLACE:
-            values = {key: value for key, value in values.items() if key in own or key not in {*PLACE, "data.resize"}}
+            values = {key: value for key, value in values.items() if key in own or key not in {*PLACE, "image.resize"}}
         given = dict(flat(resolved.config))
-        if "sound.features" in own and given["sound.features"] != values["sound.features"]:
+        if "audio.features" in own and given["audio.features"] != values["audio.features"]:
             values = {
                 key: value
                 for key, value in values.items()
-                if key in own or key in WAVEFORM_TOO or not key.startswith("sound.")
+                if key in own or key in WAVEFORM_TOO or not key.startswith("audio.")
             }
         told = [
             f"{key} is {given[key]}, where {self.path.name} was trained with {values[key]}"
@@ -191,7 +191,7 @@ class Start:
         unused = ["vocabulary"]
         if modality == "audio":
             features = getattr(self.preprocess, "features", None)
-            unused += replace(EMPTY.sound, features=features).ignored()
+            unused += replace(EMPTY.audio, features=features).ignored()
         for name in there:
             if name in known and name not in unused:
                 yield f"{section}.{name}", getattr(self.preprocess, name)
@@ -254,7 +254,7 @@ class Start:
             raise ConfigError(
                 f"A run that starts from a model keeps the shapes of its layers, and the first ones of {self.network} "
                 f"can't be adapted. {self.path} was trained with {before} channels. Received: {now}. Leave "
-                "--data.channels out, or train a new network."
+                "--image.channels out, or train a new network."
             ) from error
 
     def check_shapes(self, model: Network, options: Mapping[str, Any]) -> None:

@@ -296,7 +296,7 @@ def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decisio
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
     return Watch(
-        config.watch if world.first else QUIET,
+        config.monitor if world.first else QUIET,
         training.model,
         run.log if world.first else silent,
         device=prepared.device,

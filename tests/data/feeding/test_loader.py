@@ -80,7 +80,7 @@ def test_a_record_that_comes_again_in_an_epoch_is_changed_in_another_way():
 
 
 def test_16_bits_are_fed_too():
-    deep = ImagePreprocess(size=(4, 4), channels=1, depth=16)
+    deep = ImagePreprocess(size=(4, 4), channels=1, bit_depth=16)
     images = torch.from_numpy(np.full((8, 1, 4, 4), 65535, np.uint16))
     data = Resident(images, torch.zeros(8, dtype=torch.int64), np.arange(8, dtype=np.uint64))
     batches = Loader(data, deep, batch_size=4, seed=0, augment=AugmentConfig(shift=1, flip=0.5, erase=0.5))

@@ -5,6 +5,7 @@ from neocog.data.preprocess.choose import all_faults, choose_preprocess
 from neocog.data.preprocess.choose_sound import choose_sound
 from neocog.data.preprocess.choose_text import TextConfig, choose_text
 from neocog.data.preprocess.image import ImagePreprocess
+from neocog.data.preprocess.image_config import ImageConfig
 from neocog.data.preprocess.picture import Pixels, image_pixels, picture_pixels
 from neocog.data.preprocess.preprocess import Preprocess
 from neocog.data.preprocess.read import read_preprocess
@@ -14,6 +15,7 @@ from neocog.data.preprocess.text import TextPreprocess
 
 __all__ = [
     "BoardPreprocess",
+    "ImageConfig",
     "ImagePreprocess",
     "Pixels",
     "Preprocess",
