@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 
 from neocog.data import ImageFolder
-from neocog.data.doctor import check
-from neocog.data.doctor.examine import in_threads
-from neocog.data.preprocess.picture import picture_pixels
+from neocog.doctor import check
+from neocog.doctor.examine import in_threads
+from neocog.modalities.image.decode import picture_pixels
 from neocog.progress import quiet
 
 PICTURES, HEIGHT, WIDTH, PASSES = 2000, 375, 500, 5

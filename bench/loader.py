@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from neocog.data import AugmentConfig, ImagePreprocess, Loader, Resident, divide, load_resident, open_source
+from neocog.data import AugmentConfig, ImagePreprocess, divide, open_source
+from neocog.loading import InMemoryDataset, Loader, load_in_memory
 from neocog.progress import quiet
 
 BATCH, PASSES = 128, 5
@@ -32,7 +33,7 @@ SETTINGS = {
 class PerSample(Dataset[tuple[Tensor, int]]):
     """The same augmentations, one picture at a time."""
 
-    def __init__(self, data: Resident, preprocess: ImagePreprocess, config: AugmentConfig) -> None:
+    def __init__(self, data: InMemoryDataset, preprocess: ImagePreprocess, config: AugmentConfig) -> None:
         self.data, self.preprocess, self.config = data, preprocess, config
         self.mean, self.std = torch.tensor(preprocess.mean)[:, None, None], torch.tensor(preprocess.std)[:, None, None]
 
@@ -79,7 +80,7 @@ def main() -> None:
     splits = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
     plain = ImagePreprocess(size=(28, 28), channels=1, pad=(2, 2))
     with quiet():
-        data = load_resident(source, splits.train, plain)
+        data = load_in_memory(source, splits.train, plain)
     preprocess = plain.measured(data.inputs)
     print(f"{'augmentation':<30}{'Neocog /s':>12}{'DataLoader /s':>15}{'ratio':>8}")
     for name, config in SETTINGS.items():

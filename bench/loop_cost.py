@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.data import ImagePreprocess, Loader, Resident
+from neocog.data import ImagePreprocess
+from neocog.loading import InMemoryDataset, Loader
 from neocog.progress import quiet
 from neocog.runs import Run
 from neocog.runs.keeper import RunKeeper
@@ -80,7 +81,7 @@ def main() -> None:
     plain = HandWritten(normalised, labels)
     fused = HandWritten(normalised, labels, fused=True)
 
-    data = Resident(pixels, labels, np.arange(NUM, dtype=np.uint64))
+    data = InMemoryDataset(pixels, labels, np.arange(NUM, dtype=np.uint64))
     loader = TimedLoader(data, preprocess, batch_size=BATCH, seed=0)
     optimizer = OptimizerConfig(lr=LR, momentum=MOMENTUM)
     training = Training(tiny(), optimizer)

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from neocog.data.shards import open_shards
-from neocog.data.shards.header import Header, Shard
-from neocog.data.shards.index import IndexWriter
-from neocog.data.shards.write import TarWriter
 from neocog.files import file_hash
+from neocog.shards import open_shards
+from neocog.shards.header import Header, Shard
+from neocog.shards.index import IndexWriter
+from neocog.shards.write import TarWriter
 
 SIZES = (10**4, 10**6)
 PER_SHARD, READ, BLOCK = 10_000, 20_000, 100

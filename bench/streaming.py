@@ -27,7 +27,8 @@ from PIL import Image
 from torch import Tensor
 
 from decode import draw  # beside this file
-from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, Streamed
+from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess
+from neocog.loading import Loader, StreamingDataset
 
 NUM, SIDE, BATCH, TURNS = 2_000, 224, 64, 3
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -66,7 +67,7 @@ def ours(folder: Path) -> int:
     """An epoch of Neocog's streaming loader; how many pictures came."""
     source = ImageFolder(folder)
     spec = ImagePreprocess(size=(SIDE, SIDE), channels=3, resize="crop", mean=MEAN, std=STD)
-    feed = Streamed(source, np.arange(len(source)), spec, threads=2)
+    feed = StreamingDataset(source, np.arange(len(source)), spec, threads=2)
     loader = Loader(feed, spec, batch_size=BATCH, seed=0, augment=AugmentConfig(flip=0.5))
     count = sum(len(loader.batch(0, step)[1]) for step in range(loader.num_steps))
     feed.close()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from neocog.cli import main
-from neocog.data.doctor import read_skip_list
+from neocog.doctor import read_skip_list
 
 
 def picture(path, seed, **options):
@@ -192,7 +192,7 @@ def test_a_mistake_of_use_exits_with_2_and_writes_nothing(run_main, arguments, m
 
 
 def test_ctrl_c_is_clean(run_main, monkeypatch):
-    from neocog.data.sources.image_folder import ImageFolder
+    from neocog.modalities.image.image_folder import ImageFolder
 
     def stopped(self, index):
         raise KeyboardInterrupt

@@ -7,8 +7,8 @@ from neocog.cli import main
 from neocog.cli.flags import Reading
 from neocog.cli.pack import pack
 from neocog.data import open_source
-from neocog.data.shards import open_shards
 from neocog.errors import ConfigError
+from neocog.shards import open_shards
 
 
 def test_pack_says_what_it_wrote(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -17,11 +17,11 @@ import soundfile
 import tifffile
 from PIL import Image
 
+from neocog.annotations.coco import open_coco
+from neocog.annotations.rle import pack_counts
+from neocog.annotations.yolo import open_yolo
 from neocog.data import Source, open_source
-from neocog.data.shards.pack import pack
-from neocog.data.sources.coco import open_coco
-from neocog.data.sources.rle import pack_counts
-from neocog.data.sources.yolo import open_yolo
+from neocog.data.pack import pack
 
 Files = dict[str, bytes]
 """Contents by path below the set's folder."""

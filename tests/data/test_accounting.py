@@ -33,8 +33,8 @@ from small_sets import (
 
 from neocog.cli import main
 from neocog.data import open_source
-from neocog.data.doctor import check
-from neocog.data.record import num_left_out
+from neocog.dataset.record import num_left_out
+from neocog.doctor import check
 
 WHOLE = {
     "idx": 8, "cifar-10": 6, "cifar-100": 2, "npz": 8, "npz deflated": 8, "class-map": 3, "class-list csv": 3,

@@ -4,8 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from neocog.data.dialect import Dialect, find_dialect
-from neocog.data.tables import read_columns, read_rows, table_notices
+from neocog.dataset.dialect import Dialect, find_dialect
+from neocog.dataset.tables import read_columns, read_rows, table_notices
 
 TEXTS = [("good, really; so", "1"), ('say "x"', "2"), ("caf\u00e9 \u2713", "1")]
 

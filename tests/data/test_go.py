@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from neocog.data.go import BLACK, EMPTY, WHITE, Board, IllegalMoveError, diagonals, neighbours, point_name
-from neocog.data.go_game import KIND, MAX_STEPS, MOVE, position_code, replay
 from neocog.errors import DataError
+from neocog.modalities.go.game import KIND, MAX_STEPS, MOVE, position_code, replay
+from neocog.modalities.go.rules import BLACK, EMPTY, WHITE, Board, IllegalMoveError, diagonals, neighbours, point_name
 
 CROSS = ndimage.generate_binary_structure(2, 1)
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.go import BLACK, EMPTY, WHITE, Board, IllegalMoveError
-from neocog.data.go_features import FEATURES, alphago48, fills_eye, zero17
-from neocog.data.go_game import KIND, MOVE, position_code, replay
-from neocog.data.go_ladders import ladder_captures, ladder_escapes
+from neocog.modalities.go.features import FEATURES, alphago48, fills_eye, zero17
+from neocog.modalities.go.game import KIND, MOVE, position_code, replay
+from neocog.modalities.go.ladders import ladder_captures, ladder_escapes
+from neocog.modalities.go.rules import BLACK, EMPTY, WHITE, Board, IllegalMoveError
 
 
 def random_code(seed, size=6, most=60):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.go import BLACK, EMPTY, WHITE, Board, IllegalMoveError
-from neocog.data.go_ladders import ladder_captures, ladder_escapes, ways_out
+from neocog.modalities.go.ladders import ladder_captures, ladder_escapes, ways_out
+from neocog.modalities.go.rules import BLACK, EMPTY, WHITE, Board, IllegalMoveError
 
 
 def board_of(rows):

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from neocog.data import check_trainable, open_source
-from neocog.data.doctor import check
 from neocog.data.nested import innermost, is_document, only_folder
+from neocog.doctor import check
 from neocog.errors import DataError
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data import tables
-from neocog.data.tables import is_table, read_columns, read_rows
+from neocog.dataset import tables
+from neocog.dataset.tables import is_table, read_columns, read_rows
 from neocog.errors import DataError
 
 

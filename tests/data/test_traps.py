@@ -23,11 +23,11 @@ from damage import ending, ogg_checksum, peak, png_chunk
 from PIL import Image
 from small_sets import SETS, files_of, idx_array, npy, npz, picture, sound, tar, tiff, write_set
 
+from neocog.annotations.coco import open_coco
+from neocog.annotations.yolo import open_yolo
 from neocog.data import ImagePreprocess, SoundPreprocess, TextPreprocess, fingerprint, open_source
-from neocog.data.download import unpack
 from neocog.data.formats import FORMATS, recognise
-from neocog.data.sources.coco import open_coco
-from neocog.data.sources.yolo import open_yolo
+from neocog.dataset.download import unpack
 from neocog.errors import ConfigError, DataError
 
 LITTLE = 2**27
@@ -90,7 +90,7 @@ def test_links_that_multiply_folders_are_refused(tmp_path, layout, monkeypatch):
             (tmp_path / f"{depth}" / name).symlink_to(tmp_path / f"{depth + 1}")
     (tmp_path / "20").mkdir()
     (root / "a" / "in").symlink_to(tmp_path / "0")
-    monkeypatch.setattr("neocog.data.sources.folder.MAX_LINKS", 100)
+    monkeypatch.setattr("neocog.dataset.folders.MAX_LINKS", 100)
     with pytest.raises(DataError, match="At most 100 links to folders are followed. .*a has more"):
         open_source(root, format=layout)
 
@@ -446,7 +446,7 @@ def test_few_bytes_of_parquet_that_stand_for_many_are_refused(tmp_path, monkeypa
     parquet.write_table(table, tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 2**18
     assert len(open_source(tmp_path / "a.parquet").read(3).payload) > 2**16
-    monkeypatch.setattr("neocog.data.shards.columns.MAX_GROUP", 2**24)
+    monkeypatch.setattr("neocog.shards.columns.MAX_GROUP", 2**24)
     with pytest.raises(
         DataError, match="at most 16,777,216 bytes. Group 0 of .*a.parquet has more when it is unpacked"
     ):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from neocog.data import open_source
-from neocog.data.doctor import check
+from neocog.doctor import check
 from neocog.errors import ConfigError, DataError
 
 ALL = "All layouts are in docs/data.md."

@@ -10,7 +10,7 @@ import soundfile
 from PIL import Image
 
 from neocog.data import Record
-from neocog.data.doctor import check
+from neocog.doctor import check
 from neocog.report.data_report import curve, shown, thumbnail, write_data_report
 
 

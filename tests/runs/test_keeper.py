@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from neocog.data import ImagePreprocess, Loader, Resident
+from neocog.data import ImagePreprocess
 from neocog.errors import CheckpointError, DivergenceError, StorageError
+from neocog.loading import InMemoryDataset, Loader
 from neocog.runs import Run
 from neocog.runs import keeper as module
 from neocog.runs.keeper import RunKeeper
@@ -31,7 +32,7 @@ from neocog.training.state import build_seeded
 GENERATOR = np.random.default_rng(0)
 LABELS = torch.from_numpy(GENERATOR.integers(0, 3, 48))
 IMAGES = torch.from_numpy(GENERATOR.integers(0, 120, (48, 1, 6, 6), dtype=np.uint8)) + LABELS[:, None, None, None] * 60
-DATA = Resident(IMAGES.to(torch.uint8), LABELS, np.arange(48, dtype=np.uint64))
+DATA = InMemoryDataset(IMAGES.to(torch.uint8), LABELS, np.arange(48, dtype=np.uint64))
 SPEC = ImagePreprocess(size=(6, 6), channels=1, mean=(0.5,), std=(0.3,))
 TASK = Classification(("a", "b", "c"))
 OPTIMIZER = OptimizerConfig(name="adamw", lr=0.01)

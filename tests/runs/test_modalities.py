@@ -12,17 +12,9 @@ import torch
 
 from neocog import evaluate, load, recipe, train
 from neocog.cli.app import main
-from neocog.data import (
-    AugmentConfig,
-    Loader,
-    SignalAugmentConfig,
-    TextAugmentConfig,
-    divide,
-    load_resident,
-    open_source,
-    read_preprocess,
-)
+from neocog.data import AugmentConfig, SignalAugmentConfig, TextAugmentConfig, divide, open_source, read_preprocess
 from neocog.errors import ConfigError, DataError
+from neocog.loading import Loader, load_in_memory
 from neocog.recipes import recipe_for
 from neocog.runs import resume
 from neocog.tasks import LossConfig
@@ -397,7 +389,7 @@ def test_training_and_prediction_see_the_same_bits(kind, data, request, tmp_path
     spec, source = predictor.preprocess, open_source(request.getfixturevalue(data))
     assert read_preprocess(json.loads(json.dumps(spec.to_json()))) == spec
     rows = np.arange(min(12, len(source)))
-    feed = load_resident(source, rows, spec)
+    feed = load_in_memory(source, rows, spec)
     loader = Loader(feed, spec, batch_size=5, seed=0, order=Plain(len(rows)))
     fed = torch.cat([loader.batch(0, step)[0] for step in range(loader.num_steps)])
     alone = torch.stack([spec(source.read(i).payload) for i in rows.tolist()])

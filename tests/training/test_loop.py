@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from neocog.data import AugmentConfig, ImagePreprocess, Loader, Resident
+from neocog.data import AugmentConfig, ImagePreprocess
 from neocog.errors import CheckpointError, DivergenceError, StorageError
+from neocog.loading import InMemoryDataset, Loader
 from neocog.tasks import Classification
 from neocog.training import (
     Interrupt,
@@ -32,7 +33,7 @@ LABELS = torch.from_numpy(GENERATOR.integers(0, 3, 120))
 IMAGES = (
     torch.from_numpy(GENERATOR.integers(0, 120, (120, 1, 8, 8), dtype=np.uint8)) + (LABELS * 60)[:, None, None, None]
 )
-DATA = Resident(IMAGES.to(torch.uint8), LABELS, np.arange(120, dtype=np.uint64))
+DATA = InMemoryDataset(IMAGES.to(torch.uint8), LABELS, np.arange(120, dtype=np.uint64))
 SPEC = ImagePreprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.3,))
 TASK = Classification(("a", "b", "c"))
 

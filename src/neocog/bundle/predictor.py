@@ -16,20 +16,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.bundle.signal_file import pick_fields, read_signal
-from neocog.data import (
-    Payload,
-    Preprocess,
-    SignalPreprocess,
-    Source,
-    Views,
-    image_pixels,
-    load_resident,
-    view_weights,
-    views,
-)
-from neocog.data.preprocess.pages import num_pages
-from neocog.data.sources.channel_names import has_fields
+from neocog.data import Payload, Preprocess, SignalPreprocess, Source, Views, image_pixels, view_weights, views
 from neocog.errors import ConfigError, DataError
+from neocog.loading import load_in_memory
+from neocog.modalities.image.pages import num_pages
+from neocog.modalities.signal.channel_names import has_fields
 from neocog.progress import note, track
 from neocog.tasks import Classification
 
@@ -221,7 +212,7 @@ class Predictor:
         scored = []
         for start in track(range(0, len(indices), BATCH), label):
             part = slice(start, start + BATCH)
-            inputs = load_resident(source, indices[part], self.preprocess, label).inputs
+            inputs = load_in_memory(source, indices[part], self.preprocess, label).inputs
             scored.append(self.logits(inputs, None if plain is None else torch.from_numpy(plain[part])).numpy())
         logits = np.concatenate(scored)
         assert len(logits) == len(indices), "samples in = samples scored"

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import SignalPreprocess
-from neocog.data.column_names import TIME_LABELS
-from neocog.data.dialect import find_dialect
-from neocog.data.sources.channel_names import (
+from neocog.dataset.column_names import TIME_LABELS
+from neocog.dataset.dialect import find_dialect
+from neocog.dataset.npy_files import read_npy
+from neocog.dataset.tables import read_columns
+from neocog.errors import DataError, some
+from neocog.modalities.signal.channel_names import (
     SHOWN,
     has_fields,
     match_names,
@@ -20,11 +23,8 @@ from neocog.data.sources.channel_names import (
     said_by_name,
     split_fields,
 )
-from neocog.data.sources.npy import read_npy
-from neocog.data.sources.recording import make_recording, read_signal_table
-from neocog.data.sources.signal_columns import UNCHOSEN, Roles, find_roles, hint
-from neocog.data.tables import read_columns
-from neocog.errors import DataError, some
+from neocog.modalities.signal.recording import make_recording, read_signal_table
+from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles, hint
 
 __all__ = ["read_signal"]
 

@@ -12,12 +12,12 @@ from cyclopts import Parameter
 from neocog.cli.flags import FORMAT, MAX_PIXELS, PLAIN, Reading
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.data.doctor import DataReport, Example, check_place, printable, write_skip_list
-from neocog.data.doctor import check as examine
 from neocog.data.known import find_data
-from neocog.data.shards import is_address
+from neocog.doctor import DataReport, Example, check_place, printable, write_skip_list
+from neocog.doctor import check as examine
 from neocog.errors import ConfigError, some
 from neocog.progress import note
+from neocog.shards import is_address
 
 Switch = Parameter(negative="")
 DEFAULT_SKIP_LIST = Path("neocog-skip.txt")
@@ -39,7 +39,7 @@ def check(
     reading: Reading = PLAIN,
     download: Annotated[bool, Switch] = False,
 ) -> int:
-    """Examine a data set; `neocog.data.doctor.check(data)` does the same.
+    """Examine a data set; `neocog.doctor.check(data)` does the same.
 
     Parameters
     ----------

@@ -7,9 +7,9 @@ from cyclopts import Parameter
 
 from neocog.cli.flags import DATA_FORMAT, PLAIN, Reading
 from neocog.cli.stdout import write_out
-from neocog.data.shards.pack import pack as pack_shards
-from neocog.data.shards.size import show_size
+from neocog.data.pack import pack as pack_shards
 from neocog.progress import note
+from neocog.shards.size import show_size
 
 SHOWN = 20  # names of records that were passed over
 
@@ -26,7 +26,7 @@ def pack(
     reading: Reading = PLAIN,
     download: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Pack a data set into shards; `neocog.data.shards.pack.pack` does the same.
+    """Pack a data set into shards; `neocog.data.pack.pack` does the same.
 
     Parameters
     ----------

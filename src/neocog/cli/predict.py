@@ -14,8 +14,8 @@ from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data import Modality, list_pictures
-from neocog.data.preprocess.pages import pages_notice
 from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.modalities.image.pages import pages_notice
 from neocog.progress import note
 from neocog.runs.modality import NOUNS
 

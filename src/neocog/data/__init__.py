@@ -1,55 +1,13 @@
-"""Data: sources that give any record by index, splits, one preprocessing, and whole batches augmented at once.
+"""The front door to data: from a path, a name or a Python object to a source that gives any record by its index.
 
-A source is opened (`open_source`), divided (`divide`), decoded (`load_resident`), and fed to training in batches
-(`Loader`). Nothing here ever writes to the user's data.
+A source is opened (`open_source`), split (`divide`), then decoded and batched (`neocog.loading`). Nothing here writes
+to the data of the user.
 """
 
-from neocog.data.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
-from neocog.data.augment.change import Changes
-from neocog.data.augment.signals import SignalAugmentConfig
-from neocog.data.augment.texts import TextAugmentConfig
 from neocog.data.config import DataConfig
-from neocog.data.doctor.skip_list import read_skip_list
-from neocog.data.feeding import (
-    Balanced,
-    BlockShuffled,
-    Corrupt,
-    Feed,
-    Loader,
-    Order,
-    Repeated,
-    Resident,
-    Shuffled,
-    Streamed,
-    check_decodes,
-    choose_feeding,
-    load_resident,
-    open_feed,
-)
 from neocog.data.known import find_data
 from neocog.data.open import open_source, recognised
-from neocog.data.preprocess import (
-    BoardPreprocess,
-    ImageConfig,
-    ImagePreprocess,
-    Pixels,
-    Preprocess,
-    SignalConfig,
-    SignalPreprocess,
-    SoundConfig,
-    SoundPreprocess,
-    TextConfig,
-    TextPreprocess,
-    choose_board,
-    choose_preprocess,
-    choose_signal,
-    choose_sound,
-    choose_text,
-    image_pixels,
-    picture_pixels,
-    read_preprocess,
-)
-from neocog.data.record import (
+from neocog.dataset.record import (
     Modality,
     Payload,
     Record,
@@ -60,34 +18,41 @@ from neocog.data.record import (
     sample_ids,
     tell,
 )
-from neocog.data.sources.arrays import ArraySource
-from neocog.data.sources.folder import list_pictures
-from neocog.data.sources.image_folder import ImageFolder
-from neocog.data.splits import Splits, check_test, divide, divides_by_class, keeps_test
+from neocog.dataset.split import Splits, check_test, divide, divides_by_class, keeps_test
+from neocog.modalities.audio.choose import choose_sound
+from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess
+from neocog.modalities.augment import Changes
+from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
+from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.image.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
+from neocog.modalities.image.choose import choose_preprocess
+from neocog.modalities.image.config import ImageConfig
+from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
+from neocog.modalities.image.folder import list_pictures
+from neocog.modalities.image.image_folder import ImageFolder
+from neocog.modalities.image.preprocess import ImagePreprocess
+from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.read import read_preprocess
+from neocog.modalities.signal.augment import SignalAugmentConfig
+from neocog.modalities.signal.preprocess import SignalConfig, SignalPreprocess, choose_signal
+from neocog.modalities.text.augment import TextAugmentConfig
+from neocog.modalities.text.choose import TextConfig, choose_text
+from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = [
     "ArraySource",
     "AugmentConfig",
-    "Balanced",
-    "BlockShuffled",
     "BoardPreprocess",
     "Changes",
-    "Corrupt",
     "DataConfig",
-    "Feed",
     "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
-    "Loader",
     "Modality",
-    "Order",
     "Payload",
     "Pixels",
     "Preprocess",
     "Record",
-    "Repeated",
-    "Resident",
-    "Shuffled",
     "SignalAugmentConfig",
     "SignalConfig",
     "SignalPreprocess",
@@ -95,18 +60,15 @@ __all__ = [
     "SoundPreprocess",
     "Source",
     "Splits",
-    "Streamed",
     "TextAugmentConfig",
     "TextConfig",
     "TextPreprocess",
     "Views",
     "augment",
     "check_augment",
-    "check_decodes",
     "check_test",
     "check_trainable",
     "choose_board",
-    "choose_feeding",
     "choose_preprocess",
     "choose_signal",
     "choose_sound",
@@ -119,13 +81,10 @@ __all__ = [
     "image_pixels",
     "keeps_test",
     "list_pictures",
-    "load_resident",
     "num_views",
-    "open_feed",
     "open_source",
     "picture_pixels",
     "read_preprocess",
-    "read_skip_list",
     "recognised",
     "sample_ids",
     "tell",

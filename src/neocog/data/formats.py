@@ -5,30 +5,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from neocog.annotations.coco import is_coco, open_coco
+from neocog.annotations.mask_folder import is_mask_folder, open_mask_folder
+from neocog.annotations.voc import is_voc, is_voc_masks, open_voc, open_voc_masks
+from neocog.annotations.yolo import is_yolo, open_yolo
 from neocog.data.known import KNOWN
-from neocog.data.record import Modality, Source
-from neocog.data.shards import holds_shards, open_shards, why_no_shards
-from neocog.data.sources.cifar import find_cifar, open_cifar
-from neocog.data.sources.class_list import is_class_list, open_class_list, why_no_list
-from neocog.data.sources.class_map import has_class_map, open_class_map
-from neocog.data.sources.coco import is_coco, open_coco
-from neocog.data.sources.csv_windows import is_csv_windows, open_csv_windows
-from neocog.data.sources.folder import class_folders, has_picture, holds_pictures
-from neocog.data.sources.idx import find_idx, open_idx
-from neocog.data.sources.image_folder import ImageFolder
-from neocog.data.sources.mask_folder import is_mask_folder, open_mask_folder
-from neocog.data.sources.npz import holds_pictures_npz, open_npz
-from neocog.data.sources.sgf import SgfSource, holds_games
-from neocog.data.sources.signal_folder import is_signal_folder, open_signal_folder
-from neocog.data.sources.signal_npz import is_signal_npz, open_signal_npz
-from neocog.data.sources.sound_folder import is_sound_folder, open_sound_folder
-from neocog.data.sources.text_folder import holds_texts, open_text_folder
-from neocog.data.sources.text_table import is_text_table, open_text_table, why_no_texts
-from neocog.data.sources.ts import is_ts, open_ts
-from neocog.data.sources.ucr import is_ucr, open_ucr
-from neocog.data.sources.voc import is_voc, is_voc_masks, open_voc, open_voc_masks
-from neocog.data.sources.yolo import is_yolo, open_yolo
+from neocog.dataset.folders import class_folders
+from neocog.dataset.record import Modality, Source
 from neocog.errors import DataError
+from neocog.modalities.audio.audio_folder import is_sound_folder, open_sound_folder
+from neocog.modalities.go.source import SgfSource, holds_games
+from neocog.modalities.image.cifar import find_cifar, open_cifar
+from neocog.modalities.image.class_map import has_class_map, open_class_map
+from neocog.modalities.image.folder import has_picture, holds_pictures
+from neocog.modalities.image.idx import find_idx, open_idx
+from neocog.modalities.image.image_folder import ImageFolder
+from neocog.modalities.image.image_table import is_class_list, open_class_list, why_no_list
+from neocog.modalities.image.npz import holds_pictures_npz, open_npz
+from neocog.modalities.signal.csv_windows import is_csv_windows, open_csv_windows
+from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal_folder
+from neocog.modalities.signal.signal_npz import is_signal_npz, open_signal_npz
+from neocog.modalities.signal.ts import is_ts, open_ts
+from neocog.modalities.signal.ucr import is_ucr, open_ucr
+from neocog.modalities.text.text_folder import holds_texts, open_text_folder
+from neocog.modalities.text.text_table import is_text_table, open_text_table, why_no_texts
+from neocog.shards import holds_shards, open_shards, why_no_shards
 
 __all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise"]
 

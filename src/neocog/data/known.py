@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data.download import download_set
+from neocog.dataset.download import download_set
 from neocog.errors import DataError, did_you_mean
 from neocog.files import Remote
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from neocog.data.sources.class_folders import fold_folders, split_folders
-from neocog.data.sources.folder import class_folders, hidden, is_kind, leads_back
+from neocog.dataset.class_folders import fold_folders, split_folders
+from neocog.dataset.folders import class_folders, hidden, is_kind, leads_back
 from neocog.errors import DataError
 
 __all__ = ["innermost", "names_split"]

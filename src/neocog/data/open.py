@@ -7,14 +7,15 @@ from pathlib import Path
 from neocog.data.formats import COLUMNS, FOLDERS, FORMATS, Format, recognise
 from neocog.data.known import find_data
 from neocog.data.nested import innermost, names_split
-from neocog.data.record import Modality, Source
-from neocog.data.shards import is_address
-from neocog.data.sources.class_folders import split_folders
-from neocog.data.sources.class_list import why_no_list
-from neocog.data.sources.folder import class_folders, is_picture, plain_files
-from neocog.data.sources.python_objects import as_source
+from neocog.data.python_objects import as_source
 from neocog.data.unrecognised import not_understood
+from neocog.dataset.class_folders import split_folders
+from neocog.dataset.folders import class_folders, plain_files
+from neocog.dataset.record import Modality, Source
 from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.modalities.image.folder import is_picture
+from neocog.modalities.image.image_table import why_no_list
+from neocog.shards import is_address
 
 __all__ = ["data_folder", "open_source", "recognised"]
 

@@ -5,15 +5,16 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from neocog.data.column_names import TIME_LABELS, TIMES
-from neocog.data.dialect import SEPARATORS, find_dialect
 from neocog.data.formats import FORMATS
-from neocog.data.sources.class_files import first_file
-from neocog.data.sources.class_tables import first_row
-from neocog.data.sources.folder import EXTENSIONS, class_folders, plain_files, walk
-from neocog.data.sources.sound_folder import SUFFIXES as SOUNDS
-from neocog.data.tables import is_table, read_columns
+from neocog.dataset.class_files import first_file
+from neocog.dataset.column_names import TIME_LABELS, TIMES
+from neocog.dataset.dialect import SEPARATORS, find_dialect
+from neocog.dataset.folders import class_folders, plain_files, walk
+from neocog.dataset.tables import is_table, read_columns
 from neocog.errors import DataError, some
+from neocog.modalities.audio.audio_folder import SUFFIXES as SOUNDS
+from neocog.modalities.image.folder import EXTENSIONS
+from neocog.modalities.image.image_tables import first_row
 
 __all__ = ["not_understood"]
 

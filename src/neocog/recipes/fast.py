@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from neocog.data import AugmentConfig, DataConfig, ImageConfig, open_source
-from neocog.data.preprocess.pillow import open_image
 from neocog.errors import NeocogError
+from neocog.modalities.image.pillow import open_image
 from neocog.runs import RunConfig
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig

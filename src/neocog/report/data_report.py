@@ -11,10 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-from neocog.data.doctor import DataReport, Example, printable
-from neocog.data.preprocess.picture import picture_pixels
-from neocog.data.record import Payload, Source
+from neocog.dataset.record import Payload, Source
+from neocog.doctor import DataReport, Example, printable
 from neocog.files import write_whole
+from neocog.modalities.image.decode import picture_pixels
 from neocog.report.pictures import picture_address
 
 __all__ = ["write_data_report"]

@@ -2,11 +2,11 @@
 
 from neocog.bundle.signal_file import by_place
 from neocog.data import Preprocess, SignalPreprocess, Source
-from neocog.data.shards.source import ShardSource
-from neocog.data.sources.channel_names import order_channels, said_by_name
-from neocog.data.sources.signal_columns import hint
-from neocog.data.sources.signals import SignalSource
+from neocog.modalities.signal.channel_names import order_channels, said_by_name
+from neocog.modalities.signal.signal_columns import hint
+from neocog.modalities.signal.source import SignalSource
 from neocog.progress import note
+from neocog.shards.source import ShardSource
 
 __all__ = ["match_channels"]
 

@@ -10,19 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
-from neocog.data import (
-    Source,
-    Views,
-    fingerprint,
-    open_source,
-    read_skip_list,
-    tell,
-)
+from neocog.data import Source, Views, fingerprint, open_source, tell
 from neocog.data.open import find_format
-from neocog.data.preprocess.choose import find_pages
-from neocog.data.preprocess.pages import SeveralPages
+from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import DataError, some
 from neocog.evaluation import Evaluation
+from neocog.modalities.image.choose import find_pages
+from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluated

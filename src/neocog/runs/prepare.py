@@ -11,31 +11,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.data import (
-    Corrupt,
     DataConfig,
-    Feed,
     ImagePreprocess,
     Preprocess,
-    Resident,
     Source,
     Splits,
     check_augment,
-    check_decodes,
     check_test,
     check_trainable,
-    choose_feeding,
     divide,
     fingerprint,
     keeps_test,
-    open_feed,
     open_source,
-    read_skip_list,
     tell,
 )
 from neocog.data.formats import COLUMNS, FOLDERS
-from neocog.data.preprocess.choose import find_pages
-from neocog.data.preprocess.pages import SeveralPages
+from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import ConfigError, DataError
+from neocog.loading import Corrupt, Dataset, InMemoryDataset, check_decodes, choose_loading, open_dataset
+from neocog.modalities.image.choose import find_pages
+from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
@@ -57,7 +52,7 @@ from neocog.tasks import Classification
 from neocog.training import TrainConfig, build_seeded, check_input, check_schedule
 from neocog.training.distributed import World, on_first
 from neocog.training.watching import check_watch
-from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
+from neocog.zoo import ModelConfig, ModelInfo, Network, create_model, model_info
 
 __all__ = ["Prepared", "find_device", "leave_out", "prepare"]
 
@@ -73,8 +68,8 @@ class Prepared:
     fingerprint: str
     splits: Splits
     preprocess: Preprocess
-    train: Feed
-    val: Feed
+    train: Dataset
+    val: Dataset
     model: nn.Module
     task: Classification
     device: torch.device
@@ -113,7 +108,7 @@ def prepare(
     if start is not None:
         resolved, notes = start.resolve(resolved)
     config = resolved.config
-    entry(config.model.name)  # raises where there is none, before any data is read
+    model_info(config.model.name)  # raises where there is none, before any data is read
     check_watch(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     if config.train.freeze_epochs and not config.model.pretrained:
@@ -126,7 +121,7 @@ def prepare(
     if download and world.size > 1:
         on_first(lambda: opened(config, data, download=True), world)
     source = opened(config, data, download=download)
-    made_for, identity = fitting(config.model.name, source), fingerprint(source)
+    info, identity = fitting(config.model.name, source), fingerprint(source)
     if start is not None:
         source = match_channels(source, start.preprocess)
     check_train(config.train, source, world)
@@ -138,12 +133,12 @@ def prepare(
     for line in splits.notes:
         note(f"  {line}")
     several = SeveralPages()
-    spec, reasons = chosen(source, splits, config, made_for, several, start, notes)
+    spec, reasons = chosen(source, splits, config, info, several, start, notes)
     splits = with_pages(source, splits, several)
     resolved = resolved.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
     resolved = with_device(resolved, device if world.size == 1 else torch.device(device.type))
-    classes = classes_of(source, made_for)
-    model = build_network(config, made_for, spec, classes, start, notes)
+    classes = classes_of(source, info)
+    model = build_network(config, info, spec, classes, start, notes)
     if start is not None:
         notes = [start.tell(), *notes, *start.tell_seen(source, identity, splits)]
         tell_lines(notes)
@@ -159,7 +154,7 @@ def prepare(
         val=val,
         model=model.to(device),
         task=Classification(classes, config.loss, train.labels),
-        options=network_options(config, made_for, spec),
+        options=network_options(config, info, spec),
         device=device,
         start=start,
         notes=tuple(notes),
@@ -170,19 +165,19 @@ def chosen(
     source: Source,
     splits: Splits,
     config: RunConfig,
-    made_for: Entry,
+    info: ModelInfo,
     several: SeveralPages,
     start: Start | None,
     notes: list[str],
 ) -> tuple[Preprocess, dict[str, str]]:
     """The preprocessing and the reasons for what was left open; what there is to say of a start is added to `notes`."""
     if start is None:
-        return choose(source, splits.train, config, made_for, several)
+        return choose(source, splits.train, config, info, several)
     if source.modality == "text":  # its vocabulary is what the weights know
         spec, known = start.texts(config.text.length, source, splits.train)
         notes.append(known)
         return spec, {}
-    found, reasons = choose(source, splits.train, config, made_for, several)
+    found, reasons = choose(source, splits.train, config, info, several)
     start.check_inputs(found, source)
     return found, reasons
 
@@ -258,10 +253,10 @@ def with_device(resolved: ResolvedConfig, device: torch.device) -> ResolvedConfi
 def with_feeding(resolved: ResolvedConfig, source: Source, count: int, spec: Preprocess) -> ResolvedConfig:
     """The settings with the way in which so many records are fed, and why.
 
-    Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_feeding` does.
+    Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_loading` does.
     """
     wanted = resolved.config.data.loading
-    feeding, why = choose_feeding(source, count, spec, wanted)
+    feeding, why = choose_loading(source, count, spec, wanted)
     note(f"  {feeding}: {why}")
     if wanted == "auto":
         resolved = resolved.choose({"data.loading": (feeding, why)})
@@ -270,7 +265,9 @@ def with_feeding(resolved: ResolvedConfig, source: Source, count: int, spec: Pre
     return resolved
 
 
-def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preprocess, *, pin: bool) -> tuple[Feed, Feed]:
+def open_feeds(
+    config: DataConfig, source: Source, splits: Splits, spec: Preprocess, *, pin: bool
+) -> tuple[Dataset, Dataset]:
     """Training and validation data, decoded or ready to be; test data are decoded once, and not kept.
 
     Raises DataError for records that can't be read, save training records where such are skipped.
@@ -278,8 +275,8 @@ def open_feeds(config: DataConfig, source: Source, splits: Splits, spec: Preproc
     assert config.loading != "auto", "chosen before"
     feeding, cache = config.loading, config.cache
 
-    def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Feed:
-        return open_feed(
+    def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
+        return open_dataset(
             source, indices, spec, label, feeding=feeding, on_corrupt=on_corrupt, cache=cache, pin=pin
         )  # fmt: skip
 
@@ -310,7 +307,7 @@ def freeze(model: Network, config: ModelConfig) -> None:
 
 def build_network(
     config: RunConfig,
-    made_for: Entry,
+    info: ModelInfo,
     spec: Preprocess,
     classes: tuple[str, ...],
     start: Start | None,
@@ -320,8 +317,8 @@ def build_network(
 
     Raises ConfigError or GeometryError where it does not fit the inputs.
     """
-    num_classes, options = len(classes), network_options(config, made_for, spec)
-    if made_for.modality == "image":
+    num_classes, options = len(classes), network_options(config, info, spec)
+    if info.modality == "image":
         channels, height, width = spec.shape
         check_augment(config.augment, (channels, height, width))
 
@@ -338,27 +335,29 @@ def build_network(
     if start is not None:
         notes.append(start.put_into(model, options, classes))
     freeze(model, config.model)
-    check_input(model, spec.shape, num_classes, size_advice(config.model.name, made_for), made_for.input_dtype)
+    check_input(model, spec.shape, num_classes, size_advice(config.model.name, info), info.input_dtype)
     return model
 
 
-def begin(model: Network, spec: Preprocess, train: Feed, config: RunConfig, start: Start | None = None) -> Preprocess:
+def begin(
+    model: Network, spec: Preprocess, train: Dataset, config: RunConfig, start: Start | None = None
+) -> Preprocess:
     """The preprocessing with what it takes from training data, and the network with what it begins with.
 
     Of a set that is streamed some records from everywhere are looked at, as files are often sorted by class; so are
     those that the network begins with.
     """
     spread = np.arange(0, len(train), max(1, len(train) // BEGIN_WITH))
-    first = train.take(spread)[0] if config.model.pretrained is None or not isinstance(train, Resident) else None
+    first = train.take(spread)[0] if config.model.pretrained is None or not isinstance(train, InMemoryDataset) else None
     if start is not None and (kept := start.measured(spec)) is not None:
         return kept
     expected = model.normalisation
     if expected is not None and isinstance(spec, ImagePreprocess):
         preprocess: Preprocess = replace(spec, mean=expected.mean, std=expected.std)
     else:
-        preprocess = spec.measured(train.inputs if isinstance(train, Resident) else cast(Tensor, first))
+        preprocess = spec.measured(train.inputs if isinstance(train, InMemoryDataset) else cast(Tensor, first))
     if config.model.pretrained is None and first is not None:
-        model.begin_with(preprocess.normalise(first))
+        model.init_from_data(preprocess.normalise(first))
     return preprocess
 
 

@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.data import (
-    Balanced,
-    BlockShuffled,
-    Feed,
-    Loader,
-    Order,
-    Repeated,
-    Resident,
-    Shuffled,
-    divides_by_class,
-)
+from neocog.data import divides_by_class
 from neocog.errors import DivergenceError, StorageError, some
 from neocog.files import folder_lock, write_whole
+from neocog.loading import (
+    BlockRandomSampler,
+    ClassBalancedSampler,
+    Dataset,
+    InMemoryDataset,
+    Loader,
+    RandomSampler,
+    RepeatedAugmentationSampler,
+    Sampler,
+)
 from neocog.planning import known_machine, plan
 from neocog.progress import note, quiet
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
@@ -58,7 +58,7 @@ from neocog.training.loop import ALONE, QUIET, silent
 from neocog.training.speed import Decision, choose_speed, exact_arithmetic, keep_memory, right_threads, use_threads
 from neocog.training.state import hidden_parameters
 from neocog.training.watching import Watch, told_before
-from neocog.zoo import entry
+from neocog.zoo import model_info
 
 __all__ = ["resume", "train"]
 
@@ -248,7 +248,7 @@ def open_loader(prepared: Prepared, world: World = ALONE, *, batch_size: int | N
     """The training records as batches, by default of the run's size, of which this process gets its part."""
     config = prepared.resolved.config
     return Loader(
-        prepared.train.to(prepared.device) if isinstance(prepared.train, Resident) else prepared.train,
+        prepared.train.to(prepared.device) if isinstance(prepared.train, InMemoryDataset) else prepared.train,
         prepared.preprocess,
         batch_size=batch_size or config.train.batch_size,
         seed=config.train.seed,
@@ -292,7 +292,7 @@ def speed_of(run: Run, prepared: Prepared, loader: Loader, world: World) -> Deci
 def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Watch:
     """What is told of training on the way; the first process tells it."""
     config = prepared.resolved.config
-    data_type = entry(config.model.name).input_dtype
+    data_type = model_info(config.model.name).input_dtype
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
     return Watch(
@@ -311,24 +311,24 @@ def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decisio
     )
 
 
-def order(prepared: Prepared) -> Order:
+def order(prepared: Prepared) -> Sampler:
     """In which order an epoch brings the training records."""
     repeats = prepared.resolved.config.data.repeats
-    return single_order(prepared) if repeats == 1 else Repeated(single_order(prepared), repeats)
+    return single_order(prepared) if repeats == 1 else RepeatedAugmentationSampler(single_order(prepared), repeats)
 
 
-def single_order(prepared: Prepared) -> Order:
+def single_order(prepared: Prepared) -> Sampler:
     config = prepared.resolved.config
     size, seed = len(prepared.train), config.train.seed
     if config.data.balance < 1:
-        return Balanced(prepared.train.labels.numpy(), seed, config.data.balance)
+        return ClassBalancedSampler(prepared.train.labels.numpy(), seed, config.data.balance)
     block = getattr(prepared.source, "block_size", None)
-    if block and not isinstance(prepared.train, Resident):
-        return BlockShuffled(size, seed, block)
-    return Shuffled(size, seed)
+    if block and not isinstance(prepared.train, InMemoryDataset):
+        return BlockRandomSampler(size, seed, block)
+    return RandomSampler(size, seed)
 
 
-def report_skipped(run: Run, train: Feed) -> None:
+def report_skipped(run: Run, train: Dataset) -> None:
     """Say and log which training records could not be read."""
     if train.skipped:
         note(f"{len(train.skipped):,} training records could not be read and were skipped: {some(train.skipped)}")

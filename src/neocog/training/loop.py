@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Protocol
 import torch
 from torch import Tensor, nn
 
-from neocog.data import Loader
+from neocog.loading import Loader
 from neocog.progress import Bar
 from neocog.rng import derive_seed
 from neocog.tasks import Classification

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from neocog.data.augment import AugmentConfig, augment, colour
+from neocog.modalities.image.augment import AugmentConfig, augment, colour
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (14, 18, 3), dtype=np.uint8)
 BYTES = st.integers(0, 255)

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from neocog.data.augment import AugmentConfig, check_augment
 from neocog.errors import ConfigError
+from neocog.modalities.image.augment import AugmentConfig, check_augment
 
 IDLE = {"border", "alternate", "magnitude", "number"}
 

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.augment import AugmentConfig, Geometry, augment, draw_geometry
-from neocog.data.targets import Objects
+from neocog.dataset.targets import Objects
+from neocog.modalities.image.augment import AugmentConfig, Geometry, augment, draw_geometry
 
 SIZE = (40, 56)
 SAMPLES = np.arange(500, 524, dtype=np.uint64)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
-from neocog.data.augment import AugmentConfig, mix
+from neocog.modalities.image.augment import AugmentConfig, mix
 
 NUM = 4000
 SAMPLES = np.random.default_rng(0).permutation(NUM).astype(np.uint64)

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from neocog.data.augment import AugmentConfig, draw_geometry
-from neocog.data.augment.moves import cut_out
+from neocog.modalities.image.augment import AugmentConfig, draw_geometry
+from neocog.modalities.image.augment.random_resized_crop import cut_out
 from neocog.rng import integers, uniform
 
 SAMPLES = np.arange(8, dtype=np.uint64)

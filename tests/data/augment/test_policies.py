@@ -3,8 +3,8 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from neocog.data.augment import AugmentConfig, augment, draw_geometry
-from neocog.data.augment.policies import OPERATIONS, RANDAUGMENT, TRIVIALAUGMENT, Drawn, draw, ranges
+from neocog.modalities.image.augment import AugmentConfig, augment, draw_geometry
+from neocog.modalities.image.augment.policies import OPERATIONS, RANDAUGMENT, TRIVIALAUGMENT, Drawn, draw, ranges
 from neocog.rng import uniform
 
 NUM = 7000

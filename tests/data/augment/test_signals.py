@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.augment.signals import SignalAugmentConfig, augment_signals
 from neocog.errors import ConfigError
+from neocog.modalities.signal.augment import SignalAugmentConfig, augment_signals
 from neocog.rng import integers, normal, uniform
 
 GENERATOR = torch.Generator().manual_seed(0)

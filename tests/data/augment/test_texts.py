@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from neocog.data.augment.texts import TextAugmentConfig, augment_texts
+from neocog.modalities.text.augment import TextAugmentConfig, augment_texts
 
 TOKENS = torch.from_numpy(np.random.default_rng(0).integers(2, 900, (60, 40)))
 for row, length in enumerate(np.random.default_rng(1).integers(0, 41, 60).tolist()):

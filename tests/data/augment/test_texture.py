@@ -4,8 +4,8 @@ import torch
 from scipy import ndimage
 from scipy.stats import kstest
 
-from neocog.data.augment import AugmentConfig, augment
-from neocog.data.augment.texture import blur
+from neocog.modalities.image.augment import AugmentConfig, augment
+from neocog.modalities.image.augment.texture import blur
 from neocog.rng import uniform
 
 SAMPLES = np.arange(12, dtype=np.uint64)

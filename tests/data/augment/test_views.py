@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from neocog.data.augment import num_views, view_weights, views
 from neocog.errors import ConfigError, GeometryError
+from neocog.modalities.image.augment import num_views, view_weights, views
 
 IMAGES = torch.randn(4, 3, 9, 11)
 

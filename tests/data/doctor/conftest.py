@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from neocog.data import Record
-from neocog.data.doctor import check
+from neocog.doctor import check
 
 
 def noise(seed: int, height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:

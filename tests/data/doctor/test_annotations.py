@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neocog.data.doctor import check
-from neocog.data.sources.coco import open_coco
-from neocog.data.sources.mask_folder import open_mask_folder
-from neocog.data.targets import Objects
+from neocog.annotations.coco import open_coco
+from neocog.annotations.mask_folder import open_mask_folder
+from neocog.dataset.targets import Objects
+from neocog.doctor import check
 
 
 def objects(*rows):

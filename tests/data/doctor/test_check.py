@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from neocog.data import ArraySource, ImageFolder
-from neocog.data.doctor import KINDS, check
-from neocog.data.doctor.examine import in_threads
+from neocog.doctor import KINDS, check
+from neocog.doctor.examine import in_threads
 from neocog.errors import ConfigError, DataError
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from neocog.data.doctor import check
-from neocog.data.doctor.check import chosen
+from neocog.doctor import check
+from neocog.doctor.check import chosen
 
 
 @pytest.fixture

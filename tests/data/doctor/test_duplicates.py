@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ArraySource
-from neocog.data.doctor import check
-from neocog.data.doctor.digest import digest, full_digest
-from neocog.data.doctor.duplicates import equal_groups
+from neocog.doctor import check
+from neocog.doctor.digest import digest, full_digest
+from neocog.doctor.duplicates import equal_groups
 
 
 @given(st.lists(st.integers(0, 6), max_size=40))
@@ -147,7 +147,7 @@ def test_rows_of_several_labels_are_compared_as_a_whole(memory, found, noisy):
 def test_a_cut_search_is_a_note(memory, found, noisy, monkeypatch, most):
     import functools
 
-    from neocog.data.doctor import duplicates, near
+    from neocog.doctor import duplicates, near
 
     monkeypatch.setattr(duplicates, "near_pairs", functools.partial(near.near_pairs, most=most))
     base = noisy(1, 100, 100)

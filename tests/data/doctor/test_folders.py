@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from neocog.data.doctor import check, folders
+from neocog.doctor import check, folders
 
 
 def test_what_lies_in_a_folder_beside_its_pictures(clean, tmp_path, found, keys, save):

@@ -1,8 +1,8 @@
 import re
 
-from neocog.data.doctor import KINDS
-from neocog.data.doctor.finding import EXAMPLES, Tally
-from neocog.data.doctor.kinds import CMYK, DAMAGED, MIXED_SIZES, kind_named
+from neocog.doctor import KINDS
+from neocog.doctor.finding import EXAMPLES, Tally
+from neocog.doctor.kinds import CMYK, DAMAGED, MIXED_SIZES, kind_named
 from neocog.errors import agree
 
 

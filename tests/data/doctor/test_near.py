@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data.doctor.near import MAX_BITS, MIN_CORRELATION, correlations, near_pairs
-from neocog.data.doctor.thumbs import perceptual_hashes, sample_places, samples_of, small_pictures, thumbs_of
+from neocog.doctor.near import MAX_BITS, MIN_CORRELATION, correlations, near_pairs
+from neocog.doctor.thumbs import perceptual_hashes, sample_places, samples_of, small_pictures, thumbs_of
 
 
 def all_pairs(hashes):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from neocog.data.doctor import check, kinds
-from neocog.data.doctor.signals import examine_signal
-from neocog.data.doctor.sounds import examine_sound
+from neocog.doctor import check, kinds
+from neocog.doctor.signals import examine_signal
+from neocog.doctor.sounds import examine_sound
 from neocog.errors import DataError
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neocog.data.doctor import check, kinds
-from neocog.data.doctor.pictures import add_thumbs, examine_array, examine_arrays, examine_picture, file_kind
+from neocog.doctor import check, kinds
+from neocog.doctor.images import add_thumbs, examine_array, examine_arrays, examine_picture, file_kind
 
 
 def png_16_bit_colour(height=24, width=32):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.doctor.skip_list import check_place, escaped, plain, read_skip_list, write_skip_list
+from neocog.doctor.skip_list import check_place, escaped, plain, read_skip_list, write_skip_list
 from neocog.errors import ConfigError, DataError
 
 

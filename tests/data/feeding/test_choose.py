@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from neocog.data import ImageFolder, ImagePreprocess
-from neocog.data.feeding import Resident, Streamed, choose_feeding, open_feed
 from neocog.errors import DataError
+from neocog.loading import InMemoryDataset, StreamingDataset, choose_loading, open_dataset
 
 SPEC = ImagePreprocess(size=(100, 100), channels=3)
 
@@ -18,30 +18,30 @@ def little_memory(monkeypatch):
 
 
 def test_what_fits_is_resident(pictures):
-    assert choose_feeding(ImageFolder(pictures), 36, SPEC, "auto") == (
+    assert choose_loading(ImageFolder(pictures), 36, SPEC, "auto") == (
         "memory",
         "36 inputs of 3x100x100 take 0.00 GB, which fits in memory",
     )
-    assert choose_feeding(ImageFolder(pictures), 36, SPEC, "stream")[0] == "stream"
+    assert choose_loading(ImageFolder(pictures), 36, SPEC, "stream")[0] == "stream"
 
 
 @pytest.mark.usefixtures("little_memory")
 def test_what_does_not_fit_is_streamed_and_said(pictures):
-    kind, reason = choose_feeding(ImageFolder(pictures), 36, SPEC, "auto")
+    kind, reason = choose_loading(ImageFolder(pictures), 36, SPEC, "auto")
     assert kind == "stream"
     assert reason == "36 inputs of 3x100x100 take 0.00 GB, more than half of the 0.0 GB that are free"
     with pytest.raises(DataError, match="pictures: received 36 inputs .* free. .*or --data.loading stream"):
-        choose_feeding(ImageFolder(pictures), 36, SPEC, "memory")
+        choose_loading(ImageFolder(pictures), 36, SPEC, "memory")
 
 
 def test_decoded_once_and_mapped_from_the_cache(pictures, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     source = ImageFolder(pictures)
-    open_one = lambda: open_feed(source, np.arange(5, 30), SPEC, "x", feeding="memory", cache=True)  # noqa: E731
+    open_one = lambda: open_dataset(source, np.arange(5, 30), SPEC, "x", feeding="memory", cache=True)  # noqa: E731
     first = open_one()
     monkeypatch.setattr(ImageFolder, "read", lambda *_: pytest.fail("decoded again"))
     second = open_one()
-    assert isinstance(second, Resident)
+    assert isinstance(second, InMemoryDataset)
     assert torch.equal(first.inputs, second.inputs)
     assert torch.equal(first.labels, second.labels)
     assert (first.ids == second.ids).all()
@@ -49,13 +49,13 @@ def test_decoded_once_and_mapped_from_the_cache(pictures, tmp_path, monkeypatch)
     before = (folder / "inputs.npy").read_bytes()
     second.inputs.zero_()  # a private copy of the touched pages
     assert (folder / "inputs.npy").read_bytes() == before
-    other = open_feed(ImageFolder(pictures), np.arange(5, 30), SPEC, "x", feeding="stream")
-    assert isinstance(other, Streamed)
+    other = open_dataset(ImageFolder(pictures), np.arange(5, 30), SPEC, "x", feeding="stream")
+    assert isinstance(other, StreamingDataset)
     other.close()
 
 
 def test_other_records_or_settings_are_another_file(pictures, tmp_path, monkeypatch):
-    from neocog.data.feeding.cache import cache_name
+    from neocog.loading.disk_cache import cache_name
 
     source = ImageFolder(pictures)
     names = {
@@ -74,4 +74,4 @@ def test_a_cache_without_room_is_a_storage_error(pictures, tmp_path, monkeypatch
     (tmp_path / "cache").write_text("a file where a folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(StorageError):
-        open_feed(ImageFolder(pictures), np.arange(5), SPEC, "x", feeding="memory", cache=True)
+        open_dataset(ImageFolder(pictures), np.arange(5), SPEC, "x", feeding="memory", cache=True)

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, Repeated, Resident, Shuffled, load_resident
+from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess
 from neocog.errors import DataError
+from neocog.loading import InMemoryDataset, Loader, RandomSampler, RepeatedAugmentationSampler, load_in_memory
 
 NUM = 103
-DATA = Resident(
+DATA = InMemoryDataset(
     torch.arange(NUM, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 6, 6).contiguous(),
     torch.arange(NUM),
     np.arange(NUM, dtype=np.uint64) * 77,
@@ -43,7 +44,7 @@ def test_pictures_and_labels_belong_together_and_are_normalised():
 def test_a_batch_depends_on_its_number_alone(monkeypatch):
     config = AugmentConfig(shift=1, flip=0.5, rotate=5, erase=0.5)
     forward, backward = loader(augment=config), loader(augment=config)
-    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", 1)
+    monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", 1)
     alone = loader(augment=config)
     assert alone.steps_per_block == 1 < forward.steps_per_block
     expected = {(e, s): forward.batch(e, s) for e in (0, 1) for s in range(forward.num_steps)}
@@ -64,8 +65,10 @@ def test_the_order_does_not_depend_on_the_batch_size():
 
 def test_a_record_that_comes_again_in_an_epoch_is_changed_in_another_way():
     config, spec = AugmentConfig(erase=1.0), ImagePreprocess(size=(6, 6), channels=1)
-    data = Resident(torch.full((32, 1, 6, 6), 200, dtype=torch.uint8), torch.arange(32), np.arange(32, dtype=np.uint64))
-    order = Repeated(Shuffled(32, 3), 2)
+    data = InMemoryDataset(
+        torch.full((32, 1, 6, 6), 200, dtype=torch.uint8), torch.arange(32), np.arange(32, dtype=np.uint64)
+    )
+    order = RepeatedAugmentationSampler(RandomSampler(32, 3), 2)
     batches = Loader(data, spec, batch_size=32, seed=3, augment=config, order=order)
     images, labels = batches.batch(0, 0)
     pairs = [images[labels == label] for label in labels.unique()]
@@ -82,14 +85,14 @@ def test_a_record_that_comes_again_in_an_epoch_is_changed_in_another_way():
 def test_16_bits_are_fed_too():
     deep = ImagePreprocess(size=(4, 4), channels=1, bit_depth=16)
     images = torch.from_numpy(np.full((8, 1, 4, 4), 65535, np.uint16))
-    data = Resident(images, torch.zeros(8, dtype=torch.int64), np.arange(8, dtype=np.uint64))
+    data = InMemoryDataset(images, torch.zeros(8, dtype=torch.int64), np.arange(8, dtype=np.uint64))
     batches = Loader(data, deep, batch_size=4, seed=0, augment=AugmentConfig(shift=1, flip=0.5, erase=0.5))
     assert batches.batch(0, 0)[0].max() == 1.0
 
 
 def test_resident_pictures_are_those_that_prediction_sees(pictures):
     source, spec = ImageFolder(pictures), ImagePreprocess(size=(16, 16), channels=3)
-    data = load_resident(source, np.array([30, 2]), spec)
+    data = load_in_memory(source, np.array([30, 2]), spec)
     assert torch.equal(data.inputs[0], spec.decode(source.read(30).payload))
     assert data.labels.tolist() == [2, 0]
 
@@ -100,4 +103,4 @@ def test_all_pictures_that_cannot_be_read_are_counted(pictures):
         path.write_bytes(path.read_bytes()[:-40])
     source = ImageFolder(pictures)
     with pytest.raises(DataError, match=r"red/00\.png is truncated(?s:.*)5 more cannot be read"):
-        load_resident(source, np.arange(36), ImagePreprocess(size=(8, 8), channels=3))
+        load_in_memory(source, np.arange(36), ImagePreprocess(size=(8, 8), channels=3))

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess, Loader, load_resident
-from neocog.data.feeding import BlockShuffled, Streamed
+from neocog.data import AugmentConfig, ImageFolder, ImagePreprocess
 from neocog.errors import ConfigError, DataError
+from neocog.loading import BlockRandomSampler, Loader, StreamingDataset, load_in_memory
 
 SPEC = ImagePreprocess(size=(12, 12), channels=3)
 
@@ -15,14 +15,14 @@ SPEC = ImagePreprocess(size=(12, 12), channels=3)
 def both(pictures, **settings):
     source = ImageFolder(pictures)
     everything = np.arange(len(source))
-    kept = load_resident(source, everything, SPEC)
-    streamed = Streamed(source, everything, SPEC)
+    kept = load_in_memory(source, everything, SPEC)
+    streamed = StreamingDataset(source, everything, SPEC)
     return [Loader(feed, SPEC, **({"batch_size": 5, "seed": 3} | settings)) for feed in (kept, streamed)]
 
 
 @pytest.mark.parametrize("steps_at_once", [1, 2**20])
 def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at_once):
-    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", steps_at_once)
+    monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", steps_at_once)
     resident, streamed = both(pictures, augment=AugmentConfig(shift=1, flip=0.5, erase=0.3))
     for epoch, step in [(0, 0), (0, 1), (2, 7), (2, 6), (0, 0), (1, 7)]:
         for ours, theirs in zip(streamed.batch(epoch, step), resident.batch(epoch, step), strict=True):
@@ -31,9 +31,9 @@ def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at
 
 
 def test_the_next_requests_are_begun_and_no_more(pictures, monkeypatch):
-    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", 1)
+    monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", 1)
     source = ImageFolder(pictures)
-    feed = Streamed(source, np.arange(36), SPEC, threads=2)
+    feed = StreamingDataset(source, np.arange(36), SPEC, threads=2)
     loader = Loader(feed, SPEC, batch_size=6, seed=0)
     loader.batch(0, 4)
     assert len(feed.begun) == feed.ahead == 1
@@ -49,7 +49,7 @@ def test_the_next_requests_are_begun_and_no_more(pictures, monkeypatch):
 
 def test_each_of_several_processes_reads_its_part(pictures):
     source = ImageFolder(pictures)
-    feed = load_resident(source, np.arange(36), SPEC)
+    feed = load_in_memory(source, np.arange(36), SPEC)
     alone = Loader(feed, SPEC, batch_size=10, seed=1)
     parts = [Loader(feed, SPEC, batch_size=10, seed=1, rank=rank, world=3) for rank in range(3)]
     for step in range(alone.num_steps):
@@ -60,8 +60,8 @@ def test_each_of_several_processes_reads_its_part(pictures):
 @pytest.mark.parametrize(("batch_size", "world"), [(10, 2), (9, 2), (7, 3), (36, 2), (6, 5)])
 @pytest.mark.parametrize("count", [35, 36])
 def test_processes_mix_the_pairs_that_one_alone_mixes(pictures, monkeypatch, batch_size, world, count):
-    monkeypatch.setattr("neocog.data.feeding.loader.BLOCK_VALUES", 1)
-    feed = load_resident(ImageFolder(pictures), np.arange(count), SPEC)
+    monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", 1)
+    feed = load_in_memory(ImageFolder(pictures), np.arange(count), SPEC)
     settings = {"batch_size": batch_size, "seed": 1, "num_classes": 3, "augment": AugmentConfig(mixup=0.4, cutmix=1.0)}
     alone = Loader(feed, SPEC, **settings)
     parts = [Loader(feed, SPEC, **settings, rank=rank, world=world) for rank in range(world)]
@@ -73,7 +73,7 @@ def test_processes_mix_the_pairs_that_one_alone_mixes(pictures, monkeypatch, bat
 
 
 def test_a_batch_has_a_record_for_each_process(pictures):
-    feed = load_resident(ImageFolder(pictures), np.arange(36), SPEC)
+    feed = load_in_memory(ImageFolder(pictures), np.arange(36), SPEC)
     with pytest.raises(ConfigError, match="Each of 5 processes needs a record of each batch. Received: batches of 4"):
         Loader(feed, SPEC, batch_size=5, seed=1, world=5)
 
@@ -83,7 +83,7 @@ def labels_at_positions(loader, epoch=0):
 
 
 def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictures):
-    feed = load_resident(ImageFolder(pictures), np.arange(35), SPEC)
+    feed = load_in_memory(ImageFolder(pictures), np.arange(35), SPEC)
     settings = {"seed": 1, "num_classes": 3, "augment": AugmentConfig(mixup=0.4)}
     rows = [labels_at_positions(Loader(feed, SPEC, batch_size=size, **settings)) for size in (4, 7, 35)]
     assert torch.equal(rows[0], rows[1])
@@ -98,7 +98,7 @@ def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictur
 
 @pytest.mark.parametrize("lost", [4, 5])
 def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures, lost):
-    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
+    feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     settings = {"batch_size": 36, "seed": 0, "num_classes": 3}
     order = Loader(feed, SPEC, **settings).order.records(np.arange(36), 0)
     damage(pictures, feed.source.key(int(order[lost])))
@@ -114,11 +114,11 @@ def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures, lost):
 
 
 def test_what_is_asked_for_without_gradients_can_be_decoded_by_threads(pictures):
-    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC)
+    feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     with torch.inference_mode():
         inputs, kept = feed.take(np.arange(20), [np.arange(20, 36)])
     assert kept.all()
-    assert torch.equal(inputs, load_resident(ImageFolder(pictures), np.arange(20), SPEC).inputs)
+    assert torch.equal(inputs, load_in_memory(ImageFolder(pictures), np.arange(20), SPEC).inputs)
     assert torch.equal(feed.take(np.arange(20, 36))[0][-1], SPEC.decode(feed.source.read(35).payload))
     feed.close()
 
@@ -130,7 +130,7 @@ def damage(pictures, *names):
 
 
 def test_a_record_that_became_unreadable_stops_the_run(pictures):
-    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC)
+    feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     damage(pictures, "red/03.png")
     loader = Loader(feed, SPEC, batch_size=36, seed=0)
     with pytest.raises(DataError, match=r"red/03\.png is truncated.*--data\.on_corrupt skip"):
@@ -139,7 +139,7 @@ def test_a_record_that_became_unreadable_stops_the_run(pictures):
 
 
 def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
-    feed = Streamed(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
+    feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     damage(pictures, "red/03.png", "blue/00.png")
     loader = Loader(feed, SPEC, batch_size=9, seed=0)
     for epoch in (0, 1):
@@ -147,13 +147,13 @@ def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
         assert labels.bincount().tolist() == [11, 12, 11]
     assert sorted(feed.skipped) == ["blue/00.png", "red/03.png"]
     feed.close()
-    kept = load_resident(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
+    kept = load_in_memory(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     assert sorted(kept.skipped) == ["blue/00.png", "red/03.png"]
     assert kept.labels.bincount().tolist() == [11, 12, 11]
 
 
 def test_a_batch_of_which_nothing_can_be_read_is_an_error(pictures):
-    feed = Streamed(ImageFolder(pictures), np.arange(2), SPEC, on_corrupt="skip")
+    feed = StreamingDataset(ImageFolder(pictures), np.arange(2), SPEC, on_corrupt="skip")
     damage(pictures, "blue/00.png", "blue/01.png")
     with pytest.raises(DataError, match="Step 0 has none. Check the data"):
         Loader(feed, SPEC, batch_size=2, seed=0).batch(0, 0)
@@ -168,7 +168,7 @@ def test_threads_decode_while_the_network_works(pictures):
             seen.add(threading.current_thread().name)
             return super().read(index)
 
-    feed = Streamed(Watched(pictures), np.arange(36), SPEC, threads=2)
+    feed = StreamingDataset(Watched(pictures), np.arange(36), SPEC, threads=2)
     Loader(feed, SPEC, batch_size=4, seed=0).batch(0, 0)
     feed.close()
     assert threading.current_thread().name not in seen
@@ -176,7 +176,7 @@ def test_threads_decode_while_the_network_works(pictures):
 
 
 def test_shards_are_read_in_blocks(pictures):
-    feed = load_resident(ImageFolder(pictures), np.arange(36), SPEC)
-    loader = Loader(feed, SPEC, batch_size=6, seed=0, order=BlockShuffled(36, 0, 6, 2))
+    feed = load_in_memory(ImageFolder(pictures), np.arange(36), SPEC)
+    loader = Loader(feed, SPEC, batch_size=6, seed=0, order=BlockRandomSampler(36, 0, 6, 2))
     labels = torch.cat([loader.batch(0, step)[1] for step in range(loader.num_steps)])
     assert labels.bincount().tolist() == [12, 12, 12]

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from neocog.data.go_features import FEATURES
-from neocog.data.go_game import replay
-from neocog.data.preprocess.board import BoardPreprocess, choose_board
-from neocog.data.sources.sgf import SgfSource
 from neocog.errors import DataError
+from neocog.modalities.go.features import FEATURES
+from neocog.modalities.go.game import replay
+from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
+from neocog.modalities.go.source import SgfSource
 from neocog.zoo import create_model
 
 GAME = b"(;SZ[9];B[ee];W[gc];B[cg];W[cc];B[eg])"

@@ -8,9 +8,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.preprocess.flac import LENGTH, PACKED, crc, states_length, with_length
-from neocog.data.preprocess.waveform import sound_header, sound_waveform
 from neocog.errors import DataError
+from neocog.modalities.audio.flac import LENGTH, PACKED, crc, states_length, with_length
+from neocog.modalities.audio.waveform import sound_header, sound_waveform
 
 
 def encoded(length, channels=1, rate=8000, subtype="PCM_16"):

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ImagePreprocess, picture_pixels
-from neocog.data.preprocess.jpeg import choose_eighths, decode_jpeg, read_frame
-from neocog.data.preprocess.picture import picture_header
-from neocog.data.preprocess.pixels import Decoded
 from neocog.errors import DataError
+from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.jpeg import choose_eighths, decode_jpeg, read_frame
+from neocog.modalities.image.pixels import Decoded
 
 LIMIT = 40_000_000
 RULES = ["squash", "crop", "letterbox"]

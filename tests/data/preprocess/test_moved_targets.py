@@ -6,10 +6,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data.preprocess.image import ImagePreprocess
-from neocog.data.preprocess.moved_targets import move_mask, move_objects, move_points, placement
-from neocog.data.targets import UNLABELLED, Objects
+from neocog.annotations.moved_targets import move_mask, move_objects, move_points, placement
+from neocog.dataset.targets import UNLABELLED, Objects
 from neocog.errors import ConfigError, DataError
+from neocog.modalities.image.preprocess import ImagePreprocess
 
 side = st.integers(8, 90)
 specs = st.builds(

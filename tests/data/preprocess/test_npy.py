@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import ImageFolder, ImagePreprocess, picture_pixels
-from neocog.data.preprocess.npy import promises_picture
-from neocog.data.preprocess.picture import picture_header
 from neocog.errors import DataError
+from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.npy import promises_picture
 
 LIMIT = 40_000_000
 CUBE = np.random.default_rng(0).integers(0, 65_536, (12, 9, 7), dtype=np.uint16)

@@ -7,10 +7,10 @@ import tifffile
 from PIL import Image
 
 from neocog.data import ImageConfig, choose_preprocess, open_source
-from neocog.data.doctor import check
-from neocog.data.preprocess.choose import find_pages
-from neocog.data.preprocess.pages import FIRST_ALONE, HINT, SeveralPages, num_pages
+from neocog.doctor import check
 from neocog.errors import ConfigError
+from neocog.modalities.image.choose import find_pages
+from neocog.modalities.image.pages import FIRST_ALONE, HINT, SeveralPages, num_pages
 
 DRAW = np.random.default_rng(0)
 

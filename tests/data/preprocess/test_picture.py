@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ImagePreprocess, image_pixels, picture_pixels
-from neocog.data.preprocess.picture import picture_header
 from neocog.errors import DataError
+from neocog.modalities.image.decode import picture_header
 
 LIMIT = 40_000_000
 

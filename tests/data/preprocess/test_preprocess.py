@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ArraySource, ImageConfig, ImageFolder, ImagePreprocess, Record, choose_preprocess
-from neocog.data.preprocess.choose import check_channels
-from neocog.data.preprocess.pixels import Header
 from neocog.errors import DataError
+from neocog.modalities.image.choose import check_channels
+from neocog.modalities.image.pixels import Header
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 9, 7, 3), dtype=np.uint8)
 
@@ -255,7 +255,7 @@ def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
 
 
 def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
-    monkeypatch.setattr("neocog.data.preprocess.choose.MOST_SURVEYED", 6)
+    monkeypatch.setattr("neocog.modalities.image.choose.MOST_SURVEYED", 6)
     source = ImageFolder(pictures)
     read = []
     monkeypatch.setattr(ImageFolder, "read", lambda self, i, plain=ImageFolder.read: read.append(i) or plain(self, i))

@@ -7,9 +7,9 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from scipy import interpolate, stats
 
-from neocog.data.preprocess.signal import SignalConfig, SignalPreprocess, choose_signal, stretch
-from neocog.data.sources.signals import SignalSource
 from neocog.errors import DataError
+from neocog.modalities.signal.preprocess import SignalConfig, SignalPreprocess, choose_signal, stretch
+from neocog.modalities.signal.source import SignalSource
 
 NAN = np.nan
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft, signal
 
-from neocog.data.feeding import load_resident
-from neocog.data.preprocess.choose_sound import choose_sound
-from neocog.data.preprocess.sound import SoundConfig, SoundPreprocess, fft_size
-from neocog.data.preprocess.spectrogram import mel_bank
-from neocog.data.preprocess.waveform import resample, sound_header, sound_waveform
-from neocog.data.sources.sound_folder import open_sound_folder
 from neocog.errors import ConfigError, DataError
+from neocog.loading import load_in_memory
+from neocog.modalities.audio.audio_folder import open_sound_folder
+from neocog.modalities.audio.choose import choose_sound
+from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess, fft_size
+from neocog.modalities.audio.spectrogram import mel_bank
+from neocog.modalities.audio.waveform import resample, sound_header, sound_waveform
 from neocog.progress import quiet
 from neocog.zoo import create_model
 from neocog.zoo.catalog import CATALOG
@@ -265,7 +265,7 @@ def test_networks_read_what_is_decoded(tmp_path):
     source = folder(tmp_path)
     spec, _ = choose(source, input_size=CATALOG["speech_dscnn_s"].input_size)
     with quiet():
-        data = load_resident(source, source.splits["all"], spec)
+        data = load_in_memory(source, source.splits["all"], spec)
     assert torch.equal(data.inputs[2], spec.decode(source.read(2).payload))
     logits = create_model("speech_dscnn_s", num_classes=2)(spec.measured(data.inputs).normalise(data.inputs))
     assert logits.shape == (4, 2)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import fft, signal
 
-from neocog.data.preprocess.spectrogram import (
+from neocog.modalities.audio.spectrogram import (
     FLOOR,
     dct_matrix,
     hertz_to_mel,

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.preprocess.choose_text import ALPHABET, TextConfig, choose_text
-from neocog.data.preprocess.text import TextPreprocess
-from neocog.data.preprocess.tokens import tokens
-from neocog.data.sources.text_table import open_text_table
 from neocog.errors import ConfigError, DataError
+from neocog.modalities.text.choose import ALPHABET, TextConfig, choose_text
+from neocog.modalities.text.preprocess import TextPreprocess
+from neocog.modalities.text.text_table import open_text_table
+from neocog.modalities.text.tokens import tokens
 from neocog.zoo import create_model
 
 VOCABULARY = ("the", "film", "'s", "!")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ImagePreprocess, picture_pixels
-from neocog.data.preprocess.picture import picture_header
-from neocog.data.preprocess.tiff import inflates_beyond, needs_tifffile
 from neocog.errors import DataError
+from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.tiff import inflates_beyond, needs_tifffile
 
 LIMIT = 40_000_000
 DEEP = np.random.default_rng(0).integers(0, 65_536, (12, 9, 300), dtype=np.uint16)

@@ -12,8 +12,8 @@ from PIL import Image
 from tiff_writer import write_tiff
 
 from neocog.data import ImagePreprocess, picture_pixels
-from neocog.data.preprocess.picture import picture_header
 from neocog.errors import DataError
+from neocog.modalities.image.decode import picture_header
 
 LIMIT = 10_000_000
 HEIGHT, WIDTH = 21, 18

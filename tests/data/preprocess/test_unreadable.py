@@ -8,11 +8,11 @@ from PIL import Image
 from tiff_writer import write_tiff
 
 from neocog.data import picture_pixels
-from neocog.data.doctor.facts import Facts
-from neocog.data.doctor.pictures import examine_picture
-from neocog.data.preprocess.picture import picture_header
-from neocog.data.preprocess.pixels import UnsupportedImageError
+from neocog.doctor.facts import Facts
+from neocog.doctor.images import examine_picture
 from neocog.errors import DataError
+from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.pixels import UnsupportedImageError
 
 LIMIT = 10_000_000
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from neocog.data.doctor import check
 from neocog.data.open import open_source
-from neocog.data.preprocess.choose_sound import choose_sound
-from neocog.data.preprocess.sound import SoundConfig
-from neocog.data.preprocess.wav import find_samples, with_plain_header
-from neocog.data.preprocess.waveform import sound_header, sound_waveform
-from neocog.data.shards.pack import pack
+from neocog.data.pack import pack
+from neocog.doctor import check
 from neocog.errors import DataError
+from neocog.modalities.audio.choose import choose_sound
+from neocog.modalities.audio.preprocess import SoundConfig
+from neocog.modalities.audio.wav import find_samples, with_plain_header
+from neocog.modalities.audio.waveform import sound_header, sound_waveform
 
 RATE = 8000
 FULL = 0xFFFFFFFF

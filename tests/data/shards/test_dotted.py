@@ -8,8 +8,8 @@ import pytest
 import webdataset
 
 from neocog.data.open import open_source
-from neocog.data.shards import build, open_shards
 from neocog.errors import DataError
+from neocog.shards import build, open_shards
 
 LAST_DOT = "keys end at the last dot of the members' names, and not at the first"
 

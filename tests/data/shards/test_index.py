@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.record import sample_ids
-from neocog.data.shards.header import INDEX, Header, Shard
-from neocog.data.shards.index import Index, IndexWriter, runs
+from neocog.dataset.record import sample_ids
 from neocog.errors import DataError
+from neocog.shards.header import INDEX, Header, Shard
+from neocog.shards.index import Index, IndexWriter, runs
 
 
 def write_index(folder, keys, shards=None):
@@ -78,6 +78,6 @@ def test_keys_that_end_before_they_begin_are_named(tmp_path):
 
 def test_a_header_that_is_far_too_large_is_refused(tmp_path, monkeypatch):
     write_index(tmp_path, ["one"])
-    monkeypatch.setattr("neocog.data.shards.index.MAX_HEADER", 10)
+    monkeypatch.setattr("neocog.shards.index.MAX_HEADER", 10)
     with pytest.raises(DataError, match=f"{INDEX} is larger than any index: 10 bytes"):
         Index(tmp_path)

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from neocog.data import divide
-from neocog.data.record import num_left_out
-from neocog.data.shards import open_shards, verify
-from neocog.data.shards.pack import pack
-from neocog.data.sources.python_objects import as_source
+from neocog.data.pack import pack
+from neocog.data.python_objects import as_source
+from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
+from neocog.shards import open_shards, verify
 
 
 def texts(count):

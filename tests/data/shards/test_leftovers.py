@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from neocog.data.open import open_source
-from neocog.data.record import num_left_out
-from neocog.data.shards import holds_shards, open_shards, why_no_shards
-from neocog.data.shards.pack import pack
+from neocog.data.pack import pack
+from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
+from neocog.shards import holds_shards, open_shards, why_no_shards
 
 FEATURES = datasets.Features(
     {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good", "poor"])}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neocog.data.record import fingerprint, sample_ids
-from neocog.data.shards import holds_shards, open_shards
+from neocog.dataset.record import fingerprint, sample_ids
 from neocog.errors import DataError
+from neocog.shards import holds_shards, open_shards
 
 
 def test_records_are_reached_by_index(foreign, png):
@@ -49,7 +49,7 @@ def test_the_index_is_made_once_and_kept_in_the_cache(foreign, cache, monkeypatc
     first = open_shards(foreign)
     assert sorted(path.name for path in foreign.iterdir()) == before
     (folder,) = (cache / "neocog" / "indexes").iterdir()
-    monkeypatch.setattr("neocog.data.shards.build.index_shards", None)  # a second call would fail
+    monkeypatch.setattr("neocog.shards.build.index_shards", None)  # a second call would fail
     assert fingerprint(open_shards(foreign)) == fingerprint(first)
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
@@ -369,7 +369,7 @@ def test_arrow_shards_from_afar_are_refused():
 
 def test_row_groups_and_lists_of_files_have_limits(tmp_path, png, monkeypatch):
     pq.write_table(hf_table(png), tmp_path / "a.parquet")
-    monkeypatch.setattr("neocog.data.shards.columns.MAX_GROUP", 100)
+    monkeypatch.setattr("neocog.shards.columns.MAX_GROUP", 100)
     with pytest.raises(
         DataError, match="A row group has at most 100 bytes.*promises 7 rows of .* Write it with smaller"
     ):
@@ -377,18 +377,18 @@ def test_row_groups_and_lists_of_files_have_limits(tmp_path, png, monkeypatch):
     files = fsspec.filesystem("memory")
     for number in range(3):
         files.pipe_file(f"/many/{number}.tar", b"")
-    monkeypatch.setattr("neocog.data.shards.store.LISTED", 2)
+    monkeypatch.setattr("neocog.shards.store.LISTED", 2)
     with pytest.raises(DataError, match="A set has at most 2 files. memory://many has 3"):
         open_shards("memory://many")
     files.rm("/many", recursive=True)
 
 
 def test_labels_have_limits(tmp_path, tar, png, monkeypatch):
-    monkeypatch.setattr("neocog.data.shards.scan.MAX_TEXT", 100)
+    monkeypatch.setattr("neocog.shards.scan.MAX_TEXT", 100)
     folder = write_tar(tmp_path / "a", tar, {"0.png": b"x", "0.cls": b"1" * 101})
     with pytest.raises(DataError, match="has at most 100 bytes. .*0.cls has 101"):
         open_shards(folder)
-    monkeypatch.setattr("neocog.data.shards.contents.MAX_TEXT", 20)
+    monkeypatch.setattr("neocog.shards.contents.MAX_TEXT", 20)
     folder = write_tar(tmp_path / "b", tar, {"0.png": b"x", "0.json": b'{"label": 1,       "x": 2}'})
     with pytest.raises(DataError, match="A .json member has at most 20 bytes"):
         open_shards(folder)

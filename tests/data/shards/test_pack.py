@@ -14,16 +14,16 @@ import webdataset
 from PIL import Image
 
 from neocog.data import choose_board, open_source
-from neocog.data.record import Record, fingerprint
-from neocog.data.shards import open_shards, packer, verify
-from neocog.data.shards import pack as packing
-from neocog.data.shards.header import INDEX
-from neocog.data.shards.pack import pack
-from neocog.data.shards.size import parse_size
-from neocog.data.sources.image_folder import ImageFolder
-from neocog.data.targets import Objects
+from neocog.data import pack as packing
+from neocog.data.pack import pack
+from neocog.dataset.record import Record, fingerprint
+from neocog.dataset.targets import Objects
 from neocog.errors import ConfigError, DataError, StorageError
 from neocog.files import file_hash
+from neocog.modalities.image.image_folder import ImageFolder
+from neocog.shards import open_shards, packer, verify
+from neocog.shards.header import INDEX
+from neocog.shards.size import parse_size
 
 
 @pytest.fixture
@@ -546,7 +546,7 @@ def test_a_full_disk_is_one_sentence(photos, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("neocog.data.shards.write.TarWriter.write", full)
+    monkeypatch.setattr("neocog.shards.write.TarWriter.write", full)
     with pytest.raises(StorageError, match=r"train-000000.tar could not be written: No space left.*Free some space"):
         pack(photos, tmp_path / "out")
     monkeypatch.undo()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.data.shards.tar import group, plain_header, walk
 from neocog.errors import DataError
+from neocog.shards.tar import group, plain_header, walk
 
 
 def walked(content):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from neocog.data.sources.channel_names import match_names, order_channels
-from neocog.data.sources.signal_folder import is_signal_folder, open_signal_folder
-from neocog.data.sources.signal_npz import is_signal_npz, open_signal_npz
 from neocog.errors import DataError
+from neocog.modalities.signal.channel_names import match_names, order_channels
+from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal_folder
+from neocog.modalities.signal.signal_npz import is_signal_npz, open_signal_npz
 
 X, Y = np.random.default_rng(0).normal(size=(2, 8)).round(3).astype(np.float32)
 BY_NAME = {"x": X, "y": Y}

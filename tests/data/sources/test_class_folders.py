@@ -6,8 +6,8 @@ import soundfile
 from PIL import Image
 
 from neocog.data import check_trainable, divide, open_source
-from neocog.data.doctor import check
-from neocog.data.record import num_left_out
+from neocog.dataset.record import num_left_out
+from neocog.doctor import check
 from neocog.errors import ConfigError, DataError
 
 SUFFIXES = {"image": "png", "audio": "wav", "text": "txt", "signal": "npy"}

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.data import ImageFolder, check_trainable, fingerprint
-from neocog.data.record import num_left_out
-from neocog.data.sources import class_map as class_map_module
-from neocog.data.sources import multi_label
-from neocog.data.sources.class_list import is_class_list, open_class_list
-from neocog.data.sources.class_map import has_class_map, open_class_map
+from neocog.dataset import multi_label
+from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
+from neocog.modalities.image import class_map as class_map_module
+from neocog.modalities.image.class_map import has_class_map, open_class_map
+from neocog.modalities.image.image_table import is_class_list, open_class_list
 
 
 def draw(root, *names):
@@ -389,7 +389,7 @@ def test_a_list_without_its_columns(tmp_path):
 
 def test_too_many_classes_or_cells_are_refused(tmp_path, monkeypatch):
     draw(tmp_path, "a.png", "b.png")
-    monkeypatch.setattr("neocog.data.sources.class_names.MAX_CLASSES", 1)
+    monkeypatch.setattr("neocog.dataset.class_names.MAX_CLASSES", 1)
     write(tmp_path / "a.csv", "file,label\na.png,x\nb.png,y\n")
     with pytest.raises(DataError, match="At most 1 classes are read. Received: 2 different labels, first 'x', 'y'"):
         opened(tmp_path)

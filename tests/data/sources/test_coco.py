@@ -9,10 +9,8 @@ from PIL import Image
 from pycocotools import mask as api
 from pycocotools.coco import COCO
 
-from neocog.data.doctor import check
-from neocog.data.record import fingerprint
-from neocog.data.sources.coco import is_coco, open_coco
-from neocog.data.sources.rle import (
+from neocog.annotations.coco import is_coco, open_coco
+from neocog.annotations.rle import (
     check_counts,
     counts_mask,
     mask_counts,
@@ -21,6 +19,8 @@ from neocog.data.sources.rle import (
     polygon_counts,
     unpack_counts,
 )
+from neocog.dataset.record import fingerprint
+from neocog.doctor import check
 from neocog.errors import DataError
 
 OLD_PYCOCOTOOLS = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.sources.csv_windows import cut_windows, is_csv_windows, open_csv_windows
-from neocog.data.sources.recording import Recording, read_recording
 from neocog.errors import ConfigError, DataError
+from neocog.modalities.signal.csv_windows import cut_windows, is_csv_windows, open_csv_windows
+from neocog.modalities.signal.recording import Recording, read_recording
 
 
 def rows(labels, times=None):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import check_trainable, open_source
-from neocog.data.sources.idx import read_idx
 from neocog.errors import DataError
+from neocog.modalities.image.idx import read_idx
 
 
 def idx_bytes(array: np.ndarray, code: int = 0x08) -> bytes:

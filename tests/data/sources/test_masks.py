@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data.record import fingerprint
-from neocog.data.sources.coco import is_coco
-from neocog.data.sources.mask_folder import is_mask_folder, open_mask_folder, read_table
-from neocog.data.sources.voc import is_voc, is_voc_masks
-from neocog.data.sources.yolo import is_yolo
+from neocog.annotations.coco import is_coco
+from neocog.annotations.mask_folder import is_mask_folder, open_mask_folder, read_table
+from neocog.annotations.voc import is_voc, is_voc_masks
+from neocog.annotations.yolo import is_yolo
+from neocog.dataset.record import fingerprint
 from neocog.errors import DataError
 
 VALUES = np.array([[0, 1, 2, 2], [0, 0, 255, 2], [1, 1, 1, 0]], np.uint8)

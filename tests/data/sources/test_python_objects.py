@@ -14,8 +14,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from neocog.data import ArraySource, check_trainable, fingerprint, sample_ids
-from neocog.data.record import num_left_out, unlabelled_split
-from neocog.data.sources.python_objects import as_source
+from neocog.data.python_objects import as_source
+from neocog.dataset.record import num_left_out, unlabelled_split
 from neocog.errors import DataError
 
 GREY = np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5)
@@ -483,7 +483,7 @@ def test_labels_keep_what_is_written():
 
 def test_nothing_imports_datasets_that_is_not_asked_to():
     code = (
-        "import sys, numpy; from neocog.data.sources.python_objects import as_source;"
+        "import sys, numpy; from neocog.data.python_objects import as_source;"
         "as_source((numpy.zeros((2, 3)), [0, 1])); assert 'datasets' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

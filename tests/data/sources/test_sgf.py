@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import describe, fingerprint
-from neocog.data.doctor import check
-from neocog.data.go import BLACK, WHITE
-from neocog.data.go_game import KIND, MAX_STEPS, MOVE, replay
-from neocog.data.go_record import last_position, read_games
-from neocog.data.go_sgf import MAX_BYTES, MAX_DEPTH, check_bytes, parse_sgf
-from neocog.data.preprocess.board import BoardPreprocess
-from neocog.data.record import num_left_out
-from neocog.data.sources.sgf import SgfSource, holds_games
+from neocog.dataset.record import num_left_out
+from neocog.doctor import check
 from neocog.errors import DataError
+from neocog.modalities.go.game import KIND, MAX_STEPS, MOVE, replay
+from neocog.modalities.go.preprocess import BoardPreprocess
+from neocog.modalities.go.records import last_position, read_games
+from neocog.modalities.go.rules import BLACK, WHITE
+from neocog.modalities.go.sgf import MAX_BYTES, MAX_DEPTH, check_bytes, parse_sgf
+from neocog.modalities.go.source import SgfSource, holds_games
 
 GAME = b"(;FF[4]GM[1]SZ[9]PB[A]PW[B];B[ee];W[gc];B[];W[cc])"
 OTHER = b"(;GM[1]SZ[9]AB[gc][cg]HA[2];W[cc];B[gg])"

@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from neocog.data import divide, open_source
-from neocog.data.sources.csv_windows import is_csv_windows, open_csv_windows
-from neocog.data.sources.signal_columns import hint
-from neocog.data.sources.signal_folder import is_signal_folder, open_signal_folder
 from neocog.errors import ConfigError, DataError
+from neocog.modalities.signal.csv_windows import is_csv_windows, open_csv_windows
+from neocog.modalities.signal.signal_columns import hint
+from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal_folder
 
 ROWS = 120
 GENERATOR = np.random.default_rng(0)

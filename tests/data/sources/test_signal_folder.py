@@ -3,9 +3,9 @@ import os
 import numpy as np
 import pytest
 
-from neocog.data.sources.signal_folder import is_signal_folder, open_signal_folder
-from neocog.data.sources.sound_folder import is_sound_folder
 from neocog.errors import ConfigError, DataError
+from neocog.modalities.audio.audio_folder import is_sound_folder
+from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal_folder
 
 GENERATOR = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.data.sources.npz import holds_pictures_npz
-from neocog.data.sources.signal_npz import is_signal_npz, open_signal_npz
 from neocog.errors import DataError
+from neocog.modalities.image.npz import holds_pictures_npz
+from neocog.modalities.signal.signal_npz import is_signal_npz, open_signal_npz
 
 LABELS = np.array([0, 1, 0])
 

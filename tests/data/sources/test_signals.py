@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.record import check_trainable, fingerprint
-from neocog.data.sources.signals import SignalSource, number_labels
-from neocog.data.splits import divide
+from neocog.dataset.class_names import number_labels
+from neocog.dataset.record import check_trainable, fingerprint
+from neocog.dataset.split import divide
 from neocog.errors import DataError
+from neocog.modalities.signal.source import SignalSource
 
 
 def ragged(lengths=(5, 3, 8, 1), channels=2):

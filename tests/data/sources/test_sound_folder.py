@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from neocog.data.record import check_trainable, fingerprint
-from neocog.data.sources import sound_folder
-from neocog.data.sources.folder import holds_pictures
-from neocog.data.sources.signal_folder import is_signal_folder
-from neocog.data.sources.sound_folder import is_sound_folder, open_sound_folder
+from neocog.dataset.record import check_trainable, fingerprint
 from neocog.errors import DataError
+from neocog.modalities.audio import audio_folder as sound_folder
+from neocog.modalities.audio.audio_folder import is_sound_folder, open_sound_folder
+from neocog.modalities.image.folder import holds_pictures
+from neocog.modalities.signal.signal_folder import is_signal_folder
 
 
 def write(root, *names, seconds=0.1):

@@ -1,6 +1,6 @@
 import pytest
 
-from neocog.data.sources.split_names import split_meant, split_written, splits_meant
+from neocog.dataset.split_names import split_meant, split_written, splits_meant
 
 TRAIN = """
 train TRAIN Train Training training_set train-set trainset TrainSet train_images images_train imagesTrain TRAINImages

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.data import check_trainable, describe, fingerprint
-from neocog.data.record import num_left_out
-from neocog.data.sources.text_folder import MAX_BYTES, holds_texts, open_text_folder
-from neocog.data.sources.text_table import is_text_table, open_text_table
+from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
+from neocog.modalities.text.text_folder import MAX_BYTES, holds_texts, open_text_folder
+from neocog.modalities.text.text_table import is_text_table, open_text_table
 
 REVIEWS = b'text,label\n"A film, of sorts",1\n,0\nBad ,0\n"two\nlines",1\n'
 

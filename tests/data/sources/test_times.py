@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neocog.data.sources.csv_windows import is_csv_windows, open_csv_windows
-from neocog.data.sources.recording import read_recording
-from neocog.data.sources.signal_folder import is_signal_folder, open_signal_folder
-from neocog.data.sources.times import NAMED_TIMES, parse_time
 from neocog.errors import DataError
+from neocog.modalities.signal.csv_windows import is_csv_windows, open_csv_windows
+from neocog.modalities.signal.recording import read_recording
+from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal_folder
+from neocog.modalities.signal.times import NAMED_TIMES, parse_time
 
 START = datetime(2024, 2, 28, 23, 59, 59)  # a midnight and a leap day lie ahead
 TIMES = [START + timedelta(milliseconds=20 * k) for k in range(200)]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.sources.ts import is_ts, open_ts
 from neocog.errors import DataError
+from neocog.modalities.signal.ts import is_ts, open_ts
 
 UNEQUAL = """# A remark
 @problemName Tiny

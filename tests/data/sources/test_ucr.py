@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data.sources.ucr import is_ucr, open_ucr, read_ucr
 from neocog.errors import DataError
+from neocog.modalities.signal.ucr import is_ucr, open_ucr, read_ucr
 
 TRAIN = "1\t0.5\t-1.5\t2\n-1\t1e-3\tNaN\t4\n"
 TEST = "-1\t7\t8\tNaN\n1\tNaN\tNaN\tNaN\n\n"

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data.record import fingerprint
-from neocog.data.sources.voc import is_voc, is_voc_masks, open_voc, open_voc_masks, parse_xml
+from neocog.annotations.voc import is_voc, is_voc_masks, open_voc, open_voc_masks, parse_xml
+from neocog.dataset.record import fingerprint
 from neocog.errors import DataError
 
 OBJECT = """<object><name>{}</name><pose>Left</pose><truncated>1</truncated><difficult>{}</difficult>

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data.record import fingerprint, num_left_out
-from neocog.data.sources.rle import outline_mask
-from neocog.data.sources.yolo import is_yolo, open_yolo, read_settings
+from neocog.annotations.rle import outline_mask
+from neocog.annotations.yolo import is_yolo, open_yolo, read_settings
+from neocog.dataset.record import fingerprint, num_left_out
 from neocog.errors import DataError
 
 SETTINGS = "train: images/train\nval: images/val\nnames: [cat, dog, ant]\nnc: 3\n"

@@ -4,7 +4,8 @@ import torch
 from rank_tasks import TRAININGS, train
 from torch import nn
 
-from neocog.data import ImagePreprocess, Loader, Resident
+from neocog.data import ImagePreprocess
+from neocog.loading import InMemoryDataset, Loader
 from neocog.training.distributed import World, distribute
 
 
@@ -96,7 +97,7 @@ def test_alone_the_model_is_given_back():
 @pytest.mark.parametrize("size", [2, 4])
 def test_all_processes_together_see_the_samples_that_one_sees(size):
     inputs, labels = torch.arange(90, dtype=torch.uint8).view(90, 1, 1, 1), torch.arange(90)
-    data = Resident(inputs, labels, np.arange(90, dtype=np.uint64))
+    data = InMemoryDataset(inputs, labels, np.arange(90, dtype=np.uint64))
     spec = ImagePreprocess(size=(1, 1), channels=1, mean=(0.5,), std=(0.3,))
 
     def loader(rank, world):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from neocog.data import ImagePreprocess, Loader, Resident
+from neocog.data import ImagePreprocess
+from neocog.loading import InMemoryDataset, Loader
 from neocog.planning import forecast, plan
 from neocog.tasks import Classification
 from neocog.training import OptimizerConfig, TrainConfig
@@ -20,7 +21,7 @@ from neocog.training.finders.memory import HostMemory, memory_of
 MB = 2**20
 SPEC = ImagePreprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.3,))
 LABELS = torch.arange(200) % 3
-DATA = Resident(torch.zeros(200, 1, 8, 8, dtype=torch.uint8), LABELS, np.arange(200, dtype=np.uint64))
+DATA = InMemoryDataset(torch.zeros(200, 1, 8, 8, dtype=torch.uint8), LABELS, np.arange(200, dtype=np.uint64))
 TASK = Classification(("a", "b", "c"))
 ADAMW = OptimizerConfig(name="adamw")
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from neocog.data import AugmentConfig, ImagePreprocess, Loader, Resident
+from neocog.data import AugmentConfig, ImagePreprocess
 from neocog.errors import ConfigError, DivergenceError
+from neocog.loading import InMemoryDataset, Loader
 from neocog.tasks import Classification
 from neocog.training import OptimizerConfig, TrainConfig
 from neocog.training.finders import RateCurve, Suggestion, range_test, suggest
@@ -22,7 +23,7 @@ LABELS = torch.from_numpy(GENERATOR.integers(0, 3, 240))
 IMAGES = (
     torch.from_numpy(GENERATOR.integers(0, 120, (240, 1, 8, 8), dtype=np.uint8)) + (LABELS * 60)[:, None, None, None]
 )
-DATA = Resident(IMAGES.to(torch.uint8), LABELS, np.arange(240, dtype=np.uint64))
+DATA = InMemoryDataset(IMAGES.to(torch.uint8), LABELS, np.arange(240, dtype=np.uint64))
 SPEC = ImagePreprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.3,))
 TASK = Classification(("a", "b", "c"))
 SGD = OptimizerConfig(momentum=0.0, nesterov=False)
@@ -242,7 +243,7 @@ def test_a_loss_that_is_nan_at_once_names_the_layer():
 def test_a_loss_that_does_not_fall():
     labels = torch.from_numpy(np.random.default_rng(5).integers(0, 3, 240))
     noise = torch.from_numpy(np.random.default_rng(6).integers(0, 255, (240, 1, 8, 8), dtype=np.uint8))
-    data = Loader(Resident(noise, labels, np.arange(240, dtype=np.uint64)), SPEC, batch_size=8, seed=0)
+    data = Loader(InMemoryDataset(noise, labels, np.arange(240, dtype=np.uint64)), SPEC, batch_size=8, seed=0)
     with pytest.raises(
         DivergenceError, match=r"found where the loss falls\. From 1e-07 to .* no more than batches dif"
     ):

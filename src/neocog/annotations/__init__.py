@@ -1,0 +1,1 @@
+"""Masks, boxes and several labels beside images: COCO, VOC, YOLO and folders of masks."""

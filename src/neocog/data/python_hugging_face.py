@@ -1,0 +1,170 @@
+"""Datasets of Hugging Face's `datasets`, of which pictures and sounds stay encoded as they are stored.
+
+Nothing here imports `datasets`: an object that is one brings it along.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from neocog.data.python_records import Given
+from neocog.dataset.class_names import blank_label, cell_label
+from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
+from neocog.dataset.labels import is_hidden, plain_labels
+from neocog.dataset.record import Modality, Payload, other_split
+from neocog.dataset.split_names import SPLIT_NAMES, splits_meant
+from neocog.errors import DataError, some
+
+__all__ = ["given_hugging_face", "is_hugging_face", "known_splits"]
+
+MEDIA: dict[str, Modality] = {"Image": "image", "Audio": "audio"}
+BATCH = 1000
+USUAL = (*FILE_LABELS, "labels", "cls")
+
+
+def is_hugging_face(data: object, kind: str) -> bool:
+    """Whether this is a `Dataset`, `DatasetDict` and so on of `datasets`."""
+    return any(c.__module__.split(".")[0] == "datasets" and c.__name__ == kind for c in type(data).__mro__)
+
+
+def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The splits of a `DatasetDict`, and a sentence on those that are no train, val or test."""
+    found: dict[str, Any] = {}
+    meant = splits_meant([str(key) for key in data])
+    for key, dataset in data.items():
+        split = meant.get(str(key))
+        if split in found:
+            raise DataError(f"{name} can be read in two ways: two of {', '.join(data)} mean {split}. Remove one.")
+        if split:
+            found[split] = dataset
+    if not found:
+        raise DataError(
+            f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}. Received: {some(data, 8) or 'none'}, in "
+            f"{name}. Rename them, or pass one Dataset."
+        )
+    others = [str(key) for key in data if str(key) not in meant]
+    notices = tuple(other_split(key, len(data[key])) for key in others)
+    return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
+
+
+def given_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> Given | None:
+    """The records of a `Dataset` with a picture, a sound or a text, and a label; None where no record has a label.
+
+    One that `hides_labels` may lack a column of them. Records without a label are left out: those that have none, and
+    those that have -1 where classes have names. Raises DataError where its columns can't be meant.
+    """
+    if not len(dataset):
+        raise DataError(f"A dataset needs at least one record. Received: none, in {where}.")
+    features = dataset.features
+    if hides_labels and not label_columns(features):
+        return None
+    label = label_column(features, where)
+    column, modality = input_column(features, label, where)
+    plain = dataset.with_format(None)
+    names = getattr(features[label], "names", None)
+    found = list(plain.select_columns([label])[label])
+    if hides_labels and all(blank_label(value, where) for value in found):
+        return None
+    found = [cell_label(value, f"record {k} of {where}") for k, value in enumerate(found)]
+    kept = [k for k, value in enumerate(found) if value is not None and (value != -1 or not names)]
+    if not kept or is_hidden([found[k] for k in kept]):
+        return None
+    if len(kept) < len(found):
+        plain = plain.select(kept)
+    if modality != "text":
+        plain = plain.cast_column(column, type(features[column])(decode=False))
+    records = Column(plain.select_columns([column]), column, where, encoded=modality != "text")
+    return Given(
+        modality=modality,
+        labels=plain_labels([found[k] for k in kept], where),
+        read=records.read,
+        content=records.content,
+        classes=tuple(names) if names else None,
+        num_unlabelled=len(found) - len(kept),
+    )
+
+
+class Column:
+    """The payloads of one column."""
+
+    def __init__(self, dataset: Any, column: str, where: str, *, encoded: bool) -> None:
+        self.dataset, self.column, self.where, self.encoded = dataset, column, where, encoded
+
+    def read(self, index: int) -> Payload:
+        where = f"{self.where}, record {index}"
+        value = self.dataset[index][self.column]
+        if isinstance(value, dict):  # as Image(decode=False) gives it
+            value = value["bytes"] if value["bytes"] is not None else self.read_file(value["path"], where)
+        if not isinstance(value, str | bytes):
+            raise DataError(
+                f"Each record needs a value. Received: none in column {self.column!r}, at {where}. Drop it."
+            )
+        return value
+
+    def read_file(self, path: str | None, where: str) -> bytes | None:
+        try:
+            if path is not None and not Path(path).is_file():
+                raise DataError(
+                    f"{where} lies in {path}, which is no file on this machine. Fetch it, or drop the record."
+                )
+            return Path(path).read_bytes() if path is not None else None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{where} can't be read from {path}: {error}.") from error
+
+    def content(self) -> Iterator[bytes]:
+        """All texts; of encoded media the sizes and names, for they may be many gigabytes."""
+        import pyarrow.compute as pc  # comes with datasets
+
+        for batch in self.dataset.with_format("arrow").iter(BATCH):
+            values = batch.column(self.column)
+            if self.encoded:
+                yield str(pc.binary_length(pc.struct_field(values, "bytes")).to_pylist()).encode()
+                yield str([path and Path(path).name for path in pc.struct_field(values, "path").to_pylist()]).encode()
+            else:
+                yield str(values.to_pylist()).encode()
+
+
+def label_column(features: Mapping[str, Any], where: str) -> str:
+    """The column of the labels: a ClassLabel, or a number or text under a usual name."""
+    found = label_columns(features)
+    if len(found) != 1:
+        raise wrong_columns(
+            "label", "a ClassLabel, or a number or text called " + ", ".join(USUAL), found, features, where
+        )
+    return found[0]
+
+
+def label_columns(features: Mapping[str, Any]) -> list[str]:
+    """The columns that can be meant as the labels."""
+    labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
+    usual = [name for name in features if name.lower() in USUAL and kind_of(features[name]) in ("ClassLabel", "Value")]
+    return [name for name in labels if name in usual] or labels or usual
+
+
+def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[str, Modality]:
+    """The column of the inputs, and what it holds."""
+    media = [name for name in features if kind_of(features[name]) in MEDIA]
+    if len(media) == 1:
+        return media[0], MEDIA[kind_of(features[media[0]])]
+    texts = [name for name in features if is_text(features[name]) and name != label]
+    found = media or [name for name in texts if name.lower() in COMMON_TEXTS] or texts
+    if len(found) != 1:
+        raise wrong_columns("input", "an Image, an Audio, or text", found, features, where)
+    return found[0], "text"
+
+
+def is_text(feature: Any) -> bool:
+    return kind_of(feature) == "Value" and "string" in str(feature.dtype)
+
+
+def kind_of(feature: object) -> str:
+    return type(feature).__name__
+
+
+def wrong_columns(what: str, kind: str, found: list[str], features: Mapping[str, Any], where: str) -> DataError:
+    listed = ", ".join(f"{name}: {kind_of(feature)}" for name, feature in features.items())
+    many = f"can be read in {len(found)} ways, as {' or '.join(map(repr, found))}" if found else f"has none ({listed})"
+    return DataError(
+        f"A dataset needs one column for the {what}: {kind}. {where} {many}. Use remove_columns, rename_column or "
+        "cast_column."
+    )

@@ -1,0 +1,25 @@
+"""The data doctor: what is wrong with a data set, found before training meets it.
+
+`check` examines each record once (pictures, signals, sounds, texts, masks and boxes), then all of them together
+(duplicates, classes, names, sizes), and gives a `DataReport` of findings. All that can be found stands in `kinds`.
+"""
+
+from neocog.doctor.check import check
+from neocog.doctor.finding import Example, Finding
+from neocog.doctor.kinds import KINDS, Kind
+from neocog.doctor.printable import printable
+from neocog.doctor.report import DataReport
+from neocog.doctor.skip_list import check_place, read_skip_list, write_skip_list
+
+__all__ = [
+    "KINDS",
+    "DataReport",
+    "Example",
+    "Finding",
+    "Kind",
+    "check",
+    "check_place",
+    "printable",
+    "read_skip_list",
+    "write_skip_list",
+]

@@ -1,0 +1,107 @@
+"""How many records each class has in each split, and what is odd about that."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.record import Source
+from neocog.doctor import kinds
+from neocog.doctor.finding import Tally
+
+__all__ = ["LEAST", "MOST_RATIO", "count_classes", "examine_classes", "examine_labels"]
+
+Counts = Mapping[str, NDArray[np.int64]]
+LEAST = 10
+"""Training records below which a class is called tiny."""
+MOST_RATIO = 10
+"""Of the largest class to the smallest, from which on a set is called imbalanced."""
+SHIFT = 0.2  # half the sum of differences between shares of classes, from which on a split is said to differ
+ENOUGH = 50  # records of a split; with fewer, shares differ by chance
+
+
+def count_classes(source: Source, present: Mapping[int, tuple[int, ...]]) -> Counts:
+    """Records by split and class; (classes,) each. A record with several labels counts for each of them.
+
+    `present` holds the classes in each record's mask or objects.
+    """
+    counts = {}
+    for split, indices in source.splits.items():
+        if source.task in ("segmentation", "detection"):
+            labels = np.array([k for i in indices.tolist() for k in present.get(i, ())], np.int64)
+        elif source.targets.ndim == 2:
+            labels = np.nonzero(source.targets[indices])[1]
+        else:
+            labels = source.targets[indices]
+        known = labels[(labels >= 0) & (labels < len(source.classes))]
+        counts[split] = np.bincount(known, minlength=len(source.classes))
+    return counts
+
+
+def examine_labels(source: Source, tally: Tally) -> None:
+    """Labels that are no class, and records without any."""
+    if source.task in ("segmentation", "detection"):
+        return
+    if source.targets.ndim == 2:
+        tally.add_records(kinds.NO_LABEL, np.flatnonzero(~source.targets.astype(bool).any(axis=1)))
+        return
+    wrong = np.flatnonzero((source.targets < 0) | (source.targets >= len(source.classes)))
+    for index in wrong.tolist():
+        tally.add_record(kinds.LABEL_RANGE, index, f"label {source.targets[index]} of 0..{len(source.classes) - 1}")
+
+
+def examine_classes(source: Source, counts: Counts, tally: Tally, *, whole: bool = True) -> None:
+    """Classes that are missing, tiny, or far larger than others.
+
+    Unless the `whole` set was examined, what masks and objects hold is not known, and nothing is said about it.
+    """
+    for split, indices in source.splits.items():
+        if not len(indices):
+            tally.add(kinds.EMPTY_SPLIT, split)
+    drawn = source.task in ("segmentation", "detection")
+    if source.task == "next move" or (drawn and not whole):
+        return  # a point of a board is no class that one could have too few of
+    if len(source.classes) < 2 and not drawn:
+        tally.add(kinds.ONE_CLASS, source.classes[0] if source.classes else "none")
+    total: NDArray[np.int64] = np.array(list(counts.values()), np.int64).reshape(-1, len(source.classes)).sum(axis=0)
+    for k in np.flatnonzero(total == 0).tolist():
+        tally.add(kinds.CLASS_UNDRAWN if drawn else kinds.CLASS_EMPTY, source.classes[k])
+    examine_splits_of_classes(source, counts, total, tally)
+    train = counts.get("train", counts.get("all"))
+    if train is not None and train.any():
+        examine_sizes(source.classes, train, tally)
+        examine_shares({k: v for k, v in counts.items() if k != "train"}, train, tally)
+
+
+def examine_splits_of_classes(source: Source, counts: Counts, total: NDArray[np.int64], tally: Tally) -> None:
+    """Classes that one split has and another lacks."""
+    for split, count in counts.items():
+        if not len(source.splits[split]):
+            continue
+        for k in np.flatnonzero((count == 0) & (total > 0)).tolist():
+            kind = kinds.CLASS_UNTRAINED if split == "train" else kinds.CLASS_MISSING
+            tally.add(kind, source.classes[k], f"not in {split}")
+
+
+def examine_sizes(classes: tuple[str, ...], train: NDArray[np.int64], tally: Tally) -> None:
+    """Classes that are too small for anything, or for the others; (classes,)."""
+    for k in np.flatnonzero((train > 0) & (train < LEAST)).tolist():
+        tally.add(kinds.CLASS_TINY, classes[k], f"{train[k]}")
+    tally.say(kinds.CLASS_TINY, least=LEAST)
+    there = np.flatnonzero(train)
+    large, small = int(train.argmax()), int(there[train[there].argmin()])
+    if train[large] > MOST_RATIO * train[small]:
+        for k in (large, small):
+            tally.add(kinds.IMBALANCE, classes[k], f"{train[k]:,}", count=int(k == large))
+        tally.say(kinds.IMBALANCE, ratio=f"{train[large] / train[small]:.0f}")
+
+
+def examine_shares(others: Counts, train: NDArray[np.int64], tally: Tally) -> None:
+    """Splits whose classes have other shares than in training."""
+    for split, count in others.items():
+        if min(count.sum(), train.sum()) >= ENOUGH:
+            difference = count / count.sum() - train / train.sum()
+            if np.abs(difference).sum() / 2 > SHIFT:
+                tally.add(
+                    kinds.SHIFTED_CLASSES, split, f"half the sum of differences is {np.abs(difference).sum() / 2:.0%}"
+                )

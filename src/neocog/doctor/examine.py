@@ -1,0 +1,137 @@
+"""One pass over all records, each read and examined once, by as many threads as there are processors."""
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.annotations.annotated import AnnotatedPictures, read_limited
+from neocog.dataset.record import Payload, Record, Source
+from neocog.doctor import kinds
+from neocog.doctor.annotations import examine_target, knows_boxes, refused_target
+from neocog.doctor.facts import Facts
+from neocog.doctor.images import add_thumbs, examine_array, examine_arrays, examine_picture
+from neocog.doctor.signals import examine_signal
+from neocog.doctor.sounds import examine_sound
+from neocog.doctor.texts import examine_text
+from neocog.errors import DataError
+from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.text.tokens import text_of
+
+__all__ = ["examine_all", "in_threads"]
+
+AT_ONCE = 16  # records that a thread takes at a time; it costs to hand each over alone
+ARRAYS_AT_ONCE = 1024  # pictures of one array
+Indices = NDArray[np.int64]
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def examine_all(
+    source: Source, indices: Indices, max_pixels: int, workers: int | None
+) -> Generator[tuple[int, Facts], None, None]:
+    """Each record's index and facts, in order."""
+    if isinstance(source, ArraySource):
+        for start in range(0, len(indices), ARRAYS_AT_ONCE):
+            part = indices[start : start + ARRAYS_AT_ONCE]
+            yield from zip(part.tolist(), examine_arrays(source.pictures(part)), strict=True)
+        return
+
+    def examine(index: int) -> Facts:
+        return examine_one(source, index, max_pixels)
+
+    facts = in_threads(examine, indices.tolist(), workers, finish=add_thumbs)
+    yield from zip(indices.tolist(), facts, strict=True)
+
+
+def in_threads(
+    make: Callable[[Given], Made],
+    items: Sequence[Given],
+    workers: int | None = None,
+    finish: Callable[[list[Made]], object] | None = None,
+) -> Iterator[Made]:
+    """What each item gives, in order; `finish` may complete several at once, still in their thread.
+
+    Left early, by Ctrl-C or otherwise, no further item is begun.
+    """
+    stopped = threading.Event()
+
+    def several(start: int) -> list[Made]:
+        made = [make(item) for item in items[start : start + AT_ONCE] if not stopped.is_set()]
+        if finish is not None:
+            finish(made)
+        return made
+
+    pool = ThreadPoolExecutor(workers or processors())
+    try:
+        for made in pool.map(several, range(0, len(items), AT_ONCE)):
+            yield from made
+    finally:
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
+    """Read and examine a record."""
+    try:
+        if isinstance(source, AnnotatedPictures):
+            return examine_annotated(source, index, max_pixels)
+        record = source.read(index)
+        facts = examine_payload(source, record, max_pixels)
+        examine_target(record.target, len(source.classes), facts, with_boxes=not knows_boxes(source))
+    except DataError as error:
+        facts = Facts()
+        facts.fault(kinds.UNREADABLE, str(error))
+    except Exception as error:  # whatever a reader stumbles over, the other records are still looked at
+        facts = Facts()
+        facts.fault(kinds.UNREADABLE, f"{type(error).__name__}: {error}")
+    return facts
+
+
+def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) -> Facts:
+    """The picture and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
+    payload = read_limited(source.paths[index])
+    facts = examine_picture(payload, source.key(index), max_pixels)
+    if facts.size != (0, 0, 0):
+        try:
+            target = source.target_for(index, payload)
+        except DataError as error:
+            facts.fault(refused_target(error), str(error))
+        else:
+            examine_target(target, len(source.classes), facts, with_boxes=not knows_boxes(source))
+    return facts
+
+
+def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
+    """Look at what was measured."""
+    payload = record.payload
+    if source.modality == "text":
+        return examine_text(text_of(payload, record.key))
+    if source.modality == "image":
+        if isinstance(payload, bytes):
+            return examine_picture(payload, record.key, max_pixels)
+        return examine_array(np.asarray(payload))
+    if source.modality == "audio" and isinstance(payload, bytes):
+        return examine_sound(payload, record.key)
+    if source.modality == "board":
+        return examine_board(payload)
+    if not isinstance(payload, np.ndarray):
+        raise DataError(f"{record.key} should be a {source.modality}. Received: {type(payload).__name__}.")
+    return examine_signal(payload)
+
+
+def examine_board(payload: Payload) -> Facts:
+    """A board's shape; positions that are equal are no fault, so no digest is made."""
+    if isinstance(payload, np.ndarray) and payload.ndim == 3:
+        planes, height, width = payload.shape
+        return Facts(size=(height, width, planes))
+    return Facts(size=(1, 1, 1))

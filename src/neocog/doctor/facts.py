@@ -1,0 +1,65 @@
+"""What is kept of a record once it has been examined: a few numbers, by which the whole set is compared."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.doctor.kinds import Kind
+
+__all__ = ["THUMB", "Columns", "Facts"]
+
+THUMB = 16
+"""Sides of the small grey picture that is kept of each."""
+Thumb = NDArray[np.int8]
+
+
+@dataclass(slots=True)
+class Facts:
+    """One record's."""
+
+    faults: list[tuple[Kind, str]] = field(default_factory=list)
+    """What is wrong with the record alone, each with what there is to say."""
+    digest: int = 0
+    """64 bits of what it holds; 0 where that could not be told, or equal ones mean nothing."""
+    size: tuple[int, int, int] = (0, 0, 0)
+    """A picture's height, width, channels; a signal's channels and length; a sound's also its rate; a text's length."""
+    depth: int = 0
+    """Bits of a picture's values."""
+    loose: int = 0
+    """As `digest`, of a text's letters and digits alone."""
+    thumb: Thumb | None = None
+    """(16, 16), around 0, of one contrast; None where the picture has hardly any."""
+    samples: NDArray[Any] | None = None
+    """Pixels of which the thumb will be made; (1, 16a, 16b, C)."""
+    pages: int = 1
+    """How many images an image's file holds."""
+    labels: tuple[int, ...] = ()
+    """The classes in a mask, or of the objects; each once."""
+
+    def fault(self, kind: Kind, detail: str = "") -> None:
+        self.faults.append((kind, detail))
+
+
+class Columns:
+    """All records' facts as arrays, a row for each record: 290 bytes for a picture, 34 for anything else."""
+
+    def __init__(self, num_records: int, *, thumbs: bool) -> None:
+        self.examined = np.zeros(num_records, bool)
+        self.readable = np.zeros(num_records, bool)
+        self.digests = np.zeros(num_records, np.uint64)
+        self.loose = np.zeros(num_records, np.uint64)
+        """Digests of what texts have in common that differ in case, spaces and punctuation alone."""
+        self.sizes = np.zeros((num_records, 3), np.int32)
+        self.depths = np.zeros(num_records, np.uint8)
+        self.thumbs = np.zeros((num_records if thumbs else 0, THUMB, THUMB), np.int8)
+        self.has_thumb = np.zeros(num_records, bool)
+
+    def put(self, index: int, facts: Facts) -> None:
+        self.examined[index] = True
+        self.readable[index] = facts.size != (0, 0, 0)
+        self.digests[index], self.loose[index] = facts.digest, facts.loose
+        self.sizes[index], self.depths[index] = facts.size, facts.depth
+        if facts.thumb is not None:
+            self.thumbs[index], self.has_thumb[index] = facts.thumb, True

@@ -1,0 +1,194 @@
+"""What can be wrong with one picture, as a file and as pixels."""
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from neocog.doctor import kinds
+from neocog.doctor.digest import digest
+from neocog.doctor.facts import Facts
+from neocog.doctor.kinds import Kind
+from neocog.doctor.thumbs import samples_of, small_pictures, thumbs_of
+from neocog.errors import DataError
+from neocog.modalities.image.decode import MIN_SIDE, picture_pixels
+from neocog.modalities.image.pages import num_pages
+from neocog.modalities.image.pixels import UnsupportedImageError
+
+__all__ = ["add_thumbs", "decoded", "examine_array", "examine_arrays", "examine_picture", "file_kind"]
+
+NAMED = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "NPY": (".npy",),
+}
+SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "BMP": (b"BM",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "NPY": (b"\x93NUMPY",),
+}
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # of which Pillow reads headers
+ENDINGS = {ending for endings in NAMED.values() for ending in endings}
+ORIENTATION = 0x0112
+SCAN = b"\xff\xda"  # begins a JPEG file's picture; its EXIF data stands before
+
+
+def file_kind(start: bytes) -> str | None:
+    """The format of a picture, by the first bytes of its file; None where it is none that is read.
+
+    >>> file_kind(b"\\x89PNG\\r\\n\\x1a\\n"), file_kind(b"<html>")
+    ('PNG', None)
+    """
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for kind, heads in SIGNATURES.items() if start.startswith(heads)), None)
+
+
+def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
+    """Decode an encoded picture to its last row, as training does, and look at it."""
+    facts = Facts()
+    try:
+        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=False)
+    except DataError as error:
+        found = refused(payload, key, max_pixels, error, facts)
+        if found is None:
+            return facts
+        pixels = found
+    look_at_file(payload, key, facts)
+    look_at_pixels(pixels, facts)
+    return facts
+
+
+def decoded(payload: bytes | NDArray[Any], key: str, max_pixels: int) -> NDArray[Any]:
+    """The pixels of a picture that was examined before."""
+    if isinstance(payload, bytes):
+        return picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+    return np.asarray(payload)
+
+
+def refused(payload: bytes, key: str, max_pixels: int, error: DataError, facts: Facts) -> NDArray[Any] | None:
+    """Why a picture was refused; its pixels, where it only has to be converted."""
+    message = str(error)
+    if not payload:
+        facts.fault(kinds.ZERO_BYTES)
+        return None
+    image: Image.Image | None
+    try:
+        image = Image.open(io.BytesIO(payload), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        facts.fault(kinds.TOO_LARGE, message)
+        return None
+    except Exception:  # a damaged header can raise anything; of some TIFFs Pillow knows nothing
+        image = None
+    if image and image.width * image.height > max_pixels:
+        facts.fault(kinds.TOO_LARGE, f"{image.width} x {image.height}")
+        return None
+    if image and min(image.size) < MIN_SIDE:
+        facts.fault(kinds.TOO_SMALL, f"{image.width} x {image.height}")
+        return None
+    try:
+        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+    except DataError:
+        facts.fault(unreadable(payload, error), message)
+        return None
+    facts.fault(conversion(image))
+    return pixels
+
+
+def unreadable(payload: bytes, error: DataError) -> Kind:
+    """What is the matter with a file that can't be decoded."""
+    if isinstance(error, UnsupportedImageError):
+        return kinds.UNUSUAL_PIXELS
+    return kinds.DAMAGED if file_kind(payload) else kinds.NOT_A_PICTURE
+
+
+def conversion(image: Image.Image | None) -> Kind:
+    """What has to be converted in a picture that was refused without."""
+    if image and image.mode == "CMYK":
+        return kinds.CMYK
+    halved = image and image.format != "TIFF" and ";16" in str(getattr(image, "tile", ""))  # TIFFs keep all 16 bits
+    return kinds.DEEP_COLOUR if halved else kinds.TRANSPARENT
+
+
+def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
+    """Whether name and content agree, and what a file says of its picture."""
+    kind, ending = file_kind(payload), os.path.splitext(key)[1].lower()  # noqa: PTH122, four times as fast as a Path
+    if kind is None:
+        return
+    if ending in ENDINGS and ending not in NAMED[kind]:
+        facts.fault(kinds.OTHER_FORMAT, f"it is {kind}")
+    facts.pages = num_pages(payload)
+    if facts.pages > 1:
+        facts.fault(kinds.FRAMES, f"{facts.pages} of them")
+    if kind in ("BMP", "NPY") or (kind == "JPEG" and b"Exif" not in payload[: payload.find(SCAN)]):
+        return  # never turned; this saves a look at most files
+    try:
+        with Image.open(io.BytesIO(payload), formats=(kind,)) as image:
+            turned = image.getexif().get(ORIENTATION, 1) if kind != "PNG" or "exif" in image.info else 1
+    except Exception:  # what else stands in a file whose pixels are whole need not be
+        return
+    if turned in range(2, 9):
+        facts.fault(kinds.TURNED, f"orientation {turned}")
+
+
+def look_at_pixels(pixels: NDArray[Any], facts: Facts) -> None:
+    """Size and samples of decoded pixels, (H, W, C); `add_thumbs` does the rest for many at once."""
+    facts.size = (*pixels.shape[:2], pixels.shape[2] if pixels.ndim == 3 else 1)
+    facts.depth = 8 * pixels.itemsize
+    facts.samples = samples_of(pixels[None])
+    facts.digest = digest(facts.samples, (pixels.dtype.str, pixels.shape))
+    if constant(facts.samples[0]) and constant(pixels):
+        facts.fault(kinds.CONSTANT_PICTURE)
+
+
+def add_thumbs(many: list[Facts]) -> None:
+    """Make the small pictures of these records, those of one shape together, from their samples."""
+    shapes: dict[tuple[int, ...], list[Facts]] = {}
+    for facts in many:
+        if facts.samples is not None:
+            shapes.setdefault((facts.depth, *facts.samples.shape), []).append(facts)
+    for alike in shapes.values():
+        thumbs, clear = thumbs_of(small_pictures(np.concatenate([f.samples for f in alike if f.samples is not None])))
+        for facts, thumb, has_contrast in zip(alike, thumbs, clear.tolist(), strict=True):
+            facts.thumb, facts.samples = thumb if has_contrast else None, None
+
+
+def constant(pixels: NDArray[Any]) -> bool:
+    """Whether all pixels have one colour."""
+    corners_differ = pixels[0, 0].tolist() != pixels[-1, -1].tolist()  # saves most pictures the long look
+    return not corners_differ and bool((pixels == pixels[:1, :1]).all())
+
+
+def examine_array(pixels: NDArray[Any]) -> Facts:
+    """Look at pixels that came as an array, (H, W) or (H, W, C)."""
+    facts = Facts()
+    if pixels.ndim not in (2, 3) or pixels.dtype not in (np.uint8, np.uint16):
+        facts.fault(kinds.UNUSUAL_PIXELS, f"{pixels.dtype} {pixels.shape}")
+    elif min(pixels.shape[:2]) < MIN_SIDE:
+        facts.fault(kinds.TOO_SMALL, f"{pixels.shape[1]} x {pixels.shape[0]}")
+    else:
+        look_at_pixels(pixels, facts)
+    return facts
+
+
+def examine_arrays(pictures: NDArray[Any]) -> list[Facts]:
+    """Look at many pictures of one array at once; (N, H, W) or (N, H, W, C)."""
+    size = (*pictures.shape[1:3], pictures.shape[3] if pictures.ndim == 4 else 1)
+    thumbs, clear = thumbs_of(small_pictures(samples_of(pictures)))
+    many = []
+    for picture, thumb, has_contrast in zip(pictures, thumbs, clear.tolist(), strict=True):
+        facts = Facts(digest=digest(picture), size=size, depth=8 * pictures.itemsize)
+        if has_contrast:
+            facts.thumb = thumb
+        elif constant(picture):
+            facts.fault(kinds.CONSTANT_PICTURE)
+        many.append(facts)
+    return many

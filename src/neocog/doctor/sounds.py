@@ -1,0 +1,109 @@
+"""What can be wrong with one sound."""
+
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from neocog.doctor import kinds
+from neocog.doctor.facts import Facts
+from neocog.doctor.kinds import Kind
+from neocog.modalities.audio.flac import LENGTH
+from neocog.modalities.audio.waveform import decodable, open_sound
+
+__all__ = ["examine_sound"]
+
+BLOCK = 2**16  # frames that are decoded at once, whatever a header promises
+MAX_SECONDS = 600.0  # as in training, unless told otherwise
+SILENCE = 1e-3  # of full scale: -60 dB
+FULL = 0.9999  # of full scale; the largest 16-bit sample is 0.99997
+CLIPPED_RUN = 3  # samples at full scale that follow each other; a loud sine has fewer
+CLIPPED_SHARE = 1e-3
+
+
+def examine_sound(payload: bytes, key: str) -> Facts:
+    """Decode a sound to its end and look how loud it is."""
+    facts = Facts()
+    if not payload:
+        facts.fault(kinds.ZERO_BYTES)
+        return facts
+    try:
+        file, header = open_sound(payload, key, MAX_SECONDS)
+        with file:
+            heard = listen(file, header.num_samples)
+    except Exception as error:  # our own refusals, libsndfile's, and whatever a damaged header leads to
+        facts.fault(refusal(payload), str(error))
+        return facts
+    if heard.frames < header.num_samples:
+        facts.fault(kinds.SOUND_UNREADABLE, f"{heard.frames:,} of the {header.num_samples:,} samples that it promises")
+        return facts
+    if not header.states_length:
+        facts.fault(kinds.SOUND_STREAMED)
+    rate, channels = header.sample_rate, header.channels
+    facts.size = (channels, heard.frames, rate)
+    if not heard.finite:
+        facts.fault(kinds.SOUND_INFINITE)
+    elif heard.peak < SILENCE:
+        facts.fault(kinds.SILENT)
+        return facts  # all silence is alike
+    elif heard.clipped > CLIPPED_SHARE * heard.frames * channels:
+        facts.fault(kinds.CLIPPED, f"{heard.clipped / heard.frames / channels:.1%} of the samples")
+    facts.digest = heard.digest(rate)
+    return facts
+
+
+def refusal(payload: bytes) -> Kind:
+    """Which kind of fault a sound was refused for."""
+    try:
+        about = soundfile.info(io.BytesIO(decodable(payload)))
+    except Exception:  # as above
+        return kinds.SOUND_UNREADABLE
+    if about.frames > LENGTH:  # as libsndfile says where the header of a FLAC says nothing
+        return kinds.SOUND_UNREADABLE
+    if not about.frames:
+        return kinds.SOUND_EMPTY
+    return kinds.SOUND_LONG if about.duration > MAX_SECONDS else kinds.SOUND_UNREADABLE
+
+
+class Heard:
+    """What is known of a sound so far."""
+
+    def __init__(self) -> None:
+        self.frames, self.peak, self.clipped, self.finite = 0, 0.0, 0, True
+        self.hash = hashlib.blake2b(digest_size=8)
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """The next part, (frames, channels)."""
+        self.frames += len(block)
+        self.hash.update(np.ascontiguousarray(block).data)
+        self.finite = self.finite and bool(np.isfinite(block).all())
+        self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
+        self.clipped += at_full_scale(block)
+
+    def digest(self, about: Any) -> int:
+        self.hash.update(repr(about).encode())
+        return int.from_bytes(self.hash.digest(), "little") or 1
+
+
+def listen(file: soundfile.SoundFile, frames: int) -> Heard:
+    heard = Heard()
+    while left := frames - heard.frames:
+        block = file.read(min(left, BLOCK), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        heard.add(block)
+    return heard
+
+
+def at_full_scale(block: NDArray[np.float32]) -> int:
+    """How many samples stand at full scale, in a row of at least three; (frames, channels)."""
+    full = np.abs(block) >= FULL
+    if not full.any():
+        return 0
+    padded = np.pad(full, ((1, 1), (0, 0))).astype(np.int8).T.reshape(-1)  # channel after channel, apart
+    edges = np.diff(padded)
+    lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
+    return int(lengths[lengths >= CLIPPED_RUN].sum())

@@ -1,0 +1,32 @@
+"""Feeding: decoded records, in memory or streamed, as batches for training."""
+
+from neocog.loading.choose import Feeding, choose_loading, open_dataset
+from neocog.loading.dataset import Corrupt, Dataset
+from neocog.loading.in_memory import InMemoryDataset, check_decodes, load_in_memory
+from neocog.loading.loader import Loader
+from neocog.loading.sampler import (
+    BlockRandomSampler,
+    ClassBalancedSampler,
+    RandomSampler,
+    RepeatedAugmentationSampler,
+    Sampler,
+)
+from neocog.loading.streaming import StreamingDataset
+
+__all__ = [
+    "BlockRandomSampler",
+    "ClassBalancedSampler",
+    "Corrupt",
+    "Dataset",
+    "Feeding",
+    "InMemoryDataset",
+    "Loader",
+    "RandomSampler",
+    "RepeatedAugmentationSampler",
+    "Sampler",
+    "StreamingDataset",
+    "check_decodes",
+    "choose_loading",
+    "load_in_memory",
+    "open_dataset",
+]

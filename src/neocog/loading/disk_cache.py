@@ -1,0 +1,80 @@
+"""Decoded records in a file of the user's cache, mapped into memory: decoded once, shared by all processes."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import filelock
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neocog.dataset.record import Source, fingerprint, record_ids
+from neocog.files import storage_errors
+from neocog.files.whole import sync_folder
+from neocog.loading.dataset import Corrupt
+from neocog.loading.in_memory import InMemoryDataset, load_in_memory
+from neocog.modalities.preprocess import Preprocess
+from neocog.progress import note
+
+__all__ = ["cache_folder", "cached_resident"]
+
+
+def cache_folder() -> Path:
+    """Where decoded records are kept: XDG_CACHE_HOME, or ~/.cache, and there neocog/decoded. It may be deleted."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "neocog" / "decoded"
+
+
+def cached_resident(
+    source: Source,
+    indices: NDArray[np.int64],
+    preprocess: Preprocess,
+    label: str = "decoding",
+    *,
+    on_corrupt: Corrupt = "stop",
+) -> InMemoryDataset:
+    """As `load_in_memory`; decoded at the first call, and mapped from the cache afterwards.
+
+    The file's name is a hash of the records, the preprocessing and the records chosen, so that it is never out of
+    date. Processes that map it share its memory.
+    """
+    folder = cache_folder() / cache_name(source, indices, preprocess)
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder.with_suffix(".lock")):  # whoever comes second waits, and finds the work done
+        if not folder.is_dir():
+            keep(source, indices, load_in_memory(source, indices, preprocess, label, on_corrupt=on_corrupt), folder)
+            note(f"Decoded records are kept in {folder}")
+    # Copied on writing: pages are shared with other processes, and nothing here can change the file.
+    inputs = torch.from_numpy(np.load(folder / "inputs.npy", mmap_mode="c"))
+    kept = indices[np.load(folder / "kept.npy")]
+    skipped = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
+    return InMemoryDataset(inputs, torch.from_numpy(source.targets[kept]), record_ids(source, kept), skipped)
+
+
+def cache_name(source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> str:
+    """A name for these records under this preprocessing."""
+    digest = hashlib.sha256(fingerprint(source).encode())
+    digest.update(json.dumps(preprocess.to_json(), sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(indices, "<i8").tobytes())
+    return digest.hexdigest()[:32]
+
+
+def keep(source: Source, indices: NDArray[np.int64], data: InMemoryDataset, folder: Path) -> None:
+    """Write decoded records as a folder that appears when it is complete."""
+    kept = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
+    with storage_errors(folder):
+        coming = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".coming-"))
+        try:
+            np.save(coming / "inputs.npy", data.inputs.numpy())
+            np.save(coming / "kept.npy", np.array(kept, np.int64))
+            (coming / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")
+            sync_folder(coming)
+            coming.rename(folder)
+        except BaseException:
+            shutil.rmtree(coming, ignore_errors=True)
+            raise

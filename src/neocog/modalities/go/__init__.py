@@ -1,0 +1,1 @@
+"""Go: rules, game records, the planes that networks see."""

@@ -1,0 +1,162 @@
+"""What a network sees of a position of Go: planes of zeros and ones, as published.
+
+`zero17`, the 17 planes of AlphaGo Zero:
+
+| planes | what they show                                                       |
+|--------|----------------------------------------------------------------------|
+| 0..15  | own stones and the opponent's, now; the same one move ago; ... seven |
+| 16     | ones where Black is to move, zeros where White is                    |
+
+`alphago48`, the 48 planes of AlphaGo's policy network. A number from 1 to 8 is a one in one of eight planes, of which
+the last stands for 8 and more; what a move would do is shown where it is legal.
+
+| planes | what they show                                                |
+|--------|---------------------------------------------------------------|
+| 0..2   | own stones, the opponent's stones, empty points               |
+| 3      | ones, so that the board's edge can be told from the padding   |
+| 4..11  | moves since the stone was played, 1 for the last              |
+| 12..19 | liberties of the stone's chain                                |
+| 20..27 | opponent's stones that a move here would take                 |
+| 28..35 | stones of the own chain that a move here would put into atari |
+| 36..43 | liberties of the own chain after a move here                  |
+| 44     | a move here takes a chain in a ladder                         |
+| 45     | a move here saves a chain from a ladder                       |
+| 46     | a move here is legal and does not fill an own eye             |
+| 47     | zeros                                                         |
+
+Source: Silver et al. 2017, Methods, "Neural network architecture"; Silver et al. 2016, extended data table 2.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.modalities.go.game import HISTORY, Position
+from neocog.modalities.go.ladders import ladder_captures, ladder_escapes, ways_out
+from neocog.modalities.go.rules import BLACK, EMPTY, Board, diagonals
+
+__all__ = ["FEATURES", "FeatureSet", "Features", "alphago48", "zero17"]
+
+FeatureSet = Literal["zero17", "alphago48"]
+Planes = NDArray[np.uint8]
+NUM_VALUES = 8
+
+
+def zero17(position: Position) -> Planes:
+    """The 17 planes of AlphaGo Zero; (17, S, S)."""
+    size, own = position.board.size, position.to_move
+    planes = np.zeros((2 * HISTORY + 1, size * size), np.uint8)
+    for ago, stones in enumerate(position.history):
+        there = np.frombuffer(stones, np.uint8)
+        planes[2 * ago], planes[2 * ago + 1] = there == own, there == 3 - own
+    planes[-1] = own == BLACK
+    return planes.reshape(-1, size, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Connected stones, and the empty points beside them."""
+
+    colour: int
+    stones: set[int]
+    liberties: set[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a legal move does: stones that it takes, stones and liberties of the chain that it belongs to."""
+
+    taken: int
+    stones: int
+    liberties: int
+
+
+def alphago48(position: Position) -> Planes:
+    """The 48 planes of AlphaGo's policy network; (48, S, S)."""
+    board, own = position.board, position.to_move
+    chains = all_chains(board)
+    there = np.frombuffer(bytes(board.stones), np.uint8)
+    planes = np.zeros((48, board.size**2), np.uint8)
+    planes[0], planes[1], planes[2], planes[3] = there == own, there == 3 - own, there == EMPTY, 1
+    liberties, taken, atari, after = np.zeros((4, board.size**2), np.int64)
+    for point, joined in chains.items():
+        liberties[point] = len(joined.liberties)
+    for point, outcome in outcomes(board, own, chains):
+        taken[point], after[point] = outcome.taken, outcome.liberties
+        atari[point] = outcome.stones if outcome.liberties == 1 else 0
+        planes[46, point] = not fills_eye(board, own, point)
+    for start, values in ((4, position.ages), (12, liberties), (20, taken), (28, atari), (36, after)):
+        planes[start : start + NUM_VALUES] = np.minimum(values, NUM_VALUES) == np.arange(1, NUM_VALUES + 1)[:, None]
+    for plane, point in ladders(board, own, chains):
+        planes[plane, point] = after[point] > 0
+    return planes.reshape(-1, board.size, board.size)
+
+
+def all_chains(board: Board) -> dict[int, Chain]:
+    """The chain at each point that holds a stone."""
+    chains: dict[int, Chain] = {}
+    for point, colour in enumerate(board.stones):
+        if colour != EMPTY and point not in chains:
+            joined = Chain(colour, *board.chain(point))
+            chains.update(dict.fromkeys(joined.stones, joined))
+    return chains
+
+
+def outcomes(board: Board, own: int, chains: dict[int, Chain]) -> Iterator[tuple[int, Outcome]]:
+    """All legal moves of a colour, and what each does, from the chains alone: no move is played."""
+    for point, colour in enumerate(board.stones):
+        if colour == EMPTY and point != board.ko:
+            outcome = outcome_of(board, own, chains, point)
+            if outcome.liberties:
+                yield point, outcome
+
+
+def outcome_of(board: Board, own: int, chains: dict[int, Chain], point: int) -> Outcome:
+    """What a stone on an empty point does; without a liberty where it would be suicide."""
+    stones, liberties, taken = {point}, set[int](), set[int]()
+    for beside in board.near[point]:
+        joined = chains.get(beside)
+        if joined is None:
+            liberties.add(beside)
+        elif joined.colour == own:
+            stones |= joined.stones
+            liberties |= joined.liberties
+        elif len(joined.liberties) == 1:
+            taken |= joined.stones
+    liberties.discard(point)
+    liberties.update(place for place in taken if not stones.isdisjoint(board.near[place]))
+    return Outcome(len(taken), len(stones), len(liberties))
+
+
+def fills_eye(board: Board, own: int, point: int) -> bool:
+    """Whether an empty point is an own eye: own stones on all sides, and the opponent on none of the diagonal points,
+    or on at most one of four: the usual rule of programs that play games to their end at random.
+    """
+    if any(board.stones[beside] != own for beside in board.near[point]):
+        return False
+    corners = diagonals(board.size)[point]
+    return sum(board.stones[corner] == 3 - own for corner in corners) <= (len(corners) == 4)
+
+
+def ladders(board: Board, own: int, chains: dict[int, Chain]) -> Iterator[tuple[int, int]]:
+    """The plane, 44 or 45, and the point of each move that takes or saves a chain."""
+    for joined in {id(joined): joined for joined in chains.values()}.values():
+        prey = min(joined.stones)
+        if joined.colour != own and len(joined.liberties) == 2:
+            yield from ((44, point) for point in sorted(joined.liberties) if ladder_captures(board, prey, point))
+        elif joined.colour == own and len(joined.liberties) == 1:
+            yield from ((45, point) for point in ways_out(board, prey) if ladder_escapes(board, prey, point))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A set of planes: how many there are, and how they come from a position."""
+
+    num_planes: int
+    compute: Callable[[Position], Planes]
+
+
+FEATURES: dict[FeatureSet, Features] = {"zero17": Features(17, zero17), "alphago48": Features(48, alphago48)}

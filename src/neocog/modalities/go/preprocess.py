@@ -1,0 +1,92 @@
+"""From a position of Go to the planes that a network sees."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neocog.dataset.record import Modality, Payload, Source
+from neocog.errors import DataError
+from neocog.modalities.go.features import FEATURES, FeatureSet
+from neocog.modalities.go.game import replay
+from neocog.modalities.go.records import last_position
+from neocog.modalities.preprocess import Preprocess
+
+__all__ = ["BoardPreprocess", "choose_board"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardPreprocess(Preprocess):
+    """Replay the moves that led to a position, and compute its planes: zeros and ones.
+
+    A payload is a position as `neocog.modalities.go.game` writes it, or an SGF record, whose last position is meant.
+
+    >>> pre = BoardPreprocess(features="zero17", size=9)
+    >>> planes = pre(b"(;SZ[9];B[aa])")
+    >>> planes.shape, planes[1, 0, 0].item(), planes[16].sum().item()
+    (torch.Size([17, 9, 9]), 1.0, 0.0)
+    """
+
+    modality: ClassVar[Modality] = "board"
+
+    features: FeatureSet
+    """The 17 planes of AlphaGo Zero, or the 48 of AlphaGo."""
+    size: int
+    """Points on each side of the board."""
+    version: int = field(default=1)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.in_channels, self.size, self.size
+
+    @property
+    def in_channels(self) -> int:
+        return FEATURES[self.features].num_planes
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.uint8
+
+    def decode(self, payload: Payload, where: str = "the position") -> Tensor:
+        """One position as (planes, size, size) uint8.
+
+        Raises DataError with `where` for an illegal move, a damaged record, or a board of another size.
+        """
+        if isinstance(payload, str):
+            payload = payload.encode(errors="replace")
+        code = last_position(payload, where) if isinstance(payload, bytes) else np.ravel(payload)
+        position = replay(code, where)
+        if position.board.size != self.size:
+            raise DataError(
+                f"This preprocessing takes boards of {self.size} x {self.size} points. Received: "
+                f"{position.board.size} x {position.board.size}, for {where}."
+            )
+        return torch.from_numpy(FEATURES[self.features].compute(position))
+
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """Zeros and ones as float32; (N, planes, S, S) -> the same."""
+        return inputs.float()
+
+
+def choose_board(
+    source: Source, indices: NDArray[np.int64], input_shape: tuple[int, ...]
+) -> tuple[BoardPreprocess, dict[str, str]]:
+    """The preprocessing for these positions and a network's input (planes, S, S), and why.
+
+    The network's planes say which features it takes; the board's size is that of the games.
+    Raises DataError where no features have so many planes.
+    """
+    for name, features in FEATURES.items():
+        if features.num_planes == input_shape[0]:
+            payload = source.read(int(indices[0])).payload
+            size = int(np.ravel(payload)[0]) if isinstance(payload, np.ndarray) else int(input_shape[1])
+            reasons = {"features": f"the network takes {input_shape[0]} planes", "size": "the size of the games' board"}
+            return BoardPreprocess(features=name, size=size), reasons
+    known = " or ".join(f"{features.num_planes} ({name})" for name, features in FEATURES.items())
+    raise DataError(
+        f"A network for positions of Go takes {known} planes. Received: a network for {input_shape[0]}, for "
+        f"{source.name}. Choose go_policy or go_residual."
+    )

@@ -1,0 +1,171 @@
+"""From a parsed record to the steps of a game: board size, stones set up, moves and passes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.errors import DataError
+from neocog.modalities.go.game import FREE_MOVE, KIND, MAX_STEPS, MOVE, position_code, replay
+from neocog.modalities.go.rules import BLACK, EMPTY, MAX_SIZE, MIN_SIZE, WHITE
+from neocog.modalities.go.sgf import DamagedGameError, Node, parse_sgf
+
+__all__ = ["Game", "UnplayableGame", "allows_suicide", "game_of", "last_position", "playable_games", "read_games"]
+
+SETUP = {"AE": EMPTY, "AB": BLACK, "AW": WHITE}
+MOVES = {"B": BLACK, "W": WHITE}
+SUICIDE = re.compile(r"nz|newzealand|tromptaylor|tt$|goe|ing|.*sui1")
+"""How the names of rules begin that allow suicide, in small letters and digits; KataGo writes `...sui1`.
+
+New Zealand's, Tromp and Taylor's, and Ing's, whose name in SGF is GOE.
+"""
+PLAYERS = {"B": BLACK, "BLACK": BLACK, "1": BLACK, "W": WHITE, "WHITE": WHITE, "2": WHITE}
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """One game: its board, the steps as `go_game` writes them, and whose turn it is after them."""
+
+    size: int
+    steps: NDArray[np.int16]
+    to_move: int
+
+    def moves(self) -> NDArray[np.int64]:
+        """Which steps place a stone by a move: neither set up nor a pass; (M,)."""
+        kinds, points = np.divmod(self.steps, KIND)
+        return np.flatnonzero((kinds > MOVE) & (points < self.size**2))
+
+
+@dataclass(frozen=True, slots=True)
+class UnplayableGame:
+    """A game that can't be replayed from its record: why, and how many moves its main line has, as far as is known.
+
+    Passes are no moves. Of a damaged file only what stands before the damage can be counted.
+    """
+
+    reason: str
+    num_moves: int
+
+
+def playable_games(content: bytes, where: str) -> list[Game | UnplayableGame]:
+    """The games of an SGF file in their order, those that can't be replayed with the reason.
+
+    That is a game with an illegal move, a point off the board, a chain set up without a liberty, a board that is not
+    read, or another game than Go. A damaged file counts as one such game: where one game ends and the next begins is
+    not known in it. Raises DataError for a file that is too large.
+    """
+    try:
+        trees = parse_sgf(content, where)
+    except DamagedGameError as error:
+        return [UnplayableGame(str(error), num_moves(error.nodes))]
+    games: list[Game | UnplayableGame] = []
+    for number, nodes in enumerate(trees, 1):
+        place = where if len(trees) == 1 else f"{where}, game {number}"
+        try:
+            game = game_of(nodes, place)
+            replay(position_code(game.size, BLACK, game.steps), place)
+        except DataError as error:
+            games.append(UnplayableGame(str(error), num_moves(nodes)))
+        else:
+            games.append(game)
+    return games
+
+
+def num_moves(nodes: list[Node]) -> int:
+    """How many moves stand in these nodes, legal or not; passes are not counted."""
+    large = nodes and nodes[0].get("SZ", [""])[0] in map(str, range(20, MAX_SIZE + 1))
+    passes = ("",) if large else ("", "tt")
+    return sum(value not in passes for node in nodes for name in MOVES for value in node.get(name, []))
+
+
+def read_games(content: bytes, where: str) -> list[Game]:
+    """All games of an SGF file. Raises DataError for a damaged file, another game than Go, or a point off the board."""
+    trees = parse_sgf(content, where)
+    return [
+        game_of(nodes, where if len(trees) == 1 else f"{where}, game {number}") for number, nodes in enumerate(trees, 1)
+    ]
+
+
+def last_position(content: bytes, where: str) -> NDArray[np.int16]:
+    """The position at the end of a record, with the player whose turn it is. Raises DataError for several games."""
+    games = read_games(content, where)
+    if len(games) > 1:
+        raise DataError(f"A position comes from one game. {where} holds {len(games)}. Give one of them.")
+    return position_code(games[0].size, games[0].to_move, games[0].steps)
+
+
+def game_of(nodes: list[Node], where: str) -> Game:
+    """The game of a main line. The legality of moves is not looked at here."""
+    size = board_size(nodes[0], where)
+    steps: list[int] = []
+    rules = next((node["RU"][0] for node in nodes if "RU" in node), "")
+    move = FREE_MOVE if allows_suicide(rules) else MOVE
+    to_move, num_played = BLACK, 0
+    for node in nodes:
+        for name, colour in SETUP.items():
+            points = islice(stones(node.get(name, []), size, f"{where}, {name}"), MAX_STEPS + 1)
+            steps += [KIND * colour + point for point in points]
+        if "AB" in node and "AW" not in node:
+            to_move = WHITE  # a handicap
+        for name in node:
+            if name in MOVES:
+                for value in node[name]:
+                    num_played += 1
+                    colour, place = MOVES[name], f"{where}, move {num_played}"
+                    steps.append(KIND * (move + colour) + move_point(value, size, place))
+                    to_move = 3 - colour
+        to_move = PLAYERS.get(node.get("PL", [""])[0].upper(), to_move)
+        if len(steps) > MAX_STEPS:
+            raise DataError(f"A game may have at most {MAX_STEPS:,} moves. {where} has more. Remove it.")
+    return Game(size, np.array(steps, np.int16), to_move)
+
+
+def allows_suicide(rules: str) -> bool:
+    """Whether these rules, as the property RU names them, allow the own chain to be taken off by a move.
+
+    >>> [allows_suicide(rules) for rules in ("NZ", "New Zealand", "Tromp-Taylor", "GOE", "Japanese", "AGA", "")]
+    [True, True, True, True, False, False, False]
+    """
+    return bool(SUICIDE.match(re.sub(r"[^a-z0-9]", "", rules.lower())))
+
+
+def board_size(root: Node, where: str) -> int:
+    """The size of a game's board; 19 where the record does not say."""
+    if root.get("GM", ["1"])[0] != "1":
+        raise DataError(f"Records must be of Go, GM[1]. Received: GM[{root['GM'][0][:20]}], in {where}. Remove it.")
+    value = root.get("SZ", ["19"])[0]
+    sides = [int(side) for side in value.split(":") if side.isdecimal() and len(side) < 4]
+    if len(sides) != value.count(":") + 1 or len(set(sides)) != 1 or not MIN_SIZE <= sides[0] <= MAX_SIZE:
+        raise DataError(
+            f"Boards must be square, {MIN_SIZE} to {MAX_SIZE} points wide. Received: SZ[{value[:20]}], in {where}. "
+            "Remove it."
+        )
+    return sides[0]
+
+
+def stones(values: list[str], size: int, where: str) -> Iterator[int]:
+    """The points of a list, in which `aa:cc` stands for all points of a rectangle."""
+    for value in values:
+        first, _, last = value.partition(":")
+        start, stop = (board_point(corner, size, where) for corner in (first, last or first))
+        for row in range(start // size, stop // size + 1):
+            yield from (row * size + column for column in range(start % size, stop % size + 1))
+
+
+def move_point(value: str, size: int, where: str) -> int:
+    """The point of a move, or size * size for a pass, which older records write as a point off the board."""
+    return size * size if value == "" or (value == "tt" and size <= 19) else board_point(value, size, where)
+
+
+def board_point(value: str, size: int, where: str) -> int:
+    """A point from two letters: column and row, a for the first."""
+    places = [ord(letter) - ord("a") for letter in value]
+    if len(places) != 2 or not all(0 <= place < size for place in places):
+        raise DataError(
+            f"Points must lie on the board, which has {size} x {size}. Received: [{value[:20]}], in {where}. "
+            "Mend or remove it."
+        )
+    return places[1] * size + places[0]

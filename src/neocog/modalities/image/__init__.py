@@ -1,0 +1,1 @@
+"""Images: sources, decoders, preprocessing, augmentation."""

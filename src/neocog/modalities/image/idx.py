@@ -1,0 +1,154 @@
+"""The idx format of MNIST and its relatives: a magic number, the sizes, the values; plain or gzipped.
+
+Layout: two zero bytes, a type code, the number of axes; then each size as a big-endian 32-bit integer; then the values.
+Source: the format's description on the MNIST page of LeCun, Cortes and Burges.
+"""
+
+import gzip
+import math
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.class_names import MAX_CLASSES
+from neocog.dataset.files import check_inflation, read_at_most
+from neocog.errors import DataError, some
+from neocog.modalities.image.arrays import ArraySource
+
+__all__ = ["find_idx", "open_idx", "read_idx"]
+
+DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+NAME = re.compile(r"(?P<stem>.*)(?P<kind>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?$")
+MAX_BYTES = 2**36
+MAX_MAPPING = 2**20
+
+
+def read_idx(path: Path) -> NDArray[np.generic]:
+    """The array that an idx file holds, in the machine's byte order.
+
+    Raises DataError for a wrong magic number, and for a file that is shorter or longer than its sizes say.
+    """
+    try:
+        with open_plain(path) as file:
+            head = file.read(4)
+            if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in DTYPES or not 1 <= head[3] <= 4:
+                raise DataError(
+                    "An idx file starts with two zero bytes, a type code and the number of axes. "
+                    f"Received: {head.hex(' ') or 'nothing'}, in {path}. Fetch the file again."
+                )
+            sizes = file.read(4 * head[3])
+            if len(sizes) < 4 * head[3]:
+                raise DataError(f"{path} is truncated: it ends within its header. Fetch it again.")
+            shape = struct.unpack(f">{head[3]}I", sizes)
+            dtype = np.dtype(DTYPES[head[2]])
+            expected = math.prod(shape) * dtype.itemsize
+            if expected > MAX_BYTES:
+                raise DataError(f"{path} says that it holds {expected:,} bytes, more than {MAX_BYTES:,}.")
+            if path.suffix == ".gz":
+                check_inflation(expected, path.stat().st_size)
+            content = read_at_most(file, expected + 1)
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is truncated or damaged: {error}. Fetch it again.") from error
+    if len(content) != expected:
+        state = "truncated" if len(content) < expected else "longer than its header says"
+        found = len(content) if len(content) < expected else f"over {expected:,}"
+        raise DataError(
+            f"{path} is {state}. Its header promises {' x '.join(map(str, shape))} values, {expected:,} bytes; "
+            f"received: {found}. Fetch it again."
+        )
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def open_plain(path: Path) -> IO[bytes]:
+    """The file's content, unpacked where it is gzipped."""
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
+    """The idx files of a folder as split -> kind -> path; a plain file goes before its gzipped twin."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.iterdir(), reverse=True):
+        match = NAME.match(path.name)
+        if match and path.is_file():
+            stem = match["stem"].lower()
+            split = "test" if "t10k" in stem or "test" in stem else "val" if "val" in stem else "train"
+            plain = found.setdefault(split, {}).get(match["kind"])
+            if plain and plain.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
+                raise DataError(
+                    f"{folder} can be read in two ways: {plain.name} and {path.name} both hold the {match['kind']} of "
+                    f"{split}. Give each set a folder of its own."
+                )
+            found[split][match["kind"]] = path
+    return {split: found[split] for split in ("train", "val", "test") if split in found}
+
+
+def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str, ...] | None) -> ArraySource:
+    """The source that these idx files make. Without `classes`, a mapping file beside them may name them."""
+    parts = {}
+    for split, kinds in files.items():
+        if len(kinds) != 2:
+            here = next(iter(kinds.values())).name
+            raise DataError(
+                f"Pictures and labels come as two idx files. {folder} has {here} for {split}, not its partner."
+            )
+        parts[split] = (read_idx(kinds["images"]), read_idx(kinds["labels"]))
+    mapping = None if classes else find_mapping(folder, files)
+    if mapping is None:
+        return ArraySource(folder.name, parts, classes)  # type: ignore[arg-type]
+    names = read_mapping(mapping)
+    place = np.full(max(names) + 1, -1)
+    place[list(names)] = np.arange(len(names))
+    for split, (pictures, labels) in parts.items():
+        if labels.dtype.kind not in "iu":
+            continue  # which is refused below
+        unnamed = [label for label in np.unique(labels).tolist() if label not in names]
+        if unnamed:
+            raise DataError(
+                f"A mapping names each label. {mapping} has no line for {some(map(str, unnamed))}, of {split}. Add "
+                "them, or move the mapping away."
+            )
+        parts[split] = (pictures, place[labels.astype(np.int64)])
+    source = ArraySource(folder.name, parts, tuple(names.values()))  # type: ignore[arg-type]
+    source.notices = (f"{mapping.name} names the classes", *source.notices)
+    return source
+
+
+def find_mapping(folder: Path, files: Mapping[str, Mapping[str, Path]]) -> Path | None:
+    """The file that names the labels, as EMNIST's emnist-letters-mapping.txt, if its name begins as the idx files'."""
+    stems = {path.name for kinds in files.values() for path in kinds.values()}
+    found = [path for path in folder.glob("*-mapping.txt") if path.is_file() and not path.name.startswith(".")]
+    fitting = [path for path in found if all(stem.startswith(path.name.removesuffix("mapping.txt")) for stem in stems)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def read_mapping(path: Path) -> dict[int, str]:
+    """The name of each label, sorted by label: on each line a label, and the code points of one or more characters.
+
+    Source: the files of EMNIST (Cohen et al. 2017, https://arxiv.org/abs/1702.05373), in which `1 65 97` stands for
+    both A and a; its name is A/a. Raises DataError for what is no such line.
+    """
+    names: dict[int, str] = {}
+    try:
+        with path.open(encoding="ascii") as file:
+            lines = file.read(MAX_MAPPING).splitlines()
+        for line in filter(str.strip, lines):
+            label, *codes = map(int, line.split())
+            if not 0 <= label < MAX_CLASSES or label in names or not codes:
+                raise ValueError(f"the line {line!r}")
+            names[label] = "/".join(map(chr, codes))
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"A mapping has a label and code points on each line, such as 1 65 97, and each label once. {path} can't "
+            f"be read so: {error}. Fetch it again, or move it away."
+        ) from error
+    if not names or not all(name.isprintable() for name in names.values()):
+        raise DataError(f"A mapping names labels by characters. {path} has none, or some that can't be shown.")
+    if len(set(names.values())) < len(names):
+        raise DataError(f"Each class needs a name of its own. {path} gives two labels the same characters.")
+    return dict(sorted(names.items()))

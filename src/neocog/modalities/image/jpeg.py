@@ -1,0 +1,126 @@
+"""JPEG by libjpeg-turbo, at the smallest eighths of its size that resizing needs: most of the work is then never done.
+
+A JPEG holds blocks of 8x8 frequencies. From the lowest k x k of each, a picture of k/8 the size follows directly,
+antialiased. Source: libjpeg's `scale_num`; Wallace 1992, The JPEG still picture compression standard.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import simplejpeg
+
+from neocog.modalities.image.jpeg_frame import Frame, component_scales, read_frame
+from neocog.modalities.image.pillow import open_image, orientation_of
+from neocog.modalities.image.pixels import Decoded, Header, Size, check_size, flips, oriented
+
+__all__ = ["choose_eighths", "decode_jpeg", "jpeg_header", "read_frame"]
+
+COLOURS = {1: "GRAY", 3: "RGB"}
+"""By number of components. Four are CMYK, which is not for this decoder."""
+GREY = bytes([0x11])
+"""The sampling factors of a JPEG in grey."""
+
+
+def usual_frame(payload: bytes) -> Frame | None:
+    """What a JPEG's markers say; None for one that is not for this decoder."""
+    frame = read_frame(payload)
+    return frame if frame and frame.bits == 8 and frame.components in COLOURS else None
+
+
+def jpeg_header(payload: bytes, where: str, max_pixels: int) -> Header | None:
+    """The header of a JPEG without tags; None where Pillow has to read it. Raises DataError for its size."""
+    frame = usual_frame(payload)
+    if not frame or frame.tagged:
+        return None
+    check_size(frame.size, 1, where, max_pixels)
+    return Header(*frame.size, frame.components, 8)
+
+
+def choose_eighths(full: Size, need: Size, sampling: bytes = GREY) -> int:
+    """The smallest k with which k/8 of an image is at least as large as needed, on both sides; 8 where none is.
+
+    Nor may a colour plane become smaller than needed, unless it is stored so: where only rows or only columns of it
+    were halved, as in 4:2:2, it takes a larger k. `sampling` are the components' factors.
+
+    >>> choose_eighths((1500, 2000), (224, 224)), choose_eighths((375, 500), (224, 224))
+    (2, 5)
+    >>> choose_eighths((256, 256), (32, 32), bytes([0x22, 0x11, 0x11])), "of 4:2:0"
+    (1, 'of 4:2:0')
+    >>> choose_eighths((256, 256), (32, 32), bytes([0x21, 0x11, 0x11])), "of 4:2:2"
+    (4, 'of 4:2:2')
+    """
+    if max(full) < 8:  # two scales could give the same number of pixels, by which alone the decoder knows them
+        return 8
+    large = (k for k in range(1, 8) if full[0] * k >= 8 * need[0] and full[1] * k >= 8 * need[1])
+    return next((k for k in large if keeps_colours(full, need, sampling, k)), 8)
+
+
+def keeps_colours(full: Size, need: Size, sampling: bytes, eighths: int) -> bool:
+    """Whether every component has as many rows and columns as needed, or all that are stored.
+
+    Those that the decoder then has to enlarge must be twice as many, since it smooths them.
+    """
+    return all(
+        stored
+        or all(
+            side * share >= (n if 8 * share >= eighths else 2 * n)
+            for side, share, n in zip(full, shares, need, strict=True)
+        )
+        for shares, stored in component_scales(sampling, eighths)
+    )
+
+
+def decode_jpeg(
+    payload: bytes,
+    where: str,
+    max_pixels: int,
+    need: Callable[[Size], Size] | None,
+    *,
+    whole_colours: bool = True,
+) -> Decoded | None:
+    """Decode a JPEG, turned as its EXIF orientation says, at the scale that `need` asks for; without: whole.
+
+    `need` maps the size of a picture to what it will be resized to. Without `whole_colours`, the scale follows from the
+    brightness alone, as in version 2 of the preprocessing. None where this decoder can't read it exactly:
+    no JPEG, CMYK, damaged, unusual. Pillow then says why, or reads it. Raises DataError for its size.
+    """
+    frame = usual_frame(payload)
+    if not frame:
+        return None
+    check_size(frame.size, 1, where, max_pixels)
+    orientation = tagged_orientation(payload, where, max_pixels) if frame.tagged else 1
+    full = frame.size[::-1] if orientation >= 5 else frame.size
+    eighths = 8
+    if need and frame.blocks:
+        wanted = need(full)[::-1] if orientation >= 5 else need(full)
+        eighths = choose_eighths(frame.size, wanted, frame.sampling if whole_colours else GREY)
+    small = (-(-frame.size[0] * eighths // 8), -(-frame.size[1] * eighths // 8))
+    try:
+        if simplejpeg.decode_jpeg_header(payload)[:2] != frame.size:
+            return None
+        pixels = simplejpeg.decode_jpeg(
+            payload,
+            COLOURS[frame.components],
+            min_height=small[0],
+            min_width=small[1],
+            strict=True,
+        )
+    except Exception:  # damaged bytes end in anything here, and Pillow's words for them are those that users know
+        return None
+    assert pixels.shape[:2] == small, "simplejpeg chooses the scale that was asked for"
+    if orientation == 1:
+        return Decoded(pixels, full, eighths)
+    turned = np.ascontiguousarray(oriented(pixels, orientation))
+    rows, columns = flips(orientation)
+    top = turned.shape[0] - full[0] * eighths / 8 if rows else 0.0
+    left = turned.shape[1] - full[1] * eighths / 8 if columns else 0.0
+    return Decoded(turned, full, eighths, (left, top))
+
+
+def tagged_orientation(payload: bytes, where: str, max_pixels: int) -> int:
+    """The orientation in a JPEG's tags, of which Pillow knows all forms."""
+    image = open_image(payload, where, max_pixels)
+    try:
+        return orientation_of(image)
+    except Exception:  # tags can be damaged in any way, and the picture be good
+        return 1

@@ -1,0 +1,147 @@
+"""Files that hold more than one image: pages of a TIFF, frames of an animated WebP or PNG. Only the first is read."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from itertools import islice
+from os.path import splitext  # four times as fast as a Path
+
+from neocog.errors import some
+from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories
+
+__all__ = ["FIRST_ALONE", "HINT", "SeveralPages", "num_pages", "pages_notice"]
+
+FIRST_ALONE = "files that hold several pages or frames, of which only the first is read: {n}"
+"""What training, checking and prediction say; a kind of the doctor's, too."""
+HINT = (
+    "If the pages are channels, save them as one page: tifffile.imwrite(new, numpy.dstack(tifffile.imread(old, "
+    "key=slice(None))), photometric='minisblack', planarconfig='contig'). Otherwise save each page as a file of its "
+    "own."
+)
+PAGED = frozenset({".tif", ".tiff", ".webp"})
+"""Endings of the files that often hold several. Others are looked at where their content is at hand."""
+PNG = b"\x89PNG\r\n\x1a\n"
+ASIDE = 0b101  # a thumbnail or a mask
+OLD_THUMBNAIL = 2
+ANIMATED = 2
+MOST = 100_000  # pages that are counted
+IMAGEJ = re.compile(rb"^ImageJ=.*?\bimages=(\d{1,9})\b", re.DOTALL)
+
+
+def num_pages(payload: bytes) -> int:
+    """How many images a file holds; 1 for all that are not TIFF, WebP or PNG, and where that can't be told.
+
+    Thumbnails, masks and smaller copies of a page do not count; nor do further images in a JPEG, which are previews.
+    """
+    if payload.startswith(MAGIC):
+        return tiff_pages(payload)
+    if payload.startswith(b"RIFF") and payload[8:12] == b"WEBP":
+        return webp_frames(payload)
+    return png_frames(payload) if payload.startswith(PNG) else 1
+
+
+def pages_notice(several: Mapping[str, int]) -> str:
+    """What is said of files that hold several images, given by key with their number.
+
+    >>> pages_notice({"b.tif": 5, "a.tif": 3}).split(". ")[0]
+    'files that hold several pages or frames, of which only the first is read: 2 (a.tif has 3, b.tif has 5)'
+    """
+    shown = some(f"{key} has {count}" for key, count in sorted(several.items()))
+    return (
+        f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). To use all, save pages that are channels as one page, "
+        "and others as files of their own; `neocog check` shows how"
+    )
+
+
+class SeveralPages:
+    """Which files of a set hold several images, gathered while their headers are read."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, int] = {}
+        self.endings = set(PAGED)
+        """Of the files that may hold several."""
+
+    def look(self, key: str, payload: bytes) -> int:
+        """Note how many images a file holds."""
+        count = num_pages(payload)
+        if count > 1:
+            self.found[key] = count
+            self.endings.add(suffix(key))
+        return count
+
+    def may_have(self, key: str) -> bool:
+        """Whether a file that was not read may hold several, by its ending and by those that do."""
+        return suffix(key) in self.endings
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return (pages_notice(self.found),) if self.found else ()
+
+
+def suffix(key: str) -> str:
+    return splitext(key)[1].lower()  # noqa: PTH122
+
+
+def tiff_pages(payload: bytes) -> int:
+    """Pages of full size, those too that follow a single directory without one of their own."""
+    found, first = 0, Directory()
+    for place, tags in enumerate(islice(directories(payload), MOST)):
+        first = tags if place == 0 else first
+        found += place == 0 or not aside(tags)
+    if aside(first) and Tag.SUBIFDS in first:  # a preview, before the images themselves
+        found += len(first[Tag.SUBIFDS])
+    return found if found > 1 else max(1, stacked(first, len(payload)))
+
+
+def aside(tags: Directory) -> bool:
+    return bool(number(tags, Tag.SUBFILE, 0) & ASIDE) or number(tags, Tag.OLD_SUBFILE, 0) == OLD_THUMBNAIL
+
+
+def number(tags: Directory, tag: Tag, default: int) -> int:
+    value = tags.get(tag)
+    return int(value[0]) if isinstance(value, tuple) else default
+
+
+def stacked(tags: Directory, size: int) -> int:
+    """How many images follow the first directory of a file of this size without one of their own.
+
+    These are the layers of a volume, or what ImageJ and tifffile say in the description of stacks of many gigabytes.
+    """
+    layers, text = number(tags, Tag.LAYERS, 1), tags.get(Tag.DESCRIPTION, b"")
+    page = math.prod(number(tags, tag, 1) for tag in (Tag.WIDTH, Tag.HEIGHT, Tag.SAMPLES))
+    room = 8 * size // max(1, page * number(tags, Tag.BITS, 1))  # a description may be older than the pixels
+    if not isinstance(text, bytes) or not page or number(tags, Tag.COMPRESSION, 1) != 1:
+        return layers
+    images = IMAGEJ.match(text)
+    if images:
+        return max(layers, min(room, int(images[1])))
+    try:
+        said = json.loads(text.rstrip(b"\0")) if b'"truncated"' in text else {"shape": [page]}
+        return max(layers, min(room, math.prod(said["shape"]) // page))
+    except (ValueError, KeyError, TypeError):
+        return layers
+
+
+def webp_frames(payload: bytes) -> int:
+    if payload[12:16] != b"VP8X" or not payload[20:21] or not payload[20] & ANIMATED:
+        return 1
+    place, found = 12, 0
+    while place + 8 <= len(payload):
+        found += payload[place : place + 4] == b"ANMF"
+        size = int.from_bytes(payload[place + 4 : place + 8], "little")
+        place += 8 + size + size % 2
+    return max(1, found)
+
+
+def png_frames(payload: bytes) -> int:
+    """What an animated PNG says before its pixels."""
+    place = len(PNG)
+    while place + 12 <= len(payload):
+        size, kind = int.from_bytes(payload[place : place + 4]), payload[place + 4 : place + 8]
+        if kind == b"acTL":
+            return max(1, int.from_bytes(payload[place + 8 : place + 12]))
+        if kind == b"IDAT":
+            break
+        place += 12 + size
+    return 1

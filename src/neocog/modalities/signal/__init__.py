@@ -1,0 +1,1 @@
+"""Signals: sources, preprocessing, augmentation."""

@@ -1,0 +1,145 @@
+"""Small random changes of whole batches of signals and spectrograms, each sample by its own draws."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from neocog.errors import ConfigError
+from neocog.modalities.keys import Key, spread
+from neocog.rng import integers, normal, uniform
+from neocog.settings import SETTINGS
+
+__all__ = ["SignalAugmentConfig", "augment_signals"]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+WARPED = 0.1  # share of the time that is warped (Le Guennec et al. 2016, section 3.2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class SignalAugmentConfig:
+    """Random changes of training signals and spectrograms."""
+
+    jitter: Annotated[float, Field(ge=0)] = 0.0
+    """Deviation of the noise that is added to each value, where the data's deviation is 1."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Make larger or smaller by up to this share: 0.1 draws a factor from 0.9 to 1.1."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Move by up to so many samples, or frames, each way."""
+    border: Literal["fill", "wrap"] = "fill"
+    """What comes in from outside: the mean, or the other end."""
+    warp: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """Stretch or squeeze a tenth of the time: 1 draws a factor from a half to double."""
+    time_mask: Share = 0.0
+    """Replace a stretch of time, up to this share of it, by the mean."""
+    frequency_mask: Share = 0.0
+    """Replace neighbouring bands of a spectrogram, up to this share of them, by the mean."""
+
+    def ignored(self) -> dict[str, str]:
+        return {} if self.shift else {"border": "nothing is shifted"}
+
+
+def augment_signals(
+    inputs: Tensor, samples: NDArray[np.uint64], config: SignalAugmentConfig, *, seed: int, epoch: int, fill: Tensor
+) -> Tensor:
+    """Change each signal by its own draws: warp, shift, scale, jitter, and masks.
+
+    Meant for normalised inputs, in which `jitter` has the data's deviation as its unit and `fill` is zero. `fill` is
+    what stands for nothing, of a shape that spreads over one input. The same input comes back where nothing is asked.
+
+    Shapes: inputs (N, C, L) or (N, C, frames, bands) float32, samples (N,) -> the same.
+    Raises ConfigError for a frequency mask where there are no bands, and a shift beyond the end.
+    Sources: Um et al. 2017, https://arxiv.org/abs/1706.00527, for jitter and scale; Le Guennec et al. 2016, "Data
+    augmentation for time series classification using convolutional neural networks", section 3.2, for warping; Park et
+    al. 2019, "SpecAugment", https://arxiv.org/abs/1904.08779, section 2, for masks.
+    """
+    check(inputs, config)
+    key: Key = {"seed": seed, "epoch": epoch, "samples": samples}
+    fill = fill.to(inputs)
+    if config.warp and inputs.shape[2] > 1:
+        inputs = warp(inputs, config.warp, key)
+    if config.shift:
+        inputs = shift(inputs, config, key, fill)
+    if config.scale:
+        factors = along(inputs, 0, 1 + spread(key, "signal scale", config.scale))
+        inputs = fill + factors * (inputs - fill)
+    if config.jitter:
+        noise = normal(**key, purpose="signal jitter", num=inputs[0].numel())
+        inputs = inputs + config.jitter * as_tensor(noise, inputs).view(inputs.shape)
+    if config.time_mask:
+        inputs = mask(inputs, 2, config.time_mask, "time mask", key, fill)
+    if config.frequency_mask:
+        inputs = mask(inputs, 3, config.frequency_mask, "frequency mask", key, fill)
+    return inputs
+
+
+def check(inputs: Tensor, config: SignalAugmentConfig) -> None:
+    if config.frequency_mask and inputs.ndim != 4:
+        raise ConfigError(
+            "A frequency mask needs bands of frequency. Received: frequency_mask="
+            f"{config.frequency_mask:g} for signals of {'x'.join(map(str, inputs.shape[1:]))}. Use time_mask."
+        )
+    if config.shift >= inputs.shape[2]:
+        raise ConfigError(
+            f"A shift must be smaller than the signals. Received: shift={config.shift} for {inputs.shape[2]} samples."
+        )
+
+
+def as_tensor(values: NDArray[np.float64], like: Tensor) -> Tensor:
+    return torch.from_numpy(values).to(like.device, like.dtype)
+
+
+def along(inputs: Tensor, axis: int, values: NDArray[np.float64]) -> Tensor:
+    """One value for each place along an axis, as a tensor that spreads over the others."""
+    return as_tensor(values, inputs).view([-1 if i == axis else 1 for i in range(inputs.ndim)])
+
+
+def warp(inputs: Tensor, most: float, key: Key) -> Tensor:
+    """Stretch a tenth of the time by a factor between 1 / (1 + most) and 1 + most, and the whole to its length again.
+
+    A new time is mapped to an old one by three straight lines; between two samples values lie on a line.
+    """
+    length = inputs.shape[2]
+    place, power = uniform(**key, purpose="signal warp", num=2).T
+    factor = (1 + most) ** (2 * power - 1)[:, None]
+    width = WARPED * (length - 1)
+    start = (place * (length - 1 - width))[:, None]
+    stretched = np.linspace(0, 1, length) * (length - 1 + width * (factor - 1))  # (N, L): times after stretching
+    inside = (stretched - start).clip(0, width * factor)
+    old = stretched - inside + inside / factor
+    left = np.floor(old).clip(0, length - 2).astype(np.int64)
+    share = old - left
+    shape = (len(inputs), 1, length, *[1] * (inputs.ndim - 3))
+    index = torch.from_numpy(left).to(inputs.device).view(shape).expand_as(inputs)
+    weight = as_tensor(share, inputs).view(shape)
+    return inputs.gather(2, index) * (1 - weight) + inputs.gather(2, index + 1) * weight
+
+
+def shift(inputs: Tensor, config: SignalAugmentConfig, key: Key, fill: Tensor) -> Tensor:
+    """Move along the time by a whole number of samples."""
+    length = inputs.shape[2]
+    moves = integers(**key, purpose="signal shift", low=-config.shift, high=config.shift)  # (N, 1)
+    old = np.arange(length) - moves
+    shape = (len(inputs), 1, length, *[1] * (inputs.ndim - 3))
+    index = torch.from_numpy(old % length).to(inputs.device).view(shape).expand_as(inputs)
+    moved = inputs.gather(2, index)
+    if config.border == "wrap":
+        return moved
+    outside = torch.from_numpy((old < 0) | (old >= length)).to(inputs.device).view(shape)
+    return torch.where(outside, fill, moved)
+
+
+def mask(inputs: Tensor, axis: int, share: float, purpose: str, key: Key, fill: Tensor) -> Tensor:
+    """Fill t neighbouring places along an axis from t0 on: t from 0 to the share, t0 where t fits, both evenly."""
+    size = inputs.shape[axis]
+    draws = uniform(**key, purpose=purpose, num=2)
+    width = np.floor(draws[:, :1] * (int(share * size) + 1))
+    start = np.floor(draws[:, 1:] * (size - width + 1))
+    places = np.arange(size)
+    masked = torch.from_numpy((places >= start) & (places < start + width)).to(inputs.device)
+    shape = [size if i == axis else len(inputs) if i == 0 else 1 for i in range(inputs.ndim)]
+    return torch.where(masked.view(shape), fill, inputs)

@@ -1,0 +1,202 @@
+"""A long recording in one CSV file, cut into windows: times, channels, and what was done at each time.
+
+The header names the column of times and that of labels; what only counts and what tells persons apart is no channel
+either (`signal_columns`); each other column is a channel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.class_names import number_labels
+from neocog.dataset.column_names import TIME_LABELS
+from neocog.dataset.dialect import find_dialect
+from neocog.dataset.tables import read_columns, table_notices
+from neocog.errors import ConfigError, DataError, some
+from neocog.modalities.signal.recording import Recording, holds_numbers, make_recording, read_signal_table
+from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles, hint, said_of
+from neocog.modalities.signal.source import Signal, SignalSource
+
+__all__ = ["Windows", "column_notices", "cut_windows", "is_csv_windows", "number_groups", "open_csv_windows"]
+
+RATE_ERROR = 0.01  # share by which the times may differ from the rate
+GAP = 1.5  # steps of time; a window must not reach over a longer one
+LEAST_GROUPS = 3  # that training, validation and test can each have one
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows of one recording: where each starts, and the number of the stretch that it was cut from; (N,)."""
+
+    starts: NDArray[np.int64]
+    stretches: NDArray[np.int64]
+    num_dropped: int
+    """Windows that reach over a gap, or over a change of the label or of whose they are."""
+
+
+def is_csv_windows(path: Path) -> bool:
+    """Whether this is a CSV file with a column of times and one of labels, and others of numbers."""
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    try:
+        columns = read_columns(path)
+        labels = [name for name in columns if name.lower() in TIME_LABELS]
+        times = [name for name in columns if hint(name) == "time" or (find_dialect(path).dated and name == columns[0])]
+        return bool(labels and times) and holds_numbers(path, beside=(times[0], labels[-1]))
+    except DataError:  # a damaged table, or one of texts
+        return False
+
+
+def open_csv_windows(
+    path: Path,
+    *,
+    window: int | None = None,
+    step: int | None = None,
+    rate: float | None = None,
+    columns: Sequence[str] = (),
+) -> SignalSource:
+    """The windows of `window` samples, one each `step` samples; `rate` is checked against the times, in seconds.
+
+    A window has one label: those in which it changes or is empty are dropped, and so are those over a gap in time.
+    Windows of one stretch are one group, or those of one person or session, where a column tells. `columns` are the
+    channels, where not all others are meant. Raises ConfigError without a window, DataError where nothing is left.
+    """
+    if window is None:
+        raise ConfigError(
+            f"A long recording is cut into windows of equal length. Received: no length, for {path}. "
+            "Say how many samples a window has: --signal.window 128, and --signal.step 64 for windows that overlap "
+            "(window=128, step=64 in Python)."
+        )
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        raise DataError(f"A long recording is one .csv file. Received: {path}. Save it as a table with commas.")
+    table = read_signal_table(path, columns)
+    roles = find_roles(table.columns, table.facts(), str(path), columns, labelled=True)
+    recording = make_recording(table, roles)
+    if recording.labels is None:
+        raise DataError(
+            f"A recording names what was done at each time in its last column, {some(sorted(TIME_LABELS), 4)}. "
+            f"{path} has no such column."
+        )
+    cut = cut_windows(recording, window, step or window, rate, str(path))
+    if not cut.starts.size:
+        raise DataError(
+            f"A window has one label from its first sample to its last. {path} has no stretch of {window:,} samples "
+            f"with one label{of_one(recording)} and without a gap. Choose a shorter window."
+        )
+    classes, numbers = number_labels({"all": [recording.names[k] for k in recording.labels[cut.starts].tolist()]})
+    signals: list[Signal] = [recording.values[:, start : start + window] for start in cut.starts.tolist()]
+    groups, grouping = number_groups(
+        {name: [cells[k] for k in cut.starts.tolist()] for name, cells in recording.groups.items()}
+    )
+    return SignalSource(
+        path.stem,
+        {"all": (signals, numbers["all"])},
+        classes,
+        keys=[str(start) for start in cut.starts.tolist()],
+        groups=cut.stretches if groups is None else groups,
+        channel_names=recording.channels,
+        unused=roles.unused,
+        notices=(
+            *table_notices([path]),
+            *column_notices(roles),
+            *recording.notices,
+            *grouping,
+            *window_notices(window, step or window, len(signals), cut.num_dropped, tuple(recording.groups)),
+        ),
+    )
+
+
+def column_notices(roles: Roles) -> tuple[str, ...]:
+    """What a user should know about the columns of a table."""
+    notices = []
+    if roles.left_out:
+        chosen = UNCHOSEN in roles.left_out.values()
+        other = "" if chosen else "; to read others, name all channels by --signal.columns"
+        notices.append(said_of(roles.left_out) + other)
+    if roles.suspects:
+        notices.append(
+            f"rising by the same from row to row: {some(roles.suspects)}; if this only counts, name the other channels "
+            "by --signal.columns"
+        )
+    labels = [name for name in roles.channels if name.lower() in TIME_LABELS]
+    if labels:
+        notices.append(
+            f"called as labels are, and read as channels: {some(labels)}; if they tell the label, name the other "
+            "channels by --signal.columns"
+        )
+    return tuple(notices)
+
+
+def number_groups(values: dict[str, list[str]]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """What must stay in one split, by the first column that tells enough apart; (N,), or None; and what to know of it.
+
+    >>> number_groups({"subject": ["a", "a", "b"], "session": ["1", "2", "3"]})
+    (array([0, 1, 2]), ('session tells 3 groups, and each stays in one split',))
+    """
+    for name, cells in values.items():
+        found, groups = np.unique([cell.strip() for cell in cells], return_inverse=True)
+        if len(found) >= LEAST_GROUPS:
+            return groups.astype(np.int64), (f"{name} tells {len(found):,} groups, and each stays in one split",)
+    return None, ()
+
+
+def of_one(recording: Recording) -> str:
+    return "".join(f", one {name}" for name in recording.groups)
+
+
+def window_notices(window: int, step: int, count: int, dropped: int, groups: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a user should know about windows; `groups` are the columns that tell whose they are."""
+    notices = [f"{count:,} windows of {window:,} samples were cut"]
+    if step < window:
+        notices[0] += f"; neighbours share {window - step:,}"
+    if dropped:
+        changes = "".join(f" or of {name}" for name in groups)
+        notices.append(f"{dropped:,} windows over a gap, or over a change of the label{changes}, were dropped")
+    return tuple(notices)
+
+
+def cut_windows(recording: Recording, window: int, step: int, rate: float | None, where: str) -> Windows:
+    """Windows at 0, step, 2 step, ... that lie within one stretch: one label, and no gap in time."""
+    if window < 1 or step < 1:
+        raise ConfigError(f"A window and its step have at least 1 sample. Received: window={window}, step={step}.")
+    length = recording.values.shape[1]
+    begins = np.zeros(length, bool)
+    labels, times = recording.labels, recording.times
+    if labels is not None:
+        begins[1:] |= labels[1:] != labels[:-1]
+    if times is not None and length > 1:
+        begins[1:] |= find_gaps(times, rate, where)
+    elif rate is not None and times is None:
+        raise ConfigError(f"signal.rate is checked against a column of times. {where} has none. Leave it out.")
+    for cells in recording.groups.values():
+        begins[1:] |= np.array([one != other for one, other in pairwise(cells)], bool)
+    stretches = np.cumsum(begins)
+    starts = np.arange(0, length - window + 1, step)
+    whole = stretches[starts] == stretches[starts + window - 1]
+    if labels is not None:
+        whole &= np.array([name != "" for name in recording.names])[labels[starts]]
+    return Windows(starts[whole], stretches[starts[whole]], int((~whole).sum()))
+
+
+def find_gaps(times: NDArray[np.float64], rate: float | None, where: str) -> NDArray[np.bool_]:
+    """Whether each step of time is missing samples, or leads back; (T,) -> (T - 1,)."""
+    steps = np.diff(times)
+    usual = float(np.median(steps))
+    if usual == 0:
+        raise DataError(
+            f"Each row has a time of its own. Received: the same time in rows that follow each other, in {where}. "
+            "Write times with fractions of a second, or remove their column from tables in folders of classes."
+        )
+    if not np.isfinite(times).all() or usual <= 0:
+        raise DataError(f"Times must be numbers that rise. Received: steps of {usual:g}, in {where}. Sort the rows.")
+    if rate is not None and abs(usual * rate - 1) > RATE_ERROR:
+        raise DataError(
+            f"Times are in seconds, and their steps 1 / signal.rate. Received: steps of {usual:g}, which is a rate of "
+            f"{1 / usual:g}, and signal.rate {rate:g}, in {where}. Correct one of them, say the unit in the column's "
+            "name, such as time_ms, or leave signal.rate out."
+        )
+    return np.asarray((steps > GAP * usual) | (steps <= 0))

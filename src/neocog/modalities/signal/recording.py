@@ -1,0 +1,186 @@
+"""One table of signals: a row for each sample, a column for each channel, beside times, labels and groups."""
+
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.column_names import FILES, TEXTS, TIME_LABELS
+from neocog.dataset.dialect import Dialect, find_dialect, is_missing
+from neocog.dataset.tables import read_columns, read_rows
+from neocog.errors import DataError, some
+from neocog.modalities.signal.channel_names import match_names
+from neocog.modalities.signal.signal_columns import Facts, Roles, find_roles, hint, look_at, look_at_numbers
+from neocog.modalities.signal.times import all_numbers, read_times
+
+__all__ = ["Recording", "SignalTable", "holds_numbers", "make_recording", "read_recording", "read_signal_table"]
+
+CHUNK = 4096  # rows that are texts at once
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Channels (C, T), with NaN where a value is missing."""
+
+    values: NDArray[np.float32]
+    times: NDArray[np.float64] | None = None
+    """In seconds; (T,)."""
+    labels: NDArray[np.int64] | None = None
+    """Of each sample, as an index into `names`; (T,)."""
+    names: tuple[str, ...] = ()
+    """The labels as they are written; an empty one marks samples without a label."""
+    channels: tuple[str, ...] = ()
+    """The names of the channels, if there are any."""
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    """Whose each sample is, by the columns that tell it."""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignalTable:
+    """A table as it was read: the columns that can only be channels as numbers, the others as texts."""
+
+    path: Path
+    dialect: Dialect
+    columns: tuple[str, ...]
+    numbers: dict[str, NDArray[np.float64]]
+    texts: dict[str, list[str]]
+    lines: NDArray[np.int64]
+
+    def facts(self) -> dict[str, Facts]:
+        """What is so of each column that was read."""
+        found = {name: look_at_numbers(values) for name, values in self.numbers.items()}
+        for name, cells in self.texts.items():
+            found[name] = look_at(cells, self.dialect)
+        return found
+
+    def channel(self, name: str) -> NDArray[np.float64]:
+        """A column's numbers, (T,). Raises DataError for what is not one, with its line."""
+        if name in self.numbers:
+            return self.numbers[name]
+        cells = [[cell] for cell in self.texts[name]]
+        return as_numbers(cells, self.lines.tolist(), [name], self.dialect, self.path)[:, 0]
+
+
+def read_signal_table(path: Path, chosen: Sequence[str] = ()) -> SignalTable:
+    """A table's columns; if channels were chosen, only these and those whose names tell what they are.
+
+    Raises DataError for what is no number, with its line and column, in a column that can only be a channel.
+    """
+    dialect, columns = find_dialect(path), read_columns(path)
+    hinted = [name for name in columns if hint(name) is not None or name.lower() in TIME_LABELS]
+    if chosen:
+        numeric = list(match_names(chosen, columns).values())
+        hinted = [name for name in hinted if name not in numeric]
+    else:
+        numeric = [name for name in columns if name not in hinted]
+    parts: list[NDArray[np.float64]] = []
+    texts: dict[str, list[str]] = {name: [] for name in hinted}
+    lines: list[int] = []
+    cells: list[list[str]] = []
+    for row in read_rows(path):
+        lines.append(row.line)
+        cells.append([row.values[name] for name in numeric])
+        for name in hinted:
+            texts[name].append(row.values[name])
+        if len(cells) == CHUNK:
+            parts.append(as_numbers(cells, lines[-len(cells) :], numeric, dialect, path))
+            cells = []
+    if cells:
+        parts.append(as_numbers(cells, lines[-len(cells) :], numeric, dialect, path))
+    values = np.concatenate(parts).T
+    return SignalTable(path, dialect, columns, dict(zip(numeric, values, strict=True)), texts, np.array(lines))
+
+
+def read_recording(path: Path, chosen: Sequence[str] = ()) -> Recording:
+    """A table by itself as a recording. Raises DataError for what is no number, with its line and column."""
+    table = read_signal_table(path, chosen)
+    return make_recording(table, find_roles(table.columns, table.facts(), str(path), chosen))
+
+
+def make_recording(table: SignalTable, roles: Roles) -> Recording:
+    """A table whose columns' roles are known."""
+    # What is too large for float32 becomes infinite, and is refused where it is decoded.
+    with np.errstate(over="ignore"):
+        values = np.stack([table.channel(name) for name in roles.channels]).astype(np.float32)
+    times, labels = None, None
+    names: tuple[str, ...] = ()
+    notices = []
+    if roles.time is not None:
+        cells, lines = table.texts[roles.time], table.lines.tolist()
+        times, said = read_times(roles.time, cells, lines, table.dialect, str(table.path))
+        notices += [said] if said else []
+    if roles.label is not None:
+        names, labels, said = read_labels(table.texts[roles.label])
+        notices += [said] if said else []
+    groups = {name: table.texts[name] for name in roles.groups}
+    channels = roles.channels if table.dialect.has_header or roles.left_out else ()
+    return Recording(values, times, labels, names, channels, groups, tuple(notices))
+
+
+def read_labels(cells: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64], str | None]:
+    """The labels as they are written, that of each cell, (T,), and what a user should know of them.
+
+    Spaces around a label are no part of it, unless labels differ in them.
+
+    >>> read_labels([" walk", " run", " walk", ""])[:2]
+    (('walk', 'run', ''), array([0, 1, 0, 2]))
+    >>> read_labels(["walk", "walk "])[0]
+    ('walk', 'walk ')
+    """
+    index: dict[str, int] = {}
+    codes = np.array([index.setdefault(cell if cell.strip() else "", len(index)) for cell in cells], np.int64)
+    written = tuple(index)
+    plain = tuple(label.strip() for label in written)
+    if len(set(plain)) == len(plain):
+        return plain, codes, None
+    alike = sorted(repr(label) for label in written if plain.count(label.strip()) > 1)
+    return written, codes, f"labels that differ in spaces alone are different classes: {some(alike)}"
+
+
+def holds_numbers(path: Path, beside: Sequence[str] = ()) -> bool:
+    """Whether the first row of a table can be a sample: numbers, beside these columns and what others' names explain.
+
+    Other texts may stand there if one column can only be a channel, and none is called as texts or files of a list are:
+    the user may name the channels. Raises DataError for a damaged table.
+    """
+    dialect = find_dialect(path)
+    with closing(read_rows(path)) as rows:
+        values = next(rows).values
+    numeric = {name for name, cell in values.items() if is_missing(cell) or dialect.number(cell) is not None}
+    explained = {name for name in values if hint(name) is not None or name.lower() in TIME_LABELS}
+    others = {name.lower() for name in set(values) - numeric - explained}
+    if others:
+        return bool(numeric - explained) and not others & {*TEXTS, *FILES}
+    return bool(numeric - {*beside})
+
+
+def as_numbers(
+    cells: list[list[str]], lines: Sequence[int], columns: Sequence[str], dialect: Dialect, path: Path
+) -> NDArray[np.float64]:
+    """Cells as numbers, NaN where one is missing; (rows, columns)."""
+    plain = all_numbers([cell for row in cells for cell in row], dialect)
+    if plain is not None:
+        return plain.reshape(len(cells), len(columns))
+    found = [
+        [as_number(cell, dialect, f"{path}, line {line}, {name}") for cell, name in zip(row, columns, strict=True)]
+        for row, line in zip(cells, lines, strict=True)
+    ]
+    return np.array(found, np.float64).reshape(len(cells), len(columns))
+
+
+def as_number(text: str, dialect: Dialect, where: str) -> float:
+    """A cell as a number, NaN where it says that none is there. Raises DataError for other texts."""
+    if is_missing(text):
+        return math.nan
+    value = dialect.number(text)
+    if value is None:
+        raise DataError(
+            f"Values must be numbers, or empty where one is missing. Received: {text[:40]!r}, in {where}. "
+            f"{dialect.why_no_number(text)} A column of texts is left out if --signal.columns names the others."
+        )
+    return value

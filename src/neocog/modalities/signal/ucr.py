@@ -1,0 +1,158 @@
+"""The UCR archive's files: NAME_TRAIN.tsv and NAME_TEST.tsv, a series on each line, its label before it.
+
+Source: Dau et al. 2018, "The UCR time series archive", https://arxiv.org/abs/1810.07758. As there, NaN is a missing
+value, and series that are shorter than others are filled up with NaN at their ends. Labels are numbers there, which
+published copies write as 1 or as 1.0000000e+00; labels that are written in any other way are names.
+"""
+
+import itertools
+import re
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.class_names import number_labels
+from neocog.dataset.folders import plain_files
+from neocog.errors import DataError, some
+from neocog.modalities.signal.source import SignalSource
+
+__all__ = ["is_ucr", "numbered_lines", "numbers", "open_ucr", "read_ucr"]
+
+NAME = re.compile(r"(?P<name>.+)_(?P<split>TRAIN|TEST)\.tsv$")
+NUMBER = re.compile(r"(?!-0(\.0+)?(e|$))-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-][0-9]{2,3})?")
+"""As programs write numbers: not 007, 1_0, 1E2 or -0."""
+MAX_DIGITS = 28  # of a Decimal
+LOOK = 4096  # bytes of a first line that are looked at
+MAX_LINE = 2**26
+
+
+def is_ucr(path: Path) -> bool:
+    """Whether a folder has a NAME_TRAIN.tsv or NAME_TEST.tsv whose first line goes on in numbers."""
+    return path.is_dir() and any(
+        starts_with_series(file) for split in find_ucr(path).values() for file in split.values()
+    )
+
+
+def open_ucr(path: Path) -> SignalSource:
+    """The source that a folder's two files make. Raises DataError where one is missing, or a line is damaged."""
+    found = find_ucr(path)
+    if len(found) != 1:
+        raise DataError(
+            f"A folder holds one data set of the UCR archive. {path} has {some(found, 5) or 'none'}. "
+            "Give each set a folder of its own."
+        )
+    ((name, files),) = found.items()
+    if len(files) != 2:
+        raise DataError(
+            f"A set of the UCR archive comes as two files, {name}_TRAIN.tsv and {name}_TEST.tsv. "
+            f"{path} has {next(iter(files.values())).name}, not its partner."
+        )
+    read = {split: read_ucr(files[split]) for split in ("train", "test")}
+    names, notices = name_classes({label for _, labels in read.values() for label in labels})
+    classes, numbers = number_labels({split: [names[label] for label in labels] for split, (_, labels) in read.items()})
+    parts = {split: (series, numbers[split]) for split, (series, _) in read.items()}
+    return SignalSource(name, parts, classes, notices=notices)
+
+
+def name_classes(labels: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The class that each label means, and what a user should know of that.
+
+    >>> name_classes(["1.0000000e+00", "2", "1"])[0]
+    {'1.0000000e+00': '1', '2': '2', '1': '1'}
+    >>> name_classes(["007", "7"])
+    ({'007': '007', '7': '7'}, ())
+    """
+    if not all(NUMBER.fullmatch(label) and len(label) < MAX_DIGITS for label in labels):
+        return {label: label for label in labels}, ()
+    names = {label: plain_number(label) for label in labels}
+    written: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        written.setdefault(names[label], []).append(label)
+    changed = [f"{' and '.join(forms)} as {name}" for name, forms in written.items() if forms != [name]]
+    return names, (f"labels are numbers, which are read as such: {some(changed)}",) if changed else ()
+
+
+def plain_number(text: str) -> str:
+    """
+    >>> plain_number("1.0"), plain_number("2.50"), plain_number("1.2e+02"), plain_number("0.0")
+    ('1', '2.5', '120', '0')
+    """
+    return format(Decimal(text).normalize(), "f")
+
+
+def find_ucr(folder: Path) -> dict[str, dict[str, Path]]:
+    """Name -> split -> file."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in plain_files(folder):
+        match = NAME.match(path.name)
+        if match:
+            found.setdefault(match["name"], {})[match["split"].lower()] = path
+    return found
+
+
+def starts_with_series(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(LOOK)
+        fields = head.split(b"\n")[0].split(b"\t")
+        values = fields[1:-1] if len(head) == LOOK and b"\n" not in head else fields[1:]
+        return bool(values) and all(float(value) is not None for value in values)
+    except (OSError, ValueError):
+        return False
+
+
+def read_ucr(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
+    """The series (1, L), without the NaN at their ends, and the labels as they are written."""
+    series: list[NDArray[np.float32]] = []
+    labels: list[str] = []
+    width = 0
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            for number, line in numbered_lines(file, path):
+                label, *fields = line.rstrip("\r\n").split("\t")
+                where = f"{path}, line {number}"
+                width = width or len(fields)
+                if not label.strip() or not fields or len(fields) != width:
+                    raise DataError(
+                        "A line has a label and as many values as the first, separated by tabs. Received: "
+                        f"{label.strip()[:20]!r} and {len(fields):,} values instead of {width:,}, in {where}."
+                    )
+                series.append(without_end(numbers(fields, where))[None])
+                labels.append(label.strip())
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+    return series, labels
+
+
+def numbered_lines(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that hold anything, and their numbers. Raises DataError for one that is longer than any series."""
+    for number in itertools.count(1):
+        line = file.readline(MAX_LINE + 1)
+        if len(line) > MAX_LINE:
+            raise DataError(
+                f"A series is a line of at most {MAX_LINE:,} characters. Received: more, in {path}, line {number}."
+            )
+        if not line:
+            return
+        if line.strip():
+            yield number, line
+
+
+def numbers(fields: list[str], where: str) -> NDArray[np.float32]:
+    """Texts as numbers; (L,)."""
+    try:
+        # What is too large for float32 becomes infinite, and is refused where it is decoded.
+        with np.errstate(over="ignore"):
+            return np.array(fields, np.float64).astype(np.float32)
+    except ValueError as error:
+        raise DataError(f"Values must be numbers, NaN where one is missing. Received: {error}, in {where}.") from error
+
+
+def without_end(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A series up to its last value; one sample at least."""
+    there = np.flatnonzero(~np.isnan(values))
+    return values[: there[-1] + 1 if there.size else 1]

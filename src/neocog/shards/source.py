@@ -1,0 +1,224 @@
+"""Shards as a source: any record by its index, with one read of just its bytes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.record import LeftOut, Modality, Payload, Record
+from neocog.dataset.targets import Task
+from neocog.errors import DataError
+from neocog.modalities.signal.channel_names import said_of_channels
+from neocog.shards.columns import Columns
+from neocog.shards.contents import payload_extension, read_payload, read_target
+from neocog.shards.dotted import read_dotted
+from neocog.shards.index import Index
+from neocog.shards.store import Store
+from neocog.shards.tar import TarRecord, group, walk
+
+__all__ = ["ShardSource", "Splits"]
+
+BLOCK_BYTES = 2**20  # of local records that are read at once; afar, the store's own chunk
+GAP = 2**16  # bytes between two records that are rather read than skipped
+MOST = 2**24  # bytes of records that are read at once
+MAX_BLOCK = 4096  # records
+
+
+class Splits(Mapping[str, NDArray[np.int64]]):
+    """The indices of each split, counted out when they are asked for and not kept."""
+
+    def __init__(self, ranges: Mapping[str, range]) -> None:
+        self.ranges = ranges
+
+    def __getitem__(self, split: str) -> NDArray[np.int64]:
+        return np.arange(self.ranges[split].start, self.ranges[split].stop)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ranges)
+
+    def __len__(self) -> int:
+        return len(self.ranges)
+
+
+class ShardSource:
+    """The records of a set of shards, by their index on the disk. Only what is asked for comes into memory.
+
+    `ranges` gives the first and last record of each split. Reading is safe from many threads, and an opened source can
+    be sent to another process.
+    """
+
+    def __init__(self, store: Store, index: Index) -> None:
+        self.store, self.index, self.header = store, index, index.header
+        self.name, self.classes = self.header.name, self.header.classes
+        self.modality: Modality = self.header.modality
+        self.task: Task = self.header.task
+        self.format = "shards"
+        left_out = tuple(LeftOut(sentence, count) for sentence, count in self.header.left_out)
+        self.notices: tuple[str, ...] = (*left_out, *self.header.notices)
+        self.unlabelled: tuple[str, ...] = self.header.unlabelled
+        self.ranges = self.header.ranges
+        self.channel_names = self.header.channels
+        """Of signals that had names of their channels when they were packed."""
+        self.places: list[int] | None = None
+        if self.channel_names:
+            self.notices = (said_of_channels(self.channel_names), *self.notices)
+        self.splits: Mapping[str, NDArray[np.int64]] = Splits(self.ranges)
+        self.columns = Columns(store, self.header.container, self.header.payload) if self.header.payload else None
+        for shard in self.header.shards:
+            size = store.stat(shard.name).size
+            if size != shard.size:
+                raise DataError(
+                    f"{store.root}/{shard.name} is truncated or has been changed: the index knows {shard.size:,} "
+                    f"bytes. Received: {size:,}. Fetch it again, or pack the set again."
+                )
+
+    def __len__(self) -> int:
+        return len(self.header)
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """The class of every record, (len,), or (len, classes); a view of the disk that is not held."""
+        return self.index.targets()
+
+    def key(self, index: int) -> str:
+        return self.index.keys(np.array([index]))[0]
+
+    def ids(self, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """What `sample_ids` gives for these records' keys; (N,)."""
+        return np.ascontiguousarray(self.index.rows(indices)["id"]).astype(np.uint64, copy=False)
+
+    def identity(self) -> bytes:
+        """A digest of classes, keys, labels, and of every shard's content where it was packed, else its size."""
+        return self.header.identity
+
+    def content(self) -> Iterator[bytes]:
+        yield self.identity()
+
+    @property
+    def block_size(self) -> int:
+        """How many neighbours make a sensible unit of reading: a megabyte of local records, or one row group."""
+        if self.columns is not None:
+            return max(max(shard.groups, default=1) for shard in self.header.shards)
+        mean = max(1, sum(shard.size for shard in self.header.shards) // len(self))
+        return max(1, min(MAX_BLOCK, max(BLOCK_BYTES, self.store.chunk) // mean))
+
+    def blocks(self, split: str) -> NDArray[np.int64]:
+        """Where the blocks of a split begin, and its end: (blocks + 1,). No block goes over the end of a shard."""
+        starts, start = [], 0
+        for shard in self.header.shards:
+            if shard.split == split and shard.groups:
+                starts.append(start + np.cumsum([0, *shard.groups[:-1]]))
+            elif shard.split == split:
+                starts.append(np.arange(start, start + shard.records, self.block_size))
+            start += shard.records
+        return np.unique(np.concatenate([*starts, [self.ranges[split].stop]]).astype(np.int64))
+
+    def read(self, index: int) -> Record:
+        return self.read_many(np.array([index]))[0]
+
+    def read_many(self, indices: NDArray[np.int64]) -> list[Record]:
+        """These records, in this order; those that lie near each other are read together."""
+        indices = np.asarray(indices, np.int64)
+        if indices.size and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"a record's index is below {len(self):,}")
+        rows, keys = self.index.rows(indices), self.index.keys(indices)
+        self.check_rows(rows)
+        read = self.read_tars if self.columns is None else self.read_columns
+        found: dict[int, Record] = {}
+        for place, record in read(rows, keys):
+            found[place] = record
+        records = [found[place] for place in range(len(indices))]
+        return records if self.places is None else [in_order(record, self.places) for record in records]
+
+    def with_channels(self, names: Sequence[str]) -> "ShardSource":
+        """The same signals with these channels, by name, in this order."""
+        other = copy(self)
+        other.places = [self.channel_names.index(name) for name in names]
+        other.channel_names = tuple(names)
+        return other
+
+    def check_rows(self, rows: NDArray[Any]) -> None:
+        """Raises DataError where a row leads out of the set."""
+        lost = rows["shard"] >= len(self.header.shards)
+        labels, lowest = rows["label"], 0 if self.task == "classification" else -1
+        if lost.any() or (labels < lowest).any() or (labels >= max(1, len(self.classes))).any():
+            raise DataError(
+                f"The index of {self.name} leads to a shard or a class that is not there. Pack the set again."
+            )
+
+    def read_tars(self, rows: NDArray[Any], keys: list[str]) -> Iterator[tuple[int, Record]]:
+        for places in near(rows):
+            name = self.header.shards[rows["shard"][places[0]]].name
+            start = int(rows["offset"][places[0]])
+            stop = max(int(rows["offset"][p]) + int(rows["length"][p]) for p in places)
+            content = self.store.read(name, start, stop - start)
+            for place in places:
+                first = int(rows["offset"][place]) - start
+                piece = content[first : first + int(rows["length"][place])] if len(places) > 1 else content
+                yield place, self.tar_record(name, piece, keys[place], int(rows["label"][place]))
+
+    def tar_record(self, name: str, content: bytes, key: str, label: int) -> Record:
+        """The record that these bytes of a tar are. Raises DataError where it is not the one that the index means."""
+        where = f"{self.store.root}/{name}: {key}"
+        members = walk(lambda start, length: content[start : start + length], len(content), where, ended=False)
+        whole = group(members, where)
+        found = list(whole if self.header.packed else (r for key in whole for r in read_dotted(key, where).records))
+        if len(found) != 1 or self.own_key(name, found[0].key) != key:
+            raise DataError(
+                f"{where} does not lie where the index says. The shard has been changed. Index or pack it again."
+            )
+        record: TarRecord = found[0]
+
+        def member(extension: str) -> bytes:
+            return content[record.members[extension].offset : record.members[extension].stop]
+
+        extension = payload_extension(record.members, where)
+        payload = read_payload(extension, member(extension), where)
+        return Record(key, payload, read_target(self.task, label, len(self.classes), member, where))
+
+    def own_key(self, name: str, tar_key: str) -> str:
+        """A record's key from its name in the tar: in a set packed by us, it is the key that it had before."""
+        if self.header.packed:
+            return unquote(tar_key, errors="surrogateescape")
+        return f"{name.removesuffix(PurePosixPath(name).suffix)}/{tar_key}"
+
+    def read_columns(self, rows: NDArray[Any], keys: list[str]) -> Iterator[tuple[int, Record]]:
+        assert self.columns is not None
+        for place in np.lexsort((rows["length"], rows["offset"], rows["shard"])).tolist():
+            name = self.header.shards[rows["shard"][place]].name
+            payloads: list[bytes | str] = self.columns.payloads(name, int(rows["offset"][place]))
+            row = int(rows["length"][place])
+            if row >= len(payloads):
+                raise DataError(
+                    f"{name} has no row for {keys[place]}. The shard has been changed. Index or pack it again."
+                )
+            payload: Payload = payloads[row]
+            yield place, Record(keys[place], payload, int(rows["label"][place]))
+
+
+def in_order(record: Record, places: list[int]) -> Record:
+    """A record with the channels at these places."""
+    assert isinstance(record.payload, np.ndarray), "a signal"
+    return replace(record, payload=record.payload[places])
+
+
+def near(rows: NDArray[Any]) -> Iterator[list[int]]:
+    """The rows of a tar that are read at once: in one shard, with small gaps, and not too much together."""
+    together: list[int] = []
+    shard = start = stop = -1
+    for place in np.lexsort((rows["offset"], rows["shard"])).tolist():
+        at, length = int(rows["offset"][place]), int(rows["length"][place])
+        if together and (rows["shard"][place] != shard or at > stop + GAP or at + length > start + MOST):
+            yield together
+            together = []
+        if not together:
+            shard, start, stop = int(rows["shard"][place]), at, at
+        together.append(place)
+        stop = max(stop, at + length)
+    if together:
+        yield together
