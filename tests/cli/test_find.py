@@ -132,7 +132,7 @@ def test_one_batch_is_too_few(digits, quick):
         ),
         (["batch", "mnist", "--train.batch_size", "8"], "--train.batch_size would be ignored, because it is what is"),
         (["rate", "mnist", "--train.epochs", "3"], "--train.epochs would be ignored, because a trial has no epochs."),
-        (["rate", "mnist", "--train.views", "flip"], "--train.views would be ignored, because a trial has no epochs."),
+        (["rate", "mnist", "--train.tta", "flip"], "--train.tta would be ignored, because a trial has no epochs."),
         (
             ["batch", "mnist", "--train.bf16_gradients", "yes"],
             "--train.bf16_gradients would be ignored, because a trial has no epochs.",
@@ -140,8 +140,8 @@ def test_one_batch_is_too_few(digits, quick):
         (["rate", "mnist", "--schedule.name", "step"], "--schedule.name would be ignored, because in a range test"),
         (["batch", "mnist", "--schedule.name", "step"], "because a trial of a batch size has one learning rate"),
         (
-            ["rate", "mnist", "--watch.warnings", "no"],
-            "--watch.warnings would be ignored, because a trial is not watched",
+            ["rate", "mnist", "--monitor.warnings", "no"],
+            "--monitor.warnings would be ignored, because a trial is not monitored",
         ),
         (["batch", "mnist", "--speed.mode", "manual", "--speed.compile", "yes"], "a trial is too short to be compiled"),
         (["rate", "mnist", "--low", "2", "--high", "1"], "Rates rise from --low to --high, both above 0."),
