@@ -25,7 +25,6 @@ from neocog.data import (
     open_source,
     tell,
 )
-from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import ConfigError, DataError
 from neocog.loading import Corrupt, Dataset, InMemoryDataset, check_decodes, choose_loading, open_dataset
@@ -34,7 +33,7 @@ from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
-from neocog.runs.config import ResolvedConfig, RunConfig
+from neocog.runs.config import ResolvedConfig, RunConfig, reading_options
 from neocog.runs.modality import (
     NOUNS,
     changes,
@@ -222,10 +221,7 @@ def check_repeats(config: RunConfig, source: Source) -> None:
 
 def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     """The data that the settings name, or a Python object that holds it."""
-    options = {name: getattr(config.signal, name) for name in ("window", "step", "rate", "columns")}
-    named = config.data.source if data is None else data
-    options |= {name: getattr(config.data, name) for name in (*COLUMNS, *FOLDERS)}
-    return open_source(named, format=config.data.format, download=download, **options)
+    return open_source(config.data.source if data is None else data, download=download, **reading_options(config))
 
 
 def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:
