@@ -17,7 +17,7 @@ from neocog.training.finders.rate import HIGH, LOW, STEPS
 
 Model = Annotated[
     str | None,
-    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the data.", metavar="NAME"),
+    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the kind of data.", metavar="NAME"),
 ]
 Recipe = Annotated[str | None, Parameter(help="Settings to start from, as for `neocog train`.", metavar="NAME")]
 AllFlags = Annotated[SectionFlags | None, Parameter(name="*")]

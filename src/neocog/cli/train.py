@@ -21,7 +21,7 @@ RECIPE_HELP = (
 )
 Model = Annotated[
     str | None,
-    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the data.", metavar="NAME"),
+    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the kind of data.", metavar="NAME"),
 ]
 Recipe = Annotated[str | None, Parameter(help=RECIPE_HELP, metavar="NAME")]
 AllFlags = Annotated[SectionFlags | None, Parameter(name="*")]
