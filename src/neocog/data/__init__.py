@@ -6,7 +6,7 @@ to the data of the user.
 
 from neocog.data.config import DataConfig
 from neocog.data.known import find_data
-from neocog.data.open import open_source, recognised
+from neocog.data.open import Found, Opened, find_format, open_source
 from neocog.dataset.record import (
     Modality,
     Payload,
@@ -26,6 +26,7 @@ from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
 from neocog.modalities.image.choose import choose_preprocess
+from neocog.modalities.image.config import ImageConfig
 from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
 from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.image_folder import ImageFolder
@@ -44,9 +45,12 @@ __all__ = [
     "BoardPreprocess",
     "Changes",
     "DataConfig",
+    "Found",
+    "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
     "Modality",
+    "Opened",
     "Payload",
     "Pixels",
     "Preprocess",
@@ -75,6 +79,7 @@ __all__ = [
     "divide",
     "divides_by_class",
     "find_data",
+    "find_format",
     "fingerprint",
     "image_pixels",
     "keeps_test",
@@ -83,7 +88,6 @@ __all__ = [
     "open_source",
     "picture_pixels",
     "read_preprocess",
-    "recognised",
     "sample_ids",
     "tell",
     "view_weights",
