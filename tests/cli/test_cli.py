@@ -333,7 +333,7 @@ def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_r
     (pictures / "red" / "05.png").write_bytes(picture("16-bit"))
     code, _, err = run_main("train", pictures, *QUICK, "--name", "deep")
     assert code == 0, err  # one picture of 16 bits makes it a set of 16 bits
-    assert "depth: 16" in (run_main.work / "runs" / "deep" / "config.yaml").read_text()
+    assert "bit_depth: 16" in (run_main.work / "runs" / "deep" / "config.yaml").read_text()
 
 
 def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monkeypatch):

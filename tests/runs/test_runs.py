@@ -49,7 +49,7 @@ def test_a_run_leaves_what_the_design_names(finished_run):
     events = [json.loads(line) for line in finished_run.events.read_text().splitlines()]
     assert [event["event"] for event in events] == ["start", "speed", "epoch", "speed", "epoch", "finished"]
     config = yaml.safe_load(finished_run.config.read_text())
-    assert config["data"]["pad"] == [2, 2]
+    assert config["image"]["pad"] == [2, 2]
     assert config["provenance"]["image.pad"].startswith("chosen automatically")
     assert json.loads(finished_run.figures.read_text())["split"] == "test"
 
