@@ -120,7 +120,7 @@ def test_names_and_numbers_of_runs(tmp_path):
 def test_what_cannot_be_resumed(finished_run, tmp_path):
     with pytest.raises(RunError, match="finished is finished; there is nothing to resume"):
         resume(finished_run.path)
-    with pytest.raises(RunError, match="absent is no run.*There are no runs"):
+    with pytest.raises(RunError, match="absent is not a run folder.*There are no runs"):
         resume("absent", runs=tmp_path)
     shutil.copytree(finished_run.path, tmp_path / "known")
     with pytest.raises(RunError, match="Runs here: known"):
