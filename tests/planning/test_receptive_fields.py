@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from neocog.planning import plan
-from networks import alexnet, resnet, vgg
-from random_network import RandomNet
+from tests.support.dependence import measure_dependence
+from tests.support.networks import alexnet, resnet, vgg
+from tests.support.random_network import RandomNet
 
 SHAPE = (4, 13, 12)
 
@@ -21,21 +22,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def dependence(model, shape, seed=0, at_once=48):
-    """(values of the input, *output shape): which value of the input changes which of the output; by trying."""
-    count = int(np.prod(shape))
-    base = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    changed = None
-    for step in (0.7, -3.0):
-        batch = base.repeat(count, *[1] * len(shape))
-        batch.view(count, -1)[range(count), range(count)] += step
-        with torch.no_grad():
-            was, now = model(base), torch.cat([model(part) for part in batch.split(at_once)])
-        found = (now - was).abs() > 1e-10 * (1 + was.abs())
-        changed = found if changed is None else changed | found
-    return changed.numpy()
-
-
 @pytest.mark.parametrize("seed", range(80))
 def test_supports_and_fields_of_random_branched_networks(seed):
     """Support: exactly what changes a unit, channel by channel. Field: holds it everywhere, and is it where no padding
@@ -43,7 +29,7 @@ def test_supports_and_fields_of_random_branched_networks(seed):
     net = RandomNet(seed)
     found = plan(net, SHAPE)
     net.surrogate = True
-    changes = dependence(net, SHAPE)
+    changes = measure_dependence(net, SHAPE)
     last = next(row for row in found.rows if found.trace.operations[row.operation].outputs[0] == found.trace.outputs[0])
     c_out, h_out, w_out = changes.shape[1:]
     draw = np.random.default_rng(seed)
@@ -52,7 +38,7 @@ def test_supports_and_fields_of_random_branched_networks(seed):
         expected = changes[:, channel, i, j].reshape(SHAPE)
         assert np.array_equal(found.support(last, (i, j), int(channel)), expected), (channel, i, j)
     kinds = {kind for kind, *_ in net.plan}
-    if "reflect" in kinds:  # mirrors the picture into what the field calls padding
+    if "reflect" in kinds:  # mirrors the image into what the field calls padding
         return
     anywhere = changes.any(1)
     for axis, field in enumerate(last.fields):
@@ -65,7 +51,7 @@ def test_supports_and_fields_of_random_branched_networks(seed):
                 assert box is None or box[0] < 0 or box[1] >= size or field.stride == 0
                 continue
             assert box[0] <= touched[0] and touched[-1] <= box[1]
-            # Behind a crop, which a transposed convolution is too, padding lies on the picture.
+            # Behind a crop, which a transposed convolution is too, padding lies on the image.
             if box[0] >= 0 and box[1] < size and not kinds & {"crop", "transposed"}:
                 assert box == (touched[0], touched[-1])
 

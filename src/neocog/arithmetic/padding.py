@@ -1,4 +1,4 @@
-"""How much padding stands on each side of an axis, whether given as numbers or by a published name."""
+"""The padding on each side of an axis, whether given as numbers or by a published name."""
 
 from numbers import Integral
 from typing import Literal
@@ -79,7 +79,7 @@ def explicit_padding(
 
 
 def check_geometry(**sizes: int) -> None:
-    """Raises GeometryError for a size, kernel size, stride or dilation that is no whole number of at least 1."""
+    """Raises GeometryError for a size, kernel size, stride or dilation that is not a whole number of at least 1."""
     for name, value in sizes.items():
         if not is_whole(value) or value < 1:
             raise GeometryError(f"{name} must be a whole number of at least 1.", received=f"{value!r}")

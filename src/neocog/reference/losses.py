@@ -1,4 +1,4 @@
-"""Losses, each with its gradient: how wrong probabilities are, and in which direction to mend it.
+"""Losses, each with its gradient: how wrong probabilities are, and in which direction to fix it.
 
 With t the wanted distribution over K classes and q the network's, means being over the N samples:
 
