@@ -214,9 +214,9 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
             r"must be a device of this machine that computes\. Received: 'abacus' \(",
         ),
         (["train", "mnist", "--config", "absent.yaml"], "The config file absent.yaml can't be read"),
-        (["train", "--resume", "absent"], "absent is no run"),
+        (["train", "--resume", "absent"], "absent is not a run folder"),
         (["train", "mnist", "--resume", "r"], "A resumed run keeps its settings. DATA would be ignored"),
-        (["train", "mnist", "--name", "../up"], "A run's name is one folder name"),
+        (["train", "mnist", "--name", "../up"], "The name of a run is a single folder name"),
         (["eval", "absent.neocog", "mnist"], "absent.neocog can't be read: No such file"),
         (["predict", "absent.neocog", "a.png"], "absent.neocog can't be read"),
         (["predict", "a.neocog"], "Nothing to predict"),
@@ -336,7 +336,7 @@ def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_r
     (pictures / "red" / "05.png").write_bytes(picture("16-bit"))
     code, _, err = run_main("train", pictures, *QUICK, "--name", "deep")
     assert code == 0, err  # one picture of 16 bits makes it a set of 16 bits
-    assert "depth: 16" in (run_main.work / "runs" / "deep" / "config.yaml").read_text()
+    assert "bit_depth: 16" in (run_main.work / "runs" / "deep" / "config.yaml").read_text()
 
 
 def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monkeypatch):

@@ -91,6 +91,7 @@ def test_train_takes_a_config_with_overrides(digits):
         ("mnist", {"overrides": {"data.size": 32}}, r"data\.size \(given in Python\) is now called image\.size"),
         ("mnist", {"overrides": {"image.sise": 32}}, "'image.sise'.*Did you mean 'image.size'"),
         ("mnist", {"model": "lenet"}, "lenet5"),
+        ("mnist", {"epoch": 3}, "Unknown argument: 'epoch'. Did you mean 'epochs'"),
         ("mnist", {"recipe": "finetune"}, "The recipe finetune starts from"),
         (RunConfig(data=DataConfig(source="mnist")), {"recipe": "fast"}, "would be ignored. Received: recipe"),
         (

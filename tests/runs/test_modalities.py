@@ -116,7 +116,7 @@ def test_columns_of_a_table_are_named_for_training_and_measuring(reviews, tmp_pa
     assert "its reader says: names.csv is separated by semicolons\n" in capsys.readouterr().out
     for given in (flags, ["--text-column", "v2", "--label-column", "v1"]):
         assert main(["eval", str(bundle), str(names), *given]) == 0
-        assert "16 records" in capsys.readouterr().out
+        assert "16 samples" in capsys.readouterr().out
         assert main(["pack", str(names), str(tmp_path / f"shards{len(given[0])}"), *given]) == 0
     assert main(["eval", str(bundle), str(names)]) == 2
     assert "A table of texts needs a column of texts" in capsys.readouterr().err

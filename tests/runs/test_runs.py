@@ -50,7 +50,7 @@ def test_train_leaves_the_files_of_a_run(finished_run):
     events = [json.loads(line) for line in finished_run.events.read_text().splitlines()]
     assert [event["event"] for event in events] == ["start", "speed", "epoch", "speed", "epoch", "finished"]
     config = yaml.safe_load(finished_run.config.read_text())
-    assert config["data"]["pad"] == [2, 2]
+    assert config["image"]["pad"] == [2, 2]
     assert config["provenance"]["image.pad"].startswith("chosen automatically")
     assert json.loads(finished_run.figures.read_text())["split"] == "test"
 
@@ -123,7 +123,7 @@ def test_resume_refuses_finished_and_unknown_runs(finished_run, tmp_path):
         RunError, match=r"A finished run has nothing left to resume\. Found in .*finished, whose report is"
     ):
         resume(finished_run.path)
-    with pytest.raises(RunError, match="absent is no run.*There are no runs"):
+    with pytest.raises(RunError, match="absent is not a run folder.*There are no runs"):
         resume("absent", runs=tmp_path)
     shutil.copytree(finished_run.path, tmp_path / "known")
     with pytest.raises(RunError, match="Runs here: known"):
