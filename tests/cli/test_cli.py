@@ -74,8 +74,8 @@ def test_train_eval_predict(run_main, digits, seven):
     code, out, _ = run_main("eval", bundle, digits)
     assert code == 0
     assert "precision" in out
-    assert "truth \\ seen as" in out
-    assert "| where the bar should end" in out
+    assert "true \\ predicted" in out
+    assert "| marks perfect calibration" in out
     code, out, _ = run_main("eval", bundle, digits, "--json")
     assert json.loads(out)["count"] == 300
     code, out, _ = run_main("predict", bundle, seven)

@@ -132,7 +132,7 @@ def test_one_batch_is_too_few(digits, quick):
         ),
         (["batch", "mnist", "--train.batch_size", "8"], "--train.batch_size would be ignored, because it is what is"),
         (["rate", "mnist", "--train.epochs", "3"], "--train.epochs would be ignored, because a trial has no epochs."),
-        (["rate", "mnist", "--train.views", "flip"], "--train.views would be ignored, because a trial has no epochs."),
+        (["rate", "mnist", "--train.tta", "flip"], "--train.tta would be ignored, because a trial has no epochs."),
         (
             ["batch", "mnist", "--train.bf16_gradients", "yes"],
             "--train.bf16_gradients would be ignored, because a trial has no epochs.",

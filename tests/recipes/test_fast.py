@@ -23,13 +23,13 @@ def save_arrays(path, shape, num_train=40):
 def test_grey_pictures_get_the_narrow_network_and_no_mirrors(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "grey.npz", (28, 28)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((32, 64), 2, 0)
-    assert (config.data.size, config.train.views) == ((28, 28), "shift")
+    assert (config.data.size, config.train.tta) == ((28, 28), "shift")
 
 
 def test_colour_pictures_get_the_network_of_the_records(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "colour.npz", (24, 30, 3)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((64, 320, 320), None, 0.5)
-    assert (config.data.size, config.train.views) == ((24, 30), "flip+shift")
+    assert (config.data.size, config.train.tta) == ((24, 30), "flip+shift")
 
 
 @pytest.mark.parametrize("side", [19, 41])

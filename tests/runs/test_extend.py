@@ -104,7 +104,7 @@ def test_what_was_extended_says_that_its_test_split_was_known(colours, tmp_path,
     run = train(config(colours, 1), name="r", runs=tmp_path)
     assert "extended" not in run.report.read_text()
     resume(run.path, epochs=2)
-    words = "The run was extended from 1 to 2 epochs when its test figures were known"
+    words = "The run was extended from 1 to 2 epochs when its test metrics were known"
     assert words in said(capsys) and words in run.report.read_text()
     resume(run.path, epochs=3)
     told = run.report.read_text()

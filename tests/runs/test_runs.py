@@ -72,7 +72,7 @@ def test_evaluate_repeats_the_runs_figures(finished_run, digits):
     assert evaluate(finished_run.bundle, digits, split="train").count == 900
     assert evaluate(finished_run.bundle, digits, split="all").count == 1300
     assert evaluate(finished_run.bundle, digits, split="val").count == 100  # taken from training data, and so known
-    with pytest.raises(DataError, match="digits has no split 'dev'. It has train, test, all, val"):
+    with pytest.raises(DataError, match="digits has no split 'dev'. Choose one of train, test, all, val"):
         evaluate(finished_run.bundle, digits, split="dev")
 
 
@@ -83,7 +83,7 @@ def test_a_set_without_splits_is_scored_on_the_part_kept_for_the_test(pictures, 
     again = evaluate(run.bundle, pictures)
     assert again.count == run.evaluation.count == 6
     assert again.top1 == run.evaluation.top1
-    assert "of which a part was kept for the test" in capsys.readouterr().err
+    assert "the part that was kept for testing is evaluated" in capsys.readouterr().err
     copy = shutil.copytree(pictures, pictures.parent / "more")
     shutil.copy(copy / "red" / "00.png", copy / "red" / "extra.png")
     assert evaluate(run.bundle, copy).count == 37
@@ -94,9 +94,9 @@ def test_classes_are_matched_by_name(pictures, quick, tmp_path, draw, capsys):
     draw(tmp_path / "few", {"red": (200, 30, 30), "green": (30, 200, 30)}, count=4)
     few = evaluate(run.bundle, tmp_path / "few")
     assert [row.support for row in few.per_class] == [0, 4, 4]
-    assert "few has no record of blue" in capsys.readouterr().err
+    assert "few has no samples of blue" in capsys.readouterr().err
     draw(tmp_path / "other", {"red": (200, 30, 30), "pink": (250, 150, 150)}, count=4)
-    with pytest.raises(DataError, match="trained on: blue, green, red. other also has pink"):
+    with pytest.raises(DataError, match="trained on: blue, green, red. other: received pink as well"):
         evaluate(run.bundle, tmp_path / "other")
 
 
@@ -225,10 +225,10 @@ def test_without_a_test_split_validation_is_scored_and_said(tmp_path, draw, quic
     run = train(quick(tmp_path / "d", epochs=1), name="r", runs=tmp_path / "runs")
     assert run.evaluation.split == "validation"
     assert evaluate(run.bundle, tmp_path / "d").count == 8
-    assert "There is no test split: scored is the validation split" in capsys.readouterr().err
+    assert "There is no test split, so the validation split is evaluated" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "d" / "val")
     assert evaluate(run.bundle, tmp_path / "d").count == 8
-    assert "There is neither a test nor a validation split" in capsys.readouterr().err
+    assert "There is no test or validation split, so all records are evaluated" in capsys.readouterr().err
 
 
 def test_a_diverged_run_says_so_in_its_log(digits, quick, tmp_path):
@@ -394,16 +394,16 @@ def test_repeats_are_augmented_in_another_way_each_time(digits, quick, tmp_path)
     assert train(replace(config, augment=AugmentConfig(shift=1, mixup=0.2)), runs=tmp_path / "runs").finished
 
 
-def test_views_of_what_is_no_picture_are_refused_before_training(tmp_path):
+def test_tta_of_other_data_than_images_is_refused_before_training(tmp_path):
     generator = np.random.default_rng(0)
     np.savez(tmp_path / "waves.npz", x=generator.normal(size=(40, 1, 32)).astype("f4"), y=np.arange(40) % 2)
     config = recipe("signal", str(tmp_path / "waves.npz"))
-    config = replace(config, train=replace(config.train, views="flip"))
-    with pytest.raises(ConfigError, match="train.views are of pictures. Received: 'flip', and waves holds signals"):
+    config = replace(config, train=replace(config.train, tta="flip"))
+    with pytest.raises(ConfigError, match="is for images. waves: received 'flip' for signals"):
         train(config, runs=tmp_path / "runs")
 
 
-def test_several_views_are_scored_and_said(digits, quick, tmp_path, capsys):
-    run = train(quick(digits, views="shift", epochs=1), runs=tmp_path)
-    assert re.search(r"test accuracy [0-9.]+% with the views shift averaged", capsys.readouterr().err)
+def test_tta_is_evaluated_and_reported(digits, quick, tmp_path, capsys):
+    run = train(quick(digits, tta="shift", epochs=1), runs=tmp_path)
+    assert re.search(r"test accuracy [0-9.]+% with test-time augmentation .shift.", capsys.readouterr().err)
     assert "accuracy with shift" in run.events.read_text()

@@ -89,7 +89,7 @@ def test_a_runs_folder_stands_for_its_model(first, colours, tmp_path):
 def test_a_run_from_a_model_learns_on(first, colours, tmp_path):
     run = train(config(colours, pretrained=first.bundle, epochs=2, lr=0.01), runs=tmp_path)
     assert not same(weights(run), weights(first))
-    assert run.evaluation.headlines["accuracy"].value > 0.9
+    assert run.evaluation.metrics["accuracy"].value > 0.9
 
 
 @pytest.mark.parametrize("names", [["red", "blue", "green"], ["green", "red", "blue"]])

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 def accuracy(data, precision, seed, folder, **flags):
     """The test accuracy of a run of `fast` in this precision."""
-    flags |= {"train.seed": seed, "train.views": "none", "speed.mode": "manual", "speed.precision": precision}
+    flags |= {"train.seed": seed, "train.tta": "none", "speed.mode": "manual", "speed.precision": precision}
     settled = settle(recipe("fast", data), "recipe fast", [("flag", {**flags, "speed.channels_last": True})])
     return train(settled, runs=folder).evaluation.top1.value
 

@@ -10,7 +10,7 @@ from neocog import runs
 from neocog.cli.flags import FORMAT, PLAIN, Reading
 from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
-from neocog.data import Views
+from neocog.data import TTA
 
 Switch = Parameter(negative="")
 
@@ -22,7 +22,7 @@ def evaluate(
     split: str | None = None,
     format: Annotated[str | None, FORMAT] = None,
     skip_list: Path | None = None,
-    tta: Views = "none",
+    tta: TTA = "none",
     reading: Reading = PLAIN,
     json: Annotated[bool, Switch] = False,
     download: Annotated[bool, Switch] = False,
@@ -42,7 +42,7 @@ def evaluate(
     skip_list
         Leave out the records that this file of `neocog check` names.
     tta
-        Average the predictions for several views of each picture (test-time augmentation).
+        Test-time augmentation: average the predictions for several views of each image.
     json
         Print all figures as JSON.
     download
@@ -54,7 +54,7 @@ def evaluate(
         split=split,
         format=format,
         skip_list=skip_list,
-        views=tta,
+        tta=tta,
         download=download,
         **reading.options(),
     )

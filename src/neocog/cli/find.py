@@ -25,7 +25,7 @@ AllFlags = Annotated[Flags | None, Parameter(name="*")]
 
 OF_RUNS = (
     "epochs", "freeze_epochs", "precise_bn", "monitor", "patience", "min_delta", "checkpoint_steps",
-    "checkpoint_seconds", "keep", "on_full", "views", "sync_batch_norm", "bf16_gradients",
+    "checkpoint_seconds", "keep", "on_full", "tta", "sync_batch_norm", "bf16_gradients",
 )  # fmt: skip
 TO_THE_END = {
     **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},

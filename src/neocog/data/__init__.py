@@ -24,7 +24,7 @@ from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess
 from neocog.modalities.augment import Changes
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
+from neocog.modalities.image.augment import TTA, AugmentConfig, augment, check_augment, tta_views, tta_weights
 from neocog.modalities.image.choose import choose_preprocess
 from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
 from neocog.modalities.image.folder import list_pictures
@@ -39,6 +39,7 @@ from neocog.modalities.text.choose import TextConfig, choose_text
 from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = [
+    "TTA",
     "ArraySource",
     "AugmentConfig",
     "BoardPreprocess",
@@ -61,7 +62,6 @@ __all__ = [
     "TextAugmentConfig",
     "TextConfig",
     "TextPreprocess",
-    "Views",
     "augment",
     "check_augment",
     "check_test",
@@ -79,13 +79,12 @@ __all__ = [
     "image_pixels",
     "keeps_test",
     "list_pictures",
-    "num_views",
     "open_source",
     "picture_pixels",
     "read_preprocess",
     "recognised",
     "sample_ids",
     "tell",
-    "view_weights",
-    "views",
+    "tta_views",
+    "tta_weights",
 ]

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from neocog.errors import ConfigError
-from neocog.report.plots import BLUE, GREY, INK, ORANGE, STYLE, axes_of
+from neocog.report.plots import draw_range_test
 from neocog.runs.config import RunConfig, Settled, as_settled
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.train_run import open_loader
@@ -98,18 +97,6 @@ def arithmetic_of(speed: SpeedConfig) -> Candidate:
 
 
 def draw_rates(curve: RateCurve) -> Figure:
-    """Loss against learning rate, each batch and smoothed, with the suggested rates; the proposed one stands out."""
-    with rc_context(STYLE):
-        figure, axes = axes_of(6.4, 3.8)
-        axes.plot(curve.rates, curve.losses, color=GREY, linewidth=0.8, label="each batch")
-        axes.plot(curve.rates, curve.smoothed, color=BLUE, label="smoothed")
-        for suggestion in curve.suggestions:
-            proposed = suggestion == curve.proposed
-            label = f"{suggestion.rule}: {suggestion.rate:.2g}{' (proposed)' if proposed else ''}"
-            style = {"steepest": "--", "valley": ":"}.get(suggestion.rule, "-.")
-            axes.axvline(suggestion.rate, color=ORANGE if proposed else INK, linestyle=style, linewidth=1, label=label)
-        fall = curve.smoothed[0] - min(curve.smoothed)
-        axes.set_ylim(min(curve.smoothed) - 0.2 * fall, curve.smoothed[0] + 0.6 * fall)  # not up to where it diverges
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        axes.legend()
-    return figure
+    """Loss against learning rate, with the suggested rates; the proposed one stands out."""
+    rules = {each.rule: (each.rate, each == curve.proposed) for each in curve.suggestions}
+    return draw_range_test(curve.rates, curve.losses, curve.smoothed, rules)

@@ -48,7 +48,7 @@ from neocog.runs.modality import (
     without_vocabulary,
 )
 from neocog.runs.start import Start, open_start
-from neocog.tasks import Classification
+from neocog.tasks import TASKS, Task
 from neocog.training import TrainConfig, build_seeded, check_input, check_schedule
 from neocog.training.distributed import World, on_first
 from neocog.training.watching import check_watch
@@ -71,7 +71,7 @@ class Prepared:
     train: Dataset
     val: Dataset
     model: nn.Module
-    task: Classification
+    task: Task
     device: torch.device
     options: dict[str, Any]
     """What the network was built with, beside channels and classes."""
@@ -153,7 +153,7 @@ def prepare(
         train=train,
         val=val,
         model=model.to(device),
-        task=Classification(classes, config.loss, train.labels),
+        task=TASKS[source.task].for_training(classes, config.loss, train.labels),
         options=network_options(config, made_for, spec),
         device=device,
         start=start,
@@ -191,11 +191,11 @@ def tell_lines(notes: Sequence[str]) -> None:
 
 def check_train(config: TrainConfig, source: Source, world: World) -> None:
     """Raises ConfigError for settings that would have no effect, or fail when all is trained."""
-    if config.views != "none" and source.modality != "image":
+    if config.tta != "none" and source.modality != "image":
         raise ConfigError(
-            f"train.views are of pictures. Received: {config.views!r}, and {source.name} holds "
-            f"{NOUNS[source.modality]}. Remove it."
-        )
+            "train.tta (test-time augmentation) is for images.",
+            received=f"{config.tta!r} for {NOUNS[source.modality]}", where=source.name, fix="Remove it.",
+        )  # fmt: skip
     if config.accumulate > config.batch_size:
         raise ConfigError(
             "train.accumulate must be at most train.batch_size. "

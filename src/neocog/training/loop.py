@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from neocog.loading import Loader
 from neocog.progress import Bar
 from neocog.rng import derive_seed
-from neocog.tasks import Classification
+from neocog.tasks import Task
 from neocog.training.config import TrainConfig
 from neocog.training.distributed import (
     World,
@@ -59,7 +59,7 @@ def fit(
     training: Training,
     loader: Loader,
     validate: Callable[[nn.Module], dict[str, float]],
-    task: Classification,
+    task: Task,
     *,
     config: TrainConfig,
     optimizer: OptimizerConfig,
@@ -224,7 +224,7 @@ class Meter:
     The sums live in the state, so that they survive a kill; logits wait until several steps can be scored at once.
     """
 
-    def __init__(self, state: State, task: Classification) -> None:
+    def __init__(self, state: State, task: Task) -> None:
         self.state, self.task = state, task
         self.waiting: list[tuple[Tensor, Tensor]] = []
         self.since = time.perf_counter()
@@ -240,7 +240,7 @@ class Meter:
         """Score what waits, and bring the sums up to date."""
         if self.waiting:
             logits, labels = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
-            self.state.num_correct += self.task.num_correct(logits, labels)
+            self.state.num_correct += self.task.progress_sum(logits, labels)
             self.waiting.clear()
         now = time.perf_counter()
         self.state.seconds += now - self.since
