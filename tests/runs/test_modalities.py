@@ -320,7 +320,7 @@ def test_signals_in_files_are_predicted(tmp_path, capsys):
     ("where", "flags", "message"),
     [
         ("pictures", ["--data.feeding", "streaming", "--data.cache", "true"], "data.cache (flag) would be ignored"),
-        ("pictures", ["--signal.window", "9"], "signal.window (flag) would be ignored: pictures holds pictures"),
+        ("pictures", ["--signal.window", "9"], "signal.window (flag) would be ignored: pictures holds images"),
         ("pictures", ["--data.format", "idx"], "Idx files are pairs such as"),
         ("pictures", ["--data.format", "cifar"], "CIFAR's binary files are"),
         ("pictures", ["--data.format", "pngs"], "No layout is called 'pngs'"),

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from neocog.bundle.signal_file import pick_fields, read_signal
 from neocog.dataset.record import Payload, Source
 from neocog.errors import ConfigError, DataError
-from neocog.loading.in_memory import load_in_memory
-from neocog.modalities.image.augment.tta import TTA, tta_views, tta_weights
 from neocog.modalities.image.decode import image_pixels
 from neocog.modalities.image.pages import num_pages
+from neocog.modalities.image.tta import TTA, tta_views, tta_weights
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.channel_names import has_fields
 from neocog.modalities.signal.preprocess import SignalPreprocess
@@ -218,6 +217,8 @@ class Predictor:
         plain: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Logits (N, K) of records of a source, read and decoded a batch at a time; `plain` as in `logits`."""
+        from neocog.loading import load_in_memory  # with data loaders and augmentation, which predictions do not need
+
         scored = []
         for start in track(range(0, len(indices), BATCH), label):
             part = slice(start, start + BATCH)

@@ -29,9 +29,7 @@ from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles,
 __all__ = ["read_signal"]
 
 NPY = b"\x93NUMPY"
-WANTED = (
-    "A signal is an .npy array, or a .csv table with a header, a column for each channel and a row for each sample."
-)
+WANTED = "A signal is an .npy array or a .csv table with a header, a column for each channel and a row for each sample."
 
 
 class MemoryFile:

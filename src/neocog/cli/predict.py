@@ -13,11 +13,11 @@ from cyclopts import Parameter
 from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.data import Modality, list_pictures
+from neocog.dataset.record import NOUNS, Modality
 from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.pages import pages_notice
 from neocog.progress import note
-from neocog.runs.modality import NOUNS
 
 Switch = Parameter(negative="")
 STDIN = "-"

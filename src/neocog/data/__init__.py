@@ -24,12 +24,13 @@ from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess
 from neocog.modalities.augment import Changes
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.augment import TTA, AugmentConfig, augment, check_augment, tta_views, tta_weights
+from neocog.modalities.image.augment import AugmentConfig, augment, check_augment
 from neocog.modalities.image.choose import choose_preprocess
 from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
 from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.image_folder import ImageFolder
 from neocog.modalities.image.preprocess import ImagePreprocess
+from neocog.modalities.image.tta import TTA, tta_views, tta_weights
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.read import read_preprocess
 from neocog.modalities.signal.augment import SignalAugmentConfig

@@ -13,6 +13,7 @@ from neocog.errors import DataError, some
 from neocog.progress import note
 
 __all__ = [
+    "NOUNS",
     "Indexed",
     "LeftOut",
     "Modality",
@@ -33,6 +34,14 @@ __all__ = [
 ]
 
 Modality = Literal["image", "signal", "audio", "text", "board"]
+NOUNS: dict[Modality, str] = {
+    "image": "images",
+    "signal": "signals",
+    "audio": "sounds",
+    "text": "texts",
+    "board": "positions",
+}
+"""Samples of each kind, in the plural."""
 
 Payload = bytes | str | NDArray[Any]
 """What was measured, as it is stored: an encoded picture or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neocog.bundle import Predictor, load
 from neocog.data import TTA, Source, fingerprint, open_source, tell
 from neocog.data.open import find_format
+from neocog.dataset.record import NOUNS
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import DataError
 from neocog.evaluation import Evaluation
@@ -18,7 +19,6 @@ from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluate_records
-from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import leave_out
 from neocog.runs.start import divide_as, seen_before
 

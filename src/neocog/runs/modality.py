@@ -17,6 +17,7 @@ from neocog.data import (
     choose_sound,
     choose_text,
 )
+from neocog.dataset.record import NOUNS
 from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
 from neocog.runs.config import RunConfig, Settled, flat
@@ -24,7 +25,6 @@ from neocog.tasks import TASKS
 from neocog.zoo import Entry, entry
 
 __all__ = [
-    "NOUNS",
     "changes",
     "choose",
     "classes_of",
@@ -36,13 +36,6 @@ __all__ = [
     "without_vocabulary",
 ]
 
-NOUNS: dict[Modality, str] = {
-    "image": "pictures",
-    "signal": "signals",
-    "audio": "sounds",
-    "text": "texts",
-    "board": "positions",
-}
 EXAMPLES: dict[Modality, str] = {
     "image": "resnet18",
     "signal": "time_series_fcn",

@@ -26,6 +26,7 @@ from neocog.data import (
     tell,
 )
 from neocog.data.formats import COLUMNS, FOLDERS
+from neocog.dataset.record import NOUNS
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import ConfigError, DataError
 from neocog.loading import Corrupt, Dataset, InMemoryDataset, check_decodes, choose_loading, open_dataset
@@ -36,7 +37,6 @@ from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
 from neocog.runs.config import RunConfig, Settled
 from neocog.runs.modality import (
-    NOUNS,
     changes,
     choose,
     classes_of,

@@ -6,11 +6,11 @@ import numpy as np
 from torch import nn
 
 from neocog.bundle.write import environment
+from neocog.dataset.record import NOUNS
 from neocog.evaluation import Evaluation
 from neocog.report import Curves, Report, write_report
 from neocog.report.samples import Drawing, draw_sample
 from neocog.runs.folder import Run
-from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import Prepared
 from neocog.training import State, learning_rate
 

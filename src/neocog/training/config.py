@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from neocog.modalities.image.augment.tta import TTA
+from neocog.modalities.image.tta import TTA
 from neocog.settings import SETTINGS
 
 __all__ = ["TrainConfig"]

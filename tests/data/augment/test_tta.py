@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from neocog.errors import ConfigError, GeometryError
-from neocog.modalities.image.augment import tta_views, tta_weights
+from neocog.modalities.image.tta import tta_views, tta_weights
 
 IMAGES = torch.randn(4, 3, 9, 11)
 
