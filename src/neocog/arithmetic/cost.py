@@ -159,13 +159,15 @@ def kernel_cost(
             check_geometry(**{name: size})
     if in_channels % groups or out_channels % groups:
         raise GeometryError(
-            f"groups must divide in_channels and out_channels. Received: in_channels={in_channels}, out_channels="
-            f"{out_channels}, groups={groups}. Use a common divisor of both, or groups=1."
+            "groups must divide in_channels and out_channels.",
+            received=f"in_channels={in_channels}, out_channels={out_channels}, groups={groups}",
+            fix="Use a common divisor of both, or groups=1.",
         )
     if not len(kernel_size) == len(input_size) == len(output_size):
         raise GeometryError(
-            f"Kernel and sizes must have the same number of dimensions. Received: kernel_size={tuple(kernel_size)}, "
-            f"input_size={tuple(input_size)}, output_size={tuple(output_size)}."
+            "Kernel and sizes must have the same number of dimensions.",
+            received=f"kernel_size={tuple(kernel_size)}, input_size={tuple(input_size)}, output_size="
+            f"{tuple(output_size)}",
         )
     weights = out_channels * (in_channels // groups) * prod(kernel_size)
     return Cost(

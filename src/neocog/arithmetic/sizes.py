@@ -31,8 +31,9 @@ def positions(size: int, kernel_size: int, stride: int, before: int, after: int,
         dilated = f" (dilated by {dilation}: {wide})" if dilation > 1 else ""
         around = f" with padding {before} + {after}" if before or after else ""
         raise GeometryError(
-            f"A kernel must not be larger than its padded input. Received: kernel_size={kernel_size}{dilated} for "
-            f"{size}{around}. Use a size of at least {wide - before - after}, more padding, or a smaller kernel."
+            "A kernel must not be larger than its padded input.",
+            received=f"kernel_size={kernel_size}{dilated} for {size}{around}",
+            fix=f"Use a size of at least {wide - before - after}, more padding, or a smaller kernel.",
         )
     strides, left = divmod(padded - wide, stride)
     return strides + 1, left
@@ -64,11 +65,12 @@ def pool_output(
     before, after = explicit_padding(padding, size, kernel_size, stride, dilation)
     wide = effective_kernel(kernel_size, dilation)
     if isinstance(padding, str) or before != after:
-        raise GeometryError(f"padding of a pooling is one number for both sides. Received: {padding!r}.")
+        raise GeometryError("padding of a pooling is one number for both sides.", received=f"{padding!r}")
     if before > kernel_size // 2:
         raise GeometryError(
-            f"padding must be at most half of a pooling window. Received: padding={padding} for a window of "
-            f"{kernel_size}. Use at most {kernel_size // 2}."
+            "padding must be at most half of a pooling window.",
+            received=f"padding={padding} for a window of {kernel_size}",
+            fix=f"Use at most {kernel_size // 2}.",
         )
     if not ceil_mode:
         return positions(size, kernel_size, stride, before, after, dilation)[0]
@@ -98,19 +100,21 @@ def conv_transpose_output(
     check_geometry(size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
     if not is_whole(padding) or not is_whole(output_padding) or padding < 0 or output_padding < 0:
         raise GeometryError(
-            "padding must be a whole number and not negative. "
-            f"Received: padding={padding}, output_padding={output_padding}."
+            "padding must be a whole number and not negative.",
+            received=f"padding={padding}, output_padding={output_padding}",
         )
     if output_padding >= max(stride, dilation):
         raise GeometryError(
-            f"output_padding must be smaller than stride or dilation. Received: output_padding={output_padding}, "
-            f"stride={stride}, dilation={dilation}. Use at most {max(stride, dilation) - 1}."
+            "output_padding must be smaller than stride or dilation.",
+            received=f"output_padding={output_padding}, stride={stride}, dilation={dilation}",
+            fix=f"Use at most {max(stride, dilation) - 1}.",
         )
     found = stride * (size - 1) + effective_kernel(kernel_size, dilation) - 2 * padding + output_padding
     if found < 1:
         raise GeometryError(
-            f"A transposed convolution must leave something. Received: {size} with kernel_size={kernel_size}, "
-            f"stride={stride}, padding={padding}, which leaves {found}. Use less padding or a larger kernel."
+            "A transposed convolution must leave something.",
+            received=f"{size} with kernel_size={kernel_size}, stride={stride}, padding={padding}, which leaves {found}",
+            fix="Use less padding or a larger kernel.",
         )
     return found
 
@@ -135,8 +139,9 @@ def conv_input_sizes(
     if not sizes:
         least = conv_output(1, kernel_size, stride, padding, dilation)
         raise GeometryError(
-            f"No input gives an output of {output}. Received: kernel_size={kernel_size}, stride={stride}, "
-            f"padding={padding}, which give at least {least}. Use less padding."
+            f"No input gives an output of {output}.",
+            received=f"kernel_size={kernel_size}, stride={stride}, padding={padding}, which give at least {least}",
+            fix="Use less padding.",
         )
     return sizes
 

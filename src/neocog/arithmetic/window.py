@@ -58,8 +58,9 @@ class Window:
             return low, high
         if high < 0 or low >= clip:
             raise GeometryError(
-                f"A unit's box must meet the input. Received: unit {unit}, which sees {low} to {high} of an input of "
-                f"{clip}: padding alone. Use another unit, or leave clip out."
+                "A unit's box must meet the input.",
+                received=f"unit {unit}, which sees {low} to {high} of an input of {clip}: padding alone",
+                fix="Use another unit, or leave clip out.",
             )
         return max(low, 0), min(high, clip - 1)
 
@@ -93,7 +94,7 @@ class Window:
         """
         if self.jump != other.jump:
             raise GeometryError(
-                f"Branches that meet must have the same stride. Received: {self.jump} and {other.jump}."
+                "Branches that meet must have the same stride.", received=f"{self.jump} and {other.jump}"
             )
         return Window(self.jump, min(self.first, other.first), max(self.last, other.last))
 

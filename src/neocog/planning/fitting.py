@@ -25,25 +25,26 @@ Fits = Callable[[Sequence[int]], bool]
 """Whether the network runs on an input of a shape."""
 
 
-def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error: Exception) -> NeocogError:
+def explained(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error: Exception) -> NeocogError:
     """The error to raise for an input of this shape, on which torch raised this one."""
     trace: Trace = getattr(error, "trace", None) or Trace()
     if not isinstance(error, SIZES):
-        where = trace.at or f"The network {type(twin).__name__}"
+        where = trace.at or f"The network {type(copied).__name__}"
         return PlanError(
             f"{where} failed on an input of {by_axis(shape)}: {type(error).__name__}: {error}. "
             "A plan gives one tensor to forward; wrap a network that takes others."
         )
-    module = dict(twin.named_modules()).get(trace.at, twin)
+    module = dict(copied.named_modules()).get(trace.at, copied)
     place = f"{trace.at or 'The network'} {described(module)}".strip()
-    fits = runs(twin, dtype)
+    fits = runs(copied, dtype)
     operator, shapes = trace.asked
     start = f"An input of {by_axis(shape)} does not fit. {place}"
     for other in other_dimensions(shape):
         if fits(other):
             return GeometryError(
-                f"An input is channels and then sizes, without the batch. Received: {by_axis(shape)}. "
-                f"Use {by_axis(other)}."
+                "An input is channels and then sizes, without the batch.",
+                received=f"{by_axis(shape)}",
+                fix=f"Use {by_axis(other)}.",
             )
     wanted = features_wanted(module, operator, shapes)
     if wanted is not None:
@@ -93,13 +94,13 @@ def described(module: nn.Module) -> str:
     return type(module).__name__ if list(module.children()) else repr(module).removesuffix("()")
 
 
-def runs(twin: nn.Module, dtype: torch.dtype) -> Fits:
+def runs(copied: nn.Module, dtype: torch.dtype) -> Fits:
     """Whether the network runs on an input of a shape; asked of the meta device, where it costs little."""
 
     def fits(shape: Sequence[int]) -> bool:
         try:
             with torch.no_grad(), torch.device("meta"):
-                twin(torch.empty(1, *shape, dtype=dtype, device="meta"))
+                copied(torch.empty(1, *shape, dtype=dtype, device="meta"))
         except Exception:
             return False
         return True

@@ -38,9 +38,9 @@ def apply_filter(image: ArrayLike, name: str, border: str = "edge", **options: A
     reach = kernels[0].shape[0] // 2
     if reach >= min(pixels.shape[:2]):
         raise GeometryError(
-            f"A filter must not reach further than the picture. Received: {name} with a kernel of "
-            f"{kernels[0].shape[0]} for {pixels.shape[0]}x{pixels.shape[1]}. Use at most "
-            f"{2 * min(pixels.shape[:2]) - 1}."
+            "A filter must not reach further than the picture.",
+            received=f"{name} with a kernel of {kernels[0].shape[0]} for {pixels.shape[0]}x{pixels.shape[1]}",
+            fix=f"Use at most {2 * min(pixels.shape[:2]) - 1}.",
         )
     around = [(reach, reach), (reach, reach)] + [(0, 0)] * (pixels.ndim - 2)
     padded = np.pad(pixels, around, mode=BORDERS[border])  # type: ignore[call-overload]
@@ -55,7 +55,7 @@ def unit_scale(image: ArrayLike) -> Array:
     """A picture (H, W) or (H, W, C) with black as 0 and white as 1."""
     found = np.asarray(image)
     if found.ndim not in (2, 3) or found.size == 0:
-        raise GeometryError(f"A picture is (H, W) or (H, W, C). Received: {found.shape}.")
+        raise GeometryError("A picture is (H, W) or (H, W, C).", received=f"{found.shape}")
     return floats(found) / np.iinfo(found.dtype).max if found.dtype.kind in "iu" else floats(found)
 
 
@@ -67,7 +67,7 @@ def grey(image: ArrayLike) -> Array:
     """
     pixels = unit_scale(image)
     if pixels.ndim == 3 and pixels.shape[2] not in (1, 3):
-        raise GeometryError(f"A picture has 1 or 3 channels. Received: {pixels.shape}.")
+        raise GeometryError("A picture has 1 or 3 channels.", received=f"{pixels.shape}")
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return pixels.reshape(pixels.shape[:2])
     return np.asarray(pixels @ np.array(LUMA))

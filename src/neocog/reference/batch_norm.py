@@ -106,12 +106,15 @@ def normalise(x: Array, running: RunningStatistics | None, training: bool, eps: 
     if training:
         if x.size == x.shape[1]:
             raise GeometryError(
-                f"Statistics of a channel need more than one value. Received: x {x.shape}. "
-                "Use a larger batch, or frozen statistics with training=False."
+                "Statistics of a channel need more than one value.",
+                received=f"x {x.shape}",
+                fix="Use a larger batch, or frozen statistics with training=False.",
             )
         mean, var = batch_statistics(x)
     elif running is None:
-        raise ConfigError("Frozen batch normalisation needs running statistics. Received: none. Give running=...")
+        raise ConfigError(
+            "Frozen batch normalisation needs running statistics.", received="none", fix="Give running=..."
+        )
     else:
         mean, var = per_channel("running.mean", running.mean, x), per_channel("running.var", running.var, x)
     sigma = np.sqrt(var + eps)
@@ -134,6 +137,6 @@ def per_channel(name: str, values: ArrayLike, x: Array) -> Array:
     found = floats(values)
     if x.ndim < 2 or found.shape != x.shape[1:2]:
         raise GeometryError(
-            f"{name} has one value for each channel of x (N, C, ...). Received: {name} {found.shape}, x {x.shape}."
+            f"{name} has one value for each channel of x (N, C, ...).", received=f"{name} {found.shape}, x {x.shape}"
         )
     return found.reshape(-1, *[1] * (x.ndim - 2))

@@ -65,7 +65,9 @@ def gaussian(sigma: float = 1.0, size: int | None = None) -> tuple[Array, ...]:
     It is the product of one in x and one in y, because exp(-(x^2 + y^2)) is.
     """
     if not SHARPEST <= sigma < math.inf:
-        raise ConfigError(f"sigma must be at least {SHARPEST}. Received: {sigma}. It is the blur's radius in pixels.")
+        raise ConfigError(
+            f"sigma must be at least {SHARPEST}.", received=f"{sigma}", fix="It is the blur's radius in pixels."
+        )
     if size is None:
         size = 2 * math.ceil(3 * sigma) + 1
     check_size(size)
@@ -144,8 +146,8 @@ def kernel(name: str, **options: Any) -> Array:
 def check_size(size: int) -> None:
     """Raises ConfigError for a kernel without a middle, or one larger than any use."""
     if size < 1 or size % 2 == 0:
-        raise ConfigError(f"size must be odd, so that the kernel has a middle. Received: {size}.")
+        raise ConfigError("size must be odd, so that the kernel has a middle.", received=f"{size}")
     if size > LARGEST:
         raise ConfigError(
-            f"A kernel is at most {LARGEST} wide. Received: one of {size}. Make the picture smaller first."
+            f"A kernel is at most {LARGEST} wide.", received=f"one of {size}", fix="Make the picture smaller first."
         )

@@ -52,7 +52,7 @@ def col2im(
     expected = (*input_shape[:1], input_shape[1] * taps, math.prod(geometry.output))
     if found.shape != expected:
         raise GeometryError(
-            f"Columns of this geometry are (N, C * taps, positions) = {expected}. Received: {found.shape}."
+            f"Columns of this geometry are (N, C * taps, positions) = {expected}.", received=f"{found.shape}"
         )
     return fold(found.swapaxes(0, 1), geometry)
 

@@ -37,7 +37,8 @@ def matching(x: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     inputs, weights = floats(x), floats(w)
     if inputs.ndim != 2 or weights.ndim != 2 or inputs.shape[1] != weights.shape[1]:
         raise GeometryError(
-            "Weights (D_out, D_in) read inputs (N, D_in). Received: "
-            f"x {inputs.shape}, w {weights.shape}. Flatten maps with x.reshape(len(x), -1)."
+            "Weights (D_out, D_in) read inputs (N, D_in).",
+            received=f"x {inputs.shape}, w {weights.shape}",
+            fix="Flatten maps with x.reshape(len(x), -1).",
         )
     return inputs, weights

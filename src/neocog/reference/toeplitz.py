@@ -83,8 +83,9 @@ def circulant(kernel: ArrayLike, shape: tuple[int, ...]) -> sparse.csr_array:
     taps = floats(kernel)
     if taps.ndim != len(shape) or any(k > i for k, i in zip(taps.shape, shape, strict=True)):
         raise GeometryError(
-            f"A circular kernel has the axes of its map and is at most as large. Received: kernel {taps.shape}, "
-            f"shape {shape}. Use a larger shape."
+            "A circular kernel has the axes of its map and is at most as large.",
+            received=f"kernel {taps.shape}, shape {shape}",
+            fix="Use a larger shape.",
         )
     numbers = np.arange(math.prod(shape)).reshape(shape)
     axes = tuple(range(len(shape)))

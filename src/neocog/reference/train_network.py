@@ -31,10 +31,10 @@ def train_network(
     """
     inputs = np.asarray(x)
     if len(inputs) != len(labels) or not len(inputs):
-        raise DataError(f"Each sample needs one label. Received: {len(inputs)} samples, {len(labels)} labels.")
+        raise DataError("Each sample needs one label.", received=f"{len(inputs)} samples, {len(labels)} labels")
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
-            raise ConfigError(f"{name} must be at least 1. Received: {value}.")
+            raise ConfigError(f"{name} must be at least 1.", received=f"{value}")
     losses: list[float] = []
     starts = range(0, len(inputs), batch_size)
     with Bar("training in NumPy", epochs * len(starts)) as bar:

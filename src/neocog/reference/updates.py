@@ -120,5 +120,5 @@ class Adam:
 def positive(name: str, value: float) -> float:
     """Raises ConfigError for a number that is not above 0."""
     if not value > 0:
-        raise ConfigError(f"{name} must be above 0. Received: {value}.")
+        raise ConfigError(f"{name} must be above 0.", received=f"{value}")
     return value

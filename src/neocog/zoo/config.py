@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from neocog.settings import SETTINGS
-from neocog.zoo.create import entry
+from neocog.zoo.create import model_info
 
 __all__ = ["ModelConfig"]
 
@@ -39,12 +39,12 @@ class ModelConfig:
     """Keep the stem and so many stages as they are."""
 
     def ignored(self) -> dict[str, str]:
-        there = entry(self.name).options
+        there = model_info(self.name).options
         return {option: f"{self.name} has no {option}" for option in OPTIONS if option not in there}
 
     @property
     def options(self) -> dict[str, Any]:
         """What is passed to the network's builder."""
-        there = entry(self.name).options
+        there = model_info(self.name).options
         given = {option: getattr(self, option) for option in OPTIONS if option in there}
         return {option: value for option, value in given.items() if value is not None}

@@ -5,14 +5,13 @@ from fnmatch import fnmatch
 
 from neocog.errors import ConfigError, did_you_mean
 from neocog.zoo.catalog import CATALOG
-from neocog.zoo.entry import Entry
-from neocog.zoo.network import Network
-from neocog.zoo.origin import Origin
+from neocog.zoo.info import ModelInfo
+from neocog.zoo.network import BuildSpec, Network
 
-__all__ = ["create_model", "entry", "list_models", "replace_head"]
+__all__ = ["create_model", "list_models", "model_info", "replace_head"]
 
 
-def entry(name: str) -> Entry:
+def model_info(name: str) -> ModelInfo:
     """The catalogue's entry of this name.
 
     Raises ConfigError where there is none.
@@ -51,27 +50,27 @@ def create_model(
     >>> sum(p.numel() for p in create_model("lenet5").parameters())
     60000
     """
-    found = entry(name)
+    found = model_info(name)
     for option in options.keys() - found.options:
         raise ConfigError(
             f"{name} has no {option}. {did_you_mean(option, found.options | {'num_classes', 'in_channels'})}"
         )
     for key, value in (("num_classes", num_classes), ("in_channels", in_channels)):
         if value is not None and value < 1:
-            raise ConfigError(f"{key} must be at least 1. Received: {value}.")
-    origin = Origin(
+            raise ConfigError(f"{key} must be at least 1.", received=f"{value}")
+    spec = BuildSpec(
         name=name,
         build=found.build,
         num_classes=found.num_classes if num_classes is None else num_classes,
         in_channels=found.in_channels if in_channels is None else in_channels,
         options=options,
     )
-    model = origin.again()
-    model.origin = origin
+    model = spec.rebuild()
+    model.build_spec = spec
     if pretrained is not None:
         from neocog.zoo.weights import load_pretrained  # a dozen files that few calls need
 
-        load_pretrained(model, origin, pretrained)
+        load_pretrained(model, spec, pretrained)
     return model
 
 
@@ -85,15 +84,15 @@ def replace_head(model: Network, num_classes: int) -> Network:
     >>> model.head[-1]
     Linear(in_features=84, out_features=3, bias=True)
     """
-    if model.origin is None:
-        raise ConfigError(f"A head is replaced in networks of create_model. Received: {type(model).__name__}.")
-    fresh, keys = model.origin.again(num_classes=num_classes), model.origin.class_keys()
+    if model.build_spec is None:
+        raise ConfigError("A head is replaced in networks of create_model.", received=f"{type(model).__name__}")
+    fresh, keys = model.build_spec.rebuild(num_classes=num_classes), model.build_spec.class_keys()
     if not keys:
         raise ConfigError(
-            f"{model.origin.name} has no layer for its classes. Build it anew: create_model(num_classes=..)."
+            f"{model.build_spec.name} has no layer for its classes. Build it again: create_model(num_classes=..)."
         )
     for path in sorted({key.rpartition(".")[0] for key in keys}):
         like = next(iter(model.parameters()))
         model.set_submodule(path, fresh.get_submodule(path).to(like.device, like.dtype))
-    model.origin = replace(model.origin, num_classes=num_classes)
+    model.build_spec = replace(model.build_spec, num_classes=num_classes)
     return model.train(model.training)

@@ -12,7 +12,7 @@ import torch
 from neocog.files import write_whole
 from neocog.planning import Plan, plan
 from neocog.progress import track
-from neocog.zoo.create import create_model, entry, list_models
+from neocog.zoo.create import create_model, list_models, model_info
 
 __all__ = ["Figures", "count_figures", "read_figures"]
 
@@ -36,7 +36,7 @@ def count_figures(name: str) -> Figures:
     >>> count_figures("lenet5_relu")
     Figures(parameters=61706, macs=416520, receptive_field=16)
     """
-    found = entry(name)
+    found = model_info(name)
     with torch.device("meta"):
         model = create_model(name)
     planned = plan(model, found.input_shape, dtype=found.input_dtype)

@@ -45,8 +45,9 @@ class GoPolicy(Network):
         super().__init__()
         if num_classes < 1 or math.isqrt(num_classes) ** 2 != num_classes:
             raise ConfigError(
-                "num_classes must be the number of points of a square board. "
-                f"Received: {num_classes}. Use the square of the board's size, such as 361 for 19x19."
+                "num_classes must be the number of points of a square board.",
+                received=f"{num_classes}",
+                fix="Use the square of the board's size, such as 361 for 19x19.",
             )
         self.stem = nn.Sequential(nn.Conv2d(in_channels, width, 5, padding=2), nn.ReLU())
         layers = [nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU()) for _ in range(11)]

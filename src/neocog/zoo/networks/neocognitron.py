@@ -136,12 +136,13 @@ class Neocognitron(Network):
         (c, h, w), num_classes = self.image_shape, self.head.num_classes
         if images.shape[1:] != (c, h, w) or labels.shape != images.shape[:1] or not len(labels):
             raise DataError(
-                f"Learning takes images (N, {c}, {h}, {w}) and labels (N,), N at least 1. "
-                f"Received: {tuple(images.shape)} and {tuple(labels.shape)}. "
-                "Resize the images or set image_size, and give each image its label."
+                f"Learning takes images (N, {c}, {h}, {w}) and labels (N,), N at least 1.",
+                received=f"{tuple(images.shape)} and {tuple(labels.shape)}",
+                fix="Resize the images or set image_size, and give each image its label.",
             )
         if labels.min() < 0 or labels.max() >= num_classes:
             raise DataError(
-                f"Labels must lie in 0..{num_classes - 1}. Received: {int(labels.min())}..{int(labels.max())}. "
-                "Set num_classes, or number the classes from 0."
+                f"Labels must lie in 0..{num_classes - 1}.",
+                received=f"{int(labels.min())}.",
+                fix=f"{int(labels.max())}. Set num_classes, or number the classes from 0.",
             )

@@ -115,7 +115,7 @@ def resnet(variant: str, *, in_channels: int = 3, num_classes: int = 1000, zero_
     if zero_branches:
         branches = [block.branch for block in network.stages.modules() if isinstance(block, Residual)]
         if not branches:
-            raise ConfigError(f"zero_branches needs shortcuts. Received: {variant}. Use a residual network.")
+            raise ConfigError("zero_branches needs shortcuts.", received=f"{variant}", fix="Use a residual network.")
         for branch in branches:
             zero_last_norm(branch)
     return network

@@ -92,7 +92,7 @@ class SpeedNet(Network):
         patch_whitening(self.whitening, images)
         return self
 
-    def begin_with(self, images: Tensor) -> None:
+    def init_from_data(self, images: Tensor) -> None:
         self.whiten(images)
 
     def unfreeze(self) -> Self:

@@ -58,7 +58,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} must hold tensors by name. Received: {described(content)}.")
+        raise CheckpointError(f"{path} must hold tensors by name.", received=f"{described(content)}")
     return without_prefixes({str(key): value for key, value in content.items()})
 
 

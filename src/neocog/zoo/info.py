@@ -9,14 +9,14 @@ import torch
 
 from neocog.zoo.network import Network
 
-__all__ = ["Entry"]
+__all__ = ["ModelInfo"]
 
 Modality = Literal["image", "signal", "audio", "text", "board"]
 Task = Literal["classification", "segmentation", "detection", "next move"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class ModelInfo:
     """A network's builder, its paper, and the input and output it was published with."""
 
     build: Callable[..., Network]
@@ -29,7 +29,7 @@ class Entry:
     num_classes: int
     modality: Modality = "image"
     task: Task = "classification"
-    by_gradients: bool = True
+    trainable: bool = True
     """Whether it learns by gradient descent."""
 
     @property

@@ -7,9 +7,9 @@ from math import ceil, floor
 
 from neocog.arithmetic import Taps
 from neocog.planning.calls import Call, Chain, Rule
+from neocog.planning.dependencies import Everything, Gather, Slide
 from neocog.planning.geometry import Geometry, geometry
 from neocog.planning.layout import Layout
-from neocog.planning.reads import Everything, Gather, Slide
 
 __all__ = [
     "adaptive", "antialiased", "convolution", "im2col", "interpolated", "nearest", "padded", "pixel_shuffle",

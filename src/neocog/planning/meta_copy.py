@@ -13,20 +13,22 @@ from torch.nn.utils.weight_norm import WeightNorm
 from neocog.errors import PlanError
 from neocog.planning.trace import first_line
 
-__all__ = ["meta_twin"]
+__all__ = ["meta_copy"]
 
 WEIGHT_MAKERS = (WeightNorm, SpectralNorm, BasePruningMethod)
 """Hooks that are a part of the network: they make its weights from its parameters."""
 
 
-def meta_twin(model: nn.Module) -> nn.Module:
+def meta_copy(model: nn.Module) -> nn.Module:
     """The network's twin on the meta device, in evaluation mode and without the hooks that stand on the original.
 
     Nothing of the original is touched, and its weights are not copied: tensors that are shared in it are shared in
     the twin. Raises PlanError where it has lazy parameters, or holds something that can't be copied.
     """
     if not isinstance(model, nn.Module):
-        raise PlanError(f"A plan is of an nn.Module. Received: {type(model).__name__}. Wrap a function in a module.")
+        raise PlanError(
+            "A plan is of an nn.Module.", received=f"{type(model).__name__}", fix="Wrap a function in a module."
+        )
     if isinstance(model, torch.jit.ScriptModule):
         raise PlanError("A network compiled by torch.jit can't be followed. Plan the network that was compiled.")
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
