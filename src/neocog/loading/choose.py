@@ -5,11 +5,12 @@ from typing import Literal
 
 import numpy as np
 import psutil
+import torch
 from numpy.typing import NDArray
 
 from neocog.dataset.record import Source
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Dataset
+from neocog.loading.dataset import Corrupt, Dataset, Encode
 from neocog.loading.disk_cache import cached_resident
 from neocog.loading.in_memory import load_in_memory
 from neocog.loading.streaming import StreamingDataset
@@ -52,11 +53,12 @@ def open_dataset(
     *,
     feeding: Feeding,
     on_corrupt: Corrupt = "stop",
+    encode: Encode = torch.from_numpy,
     cache: bool = False,
     pin: bool = False,
 ) -> Dataset:
     """These records as a feed. Raises DataError for records that can't be read, where such are not skipped."""
     if feeding == "streaming":
-        return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, pin=pin)
+        return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, encode=encode, pin=pin)
     load = cached_resident if cache else load_in_memory
-    return load(source, indices, preprocess, label, on_corrupt=on_corrupt)
+    return load(source, indices, preprocess, label, on_corrupt=on_corrupt, encode=encode)

@@ -35,7 +35,7 @@ from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
-from neocog.runs.config import RunConfig, Settled
+from neocog.runs.config import RunConfig, Settled, flat
 from neocog.runs.modality import (
     changes,
     choose,
@@ -127,6 +127,7 @@ def prepare(
     check_train(config.train, source, world)
     check_repeats(config, source)
     check_trainable(source)
+    check_by_class(config, source)
     settled = without_unused(settled, source)
     splits = divided(source, config.data, config.train.seed)
     tell(source)
@@ -209,6 +210,21 @@ def check_train(config: TrainConfig, source: Source, world: World) -> None:
         )
 
 
+def check_by_class(config: RunConfig, source: Source) -> None:
+    """Raises ConfigError for what only works with classes, if the task has none."""
+    if TASKS[source.task].by_class:
+        return
+    for key, is_set in (
+        ("augment.mixup or augment.cutmix", config.augment.mixes),
+        ("data.balance", config.data.balance < 1),
+    ):
+        if is_set:
+            raise ConfigError(
+                f"A setting must have an effect. {key} needs classes, and {source.name} is for {source.task}.",
+                fix="Leave it at its default.",
+            )
+
+
 def check_repeats(config: RunConfig, source: Source) -> None:
     """Raises ConfigError where records would come several times in the same way."""
     change = changes(config, source.modality)
@@ -238,6 +254,9 @@ def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:
 def without_unused(settled: Settled, source: Source) -> Settled:
     """The settings that have an effect on this data. Raises ConfigError where the user has set another."""
     settled = without_other_modalities(without_shares(settled, source), source)
+    if not TASKS[source.task].by_class:
+        by_class = {key for key, _ in flat(settled.config) if key.startswith("loss.")} | {"data.balance"}
+        settled = settled.decide(by_class, f"{source.name} is for {source.task}")
     return without_vocabulary(settled) if source.modality == "text" else settled
 
 
@@ -272,11 +291,11 @@ def open_feeds(
     Raises DataError for records that can't be read, save training records where such are skipped.
     """
     assert config.feeding != "auto", "chosen before"
-    feeding, cache = config.feeding, config.cache
+    feeding, cache, encode = config.feeding, config.cache, TASKS[source.task].encode
 
     def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(
-            source, indices, spec, label, feeding=feeding, on_corrupt=on_corrupt, cache=cache, pin=pin
+            source, indices, spec, label, feeding=feeding, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=pin
         )  # fmt: skip
 
     train = feed(splits.train, "decoding training data", config.on_corrupt)

@@ -190,6 +190,8 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
         epoch_steps=loader.num_steps,
         keep=config.train.keep,
         on_full=config.train.on_full,
+        metric=task.progress_metric,
+        percent=task.progress_percent,
         writes=world.first,
     )
     keeper.restore(training)
@@ -299,7 +301,7 @@ def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decisio
         training.model,
         run.log if world.first else silent,
         device=prepared.device,
-        num_classes=len(prepared.task.classes),
+        num_classes=len(prepared.task.classes) if prepared.task.by_class else 0,
         flops=plan(prepared.model, prepared.preprocess.shape, dtype=data_type).flops if world.first else 0,
         peak=machine.flops[precision] * world.size if machine else None,
         compiled=decision.compiled,

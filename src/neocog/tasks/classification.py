@@ -86,7 +86,8 @@ class Classification(Task):
         return f"{len(self.classes)} classes"
 
     def match_targets(self, source: Source, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        return match_classes(source, self.classes)[source.targets[indices]]
+        numbers: NDArray[np.int64] = match_classes(source, self.classes)[source.targets[indices]]
+        return numbers
 
     def logits_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean loss with label smoothing and class weights; (N, K), and labels (N,) or probabilities (N, K) -> ()."""

@@ -136,7 +136,7 @@ def fit(
                 with unsynchronised():
                     raise divergence(training.result, images, figures["loss"], step=state.step, epoch=epoch, rate=rate)
             gather_sums(state, world, everywhere=True)
-            best = close_epoch(state, figures, config, rate)
+            best = close_epoch(state, figures, task, config, rate)
             keeper.epoch_done(training, best=best)
             watch.epoch(state.history[-1])
             if stop := agree_stop(interrupt.asked, world):
@@ -175,7 +175,7 @@ def gather_sums(state: State, world: World, *, everywhere: bool = False) -> None
     if world.size > 1:
         sums = sum_everywhere([state.loss_sum, state.num_correct, state.num_seen], world)
         loss_sum, correct, seen = sums if world.first or everywhere else (0.0, 0, 0)
-        state.loss_sum, state.num_correct, state.num_seen = loss_sum, round(correct), round(seen)
+        state.loss_sum, state.num_correct, state.num_seen = loss_sum, correct, round(seen)
 
 
 def seed_dropout(seed: int, device: torch.device) -> None:
@@ -187,19 +187,19 @@ def seed_dropout(seed: int, device: torch.device) -> None:
         torch.mps.manual_seed(seed)
 
 
-def close_epoch(state: State, figures: dict[str, float], config: TrainConfig, rate: float) -> bool:
+def close_epoch(state: State, figures: dict[str, float], task: Task, config: TrainConfig, rate: float) -> bool:
     """Add the epoch's row to the history; returns whether it is the best so far."""
     row: dict[str, float] = {
         "epoch": len(state.history) + 1,
         "lr": rate,
         "train_loss": state.loss_sum / state.num_seen,
-        "train_accuracy": state.num_correct / state.num_seen,
+        f"train_{task.progress_metric}": state.num_correct / state.num_seen,
         **{f"val_{name}": value for name, value in figures.items()},
         "seconds": state.seconds,
         "samples_per_second": state.num_seen / state.seconds,
     }
-    figure = merit(row, config)
-    best = max((merit(old, config) for old in state.history), default=-math.inf)
+    figure = merit(row, task, config)
+    best = max((merit(old, task, config) for old in state.history), default=-math.inf)
     if state.reference is None or figure > state.reference + config.min_delta:
         state.reference, state.stale = figure, 0
     else:
@@ -213,9 +213,12 @@ def close_epoch(state: State, figures: dict[str, float], config: TrainConfig, ra
     return False
 
 
-def merit(row: dict[str, float], config: TrainConfig) -> float:
+def merit(row: dict[str, float], task: Task, config: TrainConfig) -> float:
     """By what an epoch is better than another: the more, the better."""
-    return {"accuracy": row["val_accuracy"], "loss": -row["val_loss"], "last": row["epoch"]}[config.monitor]
+    if config.monitor != "accuracy":
+        return row["epoch"] if config.monitor == "last" else -row["val_loss"]
+    value = row[f"val_{task.criterion.metric}"]
+    return value if task.criterion.mode == "max" else -value
 
 
 class Meter:
@@ -250,7 +253,8 @@ class Meter:
         """What the bar says: loss, accuracy, samples per second."""
         self.flush()
         s = self.state
+        progress = format(s.num_correct / s.num_seen, ".2%" if self.task.progress_percent else ".4f")
         return (
-            f"loss {s.loss_sum / s.num_seen:.4f}  accuracy {s.num_correct / s.num_seen:.2%}  "
+            f"loss {s.loss_sum / s.num_seen:.4f}  {self.task.progress_metric} {progress}  "
             f"{s.num_seen / max(s.seconds, 1e-9):,.0f}/s"
         )
