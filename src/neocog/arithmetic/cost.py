@@ -66,7 +66,7 @@ def conv_cost(
 
         weights = C_out * C_in/g * prod(k),   MACs = weights * prod(output)
 
-    Raises GeometryError where groups does not divide the channels, or the sizes have different dimensions.
+    Raises GeometryError if groups does not divide the channels, or the sizes have different dimensions.
 
     >>> cost = conv_cost(3, 64, (7, 7), (224, 224), (112, 112), bias=False)
     >>> cost.parameters, cost.macs

@@ -31,7 +31,7 @@ class Field:
 
     @property
     def stride(self) -> int | Fraction:
-        """Samples of the input between neighbouring units; 0 where all units see the same."""
+        """Samples of the input between neighbouring units; 0 if all units see the same."""
         return next((window.jump for window in self.windows if window), 0)
 
     @property
@@ -40,7 +40,7 @@ class Field:
         return next((ceil(w.first + w.jump * unit) for unit, w in enumerate(self.windows) if w), 0)
 
     def box(self, unit: int) -> tuple[int, int] | None:
-        """The first and last sample that a unit sees, padding included; None where it sees nothing."""
+        """The first and last sample that a unit sees, padding included; None if it sees nothing."""
         window = self.windows[unit % len(self.windows)]
         return window.box(unit) if window else None
 

@@ -79,7 +79,7 @@ def explicit_padding(
 
 
 def check_geometry(**sizes: int) -> None:
-    """Raises GeometryError for a size, kernel size, stride or dilation that is no whole number of at least 1."""
+    """Raises GeometryError for a size, kernel size, stride or dilation that is not a whole number of at least 1."""
     for name, value in sizes.items():
         if not is_whole(value) or value < 1:
             raise GeometryError(f"{name} must be a whole number of at least 1.", received=f"{value!r}")

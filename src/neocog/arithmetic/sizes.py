@@ -14,7 +14,7 @@ def conv_output(size: int, kernel_size: int, stride: int = 1, padding: Padding =
         o = floor((i + 2p - d(k - 1) - 1) / s) + 1
 
     `padding` is a number for both sides, (before, after), or "valid", "same", "half" or "full".
-    Raises GeometryError where the dilated kernel is larger than the padded input.
+    Raises GeometryError if the dilated kernel is larger than the padded input.
     Source: Dumoulin & Visin 2016, relationship 15.
 
     >>> conv_output(32, kernel_size=5), conv_output(224, kernel_size=7, stride=2, padding=3)
@@ -53,7 +53,7 @@ def pool_output(
 
     With `ceil_mode` it is the ceiling, so that a window may reach over the end; but a window that would begin
     behind the input, in the padding of the end, is left out.
-    Raises GeometryError where the window is larger than the padded input, or the padding larger than half of the
+    Raises GeometryError if the window is larger than the padded input, or the padding larger than half of the
     window, which could then hold nothing but padding.
     Source: the definition that torch's pooling layers document.
 
@@ -91,7 +91,7 @@ def conv_transpose_output(
 
     It is the size of an input that the convolution with the same numbers takes to `size`. A stride takes several
     sizes to one; `output_padding` chooses among them.
-    Raises GeometryError where nothing would be left, or output_padding is not smaller than stride or dilation.
+    Raises GeometryError if nothing would be left, or output_padding is not smaller than stride or dilation.
     Source: Dumoulin & Visin 2016, relationship 14, with dilation.
 
     >>> conv_transpose_output(7, kernel_size=4, stride=2, padding=1)
@@ -127,7 +127,7 @@ def conv_input_sizes(
 
         s(o - 1) + d(k - 1) + 1 - 2p  ...  the same + s - 1
 
-    Raises GeometryError where there is none.
+    Raises GeometryError if there is none.
 
     >>> list(conv_input_sizes(3, kernel_size=3, stride=2))
     [7, 8]

@@ -51,7 +51,7 @@ class Window:
     def box(self, unit: int, clip: int | None = None) -> tuple[int, int]:
         """The first and last sample that a unit sees; with `clip`, of an input of this size, without padding.
 
-        Raises GeometryError where the clipped box is empty: the unit sees padding alone.
+        Raises GeometryError if the clipped box is empty: the unit sees padding alone.
         """
         low, high = ceil(self.first + self.jump * unit), floor(self.last + self.jump * unit)
         if clip is None:
@@ -90,7 +90,7 @@ class Window:
     def __or__(self, other: Self) -> "Window":
         """The smallest window that holds both: what a sum or concatenation of two branches sees.
 
-        Raises GeometryError where the branches have different strides, so that no one window moves with both.
+        Raises GeometryError if the branches have different strides, so that no one window moves with both.
         """
         if self.jump != other.jump:
             raise GeometryError(

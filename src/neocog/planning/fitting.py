@@ -17,7 +17,7 @@ SECONDS = 3.0  # for the search for sizes that fit
 FARTHEST = 1024  # from the size that does not
 BEYOND = 17  # sizes that are tried before it is said that all larger ones fit
 SIZES = (RuntimeError, ValueError, IndexError, AssertionError)
-"""What is raised where sizes do not meet."""
+"""What is raised where sizes don't match."""
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "linear")
 
 
@@ -170,7 +170,7 @@ def numbers(module: nn.Module, name: str, dims: int) -> tuple[int, ...] | None:
 
 
 def resized(shape: tuple[int, ...], change: int, axis: int | None = None) -> tuple[int, ...] | None:
-    """The shape with one size, or all but the channels, changed by as much; None where one would vanish."""
+    """The shape with one size, or all but the channels, changed by as much; None if one would vanish."""
     axes = [axis] if axis is not None else range(1 if len(shape) > 1 else 0, len(shape))
     sizes = tuple(size + change if i in axes else size for i, size in enumerate(shape))
     return sizes if min(sizes) > 0 else None
@@ -199,7 +199,7 @@ def works_from(fits: Fits, shape: tuple[int, ...]) -> str:
 
 
 def which_fit(fits: Fits, shape: tuple[int, ...], why: str) -> str | None:
-    """The nearest input sizes that fit, and how far they reach; None where no size near it does.
+    """The nearest input sizes that fit, and how far they reach; None if no size near it does.
 
     First all sizes are changed alike, then one at a time.
     """

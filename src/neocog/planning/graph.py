@@ -32,7 +32,7 @@ class Box:
 
 
 def svg(plan: Plan) -> str:
-    """The network as a picture in SVG: a box for each operation with its shape, parameters and receptive field."""
+    """The network as an image in SVG: a box for each operation with its shape, parameters and receptive field."""
     boxes = fused(plan)
     lanes = place(boxes)
     width = 2 * EDGE + lanes * ACROSS

@@ -197,7 +197,7 @@ class Layout:
         return replace(found, dims=(*found.dims[:dim], *found.dims[dim + 1 :]), kinds=kinds)
 
     def regroup(self, shape: Sequence[int]) -> "Layout | None":
-        """The same elements in row-major order in another shape, or None where an axis would be cut unevenly.
+        """The same elements in row-major order in another shape, or None if an axis would be cut unevenly.
 
         An axis cut into pieces of k becomes an axis of pieces, each of which sees its k places, and k channels; an
         axis beside channels that are alike, in one dimension, is an axis on which each place stands several times.

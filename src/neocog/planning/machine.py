@@ -78,7 +78,7 @@ def cache_key(device: str) -> str:
 
 
 def read_cache(path: Path) -> dict[str, dict[str, Any]]:
-    """What was measured before; nothing where there is no file, or a damaged one."""
+    """What was measured before; nothing if there is no file, or a damaged one."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -23,7 +23,7 @@ def meta_copy(model: nn.Module) -> nn.Module:
     """The network's twin on the meta device, in evaluation mode and without the hooks that stand on the original.
 
     Nothing of the original is touched, and its weights are not copied: tensors that are shared in it are shared in
-    the twin. Raises PlanError where it has lazy parameters, or holds something that can't be copied.
+    the twin. Raises PlanError if it has lazy parameters, or holds something that can't be copied.
     """
     if not isinstance(model, nn.Module):
         raise PlanError(

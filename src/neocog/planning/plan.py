@@ -66,13 +66,13 @@ class Plan:
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """The input's sizes along the axes of receptive fields: height and width of a picture."""
+        """The input's sizes along the axes of receptive fields: height and width of an image."""
         return self.trace.values[self.trace.input].shape[first_axis(self.trace) :]
 
     def row(self, name: str, operator: str | None = None) -> Row:
         """The last operation that a module asked for, or the last of this kind.
 
-        Raises PlanError where there is none.
+        Raises PlanError if there is none.
         """
         found = [row for row in self.rows if row.name == name and operator in (None, row.operator)]
         if not found:
@@ -103,7 +103,7 @@ class Plan:
         return support(self.trace, value, (0, every, *unit))
 
     def box(self, row: Row, unit: Sequence[int], channel: int | None = None) -> tuple[tuple[int, int], ...] | None:
-        """The first and last sample of the input that a unit is made of, along each axis; None where it reads none."""
+        """The first and last sample of the input that a unit is made of, along each axis; None if it reads none."""
         marks = self.support(row, unit, channel)
         places = np.nonzero(marks)[marks.ndim - len(self.axes) :]
         if not places[0].size:
@@ -129,13 +129,13 @@ class Plan:
 
 
 def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | None = None) -> Plan:
-    """What a network does with a sample of this shape, without the batch: (3, 224, 224) for a colour picture.
+    """What a network does with a sample of this shape, without the batch: (3, 224, 224) for a colour image.
 
     The network runs once on the meta device, as a copy without memory and in evaluation mode; it is left as it was.
     Every operation that is executed has a row, functional ones too. Token ids are planned with `dtype=torch.int64`;
     otherwise the input has the type of the parameters.
 
-    Raises GeometryError where sizes do not meet, with the layer and what would fit; PlanError where the network asks
+    Raises GeometryError if sizes don't match, with the layer and what would fit; PlanError if the network asks
     for values, fails in its own code, or can't be copied.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2048, 10))

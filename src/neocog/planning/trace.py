@@ -163,7 +163,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def trace(copied: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_size: int = 1) -> Trace:
     """Run a network that is on the meta device on an input of this shape, without the batch, and write down all.
 
-    Raises PlanError where the network's way depends on values, which an input without values does not have. What else
+    Raises PlanError if the network's way depends on values, which an input without values does not have. What else
     is raised goes through, and takes the trace so far along as its attribute `trace`.
     """
     recorder = Recorder({id(parameter): name for name, parameter in copied.named_parameters()})

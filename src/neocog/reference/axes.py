@@ -62,7 +62,7 @@ def floats(values: ArrayLike) -> Array:
 
 
 def maps(x: ArrayLike) -> Array:
-    """Maps (N, C, *spatial) in float64. Raises GeometryError where there is no spatial axis."""
+    """Maps (N, C, *spatial) in float64. Raises GeometryError if there is no spatial axis."""
     found = floats(x)
     if found.ndim < 3:
         raise GeometryError(
@@ -151,7 +151,7 @@ def conv_geometry(
 ) -> Geometry:
     """How the kernels w (C_out, C_in/groups, *kernel) go over the maps x (N, C_in, *spatial).
 
-    Raises GeometryError where they don't belong together.
+    Raises GeometryError if they don't belong together.
     """
     if w.ndim != x.ndim:
         raise GeometryError(
@@ -176,7 +176,7 @@ def pool_geometry(
 ) -> Geometry:
     """How pooling windows go over the maps x; the stride is the window's size unless given.
 
-    With `ceil_mode` the padding at the end is as large as the last window needs. Raises GeometryError where a window
+    With `ceil_mode` the padding at the end is as large as the last window needs. Raises GeometryError if a window
     would read padding alone.
     """
     num = x.ndim - 2

@@ -45,7 +45,7 @@ def batch_norm(
 
     The batch is normalised with its variance over M values, sum/M; the running one takes the unbiased sum/(M - 1).
     Frozen, with `training=False`, `running` is used and comes back unchanged.
-    Shapes: x (N, C, *any), gamma and beta (C,) -> like x. Raises GeometryError where a channel has one value to learn
+    Shapes: x (N, C, *any), gamma and beta (C,) -> like x. Raises GeometryError if a channel has one value to learn
     from, ConfigError where frozen statistics are missing.
 
     >>> y, running = batch_norm([[1.0], [3.0]], gamma=[1.0], beta=[5.0], eps=0.0)

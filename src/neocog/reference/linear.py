@@ -11,7 +11,7 @@ __all__ = ["linear", "linear_backward"]
 def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Array:
     """y[n, o] = b[o] + sum_i w[o, i] x[n, i], that is y = x W^T + b.
 
-    Shapes: x (N, D_in), w (D_out, D_in), bias (D_out,) -> (N, D_out). Raises GeometryError where they don't meet.
+    Shapes: x (N, D_in), w (D_out, D_in), bias (D_out,) -> (N, D_out). Raises GeometryError if they don't match.
 
     >>> linear([[1, 2]], [[3, 4], [5, 6]], [10, 20]).tolist()
     [[21.0, 37.0]]

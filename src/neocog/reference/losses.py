@@ -1,4 +1,4 @@
-"""Losses, each with its gradient: how wrong probabilities are, and in which direction to mend it.
+"""Losses, each with its gradient: how wrong probabilities are, and in which direction to fix it.
 
 With t the wanted distribution over K classes and q the network's, means being over the N samples:
 
@@ -119,7 +119,7 @@ def binary_cross_entropy(logits: ArrayLike, targets: ArrayLike) -> tuple[float, 
     if scores.shape != wanted.shape:
         raise GeometryError("Each logit has one target.", received=f"logits {scores.shape}, targets {wanted.shape}")
     if wanted.size and not 0 <= wanted.min() <= wanted.max() <= 1:
-        raise DataError("Targets are probabilities, 0..1.", received=f"{wanted.min():g}.", fix=f"{wanted.max():g}.")
+        raise DataError("Targets are probabilities, 0..1.", received=f"{wanted.min():g}..{wanted.max():g}")
     return float((np.logaddexp(0.0, scores) - wanted * scores).mean()), (sigmoid(scores) - wanted) / scores.size
 
 
@@ -138,7 +138,6 @@ def distributions(targets: ArrayLike, like: Array) -> Array:
     if wanted.min(initial=0) < 0 or not np.allclose(wanted.sum(1), 1):
         raise DataError(
             "Each row of targets is a distribution: no value below 0, and a sum of 1.",
-            received=f"values from {wanted.min():g}, sums {wanted.sum(1).min():g}.",
-            fix=f"{wanted.sum(1).max():g}.",
+            received=f"values from {wanted.min():g}, sums {wanted.sum(1).min():g}..{wanted.sum(1).max():g}",
         )
     return wanted

@@ -83,6 +83,6 @@ def check_winners(winners: Winners, spatial: tuple[int, ...]) -> None:
     if winners.size and not 0 <= winners.min() <= winners.max() <= highest:
         raise GeometryError(
             f"Winners are flat indices into a map of {spatial}, 0..{highest}.",
-            received=f"{winners.min()}.",
-            fix=f"{winners.max()}. Give the shape of the pooling's input.",
+            received=f"{winners.min()}..{winners.max()}",
+            fix="Give the shape of the pooling's input.",
         )

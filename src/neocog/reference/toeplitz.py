@@ -72,7 +72,7 @@ def circulant(kernel: ArrayLike, shape: tuple[int, ...]) -> sparse.csr_array:
 
     One map, without channels: kernel (*kernel,), shape (*spatial,) -> (prod(spatial), prod(spatial)).
     With F the Fourier transform, F(C x) = F(kernel) F(x): the eigenvalues of C are the transform of the kernel, padded
-    with zeros to the shape. Raises GeometryError where the kernel is larger than the shape.
+    with zeros to the shape. Raises GeometryError if the kernel is larger than the shape.
 
     >>> circulant([1, 2], shape=(4,)).toarray().astype(int)
     array([[1, 0, 0, 2],

@@ -26,8 +26,8 @@ def train_network(
 
     The order is a function of (seed, epoch), so the same call gives the same weights. The network's weights are
     replaced. Shapes: x (N, ...), labels (N,) -> one mean loss for each batch; the last batch may be smaller.
-    Raises DataError where samples and labels don't match, ConfigError for numbers below 1, DivergenceError for a loss
-    that is no number.
+    Raises DataError if samples and labels don't match, ConfigError for numbers below 1, DivergenceError for a loss
+    that is not a number.
     """
     inputs = np.asarray(x)
     if len(inputs) != len(labels) or not len(inputs):

@@ -48,12 +48,12 @@ Builder = Callable[..., Network]
 
 
 def imagenet(build: Builder, paper: str, size: int = 224) -> ModelInfo:
-    """Made for colour pictures of a thousand classes."""
+    """Made for colour images of a thousand classes."""
     return ModelInfo(build=build, paper=paper, in_channels=3, input_size=(size, size), num_classes=1000)
 
 
 def ten_classes(build: Builder, paper: str, in_channels: int = 3, size: int = 32) -> ModelInfo:
-    """Made for small pictures of ten classes, such as those of CIFAR-10, or digits."""
+    """Made for small images of ten classes, such as those of CIFAR-10, or digits."""
     return ModelInfo(build=build, paper=paper, in_channels=in_channels, input_size=(size, size), num_classes=10)
 
 

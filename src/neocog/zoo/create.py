@@ -14,7 +14,7 @@ __all__ = ["create_model", "list_models", "model_info", "replace_head"]
 def model_info(name: str) -> ModelInfo:
     """The catalogue's entry of this name.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError if there is none.
     """
     if name not in CATALOG:
         raise ConfigError(f"No network is called {name!r}. {did_you_mean(name, CATALOG)}")
@@ -45,7 +45,7 @@ def create_model(
     and the first layer is adapted to other channels.
 
     Raises ConfigError for an unknown name, an option that this network does not have, and weights that nobody has
-    published; DataError where they can't be fetched; CheckpointError where a file is of another network.
+    published; DataError where they can't be fetched; CheckpointError if a file is of another network.
 
     >>> sum(p.numel() for p in create_model("lenet5").parameters())
     60000

@@ -1,6 +1,6 @@
 """What each network of the catalogue costs and sees at its published input: counted, and kept in figures.json.
 
-`python -m neocog.zoo.figures` counts all anew, which takes about a minute; a test compares.
+`python -m neocog.zoo.figures` counts all again, which takes about a minute; a test compares.
 """
 
 import json

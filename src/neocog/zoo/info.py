@@ -23,9 +23,9 @@ class ModelInfo:
     paper: str
     """Authors and year."""
     in_channels: int
-    """Of pictures, signals and boards; of texts, how many different tokens there are."""
+    """Of images, signals and boards; of texts, how many different tokens there are."""
     input_size: tuple[int, ...]
-    """Height x width of a picture, frames x bands of a sound, samples of a signal, tokens of a text."""
+    """Height x width of an image, frames x bands of a sound, samples of a signal, tokens of a text."""
     num_classes: int
     modality: Modality = "image"
     task: Task = "classification"
@@ -43,7 +43,7 @@ class ModelInfo:
 
     @property
     def input_dtype(self) -> torch.dtype | None:
-        """Of token ids; None where inputs are numbers of the type of the weights."""
+        """Of token ids; None if inputs are numbers of the type of the weights."""
         return torch.int64 if self.modality == "text" else None
 
     @property

@@ -42,12 +42,12 @@ class Points(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """Boxes of each picture, the surest first."""
+    """Boxes of each image, the surest first."""
 
     boxes: Tensor
-    """(N, top, 4): x1, y1, x2, y2 in input pixels from the left and upper edge; not clipped to the picture."""
+    """(N, top, 4): x1, y1, x2, y2 in input pixels from the left and upper edge; not clipped to the image."""
     scores: Tensor
-    """(N, top), from 0 to 1; 0 where a picture has fewer peaks."""
+    """(N, top), from 0 to 1; 0 if an image has fewer peaks."""
     labels: Tensor
     """(N, top): the class of each."""
 

@@ -38,7 +38,7 @@ class PointBias(nn.Module):
 class GoPolicy(Network):
     """Twelve convolutions with ReLU, and one that rates every point of a square board of any size.
 
-    Raises ConfigError where `num_classes` is not the number of points of a square board.
+    Raises ConfigError if `num_classes` is not the number of points of a square board.
     """
 
     def __init__(self, *, in_channels: int = 48, num_classes: int = 361, width: int = 192) -> None:

@@ -26,7 +26,7 @@ __all__ = ["GoResidual"]
 class GoResidual(Network):
     """A tower of residual blocks that rates every point of a square board, and passing.
 
-    Raises ConfigError where `num_classes` is not the number of points of a square board and one more.
+    Raises ConfigError if `num_classes` is not the number of points of a square board and one more.
     """
 
     def __init__(self, *, in_channels: int = 17, num_classes: int = 362, num_blocks: int = 6, width: int = 64) -> None:

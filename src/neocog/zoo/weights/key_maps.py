@@ -98,7 +98,7 @@ GOOGLENET_BRANCHES = {"0": "1", "1.0": "2.0", "1.1": "2.1", "2.0": "3.0", "2.1":
 
 
 def torchvision_googlenet(auxiliary: bool) -> KeyMap:
-    """torchvision's `googlenet`. Its published weights are for pictures of mean and deviation 0.5 per channel."""
+    """torchvision's `googlenet`. Its published weights are for images of mean and deviation 0.5 per channel."""
     convs, dense = {"stem.0": "conv1", "stem.2": "conv2", "stem.3": "conv3"}, {"head.3": "fc"}
     for i, blocks in enumerate(GOOGLENET_STAGES):
         for block in blocks:
@@ -145,7 +145,7 @@ INCEPTION_STEM = {"0": "1a_3x3", "1": "2a_3x3", "2": "2b_3x3", "4": "3b_1x1", "5
 
 
 def torchvision_inception_v3(auxiliary: bool) -> KeyMap:
-    """torchvision's `inception_v3`. Its published weights are for pictures of mean and deviation 0.5 per channel."""
+    """torchvision's `inception_v3`. Its published weights are for images of mean and deviation 0.5 per channel."""
     convs, dense = {f"stem.{ours}": f"Conv2d_{theirs}" for ours, theirs in INCEPTION_STEM.items()}, {"head.3": "fc"}
     for i, stage in enumerate(INCEPTION_STAGES):
         for j, (block, branches) in enumerate(stage.items()):

@@ -27,7 +27,7 @@ WEIGHT_FILES = ("*.neocog", "*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt")
 
 
 def other_kind(path: Path) -> str | None:
-    """A sentence on what lies at this path, and one on how to go on; None where nothing is recognised.
+    """A sentence on what lies at this path, and one on how to go on; None if nothing is recognised.
 
     Nothing of the file is run: pickles are looked through, not loaded.
     """
@@ -153,7 +153,7 @@ def kind_of_folder(path: Path) -> str:
 
 
 def instead(run: Path) -> str:
-    return f"Give the run's model instead, {run / 'model.neocog'}, or go on with the run: neocog train --resume {run}"
+    return f"Give the run's model instead, {run / 'model.neocog'}, or resume the run: neocog train --resume {run}"
 
 
 def is_bundle(path: Path) -> bool:

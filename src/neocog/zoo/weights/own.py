@@ -19,7 +19,7 @@ def load_own(model: Network, weights: Mapping[str, Tensor], before: Sequence[str
     `before` are the classes that its outputs stood for, `now` those that they stand for from here on. For the same
     classes the head is kept, with its rows brought into the new order by name; for others it starts fresh. The first
     layer is adapted to another number of channels.
-    Raises ConfigError where a network has no head that could start fresh, CheckpointError for weights of another make.
+    Raises ConfigError if a network has no head that could start fresh, CheckpointError for weights of another make.
     """
     spec, expected = model.build_spec, model.state_dict()
     assert spec is not None, "built by create_model"
@@ -36,7 +36,7 @@ def load_own(model: Network, weights: Mapping[str, Tensor], before: Sequence[str
     else:
         if not class_keys:
             raise ConfigError(
-                f"{spec.name} has no layer for its classes alone, so it goes on with the same ones, in their order. "
+                f"{spec.name} has no layer for its classes alone, so it resumes the same ones, in their order. "
                 f"Trained on {len(before)}: {some(before)}. Received {len(now)}: {some(now)}. Train it from the start."
             )
         fresh = class_keys

@@ -32,7 +32,7 @@ def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
     `source` is "torchvision", "timm/NAME" with a name of timm's models, or the path of a file whose keys are ours,
     torchvision's or timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights;
     the first layer is adapted to another number of channels.
-    Raises ConfigError where nothing is published, DataError where a file can't be fetched, and CheckpointError where it
+    Raises ConfigError if nothing is published, DataError if a file can't be fetched, and CheckpointError where it
     is of another network.
     """
     maps = key_maps(spec.name, spec.options)
@@ -71,7 +71,7 @@ def adapt_channels(
 ) -> None:
     """Bring the kernels of the first layer to our number of channels, so that what they answer stays alike.
 
-    A grey picture stands for three equal channels: its kernels are the sums over theirs. For other numbers theirs
+    A grey image stands for three equal channels: its kernels are the sums over theirs. For other numbers theirs
     recur in turn, scaled so that the sum over channels stays the same on average.
     """
     for key in keys:
