@@ -228,7 +228,7 @@ def test_without_a_test_split_validation_is_scored_and_said(tmp_path, draw, quic
     assert "There is no test split, so the validation split is evaluated" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "d" / "val")
     assert evaluate(run.bundle, tmp_path / "d").count == 8
-    assert "There is no test or validation split, so all records are evaluated" in capsys.readouterr().err
+    assert "There is no test or validation split, so all samples are evaluated" in capsys.readouterr().err
 
 
 def test_a_diverged_run_says_so_in_its_log(digits, quick, tmp_path):

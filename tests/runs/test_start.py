@@ -307,7 +307,7 @@ def test_another_division_of_the_same_data_is_warned_of_with_the_exact_number(fi
     assert f"trained on {seen} of the" in said(capsys)
     evaluate(again.bundle, colours)
     assert (
-        f"warning: {seen} of the {len(parts[1].test)} records trained the model that this network started from"
+        f"warning: {seen} of the {len(parts[1].test)} samples were used to train or select the model that this network started from"
         in said(capsys)
     )
 

@@ -80,7 +80,7 @@ def evaluate(
     source = match_channels(source, predictor.preprocess)
     if skip_list is not None:
         kept = leave_out(source, indices, read_skip_list(Path(skip_list)))
-        note(f"{len(indices) - len(kept):,} records are left out, as {skip_list} lists them")
+        note(f"{len(indices) - len(kept):,} samples are left out, as {skip_list} lists them")
         indices = kept
     targets = predictor.task.match_targets(source, indices)
     several = SeveralPages()
@@ -130,17 +130,17 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
         if split == "val":
             note("There is no test split, so the validation split is evaluated.")
         if split == "all" and "train" in source.splits:
-            note("There is no test or validation split, so all records are evaluated, training data included.")
+            note("There is no test or validation split, so all samples are evaluated, training data included.")
     if split not in splits:
         raise DataError(f"{source.name} has no split {split!r}.", fix=f"Choose one of {', '.join(splits)}.")
     if not len(splits[split]):
-        raise DataError("Evaluation needs at least one record.", received="none", where=f"{source.name}, {split}")
+        raise DataError("Evaluation needs at least one sample.", received="none", where=f"{source.name}, {split}")
     before = predictor.manifest.get("trained before on", [])
     if split not in ("train", "all") and before:
         num_seen, _ = seen_before(before, source, identity, splits[split])
         if num_seen:
             note(
-                f"warning: {num_seen:,} of the {len(splits[split]):,} records were used to train or select the model "
+                f"warning: {num_seen:,} of the {len(splits[split]):,} samples were used to train or select the model "
                 "that this network started from, so its metrics are too optimistic."
             )
     return splits[split], split
