@@ -206,7 +206,7 @@ def test_check_and_train_say_the_same_of_hidden_labels(run_main):
     code, out, err = run_main("train", "set", *fast)
     assert code == 0, err
     assert said in out + err
-    assert "10 of 40 records are kept for the test" in out + err
+    assert "10 of 40 samples are held out for testing" in out + err
     assert "test accuracy" in out + err
     code, out, err = run_main("eval", "runs/r/model.neocog", "set")
     assert code == 0, err
@@ -316,7 +316,7 @@ def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monk
     monkeypatch.setattr(os, "fsync", real)
     code, _, err = run_main("train", "--resume", "runs/r")
     assert code == 0, err
-    assert "Going on after step" in err
+    assert "Resuming after step" in err
 
 
 def test_the_output_may_be_piped_into_a_reader_that_stops(finished_run, seven):

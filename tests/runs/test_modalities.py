@@ -223,7 +223,7 @@ def test_records_that_became_unreadable_are_skipped_and_counted_where_asked(pict
     victim = open_source(pictures).key(int(parts.train[0]))
     (pictures / victim).write_bytes((pictures / victim).read_bytes()[:-30])
     run = train(config, name="second", runs=tmp_path / "runs")
-    assert f"1 training records could not be read and were skipped: {victim}" in capsys.readouterr().err
+    assert f"1 training samples could not be read and were skipped: {victim}" in capsys.readouterr().err
     assert "skipped" in run.path.joinpath("events.jsonl").read_text()
     stop = replace(config, data=replace(config.data, on_corrupt="stop"))
     with pytest.raises(DataError, match=r"truncated or damaged.*--data\.on_corrupt skip"):
@@ -421,7 +421,7 @@ def test_the_fold_of_training_is_that_of_measuring(pictures, tmp_path, capsys):
     run = train(replace(config, data=replace(config.data, test_fold="2")), runs=tmp_path / "runs")
     said = capsys.readouterr().err
     assert "4 folds: fold2 is the test, and no fold is divided" in said
-    assert "36 training records validate: whole folds, chosen by class and seed" in said
+    assert "36 training samples are held out for validation: whole folds, chosen by class and seed" in said
     assert (run.evaluation.split, run.evaluation.count) == ("test", 36)
     measured = evaluate(run.bundle, data)
     assert measured.metrics["accuracy"].value == run.evaluation.metrics["accuracy"].value
@@ -439,4 +439,4 @@ def test_level_of_the_classes_is_a_setting(pictures, tmp_path, capsys):
     assert main(["train", str(tmp_path / "sites"), "--data.class_level", "2", *flags]) == 0
     said = capsys.readouterr().err
     assert "6 groups, none of which is divided: the folders a, b, c and 3 more" in said
-    assert "36 of 216 records are kept for the test: whole folders, chosen by class and seed" in said
+    assert "36 of 216 samples are held out for testing: whole folders, chosen by class and seed" in said

@@ -219,7 +219,7 @@ def test_killed_run_resumes_with_equal_bits(run, tmp_path):
         ),
         (
             {"augment": AugmentConfig(mixup=0.2)},
-            "augment.cutmix needs classes, and squares is for mean brightness",
+            "augment.cutmix needs classes. squares: received data for mean brightness",
         ),
     ],
 )

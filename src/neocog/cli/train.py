@@ -18,7 +18,7 @@ from neocog.errors import ConfigError, DataError
 from neocog.launch import start_ranks
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
 from neocog.runs.config import Layer
-from neocog.runs.start import own_network
+from neocog.runs.start import name_own_network
 from neocog.zoo import model_info
 
 FLAG = "flag"
@@ -150,7 +150,7 @@ def settle_flags(
     if network is not None:
         model_info(str(network))  # raises where there is none
     pretrained = named.get("model.pretrained", values.get("model.pretrained"))
-    own = own_network(pretrained) if network is None else None
+    own = name_own_network(pretrained) if network is None else None
     network = own[0] if own else network
     settings = {name: named.get(f"data.{name}", values.get(f"data.{name}")) for name in ("format", *sorted(COLUMNS))}
     chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, settings))

@@ -60,7 +60,7 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
             f"{error.filename or path} can't be read as {layout.what}: {error.strerror or error}. Check the path and "
             "the layout."
         ) from error
-    source.format = layout.name
+    assert source.format == layout.name, "each opener says which layout it has read"
     source.notices = (*found.notices, *source.notices)
     return source
 

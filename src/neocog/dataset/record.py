@@ -85,8 +85,6 @@ class Source(Protocol):
         """The layout it came in, as `--data.format` names it."""
         ...
 
-    @format.setter
-    def format(self, name: str) -> None: ...
     @property
     def notices(self) -> tuple[str, ...]:
         """What a user should know about this set, a sentence each; a `LeftOut` for samples that are not read."""

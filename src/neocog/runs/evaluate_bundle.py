@@ -19,8 +19,7 @@ from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluate_records
-from neocog.runs.prepare import leave_out
-from neocog.runs.start import divide_as, seen_before
+from neocog.runs.split import count_seen, leave_out, split_as_trained
 
 __all__ = ["evaluate"]
 
@@ -120,7 +119,7 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
     splits = {**source.splits, "all": np.arange(len(source))}
     trained_on, identity = predictor.manifest.get("data", {}), fingerprint(source)
     if trained_on.get("fingerprint") == identity:
-        parts = divide_as(source, trained_on)
+        parts = split_as_trained(source, trained_on)
         splits |= {"train": parts.train, "val": parts.val}
         if "test" not in splits and parts.test.size:
             note("The network was trained on this very data set; the part that was kept for testing is evaluated.")
@@ -137,7 +136,7 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
         raise DataError("Evaluation needs at least one sample.", received="none", where=f"{source.name}, {split}")
     before = predictor.manifest.get("trained before on", [])
     if split not in ("train", "all") and before:
-        num_seen, _ = seen_before(before, source, identity, splits[split])
+        num_seen, _ = count_seen(before, source, identity, splits[split])
         if num_seen:
             note(
                 f"warning: {num_seen:,} of the {len(splits[split]):,} samples were used to train or select the model "

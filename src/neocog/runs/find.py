@@ -1,7 +1,7 @@
 """Finding a run's learning rate or batch size before it: data and network as `train` prepares them, and no folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager
 
 from matplotlib.figure import Figure
 
@@ -9,10 +9,10 @@ from neocog.errors import ConfigError
 from neocog.report.plots import draw_range_test
 from neocog.runs.config import RunConfig, Settled, as_settled
 from neocog.runs.prepare import Prepared, prepare
-from neocog.runs.train_run import open_loader
+from neocog.runs.session import session
 from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
 from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
-from neocog.training.speed import PLAIN, Candidate, SpeedConfig, exact_arithmetic, use_threads
+from neocog.training.speed import PLAIN, Candidate, SpeedConfig
 from neocog.zoo import model_info
 
 __all__ = ["draw_rates", "find_batch", "find_rate"]
@@ -36,7 +36,7 @@ def find_rate(
     check_range(low, high, steps)  # before the data is read
     with ready(config, data, download) as prepared:
         settings = prepared.settled.config
-        loader = open_loader(prepared)
+        loader = prepared.loader
         if loader.num_steps < 2:
             raise ConfigError(
                 "A range test needs batches that differ. All training data are one: "
@@ -65,7 +65,7 @@ def find_batch(config: RunConfig | Settled, *, data: object = None, download: bo
         settings = prepared.settled.config
         return find_size(
             prepared.model,
-            lambda size: open_loader(prepared, batch_size=size),
+            prepared.loader.with_batch_size,
             prepared.task,
             optimizer=settings.optimizer,
             config=settings.train,
@@ -78,17 +78,13 @@ def find_batch(config: RunConfig | Settled, *, data: object = None, download: bo
 
 @contextmanager
 def ready(config: RunConfig | Settled, data: object, download: bool) -> Iterator[Prepared]:
-    """A run that is prepared; its feeds are closed afterwards."""
+    """A run that is prepared, in a session of its own."""
     settled = as_settled(config)
-    speed = settled.config.speed
-    use_threads(speed.threads)
-    prepared = prepare(settled, data=data, download=download)
-    try:
-        with exact_arithmetic() if speed.mode == "exact" else nullcontext():
-            yield prepared
-    finally:
-        prepared.train.close()
-        prepared.val.close()
+    with (
+        session(settled.config, single_process=True) as world,
+        closing(prepare(settled, world, data=data, download=download)) as prepared,
+    ):
+        yield prepared
 
 
 def arithmetic_of(speed: SpeedConfig) -> Candidate:

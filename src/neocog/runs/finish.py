@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from neocog.bundle import Predictor, torch_backend, write_bundle
 from neocog.data import divide, divides_by_class
 from neocog.files import write_whole
+from neocog.loading import InMemoryDataset
 from neocog.progress import note
-from neocog.runs.extend import Extension, end_extension, how_to_train_on
+from neocog.runs.extend import Extension, end_extension, name_command
 from neocog.runs.folder import Run
 from neocog.runs.measure import evaluate_records, progress_text
 from neocog.runs.prepare import Prepared
-from neocog.runs.start import split_digest
+from neocog.runs.split import digest_split
+from neocog.runs.validate import score_dataset
 from neocog.training import State, Training
 from neocog.training.watching.signs import still_improving
 from neocog.training.watching.told import events_of
@@ -36,7 +38,12 @@ def finish(
     predictor = Predictor(torch_backend(model), prepared.preprocess, task, model=model)
     split = "test" if len(prepared.splits.test) else "validation"
     indices = prepared.splits.test if len(prepared.splits.test) else prepared.splits.val
-    logits, targets = predictor.logits_of(source, indices), source.targets[indices]
+    held = prepared.test if split == "test" else prepared.val
+    if isinstance(held, InMemoryDataset):  # decoded already
+        logits = score_dataset(predictor, held, np.arange(len(held))).numpy()
+    else:
+        logits = predictor.logits_of(source, indices)
+    targets = source.targets[indices]
     note(f"{split} {task.progress_metric} {progress_text(task, logits, targets)[1]}")
     averaged = evaluate_tta(predictor, prepared, indices, split, logits)
     evaluation = evaluate_records(task, logits, targets, source, indices, split)
@@ -92,7 +99,7 @@ def advice(run: Run, prepared: Prepared, state: State, epoch_steps: int) -> tupl
     if sign is None or not prepared.settled.config.watch.warnings:
         return ()
     done = len(state.history)
-    command = how_to_train_on(run, prepared.settled.config, done, state.step, epoch_steps, state.stopped_early)
+    command = name_command(run, prepared.settled.config, done, state.step, epoch_steps, state.stopped_early)
     return (f"{sign} Train it further: {command}",)
 
 
@@ -112,7 +119,7 @@ def training_part(prepared: Prepared) -> str:
     if config.data.skip_list is not None:
         data, seed = config.data, config.train.seed
         parts = divide(prepared.source, val_fraction=data.val_fraction, test_fraction=data.test_fraction, seed=seed)
-    return split_digest(prepared.source, parts.train)
+    return digest_split(prepared.source, parts.train)
 
 
 def evaluate_tta(
