@@ -76,7 +76,7 @@ def test_parameters_that_nothing_reads_and_operations_that_are_not_known():
     assert "upper bounds" in one(lines, "An operation that is not known: the network (fft_r2c)")
 
 
-def test_weights_that_are_no_parameters():
+def test_weights_that_are_not_parameters():
     class Listed(nn.Module):
         def __init__(self):
             super().__init__()
@@ -85,7 +85,7 @@ def test_weights_that_are_no_parameters():
         def forward(self, x):
             return self.layers[0](x)
 
-    assert "nn.ModuleList" in one(advice_for(Listed(), (8, 8, 8)), "Weights that are no parameters")
+    assert "nn.ModuleList" in one(advice_for(Listed(), (8, 8, 8)), "Weights that are not parameters")
 
 
 def test_a_pooling_that_reaches_over_the_end_discards_nothing():

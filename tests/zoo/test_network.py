@@ -99,7 +99,7 @@ def test_a_new_head_has_device_type_and_mode_of_the_network():
 
 
 def test_only_networks_of_the_catalogue_know_their_head():
-    with pytest.raises(ConfigError, match=r"networks of create_model\. Received: Small\."):
+    with pytest.raises(ConfigError, match=r"that create_model built can get another head\. Received: Small\."):
         replace_head(Small(), 3)
 
 

@@ -1,4 +1,4 @@
-"""What a layer costs: parameters, multiply-accumulates, bytes."""
+"""The cost of a layer: parameters, multiply-accumulates, bytes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Cost:
     """The cost of a layer for one sample.
 
     `macs` are multiplications each followed by an addition; those with padding zeros are counted, as everywhere in
-    the field. The additions of a bias stand apart.
+    the field. Bias additions are counted separately.
     """
 
     weights: int
@@ -90,7 +90,7 @@ def conv_transpose_cost(
 
         MACs = C_in * C_out/g * prod(k) * prod(input)
 
-    The zeros between stuffed inputs are no work, so nothing is multiplied by the stride squared.
+    The zeros between stuffed inputs cost nothing, so nothing is multiplied by the stride squared.
 
     >>> conv_transpose_cost(8, 4, (2, 2), (16, 16), (32, 32)).macs
     32768

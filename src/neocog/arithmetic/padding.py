@@ -1,4 +1,4 @@
-"""How much padding stands on each side of an axis, whether given as numbers or by a published name."""
+"""The padding on each side of an axis, whether given as numbers or by a published name."""
 
 from numbers import Integral
 from typing import Literal

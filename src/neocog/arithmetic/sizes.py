@@ -147,7 +147,7 @@ def conv_input_sizes(
 
 
 def published_forms(size: int, kernel_size: int, stride: int = 1, padding: int = 0) -> dict[str, Fraction]:
-    """What each published form of the output size gives here, for those whose conditions hold; dilation is 1.
+    """The result of each published formula for the output size, for those whose conditions hold; dilation is 1.
 
     All that are whole numbers agree. `(N - F + 2P)/S + 1` is a fraction where the stride does not fit, and then says
     no size; the others round it down.

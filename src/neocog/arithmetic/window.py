@@ -1,4 +1,4 @@
-"""What a unit sees along one axis: an interval of the input that moves evenly with the unit's index."""
+"""The receptive field of a unit along one axis: an interval of the input that moves evenly with the unit's index."""
 
 from dataclasses import dataclass
 from fractions import Fraction

@@ -92,7 +92,7 @@ def draw(layer: Weighted, variance: float, distribution: Distribution) -> None:
 
 
 def checked(argument: str, received: str, choice: object) -> None:
-    """Raises ValueError for what is not among a literal's words."""
+    """Raises ValueError unless the word is one of the literal's."""
     words = get_args(choice)
     if received not in words:
         raise ValueError(f"{argument} must be {' or '.join(map(repr, words))}. Received: {received!r}.")
@@ -102,7 +102,7 @@ def gaussian_with_ones(network: nn.Module, std: float = 0.01, *, ones: Collectio
     """Normal weights in all convolutions and dense layers; biases of one in the layers `ones`, and of zero elsewhere.
 
     A bias of one lets a ReLU see positive values from the first step on.
-    Raises ValueError if one of `ones` is no layer of the network, or has no bias.
+    Raises ValueError if one of `ones` is not a layer of the network, or has no bias.
     Source: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks", section 5.
 
     >>> network = nn.Sequential(nn.Conv2d(3, 2, 5), nn.ReLU(), nn.Conv2d(2, 2, 3))

@@ -93,7 +93,7 @@ class SCells(nn.Module):
             self.reinforce(self.num_used, patches[unknown.argmax()])
 
     def patches(self, maps: Tensor) -> Tensor:
-        """What the cells at each position see; (1, C, H, W) -> (h * w, C, k, k)."""
+        """The inputs of the cells at each position; (1, C, H, W) -> (h * w, C, k, k)."""
         return F.unfold(maps, self.c.shape, padding=self.padding)[0].T.reshape(-1, *self.a.shape[1:])
 
     def reinforce(self, planes: Tensor | int, patches: Tensor) -> None:

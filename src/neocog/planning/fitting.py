@@ -17,7 +17,7 @@ SECONDS = 3.0  # for the search for sizes that fit
 FARTHEST = 1024  # from the size that does not
 BEYOND = 17  # sizes that are tried before it is said that all larger ones fit
 SIZES = (RuntimeError, ValueError, IndexError, AssertionError)
-"""What is raised where sizes don't match."""
+"""The errors for sizes that don't match."""
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "linear")
 
 
@@ -81,7 +81,7 @@ def explained(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, err
 
 
 def other_dimensions(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """What was meant, perhaps, by a shape with the batch in front, with channels last, or without channels."""
+    """The shapes that were probably meant by one with the batch in front, with channels last, or without channels."""
     if len(shape) > 3 and shape[0] == 1:
         return [shape[1:]]
     if len(shape) == 3 and shape[-1] < shape[0]:
@@ -119,7 +119,7 @@ def features_wanted(module: nn.Module, operator: str, shapes: Sequence[tuple[int
 
 
 def fed(trace: Trace, shapes: Sequence[tuple[int, ...]], operator: str) -> str:
-    """What a dense layer was fed, with the shape it had before it was flattened: 16x6x6 = 576."""
+    """The input of a dense layer, with the shape it had before it was flattened: 16x6x6 = 576."""
     features = shapes[-2][-1]
     for operation in reversed(trace.operations):
         read = [v for v in operation.inputs if trace.values[v].from_input]

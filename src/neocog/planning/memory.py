@@ -35,7 +35,7 @@ def inference_peak(trace: Trace) -> int:
 def training_bytes(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, batch_size: int = 2) -> int | None:
     """Bytes for one sample that torch's autograd keeps from the forward pass for the backward pass.
 
-    Not estimated but asked: the copied, in training mode, runs on the meta device, and autograd's hooks see all that is
+    Not an estimate: the copy, in training mode, runs on the meta device, and autograd's hooks see all that is
     kept. None if the network does not run in training mode.
     """
     owned = {tensor.untyped_storage()._cdata for tensor in (*copied.parameters(), *copied.buffers())}

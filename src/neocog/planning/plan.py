@@ -1,4 +1,4 @@
-"""The plan of a network: what it does with an input of a given shape, before anything is computed."""
+"""The plan of a network for an input of a given shape, before anything is computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Plan:
         return "\n".join([f"{self.model} on {by_axis(self.input_shape)}", "", text(self), "", *totals(self)])
 
     def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
+        """The Markdown that a notebook shows."""
         return markdown(self)
 
     @property
@@ -129,7 +129,7 @@ class Plan:
 
 
 def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | None = None) -> Plan:
-    """What a network does with a sample of this shape, without the batch: (3, 224, 224) for a colour image.
+    """Plan a network for a sample of this shape, without the batch: (3, 224, 224) for a colour image.
 
     The network runs once on the meta device, as a copy without memory and in evaluation mode; it is left as it was.
     Every operation that is executed has a row, functional ones too. Token ids are planned with `dtype=torch.int64`;
@@ -174,7 +174,7 @@ def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | N
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """Raises PlanError for what is no shape of a sample."""
+    """Raises PlanError unless this is the shape of a sample."""
     sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
     if not sizes or any(isinstance(size, bool) or not isinstance(size, Integral) or size < 1 for size in sizes):
         raise PlanError(

@@ -21,7 +21,7 @@ COLUMNS = ("layer", "operator", "output", "parameters", "MACs", "memory", "sees"
 
 
 class Summary(Protocol):
-    """What a table shows of a plan."""
+    """The parts of a plan that a table shows."""
 
     @property
     def model(self) -> str: ...

@@ -1,4 +1,4 @@
-"""What a network does with an input: every operation in the order in which it is executed, with shapes."""
+"""The trace of a network: every operation in the order of execution, with shapes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ __all__ = ["Operation", "Ref", "Trace", "Value", "first_line", "trace"]
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A value, where it stands among an operation's arguments."""
+    """A value at its place among an operation's arguments."""
 
     value: int
 

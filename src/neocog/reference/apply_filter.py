@@ -13,7 +13,7 @@ from neocog.reference.filters import FILTERS, find_filter
 __all__ = ["BORDERS", "apply_filter", "grey", "shown"]
 
 BORDERS = {"edge": "edge", "reflect": "reflect", "wrap": "wrap", "zero": "constant"}
-"""What lies around an image: its outermost pixels on and on, its mirror image, itself again, or black."""
+"""Padding around an image: edge pixels repeated, mirrored, wrapped around, or black."""
 FEW_TAPS = 25  # beyond, the frequency domain is faster
 LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue look: ITU-R BT.601
 

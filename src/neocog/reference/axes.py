@@ -1,4 +1,4 @@
-"""What the arguments of an operator mean along each axis, and whether its arrays belong together."""
+"""The arguments of an operator along each axis, and checks that its arrays belong together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ def padding_pairs(
     stride: Sequence[int],
     dilation: Sequence[int],
 ) -> tuple[tuple[int, int], ...]:
-    """Padding before and after, for each axis. Raises GeometryError for what is none of the understood forms.
+    """Padding before and after, for each axis. Raises GeometryError for any other form.
 
     >>> padding_pairs("same", (7, 7), (3, 4), (1, 1), (1, 1)), padding_pairs([(0, 2), (1, 1)], *[(7, 7)] * 4)
     (((1, 1), (1, 2)), ((0, 2), (1, 1)))
@@ -117,7 +117,7 @@ def understood(entry: object) -> bool:
 
 
 def check_groups(c_in: int, c_out: int, groups: int) -> None:
-    """Raises GeometryError unless the channels fall into so many equal groups."""
+    """Raises GeometryError unless the channels divide into `groups` equal groups."""
     for name, channels in (("in_channels", c_in), ("out_channels", c_out)):
         if groups < 1 or channels % groups:
             raise GeometryError(
@@ -128,7 +128,7 @@ def check_groups(c_in: int, c_out: int, groups: int) -> None:
 
 
 def check_bias(bias: ArrayLike | None, c_out: int) -> Array:
-    """One bias for each output channel; zeros where there is none."""
+    """One bias for each output channel; zeros if there is none."""
     found = np.zeros(c_out) if bias is None else floats(bias)
     if found.shape != (c_out,):
         raise GeometryError(f"bias has one value for each of the {c_out} output channels.", received=f"{found.shape}")

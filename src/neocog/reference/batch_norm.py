@@ -21,7 +21,7 @@ __all__ = ["RunningStatistics", "batch_norm", "batch_norm_backward"]
 
 @dataclass(frozen=True, slots=True)
 class RunningStatistics:
-    """What is remembered of each channel for use after training: mean (C,) and unbiased variance (C,)."""
+    """Statistics of each channel for use after training: mean (C,) and unbiased variance (C,)."""
 
     mean: Array
     var: Array
@@ -80,7 +80,7 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients with respect to x, gamma and beta, given that with respect to y.
 
-    beta and gamma stand beside 1 and z: dbeta = sum delta, dgamma = sum delta z, over batch and positions. Behind z
+    beta and gamma multiply 1 and z: dbeta = sum delta, dgamma = sum delta z, over batch and positions. Behind z
     the deltas are g = gamma delta. Frozen, dx = g / sigma. In training x also moves the mean and sigma:
 
         dx = (g - mean(g) - z mean(g z)) / sigma

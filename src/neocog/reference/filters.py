@@ -1,7 +1,7 @@
 """The classic filters of image processing, as the small kernels that they are.
 
-All are meant for `cross_correlate`, which lays a kernel over the image as it is written here: what stands on the
-right weighs what lies on the right.
+All are meant for `cross_correlate`, which lays a kernel over the image as it is written here: the weight on the
+right applies to the pixel on the right.
 """
 
 import math
@@ -32,7 +32,7 @@ class Filter:
     range: tuple[float, float] = (0.0, 1.0)
     """Between which numbers the responses to an image of 0..1 lie."""
     shows: tuple[float, float] = (0.0, 1.0)
-    """What is drawn black and what white."""
+    """The values that are drawn black and white."""
 
     @property
     def gradient(self) -> bool:

@@ -39,7 +39,7 @@ def col2im(
 ) -> Array:
     """The transpose of `im2col`: each entry added to the sample that it was copied from.
 
-    Shapes: (N, C * taps, positions) -> input_shape, (N, C, *spatial), as torch's `fold`. It is no inverse: a sample
+    Shapes: (N, C * taps, positions) -> input_shape, (N, C, *spatial), as torch's `fold`. It is not an inverse: a sample
     that is in k windows comes back k times as large.
 
     >>> col2im(im2col(np.ones((1, 1, 4)), 2), (1, 1, 4), 2).tolist()

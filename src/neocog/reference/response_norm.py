@@ -62,7 +62,7 @@ def local_response_norm_backward(
 
 
 def strength(alpha: float, size: int, form: str) -> float:
-    """What the sum of squares is multiplied by."""
+    """The factor of the sum of squares."""
     if form not in FORMS:
         raise ConfigError(f"There is no form {form!r} of local response normalisation. {did_you_mean(form, FORMS)}")
     if size < 1:

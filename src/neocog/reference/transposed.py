@@ -6,7 +6,7 @@ maps of size i to maps of size o, with the same connections: each input writes i
     y[s i + d m - p] += w[m] x[i]        of size o = s(i - 1) + d(k - 1) + 1 - 2p + output_padding
 
 This is the sum that the backward pass of the convolution makes, so it is that of `input_gradient`: zeros are stuffed
-between the inputs, and a convolution "full" follows. It is no inverse: shapes come back, values do not.
+between the inputs, and a convolution "full" follows. It is not an inverse: shapes come back, values do not.
 """
 
 from collections.abc import Callable

@@ -143,13 +143,13 @@ def load_datasets(
     """
     feeding, cache, encode = config.data.feeding, config.data.cache, TASKS[source.task].encode
     assert feeding != "auto", "resolved before"
-    budget = memory_budget(source)
+    budget = memory_budget(source) // world.local_size  # each process of this machine keeps its own
     budget -= size_in_memory(len(splits.train) + len(splits.val), spec)
     keeps_decoded = world.first and size_in_memory(len(splits.test), spec) <= budget
     if keeps_decoded:
         budget -= size_in_memory(len(splits.test), spec)
     if isinstance(source, CachedSource):
-        source.shrink(budget if feeding == "resident" else 0)
+        source.shrink(max(0, budget) if feeding == "resident" else 0)
 
     def load(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(

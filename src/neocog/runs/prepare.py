@@ -98,7 +98,7 @@ def prepare(
     tell(source)
     for line in splits.notes:
         note(f"  {line}")
-    source = keep_payloads(source, memory_budget(source))
+    source = keep_payloads(source, memory_budget(source) // world.local_size)
     settled, spec, splits, of_inputs = choose_inputs(settled, source, splits, info, start)
     settled = resolve_device(settled, world)
     classes = classes_of(source, info)

@@ -75,7 +75,7 @@ def create_model(
 
 
 def replace_head(model: Network, num_classes: int) -> Network:
-    """Give a network of the catalogue a fresh classifier for other classes, in place; all else keeps its weights.
+    """Replace the classifier of a network by a fresh one for other classes, in place; other layers keep their weights.
 
     The layers that depend on the number of classes are replaced: the last one, and those of auxiliary heads.
     Raises ConfigError for a network that was not built by `create_model`, or has no classes.
@@ -85,7 +85,9 @@ def replace_head(model: Network, num_classes: int) -> Network:
     Linear(in_features=84, out_features=3, bias=True)
     """
     if model.build_spec is None:
-        raise ConfigError("A head is replaced in networks of create_model.", received=f"{type(model).__name__}")
+        raise ConfigError(
+            "Only a network that create_model built can get another head.", received=f"{type(model).__name__}"
+        )
     fresh, keys = model.build_spec.rebuild(num_classes=num_classes), model.build_spec.class_keys()
     if not keys:
         raise ConfigError(

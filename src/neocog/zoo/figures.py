@@ -1,6 +1,6 @@
-"""What each network of the catalogue costs and sees at its published input: counted, and kept in figures.json.
+"""Cost and receptive field of each network at its published input: counted, and kept in figures.json.
 
-`python -m neocog.zoo.figures` counts all again, which takes about a minute; a test compares.
+`python -m neocog.zoo.figures` counts all of them, which takes about a minute; a test compares.
 """
 
 import json
@@ -45,7 +45,7 @@ def count_figures(name: str) -> Figures:
 
 
 def field_of_stages(planned: Plan) -> int | None:
-    """What a unit sees behind the last operation of the stages."""
+    """The receptive field of a unit after the last operation of the stages."""
     last = [row for row in planned.rows if row.name.startswith("stages") and row.receptive_field][-1]
     return None if last.whole[0] else last.receptive_field[0]
 

@@ -1,4 +1,4 @@
-"""What the catalogue knows of a network."""
+"""A network's entry in the catalogue."""
 
 import inspect
 from collections.abc import Callable

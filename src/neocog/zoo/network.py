@@ -1,4 +1,4 @@
-"""What all networks of the zoo have in common: a stem, stages, a head, and how they were built."""
+"""The base of all networks of the zoo: a stem, stages, a head, and how it was built."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -122,7 +122,7 @@ def unpooling(call: Call) -> list[Chain]:
 
 
 def padded(call: Call) -> list[Chain]:
-    """Padding by zeros, reflection or repetition: the field moves by what stands before; borders are followed back."""
+    """Padding by zeros, reflection or repetition: the field moves by the padding before; borders are followed back."""
     amounts = call.args[1]
     rank = len(call.shape)
     befores = {rank - 1 - i: amounts[2 * i] for i in range(len(amounts) // 2)}

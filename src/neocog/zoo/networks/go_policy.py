@@ -2,7 +2,7 @@
 
 Paper: https://doi.org/10.1038/nature16961, Methods, "Neural network architecture". Thirteen convolutions that keep the
 board's size, without pooling and norm. What differs between places of the board is one bias for each of them.
-The match version had 192 filters. The paper names no first values; these are He et al.'s, which so many ReLUs need.
+The match version had 192 filters. The paper gives no initial weights; these are He et al.'s, for ReLUs.
 
 Shapes (N batch, C planes of features, S the board's size, w filters, K = S * S points, one class each):
 

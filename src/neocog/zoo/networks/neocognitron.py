@@ -82,8 +82,8 @@ class Recognition(nn.Module):
 class Neocognitron(Network):
     """Contrast, stages of S- and C-cells that learn by themselves, and cells that are told what they see.
 
-    All planes and cells are there from the beginning, silent until they learn. When all have learnt, what is new is
-    passed over. To see what a stage has learnt, look at its S-cells' `a`; what it finds in an image, at `features`.
+    All planes and cells are there from the beginning, silent until they learn. When all have learnt, new patterns are
+    ignored. To see what a stage has learnt, look at its S-cells' `a`; for what it finds in an image, at `features`.
 
     >>> bar = torch.zeros(1, 1, 28, 28)
     >>> bar[..., 6:22, 12:15] = 1.0
@@ -120,7 +120,7 @@ class Neocognitron(Network):
 
         The stages learn one after the other, each from the first `num_unlabelled` images and no labels; then the head
         learns from all images and labels (N,). Learning again adds to what is known.
-        Raises DataError if images or labels have another shape, or labels are no classes of this network.
+        Raises DataError if images or labels have another shape, or labels are out of range for this network.
         """
         self.check(images, labels)
         order = torch.from_numpy(permute(range(len(images)), len(images), seed, epoch=0))
@@ -132,7 +132,7 @@ class Neocognitron(Network):
                 self.head.learn(maps[None], label)
 
     def check(self, images: Tensor, labels: Tensor) -> None:
-        """Raises DataError for what can't be learnt from."""
+        """Raises DataError for images or labels that can't be learnt from."""
         (c, h, w), num_classes = self.image_shape, self.head.num_classes
         if images.shape[1:] != (c, h, w) or labels.shape != images.shape[:1] or not len(labels):
             raise DataError(

@@ -22,7 +22,7 @@ TIMM: dict[str, str] = {
 
 
 def key_maps(name: str, options: Mapping[str, Any]) -> dict[str, KeyMap]:
-    """What torchvision and timm call the tensors of a network of the catalogue that was built with these options."""
+    """The names of torchvision and timm for the tensors of a network that was built with these options."""
     auxiliary = bool(options.get("auxiliary", True))
     match name:
         case "alexnet_one_column":

@@ -14,7 +14,7 @@ __all__ = ["load_own"]
 
 
 def load_own(model: Network, weights: Mapping[str, Tensor], before: Sequence[str], now: Sequence[str]) -> str:
-    """Go on from weights of the same network: a sentence on what became of its head.
+    """Load weights of the same network; returns a sentence on what became of its head.
 
     `before` are the classes that its outputs stood for, `now` those that they stand for from here on. For the same
     classes the head is kept, with its rows brought into the new order by name; for others it starts fresh. The first
