@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from neocog.data import Record
@@ -147,6 +148,13 @@ def test_every_kind_of_data_is_drawn():
     assert len(draw_sample("signal", np.random.default_rng(0).normal(size=(2, 50))).curves) == 2
     assert draw_sample("text", "x" * 500).text == "x" * 240 + "..."
     assert draw_sample("board", np.zeros((3, 9, 9), np.uint8)).address.startswith("data:image/png")
+    board = draw_sample("board", b"", torch.zeros(17, 9, 9, dtype=torch.uint8)).address
+    assert board == draw_sample("board", np.zeros((3, 9, 9), np.uint8)).address
+    assert draw_sample("audio", b"", torch.rand(1, 40, 64)).address.startswith("data:image/png")
+    assert len(draw_sample("audio", b"", torch.rand(1, 400)).curves) == 1
+    assert len(draw_sample("signal", b"", torch.rand(9, 30)).curves) == 8
+    assert draw_sample("text", "x" * 700, torch.zeros(9)).text == "x" * 600 + "..."
+    assert draw_sample("image", b"", torch.zeros(5, 9, 9)).address.startswith("data:image/png")
     for pixels in (np.zeros((9, 9), np.uint8), np.zeros((9, 9, 5), np.uint16), np.zeros((2, 900, 2), np.uint8)):
         assert draw_sample("image", pixels).address.startswith("data:image/png")
     assert thumbnail(np.full((400, 800, 3), 65535, np.uint16)) == thumbnail(np.full((400, 800, 3), 255, np.uint8))

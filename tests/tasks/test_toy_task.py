@@ -22,9 +22,10 @@ from safetensors.torch import load_file
 
 import neocog
 from neocog.cli import main
+from neocog.cli.output import show_evaluation
 from neocog.data import AugmentConfig, Record
-from neocog.errors import ConfigError
-from neocog.evaluation import Estimate, Evaluation, bootstrap
+from neocog.errors import ConfigError, DataError
+from neocog.evaluation import Estimate, Evaluation, Exhibit, bootstrap
 from neocog.recipes import recipe
 from neocog.runs import evaluate, resume, train
 from neocog.tasks import TASKS, Criterion, LossConfig, Prediction, Task, register_task
@@ -59,10 +60,25 @@ class BrightnessError:
         return f"{self.prediction:.3f}"
 
 
+class Extremes(Exhibit):
+    anchor, title = "extremes", "Darkest and brightest"
+
+    def __init__(self, targets):
+        self.targets = targets
+
+    def rows(self):
+        return [("", "brightness"), ("least", f"{min(self.targets):.4f}"), ("most", f"{max(self.targets):.4f}")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrightnessEvaluation(Evaluation):
+    targets: list[float]
     mae: Estimate
     worst_errors: list[BrightnessError]
+
+    @property
+    def exhibits(self):
+        return (Extremes(self.targets),)
 
     @property
     def metrics(self):
@@ -100,7 +116,9 @@ class MeanBrightness(Task):
         errors = np.abs(logits[:, 0] - targets)
         worst = [BrightnessError(keys[i], float(targets[i]), float(logits[i, 0])) for i in np.argsort(-errors)[:3]]
         mae = bootstrap(lambda values: float(values.mean()), errors)
-        return BrightnessEvaluation(data=data, split=split, count=len(targets), mae=mae, worst_errors=worst)
+        return BrightnessEvaluation(
+            data=data, split=split, count=len(targets), targets=targets.tolist(), mae=mae, worst_errors=worst
+        )
 
 
 class Squares:
@@ -197,7 +215,30 @@ def test_report_shows_the_metrics_of_the_task_and_nothing_of_classes(run):
     assert "<h3>MAE</h3>" in page and "squares: brightness, 60 training and 16 validation images" in page
     for words in ("Confusion matrix", "Per-class", "Calibration", "accuracy"):
         assert words not in page
+    assert '<section id="extremes">\n<h2>Darkest and brightest</h2>' in page and "<td>least</td>" in page
     assert page.count("<figure><img") == 3 and run.evaluation.worst_errors[0].prediction_text in page
+
+
+def test_evaluation_is_printed_with_the_tables_of_the_task(run, capsys):
+    show_evaluation(run.evaluation)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["test,", "24", "samples", "95%", "interval", "method"]
+    assert lines[1].startswith(f"MAE               {run.evaluation.mae.value:.4f}") and "bootstrap" in lines[1]
+    assert [line.split() for line in lines[3:]] == [["brightness"], *map(list, run.evaluation.exhibits[0].rows()[1:])]
+
+
+def test_data_with_other_targets_is_refused(run):
+    other, empty, waves, named = Squares(), Squares(), Squares(), Squares()
+    other.classes, waves.modality, named.task = ("darkness",), "signal", "classification"
+    empty.splits, empty.targets = {**SPLITS, "val": np.empty(0, np.int64)}, empty.targets + 0.1
+    with pytest.raises(DataError, match=r"on the targets .* squares: received darkness instead of brightness"):
+        evaluate(run.bundle, other, split="test")
+    with pytest.raises(DataError, match=r"Evaluation needs at least one sample. squares, val: received none"):
+        evaluate(run.bundle, empty, split="val")
+    with pytest.raises(DataError, match=r"on data for mean brightness. squares \(squares\): received data for class"):
+        evaluate(run.bundle, named)
+    with pytest.raises(DataError, match=r"kind of data that it was trained on: images. squares: received signals"):
+        evaluate(run.bundle, waves)
 
 
 def test_killed_run_resumes_with_equal_bits(run, tmp_path):
