@@ -15,7 +15,7 @@ from PIL import Image
 
 import neocog
 from neocog.cli import main
-from neocog.cli.train import settle_flags
+from neocog.cli.train import resolve_flags
 from neocog.data import open_source
 
 
@@ -163,9 +163,9 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
         (["train", "mnist", "--optimizer.betas", "[0.9, 0.99]"], "would be ignored, because sgd has no betas"),
         (
             ["train", "mnist", "--data.test_fraction", "0.3"],
-            "data.test_fraction .flag. would be ignored: mnist brings its own",
+            "data.test_fraction .flag. would be ignored, because mnist brings its own",
         ),
-        (["train", "mnist", "--data.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
+        (["train", "mnist", "--image.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
         (["train", "mnist", "--train.device", "abacus"], "must be a device of this machine. Received: 'abacus'"),
         (["train", "mnist", "--config", "absent.yaml"], "The config file absent.yaml can't be read"),
         (["train", "--resume", "absent"], "absent is no run"),
@@ -289,7 +289,7 @@ def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_r
     assert code == 2
     assert "takes 8 bits" in err
     assert "deep.png has 16" in err
-    code, _, err = run_main("train", pictures, *QUICK, "--data.depth", "8", "--name", "ok")
+    code, _, err = run_main("train", pictures, *QUICK, "--image.bit_depth", "8", "--name", "ok")
     assert code == 0, err
     (pictures / "red" / "05.png").write_bytes(picture("16-bit"))
     code, _, err = run_main("train", pictures, *QUICK, "--name", "deep")
@@ -390,7 +390,7 @@ def test_quiet_and_plain_when_not_a_terminal(run_main, digits):
 
 
 def test_a_network_without_a_recipe_of_its_own_gets_the_general_one():
-    settled = settle_flags("mnist", "resnet18", None, None, None, {})
-    assert settled.config.model.name == "resnet18" and settled.config.optimizer.name == "adamw"
-    assert settled.origins["optimizer.lr"] == "recipe general"
-    assert settle_flags("mnist", None, None, None, None, {}).origins["optimizer.lr"] == "recipe lenet5_relu"
+    resolved = resolve_flags("mnist", "resnet18", None, None, None, {})
+    assert resolved.config.model.name == "resnet18" and resolved.config.optimizer.name == "adamw"
+    assert str(resolved.provenance["optimizer.lr"]) == "recipe general"
+    assert str(resolve_flags("mnist", None, None, None, None, {}).provenance["optimizer.lr"]) == "recipe lenet5_relu"

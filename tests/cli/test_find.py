@@ -140,8 +140,8 @@ def test_one_batch_is_too_few(digits, quick):
         (["rate", "mnist", "--schedule.name", "step"], "--schedule.name would be ignored, because in a range test"),
         (["batch", "mnist", "--schedule.name", "step"], "because a trial of a batch size has one learning rate"),
         (
-            ["rate", "mnist", "--watch.warnings", "no"],
-            "--watch.warnings would be ignored, because a trial is not watched",
+            ["rate", "mnist", "--monitor.warnings", "no"],
+            "--monitor.warnings would be ignored, because a trial is not monitored",
         ),
         (["batch", "mnist", "--speed.mode", "manual", "--speed.compile", "yes"], "a trial is too short to be compiled"),
         (["rate", "mnist", "--low", "2", "--high", "1"], "Rates rise from --low to --high, both above 0."),

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from neocog import evaluate, recipe, train
-from neocog.runs.config import as_settled
+from neocog.runs.config import as_resolved
 from neocog.runs.prepare import prepare
 from neocog.runs.session import session
 from neocog.training.distributed import World
@@ -94,9 +94,9 @@ def test_run_plans_the_network_once(digits, quick, tmp_path, monkeypatch):
 
 
 def test_prepare_carries_plan_and_loader(digits, quick):
-    settled = as_settled(quick(digits))
-    with session(settled.config, single_process=True) as world:
-        prepared = prepare(settled, world)
+    resolved = as_resolved(quick(digits))
+    with session(resolved.config, single_process=True) as world:
+        prepared = prepare(resolved, world)
     assert prepared.plan.parameters == sum(p.numel() for p in prepared.model.parameters())
     assert (prepared.loader.num_steps, len(prepared.loader.batch(0, 0)[1])) == (18, 50)
     assert prepared.loader.with_batch_size(300).num_steps == 3
@@ -104,12 +104,12 @@ def test_prepare_carries_plan_and_loader(digits, quick):
 
 
 def test_prepare_keeps_decoded_test_samples_if_they_fit(pictures, quick, monkeypatch):
-    settled = as_settled(quick(pictures))
-    kept = prepare(settled, World()).test
+    resolved = as_resolved(quick(pictures))
+    kept = prepare(resolved, World()).test
     assert kept is not None and len(kept) == 6
     monkeypatch.setattr("neocog.runs.data.size_in_memory", lambda count, spec: 0 if count != 6 else 10**18)
-    assert prepare(settled, World()).test is None
-    assert prepare(settled, World(rank=1)).test is None  # the first process measures
+    assert prepare(resolved, World()).test is None
+    assert prepare(resolved, World(rank=1)).test is None  # the first process measures
 
 
 def test_validation_figures_are_those_of_evaluation(digits, quick, tmp_path):

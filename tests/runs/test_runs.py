@@ -29,7 +29,7 @@ from neocog.errors import (
 )
 from neocog.files import folder_lock
 from neocog.recipes import recipe
-from neocog.runs import Run, RunConfig, evaluate, resume, settle, train
+from neocog.runs import FLAG, Provenance, Run, RunConfig, SetBy, evaluate, resolve, resume, train
 from neocog.training import Interrupted
 
 
@@ -49,8 +49,8 @@ def test_train_leaves_the_files_of_a_run(finished_run):
     events = [json.loads(line) for line in finished_run.events.read_text().splitlines()]
     assert [event["event"] for event in events] == ["start", "speed", "epoch", "speed", "epoch", "finished"]
     config = yaml.safe_load(finished_run.config.read_text())
-    assert config["data"]["pad"] == [2, 2]
-    assert config["provenance"]["data.pad"].startswith("chosen automatically")
+    assert config["image"]["pad"] == [2, 2]
+    assert config["provenance"]["image.pad"].startswith("chosen automatically")
     assert json.loads(finished_run.figures.read_text())["split"] == "test"
 
 
@@ -189,7 +189,7 @@ def test_resume_refuses_changed_settings(finished_run, tmp_path):
     with pytest.raises(CheckpointError, match=r"settings it began with. .*config\.yaml was changed since"):
         resume(run.path)
     run.config.write_text("provenance: [1]\n")
-    with pytest.raises(ConfigError, match="provenance maps settings to origins"):
+    with pytest.raises(ConfigError, match="provenance maps settings to where they came from"):
         resume(run.path)
 
 
@@ -264,10 +264,12 @@ def test_bad_input_leaves_no_run_folder(digits, quick, tmp_path, pictures):
     runs = tmp_path / "runs"
     config = quick(digits)
     with pytest.raises(GeometryError, match=r"1x28x28 does not fit.*made for 32x32"):
-        train(replace(config, data=replace(config.data, size=(28, 28))), runs=runs)
+        train(replace(config, image=replace(config.image, size=(28, 28))), runs=runs)
     with pytest.raises(ConfigError, match=r"data\.val_fraction .* would be ignored.*brings its own splits"):
-        settled = settle(quick(own_splits(digits, tmp_path)), "recipe", [("flag", {"data.val_fraction": 0.2})])
-        train(settled, runs=runs)
+        resolved = resolve(
+            quick(own_splits(digits, tmp_path)), Provenance(SetBy.RECIPE), [(FLAG, {"data.val_fraction": 0.2})]
+        )
+        train(resolved, runs=runs)
     with pytest.raises(ConfigError, match=r"must be a device of this machine that computes\. Received: 'cuda:99' \("):
         train(quick(digits, device="cuda:99"), runs=runs)
     (pictures / "red" / "00.png").write_bytes(b"")

@@ -157,7 +157,7 @@ def test_start_without_a_named_network_uses_the_models_network_and_options(draw,
     options = create_model("resnet20_cifar").build_spec.options
     if "widths" not in options and main(["train", "set", *made, *quick, "--name", "one"]) == 2:
         made = ["--model", "squeezenet1_1", "--model.dropout", "0.25"]
-        assert main(["train", "set", *made, "--data.size", "32", *quick, "--name", "one"]) == 0
+        assert main(["train", "set", *made, "--image.size", "32", *quick, "--name", "one"]) == 0
     capsys.readouterr()
     assert main(["train", "set", "--model.pretrained", "runs/one", *quick, "--name", "two"]) == 0
     one, two = (load(f"runs/{name}/model.neocog").manifest["model"] for name in ("one", "two"))
@@ -182,7 +182,7 @@ def test_start_refuses_options_that_reshape_layers(draw, tmp_path):
         ConfigError,
         match=r"speednet can't be adapted to other channels\. .*: received 1, and the model was trained with 3\.",
     ):
-        train(replace(made, data=replace(made.data, channels=1)), runs=tmp_path / "runs")
+        train(replace(made, image=replace(made.image, channels=1)), runs=tmp_path / "runs")
     two = train(made, name="two", runs=tmp_path / "runs")
     assert load(two.bundle).manifest["model"] == load(one.bundle).manifest["model"]
 
@@ -195,17 +195,17 @@ def test_start_uses_the_models_input_settings(first, tmp_path, draw):
 
 
 def test_start_takes_and_reports_the_users_input_settings(first, colours, tmp_path, capsys):
-    made = config(colours, pretrained=first.bundle, data__size=(32, 32))
+    made = config(colours, pretrained=first.bundle, image__size=(32, 32))
     run = train(made, runs=tmp_path)
-    assert "data.size is (32, 32), but model.neocog was trained with (24, 24)" in said(capsys)
+    assert "image.size is (32, 32), but model.neocog was trained with (24, 24)" in said(capsys)
     spec = load(run.bundle).preprocess
     assert (spec.size, spec.pad) == ((32, 32), (0, 0))
     assert spec.mean == load(first.bundle).preprocess.mean
 
 
 def test_start_adapts_the_first_layer_to_other_image_channels(first, colours, tmp_path, capsys):
-    run = train(config(colours, pretrained=first.bundle, data__channels=1), runs=tmp_path)
-    assert "data.channels is 1, but model.neocog was trained with 3" in said(capsys)
+    run = train(config(colours, pretrained=first.bundle, image__channels=1), runs=tmp_path)
+    assert "image.channels is 1, but model.neocog was trained with 3" in said(capsys)
     now, before = weights(run), weights(first)
     torch.testing.assert_close(now["stem.0.weight"], before["stem.0.weight"].sum(1, keepdim=True))
     mean = load(first.bundle).preprocess.mean
@@ -421,7 +421,7 @@ def test_start_keeps_rate_and_bands_of_audio(features, tmp_path):
         return folder
 
     name = {"mel": "speech_cnn", "waveform": "speech_res8"}[features]
-    given = {"sound__features": "mel"} if features == "mel" else {}
+    given = {"audio__features": "mel"} if features == "mel" else {}
     made = config(tones(tmp_path / "a", 8000), base="sound", model__name=name, **given)
     one = train(made, name="one", runs=tmp_path / "runs")
     made = config(tones(tmp_path / "b", 16000), base="sound", model__name=name, pretrained=one.bundle)

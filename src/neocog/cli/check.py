@@ -58,7 +58,7 @@ def check(
     no_skip_list
         Write no such list.
     max_pixels
-        A picture with more is an error, and is not decoded; --data.max_pixels in training.
+        A picture with more is an error, and is not decoded; --image.max_pixels in training.
     download
         Fetch a known data set if it is not on this machine.
     """

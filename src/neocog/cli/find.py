@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.cli.train import FLAG, RECIPE_HELP, Flags, FlagTexts, settle_flags
+from neocog.cli.train import RECIPE_HELP, Flags, FlagTexts, resolve_flags
 from neocog.errors import ConfigError
 from neocog.progress import note
 from neocog.report.plots import save_figure
-from neocog.runs import Settled
+from neocog.runs import FLAG, ResolvedConfig
 from neocog.runs.find import draw_rates, find_batch, find_rate
 from neocog.training.finders.rate import HIGH, LOW, STEPS
 
@@ -31,7 +31,7 @@ TO_THE_END = {
     **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},
     "speed.budget": "a trial is in plain fp32 unless --speed.mode is manual",
     "speed.compile": "a trial is too short to be compiled",
-    "watch": "a trial is not watched",
+    "monitor": "a trial is not monitored",
 }
 NOT_FOR_RATE = {
     "optimizer.lr": "it is what is looked for",
@@ -79,11 +79,11 @@ def rate(
     json
         Print the curve and all suggestions as JSON.
     """
-    settled = settle_flags(data, model, recipe, None, config, cast(FlagTexts, flags or {}))
-    refuse_ignored(settled, NOT_FOR_RATE)
+    resolved = resolve_flags(data, model, recipe, None, config, cast(FlagTexts, flags or {}))
+    refuse_ignored(resolved, NOT_FOR_RATE)
     if out is not None and not out.absolute().parent.is_dir():  # said before the trial, not after it
         raise ConfigError(f"--out needs a folder that is there. Received: {out}. Make {out.parent} first.")
-    curve = find_rate(settled, download=download, low=low, high=high, steps=steps)
+    curve = find_rate(resolved, download=download, low=low, high=high, steps=steps)
     if out is not None:
         save_figure(draw_rates(curve), out)
         note(f"drawn in {out}")
@@ -118,9 +118,9 @@ def batch(
     json
         Print the sizes with their figures as JSON.
     """
-    settled = settle_flags(data, model, recipe, None, config, cast(FlagTexts, flags or {}))
-    refuse_ignored(settled, NOT_FOR_BATCH)
-    found = find_batch(settled, download=download)
+    resolved = resolve_flags(data, model, recipe, None, config, cast(FlagTexts, flags or {}))
+    refuse_ignored(resolved, NOT_FOR_BATCH)
+    found = find_batch(resolved, download=download)
     if json:
         write_out(json_format.dumps(found.to_json(), indent=1))
         return 0
@@ -129,9 +129,9 @@ def batch(
     return 0
 
 
-def refuse_ignored(settled: Settled, unused: Mapping[str, str]) -> None:
+def refuse_ignored(resolved: ResolvedConfig, unused: Mapping[str, str]) -> None:
     """Raises ConfigError for a flag without effect on a trial; in a file, which is for the whole run, it may stand."""
-    for key, origin in settled.origins.items():
+    for key, origin in resolved.provenance.items():
         reason = unused.get(key) or unused.get(key.partition(".")[0])
         if origin == FLAG and reason:
             raise ConfigError(

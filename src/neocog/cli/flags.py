@@ -12,7 +12,7 @@ __all__ = ["DATA_FORMAT", "FORMAT", "MAX_PIXELS", "PLAIN", "Reading", "column_na
 
 FORMAT = Parameter(name=["--format", "--data.format"])
 DATA_FORMAT = Parameter(name=["--data-format", "--data.format"])
-MAX_PIXELS = Parameter(name=["--max-pixels", "--data.max_pixels"])
+MAX_PIXELS = Parameter(name=["--max-pixels", "--image.max_pixels"])
 
 
 def flag(name: str, section: str, help: str) -> Parameter:

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from neocog.cli.app import app
 from neocog.cli.stdout import write_out
-from neocog.cli.train import settle_flags
+from neocog.cli.train import resolve_flags
 from neocog.errors import ConfigError
 from neocog.launch import SlurmJob, run_on_ray, sbatch_script, submit
 
@@ -100,7 +100,7 @@ def check_train(arguments: tuple[str, ...]) -> list[str]:
         raise ConfigError("A launcher says how many processes there are. --devices would be ignored. Leave it out.")
     if given.get("resume") is None:
         data, model, recipe, epochs, config = map(given.get, ("data", "model", "recipe", "epochs", "config"))
-        settle_flags(data, model, recipe, epochs, config, given.get("flags") or {})
+        resolve_flags(data, model, recipe, epochs, config, given.get("flags") or {})
     return words
 
 

@@ -16,12 +16,11 @@ from neocog.data import Modality, recognised
 from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError
 from neocog.launch import start_ranks
-from neocog.runs import Run, RunConfig, Settled, read_config, settle
+from neocog.runs import FLAG, Provenance, ResolvedConfig, Run, RunConfig, SetBy, read_config, resolve
 from neocog.runs.config import Layer
 from neocog.runs.start import name_own_network
 from neocog.zoo import model_info
 
-FLAG = "flag"
 ALIASES = {"model.name": "--model", "train.epochs": "--epochs"}
 
 
@@ -111,10 +110,10 @@ def train(
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
         run = runs.resume(resume, epochs=epochs, runs=runs_folder)
     else:
-        settled = settle_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
+        resolved = resolve_flags(data, model, recipe, epochs, config, cast(FlagTexts, flags or {}))
         if devices is not None:
-            return start_ranks(devices, sys.argv[1:], device=settled.config.train.device)
-        run = runs.train(settled, name=name, runs=runs_folder, download=download)
+            return start_ranks(devices, sys.argv[1:], device=resolved.config.train.device)
+        run = runs.train(resolved, name=name, runs=runs_folder, download=download)
     show_run(run)
     return 0
 
@@ -125,14 +124,14 @@ def device_of_run(resume: str, runs_folder: Path) -> str:
     return str(values.get("train.device", "auto")).partition(":")[0]
 
 
-def settle_flags(
+def resolve_flags(
     data: str | None,
     model: str | None,
     recipe: str | None,
     epochs: str | None,
     config: Path | None,
     flags: FlagTexts,
-) -> Settled:
+) -> ResolvedConfig:
     """The settings that a command line asks for. Raises ConfigError where it says too little, or one thing twice."""
     named: dict[str, Any] = {}
     for section, found in flags.items():
@@ -155,10 +154,10 @@ def settle_flags(
     settings = {name: named.get(f"data.{name}", values.get(f"data.{name}")) for name in ("format", *sorted(COLUMNS))}
     chosen = recipe or of_file or recipes.recipe_for(network, modality_of(str(source), network, settings))
     layers: list[Layer] = [(own[1], {"model.name": own[0]})] if own else []
-    layers += [(f"file {config}", values), (FLAG, named)]
-    settled = settle(recipes.recipe(chosen, str(source)), f"recipe {chosen}", layers)
-    recipes.check_recipe(chosen, settled.config)
-    return settled
+    layers += [(Provenance(SetBy.FILE, str(config)), values), (FLAG, named)]
+    resolved = resolve(recipes.recipe(chosen, str(source)), Provenance(SetBy.RECIPE, chosen), layers)
+    recipes.check_recipe(chosen, resolved.config)
+    return resolved
 
 
 def modality_of(source: str, network: str | None, settings: Mapping[str, Any]) -> Modality:

@@ -26,6 +26,7 @@ from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.augment import AugmentConfig, augment, check_augment
 from neocog.modalities.image.choose import choose_preprocess
+from neocog.modalities.image.config import ImageConfig
 from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
 from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.image_folder import ImageFolder
@@ -46,6 +47,7 @@ __all__ = [
     "BoardPreprocess",
     "Changes",
     "DataConfig",
+    "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
     "Modality",

@@ -19,7 +19,7 @@ from neocog.modalities.preprocess import Preprocess
 
 __all__ = ["Feeding", "choose_loading", "memory_budget", "open_dataset", "size_in_memory"]
 
-Feeding = Literal["resident", "streaming"]
+Feeding = Literal["memory", "stream"]
 SHARE_OF_MEMORY = 0.5  # of what is free now; the network, its gradients and the batches need some too
 
 
@@ -49,16 +49,16 @@ def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: s
     inputs, gigabytes = f"{count:,} inputs of {shape}", f"{needed / 1e9:.2f} GB"
     size = f"{inputs} take {gigabytes}"
     if needed <= budget:
-        return ("streaming", "asked for") if wanted == "streaming" else ("resident", f"{size}, which fits in memory")
+        return ("stream", "asked for") if wanted == "stream" else ("memory", f"{size}, which fits in memory")
     free = f"{free_memory(source) / 1e9:.1f} GB"
-    if wanted == "resident":
+    if wanted == "memory":
         raise DataError(
             "Decoded data must fit in half of the free memory.",
             received=f"{inputs}, {gigabytes}, and {free} are free",
             where=source.name,
-            fix="Choose a smaller size, or --data.feeding streaming.",
+            fix="Choose a smaller size, or --data.loading stream.",
         )
-    return "streaming", f"{size}, more than half of the {free} that are free"
+    return "stream", f"{size}, more than half of the {free} that are free"
 
 
 def open_dataset(
@@ -74,7 +74,7 @@ def open_dataset(
     pin: bool = False,
 ) -> Dataset:
     """These samples as a dataset. Raises DataError for samples that can't be read, unless those are skipped."""
-    if feeding == "streaming":
+    if feeding == "stream":
         return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, encode=encode, pin=pin)
     load = load_from_cache if cache else load_in_memory
     return load(source, indices, preprocess, label, on_corrupt=on_corrupt, encode=encode)

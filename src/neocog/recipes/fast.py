@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from neocog.data import AugmentConfig, DataConfig, open_source
+from neocog.data import AugmentConfig, DataConfig, ImageConfig, open_source
 from neocog.errors import NeocogError
 from neocog.modalities.image.pillow import open_image
 from neocog.runs import RunConfig
@@ -46,7 +46,8 @@ def fast(data: str) -> RunConfig:
 
 def colour(data: str, look: Look) -> RunConfig:
     return RunConfig(
-        data=DataConfig(source=data, val_fraction=0.01, size=look.size),
+        data=DataConfig(source=data, val_fraction=0.01),
+        image=ImageConfig(size=look.size),
         model=ModelConfig(name="speednet", widths=(64, 320, 320)),
         augment=AugmentConfig(shift=2, border="mirror", flip=0.5, alternate=True),
         loss=LossConfig(label_smoothing=0.2),
@@ -58,7 +59,8 @@ def colour(data: str, look: Look) -> RunConfig:
 
 def grey(data: str, look: Look) -> RunConfig:
     return RunConfig(
-        data=DataConfig(source=data, val_fraction=0.02, size=look.size),
+        data=DataConfig(source=data, val_fraction=0.02),
+        image=ImageConfig(size=look.size),
         model=ModelConfig(name="speednet", widths=(32, 64), stem_stride=2),
         augment=AugmentConfig(shift=2),
         loss=LossConfig(label_smoothing=0.1),
@@ -77,7 +79,7 @@ def look_at(data: str) -> Look:
             return Look()
         payload = source.read(0).payload
         if isinstance(payload, bytes):
-            picture = open_image(payload, data, DataConfig(source=data).max_pixels)
+            picture = open_image(payload, data, ImageConfig().max_pixels)
             shape: tuple[int, ...] = (picture.height, picture.width, len(picture.getbands()))
         else:
             shape = getattr(payload, "shape", ())

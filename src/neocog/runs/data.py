@@ -24,7 +24,7 @@ from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
-from neocog.runs.config import RunConfig, Settled, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat
 from neocog.runs.modality import changes, choose, value_of, without_other_modalities, without_vocabulary
 from neocog.runs.start import Start
 from neocog.tasks import TASKS
@@ -80,21 +80,21 @@ def check_without_classes(config: RunConfig, source: Source) -> None:
             )  # fmt: skip
 
 
-def drop_inactive(settled: Settled, source: Source) -> Settled:
+def drop_inactive(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings without those that have no effect on this data. Raises ConfigError if the user has set one."""
     shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": not keeps_test(source)}
     unused = [key for key, inactive in shares.items() if inactive]
-    settled = settled.decide(unused, f"{source.name} brings its own splits: {', '.join(source.splits)}")
-    settled = without_other_modalities(settled, source)
+    resolved = resolved.mark_inactive(unused, f"{source.name} brings its own splits: {', '.join(source.splits)}")
+    resolved = without_other_modalities(resolved, source)
     if not TASKS[source.task].by_class:
-        by_class = {key for key, _ in flat(settled.config) if key.startswith("loss.")} | {"data.balance"}
-        settled = settled.decide(by_class, f"{source.name} is for {source.task}")
-    return without_vocabulary(settled) if source.modality == "text" else settled
+        by_class = {key for key, _ in flat(resolved.config) if key.startswith("loss.")} | {"data.balance"}
+        resolved = resolved.mark_inactive(by_class, f"{source.name} is for {source.task}")
+    return without_vocabulary(resolved) if source.modality == "text" else resolved
 
 
 def choose_inputs(
-    settled: Settled, source: Source, splits: Splits, info: ModelInfo, start: Start | None
-) -> tuple[Settled, Preprocess, Splits, list[str]]:
+    resolved: ResolvedConfig, source: Source, splits: Splits, info: ModelInfo, start: Start | None
+) -> tuple[ResolvedConfig, Preprocess, Splits, list[str]]:
     """The preprocessing, the settings with what was chosen for it, the splits with notes on pages, notes on a start.
 
     Raises DataError for samples that can't be read, unless those are skipped; ConfigError for inputs that differ from
@@ -105,32 +105,34 @@ def choose_inputs(
     reasons: dict[str, str] = {}
     spec: Preprocess
     if start is not None and source.modality == "text":  # the weights know one vocabulary
-        spec, known = start.adapt_texts(settled.config.text.length, source, splits.train)
+        spec, known = start.adapt_texts(resolved.config.text.length, source, splits.train)
         told.append(known)
     else:
-        spec, reasons = choose(source, splits.train, settled.config, info, several)
+        spec, reasons = choose(source, splits.train, resolved.config, info, several)
         if start is not None:
             start.check_inputs(spec, source)
     find_pages(source, np.concatenate([splits.val, splits.test]), several)
     for notice in several.notices:
         note(f"  {notice}")
     splits = replace(splits, notes=(*splits.notes, *several.notices))
-    return settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()}), spec, splits, told
+    return resolved.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()}), spec, splits, told
 
 
-def resolve_loading(settled: Settled, source: Source, splits: Splits, spec: Preprocess) -> Settled:
+def resolve_loading(resolved: ResolvedConfig, source: Source, splits: Splits, spec: Preprocess) -> ResolvedConfig:
     """The settings with how samples are loaded, and why.
 
     Raises ConfigError if the user wants streamed samples in the cache, DataError as `choose_loading` does.
     """
-    wanted = settled.config.data.feeding
+    wanted = resolved.config.data.loading
     feeding, why = choose_loading(source, len(splits.train) + len(splits.val), spec, wanted)
     note(f"  {feeding}: {why}")
     if wanted == "auto":
-        settled = settled.choose({"data.feeding": (feeding, why)})
-    if feeding == "streaming":
-        settled = settled.decide({"data.cache"}, "streamed samples are decoded as they are needed, and not kept")
-    return settled
+        resolved = resolved.choose({"data.loading": (feeding, why)})
+    if feeding == "stream":
+        resolved = resolved.mark_inactive(
+            {"data.cache"}, "streamed samples are decoded as they are needed, and not kept"
+        )
+    return resolved
 
 
 def load_datasets(
@@ -141,7 +143,7 @@ def load_datasets(
     Payloads that the source keeps may take what decoded data leave of the memory budget. Raises DataError for samples
     that can't be read, except training samples if those are skipped.
     """
-    feeding, cache, encode = config.data.feeding, config.data.cache, TASKS[source.task].encode
+    feeding, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
     assert feeding != "auto", "resolved before"
     budget = memory_budget(source) // world.local_size  # each process of this machine keeps its own
     budget -= size_in_memory(len(splits.train) + len(splits.val), spec)
@@ -149,7 +151,7 @@ def load_datasets(
     if keeps_decoded:
         budget -= size_in_memory(len(splits.test), spec)
     if isinstance(source, CachedSource):
-        source.shrink(max(0, budget) if feeding == "resident" else 0)
+        source.shrink(max(0, budget) if feeding == "memory" else 0)
 
     def load(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(
@@ -162,7 +164,7 @@ def load_datasets(
     val = load(splits.val, "decoding validation data", "stop")
     if isinstance(source, CachedSource):  # what is measured is drawn for the report, too
         source.forget([*splits.train.tolist(), *(splits.val.tolist() if len(splits.test) else [])])
-    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if feeding == "resident" else None
+    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if feeding == "memory" else None
 
 
 def check_any_left(train: Dataset, source: Source) -> None:

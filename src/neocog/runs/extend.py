@@ -7,8 +7,9 @@ from typing import Any
 
 from neocog.errors import CheckpointError, RunError, agree
 from neocog.files import storage_errors, write_whole
-from neocog.runs.config import RunConfig, Settled, with_values
+from neocog.runs.config import ResolvedConfig, RunConfig, with_values
 from neocog.runs.folder import Run
+from neocog.runs.provenance import FLAG, Provenance
 from neocog.runs.rotation import newest_first
 from neocog.training import learning_rate
 from neocog.training.checkpoint import read_checkpoint_header
@@ -36,9 +37,9 @@ class Extension:
         write_whole(run.extension, json.dumps(facts))
         run.log("extended", epochs=self.epochs, before=self.before[-1], measured=self.measured)
 
-    def digests(self, settled: Settled) -> frozenset[str]:
+    def digests(self, resolved: ResolvedConfig) -> frozenset[str]:
         """The digests of all settings that checkpoints of this run may have been written with."""
-        return frozenset(with_epochs(settled, epochs).digest() for epochs in self.before)
+        return frozenset(with_epochs(resolved, epochs).digest() for epochs in self.before)
 
 
 def read_extension(run: Run) -> Extension | None:
@@ -65,32 +66,33 @@ def end_extension(run: Run) -> None:
         run.extension.unlink(missing_ok=True)
 
 
-def with_epochs(settled: Settled, epochs: int | str, origin: str | None = None) -> Settled:
+def with_epochs(resolved: ResolvedConfig, epochs: int | str, origin: Provenance | None = None) -> ResolvedConfig:
     """The settings with another number of epochs. Raises ConfigError for a number that can't be."""
-    origins = dict(settled.origins) | ({"train.epochs": origin} if origin else {})
-    return Settled(with_values(settled.config, {"train.epochs": epochs}, origins), origins, settled.decided)
+    provenance = dict(resolved.provenance) | ({"train.epochs": origin} if origin else {})
+    config = with_values(resolved.config, {"train.epochs": epochs}, provenance)
+    return ResolvedConfig(config, provenance, resolved.inactive)
 
 
-def plan_extension(run: Run, settled: Settled, epochs: int | str | None) -> Extension | None:
+def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None) -> Extension | None:
     """How a run gets to N epochs; None if it is resumed as planned.
 
     Raises RunError if it is finished and no epochs are given, if it has trained more already, if it stopped early, and
     if the rates so far would have been different in a run of N epochs.
     """
     current = read_extension(run)
-    planned = current.epochs if current else settled.config.train.epochs
+    planned = current.epochs if current else resolved.config.train.epochs
     state, epoch_steps = read_progress(run)
     done = len(state["history"])
     if epochs is None:
         if run.finished:
-            command = name_command(run, settled.config, done, state["step"], epoch_steps, state["stopped_early"])
+            command = name_command(run, resolved.config, done, state["step"], epoch_steps, state["stopped_early"])
             raise RunError(
                 "A finished run has nothing left to resume.",
                 where=f"{run.path}, whose report is {run.report}",
                 fix=f"To train it further: {command}",
             )
         return current
-    wanted = with_epochs(settled, epochs, "flag").config.train.epochs
+    wanted = with_epochs(resolved, epochs, FLAG).config.train.epochs
     if wanted == planned and not run.finished:
         return current
     if wanted * epoch_steps < state["step"] or (wanted <= done and (run.finished or wanted < done)):
@@ -101,14 +103,15 @@ def plan_extension(run: Run, settled: Settled, epochs: int | str | None) -> Exte
             fix="Give a larger number.",
         )
     if state["stopped_early"]:
+        command = command_from_model(run, resolved.config, wanted - done, finished=run.finished)
         raise RunError(
             f"{run.path} stopped early after {done} epochs, and a run of {wanted} would have stopped there too.",
-            fix=f"To train it further: {command_from_model(run, settled.config, wanted - done, finished=run.finished)}",
+            fix=f"To train it further: {command}",
         )
-    if not same_rates(settled.config, state["step"], planned, wanted, epoch_steps):
-        command = command_from_model(run, settled.config, wanted - done, finished=run.finished)
+    if not same_rates(resolved.config, state["step"], planned, wanted, epoch_steps):
+        command = command_from_model(run, resolved.config, wanted - done, finished=run.finished)
         raise RunError(
-            f"The schedule {settled.config.schedule.name} of {run.path} spreads its rates over "
+            f"The schedule {resolved.config.schedule.name} of {run.path} spreads its rates over "
             f"{agree('{n} epoch(|s)', planned)}, so a run of {wanted} would have trained differently from the start.",
             fix=f"To train it further, start from its model: {command}",
         )

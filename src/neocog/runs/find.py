@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from neocog.errors import ConfigError
 from neocog.report.plots import draw_range_test
-from neocog.runs.config import RunConfig, Settled, as_settled
+from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.session import session
 from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
@@ -19,7 +19,7 @@ __all__ = ["draw_rates", "find_batch", "find_rate"]
 
 
 def find_rate(
-    config: RunConfig | Settled,
+    config: RunConfig | ResolvedConfig,
     *,
     data: object = None,
     download: bool = False,
@@ -35,7 +35,7 @@ def find_rate(
     """
     check_range(low, high, steps)  # before the data is read
     with ready(config, data, download) as prepared:
-        settings = prepared.settled.config
+        settings = prepared.resolved.config
         loader = prepared.loader
         if loader.num_steps < 2:
             raise ConfigError(
@@ -55,14 +55,14 @@ def find_rate(
         )
 
 
-def find_batch(config: RunConfig | Settled, *, data: object = None, download: bool = False) -> BatchSizes:
+def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, download: bool = False) -> BatchSizes:
     """Propose the batch size of a run: on a GPU the largest that fits, on a CPU the smallest of the fastest.
 
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
     Raises what `train` does for data and settings; ConfigError where not one record fits.
     """
     with ready(config, data, download) as prepared:
-        settings = prepared.settled.config
+        settings = prepared.resolved.config
         return find_size(
             prepared.model,
             prepared.loader.with_batch_size,
@@ -77,12 +77,12 @@ def find_batch(config: RunConfig | Settled, *, data: object = None, download: bo
 
 
 @contextmanager
-def ready(config: RunConfig | Settled, data: object, download: bool) -> Iterator[Prepared]:
+def ready(config: RunConfig | ResolvedConfig, data: object, download: bool) -> Iterator[Prepared]:
     """A run that is prepared, in a session of its own."""
-    settled = as_settled(config)
+    resolved = as_resolved(config)
     with (
-        session(settled.config, single_process=True) as world,
-        closing(prepare(settled, world, data=data, download=download)) as prepared,
+        session(resolved.config, single_process=True) as world,
+        closing(prepare(resolved, world, data=data, download=download)) as prepared,
     ):
         yield prepared
 

@@ -49,15 +49,15 @@ def finish(
     evaluation = evaluate_records(task, logits, targets, source, indices, split)
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [source.read(int(index)).payload for index in indices[spread]]
-    data, folders = prepared.settled.config.data, getattr(source, "folders", None)
-    signal = prepared.settled.config.signal
+    data, folders = prepared.resolved.config.data, getattr(source, "folders", None)
+    signal = prepared.resolved.config.signal
     reading = {"window": signal.window, "step": signal.step, "columns": signal.columns and list(signal.columns)}
     about: dict[str, Any] = {
         "model": prepared.model_spec,
         "data": {
             "name": source.name,
             "fingerprint": prepared.fingerprint,
-            "seed": prepared.settled.config.train.seed,
+            "seed": prepared.resolved.config.train.seed,
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
             **({"signal": reading} if any(reading.values()) else {}),
@@ -84,7 +84,7 @@ def finish(
     write_run_report(run, prepared, training.state, model, evaluation, epoch_steps, notes)
     run.log("finished", **about["evaluation"])
     if extension is not None:
-        write_whole(run.config, prepared.settled.to_yaml())
+        write_whole(run.config, prepared.resolved.to_yaml())
     write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1, allow_nan=False))
     end_extension(run)
     for line in notes:
@@ -96,10 +96,10 @@ def finish(
 def advice(run: Run, prepared: Prepared, state: State, epoch_steps: int) -> tuple[str, ...]:
     """If the network still improves, a sentence with the command that trains it further."""
     sign = still_improving(state.history)
-    if sign is None or not prepared.settled.config.watch.warnings:
+    if sign is None or not prepared.resolved.config.monitor.warnings:
         return ()
     done = len(state.history)
-    command = name_command(run, prepared.settled.config, done, state.step, epoch_steps, state.stopped_early)
+    command = name_command(run, prepared.resolved.config, done, state.step, epoch_steps, state.stopped_early)
     return (f"{sign} Train it further: {command}",)
 
 
@@ -115,7 +115,7 @@ def extended_notes(run: Run, split: str) -> tuple[str, ...]:
 
 def training_part(prepared: Prepared) -> str:
     """A short name for the records of the training split, before the skip list."""
-    config, parts = prepared.settled.config, prepared.splits
+    config, parts = prepared.resolved.config, prepared.splits
     if config.data.skip_list is not None:
         data, seed = config.data, config.train.seed
         parts = divide(prepared.source, val_fraction=data.val_fraction, test_fraction=data.test_fraction, seed=seed)
@@ -129,7 +129,7 @@ def evaluate_tta(
 
     `plain` are the logits without it, which are not computed again.
     """
-    tta = prepared.settled.config.train.tta
+    tta = prepared.resolved.config.train.tta
     if tta == "none":
         return {}
     logits = predictor.logits_of(prepared.source, indices, tta=tta, plain=plain)

@@ -114,7 +114,7 @@ def transfer_weights(start: Start, model: Network, options: Mapping[str, Any], c
             f"The first layers of {start.network} can't be adapted to other channels.",
             received=f"{now}, and the model was trained with {before}",
             where=str(start.path),
-            fix="Leave --data.channels out, or train a new network.",
+            fix="Leave --image.channels out, or train a new network.",
         ) from error
 
 

@@ -13,7 +13,7 @@ from neocog.loading.choose import memory_budget
 from neocog.planning import Plan
 from neocog.progress import note
 from neocog.runs.channels import match_channels
-from neocog.runs.config import RunConfig, Settled
+from neocog.runs.config import ResolvedConfig, RunConfig
 from neocog.runs.data import (
     check_data,
     choose_inputs,
@@ -39,7 +39,7 @@ __all__ = ["Prepared", "prepare"]
 class Prepared:
     """All that training needs, ready."""
 
-    settled: Settled
+    resolved: ResolvedConfig
     source: Source
     fingerprint: str
     splits: Splits
@@ -65,7 +65,7 @@ class Prepared:
     @property
     def model_spec(self) -> dict[str, Any]:
         """How to rebuild this network."""
-        model = self.settled.config.model
+        model = self.resolved.config.model
         shape = {"num_classes": len(self.task.classes), "in_channels": self.preprocess.in_channels}
         return {"name": model.name, **shape, "options": self.options}
 
@@ -76,7 +76,12 @@ class Prepared:
 
 
 def prepare(
-    settled: Settled, world: World, *, data: object = None, download: bool = False, start_file: Path | None = None
+    resolved: ResolvedConfig,
+    world: World,
+    *,
+    data: object = None,
+    download: bool = False,
+    start_file: Path | None = None,
 ) -> Prepared:
     """Open, split and decode the data; choose what was left open; build the network and check that it fits.
 
@@ -84,34 +89,34 @@ def prepare(
     is one, of the model that it started from. Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a damaged model to start from.
     """
-    start = open_start(settled.config.model.pretrained, start_file)
-    settled, told = (settled, []) if start is None else start.settle(settled)
-    config = settled.config
+    start = open_start(resolved.config.model.pretrained, start_file)
+    resolved, told = (resolved, []) if start is None else start.resolve(resolved)
+    config = resolved.config
     check_config(config, world)
     source = open_configured(config, data, world, download=download)
     info, identity = fitting(config.model.name, source), fingerprint(source)
     if start is not None:
         source = match_channels(source, start.preprocess)
     check_data(config, source)
-    settled = drop_inactive(settled, source)
+    resolved = drop_inactive(resolved, source)
     splits = split_source(source, config.data, config.train.seed)
     tell(source)
     for line in splits.notes:
         note(f"  {line}")
     source = keep_payloads(source, memory_budget(source) // world.local_size)
-    settled, spec, splits, of_inputs = choose_inputs(settled, source, splits, info, start)
-    settled = resolve_device(settled, world)
+    resolved, spec, splits, of_inputs = choose_inputs(resolved, source, splits, info, start)
+    resolved = resolve_device(resolved, world)
     classes = classes_of(source, info)
     model, plan, of_head = build_network(config, info, spec, classes, start)
     notes = describe_start(start, [*told, *of_inputs, *of_head], source, identity, splits)
-    settled = resolve_loading(settled, source, splits, spec)
-    train, val, test = load_datasets(settled.config, source, splits, spec, world)
+    resolved = resolve_loading(resolved, source, splits, spec)
+    train, val, test = load_datasets(resolved.config, source, splits, spec, world)
     preprocess = init_from_data(model, spec, train, config, start)
     model.to(world.device)
     return Prepared(
-        settled=settled, source=source, fingerprint=identity, splits=splits, preprocess=preprocess,
+        resolved=resolved, source=source, fingerprint=identity, splits=splits, preprocess=preprocess,
         train=train, val=val, test=test, model=model, plan=plan,
-        loader=make_loader(settled.config, source, train, preprocess, len(classes), world),
+        loader=make_loader(resolved.config, source, train, preprocess, len(classes), world),
         task=TASKS[source.task].for_training(classes, config.loss, train.labels), device=world.device,
         options=network_options(config, info, spec), start=start, notes=notes,
     )  # fmt: skip
@@ -120,18 +125,18 @@ def prepare(
 def check_config(config: RunConfig, world: World) -> None:
     """Raises ConfigError for what is wrong whatever the data; asked before any data are read."""
     model_info(config.model.name)  # raises if there is none
-    check_watch(config.watch)
+    check_watch(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     check_train(config.train, num_processes=world.size, pretrained=bool(config.model.pretrained))
 
 
-def resolve_device(settled: Settled, world: World) -> Settled:
+def resolve_device(resolved: ResolvedConfig, world: World) -> ResolvedConfig:
     """The settings with the device that was found, and why."""
-    if settled.config.train.device != "auto":
-        return settled
+    if resolved.config.train.device != "auto":
+        return resolved
     name = str(world.device) if world.size == 1 else world.device.type
     found = "there is no GPU" if name == "cpu" else "the fastest that is there"
-    return settled.choose({"train.device": (name, found)})
+    return resolved.choose({"train.device": (name, found)})
 
 
 def make_loader(

@@ -12,15 +12,16 @@ from neocog.bundle import Predictor, load, read_manifest
 from neocog.data import DataConfig, Modality, Preprocess, Source, TextPreprocess
 from neocog.errors import ConfigError
 from neocog.modalities.text.choose import known_share
-from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat
+from neocog.runs.provenance import Provenance, SetBy
 from neocog.zoo import model_info
 from neocog.zoo.config import OPTIONS
 
 __all__ = ["Start", "find_own", "name_own_network", "open_start"]
 
-SECTIONS: dict[Modality, str] = {"image": "data", "signal": "signal", "audio": "sound", "text": "text"}
+SECTIONS: dict[Modality, str] = {"image": "image", "signal": "signal", "audio": "audio", "text": "text"}
 VOCABULARY = {"text.vocabulary", "text.min_count"}  # settings of a vocabulary, which the model has already
-SIZE = {"data.size", "data.pad"}  # a value of one makes no sense with the model's value of the other
+SIZE = {"image.size", "image.pad"}  # a value of one makes no sense with the model's value of the other
 # What mean and deviation were measured on; if one of these differs, they are measured again.
 MEASURED: dict[Modality, tuple[str, ...]] = {
     "image": ("channels",),
@@ -28,7 +29,7 @@ MEASURED: dict[Modality, tuple[str, ...]] = {
     "audio": ("features", "sample_rate", "window_ms", "num_mels", "num_coefficients", "f_min", "f_max"),
 }
 SPLITTING = ("train.seed", "data.val_fraction", "data.test_fraction")
-ALL_FEATURES = {"sound.sample_rate", "sound.seconds", "sound.max_seconds"}  # these have a meaning for all features
+ALL_FEATURES = {"audio.sample_rate", "audio.seconds", "audio.max_seconds"}  # these have a meaning for all features
 EMPTY = RunConfig(data=DataConfig(source=""))
 
 
@@ -54,13 +55,15 @@ def find_own(pretrained: str | None) -> Path | None:
     return path if is_bundle(path) else None
 
 
-def name_own_network(pretrained: str | None) -> tuple[str, str] | None:
+def name_own_network(pretrained: str | None) -> tuple[str, Provenance] | None:
     """The network of the user's own model, and why a run that starts from it uses that network; None for other weights.
 
     Raises what `find_own` and `load` do.
     """
     path = find_own(pretrained)
-    return None if path is None else (str(read_manifest(path)["model"]["name"]), f"{CHOSEN}: as in {path}")
+    return (
+        None if path is None else (str(read_manifest(path)["model"]["name"]), Provenance(SetBy.CHOSEN, f"as in {path}"))
+    )
 
 
 def open_start(pretrained: str | None, kept: Path | None = None) -> "Start | None":
@@ -103,22 +106,22 @@ class Start:
         manifest = self.predictor.manifest
         return [*manifest.get("trained before on", []), *([manifest["data"]] if "data" in manifest else [])]
 
-    def settle(self, settled: Settled) -> tuple[Settled, list[str]]:
+    def resolve(self, resolved: ResolvedConfig) -> tuple[ResolvedConfig, list[str]]:
         """The settings, with the model's where the user has set none, and a sentence on each that differs.
 
         Raises ConfigError for another network, and for settings that must not differ.
         """
-        self.check_network(settled)
+        self.check_network(resolved)
         values = dict(self.values())
-        own = {key for key in values if settled.set_by_user(key)}
+        own = {key for key in values if resolved.set_by_user(key)}
         if own & SIZE:
-            values = {key: value for key, value in values.items() if key in own or key not in {*SIZE, "data.resize"}}
-        given = dict(flat(settled.config))
-        if "sound.features" in own and given["sound.features"] != values["sound.features"]:
+            values = {key: value for key, value in values.items() if key in own or key not in {*SIZE, "image.resize"}}
+        given = dict(flat(resolved.config))
+        if "audio.features" in own and given["audio.features"] != values["audio.features"]:
             values = {
                 key: value
                 for key, value in values.items()
-                if key in own or key in ALL_FEATURES or not key.startswith("sound.")
+                if key in own or key in ALL_FEATURES or not key.startswith("audio.")
             }
         told = [
             f"{key} is {given[key]}, but {self.path.name} was trained with {values[key]}"
@@ -126,20 +129,20 @@ class Start:
             if plain(given[key]) != plain(values[key]) and key not in SPLITTING
         ]
         self.check_tokens(given, own, values)
-        settled = settled.choose(
+        resolved = resolved.choose(
             {key: (value, f"as in {self.path}") for key, value in values.items() if key not in own}
         )
         if self.preprocess.modality == "text":
-            self.check_vocabulary(settled)
-            settled = settled.without(VOCABULARY)
-        return settled, told
+            self.check_vocabulary(resolved)
+            resolved = resolved.without(VOCABULARY)
+        return resolved, told
 
-    def check_network(self, settled: Settled) -> None:
-        name = settled.config.model.name
-        if settled.set_by_user("model.name") and name != self.network:
+    def check_network(self, resolved: ResolvedConfig) -> None:
+        name = resolved.config.model.name
+        if resolved.set_by_user("model.name") and name != self.network:
             raise ConfigError(
                 f"A run that starts from your own model has its network, which is {self.network}.",
-                received=f"{name} ({settled.origins['model.name']})",
+                received=f"{name} ({resolved.provenance['model.name']})",
                 where=str(self.path),
                 fix="Leave --model out, or start without --model.pretrained.",
             )
@@ -154,13 +157,13 @@ class Start:
                     fix="Leave it out, or train a new network.",
                 )
 
-    def check_vocabulary(self, settled: Settled) -> None:
+    def check_vocabulary(self, resolved: ResolvedConfig) -> None:
         """Raises ConfigError for settings of a vocabulary; a config file, which is for a whole run, may have them."""
         for key in sorted(VOCABULARY):
-            if settled.set_by_user(key) and not settled.origins[key].startswith("file"):
+            if resolved.set_by_user(key) and resolved.provenance[key].by is not SetBy.FILE:
                 raise ConfigError(
                     "A setting must have an effect.",
-                    received=f"{key} ({settled.origins[key]}), but the vocabulary is that of {self.path}",
+                    received=f"{key} ({resolved.provenance[key]}), but the vocabulary is that of {self.path}",
                     fix="Remove it.",
                 )
 
@@ -188,7 +191,7 @@ class Start:
         unused = ["vocabulary"]
         if modality == "audio":
             features = getattr(self.preprocess, "features", None)
-            unused += replace(EMPTY.sound, features=features).ignored()
+            unused += replace(EMPTY.audio, features=features).ignored()
         for name in there:
             if name in known and name not in unused:
                 yield f"{section}.{name}", getattr(self.preprocess, name)

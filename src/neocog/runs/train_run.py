@@ -14,18 +14,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from neocog.data import DataConfig, divides_by_class
+from neocog.data import divides_by_class
 from neocog.errors import DivergenceError, StorageError, some
 from neocog.files import folder_lock, write_whole
 from neocog.loading import Dataset
 from neocog.planning import known_machine
 from neocog.progress import note
-from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
+from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
 from neocog.runs.prepare import Prepared, prepare
+from neocog.runs.provenance import Provenance, SetBy
 from neocog.runs.session import session
 from neocog.runs.validate import validate
 from neocog.training import Interrupt, Interrupted, Training, fit, make_optimizer
@@ -40,7 +41,7 @@ __all__ = ["resume", "train"]
 
 
 def train(
-    config: RunConfig | Settled,
+    config: RunConfig | ResolvedConfig,
     *,
     data: object = None,
     name: str | None = None,
@@ -54,16 +55,16 @@ def train(
     If torchrun has restarted the processes, the run of this name is resumed.
     Raises a NeocogError for what a user can fix, and Interrupted, with the state saved, on the first Ctrl-C.
     """
-    settled = as_settled(config)
-    settled = Settled(with_paths(settled.config), settled.origins)
+    resolved = as_resolved(config)
+    resolved = ResolvedConfig(with_paths(resolved.config), resolved.provenance)
     if name is not None and is_restart(Path(runs) / name):
         note(f"{name} exists: resuming from its last checkpoint, with the settings it began with")
         return resume(Path(runs) / name, data=data)
-    with session(settled.config) as world:
+    with session(resolved.config) as world:
         if name is not None and world.first:
             Run.check_name(Path(runs), name)
-        prepared = prepare(settled, world, data=data, download=download)
-        stem = f"{prepared.source.name}-{prepared.settled.config.model.name}"
+        prepared = prepare(resolved, world, data=data, download=download)
+        stem = f"{prepared.source.name}-{prepared.resolved.config.model.name}"
         run = share_run(on_first(lambda: Run.create(Path(runs), name, stem), world), world)
         with folder_lock(run.path) if world.first else nullcontext():
             if world.first:
@@ -83,15 +84,15 @@ def resume(path: str | Path, *, epochs: int | str | None = None, data: object = 
     Raises RunError if the run is finished, in use by another process, or can't have N epochs.
     """
     run = Run.open(path, Path(runs))
-    _, values, origins = read_config(run.config)
-    base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
-    settled = Settled(base.config, {**base.origins, **origins})
-    extension = plan_extension(run, settled, epochs)
+    resolved = read_run_config(run.config)
+    extension = plan_extension(run, resolved, epochs)
     if extension is not None:
         before = extension.before[-1]
-        settled = with_epochs(settled, extension.epochs, f"--epochs, for a run that was planned for {before}")
-    with session(settled.config) as world, folder_lock(run.path) if world.first else nullcontext():
-        prepared = prepare(settled, world, data=data, start_file=run.start)
+        resolved = with_epochs(
+            resolved, extension.epochs, Provenance(SetBy.FLAG, f"--epochs, for a run that was planned for {before}")
+        )
+    with session(resolved.config) as world, folder_lock(run.path) if world.first else nullcontext():
+        prepared = prepare(resolved, world, data=data, start_file=run.start)
         if world.first:
             run.log("resume")
         return carry_out(run, prepared, world, extension)
@@ -113,10 +114,10 @@ def share_run(run: Run | None, world: World) -> Run:
 def start_folder(run: Run, prepared: Prepared) -> None:
     """Write down the settings of the run. Raises StorageError, and removes the folder, if they can't be written."""
     try:
-        write_whole(run.config, prepared.settled.to_yaml())
+        write_whole(run.config, prepared.resolved.to_yaml())
         if prepared.start is not None:  # so that the run can be resumed whatever becomes of the file
             write_whole(run.start, prepared.start.file.read_bytes())
-        run.log("start", data=prepared.source.name, model=prepared.settled.config.model.name)
+        run.log("start", data=prepared.source.name, model=prepared.resolved.config.model.name)
     except StorageError:
         shutil.rmtree(run.path)  # nothing is in it yet
         raise
@@ -134,7 +135,7 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
     keeper.restore(training)
     if extension is not None and world.first:  # only now, as another data set would have been refused
         extension.start(run)
-    config, loader = prepared.settled.config, prepared.loader
+    config, loader = prepared.resolved.config, prepared.loader
     if training.state.history and world.first:
         run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     if training.state.step:
@@ -164,7 +165,7 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
 
 def check_same(prepared: Prepared, world: World) -> None:
     """Raises ConfigError if the processes have other settings or data."""
-    settings = {key: repr(value) for key, value, _ in prepared.settled.rows()}
+    settings = {key: repr(value) for key, value, _ in prepared.resolved.rows()}
     same_everywhere({**settings, "the data": prepared.fingerprint}, "settings and data", world)
 
 
@@ -172,13 +173,13 @@ def note_network(run: Run, prepared: Prepared, world: World) -> None:
     """Print the size of the network, and where it is trained."""
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     where = f"{world.size} x {prepared.device.type}" if world.size > 1 else str(prepared.device)
-    name = prepared.settled.config.model.name
+    name = prepared.resolved.config.model.name
     note(f"{name}: {parameters:,} trainable parameters, on {where}; run folder {run.path}")
 
 
 def make_training(prepared: Prepared, decision: Decision, world: World) -> Training:
     """The network with its optimiser and averages, each step computed as decided."""
-    config = prepared.settled.config
+    config = prepared.resolved.config
     distributed = distribute(
         prepared.model, world, sync_batch_norm=config.train.sync_batch_norm, bf16_gradients=config.train.bf16_gradients
     )  # fmt: skip
@@ -188,14 +189,14 @@ def make_training(prepared: Prepared, decision: Decision, world: World) -> Train
 
 def make_keeper(run: Run, prepared: Prepared, world: World, extension: Extension | None) -> RunKeeper:
     """What writes the run's checkpoints; they name its data and settings."""
-    config = prepared.settled.config
+    config = prepared.resolved.config
     return RunKeeper(
         run,
         config.train,
         # An earlier release split groups otherwise: its runs would train on what they validated on.
         data=prepared.fingerprint + ("/groups-by-class" if divides_by_class(prepared.source) else ""),
-        settings=prepared.settled.digest(),
-        earlier_settings=extension.digests(prepared.settled) if extension else (),
+        settings=prepared.resolved.digest(),
+        earlier_settings=extension.digests(prepared.resolved) if extension else (),
         epoch_steps=prepared.loader.num_steps,
         keep=config.train.keep,
         on_full=config.train.on_full,
@@ -233,7 +234,7 @@ def decide_speed(run: Run, prepared: Prepared, world: World) -> Decision:
     kept = broadcast_json(kept, world)
     if kept is not None:
         return Decision.from_json(kept)
-    config, loader = prepared.settled.config, prepared.loader
+    config, loader = prepared.resolved.config, prepared.loader
 
     def choose() -> dict[str, Any]:
         inputs, labels = loader.batch(0, 0)
@@ -260,7 +261,7 @@ def make_watch(run: Run, prepared: Prepared, training: Training, decision: Decis
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
     return Watch(
-        prepared.settled.config.watch if world.first else QUIET,
+        prepared.resolved.config.monitor if world.first else QUIET,
         training.model,
         run.log if world.first else silent,
         device=prepared.device,

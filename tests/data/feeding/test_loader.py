@@ -83,7 +83,7 @@ def test_repeated_sample_is_augmented_differently():
 
 
 def test_loader_takes_16_bit_images():
-    deep = ImagePreprocess(size=(4, 4), channels=1, depth=16)
+    deep = ImagePreprocess(size=(4, 4), channels=1, bit_depth=16)
     images = torch.from_numpy(np.full((8, 1, 4, 4), 65535, np.uint16))
     data = InMemoryDataset(images, torch.zeros(8, dtype=torch.int64), np.arange(8, dtype=np.uint64))
     batches = Loader(data, deep, batch_size=4, seed=0, augment=AugmentConfig(shift=1, flip=0.5, erase=0.5))
