@@ -69,7 +69,7 @@ def test_settings_reach_the_filter(run_main):
     ):
         code, out, err = run_main(*arguments, "edge.png", "-o", "out.png")
         assert code == 0, err
-        assert "in the picture's own scale" in out
+        assert "in the scale of the image" in out
         assert np.array_equal(pixels("out.png"), shown(apply_filter(EDGE, arguments[0], **options), arguments[0]))
     Image.fromarray(EDGE // 10).save("dim.png")
     code, out, _ = run_main("sobel", "dim.png", "-o", "out.png", "--stretch")
@@ -116,8 +116,8 @@ def test_an_older_result_is_replaced(run_main):
         (["box", "huge.png", "-o", "o.png"], "at most 40 million pixels"),
         (["box", "edge.png", "-o", "o.jpg"], r"a PNG file. Received: o.jpg. Give it a name that ends in .png"),
         (["box", "edge.png", "-o", "o"], "The output is a PNG file. Received: o"),
-        (["box", "edge.png", "-o", "edge.png"], "The picture itself is never written to. Received: edge.png as both"),
-        (["box", "edge.png", "-o", "link.png"], "The picture itself is never written to. Received: link.png as both"),
+        (["box", "edge.png", "-o", "edge.png"], "The image itself is never replaced. Received: edge.png as both"),
+        (["box", "edge.png", "-o", "link.png"], "The image itself is never replaced. Received: link.png as both"),
         (["box", "edge.png", "-o", "no/o.png"], "no/o.png could not be written: No such file or directory"),
         (["box", "edge.png", "-o", "folder.png"], "folder.png could not be written: Is a directory"),
         (["box", "edge.png"], "parameter --output requires an argument"),
@@ -173,6 +173,6 @@ def test_help_teaches_the_filters_and_their_settings(run_main, monkeypatch):
         "-o",
         "--sigma",
         "Radius of the blur",
-        "lie its outermost pixels (edge)",
+        "by its outermost pixels (edge)",
     ):
         assert part in text, part

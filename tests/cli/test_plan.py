@@ -83,7 +83,7 @@ def test_a_bundle_and_a_file(capsys, finished_run, tmp_path):
         (["lenet5_relu", "--samples", "0"], "samples must be at least 1. Received: 0."),
         (["lenet5_relu", "--no-forecast", "--svg", "no/such/folder/net.svg"], "no/such/folder/net.svg"),
         (["lenet6"], "Did you mean 'lenet5'?"),
-        (["{nets}:build"], "The input's shape must be given for {nets}:build. Add, for example, --input 3x224x224."),
+        (["{nets}:build"], "{nets}:build needs the shape of its input. Add, for example, --input 3x224x224."),
     ],
 )
 def test_mistakes_are_named_with_exit_code_2(capsys, tmp_path, arguments, message):

@@ -55,7 +55,7 @@ def test_help_names_every_recipe(capsys):
 
 
 def test_an_unknown_recipe_is_told_its_neighbour():
-    with pytest.raises(ConfigError, match=r"No recipe is called 'resnet_imagnet'\. Did you mean 'resnet_imagenet'\?"):
+    with pytest.raises(ConfigError, match=r"Unknown recipe: 'resnet_imagnet'\. Did you mean 'resnet_imagenet'\?"):
         recipe("resnet_imagnet", "x")
 
 

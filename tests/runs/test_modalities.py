@@ -116,7 +116,7 @@ def test_columns_of_a_table_are_named_for_training_and_measuring(reviews, tmp_pa
     assert "its reader says: names.csv is separated by semicolons\n" in capsys.readouterr().out
     for given in (flags, ["--text-column", "v2", "--label-column", "v1"]):
         assert main(["eval", str(bundle), str(names), *given]) == 0
-        assert "16 records" in capsys.readouterr().out
+        assert "16 samples" in capsys.readouterr().out
         assert main(["pack", str(names), str(tmp_path / f"shards{len(given[0])}"), *given]) == 0
     assert main(["eval", str(bundle), str(names)]) == 2
     assert "A table of texts needs a column of texts" in capsys.readouterr().err
@@ -205,12 +205,12 @@ def test_a_skip_list_leaves_records_out(pictures, tmp_path):
         train(skip_none, name="all", runs=tmp_path / "runs")
     config = replace(skip_none, data=replace(skip_none.data, skip_list=str(skip)))
     run = train(config, name="some", runs=tmp_path / "runs")
-    assert "6 records are left out by" in run.report.read_text()
+    assert "6 samples are left out by" in run.report.read_text()
     with pytest.raises(DataError, match="must not be empty"):
         evaluate(run.bundle, pictures, split="all")
     assert evaluate(run.bundle, pictures, split="all", skip_list=skip).count == 30
     skip.write_text("".join(f"{name}/{i:02}.png\tall\n" for name in ("red", "green", "blue") for i in range(12)))
-    with pytest.raises(DataError, match="skip list names all of one of pictures"):
+    with pytest.raises(DataError, match="pictures: received a skip list that names all samples of one split"):
         evaluate(run.bundle, pictures, split="all", skip_list=skip)
 
 
@@ -277,9 +277,11 @@ def test_python_objects_are_trained_on(tmp_path):
 
 
 def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_path):
-    with pytest.raises(ConfigError, match="Signals are classified by networks made for that. lenet5_relu is for .*pic"):
+    with pytest.raises(
+        ConfigError, match="Signals are classified by networks made .*lenet5_relu is for .* of images"
+    ):
         train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
-    with pytest.raises(DataError, match="It knows pictures, reviews holds texts"):
+    with pytest.raises(DataError, match="that it was trained on: images. reviews: received texts"):
         evaluate(finished_run.bundle, reviews)
     with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored, because .* holds signals"):
         train(quick("signal", waves, augment=AugmentConfig(flip=0.5)), runs=tmp_path / "runs")
@@ -293,7 +295,10 @@ def test_masks_and_boxes_are_not_trained_on(tmp_path, pictures):
         for folder in ("images", "masks"):
             (tmp_path / "m" / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "m" / folder / f"{i}.png")
-    with pytest.raises(ConfigError, match="one class for each record. m .masks. is for segmentation"):
+    with pytest.raises(
+        ConfigError,
+        match=r"these tasks: classification, next move. m \(masks\): received data for segm",
+    ):
         train(quick("lenet5_relu", tmp_path / "m"), runs=tmp_path / "runs")
 
 
@@ -354,7 +359,9 @@ def test_training_without_any_readable_record(pictures, tmp_path):
     for index in parts.train.tolist():
         path = pictures / open_source(pictures).key(index)
         path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="Training needs a record that can be read. None of pictures can, the first be"):
+    with pytest.raises(
+        DataError, match="needs a sample that can be read. pictures: received none; the first because"
+    ):
         train(config, runs=tmp_path / "runs")
 
 
@@ -387,7 +394,7 @@ def test_training_and_prediction_see_the_same_bits(kind, data, request, tmp_path
     assert read_preprocess(json.loads(json.dumps(spec.to_json()))) == spec
     rows = np.arange(min(12, len(source)))
     feed = load_in_memory(source, rows, spec)
-    loader = Loader(feed, spec, batch_size=5, seed=0, order=Plain(len(rows)))
+    loader = Loader(feed, spec, batch_size=5, seed=0, sampler=Plain(len(rows)))
     fed = torch.cat([loader.batch(0, step)[0] for step in range(loader.num_steps)])
     alone = torch.stack([spec(source.read(i).payload) for i in rows.tolist()])
     assert torch.equal(fed, alone)

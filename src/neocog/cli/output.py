@@ -1,4 +1,4 @@
-"""What verbs print on standard output."""
+"""Tables on standard output."""
 
 from collections.abc import Collection, Sequence
 
@@ -9,7 +9,7 @@ __all__ = ["show_evaluation", "table"]
 
 
 def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> str:
-    """Columns under their heads, those numbered in `left` aligned left, the others right.
+    """Columns under their heads; columns whose number is in `left` are left-aligned, the others right-aligned.
 
     >>> print(table([("class", "F1"), ("cat", "0.9"), ("horse", "0.95")]))
     class    F1

@@ -6,7 +6,7 @@ to the data of the user.
 
 from neocog.data.config import DataConfig
 from neocog.data.known import find_data
-from neocog.data.open import open_source, recognised
+from neocog.data.open import Found, Opened, find_format, open_source
 from neocog.dataset.record import (
     Modality,
     Payload,
@@ -47,10 +47,12 @@ __all__ = [
     "BoardPreprocess",
     "Changes",
     "DataConfig",
+    "Found",
     "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
     "Modality",
+    "Opened",
     "Payload",
     "Pixels",
     "Preprocess",
@@ -78,6 +80,7 @@ __all__ = [
     "divide",
     "divides_by_class",
     "find_data",
+    "find_format",
     "fingerprint",
     "image_pixels",
     "keeps_test",
@@ -85,7 +88,6 @@ __all__ = [
     "open_source",
     "picture_pixels",
     "read_preprocess",
-    "recognised",
     "sample_ids",
     "tell",
     "tta_views",

@@ -101,7 +101,7 @@ class Calibration(Exhibit):
 
     def rows(self) -> list[Row]:
         """A reliability diagram in characters: bars of accuracy, each with a mark at its confidence."""
-        rows: list[Row] = [("confidence", "samples", "accuracy", "| marks perfect calibration")]
+        rows: list[Row] = [("confidence", "samples", "accuracy", "| = perfect calibration")]
         for bin in self.bins:
             bar = list(("█" * round(BAR * bin.accuracy)).ljust(BAR + 1))
             bar[round(BAR * bin.confidence)] = "|"

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -14,6 +14,9 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from neocog.errors import ConfigError
 from neocog.evaluation import ReliabilityBin
 from neocog.files import write_whole
+
+if TYPE_CHECKING:
+    from neocog.training.finders import RateCurve
 
 __all__ = [
     "draw_confusion",
@@ -43,7 +46,6 @@ STYLE: Any = {
 }
 KINDS = ("svg", "png", "pdf")
 Rows = Sequence[Mapping[str, float]]
-Rules = Mapping[str, tuple[float, bool]]
 
 
 def svg(figure: Figure) -> str:
@@ -132,21 +134,19 @@ def draw_confusion(confusion: Sequence[Sequence[int]]) -> str:
         return svg(figure)
 
 
-def draw_range_test(rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], rules: Rules) -> Figure:
-    """Loss against learning rate, each batch and smoothed, with the rate that each rule suggests.
-
-    `rules` maps the name of a rule to its rate and to whether it is the proposed one.
-    """
+def draw_range_test(curve: "RateCurve") -> Figure:
+    """Loss against learning rate, per batch and smoothed, with the suggested rates; the proposed one is highlighted."""
     with rc_context(STYLE):
         figure, axes = axes_of(6.4, 3.8)
-        axes.plot(rates, losses, color=GREY, linewidth=0.8, label="each batch")
-        axes.plot(rates, smoothed, color=BLUE, label="smoothed")
-        for rule, (rate, proposed) in rules.items():
-            style = {"steepest": "--", "valley": ":"}.get(rule, "-.")
-            label = f"{rule}: {rate:.2g}{' (proposed)' if proposed else ''}"
-            axes.axvline(rate, color=ORANGE if proposed else INK, linestyle=style, linewidth=1, label=label)
-        fall = smoothed[0] - min(smoothed)
-        axes.set_ylim(min(smoothed) - 0.2 * fall, smoothed[0] + 0.6 * fall)  # not up to where it diverges
+        axes.plot(curve.rates, curve.losses, color=GREY, linewidth=0.8, label="each batch")
+        axes.plot(curve.rates, curve.smoothed, color=BLUE, label="smoothed")
+        for suggestion in curve.suggestions:
+            proposed = suggestion == curve.proposed
+            label = f"{suggestion.rule}: {suggestion.rate:.2g}{' (proposed)' if proposed else ''}"
+            style = {"steepest": "--", "valley": ":"}.get(suggestion.rule, "-.")
+            axes.axvline(suggestion.rate, color=ORANGE if proposed else INK, linestyle=style, linewidth=1, label=label)
+        fall = curve.smoothed[0] - min(curve.smoothed)
+        axes.set_ylim(min(curve.smoothed) - 0.2 * fall, curve.smoothed[0] + 0.6 * fall)  # not up to where it diverges
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
         axes.legend()
     return figure

@@ -24,6 +24,7 @@ from neocog.data import (
     TextAugmentConfig,
     TextConfig,
 )
+from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.errors import ConfigError, did_you_mean
 from neocog.runs.provenance import DEFAULT, PYTHON, Provenance, SetBy
 from neocog.settings import SETTINGS, HasIgnored
@@ -33,7 +34,16 @@ from neocog.training.speed import SpeedConfig
 from neocog.training.watching import WatchConfig
 from neocog.zoo import ModelConfig
 
-__all__ = ["Layer", "ResolvedConfig", "RunConfig", "as_resolved", "read_config", "read_run_config", "resolve"]
+__all__ = [
+    "Layer",
+    "ResolvedConfig",
+    "RunConfig",
+    "as_resolved",
+    "read_config",
+    "read_run_config",
+    "reading_options",
+    "resolve",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -81,6 +91,11 @@ RENAMED: dict[str, str] = {
 """Settings of earlier releases -> their names now. Earlier runs are read and resumed silently; from a user, the earlier
 name is an error."""
 RENAMED_VALUES = {"data.loading": {"resident": "memory", "streaming": "stream"}}
+READING = frozenset(
+    {f"data.{name}" for name in ("format", *COLUMNS, *FOLDERS)}
+    | {f"signal.{name}" for name in ("window", "step", "rate", "columns")}
+)
+"""Settings that say how the files of a data set are read."""
 Layer = tuple[Provenance, Mapping[str, Any]]
 """Where values come from, and values by dotted key."""
 
@@ -234,6 +249,11 @@ def ignored(config: RunConfig) -> list[tuple[str, str]]:
         if isinstance(section, HasIgnored):
             found += [(f"{name}.{key}", reason) for key, reason in section.ignored().items()]
     return found
+
+
+def reading_options(config: RunConfig) -> dict[str, Any]:
+    """The settings that say how the files of a data set are read, as `open_source` takes them."""
+    return {key.partition(".")[2]: value for key, value in flat(config) if key in READING}
 
 
 def as_resolved(config: RunConfig | ResolvedConfig) -> ResolvedConfig:

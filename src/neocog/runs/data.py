@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import Preprocess, Source, Splits, check_trainable, keeps_test, open_source
-from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.dataset.record import NOUNS
 from neocog.errors import ConfigError, DataError
 from neocog.loading import (
@@ -24,7 +23,7 @@ from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
-from neocog.runs.config import ResolvedConfig, RunConfig, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat, reading_options
 from neocog.runs.modality import changes, choose, value_of, without_other_modalities, without_vocabulary
 from neocog.runs.start import Start
 from neocog.tasks import TASKS
@@ -36,12 +35,10 @@ __all__ = ["check_data", "choose_inputs", "drop_inactive", "load_datasets", "ope
 
 def open_configured(config: RunConfig, data: object, world: World, *, download: bool) -> Source:
     """The source that the settings name, or that a Python object makes; only the first process downloads."""
-    options = {name: getattr(config.signal, name) for name in ("window", "step", "rate", "columns")}
-    options |= {name: getattr(config.data, name) for name in (*COLUMNS, *FOLDERS)}
     named = config.data.source if data is None else data
 
     def open_it(download: bool) -> Source:
-        return open_source(named, format=config.data.format, download=download, **options)
+        return open_source(named, download=download, **reading_options(config))
 
     if download and world.size > 1:
         on_first(lambda: open_it(download=True), world)

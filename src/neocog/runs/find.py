@@ -1,12 +1,9 @@
-"""Finding a run's learning rate or batch size before it: data and network as `train` prepares them, and no folder."""
+"""Learning-rate finder and batch-size finder: data and network as `train` prepares them, but no run folder."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from matplotlib.figure import Figure
-
 from neocog.errors import ConfigError
-from neocog.report.plots import draw_range_test
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.session import session
@@ -15,7 +12,30 @@ from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
 from neocog.training.speed import PLAIN, Candidate, SpeedConfig
 from neocog.zoo import model_info
 
-__all__ = ["draw_rates", "find_batch", "find_rate"]
+__all__ = ["IGNORED_BY_BATCH", "IGNORED_BY_RATE", "find_batch", "find_rate"]
+
+OF_RUNS = (
+    "epochs", "freeze_epochs", "precise_bn", "monitor", "patience", "min_delta", "checkpoint_steps",
+    "checkpoint_seconds", "keep", "on_full", "tta", "sync_batch_norm", "bf16_gradients",
+)  # fmt: skip
+IGNORED_BY_BOTH = {
+    **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},
+    "speed.budget": "a trial runs in plain fp32 unless speed.mode is manual",
+    "speed.compile": "a trial is too short to be compiled",
+    "monitor": "a trial is not monitored",
+}
+IGNORED_BY_RATE = {
+    "optimizer.lr": "it is what is searched for",
+    "schedule": "in a range test the rate rises from low to high",
+    "train.ema_decay": "the range test looks at the loss of the weights themselves",
+    **IGNORED_BY_BOTH,
+}
+"""Settings, or sections of them, that a range test ignores, and why."""
+IGNORED_BY_BATCH = {
+    "train.batch_size": "it is what is searched for",
+    "schedule": "a trial of a batch size has one learning rate",
+    **IGNORED_BY_BOTH,
+}
 
 
 def find_rate(
@@ -30,8 +50,8 @@ def find_rate(
     """Propose the learning rate of a run by a range test, with its batches, augmentation, optimiser and clipping.
 
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
-    Raises what `train` does for data and settings, and what `range_test` does; ConfigError where all training data
-    are one batch.
+    Raises what `train` does for data and settings, and what `range_test` does; ConfigError if all training data is one
+    batch.
     """
     check_range(low, high, steps)  # before the data is read
     with ready(config, data, download) as prepared:
@@ -39,8 +59,9 @@ def find_rate(
         loader = prepared.loader
         if loader.num_steps < 2:
             raise ConfigError(
-                "A range test needs batches that differ. All training data are one: "
-                f"{len(prepared.train):,} records, and --train.batch_size is {settings.train.batch_size:,}. Lower it."
+                "A range test needs at least two batches.",
+                received=f"{len(prepared.train):,} training samples and train.batch_size {settings.train.batch_size:,}",
+                fix="Lower train.batch_size.",
             )
         return range_test(
             prepared.model,
@@ -59,7 +80,7 @@ def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, downl
     """Propose the batch size of a run: on a GPU the largest that fits, on a CPU the smallest of the fastest.
 
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
-    Raises what `train` does for data and settings; ConfigError where not one record fits.
+    Raises what `train` does for data and settings; ConfigError if not even one sample fits.
     """
     with ready(config, data, download) as prepared:
         settings = prepared.resolved.config
@@ -88,11 +109,5 @@ def ready(config: RunConfig | ResolvedConfig, data: object, download: bool) -> I
 
 
 def arithmetic_of(speed: SpeedConfig) -> Candidate:
-    """How a trial computes: as the settings say, but never compiled; plain where a run would measure what is best."""
+    """How a trial computes: as the settings say, but never compiled; plain if a run would measure what is fastest."""
     return Candidate(speed.precision, speed.channels_last) if speed.mode == "manual" else PLAIN
-
-
-def draw_rates(curve: RateCurve) -> Figure:
-    """Loss against learning rate, with the suggested rates; the proposed one stands out."""
-    rules = {each.rule: (each.rate, each == curve.proposed) for each in curve.suggestions}
-    return draw_range_test(curve.rates, curve.losses, curve.smoothed, rules)
