@@ -31,6 +31,19 @@ def colours(tmp_path_factory, draw):
     return root
 
 
+@pytest.fixture(scope="module")
+def finished(colours, tmp_path_factory):
+    """Runs of one, two and four epochs, by their number of epochs. Not to be changed."""
+    runs = tmp_path_factory.mktemp("runs")
+    return {epochs: train(config(colours, epochs), name=f"of_{epochs}", runs=runs) for epochs in (1, 2, 4)}
+
+
+@pytest.fixture
+def run_of(finished, tmp_path):
+    """A copy of one of them, under the name r."""
+    return lambda epochs: Run(shutil.copytree(finished[epochs].path, tmp_path / "r"))
+
+
 def config(data, epochs, schedule="constant", *, lr=0.01, **settings):
     plain = recipe("lenet5_relu", str(data))
     course = {"name": schedule} if isinstance(schedule, str) else schedule
@@ -100,8 +113,8 @@ def test_extended_run_equals_one_planned_so_long_bit_by_bit(name, colours, tmp_p
     assert not run.extension.exists()
 
 
-def test_extended_run_says_that_its_test_figures_were_known(colours, tmp_path, capsys):
-    run = train(config(colours, 1), name="r", runs=tmp_path)
+def test_extended_run_says_that_its_test_figures_were_known(colours, run_of, capsys):
+    run = run_of(1)
     assert "extended" not in run.report.read_text()
     resume(run.path, epochs=2)
     words = "The run was extended from 1 to 2 epochs when its test metrics were known"
@@ -142,8 +155,8 @@ def run_schedule(run):
     return yaml.safe_load(run.config.read_text())["schedule"]["name"]
 
 
-def test_resume_of_a_finished_run_names_the_command_that_trains_further(colours, tmp_path, capsys):
-    run = train(config(colours, 1), name="r", runs=tmp_path)
+def test_resume_of_a_finished_run_names_the_command_that_trains_further(run_of, capsys):
+    run = run_of(1)
     with pytest.raises(
         RunError,
         match=r"A finished run has nothing left to resume\. Found in .*, whose report is .*To train it further: ",
@@ -158,8 +171,8 @@ def test_resume_of_a_finished_run_names_the_command_that_trains_further(colours,
 
 
 @pytest.mark.parametrize(("epochs", "error"), [(2, RunError), (1, RunError), (0, ConfigError), ("many", ConfigError)])
-def test_extend_refuses_fewer_epochs_and_non_numbers(epochs, error, colours, tmp_path):
-    run = train(config(colours, 2), name="r", runs=tmp_path)
+def test_extend_refuses_fewer_epochs_and_non_numbers(epochs, error, run_of):
+    run = run_of(2)
     words = {
         RunError: r"more epochs than it has\. .*r: received --epochs \d+, after 2 of 2 epochs",
         ConfigError: "epochs",
@@ -186,9 +199,9 @@ def stop_at(monkeypatch, step):
     monkeypatch.setattr("neocog.runs.keeper.RunKeeper.due", due)
 
 
-def test_stopped_extension_keeps_the_finished_model_and_resumes(colours, tmp_path, monkeypatch):
-    whole = train(config(colours, 4), name="whole", runs=tmp_path)
-    run = train(config(colours, 2), name="r", runs=tmp_path)
+def test_stopped_extension_keeps_the_finished_model_and_resumes(finished, run_of, monkeypatch):
+    whole = finished[4]
+    run = run_of(2)
     files = (run.bundle, run.figures, run.report, run.config)
     kept = [path.read_bytes() for path in files]
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match="--resume"):
@@ -201,8 +214,8 @@ def test_stopped_extension_keeps_the_finished_model_and_resumes(colours, tmp_pat
     assert [path.read_bytes() for path in files] != kept
 
 
-def test_unfinished_run_is_extended_or_shortened(colours, tmp_path, monkeypatch):
-    whole = train(config(colours, 4), name="whole", runs=tmp_path)
+def test_unfinished_run_is_extended_or_shortened(colours, finished, tmp_path, monkeypatch):
+    whole = finished[4]
     for planned in (3, 9):
         with monkeypatch.context() as patched, pytest.raises(Interrupted):
             stop_at(patched, 5)
@@ -221,9 +234,9 @@ def test_unfinished_run_with_a_spread_schedule_must_be_finished_first(colours, t
     assert resume("r", epochs=3, runs=tmp_path).finished  # as it was planned
 
 
-def test_stopped_extension_is_extended_again(colours, tmp_path, monkeypatch):
+def test_stopped_extension_is_extended_again(colours, run_of, tmp_path, monkeypatch):
     whole = train(config(colours, 5), name="whole", runs=tmp_path)
-    run = train(config(colours, 2), name="r", runs=tmp_path)
+    run = run_of(2)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
         stop_at(patched, 10)
         resume(run.path, epochs=3)
@@ -244,8 +257,8 @@ def test_extend_refuses_other_data_and_settings_and_stays_finished(colours, tmp_
     assert Run(run.path).finished and not run.extension.exists()
 
 
-def test_damaged_extension_file_is_named(colours, tmp_path):
-    run = train(config(colours, 1), name="r", runs=tmp_path)
+def test_damaged_extension_file_is_named(run_of):
+    run = run_of(1)
     run.extension.write_text("{}")
     with pytest.raises(
         RunError,

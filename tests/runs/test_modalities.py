@@ -277,9 +277,7 @@ def test_python_objects_are_trained_on(tmp_path):
 
 
 def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_path):
-    with pytest.raises(
-        ConfigError, match="Signals are classified by networks made .*lenet5_relu is for .* of images"
-    ):
+    with pytest.raises(ConfigError, match="Signals are classified by networks made .*lenet5_relu is for .* of images"):
         train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
     with pytest.raises(DataError, match="that it was trained on: images. reviews: received texts"):
         evaluate(finished_run.bundle, reviews)
@@ -359,9 +357,7 @@ def test_training_without_any_readable_record(pictures, tmp_path):
     for index in parts.train.tolist():
         path = pictures / open_source(pictures).key(index)
         path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(
-        DataError, match="needs a sample that can be read. pictures: received none; the first because"
-    ):
+    with pytest.raises(DataError, match="needs a sample that can be read. pictures: received none; the first because"):
         train(config, runs=tmp_path / "runs")
 
 
