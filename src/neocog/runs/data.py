@@ -169,8 +169,9 @@ def check_any_left(train: Dataset, source: Source) -> None:
     if not len(train):
         raise DataError(
             "Training needs a sample that can be read.",
-            received=f"none; the first because: {next(iter(train.skipped.values())).rstrip('.')}",
+            received="none",
             where=source.name,
+            fix=f"The first error: {next(iter(train.skipped.values()))}",
         )
 
 
