@@ -254,7 +254,7 @@ def test_check_and_train_say_the_same_of_hidden_labels(run_main):
     assert "test accuracy" in out + err
     code, out, err = run_main("eval", "runs/r/model.neocog", "set")
     assert code == 0, err
-    assert "a part was kept for the test" in out + err
+    assert "the part that was kept for testing is evaluated" in out + err
     assert "test, 10 samples" in out + err
 
 

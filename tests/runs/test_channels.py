@@ -78,16 +78,16 @@ def test_predict_matches_columns_by_name(trained, tmp_path, capsys):
 
 def test_evaluate_matches_columns_by_name(trained, tmp_path, capsys):
     swapped = folder(tmp_path / "swapped", ["y", "x"], 6)
-    assert neocog.evaluate(trained, swapped).headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, swapped).metrics["accuracy"].value == 1
     told = " ".join(capsys.readouterr().err.split())
     assert "channels: y, x" in told and "channels in another order are matched by name: x, y" in told
     with pytest.raises(DataError, match=r"The network has x, y. Received: x, in other \(missing: y\)"):
         neocog.evaluate(trained, folder(tmp_path / "other", ["x", "id"], 4))
     x = np.stack([np.stack([one["y"], one["x"]]) for one in map(signal, [0, 1] * 4)])
     np.savez(tmp_path / "named.npz", x=x, y=["inx", "iny"] * 4, channels=["y", "x"])
-    assert neocog.evaluate(trained, tmp_path / "named.npz").headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, tmp_path / "named.npz").metrics["accuracy"].value == 1
     np.savez(tmp_path / "plain.npz", x=x[:, ::-1], y=["inx", "iny"] * 4)
-    assert neocog.evaluate(trained, tmp_path / "plain.npz").headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, tmp_path / "plain.npz").metrics["accuracy"].value == 1
     assert "channels without names are read by their place, as x, y" in " ".join(capsys.readouterr().err.split())
 
 
@@ -130,7 +130,7 @@ def test_evaluate_reads_a_recording_as_in_training(tmp_path, monkeypatch, capsys
     bundle = "runs/r/model.neocog"
     assert main(["eval", bundle, path, "--json"]) == 0
     out, err = capsys.readouterr()
-    assert "trained on this very set, of which a part was kept for the test" in " ".join(err.split())
+    assert "trained on this very data set; the part that was kept for testing is evaluated" in " ".join(err.split())
     kept = json.loads((tmp_path / "runs/r/evaluation.json").read_text())
     assert {**json.loads(out), "data": ""} == {**kept, "data": ""}
     other = str(recording(tmp_path / "other.csv", ["time", "y", "x", "label"]))
@@ -183,7 +183,7 @@ def test_pack_keeps_channel_names(trained, tmp_path, capsys):
     assert main(["pack", str(files), str(tmp_path / "shards")]) == 0
     source = neocog.open_source(tmp_path / "shards")
     assert source.channel_names == ("y", "x") and source.notices[0] == "channels: y, x"
-    assert neocog.evaluate(trained, tmp_path / "shards").headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, tmp_path / "shards").metrics["accuracy"].value == 1
     assert "channels in another order are matched by name: x, y" in " ".join(capsys.readouterr().err.split())
     run = main(
         [

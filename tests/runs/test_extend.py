@@ -117,7 +117,7 @@ def test_extended_run_says_that_its_test_figures_were_known(colours, run_of, cap
     run = run_of(1)
     assert "extended" not in run.report.read_text()
     resume(run.path, epochs=2)
-    words = "The run was extended from 1 to 2 epochs when its test figures were known"
+    words = "The run was extended from 1 to 2 epochs when its test metrics were known"
     assert words in said(capsys) and words in run.report.read_text()
     resume(run.path, epochs=3)
     told = run.report.read_text()

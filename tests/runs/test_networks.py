@@ -104,7 +104,7 @@ def test_adaptive_clipping_and_precise_bn_change_a_run_repeatably(config, tmp_pa
     ("name", "says"),
     [
         ("neocognitron", r"does not learn by gradients\. In Python: create_model\('neocognitron'\)\.learn"),
-        ("unet", r"Pictures are classified by networks made for that\. unet is for segmentation of pictures\."),
+        ("unet", r"Images are classified by networks made for that\. unet is for segmentation of images\."),
         ("text_cnn", r"text_cnn is for classification of texts\."),
         ("go_policy", r"go_policy is for next move of positions\."),
     ],

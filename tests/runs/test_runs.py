@@ -73,7 +73,7 @@ def test_evaluate_repeats_the_figures_of_the_run(finished_run, digits):
     assert evaluate(finished_run.bundle, digits, split="train").count == 900
     assert evaluate(finished_run.bundle, digits, split="all").count == 1300
     assert evaluate(finished_run.bundle, digits, split="val").count == 100  # taken from training data, and so known
-    with pytest.raises(DataError, match="digits has no split 'dev'. It has train, test, all, val"):
+    with pytest.raises(DataError, match="digits has no split 'dev'. Choose one of train, test, all, val"):
         evaluate(finished_run.bundle, digits, split="dev")
 
 
@@ -84,7 +84,7 @@ def test_evaluate_scores_the_held_out_test_samples_of_a_set_without_splits(pictu
     again = evaluate(run.bundle, pictures)
     assert again.count == run.evaluation.count == 6
     assert again.top1 == run.evaluation.top1
-    assert "of which a part was kept for the test" in capsys.readouterr().err
+    assert "the part that was kept for testing is evaluated" in capsys.readouterr().err
     copy = shutil.copytree(pictures, pictures.parent / "more")
     shutil.copy(copy / "red" / "00.png", copy / "red" / "extra.png")
     assert evaluate(run.bundle, copy).count == 37
@@ -95,9 +95,9 @@ def test_evaluate_matches_classes_by_name(pictures, quick, tmp_path, draw, capsy
     draw(tmp_path / "few", {"red": (200, 30, 30), "green": (30, 200, 30)}, count=4)
     few = evaluate(run.bundle, tmp_path / "few")
     assert [row.support for row in few.per_class] == [0, 4, 4]
-    assert "few has no record of blue" in capsys.readouterr().err
+    assert "few has no samples of blue" in capsys.readouterr().err
     draw(tmp_path / "other", {"red": (200, 30, 30), "pink": (250, 150, 150)}, count=4)
-    with pytest.raises(DataError, match="trained on: blue, green, red. other also has pink"):
+    with pytest.raises(DataError, match="trained on: blue, green, red. other: received pink as well"):
         evaluate(run.bundle, tmp_path / "other")
 
 
@@ -228,10 +228,10 @@ def test_train_without_a_test_split_scores_validation_and_says_so(tmp_path, draw
     run = train(quick(tmp_path / "d", epochs=1), name="r", runs=tmp_path / "runs")
     assert run.evaluation.split == "validation"
     assert evaluate(run.bundle, tmp_path / "d").count == 8
-    assert "There is no test split: scored is the validation split" in capsys.readouterr().err
+    assert "There is no test split, so the validation split is evaluated" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "d" / "val")
     assert evaluate(run.bundle, tmp_path / "d").count == 8
-    assert "There is neither a test nor a validation split" in capsys.readouterr().err
+    assert "There is no test or validation split, so all samples are evaluated" in capsys.readouterr().err
 
 
 def test_diverged_run_is_logged(digits, quick, tmp_path):
@@ -413,5 +413,5 @@ def test_tta_needs_images(tmp_path):
 
 def test_tta_accuracy_is_reported(digits, quick, tmp_path, capsys):
     run = train(quick(digits, tta="shift", epochs=1), runs=tmp_path)
-    assert re.search(r"test accuracy [0-9.]+% with the views shift averaged", capsys.readouterr().err)
+    assert re.search(r"test accuracy [0-9.]+% with test-time augmentation .shift.", capsys.readouterr().err)
     assert "accuracy with shift" in run.events.read_text()

@@ -89,7 +89,7 @@ def test_start_from_a_run_folder_uses_its_model(first, colours, tmp_path):
 def test_start_trains_the_weights_further(first, colours, tmp_path):
     run = train(config(colours, pretrained=first.bundle, epochs=2, lr=0.01), runs=tmp_path)
     assert not same(weights(run), weights(first))
-    assert run.evaluation.headlines["accuracy"].value > 0.9
+    assert run.evaluation.metrics["accuracy"].value > 0.9
 
 
 @pytest.mark.parametrize("names", [["red", "blue", "green"], ["green", "red", "blue"]])
@@ -308,8 +308,8 @@ def test_start_warns_of_seen_test_samples_with_their_number(first, colours, tmp_
     assert f"trained on {seen} of the" in said(capsys)
     evaluate(again.bundle, colours)
     assert (
-        f"warning: {seen} of the {len(parts[1].test)} records trained the model that this network started from"
-        in said(capsys)
+        f"warning: {seen} of the {len(parts[1].test)} samples were used to train or select the model that this network "
+        "started from" in said(capsys)
     )
 
 

@@ -112,7 +112,7 @@ def divides_by_class(source: Source) -> bool:
 def describe_choice(source: Source) -> str:
     """How held-out samples are chosen, to be appended to a sentence."""
     if read_groups(source) is None:
-        return ", chosen by class and seed"
+        return ", chosen by seed" if source.targets.dtype.kind == "f" else ", chosen by class and seed"
     kind = getattr(source, "group_kind", "groups")
     return f": whole {kind}, chosen by {'class and seed' if source.task == 'classification' else 'seed'}"
 
@@ -172,6 +172,8 @@ def take(
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose=f"split {purpose}")[:, 0]
     taken = np.zeros(len(indices), bool)
     targets = source.targets[indices]
+    if targets.dtype.kind == "f":  # there are no classes by which to stratify
+        targets = np.zeros(len(indices), np.int64)
     for k in np.unique(targets):
         members = np.flatnonzero(targets == k)
         count = min(round(fraction * len(members)), len(members) - 1)

@@ -5,11 +5,12 @@ from typing import Literal
 
 import numpy as np
 import psutil
+import torch
 from numpy.typing import NDArray
 
 from neocog.dataset.record import Source
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Dataset
+from neocog.loading.dataset import Corrupt, Dataset, Encode
 from neocog.loading.disk_cache import load_from_cache
 from neocog.loading.in_memory import load_in_memory
 from neocog.loading.payload_cache import CachedSource
@@ -68,11 +69,12 @@ def open_dataset(
     *,
     feeding: Feeding,
     on_corrupt: Corrupt = "stop",
+    encode: Encode = torch.from_numpy,
     cache: bool = False,
     pin: bool = False,
 ) -> Dataset:
     """These samples as a dataset. Raises DataError for samples that can't be read, unless those are skipped."""
     if feeding == "stream":
-        return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, pin=pin)
+        return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, encode=encode, pin=pin)
     load = load_from_cache if cache else load_in_memory
-    return load(source, indices, preprocess, label, on_corrupt=on_corrupt)
+    return load(source, indices, preprocess, label, on_corrupt=on_corrupt, encode=encode)

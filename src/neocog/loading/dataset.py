@@ -1,16 +1,19 @@
 """Where batches come from: decoded samples by their row, from memory or as they are needed."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Corrupt", "Dataset", "Rows"]
+__all__ = ["Corrupt", "Dataset", "Encode", "Rows"]
 
 Rows = NDArray[np.int64]
 """Rows of a dataset, (N,), 0..len-1."""
+
+Encode = Callable[[NDArray[Any]], Tensor]
+"""From a source's targets to those that the loss takes, as the task says."""
 
 Corrupt = Literal["stop", "skip"]
 """What an unreadable sample does to training."""
@@ -21,7 +24,7 @@ class Dataset(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """(len,)."""
+        """(len,) classes, or whatever targets the task takes."""
         ...
 
     @property

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neocog.dataset.record import Source, fingerprint, record_ids
 from neocog.files import storage_errors
 from neocog.files.whole import sync_folder
-from neocog.loading.dataset import Corrupt
+from neocog.loading.dataset import Corrupt, Encode
 from neocog.loading.in_memory import InMemoryDataset, load_in_memory
 from neocog.modalities.preprocess import Preprocess
 from neocog.progress import note
@@ -36,6 +36,7 @@ def load_from_cache(
     label: str = "decoding",
     *,
     on_corrupt: Corrupt = "stop",
+    encode: Encode = torch.from_numpy,
 ) -> InMemoryDataset:
     """As `load_in_memory`, but decoded by the first call, and mapped from the cache by later ones.
 
@@ -53,7 +54,7 @@ def load_from_cache(
     inputs = torch.from_numpy(np.load(folder / "inputs.npy", mmap_mode="c"))
     kept = indices[np.load(folder / "kept.npy")]
     skipped = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
-    return InMemoryDataset(inputs, torch.from_numpy(source.targets[kept]), record_ids(source, kept), skipped)
+    return InMemoryDataset(inputs, encode(source.targets[kept]), record_ids(source, kept), skipped)
 
 
 def cache_name(source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Rows
+from neocog.loading.dataset import Corrupt, Encode, Rows
 from neocog.modalities.preprocess import Preprocess
 
 __all__ = ["StreamingDataset"]
@@ -56,12 +56,13 @@ class StreamingDataset:
         preprocess: Preprocess,
         *,
         on_corrupt: Corrupt = "stop",
+        encode: Encode = torch.from_numpy,
         threads: int | None = None,
         pin: bool = False,
     ) -> None:
         self.source, self.indices, self.preprocess = source, indices, preprocess
         self.on_corrupt, self.pin = on_corrupt, pin
-        self.labels = torch.from_numpy(np.asarray(source.targets[indices]))
+        self.labels = encode(np.asarray(source.targets[indices]))
         threads = threads or os.cpu_count() or 1
         self.ahead = AHEAD
         self.pool = ThreadPoolExecutor(threads, "decode")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import Preprocess, Source, Splits, check_trainable, keeps_test, open_source
+from neocog.dataset.record import NOUNS
 from neocog.errors import ConfigError, DataError
 from neocog.loading import (
     Corrupt,
@@ -22,9 +23,10 @@ from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
-from neocog.runs.config import ResolvedConfig, RunConfig, reading_options
-from neocog.runs.modality import NOUNS, changes, choose, value_of, without_other_modalities, without_vocabulary
+from neocog.runs.config import ResolvedConfig, RunConfig, flat, reading_options
+from neocog.runs.modality import changes, choose, value_of, without_other_modalities, without_vocabulary
 from neocog.runs.start import Start
+from neocog.tasks import TASKS
 from neocog.training.distributed import World, on_first
 from neocog.zoo import ModelInfo
 
@@ -60,6 +62,19 @@ def check_data(config: RunConfig, source: Source) -> None:
             fix="Remove it, or augment.",
         )
     check_trainable(source)
+    if not TASKS[source.task].by_class:
+        check_without_classes(config, source)
+
+
+def check_without_classes(config: RunConfig, source: Source) -> None:
+    """Raises ConfigError for what only works with classes."""
+    needs_classes = {"augment.mixup or augment.cutmix": config.augment.mixes, "data.balance": config.data.balance < 1}
+    for key, is_set in needs_classes.items():
+        if is_set:
+            raise ConfigError(
+                f"{key} needs classes.", received=f"data for {source.task}", where=source.name,
+                fix="Leave it at its default.",
+            )  # fmt: skip
 
 
 def drop_inactive(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
@@ -68,6 +83,9 @@ def drop_inactive(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     unused = [key for key, inactive in shares.items() if inactive]
     resolved = resolved.mark_inactive(unused, f"{source.name} brings its own splits: {', '.join(source.splits)}")
     resolved = without_other_modalities(resolved, source)
+    if not TASKS[source.task].by_class:
+        by_class = {key for key, _ in flat(resolved.config) if key.startswith("loss.")} | {"data.balance"}
+        resolved = resolved.mark_inactive(by_class, f"{source.name} is for {source.task}")
     return without_vocabulary(resolved) if source.modality == "text" else resolved
 
 
@@ -122,7 +140,7 @@ def load_datasets(
     Payloads that the source keeps may take what decoded data leave of the memory budget. Raises DataError for samples
     that can't be read, except training samples if those are skipped.
     """
-    feeding, cache = config.data.loading, config.data.cache
+    feeding, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
     assert feeding != "auto", "resolved before"
     budget = memory_budget(source) // world.local_size  # each process of this machine keeps its own
     budget -= size_in_memory(len(splits.train) + len(splits.val), spec)
@@ -135,7 +153,7 @@ def load_datasets(
     def load(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(
             source, indices, spec, label,
-            feeding=feeding, on_corrupt=on_corrupt, cache=cache, pin=world.device.type == "cuda",
+            feeding=feeding, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=world.device.type == "cuda",
         )  # fmt: skip
 
     train = load(splits.train, "decoding training data", config.data.on_corrupt)

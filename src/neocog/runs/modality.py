@@ -17,13 +17,14 @@ from neocog.data import (
     choose_sound,
     choose_text,
 )
+from neocog.dataset.record import NOUNS
 from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
 from neocog.runs.config import ResolvedConfig, RunConfig, flat
+from neocog.tasks import TASKS
 from neocog.zoo import ModelInfo, model_info
 
 __all__ = [
-    "NOUNS",
     "changes",
     "choose",
     "classes_of",
@@ -35,13 +36,6 @@ __all__ = [
     "without_vocabulary",
 ]
 
-NOUNS: dict[Modality, str] = {
-    "image": "pictures",
-    "signal": "signals",
-    "audio": "sounds",
-    "text": "texts",
-    "board": "positions",
-}
 EXAMPLES: dict[Modality, str] = {
     "image": "resnet18",
     "signal": "time_series_fcn",
@@ -68,17 +62,19 @@ def fitting(name: str, source: Source) -> ModelInfo:
 
     Raises ConfigError for other networks, and for labels that are more than one class for each record.
     """
-    if source.task not in ("classification", "next move"):
+    if source.task not in TASKS:
         raise ConfigError(
-            f"Trained are networks that give one class for each record. {source.name} ({source.format}) is for "
-            f"{source.task}. `neocog check` and `neocog pack` take it."
+            f"Training supports these tasks: {', '.join(TASKS)}.",
+            received=f"data for {source.task}",
+            where=f"{source.name} ({source.format})",
+            fix="`neocog check` and `neocog pack` accept it.",
         )
     found, modality = model_info(name), source.modality
     if not found.trainable:
         raise ConfigError(
             f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
         )
-    task = "next move" if modality == "board" else "classification"
+    task = TASKS[source.task].network_task
     if (found.task, found.modality) != (task, modality):
         raise ConfigError(
             f"{NOUNS[modality].capitalize()} are classified by networks made for that. {name} is for {found.task} of "

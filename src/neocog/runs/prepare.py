@@ -26,7 +26,7 @@ from neocog.runs.modality import changes, classes_of, fitting, network_options
 from neocog.runs.network import build_network, init_from_data
 from neocog.runs.split import describe_seen, split_source
 from neocog.runs.start import Start, open_start
-from neocog.tasks import Classification
+from neocog.tasks import TASKS, Task
 from neocog.training import check_schedule, check_train
 from neocog.training.distributed import World
 from neocog.training.watching import check_watch
@@ -53,7 +53,7 @@ class Prepared:
     model: Network
     plan: Plan
     """Of the network for one sample."""
-    task: Classification
+    task: Task
     device: torch.device
     options: dict[str, Any]
     """What the network was built with, apart from channels and classes."""
@@ -117,7 +117,7 @@ def prepare(
         resolved=resolved, source=source, fingerprint=identity, splits=splits, preprocess=preprocess,
         train=train, val=val, test=test, model=model, plan=plan,
         loader=make_loader(resolved.config, source, train, preprocess, len(classes), world),
-        task=Classification(classes, config.loss, train.labels), device=world.device,
+        task=TASKS[source.task].for_training(classes, config.loss, train.labels), device=world.device,
         options=network_options(config, info, spec), start=start, notes=notes,
     )  # fmt: skip
 

@@ -200,6 +200,8 @@ def make_keeper(run: Run, prepared: Prepared, world: World, extension: Extension
         epoch_steps=prepared.loader.num_steps,
         keep=config.train.keep,
         on_full=config.train.on_full,
+        metric=prepared.task.progress_metric,
+        percent=prepared.task.progress_percent,
         writes=world.first,
     )
 
@@ -263,7 +265,7 @@ def make_watch(run: Run, prepared: Prepared, training: Training, decision: Decis
         training.model,
         run.log if world.first else silent,
         device=prepared.device,
-        num_classes=len(prepared.task.classes),
+        num_classes=len(prepared.task.classes) if prepared.task.by_class else 0,
         flops=prepared.plan.flops if world.first else 0,
         peak=machine.flops[precision] * world.size if machine else None,
         compiled=decision.compiled,

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from neocog.data import Views
 from neocog.errors import ConfigError
+from neocog.modalities.image.tta import TTA
 from neocog.settings import SETTINGS
 
 __all__ = ["TrainConfig", "check_train"]
@@ -53,8 +53,8 @@ class TrainConfig:
     """Several processes: let batch norm see the whole batch, as one process would, rather than each its part."""
     bf16_gradients: bool = False
     """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
-    tta: Views = "none"
-    """Test-time augmentation: in the final test, also average the predictions for several views of each image."""
+    tta: TTA = "none"
+    """In the final evaluation, also average the predictions over this test-time augmentation of images."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
 
