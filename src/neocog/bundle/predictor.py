@@ -1,7 +1,6 @@
 """The one way from inputs to predictions: `predict`, `eval`, the report, and all that will serve or export."""
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.bundle.signal_file import pick_fields, read_signal
+from neocog.cpus import num_cpus
 from neocog.data import Payload, Preprocess, SignalPreprocess, Source, Views, image_pixels, view_weights, views
 from neocog.errors import ConfigError, DataError
 from neocog.loading import load_in_memory
@@ -114,7 +114,7 @@ class Predictor:
     ) -> Iterator[Prediction | Failure]:
         """As `predict`, one after the other, with a Failure in the place of an input that can't be read."""
         named = zip(names, inputs, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(inputs))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(num_cpus()) as pool:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
                 images = [image for _, image, _ in decoded if isinstance(image, Tensor)]

@@ -15,7 +15,7 @@ from neocog.progress import note
 from neocog.report.plots import save_figure
 from neocog.runs import Settled
 from neocog.runs.find import draw_rates, find_batch, find_rate
-from neocog.training.finders.rate import HIGH, LOW, STEPS
+from neocog.training.finders.learning_rate import HIGH, LOW, STEPS
 
 Switch = Parameter(negative="")
 Model = Annotated[str | None, Parameter(help="The network, by its name in `neocog zoo` [lenet5_relu].")]
@@ -31,7 +31,7 @@ TO_THE_END = {
     **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},
     "speed.budget": "a trial is in plain fp32 unless --speed.mode is manual",
     "speed.compile": "a trial is too short to be compiled",
-    "watch": "a trial is not watched",
+    "monitor": "a trial is not monitored",
 }
 NOT_FOR_RATE = {
     "optimizer.lr": "it is what is looked for",

@@ -27,8 +27,8 @@ from neocog.errors import ConfigError, did_you_mean
 from neocog.settings import SETTINGS, HasIgnored
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
+from neocog.training.monitoring import MonitorConfig
 from neocog.training.speed import SpeedConfig
-from neocog.training.watching import WatchConfig
 from neocog.zoo import ModelConfig
 
 __all__ = ["Layer", "RunConfig", "Settled", "read_config", "settle"]
@@ -51,7 +51,7 @@ class RunConfig:
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     speed: SpeedConfig = SpeedConfig()
-    watch: WatchConfig = WatchConfig()
+    monitor: MonitorConfig = MonitorConfig()
 
 
 ADAPTER = TypeAdapter(RunConfig)
@@ -116,7 +116,7 @@ class Settled:
         values = [
             (key, value)
             for key, value, _ in self.rows()
-            if key != "data.source" and not key.startswith("watch.") and (value is not None or key not in LATER)
+            if key != "data.source" and not key.startswith("monitor.") and (value is not None or key not in LATER)
         ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
@@ -224,7 +224,7 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, str]]
     if not isinstance(recipe, str | None) or not isinstance(provenance, dict):
         raise ConfigError(f"A recipe is a name, and provenance maps settings to origins. {path} holds something else.")
     values: dict[str, Any] = {}
-    for section, settings in tree.items():
+    for section, settings in (("monitor" if name == "watch" else name, found) for name, found in tree.items()):
         if section not in SECTIONS:
             raise ConfigError(f"No section is called {section!r} (file {path}). {did_you_mean(str(section), SECTIONS)}")
         if not isinstance(settings, dict):

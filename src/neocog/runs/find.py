@@ -11,8 +11,8 @@ from neocog.report.plots import BLUE, GREY, INK, ORANGE, STYLE, axes_of
 from neocog.runs.config import RunConfig, Settled, as_settled
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.train_run import open_loader
-from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
-from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
+from neocog.training.finders import BatchSizeSearch, RateCurve, TrialSettings, find_batch_size, range_test
+from neocog.training.finders.learning_rate import HIGH, LOW, STEPS, check_range
 from neocog.training.speed import PLAIN, Candidate, SpeedConfig, exact_arithmetic, use_threads
 from neocog.zoo import model_info
 
@@ -47,16 +47,14 @@ def find_rate(
             prepared.model,
             loader,
             prepared.task,
-            optimizer=settings.optimizer,
-            config=settings.train,
-            arithmetic=arithmetic_of(settings.speed),
+            trial_settings(settings),
             low=low,
             high=high,
             steps=steps,
         )
 
 
-def find_batch(config: RunConfig | Settled, *, data: object = None, download: bool = False) -> BatchSizes:
+def find_batch(config: RunConfig | Settled, *, data: object = None, download: bool = False) -> BatchSizeSearch:
     """Propose the batch size of a run: on a GPU the largest that fits, on a CPU the smallest of the fastest.
 
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
@@ -64,13 +62,11 @@ def find_batch(config: RunConfig | Settled, *, data: object = None, download: bo
     """
     with ready(config, data, download) as prepared:
         settings = prepared.settled.config
-        return find_size(
+        return find_batch_size(
             prepared.model,
             lambda size: open_loader(prepared, batch_size=size),
             prepared.task,
-            optimizer=settings.optimizer,
-            config=settings.train,
-            arithmetic=arithmetic_of(settings.speed),
+            trial_settings(settings),
             most=len(prepared.train),
             shape=prepared.preprocess.shape,
             dtype=model_info(settings.model.name).input_dtype,
@@ -90,6 +86,10 @@ def ready(config: RunConfig | Settled, data: object, download: bool) -> Iterator
     finally:
         prepared.train.close()
         prepared.val.close()
+
+
+def trial_settings(config: RunConfig) -> TrialSettings:
+    return TrialSettings(train=config.train, optimizer=config.optimizer, arithmetic=arithmetic_of(config.speed))
 
 
 def arithmetic_of(speed: SpeedConfig) -> Candidate:

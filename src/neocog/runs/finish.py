@@ -16,8 +16,7 @@ from neocog.runs.measure import accuracy, evaluated
 from neocog.runs.prepare import Prepared
 from neocog.runs.start import split_digest
 from neocog.training import State, Training
-from neocog.training.watching.signs import still_improving
-from neocog.training.watching.told import events_of
+from neocog.training.monitoring import read_events, still_improving
 
 __all__ = ["finish"]
 
@@ -88,7 +87,7 @@ def finish(
 def advice(run: Run, prepared: Prepared, state: State, epoch_steps: int) -> tuple[str, ...]:
     """Where the network still improves, a sentence with the command that trains it further."""
     sign = still_improving(state.history)
-    if sign is None or not prepared.settled.config.watch.warnings:
+    if sign is None or not prepared.settled.config.monitor.warnings:
         return ()
     done = len(state.history)
     command = how_to_train_on(run, prepared.settled.config, done, state.step, epoch_steps, state.stopped_early)
@@ -100,7 +99,7 @@ def extended_notes(run: Run, split: str) -> tuple[str, ...]:
     return tuple(
         f"The run was extended from {event['before']} to {event['epochs']} epochs when its {split} figures were known: "
         "whoever extends a run because of them chooses by them."
-        for event in events_of(run.events, "extended")
+        for event in read_events(run.events, "extended")
         if event["measured"]
     )
 

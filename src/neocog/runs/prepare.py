@@ -51,7 +51,7 @@ from neocog.runs.start import Start, open_start
 from neocog.tasks import Classification
 from neocog.training import TrainConfig, build_seeded, check_input, check_schedule
 from neocog.training.distributed import World, on_first
-from neocog.training.watching import check_watch
+from neocog.training.monitoring import check_monitor
 from neocog.zoo import ModelConfig, ModelInfo, Network, create_model, model_info
 
 __all__ = ["Prepared", "find_device", "leave_out", "prepare"]
@@ -109,7 +109,7 @@ def prepare(
         settled, notes = start.settle(settled)
     config = settled.config
     model_info(config.model.name)  # raises where there is none, before any data is read
-    check_watch(config.watch)
+    check_monitor(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     if config.train.freeze_epochs and not config.model.pretrained:
         raise ConfigError(

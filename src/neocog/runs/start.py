@@ -22,7 +22,7 @@ from neocog.zoo.config import OPTIONS
 __all__ = ["Start", "divide_as", "find_own", "open_start", "own_network", "seen_before", "split_digest"]
 
 SECTIONS: dict[Modality, str] = {"image": "data", "signal": "signal", "audio": "sound", "text": "text"}
-ALONE = {"text.vocabulary", "text.min_count"}  # what makes a vocabulary, which is there already
+SINGLE_PROCESS = {"text.vocabulary", "text.min_count"}  # what makes a vocabulary, which is there already
 PLACE = {"data.size", "data.pad"}  # one makes no sense with the other one's value of before
 # What mean and deviation were measured on; where one of these differs, they are measured anew.
 MEASURED: dict[Modality, tuple[str, ...]] = {
@@ -136,7 +136,7 @@ class Start:
         )
         if self.preprocess.modality == "text":
             self.check_vocabulary(settled)
-            settled = settled.without(ALONE)
+            settled = settled.without(SINGLE_PROCESS)
         return settled, told
 
     def check_network(self, settled: Settled) -> None:
@@ -159,7 +159,7 @@ class Start:
 
     def check_vocabulary(self, settled: Settled) -> None:
         """Raises ConfigError for settings of a vocabulary; in a file, which is for a whole run, they may stand."""
-        for key in sorted(ALONE):
+        for key in sorted(SINGLE_PROCESS):
             if settled.set_by_user(key) and not settled.origins[key].startswith("file"):
                 raise ConfigError(
                     f"A setting must have an effect. {key} ({settled.origins[key]}) would be ignored, because the "

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neocog.cpus import num_threads
 from neocog.data import DataConfig, divides_by_class
 from neocog.errors import DivergenceError, StorageError, some
 from neocog.files import folder_lock, write_whole
@@ -30,20 +31,21 @@ from neocog.loading import (
 )
 from neocog.planning import known_machine, plan
 from neocog.progress import note, quiet
+from neocog.runs.checkpoints import RunCheckpointer
 from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
-from neocog.runs.keeper import RunKeeper
 from neocog.runs.modality import changes
 from neocog.runs.prepare import Prepared, find_device, prepare
-from neocog.training import Interrupt, Interrupted, Training, fit, make_optimizer
+from neocog.training import FitSettings, Interrupt, Interrupted, Training, fit, make_optimizer
 from neocog.training.distributed import (
+    SINGLE_PROCESS,
     World,
     broadcast_json,
     distribute,
+    fail_together,
     gather_logits,
-    guarded,
     is_one_of_several,
     join_world,
     leave_world,
@@ -52,11 +54,10 @@ from neocog.training.distributed import (
     same_everywhere,
     unsynchronised,
 )
-from neocog.training.engine import Engine
-from neocog.training.loop import ALONE, QUIET, silent
-from neocog.training.speed import Decision, choose_speed, exact_arithmetic, keep_memory, right_threads, use_threads
+from neocog.training.executor import StepExecutor
+from neocog.training.monitoring import NO_MONITOR, Monitor, null_log, read_warnings
+from neocog.training.speed import Decision, choose_speed, exact_arithmetic, keep_memory, use_threads
 from neocog.training.state import hidden_parameters
-from neocog.training.watching import Watch, told_before
 from neocog.zoo import model_info
 
 __all__ = ["resume", "train"]
@@ -134,11 +135,11 @@ def together(config: RunConfig) -> Iterator[World]:
     several = is_one_of_several()
     world = join_world(config.train.device) if several else World(device=find_device(config.train.device))
     here = {**os.environ, "LOCAL_WORLD_SIZE": str(world.local_size)}
-    use_threads(config.speed.threads or right_threads(here))
+    use_threads(config.speed.threads or num_threads(here))
     exact = exact_arithmetic() if config.speed.mode == "exact" else nullcontext()
     memory = keep_memory() if world.device.type == "cpu" else nullcontext()
     try:
-        with guarded(world), exact, memory, nullcontext() if world.first else quiet():
+        with fail_together(world), exact, memory, nullcontext() if world.first else quiet():
             yield world
     finally:
         leave_world(world)
@@ -178,9 +179,9 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
     distributed = distribute(
         prepared.model, world, sync_batch_norm=config.train.sync_batch_norm, bf16_gradients=config.train.bf16_gradients
     )  # fmt: skip
-    engine = Engine(distributed, task.loss, decision, prepared.device)
-    training = Training(prepared.model, config.optimizer, config.train.ema_decay, engine=engine)
-    keeper = RunKeeper(
+    executor = StepExecutor(distributed, task.loss, decision, prepared.device)
+    training = Training(prepared.model, config.optimizer, config.train.ema_decay, executor=executor)
+    checkpointer = RunCheckpointer(
         run,
         config.train,
         # An earlier release divided groups otherwise: its runs would learn from what they validated on.
@@ -190,34 +191,34 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
         epoch_steps=loader.num_steps,
         keep=config.train.keep,
         on_full=config.train.on_full,
+        metric=task.progress_metric,
+        percent=task.progress_percent,
         writes=world.first,
     )
-    keeper.restore(training)
+    checkpointer.restore(training)
     if extension is not None and world.first:  # only now, as another data set would have been refused
         extension.begin(run)
     if training.state.history and world.first:
         run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     if training.state.step:
         note(f"Going on after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
-    watch = watch_of(run, prepared, training, decision, world)
+    monitor = make_monitor(run, prepared, training, decision, world)
     with closing(prepared.train), closing(prepared.val), telling_how_to_go_on(run, training, world):
-        with Interrupt() as interrupt, keeper, closing(watch):
+        with Interrupt() as interrupt, checkpointer, closing(monitor):
             fit(
                 training,
                 loader,
                 lambda model: validate(model, prepared, world),
                 task,
-                config=config.train,
-                optimizer=config.optimizer,
-                schedule=config.schedule,
-                keeper=keeper,
+                FitSettings(train=config.train, optimizer=config.optimizer, schedule=config.schedule),
+                checkpointer=checkpointer,
                 interrupt=interrupt,
-                watch=watch,
+                monitor=monitor,
                 world=world,
             )
         if world.first:
             report_skipped(run, prepared.train)
-            keeper.restore_best(training)
+            checkpointer.restore_best(training)
         on_first(lambda: finish(run, prepared, training, loader.num_steps, extension), world)
     return run
 
@@ -243,7 +244,7 @@ def telling_how_to_go_on(run: Run, training: Training, world: World) -> Iterator
         raise StorageError(f"{error} Then go on with: {go_on}") from error
 
 
-def open_loader(prepared: Prepared, world: World = ALONE, *, batch_size: int | None = None) -> Loader:
+def open_loader(prepared: Prepared, world: World = SINGLE_PROCESS, *, batch_size: int | None = None) -> Loader:
     """The training records as batches, by default of the run's size, of which this process gets its part."""
     config = prepared.settled.config
     return Loader(
@@ -288,16 +289,16 @@ def speed_of(run: Run, prepared: Prepared, loader: Loader, world: World) -> Deci
     return decision
 
 
-def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Watch:
-    """What is told of training on the way; the first process tells it."""
+def make_monitor(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Monitor:
+    """The monitor of this run; only the first process reports."""
     config = prepared.settled.config
     data_type = model_info(config.model.name).input_dtype
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
-    return Watch(
-        config.watch if world.first else QUIET,
+    return Monitor(
+        config.monitor if world.first else NO_MONITOR,
         training.model,
-        run.log if world.first else silent,
+        run.log if world.first else null_log,
         device=prepared.device,
         num_classes=len(prepared.task.classes),
         flops=plan(prepared.model, prepared.preprocess.shape, dtype=data_type).flops if world.first else 0,
@@ -305,7 +306,7 @@ def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decisio
         compiled=decision.compiled,
         step=training.state.step,
         history=training.state.history,
-        told=told_before(run.events),
+        warned=read_warnings(run.events),
         folder=run.path / "tensorboard",
     )
 

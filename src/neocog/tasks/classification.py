@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from neocog.settings import SETTINGS
+from neocog.tasks.criterion import Criterion
 from neocog.zoo import WithAuxiliary
 
 __all__ = ["Classification", "LossConfig", "balanced_weights"]
@@ -31,6 +32,10 @@ class LossConfig:
 
 class Classification:
     """Cross-entropy while learning; the most probable class afterwards."""
+
+    criterion = Criterion("accuracy")
+    progress_metric = "accuracy"
+    progress_percent = True
 
     def __init__(self, classes: tuple[str, ...], loss: LossConfig | None = None, labels: Tensor | None = None) -> None:
         """`labels` are those of the training data, (N,), from which the weights of classes follow."""
@@ -65,15 +70,15 @@ class Classification:
         """(N, K) logits -> (N, K) probabilities, in float64 so that each row sums to one."""
         return logits.double().softmax(dim=1)
 
-    def num_correct(self, logits: Tensor, labels: Tensor) -> int:
+    def progress_sum(self, logits: Tensor, labels: Tensor) -> float:
         """How many have the highest logit at their label, or at a mixture's larger part; (N, K), (N,) -> a count."""
         labels = labels.argmax(dim=1) if labels.ndim == 2 else labels
-        return int((logits.argmax(dim=1) == labels).sum())
+        return float((logits.argmax(dim=1) == labels).sum())
 
     def validation(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """The figures that are followed during training, without label smoothing; (N, K), (N,)."""
         loss = F.cross_entropy(logits.double(), labels)
-        return {"loss": loss.item(), "accuracy": self.num_correct(logits, labels) / len(labels)}
+        return {"loss": loss.item(), "accuracy": self.progress_sum(logits, labels) / len(labels)}
 
     def check_logits(self, logits: Tensor) -> None:
         """One logit for each class; an invariant of ours, since networks are built for the classes of the data."""

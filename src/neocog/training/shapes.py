@@ -1,4 +1,4 @@
-"""Does this network take these inputs? Asked before anything is trained, without computing anything."""
+"""Does this network take these inputs? Checked before training, without computing anything."""
 
 import torch
 from torch import nn
@@ -12,18 +12,19 @@ __all__ = ["check_input"]
 def check_input(
     model: nn.Module, shape: tuple[int, ...], num_classes: int, advice: str, dtype: torch.dtype | None = None
 ) -> None:
-    """Plan the network for inputs of this shape, and of this type where they are no numbers but ids.
+    """Plan the network for inputs of this shape, and of this type if they are ids.
 
-    Raises GeometryError that names the layer at which sizes do not meet and what would fit, or an output that is not
-    one number for each class.
+    Raises GeometryError that names the layer at which sizes don't match and what would fit, or an output that is not
+    one number per class.
     """
     try:
         outputs = plan(model, shape, dtype=dtype).output_shapes
     except GeometryError as error:
-        raise GeometryError(f"{error} {advice}") from error
+        fix = f"{error.fix} {advice}".strip()
+        raise GeometryError(error.rule, received=error.received, where=error.where, fix=fix, kind=error.kind) from error
     if outputs != ((num_classes,),):
-        given = " and ".join(map(str, outputs))
         raise GeometryError(
-            f"The network must give one number for each of {num_classes} classes. For inputs of "
-            f"{'x'.join(map(str, shape))} it gives {given}. {advice}"
+            f"The network must give one number for each of {num_classes} classes.",
+            received=f"{' and '.join(map(str, outputs))} for inputs of {'x'.join(map(str, shape))}",
+            fix=advice,
         )
