@@ -91,7 +91,7 @@ class StepExecutor:
             optimizer.step()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state to save for resuming: the scale of the loss in fp16, else nothing."""
+        """State that a resumed run needs: the scale of the loss in fp16, else nothing."""
         if not self.scaler:
             return {}
         scale, growth_tracker = read_scaler(self.scaler)

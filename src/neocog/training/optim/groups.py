@@ -56,8 +56,8 @@ def is_row(name: str, parameter: nn.Parameter) -> bool:
 def levels(model: nn.Module) -> dict[nn.Parameter, int]:
     """The depth of each parameter, from 0 at the input.
 
-    In a `Network` the stem is level 0, each block of the stages is one more, and everything else, such as head and auxiliary
-    classifiers, is the last. Bare layers between blocks belong to the block that follows; a stage of bare layers alone
+    In a `Network` the stem is level 0, each block of the stages is one more, and everything else, such as head and
+    auxiliary classifiers, is the last. Bare layers between blocks belong to the block that follows; a stage of bare layers alone
     is one block. In other modules each child is a level, in the order in which they were set.
 
     >>> from neocog.zoo import create_model
