@@ -143,7 +143,7 @@ def test_settings_that_came_later_count_only_where_they_are_set():
     earlier = [
         (key, value)
         for key, value, _ in plain.rows()
-        if key not in ("data.source", *LATER) and not key.startswith("watch.")
+        if key not in ("data.source", *LATER) and not key.startswith("monitor.")
     ]
     assert plain.digest() == hashlib.sha256(repr(earlier).encode()).hexdigest()[:16]
     for values in ({"test_fold": "2"}, {"class_level": 2}, {"label_column": "kind"}):

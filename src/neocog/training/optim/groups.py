@@ -57,8 +57,8 @@ def levels(model: nn.Module) -> dict[nn.Parameter, int]:
     """The depth of each parameter, from 0 at the input.
 
     In a `Network` the stem is level 0, each block of the stages is one more, and everything else, such as head and
-    auxiliary classifiers, is the last. Bare layers between blocks belong to the block that follows; a stage of bare layers alone
-    is one block. In other modules each child is a level, in the order in which they were set.
+    auxiliary classifiers, is the last. Bare layers between blocks belong to the block that follows; a stage of bare
+    layers alone is one block. In other modules each child is a level, in the order in which they were set.
 
     >>> from neocog.zoo import create_model
     >>> max(levels(create_model("resnet18")).values())  # the stem is 0, eight blocks are 1 to 8, the head is 9
