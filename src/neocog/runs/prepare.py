@@ -29,7 +29,7 @@ from neocog.runs.start import Start, open_start
 from neocog.tasks import TASKS, Task
 from neocog.training import check_schedule, check_train
 from neocog.training.distributed import World
-from neocog.training.watching import check_watch
+from neocog.training.monitoring import check_monitor
 from neocog.zoo import Network, model_info
 
 __all__ = ["Prepared", "prepare"]
@@ -125,7 +125,7 @@ def prepare(
 def check_config(config: RunConfig, world: World) -> None:
     """Raises ConfigError for what is wrong whatever the data; asked before any data are read."""
     model_info(config.model.name)  # raises if there is none
-    check_watch(config.monitor)
+    check_monitor(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     check_train(config.train, num_processes=world.size, pretrained=bool(config.model.pretrained))
 
