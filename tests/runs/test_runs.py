@@ -111,7 +111,7 @@ def test_evaluate_scores_data_with_some_of_the_classes(finished_run, tmp_path, d
 def test_run_names_are_numbered_and_checked(tmp_path):
     assert Run.create(tmp_path, None, "a-b").path.name == "a-b-1"
     assert Run.create(tmp_path, None, "a-b").path.name == "a-b-2"
-    with pytest.raises(RunError, match=r"a-b-1 exists. Choose another --name, or go on with it: neocog train --resume"):
+    with pytest.raises(RunError, match=r"a-b-1 exists. Choose another --name, or resume it: neocog train --resume"):
         Run.create(tmp_path, "a-b-1", "")
     for name in ("../x", "", "a/b", ".."):
         with pytest.raises(RunError, match="one folder name"):
