@@ -42,7 +42,7 @@ def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
         return Found(build_from_file(Path(file), attribute), attribute, None)
     if what in list_models():
         made_for = entry(what)
-        channels = input_shape[0] if input_shape and made_for.modality != "text" else None
+        channels = input_shape[0] if input_shape and made_for.input_dtype is None else None
         model = on_meta(lambda: create_model(what, in_channels=channels))
         return Found(model, what, made_for.input_shape, made_for.input_dtype)
     if what.endswith(".py"):

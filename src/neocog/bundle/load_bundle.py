@@ -12,8 +12,8 @@ from safetensors.torch import load as load_tensors
 from neocog.bundle.predictor import Predictor, torch_engine
 from neocog.bundle.seal import read_sealed
 from neocog.bundle.write import FORMAT, decode_golden
-from neocog.data import read_preprocess
 from neocog.errors import BundleError, ConfigError, DataError
+from neocog.modalities.table import read_preprocess
 from neocog.zoo import create_model
 
 __all__ = ["load", "read_manifest"]

@@ -16,6 +16,7 @@ from neocog import __version__
 from neocog.bundle.predictor import Predictor
 from neocog.bundle.seal import write_sealed
 from neocog.data import Payload
+from neocog.modalities.table import MODALITIES
 
 __all__ = ["FORMAT", "decode_golden", "environment", "write_bundle"]
 
@@ -38,7 +39,7 @@ def write_bundle(
     manifest = {
         "format": FORMAT,
         "neocog": __version__,
-        "task": "next move" if predictor.preprocess.modality == "board" else "classification",
+        "task": MODALITIES[predictor.preprocess.modality].task,
         "modality": predictor.preprocess.modality,
         "classes": list(predictor.classes),
         "preprocess": predictor.preprocess.to_json(),

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from PIL import Image
 
 from neocog.cli.stdout import write_out
-from neocog.data import Pixels, picture_pixels
+from neocog.data import Pixels, decode_image
 from neocog.errors import ConfigError, DataError
 from neocog.files import write_whole
 from neocog.reference import FILTERS, apply_filter, find_filter, grey, shown
@@ -78,7 +78,7 @@ def read_picture(path: Path) -> Pixels:
         payload = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}. Check the path.") from error
-    return picture_pixels(payload, str(path), max_pixels=MAX_PIXELS, convert=True)
+    return decode_image(payload, str(path), max_pixels=MAX_PIXELS, convert=True)
 
 
 def png(pixels: Pixels) -> bytes:

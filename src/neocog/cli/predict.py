@@ -4,6 +4,7 @@ import csv as csvlib
 import io
 import json as jsonlib
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -13,20 +14,15 @@ from cyclopts import Parameter
 from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.data import Modality, list_pictures
+from neocog.data import Modality
+from neocog.dataset.folders import list_files as files_in
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.pages import pages_notice
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note
-from neocog.runs.modality import NOUNS
 
 Switch = Parameter(negative="")
 STDIN = "-"
-SUFFIXES: dict[Modality, set[str]] = {
-    "signal": {".npy", ".csv"},
-    "audio": {".wav", ".flac", ".ogg", ".mp3"},
-    "text": {".txt"},
-    "board": {".sgf"},
-}
 
 
 def predict(
@@ -88,7 +84,7 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
         elif Path(file).is_dir():
             found = list_files(Path(file), modality)
             if not found:
-                raise DataError(f"{file} holds no {NOUNS[modality]}. Name another folder, or files.")
+                raise DataError(f"{file} holds no {MODALITIES[modality].plural}. Name another folder, or files.")
             yield from ((str(path), path) for path in found)
         else:
             yield file, Path(file)
@@ -96,9 +92,7 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
 
 def list_files(folder: Path, modality: Modality) -> list[Path]:
     """All files below a folder that can hold an input of this kind, sorted."""
-    if modality == "image":
-        return list_pictures(folder)
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES[modality] and path.is_file())
+    return files_in(folder, MODALITIES[modality].suffixes, Counter())
 
 
 def show_table(results: Results) -> None:

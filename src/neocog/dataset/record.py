@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ __all__ = [
     "unlabelled_split",
 ]
 
-Modality = Literal["image", "signal", "audio", "text", "board"]
+Modality = str
+"""The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
 Payload = bytes | str | NDArray[Any]
 """What was measured, as it is stored: an encoded picture or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal

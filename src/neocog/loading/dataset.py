@@ -1,4 +1,4 @@
-"""Where batches come from: decoded records by their place, from memory or as they are needed."""
+"""What a data loader reads from: the decoded samples of one split, from memory or decoded as they are needed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
@@ -10,14 +10,14 @@ from torch import Tensor
 __all__ = ["Corrupt", "Dataset", "Rows"]
 
 Rows = NDArray[np.int64]
-"""Places within a feed, (N,), 0..len-1."""
+"""Places within a dataset, (N,), 0..len-1."""
 
 Corrupt = Literal["stop", "skip"]
-"""What a record that can't be read does to training."""
+"""What happens if a training sample can't be read."""
 
 
 class Dataset(Protocol):
-    """The records of one split, decoded."""
+    """The samples of one split, decoded."""
 
     @property
     def labels(self) -> Tensor:
@@ -26,27 +26,27 @@ class Dataset(Protocol):
 
     @property
     def ahead(self) -> int:
-        """How many requests it is worth to announce."""
+        """The number of requests that are worth announcing."""
         ...
 
     @property
     def skipped(self) -> Mapping[str, str]:
-        """Records that could not be read and were left out, by key, and why."""
+        """Samples that could not be read and were left out, by key, and why."""
         ...
 
     def __len__(self) -> int: ...
     def samples(self, rows: Rows) -> NDArray[np.uint64]:
-        """The identities by which these records' randomness is keyed; (N,)."""
+        """The identities of these samples, the keys of their random draws; (N,)."""
         ...
 
     def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Decoded inputs (M, *shape), and which of the rows they are, (N,): those that can't be read may be skipped.
+        """Decoded inputs (M, *shape), and which of the rows they are, (N,): unreadable samples may be skipped.
 
-        `upcoming` are the next requests, so that they can be prepared meanwhile. Raises DataError for a record that
-        can't be read, where such are not skipped.
+        `upcoming` are the next requests, so that they can be prepared meanwhile. Raises DataError for a sample that
+        can't be read, unless such are skipped.
         """
         ...
 
     def close(self) -> None:
-        """Stop what works in the background."""
+        """Stop background work."""
         ...

@@ -1,7 +1,7 @@
-"""In which order an epoch brings its records: a pure function of seed and epoch, position by position.
+"""Samplers: the order of samples in an epoch, a pure function of seed and epoch, position by position.
 
-An order knows no batches, threads or ranks: whoever wants the records at some positions computes them, so resuming at
-step 1,000,000 costs what step 0 costs, and every number of workers sees the same order.
+A sampler knows no batches, threads or ranks: the samples at any positions can be computed, so that resuming at step
+1,000,000 costs as much as step 0, and any number of workers sees the same order.
 """
 
 from dataclasses import dataclass
@@ -14,61 +14,61 @@ from neocog.rng import permute
 
 __all__ = ["BlockRandomSampler", "ClassBalancedSampler", "RandomSampler", "RepeatedAugmentationSampler", "Sampler"]
 
-GROUP = 16  # records
+GROUP = 16  # samples
 
 Indices = NDArray[np.int64]
 
 
 class Sampler(Protocol):
-    """Which record stands at each position of an epoch."""
+    """Which sample is at each position of an epoch."""
 
     @property
     def size(self) -> int:
         """Positions in an epoch."""
         ...
 
-    def records(self, positions: Indices, epoch: int) -> Indices:
-        """The records at these positions; (N,) in 0..size-1 -> (N,)."""
+    def rows(self, positions: Indices, epoch: int) -> Indices:
+        """The samples at these positions; (N,) in 0..size-1 -> (N,)."""
         ...
 
-    def times(self, positions: Indices, epoch: int) -> Indices:
-        """How often each of these has stood in the epoch before, which is to change it in another way; (N,) -> (N,)."""
+    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
+        """How often each of these samples came before in the epoch, so that its augmentation differs; (N,) -> (N,)."""
         ...
 
 
 class Once:
-    """An order in which no record comes twice in an epoch."""
+    """A sampler that draws no sample twice in an epoch."""
 
     __slots__ = ()
 
-    def times(self, positions: Indices, epoch: int) -> Indices:
+    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
         return np.zeros(len(positions), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class RandomSampler(Once):
-    """Every record once, in an order in which all are equally likely: right for what lies in memory.
+    """Every sample once, all orders equally likely: for in-memory datasets.
 
-    >>> sorted(Shuffled(5, seed=0).records(np.arange(5), epoch=3).tolist())
+    >>> sorted(RandomSampler(5, seed=0).rows(np.arange(5), epoch=3).tolist())
     [0, 1, 2, 3, 4]
     """
 
     size: int
     seed: int
 
-    def records(self, positions: Indices, epoch: int) -> Indices:
+    def rows(self, positions: Indices, epoch: int) -> Indices:
         return permute(positions, self.size, self.seed, epoch)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRandomSampler(Once):
-    """Every record once, in an order that reads blocks of neighbours together: right for what lies in shards.
+    """Every sample once, in an order that reads blocks of neighbours together: for shards.
 
-    The blocks are shuffled, `window` of them at a time are mixed record by record. While a window is read, its blocks
-    alone are touched, so the system's cache holds them. A batch then draws from `window` blocks of the whole set
-    instead of from all: with records that lie in random order in their shards this changes nothing, with records
-    sorted by class a batch sees about `window` runs of one class. What is left over by whole blocks joins the last
-    window, and is other records in each epoch, since the first block begins at a record of the epoch's choice.
+    The blocks are shuffled, and `window` of them at a time are mixed sample by sample. While a window is read, only its
+    blocks are touched, so that the system's cache holds them. A batch then draws from `window` blocks instead of the
+    whole set: with samples in random order in their shards this changes nothing; with samples sorted by class, a batch
+    sees about `window` runs of one class. The remainder after whole blocks joins the last window, and consists of
+    other samples in each epoch, since the first block begins at a random sample.
     """
 
     size: int
@@ -80,7 +80,7 @@ class BlockRandomSampler(Once):
     def num_blocks(self) -> int:
         return max(1, self.size // self.block)
 
-    def records(self, positions: Indices, epoch: int) -> Indices:
+    def rows(self, positions: Indices, epoch: int) -> Indices:
         positions = np.asarray(positions, np.int64)
         per_window = self.block * self.window
         num_windows = max(1, self.num_blocks // self.window)
@@ -100,10 +100,10 @@ class BlockRandomSampler(Once):
 
 
 class ClassBalancedSampler:
-    """As many positions as there are records, shared among the classes; rare records come several times.
+    """As many positions as samples, shared among the classes, so that samples of rare classes come several times.
 
-    A class with n of the N records gets a share in proportion to n ** power: equal shares at 0, its own at 1, between
-    them at 0.5. Within its class every record comes equally often, give or take one.
+    A class with n of the N samples gets a share in proportion to n ** power: equal shares at 0, its own at 1, between
+    them at 0.5. Within its class every sample comes equally often, give or take one.
     """
 
     def __init__(self, labels: Indices, seed: int, power: float = 0.0) -> None:
@@ -113,7 +113,7 @@ class ClassBalancedSampler:
         ends = np.round(np.cumsum(weights) / weights.sum() * self.size)
         self.starts = np.concatenate([[0], ends]).astype(np.int64)
 
-    def records(self, positions: Indices, epoch: int) -> Indices:
+    def rows(self, positions: Indices, epoch: int) -> Indices:
         class_of, rounds, ranks = self.places(positions, epoch)
         found = np.empty_like(ranks)
         for k, turn in np.unique(np.stack([class_of, rounds], axis=1), axis=0):
@@ -121,11 +121,11 @@ class ClassBalancedSampler:
             found[here] = rows[permute(ranks[here], len(rows), self.seed, epoch, f"class {k}, turn {turn}")]
         return found
 
-    def times(self, positions: Indices, epoch: int) -> Indices:
+    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
         return self.places(positions, epoch)[1]
 
     def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices, Indices]:
-        """The class at each position, how often all of that class have come before, and the place in this turn."""
+        """The class at each position, how often all of that class came before, and the place in this turn."""
         slots = permute(positions, self.size, self.seed, epoch)
         class_of = np.searchsorted(self.starts, slots, side="right") - 1
         sizes = np.array([len(rows) for rows in self.members])[class_of]
@@ -134,35 +134,35 @@ class ClassBalancedSampler:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedAugmentationSampler:
-    """Each record `repeats` times, close together, so that a batch shows it in several ways.
+    """Each sample `repeats` times, close together, so that a batch holds several augmented copies of it.
 
-    An epoch keeps its length, and so brings one in `repeats` of the records; in so many epochs each has come as often
-    as in the order within. Records take turns in groups of 16, each time moved on by one: neighbours, which may be
-    mixed, are other records each time.
+    An epoch keeps its length, and so covers 1/`repeats` of the samples; in `repeats` epochs each sample has come as
+    often as with the inner sampler. Samples take turns in groups of 16, each time moved on by one: neighbours, which
+    may be mixed, are other samples each time.
     Sources: Hoffer et al. 2020, "Augment your batch"; Berman et al. 2019, "MultiGrain" (repeated augmentation).
 
-    >>> order = Repeated(Shuffled(4, seed=0), repeats=2)
-    >>> order.records(np.arange(4), epoch=0), order.times(np.arange(4), epoch=0)
+    >>> sampler = RepeatedAugmentationSampler(RandomSampler(4, seed=0), repeats=2)
+    >>> sampler.rows(np.arange(4), epoch=0), sampler.repeats_before(np.arange(4), epoch=0)
     (array([2, 0, 3, 1]), array([0, 0, 0, 0]))
     """
 
-    order: Sampler
+    inner: Sampler
     repeats: int
 
     @property
     def size(self) -> int:
-        return self.order.size
+        return self.inner.size
 
-    def records(self, positions: Indices, epoch: int) -> Indices:
+    def rows(self, positions: Indices, epoch: int) -> Indices:
         places, _ = self.places(positions, epoch)
-        return self.order.records(places, epoch // self.repeats)
+        return self.inner.rows(places, epoch // self.repeats)
 
-    def times(self, positions: Indices, epoch: int) -> Indices:
-        places, times = self.places(positions, epoch)
-        return self.order.times(places, epoch // self.repeats) * self.repeats + times
+    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
+        places, before = self.places(positions, epoch)
+        return self.inner.repeats_before(places, epoch // self.repeats) * self.repeats + before
 
     def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices]:
-        """Positions in the order within, whose epoch lasts `repeats` of these, and how often they came before."""
+        """Positions of the inner sampler, whose epoch lasts `repeats` of these, and how often they came before."""
         place = epoch % self.repeats * self.size + np.asarray(positions, np.int64)
         group, inner = np.divmod(place, GROUP * self.repeats)
         length = np.minimum(GROUP, self.size - group * GROUP)

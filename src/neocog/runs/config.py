@@ -15,11 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from neocog.data import (
+    AudioConfig,
     AugmentConfig,
     DataConfig,
     SignalAugmentConfig,
     SignalConfig,
-    SoundConfig,
     TextAugmentConfig,
     TextConfig,
 )
@@ -41,7 +41,7 @@ class RunConfig:
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()
     signal: SignalConfig = SignalConfig()
-    sound: SoundConfig = SoundConfig()
+    sound: AudioConfig = AudioConfig()
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()

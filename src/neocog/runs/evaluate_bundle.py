@@ -17,10 +17,10 @@ from neocog.errors import DataError, some
 from neocog.evaluation import Evaluation
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluated
-from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import leave_out
 from neocog.runs.start import divide_as, seen_before
 
@@ -72,11 +72,10 @@ def evaluate(
             f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
             "with one label each."
         )
-    if source.modality != predictor.preprocess.modality:
-        raise DataError(
-            f"A network is measured on what it was trained on. It knows {NOUNS[predictor.preprocess.modality]}, "
-            f"{source.name} holds {NOUNS[source.modality]}."
-        )
+    trained, given = (MODALITIES[name].plural for name in (predictor.preprocess.modality, source.modality))
+    if trained != given:
+        rule = "A network must be evaluated on the kind of data that it was trained on."
+        raise DataError(f"{rule} It takes {trained}, and {source.name} holds {given}.")
     indices, called = choose_records(source, split, predictor)
     source = match_channels(source, predictor.preprocess)
     if skip_list is not None:

@@ -1,4 +1,4 @@
-"""What differs between pictures, signals, sounds, texts and boards when a run is prepared."""
+"""What the table of kinds of data says, applied to the settings of a run and its network."""
 
 import math
 from typing import Any
@@ -6,175 +6,110 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data import (
-    Changes,
-    Modality,
-    Preprocess,
-    Source,
-    choose_board,
-    choose_preprocess,
-    choose_signal,
-    choose_sound,
-    choose_text,
-)
+from neocog.data import Preprocess, Source
 from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.runs.config import RunConfig, Settled, flat
 from neocog.zoo import Entry, entry
 
 __all__ = [
-    "NOUNS",
-    "changes",
+    "augment_settings",
     "choose",
     "classes_of",
-    "fitting",
+    "find_network",
     "network_options",
     "size_advice",
     "value_of",
     "without_other_modalities",
-    "without_vocabulary",
 ]
 
-NOUNS: dict[Modality, str] = {
-    "image": "pictures",
-    "signal": "signals",
-    "audio": "sounds",
-    "text": "texts",
-    "board": "positions",
-}
-EXAMPLES: dict[Modality, str] = {
-    "image": "resnet18",
-    "signal": "time_series_fcn",
-    "audio": "speech_res8",
-    "text": "text_cnn",
-    "board": "go_residual",
-}
-OF_PICTURES = ("size", "pad", "resize", "channels", "depth", "convert", "max_pixels", "dct_scaling")
-PICTURES_ALONE = {f"data.{name}" for name in OF_PICTURES}
-SECTIONS: dict[Modality, set[str]] = {
-    "image": {"augment"},
-    "signal": {"signal", "augment_signal"},
-    "audio": {"sound", "augment_signal"},
-    "text": {"text", "augment_text"},
-    "board": set(),
-}
-SIZE_ADVICE: dict[Modality, str] = {
-    "image": ": leave --data.size and --data.pad out",
-    "signal": ": set --signal.length {length}",
-    "text": ": set --text.length {length}",
-}
 
+def find_network(name: str, source: Source) -> Entry:
+    """The catalogue's entry of a network that learns to classify the samples of this source.
 
-def fitting(name: str, source: Source) -> Entry:
-    """The catalogue's entry of a network that learns to classify this source's records.
-
-    Raises ConfigError for other networks, and for labels that are more than one class for each record.
+    Raises ConfigError for other networks, and for data with more than one class per sample.
     """
     if source.task not in ("classification", "next move"):
         raise ConfigError(
-            f"Trained are networks that give one class for each record. {source.name} ({source.format}) is for "
-            f"{source.task}. `neocog check` and `neocog pack` take it."
+            f"Training supports single-label classification only, and {source.name} ({source.format}) is for "
+            f"{source.task}.",
+            fix="You can still run `neocog check` and `neocog pack` on it.",
         )
-    found, modality = entry(name), source.modality
+    found, kind = entry(name), MODALITIES[source.modality]
     if not found.by_gradients:
         raise ConfigError(
-            f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
+            f"{name} is not trained by gradient descent.",
+            fix=f"In Python: create_model({name!r}).learn(images, labels).",
         )
-    task = "next move" if modality == "board" else "classification"
-    if (found.task, found.modality) != (task, modality):
+    if (found.task, found.modality) != (kind.task, kind.name):
         raise ConfigError(
-            f"{NOUNS[modality].capitalize()} are classified by networks made for that. {name} is for {found.task} of "
-            f"{NOUNS[found.modality]}. Choose another from `neocog zoo`, such as {EXAMPLES[modality]}."
+            f"{source.name} holds {kind.plural} for {kind.task}, and {name} is for {found.task} of "
+            f"{MODALITIES[found.modality].plural}.",
+            fix="Choose another network from `neocog zoo`" + (f", such as {kind.network}." if kind.network else "."),
         )
     return found
 
 
 def choose(
-    source: Source,
-    indices: NDArray[np.int64],
-    config: RunConfig,
-    made_for: Entry,
-    several: SeveralPages | None = None,
+    source: Source, indices: NDArray[np.int64], config: RunConfig, made_for: Entry, several: SeveralPages | None = None
 ) -> tuple[Preprocess, dict[str, str]]:
-    """The preprocessing for these records and this network, and a reason by dotted key for each value chosen.
+    """The preprocessing for these samples and this network, and a reason by dotted key for each value chosen.
 
-    `several` gathers image files with several pages. Raises DataError for records that can't be read, unless such are
+    `several` gathers image files with several pages. Raises DataError for samples that can't be read, unless such are
     skipped.
     """
-    size = made_for.input_size
-    match source.modality:
-        case "image":
-            spec, reasons = choose_preprocess(source, indices, config.data, (size[0], size[1]), several)
-            return spec, {f"data.{key}": reason for key, reason in reasons.items()}
-        case "signal":
-            signal, reasons = choose_signal(source, indices, config.signal, size)
-            return signal, {f"signal.{key}": reason for key, reason in reasons.items()}
-        case "audio":
-            sound, reasons = choose_sound(source, indices, config.sound, size, skip=config.data.on_corrupt == "skip")
-            return sound, {f"sound.{key}": reason for key, reason in reasons.items()}
-        case "text":
-            text, reasons = choose_text(source, indices, config.text, size, config.model.name)
-            return text, {f"text.{key}": reason for key, reason in reasons.items()}
-        case "board":
-            board, _ = choose_board(source, indices, made_for.input_shape)
-            return board, {}
+    kind = MODALITIES[source.modality]
+    spec, reasons = kind.choose(
+        source,
+        indices,
+        getattr(config, kind.section) if kind.section else None,
+        made_for.input_shape,
+        network=config.model.name,
+        skip=config.data.on_corrupt == "skip",
+        several=several,
+    )
+    return spec, {f"{kind.section}.{key}": reason for key, reason in reasons.items() if kind.section}
 
 
-def changes(config: RunConfig, modality: Modality) -> Changes | None:
-    """The augmentation of inputs of this kind."""
-    match modality:
-        case "signal" | "audio":
-            return config.augment_signal
-        case "text":
-            return config.augment_text
-        case "image":
-            return config.augment
-        case "board":
-            return None
+def augment_settings(config: RunConfig, modality: str) -> Any:
+    """The section with the augmentation of inputs of this kind; None: there is none."""
+    section = MODALITIES[modality].augment_section
+    return getattr(config, section) if section else None
 
 
 def without_other_modalities(settled: Settled, source: Source) -> Settled:
-    """The settings without those of other kinds of data.
+    """The settings without those of other kinds of data, and those that the network makes ineffective.
 
-    Raises ConfigError where the user has set one of them.
+    Raises ConfigError if the user has set one of them.
     """
-    other = set().union(*SECTIONS.values()) - SECTIONS[source.modality]
+    kind = MODALITIES[source.modality]
+    sections = {section for row in MODALITIES.values() for section in (row.section, row.augment_section)}
+    other = sections - {kind.section, kind.augment_section}
     unused = {key for key, _ in flat(settled.config) if key.split(".")[0] in other}
-    unused |= PICTURES_ALONE if source.modality != "image" else set()
-    return settled.decide(unused, f"{source.name} holds {NOUNS[source.modality]}")
-
-
-def without_vocabulary(settled: Settled) -> Settled:
-    """The settings without those of a vocabulary where the network has an alphabet of its own.
-
-    Raises ConfigError where the user has set one of them.
-    """
-    name = settled.config.model.name
-    if not name.startswith("char_cnn"):
-        return settled
-    own = ("text.vocabulary", "text.min_count")
-    return settled.decide(own, f"{name} reads the characters that it was published with")
+    settled = settled.decide(unused, f"{source.name} holds {kind.plural}")
+    return settled.decide(*kind.inactive(settled.config.model.name)) if kind.inactive else settled
 
 
 def size_advice(name: str, made_for: Entry) -> str:
     """The size that a network was made for, and the setting that gives it."""
     size = "x".join(map(str, made_for.input_size))
-    advice = SIZE_ADVICE.get(made_for.modality, "").format(length=made_for.input_size[0])
+    advice = MODALITIES[made_for.modality].size_advice.format(length=made_for.input_size[0])
     return f"{name} was made for {size}{advice}."
 
 
 def value_of(spec: Preprocess, key: str) -> Any:
-    """The value of a setting, by dotted key, as it stands in a preprocessing."""
+    """The value of a setting, by dotted key, in a preprocessing."""
     value = getattr(spec, key.split(".")[1])
     return len(value) if key == "text.vocabulary" else value
 
 
 def classes_of(source: Source, made_for: Entry) -> tuple[str, ...]:
-    """What the network's outputs stand for: the source's classes, and a pass where it was made to say that too."""
+    """The classes of the network's outputs: those of the source, and a pass if the network was made for that too."""
     return (*source.classes, "pass") if made_for.num_classes == math.prod(made_for.input_size) + 1 else source.classes
 
 
 def network_options(config: RunConfig, made_for: Entry, spec: Preprocess) -> dict[str, Any]:
-    """What the network is built with beside channels and classes; one of fixed length is told the length."""
-    fixed = {"length": spec.shape[0]} if made_for.modality == "text" and "length" in made_for.options else {}
+    """The options that the network is built with; a network of fixed length gets the length."""
+    fixed = {"length": spec.shape[0]} if spec.has_vocabulary and "length" in made_for.options else {}
     return {**config.model.options, **fixed}

@@ -16,7 +16,6 @@ from neocog.data import (
     Preprocess,
     Source,
     Splits,
-    check_augment,
     check_test,
     check_trainable,
     divide,
@@ -31,21 +30,20 @@ from neocog.errors import ConfigError, DataError
 from neocog.loading import Corrupt, Dataset, InMemoryDataset, check_decodes, choose_loading, open_dataset
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
 from neocog.runs.config import RunConfig, Settled
 from neocog.runs.modality import (
-    NOUNS,
-    changes,
+    augment_settings,
     choose,
     classes_of,
-    fitting,
+    find_network,
     network_options,
     size_advice,
     value_of,
     without_other_modalities,
-    without_vocabulary,
 )
 from neocog.runs.start import Start, open_start
 from neocog.tasks import Classification
@@ -121,7 +119,7 @@ def prepare(
     if download and world.size > 1:
         on_first(lambda: opened(config, data, download=True), world)
     source = opened(config, data, download=download)
-    made_for, identity = fitting(config.model.name, source), fingerprint(source)
+    made_for, identity = find_network(config.model.name, source), fingerprint(source)
     if start is not None:
         source = match_channels(source, start.preprocess)
     check_train(config.train, source, world)
@@ -173,7 +171,7 @@ def chosen(
     """The preprocessing and the reasons for what was left open; what there is to say of a start is added to `notes`."""
     if start is None:
         return choose(source, splits.train, config, made_for, several)
-    if source.modality == "text":  # its vocabulary is what the weights know
+    if start.preprocess.has_vocabulary:  # its vocabulary is what the weights know
         spec, known = start.texts(config.text.length, source, splits.train)
         notes.append(known)
         return spec, {}
@@ -191,10 +189,10 @@ def tell_lines(notes: Sequence[str]) -> None:
 
 def check_train(config: TrainConfig, source: Source, world: World) -> None:
     """Raises ConfigError for settings that would have no effect, or fail when all is trained."""
-    if config.views != "none" and source.modality != "image":
+    if config.views != "none" and not MODALITIES[source.modality].tta:
         raise ConfigError(
             f"train.views are of pictures. Received: {config.views!r}, and {source.name} holds "
-            f"{NOUNS[source.modality]}. Remove it."
+            f"{MODALITIES[source.modality].plural}. Remove it."
         )
     if config.accumulate > config.batch_size:
         raise ConfigError(
@@ -211,7 +209,7 @@ def check_train(config: TrainConfig, source: Source, world: World) -> None:
 
 def check_repeats(config: RunConfig, source: Source) -> None:
     """Raises ConfigError where records would come several times in the same way."""
-    change = changes(config, source.modality)
+    change = augment_settings(config, source.modality)
     if config.data.repeats > 1 and (change is None or change == type(change)()):
         raise ConfigError(
             "A setting must have an effect. data.repeats shows a record several times, augmented in another way each "
@@ -237,8 +235,7 @@ def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:
 
 def without_unused(settled: Settled, source: Source) -> Settled:
     """The settings that have an effect on this data. Raises ConfigError where the user has set another."""
-    settled = without_other_modalities(without_shares(settled, source), source)
-    return without_vocabulary(settled) if source.modality == "text" else settled
+    return without_other_modalities(without_shares(settled, source), source)
 
 
 def with_device(settled: Settled, device: torch.device) -> Settled:
@@ -317,9 +314,8 @@ def build_network(
     Raises ConfigError or GeometryError where it does not fit the inputs.
     """
     num_classes, options = len(classes), network_options(config, made_for, spec)
-    if made_for.modality == "image":
-        channels, height, width = spec.shape
-        check_augment(config.augment, (channels, height, width))
+    if check_augment := MODALITIES[made_for.modality].check_augment:
+        check_augment(augment_settings(config, made_for.modality), spec.shape)
 
     def build() -> Network:
         return create_model(

@@ -7,10 +7,9 @@ from torch import nn
 
 from neocog.bundle.write import environment
 from neocog.evaluation import Evaluation
+from neocog.modalities.table import MODALITIES
 from neocog.report import Curves, Report, write_report
-from neocog.report.inputs import draw_input
 from neocog.runs.folder import Run
-from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import Prepared
 from neocog.training import State, learning_rate
 
@@ -39,11 +38,12 @@ def write_run_report(
         )
         for step in steps
     ]
+    plural = MODALITIES[prepared.source.modality].plural
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     report = Report(
         name=run.path.name,
         subtitle=f"{config.model.name} on {prepared.source.name}: {len(prepared.task.classes)} classes, "
-        f"{len(prepared.train):,} {NOUNS[prepared.source.modality]} to learn from, {len(prepared.val):,} to choose by",
+        f"{len(prepared.train):,} {plural} to learn from, {len(prepared.val):,} to choose by",
         evaluation=evaluation,
         curves=Curves(
             history=state.history, best_epoch=state.best_epoch, rates=rates, stopped_early=state.stopped_early
@@ -66,5 +66,6 @@ def mistake_pictures(prepared: Prepared, keys: Iterable[str]) -> dict[str, str]:
         key = prepared.source.key(index)
         if key in wanted:
             payload = prepared.source.read(index).payload
-            found[key] = draw_input(prepared.preprocess.modality, payload, prepared.preprocess.decode(payload, key))
+            drawing = MODALITIES[prepared.source.modality].draw(payload, prepared.preprocess.decode(payload, key))
+            found[key] = drawing.address or drawing.text
     return found

@@ -11,27 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load, read_manifest
-from neocog.data import DataConfig, ImagePreprocess, Modality, Preprocess, Source, Splits, TextPreprocess, divide
+from neocog.data import DataConfig, ImagePreprocess, Preprocess, Source, Splits, TextPreprocess, divide
 from neocog.dataset.record import record_ids
 from neocog.errors import CheckpointError, ConfigError, DataError
+from neocog.modalities.table import MODALITIES
 from neocog.modalities.text.choose import known_share
 from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
+from neocog.settings import HasIgnored
 from neocog.zoo import Network, Normalisation, create_model, entry
 from neocog.zoo.config import OPTIONS
 
 __all__ = ["Start", "divide_as", "find_own", "open_start", "own_network", "seen_before", "split_digest"]
 
-SECTIONS: dict[Modality, str] = {"image": "data", "signal": "signal", "audio": "sound", "text": "text"}
 ALONE = {"text.vocabulary", "text.min_count"}  # what makes a vocabulary, which is there already
-PLACE = {"data.size", "data.pad"}  # one makes no sense with the other one's value of before
-# What mean and deviation were measured on; where one of these differs, they are measured anew.
-MEASURED: dict[Modality, tuple[str, ...]] = {
-    "image": ("channels",),
-    "signal": ("channels", "scale"),
-    "audio": ("features", "sample_rate", "window_ms", "num_mels", "num_coefficients", "f_min", "f_max"),
-}
+PLACE = {"image.size", "image.pad"}  # one makes no sense with the other one's value of before
 DIVISION = ("train.seed", "data.val_fraction", "data.test_fraction")
-WAVEFORM_TOO = {"sound.sample_rate", "sound.seconds", "sound.max_seconds"}  # what has a meaning for all features
+WAVEFORM_TOO = {"audio.sample_rate", "audio.seconds", "audio.max_seconds"}  # what has a meaning for all features
 EMPTY = RunConfig(data=DataConfig(source=""))
 
 
@@ -117,13 +112,13 @@ class Start:
         values = dict(self.values())
         own = {key for key in values if settled.set_by_user(key)}
         if own & PLACE:
-            values = {key: value for key, value in values.items() if key in own or key not in {*PLACE, "data.resize"}}
+            values = {key: value for key, value in values.items() if key in own or key not in {*PLACE, "image.resize"}}
         given = dict(flat(settled.config))
-        if "sound.features" in own and given["sound.features"] != values["sound.features"]:
+        if "audio.features" in own and given["audio.features"] != values["audio.features"]:
             values = {
                 key: value
                 for key, value in values.items()
-                if key in own or key in WAVEFORM_TOO or not key.startswith("sound.")
+                if key in own or key in WAVEFORM_TOO or not key.startswith("audio.")
             }
         told = [
             f"{key} is {given[key]}, where {self.path.name} was trained with {values[key]}"
@@ -134,7 +129,7 @@ class Start:
         settled = settled.choose(
             {key: (value, f"as in {self.path}") for key, value in values.items() if key not in own}
         )
-        if self.preprocess.modality == "text":
+        if self.preprocess.has_vocabulary:
             self.check_vocabulary(settled)
             settled = settled.without(ALONE)
         return settled, told
@@ -181,16 +176,14 @@ class Start:
 
     def input_values(self) -> Iterable[tuple[str, Any]]:
         """The settings of the preprocessing that are settings of a run too, by dotted key."""
-        modality = self.preprocess.modality
-        if modality not in SECTIONS:
+        section = MODALITIES[self.preprocess.modality].section
+        if not section:
             return
-        section = SECTIONS[modality]
         known = {key.partition(".")[2] for key, _ in flat(EMPTY) if key.startswith(f"{section}.")}
         there = [field.name for field in fields(self.preprocess)]  # type: ignore[arg-type]
-        unused = ["vocabulary"]
-        if modality == "audio":
-            features = getattr(self.preprocess, "features", None)
-            unused += replace(EMPTY.sound, features=features).ignored()
+        values = {name: getattr(self.preprocess, name) for name in there if name in known and name != "vocabulary"}
+        settings = replace(getattr(EMPTY, section), **values)
+        unused = {"vocabulary", *(settings.ignored() if isinstance(settings, HasIgnored) else ())}
         for name in there:
             if name in known and name not in unused:
                 yield f"{section}.{name}", getattr(self.preprocess, name)
@@ -204,24 +197,13 @@ class Start:
         return spec, f"its vocabulary of {len(spec.vocabulary):,} holds {share:.1%} of the tokens of the training texts"
 
     def check_inputs(self, spec: Preprocess, source: Source) -> None:
-        """Raises ConfigError for signals of other channels and boards of another size, which mean something else."""
-        before = self.preprocess
-        if spec.modality == "signal" and spec.in_channels != before.in_channels:
-            raise ConfigError(
-                f"A network of signals goes on with the channels that it knows. {self.path} has {before.in_channels}, "
-                f"{source.name} has {spec.in_channels}. Choose the same channels, or train a new network."
-            )
-        if spec.modality == "board" and spec.shape != before.shape:
-            raise ConfigError(
-                f"A network of boards goes on with boards of one size. {self.path} knows "
-                f"{before.shape[-1]} x {before.shape[-1]} points, {source.name} has {spec.shape[-1]} x "
-                f"{spec.shape[-1]}. Choose such games, or train a new network."
-            )
+        """Raises ConfigError for inputs that mean something else, such as signals of other channels."""
+        spec.check_continues(self.preprocess, str(self.path), source.name)
 
     def measured(self, spec: Preprocess) -> Preprocess | None:
         """The preprocessing with the model's mean and deviation; None where its inputs are others, so that they have
         to be measured."""
-        names = MEASURED.get(spec.modality)
+        names = spec.statistics_of
         if names is None:
             return spec
         if any(getattr(spec, name) != getattr(self.preprocess, name) for name in names):
@@ -253,7 +235,7 @@ class Start:
             raise ConfigError(
                 f"A run that starts from a model keeps the shapes of its layers, and the first ones of {self.network} "
                 f"can't be adapted. {self.path} was trained with {before} channels. Received: {now}. Leave "
-                "--data.channels out, or train a new network."
+                "--image.channels out, or train a new network."
             ) from error
 
     def check_shapes(self, model: Network, options: Mapping[str, Any]) -> None:

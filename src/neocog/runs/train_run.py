@@ -35,7 +35,7 @@ from neocog.runs.extend import Extension, plan_extension, with_epochs
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
-from neocog.runs.modality import changes
+from neocog.runs.modality import augment_settings
 from neocog.runs.prepare import Prepared, find_device, prepare
 from neocog.training import Interrupt, Interrupted, Training, fit, make_optimizer
 from neocog.training.distributed import (
@@ -251,8 +251,8 @@ def open_loader(prepared: Prepared, world: World = ALONE, *, batch_size: int | N
         prepared.preprocess,
         batch_size=batch_size or config.train.batch_size,
         seed=config.train.seed,
-        augment=changes(config, prepared.source.modality),
-        order=order(prepared),
+        augment=augment_settings(config, prepared.source.modality),
+        sampler=order(prepared),
         num_classes=len(prepared.task.classes),
         rank=world.rank,
         world=world.size,

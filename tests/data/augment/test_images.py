@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from neocog.modalities.augment import Key
 from neocog.modalities.image.augment import AugmentConfig, augment
 from neocog.modalities.image.augment.policies import draw
-from neocog.modalities.keys import Key
 from neocog.rng import integers, uniform
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 10, 12), dtype=np.uint8))

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from neocog.modalities.image.augment import AugmentConfig, augment, draw_geometry
+from neocog.modalities.image.augment import AugmentConfig, augment, draw_spatial
 from neocog.modalities.image.augment.policies import OPERATIONS, RANDAUGMENT, TRIVIALAUGMENT, Drawn, draw, ranges
 from neocog.rng import uniform
 
@@ -115,7 +115,7 @@ def test_several_moves_are_one_map_in_the_order_drawn():
     drawn = draw(config, KEY)
     size = (20, 30)
     expected = np.eye(3)
-    moved = draw_geometry(SAMPLES[:50], size, config, seed=3, epoch=1).matrices
+    moved = draw_spatial(SAMPLES[:50], size, config, seed=3, epoch=1).matrices
     for sample in range(50):
         expected = np.eye(3)
         for i in range(4):

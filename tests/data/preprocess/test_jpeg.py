@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ImagePreprocess, picture_pixels
+from neocog.data import ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.jpeg import choose_eighths, decode_jpeg, read_frame
 from neocog.modalities.image.pixels import Decoded
 
@@ -81,8 +81,7 @@ def test_a_tiny_jpeg_stays_whole():
         payload = jpeg(noise[:height, :width], "L")
         whole = np.asarray(Image.open(io.BytesIO(payload)))
         assert (
-            np.abs(picture_pixels(payload, "a", max_pixels=LIMIT, convert=False)[:, :, 0] - whole.astype(int)).max()
-            <= 1
+            np.abs(decode_image(payload, "a", max_pixels=LIMIT, convert=False)[:, :, 0] - whole.astype(int)).max() <= 1
         )
         assert decoded(payload, (2, 2)).full == (height, width)
 
@@ -119,7 +118,7 @@ def test_no_part_of_a_picture_moves():
 
 def test_grey_stays_grey_and_colour_is_weighted():
     grey = jpeg(SCENE, "L")
-    assert picture_header(grey, "a", LIMIT).channels == 1
+    assert image_header(grey, "a", LIMIT).channels == 1
     assert decoded(grey, (90, 90)).pixels.shape == (95, 126, 1)
     one = ImagePreprocess(size=(90, 90), channels=1).decode(grey)
     three = ImagePreprocess(size=(90, 90), channels=3).decode(grey)
@@ -130,7 +129,7 @@ def test_headers_agree_with_pillow():
     for mode in ("L", "RGB"):
         for orientation in (1, 2, 6):
             payload = jpeg(SCENE, mode, orientation)
-            header = picture_header(payload, "a", LIMIT)
+            header = image_header(payload, "a", LIMIT)
             size = (501, 377) if orientation == 6 else (377, 501)
             assert (header.height, header.width, header.channels, header.depth) == (*size, 1 if mode == "L" else 3, 8)
             assert read_frame(payload).size == (377, 501)
@@ -143,7 +142,7 @@ def test_cmyk_and_sizes_are_refused_in_the_same_words():
         ImagePreprocess(size=(9, 9), channels=3).decode(cmyk, "a.jpg")
     assert ImagePreprocess(size=(9, 9), channels=3, convert=True).decode(cmyk).shape == (3, 9, 9)
     for read in (
-        picture_header,
+        image_header,
         lambda *args: ImagePreprocess(size=(9, 9), channels=3, max_pixels=args[2]).decode(*args[:2]),
     ):
         with pytest.raises(

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data import ImageFolder, ImagePreprocess, picture_pixels
+from neocog.data import ImageFolder, ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.npy import promises_picture
 
 LIMIT = 40_000_000
@@ -28,7 +28,7 @@ def with_header(header: str, content: bytes = b"") -> bytes:
 
 
 def decode(payload: bytes, limit: int = LIMIT) -> np.ndarray:
-    return picture_pixels(payload, "a.npy", max_pixels=limit, convert=False)
+    return decode_image(payload, "a.npy", max_pixels=limit, convert=False)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_arrays_are_read_as_they_were_written(pixels):
         found = decode(npy(pixels, version))
         assert np.array_equal(found, pixels.reshape(12, 9, -1))
         assert found.dtype in (np.uint8, np.uint16)
-        header = picture_header(npy(pixels, version), "a.npy", LIMIT)
+        header = image_header(npy(pixels, version), "a.npy", LIMIT)
         assert (header.height, header.width, header.channels) == found.shape
         assert header.depth == 8 * found.itemsize
 
@@ -84,7 +84,7 @@ def test_what_is_no_picture_is_named(payload, message):
     with pytest.raises(DataError, match=message):
         decode(payload)
     with pytest.raises(DataError, match=message):
-        picture_header(payload, "a.npy", LIMIT)
+        image_header(payload, "a.npy", LIMIT)
 
 
 def test_a_header_that_lies_reserves_nothing():

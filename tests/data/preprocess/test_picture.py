@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ImagePreprocess, image_pixels, picture_pixels
+from neocog.data import ImagePreprocess, decode_image, pil_pixels
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 
 LIMIT = 40_000_000
 
@@ -22,7 +22,7 @@ def encoded(image: Image.Image, kind: str = "png", **options: object) -> bytes:
 
 
 def decode(payload: bytes, *, convert: bool = False, max_pixels: int = LIMIT) -> np.ndarray:
-    return picture_pixels(payload, "a.png", max_pixels=max_pixels, convert=convert)
+    return decode_image(payload, "a.png", max_pixels=max_pixels, convert=convert)
 
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -66,7 +66,7 @@ def test_exif_orientation_is_applied(orientation):
     exif[0x0112] = orientation
     payload = encoded(Image.fromarray(RGB), exif=exif)
     assert np.array_equal(decode(payload), turned)
-    header = picture_header(payload, "a", LIMIT)
+    header = image_header(payload, "a", LIMIT)
     assert (header.height, header.width, header.channels, header.depth) == (*turned.shape[:2], 3, 8)
 
 
@@ -96,12 +96,12 @@ def test_transparency_is_refused_or_laid_over_white(mode):
 def test_alpha_is_kept_where_four_channels_are_asked_for(mode):
     image = see_through().quantize(4) if mode == "P" else see_through().convert(mode)
     payload = encoded(image)
-    kept = picture_pixels(payload, "a.png", max_pixels=LIMIT, convert=False, channels=4)
+    kept = decode_image(payload, "a.png", max_pixels=LIMIT, convert=False, channels=4)
     assert np.array_equal(kept, np.asarray(image.convert("RGBA")))
-    assert np.array_equal(image_pixels(image, "a", convert=False, channels=4), kept)
+    assert np.array_equal(pil_pixels(image, "a", convert=False, channels=4), kept)
     spec = ImagePreprocess(size=(4, 4), channels=4)
     assert np.array_equal(spec.decode(payload).permute(1, 2, 0).numpy(), kept)
-    assert picture_header(payload, "a", LIMIT).alpha
+    assert image_header(payload, "a", LIMIT).alpha
     with pytest.raises(DataError, match=r"takes pictures of 4 channels. a\.png has 3"):
         spec.decode(encoded(Image.fromarray(RGB)), "a.png")
 
@@ -177,7 +177,7 @@ def test_an_orientation_that_is_no_number_is_survived():
     entry = struct.pack("<HHI4s", 0x0112, 2, 4, b"six\0")
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
     payload = encoded(Image.fromarray(RGB), "jpeg", exif=exif)
-    for read in (lambda: decode(payload), lambda: picture_header(payload, "a.png", LIMIT)):
+    for read in (lambda: decode(payload), lambda: image_header(payload, "a.png", LIMIT)):
         try:
             read()
         except DataError as error:

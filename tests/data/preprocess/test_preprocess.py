@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ArraySource, DataConfig, ImageFolder, ImagePreprocess, Record, choose_preprocess
+from neocog.data import ArraySource, DataConfig, ImageFolder, ImagePreprocess, Record, choose_image
 from neocog.errors import DataError
 from neocog.modalities.image.choose import check_channels
 from neocog.modalities.image.pixels import Header
@@ -160,7 +160,7 @@ def test_four_channels_are_no_colours_with_alpha_when_resized():
 
 def choose(source, **settings):
     config = DataConfig(source="x", **settings)
-    return choose_preprocess(source, np.arange(len(source)), config, (32, 32))
+    return choose_image(source, np.arange(len(source)), config, (32, 32))
 
 
 def array_source(*shape, dtype=np.uint8):
@@ -246,13 +246,13 @@ def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
     (pictures / "red" / "00.png").write_bytes(b"")
     source, everything = ImageFolder(pictures), np.arange(36)
     with pytest.raises(DataError, match="must not be empty"):
-        choose_preprocess(source, everything, DataConfig(source=""), (24, 24))
-    spec, _ = choose_preprocess(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
+        choose_image(source, everything, DataConfig(source=""), (24, 24))
+    spec, _ = choose_image(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
     assert spec.channels == 3
     for path in pictures.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match="must not be empty"):
-        choose_preprocess(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
+        choose_image(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
 
 
 def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
@@ -260,5 +260,5 @@ def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
     source = ImageFolder(pictures)
     read = []
     monkeypatch.setattr(ImageFolder, "read", lambda self, i, plain=ImageFolder.read: read.append(i) or plain(self, i))
-    choose_preprocess(source, np.arange(36), DataConfig(source=""), (24, 24))
+    choose_image(source, np.arange(36), DataConfig(source=""), (24, 24))
     assert read == [0, 6, 12, 18, 24, 30]

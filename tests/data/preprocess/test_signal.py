@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from scipy import interpolate, stats
 
 from neocog.errors import DataError
-from neocog.modalities.signal.preprocess import SignalConfig, SignalPreprocess, choose_signal, stretch
+from neocog.modalities.signal.choose import SignalConfig, SignalPreprocess, choose_signal, stretch
 from neocog.modalities.signal.source import SignalSource
 
 NAN = np.nan

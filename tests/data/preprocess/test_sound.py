@@ -11,8 +11,8 @@ from scipy import fft, signal
 from neocog.errors import ConfigError, DataError
 from neocog.loading import load_in_memory
 from neocog.modalities.audio.audio_folder import open_sound_folder
-from neocog.modalities.audio.choose import choose_sound
-from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess, fft_size
+from neocog.modalities.audio.choose import choose_audio
+from neocog.modalities.audio.preprocess import AudioConfig, AudioPreprocess, fft_size
 from neocog.modalities.audio.spectrogram import mel_bank
 from neocog.modalities.audio.waveform import resample, sound_header, sound_waveform
 from neocog.progress import quiet
@@ -157,7 +157,7 @@ def test_damaged_bytes_are_read_or_refused(payload, where, change, cut):
 
 
 def pre(features="mel", **settings):
-    return SoundPreprocess(**{"sample_rate": 8000, "seconds": 0.5, "features": features} | settings)
+    return AudioPreprocess(**{"sample_rate": 8000, "seconds": 0.5, "features": features} | settings)
 
 
 def test_the_waveform_is_cut_to_its_centre_or_put_into_it():
@@ -200,7 +200,7 @@ def test_bands_are_scaled_by_the_training_data(features):
     assert measured == spec.measured(inputs.flip(0))
     assert torch.broadcast_to(measured.fill, spec.shape).shape == spec.shape
     assert spec.measured(torch.zeros(3, *spec.shape)).std[0] == 1.0
-    assert SoundPreprocess.from_json(measured.to_json()) == measured
+    assert AudioPreprocess.from_json(measured.to_json()) == measured
     assert (spec.in_channels, spec.dtype, spec.to_json()["modality"]) == (1, torch.float32, "audio")
 
 
@@ -235,13 +235,13 @@ def folder(tmp_path, seconds=(1.0, 1.0, 1.0, 1.0), rate=16_000):
 
 def choose(source, config=None, input_size=(101, 40)):
     with quiet():
-        return choose_sound(source, source.splits["all"], config or SoundConfig(), input_size)
+        return choose_audio(source, source.splits["all"], config or AudioConfig(), input_size)
 
 
 def test_one_second_of_speech_is_what_was_published(tmp_path):
     source = folder(tmp_path)
     spec, reasons = choose(source)
-    assert spec == SoundPreprocess(
+    assert spec == AudioPreprocess(
         sample_rate=16_000, seconds=1.0, features="mfcc", window_ms=30.0, hop_ms=10.0, num_mels=40, num_coefficients=40
     )
     assert reasons["features"] == "the network was made for 101x40"
@@ -282,15 +282,15 @@ def test_pictures_networks_and_networks_of_one_axis(tmp_path):
 
 
 def test_what_is_set_is_kept(tmp_path):
-    config = SoundConfig(
+    config = AudioConfig(
         seconds=0.5, hop_ms=20, window_ms=25, features="mel", num_mels=16, f_max=4000, sample_rate=12_000
     )
     spec, reasons = choose(folder(tmp_path), config)
     assert (spec.shape, spec.window, spec.hop, spec.f_max) == ((1, 26, 16), 300, 240, 4000)
     assert reasons == {}
-    spec, _ = choose(folder(tmp_path), SoundConfig(seconds=2.0))
+    spec, _ = choose(folder(tmp_path), AudioConfig(seconds=2.0))
     assert spec.shape == (1, 101, 40)
-    spec, _ = choose(folder(tmp_path), SoundConfig(seconds=1.0), (64, 40))
+    spec, _ = choose(folder(tmp_path), AudioConfig(seconds=1.0), (64, 40))
     assert (spec.shape, spec.hop) == ((1, 64, 40), 253)
 
 
@@ -307,16 +307,16 @@ def test_a_few_long_recordings_do_not_stretch_the_time(tmp_path):
 @pytest.mark.parametrize(
     ("config", "input_size", "message"),
     [
-        (SoundConfig(f_max=9000), (101, 40), r"half of the sample rate, 8000. Received: f_min=20, f_max=9000"),
-        (SoundConfig(f_min=5000, f_max=4000), (101, 40), "Frequencies lie in order"),
-        (SoundConfig(num_mels=20), (101, 40), "at most as many coefficients as bands. Received: num_coefficients=40"),
+        (AudioConfig(f_max=9000), (101, 40), r"half of the sample rate, 8000. Received: f_min=20, f_max=9000"),
+        (AudioConfig(f_min=5000, f_max=4000), (101, 40), "Frequencies lie in order"),
+        (AudioConfig(num_mels=20), (101, 40), "at most as many coefficients as bands. Received: num_coefficients=40"),
         (
-            SoundConfig(f_min=100, f_max=100.1),
+            AudioConfig(f_min=100, f_max=100.1),
             (101, 40),
             "Each band needs a frequency of its own. Received: num_mels=40",
         ),
-        (SoundConfig(num_mels=20), (140,), r"sound\.num_mels would be ignored: a waveform has no frames"),
-        (SoundConfig(num_coefficients=20), (64, 64), r"sound\.num_coefficients would be ignored: only mfcc"),
+        (AudioConfig(num_mels=20), (140,), r"sound\.num_mels would be ignored: a waveform has no frames"),
+        (AudioConfig(num_coefficients=20), (64, 64), r"sound\.num_coefficients would be ignored: only mfcc"),
     ],
 )
 def test_settings_that_do_not_go_together_are_named(tmp_path, config, input_size, message):
@@ -335,6 +335,6 @@ def test_all_damaged_sounds_are_named(tmp_path):
 
 
 def test_settings_without_an_effect_are_told():
-    assert "num_mels" in SoundConfig(features="waveform").ignored()
-    assert set(SoundConfig(features="mel").ignored()) == {"num_coefficients"}
-    assert SoundConfig().ignored() == {}
+    assert "num_mels" in AudioConfig(features="waveform").ignored()
+    assert set(AudioConfig(features="mel").ignored()) == {"num_coefficients"}
+    assert AudioConfig().ignored() == {}

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ImagePreprocess, picture_pixels
+from neocog.data import ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.tiff import inflates_beyond, needs_tifffile
 
 LIMIT = 40_000_000
@@ -25,7 +25,7 @@ def tiff(pixels: np.ndarray, **options: object) -> bytes:
 
 
 def decode(payload: bytes, *, convert: bool = False, channels: int | None = None, limit: int = LIMIT) -> np.ndarray:
-    return picture_pixels(payload, "a.tif", max_pixels=limit, convert=convert, channels=channels)
+    return decode_image(payload, "a.tif", max_pixels=limit, convert=convert, channels=channels)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5, 13, 256])
@@ -39,7 +39,7 @@ def test_channels_are_read_as_they_were_written(channels, dtype, options):
     found = decode(payload)
     assert found.dtype == dtype
     assert np.array_equal(found, pixels)
-    header = picture_header(payload, "a.tif", LIMIT)
+    header = image_header(payload, "a.tif", LIMIT)
     assert (header.height, header.width, header.channels, header.depth) == (12, 9, channels, 8 * pixels.itemsize)
 
 
@@ -98,7 +98,7 @@ def test_the_orientation_is_applied(orientation):
         7: np.rot90(pixels.transpose(1, 0, 2), 2), 8: np.rot90(pixels),
     }[orientation]  # fmt: skip
     assert np.array_equal(decode(payload), turned)
-    header = picture_header(payload, "a.tif", LIMIT)
+    header = image_header(payload, "a.tif", LIMIT)
     assert (header.height, header.width) == turned.shape[:2]
 
 
@@ -107,8 +107,8 @@ def test_deep_alpha_is_kept_or_must_hide_nothing(channels):
     pixels = DEEP[:, :, : channels + 1].copy()
     kind = {"photometric": "rgb" if channels == 3 else "minisblack", "extrasamples": ["unassalpha"]}
     payload = tiff(pixels, **kind)
-    assert picture_header(payload, "a.tif", LIMIT).fits(4)
-    assert picture_header(payload, "a.tif", LIMIT).channels == channels
+    assert image_header(payload, "a.tif", LIMIT).fits(4)
+    assert image_header(payload, "a.tif", LIMIT).channels == channels
     kept = decode(payload, channels=4)
     assert np.array_equal(kept[:, :, 3], pixels[:, :, -1])
     assert np.array_equal(kept[:, :, :3], np.broadcast_to(pixels[:, :, :channels], (12, 9, 3)))

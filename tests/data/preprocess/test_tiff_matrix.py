@@ -11,9 +11,9 @@ import tifffile
 from PIL import Image
 from tiff_writer import write_tiff
 
-from neocog.data import ImagePreprocess, picture_pixels
+from neocog.data import ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 
 LIMIT = 10_000_000
 HEIGHT, WIDTH = 21, 18
@@ -117,7 +117,7 @@ def right(kind: Kind, values: np.ndarray) -> np.ndarray:
 
 
 def decode(payload: bytes, **options: object) -> np.ndarray:
-    return picture_pixels(payload, "x.tif", **{"max_pixels": LIMIT, "convert": False} | options)
+    return decode_image(payload, "x.tif", **{"max_pixels": LIMIT, "convert": False} | options)
 
 
 def by_pillow_alone(kind: Kind, cell: dict[str, object]) -> bool:
@@ -154,14 +154,14 @@ def test_pixels_are_those_that_were_written(kind):
     for cell in cells_of(kind):
         payload = stored(kind, values, cell)
         if by_pillow_alone(kind, cell):
-            for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
+            for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
                 with pytest.raises(DataError, match=r"x\.tif is compressed by|of photometric inter|bits in this form"):
                     read(payload)
             continue
         found = decode(payload)
         assert np.array_equal(found, expected), cell
         assert found.dtype == (np.uint8 if kind.bits <= 8 else np.uint16)
-        header = picture_header(payload, "x.tif", LIMIT)
+        header = image_header(payload, "x.tif", LIMIT)
         assert (header.height, header.width, header.channels) == found.shape, cell
         assert header.depth == 8 * found.itemsize
         if kind.bits >= 8 and cell["compression"] in ("none", "deflate"):
@@ -174,7 +174,7 @@ def test_what_is_not_read_is_refused_by_name(kind, message):
     values = values_of(kind)
     for cell in cells_of(kind):
         payload = stored(kind, values, cell)
-        for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
+        for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
             with pytest.raises(DataError, match=message) as raised:
                 read(payload)
             assert "truncated" not in str(raised.value)
@@ -225,7 +225,7 @@ def test_negative_values_are_refused_where_pixels_and_headers_are_read(bits, low
     for compression, order in itertools.product(("none", "deflate", "packbits"), "<>"):
         payload = stored(kind, values, {"compression": compression, "order": order})
         message = f"from 0 to 65,535. x.tif holds values from {low:,} to .* Shift or scale all images alike"
-        for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
+        for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
             with pytest.raises(DataError, match=message):
                 read(payload)
 
@@ -321,7 +321,7 @@ def test_a_volume_is_refused_rather_than_read_in_part(tile):
     volume = DRAW.integers(0, 256, (3, 32, 32)).astype(np.uint8)
     options = {"tile": tile} if tile else {}
     tifffile.imwrite(file, volume, photometric="minisblack", volumetric=True, **options)
-    for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
+    for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
         with pytest.raises(DataError, match=r"must have one layer. x\.tif is a volume of 3 .*Save each layer"):
             read(file.getvalue())
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from tiff_writer import write_tiff
 
-from neocog.data import picture_pixels
+from neocog.data import decode_image
 from neocog.doctor.facts import Facts
 from neocog.doctor.images import examine_picture
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.pixels import UnsupportedImageError
 
 LIMIT = 10_000_000
@@ -28,8 +28,8 @@ def refusals(payload: bytes) -> list[DataError]:
     """What is said where pixels and where headers are read."""
     found = []
     for read in (
-        lambda: picture_pixels(payload, "a.jpg", max_pixels=LIMIT, convert=True),
-        lambda: picture_header(payload, "a.jpg", LIMIT),
+        lambda: decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True),
+        lambda: image_header(payload, "a.jpg", LIMIT),
     ):
         with pytest.raises(DataError) as raised:
             read()
@@ -90,7 +90,7 @@ def test_other_formats_cut_within_their_header_are_said_to_be_cut(kind):
     payload = encoded(kind)
     for length in (6, 13, 20, 40, 100, len(payload) // 2):
         with pytest.raises(DataError, match=r"decode to its last row. a\.jpg(, an? \w+,)? is truncated or damaged"):
-            picture_pixels(payload[:length], "a.jpg", max_pixels=LIMIT, convert=True)
+            decode_image(payload[:length], "a.jpg", max_pixels=LIMIT, convert=True)
         assert kinds_of(examine_picture(payload[:length], "a.jpg", LIMIT)) == ["damaged"] or length == 6
 
 
@@ -126,7 +126,7 @@ def framed(marker: int = 0xC0, bits: int = 8, components: int = 3) -> bytes:
 )
 def test_a_jpeg_that_is_not_decoded_is_named_and_what_to_do(payload, what):
     with pytest.raises(UnsupportedImageError, match=f"must be baseline, progressive or lossless, .* a.jpg {what}"):
-        picture_pixels(payload, "a.jpg", max_pixels=LIMIT, convert=True)
+        decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True)
     assert kinds_of(examine_picture(payload, "a.jpg", LIMIT)) == ["unusual-pixels"]
 
 
@@ -134,13 +134,13 @@ def test_jpegs_that_are_decoded_are_called_damaged_where_they_are():
     for marker in (0xC0, 0xC1, 0xC2, 0xC3, 0xCA):
         payload = framed(marker)
         with pytest.raises(DataError, match="a.jpg is truncated or damaged"):
-            picture_pixels(payload[: len(payload) // 2], "a.jpg", max_pixels=LIMIT, convert=True)
+            decode_image(payload[: len(payload) // 2], "a.jpg", max_pixels=LIMIT, convert=True)
 
 
 def test_arithmetic_coding_is_read():
     """Hardly any program writes it; its pixels are those of the frame's own decoder."""
     payload = framed(0xC9)
-    assert picture_pixels(payload, "a.jpg", max_pixels=LIMIT, convert=True).shape == (40, 50, 3)
+    assert decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True).shape == (40, 50, 3)
 
 
 def test_deep_transparency_is_neither_damage_nor_too_deep_to_the_doctor():

@@ -1,23 +1,22 @@
-"""Augmentation: random changes of whole batches, each sample by its own draws.
+"""Augmentation of images: random changes of whole batches, each sample by its own draws.
 
-`augment` changes pictures, `draw_geometry` gives the moves among these changes for masks, boxes and points, `mix`
-blends pairs with their labels, and `views` is what a finished network is shown of one picture.
+`augment` changes images, `draw_spatial` gives the spatial transforms among these changes for masks, boxes and points,
+`mix` blends pairs with their labels, and `views` is test-time augmentation.
 """
 
+from neocog.modalities.image.augment.apply import augment
 from neocog.modalities.image.augment.config import AugmentConfig, check_augment
-from neocog.modalities.image.augment.images import augment
 from neocog.modalities.image.augment.mix import mix
-from neocog.modalities.image.augment.random_resized_crop import draw_geometry
-from neocog.modalities.image.augment.spatial import Geometry
+from neocog.modalities.image.augment.spatial import SpatialTransform, draw_spatial
 from neocog.modalities.image.augment.tta import Views, num_views, view_weights, views
 
 __all__ = [
     "AugmentConfig",
-    "Geometry",
+    "SpatialTransform",
     "Views",
     "augment",
     "check_augment",
-    "draw_geometry",
+    "draw_spatial",
     "mix",
     "num_views",
     "view_weights",

@@ -1,0 +1,40 @@
+"""Signals, as the table of kinds of data knows them."""
+
+import numpy as np
+from torch import Tensor
+
+from neocog.dataset.record import Payload
+from neocog.modalities.draw import Drawing, curve_points, plot_address
+from neocog.modalities.signal.augment import augment_stages
+from neocog.modalities.signal.choose import choose_signal
+from neocog.modalities.signal.preprocess import SignalPreprocess
+from neocog.modalities.table import ModalityInfo
+
+__all__ = ["ROW"]
+
+
+def draw(_: Payload, decoded: Tensor) -> Drawing:
+    return Drawing(address=plot_address(decoded.numpy()))
+
+
+def preview(payload: Payload, _: str) -> Drawing:
+    """The first channel."""
+    return Drawing(curve=curve_points(payload.reshape(len(payload), -1)[0]) if isinstance(payload, np.ndarray) else "")
+
+
+ROW = ModalityInfo(
+    name="signal",
+    noun="signal",
+    plural="signals",
+    preprocess=SignalPreprocess,
+    choose=choose_signal,
+    suffixes=frozenset({".npy", ".csv"}),
+    network="time_series_fcn",
+    recipe="signal",
+    section="signal",
+    augment_section="augment_signal",
+    augment=augment_stages,
+    size_advice=": set --signal.length {length}",
+    draw=draw,
+    preview=preview,
+)
