@@ -18,7 +18,7 @@ from neocog.data import (
     AudioConfig,
     AudioPreprocess,
     BoardPreprocess,
-    DataConfig,
+    ImageConfig,
     ImagePreprocess,
     Preprocess,
     Record,
@@ -59,11 +59,11 @@ FIXED: dict[str, list[Preprocess]] = {
     "board": [BoardPreprocess(features="zero17", size=9)],
 }
 CHOOSE: dict[str, Callable[[Source, Indices], tuple[Preprocess, dict[str, str]]]] = {
-    "image": lambda source, part: choose_image(source, part, DataConfig(source="x"), (8, 8)),
-    "signal": lambda source, part: choose_signal(source, part, SignalConfig(), (8,)),
-    "audio": lambda source, part: choose_audio(source, part, AudioConfig(max_seconds=60), (9, 4)),
-    "text": lambda source, part: choose_text(source, part, TextConfig(min_count=1), (8,), "text_cnn"),
-    "board": lambda source, part: choose_board(source, part, (17, 9, 9)),
+    "image": lambda source, part: choose_image(source, part, ImageConfig(), (3, 8, 8)),
+    "signal": lambda source, part: choose_signal(source, part, SignalConfig(), (1, 8)),
+    "audio": lambda source, part: choose_audio(source, part, AudioConfig(max_seconds=60), (1, 9, 4)),
+    "text": lambda source, part: choose_text(source, part, TextConfig(min_count=1), (8,), network="text_cnn"),
+    "board": lambda source, part: choose_board(source, part, None, (17, 9, 9)),
 }
 
 

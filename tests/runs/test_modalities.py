@@ -386,7 +386,7 @@ def test_training_and_prediction_see_the_same_bits(kind, data, request, tmp_path
     assert read_preprocess(json.loads(json.dumps(spec.to_json()))) == spec
     rows = np.arange(min(12, len(source)))
     feed = load_in_memory(source, rows, spec)
-    loader = Loader(feed, spec, batch_size=5, seed=0, order=Plain(len(rows)))
+    loader = Loader(feed, spec, batch_size=5, seed=0, sampler=Plain(len(rows)))
     fed = torch.cat([loader.batch(0, step)[0] for step in range(loader.num_steps)])
     alone = torch.stack([spec(source.read(i).payload) for i in rows.tolist()])
     assert torch.equal(fed, alone)
@@ -402,10 +402,10 @@ class Plain:
 
     size: int
 
-    def records(self, positions, epoch):
+    def rows(self, positions, epoch):
         return np.asarray(positions)
 
-    def times(self, positions, epoch):
+    def repeats_before(self, positions, epoch):
         return np.zeros(len(positions), np.int64)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.dataset.targets import Objects
-from neocog.modalities.image.augment import AugmentConfig, Geometry, augment, draw_spatial
+from neocog.modalities.image.augment import AugmentConfig, SpatialTransform, augment, draw_spatial
 
 SIZE = (40, 56)
 SAMPLES = np.arange(500, 524, dtype=np.uint64)
@@ -133,7 +133,7 @@ def test_nothing_moved_keeps_all_bit_for_bit():
 
 
 def moved_by(x, y):
-    return Geometry(np.array([[[1.0, 0, -x], [0, 1, -y]]]), (10, 10))
+    return SpatialTransform(np.array([[[1.0, 0, -x], [0, 1, -y]]]), (10, 10))
 
 
 def test_objects_that_leave_the_picture_go():

@@ -114,7 +114,7 @@ def test_details_say_what_is_the_matter(clean, found, noisy, save):
     assert "moving.jpg.png is of the format GIF" in details["moving.jpg.png"]
     assert details["black.png"] == "grey"
     assert findings["channels-differ"].sentence == "1 picture is grey, the others in colour"
-    assert "--data.convert true" in findings["cmyk"].remedy
+    assert "--image.convert true" in findings["cmyk"].remedy
 
 
 def test_sizes_shapes_and_depths_that_differ(tmp_path, found, keys, save, noisy):

@@ -68,22 +68,22 @@ def test_a_record_that_comes_again_in_an_epoch_is_changed_in_another_way():
     data = InMemoryDataset(
         torch.full((32, 1, 6, 6), 200, dtype=torch.uint8), torch.arange(32), np.arange(32, dtype=np.uint64)
     )
-    order = RepeatedAugmentationSampler(RandomSampler(32, 3), 2)
-    batches = Loader(data, spec, batch_size=32, seed=3, augment=config, order=order)
+    sampler = RepeatedAugmentationSampler(RandomSampler(32, 3), 2)
+    batches = Loader(data, spec, batch_size=32, seed=3, augment=config, sampler=sampler)
     images, labels = batches.batch(0, 0)
     pairs = [images[labels == label] for label in labels.unique()]
     assert [len(pair) for pair in pairs] == [2] * 16
     assert sum(torch.equal(*pair) for pair in pairs) < 4
     once, labels = Loader(data, spec, batch_size=32, seed=3, augment=config).batch(0, 0)  # the first time is as ever
     known = {int(label): image for label, image in zip(labels, once, strict=True)}
-    first = order.times(np.arange(32), 0) == 0
+    first = sampler.repeats_before(np.arange(32), 0) == 0
     images, labels = batches.batch(0, 0)
     for image, label in zip(images[first], labels[first], strict=True):
         assert torch.equal(image, known[int(label)])
 
 
 def test_16_bits_are_fed_too():
-    deep = ImagePreprocess(size=(4, 4), channels=1, depth=16)
+    deep = ImagePreprocess(size=(4, 4), channels=1, bit_depth=16)
     images = torch.from_numpy(np.full((8, 1, 4, 4), 65535, np.uint16))
     data = InMemoryDataset(images, torch.zeros(8, dtype=torch.int64), np.arange(8, dtype=np.uint64))
     batches = Loader(data, deep, batch_size=4, seed=0, augment=AugmentConfig(shift=1, flip=0.5, erase=0.5))
@@ -102,5 +102,5 @@ def test_all_pictures_that_cannot_be_read_are_counted(pictures):
         path = pictures / "red" / f"{i:02}.png"
         path.write_bytes(path.read_bytes()[:-40])
     source = ImageFolder(pictures)
-    with pytest.raises(DataError, match=r"red/00\.png is truncated(?s:.*)5 more cannot be read"):
+    with pytest.raises(DataError, match=r"red/00\.png: received a truncated(?s:.*)5 more can't be read"):
         load_in_memory(source, np.arange(36), ImagePreprocess(size=(8, 8), channels=3))

@@ -27,7 +27,7 @@ def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at
     for epoch, step in [(0, 0), (0, 1), (2, 7), (2, 6), (0, 0), (1, 7)]:
         for ours, theirs in zip(streamed.batch(epoch, step), resident.batch(epoch, step), strict=True):
             assert torch.equal(ours, theirs)
-    streamed.data.close()
+    streamed.dataset.close()
 
 
 def test_the_next_requests_are_begun_and_no_more(pictures, monkeypatch):
@@ -74,7 +74,7 @@ def test_processes_mix_the_pairs_that_one_alone_mixes(pictures, monkeypatch, bat
 
 def test_a_batch_has_a_record_for_each_process(pictures):
     feed = load_in_memory(ImageFolder(pictures), np.arange(36), SPEC)
-    with pytest.raises(ConfigError, match="Each of 5 processes needs a record of each batch. Received: batches of 4"):
+    with pytest.raises(ConfigError, match="Each of 5 processes needs a sample of each batch. Received: batches of 4"):
         Loader(feed, SPEC, batch_size=5, seed=1, world=5)
 
 
@@ -90,7 +90,7 @@ def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictur
     assert torch.equal(rows[0], rows[2])
     assert rows[0][-1].max() == 1.0
     torch.testing.assert_close(rows[0].sum(1), torch.ones(35))
-    order = Loader(feed, SPEC, batch_size=4, seed=1).order.records(np.arange(35), 0)
+    order = Loader(feed, SPEC, batch_size=4, seed=1).sampler.rows(np.arange(35), 0)
     own = F.one_hot(feed.labels[torch.from_numpy(order)], 3)
     pairs = own[:34].view(17, 2, 3)
     torch.testing.assert_close(rows[0][:34].view(17, 2, 3).sum(1), pairs.sum(1).float())  # nothing beside the two
@@ -100,7 +100,7 @@ def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictur
 def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures, lost):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     settings = {"batch_size": 36, "seed": 0, "num_classes": 3}
-    order = Loader(feed, SPEC, **settings).order.records(np.arange(36), 0)
+    order = Loader(feed, SPEC, **settings).sampler.rows(np.arange(36), 0)
     damage(pictures, feed.source.key(int(order[lost])))
     plain, labels = Loader(feed, SPEC, **settings).batch(0, 0)
     mixed, probabilities = Loader(feed, SPEC, **settings, augment=AugmentConfig(mixup=1.0)).batch(0, 0)
@@ -133,7 +133,7 @@ def test_a_record_that_became_unreadable_stops_the_run(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     damage(pictures, "red/03.png")
     loader = Loader(feed, SPEC, batch_size=36, seed=0)
-    with pytest.raises(DataError, match=r"red/03\.png is truncated.*--data\.on_corrupt skip"):
+    with pytest.raises(DataError, match=r"red/03\.png: received a truncated.*--data\.on_corrupt skip"):
         loader.batch(0, 0)
     feed.close()
 
@@ -155,7 +155,7 @@ def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
 def test_a_batch_of_which_nothing_can_be_read_is_an_error(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(2), SPEC, on_corrupt="skip")
     damage(pictures, "blue/00.png", "blue/01.png")
-    with pytest.raises(DataError, match="Step 0 has none. Check the data"):
+    with pytest.raises(DataError, match="Step 0 has none. Run `neocog check`"):
         Loader(feed, SPEC, batch_size=2, seed=0).batch(0, 0)
     feed.close()
 
@@ -177,6 +177,6 @@ def test_threads_decode_while_the_network_works(pictures):
 
 def test_shards_are_read_in_blocks(pictures):
     feed = load_in_memory(ImageFolder(pictures), np.arange(36), SPEC)
-    loader = Loader(feed, SPEC, batch_size=6, seed=0, order=BlockRandomSampler(36, 0, 6, 2))
+    loader = Loader(feed, SPEC, batch_size=6, seed=0, sampler=BlockRandomSampler(36, 0, 6, 2))
     labels = torch.cat([loader.batch(0, step)[1] for step in range(loader.num_steps)])
     assert labels.bincount().tolist() == [12, 12, 12]

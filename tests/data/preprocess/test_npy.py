@@ -42,42 +42,45 @@ def test_arrays_are_read_as_they_were_written(pixels):
         assert found.dtype in (np.uint8, np.uint16)
         header = image_header(npy(pixels, version), "a.npy", LIMIT)
         assert (header.height, header.width, header.channels) == found.shape
-        assert header.depth == 8 * found.itemsize
+        assert header.bit_depth == 8 * found.itemsize
 
 
 def test_many_channels_are_resized_each_for_itself():
     for pixels in (CUBE, CUBE.astype(np.uint8), CUBE[:, :, :2].astype(np.uint8), CUBE[:, :, :4].astype(np.uint8)):
         for rule in ("squash", "crop", "letterbox"):
-            kind = {"size": (5, 6), "depth": 8 * pixels.itemsize, "resize": rule, "pad": (1, 0)}
+            kind = {"size": (5, 6), "bit_depth": 8 * pixels.itemsize, "resize": rule, "pad": (1, 0)}
             together = ImagePreprocess(channels=pixels.shape[2], **kind).decode(npy(pixels))
             alone = [ImagePreprocess(channels=1, **kind).decode(npy(plane)) for plane in np.moveaxis(pixels, 2, 0)]
             assert torch.equal(together, torch.cat(alone))
 
 
 def test_version_1_reads_them_too():
-    first = ImagePreprocess(size=(12, 9), channels=7, depth=16, dct_scaling=False, version=1)
+    first = ImagePreprocess(size=(12, 9), channels=7, bit_depth=16, dct_scaling=False, version=1)
     assert np.array_equal(first.decode(npy(CUBE)).permute(1, 2, 0).numpy(), CUBE)
 
 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (npy(CUBE.astype(np.float32)), r"uint8 or uint16. Received: float32 \(12, 9, 7\), for a\.npy. Scale floats"),
-        (npy(CUBE.astype(np.int64)), "uint8 or uint16. Received: int64"),
-        (npy(CUBE[0, 0]), r"\(H, W\) or \(H, W, C\).*Received: uint16 \(7,\)"),
-        (npy(np.zeros((2, 2, 2, 2), np.uint8)), r"Received: uint8 \(2, 2, 2, 2\)"),
-        (npy(np.zeros((4, 4, 257), np.uint8)), r"1 to 256 channels.*Received: uint8 \(4, 4, 257\)"),
-        (npy(np.zeros((4, 4, 0), np.uint8)), r"1 to 256 channels.*Received: uint8 \(4, 4, 0\)"),
-        (npy(np.zeros((3, 40, 50), np.uint8)), r"come last. Received: \(3, 40, 50\), for a\.npy.*Move them with"),
-        (npy(np.zeros((12, 40, 40), np.uint8)), r"come last. Received: \(12, 40, 40\)"),
-        (npy(np.zeros((1, 9), np.uint8)), "at least 2 pixels on each side. a.npy is 9 wide and 1 high"),
+        (npy(CUBE.astype(np.float32)), r"uint8 or uint16. a\.npy: received float32 \(12, 9, 7\). Scale floats"),
+        (npy(CUBE.astype(np.int64)), "uint8 or uint16. [^:]*: received int64"),
+        (npy(CUBE[0, 0]), r"\(H, W\) or \(H, W, C\).*received uint16 \(7,\)"),
+        (npy(np.zeros((2, 2, 2, 2), np.uint8)), r"received uint8 \(2, 2, 2, 2\)"),
+        (npy(np.zeros((4, 4, 257), np.uint8)), r"1 to 256 channels.*received uint8 \(4, 4, 257\)"),
+        (npy(np.zeros((4, 4, 0), np.uint8)), r"1 to 256 channels.*received uint8 \(4, 4, 0\)"),
+        (npy(np.zeros((3, 40, 50), np.uint8)), r"come last. a\.npy: received \(3, 40, 50\).*Move them with"),
+        (npy(np.zeros((12, 40, 40), np.uint8)), r"come last. [^:]*: received \(12, 40, 40\)"),
+        (npy(np.zeros((1, 9), np.uint8)), "at least 2 pixels on each side. a.npy: received 9 x 1"),
         (npy(CUBE)[:-1], r"a\.npy is truncated or damaged. .* 12 x 9 x 7 values, 1,512 bytes; received: 1,511"),
         (npy(CUBE) + b"x", "1,512 bytes; received: 1,513"),
         (b"\x93NUMPY", "a.npy is damaged: its .npy header can't be read"),
         (b"\x93NUMPY\x09\x00", "a.npy is damaged: its .npy header can't be read"),
         (with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "(" * 90), "header can't be read"),
-        (with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 4)}"), r"Received: uint8 \(-4, 4\)"),
-        (with_header("{'descr': '|V999999999', 'fortran_order': False, 'shape': (4, 4)}"), "uint8 or uint16. Received"),
+        (with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 4)}"), r"received uint8 \(-4, 4\)"),
+        (
+            with_header("{'descr': '|V999999999', 'fortran_order': False, 'shape': (4, 4)}"),
+            "uint8 or uint16. [^:]*: received",
+        ),
     ],
 )
 def test_what_is_no_picture_is_named(payload, message):
@@ -90,8 +93,8 @@ def test_what_is_no_picture_is_named(payload, message):
 def test_a_header_that_lies_reserves_nothing():
     for shape, message in [
         ("(6000, 6000)", r"36,000,000 bytes; received: 4\."),
-        ("(60000, 60000)", r"at most 40 million pixels. a\.npy has 60000 x 60000"),
-        ("(6000, 6000, 200)", r"has 6000 x 6000 with 200 channels, each four counted as a pixel, which is 1800"),
+        ("(60000, 60000)", r"at most 40 million pixels. a\.npy: received 60000 x 60000"),
+        ("(6000, 6000, 200)", r"received 6000 x 6000 with 200 channels, every four counted as a pixel, which is 1800"),
         ("(10**99, 4)", "header can't be read"),
         ("(99999999999999999999999, 4)", "at most 40 million pixels"),
     ]:
@@ -105,7 +108,7 @@ def test_pickled_objects_are_never_loaded():
             return pytest.fail, ("unpickled",)
 
     header = "{'descr': '|O', 'fortran_order': False, 'shape': (4, 4)}"
-    with pytest.raises(DataError, match=r"uint8 or uint16. Received: object \(4, 4\)"):
+    with pytest.raises(DataError, match=r"uint8 or uint16. [^:]*: received object \(4, 4\)"):
         decode(with_header(header, pickle.dumps(Trap())))
 
 

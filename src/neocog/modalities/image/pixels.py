@@ -44,10 +44,12 @@ MIN_SIDE = 2
 MAX_CHANNELS = 256
 
 
-def damaged(where: str, reason: object) -> DataError:
+def damaged(where: str, reason: object, kind: str = "file") -> DataError:
     """The error for an image that can't be decoded whole."""
-    rule = "An image must decode to its last row."
-    return DataError(rule, received=f"a truncated or damaged file: {reason}", where=where, fix="Replace or remove it.")
+    received = f"a truncated or damaged {kind}" + (f": {reason}" if reason else "")
+    return DataError(
+        "An image must decode to its last row.", received=received, where=where, fix="Replace or remove it."
+    )
 
 
 @dataclass(frozen=True, slots=True)

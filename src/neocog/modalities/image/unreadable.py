@@ -64,8 +64,8 @@ def unreadable(payload: bytes, where: str) -> DataError:
     ours = "WebP" if webp(payload) else next((name for head, name in OURS.items() if payload.startswith(head)), None)
     if ours or (len(payload) < len(PNG) and PNG.startswith(payload)):
         promised = int.from_bytes(payload[4:8], "little") + 8 if ours == "WebP" else 0
-        held = f" with {len(payload):,} of {promised:,} bytes" if promised > len(payload) else ""
-        return damaged(where, f"{ours or 'PNG'}{held}")
+        held = f"{len(payload):,} of {promised:,} bytes are there" if promised > len(payload) else ""
+        return damaged(where, held, ours or "PNG")
     what, fix = identify_foreign(payload)
     return DataError(f"Images must be {READ}.", received=what, where=where, fix=fix)
 
