@@ -26,7 +26,7 @@ from neocog.modalities.text.tokens import text_of
 __all__ = ["examine_all", "in_threads"]
 
 AT_ONCE = 16  # records that a thread takes at a time; it costs to hand each over alone
-ARRAYS_AT_ONCE = 1024  # pictures of one array
+ARRAYS_AT_ONCE = 1024  # images of one array
 Indices = NDArray[np.int64]
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -99,7 +99,7 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
 
 
 def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) -> Facts:
-    """The picture and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
+    """The image and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
     payload = read_limited(source.paths[index])
     facts = examine_picture(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):

@@ -11,7 +11,7 @@ from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.table import MODALITIES
 from neocog.runs.config import RunConfig, Settled, flat
-from neocog.zoo import Entry, entry
+from neocog.zoo import ModelInfo, model_info
 
 __all__ = [
     "augment_settings",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def find_network(name: str, source: Source) -> Entry:
+def find_network(name: str, source: Source) -> ModelInfo:
     """The catalogue's entry of a network that learns to classify the samples of this source.
 
     Raises ConfigError for other networks, and for data with more than one class per sample.
@@ -36,8 +36,8 @@ def find_network(name: str, source: Source) -> Entry:
             f"{source.task}.",
             fix="You can still run `neocog check` and `neocog pack` on it.",
         )
-    found, kind = entry(name), MODALITIES[source.modality]
-    if not found.by_gradients:
+    found, kind = model_info(name), MODALITIES[source.modality]
+    if not found.trainable:
         raise ConfigError(
             f"{name} is not trained by gradient descent.",
             fix=f"In Python: create_model({name!r}).learn(images, labels).",
@@ -52,7 +52,7 @@ def find_network(name: str, source: Source) -> Entry:
 
 
 def choose(
-    source: Source, indices: NDArray[np.int64], config: RunConfig, made_for: Entry, several: SeveralPages | None = None
+    source: Source, indices: NDArray[np.int64], config: RunConfig, info: ModelInfo, several: SeveralPages | None = None
 ) -> tuple[Preprocess, dict[str, str]]:
     """The preprocessing for these samples and this network, and a reason by dotted key for each value chosen.
 
@@ -64,7 +64,7 @@ def choose(
         source,
         indices,
         getattr(config, kind.section) if kind.section else None,
-        made_for.input_shape,
+        info.input_shape,
         network=config.model.name,
         skip=config.data.on_corrupt == "skip",
         several=several,
@@ -91,10 +91,10 @@ def without_other_modalities(settled: Settled, source: Source) -> Settled:
     return settled.decide(*kind.inactive(settled.config.model.name)) if kind.inactive else settled
 
 
-def size_advice(name: str, made_for: Entry) -> str:
+def size_advice(name: str, info: ModelInfo) -> str:
     """The size that a network was made for, and the setting that gives it."""
-    size = "x".join(map(str, made_for.input_size))
-    advice = MODALITIES[made_for.modality].size_advice.format(length=made_for.input_size[0])
+    size = "x".join(map(str, info.input_size))
+    advice = MODALITIES[info.modality].size_advice.format(length=info.input_size[0])
     return f"{name} was made for {size}{advice}."
 
 
@@ -104,12 +104,12 @@ def value_of(spec: Preprocess, key: str) -> Any:
     return len(value) if key == "text.vocabulary" else value
 
 
-def classes_of(source: Source, made_for: Entry) -> tuple[str, ...]:
+def classes_of(source: Source, info: ModelInfo) -> tuple[str, ...]:
     """The classes of the network's outputs: those of the source, and a pass if the network was made for that too."""
-    return (*source.classes, "pass") if made_for.num_classes == math.prod(made_for.input_size) + 1 else source.classes
+    return (*source.classes, "pass") if info.num_classes == math.prod(info.input_size) + 1 else source.classes
 
 
-def network_options(config: RunConfig, made_for: Entry, spec: Preprocess) -> dict[str, Any]:
+def network_options(config: RunConfig, info: ModelInfo, spec: Preprocess) -> dict[str, Any]:
     """The options that the network is built with; a network of fixed length gets the length."""
-    fixed = {"length": spec.shape[0]} if spec.has_vocabulary and "length" in made_for.options else {}
+    fixed = {"length": spec.shape[0]} if spec.has_vocabulary and "length" in info.options else {}
     return {**config.model.options, **fixed}
