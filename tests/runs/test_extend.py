@@ -271,5 +271,5 @@ def test_a_network_that_still_improves_is_told_the_command_that_trains_it_furthe
         run = train(config(colours, 1, schedule), name=schedule, runs=tmp_path)
         told = f"It still improves: so it does. Train it further: neocog train {words.format(run.path, colours)}"
         assert told in said(capsys) and told in run.report.read_text()
-    quiet = replace(config(colours, 1), watch=WatchConfig(warnings=False))
+    quiet = replace(config(colours, 1), monitor=WatchConfig(warnings=False))
     assert "further" not in train(quiet, name="quiet", runs=tmp_path).report.read_text()

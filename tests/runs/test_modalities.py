@@ -116,7 +116,7 @@ def test_columns_of_a_table_are_named_for_training_and_measuring(reviews, tmp_pa
     assert "its reader says: names.csv is separated by semicolons\n" in capsys.readouterr().out
     for given in (flags, ["--text-column", "v2", "--label-column", "v1"]):
         assert main(["eval", str(bundle), str(names), *given]) == 0
-        assert "16 records" in capsys.readouterr().out
+        assert "16 samples" in capsys.readouterr().out
         assert main(["pack", str(names), str(tmp_path / f"shards{len(given[0])}"), *given]) == 0
     assert main(["eval", str(bundle), str(names)]) == 2
     assert "A table of texts needs a column of texts" in capsys.readouterr().err
@@ -145,16 +145,16 @@ def test_positions_of_go_and_the_pass(games, tmp_path):
 def test_what_is_streamed_trains_to_the_same_bits(pictures, tmp_path):
     def weights(feeding):
         config = quick("lenet5_relu", pictures)
-        config = replace(config, data=replace(config.data, feeding=feeding), augment=AugmentConfig(shift=2, flip=0.5))
+        config = replace(config, data=replace(config.data, loading=feeding), augment=AugmentConfig(shift=2, flip=0.5))
         return load(train(config, name=feeding, runs=tmp_path / "runs").bundle).model.state_dict()
 
-    resident, streamed = weights("resident"), weights("streaming")
+    resident, streamed = weights("memory"), weights("stream")
     assert all(torch.equal(resident[key], streamed[key]) for key in resident)
 
 
 def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(pictures, tmp_path, monkeypatch):
     config = quick("lenet5_relu", pictures, augment=AugmentConfig(shift=2, mixup=0.3))
-    config = replace(config, data=replace(config.data, feeding="streaming", balance=0.5))
+    config = replace(config, data=replace(config.data, loading="stream", balance=0.5))
     whole = train(config, name="whole", runs=tmp_path / "runs")
 
     def stop(keeper, step):
@@ -216,7 +216,7 @@ def test_a_skip_list_leaves_records_out(pictures, tmp_path):
 
 def test_records_that_became_unreadable_are_skipped_and_counted_where_asked(pictures, tmp_path, capsys):
     config = quick("lenet5_relu", pictures)
-    config = replace(config, data=replace(config.data, on_corrupt="skip", feeding="streaming"))
+    config = replace(config, data=replace(config.data, on_corrupt="skip", loading="stream"))
     run = train(config, name="first", runs=tmp_path / "runs")
     assert "could not be read" not in capsys.readouterr().err
     parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)
@@ -280,7 +280,7 @@ def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_p
         train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
     with pytest.raises(DataError, match="It knows pictures, reviews holds texts"):
         evaluate(finished_run.bundle, reviews)
-    with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored: .* holds signals"):
+    with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored, because .* holds signals"):
         train(quick("signal", waves, augment=AugmentConfig(flip=0.5)), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -318,8 +318,12 @@ def test_signals_in_files_are_predicted(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("where", "flags", "message"),
     [
-        ("pictures", ["--data.feeding", "streaming", "--data.cache", "true"], "data.cache (flag) would be ignored"),
-        ("pictures", ["--signal.window", "9"], "signal.window (flag) would be ignored: pictures holds pictures"),
+        ("pictures", ["--data.loading", "stream", "--data.cache", "true"], "data.cache (flag) would be ignored"),
+        (
+            "pictures",
+            ["--signal.window", "9"],
+            "signal.window (flag) would be ignored, because pictures holds pictures",
+        ),
         ("pictures", ["--data.format", "idx"], "Idx files are pairs such as"),
         ("pictures", ["--data.format", "cifar"], "CIFAR's binary files are"),
         ("pictures", ["--data.format", "pngs"], "No layout is called 'pngs'"),

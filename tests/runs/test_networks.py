@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neocog import create_model, load
-from neocog.data import DataConfig
+from neocog.data import DataConfig, ImageConfig
 from neocog.errors import ConfigError
 from neocog.runs import train
 from neocog.zoo import ModelConfig
@@ -20,9 +20,9 @@ def config(digits, quick):
 
     def make(name, *, size=(32, 32), train=None, **model):
         plain = quick(digits, epochs=1, batch_size=100, **(train or {}))
-        data = DataConfig(source=plain.data.source, size=size, channels=1)
+        data, image = DataConfig(source=plain.data.source), ImageConfig(size=size, channels=1)
         optimizer = replace(plain.optimizer, lr=0.01)
-        return replace(plain, data=data, model=ModelConfig(name=name, **model), optimizer=optimizer)
+        return replace(plain, data=data, image=image, model=ModelConfig(name=name, **model), optimizer=optimizer)
 
     return make
 

@@ -29,7 +29,7 @@ from neocog.errors import (
 )
 from neocog.files import folder_lock
 from neocog.recipes import recipe
-from neocog.runs import Run, RunConfig, evaluate, resume, settle, train
+from neocog.runs import FLAG, Provenance, Run, RunConfig, SetBy, evaluate, resolve, resume, train
 from neocog.training import Interrupted
 
 
@@ -50,7 +50,7 @@ def test_a_run_leaves_what_the_design_names(finished_run):
     assert [event["event"] for event in events] == ["start", "speed", "epoch", "speed", "epoch", "finished"]
     config = yaml.safe_load(finished_run.config.read_text())
     assert config["data"]["pad"] == [2, 2]
-    assert config["provenance"]["data.pad"].startswith("chosen automatically")
+    assert config["provenance"]["image.pad"].startswith("chosen automatically")
     assert json.loads(finished_run.figures.read_text())["split"] == "test"
 
 
@@ -187,7 +187,7 @@ def test_settings_that_changed_since_are_refused(finished_run, tmp_path):
     with pytest.raises(CheckpointError, match=r"settings it began with. .*config\.yaml was changed since"):
         resume(run.path)
     run.config.write_text("provenance: [1]\n")
-    with pytest.raises(ConfigError, match="provenance maps settings to origins"):
+    with pytest.raises(ConfigError, match="provenance maps settings to where they came from"):
         resume(run.path)
 
 
@@ -262,10 +262,12 @@ def test_bad_input_leaves_nothing_behind(digits, quick, tmp_path, pictures):
     runs = tmp_path / "runs"
     config = quick(digits)
     with pytest.raises(GeometryError, match=r"1x28x28 does not fit.*made for 32x32"):
-        train(replace(config, data=replace(config.data, size=(28, 28))), runs=runs)
+        train(replace(config, image=replace(config.image, size=(28, 28))), runs=runs)
     with pytest.raises(ConfigError, match=r"data\.val_fraction .* would be ignored.*brings its own splits"):
-        settled = settle(quick(own_splits(digits, tmp_path)), "recipe", [("flag", {"data.val_fraction": 0.2})])
-        train(settled, runs=runs)
+        resolved = resolve(
+            quick(own_splits(digits, tmp_path)), Provenance(SetBy.RECIPE), [(FLAG, {"data.val_fraction": 0.2})]
+        )
+        train(resolved, runs=runs)
     with pytest.raises(ConfigError, match="must be a device of this machine. Received: 'cuda:99'"):
         train(quick(digits, device="cuda:99"), runs=runs)
     (pictures / "red" / "00.png").write_bytes(b"")
@@ -398,12 +400,15 @@ def test_views_of_what_is_no_picture_are_refused_before_training(tmp_path):
     generator = np.random.default_rng(0)
     np.savez(tmp_path / "waves.npz", x=generator.normal(size=(40, 1, 32)).astype("f4"), y=np.arange(40) % 2)
     config = recipe("signal", str(tmp_path / "waves.npz"))
-    config = replace(config, train=replace(config.train, views="flip"))
-    with pytest.raises(ConfigError, match="train.views are of pictures. Received: 'flip', and waves holds signals"):
+    config = replace(config, train=replace(config.train, tta="flip"))
+    with pytest.raises(
+        ConfigError,
+        match=r"train\.tta \(test-time augmentation\) is for images\. Received: 'flip', and waves holds signals",
+    ):
         train(config, runs=tmp_path / "runs")
 
 
 def test_several_views_are_scored_and_said(digits, quick, tmp_path, capsys):
-    run = train(quick(digits, views="shift", epochs=1), runs=tmp_path)
+    run = train(quick(digits, tta="shift", epochs=1), runs=tmp_path)
     assert re.search(r"test accuracy [0-9.]+% with the views shift averaged", capsys.readouterr().err)
     assert "accuracy with shift" in run.events.read_text()

@@ -157,7 +157,7 @@ def test_without_a_named_network_it_is_the_models_with_its_options(draw, tmp_pat
     options = create_model("resnet20_cifar").build_spec.options
     if "widths" not in options and main(["train", "set", *made, *quick, "--name", "one"]) == 2:
         made = ["--model", "squeezenet1_1", "--model.dropout", "0.25"]
-        assert main(["train", "set", *made, "--data.size", "32", *quick, "--name", "one"]) == 0
+        assert main(["train", "set", *made, "--image.size", "32", *quick, "--name", "one"]) == 0
     capsys.readouterr()
     assert main(["train", "set", "--model.pretrained", "runs/one", *quick, "--name", "two"]) == 0
     one, two = (load(f"runs/{name}/model.neocog").manifest["model"] for name in ("one", "two"))
@@ -181,7 +181,7 @@ def test_an_option_that_reshapes_layers_is_refused_and_another_is_taken(draw, tm
     with pytest.raises(
         ConfigError, match=r"speednet can't be adapted\. .* was trained with 3 channels\. Received: 1\."
     ):
-        train(replace(made, data=replace(made.data, channels=1)), runs=tmp_path / "runs")
+        train(replace(made, image=replace(made.image, channels=1)), runs=tmp_path / "runs")
     two = train(made, name="two", runs=tmp_path / "runs")
     assert load(two.bundle).manifest["model"] == load(one.bundle).manifest["model"]
 
@@ -194,17 +194,17 @@ def test_the_models_input_settings_go_before_what_the_pictures_would_choose(firs
 
 
 def test_what_the_user_sets_of_the_inputs_is_taken_and_said(first, colours, tmp_path, capsys):
-    made = config(colours, pretrained=first.bundle, data__size=(32, 32))
+    made = config(colours, pretrained=first.bundle, image__size=(32, 32))
     run = train(made, runs=tmp_path)
-    assert "data.size is (32, 32), where model.neocog was trained with (24, 24)" in said(capsys)
+    assert "image.size is (32, 32), where model.neocog was trained with (24, 24)" in said(capsys)
     spec = load(run.bundle).preprocess
     assert (spec.size, spec.pad) == ((32, 32), (0, 0))
     assert spec.mean == load(first.bundle).preprocess.mean
 
 
 def test_other_channels_of_pictures_adapt_the_first_layer(first, colours, tmp_path, capsys):
-    run = train(config(colours, pretrained=first.bundle, data__channels=1), runs=tmp_path)
-    assert "data.channels is 1, where model.neocog was trained with 3" in said(capsys)
+    run = train(config(colours, pretrained=first.bundle, image__channels=1), runs=tmp_path)
+    assert "image.channels is 1, where model.neocog was trained with 3" in said(capsys)
     now, before = weights(run), weights(first)
     torch.testing.assert_close(now["stem.0.weight"], before["stem.0.weight"].sum(1, keepdim=True))
     mean = load(first.bundle).preprocess.mean
@@ -420,7 +420,7 @@ def test_sounds_go_on_with_their_rate_and_bands(features, tmp_path):
         return folder
 
     name = {"mel": "speech_cnn", "waveform": "speech_res8"}[features]
-    given = {"sound__features": "mel"} if features == "mel" else {}
+    given = {"audio__features": "mel"} if features == "mel" else {}
     made = config(tones(tmp_path / "a", 8000), base="sound", model__name=name, **given)
     one = train(made, name="one", runs=tmp_path / "runs")
     made = config(tones(tmp_path / "b", 16000), base="sound", model__name=name, pretrained=one.bundle)

@@ -1,4 +1,4 @@
-"""`neocog predict`: what a network says of pictures, signals, sounds or texts."""
+"""`neocog predict`: the predictions of a network for files."""
 
 import csv as csvlib
 import io
@@ -12,6 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog.bundle import Failure, Prediction, load
+from neocog.cli.flags import Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data import Modality
@@ -21,7 +22,6 @@ from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 
-Switch = Parameter(negative="")
 STDIN = "-"
 
 
@@ -29,35 +29,44 @@ def predict(
     bundle: Path,
     *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     top: int = 3,
-    json: Annotated[bool, Switch] = False,
-    csv: Annotated[bool, Switch] = False,
+    json: Switch = False,
+    csv: Switch = False,
 ) -> int:
-    """Classify files; `neocog.load(bundle).predict(files)` does the same.
+    """Classify images, signals, audio, texts or Go positions.
+
+    neocog predict model.neocog seven.png two.png
+    neocog predict model.neocog scans/ --csv > scans.csv
+    cat seven.png | neocog predict model.neocog -
+
+    A file that can't be read is reported on standard error; the others are still
+    classified, and the exit code is 2.
+    In Python: neocog.load("model.neocog").predict(files).
 
     Parameters
     ----------
     bundle
         A model.neocog file.
     files
-        Pictures (or signals, sounds, texts: what the network was trained on), folders of them, or - for one on
-        standard input.
+        Files of the kind that the network was trained on, folders of them, or - for standard input.
     top
-        How many classes to show for each.
+        Number of classes to show per file.
     json
-        One JSON object a line: file, class, probability, top, and pages where only the first of several was read; or
+        One JSON object per line: file, class, probability, top, and pages if only the first of several was read; or
         file, error.
     csv
         Comma-separated values with a header.
     """
     if json and csv:
-        raise ConfigError("Predictions have one form. Received: --json and --csv. Choose one.")
+        raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
     if top < 1:
-        raise ConfigError(f"--top must be at least 1. Received: {top}.")
+        raise ConfigError("--top must be at least 1.", received=str(top))
     if not files:
-        raise ConfigError("Nothing to predict. Name files, folders, or - for standard input.")
+        raise ConfigError("Nothing to predict.", fix="Name files, folders, or - for standard input.")
     for file in files:
         if file.startswith("-") and file != STDIN and not Path(file).exists():
-            raise ConfigError(f"Unknown option: {file}. {did_you_mean(file, ['--top', '--json', '--csv', '--help'])}")
+            raise ConfigError(
+                f"Unknown option: {file}.", fix=did_you_mean(file, ["--top", "--json", "--csv", "--help"])
+            )
     predictor = load(bundle)
     named = list(expand(files, predictor.preprocess.modality))
     names, inputs = zip(*named, strict=True)
@@ -77,7 +86,7 @@ Results = list[Prediction | Failure]
 
 
 def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path | bytes]]:
-    """Names and inputs: folders become the files in them, - becomes what comes on standard input."""
+    """Names and inputs: a folder stands for the files in it, - for the content of standard input."""
     for file in files:
         if file == STDIN:
             yield "standard input", sys.stdin.buffer.read()
@@ -96,7 +105,7 @@ def list_files(folder: Path, modality: Modality) -> list[Path]:
 
 
 def show_table(results: Results) -> None:
-    """A row for each picture that could be read."""
+    """Print a row for each file that could be read."""
     rows: list[tuple[str, ...]] = [("file", "class", "probability", "next")]
     for result in results:
         if isinstance(result, Prediction):
@@ -107,7 +116,7 @@ def show_table(results: Results) -> None:
 
 
 def show_json(results: Results) -> None:
-    """A JSON object a line."""
+    """Print a JSON object per line."""
     for result in results:
         if isinstance(result, Failure):
             row: dict[str, object] = {"file": result.name, "error": result.error}
@@ -119,7 +128,7 @@ def show_json(results: Results) -> None:
 
 
 def show_csv(results: Results) -> None:
-    """Comma-separated values with a header."""
+    """Print comma-separated values with a header."""
     buffer = io.StringIO()
     writer = csvlib.writer(buffer, lineterminator="\n")
     writer.writerow(["file", "class", "probability", "error"])

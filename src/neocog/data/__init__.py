@@ -6,7 +6,7 @@ to the data of the user.
 
 from neocog.data.config import DataConfig
 from neocog.data.known import find_data
-from neocog.data.open import open_source, recognised
+from neocog.data.open import Found, Opened, find_format, open_source
 from neocog.dataset.record import (
     Modality,
     Payload,
@@ -47,11 +47,13 @@ __all__ = [
     "AugmentConfig",
     "BoardPreprocess",
     "DataConfig",
+    "Found",
     "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
     "Modality",
     "ModalityInfo",
+    "Opened",
     "Payload",
     "Pixels",
     "Preprocess",
@@ -79,6 +81,7 @@ __all__ = [
     "divide",
     "divides_by_class",
     "find_data",
+    "find_format",
     "fingerprint",
     "keeps_test",
     "list_pictures",
@@ -86,7 +89,6 @@ __all__ = [
     "open_source",
     "pil_pixels",
     "read_preprocess",
-    "recognised",
     "register_modality",
     "sample_ids",
     "tell",

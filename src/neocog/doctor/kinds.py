@@ -181,7 +181,7 @@ DAMAGED = Kind(
 )
 TOO_LARGE = Kind(
     "too-large", "error", "{n} image(|s) (has|have) more pixels than are allowed",
-    f"Training stops at it. {SKIPPED} Shrink it, or raise --data.max_pixels in training.", skip="too large",
+    f"Training stops at it. {SKIPPED} Shrink it, or raise --image.max_pixels in training.", skip="too large",
 )
 TOO_SMALL = Kind(
     "too-small", "error", "{n} image(|s) (is|are) less than 2 pixels wide or high",
@@ -193,15 +193,15 @@ UNUSUAL_PIXELS = Kind(
 )
 CMYK = Kind(
     "cmyk", "error", "{n} image(|s) (is|are) CMYK",
-    "Training stops at it, unless --data.convert true accepts a conversion to RGB without a colour profile.",
+    "Training stops at it, unless --image.convert true accepts a conversion to RGB without a colour profile.",
 )
 TRANSPARENT = Kind(
     "transparent", "error", "{n} image(|s) (is|are) transparent in places",
-    "Training stops at it, unless --data.convert true accepts a white background.",
+    "Training stops at it, unless --image.convert true accepts a white background.",
 )
 DEEP_COLOUR = Kind(
     "deep-colour", "error", "{n} colour image(|s) (has|have) 16 bits in each channel",
-    "Training stops at it, unless --data.convert true accepts the upper 8.",
+    "Training stops at it, unless --image.convert true accepts the upper 8.",
 )
 OTHER_FORMAT = Kind(
     "content-not-as-named", "note", "{n} image(|s) (is|are) not of the format that the name says",
@@ -220,7 +220,7 @@ CONSTANT_PICTURE = Kind(
 )
 MIXED_SIZES = Kind(
     "sizes-differ", "note", "images come in {n} sizes, from {low} to {high}",
-    "All are resized to one size; --data.resize says how.",
+    "All are resized to one size; --image.resize says how.",
 )
 MIXED_CHANNELS = Kind(
     "channels-differ", "note", "{n} image(|s) (is|are) {rare}, the others {usual}",
@@ -232,7 +232,7 @@ MIXED_DEPTHS = Kind(
 )
 ASPECT = Kind(
     "unusual-shape", "warning", "{n} image(|s) (is|are) far wider or higher than most",
-    "Cropped or distorted more than the others, as --data.resize says. Look at them.",
+    "Cropped or distorted more than the others, as --image.resize says. Look at them.",
 )
 MUCH_SMALLER = Kind(
     "much-smaller", "note", "{n} image(|s) (is|are) less than a quarter as wide or high as most",
@@ -358,7 +358,7 @@ SOUND_EMPTY = Kind(
 )
 SOUND_LONG = Kind(
     "sound-too-long", "error", "{n} sound(|s) (is|are) longer than 600 seconds",
-    f"Training stops at it. {SKIPPED} Cut it, or raise --sound.max_seconds in training.", skip="too long",
+    f"Training stops at it. {SKIPPED} Cut it, or raise --audio.max_seconds in training.", skip="too long",
 )
 SOUND_INFINITE = Kind(
     "sound-not-finite", "error", "{n} sound(|s) (holds|hold) infinite values, or some that are no numbers",

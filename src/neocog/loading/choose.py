@@ -17,7 +17,7 @@ from neocog.modalities.preprocess import Preprocess
 
 __all__ = ["Feeding", "choose_loading", "open_dataset", "size_in_memory"]
 
-Feeding = Literal["resident", "streaming"]
+Feeding = Literal["memory", "stream"]
 SHARE_OF_MEMORY = 0.5  # of what is free now; the network, its gradients and the batches need some too
 
 
@@ -35,13 +35,15 @@ def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: s
     shape = "x".join(map(str, preprocess.shape))
     size = f"{count:,} inputs of {shape} take {needed / 1e9:.2f} GB"
     if needed <= SHARE_OF_MEMORY * free:
-        return ("streaming", "asked for") if wanted == "streaming" else ("resident", f"{size}, which fits in memory")
-    if wanted == "resident":
+        return ("stream", "asked for") if wanted == "stream" else ("memory", f"{size}, which fits in memory")
+    if wanted == "memory":
         raise DataError(
-            f"What is resident must fit in half of the free memory. {source.name}: {size}, and {free / 1e9:.1f} GB are "
-            "free. Choose a smaller size, or --data.feeding streaming."
+            "Decoded data must fit in half of the free memory.",
+            received=f"{count:,} inputs of {shape}, {needed / 1e9:.2f} GB, with {free / 1e9:.1f} GB free",
+            where=source.name,
+            fix="Choose a smaller size, or --data.loading stream.",
         )
-    return "streaming", f"{size}, more than half of the {free / 1e9:.1f} GB that are free"
+    return "stream", f"{size}, more than half of the {free / 1e9:.1f} GB that are free"
 
 
 def open_dataset(
@@ -56,7 +58,7 @@ def open_dataset(
     pin: bool = False,
 ) -> Dataset:
     """These records as a feed. Raises DataError for records that can't be read, where such are not skipped."""
-    if feeding == "streaming":
+    if feeding == "stream":
         return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, pin=pin)
     load = cached_resident if cache else load_in_memory
     return load(source, indices, preprocess, label, on_corrupt=on_corrupt)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from neocog.data import Modality
+from neocog.data import Modality, Source
 from neocog.errors import ConfigError, did_you_mean
 from neocog.modalities.table import MODALITIES
 from neocog.recipes.cifar import densenet_cifar, resnet_cifar
@@ -44,6 +44,8 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
 }
 # Networks whose recipe of the same name is short enough to be taken unasked; those of the papers last for days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
+LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast}
+"""Recipes that depend on the data."""
 CHECKS: dict[str, Callable[[RunConfig], None]] = {"finetune": check_finetune}
 
 
@@ -56,15 +58,17 @@ def list_recipes() -> list[str]:
     return sorted(RECIPES)
 
 
-def recipe(name: str, data: str) -> RunConfig:
+def recipe(name: str, data: str, source: Source | None = None) -> RunConfig:
     """The config of a recipe for a data set. Raises ConfigError for an unknown name.
+
+    A recipe that depends on the data opens it, unless it is open already: `source`.
 
     >>> recipe("lenet5", data="mnist").model.name
     'lenet5'
     """
     if name not in RECIPES:
-        raise ConfigError(f"No recipe is called {name!r}. {did_you_mean(name, RECIPES)}")
-    return RECIPES[name](data)
+        raise ConfigError(f"Unknown recipe: {name!r}.", fix=did_you_mean(name, RECIPES))
+    return LOOKING[name](data, source) if name in LOOKING else RECIPES[name](data)
 
 
 def check_recipe(name: str, config: RunConfig) -> None:

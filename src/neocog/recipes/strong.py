@@ -14,7 +14,7 @@ A batch of 2,048 is meant for several GPUs. With one of b pictures, multiply the
 al. 2020). What each reaches is what was published for ResNet-50 on ImageNet, and not a measurement of ours.
 """
 
-from neocog.data import AugmentConfig, DataConfig
+from neocog.data import AugmentConfig, DataConfig, ImageConfig
 from neocog.runs import RunConfig
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
@@ -52,7 +52,8 @@ def strong(
 ) -> RunConfig:
     """What the three have in common. Source: Wightman et al. 2021, table 2."""
     return RunConfig(
-        data=DataConfig(source=data, size=size, repeats=repeats),
+        data=DataConfig(source=data, repeats=repeats),
+        image=ImageConfig(size=size),
         model=ModelConfig(name="resnet50"),
         augment=AugmentConfig(
             crop_area=0.08, flip=0.5, policy="randaugment", magnitude=magnitude, number=2, mixup=mixup, cutmix=1.0

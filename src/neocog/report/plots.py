@@ -14,8 +14,9 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from neocog.errors import ConfigError
 from neocog.evaluation import ReliabilityBin
 from neocog.files import write_whole
+from neocog.training.finders import RateCurve
 
-__all__ = ["confusion_map", "curves", "learning_rate_curve", "reliability_diagram", "save_figure"]
+__all__ = ["confusion_map", "curves", "draw_range_test", "learning_rate_curve", "reliability_diagram", "save_figure"]
 
 BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d9622b", "#9aa3ad", "#39424d"
 STYLE: Any = {
@@ -125,3 +126,21 @@ def confusion_map(confusion: Sequence[Sequence[int]]) -> str:
         axes.set(xlabel="prediction", ylabel="truth")
         figure.colorbar(drawn, ax=axes, format=PercentFormatter(1.0, decimals=0), shrink=0.8)
         return svg(figure)
+
+
+def draw_range_test(curve: RateCurve) -> Figure:
+    """Loss against learning rate, per batch and smoothed, with the suggested rates; the proposed one is highlighted."""
+    with rc_context(STYLE):
+        figure, axes = axes_of(6.4, 3.8)
+        axes.plot(curve.rates, curve.losses, color=GREY, linewidth=0.8, label="each batch")
+        axes.plot(curve.rates, curve.smoothed, color=BLUE, label="smoothed")
+        for suggestion in curve.suggestions:
+            proposed = suggestion == curve.proposed
+            label = f"{suggestion.rule}: {suggestion.rate:.2g}{' (proposed)' if proposed else ''}"
+            style = {"steepest": "--", "valley": ":"}.get(suggestion.rule, "-.")
+            axes.axvline(suggestion.rate, color=ORANGE if proposed else INK, linestyle=style, linewidth=1, label=label)
+        fall = curve.smoothed[0] - min(curve.smoothed)
+        axes.set_ylim(min(curve.smoothed) - 0.2 * fall, curve.smoothed[0] + 0.6 * fall)  # not up to where it diverges
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        axes.legend()
+    return figure

@@ -7,8 +7,9 @@ from typing import Any
 
 from neocog.errors import CheckpointError, RunError, agree
 from neocog.files import storage_errors, write_whole
-from neocog.runs.config import RunConfig, Settled, with_values
+from neocog.runs.config import ResolvedConfig, RunConfig, with_values
 from neocog.runs.folder import Run
+from neocog.runs.provenance import FLAG, Provenance
 from neocog.runs.rotation import newest_first
 from neocog.training import learning_rate
 from neocog.training.checkpoint import read_checkpoint_header
@@ -36,9 +37,9 @@ class Extension:
         write_whole(run.extension, json.dumps(facts))
         run.log("extended", epochs=self.epochs, before=self.before[-1], measured=self.measured)
 
-    def digests(self, settled: Settled) -> frozenset[str]:
+    def digests(self, resolved: ResolvedConfig) -> frozenset[str]:
         """The settings that checkpoints of this run may have been written with."""
-        return frozenset(with_epochs(settled, epochs).digest() for epochs in self.before)
+        return frozenset(with_epochs(resolved, epochs).digest() for epochs in self.before)
 
 
 def read_extension(run: Run) -> Extension | None:
@@ -62,30 +63,31 @@ def end_extension(run: Run) -> None:
         run.extension.unlink(missing_ok=True)
 
 
-def with_epochs(settled: Settled, epochs: int | str, origin: str | None = None) -> Settled:
+def with_epochs(resolved: ResolvedConfig, epochs: int | str, origin: Provenance | None = None) -> ResolvedConfig:
     """The settings with other epochs. Raises ConfigError where there can't be so many."""
-    origins = dict(settled.origins) | ({"train.epochs": origin} if origin else {})
-    return Settled(with_values(settled.config, {"train.epochs": epochs}, origins), origins, settled.decided)
+    provenance = dict(resolved.provenance) | ({"train.epochs": origin} if origin else {})
+    config = with_values(resolved.config, {"train.epochs": epochs}, provenance)
+    return ResolvedConfig(config, provenance, resolved.inactive)
 
 
-def plan_extension(run: Run, settled: Settled, epochs: int | str | None) -> Extension | None:
+def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None) -> Extension | None:
     """How a run gets to so many epochs; None where it goes on as it was planned.
 
     Raises RunError where it is finished and asked for no more, where it has gone further already, where it stopped
     early, and where the rates so far would have been others in a run of so many epochs.
     """
     begun = read_extension(run)
-    planned = begun.epochs if begun else settled.config.train.epochs
+    planned = begun.epochs if begun else resolved.config.train.epochs
     state, epoch_steps = where_it_stands(run)
     done = len(state["history"])
     if epochs is None:
         if run.finished:
             raise RunError(
                 f"{run.path} is finished; there is nothing to resume. Its report: {run.report}. To train it further: "
-                f"{how_to_train_on(run, settled.config, done, state['step'], epoch_steps, state['stopped_early'])}"
+                f"{how_to_train_on(run, resolved.config, done, state['step'], epoch_steps, state['stopped_early'])}"
             )
         return begun
-    wanted = with_epochs(settled, epochs, "flag").config.train.epochs
+    wanted = with_epochs(resolved, epochs, FLAG).config.train.epochs
     if wanted == planned and not run.finished:
         return begun
     if wanted * epoch_steps < state["step"] or (wanted <= done and (run.finished or wanted < done)):
@@ -96,14 +98,14 @@ def plan_extension(run: Run, settled: Settled, epochs: int | str | None) -> Exte
     if state["stopped_early"]:
         raise RunError(
             f"{run.path} stopped early after {done} epochs, and a run of {wanted} would have stopped there too. To "
-            f"train it further: {from_its_model(run, settled.config, wanted - done, finished=run.finished)}"
+            f"train it further: {from_its_model(run, resolved.config, wanted - done, finished=run.finished)}"
         )
-    if not same_rates(settled.config, state["step"], planned, wanted, epoch_steps):
+    if not same_rates(resolved.config, state["step"], planned, wanted, epoch_steps):
         raise RunError(
-            f"The schedule {settled.config.schedule.name} of {run.path} spreads its rates over "
+            f"The schedule {resolved.config.schedule.name} of {run.path} spreads its rates over "
             f"{agree('{n} epoch(|s)', planned)}, so a "
             f"run of {wanted} would have trained otherwise from the start. To train it further, start from its model: "
-            f"{from_its_model(run, settled.config, wanted - done, finished=run.finished)}"
+            f"{from_its_model(run, resolved.config, wanted - done, finished=run.finished)}"
         )
     before = (*begun.before, begun.epochs) if begun else (planned,)
     return Extension(epochs=wanted, before=before, measured=run.finished or bool(begun and begun.measured))

@@ -41,15 +41,15 @@ def finish(
     evaluation = evaluated(logits, predictor, prepared.source, indices, split)
     spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
     golden = [prepared.source.read(int(index)).payload for index in indices[spread]]
-    data, folders = prepared.settled.config.data, getattr(prepared.source, "folders", None)
-    signal = prepared.settled.config.signal
+    data, folders = prepared.resolved.config.data, getattr(prepared.source, "folders", None)
+    signal = prepared.resolved.config.signal
     reading = {"window": signal.window, "step": signal.step, "columns": signal.columns and list(signal.columns)}
     about: dict[str, Any] = {
         "model": prepared.model_spec,
         "data": {
             "name": prepared.source.name,
             "fingerprint": prepared.fingerprint,
-            "seed": prepared.settled.config.train.seed,
+            "seed": prepared.resolved.config.train.seed,
             "val_fraction": data.val_fraction,
             "test_fraction": data.test_fraction,
             **({"signal": reading} if any(reading.values()) else {}),
@@ -76,7 +76,7 @@ def finish(
     write_run_report(run, prepared, training.state, model, evaluation, epoch_steps, notes)
     run.log("finished", **about["evaluation"])
     if extension is not None:
-        write_whole(run.config, prepared.settled.to_yaml())
+        write_whole(run.config, prepared.resolved.to_yaml())
     write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1, allow_nan=False))
     end_extension(run)
     for line in notes:
@@ -88,10 +88,10 @@ def finish(
 def advice(run: Run, prepared: Prepared, state: State, epoch_steps: int) -> tuple[str, ...]:
     """Where the network still improves, a sentence with the command that trains it further."""
     sign = still_improving(state.history)
-    if sign is None or not prepared.settled.config.watch.warnings:
+    if sign is None or not prepared.resolved.config.monitor.warnings:
         return ()
     done = len(state.history)
-    command = how_to_train_on(run, prepared.settled.config, done, state.step, epoch_steps, state.stopped_early)
+    command = how_to_train_on(run, prepared.resolved.config, done, state.step, epoch_steps, state.stopped_early)
     return (f"{sign} Train it further: {command}",)
 
 
@@ -107,7 +107,7 @@ def extended_notes(run: Run, split: str) -> tuple[str, ...]:
 
 def training_part(prepared: Prepared) -> str:
     """A short name for the records that were divided off for training, whatever was then left out of them."""
-    config, parts = prepared.settled.config, prepared.splits
+    config, parts = prepared.resolved.config, prepared.splits
     if config.data.skip_list is not None:
         data, seed = config.data, config.train.seed
         parts = divide(prepared.source, val_fraction=data.val_fraction, test_fraction=data.test_fraction, seed=seed)
@@ -121,7 +121,7 @@ def with_views(
 
     `plain` are the logits without views, which are not computed again.
     """
-    views = prepared.settled.config.train.views
+    views = prepared.resolved.config.train.tta
     if views == "none":
         return {}
     predictor.views = views

@@ -10,7 +10,7 @@ from neocog.data import Preprocess, Source
 from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.table import MODALITIES
-from neocog.runs.config import RunConfig, Settled, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat
 from neocog.zoo import ModelInfo, model_info
 
 __all__ = [
@@ -78,7 +78,7 @@ def augment_settings(config: RunConfig, modality: str) -> Any:
     return getattr(config, section) if section else None
 
 
-def without_other_modalities(settled: Settled, source: Source) -> Settled:
+def without_other_modalities(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings without those of other kinds of data, and those that the network makes ineffective.
 
     Raises ConfigError if the user has set one of them.
@@ -86,9 +86,9 @@ def without_other_modalities(settled: Settled, source: Source) -> Settled:
     kind = MODALITIES[source.modality]
     sections = {section for row in MODALITIES.values() for section in (row.section, row.augment_section)}
     other = sections - {kind.section, kind.augment_section}
-    unused = {key for key, _ in flat(settled.config) if key.split(".")[0] in other}
-    settled = settled.decide(unused, f"{source.name} holds {kind.plural}")
-    return settled.decide(*kind.inactive(settled.config.model.name)) if kind.inactive else settled
+    unused = {key for key, _ in flat(resolved.config) if key.split(".")[0] in other}
+    resolved = resolved.mark_inactive(unused, f"{source.name} holds {kind.plural}")
+    return resolved.mark_inactive(*kind.inactive(resolved.config.model.name)) if kind.inactive else resolved
 
 
 def size_advice(name: str, info: ModelInfo) -> str:

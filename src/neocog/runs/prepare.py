@@ -24,7 +24,6 @@ from neocog.data import (
     open_source,
     tell,
 )
-from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import ConfigError, DataError
 from neocog.loading import Corrupt, Dataset, InMemoryDataset, check_decodes, choose_loading, open_dataset
@@ -34,7 +33,7 @@ from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 from neocog.rng import derive_seed
 from neocog.runs.channels import match_channels
-from neocog.runs.config import RunConfig, Settled
+from neocog.runs.config import ResolvedConfig, RunConfig, reading_options
 from neocog.runs.modality import (
     augment_settings,
     choose,
@@ -61,7 +60,7 @@ BEGIN_WITH = 5000  # records, about, from which a network takes what it begins w
 class Prepared:
     """All that training needs, ready."""
 
-    settled: Settled
+    resolved: ResolvedConfig
     source: Source
     fingerprint: str
     splits: Splits
@@ -81,13 +80,13 @@ class Prepared:
     @property
     def model_spec(self) -> dict[str, Any]:
         """How to build this network again."""
-        model = self.settled.config.model
+        model = self.resolved.config.model
         shape = {"num_classes": len(self.task.classes), "in_channels": self.preprocess.in_channels}
         return {"name": model.name, **shape, "options": self.options}
 
 
 def prepare(
-    settled: Settled,
+    resolved: ResolvedConfig,
     *,
     data: object = None,
     download: bool = False,
@@ -101,13 +100,13 @@ def prepare(
     from. Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a model to start from that is damaged.
     """
-    start = open_start(settled.config.model.pretrained, start_file)
+    start = open_start(resolved.config.model.pretrained, start_file)
     notes: list[str] = []
     if start is not None:
-        settled, notes = start.settle(settled)
-    config = settled.config
+        resolved, notes = start.resolve(resolved)
+    config = resolved.config
     model_info(config.model.name)  # raises where there is none, before any data is read
-    check_watch(config.watch)
+    check_watch(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     if config.train.freeze_epochs and not config.model.pretrained:
         raise ConfigError(
@@ -125,7 +124,7 @@ def prepare(
     check_train(config.train, source, world)
     check_repeats(config, source)
     check_trainable(source)
-    settled = without_unused(settled, source)
+    resolved = without_unused(resolved, source)
     splits = divided(source, config.data, config.train.seed)
     tell(source)
     for line in splits.notes:
@@ -133,17 +132,17 @@ def prepare(
     several = SeveralPages()
     spec, reasons = chosen(source, splits, config, info, several, start, notes)
     splits = with_pages(source, splits, several)
-    settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
-    settled = with_device(settled, device if world.size == 1 else torch.device(device.type))
+    resolved = resolved.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
+    resolved = with_device(resolved, device if world.size == 1 else torch.device(device.type))
     classes = classes_of(source, info)
     model = build_network(config, info, spec, classes, start, notes)
     if start is not None:
         notes = [start.tell(), *notes, *start.tell_seen(source, identity, splits)]
         tell_lines(notes)
-    settled = with_feeding(settled, source, len(splits.train) + len(splits.val), spec)
-    train, val = open_feeds(settled.config.data, source, splits, spec, pin=device.type == "cuda")
+    resolved = with_feeding(resolved, source, len(splits.train) + len(splits.val), spec)
+    train, val = open_feeds(resolved.config.data, source, splits, spec, pin=device.type == "cuda")
     return Prepared(
-        settled=settled,
+        resolved=resolved,
         source=source,
         fingerprint=identity,
         splits=splits,
@@ -189,10 +188,12 @@ def tell_lines(notes: Sequence[str]) -> None:
 
 def check_train(config: TrainConfig, source: Source, world: World) -> None:
     """Raises ConfigError for settings that would have no effect, or fail when all is trained."""
-    if config.views != "none" and not MODALITIES[source.modality].tta:
+    kind = MODALITIES[source.modality]
+    if config.tta != "none" and not kind.tta:
         raise ConfigError(
-            f"train.views are of pictures. Received: {config.views!r}, and {source.name} holds "
-            f"{MODALITIES[source.modality].plural}. Remove it."
+            "train.tta (test-time augmentation) is for images.",
+            received=f"{config.tta!r}, and {source.name} holds {kind.plural}",
+            fix="Remove it.",
         )
     if config.accumulate > config.batch_size:
         raise ConfigError(
@@ -219,10 +220,7 @@ def check_repeats(config: RunConfig, source: Source) -> None:
 
 def opened(config: RunConfig, data: object, *, download: bool) -> Source:
     """The data that the settings name, or a Python object that holds it."""
-    options = {name: getattr(config.signal, name) for name in ("window", "step", "rate", "columns")}
-    named = config.data.source if data is None else data
-    options |= {name: getattr(config.data, name) for name in (*COLUMNS, *FOLDERS)}
-    return open_source(named, format=config.data.format, download=download, **options)
+    return open_source(config.data.source if data is None else data, download=download, **reading_options(config))
 
 
 def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:
@@ -233,32 +231,32 @@ def with_pages(source: Source, splits: Splits, several: SeveralPages) -> Splits:
     return replace(splits, notes=(*splits.notes, *several.notices))
 
 
-def without_unused(settled: Settled, source: Source) -> Settled:
+def without_unused(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings that have an effect on this data. Raises ConfigError where the user has set another."""
-    return without_other_modalities(without_shares(settled, source), source)
+    return without_other_modalities(without_shares(resolved, source), source)
 
 
-def with_device(settled: Settled, device: torch.device) -> Settled:
+def with_device(resolved: ResolvedConfig, device: torch.device) -> ResolvedConfig:
     """The settings with the device that was found, and why."""
-    if settled.config.train.device != "auto":
-        return settled
+    if resolved.config.train.device != "auto":
+        return resolved
     found = "the fastest that is there" if device.type != "cpu" else "there is no GPU"
-    return settled.choose({"train.device": (str(device), found)})
+    return resolved.choose({"train.device": (str(device), found)})
 
 
-def with_feeding(settled: Settled, source: Source, count: int, spec: Preprocess) -> Settled:
+def with_feeding(resolved: ResolvedConfig, source: Source, count: int, spec: Preprocess) -> ResolvedConfig:
     """The settings with the way in which so many records are fed, and why.
 
     Raises ConfigError where the user wants streamed records in the cache, DataError as `choose_loading` does.
     """
-    wanted = settled.config.data.feeding
+    wanted = resolved.config.data.loading
     feeding, why = choose_loading(source, count, spec, wanted)
     note(f"  {feeding}: {why}")
     if wanted == "auto":
-        settled = settled.choose({"data.feeding": (feeding, why)})
-    if feeding == "streaming":
-        settled = settled.decide({"data.cache"}, "what is streamed is decoded as it is needed, and not kept")
-    return settled
+        resolved = resolved.choose({"data.loading": (feeding, why)})
+    if feeding == "stream":
+        resolved = resolved.mark_inactive({"data.cache"}, "what is streamed is decoded as it is needed, and not kept")
+    return resolved
 
 
 def open_feeds(
@@ -268,8 +266,8 @@ def open_feeds(
 
     Raises DataError for records that can't be read, save training records where such are skipped.
     """
-    assert config.feeding != "auto", "chosen before"
-    feeding, cache = config.feeding, config.cache
+    assert config.loading != "auto", "chosen before"
+    feeding, cache = config.loading, config.cache
 
     def feed(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(
@@ -283,7 +281,7 @@ def open_feeds(
             f"{next(iter(train.skipped.values()))}"
         )
     val = feed(splits.val, "decoding validation data", "stop")
-    if feeding == "resident":  # what is streamed is too much to be decoded only to be checked
+    if feeding == "memory":  # what is streamed is too much to be decoded only to be checked
         # A record that can't be read must not be found out when all is trained.
         check_decodes(source, splits.test, spec, "checking test data")
     return train, val
@@ -376,14 +374,14 @@ def leave_out(source: Source, indices: NDArray[np.int64], skip: Container[str]) 
     return kept
 
 
-def without_shares(settled: Settled, source: Source) -> Settled:
+def without_shares(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings without those shares that the set decides by bringing splits of its own.
 
     Raises ConfigError where the user has set one of them.
     """
     shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": not keeps_test(source)}
     own = [key for key, unused in shares.items() if unused]
-    return settled.decide(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
+    return resolved.mark_inactive(own, f"{source.name} brings its own splits: {', '.join(source.splits)}")
 
 
 def find_device(name: str) -> torch.device:

@@ -28,7 +28,7 @@ def write_run_report(
     notes: Sequence[str] = (),
 ) -> None:
     """Write `report.html`: all that it tells, from the finished run."""
-    config = prepared.settled.config
+    config = prepared.resolved.config
     num_steps = epoch_steps * config.train.epochs
     steps = sorted({int(step) for step in np.linspace(0, num_steps - 1, RATE_POINTS)})
     rates = [
@@ -51,7 +51,7 @@ def write_run_report(
         model=model,
         model_facts={"parameters": f"{parameters:,}", "input": "x".join(map(str, prepared.preprocess.shape))},
         mistake_pictures=mistake_pictures(prepared, (mistake.key for mistake in evaluation.mistakes)),
-        config=prepared.settled.rows(),
+        config=prepared.resolved.rows(),
         environment=environment(),
         notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
     )

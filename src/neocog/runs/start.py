@@ -16,7 +16,8 @@ from neocog.dataset.record import record_ids
 from neocog.errors import CheckpointError, ConfigError, DataError
 from neocog.modalities.table import MODALITIES
 from neocog.modalities.text.choose import known_share
-from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat
+from neocog.runs.provenance import Provenance, SetBy
 from neocog.settings import HasIgnored
 from neocog.zoo import Network, Normalisation, create_model, model_info
 from neocog.zoo.config import OPTIONS
@@ -50,7 +51,7 @@ def find_own(pretrained: str | None) -> Path | None:
     return path if is_bundle(path) else None
 
 
-def own_network(pretrained: str | None) -> tuple[str, str] | None:
+def own_network(pretrained: str | None) -> tuple[str, Provenance] | None:
     """The name of the network of a model of one's own, and why a run that starts from it takes that; None for others.
 
     Raises what `find_own` and `load` do.
@@ -59,8 +60,8 @@ def own_network(pretrained: str | None) -> tuple[str, str] | None:
     return None if path is None else (str(read_manifest(path)["model"]["name"]), as_in(path))
 
 
-def as_in(path: Path) -> str:
-    return f"{CHOSEN}: as in {path}"
+def as_in(path: Path) -> Provenance:
+    return Provenance(SetBy.CHOSEN, f"as in {path}")
 
 
 def open_start(pretrained: str | None, kept: Path | None = None) -> "Start | None":
@@ -103,17 +104,17 @@ class Start:
         manifest = self.predictor.manifest
         return [*manifest.get("trained before on", []), *([manifest["data"]] if "data" in manifest else [])]
 
-    def settle(self, settled: Settled) -> tuple[Settled, list[str]]:
+    def resolve(self, resolved: ResolvedConfig) -> tuple[ResolvedConfig, list[str]]:
         """The settings with those of the model where the user has set none, and a sentence on those that differ.
 
         Raises ConfigError for another network, and for what can't differ.
         """
-        self.check_network(settled)
+        self.check_network(resolved)
         values = dict(self.values())
-        own = {key for key in values if settled.set_by_user(key)}
+        own = {key for key in values if resolved.set_by_user(key)}
         if own & PLACE:
             values = {key: value for key, value in values.items() if key in own or key not in {*PLACE, "image.resize"}}
-        given = dict(flat(settled.config))
+        given = dict(flat(resolved.config))
         if "audio.features" in own and given["audio.features"] != values["audio.features"]:
             values = {
                 key: value
@@ -126,20 +127,20 @@ class Start:
             if plain(given[key]) != plain(values[key]) and key not in DIVISION
         ]
         self.check_tokens(given, own, values)
-        settled = settled.choose(
+        resolved = resolved.choose(
             {key: (value, f"as in {self.path}") for key, value in values.items() if key not in own}
         )
         if self.preprocess.has_vocabulary:
-            self.check_vocabulary(settled)
-            settled = settled.without(ALONE)
-        return settled, told
+            self.check_vocabulary(resolved)
+            resolved = resolved.without(ALONE)
+        return resolved, told
 
-    def check_network(self, settled: Settled) -> None:
-        name = settled.config.model.name
-        if settled.set_by_user("model.name") and name != self.network:
+    def check_network(self, resolved: ResolvedConfig) -> None:
+        name = resolved.config.model.name
+        if resolved.set_by_user("model.name") and name != self.network:
             raise ConfigError(
                 f"A run that starts from a model of your own has its network. {self.path} is {self.network}. "
-                f"Received: {name} ({settled.origins['model.name']}). Leave --model out, or start without "
+                f"Received: {name} ({resolved.provenance['model.name']}). Leave --model out, or start without "
                 "--model.pretrained."
             )
 
@@ -152,12 +153,12 @@ class Start:
                     f"Received: {key}={given[key]}. Leave it out, or train a new network."
                 )
 
-    def check_vocabulary(self, settled: Settled) -> None:
+    def check_vocabulary(self, resolved: ResolvedConfig) -> None:
         """Raises ConfigError for settings of a vocabulary; in a file, which is for a whole run, they may stand."""
         for key in sorted(ALONE):
-            if settled.set_by_user(key) and not settled.origins[key].startswith("file"):
+            if resolved.set_by_user(key) and resolved.provenance[key].by is not SetBy.FILE:
                 raise ConfigError(
-                    f"A setting must have an effect. {key} ({settled.origins[key]}) would be ignored, because the "
+                    f"A setting must have an effect. {key} ({resolved.provenance[key]}) would be ignored, because the "
                     f"vocabulary is that of {self.path}. Remove it."
                 )
 

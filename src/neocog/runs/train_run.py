@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neocog.data import DataConfig, divides_by_class
+from neocog.data import divides_by_class
 from neocog.errors import DivergenceError, StorageError, some
 from neocog.files import folder_lock, write_whole
 from neocog.loading import (
@@ -30,13 +30,14 @@ from neocog.loading import (
 )
 from neocog.planning import known_machine, plan
 from neocog.progress import note, quiet
-from neocog.runs.config import RunConfig, Settled, as_settled, read_config, settle, with_paths
+from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
 from neocog.runs.keeper import RunKeeper
 from neocog.runs.modality import augment_settings
 from neocog.runs.prepare import Prepared, find_device, prepare
+from neocog.runs.provenance import Provenance, SetBy
 from neocog.training import Interrupt, Interrupted, Training, fit, make_optimizer
 from neocog.training.distributed import (
     World,
@@ -65,7 +66,7 @@ VALIDATION_BATCH = 512
 
 
 def train(
-    config: RunConfig | Settled,
+    config: RunConfig | ResolvedConfig,
     *,
     data: object = None,
     name: str | None = None,
@@ -79,16 +80,16 @@ def train(
     Where torchrun has started the processes anew, a run of this name goes on.
     Raises a NeocogError for what a user can mend, and Interrupted, with the state saved, on the first Ctrl-C.
     """
-    settled = as_settled(config)
-    settled = Settled(with_paths(settled.config), settled.origins)
+    resolved = as_resolved(config)
+    resolved = ResolvedConfig(with_paths(resolved.config), resolved.provenance)
     if name is not None and restarted(Path(runs) / name):
         note(f"{name} was begun before: going on from its last checkpoint, with the settings it began with")
         return resume(Path(runs) / name, data=data)
-    with together(settled.config) as world:
+    with together(resolved.config) as world:
         if name is not None and world.first:
             Run.check_name(Path(runs), name)
-        prepared = prepare(settled, data=data, download=download, world=world)
-        stem = f"{prepared.source.name}-{prepared.settled.config.model.name}"
+        prepared = prepare(resolved, data=data, download=download, world=world)
+        stem = f"{prepared.source.name}-{prepared.resolved.config.model.name}"
         run = shared_run(on_first(lambda: Run.create(Path(runs), name, stem), world), world)
         with folder_lock(run.path) if world.first else nullcontext():
             if world.first:
@@ -108,15 +109,15 @@ def resume(path: str | Path, *, epochs: int | str | None = None, data: object = 
     Raises RunError where the run is finished, in use by another process, or can't have so many epochs.
     """
     run = Run.open(path, Path(runs))
-    _, values, origins = read_config(run.config)
-    base = settle(RunConfig(data=DataConfig(source="")), "default", [("the run's config.yaml", values)])
-    settled = Settled(base.config, {**base.origins, **origins})
-    extension = plan_extension(run, settled, epochs)
+    resolved = read_run_config(run.config)
+    extension = plan_extension(run, resolved, epochs)
     if extension is not None:
         before = extension.before[-1]
-        settled = with_epochs(settled, extension.epochs, f"--epochs, for a run that was planned for {before}")
-    with together(settled.config) as world, folder_lock(run.path) if world.first else nullcontext():
-        prepared = prepare(settled, data=data, world=world, start_file=run.start)
+        resolved = with_epochs(
+            resolved, extension.epochs, Provenance(SetBy.FLAG, f"--epochs, for a run that was planned for {before}")
+        )
+    with together(resolved.config) as world, folder_lock(run.path) if world.first else nullcontext():
+        prepared = prepare(resolved, data=data, world=world, start_file=run.start)
         if world.first:
             run.log("resume")
         return carry_out(run, prepared, world, extension)
@@ -154,10 +155,10 @@ def shared_run(run: Run | None, world: World) -> Run:
 def begin_folder(run: Run, prepared: Prepared) -> None:
     """Write down what the run is made with. Raises StorageError, and leaves no folder, where that can't be written."""
     try:
-        write_whole(run.config, prepared.settled.to_yaml())
+        write_whole(run.config, prepared.resolved.to_yaml())
         if prepared.start is not None:  # so that the run goes on whatever becomes of the file
             write_whole(run.start, prepared.start.file.read_bytes())
-        run.log("start", data=prepared.source.name, model=prepared.settled.config.model.name)
+        run.log("start", data=prepared.source.name, model=prepared.resolved.config.model.name)
     except StorageError:
         shutil.rmtree(run.path)  # nothing is in it yet
         raise
@@ -165,8 +166,8 @@ def begin_folder(run: Run, prepared: Prepared) -> None:
 
 def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension | None = None) -> Run:
     """Train from where the run stands, then measure, seal and report."""
-    config, task = prepared.settled.config, prepared.task
-    settings = {key: repr(value) for key, value, _ in prepared.settled.rows()}
+    config, task = prepared.resolved.config, prepared.task
+    settings = {key: repr(value) for key, value, _ in prepared.resolved.rows()}
     same_everywhere({**settings, "the data": prepared.fingerprint}, "settings and data", world)
     if world.first:
         run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
@@ -185,8 +186,8 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
         config.train,
         # An earlier release divided groups otherwise: its runs would learn from what they validated on.
         data=prepared.fingerprint + ("/groups-by-class" if divides_by_class(prepared.source) else ""),
-        settings=prepared.settled.digest(),
-        earlier_settings=extension.digests(prepared.settled) if extension else (),
+        settings=prepared.resolved.digest(),
+        earlier_settings=extension.digests(prepared.resolved) if extension else (),
         epoch_steps=loader.num_steps,
         keep=config.train.keep,
         on_full=config.train.on_full,
@@ -245,7 +246,7 @@ def telling_how_to_go_on(run: Run, training: Training, world: World) -> Iterator
 
 def open_loader(prepared: Prepared, world: World = ALONE, *, batch_size: int | None = None) -> Loader:
     """The training records as batches, by default of the run's size, of which this process gets its part."""
-    config = prepared.settled.config
+    config = prepared.resolved.config
     return Loader(
         prepared.train.to(prepared.device) if isinstance(prepared.train, InMemoryDataset) else prepared.train,
         prepared.preprocess,
@@ -266,7 +267,7 @@ def speed_of(run: Run, prepared: Prepared, loader: Loader, world: World) -> Deci
     kept = broadcast_json(kept, world)
     if kept is not None:
         return Decision.from_json(kept)
-    config, model = prepared.settled.config, prepared.model
+    config, model = prepared.resolved.config, prepared.model
 
     def choose() -> dict[str, Any]:
         images, labels = loader.batch(0, 0)
@@ -290,12 +291,12 @@ def speed_of(run: Run, prepared: Prepared, loader: Loader, world: World) -> Deci
 
 def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Watch:
     """What is told of training on the way; the first process tells it."""
-    config = prepared.settled.config
+    config = prepared.resolved.config
     data_type = model_info(config.model.name).input_dtype
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
     return Watch(
-        config.watch if world.first else QUIET,
+        config.monitor if world.first else QUIET,
         training.model,
         run.log if world.first else silent,
         device=prepared.device,
@@ -312,12 +313,12 @@ def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decisio
 
 def order(prepared: Prepared) -> Sampler:
     """In which order an epoch brings the training records."""
-    repeats = prepared.settled.config.data.repeats
+    repeats = prepared.resolved.config.data.repeats
     return single_order(prepared) if repeats == 1 else RepeatedAugmentationSampler(single_order(prepared), repeats)
 
 
 def single_order(prepared: Prepared) -> Sampler:
-    config = prepared.settled.config
+    config = prepared.resolved.config
     size, seed = len(prepared.train), config.train.seed
     if config.data.balance < 1:
         return ClassBalancedSampler(prepared.train.labels.numpy(), seed, config.data.balance)

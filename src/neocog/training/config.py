@@ -52,8 +52,8 @@ class TrainConfig:
     """Several processes: let batch norm see the whole batch, as one process would, rather than each its part."""
     bf16_gradients: bool = False
     """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
-    views: Views = "none"
-    """In the final test, also average the predictions for several views of each picture."""
+    tta: Views = "none"
+    """Test-time augmentation: in the final test, also average the predictions for several views of each image."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
 

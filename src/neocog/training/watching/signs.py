@@ -29,7 +29,7 @@ def slow_data(epoch: int, seconds: float, waited: float) -> str | None:
     return (
         f"Training is limited by data: {waited / seconds:.0%} of epoch {epoch} ({waited:.1f} of {seconds:.1f} s) was "
         "spent waiting for batches. What helps: pack the data once, with pictures not much larger than needed (neocog "
-        "pack DATA OUT --resize 256); smaller inputs (--data.size); less augmentation; more processor cores for the "
+        "pack DATA OUT --resize 256); smaller inputs (--image.size); less augmentation; more processor cores for the "
         "threads that decode."
     )
 
