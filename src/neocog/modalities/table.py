@@ -125,6 +125,9 @@ class Modalities(Mapping[Modality, ModalityInfo]):
             row = self.rows[name] = importlib.import_module(row).ROW
         return row
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.rows
+
     def __iter__(self) -> Iterator[Modality]:
         return iter(self.rows)
 

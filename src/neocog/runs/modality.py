@@ -93,8 +93,8 @@ def without_other_modalities(resolved: ResolvedConfig, source: Source) -> Resolv
 
 def size_advice(name: str, info: ModelInfo) -> str:
     """The size that a network was made for, and the setting that gives it."""
-    size = "x".join(map(str, info.input_size))
-    advice = MODALITIES[info.modality].size_advice.format(length=info.input_size[0])
+    size = "x".join(map(str, info.input_size or info.input_shape))
+    advice = MODALITIES[info.modality].size_advice.format(length=info.input_shape[-1])
     return f"{name} was made for {size}{advice}."
 
 
@@ -106,7 +106,8 @@ def value_of(spec: Preprocess, key: str) -> Any:
 
 def classes_of(source: Source, info: ModelInfo) -> tuple[str, ...]:
     """The classes of the network's outputs: those of the source, and a pass if the network was made for that too."""
-    return (*source.classes, "pass") if info.num_classes == math.prod(info.input_size) + 1 else source.classes
+    passes = info.task == "next move" and info.num_classes == math.prod(info.input_size) + 1
+    return (*source.classes, "pass") if passes else source.classes
 
 
 def network_options(config: RunConfig, info: ModelInfo, spec: Preprocess) -> dict[str, Any]:
