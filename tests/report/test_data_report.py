@@ -11,7 +11,9 @@ from PIL import Image
 
 from neocog.data import Record
 from neocog.doctor import check
-from neocog.report.data_report import curve, shown, thumbnail, write_data_report
+from neocog.modalities.draw import curve_points, thumbnail
+from neocog.modalities.table import MODALITIES
+from neocog.report.data_report import write_data_report
 
 
 def smooth(seed, height=120, width=160):
@@ -141,12 +143,12 @@ class One:
 def test_every_modality_has_something_to_show():
     buffer = io.BytesIO()
     soundfile.write(buffer, np.sin(np.arange(5000) / 9), 8000, format="WAV")
-    assert shown("k", buffer.getvalue(), "audio").curve
-    assert shown("k", np.random.default_rng(0).normal(size=(2, 50)), "signal").curve
-    assert shown("k", "x" * 500, "text").text == "x" * 240 + "..."
-    assert shown("k", np.zeros((3, 9, 9), np.uint8), "board").address == ""
+    assert MODALITIES["audio"].preview(buffer.getvalue(), "k").curve
+    assert MODALITIES["signal"].preview(np.random.default_rng(0).normal(size=(2, 50)), "k").curve
+    assert MODALITIES["text"].preview("x" * 500, "k").text == "x" * 240 + "..."
+    assert MODALITIES["board"].preview(np.zeros((3, 9, 9), np.uint8), "k").address == ""
     for pixels in (np.zeros((9, 9), np.uint8), np.zeros((9, 9, 5), np.uint16), np.zeros((2, 900, 2), np.uint8)):
-        assert shown("k", pixels, "image").address.startswith("data:image/png")
+        assert MODALITIES["image"].preview(pixels, "k").address.startswith("data:image/png")
     assert thumbnail(np.full((400, 800, 3), 65535, np.uint16)) == thumbnail(np.full((400, 800, 3), 255, np.uint8))
 
 
@@ -154,12 +156,12 @@ def test_a_curve_stays_within_its_box_and_leaves_out_what_is_no_number():
     values = np.random.default_rng(0).normal(size=1000)
     values[3:200] = np.nan
     values[500] = np.inf
-    points = [tuple(map(float, point.split(","))) for point in curve(values).split()]
+    points = [tuple(map(float, point.split(","))) for point in curve_points(values).split()]
     assert all(0 <= x <= 100 and 1 <= y <= 39 for x, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert {1.0, 39.0} <= {y for _, y in points}
-    assert curve(np.full(5, np.nan)) == ""
-    assert curve(np.zeros(0)) == ""
+    assert curve_points(np.full(5, np.nan)) == ""
+    assert curve_points(np.zeros(0)) == ""
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import pytest
 from torch import nn
 
 from neocog.evaluation import evaluate_logits
+from neocog.modalities.draw import image_address
 from neocog.report import Curves, Report, write_report
-from neocog.report.pictures import filter_pictures, picture_address
+from neocog.report.pictures import filter_pictures
 
 
 @pytest.fixture(scope="session")
@@ -80,8 +81,8 @@ def test_names_are_escaped(tmp_path):
 
 
 def test_pictures_of_8_and_16_bits_and_filters():
-    assert picture_address(np.zeros((1, 4, 4), np.uint8)).startswith("data:image/png;base64,")
-    assert picture_address(np.zeros((3, 4, 4), np.uint8)) != picture_address(np.full((3, 4, 4), 65535, np.uint16))
+    assert image_address(np.zeros((1, 4, 4), np.uint8)).startswith("data:image/png;base64,")
+    assert image_address(np.zeros((3, 4, 4), np.uint8)) != image_address(np.full((3, 4, 4), 65535, np.uint16))
     name, filters = filter_pictures(nn.Sequential(nn.ReLU(), nn.Conv2d(3, 5, 3)))
     assert (name, len(filters)) == ("1", 5)
     assert filter_pictures(nn.Linear(2, 2)) == ("", [])

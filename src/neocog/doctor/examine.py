@@ -120,7 +120,7 @@ def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
         return facts
     if not isinstance(payload, np.ndarray):
         noun = MODALITIES[source.modality].noun
-        raise DataError(f"A payload must be of its kind of data, {noun}.", received=type(payload).__name__, where=key)
+        raise DataError(f"{key} should be a {noun}.", received=type(payload).__name__)
     return examine_signal(payload)
 
 

@@ -1,1 +1,3 @@
-"""Audio: sources, decoders, spectrograms."""
+"""Audio: sources, decoders, spectrograms, preprocessing. `modality` holds its row in the table of kinds of data."""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
-"""Go: rules, game records, the planes that networks see."""
+"""Go: rules, game records, and the planes that networks see. `modality` holds its row in the table of kinds of data."""
+
+__all__: list[str] = []

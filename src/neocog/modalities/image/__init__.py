@@ -1,1 +1,3 @@
-"""Images: sources, decoders, preprocessing, augmentation."""
+"""Images: sources, decoders, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
-"""Signals: sources, preprocessing, augmentation."""
+"""Signals, such as time series: sources, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
-"""Text: sources, tokens, preprocessing, augmentation."""
+"""Text: sources, tokens, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
+
+__all__: list[str] = []
