@@ -131,7 +131,7 @@ def rows(tmp_path, monkeypatch):
     with path.open("w") as file:
         for i in range(120):
             values = generator.normal(50 + 6 * (i % 2), 2, 4)
-            file.write(",".join(f"{value:.3f}" for value in values) + f",{'no yes'.split()[i % 2]}\n")
+            file.write(",".join(f"{value:.3f}" for value in values) + f",{('no', 'yes')[i % 2]}\n")
     yield path
     FORMATS[:] = before
 

@@ -251,8 +251,8 @@ def test_one_second_of_speech_is_what_was_published(tmp_path):
         sample_rate=16_000, seconds=1.0, features="mfcc", window_ms=30.0, hop_ms=10.0, num_mels=40, num_coefficients=40
     )
     assert reasons["features"] == "the network was made for 101x40"
-    assert reasons["sample_rate"] == "that of the clips"
-    assert reasons["seconds"] == "covers about 95% of the clips; the longest has 1.00"
+    assert reasons["sample_rate"] == "that of the recordings"
+    assert reasons["seconds"] == "covers about 95% of the recordings; the longest has 1.00"
     spec, _ = choose(source, input_size=(49, 10))
     assert (spec.features, spec.shape, spec.num_mels) == ("mfcc", (1, 49, 10), 40)
     spec, _ = choose(source, input_size=(32, 40))
@@ -281,7 +281,7 @@ def test_pictures_networks_and_networks_of_one_axis(tmp_path):
     source = folder(tmp_path, rate=44_100)
     spec, reasons = choose(source, input_size=(224, 224))
     assert (spec.features, spec.shape, spec.sample_rate) == ("mel", (1, 224, 224), 16_000)
-    assert reasons["sample_rate"] == "enough for speech; most clips have 44,100"
+    assert reasons["sample_rate"] == "enough for speech; most recordings have 44,100"
     spec, reasons = choose(source, input_size=(140,))
     assert (spec.features, spec.shape) == ("waveform", (1, 16_000))
     assert set(reasons) == {"sample_rate", "seconds", "features"}
@@ -307,7 +307,7 @@ def test_a_few_long_recordings_do_not_stretch_the_time(tmp_path):
     (tmp_path / "long").mkdir()
     spec, reasons = choose(folder(tmp_path / "long", [12.0] * 2, rate=1000))
     assert spec.seconds == pytest.approx(10.0)
-    assert reasons["seconds"] == "the most that is chosen; the longest clip has 12.0"
+    assert reasons["seconds"] == "the most that is chosen; the longest recording has 12.0"
 
 
 @pytest.mark.parametrize(

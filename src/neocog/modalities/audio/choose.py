@@ -22,7 +22,7 @@ from neocog.settings import SETTINGS
 
 __all__ = ["AudioConfig", "choose_audio"]
 
-COVERED = 0.95  # share of the clips that fit into the chosen time
+COVERED = 0.95  # share of the recordings that fit into the chosen time
 LONGEST = 10.0  # seconds, the most that is chosen
 SPEECH_RATE = 16_000
 WINDOW_MS = 30.0  # Tang & Lin 2018
@@ -35,9 +35,9 @@ class AudioConfig:
     """How audio is preprocessed."""
 
     sample_rate: Annotated[int, Field(ge=RATES[0], le=RATES[1])] | None = None
-    """Samples per second; unset: that of the audio clips, at most 16,000."""
+    """Samples per second; unset: that of the recordings, at most 16,000."""
     seconds: Annotated[float, Field(gt=0, le=600)] | None = None
-    """Longer clips are centre-cropped, shorter ones zero-padded; unset: the length that covers 95% of the clips."""
+    """Longer recordings are centre-cropped, shorter ones zero-padded; unset: what covers 95% of the recordings."""
     features: Features | None = None
     """The waveform, log-mel bands or cepstral coefficients; unset: what the network was made for."""
     window_ms: Annotated[float, Field(gt=0, le=1000)] | None = None
@@ -75,7 +75,7 @@ def choose_audio(
 
     A network of frames x bands gets that many: bands by their number, frames by the hop. A network with one axis gets
     the waveform. A note says how many headers do not state the length. Raises ConfigError for settings that do not go
-    together, and DataError that names all clips that can't be read, unless such are to be skipped.
+    together, and DataError that names all recordings that can't be read, unless such are to be skipped.
     """
     headers = read_headers(source, indices, partial(read_header, max_seconds=settings.max_seconds), skip=skip)
     if streamed := sum(not header.states_length for header in headers):
@@ -140,17 +140,19 @@ def common_rate(headers: list[SoundHeader]) -> tuple[int, str]:
     """The most frequent sample rate, at most that of speech."""
     ((rate, count),) = Counter(header.sample_rate for header in headers).most_common(1)
     if rate > SPEECH_RATE:
-        return SPEECH_RATE, f"enough for speech; most clips have {rate:,}"
-    return rate, "that of the clips" if count == len(headers) else f"that of {count:,} of {len(headers):,} clips"
+        return SPEECH_RATE, f"enough for speech; most recordings have {rate:,}"
+    return rate, "that of the recordings" if count == len(
+        headers
+    ) else f"that of {count:,} of {len(headers):,} recordings"
 
 
 def covering_length(headers: list[SoundHeader]) -> tuple[float, str]:
-    """The time in seconds, rounded up to hundredths, that only a few clips exceed."""
+    """The time in seconds, rounded up to hundredths, that only a few recordings exceed."""
     lengths = sorted(header.seconds for header in headers)
     seconds = math.ceil(100 * lengths[math.ceil(COVERED * len(lengths)) - 1] - 1e-6) / 100
     if seconds > LONGEST:
-        return LONGEST, f"the most that is chosen; the longest clip has {lengths[-1]:,.1f}"
-    return seconds, f"covers about {COVERED:.0%} of the clips; the longest has {lengths[-1]:.2f}"
+        return LONGEST, f"the most that is chosen; the longest recording has {lengths[-1]:,.1f}"
+    return seconds, f"covers about {COVERED:.0%} of the recordings; the longest has {lengths[-1]:.2f}"
 
 
 def check_settings(spec: AudioPreprocess) -> None:

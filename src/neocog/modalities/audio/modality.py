@@ -43,8 +43,8 @@ def check_encoded(payload: bytes, where: str) -> None:
 
 ROW = ModalityInfo(
     name="audio",
-    noun="audio clip",
-    plural="audio clips",
+    noun="recording",
+    plural="recordings",
     preprocess=AudioPreprocess,
     choose=choose_audio,
     suffixes=SUFFIXES | {".mp3"},  # which is not read, and refused by name rather than passed over

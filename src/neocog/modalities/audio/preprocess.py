@@ -99,7 +99,7 @@ class AudioPreprocess(Preprocess):
         return torch.tensor(self.mean)
 
     def decode(self, payload: Payload, where: str = "the audio") -> Tensor:
-        """One audio clip as (*shape) float32. Raises DataError with `where` in it."""
+        """One recording as (*shape) float32. Raises DataError with `where` in it."""
         if isinstance(payload, bytes):
             waveform, rate = sound_waveform(payload, where, self.max_seconds)
         else:
@@ -129,13 +129,13 @@ class AudioPreprocess(Preprocess):
     def measured(self, inputs: Tensor) -> Self:
         """This preprocessing with the mean and deviation of each band, or of the waveform; inputs (N, *shape).
 
-        The sums of the clips are added exactly, so that their order makes no difference.
+        The sums of the recordings are added exactly, so that their order makes no difference.
         """
         width = 1 if self.features == "waveform" else self.shape[-1]
-        clips = inputs.numpy().reshape(len(inputs), -1, width)
-        count = clips.shape[0] * clips.shape[1]
-        mean = exact_sum(clip.sum(axis=0, dtype=np.float64) for clip in clips) / count
-        squares = exact_sum(((clip - mean) ** 2).sum(axis=0) for clip in clips)
+        recordings = inputs.numpy().reshape(len(inputs), -1, width)
+        count = recordings.shape[0] * recordings.shape[1]
+        mean = exact_sum(one.sum(axis=0, dtype=np.float64) for one in recordings) / count
+        squares = exact_sum(((one - mean) ** 2).sum(axis=0) for one in recordings)
         std = np.sqrt(squares / count)
         # A constant band keeps its scale, rather than being divided by zero.
         return replace(self, mean=tuple(mean.tolist()), std=tuple(np.where(std > 1e-6, std, 1.0).tolist()))

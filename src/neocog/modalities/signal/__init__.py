@@ -1,3 +1,3 @@
-"""Signals, such as time series: sources, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
+"""Signals (time series): sources, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
 
 __all__: list[str] = []
