@@ -150,7 +150,7 @@ def test_pickled_bytes_within_a_member_are_never_run(bundle):
     [
         ({"format": 2}, "Bundles of format 1 are understood. .* has format 2.*Update"),
         ({"model": {"name": "absent", "num_classes": 10, "in_channels": 1, "options": {}}}, "No network is called"),
-        ({"preprocess": {"version": 7}}, "version 3 is understood"),
+        ({"preprocess": {"version": 7}}, "up to version 3 is supported"),
         ({"preprocess": []}, "described by a mapping"),
         ({"classes": ["a"]}, "its 10 outputs need as many different class names, received"),
         ({"classes": "0123456789"}, "as many different class names"),
@@ -223,8 +223,8 @@ def test_a_broken_picture_does_not_stop_the_others(predictor, sevens):
     found = list(predictor.predict_each([sevens[0], b"text", sevens[1]]))
     assert [type(result).__name__ for result in found] == ["Prediction", "Failure", "Prediction"]
     assert isinstance(found[1], Failure)
-    assert "input 1 is not an image" in found[1].error
-    with pytest.raises(DataError, match="input 1 is not an image"):
+    assert "input 1: received a file that is not an image" in found[1].error
+    with pytest.raises(DataError, match="input 1: received a file that is not an image"):
         predictor.predict([sevens[0], b"text"])
     with pytest.raises(DataError, match="absent.png can't be read: No such file"):
         predictor.predict("absent.png")
