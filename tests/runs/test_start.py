@@ -442,12 +442,12 @@ def test_boards_go_on_with_their_size_and_moves(tmp_path):
     one = train(config(games(tmp_path / "a", 7), base="board"), name="one", runs=tmp_path / "runs")
     two = train(config(tmp_path / "a", base="board", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
     assert same_parameters(one, two)
-    with pytest.raises(ConfigError, match=r"knows 7 x 7 points, b has 9 x 9\."):
+    with pytest.raises(ConfigError, match=r"takes 7 x 7 points, b has 9 x 9\."):
         train(config(games(tmp_path / "b", 9), base="board", pretrained=one.bundle), runs=tmp_path / "runs")
 
 
 def test_data_of_another_kind_are_refused(first, reviews, tmp_path):
-    with pytest.raises(ConfigError, match=r"Texts are classified by networks made for that\. lenet5_relu is for"):
+    with pytest.raises(ConfigError, match=r"novels holds texts for classification, and lenet5_relu is for"):
         train(
             config(reviews / "novels.csv", base="text", pretrained=first.bundle, model__name="lenet5_relu"),
             runs=tmp_path,
