@@ -1,6 +1,6 @@
-"""Neocog: from your own data to a convolutional network that is planned, trained, measured, understood and shipped.
+"""Neocog: convolutional networks for your own images, signals, audio, texts and Go games, from the plan to the model.
 
-Public names load when they are first used, so that `neocog --help` does not wait for torch.
+The public names load on first use, so that `neocog --help` does not wait for torch.
 """
 
 import importlib

@@ -78,7 +78,7 @@ def find_batch(
 
 
 def refuse_ignored(settings: Settings, unused: Mapping[str, str]) -> None:
-    """Raises ConfigError for an override that a trial ignores. In a config file, which is for a whole run, it may stay."""
+    """Raises ConfigError for an override that a trial ignores. In a config file, which is for a run, it may stay."""
     dash = "--" if settings.get("set_by") == FLAG else ""
     for key in overridden(settings):
         reason = unused.get(key) or unused.get(key.partition(".")[0])

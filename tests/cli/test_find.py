@@ -160,10 +160,10 @@ def test_mistakes_are_one_sentence(run_main, arguments, message):
     assert "Traceback" not in err
 
 
-def test_a_drawing_of_another_kind(run_main, digits):
+def test_plot_of_unknown_format_is_refused(run_main, digits):
     code, _, err = run_main("find", "rate", digits, "--low", "1e-4", "--steps", "20", "--out", "rates.bmp")
     assert code == 2
-    assert "A drawing is a file of one of these kinds: svg, png, pdf. Received: rates.bmp" in err
+    assert "A plot is saved as one of svg, png, pdf. Received: rates.bmp" in err
 
 
 def test_what_a_file_says_for_the_whole_run_is_no_mistake(run_main, digits):

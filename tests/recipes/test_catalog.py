@@ -76,7 +76,7 @@ def test_a_recipe_is_taken_by_the_kind_of_data_where_no_network_is_named():
 def test_fine_tuning_without_weights_is_an_error_that_says_what_to_set():
     message = (
         r"The recipe finetune starts from published weights\. Received: none for resnet18\. "
-        r"Set --model\.pretrained torchvision, timm/NAME or a file; without weights, take from_scratch_small\."
+        r"Set --model\.pretrained torchvision, timm/NAME or a file; without weights, use from_scratch_small\."
     )
     with pytest.raises(ConfigError, match=message):
         check_recipe("finetune", recipe("finetune", "pets"))

@@ -53,7 +53,12 @@ def add_group(name: str, text: str) -> cyclopts.App:
 
 for verb in ("plan", "zoo", "check", "pack"):
     add(app, verb, verb, verb)
-find = add_group("find", "Find a learning rate or a batch size before a run, by a short trial.")
+FIND = """Find a learning rate or a batch size before a run, by a short trial.
+
+neocog find rate mnist
+neocog find batch images/ --model resnet18
+"""
+find = add_group("find", FIND)
 add(find, "rate", "find", "rate")
 add(find, "batch", "find", "batch")
 add(app, "train", "train", "train")

@@ -62,7 +62,7 @@ def check(
     json
         Print everything as JSON.
     html
-        Write a page that shows the findings with their images.
+        Write a page that shows the findings with their images; by default none is written.
     skip_list
         Where to write the names of samples to leave out [neocog-skip.txt, if there are any].
     no_skip_list

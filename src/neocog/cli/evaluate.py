@@ -10,7 +10,7 @@ from neocog import runs
 from neocog.cli.flags import FORMAT, PLAIN, Download, Reading, Switch
 from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
-from neocog.data import Views
+from neocog.data import TTA
 
 
 def evaluate(
@@ -20,7 +20,7 @@ def evaluate(
     split: Annotated[str | None, Parameter(metavar="{train,val,test,all}")] = None,
     format: Annotated[str | None, FORMAT] = None,
     skip_list: Path | None = None,
-    tta: Views = "none",
+    tta: TTA = "none",
     reading: Reading = PLAIN,
     json: Switch = False,
     download: Download = False,
@@ -56,7 +56,7 @@ def evaluate(
         split=split,
         format=format,
         skip_list=skip_list,
-        views=tta,
+        tta=tta,
         download=download,
         **reading.options(),
     )

@@ -26,7 +26,7 @@ def filter_image(
     sigma: float | None = None,
     down: int | None = None,
     right: int | None = None,
-    border: Annotated[str, Parameter(metavar="{edge,reflect,wrap,zero}")] = "edge",
+    border: Annotated[str, Parameter(metavar="NAME")] = "edge",
     stretch: Switch = False,
 ) -> None:
     """Apply a classic kernel to an image.

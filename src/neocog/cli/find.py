@@ -9,18 +9,13 @@ from cyclopts import Parameter
 from neocog import verbs
 from neocog.cli.flags import Download, Switch
 from neocog.cli.output import table
-from neocog.cli.section_flags import SectionFlags, flag_settings
+from neocog.cli.section_flags import AllFlags, Model, flag_settings
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.progress import note
 from neocog.training.finders.rate import HIGH, LOW, STEPS
 
-Model = Annotated[
-    str | None,
-    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the data.", metavar="NAME"),
-]
 Recipe = Annotated[str | None, Parameter(help="Settings to start from, as for `neocog train`.", metavar="NAME")]
-AllFlags = Annotated[SectionFlags | None, Parameter(name="*")]
 
 
 def rate(

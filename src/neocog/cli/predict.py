@@ -5,7 +5,7 @@ import io
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +15,8 @@ from neocog.bundle import Failure, Prediction, load
 from neocog.cli.flags import Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.data import Modality
 from neocog.dataset.folders import list_files as files_in
+from neocog.dataset.record import Modality
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.table import MODALITIES
@@ -77,8 +77,10 @@ def predict(
     several = {one.name: one.pages for one in results if isinstance(one, Prediction) and one.pages > 1}
     if several:
         note(f"warning: {pages_notice(several)}")
-    show = show_json if json else show_csv if csv else show_table
-    show(results)
+    if csv:
+        show_csv(results, predictor.task.columns)
+    else:
+        (show_json if json else show_table)(results)
     return 2 if any(isinstance(result, Failure) for result in results) else 0
 
 
@@ -93,26 +95,25 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
         elif Path(file).is_dir():
             found = list_files(Path(file), modality)
             if not found:
-                raise DataError(f"{file} holds no {MODALITIES[modality].plural}. Name another folder, or files.")
+                raise DataError(f"{file} has no {MODALITIES[modality].plural}.", fix="Name another folder, or files.")
             yield from ((str(path), path) for path in found)
         else:
             yield file, Path(file)
 
 
 def list_files(folder: Path, modality: Modality) -> list[Path]:
-    """All files below a folder that can hold an input of this kind, sorted."""
+    """All files below a folder that can be an input of this kind, sorted."""
     return files_in(folder, MODALITIES[modality].suffixes, Counter())
 
 
 def show_table(results: Results) -> None:
     """Print a row for each file that could be read."""
-    rows: list[tuple[str, ...]] = [("file", "class", "probability", "next")]
-    for result in results:
-        if isinstance(result, Prediction):
-            others = ", ".join(f"{other} {share:.2%}" for other, share in result.top[1:])
-            rows.append((result.name, result.class_name, f"{result.probability:.2%}", others))
-    if len(rows) > 1:
-        write_out(table(rows, left=(0, 1, 3)))
+    found = [result for result in results if isinstance(result, Prediction)]
+    if found:
+        head = ("file", *found[0].cells())
+        rows = [(result.name, *result.cells().values()) for result in found]
+        numbers = {name for name, value in found[0].to_json().items() if isinstance(value, float)}
+        write_out(table([head, *rows], left=[k for k, name in enumerate(head) if name not in numbers]))
 
 
 def show_json(results: Results) -> None:
@@ -121,20 +122,20 @@ def show_json(results: Results) -> None:
         if isinstance(result, Failure):
             row: dict[str, object] = {"file": result.name, "error": result.error}
         else:
-            top = [{"class": other, "probability": share} for other, share in result.top]
-            row = {"file": result.name, "class": result.class_name, "probability": result.probability, "top": top}
+            row = {"file": result.name, **result.to_json()}
             row |= {"pages": result.pages} if result.pages > 1 else {}
         write_out(jsonlib.dumps(row, ensure_ascii=False))
 
 
-def show_csv(results: Results) -> None:
+def show_csv(results: Results, columns: Sequence[str]) -> None:
     """Print comma-separated values with a header."""
     buffer = io.StringIO()
     writer = csvlib.writer(buffer, lineterminator="\n")
-    writer.writerow(["file", "class", "probability", "error"])
+    writer.writerow(["file", *columns, "error"])
     for result in results:
         if isinstance(result, Failure):
-            writer.writerow([result.name, "", "", result.error])
+            writer.writerow([result.name, *[""] * len(columns), result.error])
         else:
-            writer.writerow([result.name, result.class_name, f"{result.probability:.6f}", ""])
+            values = [result.to_json()[name] for name in columns]
+            writer.writerow([result.name, *(f"{x:.6f}" if isinstance(x, float) else x for x in values), ""])
     write_out(buffer.getvalue().rstrip("\n"))

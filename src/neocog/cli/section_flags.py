@@ -13,7 +13,7 @@ from neocog.errors import ConfigError, did_you_mean
 from neocog.recipes.resolve import Settings
 from neocog.runs import FLAG, RunConfig
 
-__all__ = ["SectionFlags", "flag_settings", "list_settings"]
+__all__ = ["AllFlags", "Model", "flag_settings", "list_settings"]
 
 SHOWN = (
     "train.batch_size", "optimizer.name", "optimizer.lr", "optimizer.weight_decay", "schedule.name", "model.pretrained",
@@ -72,6 +72,11 @@ def flags_of(section: str) -> Any:
 SectionFlags = TypedDict(  # type: ignore[misc]
     "SectionFlags", {section.name: flags_of(section.name) for section in fields(RunConfig)}, total=False
 )
+AllFlags = Annotated[SectionFlags | None, Parameter(name="*")]
+Model = Annotated[
+    str | None,
+    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the kind of data.", metavar="NAME"),
+]
 
 
 def flag_settings(

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from neocog import recipes, runs, verbs
 from neocog.cli.flags import Download, Switch
 from neocog.cli.output import show_evaluation
-from neocog.cli.section_flags import SectionFlags, flag_settings, list_settings
+from neocog.cli.section_flags import AllFlags, Model, flag_settings, list_settings
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.launch import start_ranks
@@ -19,12 +19,7 @@ RECIPE_HELP = (
     "Settings to start from; by default the recipe of the network, or general. One of "
     f"{', '.join(recipes.list_recipes())}."
 )
-Model = Annotated[
-    str | None,
-    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the data.", metavar="NAME"),
-]
 Recipe = Annotated[str | None, Parameter(help=RECIPE_HELP, metavar="NAME")]
-AllFlags = Annotated[SectionFlags | None, Parameter(name="*")]
 
 
 def train(

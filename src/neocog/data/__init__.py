@@ -23,13 +23,14 @@ from neocog.modalities.audio.choose import AudioConfig, choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
+from neocog.modalities.image.augment import AugmentConfig, augment, check_augment
 from neocog.modalities.image.choose import choose_image
 from neocog.modalities.image.config import ImageConfig
 from neocog.modalities.image.decode import Pixels, decode_image, pil_pixels
 from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.image_folder import ImageFolder
 from neocog.modalities.image.preprocess import ImagePreprocess
+from neocog.modalities.image.tta import TTA, tta_views, tta_weights
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.augment import SignalAugmentConfig
 from neocog.modalities.signal.choose import SignalConfig, choose_signal
@@ -41,6 +42,7 @@ from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = [
     "MODALITIES",
+    "TTA",
     "ArraySource",
     "AudioConfig",
     "AudioPreprocess",
@@ -66,7 +68,6 @@ __all__ = [
     "TextAugmentConfig",
     "TextConfig",
     "TextPreprocess",
-    "Views",
     "augment",
     "check_augment",
     "check_test",
@@ -85,13 +86,12 @@ __all__ = [
     "fingerprint",
     "keeps_test",
     "list_pictures",
-    "num_views",
     "open_source",
     "pil_pixels",
     "read_preprocess",
     "register_modality",
     "sample_ids",
     "tell",
-    "view_weights",
-    "views",
+    "tta_views",
+    "tta_weights",
 ]

@@ -24,7 +24,7 @@ BY_FOLDERS = frozenset({"image-folder", "sound-folder", "text-folder", "signal-f
 
 
 def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
-    """Open a data set by path, by name, or from Python: arrays, tensors, Hugging Face's or torch's data sets.
+    """Open a data set by path, by name, or from Python: arrays, tensors, sets of Hugging Face or torch, a `Source`.
 
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
@@ -50,7 +50,7 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
             raise no_columns(columns, "a Python object", "arrays and lists")
         check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
         check_folder_options(asked, "a Python object")
-        return as_source(data)
+        return data if isinstance(data, Source) else as_source(data)
     found = data if isinstance(data, Found) else find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
     check_folder_options(asked - layout.options, f"{path}, {layout.what},")
@@ -63,7 +63,7 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
             f"{error.filename or path} can't be read as {layout.what}: {error.strerror or error}. Check the path and "
             "the layout."
         ) from error
-    source.format = layout.name
+    assert source.format == layout.name, "each opener says which layout it has read"
     source.notices = (*found.notices, *source.notices)
     return source
 

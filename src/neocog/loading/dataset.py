@@ -1,19 +1,22 @@
-"""What a data loader reads from: the decoded samples of one split, from memory or decoded as they are needed."""
+"""Where batches come from: decoded samples by their row, from memory or as they are needed."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Corrupt", "Dataset", "Rows"]
+__all__ = ["Corrupt", "Dataset", "Encode", "Rows"]
 
 Rows = NDArray[np.int64]
-"""Places within a dataset, (N,), 0..len-1."""
+"""Rows of a dataset, (N,), 0..len-1."""
+
+Encode = Callable[[NDArray[Any]], Tensor]
+"""From a source's targets to those that the loss takes, as the task says."""
 
 Corrupt = Literal["stop", "skip"]
-"""What happens if a training sample can't be read."""
+"""What an unreadable sample does to training."""
 
 
 class Dataset(Protocol):
@@ -21,32 +24,32 @@ class Dataset(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """(len,)."""
+        """(len,) classes, or whatever targets the task takes."""
         ...
 
     @property
     def ahead(self) -> int:
-        """The number of requests that are worth announcing."""
+        """How many requests are worth announcing."""
         ...
 
     @property
     def skipped(self) -> Mapping[str, str]:
-        """Samples that could not be read and were left out, by key, and why."""
+        """Samples that could not be read and were left out: their keys and why."""
         ...
 
     def __len__(self) -> int: ...
     def samples(self, rows: Rows) -> NDArray[np.uint64]:
-        """The identities of these samples, the keys of their random draws; (N,)."""
+        """The ids that key these samples' randomness; (N,)."""
         ...
 
     def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Decoded inputs (M, *shape), and which of the rows they are, (N,): unreadable samples may be skipped.
+        """Decoded inputs (M, *shape), and which of the rows they are, (N,): unreadable ones may be skipped.
 
-        `upcoming` are the next requests, so that they can be prepared meanwhile. Raises DataError for a sample that
-        can't be read, unless such are skipped.
+        `upcoming` are the next requests, so that they can be prepared meanwhile. Raises DataError for an unreadable
+        sample, unless those are skipped.
         """
         ...
 
     def close(self) -> None:
-        """Stop background work."""
+        """Stop all background work."""
         ...

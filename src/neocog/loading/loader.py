@@ -27,20 +27,20 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Loader:
-    """A data loader: shuffled, augmented, normalised batches of a dataset.
+    """Shuffled, augmented, normalised batches of a dataset.
 
-    It has no state: `batch(epoch, step)` is a pure function, so that resuming costs nothing and any order of calls
-    gives the same batches. Every position of the sampler comes once in an epoch; batches differ by at most one sample
-    in size, so that no epoch ends with a tiny one. Small batches are gathered and augmented several at a time, which
-    does not change the result, because the draws of each sample are its own.
+    There is no state: `batch(epoch, step)` is a pure function, so resuming costs nothing and any order of calls gives
+    the same batches. Every position of the sampler comes once in an epoch; batches differ by at most one sample in
+    size, so no epoch ends with a tiny one. Small batches are gathered and augmented several at a time, which does not
+    change the result, because each sample's draws are its own.
 
-    Each of `world` processes reads its own part of every batch; together they read what a single process would read.
+    Each of `world` processes reads its own part of every batch; together they read what a single process would.
     Raises ConfigError for more processes than samples in a batch.
     """
 
     def __init__(
         self,
-        dataset: Dataset,
+        data: Dataset,
         preprocess: Preprocess,
         *,
         batch_size: int,
@@ -52,21 +52,39 @@ class Loader:
         world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.dataset, self.preprocess, self.seed = dataset, preprocess, seed
+        self.data, self.preprocess, self.seed = data, preprocess, seed
         self.augment = augment
-        self.sampler = sampler or RandomSampler(len(dataset), seed)
+        self.sampler = sampler or RandomSampler(len(data), seed)
         self.num_classes, self.rank, self.world, self.device = num_classes, rank, world, torch.device(device)
-        self.labels = dataset.labels.to(self.device)
-        self.mixes = isinstance(augment, AugmentConfig) and augment.mixes
+        self.labels = data.labels.to(self.device)
+        self.mixes = isinstance(self.augment, AugmentConfig) and self.augment.mixes
         self.num_steps = -(-self.sampler.size // min(batch_size, self.sampler.size))
         smallest = self.sampler.size // self.num_steps
         if smallest < world:
-            rule = f"Each of {world} processes needs a sample of each batch."
-            raise ConfigError(rule, received=f"batches of {smallest}", fix="Raise --train.batch_size.")
+            raise ConfigError(
+                f"Each of {world} processes needs a sample of each batch.",
+                received=f"batches of {smallest}",
+                fix="Raise --train.batch_size.",
+            )
         values = batch_size * int(np.prod(preprocess.shape))
         self.steps_per_block = max(1, BLOCK_VALUES // values)
         self.block_at: tuple[int, int] | None = None
         self.block: list[Batch] = []
+
+    def with_batch_size(self, batch_size: int) -> "Loader":
+        """The same samples in batches of another size."""
+        return Loader(
+            self.data,
+            self.preprocess,
+            batch_size=batch_size,
+            seed=self.seed,
+            augment=self.augment,
+            sampler=self.sampler,
+            num_classes=self.num_classes,
+            rank=self.rank,
+            world=self.world,
+            device=self.device,
+        )
 
     def start(self, step: int) -> int:
         """The first position of a step in the epoch."""
@@ -78,7 +96,7 @@ class Loader:
         return range(start + self.rank * size // self.world, start + (self.rank + 1) * size // self.world)
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """Inputs (n, *shape) and labels (n,), or (n, K) probabilities if inputs are mixed, of one step."""
+        """Inputs (n, *shape) of one step, and labels (n,), or probabilities (n, K) if inputs are mixed."""
         first = step - step % self.steps_per_block
         if self.block_at != (epoch, first):
             self.block = []  # free the last batches before the next are made
@@ -88,15 +106,15 @@ class Loader:
     def gather(self, epoch: int, first: int) -> list[Batch]:
         """The batches of a block of steps, augmented and normalised."""
         positions = self.positions(first)
-        rows = self.sampler.rows(positions, epoch)
-        later = islice(self.blocks_after(epoch, first), self.dataset.ahead)
-        decoded, kept = self.dataset.take(rows, [self.sampler.rows(self.positions(b), e) for e, b in later])
+        rows = self.sampler.records(positions, epoch)
+        later = islice(self.blocks_after(epoch, first), self.data.ahead)
+        decoded, kept = self.data.take(rows, [self.sampler.records(self.positions(b), e) for e, b in later])
         rows, positions = rows[kept], positions[kept]
         inputs = decoded.to(self.device, non_blocking=True)
-        del decoded  # the input of each stage is freed as soon as its output exists
-        if inputs.dtype == torch.uint16:  # torch supports few operations on other unsigned integers
+        del decoded  # each stage's input is freed as soon as its output is there
+        if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
-        samples = distinguish(self.dataset.samples(rows), self.sampler.repeats_before(positions, epoch))
+        samples = distinguish(self.data.samples(rows), self.sampler.times(positions, epoch))
         for stage in self.stages({"seed": self.seed, "epoch": epoch, "samples": samples}):
             inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
@@ -104,17 +122,18 @@ class Loader:
             inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)
         batches = []
         for step in self.steps(first):
-            own = self.own_positions(step)
-            low, high = np.searchsorted(positions, [own.start, own.stop])
+            low, high = np.searchsorted(positions, [self.own_positions(step).start, self.own_positions(step).stop])
             if low == high:
                 raise DataError(
-                    f"Each batch needs a sample that can be read. Step {step} has none.", fix="Run `neocog check`."
+                    "Each batch needs a sample that can be read.",
+                    received=f"none in step {step}",
+                    fix="Check the data.",
                 )
             batches.append((inputs[low:high], labels[low:high]))
         return batches
 
     def stages(self, key: Key) -> list[Stage]:
-        """From decoded inputs to those of the network; one at a time, so that no more than two results are held."""
+        """From decoded inputs to those of the network; applied in turn, so that at most two results are held."""
         augment = MODALITIES[self.preprocess.modality].augment if self.augment is not None else None
         return augment(self.augment, self.preprocess, key) if augment else [self.preprocess.normalise]
 
@@ -132,7 +151,7 @@ class Loader:
         return np.asarray(np.minimum(positions ^ 1, self.sampler.size - 1))
 
     def blocks_after(self, epoch: int, first: int) -> Iterator[tuple[int, int]]:
-        """The blocks that are needed next: epoch and first step."""
+        """The blocks that come next: epoch and first step."""
         while True:
             first += self.steps_per_block
             if first >= self.num_steps:
@@ -142,7 +161,7 @@ class Loader:
     def mixed(
         self, inputs: Tensor, labels: Tensor, samples: NDArray[np.uint64], positions: NDArray[np.int64], epoch: int
     ) -> Batch:
-        """Neighbours in the sampler's order mixed in pairs, so that no pair depends on the batch size.
+        """Each two neighbouring positions mixed, so that no pair depends on the batch size.
 
         A sample whose partner could not be read stays as it is.
         """
@@ -160,5 +179,5 @@ class Loader:
 
 
 def distinguish(samples: NDArray[np.uint64], times: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Different draws for a sample each time that it comes in an epoch; the first time its own."""
+    """Different draws for a sample each time it comes in an epoch; the first time, its own."""
     return samples + times.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: far from small ids

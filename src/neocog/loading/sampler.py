@@ -1,7 +1,7 @@
-"""Samplers: the order of samples in an epoch, a pure function of seed and epoch, position by position.
+"""The order of samples in an epoch: a pure function of seed and epoch, position by position.
 
-A sampler knows no batches, threads or ranks: the samples at any positions can be computed, so that resuming at step
-1,000,000 costs as much as step 0, and any number of workers sees the same order.
+A sampler knows nothing of batches, threads or ranks. The samples at any positions are computed, so resuming at step
+1,000,000 costs what step 0 costs, and any number of workers sees the same order.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from neocog.rng import permute
 
-__all__ = ["BlockRandomSampler", "ClassBalancedSampler", "RandomSampler", "RepeatedAugmentationSampler", "Sampler"]
+__all__ = [
+    "BlockRandomSampler",
+    "ClassBalancedSampler",
+    "RandomSampler",
+    "RepeatedAugmentationSampler",
+    "Sampler",
+    "choose_sampler",
+]
 
 GROUP = 16  # samples
 
@@ -27,48 +34,48 @@ class Sampler(Protocol):
         """Positions in an epoch."""
         ...
 
-    def rows(self, positions: Indices, epoch: int) -> Indices:
+    def records(self, positions: Indices, epoch: int) -> Indices:
         """The samples at these positions; (N,) in 0..size-1 -> (N,)."""
         ...
 
-    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
-        """How often each of these samples came before in the epoch, so that its augmentation differs; (N,) -> (N,)."""
+    def times(self, positions: Indices, epoch: int) -> Indices:
+        """How often each of these samples has come before in the epoch, to augment it differently; (N,) -> (N,)."""
         ...
 
 
 class Once:
-    """A sampler that draws no sample twice in an epoch."""
+    """A sampler in which no sample comes twice in an epoch."""
 
     __slots__ = ()
 
-    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
+    def times(self, positions: Indices, epoch: int) -> Indices:
         return np.zeros(len(positions), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class RandomSampler(Once):
-    """Every sample once, all orders equally likely: for in-memory datasets.
+    """Every sample once, in a uniformly random order: right for data in memory.
 
-    >>> sorted(RandomSampler(5, seed=0).rows(np.arange(5), epoch=3).tolist())
+    >>> sorted(RandomSampler(5, seed=0).records(np.arange(5), epoch=3).tolist())
     [0, 1, 2, 3, 4]
     """
 
     size: int
     seed: int
 
-    def rows(self, positions: Indices, epoch: int) -> Indices:
+    def records(self, positions: Indices, epoch: int) -> Indices:
         return permute(positions, self.size, self.seed, epoch)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRandomSampler(Once):
-    """Every sample once, in an order that reads blocks of neighbours together: for shards.
+    """Every sample once, in an order that reads blocks of neighbours together: right for shards that are streamed.
 
     The blocks are shuffled, and `window` of them at a time are mixed sample by sample. While a window is read, only its
-    blocks are touched, so that the system's cache holds them. A batch then draws from `window` blocks instead of the
-    whole set: with samples in random order in their shards this changes nothing; with samples sorted by class, a batch
-    sees about `window` runs of one class. The remainder after whole blocks joins the last window, and consists of
-    other samples in each epoch, since the first block begins at a random sample.
+    blocks are touched, so the system's cache holds them. A batch then draws from `window` blocks instead of the whole
+    set. If samples are in random order in their shards, this changes nothing; if they are sorted by class, a batch sees
+    about `window` runs of one class. The remainder beyond whole blocks joins the last window, and differs between
+    epochs, since the first block begins at another sample in each epoch.
     """
 
     size: int
@@ -80,7 +87,7 @@ class BlockRandomSampler(Once):
     def num_blocks(self) -> int:
         return max(1, self.size // self.block)
 
-    def rows(self, positions: Indices, epoch: int) -> Indices:
+    def records(self, positions: Indices, epoch: int) -> Indices:
         positions = np.asarray(positions, np.int64)
         per_window = self.block * self.window
         num_windows = max(1, self.num_blocks // self.window)
@@ -100,10 +107,10 @@ class BlockRandomSampler(Once):
 
 
 class ClassBalancedSampler:
-    """As many positions as samples, shared among the classes, so that samples of rare classes come several times.
+    """As many positions as there are samples, shared among the classes; samples of rare classes come several times.
 
-    A class with n of the N samples gets a share in proportion to n ** power: equal shares at 0, its own at 1, between
-    them at 0.5. Within its class every sample comes equally often, give or take one.
+    A class with n of the N samples gets a share in proportion to n ** power: equal shares at 0, its own share at 1,
+    between them at 0.5. Within its class, every sample comes equally often, give or take one.
     """
 
     def __init__(self, labels: Indices, seed: int, power: float = 0.0) -> None:
@@ -113,7 +120,7 @@ class ClassBalancedSampler:
         ends = np.round(np.cumsum(weights) / weights.sum() * self.size)
         self.starts = np.concatenate([[0], ends]).astype(np.int64)
 
-    def rows(self, positions: Indices, epoch: int) -> Indices:
+    def records(self, positions: Indices, epoch: int) -> Indices:
         class_of, rounds, ranks = self.places(positions, epoch)
         found = np.empty_like(ranks)
         for k, turn in np.unique(np.stack([class_of, rounds], axis=1), axis=0):
@@ -121,11 +128,11 @@ class ClassBalancedSampler:
             found[here] = rows[permute(ranks[here], len(rows), self.seed, epoch, f"class {k}, turn {turn}")]
         return found
 
-    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
+    def times(self, positions: Indices, epoch: int) -> Indices:
         return self.places(positions, epoch)[1]
 
     def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices, Indices]:
-        """The class at each position, how often all of that class came before, and the place in this turn."""
+        """The class at each position, how often all its samples have come before, and the place in this turn."""
         slots = permute(positions, self.size, self.seed, epoch)
         class_of = np.searchsorted(self.starts, slots, side="right") - 1
         sizes = np.array([len(rows) for rows in self.members])[class_of]
@@ -134,37 +141,58 @@ class ClassBalancedSampler:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedAugmentationSampler:
-    """Each sample `repeats` times, close together, so that a batch holds several augmented copies of it.
+    """Each sample `repeats` times, close together, so that a batch shows it under several augmentations.
 
-    An epoch keeps its length, and so covers 1/`repeats` of the samples; in `repeats` epochs each sample has come as
-    often as with the inner sampler. Samples take turns in groups of 16, each time moved on by one: neighbours, which
-    may be mixed, are other samples each time.
+    An epoch keeps its length, and so covers 1/`repeats` of the samples; in `repeats` epochs, each sample has come as
+    often as the inner sampler brings it. Samples take turns in groups of 16, rotated by one each time, so neighbours,
+    which may be mixed, are other samples each time.
     Sources: Hoffer et al. 2020, "Augment your batch"; Berman et al. 2019, "MultiGrain" (repeated augmentation).
 
-    >>> sampler = RepeatedAugmentationSampler(RandomSampler(4, seed=0), repeats=2)
-    >>> sampler.rows(np.arange(4), epoch=0), sampler.repeats_before(np.arange(4), epoch=0)
+    >>> order = RepeatedAugmentationSampler(RandomSampler(4, seed=0), repeats=2)
+    >>> order.records(np.arange(4), epoch=0), order.times(np.arange(4), epoch=0)
     (array([2, 0, 3, 1]), array([0, 0, 0, 0]))
     """
 
-    inner: Sampler
+    sampler: Sampler
     repeats: int
 
     @property
     def size(self) -> int:
-        return self.inner.size
+        return self.sampler.size
 
-    def rows(self, positions: Indices, epoch: int) -> Indices:
+    def records(self, positions: Indices, epoch: int) -> Indices:
         places, _ = self.places(positions, epoch)
-        return self.inner.rows(places, epoch // self.repeats)
+        return self.sampler.records(places, epoch // self.repeats)
 
-    def repeats_before(self, positions: Indices, epoch: int) -> Indices:
-        places, before = self.places(positions, epoch)
-        return self.inner.repeats_before(places, epoch // self.repeats) * self.repeats + before
+    def times(self, positions: Indices, epoch: int) -> Indices:
+        places, times = self.places(positions, epoch)
+        return self.sampler.times(places, epoch // self.repeats) * self.repeats + times
 
     def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices]:
-        """Positions of the inner sampler, whose epoch lasts `repeats` of these, and how often they came before."""
+        """Positions in the inner sampler, whose epoch lasts `repeats` of these, and how often they came before."""
         place = epoch % self.repeats * self.size + np.asarray(positions, np.int64)
         group, inner = np.divmod(place, GROUP * self.repeats)
         length = np.minimum(GROUP, self.size - group * GROUP)
         times, slot = np.divmod(inner, length)
         return group * GROUP + (slot + times) % length, times
+
+
+def choose_sampler(
+    labels: Indices, seed: int, *, balance: float = 1.0, repeats: int = 1, block_size: int | None = None
+) -> Sampler:
+    """The sampler of a training split, whose labels are (N,).
+
+    Below 1, `balance` is the power of class sizes in a `ClassBalancedSampler`; `block_size` is that of neighbours that
+    are best read together, as in shards that are streamed.
+
+    >>> choose_sampler(np.zeros(5, np.int64), seed=0, repeats=2)
+    RepeatedAugmentationSampler(sampler=RandomSampler(size=5, seed=0), repeats=2)
+    """
+    sampler: Sampler
+    if balance < 1:
+        sampler = ClassBalancedSampler(labels, seed, balance)
+    elif block_size:
+        sampler = BlockRandomSampler(len(labels), seed, block_size)
+    else:
+        sampler = RandomSampler(len(labels), seed)
+    return sampler if repeats == 1 else RepeatedAugmentationSampler(sampler, repeats)

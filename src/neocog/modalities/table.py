@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload, Source
-from neocog.dataset.targets import Task
 from neocog.errors import DataError, did_you_mean
 from neocog.modalities.augment import Key, Stage
-from neocog.modalities.draw import Drawing, draw_if_text
+from neocog.modalities.draw import Drawing, draw_text
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.preprocess import Preprocess
 
@@ -66,8 +65,6 @@ class ModalityInfo:
     """The recipe that trains it if none is named."""
     recipe_for_network: str = ""
     """The same if a network is named; empty: `recipe`."""
-    task: Task = "classification"
-    """What a network learns on it."""
 
     section: str = ""
     """The section of a run's settings that `choose` takes; empty: there is none."""
@@ -97,10 +94,9 @@ class ModalityInfo:
     near_duplicates: Literal["thumbs", "letters"] | None = None
     """How the doctor compares samples that are nearly equal."""
 
-    draw: Callable[[Payload, Tensor], Drawing] = draw_if_text
-    """A sample as the network sees it, decoded and not yet normalised, for the report of a run."""
-    preview: Callable[[Payload, str], Drawing] = draw_if_text
-    """A sample as it is stored, small, for the data doctor's page."""
+    draw: Callable[[Payload, Tensor | None, str], Drawing] = draw_text
+    """A sample for a report: as the network sees it if it is decoded, not yet normalised, else as it is stored.
+    Takes the payload, the decoded input if there is one, and a name."""
 
 
 class Modalities(Mapping[Modality, ModalityInfo]):

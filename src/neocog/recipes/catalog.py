@@ -42,7 +42,7 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "sound": sound,
     "text": text,
 }
-# Networks whose recipe of the same name is short enough to be taken unasked; those of the papers last for days.
+# Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast}
 """Recipes that depend on the data."""
@@ -72,7 +72,7 @@ def recipe(name: str, data: str, source: Source | None = None) -> RunConfig:
 
 
 def check_recipe(name: str, config: RunConfig) -> None:
-    """Raises ConfigError where a run that starts from this recipe lacks what the user has to add to it.
+    """Raises ConfigError if the user has not set what this recipe requires.
 
     >>> check_recipe("finetune", recipe("finetune", data="pets"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -83,11 +83,11 @@ def check_recipe(name: str, config: RunConfig) -> None:
 
 
 def recipe_for(model: str | None, modality: Modality = "image") -> str:
-    """The recipe that is taken where none is named: the network's own if it is short, or that of the kind of data.
+    """The default recipe: that of the network if it is short, or else that of the kind of data.
 
     >>> recipe_for("lenet5"), recipe_for("resnet18"), recipe_for(None, "text"), recipe_for("char_cnn_small", "text")
     ('lenet5', 'general', 'text', 'text')
-    >>> recipe_for("alexnet")  # the paper's, which lasts for 90 epochs of ImageNet, has to be named
+    >>> recipe_for("alexnet")  # that of the paper, 90 epochs of ImageNet, has to be named
     'general'
     """
     if model in OWN:

@@ -6,12 +6,12 @@ from typing import Any, TypedDict, Unpack
 
 from neocog.data import DataConfig, Found, Modality, Opened, find_format, open_source
 from neocog.data.formats import COLUMNS
-from neocog.errors import ConfigError, DataError
+from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.recipes.catalog import LOOKING, check_recipe, recipe_for
 from neocog.recipes.catalog import recipe as recipe_config
 from neocog.runs import FLAG, PYTHON, Provenance, ResolvedConfig, RunConfig, SetBy, read_config, resolve
 from neocog.runs.config import READING, Layer, reading_options, with_values
-from neocog.runs.start import own_network
+from neocog.runs.start import name_own_network
 from neocog.zoo import model_info
 
 __all__ = ["Settings", "overridden", "resolve_config"]
@@ -59,7 +59,7 @@ def resolve_config(
     network, layers = given.get("model.name", values.get("model.name")), list[Layer]()
     if network is not None:
         model_info(str(network))  # raises for an unknown name
-    elif own := own_network(given.get("model.pretrained", values.get("model.pretrained"))):
+    elif own := name_own_network(given.get("model.pretrained", values.get("model.pretrained"))):
         network = own[0]
         layers.append((own[1], {"model.name": network}))
     layers += [(Provenance(SetBy.FILE, str(config_file)), values), (set_by, given)]
@@ -75,7 +75,9 @@ def resolve_config(
 
 
 def overridden(settings: Settings) -> dict[str, Any]:
-    """All overrides by dotted key. Raises ConfigError for a setting that is given by both of its names."""
+    """All overrides by dotted key. Raises ConfigError for an unknown argument, and a setting that is given twice."""
+    for unknown in sorted(settings.keys() - Settings.__annotations__.keys()):
+        raise ConfigError(f"Unknown argument: {unknown!r}.", fix=did_you_mean(unknown, Settings.__annotations__))
     overrides, dash = settings.get("overrides") or {}, "--" if settings.get("set_by") == FLAG else ""
     short = {"model": settings.get("model"), "epochs": settings.get("epochs")}
     named = {SHORT[name]: value for name, value in short.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The data doctor's page: what was found, with the records to look at, as one file that needs nothing else."""
+"""The data doctor's page: its findings, with the records to look at, as one file that needs nothing else."""
 
 from pathlib import Path
 
@@ -16,12 +16,8 @@ MOST_CLASSES = 200
 TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
 
 
-Look = tuple[str, Drawing]
-"""The key of a record, and what there is to see of it."""
-
-
 def write_data_report(path: Path, report: DataReport) -> None:
-    """Write the page, whole or not at all; the records that it shows are read once more."""
+    """Write the page, whole or not at all; the records that it shows are read again."""
     environment = Environment(
         loader=PackageLoader("neocog.report"),
         autoescape=True,
@@ -31,29 +27,26 @@ def write_data_report(path: Path, report: DataReport) -> None:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     groups = [(title, [f for f in report.findings if f.severity == severity]) for severity, title in TITLES.items()]
-    looks = {example: looks_at(report.source, example) for f in report.findings for example in f.examples}
+    drawings = {example: draw_example(report.source, example) for f in report.findings for example in f.examples}
     page = environment.get_template("data.html.j2").render(
         report=report,
         groups=[(title, found) for title, found in groups if found],
-        looks=looks,
-        pictured={
-            f.kind for f in report.findings if any(look != Drawing() for e in f.examples for _, look in looks[e])
-        },
+        drawings=drawings,
+        drawn={f.kind for f in report.findings if any(drawing for e in f.examples for _, drawing in drawings[e])},
         shown_classes=list(enumerate(report.classes))[:MOST_CLASSES],
         largest=max((max(counts, default=0) for counts in report.counts.values()), default=0),
     )
     write_whole(path, page)
 
 
-def looks_at(source: Source | None, example: Example) -> list[Look]:
-    """The records of an example, as they can be shown."""
-    return [look(source, index) for index in example.records] if source is not None else []
+def draw_example(source: Source | None, example: Example) -> list[tuple[str, Drawing]]:
+    """The records of an example by key, as they can be drawn."""
+    return [draw_record(source, index) for index in example.records] if source is not None else []
 
 
-def look(source: Source, index: int) -> Look:
+def draw_record(source: Source, index: int) -> tuple[str, Drawing]:
     key = source.key(index)
     try:
-        payload = source.read(index).payload
-        return key, MODALITIES[source.modality].preview(payload, key)
-    except Exception:  # damaged records are what this page is about; they are listed without a picture
+        return key, MODALITIES[source.modality].draw(source.read(index).payload, None, key)
+    except Exception:  # damaged records are what this page is about; they are listed without a drawing
         return key, Drawing()

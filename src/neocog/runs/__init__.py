@@ -1,4 +1,4 @@
-"""A run: its settings with where each came from, its folder, and the functions that wire everything together."""
+"""Runs: settings with their provenance, the run folder, and the functions that wire everything together."""
 
 from neocog.runs.config import ResolvedConfig, RunConfig, read_config, resolve
 from neocog.runs.evaluate_bundle import evaluate

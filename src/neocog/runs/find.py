@@ -1,15 +1,15 @@
 """Learning-rate finder and batch-size finder: data and network as `train` prepares them, but no run folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager
 
 from neocog.errors import ConfigError
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved
 from neocog.runs.prepare import Prepared, prepare
-from neocog.runs.train_run import open_loader
+from neocog.runs.session import session
 from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
 from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
-from neocog.training.speed import PLAIN, Candidate, SpeedConfig, exact_arithmetic, use_threads
+from neocog.training.speed import PLAIN, Candidate, SpeedConfig
 from neocog.zoo import model_info
 
 __all__ = ["IGNORED_BY_BATCH", "IGNORED_BY_RATE", "find_batch", "find_rate"]
@@ -56,7 +56,7 @@ def find_rate(
     check_range(low, high, steps)  # before the data is read
     with ready(config, data, download) as prepared:
         settings = prepared.resolved.config
-        loader = open_loader(prepared)
+        loader = prepared.loader
         if loader.num_steps < 2:
             raise ConfigError(
                 "A range test needs at least two batches.",
@@ -86,7 +86,7 @@ def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, downl
         settings = prepared.resolved.config
         return find_size(
             prepared.model,
-            lambda size: open_loader(prepared, batch_size=size),
+            prepared.loader.with_batch_size,
             prepared.task,
             optimizer=settings.optimizer,
             config=settings.train,
@@ -99,17 +99,13 @@ def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, downl
 
 @contextmanager
 def ready(config: RunConfig | ResolvedConfig, data: object, download: bool) -> Iterator[Prepared]:
-    """A prepared run, whose data sets are closed afterwards."""
+    """A run that is prepared, in a session of its own."""
     resolved = as_resolved(config)
-    speed = resolved.config.speed
-    use_threads(speed.threads)
-    prepared = prepare(resolved, data=data, download=download)
-    try:
-        with exact_arithmetic() if speed.mode == "exact" else nullcontext():
-            yield prepared
-    finally:
-        prepared.train.close()
-        prepared.val.close()
+    with (
+        session(resolved.config, single_process=True) as world,
+        closing(prepare(resolved, world, data=data, download=download)) as prepared,
+    ):
+        yield prepared
 
 
 def arithmetic_of(speed: SpeedConfig) -> Candidate:

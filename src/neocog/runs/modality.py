@@ -11,6 +11,7 @@ from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.table import MODALITIES
 from neocog.runs.config import ResolvedConfig, RunConfig, flat
+from neocog.tasks import TASKS
 from neocog.zoo import ModelInfo, model_info
 
 __all__ = [
@@ -26,15 +27,16 @@ __all__ = [
 
 
 def find_network(name: str, source: Source) -> ModelInfo:
-    """The catalogue's entry of a network that learns to classify the samples of this source.
+    """The catalogue's entry of a network that learns from this source.
 
-    Raises ConfigError for other networks, and for data with more than one class per sample.
+    Raises ConfigError for other networks, and for data of a task that is not trained.
     """
-    if source.task not in ("classification", "next move"):
+    if source.task not in TASKS:
         raise ConfigError(
-            f"Training supports single-label classification only, and {source.name} ({source.format}) is for "
-            f"{source.task}.",
-            fix="You can still run `neocog check` and `neocog pack` on it.",
+            f"Training supports these tasks: {', '.join(TASKS)}.",
+            received=f"data for {source.task}",
+            where=f"{source.name} ({source.format})",
+            fix="`neocog check` and `neocog pack` accept it.",
         )
     found, kind = model_info(name), MODALITIES[source.modality]
     if not found.trainable:
@@ -42,9 +44,10 @@ def find_network(name: str, source: Source) -> ModelInfo:
             f"{name} is not trained by gradient descent.",
             fix=f"In Python: create_model({name!r}).learn(images, labels).",
         )
-    if (found.task, found.modality) != (kind.task, kind.name):
+    task = TASKS[source.task].network_task
+    if (found.task, found.modality) != (task, kind.name):
         raise ConfigError(
-            f"{source.name} holds {kind.plural} for {kind.task}, and {name} is for {found.task} of "
+            f"{source.name} holds {kind.plural} for {task}, and {name} is for {found.task} of "
             f"{MODALITIES[found.modality].plural}.",
             fix="Choose another network from `neocog zoo`" + (f", such as {kind.network}." if kind.network else "."),
         )

@@ -1,12 +1,13 @@
 """The report of a finished run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from torch import nn
 
 from neocog.bundle.write import environment
 from neocog.evaluation import Evaluation
+from neocog.modalities.draw import Drawing
 from neocog.modalities.table import MODALITIES
 from neocog.report import Curves, Report, write_report
 from neocog.runs.folder import Run
@@ -27,7 +28,7 @@ def write_run_report(
     epoch_steps: int,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write `report.html`: all that it tells, from the finished run."""
+    """Write `report.html` of a finished run."""
     config = prepared.resolved.config
     num_steps = epoch_steps * config.train.epochs
     steps = sorted({int(step) for step in np.linspace(0, num_steps - 1, RATE_POINTS)})
@@ -38,19 +39,24 @@ def write_run_report(
         )
         for step in steps
     ]
-    plural = MODALITIES[prepared.source.modality].plural
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
+    plural = MODALITIES[prepared.source.modality].plural
     report = Report(
         name=run.path.name,
-        subtitle=f"{config.model.name} on {prepared.source.name}: {len(prepared.task.classes)} classes, "
-        f"{len(prepared.train):,} {plural} to learn from, {len(prepared.val):,} to choose by",
+        subtitle=f"{config.model.name} on {prepared.source.name}: {prepared.task.outputs_text}, "
+        f"{len(prepared.train):,} training and {len(prepared.val):,} validation {plural}",
         evaluation=evaluation,
         curves=Curves(
-            history=state.history, best_epoch=state.best_epoch, rates=rates, stopped_early=state.stopped_early
+            progress_metric=prepared.task.progress_metric,
+            progress_percent=prepared.task.progress_percent,
+            history=state.history,
+            best_epoch=state.best_epoch,
+            rates=rates,
+            stopped_early=state.stopped_early,
         ),
         model=model,
         model_facts={"parameters": f"{parameters:,}", "input": "x".join(map(str, prepared.preprocess.shape))},
-        mistake_pictures=mistake_pictures(prepared, (mistake.key for mistake in evaluation.mistakes)),
+        drawings=draw_inputs(prepared, {error.key for error in evaluation.worst_errors}),
         config=prepared.resolved.rows(),
         environment=environment(),
         notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
@@ -58,14 +64,12 @@ def write_run_report(
     write_report(run.report, report)
 
 
-def mistake_pictures(prepared: Prepared, keys: Iterable[str]) -> dict[str, str]:
-    """Inputs as the network sees them, before normalisation, drawn, by record key."""
-    wanted = set(keys)
+def draw_inputs(prepared: Prepared, keys: Collection[str]) -> dict[str, Drawing]:
+    """Inputs as the network receives them, before normalisation, by record key."""
     found = {}
     for index in np.concatenate([prepared.splits.test, prepared.splits.val]).tolist():
         key = prepared.source.key(index)
-        if key in wanted:
-            payload = prepared.source.read(index).payload
-            drawing = MODALITIES[prepared.source.modality].draw(payload, prepared.preprocess.decode(payload, key))
-            found[key] = drawing.address or drawing.text
+        if key in keys:
+            payload, spec = prepared.source.read(index).payload, prepared.preprocess
+            found[key] = MODALITIES[spec.modality].draw(payload, spec.decode(payload, key), key)
     return found

@@ -16,11 +16,11 @@ from neocog.loading import BlockRandomSampler, ClassBalancedSampler, RandomSampl
     seed=st.integers(0, 9),
 )
 def test_a_block_shuffle_brings_every_record_once(size, block, window, epoch, seed):
-    sampler = BlockRandomSampler(size, seed, block, window)
-    assert sorted(sampler.rows(np.arange(size), epoch)) == list(range(size))
+    order = BlockRandomSampler(size, seed, block, window)
+    assert sorted(order.records(np.arange(size), epoch)) == list(range(size))
 
 
-SAMPLERS = [
+ORDERS = [
     RandomSampler(500, 1),
     BlockRandomSampler(500, 1, 10, 4),
     ClassBalancedSampler(np.arange(500) % 7, 1),
@@ -28,42 +28,42 @@ SAMPLERS = [
 ]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_position_has_its_record_whoever_asks(sampler):
-    whole = sampler.rows(np.arange(500), 2)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_position_has_its_record_whoever_asks(order):
+    whole = order.records(np.arange(500), 2)
     for start, stop in itertools.pairwise([0, 1, 7, 100, 333, 500]):
-        np.testing.assert_array_equal(sampler.rows(np.arange(start, stop), 2), whole[start:stop])
+        np.testing.assert_array_equal(order.records(np.arange(start, stop), 2), whole[start:stop])
         np.testing.assert_array_equal(
-            sampler.repeats_before(np.arange(start, stop), 2), sampler.repeats_before(np.arange(500), 2)[start:stop]
+            order.times(np.arange(start, stop), 2), order.times(np.arange(500), 2)[start:stop]
         )
-    assert (sampler.rows(np.arange(500), 3) != whole).mean() > 0.9
+    assert (order.records(np.arange(500), 3) != whole).mean() > 0.9
 
 
 def test_a_block_shuffle_reads_few_blocks_at_a_time():
     size, block, window = 100_000, 100, 8
-    sampler = BlockRandomSampler(size, 0, block, window)
-    found = sampler.rows(np.arange(block * window), 0)
+    order = BlockRandomSampler(size, 0, block, window)
+    found = order.records(np.arange(block * window), 0)
     runs = 1 + int((np.diff(np.sort(found)) > 1).sum())
     assert 2 <= runs <= window + 1  # whole blocks, of which two may touch and one may lie around the end
 
 
 def test_a_block_shuffle_mixes_within_its_window():
-    sampler = BlockRandomSampler(64_000, 0, 100, 64)
-    found = sampler.rows(np.arange(6400), 0)
+    order = BlockRandomSampler(64_000, 0, 100, 64)
+    found = order.records(np.arange(6400), 0)
     in_batch = [len(np.unique(found[i : i + 64] // 100)) for i in range(0, 6400, 64)]
     assert np.mean(in_batch) > 35  # 64 draws from 64 blocks: 41 different ones where all are equally likely
 
 
 def test_what_whole_blocks_leave_over_differs_between_epochs():
-    sampler = BlockRandomSampler(1_003, 0, 100, 2)
-    last = [set(sampler.rows(np.arange(1_000, 1_003), epoch)) for epoch in range(8)]
+    order = BlockRandomSampler(1_003, 0, 100, 2)
+    last = [set(order.records(np.arange(1_000, 1_003), epoch)) for epoch in range(8)]
     assert len(set().union(*last)) > 12
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.integers(0, 5))
 def test_balanced_classes_come_equally_often(labels, seed):
     labels = np.array(labels)
-    found = ClassBalancedSampler(labels, seed).rows(np.arange(len(labels)), epoch=1)
+    found = ClassBalancedSampler(labels, seed).records(np.arange(len(labels)), epoch=1)
     counts = np.bincount(labels[found], minlength=5)[np.unique(labels)]
     assert counts.max() - counts.min() <= 1
     for k in np.unique(labels):  # within a class all come equally often
@@ -73,31 +73,31 @@ def test_balanced_classes_come_equally_often(labels, seed):
 
 def test_power_one_is_the_classes_own_share_and_each_record_once():
     labels = np.array([0] * 90 + [1] * 10)
-    assert sorted(ClassBalancedSampler(labels, 0, power=1).rows(np.arange(100), 0)) == list(range(100))
-    half = labels[ClassBalancedSampler(labels, 0, power=0.5).rows(np.arange(100), 0)]
+    assert sorted(ClassBalancedSampler(labels, 0, power=1).records(np.arange(100), 0)) == list(range(100))
+    half = labels[ClassBalancedSampler(labels, 0, power=0.5).records(np.arange(100), 0)]
     assert (half == 1).sum() == 25  # sqrt(10) of sqrt(90) + sqrt(10)
 
 
 def test_a_million_million_positions_need_no_memory():
-    sampler = BlockRandomSampler(10**12, 0, 1000)
-    assert len(set(sampler.rows(np.array([0, 1, 10**11, 10**12 - 1]), 7))) == 4
+    order = BlockRandomSampler(10**12, 0, 1000)
+    assert len(set(order.records(np.array([0, 1, 10**11, 10**12 - 1]), 7))) == 4
 
 
 @given(size=st.integers(1, 200), repeats=st.integers(1, 5), seed=st.integers(0, 9), balance=st.booleans())
 def test_repeats_show_each_record_in_as_many_ways(size, repeats, seed, balance):
     within = ClassBalancedSampler(np.arange(size) % 3 % 2, seed) if balance else RandomSampler(size, seed)
-    sampler, positions = RepeatedAugmentationSampler(within, repeats), np.arange(size)
-    for first in (0, repeats):  # so many epochs are one of the sampler within
+    order, positions = RepeatedAugmentationSampler(within, repeats), np.arange(size)
+    for first in (0, repeats):  # so many epochs are one of the order within
         epochs = range(first, first + repeats)
-        seen = np.concatenate([sampler.rows(positions, epoch) for epoch in epochs])
-        times = np.concatenate([sampler.repeats_before(positions, epoch) for epoch in epochs])
-        expected = within.rows(positions, first // repeats)
+        seen = np.concatenate([order.records(positions, epoch) for epoch in epochs])
+        times = np.concatenate([order.times(positions, epoch) for epoch in epochs])
+        expected = within.records(positions, first // repeats)
         assert np.bincount(seen, minlength=size).tolist() == (repeats * np.bincount(expected, minlength=size)).tolist()
         assert len(set(zip(seen.tolist(), times.tolist(), strict=True))) == repeats * size
 
 
 def test_repeats_stand_close_together_and_never_side_by_side():
-    found = RepeatedAugmentationSampler(RandomSampler(960, 0), 3).rows(np.arange(960), 1)
+    found = RepeatedAugmentationSampler(RandomSampler(960, 0), 3).records(np.arange(960), 1)
     assert len(np.unique(found)) == 320
     spread = [np.ptp(np.flatnonzero(found == record)) for record in np.unique(found)]
     assert max(spread) < 48
@@ -107,7 +107,7 @@ def test_repeats_stand_close_together_and_never_side_by_side():
 
 
 def test_rare_records_are_told_apart_each_time_they_come():
-    sampler = ClassBalancedSampler(np.array([0] * 90 + [1] * 10), 0)
-    found, times = sampler.rows(np.arange(100), 4), sampler.repeats_before(np.arange(100), 4)
+    order = ClassBalancedSampler(np.array([0] * 90 + [1] * 10), 0)
+    found, times = order.records(np.arange(100), 4), order.times(np.arange(100), 4)
     assert sorted(times[found == 95].tolist()) == [0, 1, 2, 3, 4]
     assert (times[found < 90] == 0).all()

@@ -1,3 +1,3 @@
-"""Audio: sources, decoders, spectrograms, preprocessing. `modality` holds its row in the table of kinds of data."""
+"""Audio: sources, decoders, spectrograms, preprocessing. Its row of the table is in `modality`."""
 
 __all__: list[str] = []

@@ -11,27 +11,24 @@ from neocog.modalities.audio.audio_folder import SUFFIXES
 from neocog.modalities.audio.choose import choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.audio.waveform import decodable
-from neocog.modalities.draw import Drawing, curve_points, heat_address, plot_address
+from neocog.modalities.draw import Drawing, colour_map, draw_curves, image_address
 from neocog.modalities.signal.augment import augment_stages
 from neocog.modalities.table import ModalityInfo
 
 __all__ = ["ROW"]
 
-FRAMES = 2**21  # of a preview, from the beginning
+FRAMES = 2**21  # that are drawn, from the beginning
 
 
-def draw(_: Payload, decoded: Tensor) -> Drawing:
-    """The waveform as a curve, or frames x bands with high frequencies on top."""
-    values = decoded.numpy()
-    return Drawing(address=plot_address(values) if values.ndim == 2 else heat_address(values[0].T[::-1]))
-
-
-def preview(payload: Payload, _: str) -> Drawing:
-    """The first channel."""
-    if not isinstance(payload, bytes):
-        return Drawing()
-    with soundfile.SoundFile(io.BytesIO(payload)) as file:
-        return Drawing(curve=curve_points(file.read(FRAMES, dtype="float32", always_2d=True)[:, 0]))
+def draw(payload: Payload, decoded: Tensor | None, _: str) -> Drawing:
+    """The spectrogram, with time to the right and frequency upwards, or the waveform."""
+    values = None if decoded is None else decoded.numpy()
+    if values is not None and values.ndim == 3:
+        return Drawing(image_address(colour_map(values[0].T[::-1])))
+    if values is None and isinstance(payload, bytes):
+        with soundfile.SoundFile(io.BytesIO(payload)) as file:
+            values = file.read(FRAMES, dtype="float32", always_2d=True).T[:1]
+    return Drawing(curves=draw_curves(values)) if values is not None else Drawing()
 
 
 def check_encoded(payload: bytes, where: str) -> None:
@@ -56,5 +53,4 @@ ROW = ModalityInfo(
     feature="Audio",
     check_encoded=check_encoded,
     draw=draw,
-    preview=preview,
 )

@@ -1,3 +1,3 @@
-"""Go: rules, game records, and the planes that networks see. `modality` holds its row in the table of kinds of data."""
+"""Go: rules, game records, and the planes that networks see. Its row of the table is in `modality`."""
 
 __all__: list[str] = []

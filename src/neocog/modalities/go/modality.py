@@ -10,14 +10,14 @@ from neocog.modalities.table import ModalityInfo
 
 __all__ = ["ROW"]
 
-COLOURS = np.array([[222, 184, 120], [30, 30, 30], [245, 245, 245]], np.uint8)
+BOARD = np.array([[222, 184, 120], [30, 30, 30], [245, 245, 245]], np.uint8)  # empty, own stone, other stone
 
 
-def draw(_: Payload, decoded: Tensor) -> Drawing:
-    """The stones, which both sets of features have as planes 0 and 1: the player's own dark, the others light."""
-    planes = decoded.numpy()
-    points = COLOURS[(planes[0] > 0) + 2 * (planes[1] > 0)]
-    return Drawing(address=image_address(np.kron(points, np.ones((8, 8, 1), np.uint8)).transpose(2, 0, 1)))
+def draw(payload: Payload, decoded: Tensor | None, _: str) -> Drawing:
+    """The stones, which all sets of features have as planes 0 and 1; 8 x 8 pixels for each point."""
+    planes = np.asarray(payload) if decoded is None else decoded.numpy()
+    points = BOARD[(planes[0] > 0) + 2 * (planes[1] > 0)]
+    return Drawing(image_address(np.kron(points, np.ones((8, 8, 1), np.uint8)).transpose(2, 0, 1)))
 
 
 ROW = ModalityInfo(
@@ -29,6 +29,5 @@ ROW = ModalityInfo(
     suffixes=frozenset({".sgf"}),
     network="go_residual",
     recipe="board",
-    task="next move",
     draw=draw,
 )

@@ -67,9 +67,11 @@ class BoardPreprocess(Preprocess):
     def check_continues(self, before: Preprocess, model: str, data: str) -> None:
         if self.shape != before.shape:
             raise ConfigError(
-                "A network of Go positions can only be fine-tuned on boards of the same size. "
-                f"{model} takes {before.shape[-1]} x {before.shape[-1]} points, {data} has {self.size} x {self.size}.",
-                fix="Choose such games, or train a new network.",
+                "A fine-tuned network of boards keeps the size of its boards: "
+                f"{model} has {before.shape[-1]} x {before.shape[-1]} points.",
+                received=f"{self.size} x {self.size} points",
+                where=data,
+                fix="Choose games on boards of that size, or train a new network.",
             )
 
     def normalise(self, inputs: Tensor) -> Tensor:

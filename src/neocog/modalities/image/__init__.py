@@ -1,3 +1,3 @@
-"""Images: sources, decoders, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
+"""Images: sources, decoders, preprocessing, augmentation. Its row of the table is in `modality`."""
 
 __all__: list[str] = []

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from neocog.dataset.record import Payload
-from neocog.modalities.draw import Drawing, heat_address, image_address, thumbnail
+from neocog.modalities.draw import Drawing, colour_map, image_address, thumbnail
 from neocog.modalities.image.augment.apply import augment_stages
 from neocog.modalities.image.augment.config import check_augment
 from neocog.modalities.image.choose import choose_image
@@ -20,16 +20,14 @@ MAX_PIXELS = 40_000_000
 MAX_PACKED = 2**28
 
 
-def draw(_: Payload, decoded: Tensor) -> Drawing:
-    """Grey and RGB as they are, of other numbers of channels the first."""
-    values = decoded.numpy()
-    return Drawing(address=image_address(values) if len(values) in (1, 3) else heat_address(values[0]))
-
-
-def preview(payload: Payload, key: str) -> Drawing:
+def draw(payload: Payload, decoded: Tensor | None, name: str) -> Drawing:
+    """Grey and RGB as they are; of decoded images with other channels the first."""
+    if decoded is not None:
+        values = decoded.numpy()
+        return Drawing(image_address(values if len(values) in (1, 3) else colour_map(values[0])))
     if isinstance(payload, bytes):
-        return Drawing(address=thumbnail(decode_image(payload, key, max_pixels=MAX_PIXELS, convert=True)))
-    return Drawing(address=thumbnail(np.asarray(payload)))
+        payload = decode_image(payload, name, max_pixels=MAX_PIXELS, convert=True)
+    return Drawing(thumbnail(np.asarray(payload)))
 
 
 def check_encoded(payload: bytes, where: str) -> None:
@@ -58,5 +56,4 @@ ROW = ModalityInfo(
     count_pages=num_pages,
     near_duplicates="thumbs",
     draw=draw,
-    preview=preview,
 )

@@ -1,3 +1,3 @@
-"""Signals (time series): sources, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
+"""Signals (time series): sources, preprocessing, augmentation. Its row of the table is in `modality`."""
 
 __all__: list[str] = []

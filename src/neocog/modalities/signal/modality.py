@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from neocog.dataset.record import Payload
-from neocog.modalities.draw import Drawing, curve_points, plot_address
+from neocog.modalities.draw import Drawing, draw_curves
 from neocog.modalities.signal.augment import augment_stages
 from neocog.modalities.signal.choose import choose_signal
 from neocog.modalities.signal.preprocess import SignalPreprocess
@@ -13,13 +13,8 @@ from neocog.modalities.table import ModalityInfo
 __all__ = ["ROW"]
 
 
-def draw(_: Payload, decoded: Tensor) -> Drawing:
-    return Drawing(address=plot_address(decoded.numpy()))
-
-
-def preview(payload: Payload, _: str) -> Drawing:
-    """The first channel."""
-    return Drawing(curve=curve_points(payload.reshape(len(payload), -1)[0]) if isinstance(payload, np.ndarray) else "")
+def draw(payload: Payload, decoded: Tensor | None, _: str) -> Drawing:
+    return Drawing(curves=draw_curves(np.asarray(payload) if decoded is None else decoded.numpy()))
 
 
 ROW = ModalityInfo(
@@ -36,5 +31,4 @@ ROW = ModalityInfo(
     augment=augment_stages,
     size_advice=": set --signal.length {length}",
     draw=draw,
-    preview=preview,
 )

@@ -93,8 +93,9 @@ class SignalPreprocess(Preprocess):
     def check_continues(self, before: Preprocess, model: str, data: str) -> None:
         if self.in_channels != before.in_channels:
             raise ConfigError(
-                "A network of signals can only be fine-tuned on the channels that it was trained on. "
-                f"{model} has {before.in_channels}, {data} has {self.in_channels}.",
+                f"A fine-tuned network of signals keeps its channels: {model} has {before.in_channels}.",
+                received=f"{self.in_channels} channels",
+                where=data,
                 fix="Choose the same channels, or train a new network.",
             )
 

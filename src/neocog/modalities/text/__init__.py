@@ -1,3 +1,3 @@
-"""Text: sources, tokens, preprocessing, augmentation. `modality` holds its row in the table of kinds of data."""
+"""Text: sources, tokens, preprocessing, augmentation. Its row of the table is in `modality`."""
 
 __all__: list[str] = []

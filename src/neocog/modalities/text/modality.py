@@ -1,23 +1,11 @@
 """Texts, as the table of kinds of data knows them."""
 
-from torch import Tensor
-
-from neocog.dataset.record import Payload
-from neocog.modalities.draw import Drawing
 from neocog.modalities.table import ModalityInfo
 from neocog.modalities.text.augment import augment_stages
 from neocog.modalities.text.choose import choose_text, inactive_settings
 from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = ["ROW"]
-
-EXCERPT = 600  # characters
-
-
-def draw(payload: Payload, _: Tensor) -> Drawing:
-    text = payload if isinstance(payload, str) else bytes(payload).decode(errors="replace")
-    return Drawing(text=text if len(text) <= EXCERPT else text[:EXCERPT] + " ...")
-
 
 ROW = ModalityInfo(
     name="text",
@@ -36,5 +24,4 @@ ROW = ModalityInfo(
     is_text=True,
     feature="Value",
     near_duplicates="letters",
-    draw=draw,
 )

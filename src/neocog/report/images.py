@@ -1,17 +1,17 @@
-"""Images inside the page: small PNGs as data addresses."""
+"""Images inside a page: the filters of a network."""
 
 import numpy as np
 from torch import nn
 
 from neocog.modalities.draw import image_address
 
-__all__ = ["filter_pictures"]
+__all__ = ["filter_images"]
 
 
-def filter_pictures(model: nn.Module, most: int = 64) -> tuple[str, list[str]]:
-    """The name of the first convolution, and its kernels as pictures: RGB where it reads three channels, else grey.
+def filter_images(model: nn.Module, most: int = 64) -> tuple[str, list[str]]:
+    """The name of the first convolution, and its kernels as images: RGB if it reads three channels, else grey.
 
-    All kernels share one scale, symmetric around zero: mid-grey is no weight.
+    All kernels share one scale, symmetric around zero: mid-grey is a weight of zero.
     """
     first = next(((name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
     if first is None:
