@@ -148,8 +148,8 @@ def quick(path: Path, **sections: Any) -> RunConfig:
 
 def test_registered_modality_is_trained_evaluated_and_predicted(rows, tmp_path):
     run = train(quick(rows), runs=tmp_path / "runs")
-    assert run.evaluation.headlines["accuracy"].value == 1.0
-    assert evaluate(run.bundle, rows).headlines["accuracy"].value == 1.0
+    assert run.evaluation.metrics["accuracy"].value == 1.0
+    assert evaluate(run.bundle, rows).metrics["accuracy"].value == 1.0
     predictor = load(run.bundle)
     assert isinstance(predictor.preprocess, RowPreprocess)
     assert 50 < predictor.preprocess.mean[0] < 56
@@ -181,7 +181,7 @@ def test_registered_modality_goes_through_every_verb(rows, tmp_path, capsys):
 def test_network_and_settings_of_other_modalities_are_refused(rows, tmp_path):
     with pytest.raises(ConfigError, match=r"points holds rows for classification, and lenet5 is .*images.*perceptron"):
         train(replace(quick(rows), model=ModelConfig(name="lenet5")), runs=tmp_path)
-    with pytest.raises(ConfigError, match=r"train\.tta .* is for images.*points holds rows"):
+    with pytest.raises(ConfigError, match=r"train\.tta .* needs images. points: received .flip., for rows"):
         train(replace(quick(rows), train=TrainConfig(tta="flip", device="cpu")), runs=tmp_path)
     with pytest.raises(ConfigError, match="no augmentation"):
         train(replace(quick(rows), data=DataConfig(source=str(rows), repeats=2)), runs=tmp_path)
