@@ -18,7 +18,7 @@ from neocog.dataset.folders import size_bytes, walk
 from neocog.dataset.record import LeftOut, Modality, Record, absent_classes
 from neocog.dataset.targets import Objects, Target, Task
 from neocog.errors import DataError, some
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.folder import is_picture
 
 __all__ = [
@@ -309,7 +309,7 @@ def box_fault(box: NDArray[np.float64], size: Size, kept: bool) -> str:
 
 
 def upright_size(payload: bytes, where: str) -> Size:
-    header = picture_header(payload, where, MAX_PIXELS)
+    header = image_header(payload, where, MAX_PIXELS)
     return header.height, header.width
 
 

@@ -31,7 +31,7 @@ from neocog.modalities.text.text_folder import holds_texts, open_text_folder
 from neocog.modalities.text.text_table import is_text_table, open_text_table, why_no_texts
 from neocog.shards import holds_shards, open_shards, why_no_shards
 
-__all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise"]
+__all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise", "register_format"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FOLDERS = frozenset({"class_level", "test_fold"})
-FORMATS = (
+FORMATS = [
     Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
     Format("cifar", "CIFAR's binary files", lambda path: path.is_dir() and bool(find_cifar(path)), open_cifar_folder),
     Format("npz", "pictures in an .npz file", is_picture_npz, open_npz),
@@ -138,8 +138,16 @@ FORMATS = (
     Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text", FOLDERS),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
     Format("image-folder", "pictures in a folder for each class", holds_pictures, open_image_folder, options=FOLDERS),
-)
+]
 """More than one may recognise a path; then the user says which is meant."""
+
+
+def register_format(layout: Format) -> None:
+    """Add a layout to the known ones. Raises DataError if there is another of this name."""
+    if any(known.name == layout.name for known in FORMATS):
+        raise DataError("A layout needs a name of its own.", received=repr(layout.name), fix="Choose another name.")
+    FORMATS.append(layout)
+
 
 DESCRIBED = {"class-map", "class-list", "masks", "coco", "voc", "voc-masks", "yolo", "shards"}
 NO_CLASSES = re.compile(

@@ -13,7 +13,7 @@ from neocog.data.python_records import Given
 from neocog.dataset.labels import plain_array, plain_labels
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
-from neocog.modalities.image.decode import image_pixels
+from neocog.modalities.image.decode import pil_pixels
 from neocog.modalities.image.pixels import check_array
 
 __all__ = ["given_pair", "payload_bytes", "payload_of"]
@@ -123,7 +123,7 @@ def channels_last(pictures: NDArray[Any], first: int, *, torch_order: bool) -> N
 
 def pillow_pixels(image: Image.Image, where: str) -> NDArray[Any]:
     try:
-        return image_pixels(image, where, convert=False)
+        return pil_pixels(image, where, convert=False)
     except DataError:
         raise
     except Exception as error:  # a picture that is still in its file is decoded here, and damage can be anything

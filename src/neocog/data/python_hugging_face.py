@@ -14,6 +14,7 @@ from neocog.dataset.labels import is_hidden, plain_labels
 from neocog.dataset.record import Modality, Payload, other_split
 from neocog.dataset.split_names import SPLIT_NAMES, splits_meant
 from neocog.errors import DataError, some
+from neocog.modalities.table import MODALITIES
 
 __all__ = ["given_hugging_face", "is_hugging_face", "known_splits"]
 
@@ -71,9 +72,9 @@ def given_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> Given
         return None
     if len(kept) < len(found):
         plain = plain.select(kept)
-    if modality != "text":
+    if not MODALITIES[modality].is_text:
         plain = plain.cast_column(column, type(features[column])(decode=False))
-    records = Column(plain.select_columns([column]), column, where, encoded=modality != "text")
+    records = Column(plain.select_columns([column]), column, where, encoded=not MODALITIES[modality].is_text)
     return Given(
         modality=modality,
         labels=plain_labels([found[k] for k in kept], where),

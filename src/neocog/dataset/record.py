@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from neocog.errors import DataError, some
 from neocog.progress import note
 
 __all__ = [
-    "NOUNS",
     "Indexed",
     "LeftOut",
     "Modality",
@@ -33,15 +32,8 @@ __all__ = [
     "unlabelled_split",
 ]
 
-Modality = Literal["image", "signal", "audio", "text", "board"]
-NOUNS: dict[Modality, str] = {
-    "image": "images",
-    "signal": "signals",
-    "audio": "sounds",
-    "text": "texts",
-    "board": "positions",
-}
-"""Samples of each kind, in the plural."""
+Modality = str
+"""The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
 Payload = bytes | str | NDArray[Any]
 """What was measured, as it is stored: an encoded picture or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neocog.annotations.annotated import AnnotatedPictures, read_limited
 from neocog.cpus import num_cpus
-from neocog.dataset.record import Payload, Record, Source
+from neocog.dataset.record import Modality, Payload, Record, Source
 from neocog.doctor import kinds
 from neocog.doctor.annotations import examine_target, knows_boxes, refused_target
 from neocog.doctor.facts import Facts
@@ -20,6 +20,7 @@ from neocog.doctor.sounds import examine_sound
 from neocog.doctor.texts import examine_text
 from neocog.errors import DataError
 from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.table import MODALITIES
 from neocog.modalities.text.tokens import text_of
 
 __all__ = ["examine_all", "in_threads"]
@@ -107,26 +108,35 @@ def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) ->
 
 
 def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
-    """Look at what was measured."""
-    payload = record.payload
-    if source.modality == "text":
-        return examine_text(text_of(payload, record.key))
-    if source.modality == "image":
-        if isinstance(payload, bytes):
-            return examine_picture(payload, record.key, max_pixels)
-        return examine_array(np.asarray(payload))
-    if source.modality == "audio" and isinstance(payload, bytes):
-        return examine_sound(payload, record.key)
-    if source.modality == "board":
-        return examine_board(payload)
+    """Look at what was measured; at numbers of any other kind as at signals."""
+    payload, key = record.payload, record.key
+    examine = EXAMINERS.get(source.modality)
+    if examine is not None and (facts := examine(payload, key, max_pixels)) is not None:
+        return facts
     if not isinstance(payload, np.ndarray):
-        raise DataError(f"{record.key} should be a {source.modality}.", received=f"{type(payload).__name__}")
+        noun = MODALITIES[source.modality].noun
+        raise DataError(f"{key} should be a {noun}.", received=type(payload).__name__)
     return examine_signal(payload)
 
 
-def examine_board(payload: Payload) -> Facts:
+def examine_image(payload: Payload, key: str, max_pixels: int) -> Facts:
+    if isinstance(payload, bytes):
+        return examine_picture(payload, key, max_pixels)
+    return examine_array(np.asarray(payload))
+
+
+def examine_board(payload: Payload, _: str, __: int) -> Facts:
     """A board's shape; equal positions are not a fault, so no digest is made."""
     if isinstance(payload, np.ndarray) and payload.ndim == 3:
         planes, height, width = payload.shape
         return Facts(size=(height, width, planes))
     return Facts(size=(1, 1, 1))
+
+
+EXAMINERS: dict[Modality, Callable[[Payload, str, int], Facts | None]] = {
+    "image": examine_image,
+    "audio": lambda payload, key, _: examine_sound(payload, key) if isinstance(payload, bytes) else None,
+    "text": lambda payload, key, _: examine_text(text_of(payload, key)),
+    "board": examine_board,
+}
+"""By payload, key, and limit of pixels; None: the payload is an array of numbers."""

@@ -15,12 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from neocog.data import (
+    AudioConfig,
     AugmentConfig,
     DataConfig,
     ImageConfig,
     SignalAugmentConfig,
     SignalConfig,
-    SoundConfig,
     TextAugmentConfig,
     TextConfig,
 )
@@ -54,7 +54,7 @@ class RunConfig:
     image: ImageConfig = ImageConfig()
     augment: AugmentConfig = AugmentConfig()
     signal: SignalConfig = SignalConfig()
-    audio: SoundConfig = SoundConfig()
+    audio: AudioConfig = AudioConfig()
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
@@ -85,7 +85,7 @@ RENAMED: dict[str, str] = {
     "data.depth": "image.bit_depth",
     "data.feeding": "data.loading",
     "train.views": "train.tta",
-    **{f"sound.{field.name}": f"audio.{field.name}" for field in fields(SoundConfig)},
+    **{f"sound.{field.name}": f"audio.{field.name}" for field in fields(AudioConfig)},
     **{f"watch.{field.name}": f"monitor.{field.name}" for field in fields(MonitorConfig)},
 }
 """Settings of earlier releases -> their names now. Earlier runs are read and resumed silently; from a user, the earlier

@@ -22,7 +22,7 @@ from neocog.runs.data import (
     open_configured,
     resolve_loading,
 )
-from neocog.runs.modality import changes, classes_of, fitting, network_options
+from neocog.runs.modality import augment_settings, classes_of, find_network, network_options
 from neocog.runs.network import build_network, init_from_data
 from neocog.runs.split import describe_seen, split_source
 from neocog.runs.start import Start, open_start
@@ -94,7 +94,7 @@ def prepare(
     config = resolved.config
     check_config(config, world)
     source = open_configured(config, data, world, download=download)
-    info, identity = fitting(config.model.name, source), fingerprint(source)
+    info, identity = find_network(config.model.name, source), fingerprint(source)
     if start is not None:
         source = match_channels(source, start.preprocess)
     check_data(config, source)
@@ -156,7 +156,7 @@ def make_loader(
         preprocess,
         batch_size=config.train.batch_size,
         seed=config.train.seed,
-        augment=changes(config, source.modality),
+        augment=augment_settings(config, source.modality),
         sampler=sampler,
         num_classes=num_classes,
         rank=world.rank,

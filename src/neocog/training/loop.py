@@ -235,7 +235,7 @@ def finalise_batch_norm(loop: Loop, epoch: int) -> None:
     if config.precise_bn:
         num_batches = min(config.precise_bn, loader.num_steps)
         precise_bn(model, (loader.batch(epoch, i)[0] for i in range(num_batches)))
-        combine_statistics(model, sum(len(loader.mine(i)) for i in range(num_batches)))
+        combine_statistics(model, sum(len(loader.own_positions(i)) for i in range(num_batches)))
     elif not config.sync_batch_norm:
         broadcast_buffers(model, loop.world)
 

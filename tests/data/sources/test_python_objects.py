@@ -241,11 +241,11 @@ FLOATS = np.zeros((2, 3, 8, 8))
         ([(torch.zeros(3, 8, 8), 0)], r"Received: float32 \(3, 8, 8\), at data, record 0. .* without ToTensor\(\)"),
         (
             [(np.zeros((8, 8, 0), np.uint8), 0)],
-            r"A picture as an array is .* Received: uint8 \(8, 8, 0\), for data, rec",
+            r"An image as an array must be .* data, record 0: received uint8 \(8, 8, 0\)",
         ),
         ([(np.zeros(8, np.uint8), 0)], r"Received: uint8 \(8,\), at data, record 0"),
         ([("a", 0.5)], r"Received: '0.5' \(float\) at record 0, in data"),
-        ([(Image.new("CMYK", (4, 4)), 0)], "data, record 0 is CMYK"),
+        ([(Image.new("CMYK", (4, 4)), 0)], "data, record 0: received CMYK"),
         (Items(["a", "b"], [0]), r"data, record 1 can't be read: IndexError: list index out of range"),
         (
             DataLoader([("a", 0)]),

@@ -101,11 +101,13 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
         sound = soundfile.SoundFile(io.BytesIO(decodable(payload)))
     except Exception as error:  # decoders of damaged bytes raise more than their own errors
         known = not_the_file(payload)
-        what, fix = known or (f"is not one, or is damaged: {plain(error)}", "Convert or remove it")
-        raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} {what}. {fix}.") from error
+        what, fix = known or (f"a file of another kind, or damaged: {plain(error)}", "Convert or remove it.")
+        raise DataError("Audio must be a WAV, FLAC or OGG file.", received=what, where=where, fix=fix) from error
     try:
         if sound.format not in FORMATS:
-            raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} is {sound.format}. Convert it.")
+            raise DataError(
+                "Audio must be a WAV, FLAC or OGG file.", received=sound.format, where=where, fix="Convert it."
+            )
         if lost:
             raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
         stated = samples.num_bytes is not None if samples else flac.states_length(payload)
