@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.targets import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects
 from neocog.errors import ConfigError, DataError
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.resize import FITS

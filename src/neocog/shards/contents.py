@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.dataset.npy_files import read_npy
-from neocog.dataset.record import Modality, Payload
-from neocog.dataset.targets import Objects, Target, Task
+from neocog.dataset.record import Modality, Objects, Payload, Target, Task
 from neocog.errors import DataError, some
 from neocog.modalities.image.decode import picture_pixels
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.annotations.moved_targets import move_mask, move_objects, move_points, placement
-from neocog.dataset.targets import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects
 from neocog.errors import ConfigError, DataError
 from neocog.modalities.image.preprocess import ImagePreprocess
 

@@ -10,7 +10,7 @@ from scipy import fft, signal
 
 from neocog.errors import ConfigError, DataError
 from neocog.loading import load_in_memory
-from neocog.modalities.audio.audio_folder import open_sound_folder
+from neocog.modalities.audio.audio_folder import open_audio_folder
 from neocog.modalities.audio.choose import choose_sound
 from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess, fft_size
 from neocog.modalities.audio.spectrogram import mel_bank
@@ -230,7 +230,7 @@ def folder(tmp_path, seconds=(1.0, 1.0, 1.0, 1.0), rate=16_000):
         place = tmp_path / "ab"[i % 2] / f"{i}.wav"
         place.parent.mkdir(exist_ok=True)
         soundfile.write(place, noise(int(length * rate), seed=i), rate)
-    return open_sound_folder(tmp_path)
+    return open_audio_folder(tmp_path)
 
 
 def choose(source, config=None, input_size=(101, 40)):
