@@ -14,6 +14,7 @@ from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data import Modality, list_images
+from neocog.dataset.file_types import SUFFIXES
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.pages import pages_notice
 from neocog.progress import note
@@ -21,12 +22,6 @@ from neocog.runs.modality import NOUNS
 
 Switch = Parameter(negative="")
 STDIN = "-"
-SUFFIXES: dict[Modality, set[str]] = {
-    "signal": {".npy", ".csv"},
-    "audio": {".wav", ".flac", ".ogg", ".mp3"},
-    "text": {".txt"},
-    "board": {".sgf"},
-}
 
 
 def predict(

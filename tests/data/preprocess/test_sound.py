@@ -81,7 +81,7 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"", "A sound must be a WAV, FLAC or OGG file. here is not one, or is damaged: "),
+        (b"", "A sound must be a WAV, FLAC, OGG or MP3 file. here is not one, or is damaged: "),
         (b"\x89PNG\r\n" + bytes(100), "here is not one, or is damaged: Format not recognised. Convert"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:",
@@ -94,7 +94,7 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
         (WAV[: len(WAV) // 2], "here is truncated or damaged: it ends 4,022 bytes before"),
         (OGG[:-10], "it ends 10 bytes before the end"),
         (FLAC[: len(FLAC) // 2], "here is truncated or damaged: "),
-        (encoded(noise(), format="AU"), "A sound must be a WAV, FLAC or OGG file. here is AU. Convert it"),
+        (encoded(noise(), format="AU"), "A sound must be a WAV, FLAC, OGG or MP3 file. here is AU. Convert it"),
         (encoded(np.zeros(0)), "at least one sample. here has none"),
         (encoded(noise(), rate=500), "Sounds have 1,000 to 384,000 samples per second.*Received: 500 and 1, for here"),
         (encoded(noise(channels=70)), "at most 64 channels. Received: 8,000 and 70"),

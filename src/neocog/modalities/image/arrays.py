@@ -46,7 +46,8 @@ class ArraySource(SplitSource):
 
     def payload(self, index: int) -> Payload:
         number, place = self.place(index)
-        return self.parts[number][place]
+        image: Images = self.parts[number][place]
+        return image
 
     def pictures(self, indices: NDArray[np.int64]) -> Images:
         """Many images at once; (N,) -> (N, H, W) or (N, H, W, C)."""
