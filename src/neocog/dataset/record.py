@@ -138,11 +138,11 @@ def unlabelled_split(split: str, count: int) -> LeftOut:
     """The notice on a split whose labels are hidden, and on what takes its place.
 
     >>> unlabelled_split("test", 6)
-    '6 samples of test have no labels and are left out; part of the training samples is held out for the test instead'
+    '6 samples of test have no labels and are left out; training samples are held out for the test instead'
     """
     instead = "validation" if split == "val" else "the test"
     left_out = f"{count:,} samples of {split} have no labels and are left out"
-    return LeftOut(f"{left_out}; part of the training samples is held out for {instead} instead", count)
+    return LeftOut(f"{left_out}; training samples are held out for {instead} instead", count)
 
 
 def unlabelled_samples(split: str, count: int) -> LeftOut:

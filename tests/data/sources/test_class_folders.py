@@ -313,7 +313,7 @@ def test_split_without_classes_is_left_out_with_its_count(write, modality):
     source = open_source(root)
     assert list(source.splits) == ["train"]
     assert (len(source), num_left_out(source)) == (6, 3)
-    left = "3 samples of test have no labels and are left out; part of the training samples is held out for the test instead"
+    left = "3 samples of test have no labels and are left out; training samples are held out for the test instead"
     assert left in source.notices
     parts = divide(source, val_fraction=0.3, test_fraction=0.3, seed=0)
     assert [source.targets[part].tolist() for part in (parts.val, parts.test)] == [[0, 1], [0, 1]]

@@ -1,7 +1,7 @@
 """MP3 files that do not state their length: libsndfile would guess it from the first frame, and stop there.
 
-A frame begins with 11 set bits, then version, layer, bit rate, sample rate, padding and channels. Encoders write a first
-frame without sound that holds "Xing" or "Info", and the number of frames; recorders and cutters do not.
+A frame begins with 11 set bits, then version, layer, bit rate, sample rate, padding and channels. Encoders write a
+first frame without sound that holds "Xing" or "Info", and the number of frames; recorders and cutters do not.
 Source: ISO/IEC 11172-3 and 13818-3, section 2.4; the Xing header as libmpg123 reads it; ID3v2.4, section 3.1.
 """
 
