@@ -25,7 +25,7 @@ from neocog.modalities.text.tokens import text_of
 __all__ = ["examine_all", "in_threads"]
 
 AT_ONCE = 16  # records that a thread takes at a time; it costs to hand each over alone
-ARRAYS_AT_ONCE = 1024  # pictures of one array
+ARRAYS_AT_ONCE = 1024  # images of one array
 Indices = NDArray[np.int64]
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -54,7 +54,7 @@ def in_threads(
     workers: int | None = None,
     finish: Callable[[list[Made]], object] | None = None,
 ) -> Iterator[Made]:
-    """What each item gives, in order; `finish` may complete several at once, still in their thread.
+    """The result of each item, in order; `finish` may complete several at once, still in their thread.
 
     Left early, by Ctrl-C or otherwise, no further item is begun.
     """
@@ -98,7 +98,7 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
 
 
 def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) -> Facts:
-    """The picture and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
+    """The image and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
     payload = read_limited(source.paths[index])
     facts = examine_picture(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):
@@ -125,12 +125,12 @@ def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
     if source.modality == "board":
         return examine_board(payload)
     if not isinstance(payload, np.ndarray):
-        raise DataError(f"{record.key} should be a {source.modality}. Received: {type(payload).__name__}.")
+        raise DataError(f"{record.key} should be a {source.modality}.", received=f"{type(payload).__name__}")
     return examine_signal(payload)
 
 
 def examine_board(payload: Payload) -> Facts:
-    """A board's shape; positions that are equal are no fault, so no digest is made."""
+    """A board's shape; equal positions are not a fault, so no digest is made."""
     if isinstance(payload, np.ndarray) and payload.ndim == 3:
         planes, height, width = payload.shape
         return Facts(size=(height, width, planes))

@@ -1,4 +1,4 @@
-"""What lies in a data folder beside the records: files that are passed over, links, what can't be listed."""
+"""Files in a data folder beside the records: ignored files, links, unreadable folders."""
 
 import os
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def examine_folder(root: Path, layout: str | None, tally: Tally, folders: ClassF
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Which folders of a folder of pictures are what; paths below the root."""
+    """Which folders of a folder of images are what; paths below the root."""
 
     classes: frozenset[str]
     """Those of the classes."""
@@ -53,7 +53,7 @@ class Places:
 
 
 def class_places(root: Path, folders: ClassFolders | None) -> Places | None:
-    """None where the folder can't be read as pictures by class, which is said elsewhere."""
+    """None if the folder can't be read as images by class, which is said elsewhere."""
     try:
         found = folders or find_class_folders(root, ImageFolder.kind.holds)
     except (NeocogError, OSError):
@@ -90,7 +90,7 @@ def examine_link(path: Path, root: Path, name: str, tally: Tally) -> None:
 
 
 def examine_place(entry: os.DirEntry[str], folder: str, tally: Tally, *, within: bool) -> bool:
-    """Whether a picture is `within` the folder of a class, where it belongs; what else there is, is a finding."""
+    """Whether an image is `within` the folder of a class, where it belongs; what else there is, is a finding."""
     named = os.path.splitext(entry.name)[1].lower() in EXTENSIONS  # noqa: PTH122, a Path for each file takes longer
     if not within:
         if named and entry.is_file():

@@ -1,4 +1,4 @@
-"""What can be wrong with one text."""
+"""Faults of a single text."""
 
 import unicodedata
 
@@ -29,14 +29,14 @@ def examine_text(text: str) -> Facts:
 
 
 def broken(character: str) -> bool:
-    """Whether a character stands where another was lost: the replacement mark, controls, halves of surrogate pairs."""
+    """Whether a character replaces a lost one: the replacement mark, controls, halves of surrogate pairs."""
     if character.isprintable():
         return character == REPLACEMENT
     return character not in SPACES and unicodedata.category(character) in ("Cc", "Cs")
 
 
 def loose_digest(text: str) -> int:
-    """64 bits of letters and digits alone, whatever their case; 0 where there are none.
+    """64 bits of letters and digits alone, whatever their case; 0 if there are none.
 
     >>> loose_digest("What a film!") == loose_digest("what  a film ...")
     True
