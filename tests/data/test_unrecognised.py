@@ -133,7 +133,10 @@ def test_tables_of_which_none_is_train(tmp_path, names):
         (
             "file,label\n\xe9.png,x\n".encode("cp1252"),
             "A table is UTF-8 text.",
-            "received byte 0xe9. Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 labels.csv > NEW.csv",
+            (
+                "received byte 0xe9. Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: "
+                "iconv -f WINDOWS-1252 -t UTF-8 labels.csv > NEW.csv"
+            ),
         ),
         ("file,age\n0.png,3\n", "A list of images needs a column for the file", "--data.label_column age"),
     ],

@@ -380,10 +380,8 @@ def test_a_table_of_texts_without_a_header_keeps_its_first_sample(tmp_path, name
     assert [source.read(i).payload for i in range(4)] == [text for text, _ in SAMPLES]
     assert [source.classes[k] in ("pos", "1") for k in source.targets] == [True, False, True, False]
     texts, labels = where
-    assert (
-        f"{name} is read with its texts in column {texts} and its labels in column {labels}, inferred from their content"
-        in source.notices
-    )
+    notice = f"{name} is read with its texts in column {texts} and its labels in column {labels}"
+    assert f"{notice}, inferred from their content" in source.notices
 
 
 @pytest.mark.parametrize(
