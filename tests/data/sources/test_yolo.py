@@ -244,7 +244,7 @@ def test_pictures_without_label_file_have_no_objects(tmp_path):
     assert len(source.read(1).target) == len(source.read(2).target) == 0
     assert source.notices[:2] == (
         "pictures without a label file, taken as without objects: 1",
-        "files other than images were skipped: 1 .heic",
+        "files that are no pictures were passed over: 1 .heic",
     )
     (tmp_path / "labels/train/a.txt").unlink()
     (tmp_path / "labels/val/c.txt").unlink()
