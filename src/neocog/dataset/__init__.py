@@ -1,1 +1,1 @@
-"""What every data set is, whatever it holds: records, sources, splits, tables, class folders; each fact once."""
+"""The interface of data sets, and each fact about files, folders, tables and labels once, whatever the data is."""

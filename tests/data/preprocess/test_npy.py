@@ -76,7 +76,10 @@ def test_version_1_reads_them_too():
         (b"\x93NUMPY", "a.npy is damaged: its .npy header can't be read"),
         (b"\x93NUMPY\x09\x00", "a.npy is damaged: its .npy header can't be read"),
         (with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "(" * 90), "header can't be read"),
-        (with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 4)}"), r"its header says that its shape is \(-4, 4\)"),
+        (
+            with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 4)}"),
+            r"says that its shape is \(-4, 4\)",
+        ),
         (with_header("{'descr': '|V999999999', 'fortran_order': False, 'shape': (4, 4)}"), "uint8 or uint16. Received"),
     ],
 )

@@ -146,7 +146,7 @@ def test_class_is_called_as_it_is_written(tmp_path, tar, labels, classes, target
     assert (source.classes, source.targets.tolist()) == (classes, targets)
     assert [source.classes[source.read(k).target] for k in range(len(labels))] == list(labels)
     left = [notice for notice in source.notices if "no classes" in notice]
-    assert left == (["labels without samples are not classes: 0, 2"] if labels == ("1", "3", "3") else [])
+    assert left == (["labels without a sample are no classes: 0, 2"] if labels == ("1", "3", "3") else [])
 
 
 @pytest.mark.parametrize(

@@ -130,11 +130,10 @@ HIDDEN = {
 def test_split_without_labels_is_left_out_and_made_up_for(tmp_path, test, split):
     source = write(tmp_path / "a", train=hub([0, 1] * 20), **{split: test})
     short = {"test": "test", "validation": "val"}[split]
-    instead = {"test": "is kept for the test", "validation": "validates"}[split]
+    instead = {"test": "the test", "validation": "validation"}[split]
     assert ({name: len(part) for name, part in source.splits.items()}, num_left_out(source)) == ({"train": 40}, 5)
-    assert source.notices == (
-        f"5 records of {short} have no labels and are left out; a part of the training records {instead} instead",
-    )
+    left_out = f"5 samples of {short} have no labels and are left out"
+    assert source.notices == (f"{left_out}; training samples are held out for {instead} instead",)
     parts = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
     assert (len(parts.test), len(parts.val)) == ((8, 4) if split == "test" else (0, 4))
     assert len({*parts.train.tolist(), *parts.val.tolist(), *parts.test.tolist()}) == 40
@@ -146,9 +145,7 @@ def test_split_without_labels_is_left_out_and_made_up_for(tmp_path, test, split)
 
 
 def test_empty_text_beside_labels_is_refused_where_others_of_its_split_have_one(tmp_path):
-    with pytest.raises(
-        DataError, match=r"needs a class.* row 1: received '' \(str\). Leave that row out, or give"
-    ):
+    with pytest.raises(DataError, match=r"needs a class.* row 1: received '' \(str\). Leave that row out, or give"):
         write(tmp_path, train={"text": texts(2), "label": ["a", "b"]}, test={"text": texts(2), "label": ["a", ""]})
 
 

@@ -508,7 +508,7 @@ def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, 
     with pytest.raises(DataError, match="--resize is for images. listed: received signal"):
         pack_source(signals, resize=9)
     with pytest.raises(
-        DataError, match="Parquet shards hold pictures, sounds or texts with one class each.*Use --format tar"
+        DataError, match="Parquet shards hold images, audio or texts with one class each.*Use --format tar"
     ):
         pack_source(signals, format="parquet")
     masks = Listed([Record("0", png(0), np.zeros((6, 8), np.uint8))], task="segmentation")
@@ -520,7 +520,7 @@ def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, 
 def test_folders_that_are_not_free_are_refused(photos, tmp_path):
     with pytest.raises(DataError, match="A data set is never written to. .* is within .*photos"):
         pack(photos, photos / "train" / "out")
-    with pytest.raises(DataError, match="A data set is never written into"):
+    with pytest.raises(DataError, match="A data set is never written to"):
         pack(photos, photos)
     taken = tmp_path / "taken"
     taken.mkdir()
