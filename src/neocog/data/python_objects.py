@@ -209,7 +209,8 @@ def join_parts(
     images = {split: part.images for split, part in parts.items() if part.images is not None}
     source: ArraySource | ObjectSource
     if len(images) == len(parts):
-        source = ArraySource(name, {split: (pixels, targets[split]) for split, pixels in images.items()}, own)
+        arrays = {split: (pixels, targets[split]) for split, pixels in images.items()}
+        source = ArraySource(name, arrays, own, format="python")
     else:
         source = ObjectSource(name, parts, targets, own)
     source.notices += (*about_labels, *notices, *reordered)

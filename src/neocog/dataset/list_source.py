@@ -23,7 +23,7 @@ class ListSource:
     modality: Modality = "image"
     task: Task = "classification"
     format = "python"
-    """The layout, as `--data.format` names it, which `open_source` sets; else the source was made in Python."""
+    """The layout, as `--data.format` names it; "python" for objects in memory."""
     groups: NDArray[np.int64] | None = None
     """The number of what must stay in one split, such as a fold, a speaker or a recording; (N,)."""
     group_kind = "groups"
@@ -55,7 +55,8 @@ class ListSource:
         raise NotImplementedError
 
     def target(self, index: int) -> Target:
-        return self.targets[index] if self.targets.ndim == 2 else int(self.targets[index])
+        target = self.targets[index]
+        return int(target) if self.targets.ndim == 1 and self.targets.dtype.kind != "f" else target
 
     def content(self) -> Iterator[bytes]:
         """Bytes that tell these payloads from those of other sources, for a fingerprint."""

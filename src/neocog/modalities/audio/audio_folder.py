@@ -26,7 +26,7 @@ class AudioFolder(ClassFolderSource):
     If the class and the speaker of each file are told by its name, `groups` number the speakers; (N,).
     """
 
-    modality = "audio"
+    modality, format = "audio", "sound-folder"
     kind = FileKind(SUFFIXES["audio"], "audio files", "*.wav")
     file_noun = "An audio file"
 

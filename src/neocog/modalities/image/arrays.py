@@ -29,8 +29,14 @@ class ArraySource(SplitSource):
     """
 
     def __init__(
-        self, name: str, parts: Mapping[str, tuple[Images, NDArray[Any]]], classes: Sequence[str] | None = None
+        self,
+        name: str,
+        parts: Mapping[str, tuple[Images, NDArray[Any]]],
+        classes: Sequence[str] | None = None,
+        *,
+        format: str = "arrays",
     ) -> None:
+        """`format` is the layout that the arrays came in."""
         for split, (images, labels) in parts.items():
             check_images(f"{name}, {split}", images, labels)
         if len({(images.dtype, images.shape[1:]) for images, _ in parts.values()}) > 1:
@@ -38,6 +44,7 @@ class ArraySource(SplitSource):
             raise DataError("All splits must have images of one type and size.", received=shown, where=name)
         targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
         names, targets, notices = name_classes(name, targets, classes)
+        self.format = format
         super().__init__(name, targets, names, (*notices, *absent_classes(names, targets)))
         self.parts = [images for images, _ in parts.values()]
 

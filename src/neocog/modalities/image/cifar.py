@@ -67,7 +67,7 @@ def open_cifar(path: Path) -> ArraySource:
         batches = [read_batch(folder / file, layout.label_bytes) for file in files]
         images = np.concatenate([pixels for pixels, _ in batches])
         parts[split] = (images, np.concatenate([labels for _, labels in batches]))
-    return ArraySource(path.name, parts, classes)
+    return ArraySource(path.name, parts, classes, format="cifar")
 
 
 def class_names(path: Path) -> list[str]:

@@ -27,6 +27,8 @@ class ClassMap(ImageFolder):
     Raises DataError for a class of the map that has no folder, and for a map that can't be read.
     """
 
+    format = "class-map"
+
     def __init__(self, root: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> None:
         super().__init__(root, class_level=class_level, test_fold=test_fold)
         folders, targets, splits = self.classes, self.targets, self.splits

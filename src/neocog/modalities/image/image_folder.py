@@ -16,7 +16,7 @@ EXTENSIONS = SUFFIXES["image"]
 class ImageFolder(ClassFolderSource):
     """Images at `train|val|test/CLASS/*.png` and so on; see `ClassFolderSource`."""
 
-    modality = "image"
+    format = "image-folder"
     kind = FileKind(EXTENSIONS, "images", "*.png")
     file_noun = "An image file"
 

@@ -65,6 +65,7 @@ class ImageTable(FileSource):
     (N, K) bool. A sample's key is its path below the root. Raises DataError for a table that is wrong or ambiguous.
     """
 
+    format = "class-list"
     file_noun = "An image file"
 
     def __init__(self, root: Path, tables: Mapping[str, Path], chosen: ColumnChoice = NO_CHOICE) -> None:

@@ -90,6 +90,7 @@ def make_source(
         channel_names=read.channels,
         unused=read.unused,
         notices=(*files.notices, *notices),
+        format="signal-folder",
     )
     source.folders, source.unlabelled, source.group_kind = files.folders, files.unlabelled, group_kind
     return source

@@ -44,11 +44,14 @@ class SignalSource(ListSource):
         channel_names: tuple[str, ...] = (),
         unused: tuple[str, ...] = (),
         notices: tuple[str, ...] = (),
+        format: str = "signals",
     ) -> None:
         """`keys` name the samples in the order of the parts; `groups` number what must stay in one split; (N,).
 
-        `channel_names` are those in the files, if they have any; `unused` names their columns that are not channels.
+        `channel_names` are those in the files, if they have any; `unused` names their columns that are not channels;
+        `format` is the layout that they came in.
         """
+        self.format = format
         self.signals: list[NDArray[np.float32]] = []
         splits: dict[str, NDArray[np.int64]] = {}
         for split, (signals, labels) in parts.items():

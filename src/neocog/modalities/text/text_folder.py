@@ -21,7 +21,7 @@ ENTRIES = 50  # of a folder that are looked at to recognise it
 class TextFolder(ClassFolderSource):
     """UTF-8 texts at `train|val|test/CLASS/*.txt` and so on; see `ClassFolderSource`."""
 
-    modality = "text"
+    modality, format = "text", "text-folder"
     kind = FileKind(SUFFIXES["text"], "texts", "*.txt", follow=False, no_class=UNLABELLED)
     max_bytes, file_noun = MAX_BYTES, "A text file"
 

@@ -47,7 +47,7 @@ class TextTable(ListSource):
     Raises DataError if a row has no label, a split has an unknown name, or columns are missing.
     """
 
-    modality = "text"
+    modality, format = "text", "text-table"
 
     def __init__(self, name: str, tables: Mapping[str, Path], chosen: ColumnChoice) -> None:
         rows: list[TextRow] = []
