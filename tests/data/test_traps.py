@@ -23,7 +23,7 @@ from PIL import Image
 
 from neocog.annotations.coco import open_coco
 from neocog.annotations.yolo import open_yolo
-from neocog.data import ImagePreprocess, SoundPreprocess, TextPreprocess, fingerprint, open_source
+from neocog.data import AudioPreprocess, ImagePreprocess, TextPreprocess, fingerprint, open_source
 from neocog.data.formats import FORMATS, recognise
 from neocog.data.known import unpack
 from neocog.errors import ConfigError, DataError
@@ -395,8 +395,8 @@ def ogg_of_ages() -> bytes:
         ogg_of_ages(),
     ],
 )
-def test_a_audio_that_lies_about_itself_takes_little_memory(content):
-    spec = SoundPreprocess(sample_rate=8000, seconds=0.01, features="waveform")
+def test_a_sound_that_lies_about_itself_takes_little_memory(content):
+    spec = AudioPreprocess(sample_rate=8000, seconds=0.01, features="waveform")
     with little_memory(), contextlib.suppress(DataError):
         assert spec.decode(content, "here").shape == (1, 80)
 

@@ -17,7 +17,7 @@ from neocog.annotations.rle import MAX_PIXELS, Outline, outline_mask
 from neocog.dataset.files import size_bytes, walk
 from neocog.dataset.record import LeftOut, Modality, Objects, Record, Target, Task, absent_classes
 from neocog.errors import DataError, some
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.image_folder import is_image
 
 __all__ = [
@@ -306,7 +306,7 @@ def box_fault(box: NDArray[np.float64], size: Size, kept: bool) -> str:
 
 
 def upright_size(payload: bytes, where: str) -> Size:
-    header = picture_header(payload, where, MAX_PIXELS)
+    header = image_header(payload, where, MAX_PIXELS)
     return header.height, header.width
 
 

@@ -12,6 +12,7 @@ from neocog.annotations.yolo import is_yolo, open_yolo
 from neocog.data.known import KNOWN
 from neocog.dataset.files import class_folders
 from neocog.dataset.record import Modality, Source
+from neocog.errors import DataError
 from neocog.modalities.audio.audio_folder import is_audio_folder, open_audio_folder
 from neocog.modalities.go.source import SgfSource, holds_games
 from neocog.modalities.image.cifar import is_cifar, open_cifar
@@ -29,7 +30,7 @@ from neocog.modalities.text.text_folder import holds_texts, open_text_folder
 from neocog.modalities.text.text_table import is_text_table, open_text_table, why_no_text_table
 from neocog.shards import holds_shards, open_shards, why_no_shards
 
-__all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise"]
+__all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise", "register_format"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FOLDERS = frozenset({"class_level", "test_fold"})
-FORMATS = (
+FORMATS = [
     Format("idx", "idx files", is_idx, open_idx_folder),
     Format("cifar", "CIFAR's binary files", is_cifar, open_cifar),
     Format("npz", "images in an .npz file", lambda path: is_image_npz(path) and not is_signal_npz(path), open_npz),
@@ -108,8 +109,16 @@ FORMATS = (
     Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text", FOLDERS),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
     Format("image-folder", "images in a folder for each class", holds_images, open_image_folder, options=FOLDERS),
-)
+]
 """More than one may recognise a path; then the user has to choose."""
+
+
+def register_format(layout: Format) -> None:
+    """Add a layout to the known ones. Raises DataError if there is another of this name."""
+    if any(known.name == layout.name for known in FORMATS):
+        raise DataError("A layout needs a name of its own.", received=repr(layout.name), fix="Choose another name.")
+    FORMATS.append(layout)
+
 
 DESCRIBED = {"class-map", "class-list", "masks", "coco", "voc", "voc-masks", "yolo", "shards"}
 NO_CLASSES = re.compile(

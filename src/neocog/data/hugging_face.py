@@ -13,6 +13,7 @@ from neocog.dataset.labels import blank_label, cell_label, is_hidden, plain_labe
 from neocog.dataset.record import Modality, Payload, other_split
 from neocog.dataset.split_names import SPLIT_NAMES, splits_meant
 from neocog.errors import DataError, some
+from neocog.modalities.table import MODALITIES
 
 __all__ = ["is_hugging_face", "known_splits", "read_hugging_face"]
 
@@ -68,9 +69,9 @@ def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitD
         return None
     if len(kept) < len(found):
         plain = plain.select(kept)
-    if modality != "text":
+    if not MODALITIES[modality].is_text:
         plain = plain.cast_column(column, type(features[column])(decode=False))
-    payloads = Column(plain.select_columns([column]), column, where, encoded=modality != "text")
+    payloads = Column(plain.select_columns([column]), column, where, encoded=not MODALITIES[modality].is_text)
     return SplitData(
         modality=modality,
         labels=plain_labels([found[k] for k in kept], where),

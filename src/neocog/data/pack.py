@@ -13,12 +13,12 @@ from neocog.data.open import open_source
 from neocog.dataset.record import Source, fingerprint, tell
 from neocog.errors import ConfigError, DataError, RunError
 from neocog.files import folder_lock, storage_errors
+from neocog.modalities.table import MODALITIES
 from neocog.shards.names import is_address
 from neocog.shards.packer import Packer
 from neocog.shards.size import parse_size
 from neocog.shards.state import Format, OnCorrupt, State, begin_state, keep_finished
 from neocog.shards.store import needed
-from neocog.shards.write import FEATURES
 
 __all__ = ["Packed", "pack"]
 
@@ -94,9 +94,10 @@ def check_apart(out: Path, data: Path) -> None:
 
 
 def check_packable(source: Source, resize: int | None, format: Format) -> None:
-    """Raises DataError for settings that do not fit a set of this kind."""
-    if resize is not None and source.modality != "image":
-        raise DataError("--resize is for images.", received=source.modality, where=source.name, fix="Leave it out.")
+    """Raises DataError for settings that a set of this kind can't be packed with."""
+    kind = MODALITIES[source.modality]
+    if resize is not None and not kind.resizable:
+        raise DataError(f"--resize is for images. {source.name} holds {kind.plural}.", fix="Leave it out.")
     if resize is not None and source.task in ("segmentation", "detection"):
         raise DataError(
             f"--resize would not resize masks and boxes. {source.name} is for {source.task}.", fix="Leave it out."
@@ -108,7 +109,7 @@ def check_packable(source: Source, resize: int | None, format: Format) -> None:
             f"{source.name} has {len(np.unique(groups)):,} groups and no splits.",
             fix="Put them into folders train, val and test before packing.",
         )
-    plain = source.modality in FEATURES and source.task == "classification"
+    plain = kind.feature is not None and source.task == "classification"
     if format == "parquet" and not plain:
         raise DataError(
             "Parquet shards hold images, audio or texts with one class each. "

@@ -25,7 +25,7 @@ from neocog.dataset.record import Modality, Payload, absent_classes, unlabelled_
 from neocog.dataset.split_names import split_meant
 from neocog.errors import DataError, some
 from neocog.modalities.image.arrays import ArraySource, Images
-from neocog.modalities.image.decode import image_pixels
+from neocog.modalities.image.decode import pil_pixels
 from neocog.modalities.image.pixels import check_array
 from neocog.progress import track
 
@@ -332,7 +332,7 @@ def channels_last(images: NDArray[Any], first: int, *, torch_order: bool) -> NDA
 
 def pillow_pixels(image: Image.Image, where: str) -> NDArray[Any]:
     try:
-        return image_pixels(image, where, convert=False)
+        return pil_pixels(image, where, convert=False)
     except DataError:
         raise
     except Exception as error:  # an image that is still in its file is decoded here, and damage can be anything

@@ -12,7 +12,6 @@ from neocog.errors import DataError, agree, some
 from neocog.progress import note
 
 __all__ = [
-    "NOUNS",
     "UNLABELLED",
     "Indexed",
     "LeftOut",
@@ -39,15 +38,8 @@ __all__ = [
 UNLABELLED = 255
 """In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""
 Task = Literal["classification", "multi-label", "segmentation", "detection", "next move"]
-Modality = Literal["image", "signal", "audio", "text", "board"]
-NOUNS: dict[Modality, str] = {
-    "image": "images",
-    "signal": "signals",
-    "audio": "sounds",
-    "text": "texts",
-    "board": "positions",
-}
-"""Samples of each kind, in the plural."""
+Modality = str
+"""The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
 Payload = bytes | str | NDArray[Any]
 """A measurement as it is stored: an encoded image or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal

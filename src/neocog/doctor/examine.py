@@ -1,6 +1,5 @@
-"""One pass over all records, each read and examined once, by as many threads as there are processors."""
+"""One pass over all records, each read and examined once, by as many threads as there are num_cpus."""
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.annotations.annotated import AnnotatedPictures, read_limited
-from neocog.dataset.record import Payload, Record, Source
+from neocog.cpus import num_cpus
+from neocog.dataset.record import Modality, Payload, Record, Source
 from neocog.doctor import kinds
 from neocog.doctor.annotations import examine_target, knows_boxes, refused_target
 from neocog.doctor.facts import Facts
@@ -20,6 +20,7 @@ from neocog.doctor.sounds import examine_sound
 from neocog.doctor.texts import examine_text
 from neocog.errors import DataError
 from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.table import MODALITIES
 from neocog.modalities.text.tokens import text_of
 
 __all__ = ["examine_all", "in_threads"]
@@ -66,18 +67,13 @@ def in_threads(
             finish(made)
         return made
 
-    pool = ThreadPoolExecutor(workers or processors())
+    pool = ThreadPoolExecutor(workers or num_cpus())
     try:
         for made in pool.map(several, range(0, len(items), AT_ONCE)):
             yield from made
     finally:
         stopped.set()
         pool.shutdown(cancel_futures=True)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
@@ -112,26 +108,35 @@ def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) ->
 
 
 def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
-    """Look at what was measured."""
-    payload = record.payload
-    if source.modality == "text":
-        return examine_text(text_of(payload, record.key))
-    if source.modality == "image":
-        if isinstance(payload, bytes):
-            return examine_picture(payload, record.key, max_pixels)
-        return examine_array(np.asarray(payload))
-    if source.modality == "audio" and isinstance(payload, bytes):
-        return examine_sound(payload, record.key)
-    if source.modality == "board":
-        return examine_board(payload)
+    """Look at what was measured; at numbers of any other kind as at signals."""
+    payload, key = record.payload, record.key
+    examine = EXAMINERS.get(source.modality)
+    if examine is not None and (facts := examine(payload, key, max_pixels)) is not None:
+        return facts
     if not isinstance(payload, np.ndarray):
-        raise DataError(f"{record.key} should be a {source.modality}.", received=f"{type(payload).__name__}")
+        noun = MODALITIES[source.modality].noun
+        raise DataError(f"{key} should be a {noun}.", received=type(payload).__name__)
     return examine_signal(payload)
 
 
-def examine_board(payload: Payload) -> Facts:
+def examine_image(payload: Payload, key: str, max_pixels: int) -> Facts:
+    if isinstance(payload, bytes):
+        return examine_picture(payload, key, max_pixels)
+    return examine_array(np.asarray(payload))
+
+
+def examine_board(payload: Payload, _: str, __: int) -> Facts:
     """A board's shape; equal positions are not a fault, so no digest is made."""
     if isinstance(payload, np.ndarray) and payload.ndim == 3:
         planes, height, width = payload.shape
         return Facts(size=(height, width, planes))
     return Facts(size=(1, 1, 1))
+
+
+EXAMINERS: dict[Modality, Callable[[Payload, str, int], Facts | None]] = {
+    "image": examine_image,
+    "audio": lambda payload, key, _: examine_sound(payload, key) if isinstance(payload, bytes) else None,
+    "text": lambda payload, key, _: examine_text(text_of(payload, key)),
+    "board": examine_board,
+}
+"""By payload, key, and limit of pixels; None: the payload is an array of numbers."""

@@ -15,7 +15,7 @@ from neocog.doctor.facts import Facts
 from neocog.doctor.kinds import Kind
 from neocog.doctor.thumbs import samples_of, small_pictures, thumbs_of
 from neocog.errors import DataError
-from neocog.modalities.image.decode import MIN_SIDE, picture_pixels
+from neocog.modalities.image.decode import MIN_SIDE, decode_image
 from neocog.modalities.image.pages import num_pages
 from neocog.modalities.image.pixels import UnsupportedImageError
 
@@ -40,7 +40,7 @@ def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
     """Decode an encoded image to its last row, as training does, and look at it."""
     facts = Facts()
     try:
-        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=False)
+        pixels = decode_image(payload, key, max_pixels=max_pixels, convert=False)
     except DataError as error:
         found = refused(payload, key, max_pixels, error, facts)
         if found is None:
@@ -54,7 +54,7 @@ def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
 def decoded(payload: bytes | NDArray[Any], key: str, max_pixels: int) -> NDArray[Any]:
     """The pixels of an image that was examined before."""
     if isinstance(payload, bytes):
-        return picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+        return decode_image(payload, key, max_pixels=max_pixels, convert=True)
     return np.asarray(payload)
 
 
@@ -79,7 +79,7 @@ def refused(payload: bytes, key: str, max_pixels: int, error: DataError, facts: 
         facts.fault(kinds.TOO_SMALL, f"{image.width} x {image.height}")
         return None
     try:
-        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+        pixels = decode_image(payload, key, max_pixels=max_pixels, convert=True)
     except DataError:
         facts.fault(unreadable(payload, error), message)
         return None

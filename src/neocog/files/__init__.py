@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there, one process at a time in a folder, fetched files, the cache."""
+"""Files and folders written whole or not at all, one process at a time in a folder, downloads, the cache."""
 
 from neocog.files.cache import cache_dir, cached_path
 from neocog.files.fetch import Remote, fetch, file_hash

@@ -1,4 +1,4 @@
-"""Fetching a published file: with progress, checked by SHA-256, resumed where it stopped, whole or not at all.
+"""Downloading a published file: with progress, checked by SHA-256, resumable, whole or not at all.
 
 `torch.hub.download_url_to_file` and pooch check hashes too, but begin a broken download from the start.
 """
@@ -22,7 +22,7 @@ TIMEOUT = 30  # seconds without a byte
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A file at its official address, with its SHA-256, or as many of its first digits as are published."""
+    """A file at its official address, with its SHA-256 or as many of its leading digits as are published."""
 
     url: str
     sha256: str
@@ -33,7 +33,7 @@ class Remote:
 
 
 def fetch(remote: Remote, path: Path) -> Path:
-    """Fetch one file; a broken earlier attempt is resumed.
+    """Download one file, continuing an earlier attempt.
 
     Raises DataError if the address can't be reached or the SHA-256 differs.
     """
@@ -50,20 +50,19 @@ def fetch(remote: Remote, path: Path) -> Path:
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise DataError(
-            f"{remote.url} can't be reached: {reason}. The download will resume where it stopped.",
+            f"{remote.url} can't be reached: {str(reason).rstrip('.')}. What has arrived is kept for the next attempt.",
             fix=f"Check the network, or put the file at {path}.",
         ) from error
     found = file_hash(part)
     if not found.startswith(remote.sha256):
         part.unlink()
-        rule = f"{remote.url} is not the published file: its SHA-256 begins with {remote.sha256}."
-        raise DataError(rule, received=found)
+        raise DataError(f"{remote.url} must have the published SHA-256 {remote.sha256}.", received=found)
     with storage_errors(path):
         return part.rename(path)
 
 
 def receive(request: urllib.request.Request, part: Path, have: int, label: str) -> None:
-    """Append the answer's body to the part, or start again if the server sends the whole file."""
+    """Append the answer's body to the file, or start again if the server sends all of it."""
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         have = have if answer.status == 206 else 0
         total = have + int(answer.headers.get("Content-Length") or 0)

@@ -24,7 +24,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
             lock.acquire()
     except filelock.Timeout:
         raise RunError(
-            f"A run folder takes one process at a time. {folder} is being written by another one.",
+            f"Only one process at a time can write a run folder. {folder} is being written by another one.",
             fix="Wait for it, stop it, or choose another --name.",
         ) from None
     try:

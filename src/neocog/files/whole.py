@@ -19,11 +19,11 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one sentence that names the file."""
+    """Turn the system's refusal to write into a StorageError that names the file."""
     try:
         yield
     except TimeoutError:
-        raise  # of a lock that is held, or of a network: not about the disk
+        raise  # of a lock or a network, not of the disk
     except OSError as error:
         fix = {
             errno.EACCES: "Choose a folder that you may write to.",
@@ -31,16 +31,17 @@ def storage_errors(path: Path) -> Iterator[None]:
         }
         advice = "Free some space." if error.errno in FULL else fix.get(error.errno or 0, "Check the folder.")
         reason = error.strerror or str(error)
-        rule = f"{path} could not be written: {reason}. What was there before is intact."
-        raise StorageError(rule, fix=advice) from error
+        raise StorageError(
+            f"{path} could not be written: {reason}. What was there before is intact.", fix=advice
+        ) from error
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete and on the disk.
 
-    A link keeps pointing to the file, which is replaced. A device or a pipe, such as /dev/stdout, is written to
-    directly: a file in its place would do harm.
+    A link stays, and the file that it points to is replaced. A device or a pipe, such as /dev/stdout, is written to
+    directly, since a file in its place would do harm.
     Raises StorageError if the system refuses, for instance on a full disk; the temporary file is then removed.
     """
     with storage_errors(path):
@@ -91,7 +92,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add one line to a log. A half-written line that an earlier kill left is cut off first."""
+    """Add one line to a log. A line that was left half-written by a kill is cut off first."""
     with storage_errors(path), path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
         if end and (file.seek(end - 1), file.read(1))[1] != b"\n":

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import Preprocess, Source, Splits, check_trainable, keeps_test, open_source
-from neocog.dataset.record import NOUNS
 from neocog.errors import ConfigError, DataError
 from neocog.loading import (
     Corrupt,
@@ -22,9 +21,10 @@ from neocog.loading.payload_cache import CachedSource
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 from neocog.runs.config import ResolvedConfig, RunConfig, flat, reading_options
-from neocog.runs.modality import changes, choose, value_of, without_other_modalities, without_vocabulary
+from neocog.runs.modality import augment_settings, choose, value_of, without_other_modalities
 from neocog.runs.start import Start
 from neocog.tasks import TASKS
 from neocog.training.distributed import World, on_first
@@ -47,14 +47,14 @@ def open_configured(config: RunConfig, data: object, world: World, *, download: 
 
 def check_data(config: RunConfig, source: Source) -> None:
     """Raises DataError for data that can't be learned from, ConfigError for settings that have no effect on it."""
-    if config.train.tta != "none" and source.modality != "image":
+    if config.train.tta != "none" and not MODALITIES[source.modality].tta:
         raise ConfigError(
             "train.tta (test-time augmentation) needs images.",
-            received=f"{config.train.tta!r}, for {NOUNS[source.modality]}",
+            received=f"{config.train.tta!r}, for {MODALITIES[source.modality].plural}",
             where=source.name,
             fix="Remove it.",
         )
-    augment = changes(config, source.modality)
+    augment = augment_settings(config, source.modality)
     if config.data.repeats > 1 and (augment is None or augment == type(augment)()):
         raise ConfigError(
             "data.repeats needs augmentation: without it, all copies of a sample are equal.",
@@ -86,7 +86,7 @@ def drop_inactive(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     if not TASKS[source.task].by_class:
         by_class = {key for key, _ in flat(resolved.config) if key.startswith("loss.")} | {"data.balance"}
         resolved = resolved.mark_inactive(by_class, f"{source.name} is for {source.task}")
-    return without_vocabulary(resolved) if source.modality == "text" else resolved
+    return resolved
 
 
 def choose_inputs(
@@ -101,7 +101,7 @@ def choose_inputs(
     told: list[str] = []
     reasons: dict[str, str] = {}
     spec: Preprocess
-    if start is not None and source.modality == "text":  # the weights know one vocabulary
+    if start is not None and start.preprocess.has_vocabulary:  # the weights know one vocabulary
         spec, known = start.adapt_texts(resolved.config.text.length, source, splits.train)
         told.append(known)
     else:

@@ -19,7 +19,7 @@ from neocog.dataset.file_types import FILE_TYPES
 from neocog.dataset.npy_files import read_npy
 from neocog.dataset.record import Modality, Objects, Payload, Target, Task
 from neocog.errors import DataError, some
-from neocog.modalities.image.decode import picture_pixels
+from neocog.modalities.image.decode import decode_image
 
 __all__ = [
     "EXTENSIONS",
@@ -170,7 +170,7 @@ def read_target(task: Task, label: int, num_classes: int, content: Content, wher
             row[np.asarray(read_json(content("json"), where)["labels"], np.int64)] = True
             return row
         if task == "segmentation":
-            return picture_pixels(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
+            return decode_image(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
         if task == "detection":
             return read_objects(content, num_classes, where)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:

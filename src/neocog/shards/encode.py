@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -12,10 +11,10 @@ from neocog.dataset.file_types import FILE_TYPES, file_type
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
 from neocog.modalities.audio.wav import is_wav
-from neocog.modalities.audio.waveform import decodable
-from neocog.modalities.image.decode import picture_pixels
+from neocog.modalities.image.decode import decode_image
 from neocog.modalities.image.pages import num_pages
 from neocog.modalities.image.tiff import as_pillow_shows, is_tiff
+from neocog.modalities.table import MODALITIES
 from neocog.shards.contents import array_bytes, read_array
 
 __all__ = ["encode"]
@@ -35,18 +34,17 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
     >>> extension, Image.open(io.BytesIO(content)).size
     ('png', (6, 4))
     """
+    kind = MODALITIES[modality]
     if isinstance(payload, str):
         return "txt", text_bytes(payload, where)
     if not isinstance(payload, bytes):
-        return encode_pixels(payload, resize, where) if modality == "image" else ("npy", array_bytes(payload))
+        return encode_pixels(payload, resize, where) if kind.resizable else ("npy", array_bytes(payload))
     extension = extension_of(payload, where)
     if extension == "npy":
         array = read_array(payload, where)
-        return encode_pixels(array, resize, where) if modality == "image" and resize else ("npy", payload)
-    if modality == "audio":
-        check_sound(payload, where)
-    else:
-        picture_pixels(payload, where, max_pixels=MAX_PIXELS, convert=True)
+        return encode_pixels(array, resize, where) if kind.resizable and resize else ("npy", payload)
+    if kind.check_encoded is not None:
+        kind.check_encoded(payload, where)
     return smaller(payload, extension, resize, where) if resize else (extension, payload)
 
 
@@ -67,14 +65,6 @@ def extension_of(payload: bytes, where: str) -> str:
     raise DataError(
         f"{where} is neither a picture nor a sound that is known: it starts with {payload[:8]!r}. Remove it."
     )
-
-
-def check_sound(payload: bytes, where: str) -> None:
-    """Raises DataError for a sound that does not decode to its end."""
-    try:
-        soundfile.read(io.BytesIO(decodable(payload)))
-    except Exception as error:  # a damaged header can lead to anything
-        raise DataError(f"{where} is truncated or damaged: {error}. Replace or remove it.") from error
 
 
 def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple[str, bytes]:
@@ -103,7 +93,7 @@ def smaller(payload: bytes, extension: str, resize: int, where: str) -> tuple[st
             "would be kept. Save each as a file of its own, or leave --resize out."
         )
     if is_tiff(payload) and not as_pillow_shows(payload):
-        pixels = picture_pixels(payload, where, max_pixels=MAX_PIXELS, convert=False)
+        pixels = decode_image(payload, where, max_pixels=MAX_PIXELS, convert=False)
         return (extension, payload) if min(pixels.shape[:2]) <= resize else encode_pixels(pixels, resize, where)
     with Image.open(io.BytesIO(payload)) as opened:
         if min(opened.size) <= resize:

@@ -8,13 +8,13 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 from neocog.dataset.record import Modality
+from neocog.modalities.table import MODALITIES
 from neocog.shards.columns import KEY, ColumnFile, choose_columns, plain
 from neocog.shards.scan import tar_records
 from neocog.shards.store import Store, needed
 from neocog.shards.tar import BLOCK
 
 __all__ = [
-    "FEATURES",
     "ParquetWriter",
     "ShardWriter",
     "TarWriter",
@@ -26,7 +26,6 @@ __all__ = [
 
 GROUP_BYTES = 2**22  # of a row group, the least that can be read; small enough for a record at random
 GROUP_ROWS = 1024
-FEATURES = {"image": "Image", "audio": "Audio", "text": "Value"}
 
 
 class ShardWriter(Protocol):
@@ -84,16 +83,17 @@ class ParquetWriter:
     def __init__(self, file: BinaryIO, modality: Modality, classes: tuple[str, ...]) -> None:
         pyarrow, self.parquet = needed("pyarrow", "Parquet"), needed("pyarrow.parquet", "Parquet")
         self.pyarrow, self.column = pyarrow, modality
-        cell = pyarrow.string() if modality == "text" else file_type(pyarrow)
+        kind = MODALITIES[modality]
+        cell = pyarrow.string() if kind.is_text else file_type(pyarrow)
         fields = [(KEY, pyarrow.string()), (self.column, cell), ("label", pyarrow.int64())]
         features = {
             KEY: {"dtype": "string", "_type": "Value"},
-            self.column: {"dtype": "string", "_type": "Value"} if modality == "text" else {"_type": FEATURES[modality]},
+            self.column: {"dtype": "string", "_type": "Value"} if kind.is_text else {"_type": kind.feature},
             "label": {"names": list(classes), "_type": "ClassLabel"},
         }
         metadata = {"huggingface": json.dumps({"info": {"features": features}})}
         self.schema = pyarrow.schema(fields, metadata=metadata)
-        compression = "zstd" if modality == "text" else "none"  # pictures and sounds are compressed already
+        compression = "zstd" if kind.is_text else "none"  # pictures and sounds are compressed already
         self.writer: Any = self.parquet.ParquetWriter(
             file, self.schema, compression=compression, use_dictionary=False, write_statistics=False
         )

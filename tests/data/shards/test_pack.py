@@ -608,7 +608,7 @@ def test_records_that_belong_together_need_splits_of_their_own(tmp_path):
     pack(tmp_path / "divided", tmp_path / "out")
     packed, source = open_shards(tmp_path / "out"), open_source(tmp_path / "divided")
     assert {name: len(rows) for name, rows in packed.splits.items()} == {"train": 36, "val": 36, "test": 36}
-    spec, _ = choose_board(packed, packed.splits["train"], (17, 9, 9))
+    spec, _ = choose_board(packed, packed.splits["train"], None, (17, 9, 9))
     keys = {source.key(i): i for i in range(len(source))}
     for i in (0, 40, 107):
         ours, theirs = packed.read(i), source.read(keys[packed.key(i)])

@@ -241,11 +241,11 @@ FLOATS = np.zeros((2, 3, 8, 8))
         ([(torch.zeros(3, 8, 8), 0)], r"data, sample 0: received float32 \(3, 8, 8\).* without ToTensor\(\)"),
         (
             [(np.zeros((8, 8, 0), np.uint8), 0)],
-            r"A picture as an array is .* Received: uint8 \(8, 8, 0\), for data, sam",
+            r"An image as an array must be .* data, sample 0: received uint8 \(8, 8, 0\)",
         ),
         ([(np.zeros(8, np.uint8), 0)], r"data, sample 0: received uint8 \(8,\)"),
         ([("a", 0.5)], r"data: received '0.5' \(float\) at sample 0"),
-        ([(Image.new("CMYK", (4, 4)), 0)], "data, sample 0 is CMYK"),
+        ([(Image.new("CMYK", (4, 4)), 0)], "data, sample 0: received CMYK"),
         (Items(["a", "b"], [0]), r"data, sample 1 can't be read: IndexError: list index out of range"),
         (
             DataLoader([("a", 0)]),

@@ -103,11 +103,13 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
         sound = soundfile.SoundFile(io.BytesIO(decodable(payload)))
     except Exception as error:  # decoders of damaged bytes raise more than their own errors
         known = not_the_file(payload)
-        what, fix = known or (f"is not one, or is damaged: {plain(error)}", "Convert or remove it")
-        raise DataError(f"A sound must be a WAV, FLAC, OGG or MP3 file. {where} {what}. {fix}.") from error
+        what, fix = known or (f"a file of another kind, or damaged: {plain(error)}", "Convert or remove it.")
+        raise DataError("Audio must be a WAV, FLAC, OGG or MP3 file.", received=what, where=where, fix=fix) from error
     try:
         if sound.format not in FORMATS:
-            raise DataError(f"A sound must be a WAV, FLAC, OGG or MP3 file. {where} is {sound.format}. Convert it.")
+            raise DataError(
+                "Audio must be a WAV, FLAC, OGG or MP3 file.", received=sound.format, where=where, fix="Convert it."
+            )
         if lost:
             raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
         if sound.format == "MP3" and sound.frames > mp3.most_samples(payload):
