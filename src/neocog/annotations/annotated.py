@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.annotations.rle import MAX_PIXELS, Outline, outline_mask
-from neocog.dataset.folders import size_bytes, walk
-from neocog.dataset.record import LeftOut, Modality, Record, absent_classes
-from neocog.dataset.targets import Objects, Target, Task
+from neocog.dataset.files import size_bytes, walk
+from neocog.dataset.record import LeftOut, Modality, Objects, Record, Target, Task, absent_classes
 from neocog.errors import DataError, some
 from neocog.modalities.image.decode import image_header
-from neocog.modalities.image.folder import is_picture
+from neocog.modalities.image.image_folder import is_image
 
 __all__ = [
     "AnnotatedPictures",
@@ -73,9 +72,7 @@ def unlisted(root: Path, pictures: Names, what: str) -> list[LeftOut]:
     listed = {str(path) for paths in pictures.values() for path in paths}
     files = (Path(entry.path) for entry in walk(root, follow=False) if entry.path not in listed)
     others = [
-        path
-        for path in files
-        if is_picture(path) and not DRAWN.search(path.relative_to(root).parent.as_posix().lower())
+        path for path in files if is_image(path) and not DRAWN.search(path.relative_to(root).parent.as_posix().lower())
     ]
     return left_out(others, what, root)
 

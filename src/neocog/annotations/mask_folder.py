@@ -22,11 +22,11 @@ from neocog.annotations.annotated import (
     upright_size,
 )
 from neocog.annotations.rle import MAX_PIXELS
-from neocog.dataset.folders import walk
+from neocog.dataset.files import walk
+from neocog.dataset.record import UNLABELLED, Task
 from neocog.dataset.split_names import split_meant
-from neocog.dataset.targets import UNLABELLED, Task
 from neocog.errors import DataError, some
-from neocog.modalities.image.folder import is_picture, list_pictures
+from neocog.modalities.image.image_folder import is_image, list_images
 
 __all__ = ["ClassTable", "MaskedPictures", "is_mask_folder", "open_mask_folder", "read_table"]
 
@@ -280,7 +280,7 @@ def partners(folder: Path) -> list[tuple[Path, Path]]:
     """The folder of pictures with each folder beside it that has masks."""
     here = {path.name.lower(): path for path in entries(folder) if path.is_dir()}
     images = here.get("images")
-    if images is None or not holds(images, is_picture):
+    if images is None or not holds(images, is_image):
         return []
     masks = [here[name] for name in MASK_FOLDERS if name in here and holds(here[name], is_png)]
     # COCO keeps its panoptic masks in a folder beside the .json files that explain them.
@@ -331,7 +331,7 @@ def inner_splits(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     """The splits that both folders are divided into, or all."""
     folders = [folder for folder in entries(images) if folder.is_dir()]
     splits = [split_meant(folder.name) for folder in folders]
-    if not folders or None in splits or any(is_picture(file) for file in entries(images)):
+    if not folders or None in splits or any(is_image(file) for file in entries(images)):
         return {"all": (images, masks)}
     if len(set(splits)) < len(splits):
         raise DataError(f"{images} can be read in two ways: {some(f.name for f in folders)} mean one split twice.")
@@ -361,7 +361,7 @@ def paired(images: Path, masks: Path) -> dict[Path, Path]:
 def by_stem(folder: Path) -> dict[str, Path]:
     """The pictures below a folder by their path there without extension."""
     found: dict[str, Path] = {}
-    for path in list_pictures(folder):
+    for path in list_images(folder):
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if stem in found:
             raise DataError(f"A picture and its mask share a name. {found[stem]} and {path.name} have the same one.")

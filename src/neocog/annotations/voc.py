@@ -25,7 +25,7 @@ from neocog.annotations.mask_folder import TABLES, ClassTable, MaskedPictures, i
 from neocog.annotations.rle import MAX_PIXELS
 from neocog.dataset.record import LeftOut
 from neocog.errors import DataError
-from neocog.modalities.image.folder import is_picture
+from neocog.modalities.image.image_folder import is_image
 
 __all__ = ["VocPictures", "is_voc", "is_voc_masks", "open_voc", "open_voc_masks", "parse_xml"]
 
@@ -112,7 +112,7 @@ def open_voc_masks(path: Path) -> MaskedPictures:
 def by_stem(folder: Path) -> dict[str, Path]:
     """The pictures of a folder by their names without extension."""
     found: dict[str, Path] = {}
-    for path in filter(is_picture, entries(folder)):
+    for path in filter(is_image, entries(folder)):
         if path.stem in found:
             raise DataError(f"A picture is found by its name. {found[path.stem]} and {path.name} have the same one.")
         found[path.stem] = path

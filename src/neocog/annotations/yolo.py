@@ -26,9 +26,9 @@ from neocog.annotations.annotated import (
     shown,
     unlisted,
 )
-from neocog.dataset.class_names import MAX_CLASSES
+from neocog.dataset.labels import MAX_CLASSES
 from neocog.errors import DataError, some
-from neocog.modalities.image.folder import is_picture, list_pictures
+from neocog.modalities.image.image_folder import is_image, list_images
 
 __all__ = ["YoloPictures", "is_yolo", "open_yolo", "read_settings"]
 
@@ -170,7 +170,7 @@ def pictures_of(
     for part in entry if isinstance(entry, list) else [entry]:
         place = inside(root, base, part, file, notices)
         if is_folder(place):
-            pictures += list_pictures(place, strangers)
+            pictures += list_images(place, strangers)
         elif is_file(place) and place.suffix.lower() == ".txt":
             pictures += listed(root, place)
         else:
@@ -212,7 +212,7 @@ def listed(root: Path, file: Path) -> list[Path]:
     pictures = []
     for number, line in read_lines(file, 2**28):
         path = within(root, file.parent / line) if "\0" not in line else None
-        if path is None or not is_picture(path) or not is_file(path):
+        if path is None or not is_image(path) or not is_file(path):
             raise DataError(
                 f"Each line must name a picture below {root}. Received: {line[:200]!r}, at {file}:{number}."
             )

@@ -1,4 +1,4 @@
-"""Packing: any data set as a few large shards with an index, checked after writing, gone on with where it stopped."""
+"""Packing: any data set as a few large shards with an index, verified after writing, resumed where it stopped."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ __all__ = ["Packed", "pack"]
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was written: the folder, records, shards and bytes, and the keys of records that were passed over."""
+    """The result: the folder, the numbers of samples, shards and bytes, and the keys of skipped samples."""
 
     folder: Path
     records: int
@@ -50,10 +50,10 @@ def pack(
 ) -> Packed:
     """Write a data set as shards of about `shard_size` into an empty folder, with an index beside them.
 
-    Encoded payloads stay as they are; with `resize`, pictures have at most that short side. Called again with the same
-    settings, it goes on where it was stopped. Equal data give equal bytes. `data_format` and `options` are the `format`
+    Encoded payloads stay as they are; with `resize`, images have at most that short side. Called again with the same
+    settings, it resumes where it stopped. Equal data give equal bytes. `data_format` and `options` are the `format`
     and the options of `open_source`.
-    Raises DataError for records that can't be read, unless they are to be skipped, and for a folder that is not empty.
+    Raises DataError for samples that can't be read, unless they are to be skipped, and for a folder that is not empty.
     """
     settings = check_settings(shard_size, resize, format, on_corrupt)
     out = Path(out)
@@ -76,21 +76,21 @@ def pack(
 
 
 def check_settings(shard_size: str, resize: int | None, format: Format, on_corrupt: OnCorrupt) -> State:
-    """Raises ConfigError for a value that is not taken."""
+    """Raises ConfigError for a value that is not accepted."""
     for name, value, taken in (("format", format, get_args(Format)), ("on-corrupt", on_corrupt, get_args(OnCorrupt))):
         if value not in taken:
-            raise ConfigError(f"--{name} is one of {', '.join(taken)}. Received: {value!r}.")
+            raise ConfigError(f"--{name} is one of {', '.join(taken)}.", received=repr(value))
     if resize is not None and not 2 <= resize <= 65_535:
-        raise ConfigError(f"--resize is the short side in pixels, 2 to 65,535. Received: {resize}.")
+        raise ConfigError("--resize is the short side in pixels, 2 to 65,535.", received=str(resize))
     size = parse_size(shard_size)
     return State(fingerprint="", format=format, shard_size=size, resize=resize, on_corrupt=on_corrupt)
 
 
 def check_apart(out: Path, data: Path) -> None:
-    """Raises DataError where the shards would come to lie in the data that they are made from."""
+    """Raises DataError if the shards would be written into the data that they are made from."""
     inner, outer = out.resolve(), data.resolve()
     if inner == outer or outer in inner.parents:
-        raise DataError(f"A data set is never written into. {out} lies within {data}. Choose another folder.")
+        raise DataError(f"A data set is never written to. {out} is within {data}.", fix="Choose another folder.")
 
 
 def check_packable(source: Source, resize: int | None, format: Format) -> None:
@@ -100,20 +100,21 @@ def check_packable(source: Source, resize: int | None, format: Format) -> None:
         raise DataError(f"--resize is for images. {source.name} holds {kind.plural}.", fix="Leave it out.")
     if resize is not None and source.task in ("segmentation", "detection"):
         raise DataError(
-            f"--resize would leave masks and boxes behind. {source.name} is for {source.task}. Leave it out."
+            f"--resize would not resize masks and boxes. {source.name} is for {source.task}.", fix="Leave it out."
         )
     groups = getattr(source, "groups", None)
     if groups is not None and "all" in source.splits and len(np.unique(groups)) < len(source):
         raise DataError(
-            "Records of one game, speaker or recording must stay in one split, and shards do not know which belong "
-            f"together. {source.name} has {len(np.unique(groups)):,} of these and no splits. Put them into folders "
-            "train, val and test before packing."
+            "Samples of one game, speaker or recording must stay in one split, and shards do not store groups. "
+            f"{source.name} has {len(np.unique(groups)):,} groups and no splits.",
+            fix="Put them into folders train, val and test before packing.",
         )
     plain = kind.feature is not None and source.task == "classification"
     if format == "parquet" and not plain:
         raise DataError(
-            "Parquet shards hold pictures, sounds or texts with one class each. "
-            f"{source.name} is {source.modality} for {source.task}. Use --format tar."
+            "Parquet shards hold images, audio or texts with one class each. "
+            f"{source.name} is {source.modality} for {source.task}.",
+            fix="Use --format tar.",
         )
     if format == "parquet":
         needed("pyarrow", "Parquet shards")
@@ -125,4 +126,5 @@ def locked(out: Path) -> Iterator[None]:
         with folder_lock(out):
             yield
     except RunError:
-        raise DataError(f"{out} is being packed by another process. Wait for it, or choose another folder.") from None
+        rule = f"{out} is being packed by another process."
+        raise DataError(rule, fix="Wait for it, or choose another folder.") from None

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Source
-from neocog.dataset.targets import UNLABELLED, Objects, Target
+from neocog.dataset.record import UNLABELLED, Objects, Source, Target
 from neocog.doctor import kinds
 from neocog.doctor.facts import Facts
 from neocog.doctor.finding import Tally

@@ -1,6 +1,6 @@
 """What the members of a record mean: which holds what was measured, and which says what it is.
 
-jpg jpeg png bmp webp tif tiff   a picture          cls        a class, by number or name
+jpg png bmp webp tif ...         an image           cls        a class, by number or name
 wav flac ogg mp3                 a sound            json       {"label": ...}, or {"labels": [...]}, or boxes
 npy                              pixels, a signal   seg.png    a mask
 txt                              a text             masks.npy  outlines, with boxes
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.dataset.npy_files import read_npy
-from neocog.dataset.record import Modality, Payload
-from neocog.dataset.targets import Objects, Target, Task
+from neocog.dataset.record import Modality, Objects, Payload, Target, Task
 from neocog.errors import DataError, some
 from neocog.modalities.image.decode import decode_image
 
@@ -36,8 +36,10 @@ __all__ = [
     "written_label",
 ]
 
-PICTURES = ("jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff")
-SOUNDS = ("wav", "flac", "ogg", "mp3")
+PICTURES, SOUNDS = (
+    tuple(s.removeprefix(".") for t in FILE_TYPES.values() if t.kind == kind for s in t.suffixes if s != ".npy")
+    for kind in ("image", "audio")
+)
 KINDS: tuple[tuple[str, ...], ...] = (PICTURES, SOUNDS, ("npy",), ("txt",))
 """A record may carry a text beside its picture: what comes first here is what was measured."""
 EXTENSIONS = frozenset(extension for kind in KINDS for extension in kind)

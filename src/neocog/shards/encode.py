@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from neocog.dataset.file_types import FILE_TYPES, file_type
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
 from neocog.modalities.audio.wav import is_wav
@@ -20,19 +21,6 @@ __all__ = ["encode"]
 
 MAX_PIXELS = 2**28
 JPEG_QUALITY = 95
-STARTS = (
-    (b"\xff\xd8\xff", "jpg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"BM", "bmp"),
-    (b"II*\0", "tif"),
-    (b"MM\0*", "tif"),
-    (b"II+\0", "tif"),
-    (b"MM\0+", "tif"),
-    (b"\x93NUMPY", "npy"),
-    (b"fLaC", "flac"),
-    (b"OggS", "ogg"),
-    (b"ID3", "mp3"),
-)
 RESIZED = ("L", "LA", "RGB", "RGBA")
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -69,13 +57,9 @@ def text_bytes(text: str, where: str) -> bytes:
 
 def extension_of(payload: bytes, where: str) -> str:
     """The kind of file, by its first bytes."""
-    for start, extension in STARTS:
-        if payload.startswith(start):
-            return extension
-    if is_wav(payload):
-        return "wav"
-    if payload.startswith(b"RIFF") and payload[8:12] == b"WEBP":
-        return "webp"
+    kind = "WAV" if is_wav(payload) else file_type(payload[:16])
+    if kind:
+        return FILE_TYPES[kind].suffixes[0].removeprefix(".")
     if payload[:1] == b"\xff" and payload[1:2] >= b"\xe0":  # the frame mark of MPEG audio
         return "mp3"
     raise DataError(

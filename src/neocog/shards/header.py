@@ -9,8 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from neocog.annotations.annotated import encodable
-from neocog.dataset.record import Modality
-from neocog.dataset.targets import Task
+from neocog.dataset.record import Modality, Task
 from neocog.errors import DataError
 from neocog.settings import SETTINGS
 from neocog.shards.names import Container, Split

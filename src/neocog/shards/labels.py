@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import MAX_CLASSES
-from neocog.dataset.record import LeftOut, unlabelled_records, unlabelled_split
+from neocog.dataset.labels import MAX_CLASSES
+from neocog.dataset.record import LeftOut, unlabelled_samples, unlabelled_split
 from neocog.errors import DataError, some
 from neocog.shards.names import Split
 
@@ -167,7 +167,7 @@ class Unlabelled:
         found = []
         for split, count in self.counts.items():
             if split not in self.hidden:
-                found.append(unlabelled_records(split, count))
+                found.append(unlabelled_samples(split, count))
             elif split in ("all", "train"):
                 raise DataError(
                     f"Each record needs a label. Received: none in all {count:,} training records, in {root}. Write "

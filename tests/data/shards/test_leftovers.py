@@ -80,7 +80,7 @@ def test_saved_splits_are_those_of_the_list(tmp_path):
     for split in source.splits:
         assert rows(source, split) == expected(loaded[split])
     assert num_left_out(source) == 4
-    assert source.notices[0] == "the split unsupervised is left out, for it is no train, val or test: 4 records"
+    assert source.notices[0] == "the split unsupervised is left out, because it is not train, val or test: 4 samples"
     assert "files that dataset_dict.json does not list are not read: 3 (test/cache-" in source.notices[1]
     alone = open_shards(tmp_path / "set" / "train")
     assert rows(alone, "all") == expected(loaded["train"])
@@ -235,7 +235,7 @@ def test_partition_without_a_label_and_with_two_are_named(tmp_path):
         pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / f"label={label}" / "part-0.parquet")
     source = open_shards(tmp_path)
     assert (source.classes, len(source), num_left_out(source)) == (("0", "1"), 4, 2)
-    assert "2 records have no label and are left out" in source.notices
+    assert "2 samples have no label and are left out" in source.notices
     pq.write_table(pa.table({"text": ["a"], "label": [1]}), tmp_path / "label=1" / "part-0.parquet")
     with pytest.raises(DataError, match=r"one in its folder's name, label=1, and one in label. Remove one of them"):
         open_shards(tmp_path)
@@ -337,7 +337,7 @@ def test_other_split_and_missing_shards_of_the_hub_are_counted(tmp_path):
     source = open_shards(tmp_path)
     assert (list(source.splits), len(source), num_left_out(source)) == (["train"], 6, 4)
     assert source.notices == (
-        "the split unsupervised is left out, for it is no train, val or test: 4 records",
+        "the split unsupervised is left out, because it is not train, val or test: 4 samples",
         "some shards are missing, by the names of the others: train has 1 of 2",
     )
 

@@ -147,7 +147,7 @@ def test_classes_by_name_by_json_and_by_list(tmp_path, tar, png):
     (folder / "classes.txt").write_text("bird\ndog\ncat\n")
     source = open_shards(folder)
     assert (source.classes, source.targets.tolist()) == (("bird", "dog", "cat"), [1, 2])
-    assert source.notices == ("all has no record of 'bird'",)
+    assert source.notices == ("all has no sample of 'bird'",)
     (folder / "classes.txt").write_text("bird\n")
     with pytest.raises(DataError, match="one of the 1 classes: bird. Received: 'dog'.*Add it to classes.txt"):
         open_shards(folder)

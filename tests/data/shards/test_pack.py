@@ -16,8 +16,7 @@ from PIL import Image
 from neocog.data import choose_board, open_source
 from neocog.data import pack as packing
 from neocog.data.pack import pack
-from neocog.dataset.record import Record, fingerprint
-from neocog.dataset.targets import Objects
+from neocog.dataset.record import Objects, Record, fingerprint
 from neocog.errors import ConfigError, DataError, StorageError
 from neocog.files import file_hash
 from neocog.modalities.image.image_folder import ImageFolder
@@ -506,22 +505,22 @@ def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, 
         with pytest.raises(ConfigError, match=message):
             pack(photos, tmp_path / "out", **options)
     signals = Listed([Record("0", SIGNAL, 0)], modality="signal")
-    with pytest.raises(DataError, match="--resize is for pictures. listed holds signal"):
+    with pytest.raises(DataError, match="--resize is for images. listed: received signal"):
         pack_source(signals, resize=9)
     with pytest.raises(
-        DataError, match="Parquet shards hold pictures, sounds or texts with one class each.*Use --format tar"
+        DataError, match="Parquet shards hold images, audio or texts with one class each.*Use --format tar"
     ):
         pack_source(signals, format="parquet")
     masks = Listed([Record("0", png(0), np.zeros((6, 8), np.uint8))], task="segmentation")
-    with pytest.raises(DataError, match="--resize would leave masks and boxes behind"):
+    with pytest.raises(DataError, match="--resize would not resize masks and boxes"):
         pack_source(masks, resize=9)
     assert not (tmp_path / "packed").exists()
 
 
 def test_folders_that_are_not_free_are_refused(photos, tmp_path):
-    with pytest.raises(DataError, match="A data set is never written into. .* lies within .*photos"):
+    with pytest.raises(DataError, match="A data set is never written to. .* is within .*photos"):
         pack(photos, photos / "train" / "out")
-    with pytest.raises(DataError, match="A data set is never written into"):
+    with pytest.raises(DataError, match="A data set is never written to"):
         pack(photos, photos)
     taken = tmp_path / "taken"
     taken.mkdir()
@@ -602,7 +601,7 @@ def games(folder, count=3):
 
 
 def test_records_that_belong_together_need_splits_of_their_own(tmp_path):
-    with pytest.raises(DataError, match="must stay in one split(?s:.*)3 of these and no splits. Put them into folders"):
+    with pytest.raises(DataError, match="must stay in one split(?s:.*)3 groups and no splits. Put them into folders"):
         pack(games(tmp_path / "games"), tmp_path / "out")
     for split in ("train", "val", "test"):
         games(tmp_path / "divided" / split)

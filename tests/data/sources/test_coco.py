@@ -398,7 +398,7 @@ def test_faults_without_an_annotated_size_look_at_the_picture(tmp_path):
 def test_absent_categories_are_told(tmp_path):
     content = copy.deepcopy(CONTENT)
     del content["annotations"][0]
-    assert "train has no record of 'dog'" in open_coco(write_set(tmp_path, content)).notices
+    assert "train has no sample of 'dog'" in open_coco(write_set(tmp_path, content)).notices
 
 
 def test_the_fingerprint_knows_boxes_and_outlines(tmp_path):
