@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.annotations.annotated import AnnotatedPictures, read_limited
+from neocog.annotations.annotated import AnnotatedImages, read_image
 from neocog.dataset.record import Payload, Record, Source
 from neocog.doctor import kinds
 from neocog.doctor.annotations import examine_target, knows_boxes, refused_target
@@ -83,7 +83,7 @@ def processors() -> int:
 def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
     """Read and examine a record."""
     try:
-        if isinstance(source, AnnotatedPictures):
+        if isinstance(source, AnnotatedImages):
             return examine_annotated(source, index, max_pixels)
         record = source.read(index)
         facts = examine_payload(source, record, max_pixels)
@@ -97,9 +97,9 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
     return facts
 
 
-def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) -> Facts:
+def examine_annotated(source: AnnotatedImages, index: int, max_pixels: int) -> Facts:
     """The picture and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
-    payload = read_limited(source.paths[index])
+    payload = read_image(source.paths[index])
     facts = examine_picture(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):
         try:

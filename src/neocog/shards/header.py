@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from neocog.annotations.annotated import encodable
+from neocog.annotations.files import encodable
 from neocog.dataset.record import Modality
 from neocog.dataset.targets import Task
 from neocog.errors import DataError
