@@ -9,7 +9,6 @@ from neocog.cli.flags import DATA_FORMAT, PLAIN, Reading
 from neocog.cli.stdout import write_out
 from neocog.data.pack import pack as pack_shards
 from neocog.progress import note
-from neocog.shards.size import show_size
 
 SHOWN = 20  # names of records that were passed over
 
@@ -66,7 +65,6 @@ def pack(
         note(f"Skipped in all, as they could not be read: {len(packed.skipped):,}")
     kept = f", {packed.kept} of them from before" if packed.kept else ""
     shards = f"{packed.shards:,} shard{'' if packed.shards == 1 else 's'}{kept}"
-    write_out(
-        f"{packed.folder}  {packed.records:,} records, {shards}, {show_size(packed.size)}, read back and verified"
-    )
+    size = packed.size.human_readable(decimal=True, separator=" ")
+    write_out(f"{packed.folder}  {packed.records:,} records, {shards}, {size}, read back and verified")
     return 0

@@ -1,7 +1,7 @@
 """Members whose names hold further dots: IMG_1.2024.05.png, 0001.input.jpg.
 
-WebDataset ends a key at the first dot, so these members' extensions would be 2024.05.png and input.jpg. What such a
-member holds shows in its last suffix, and the names are read where they pair up in one way only.
+WebDataset ends a key at the first dot, so these members' extensions would be 2024.05.png and input.jpg. The last suffix
+tells what such a member holds, and the names are read if they pair up in one way only.
 Source: `webdataset.tariterators.base_plus_ext`.
 """
 
@@ -18,12 +18,12 @@ __all__ = ["Reading", "holds_payload", "read_dotted"]
 
 LABELS = ("cls", "json")
 WHOLE = ("seg.png", "masks.npy")
-"""Extensions with a dot that mean something as they are."""
+"""Extensions with a dot that have a meaning of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the members of one key of WebDataset's are read: the records that they make, and by which rule."""
+    """The records that the members of one WebDataset key make, and the rule by which they are read."""
 
     rule: Literal["first dot", "last dot", "last suffix"]
     records: tuple[TarRecord, ...]
@@ -32,7 +32,7 @@ class Reading:
 
 
 def holds_payload(name: str) -> bool:
-    """Whether a member of this name can be what was measured.
+    """Whether a member of this name can be a payload.
 
     >>> holds_payload("a/IMG_1.2024.05.PNG"), holds_payload("a/._x.png"), holds_payload("a.cls")
     (True, False, False)
@@ -44,7 +44,7 @@ def holds_payload(name: str) -> bool:
 def read_dotted(record: TarRecord, where: str) -> Reading:
     """The records that the members of one key make, their members by extensions without further dots.
 
-    Raises DataError, which shows two of the names, where they can be read in two ways or in none.
+    Raises DataError, which shows two of the names, if they can be read in two ways or in none.
 
     >>> members = {name: Member(f"a.{name}", 0, 0, 0) for name in ("1.png", "1.cls", "2.png", "2.cls")}
     >>> reading = read_dotted(TarRecord("a", members), "a.tar")
@@ -68,22 +68,20 @@ def read_dotted(record: TarRecord, where: str) -> Reading:
             raise two_ways(record, where)
         unread = tuple(e for e in record.members if "." in e and e.rpartition(".")[2] in EXTENSIONS and e not in WHOLE)
         return Reading("first dot", (record,), unread)
-    if payload_of(parts.get("", {})) or not whole:
-        return Reading("last suffix", (pooled(record, parts, where),))
+    if find_payloads(parts.get("", {})) or not whole:
+        return Reading("last suffix", (pool_members(record, parts, where),))
     if len(whole) < len(parts):
         raise two_ways(record, where)
     found = [TarRecord(keys[inner], part) for inner, part in parts.items()]
     found.sort(key=lambda part: part.start)
     if any(a.stop > b.start for a, b in itertools.pairwise(found)):
-        raise DataError(
-            f"The members of one record must follow each other. In {where}, {shown(record)} do not. Sort the names "
-            "before packing."
-        )
+        rule = f"The members of one record must follow each other. In {where}, {shown(record)} do not."
+        raise DataError(rule, fix="Sort the names before packing.")
     return Reading("last dot", tuple(found))
 
 
 def split_extension(extension: str) -> tuple[str, str]:
-    """What stands before the last suffix, and the suffix.
+    """The part before the last suffix, and the suffix.
 
     >>> split_extension("png"), split_extension("2024.05.png"), split_extension("seg.png"), split_extension("a.seg.png")
     (('', 'png'), ('2024.05', 'png'), ('', 'seg.png'), ('a', 'seg.png'))
@@ -95,17 +93,17 @@ def split_extension(extension: str) -> tuple[str, str]:
     return inner, suffix
 
 
-def payload_of(part: dict[str, Member]) -> list[str]:
-    """The members of the first kind that can be what was measured."""
+def find_payloads(part: dict[str, Member]) -> list[str]:
+    """The members of the first kind that can be a payload."""
     return next(([e for e in kind if e in part] for kind in KINDS if any(e in part for e in kind)), [])
 
 
 def is_whole(part: dict[str, Member], labelled: bool) -> bool:
-    """Whether these members make a record: one payload, with a label where others have one."""
-    return len(payload_of(part)) == 1 and (not labelled or any(label in part for label in LABELS))
+    """Whether these members make a record: one payload, with a label if others have one."""
+    return len(find_payloads(part)) == 1 and (not labelled or any(label in part for label in LABELS))
 
 
-def pooled(record: TarRecord, parts: dict[str, dict[str, Member]], where: str) -> TarRecord:
+def pool_members(record: TarRecord, parts: dict[str, dict[str, Member]], where: str) -> TarRecord:
     """One record of all members, by their last suffixes: 0001.input.jpg with 0001.cls."""
     members: dict[str, Member] = {}
     for part in parts.values():
@@ -113,17 +111,16 @@ def pooled(record: TarRecord, parts: dict[str, dict[str, Member]], where: str) -
             if suffix in members and (suffix in EXTENSIONS or suffix in LABELS):
                 raise two_ways(record, where)
             members.setdefault(suffix, member)
-    if len(payload_of(members)) > 1:
+    if len(find_payloads(members)) > 1:
         raise two_ways(record, where)
     return TarRecord(record.key, members)
 
 
 def two_ways(record: TarRecord, where: str) -> DataError:
-    return DataError(
-        "A record of a tar is a payload and its label with one name up to the first dot: 0001.jpg, 0001.cls. "
-        f"Received: {shown(record)}, which can't be paired in one way, in {where}. Rename the members: put _ in place "
-        "of the dots in their names, as in IMG_1_2024.jpg."
-    )
+    rule = "A record of a tar is a payload and its label with one name up to the first dot: 0001.jpg, 0001.cls."
+    received = f"{shown(record)}, which can't be paired in one way"
+    fix = "Rename the members: put _ in place of the dots in their names, as in IMG_1_2024.jpg."
+    return DataError(rule, received=received, where=where, fix=fix)
 
 
 def shown(record: TarRecord) -> str:

@@ -1,4 +1,4 @@
-"""A record's payload as the bytes that a shard keeps: encoded ones as they are, arrays without any loss."""
+"""A record's payload as the bytes in a shard: encoded ones stay as they are, arrays are stored without loss."""
 
 import io
 from typing import Any
@@ -21,6 +21,7 @@ __all__ = ["encode"]
 
 MAX_PIXELS = 2**28
 JPEG_QUALITY = 95
+NO_RESIZE = "Leave --resize out."
 STARTS = (
     (b"\xff\xd8\xff", "jpg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -39,7 +40,7 @@ DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 def encode(payload: Payload, modality: Modality, resize: int | None, where: str) -> tuple[str, bytes]:
-    """An extension and the bytes; with `resize`, a picture's short side is at most that many pixels.
+    """An extension and the bytes; with `resize`, an image's short side is at most that many pixels.
 
     Raises DataError for what can't be decoded.
 
@@ -51,7 +52,7 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
         return "txt", text_bytes(payload, where)
     if not isinstance(payload, bytes):
         return encode_pixels(payload, resize, where) if modality == "image" else ("npy", array_bytes(payload))
-    extension = extension_of(payload, where)
+    extension = find_extension(payload, where)
     if extension == "npy":
         array = read_array(payload, where)
         return encode_pixels(array, resize, where) if modality == "image" and resize else ("npy", payload)
@@ -59,17 +60,18 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
         check_sound(payload, where)
     else:
         picture_pixels(payload, where, max_pixels=MAX_PIXELS, convert=True)
-    return smaller(payload, extension, resize, where) if resize else (extension, payload)
+    return scale_payload(payload, extension, resize, where) if resize else (extension, payload)
 
 
 def text_bytes(text: str, where: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise DataError(f"A text must be Unicode. {where} holds {text[error.start]!r}. Convert it.") from error
+        received = repr(text[error.start])
+        raise DataError("A text must be Unicode.", received=received, where=where, fix="Convert it.") from error
 
 
-def extension_of(payload: bytes, where: str) -> str:
+def find_extension(payload: bytes, where: str) -> str:
     """The kind of file, by its first bytes."""
     for start, extension in STARTS:
         if payload.startswith(start):
@@ -80,9 +82,8 @@ def extension_of(payload: bytes, where: str) -> str:
         return "webp"
     if payload[:1] == b"\xff" and payload[1:2] >= b"\xe0":  # the frame mark of MPEG audio
         return "mp3"
-    raise DataError(
-        f"{where} is neither a picture nor a sound that is known: it starts with {payload[:8]!r}. Remove it."
-    )
+    rule = f"{where} is neither an image nor a sound that is known: it starts with {payload[:8]!r}."
+    raise DataError(rule, fix="Remove it.")
 
 
 def check_sound(payload: bytes, where: str) -> None:
@@ -90,34 +91,30 @@ def check_sound(payload: bytes, where: str) -> None:
     try:
         soundfile.read(io.BytesIO(decodable(payload)))
     except Exception as error:  # a damaged header can lead to anything
-        raise DataError(f"{where} is truncated or damaged: {error}. Replace or remove it.") from error
+        raise DataError(f"{where} is truncated or damaged: {error}.", fix="Replace or remove it.") from error
 
 
 def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple[str, bytes]:
-    """Pixels (H, W) or (H, W, C) as PNG where it holds them exactly, which is grey and 8-bit RGB, else as an array."""
+    """Pixels (H, W) or (H, W, C) as PNG if it holds them exactly, which is grey and 8-bit RGB, else as an array."""
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
     exact = (flat.ndim == 2 and flat.dtype in (np.uint8, np.uint16)) or (
         flat.shape[2:] == (3,) and flat.dtype == np.uint8
     )
     if exact:
         image = Image.fromarray(flat)
-        return "png", saved(scaled(image, resize) if resize else image, "png")
+        return "png", image_bytes(scale(image, resize) if resize else image, "png")
     if resize and min(pixels.shape[:2]) > resize:
-        raise DataError(
-            f"Pictures of 8 bits, or grey ones of 16, are resized. {where} is {pixels.dtype} {pixels.shape}. Leave "
-            "--resize out."
-        )
+        rule, received = "Only images of 8 bits, or grey ones of 16, are resized.", f"{pixels.dtype} {pixels.shape}"
+        raise DataError(rule, received=received, where=where, fix=NO_RESIZE)
     return "npy", array_bytes(pixels)
 
 
-def smaller(payload: bytes, extension: str, resize: int, where: str) -> tuple[str, bytes]:
-    """A picture with its short side scaled down, turned as its EXIF says; one that is small already as it is."""
+def scale_payload(payload: bytes, extension: str, resize: int, where: str) -> tuple[str, bytes]:
+    """An image with its short side scaled down, turned as its EXIF says; a small one as it is."""
     pages = num_pages(payload)
     if pages > 1:
-        raise DataError(
-            f"A file that is resized must hold one image. {where} has {pages} pages or frames, of which only the first "
-            "would be kept. Save each as a file of its own, or leave --resize out."
-        )
+        rule = f"A file that is resized must hold one image. {where} has {pages} pages or frames: one would be kept."
+        raise DataError(rule, fix="Save each as a file of its own, or leave --resize out.")
     if is_tiff(payload) and not as_pillow_shows(payload):
         pixels = picture_pixels(payload, where, max_pixels=MAX_PIXELS, convert=False)
         return (extension, payload) if min(pixels.shape[:2]) <= resize else encode_pixels(pixels, resize, where)
@@ -128,15 +125,13 @@ def smaller(payload: bytes, extension: str, resize: int, where: str) -> tuple[st
     if image.mode in ("P", "1"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB" if image.mode == "P" else "L")
     if image.mode not in RESIZED + DEEP:
-        raise DataError(
-            f"Grey and RGB pictures are resized, with or without transparency. {where} is {image.mode}. Convert it, or "
-            "leave --resize out."
-        )
+        rule = "Only grey and RGB images, with or without transparency, are resized."
+        raise DataError(rule, received=image.mode, where=where, fix=f"Convert it. {NO_RESIZE}")
     kind = "jpg" if extension == "jpg" else "png"
-    return kind, saved(scaled(image, resize), kind)
+    return kind, image_bytes(scale(image, resize), kind)
 
 
-def scaled(image: Image.Image, resize: int) -> Image.Image:
+def scale(image: Image.Image, resize: int) -> Image.Image:
     """The short side as `resize` pixels, antialiased; never larger."""
     width, height = image.size
     short = min(width, height)
@@ -150,7 +145,7 @@ def scaled(image: Image.Image, resize: int) -> Image.Image:
     return Image.fromarray(np.round(np.asarray(floats)).clip(0, 0xFFFF).astype(np.uint16))
 
 
-def saved(image: Image.Image, kind: str) -> bytes:
+def image_bytes(image: Image.Image, kind: str) -> bytes:
     file = io.BytesIO()
     if kind == "jpg":
         image.save(file, "jpeg", quality=JPEG_QUALITY)

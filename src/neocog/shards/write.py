@@ -4,47 +4,24 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from neocog.dataset.record import Modality
-from neocog.shards.columns import KEY, ColumnFile, choose_columns, plain
-from neocog.shards.scan import tar_records
-from neocog.shards.store import Store, needed
+from neocog.shards.columns import KEY, ColumnFile, choose_columns, read_cell
+from neocog.shards.scan import read_tar_records
+from neocog.shards.store import Store, import_package
 from neocog.shards.tar import BLOCK
 
-__all__ = [
-    "FEATURES",
-    "ParquetWriter",
-    "ShardWriter",
-    "TarWriter",
-    "columns_digests",
-    "digest",
-    "member_key",
-    "tar_digests",
-]
+__all__ = ["FEATURES", "ParquetWriter", "TarWriter", "hash_columns", "hash_record", "hash_tar", "member_key"]
 
 GROUP_BYTES = 2**22  # of a row group, the least that can be read; small enough for a record at random
 GROUP_ROWS = 1024
 FEATURES = {"image": "Image", "audio": "Audio", "text": "Value"}
 
 
-class ShardWriter(Protocol):
-    """Takes records until the shard is large enough. `size` counts the bytes so far."""
-
-    size: int
-    count: int
-
-    def cost(self, members: Mapping[str, bytes]) -> int:
-        """How many bytes a record would add."""
-        ...
-
-    def add(self, key: str, members: Mapping[str, bytes]) -> None: ...
-    def finish(self) -> None: ...
-
-
 def member_key(key: str) -> str:
-    """A key as it stands in a tar, where the first dot ends it; `unquote` gives it back.
+    """A key as it is written in a tar, where the first dot ends it; `unquote` gives it back.
 
     >>> member_key("cats/a 1.png"), member_key("../x")
     ('cats/a 1%2Epng', '%2E%2E/x')
@@ -54,12 +31,15 @@ def member_key(key: str) -> str:
 
 
 class TarWriter:
-    """A record as neighbours KEY.jpg, KEY.cls; of nobody and no time, so that equal records give equal bytes."""
+    """A record as neighbours KEY.jpg, KEY.cls, without owner and time, so that equal records give equal bytes.
+
+    `size` counts the bytes so far."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size, self.count = file, 0, 0
 
     def cost(self, members: Mapping[str, bytes]) -> int:
+        """The bytes that a record would add."""
         return sum(BLOCK + len(content) + -len(content) % BLOCK for content in members.values())
 
     def add(self, key: str, members: Mapping[str, bytes]) -> None:
@@ -79,12 +59,13 @@ class TarWriter:
 
 
 class ParquetWriter:
-    """A row for each record: key, what was measured, label; with the features that `datasets` reads."""
+    """A row for each record: key, payload, label; with the features that `datasets` reads."""
 
-    def __init__(self, file: BinaryIO, modality: Modality, classes: tuple[str, ...]) -> None:
-        pyarrow, self.parquet = needed("pyarrow", "Parquet"), needed("pyarrow.parquet", "Parquet")
+    def __init__(self, output: BinaryIO, modality: Modality, classes: tuple[str, ...]) -> None:
+        pyarrow, self.parquet = import_package("pyarrow", "Parquet"), import_package("pyarrow.parquet", "Parquet")
         self.pyarrow, self.column = pyarrow, modality
-        cell = pyarrow.string() if modality == "text" else file_type(pyarrow)
+        file = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+        cell = pyarrow.string() if modality == "text" else file
         fields = [(KEY, pyarrow.string()), (self.column, cell), ("label", pyarrow.int64())]
         features = {
             KEY: {"dtype": "string", "_type": "Value"},
@@ -93,9 +74,9 @@ class ParquetWriter:
         }
         metadata = {"huggingface": json.dumps({"info": {"features": features}})}
         self.schema = pyarrow.schema(fields, metadata=metadata)
-        compression = "zstd" if modality == "text" else "none"  # pictures and sounds are compressed already
+        compression = "zstd" if modality == "text" else "none"  # images and sounds are compressed already
         self.writer: Any = self.parquet.ParquetWriter(
-            file, self.schema, compression=compression, use_dictionary=False, write_statistics=False
+            output, self.schema, compression=compression, use_dictionary=False, write_statistics=False
         )
         self.rows: list[dict[str, Any]] = []
         self.size = self.held = self.count = 0
@@ -122,12 +103,8 @@ class ParquetWriter:
         self.writer.close()
 
 
-def file_type(pyarrow: Any) -> Any:
-    return pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-
-
-def digest(key: str, parts: Mapping[str, bytes]) -> bytes:
-    """A record's hash, by which what was written is compared with what is read back."""
+def hash_record(key: str, parts: Mapping[str, bytes]) -> bytes:
+    """A record's hash, which must be the same when it is read back."""
     hashed = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16)
     for content in parts.values():
         hashed.update(len(content).to_bytes(8, "little"))
@@ -135,20 +112,20 @@ def digest(key: str, parts: Mapping[str, bytes]) -> bytes:
     return hashed.digest()
 
 
-def tar_digests(store: Store, name: str) -> Iterator[bytes]:
-    """The hashes of a tar's records, as they lie on the disk; keys as they stand there."""
-    for record, read in tar_records(store, name):
-        yield digest(record.key, {e: read(member.offset, member.size) for e, member in record.members.items()})
+def hash_tar(store: Store, name: str) -> Iterator[bytes]:
+    """The hashes of a tar's records as they are on the disk, with the keys that are written there."""
+    for record, read in read_tar_records(store, name):
+        yield hash_record(record.key, {e: read(member.offset, member.size) for e, member in record.members.items()})
 
 
-def columns_digests(store: Store, name: str) -> Iterator[bytes]:
-    """The hashes of a Parquet shard's rows, as they lie on the disk."""
+def hash_columns(store: Store, name: str) -> Iterator[bytes]:
+    """The hashes of a Parquet shard's rows as they are on the disk."""
     file = ColumnFile(store, name, "parquet")
     columns = choose_columns(file)
     assert columns.label is not None
     for group in range(len(file.groups)):
         values = file.group(group, [KEY, columns.payload, columns.label])
         for key, cell, label in zip(*values.values(), strict=True):
-            content = plain(cell, file.where)
+            content = read_cell(cell, file.where)
             encoded = content.encode() if isinstance(content, str) else content
-            yield digest(member_key(key), {"payload": encoded, "label": str(label).encode()})
+            yield hash_record(member_key(key), {"payload": encoded, "label": str(label).encode()})

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from neocog.dataset.record import sample_ids
 from neocog.errors import DataError
-from neocog.shards.header import INDEX, Header, Shard
-from neocog.shards.index import Index, IndexWriter, runs
+from neocog.shards.index import INDEX, Header, Index, IndexWriter, Shard, find_runs
 
 
 def write_index(folder, keys, shards=None):
@@ -39,7 +38,7 @@ def test_rows_and_keys_come_back(tmp_path_factory, keys, data):
 @given(st.lists(st.integers(0, 20)))
 def test_runs_are_all_of_it(indices):
     array = np.array(indices, np.int64)
-    found = [list(range(array[a], array[a] + b - a)) for a, b in runs(array)]
+    found = [list(range(array[a], array[a] + b - a)) for a, b in find_runs(array)]
     assert [k for run in found for k in run] == indices
 
 

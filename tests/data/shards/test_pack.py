@@ -15,15 +15,14 @@ from PIL import Image
 
 from neocog.data import choose_board, open_source
 from neocog.data import pack as packing
-from neocog.data.pack import pack
+from neocog.data.pack import pack, parse_size
 from neocog.dataset.record import Record, fingerprint
 from neocog.dataset.targets import Objects
 from neocog.errors import ConfigError, DataError, StorageError
 from neocog.files import file_hash
 from neocog.modalities.image.image_folder import ImageFolder
 from neocog.shards import open_shards, packer, verify
-from neocog.shards.header import INDEX
-from neocog.shards.size import parse_size
+from neocog.shards.index import INDEX
 
 
 @pytest.fixture
@@ -362,15 +361,15 @@ def test_flipped_bits_are_found(photos, tmp_path):
             open_shards(tmp_path / "out")
         path.write_bytes(content)
     (tmp_path / "out/test-000000.tar").write_bytes(b"short")
-    with pytest.raises(DataError, match=r"test-000000.tar is truncated or has been changed: .* Received: 5"):
+    with pytest.raises(DataError, match=r"test-000000.tar is truncated or has been changed: .*, the file has 5"):
         open_shards(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda header: header.update(version=2), "no index of version 1.*version"),
-        (lambda header: header.update(shards="x"), "no index of version 1.*shards"),
+        (lambda header: header.update(version=2), "not an index of version 1.*version"),
+        (lambda header: header.update(shards="x"), "not an index of version 1.*shards"),
         (lambda header: header["shards"][0].update(name="../x.tar"), "Shards lie beside their index.*'../x.tar'"),
         (lambda header: header["shards"][0].update(name="/etc/x.tar"), "Shards lie beside their index"),
         (lambda header: header["shards"][0].update(records=10**9), r"must hold .*\(1000000"),
@@ -389,7 +388,7 @@ def test_a_damaged_index_is_named(photos, tmp_path, change, message):
         open_shards(tmp_path / "out").read_many(np.arange(23))
     for content in (b"", b"{", b"[" * 10_000, b"\xff"):
         path.write_bytes(content)
-        with pytest.raises(DataError, match="no index of version 1"):
+        with pytest.raises(DataError, match="not an index of version 1"):
             open_shards(tmp_path / "out")
 
 
@@ -420,7 +419,7 @@ def test_an_index_that_agrees_with_itself_and_lies_is_refused(photos, tmp_path, 
 
 
 def test_verifying_needs_hashes(foreign):
-    with pytest.raises(DataError, match="Only a set made by `neocog pack` brings hashes"):
+    with pytest.raises(DataError, match="Only a set made by `neocog pack` has hashes"):
         verify(foreign)
 
 
@@ -448,7 +447,7 @@ def test_nothing_readable_is_said(pack_source):
 @pytest.mark.parametrize(
     ("payload", "modality", "message"),
     [
-        (b"words", "image", "neither a picture nor a sound that is known: it starts with b'words'"),
+        (b"words", "image", "neither an image nor a sound that is known: it starts with b'words'"),
         (b"fLaC" + bytes(50), "audio", "listed: 0 is truncated or damaged"),
         ("\ud800", "text", "A text must be Unicode. listed: 0"),
     ],
@@ -474,7 +473,7 @@ def test_resized_tiffs_are_those_that_training_reads(pack_source, tmp_path):
     assert np.abs(resized[2:-2, 2:-2].astype(int) - grey[::4, ::4][2:-2, 2:-2]).max() <= 60
     planes = tiff_file(np.zeros((3, 40, 40), np.uint16), photometric="rgb", planarconfig="separate")
     with pytest.raises(
-        DataError, match=r"Pictures of 8 bits, or grey ones of 16, are resized. .* is uint16 \(40, 40, 3"
+        DataError, match=r"Only images of 8 bits, or grey ones of 16, are resized. .*received uint16 \(40, 40, 3"
     ):
         pack_source(Listed([Record("0", planes, 0)]), "two", resize=20)
 
@@ -490,9 +489,9 @@ def test_a_file_of_several_pages_is_packed_whole_and_not_resized(pack_source, tm
 def test_pictures_that_can_not_be_resized_are_named(pack_source, tmp_path):
     file = io.BytesIO()
     Image.new("CMYK", (40, 40)).save(file, "jpeg")
-    with pytest.raises(DataError, match="Grey and RGB pictures are resized.*is CMYK.*leave --resize out"):
+    with pytest.raises(DataError, match="Only grey and RGB images.*are resized.*received CMYK.*Leave --resize out"):
         pack_source(Listed([Record("0", file.getvalue(), 0)]), resize=20)
-    with pytest.raises(DataError, match="Pictures of 8 bits, or grey ones of 16, are resized"):
+    with pytest.raises(DataError, match="images of 8 bits, or grey ones of 16, are resized"):
         pack_source(Listed([Record("0", np.zeros((40, 40, 5), np.uint8), 0)]), "two", resize=20)
 
 
@@ -506,10 +505,10 @@ def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, 
         with pytest.raises(ConfigError, match=message):
             pack(photos, tmp_path / "out", **options)
     signals = Listed([Record("0", SIGNAL, 0)], modality="signal")
-    with pytest.raises(DataError, match="--resize is for pictures. listed holds signal"):
+    with pytest.raises(DataError, match="--resize is for images. listed holds signal"):
         pack_source(signals, resize=9)
     with pytest.raises(
-        DataError, match="Parquet shards hold pictures, sounds or texts with one class each.*Use --format tar"
+        DataError, match="Parquet shards hold images, sounds or texts with one class each.*Use --format tar"
     ):
         pack_source(signals, format="parquet")
     masks = Listed([Record("0", png(0), np.zeros((6, 8), np.uint8))], task="segmentation")
@@ -530,7 +529,7 @@ def test_folders_that_are_not_free_are_refused(photos, tmp_path):
         pack(photos, taken)
     assert (taken / "letter.txt").read_text() == "dear"
     pack(photos, tmp_path / "out")
-    with pytest.raises(DataError, match="holds a finished pack already"):
+    with pytest.raises(DataError, match="already holds a finished pack"):
         pack(photos, tmp_path / "out")
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="file could not be written"):

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import DataError
-from neocog.shards.tar import group, plain_header, walk
+from neocog.shards.tar import group_members, plain_header, walk_tar
 
 
 def walked(content):
-    return list(walk(lambda start, length: content[start : start + length], len(content), "a.tar"))
+    return list(walk_tar(lambda start, length: content[start : start + length], len(content), "a.tar"))
 
 
 def special(kind, name="x.jpg", link="y"):
@@ -43,7 +43,7 @@ def test_folders_and_what_has_no_extension_are_passed_over(tar):
         archive.addfile(folder)
         for name in ("./README", "./a/.hidden.jpg", "./a/1.JPG", "./a/1.seg.png", "./a/2.jpg"):
             archive.addfile(tarfile.TarInfo(name))
-    records = list(group(walked(file.getvalue()), "a.tar"))
+    records = list(group_members(walked(file.getvalue()), "a.tar"))
     assert [(record.key, list(record.members)) for record in records] == [("a/1", ["jpg", "seg.png"]), ("a/2", ["jpg"])]
 
 
@@ -62,7 +62,7 @@ def test_folders_and_what_has_no_extension_are_passed_over(tar):
         ),
         (special(tarfile.REGTYPE, "a/../../b.jpg"), "a path that leaves its folder"),
         (b"", "truncated: it ends at byte 0 without an end mark"),
-        (b"no tar" * 200, "damaged, or no tar: there is no header at byte 0"),
+        (b"no tar" * 200, "damaged, or not a tar: there is no header at byte 0"),
         (special(tarfile.REGTYPE)[:512], "truncated: it ends at byte 512 without an end mark"),
         (bytes(1024) + special(tarfile.REGTYPE), "goes on after its end mark, behind byte 0"),
     ],
@@ -82,7 +82,7 @@ def test_a_size_that_goes_past_the_end_is_refused(tar):
 
 def test_a_member_twice_in_a_record_is_named(tar):
     with pytest.raises(DataError, match=r"a.tar holds '1.JPG' twice"):
-        list(group(walked(tar({"1.jpg": b"", "1.cls": b"", "1.JPG": b""})), "a.tar"))
+        list(group_members(walked(tar({"1.jpg": b"", "1.cls": b"", "1.JPG": b""})), "a.tar"))
 
 
 @pytest.mark.parametrize(
