@@ -21,21 +21,13 @@ from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
 from neocog.modalities.image.folder import is_picture
 
-__all__ = [
-    "AnnotatedImages",
-    "DetectionImages",
-    "Fault",
-    "ImagesBySplit",
-    "ObjectList",
-    "Size",
-    "left_out",
-    "read_image",
-    "unlisted",
-]
+__all__ = ["AnnotatedImages", "Box", "DetectionImages", "Fault", "ObjectList", "Size", "left_out", "unlisted"]
 
 Size = tuple[int, int]
 """Height and width of the upright image."""
 ImagesBySplit = Mapping[str, Sequence[Path]]
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 TOLERANCE = 0.5
 """Pixels by which rounding may move a box out of its image before that counts as a fault."""
@@ -72,11 +64,8 @@ def unlisted(root: Path, images: ImagesBySplit, what: str) -> list[LeftOut]:
     """A notice of the images below a root that are in none of the splits; drawn masks don't count."""
     listed = {str(path) for paths in images.values() for path in paths}
     files = (Path(entry.path) for entry in walk(root, follow=False) if entry.path not in listed)
-    others = [
-        path
-        for path in files
-        if is_picture(path) and not DRAWN.search(path.relative_to(root).parent.as_posix().lower())
-    ]
+    found = (path for path in files if is_picture(path))
+    others = [path for path in found if not DRAWN.search(path.relative_to(root).parent.as_posix().lower())]
     return left_out(others, what, root)
 
 
@@ -170,25 +159,25 @@ class AnnotatedImages(ABC):
 
 @dataclass(slots=True)
 class ObjectList:
-    """The objects of all images, in any order."""
+    """The objects of all images, in any order.
 
+    `relative` boxes and outlines are shares of the image's width and height; others are pixels.
+    """
+
+    place: str
+    """What `places` number: annotations, lines."""
+    relative: bool = False
+    with_masks: bool = False
     images: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
-    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
-    """Left, top, right, bottom."""
+    boxes: list[Box] = field(default_factory=list)
     places: list[int | str] = field(default_factory=list)
-    """An annotation's id, or the number of a line."""
     outlines: list[Outline] = field(default_factory=list)
     """Empty, or one for each object."""
+    sizes: list[Size | None] = field(default_factory=list)
+    """Of the images, as annotated; empty if no annotation tells any."""
 
-    def add(
-        self,
-        image: int,
-        label: int,
-        box: tuple[float, float, float, float],
-        place: int | str,
-        outline: Outline | None = None,
-    ) -> None:
+    def add(self, image: int, label: int, box: Box, place: int | str, outline: Outline | None = None) -> None:
         self.images.append(image)
         self.labels.append(label)
         self.boxes.append(box)
@@ -198,11 +187,7 @@ class ObjectList:
 
 
 class DetectionImages(AnnotatedImages):
-    """Images with objects. Boxes without area are left out and counted in a notice; all others stay as they are.
-
-    `relative` boxes and outlines are shares of the image's width and height; others are pixels. `place` says what
-    `ObjectList.places` number.
-    """
+    """Images with objects. Boxes without area are left out and counted in a notice; all others stay as they are."""
 
     task: Task = "detection"
 
@@ -212,30 +197,26 @@ class DetectionImages(AnnotatedImages):
         images: ImagesBySplit,
         classes: Sequence[str],
         objects: ObjectList,
-        notices: Sequence[str] = (),
-        *,
+        notices: Sequence[str],
         format: str,
-        place: str,
-        sizes: Sequence[Size | None] | None = None,
-        relative: bool = False,
-        with_masks: bool = False,
     ) -> None:
         super().__init__(root, images, classes, notices, format)
-        self.place, self.sizes, self.relative, self.with_masks = place, sizes, relative, with_masks
+        self.place, self.sizes = objects.place, objects.sizes
+        self.relative, self.with_masks = objects.relative, objects.with_masks
         owners = np.array(objects.images, np.int64)
         order = np.argsort(owners, kind="stable")
         self.starts = np.searchsorted(owners[order], np.arange(len(self) + 1))
         self.labels = np.array(objects.labels, np.int64)[order]
         self.boxes = np.array(objects.boxes, np.float64).reshape(-1, 4)[order]
         self.places = [objects.places[i] for i in order.tolist()]
-        self.outlines = [objects.outlines[i] for i in order.tolist()] if with_masks else []
+        self.outlines = [objects.outlines[i] for i in order.tolist()] if self.with_masks else []
         # Float32 still tells a millionth of an image from nothing after scaling.
         stored = self.boxes.astype(np.float32)
-        self.kept = np.all(stored[:, 2:] - stored[:, :2] > (1e-6 if relative else 0), axis=1)
+        self.kept = np.all(stored[:, 2:] - stored[:, :2] > (1e-6 if self.relative else 0), axis=1)
         if not self.kept.all():
             empty = np.flatnonzero(~self.kept)
             image = int(np.searchsorted(self.starts, empty[0], side="right")) - 1
-            first = f"{place} {self.places[empty[0]]} of {self.key(image)}"
+            first = f"{self.place} {self.places[empty[0]]} of {self.key(image)}"
             self.notices += (f"boxes without area were left out: {len(empty):,}, first {first}",)
         self.notices += absent_classes(self.classes, {k: self.labels_of(part) for k, part in self.splits.items()})
 
@@ -264,8 +245,7 @@ class DetectionImages(AnnotatedImages):
         return self.objects(index, size)
 
     def target_for(self, index: int, payload: bytes) -> Objects:
-        needs_size = self.relative or self.with_masks
-        return self.objects(index, self.check_size(index, payload) if needs_size else None)
+        return self.objects(index, self.check_size(index, payload) if self.relative or self.with_masks else None)
 
     def objects(self, index: int, size: Size | None) -> Objects:
         rows = np.arange(self.starts[index], self.starts[index + 1])
@@ -288,10 +268,8 @@ class DetectionImages(AnnotatedImages):
 
     def scale(self, size: Size | None) -> NDArray[np.float64]:
         """The factors from x and y to pixels."""
-        if not self.relative:
-            return np.ones(2)
-        assert size, "known wherever boxes are relative"
-        return np.array([size[1], size[0]], np.float64)
+        assert size or not self.relative, "known wherever boxes are relative"
+        return np.array([size[1], size[0]] if size and self.relative else [1, 1], np.float64)
 
     def faults(self) -> Iterator[Fault]:
         for index in range(len(self)):

@@ -19,9 +19,10 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from neocog.annotations.annotated import DetectionImages, ObjectList, Size, unlisted
-from neocog.annotations.files import below, check_names, entries, is_file, schema_error, shown
+from neocog.annotations.files import below, check_names, entries, schema_error, shown
 from neocog.annotations.outlines import MAX_PIXELS, Outline, check_runs, unpack_runs
 from neocog.dataset.files import read_limited
+from neocog.dataset.folders import is_kind
 from neocog.dataset.split_names import SPLIT_NAMES
 from neocog.errors import DataError, some
 
@@ -99,12 +100,9 @@ CONTENT, POLYGON = TypeAdapter(Content), TypeAdapter(Annotated[list[Pixels], Fie
 
 @dataclasses.dataclass(slots=True)
 class Gathered:
-    """What one file after the other adds."""
+    """What one file after the other adds. The labels of `objects` are the categories' ids until all files are read."""
 
-    with_masks: bool
-    objects: ObjectList = dataclasses.field(default_factory=ObjectList)
-    """Its labels are the categories' ids until all files are read."""
-    sizes: list[Size | None] = dataclasses.field(default_factory=list)
+    objects: ObjectList
     images: dict[str, list[Path]] = dataclasses.field(default_factory=dict)
     annotated: set[int] = dataclasses.field(default_factory=set)
     """Ids of the categories with an annotation."""
@@ -127,7 +125,8 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
     Raises DataError that names file and annotation, for whatever is not COCO's format.
     """
     files = find_splits(path, coco_files(path))
-    gathered, listed, names = Gathered(with_masks), dict[int, Category](), dict[int, str]()
+    gathered = Gathered(ObjectList("annotation", with_masks=with_masks))
+    listed, names = dict[int, Category](), dict[int, str]()
     for split, file in files.items():
         content = read_content(file)
         listed = number_categories(content, file)
@@ -146,10 +145,7 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
     classes = check_names([names[number] for number in numbers], file)
     labels = {number: label for label, number in enumerate(numbers)}
     gathered.objects.labels = [labels[number] for number in gathered.objects.labels]
-    return DetectionImages(
-        path, gathered.images, classes, gathered.objects, notices,
-        format="coco", place="annotation", sizes=gathered.sizes, with_masks=with_masks,
-    )  # fmt: skip
+    return DetectionImages(path, gathered.images, classes, gathered.objects, notices, "coco")
 
 
 def coco_files(root: Path) -> list[Path]:
@@ -159,7 +155,7 @@ def coco_files(root: Path) -> list[Path]:
     for place in (root, root / "annotations", *splits):
         files = [path for path in entries(place) if path.suffix.lower() == ".json"]
         if len(files) <= MOST_FILES:
-            found += [path for path in files if is_file(path) and (is_instances(path) or looks_like_coco(path))]
+            found += [path for path in files if is_kind(path.is_file) and (is_instances(path) or looks_like_coco(path))]
     return list(filter(is_instances, found)) or found
 
 
@@ -252,17 +248,31 @@ def number_categories(content: Content, file: Path) -> dict[int, Category]:
 def add_file(gathered: Gathered, content: Content, file: Path, root: Path, known: Container[int]) -> list[Path]:
     """Gather a file's images and objects; its images' paths."""
     images: dict[int | str, int] = {}
-    names = []
+    names, sizes = [], gathered.objects.sizes
     for place, image in enumerate(content.images):
         where = f"image {place} of {file}"
         if image.id in images:
             raise DataError("Each image needs an id of its own.", received=f"{shown(image.id)} twice", where=where)
-        images[image.id] = len(gathered.sizes)
+        images[image.id] = len(sizes)
         names.append(str(below(root, image.file_name, where).relative_to(root)))
-        gathered.sizes.append(check_size(image, where, required=gathered.with_masks))
-    for place, annotation in enumerate(content.annotations):
-        mark = mark_of(annotation.id, place)
-        add_object(gathered, annotation, images, known, mark, f"annotation {str(mark)[:40]} of {file}")
+        sizes.append(check_size(image, where, required=gathered.objects.with_masks))
+    for place, entry in enumerate(content.annotations):
+        mark = mark_of(entry.id, place)
+        where = f"annotation {str(mark)[:40]} of {file}"
+        for key, ids, of in (("image_id", images, "an image's"), ("category_id", known, "a category's")):
+            if getattr(entry, key) not in ids:
+                raise DataError(f"{key} must be {of} id.", received=shown(getattr(entry, key)), where=where, fix=EXPORT)
+        gathered.annotated.add(entry.category_id)
+        if entry.iscrowd not in (0, 1):
+            raise DataError("iscrowd must be 0 or 1.", received=shown(entry.iscrowd), where=where)
+        if entry.iscrowd:
+            gathered.num_crowds += 1
+            continue
+        left, top, width, height = entry.bbox
+        index = images[entry.image_id]
+        size = sizes[index] if gathered.objects.with_masks else None
+        outline = check_outline(entry.segmentation, size, where) if size else None
+        gathered.objects.add(index, entry.category_id, (left, top, left + width, top + height), mark, outline)
     return find_images(root, file, names)
 
 
@@ -275,31 +285,6 @@ def check_size(image: Image, where: str, *, required: bool) -> Size | None:
         rule = f"An image's height and width are whole numbers, of {MAX_PIXELS:,} pixels in all at most."
         raise DataError(rule, received=f"{shown(image.width)} x {shown(image.height)}", where=where, fix=EXPORT)
     return size
-
-
-def add_object(
-    gathered: Gathered,
-    entry: Annotation,
-    images: Mapping[int | str, int],
-    known: Container[int],
-    mark: int | str,
-    where: str,
-) -> None:
-    """Gather one annotation. Raises DataError for ids that name nothing, and outlines that can't be drawn."""
-    for key, ids, of in (("image_id", images, "an image's"), ("category_id", known, "a category's")):
-        if getattr(entry, key) not in ids:
-            raise DataError(f"{key} must be {of} id.", received=shown(getattr(entry, key)), where=where, fix=EXPORT)
-    gathered.annotated.add(entry.category_id)
-    if entry.iscrowd not in (0, 1):
-        raise DataError("iscrowd must be 0 or 1.", received=shown(entry.iscrowd), where=where)
-    if entry.iscrowd:
-        gathered.num_crowds += 1
-        return
-    left, top, width, height = entry.bbox
-    image = images[entry.image_id]
-    size = gathered.sizes[image]
-    shape = check_outline(entry.segmentation, size, where) if gathered.with_masks and size else None
-    gathered.objects.add(image, entry.category_id, (left, top, left + width, top + height), mark, shape)
 
 
 def check_outline(value: Any, size: Size, where: str) -> Outline:
@@ -348,12 +333,12 @@ def find_images(root: Path, file: Path, names: Sequence[str]) -> list[Path]:
     if not names:
         raise DataError("A data set needs at least one image.", received="no images", where=str(file))
     places = image_places(root, file)
-    folder = next((place for place in places if is_file(place / names[0])), None)
+    folder = next((place for place in places if is_kind((place / names[0]).is_file)), None)
     if folder is None:
         tried = some([place.relative_to(root).as_posix() + "/" for place in places], 9)
         rule = f"{file} names {names[0][:200]}, which is not in {root}. Looked in {tried}."
         raise DataError(rule, fix="Put it there.")
-    missing = [name for name in names if not is_file(folder / name)]
+    missing = [name for name in names if not is_kind((folder / name).is_file)]
     if missing:
         received = f"{len(missing):,} of {len(names):,} that are not in {folder}, first {missing[0][:200]}"
         fix = "Add them, or take them out of the file."

@@ -9,31 +9,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from pydantic import ValidationError
 
 from neocog.dataset.files import read_limited
-from neocog.dataset.folders import is_kind
 from neocog.errors import DataError, some
 
-__all__ = [
-    "below",
-    "by_stem",
-    "check_names",
-    "encodable",
-    "entries",
-    "is_file",
-    "is_folder",
-    "read_lines",
-    "schema_error",
-    "shown",
-]
-
-
-def is_file(path: Path) -> bool:
-    """As `Path.is_file`, and false for a name that is too long for a file."""
-    return is_kind(path.is_file)
-
-
-def is_folder(path: Path) -> bool:
-    """As `Path.is_dir`, and false for a name that is too long for a folder."""
-    return is_kind(path.is_dir)
+__all__ = ["below", "by_stem", "check_names", "encodable", "entries", "read_lines", "schema_error", "shown"]
 
 
 def entries(folder: Path) -> list[Path]:

@@ -59,10 +59,10 @@ def open_voc(path: Path) -> DetectionImages:
         raise DataError(rule, received=received, where=str(path), fix="Add or remove them.")
     splits = read_splits(path / "ImageSets" / "Main", annotations)
     notices = list_unread(path, images, annotations, splits, "an annotation")
-    objects, names, sizes = ObjectList(), [], []
+    objects, names = ObjectList("object"), list[str]()
     for index, stem in enumerate(stem for stems in splits.values() for stem in stems):
         root = parse_xml(annotations[stem])
-        sizes.append(read_size(root, annotations[stem]))
+        objects.sizes.append(read_size(root, annotations[stem]))
         for place, entry in enumerate(root.findall("object"), 1):
             where = f"object {place} of {annotations[stem]}"
             names.append(read_text(entry, "name", where))
@@ -71,7 +71,7 @@ def open_voc(path: Path) -> DetectionImages:
     numbers = {name: k for k, name in enumerate(classes)}
     objects.labels = [numbers[name] for name in names]
     paths = {split: [images[stem] for stem in stems] for split, stems in splits.items()}
-    return DetectionImages(path, paths, classes, objects, notices, format="voc", place="object", sizes=sizes)
+    return DetectionImages(path, paths, classes, objects, notices, "voc")
 
 
 def open_voc_masks(path: Path) -> SegmentationImages:

@@ -16,9 +16,10 @@ from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from neocog.annotations.annotated import DetectionImages, ObjectList, unlisted
-from neocog.annotations.files import check_names, encodable, is_file, is_folder, read_lines, schema_error, shown
+from neocog.annotations.files import check_names, encodable, read_lines, schema_error, shown
 from neocog.dataset.class_names import MAX_CLASSES
 from neocog.dataset.files import read_limited
+from neocog.dataset.folders import is_kind
 from neocog.errors import DataError, some
 from neocog.modalities.image.folder import is_picture, list_pictures
 
@@ -90,12 +91,12 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     }
     if not images:
         raise DataError("data.yaml must name the folder of train.", received=shown(settings), where=str(file))
-    objects, bare = ObjectList(), []
+    objects, bare = ObjectList("line", relative=True, with_masks=with_masks), list[Path]()
     paths = [image for part in images.values() for image in part]
     for index, image in enumerate(paths):
         labels = label_file(root, image)
-        if is_file(labels):
-            add_lines(objects, index, labels, len(classes), with_masks=with_masks)
+        if is_kind(labels.is_file):
+            add_lines(objects, index, labels, len(classes))
         else:
             bare.append(labels)
     if paths and len(bare) == len(paths):
@@ -109,9 +110,7 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
         kinds = some(f"{count} {kind or 'without suffix'}" for kind, count in strangers.most_common())
         notices.append(f"files that are not images were ignored: {kinds}")
     notices += unlisted(root, images, f"images that {file.name} does not name")
-    return DetectionImages(
-        root, images, classes, objects, notices, format="yolo", place="line", relative=True, with_masks=with_masks
-    )
+    return DetectionImages(root, images, classes, objects, notices, "yolo")
 
 
 def read_settings(path: Path) -> Settings:
@@ -170,9 +169,9 @@ def list_images(
     images = []
     for part in entry if isinstance(entry, list) else [entry]:
         place = resolve_path(root, base, part, file, notices)
-        if is_folder(place):
+        if is_kind(place.is_dir):
             images += list_pictures(place, strangers)
-        elif is_file(place) and place.suffix.lower() == ".txt":
+        elif is_kind(place.is_file) and place.suffix.lower() == ".txt":
             images += read_list(root, place)
         else:
             raise DataError(f"There is neither a folder nor a list of images at {place}, which {file} names.")
@@ -212,7 +211,7 @@ def read_list(root: Path, file: Path) -> list[Path]:
     images = []
     for number, line in read_lines(file, 2**28):
         path = path_within(root, file.parent / line) if "\0" not in line else None
-        if path is None or not is_picture(path) or not is_file(path):
+        if path is None or not is_picture(path) or not is_kind(path.is_file):
             rule = f"Each line must name an image below {root}."
             raise DataError(rule, received=repr(line[:200]), where=f"{file}:{number}")
         images.append(path)
@@ -227,7 +226,7 @@ def label_file(root: Path, image: Path) -> Path:
     return root.joinpath(*parts, f"{image.stem}.txt")
 
 
-def add_lines(objects: ObjectList, index: int, file: Path, num_classes: int, *, with_masks: bool) -> None:
+def add_lines(objects: ObjectList, index: int, file: Path, num_classes: int) -> None:
     """Gather the objects of one image. Raises DataError with file and line."""
     for number, line in read_lines(file):
         where = f"{file}:{number}"
@@ -239,7 +238,7 @@ def add_lines(objects: ObjectList, index: int, file: Path, num_classes: int, *, 
         if wrong is not None:
             rule = "Boxes and outlines are shares, 0 to 1, of the image."
             raise DataError(rule, received=f"{wrong:g}", where=where)
-        if len(shares) == 4 and with_masks:
+        if len(shares) == 4 and objects.with_masks:
             rule = "An object that is read with its mask needs an outline, x1 y1 x2 y2 x3 y3 ..."
             raise DataError(rule, received="a box", where=where)
         if len(shares) == 4:
@@ -248,7 +247,7 @@ def add_lines(objects: ObjectList, index: int, file: Path, num_classes: int, *, 
         else:
             points: NDArray[np.float64] = np.array(shares).reshape(-1, 2)
             (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-            objects.add(index, label, (left, top, right, bottom), number, [points] if with_masks else None)
+            objects.add(index, label, (left, top, right, bottom), number, [points] if objects.with_masks else None)
 
 
 def read_values(line: str, where: str) -> list[float]:

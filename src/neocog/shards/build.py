@@ -98,13 +98,10 @@ class Indexing:
         if header.unlabelled:
             notices += (f"the set that was packed had no labels in {some(header.unlabelled)}",)
         header = replace(
-            header,
-            shards=tuple(self.shards),
-            classes=classes,
+            header, shards=tuple(self.shards), classes=classes, unlabelled=self.unlabelled.hidden or header.unlabelled,
             notices=(*self.files.notices, *self.scanner.notices(), *self.labels.notices, *notices),
             left_out=tuple((str(notice), notice.num_samples) for notice in left_out),
-            unlabelled=self.unlabelled.hidden or header.unlabelled,
-        )
+        )  # fmt: skip
         return self.writer.finish(header, mapping)
 
 
@@ -289,10 +286,8 @@ class Unlabelled:
             if split not in self.hidden:
                 found.append(unlabelled_records(split, count))
             elif split in ("all", "train"):
-                received, fix = (
-                    f"none in all {count:,} training records",
-                    "Write the labels, or name the files with labels.",
-                )
+                received = f"none in all {count:,} training records"
+                fix = "Write the labels, or name the files with labels."
                 raise DataError("Each record needs a label.", received=received, where=root, fix=fix)
             else:
                 found.append(unlabelled_split(split, count))

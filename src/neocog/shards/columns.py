@@ -7,10 +7,10 @@ Source: the documentation of `datasets`, "Load tabular data" and "Create an imag
 
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
@@ -107,9 +107,8 @@ class ColumnFile:
             size += batch.nbytes
             if size > MAX_GROUP:
                 rule = f"A row group has at most {MAX_GROUP:,} bytes."
-                raise DataError(
-                    rule, received="more when unpacked", where=f"group {number} of {self.where}", fix=SMALLER
-                )
+                where = f"group {number} of {self.where}"
+                raise DataError(rule, received="more when unpacked", where=where, fix=SMALLER)
             yield batch
 
 
@@ -133,10 +132,7 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     with damaged(file.where):  # a damaged name is not UTF-8
         fields = {field.name: field.type for field in file.schema}
     if list(fields) == ["indices"]:
-        rule = (
-            f"{file.where} holds only the numbers of rows in another file: `datasets` keeps such a file for a data set "
-            "that was shuffled or filtered."
-        )
+        rule = f"{file.where} holds only row numbers, as `datasets` keeps for a set that was shuffled or filtered."
         raise DataError(rule, fix="Save the data set itself with save_to_disk.")
     features = read_features(file.schema)
     kinds = {name: find_kind(name, kind, features.get(name, {})) for name, kind in fields.items()}
@@ -159,9 +155,9 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     ((payload, kind),) = payloads.items()
     label = labels[0] if labels else None
     names = features.get(label, {}).get("names") if label is not None else None
-    listed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    classes = tuple(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
     modality: Modality = "image" if kind == "image" else "audio" if kind == "audio" else "text"
-    return ColumnChoice(payload, label, modality, tuple(names) if isinstance(names, list) and listed else None)
+    return ColumnChoice(payload, label, modality, classes)
 
 
 def shown_type(kind: Any) -> str:
@@ -207,8 +203,8 @@ class Columns:
 
     def __init__(self, store: Store, container: Container, payload: str) -> None:
         self.store, self.container, self.payload = store, container, payload
-        self.files: OrderedDict[str, ColumnFile] = OrderedDict()
-        self.held: OrderedDict[tuple[str, int], list[bytes | str]] = OrderedDict()
+        self.open = lru_cache(HELD)(lambda name: ColumnFile(store, name, container))
+        self.held = lru_cache(HELD)(self.read_group)
         self.lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type["Columns"], tuple[Store, Container, str]]:
@@ -217,23 +213,14 @@ class Columns:
     def payloads(self, name: str, group: int) -> list[bytes | str]:
         """The payloads of every row in a group."""
         with self.lock:
-            if (name, group) not in self.held:
-                found = self.open(name)
-                if group >= len(found.groups):
-                    rule = f"{found.where} has {len(found.groups)} row groups, not {group + 1}."
-                    raise DataError(rule, fix="Index it again.")
-                values = found.group(group, [self.payload])[self.payload]
-                self.held[name, group] = [read_cell(value, found.where) for value in values]
-                while len(self.held) > HELD:
-                    self.held.popitem(last=False)
-            return self.held[name, group]
+            return self.held(name, group)
 
-    def open(self, name: str) -> ColumnFile:
-        if name not in self.files:
-            self.files[name] = ColumnFile(self.store, name, self.container)
-            while len(self.files) > HELD:
-                self.files.popitem(last=False)
-        return self.files[name]
+    def read_group(self, name: str, group: int) -> list[bytes | str]:
+        file = self.open(name)
+        if group >= len(file.groups):
+            rule = f"{file.where} has {len(file.groups)} row groups, not {group + 1}."
+            raise DataError(rule, fix="Index it again.")
+        return [read_cell(value, file.where) for value in file.group(group, [self.payload])[self.payload]]
 
 
 def read_cell(value: Any, where: str) -> bytes | str:

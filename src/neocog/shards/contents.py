@@ -24,7 +24,7 @@ from neocog.modalities.image.decode import picture_pixels
 from neocog.modalities.image.folder import EXTENSIONS as IMAGE_SUFFIXES
 
 __all__ = [
-    "EXTENSIONS", "KINDS", "MAX_TEXT", "array_bytes", "encode_target", "find_modality", "parse_label",
+    "EXTENSIONS", "KINDS", "MAX_TEXT", "array_bytes", "encode_target", "find_modality", "no_label", "parse_label",
     "payload_extension", "read_array", "read_label", "read_payload", "read_target", "read_text",
 ]  # fmt: skip
 
@@ -105,10 +105,14 @@ def read_label(extensions: Collection[str], content: Content, where: str) -> int
     values = read_json(content("json"), where) if "json" in extensions else {}
     label = values.get("label") if isinstance(values, dict) else None
     if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
-        rule = "A record names its class in a .cls member, or as label in a .json member."
-        found = f"{some(sorted(extensions), 8)}{f' and label {label!r}'[:100] if label is not None else ''}"
-        raise DataError(rule, received=found, where=where, fix="The members of one record must follow each other.")
+        raise no_label(extensions, where, f" and label {label!r}"[:100] if label is not None else "")
     return label
+
+
+def no_label(extensions: Collection[str], where: str, found: str = "") -> DataError:
+    rule = "A record names its class in a .cls member, or as label in a .json member."
+    fix = "The members of one record must follow each other."
+    return DataError(rule, received=some(sorted(extensions), 8) + found, where=where, fix=fix)
 
 
 def parse_label(text: str) -> int | str:

@@ -8,21 +8,20 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from neocog.errors import DataError, some
 from neocog.files import file_hash, storage_errors, write_whole
 from neocog.progress import track
 from neocog.shards.build import index_shards, read_classes
-from neocog.shards.dotted import holds_payload
 from neocog.shards.index import ARRAYS, INDEX, MAX_HEADER, Index, array_name, read_header
 from neocog.shards.leftovers import LISTS, SPLITS
 from neocog.shards.names import ShardFiles, find_shards, is_address, is_shard, looks_packed
 from neocog.shards.scan import first_names
 from neocog.shards.source import ShardSource
 from neocog.shards.store import LocalStore, Store, open_store
+from neocog.shards.tar import holds_payload
 
 __all__ = ["STATE", "holds_shards", "open_shards", "verify", "why_no_shards"]
 
@@ -135,28 +134,20 @@ def cached_index(files: ShardFiles) -> Index:
         stat = files.store.stat(name)
         parts.append(f"{name} {split} {stat.size} {stat.stamp}")
     parts += read_classes(files.store) or ()
-    folder = cache_folder(parts)
-    found = kept_index(folder)
-    if found is not None:
-        return found
-    with new_folder(folder) as new:
-        index_shards(files, new)
-    return Index(folder)
+    return kept_or_new(parts, lambda folder: index_shards(files, folder))
 
 
 def fetched_index(store: Store) -> Index:
     """A packed set's own index, copied from its address into the cache, because its rows are read one by one."""
     content = store.read(INDEX, 0, MAX_HEADER)
     read_header(content, f"{store.root}/{INDEX}")
-    folder = cache_folder([store.root, content.hex()])
-    found = kept_index(folder)
-    if found is not None:
-        return found
-    with new_folder(folder) as new:
+
+    def fetch(folder: Path) -> None:
         for kind in ARRAYS:
-            fetch_file(store, array_name(kind), new)
-        write_whole(new / INDEX, content)
-    return Index(folder)
+            fetch_file(store, array_name(kind), folder)
+        write_whole(folder / INDEX, content)
+
+    return kept_or_new([store.root, content.hex()], fetch)
 
 
 def fetch_file(store: Store, name: str, folder: Path) -> None:
@@ -175,28 +166,30 @@ def kept_index(folder: Path) -> Index | None:
         return None
 
 
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder of the cache that appears when it is complete; if two processes make it at once, one of them stays."""
+def kept_or_new(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
+    """The index that these parts tell from others, from the cache below XDG_CACHE_HOME, or ~/.cache, or else made.
+
+    Its folder appears when it is complete; if two processes make it at once, one of them stays.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
+    folder = (Path(base) if base else Path.home() / ".cache") / "neocog" / "indexes" / digest
+    found = kept_index(folder)
+    if found is not None:
+        return found
     new = folder.with_name(f".{folder.name}.{os.getpid()}")
-    with storage_errors(new):
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
     try:
-        yield new
+        with storage_errors(new):
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+        make(new)
         if kept_index(folder) is None:
             with storage_errors(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-def cache_folder(parts: Sequence[str]) -> Path:
-    """The folder of the index that these parts tell from others: below XDG_CACHE_HOME, or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
-    return (Path(base) if base else Path.home() / ".cache") / "neocog" / "indexes" / digest
+    return Index(folder)
 
 
 def verify(folder: Path | str) -> int:

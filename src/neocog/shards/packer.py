@@ -3,14 +3,13 @@
 The state of an unfinished pack is kept in its folder, so that the same call resumes it.
 """
 
-import dataclasses
 import itertools
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +23,20 @@ from neocog.progress import Bar
 from neocog.settings import SETTINGS
 from neocog.shards.build import index_shards
 from neocog.shards.contents import encode_target
-from neocog.shards.encode import encode, text_bytes
 from neocog.shards.index import INDEX, Count, Digest, Header, Shard
 from neocog.shards.names import SPLITS, ShardFiles, Split
 from neocog.shards.open import STATE
 from neocog.shards.store import LocalStore
-from neocog.shards.write import ParquetWriter, TarWriter, hash_columns, hash_record, hash_tar, member_key
+from neocog.shards.write import (
+    ParquetWriter,
+    TarWriter,
+    encode,
+    hash_columns,
+    hash_record,
+    hash_tar,
+    member_key,
+    text_bytes,
+)  # fmt: skip
 
 __all__ = ["Format", "OnCorrupt", "Packer", "State", "begin_state", "keep_finished"]
 
@@ -113,14 +120,8 @@ def keep_finished(out: Path, state: State) -> tuple[Done, ...]:
 
 Encoded = tuple[str, dict[str, bytes]]
 """A key, and its members by extension: first the payload, then the target."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fault:
-    """A record that can't be read, and why."""
-
-    key: str
-    reason: str
+Fault = tuple[str, DataError]
+"""The key of a record that can't be read, and why."""
 
 
 class Ahead:
@@ -136,10 +137,10 @@ class Ahead:
         self.faults: list[str] = []
         for item in self.items:
             self.place += 1
-            if not isinstance(item, Fault):
-                self.next = item
+            if isinstance(item[1], dict):
+                self.next = (item[0], item[1])
                 return
-            self.faults.append(item.key)
+            self.faults.append(item[0])
 
 
 class Packer:
@@ -188,9 +189,12 @@ class Packer:
         for start in range(first, len(indices), AT_ONCE):
             bar.draw(before + start)
             part = list(pool.map(self.encode, indices[start : start + AT_ONCE].tolist()))
-            faults = [item for item in part if isinstance(item, Fault)]
+            faults = [(key, error) for key, error in part if isinstance(error, DataError)]
             if faults and self.state.on_corrupt == "stop":
-                raise corrupt(faults)
+                others = f" {len(faults) - 1} more are near it: {some(key for key, _ in faults[1:])}."
+                rule = str(faults[0][1]) + (others if len(faults) > 1 else "")
+                fix = "Fix or remove such records, or skip them with --on-corrupt skip. Finished shards are kept."
+                raise DataError(rule, fix=fix)
             yield from part
 
     def encode(self, index: int) -> Encoded | Fault:
@@ -202,7 +206,7 @@ class Packer:
             extension, payload = encode(record.payload, self.source.modality, self.state.resize, where)
             return record.key, {extension: payload} | encode_target(record.target, self.source.task)
         except DataError as error:
-            return Fault(self.source.key(index), str(error))
+            return self.source.key(index), error
 
     def write_shard(self, name: str, split: Split, ahead: Ahead) -> Done:
         """One shard of records up to its size, at least one, checked after writing."""
@@ -210,7 +214,8 @@ class Packer:
         skipped: list[str] = []
         stop = ahead.place
         with whole_file(self.out / name) as file:
-            writer = self.open_writer(file)
+            tar, source = self.state.format == "tar", self.source
+            writer = TarWriter(file) if tar else ParquetWriter(file, source.modality, source.classes)
             while ahead.next is not None:
                 key, members = ahead.next
                 if writer.count and writer.size + writer.cost(members) > self.state.shard_size:
@@ -222,14 +227,8 @@ class Packer:
             writer.finish()
         self.check_written(name, hashes)
         size, sha256 = self.store.stat(name).size, file_hash(self.out / name)
-        return Done(
-            name=name, split=split, size=size, records=len(hashes), sha256=sha256, stop=stop, skipped=tuple(skipped)
-        )
-
-    def open_writer(self, file: BinaryIO) -> TarWriter | ParquetWriter:
-        if self.state.format == "tar":
-            return TarWriter(file)
-        return ParquetWriter(file, self.source.modality, self.source.classes)
+        records, passed = len(hashes), tuple(skipped)
+        return Done(name=name, split=split, size=size, records=records, sha256=sha256, stop=stop, skipped=passed)
 
     def check_written(self, name: str, hashes: list[bytes]) -> None:
         """Read a shard back. Raises StorageError if it differs from what was written."""
@@ -246,11 +245,8 @@ class Packer:
         """Write the index, which completes the pack."""
         if not self.state.shards:
             raise DataError(f"None of the records of {self.source.name} can be read. Nothing is packed.")
-        shards = tuple(
-            Shard(name=done.name, split=done.split, size=done.size, records=done.records, sha256=done.sha256)
-            for done in self.state.shards
-        )
-        source = self.source
+        source, done = self.source, self.state.shards
+        shards = tuple(Shard(name=d.name, split=d.split, size=d.size, records=d.records, sha256=d.sha256) for d in done)
         header = Header(
             name=source.name, container=self.state.format, modality=source.modality, task=source.task,
             classes=tuple(source.classes), channels=getattr(source, "channel_names", ()), shards=shards, arrays={},
@@ -261,9 +257,3 @@ class Packer:
         index_shards(files, self.out, packed=header)
         with storage_errors(self.out):
             (self.out / STATE).unlink()
-
-
-def corrupt(faults: list[Fault]) -> DataError:
-    others = f" {len(faults) - 1} more are near it: {some(fault.key for fault in faults[1:])}."
-    fix = "Fix or remove such records, or skip them with --on-corrupt skip. Finished shards are kept."
-    return DataError(faults[0].reason + (others if len(faults) > 1 else ""), fix=fix)

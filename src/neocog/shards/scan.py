@@ -14,12 +14,11 @@ from neocog.dataset.class_names import blank_label, cell_label
 from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
 from neocog.shards.columns import KEY, ColumnChoice, ColumnFile, choose_columns
-from neocog.shards.contents import MAX_TEXT, find_modality, payload_extension, read_label, read_target
-from neocog.shards.dotted import read_dotted
+from neocog.shards.contents import MAX_TEXT, find_modality, no_label, payload_extension, read_label, read_target
 from neocog.shards.index import Header
 from neocog.shards.names import ShardFiles, Split
 from neocog.shards.store import Store
-from neocog.shards.tar import TarRecord, group_members, walk_tar
+from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
 
 __all__ = ["ColumnScanner", "ScannedRecord", "Scanner", "TarScanner", "first_names", "read_tar_records"]
 
@@ -122,12 +121,7 @@ class TarScanner:
         holders = record.members.keys() & {"cls", "json"}
         if name in self.files.labels:
             return check_partition(self.files.labels[name], holders, where), None
-        try:
-            return read_label(record.members, small, where), None
-        except DataError as error:
-            if holders:
-                raise
-            return None, error
+        return (read_label(record.members, small, where), None) if holders else (None, no_label(record.members, where))
 
     def records(self, record: TarRecord, name: str) -> tuple[TarRecord, ...]:
         """The records of one key: one, unless names hold further dots."""

@@ -16,10 +16,9 @@ from neocog.errors import DataError
 from neocog.modalities.signal.channel_names import said_of_channels
 from neocog.shards.columns import Columns
 from neocog.shards.contents import payload_extension, read_payload, read_target
-from neocog.shards.dotted import read_dotted
 from neocog.shards.index import Index
 from neocog.shards.store import Store
-from neocog.shards.tar import TarRecord, group_members, walk_tar
+from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
 
 __all__ = ["ShardSource", "Splits"]
 

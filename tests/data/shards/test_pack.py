@@ -512,7 +512,7 @@ def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, 
     ):
         pack_source(signals, format="parquet")
     masks = Listed([Record("0", png(0), np.zeros((6, 8), np.uint8))], task="segmentation")
-    with pytest.raises(DataError, match="--resize would leave masks and boxes behind"):
+    with pytest.raises(DataError, match="--resize would not scale masks and boxes"):
         pack_source(masks, resize=9)
     assert not (tmp_path / "packed").exists()
 
