@@ -93,7 +93,7 @@ def test_file_and_object_agree(tmp_path, labels):
         (pa.array(["", "a"]), r"Received: '' \(str\)"),
     ],
 )
-def test_labels_that_are_no_classes_are_named(tmp_path, labels, message):
+def test_labels_that_are_not_classes_are_refused(tmp_path, labels, message):
     with pytest.raises(DataError, match=message):
         write(tmp_path, train={"text": texts(2), "label": labels})
 
@@ -125,7 +125,7 @@ HIDDEN = {
 
 @pytest.mark.parametrize("test", HIDDEN.values(), ids=HIDDEN)
 @pytest.mark.parametrize("split", ["test", "validation"])
-def test_split_without_labels_is_left_out_and_made_up_for(tmp_path, test, split):
+def test_split_without_labels_is_left_out_and_replaced_by_training_records(tmp_path, test, split):
     source = write(tmp_path / "a", train=hub([0, 1] * 20), **{split: test})
     short = {"test": "test", "validation": "val"}[split]
     instead = {"test": "is kept for the test", "validation": "validates"}[split]
@@ -143,14 +143,14 @@ def test_split_without_labels_is_left_out_and_made_up_for(tmp_path, test, split)
     assert (same.notices, same.unlabelled, source.unlabelled) == (source.notices, (short,), (short,))
 
 
-def test_empty_text_beside_labels_is_refused_where_others_of_its_split_have_one(tmp_path):
+def test_empty_label_is_refused_if_others_of_its_split_have_one(tmp_path):
     with pytest.raises(
         DataError, match=r"needs a class.* Received: '' \(str\), in .*row 1. Leave that row out, or give"
     ):
         write(tmp_path, train={"text": texts(2), "label": ["a", "b"]}, test={"text": texts(2), "label": ["a", ""]})
 
 
-def test_validation_split_stays_where_the_test_is_hidden(tmp_path):
+def test_validation_split_stays_if_test_labels_are_hidden(tmp_path):
     source = write(tmp_path, train=hub([0, 1] * 20), validation=hub([0, 1] * 3), test=hub([-1] * 4))
     parts = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
     assert (parts.val.tolist(), len(parts.test), len(parts.train)) == (list(range(40, 46)), 8, 32)
@@ -182,7 +182,7 @@ def test_blocks_count_the_records_that_are_read(tmp_path):
     assert [source.read(k).payload for k in (3, 0)] == ["word9 good", "word0 good"]
 
 
-def test_minus_one_that_may_be_a_class_is_refused(tmp_path):
+def test_ambiguous_label_minus_one_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"from 0. .*row 2: received -1. If it means a hidden label, remove"):
         write(tmp_path / "a", train={"text": texts(3), "label": [0, 1, -1]})
     source = write(

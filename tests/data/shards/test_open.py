@@ -17,7 +17,7 @@ from neocog.errors import DataError
 from neocog.shards import holds_shards, open_shards
 
 
-def test_records_are_reached_by_index(foreign, png):
+def test_records_are_read_by_index(foreign, png):
     source = open_shards(foreign)
     assert (len(source), source.classes, source.modality, source.task) == (
         13,
@@ -44,7 +44,7 @@ def test_records_are_reached_by_index(foreign, png):
         source.read(13)
 
 
-def test_the_index_is_made_once_and_kept_in_the_cache(foreign, cache, monkeypatch):
+def test_index_is_built_once_and_cached(foreign, cache, monkeypatch):
     before = sorted(path.name for path in foreign.iterdir())
     first = open_shards(foreign)
     assert sorted(path.name for path in foreign.iterdir()) == before
@@ -119,7 +119,7 @@ def test_shards_at_an_address(foreign, png):
     files.rm("/bucket", recursive=True)
 
 
-def test_a_missing_package_is_named(monkeypatch, tmp_path):
+def test_missing_package_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(
         DataError,
@@ -203,7 +203,7 @@ def test_arrays_texts_and_sounds(tmp_path, tar, png):
         ({}, "A set needs at least one record"),
     ],
 )
-def test_records_that_can_not_be_used_are_named(tmp_path, tar, members, message):
+def test_unusable_records_are_refused(tmp_path, tar, members, message):
     with pytest.raises(DataError, match=message):
         open_shards(write_tar(tmp_path / "set", tar, members))
 
@@ -303,13 +303,13 @@ def test_text_in_columns(tmp_path):
         ({"image": [b"x"], "label": [-3]}, r"a.parquet, row 0: received -3"),
     ],
 )
-def test_columns_that_can_not_be_used_are_named(tmp_path, columns, message):
+def test_unusable_columns_are_refused(tmp_path, columns, message):
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(DataError, match=message):
         open_shards(tmp_path).read(0)
 
 
-def test_shards_with_other_columns_are_named(tmp_path, png):
+def test_shards_with_differing_columns_are_refused(tmp_path, png):
     pq.write_table(hf_table(png), tmp_path / "a.parquet")
     pq.write_table(hf_table(png, names=("dog", "bird")), tmp_path / "b.parquet")
     with pytest.raises(
@@ -340,7 +340,7 @@ def test_damaged_columns_end_in_an_error_or_a_record(tmp_path, png, data):
     path.unlink()
 
 
-def test_a_shard_that_was_changed_behind_the_index_is_named(foreign, tar, png):
+def test_shard_changed_after_indexing_is_refused(foreign, tar, png):
     source = open_shards(foreign)
     path = foreign / "test-000.tar"
     path.write_bytes(path.read_bytes().replace(b"0001.", b"0009.").replace(b"0002.", b"0001."))
@@ -352,7 +352,7 @@ def test_a_shard_that_was_changed_behind_the_index_is_named(foreign, tar, png):
         source.read(10)
 
 
-def test_columns_that_changed_behind_the_index_are_named(tmp_path, png):
+def test_columns_changed_after_indexing_are_refused(tmp_path, png):
     path = tmp_path / "a.parquet"
     pq.write_table(hf_table(png), path, row_group_size=3)
     source = open_shards(tmp_path)
@@ -363,7 +363,7 @@ def test_columns_that_changed_behind_the_index_are_named(tmp_path, png):
         source.read(2)
 
 
-def test_arrow_shards_from_afar_are_refused():
+def test_remote_arrow_shards_are_refused():
     files = fsspec.filesystem("memory")
     files.pipe_file("/arrows/a.arrow", b"ARROW1")
     with pytest.raises(DataError, match="Arrow shards are read from a folder of this machine.*Use Parquet"):
@@ -398,7 +398,7 @@ def test_labels_have_limits(tmp_path, tar, png, monkeypatch):
         open_shards(folder)
 
 
-def test_an_array_of_something_else_is_named(tmp_path, tar):
+def test_arrays_without_numbers_are_refused(tmp_path, tar):
     np.save(tmp_path / "x.npy", np.array(["a"]))
     folder = write_tar(tmp_path / "a", tar, {"0.npy": (tmp_path / "x.npy").read_bytes(), "0.cls": b"0"})
     with pytest.raises(DataError, match="A .npy file holds an array of numbers. .*received <U1"):

@@ -88,7 +88,7 @@ def test_objects_are_those_of_pycocotools(tmp_path):
             assert np.array_equal(mask, oracle.annToMask(entry))
 
 
-def test_a_set_is_what_its_file_says(tmp_path):
+def test_set_matches_its_file(tmp_path):
     source = open_coco(write_set(tmp_path))
     assert is_coco(tmp_path)
     assert (source.task, source.format, source.classes) == ("detection", "coco", ("person", "dog"))
@@ -213,7 +213,7 @@ def test_two_used_categories_of_one_name_are_refused(tmp_path):
         open_coco(write_set(tmp_path, content))
 
 
-def test_splits_of_two_files_and_files_that_are_no_instances(tmp_path):
+def test_two_files_make_two_splits_and_other_files_are_ignored(tmp_path):
     write_set(tmp_path, name="annotations/instances_val2017.json", folder="val2017")
     write_set(tmp_path, name="annotations/instances_train2017.json", folder="train2017")
     write_set(tmp_path, name="annotations/person_keypoints_train2017.json", folder="train2017")
@@ -333,7 +333,7 @@ OUTLINES = [
 
 
 @pytest.mark.parametrize(("content", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_a_fault_is_named_with_its_place(tmp_path, content, message):
+def test_error_names_the_place(tmp_path, content, message):
     write_set(tmp_path, CONTENT)
     path = tmp_path / "annotations/instances_train2017.json"
     path.write_bytes((content if isinstance(content, str) else json.dumps(content)).encode(errors="surrogateescape"))
@@ -342,7 +342,7 @@ def test_a_fault_is_named_with_its_place(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(("value", "message"), [case[1:] for case in OUTLINES], ids=[case[0] for case in OUTLINES])
-def test_a_fault_of_an_outline_is_named_where_masks_are_read(tmp_path, value, message):
+def test_outline_error_is_raised_if_masks_are_read(tmp_path, value, message):
     write_set(tmp_path, changed("annotations", 1, "segmentation", value=value))
     assert len(open_coco(tmp_path)) == 3
     with pytest.raises(DataError, match=message):
@@ -370,7 +370,7 @@ def test_masks_that_would_fill_the_memory_are_refused(tmp_path):
         source.read_target(0)
 
 
-def test_what_can_be_read_in_two_ways_is_named(tmp_path):
+def test_ambiguous_layout_is_refused(tmp_path):
     write_set(tmp_path)
     write_set(tmp_path, name="annotations/instances_train2014.json")
     with pytest.raises(DataError, match="instances_train2014.json and instances_train2017.json both hold train"):
@@ -383,14 +383,14 @@ def test_what_can_be_read_in_two_ways_is_named(tmp_path):
         open_coco(tmp_path / "images")
 
 
-def test_splits_with_other_categories_are_named(tmp_path):
+def test_splits_with_differing_categories_are_refused(tmp_path):
     write_set(tmp_path)
     write_set(tmp_path, changed("categories", 0, "name", value="cat"), name="annotations/instances_val2017.json")
     with pytest.raises(DataError, match="same categories. .*instances_val2017.json has others"):
         open_coco(tmp_path)
 
 
-def test_boxes_without_area_are_left_out_and_told(tmp_path):
+def test_boxes_without_area_are_left_out_with_a_notice(tmp_path):
     write_set(tmp_path, changed("annotations", 2, "bbox", value=[3, 4, 0, 5]))
     source = open_coco(tmp_path, with_masks=True)
     assert source.read_target(1).labels.tolist() == [1]
@@ -405,7 +405,7 @@ def test_boxes_without_area_are_left_out_and_told(tmp_path):
     ]
 
 
-def test_boxes_beyond_the_picture_stay_and_are_told(tmp_path):
+def test_boxes_beyond_the_image_stay_and_are_faults(tmp_path):
     write_set(tmp_path, changed("annotations", 2, "bbox", value=[30.4, 4, 10, 5]))
     assert list(open_coco(tmp_path).faults()) == []
     write_set(tmp_path, changed("annotations", 2, "bbox", value=[-3, 25, 10, 15]))
@@ -419,7 +419,7 @@ def test_boxes_beyond_the_picture_stay_and_are_told(tmp_path):
     )
 
 
-def test_faults_without_an_annotated_size_look_at_the_picture(tmp_path):
+def test_faults_read_the_image_if_no_size_is_annotated(tmp_path):
     content = changed("images", 1, "width", value=None)
     content["annotations"][0]["bbox"] = [0, 0, 50, 5]
     source = open_coco(write_set(tmp_path, content))
@@ -428,7 +428,7 @@ def test_faults_without_an_annotated_size_look_at_the_picture(tmp_path):
     assert "not an image" in next(source.faults())[1]
 
 
-def test_absent_categories_are_told(tmp_path):
+def test_absent_categories_get_a_notice(tmp_path):
     content = copy.deepcopy(CONTENT)
     del content["annotations"][0]
     assert "train has no record of 'dog'" in open_coco(write_set(tmp_path, content)).notices

@@ -80,7 +80,7 @@ def test_splits_are_those_of_the_image_sets(tmp_path, files, splits, notices):
     assert source.notices == left
 
 
-def test_pictures_without_annotation_are_told(tmp_path):
+def test_images_without_annotation_get_a_notice(tmp_path):
     write_set(tmp_path, ONE)
     (tmp_path / "Annotations/c.xml").unlink()
     source = open_voc(tmp_path)
@@ -95,7 +95,7 @@ def test_the_size_may_be_missing_or_0(tmp_path):
         assert "reaches 20.0 pixels beyond the image, which is 40 wide and 30 high" in next(source.faults())[1]
 
 
-def test_boxes_without_area_are_left_out_and_told(tmp_path):
+def test_boxes_without_area_are_left_out_with_a_notice(tmp_path):
     source = open_voc(write_set(tmp_path, {"a": xml(("dog", 9, 9, 8, 12), ("dog", 1, 1, 1, 1))}))
     assert source.read_target(0).boxes.tolist() == [[0, 0, 1, 1]]
     assert source.notices == ("boxes without area were left out: 1, first object 1 of JPEGImages/a.jpg",)
@@ -133,7 +133,7 @@ DOG = xml(("dog", 1, 1, 2, 2))
         (DOG.replace("<width>40", "<width>40.5"), "received 40.5 x 30"),
     ],
 )
-def test_a_fault_is_named_with_its_file(tmp_path, content, message):
+def test_error_names_the_file(tmp_path, content, message):
     write_set(tmp_path, {"a": DOG, "b": content})
     with pytest.raises(DataError, match=message) as error:
         open_voc(tmp_path)
@@ -146,7 +146,7 @@ def test_a_file_that_is_too_long_is_refused(tmp_path):
         parse_xml(tmp_path / "a.xml")
 
 
-def test_parts_that_do_not_fit_are_named(tmp_path):
+def test_parts_that_do_not_match_are_refused(tmp_path):
     write_set(tmp_path, ONE, train="ax")
     with pytest.raises(DataError, match="names annotated images. .*train.txt: received 'x' in line 2, 1"):
         open_voc(tmp_path)
@@ -204,7 +204,7 @@ def test_masks_have_splits_of_their_own(tmp_path):
         open_voc_masks(tmp_path)
 
 
-def test_a_set_without_masks_is_named(tmp_path):
+def test_set_without_masks_is_refused(tmp_path):
     with pytest.raises(DataError, match="in JPEGImages. .*received no masks"):
         open_voc_masks(write_set(tmp_path, ONE))
 

@@ -54,7 +54,7 @@ def test_lines_are_boxes_in_pixels(tmp_path):
     assert source.notices == ()
 
 
-def test_boxes_are_those_of_the_upright_picture(tmp_path):
+def test_boxes_are_those_of_the_upright_image(tmp_path):
     write_set(tmp_path)
     exif = Image.Exif()
     exif[0x0112] = 8
@@ -119,14 +119,14 @@ def test_names_are_a_list_or_a_mapping(tmp_path, names, classes):
         ("#" + "x" * 300_000, "may have at most 0.25 MiB. .*data.yaml has 0.3 MiB"),
     ],
 )
-def test_settings_that_are_none_are_named(tmp_path, text, message):
+def test_invalid_settings_are_refused(tmp_path, text, message):
     write_set(tmp_path, settings=f"train: images/train\n{text}")
     with pytest.raises(DataError, match=message) as error:
         open_yolo(tmp_path)
     assert "data.yaml" in str(error.value)
 
 
-def test_settings_that_are_no_mapping_are_named(tmp_path):
+def test_settings_without_a_mapping_are_refused(tmp_path):
     (tmp_path / "data.yaml").write_text("[1, 2]")
     with pytest.raises(DataError, match=r"is a mapping with train and names. .*data.yaml.*received \[1, 2\]"):
         read_settings(tmp_path / "data.yaml")
@@ -197,7 +197,7 @@ def test_paths_within_the_folder_are_read(tmp_path, settings, count, notice):
         ("train: " + "x" * 5000, "neither a folder nor a list"),
     ],
 )
-def test_pictures_that_are_not_there_are_named(tmp_path, settings, message):
+def test_missing_images_are_refused(tmp_path, settings, message):
     write_set(tmp_path / "set", settings=f"{settings}\nnames: [cat, dog, ant]")
     picture(tmp_path / "a.jpg")
     (tmp_path / "set/list.txt").write_text("images/train/a.jpg\nimages/x.jpg")
@@ -227,19 +227,19 @@ def test_pictures_that_are_not_there_are_named(tmp_path, settings, message):
         ("0 0.5 0.5 0.1 0.1_0", "A line holds numbers"),
     ],
 )
-def test_a_faulty_line_is_named_with_its_number(tmp_path, line, message):
+def test_faulty_line_is_refused_with_its_number(tmp_path, line, message):
     write_set(tmp_path, LABELS | {"train/b": f"0 .5 .5 .1 .1\n\n{line}\n"})
     with pytest.raises(DataError, match=message) as error:
         open_yolo(tmp_path)
     assert error.value.where == f"{tmp_path}/labels/train/b.txt:3"
 
 
-def test_rounding_beyond_the_edge_is_no_fault(tmp_path):
+def test_rounding_beyond_the_edge_is_not_a_fault(tmp_path):
     source = open_yolo(write_set(tmp_path, {"train/a": "0 0.5 0.5 1.0000001 1"}, ALONE))
     assert list(source.faults()) == []
 
 
-def test_pictures_without_label_file_have_no_objects(tmp_path):
+def test_images_without_label_file_have_no_objects(tmp_path):
     write_set(tmp_path)
     (tmp_path / "labels/train/b.txt").unlink()
     (tmp_path / "labels/val/c.txt").write_text("")
@@ -260,7 +260,7 @@ def test_pictures_without_label_file_have_no_objects(tmp_path):
     ("pictures", "labels"),
     [("train/images", "train/labels"), ("images", "labels"), ("images/images/x", "images/labels/x"), ("all", "all")],
 )
-def test_labels_stand_where_images_is_called_labels(tmp_path, pictures, labels):
+def test_labels_folder_replaces_images_folder(tmp_path, pictures, labels):
     picture(tmp_path / pictures / "a.jpg")
     (tmp_path / labels).mkdir(parents=True, exist_ok=True)
     (tmp_path / labels / "a.txt").write_text("1 0.5 0.5 0.5 0.5")
@@ -268,7 +268,7 @@ def test_labels_stand_where_images_is_called_labels(tmp_path, pictures, labels):
     assert open_yolo(tmp_path).read_target(0).labels.tolist() == [1]
 
 
-def test_boxes_without_area_or_beyond_the_picture_are_told(tmp_path):
+def test_boxes_without_area_or_beyond_the_image_are_faults(tmp_path):
     source = open_yolo(write_set(tmp_path, {"train/a": "0 .5 .5 0 .5\n1 1 .5 .5 .5\n2 .5 .5 1e-9 .2"}, ALONE))
     assert source.read_target(0).labels.tolist() == [1]
     assert source.notices[0] == "boxes without area were left out: 2, first line 1 of images/train/a.jpg"
@@ -279,14 +279,14 @@ def test_boxes_without_area_or_beyond_the_picture_are_told(tmp_path):
     ]
 
 
-def test_a_label_file_that_is_no_text_is_named(tmp_path):
+def test_label_file_that_is_not_text_is_refused(tmp_path):
     write_set(tmp_path)
     (tmp_path / "labels/train/a.txt").write_bytes(b"0 \xff")
     with pytest.raises(DataError, match=r"a\.txt is not UTF-8: .* at byte 2"):
         open_yolo(tmp_path)
 
 
-def test_a_picture_without_a_readable_header_is_named(tmp_path):
+def test_image_without_a_readable_header_is_refused(tmp_path):
     write_set(tmp_path)
     (tmp_path / "images/train/a.jpg").write_bytes(b"x")
     source = open_yolo(tmp_path)
