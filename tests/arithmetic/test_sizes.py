@@ -27,7 +27,7 @@ pads = st.integers(0, 8)
 
 
 def torch_size(operation, *arguments, **settings):
-    """The size that torch gives, or None where it refuses."""
+    """The size that torch gives, or None if it refuses."""
     try:
         return operation(*arguments, **settings).shape[-1]
     except RuntimeError:

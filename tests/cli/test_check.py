@@ -68,7 +68,7 @@ def test_findings_are_shown_worst_first_and_a_skip_list_is_left(run_main):
     assert "\n           train/cat/empty0.png\n" in out
     assert "\n           and 2 more\n         -> Training stops at it. On the skip list.\n" in out
     assert (
-        "\nnote     1 picture is not of the format that the name says.\n           train/cat/png.jpg: it is PNG\n"
+        "\nnote     1 image is not of the format that the name says.\n           train/cat/png.jpg: it is PNG\n"
         in out
     )
     assert out.index("error ") < out.index("note ")

@@ -22,7 +22,7 @@ def chains_of(grid, colour):
 
 
 def played(grid, colour, point, *, suicide=False):
-    """The board after a move by the letter of the rules, or None where it is occupied, or suicide that is forbidden."""
+    """The board after a move by the letter of the rules, or None if it is occupied, or suicide that is forbidden."""
     row, column = divmod(point, len(grid))
     if grid[row, column] != EMPTY:
         return None

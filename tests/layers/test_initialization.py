@@ -191,7 +191,7 @@ def test_dirac_gives_what_it_is_given():
 
 
 def correlated_pictures(count, channels, size):
-    """Smooth pictures whose channels have much in common, far from zero."""
+    """Smooth images whose channels have much in common, far from zero."""
     grey = torch.randn(count, 1, size, size, dtype=torch.float64)
     noise = torch.randn(count, channels, size, size, dtype=torch.float64)
     return F.avg_pool2d(grey + 0.3 * noise, 3, stride=1) + torch.linspace(1, 5, channels).view(-1, 1, 1)

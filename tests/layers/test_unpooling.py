@@ -34,7 +34,7 @@ class Back(nn.Module):
 
 
 def windows(kernel, stride, padding, ceil_mode, size):
-    """First sample, and last plus one, of each window along an axis; one that begins beyond the picture is none."""
+    """First sample, and last plus one, of each window along an axis; one that begins beyond the image is none."""
     count = (math.ceil if ceil_mode else math.floor)((size + 2 * padding - kernel) / stride) + 1
     begins = [i * stride - padding for i in range(count) if i * stride - padding < size]
     return [(max(begin, 0), min(begin + kernel, size)) for begin in begins]

@@ -24,14 +24,14 @@ def test_a_receptive_field_smaller_than_the_object():
     assert "of stages.0.2 (max_pool2d 2x2, stride 2), see 16x16, and the object is 20" in line
     assert not [x for x in advice_for(create_model("lenet5_relu"), (1, 32, 32), 16) if "smaller than" in x]
     assert "see 16x16 of 32x32" in one(
-        advice_for(create_model("lenet5_relu"), (1, 32, 32)), "A receptive field smaller than the picture"
+        advice_for(create_model("lenet5_relu"), (1, 32, 32)), "A receptive field smaller than the image"
     )
 
 
 def test_a_receptive_field_larger_than_the_picture():
     with torch.device("meta"):
         model = resnet((3, 4, 6, 3))
-    line = one(advice_for(model, (3, 224, 224)), "A receptive field larger than the picture")
+    line = one(advice_for(model, (3, 224, 224)), "A receptive field larger than the image")
     assert "from 14.branch.2.0 (conv2d 3x3, padding 1) on, units see 235x235 of 224x224" in line
 
 
@@ -76,7 +76,7 @@ def test_parameters_that_nothing_reads_and_operations_that_are_not_known():
     assert "upper bounds" in one(lines, "An operation that is not known: the network (fft_r2c)")
 
 
-def test_weights_that_are_no_parameters():
+def test_weights_that_are_not_parameters():
     class Listed(nn.Module):
         def __init__(self):
             super().__init__()
@@ -85,7 +85,7 @@ def test_weights_that_are_no_parameters():
         def forward(self, x):
             return self.layers[0](x)
 
-    assert "nn.ModuleList" in one(advice_for(Listed(), (8, 8, 8)), "Weights that are no parameters")
+    assert "nn.ModuleList" in one(advice_for(Listed(), (8, 8, 8)), "Weights that are not parameters")
 
 
 def test_a_pooling_that_reaches_over_the_end_discards_nothing():
@@ -93,7 +93,7 @@ def test_a_pooling_that_reaches_over_the_end_discards_nothing():
 
 
 def test_nothing_to_say():
-    """A network that sees all of its picture, leaves nothing out and has even channels."""
+    """A network that sees all of its image, leaves nothing out and has even channels."""
     model = nn.Sequential(
         nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10),

@@ -52,7 +52,7 @@ def test_supports_and_fields_of_random_branched_networks(seed):
         expected = changes[:, channel, i, j].reshape(SHAPE)
         assert np.array_equal(found.support(last, (i, j), int(channel)), expected), (channel, i, j)
     kinds = {kind for kind, *_ in net.plan}
-    if "reflect" in kinds:  # mirrors the picture into what the field calls padding
+    if "reflect" in kinds:  # mirrors the image into what the field calls padding
         return
     anywhere = changes.any(1)
     for axis, field in enumerate(last.fields):
@@ -65,7 +65,7 @@ def test_supports_and_fields_of_random_branched_networks(seed):
                 assert box is None or box[0] < 0 or box[1] >= size or field.stride == 0
                 continue
             assert box[0] <= touched[0] and touched[-1] <= box[1]
-            # Behind a crop, which a transposed convolution is too, padding lies on the picture.
+            # Behind a crop, which a transposed convolution is too, padding lies on the image.
             if box[0] >= 0 and box[1] < size and not kinds & {"crop", "transposed"}:
                 assert box == (touched[0], touched[-1])
 

@@ -53,7 +53,7 @@ OPERATIONS = {
     "chunks": lambda x: torch.cat([part * (i + 1) for i, part in enumerate(x.chunk(2, 1))][::-1], 1),
     "unequal split": lambda x: x.split([1, 3], 1)[1] * 2,
     "unbind and stack": lambda x: torch.stack(x.unbind(1)[::-1], 1),
-    "stack anew": lambda x: torch.stack([x, x.flip(3)], 2),
+    "stack again": lambda x: torch.stack([x, x.flip(3)], 2),
     "concatenated rows": lambda x: torch.cat([x, x[:, :, :2]], 2),
     "slices with steps": lambda x: x[:, 1::2, ::2, 1:-1:3],
     "last column": lambda x: x[..., -1],
@@ -113,7 +113,7 @@ COARSE = {
 
 
 def field_holds(found, changes):
-    """Every unit's box, cut to the picture, holds all that changes the unit; where the axes are as in the input."""
+    """Every unit's box, cut to the image, holds all that changes the unit; where the axes are as in the input."""
     row = found.rows[-1]
     if changes.ndim != 4 or found.trace.operations[row.operation].outputs[0] != found.trace.outputs[0]:
         return

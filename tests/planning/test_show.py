@@ -1,4 +1,4 @@
-"""The plan as table, Markdown and picture."""
+"""The plan as table, Markdown and image."""
 
 import xml.etree.ElementTree as ET
 

@@ -11,7 +11,7 @@ from neocog.errors import ConfigError
 from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for
 from neocog.runs import RunConfig, settle
 from neocog.training.schedules import check_schedule
-from neocog.zoo import entry, list_models
+from neocog.zoo import list_models, model_info
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 
@@ -59,7 +59,7 @@ def test_an_unknown_recipe_is_told_its_neighbour():
 
 @pytest.mark.parametrize("model", list_models())
 def test_no_long_recipe_is_taken_unasked(model):
-    found = entry(model)
+    found = model_info(model)
     chosen = recipe_for(model, found.modality)
     assert recipe(chosen, "x").train.epochs <= 50
     if found.modality == "image":

@@ -10,7 +10,7 @@ from neocog.recipes import list_recipes, recipe
 from neocog.tasks import Classification
 from neocog.training import build_seeded, make_optimizer
 from neocog.training.optimizers import OptimizerConfig
-from neocog.zoo import create_model, entry
+from neocog.zoo import create_model, model_info
 
 CLASSES = 3
 SIDES = {"inception_v3": 75}  # of pictures, where 32 are too few
@@ -25,7 +25,7 @@ LEFT_OUT = {
 
 def inputs_of(config, num):
     """Random inputs of the network's kind, changed as the recipe says, and labels."""
-    found, generator = entry(network_of(config)), torch.Generator().manual_seed(0)
+    found, generator = model_info(network_of(config)), torch.Generator().manual_seed(0)
     labels = torch.arange(num) % CLASSES
     if found.modality == "text":
         return torch.randint(found.in_channels, (num, *found.input_size), generator=generator), labels

@@ -45,7 +45,7 @@ def test_filters_agree_with_scipy(name, border):
 def test_responses_lie_in_the_range_that_is_stated_and_reach_its_ends(name):
     if FILTERS[name].options:
         found = [apply_filter(np.full((9, 9), value), name) for value in (0.0, 1.0)]
-    else:  # a response is convex or linear in the picture, so its extremes are at pictures of black and white alone
+    else:  # a response is convex or linear in the image, so its extremes are at images of black and white alone
         pictures = np.array(list(itertools.product((0.0, 1.0), repeat=9))).reshape(-1, 3, 3)
         found = [apply_filter(picture, name)[1, 1] for picture in pictures]
     low, high = FILTERS[name].range
@@ -142,11 +142,11 @@ def test_unknown_and_ignored_settings_are_refused(call, message):
     [
         (
             lambda: apply_filter(GREY, "box", size=27),
-            "not reach further than the picture.*27 for 13x17. Use at most 25",
+            "not reach further than the image.*27 for 13x17. Use at most 25",
         ),
-        (lambda: apply_filter(GREY[0], "box"), r"A picture is \(H, W\) or \(H, W, C\). Received: \(17,\)"),
+        (lambda: apply_filter(GREY[0], "box"), r"An image is \(H, W\) or \(H, W, C\). Received: \(17,\)"),
         (lambda: apply_filter(GREY[:0], "box"), r"Received: \(0, 17\)"),
-        (lambda: grey(np.zeros((3, 3, 4))), r"A picture has 1 or 3 channels. Received: \(3, 3, 4\)"),
+        (lambda: grey(np.zeros((3, 3, 4))), r"An image has 1 or 3 channels. Received: \(3, 3, 4\)"),
     ],
 )
 def test_what_is_no_picture_is_refused(call, message):

@@ -154,7 +154,7 @@ def test_without_a_named_network_it_is_the_models_with_its_options(draw, tmp_pat
     draw(tmp_path / "set", COLOURS, count=10, size=32)
     quick = ["--epochs", "1", "--train.batch_size", "8"]
     made = ["--model", "resnet20_cifar", "--model.widths", "[4, 8, 16]"]
-    options = create_model("resnet20_cifar").origin.options
+    options = create_model("resnet20_cifar").build_spec.options
     if "widths" not in options and main(["train", "set", *made, *quick, "--name", "one"]) == 2:
         made = ["--model", "squeezenet1_1", "--model.dropout", "0.25"]
         assert main(["train", "set", *made, "--data.size", "32", *quick, "--name", "one"]) == 0

@@ -10,7 +10,7 @@ from torch import nn
 import neocog.zoo.networks
 from neocog import create_model, list_models
 from neocog.planning import plan
-from neocog.zoo import entry, replace_head
+from neocog.zoo import model_info, replace_head
 from neocog.zoo.figures import count_figures, read_figures
 from neocog.zoo.published import PUBLISHED
 
@@ -93,7 +93,7 @@ DEEP = {"googlenet", "inception_v3", "nf_resnet50", "densenet100_12_cifar", "eff
 
 
 def inputs_of(name, num=2, shape=None):
-    found = entry(name)
+    found = model_info(name)
     shape = shape or SMALL[name]
     if found.modality == "text":
         return torch.randint(0, found.in_channels, (num, *shape))
@@ -134,7 +134,7 @@ def create_model_on_meta(name, **options):
 def test_forward_and_backward(name):
     torch.manual_seed(0)
     model = create_model(name)
-    if not entry(name).by_gradients:
+    if not model_info(name).trainable:
         assert not any(p.requires_grad for p in model.parameters())
         model.learn(torch.rand(20, 1, 28, 28), torch.arange(20) % 10, num_unlabelled=5)
         assert model(inputs_of(name)).isfinite().all()
@@ -181,11 +181,11 @@ def test_parts_are_named_and_features_are_given(name):
 
 @pytest.mark.parametrize("name", list_models())
 def test_other_classes_and_channels_are_a_matter_of_two_layers(name):
-    if entry(name).modality == "board" or not entry(name).by_gradients:
+    if model_info(name).modality == "board" or not model_info(name).trainable:
         pytest.skip("outputs are the points of the board, or cells that learn what they stand for")
     model = create_model_on_meta(name)
-    assert model.origin.class_keys() and model.origin.channel_keys()
-    num_classes = entry(name).num_classes
+    assert model.build_spec.class_keys() and model.build_spec.channel_keys()
+    num_classes = model_info(name).num_classes
     with torch.device("meta"):
         again = replace_head(model, num_classes + 2)
     shapes = {
@@ -212,7 +212,7 @@ def count_parameters(name):
 
 def test_outputs_are_those_of_the_task():
     for name in list_models():
-        found, model = entry(name), create_model_on_meta(name)
+        found, model = model_info(name), create_model_on_meta(name)
         if found.task in ("classification", "next move"):
             assert plan(model, found.input_shape, dtype=found.input_dtype).output_shapes == ((found.num_classes,),), (
                 name

@@ -85,7 +85,7 @@ def test_a_new_head_changes_only_what_depends_on_the_classes(name):
     changed = {key for key in before if before[key].shape != after[key].shape}
     assert changed and all(torch.equal(before[key], after[key]) for key in before.keys() - changed)
     size = 64 if name in ("googlenet", "squeezenet1_1") else 32
-    assert model(torch.randn(1, model.origin.in_channels, size, size)).shape[:2] == (1, 6)
+    assert model(torch.randn(1, model.build_spec.in_channels, size, size)).shape[:2] == (1, 6)
     assert same.keys() == after.keys()
     replace_head(model, 6)  # the same number: fresh values all the same
     fresh = model.state_dict()
@@ -99,14 +99,14 @@ def test_a_new_head_has_device_type_and_mode_of_the_network():
 
 
 def test_only_networks_of_the_catalogue_know_their_head():
-    with pytest.raises(ConfigError, match=r"networks of create_model\. Received: Small\."):
+    with pytest.raises(ConfigError, match=r"that create_model built can get another head\. Received: Small\."):
         replace_head(Small(), 3)
 
 
-def test_networks_without_a_layer_for_classes_are_built_anew():
-    with pytest.raises(ConfigError, match=r"neocognitron has no layer for its classes\. Build it anew"):
+def test_networks_without_a_layer_for_classes_are_rebuilt():
+    with pytest.raises(ConfigError, match=r"neocognitron has no layer for its classes\. Build it again"):
         replace_head(create_model("neocognitron"), 3)
-    with pytest.raises(ConfigError, match=r"go_policy has no layer for its classes\. Build it anew"):
+    with pytest.raises(ConfigError, match=r"go_policy has no layer for its classes\. Build it again"):
         replace_head(create_model("go_policy"), 81)
 
 

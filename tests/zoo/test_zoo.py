@@ -3,7 +3,7 @@ import torch
 
 from neocog import create_model, list_models
 from neocog.errors import ConfigError
-from neocog.zoo import entry
+from neocog.zoo import model_info
 from neocog.zoo.networks.lenet5 import C3_TABLE, digit_codes
 
 
@@ -37,7 +37,7 @@ def test_c3_reads_what_table_one_says():
 @pytest.mark.parametrize("name", ["lenet5", "lenet5_relu", "tutorial_cifar10"])
 def test_shapes_gradients_and_any_number_of_classes_and_channels(name):
     model = create_model(name, num_classes=7, in_channels=2)
-    images = torch.randn(3, 2, *entry(name).input_size)
+    images = torch.randn(3, 2, *model_info(name).input_size)
     logits = model(images)
     assert logits.shape == (3, 7)
     logits.square().sum().backward()

@@ -1,4 +1,4 @@
-"""What a layer costs: parameters, multiply-accumulates, bytes."""
+"""The cost of a layer: parameters, multiply-accumulates, bytes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Cost:
     """The cost of a layer for one sample.
 
     `macs` are multiplications each followed by an addition; those with padding zeros are counted, as everywhere in
-    the field. The additions of a bias stand apart.
+    the field. Bias additions are counted separately.
     """
 
     weights: int
@@ -66,7 +66,7 @@ def conv_cost(
 
         weights = C_out * C_in/g * prod(k),   MACs = weights * prod(output)
 
-    Raises GeometryError where groups does not divide the channels, or the sizes have different dimensions.
+    Raises GeometryError if groups does not divide the channels, or the sizes have different dimensions.
 
     >>> cost = conv_cost(3, 64, (7, 7), (224, 224), (112, 112), bias=False)
     >>> cost.parameters, cost.macs
@@ -90,7 +90,7 @@ def conv_transpose_cost(
 
         MACs = C_in * C_out/g * prod(k) * prod(input)
 
-    The zeros between stuffed inputs are no work, so nothing is multiplied by the stride squared.
+    The zeros between stuffed inputs cost nothing, so nothing is multiplied by the stride squared.
 
     >>> conv_transpose_cost(8, 4, (2, 2), (16, 16), (32, 32)).macs
     32768
@@ -159,13 +159,15 @@ def kernel_cost(
             check_geometry(**{name: size})
     if in_channels % groups or out_channels % groups:
         raise GeometryError(
-            f"groups must divide in_channels and out_channels. Received: in_channels={in_channels}, out_channels="
-            f"{out_channels}, groups={groups}. Use a common divisor of both, or groups=1."
+            "groups must divide in_channels and out_channels.",
+            received=f"in_channels={in_channels}, out_channels={out_channels}, groups={groups}",
+            fix="Use a common divisor of both, or groups=1.",
         )
     if not len(kernel_size) == len(input_size) == len(output_size):
         raise GeometryError(
-            f"Kernel and sizes must have the same number of dimensions. Received: kernel_size={tuple(kernel_size)}, "
-            f"input_size={tuple(input_size)}, output_size={tuple(output_size)}."
+            "Kernel and sizes must have the same number of dimensions.",
+            received=f"kernel_size={tuple(kernel_size)}, input_size={tuple(input_size)}, output_size="
+            f"{tuple(output_size)}",
         )
     weights = out_channels * (in_channels // groups) * prod(kernel_size)
     return Cost(

@@ -12,7 +12,7 @@ __all__ = ["Field"]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The windows of a map's units: unit u has window u modulo their number, or none where it reads nothing.
+    """The windows of a map's units: unit u has window u modulo their number, or none if it reads nothing.
 
     Behind convolutions and pooling all units have the same window. An upsampling by s makes s of them, whose units
     take turns, and one rounded window for all would be too large.
@@ -31,7 +31,7 @@ class Field:
 
     @property
     def stride(self) -> int | Fraction:
-        """Samples of the input between neighbouring units; 0 where all units see the same."""
+        """Samples of the input between neighbouring units; 0 if all units see the same."""
         return next((window.jump for window in self.windows if window), 0)
 
     @property
@@ -40,14 +40,14 @@ class Field:
         return next((ceil(w.first + w.jump * unit) for unit, w in enumerate(self.windows) if w), 0)
 
     def box(self, unit: int) -> tuple[int, int] | None:
-        """The first and last sample that a unit sees, padding included; None where it sees nothing."""
+        """The first and last sample that a unit sees, padding included; None if it sees nothing."""
         window = self.windows[unit % len(self.windows)]
         return window.box(unit) if window else None
 
     def through(self, taps: Taps, units: int | None = None) -> "Field":
         """The field of an operation's outputs, where this is the field of its inputs.
 
-        With `units`, of so many outputs: windows of those that do not exist are not worked out.
+        With `units`, the number of outputs: windows beyond it are not computed.
         """
         count, stride = len(self.windows), self.stride
         turns = count // gcd(count, taps.step)
@@ -66,7 +66,7 @@ class Field:
         return Field(tuple(windows)).shortest()
 
     def join(self, other: "Field", units: int) -> "Field":
-        """What a unit sees that reads the same place of two maps of so many units.
+        """The field of a unit that reads the same place of two maps of `units` units.
 
         Where one map does not move with the other, as the gate of a squeeze-and-excitation, the window is that of all
         units together.
@@ -84,7 +84,7 @@ class Field:
         return Field(tuple(a | b if a and b else a or b for a, b in pairs)).shortest()
 
     def over(self, units: int) -> "Field":
-        """One window that does not move, over what the first so many units see together."""
+        """One window that does not move, over the joint field of the first `units` units."""
         boxes = [box for unit in range(units) if (box := self.box(unit))]
         return Field((Window(0, min(low for low, _ in boxes), max(high for _, high in boxes)) if boxes else None,))
 

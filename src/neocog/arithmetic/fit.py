@@ -14,7 +14,7 @@ __all__ = ["Fit", "fit"]
 class Fit:
     """How the windows of a convolution or pooling lie on an axis.
 
-    `remainder` counts padded samples behind the last window; it is 0 where the stride fits exactly. `unread` are the
+    `remainder` counts padded samples behind the last window; it is 0 if the stride fits exactly. `unread` are the
     positions of the input, without padding, that no window reads: behind the last window, between windows where the
     stride is larger than the kernel, or between the taps of a dilated one. `sizes` are the nearest input sizes below
     and above that fit exactly with this padding, `paddings` the smallest ones (before, after) with which this size
@@ -48,7 +48,7 @@ def fit(size: int, kernel_size: int, stride: int = 1, padding: int | tuple[int, 
 
         i + p_before + p_after - d(k - 1) - 1  =  0  (mod s)
 
-    Raises GeometryError where the kernel is larger than the padded input.
+    Raises GeometryError if the kernel is larger than the padded input.
 
     >>> print(fit(7, kernel_size=3, stride=3))
     does not fit: 1 left behind the last window, 1 sample never read: 6. Size 6 or 9 or padding 1 + 1 or 0 + 2 fits

@@ -1,4 +1,4 @@
-"""How much padding stands on each side of an axis, whether given as numbers or by a published name."""
+"""The padding on each side of an axis, whether given as numbers or by a published name."""
 
 from numbers import Integral
 from typing import Literal
@@ -70,19 +70,19 @@ def explicit_padding(
     sides = (padding, padding) if isinstance(padding, Integral) else padding
     if not isinstance(sides, tuple) or len(sides) != 2 or not all(is_whole(side) for side in sides):
         raise GeometryError(
-            f"padding is a whole number, two of them, or one of {', '.join(NAMES)}. Received: {padding!r}."
+            f"padding is a whole number, two of them, or one of {', '.join(NAMES)}.", received=f"{padding!r}"
         )
     before, after = sides
     if before < 0 or after < 0:
-        raise GeometryError(f"padding must not be negative. Received: {padding}. Crop the input instead.")
+        raise GeometryError("padding must not be negative.", received=f"{padding}", fix="Crop the input instead.")
     return before, after
 
 
 def check_geometry(**sizes: int) -> None:
-    """Raises GeometryError for a size, kernel size, stride or dilation that is no whole number of at least 1."""
+    """Raises GeometryError for a size, kernel size, stride or dilation that is not a whole number of at least 1."""
     for name, value in sizes.items():
         if not is_whole(value) or value < 1:
-            raise GeometryError(f"{name} must be a whole number of at least 1. Received: {value!r}.")
+            raise GeometryError(f"{name} must be a whole number of at least 1.", received=f"{value!r}")
 
 
 def is_whole(value: object) -> bool:

@@ -14,7 +14,7 @@ def conv_output(size: int, kernel_size: int, stride: int = 1, padding: Padding =
         o = floor((i + 2p - d(k - 1) - 1) / s) + 1
 
     `padding` is a number for both sides, (before, after), or "valid", "same", "half" or "full".
-    Raises GeometryError where the dilated kernel is larger than the padded input.
+    Raises GeometryError if the dilated kernel is larger than the padded input.
     Source: Dumoulin & Visin 2016, relationship 15.
 
     >>> conv_output(32, kernel_size=5), conv_output(224, kernel_size=7, stride=2, padding=3)
@@ -31,8 +31,9 @@ def positions(size: int, kernel_size: int, stride: int, before: int, after: int,
         dilated = f" (dilated by {dilation}: {wide})" if dilation > 1 else ""
         around = f" with padding {before} + {after}" if before or after else ""
         raise GeometryError(
-            f"A kernel must not be larger than its padded input. Received: kernel_size={kernel_size}{dilated} for "
-            f"{size}{around}. Use a size of at least {wide - before - after}, more padding, or a smaller kernel."
+            "A kernel must not be larger than its padded input.",
+            received=f"kernel_size={kernel_size}{dilated} for {size}{around}",
+            fix=f"Use a size of at least {wide - before - after}, more padding, or a smaller kernel.",
         )
     strides, left = divmod(padded - wide, stride)
     return strides + 1, left
@@ -52,7 +53,7 @@ def pool_output(
 
     With `ceil_mode` it is the ceiling, so that a window may reach over the end; but a window that would begin
     behind the input, in the padding of the end, is left out.
-    Raises GeometryError where the window is larger than the padded input, or the padding larger than half of the
+    Raises GeometryError if the window is larger than the padded input, or the padding larger than half of the
     window, which could then hold nothing but padding.
     Source: the definition that torch's pooling layers document.
 
@@ -64,11 +65,12 @@ def pool_output(
     before, after = explicit_padding(padding, size, kernel_size, stride, dilation)
     wide = effective_kernel(kernel_size, dilation)
     if isinstance(padding, str) or before != after:
-        raise GeometryError(f"padding of a pooling is one number for both sides. Received: {padding!r}.")
+        raise GeometryError("padding of a pooling is one number for both sides.", received=f"{padding!r}")
     if before > kernel_size // 2:
         raise GeometryError(
-            f"padding must be at most half of a pooling window. Received: padding={padding} for a window of "
-            f"{kernel_size}. Use at most {kernel_size // 2}."
+            "padding must be at most half of a pooling window.",
+            received=f"padding={padding} for a window of {kernel_size}",
+            fix=f"Use at most {kernel_size // 2}.",
         )
     if not ceil_mode:
         return positions(size, kernel_size, stride, before, after, dilation)[0]
@@ -89,7 +91,7 @@ def conv_transpose_output(
 
     It is the size of an input that the convolution with the same numbers takes to `size`. A stride takes several
     sizes to one; `output_padding` chooses among them.
-    Raises GeometryError where nothing would be left, or output_padding is not smaller than stride or dilation.
+    Raises GeometryError if nothing would be left, or output_padding is not smaller than stride or dilation.
     Source: Dumoulin & Visin 2016, relationship 14, with dilation.
 
     >>> conv_transpose_output(7, kernel_size=4, stride=2, padding=1)
@@ -98,19 +100,21 @@ def conv_transpose_output(
     check_geometry(size=size, kernel_size=kernel_size, stride=stride, dilation=dilation)
     if not is_whole(padding) or not is_whole(output_padding) or padding < 0 or output_padding < 0:
         raise GeometryError(
-            "padding must be a whole number and not negative. "
-            f"Received: padding={padding}, output_padding={output_padding}."
+            "padding must be a whole number and not negative.",
+            received=f"padding={padding}, output_padding={output_padding}",
         )
     if output_padding >= max(stride, dilation):
         raise GeometryError(
-            f"output_padding must be smaller than stride or dilation. Received: output_padding={output_padding}, "
-            f"stride={stride}, dilation={dilation}. Use at most {max(stride, dilation) - 1}."
+            "output_padding must be smaller than stride or dilation.",
+            received=f"output_padding={output_padding}, stride={stride}, dilation={dilation}",
+            fix=f"Use at most {max(stride, dilation) - 1}.",
         )
     found = stride * (size - 1) + effective_kernel(kernel_size, dilation) - 2 * padding + output_padding
     if found < 1:
         raise GeometryError(
-            f"A transposed convolution must leave something. Received: {size} with kernel_size={kernel_size}, "
-            f"stride={stride}, padding={padding}, which leaves {found}. Use less padding or a larger kernel."
+            "A transposed convolution must leave something.",
+            received=f"{size} with kernel_size={kernel_size}, stride={stride}, padding={padding}, which leaves {found}",
+            fix="Use less padding or a larger kernel.",
         )
     return found
 
@@ -123,7 +127,7 @@ def conv_input_sizes(
 
         s(o - 1) + d(k - 1) + 1 - 2p  ...  the same + s - 1
 
-    Raises GeometryError where there is none.
+    Raises GeometryError if there is none.
 
     >>> list(conv_input_sizes(3, kernel_size=3, stride=2))
     [7, 8]
@@ -135,14 +139,15 @@ def conv_input_sizes(
     if not sizes:
         least = conv_output(1, kernel_size, stride, padding, dilation)
         raise GeometryError(
-            f"No input gives an output of {output}. Received: kernel_size={kernel_size}, stride={stride}, "
-            f"padding={padding}, which give at least {least}. Use less padding."
+            f"No input gives an output of {output}.",
+            received=f"kernel_size={kernel_size}, stride={stride}, padding={padding}, which give at least {least}",
+            fix="Use less padding.",
         )
     return sizes
 
 
 def published_forms(size: int, kernel_size: int, stride: int = 1, padding: int = 0) -> dict[str, Fraction]:
-    """What each published form of the output size gives here, for those whose conditions hold; dilation is 1.
+    """The result of each published formula for the output size, for those whose conditions hold; dilation is 1.
 
     All that are whole numbers agree. `(N - F + 2P)/S + 1` is a fraction where the stride does not fit, and then says
     no size; the others round it down.

@@ -54,7 +54,7 @@ class Taps:
 
     @classmethod
     def table(cls, rows: Sequence[Iterable[int]], size: int) -> "Taps":
-        """What each output of a map reads of an input of this size, row by row, with the pattern's period found.
+        """The inputs that each output reads of an input of this size, row by row, with the pattern's period found.
 
         A single output, as of a global pooling, does not move.
         """

@@ -1,4 +1,4 @@
-"""What a unit sees along one axis: an interval of the input that moves evenly with the unit's index."""
+"""The receptive field of a unit along one axis: an interval of the input that moves evenly with the unit's index."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -51,15 +51,16 @@ class Window:
     def box(self, unit: int, clip: int | None = None) -> tuple[int, int]:
         """The first and last sample that a unit sees; with `clip`, of an input of this size, without padding.
 
-        Raises GeometryError where the clipped box is empty: the unit sees padding alone.
+        Raises GeometryError if the clipped box is empty: the unit sees padding alone.
         """
         low, high = ceil(self.first + self.jump * unit), floor(self.last + self.jump * unit)
         if clip is None:
             return low, high
         if high < 0 or low >= clip:
             raise GeometryError(
-                f"A unit's box must meet the input. Received: unit {unit}, which sees {low} to {high} of an input of "
-                f"{clip}: padding alone. Use another unit, or leave clip out."
+                "A unit's box must meet the input.",
+                received=f"unit {unit}, which sees {low} to {high} of an input of {clip}: padding alone",
+                fix="Use another unit, or leave clip out.",
             )
         return max(low, 0), min(high, clip - 1)
 
@@ -89,11 +90,11 @@ class Window:
     def __or__(self, other: Self) -> "Window":
         """The smallest window that holds both: what a sum or concatenation of two branches sees.
 
-        Raises GeometryError where the branches have different strides, so that no one window moves with both.
+        Raises GeometryError if the branches have different strides, so that no one window moves with both.
         """
         if self.jump != other.jump:
             raise GeometryError(
-                f"Branches that meet must have the same stride. Received: {self.jump} and {other.jump}."
+                "Branches that meet must have the same stride.", received=f"{self.jump} and {other.jump}"
             )
         return Window(self.jump, min(self.first, other.first), max(self.last, other.last))
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from neocog.bundle.load_bundle import load
 from neocog.errors import PlanError, did_you_mean
-from neocog.zoo import create_model, entry, list_models
+from neocog.zoo import create_model, list_models, model_info
 
 __all__ = ["Found", "find_model"]
 
@@ -41,10 +41,10 @@ def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
     if colon and file.endswith(".py"):
         return Found(build_from_file(Path(file), attribute), attribute, None)
     if what in list_models():
-        made_for = entry(what)
-        channels = input_shape[0] if input_shape and made_for.modality != "text" else None
+        info = model_info(what)
+        channels = input_shape[0] if input_shape and info.modality != "text" else None
         model = on_meta(lambda: create_model(what, in_channels=channels))
-        return Found(model, what, made_for.input_shape, made_for.input_dtype)
+        return Found(model, what, info.input_shape, info.input_dtype)
     if what.endswith(".py"):
         raise PlanError(f"A network in a file is named with its function. Received: {what!r}. Write {what}:build.")
     if Path(what).exists() or what.endswith(".neocog"):

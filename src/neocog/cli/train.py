@@ -19,7 +19,7 @@ from neocog.launch import start_ranks
 from neocog.runs import Run, RunConfig, Settled, read_config, settle
 from neocog.runs.config import Layer
 from neocog.runs.start import own_network
-from neocog.zoo import entry
+from neocog.zoo import model_info
 
 FLAG = "flag"
 ALIASES = {"model.name": "--model", "train.epochs": "--epochs"}
@@ -148,7 +148,7 @@ def settle_flags(
         raise ConfigError("Training needs data. Name it: neocog train mnist, or neocog train FOLDER.")
     network = named.get("model.name", values.get("model.name"))
     if network is not None:
-        entry(str(network))  # raises where there is none
+        model_info(str(network))  # raises where there is none
     pretrained = named.get("model.pretrained", values.get("model.pretrained"))
     own = own_network(pretrained) if network is None else None
     network = own[0] if own else network
@@ -164,7 +164,7 @@ def settle_flags(
 def modality_of(source: str, network: str | None, settings: Mapping[str, Any]) -> Modality:
     """What kind of data is meant: the network's, or, where none is named, what lies there; `settings` as of `data`."""
     if network is not None:
-        return entry(network).modality
+        return model_info(network).modality
     try:
         return recognised(source, **{name: str(value) for name, value in settings.items() if value is not None})
     except (DataError, ConfigError):  # it is said, and better, when the data is opened

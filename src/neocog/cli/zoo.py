@@ -12,7 +12,7 @@ from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError, did_you_mean
 from neocog.progress import note
-from neocog.zoo import entry, list_models
+from neocog.zoo import list_models, model_info
 from neocog.zoo.figures import Figures, read_figures
 from neocog.zoo.published import PUBLISHED
 
@@ -51,25 +51,25 @@ def zoo(
 
 def facts(name: str, figures: Figures) -> dict[str, object]:
     """All that is known of a network."""
-    made_for, published = entry(name), PUBLISHED.get(name)
+    info, published = model_info(name), PUBLISHED.get(name)
     return {
-        "paper": made_for.paper,
-        "year": made_for.year,
-        "task": made_for.task,
-        "modality": made_for.modality,
-        "input_shape": list(made_for.input_shape),
-        "num_classes": made_for.num_classes,
+        "paper": info.paper,
+        "year": info.year,
+        "task": info.task,
+        "modality": info.modality,
+        "input_shape": list(info.input_shape),
+        "num_classes": info.num_classes,
         **asdict(figures),
         "imagenet": asdict(published) if published else None,
     }
 
 
 def row(name: str, figures: Figures) -> tuple[str, ...]:
-    made_for, published = entry(name), PUBLISHED.get(name)
+    info, published = model_info(name), PUBLISHED.get(name)
     sees = "all" if figures.receptive_field is None else f"{figures.receptive_field:,}"
     accuracy = (f"{published.top1:.1f}%", f"{published.top5:.1f}%", published.source) if published else ("", "", "")
-    shape = "x".join(map(str, made_for.input_shape))
-    return name, made_for.paper, shape, f"{figures.parameters:,}", count(figures.macs), sees, *accuracy
+    shape = "x".join(map(str, info.input_shape))
+    return name, info.paper, shape, f"{figures.parameters:,}", count(figures.macs), sees, *accuracy
 
 
 def count(number: int) -> str:

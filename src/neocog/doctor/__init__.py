@@ -1,6 +1,6 @@
 """The data doctor: what is wrong with a data set, found before training meets it.
 
-`check` examines each record once (pictures, signals, sounds, texts, masks and boxes), then all of them together
+`check` examines each record once (images, signals, sounds, texts, masks and boxes), then all of them together
 (duplicates, classes, names, sizes), and gives a `DataReport` of findings. All that can be found stands in `kinds`.
 """
 

@@ -60,14 +60,14 @@ def check(
     `data` is a name, a path or an open source; `limit` examines that many records, evenly spread over the set;
     `workers` is the number of threads, one for each processor unless given; `options` are those of `open_source`. A set
     that can't be opened is a finding.
-    Raises DataError where there is no such data, ConfigError for a layout that does not exist.
+    Raises DataError if there is no such data, ConfigError for a layout that does not exist.
 
     >>> report = check("mnist", limit=1000)
     >>> report.splits, report.errors
     ({'train': 60000, 'test': 10000}, 0)
     """
     if limit is not None and limit < 1:
-        raise ConfigError(f"--limit must be at least 1. Received: {limit}.")
+        raise ConfigError("--limit must be at least 1.", received=f"{limit}")
     layouts = {layout.name: layout.what for layout in FORMATS}
     if format is not None and format not in layouts:
         raise ConfigError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
@@ -198,11 +198,11 @@ def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: 
 
 
 def full_digests(source: Source, indices: list[int], *, max_pixels: int, workers: int | None) -> Iterator[bytes]:
-    """Pictures read once more, to be sure that they are equal."""
+    """Images read once more, to be sure that they are equal."""
 
     def one(index: int) -> bytes:
         record = source.read(index)
-        assert not isinstance(record.payload, str), "a picture"
+        assert not isinstance(record.payload, str), "an image"
         return full_digest(decoded(record.payload, record.key, max_pixels))
 
     yield from track(in_threads(one, indices, workers), "comparing", total=len(indices))

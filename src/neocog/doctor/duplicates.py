@@ -1,4 +1,4 @@
-"""The same thing twice: equal records, and pictures that nearly equal each other, within a split and across splits."""
+"""The same thing twice: equal records, and images that nearly equal each other, within a split and across splits."""
 
 from collections.abc import Callable, Iterator
 
@@ -81,7 +81,7 @@ def one_of_each(columns: Columns, groups: list[Indices]) -> NDArray[np.bool_]:
 
 
 def examine_near(columns: Columns, groups: list[Indices], member: Membership, tally: Tally) -> None:
-    """Pictures that nearly equal each other, one of each group of equal ones."""
+    """Images that nearly equal each other, one of each group of equal ones."""
     places = np.flatnonzero(one_of_each(columns, groups) & columns.has_thumb)
     thumbs = columns.thumbs[places]
     marks = {kind: np.zeros(len(places), bool) for kind in (kinds.NEAR_ACROSS, kinds.NEAR_WITHIN, kinds.NEAR_CONFLICT)}

@@ -25,7 +25,7 @@ from neocog.modalities.text.tokens import text_of
 __all__ = ["examine_all", "in_threads"]
 
 AT_ONCE = 16  # records that a thread takes at a time; it costs to hand each over alone
-ARRAYS_AT_ONCE = 1024  # pictures of one array
+ARRAYS_AT_ONCE = 1024  # images of one array
 Indices = NDArray[np.int64]
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -98,7 +98,7 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
 
 
 def examine_annotated(source: AnnotatedImages, index: int, max_pixels: int) -> Facts:
-    """The picture and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
+    """The image and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
     payload = read_image(source.paths[index])
     facts = examine_picture(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):
@@ -125,7 +125,7 @@ def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
     if source.modality == "board":
         return examine_board(payload)
     if not isinstance(payload, np.ndarray):
-        raise DataError(f"{record.key} should be a {source.modality}. Received: {type(payload).__name__}.")
+        raise DataError(f"{record.key} should be a {source.modality}.", received=f"{type(payload).__name__}")
     return examine_signal(payload)
 
 

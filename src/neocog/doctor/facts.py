@@ -11,7 +11,7 @@ from neocog.doctor.kinds import Kind
 __all__ = ["THUMB", "Columns", "Facts"]
 
 THUMB = 16
-"""Sides of the small grey picture that is kept of each."""
+"""Sides of the small grey image that is kept of each."""
 Thumb = NDArray[np.int8]
 
 
@@ -22,15 +22,15 @@ class Facts:
     faults: list[tuple[Kind, str]] = field(default_factory=list)
     """What is wrong with the record alone, each with what there is to say."""
     digest: int = 0
-    """64 bits of what it holds; 0 where that could not be told, or equal ones mean nothing."""
+    """64 bits of what it holds; 0 if that could not be told, or equal ones mean nothing."""
     size: tuple[int, int, int] = (0, 0, 0)
-    """A picture's height, width, channels; a signal's channels and length; a sound's also its rate; a text's length."""
+    """An image's height, width, channels; a signal's channels and length; a sound's also its rate; a text's length."""
     depth: int = 0
-    """Bits of a picture's values."""
+    """Bits of an image's values."""
     loose: int = 0
     """As `digest`, of a text's letters and digits alone."""
     thumb: Thumb | None = None
-    """(16, 16), around 0, of one contrast; None where the picture has hardly any."""
+    """(16, 16), around 0, of one contrast; None if the image has hardly any."""
     samples: NDArray[Any] | None = None
     """Pixels of which the thumb will be made; (1, 16a, 16b, C)."""
     pages: int = 1
@@ -43,7 +43,7 @@ class Facts:
 
 
 class Columns:
-    """All records' facts as arrays, a row for each record: 290 bytes for a picture, 34 for anything else."""
+    """All records' facts as arrays, a row for each record: 290 bytes for an image, 34 for anything else."""
 
     def __init__(self, num_records: int, *, thumbs: bool) -> None:
         self.examined = np.zeros(num_records, bool)

@@ -42,7 +42,7 @@ def examine_folder(root: Path, layout: str | None, tally: Tally, folders: ClassF
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Which folders of a folder of pictures are what; paths below the root."""
+    """Which folders of a folder of images are what; paths below the root."""
 
     classes: frozenset[str]
     """Those of the classes."""
@@ -54,7 +54,7 @@ class Places:
 
 
 def class_places(root: Path, folders: ClassFolders | None) -> Places | None:
-    """None where the folder can't be read as pictures by class, which is said elsewhere."""
+    """None if the folder can't be read as images by class, which is said elsewhere."""
     try:
         found = folders or find_class_folders(root, PICTURES.holds)
     except (NeocogError, OSError):
@@ -91,7 +91,7 @@ def examine_link(path: Path, root: Path, name: str, tally: Tally) -> None:
 
 
 def examine_place(entry: os.DirEntry[str], folder: str, tally: Tally, *, within: bool) -> bool:
-    """Whether a picture is `within` the folder of a class, where it belongs; what else there is, is a finding."""
+    """Whether an image is `within` the folder of a class, where it belongs; what else there is, is a finding."""
     named = os.path.splitext(entry.name)[1].lower() in EXTENSIONS  # noqa: PTH122, a Path for each file takes longer
     if not within:
         if named and entry.is_file():

@@ -1,4 +1,4 @@
-"""What can be wrong with one picture, as a file and as pixels."""
+"""What can be wrong with one image, as a file and as pixels."""
 
 import io
 import os
@@ -38,11 +38,11 @@ SIGNATURES: dict[str, tuple[bytes, ...]] = {
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # of which Pillow reads headers
 ENDINGS = {ending for endings in NAMED.values() for ending in endings}
 ORIENTATION = 0x0112
-SCAN = b"\xff\xda"  # begins a JPEG file's picture; its EXIF data stands before
+SCAN = b"\xff\xda"  # begins a JPEG file's image; its EXIF data stands before
 
 
 def file_kind(start: bytes) -> str | None:
-    """The format of a picture, by the first bytes of its file; None where it is none that is read.
+    """The format of an image, by the first bytes of its file; None if it is none that is read.
 
     >>> file_kind(b"\\x89PNG\\r\\n\\x1a\\n"), file_kind(b"<html>")
     ('PNG', None)
@@ -53,7 +53,7 @@ def file_kind(start: bytes) -> str | None:
 
 
 def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
-    """Decode an encoded picture to its last row, as training does, and look at it."""
+    """Decode an encoded image to its last row, as training does, and look at it."""
     facts = Facts()
     try:
         pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=False)
@@ -68,14 +68,14 @@ def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
 
 
 def decoded(payload: bytes | NDArray[Any], key: str, max_pixels: int) -> NDArray[Any]:
-    """The pixels of a picture that was examined before."""
+    """The pixels of an image that was examined before."""
     if isinstance(payload, bytes):
         return picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
     return np.asarray(payload)
 
 
 def refused(payload: bytes, key: str, max_pixels: int, error: DataError, facts: Facts) -> NDArray[Any] | None:
-    """Why a picture was refused; its pixels, where it only has to be converted."""
+    """Why an image was refused; its pixels, where it only has to be converted."""
     message = str(error)
     if not payload:
         facts.fault(kinds.ZERO_BYTES)
@@ -111,7 +111,7 @@ def unreadable(payload: bytes, error: DataError) -> Kind:
 
 
 def conversion(image: Image.Image | None) -> Kind:
-    """What has to be converted in a picture that was refused without."""
+    """What has to be converted in an image that was refused without."""
     if image and image.mode == "CMYK":
         return kinds.CMYK
     halved = image and image.format != "TIFF" and ";16" in str(getattr(image, "tile", ""))  # TIFFs keep all 16 bits
@@ -119,7 +119,7 @@ def conversion(image: Image.Image | None) -> Kind:
 
 
 def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
-    """Whether name and content agree, and what a file says of its picture."""
+    """Whether name and content agree, and what a file says of its image."""
     kind, ending = file_kind(payload), os.path.splitext(key)[1].lower()  # noqa: PTH122, four times as fast as a Path
     if kind is None:
         return
@@ -150,7 +150,7 @@ def look_at_pixels(pixels: NDArray[Any], facts: Facts) -> None:
 
 
 def add_thumbs(many: list[Facts]) -> None:
-    """Make the small pictures of these records, those of one shape together, from their samples."""
+    """Make the small images of these records, those of one shape together, from their samples."""
     shapes: dict[tuple[int, ...], list[Facts]] = {}
     for facts in many:
         if facts.samples is not None:
@@ -163,7 +163,7 @@ def add_thumbs(many: list[Facts]) -> None:
 
 def constant(pixels: NDArray[Any]) -> bool:
     """Whether all pixels have one colour."""
-    corners_differ = pixels[0, 0].tolist() != pixels[-1, -1].tolist()  # saves most pictures the long look
+    corners_differ = pixels[0, 0].tolist() != pixels[-1, -1].tolist()  # saves most images the long look
     return not corners_differ and bool((pixels == pixels[:1, :1]).all())
 
 
@@ -180,7 +180,7 @@ def examine_array(pixels: NDArray[Any]) -> Facts:
 
 
 def examine_arrays(pictures: NDArray[Any]) -> list[Facts]:
-    """Look at many pictures of one array at once; (N, H, W) or (N, H, W, C)."""
+    """Look at many images of one array at once; (N, H, W) or (N, H, W, C)."""
     size = (*pictures.shape[1:3], pictures.shape[3] if pictures.ndim == 4 else 1)
     thumbs, clear = thumbs_of(small_pictures(samples_of(pictures)))
     many = []

@@ -67,7 +67,7 @@ CLASS_TINY = Kind(
 )
 IMBALANCE = Kind(
     "imbalance", "warning", "the largest class has {ratio} times the training records of the smallest",
-    "Training goes on with the records as they are. Look at each class's own figures, not at accuracy alone.",
+    "Training resumes the records as they are. Look at each class's own figures, not at accuracy alone.",
 )
 SHIFTED_CLASSES = Kind(
     "classes-shifted", "note", "{n} split(|s) (has|have) other shares of classes than training",
@@ -96,15 +96,15 @@ REPEATED_KEY = Kind(
 
 # The folder and its names
 STRAY_PICTURE = Kind(
-    "stray-picture", "warning", "{n} picture(|s) (lies|lie) beside the folders of the classes",
+    "stray-picture", "warning", "{n} image(|s) (lies|lie) beside the folders of the classes",
     "Passed over. Move each into the folder of its class.",
 )
 STRANGER = Kind(
-    "no-picture-name", "note", "{n} file(|s) in the classes' folders (is|are) not named as a picture",
+    "no-picture-name", "note", "{n} file(|s) in the classes' folders (is|are) not named as an image",
     f"Passed over. Read are {', '.join(sorted(EXTENSIONS))}.",
 )
 MISNAMED = Kind(
-    "picture-by-another-name", "warning", "{n} file(|s) (holds|hold) a picture, and (is|are) not named as one",
+    "picture-by-another-name", "warning", "{n} file(|s) (holds|hold) an image, and (is|are) not named as one",
     "Passed over. Give it the ending of what it is.",
 )
 CLUTTER = Kind(
@@ -112,7 +112,7 @@ CLUTTER = Kind(
     "Passed over.",
 )
 EMPTY_FOLDER = Kind(
-    "empty-class-folder", "warning", "{n} class folder(|s) (holds|hold) no picture",
+    "empty-class-folder", "warning", "{n} class folder(|s) (holds|hold) no image",
     "Counted as a class without records there.",
 )
 NO_ENTRY = Kind(
@@ -125,7 +125,7 @@ LINK_OUT = Kind(
 )
 LINK_BROKEN = Kind(
     "link-broken", "error", "{n} link(|s) (leads|lead) nowhere",
-    "Training stops at one that is named as a picture. Mend or remove it.",
+    "Training stops at one that is named as an image. Mend or remove it.",
 )
 LINK_LOOP = Kind(
     "link-loop", "note", "{n} link(|s) (leads|lead) back to a folder around it",
@@ -170,21 +170,21 @@ ZERO_BYTES = Kind(
     f"Training stops at it. {SKIPPED}", skip="empty",
 )
 
-# Pictures
+# Images
 NOT_A_PICTURE = Kind(
     "not-a-picture", "error", "{n} file(|s) with an image's name (is not an image|are not images) that Neocog reads",
     f"Training stops at it. {SKIPPED}", skip="not an image",
 )
 DAMAGED = Kind(
-    "damaged", "error", "{n} picture(|s) (is|are) truncated or damaged",
+    "damaged", "error", "{n} image(|s) (is|are) truncated or damaged",
     f"Training stops at it. {SKIPPED}", skip="truncated or damaged",
 )
 TOO_LARGE = Kind(
-    "too-large", "error", "{n} picture(|s) (has|have) more pixels than are allowed",
+    "too-large", "error", "{n} image(|s) (has|have) more pixels than are allowed",
     f"Training stops at it. {SKIPPED} Shrink it, or raise --data.max_pixels in training.", skip="too large",
 )
 TOO_SMALL = Kind(
-    "too-small", "error", "{n} picture(|s) (is|are) less than 2 pixels wide or high",
+    "too-small", "error", "{n} image(|s) (is|are) less than 2 pixels wide or high",
     f"Training stops at it. {SKIPPED}", skip="too small",
 )
 UNUSUAL_PIXELS = Kind(
@@ -192,50 +192,50 @@ UNUSUAL_PIXELS = Kind(
     f"Training stops at it. {SKIPPED} Convert it as the example says.", skip="stored in a way that is not read",
 )
 CMYK = Kind(
-    "cmyk", "error", "{n} picture(|s) (is|are) CMYK",
+    "cmyk", "error", "{n} image(|s) (is|are) CMYK",
     "Training stops at it, unless --data.convert true accepts a conversion to RGB without a colour profile.",
 )
 TRANSPARENT = Kind(
-    "transparent", "error", "{n} picture(|s) (is|are) transparent in places",
+    "transparent", "error", "{n} image(|s) (is|are) transparent in places",
     "Training stops at it, unless --data.convert true accepts a white background.",
 )
 DEEP_COLOUR = Kind(
-    "deep-colour", "error", "{n} colour picture(|s) (has|have) 16 bits in each channel",
+    "deep-colour", "error", "{n} colour image(|s) (has|have) 16 bits in each channel",
     "Training stops at it, unless --data.convert true accepts the upper 8.",
 )
 OTHER_FORMAT = Kind(
-    "content-not-as-named", "note", "{n} picture(|s) (is|are) not of the format that the name says",
+    "content-not-as-named", "note", "{n} image(|s) (is|are) not of the format that the name says",
     "Read by content, so nothing is lost. Other programs may fail at them.",
 )
 TURNED = Kind(
-    "exif-turned", "note", "{n} picture(|s) (is|are) stored turned, with an EXIF orientation",
-    "Turned upright in training and prediction alike. Masks and boxes must be of the upright picture.",
+    "exif-turned", "note", "{n} image(|s) (is|are) stored turned, with an EXIF orientation",
+    "Turned upright in training and prediction alike. Masks and boxes must be of the upright image.",
 )
 FRAMES = Kind(
     "several-frames", "warning", FIRST_ALONE, HINT,
 )
 CONSTANT_PICTURE = Kind(
-    "constant-picture", "warning", "{n} picture(|s) (is|are) of one colour throughout",
+    "constant-picture", "warning", "{n} image(|s) (is|are) of one colour throughout",
     "Learned as it is. Nothing can be seen on it: probably it should go.",
 )
 MIXED_SIZES = Kind(
-    "sizes-differ", "note", "pictures come in {n} sizes, from {low} to {high}",
+    "sizes-differ", "note", "images come in {n} sizes, from {low} to {high}",
     "All are resized to one size; --data.resize says how.",
 )
 MIXED_CHANNELS = Kind(
-    "channels-differ", "note", "{n} picture(|s) (is|are) {rare}, the others {usual}",
-    "Grey is read as RGB where one picture has colours. If it goes with the class, the network learns that.",
+    "channels-differ", "note", "{n} image(|s) (is|are) {rare}, the others {usual}",
+    "Grey is read as RGB where one image has colours. If it goes with the class, the network learns that.",
 )
 MIXED_DEPTHS = Kind(
-    "depths-differ", "note", "{n} picture(|s) (has|have) {rare} bits, the others {usual}",
+    "depths-differ", "note", "{n} image(|s) (has|have) {rare} bits, the others {usual}",
     "All are read as 16 bits, the others scaled. If it goes with the class, the network learns that.",
 )
 ASPECT = Kind(
-    "unusual-shape", "warning", "{n} picture(|s) (is|are) far wider or higher than most",
+    "unusual-shape", "warning", "{n} image(|s) (is|are) far wider or higher than most",
     "Cropped or distorted more than the others, as --data.resize says. Look at them.",
 )
 MUCH_SMALLER = Kind(
-    "much-smaller", "note", "{n} picture(|s) (is|are) less than a quarter as wide or high as most",
+    "much-smaller", "note", "{n} image(|s) (is|are) less than a quarter as wide or high as most",
     "Enlarged. Look whether they are thumbnails.",
 )
 
@@ -254,31 +254,31 @@ CONFLICT = Kind(
     f"No network can learn both. All of them: {SKIPPED.lower()}", skip="labelled otherwise in",
 )
 NEAR_ACROSS = Kind(
-    "near-duplicate-across-splits", "warning", "{n} picture(|s) nearly (equals|equal) one in another split",
+    "near-duplicate-across-splits", "warning", "{n} image(|s) nearly (equals|equal) one in another split",
     "Used as they are. Look at them: if they show the same thing, figures are too good.",
 )
 NEAR_WITHIN = Kind(
-    "near-duplicate-within-split", "note", "{n} picture(|s) nearly (equals|equal) another of the same split",
+    "near-duplicate-within-split", "note", "{n} image(|s) nearly (equals|equal) another of the same split",
     "Used as they are.",
 )
 NEAR_CONFLICT = Kind(
-    "near-duplicate-other-label", "warning", "{n} picture(|s) nearly (equals|equal) one with another label",
+    "near-duplicate-other-label", "warning", "{n} image(|s) nearly (equals|equal) one with another label",
     "Used as they are. Look at them: one label is probably wrong.",
 )
 NEAR_CUT = Kind(
     "near-duplicates-not-all-searched", "note",
-    "so many pictures are alike that the search for near duplicates was cut",
+    "so many images are alike that the search for near duplicates was cut",
     "There may be more near duplicates than were counted.",
 )
 
 # Masks and boxes
 MASK_VALUE = Kind(
-    "mask-value-without-class", "error", "{n} mask(|s) (has|have) a value that is no class",
+    "mask-value-without-class", "error", "{n} mask(|s) (has|have) a value that is not a class",
     "Training stops at it. Name the class, or set those places to 255, which is not scored.",
 )
 ANNOTATION_SIZE = Kind(
-    "annotation-of-another-size", "error", "{n} annotation(|s) (is|are) not of the size of the picture",
-    "Training stops at it. Masks and boxes are those of the upright picture.",
+    "annotation-of-another-size", "error", "{n} annotation(|s) (is|are) not of the size of the image",
+    "Training stops at it. Masks and boxes are those of the upright image.",
 )
 ANNOTATION_UNREADABLE = Kind(
     "annotation-unreadable", "error", "{n} annotation(|s) can't be read",
@@ -289,19 +289,19 @@ MASK_EMPTY = Kind(
     "Nothing is learned from it.",
 )
 BOX_OUTSIDE = Kind(
-    "box-outside", "warning", "{n} box(|es) (reaches|reach) out of the picture",
-    "Cut at the picture's edge.",
+    "box-outside", "warning", "{n} box(|es) (reaches|reach) out of the image",
+    "Cut at the image's edge.",
 )
 BOX_EMPTY = Kind(
     "box-empty", "warning", "{n} box(|es) (has|have) no area",
     "Left out.",
 )
 BOX_REPEATED = Kind(
-    "box-repeated", "warning", "{n} box(|es) (stands|stand) twice in one picture, with the same label",
+    "box-repeated", "warning", "{n} box(|es) (stands|stand) twice in one image, with the same label",
     "Learned twice.",
 )
 NO_OBJECTS = Kind(
-    "no-objects", "note", "{n} picture(|s) (has|have) no objects",
+    "no-objects", "note", "{n} image(|s) (has|have) no objects",
     "Learned as background.",
 )
 ANNOTATION_FAULT = Kind(

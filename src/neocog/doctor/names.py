@@ -88,7 +88,7 @@ def examine_sources(source: Source, keys: Sequence[str], tally: Tally) -> None:
 
 
 def groups_of(source: Source, keys: Sequence[str]) -> list[str] | None:
-    """The source of each record, "" where none is known; None where names do not tell sources apart.
+    """The source of each record, "" where none is known; None if names do not tell sources apart.
 
     A source of games knows which record is of which game. Elsewhere names must make several groups, none of which
     holds most of the records, and more groups than there are classes: else they may be the classes' own names.

@@ -1,4 +1,4 @@
-"""Pictures that nearly equal each other: pairs of hashes that differ in few bits, found without comparing all pairs.
+"""Images that nearly equal each other: pairs of hashes that differ in few bits, found without comparing all pairs.
 
 Of four bands of 16 bits, one differs in at most one bit wherever all 64 differ in at most 7. So it is enough to look,
 band by band, for equal values and for those one bit away, which sorting brings together.
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 __all__ = ["MAX_BITS", "MIN_CORRELATION", "correlations", "near_pairs"]
 
 MAX_BITS = 7
-"""Of 64, by which two pictures' hashes may differ; they always differ in an even number."""
+"""Of 64, by which two images' hashes may differ; they always differ in an even number."""
 MIN_CORRELATION = 0.995
-"""Of two small pictures, from which on they are called near duplicates."""
+"""Of two small images, from which on they are called near duplicates."""
 BANDS, BITS = 4, 16
 AT_ONCE = 2**21  # pairs that are compared at once
 MOST_PAIRS = 10**9  # that are compared at all: some ten seconds
@@ -71,7 +71,7 @@ def spread(
 
 
 def correlations(thumbs: NDArray[np.int8], first: Indices, second: Indices) -> NDArray[np.float32]:
-    """How far the small pictures of pairs rise and fall together, at most 1; (P,)."""
+    """How far the small images of pairs rise and fall together, at most 1; (P,)."""
     area = thumbs.shape[1] * thumbs.shape[2]
     found = np.empty(len(first), np.float32)
     for start in range(0, len(first), 2**14):

@@ -14,13 +14,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataReport:
-    """What was examined, and what was found; `source` is None where the set could not be opened."""
+    """What was examined, and what was found; `source` is None if the set could not be opened."""
 
     data: str
     """As it was asked for."""
     name: str
     format: str = ""
-    """The layout, as `--format` names it; empty where none was recognised."""
+    """The layout, as `--format` names it; empty if none was recognised."""
     what: str = ""
     """The layout in a few words."""
     modality: str = ""

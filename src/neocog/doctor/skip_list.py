@@ -57,11 +57,12 @@ def check_place(path: Path, data: Path | None) -> None:
     """Raises ConfigError for a place within the data, and for a file that is no skip list, which is never replaced."""
     if data is not None and data.is_dir() and path.resolve().is_relative_to(data.resolve()):
         raise ConfigError(
-            f"Nothing is written into the data folder. Received: {path}, inside {data}. Name a place elsewhere with "
-            "--skip-list, or add --no-skip-list."
+            "Nothing is written into the data folder.",
+            received=f"{path}, inside {data}",
+            fix="Name a place elsewhere with --skip-list, or add --no-skip-list.",
         )
     if path.is_dir():
-        raise ConfigError(f"A skip list is a file. Received: {path}, a folder. Name a file in it.")
+        raise ConfigError("A skip list is a file.", received=f"{path}, a folder", fix="Name a file in it.")
     if path.is_file() and not is_skip_list(path):
         raise ConfigError(
             f"Only a skip list is replaced by a skip list. {path} is something else. Name another --skip-list."

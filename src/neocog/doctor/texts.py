@@ -36,7 +36,7 @@ def broken(character: str) -> bool:
 
 
 def loose_digest(text: str) -> int:
-    """64 bits of letters and digits alone, whatever their case; 0 where there are none.
+    """64 bits of letters and digits alone, whatever their case; 0 if there are none.
 
     >>> loose_digest("What a film!") == loose_digest("what  a film ...")
     True

@@ -1,6 +1,6 @@
-"""Small grey pictures, and the 64 bits by which pictures that look alike are found.
+"""Small grey images, and the 64 bits by which images that look alike are found.
 
-Legend: N pictures, H height, W width, C channels.
+Legend: N images, H height, W width, C channels.
 """
 
 from functools import lru_cache
@@ -15,8 +15,8 @@ __all__ = ["perceptual_hashes", "samples_of", "small_pictures", "thumbs_of"]
 
 Floats = NDArray[np.float32]
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-MOST_SAMPLES = 64  # rows and columns of a picture that are looked at; more would tell hardly more, and cost
-MIN_CONTRAST = 2.0  # standard deviation on the scale 0..255, below which a small picture is noise or nothing
+MOST_SAMPLES = 64  # rows and columns of an image that are looked at; more would tell hardly more, and cost
+MIN_CONTRAST = 2.0  # standard deviation on the scale 0..255, below which a small image is noise or nothing
 SCALE = 16  # of a thumb's values to a standard deviation: 8 of them fit in 8 bits
 FREQUENCIES = 8
 
@@ -33,9 +33,9 @@ def sample_places(size: int) -> NDArray[np.int64]:
 
 
 def samples_of(pictures: NDArray[Any]) -> NDArray[Any]:
-    """The pixels that a small picture is made of; (N, H, W) or (N, H, W, C) -> (N, 16a, 16b, C).
+    """The pixels that a small image is made of; (N, H, W) or (N, H, W, C) -> (N, 16a, 16b, C).
 
-    Equal pictures have equal ones, so that they also tell which pictures may be equal.
+    Equal images have equal ones, so that they also tell which images may be equal.
     """
     rows, columns = (sample_places(side) for side in pictures.shape[1:3])
     samples = pictures.take(rows, axis=1).take(columns, axis=2)
@@ -54,7 +54,7 @@ def small_pictures(samples: NDArray[Any]) -> Floats:
 
 
 def thumbs_of(small: Floats) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Small pictures of mean 0 and one contrast; (N, 16, 16). Which of them have any contrast; (N,)."""
+    """Small images of mean 0 and one contrast; (N, 16, 16). Which of them have any contrast; (N,)."""
     centred = small - small.mean(axis=(1, 2), keepdims=True)
     contrast = np.sqrt((centred * centred).mean(axis=(1, 2)))
     scaled = centred * (SCALE / np.maximum(contrast, MIN_CONTRAST))[:, None, None]
@@ -64,8 +64,8 @@ def thumbs_of(small: Floats) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
 def perceptual_hashes(thumbs: NDArray[np.int8]) -> NDArray[np.uint64]:
     """64 bits each: which of 8x8 low frequencies are above the median of them; (N, 16, 16) -> (N,).
 
-    Pictures that look alike differ in few bits: compression, a new size, and brightness move only frequencies that are
-    near the median. Half of the bits are set, so that the hashes of different pictures spread evenly.
+    Images that look alike differ in few bits: compression, a new size, and brightness move only frequencies that are
+    near the median. Half of the bits are set, so that the hashes of different images spread evenly.
     Source: Zauner 2010, Implementation and Benchmarking of Perceptual Image Hash Functions, section 3.2.1.
     """
     orders = np.arange(1, FREQUENCIES + 1)[:, None]

@@ -26,7 +26,7 @@ class CCells(nn.Module):
         u[k] = psi[(1 + sum_d(s[k])) / (1 + mean_k(sum_d(s[k]))) - 1]      psi[x] = phi[x] / (alpha + phi[x])
 
     where sum_d is the sum over the window, weighted by a bell that is 1 in its middle, and phi is the rectifier. A
-    C-cell thus responds when any of the S-cells that it watches does, wherever exactly that one lies; and it responds
+    C-cell thus responds when any of the S-cells that it reads does, wherever exactly that one lies; and it responds
     less, where S-cells of most other planes respond as well.
     Shapes: (N, K, H, W) -> (N, K, ceil(H / stride), ceil(W / stride)) for an odd kernel. Nothing is learnt.
     Source: Fukushima 1980, with its alpha of 0.5.

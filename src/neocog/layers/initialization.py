@@ -92,7 +92,7 @@ def draw(layer: Weighted, variance: float, distribution: Distribution) -> None:
 
 
 def checked(argument: str, received: str, choice: object) -> None:
-    """Raises ValueError for what is not among a literal's words."""
+    """Raises ValueError unless the word is one of the literal's."""
     words = get_args(choice)
     if received not in words:
         raise ValueError(f"{argument} must be {' or '.join(map(repr, words))}. Received: {received!r}.")
@@ -102,7 +102,7 @@ def gaussian_with_ones(network: nn.Module, std: float = 0.01, *, ones: Collectio
     """Normal weights in all convolutions and dense layers; biases of one in the layers `ones`, and of zero elsewhere.
 
     A bias of one lets a ReLU see positive values from the first step on.
-    Raises ValueError where one of `ones` is no layer of the network, or has no bias.
+    Raises ValueError if one of `ones` is not a layer of the network, or has no bias.
     Source: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks", section 5.
 
     >>> network = nn.Sequential(nn.Conv2d(3, 2, 5), nn.ReLU(), nn.Conv2d(2, 2, 3))
@@ -127,7 +127,7 @@ def zero_last_norm(branch: nn.Module) -> None:
     """Zero the scale of a residual branch's last norm, so that its block begins as its shortcut alone.
 
     Call it for each branch: `zero_last_norm(block.branch)`.
-    Raises ValueError where the branch has no norm, or the last one has no scale.
+    Raises ValueError if the branch has no norm, or the last one has no scale.
     Source: Goyal et al. 2017, "Accurate, large minibatch SGD", section 5.1.
 
     >>> branch = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2))
@@ -168,15 +168,15 @@ def dirac(conv: Convolution, rest: Rest = "keep") -> None:
 
 
 def patch_whitening(conv: nn.Conv2d, images: Tensor, eps: float = 5e-4) -> None:
-    """Turn patches of pictures into uncorrelated values of variance one; biases zero.
+    """Turn patches of images into uncorrelated values of variance one; biases zero.
 
         filter[i] = eigenvector[i] / sqrt(eigenvalue[i] + eps)    of the patches' covariance, largest eigenvalue first
 
     Shapes: images (N, C, H, W), standardised as in training; a kernel of k x l gives C*k*l filters, and twice as many
-    channels get their negatives too, behind them. A few thousand pictures are enough.
-    Raises ValueError for another number of channels, for groups, and for pictures that do not fit.
+    channels get their negatives too, behind them. A few thousand images are enough.
+    Raises ValueError for another number of channels, for groups, and for images that do not fit.
     Source: Page 2018, "How to train your ResNet", part 8; Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", section 3.2.
-    Both leave the patches' mean in, which is near zero in standardised pictures; it is taken out here.
+    Both leave the patches' mean in, which is near zero in standardised images; it is taken out here.
 
     >>> conv = nn.Conv2d(3, 24, 2)
     >>> patch_whitening(conv, torch.rand(10, 3, 8, 8))
@@ -194,7 +194,7 @@ def patch_whitening(conv: nn.Conv2d, images: Tensor, eps: float = 5e-4) -> None:
         )
     if images.ndim != 4 or images.shape[1] != c_in or not len(images) or not images.is_floating_point():
         raise ValueError(
-            f"Pictures to whiten by are floats of shape (N, {c_in}, H, W), standardised as in training. "
+            f"Images to whiten by are floats of shape (N, {c_in}, H, W), standardised as in training. "
             f"Received: {images.dtype} of shape {tuple(images.shape)}."
         )
     values, vectors = torch.linalg.eigh(patch_covariance(conv, images))
@@ -206,7 +206,7 @@ def patch_whitening(conv: nn.Conv2d, images: Tensor, eps: float = 5e-4) -> None:
 
 
 def patch_covariance(conv: nn.Conv2d, images: Tensor) -> Tensor:
-    """Covariance of the patches under a kernel at every place of all pictures; (C*k*l, C*k*l), in float64."""
+    """Covariance of the patches under a kernel at every place of all images; (C*k*l, C*k*l), in float64."""
     count, total, products = 0, torch.zeros(()), torch.zeros(())
     for batch in torch.split(images.detach(), 256):
         patches = F.unfold(batch.double(), conv.kernel_size, conv.dilation).transpose(0, 1).flatten(1)

@@ -13,7 +13,7 @@ class LocalResponseNorm(nn.Module):
 
     Channels beyond the first and last count as zero; an even n reaches one channel further down than up.
     Shapes: (N, C, *) -> the same. Nothing is trainable.
-    Here alpha stands as in the paper; torch.nn.LocalResponseNorm divides it by n, and has k = 1 unless told.
+    Here alpha is that of the paper; torch.nn.LocalResponseNorm divides it by n, and has k = 1 unless told.
     Source: Krizhevsky et al. 2012, section 3.3, with its constants.
 
     >>> import torch

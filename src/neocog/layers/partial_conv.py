@@ -28,7 +28,7 @@ class PartialConv2d(nn.Module):
         self.outputs, self.inputs = [m for m, _ in pairs], [c for _, c in pairs]
         self.weight = nn.Parameter(torch.empty(len(pairs), kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.empty(len(table)))
-        # Where each kernel stands in the full (C_out * C_in) bank; derived from the table, so not saved.
+        # Place of each kernel in the full (C_out * C_in) bank; derived from the table, so not saved.
         rows = torch.tensor([m * in_channels + c for m, c in pairs])
         self.register_buffer("rows", rows, persistent=False)
         self.rows: Tensor

@@ -37,7 +37,7 @@ class SCells(nn.Module):
 
     REINFORCEMENT = 1000.0  # q: how far a win strengthens connections; so large that one win teaches all of a pattern
     NEIGHBOURHOOD = 3  # cells of all planes in a window so wide compete with each other
-    FAINT = 0.3  # of the strongest input in the picture; what is weaker is not worth a plane of its own
+    FAINT = 0.3  # of the strongest input in the image; what is weaker is not worth a plane of its own
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class SCells(nn.Module):
 
     @torch.no_grad()
     def learn(self, maps: Tensor) -> None:
-        """Strengthen the winners for one picture, (1, C, H, W), and begin a plane for the strongest unknown thing."""
+        """Strengthen the winners for one image, (1, C, H, W), and begin a plane for the strongest unknown thing."""
         responses, strength = self.respond(maps, self.learning_threshold)[0], self.strength(maps)[0]
         best_nearby = F.max_pool2d(responses.amax(0, keepdim=True), self.NEIGHBOURHOOD, 1, self.NEIGHBOURHOOD // 2)
         # All cells of a plane share their connections, so one winner in each plane is enough: its strongest.
@@ -93,7 +93,7 @@ class SCells(nn.Module):
             self.reinforce(self.num_used, patches[unknown.argmax()])
 
     def patches(self, maps: Tensor) -> Tensor:
-        """What the cells at each position see; (1, C, H, W) -> (h * w, C, k, k)."""
+        """The inputs of the cells at each position; (1, C, H, W) -> (h * w, C, k, k)."""
         return F.unfold(maps, self.c.shape, padding=self.padding)[0].T.reshape(-1, *self.a.shape[1:])
 
     def reinforce(self, planes: Tensor | int, patches: Tensor) -> None:

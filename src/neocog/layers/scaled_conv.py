@@ -19,7 +19,7 @@ class ScaledConv2d(nn.Conv2d):
     With a gain of one, uncorrelated inputs of variance one give outputs of mean zero and variance one, whatever mean
     they share. Takes the arguments of torch's Conv2d, and gives its shapes. The root is kept from zero: N times
     the variance counts as no less than `eps`.
-    Raises ValueError where a filter has one weight alone, since that equals its mean.
+    Raises ValueError if a filter has one weight alone, since that equals its mean.
     Source: Brock et al. 2021, "Characterizing signal propagation to close the performance gap in unnormalized ResNets",
     section 4. The constant of the activation, which the paper writes as part of the filter, belongs to the activation
     here as in the authors' code; the gain for each output channel and `eps` are theirs too.

@@ -12,7 +12,7 @@ class StochasticDepth(nn.Module):
         y[n] = b[n] x[n] / (1 - p)    b[n] = 0 with chance p, else 1
 
     What survives is scaled up, so that the expectation is x; the paper scales down in evaluation instead. In evaluation
-    mode nothing happens. Stands at the end of a branch, before the sum. Shapes: (N, ...) -> (N, ...).
+    mode nothing happens. Belongs at the end of a branch, before the sum. Shapes: (N, ...) -> (N, ...).
     Raises ValueError for a rate outside [0, 1).
     Source: Huang et al. 2016, "Deep networks with stochastic depth", section 3; there for a whole batch at once.
 

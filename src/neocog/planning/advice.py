@@ -1,4 +1,4 @@
-"""What a plan gives reason to look at, each with its reason."""
+"""Advice on a plan, each piece with its reason."""
 
 from collections.abc import Iterator
 from math import prod
@@ -29,7 +29,7 @@ def place(row: Row) -> str:
 
 
 def field_advice(plan: Plan, object_size: int | None) -> Iterator[str]:
-    """A field smaller than what is to be seen, or larger than the picture."""
+    """A field smaller than what is to be seen, or larger than the image."""
     rows = [row for row in plan.rows if row.fields and row.exact and not row.moves]
     local = [row for row in rows if not any(row.whole) and len(row.output_shape) > 1]
     if not local or len(local[-1].output_shape) != len(plan.input_shape):
@@ -44,13 +44,13 @@ def field_advice(plan: Plan, object_size: int | None) -> Iterator[str]:
         )
     elif object_size is None and all(f < size for f, size in zip(field, sizes, strict=True)):
         yield (
-            f"A receptive field smaller than the picture: units of {place(last)} see {seen} of {picture}. What is "
-            "larger is put together only by the layers behind. Give the size of your objects to check it."
+            f"A receptive field smaller than the image: units of {place(last)} see {seen} of {picture}. "
+            "Only the layers after it combine what is larger. Give the size of your objects to check it."
         )
     for row in local:
         if any(f > size for f, size in zip(row.receptive_field, sizes, strict=True)):
             yield (
-                f"A receptive field larger than the picture: from {place(row)} on, units see "
+                f"A receptive field larger than the image: from {place(row)} on, units see "
                 f"{by_axis(row.receptive_field)} of {picture}; what is beyond is padding. A larger input would use it."
             )
             break
@@ -136,7 +136,7 @@ def assumed(plan: Plan) -> Iterator[str]:
     """Weights that nothing owns, and operations whose reads are not known."""
     if plan.rows and not any(row.parameters or row.shared for row in plan.rows) and plan.macs:
         yield (
-            "Weights that are no parameters: the network multiplies, and has none that an optimizer would find. Keep "
+            "Weights that are not parameters: the network multiplies, and has none that an optimizer would find. Keep "
             "layers in an nn.ModuleList instead of a list."
         )
     unknown = {row.operator: row for row in plan.rows if not row.known}

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from neocog.planning.dependencies import Move, Step
 from neocog.planning.layout import Layout
-from neocog.planning.reads import Move, Step
 from neocog.planning.trace import Operation, Ref, Trace
 
 __all__ = ["Call", "Chain", "Rule"]

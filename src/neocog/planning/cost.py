@@ -1,4 +1,4 @@
-"""What an operation costs: its multiplications and what it is called with, from the shapes that meet in it."""
+"""The cost of an operation, its name and its settings, from the shapes of its arguments."""
 
 from math import prod
 

@@ -17,7 +17,7 @@ SECONDS = 3.0  # for the search for sizes that fit
 FARTHEST = 1024  # from the size that does not
 BEYOND = 17  # sizes that are tried before it is said that all larger ones fit
 SIZES = (RuntimeError, ValueError, IndexError, AssertionError)
-"""What is raised where sizes do not meet."""
+"""The errors for sizes that don't match."""
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "linear")
 
 
@@ -25,25 +25,26 @@ Fits = Callable[[Sequence[int]], bool]
 """Whether the network runs on an input of a shape."""
 
 
-def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error: Exception) -> NeocogError:
+def explained(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error: Exception) -> NeocogError:
     """The error to raise for an input of this shape, on which torch raised this one."""
     trace: Trace = getattr(error, "trace", None) or Trace()
     if not isinstance(error, SIZES):
-        where = trace.at or f"The network {type(twin).__name__}"
+        where = trace.at or f"The network {type(copied).__name__}"
         return PlanError(
             f"{where} failed on an input of {by_axis(shape)}: {type(error).__name__}: {error}. "
             "A plan gives one tensor to forward; wrap a network that takes others."
         )
-    module = dict(twin.named_modules()).get(trace.at, twin)
+    module = dict(copied.named_modules()).get(trace.at, copied)
     place = f"{trace.at or 'The network'} {described(module)}".strip()
-    fits = runs(twin, dtype)
+    fits = runs(copied, dtype)
     operator, shapes = trace.asked
     start = f"An input of {by_axis(shape)} does not fit. {place}"
     for other in other_dimensions(shape):
         if fits(other):
             return GeometryError(
-                f"An input is channels and then sizes, without the batch. Received: {by_axis(shape)}. "
-                f"Use {by_axis(other)}."
+                "An input is channels and then sizes, without the batch.",
+                received=f"{by_axis(shape)}",
+                fix=f"Use {by_axis(other)}.",
             )
     wanted = features_wanted(module, operator, shapes)
     if wanted is not None:
@@ -80,7 +81,7 @@ def explained(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, error
 
 
 def other_dimensions(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """What was meant, perhaps, by a shape with the batch in front, with channels last, or without channels."""
+    """The shapes that were probably meant by one with the batch in front, with channels last, or without channels."""
     if len(shape) > 3 and shape[0] == 1:
         return [shape[1:]]
     if len(shape) == 3 and shape[-1] < shape[0]:
@@ -93,13 +94,13 @@ def described(module: nn.Module) -> str:
     return type(module).__name__ if list(module.children()) else repr(module).removesuffix("()")
 
 
-def runs(twin: nn.Module, dtype: torch.dtype) -> Fits:
+def runs(copied: nn.Module, dtype: torch.dtype) -> Fits:
     """Whether the network runs on an input of a shape; asked of the meta device, where it costs little."""
 
     def fits(shape: Sequence[int]) -> bool:
         try:
             with torch.no_grad(), torch.device("meta"):
-                twin(torch.empty(1, *shape, dtype=dtype, device="meta"))
+                copied(torch.empty(1, *shape, dtype=dtype, device="meta"))
         except Exception:
             return False
         return True
@@ -118,7 +119,7 @@ def features_wanted(module: nn.Module, operator: str, shapes: Sequence[tuple[int
 
 
 def fed(trace: Trace, shapes: Sequence[tuple[int, ...]], operator: str) -> str:
-    """What a dense layer was fed, with the shape it had before it was flattened: 16x6x6 = 576."""
+    """The input of a dense layer, with the shape it had before it was flattened: 16x6x6 = 576."""
     features = shapes[-2][-1]
     for operation in reversed(trace.operations):
         read = [v for v in operation.inputs if trace.values[v].from_input]
@@ -169,7 +170,7 @@ def numbers(module: nn.Module, name: str, dims: int) -> tuple[int, ...] | None:
 
 
 def resized(shape: tuple[int, ...], change: int, axis: int | None = None) -> tuple[int, ...] | None:
-    """The shape with one size, or all but the channels, changed by as much; None where one would vanish."""
+    """The shape with one size, or all but the channels, changed by as much; None if one would vanish."""
     axes = [axis] if axis is not None else range(1 if len(shape) > 1 else 0, len(shape))
     sizes = tuple(size + change if i in axes else size for i, size in enumerate(shape))
     return sizes if min(sizes) > 0 else None
@@ -198,7 +199,7 @@ def works_from(fits: Fits, shape: tuple[int, ...]) -> str:
 
 
 def which_fit(fits: Fits, shape: tuple[int, ...], why: str) -> str | None:
-    """The nearest input sizes that fit, and how far they reach; None where no size near it does.
+    """The nearest input sizes that fit, and how far they reach; None if no size near it does.
 
     First all sizes are changed alike, then one at a time.
     """

@@ -63,7 +63,7 @@ def forecast(
     """
     for name, value in (("batch_size", batch_size), ("samples", samples)):
         if value is not None and value < 1:
-            raise PlanError(f"{name} must be at least 1. Received: {value}.")
+            raise PlanError(f"{name} must be at least 1.", received=f"{value}")
     share = 2 / plan.itemsize if precision == "bf16" else 1.0
     weights = plan.weight_bytes
     fixed = weights + plan.parameters * plan.itemsize * (1 + optimizer_states)

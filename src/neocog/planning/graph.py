@@ -32,7 +32,7 @@ class Box:
 
 
 def svg(plan: Plan) -> str:
-    """The network as a picture in SVG: a box for each operation with its shape, parameters and receptive field."""
+    """The network as an image in SVG: a box for each operation with its shape, parameters and receptive field."""
     boxes = fused(plan)
     lanes = place(boxes)
     width = 2 * EDGE + lanes * ACROSS
@@ -81,7 +81,7 @@ def fused(plan: Plan) -> list[Box]:
 
 
 def place(boxes: list[Box]) -> int:
-    """Give each box a lane: that of its first source if it goes on there, else one that is free. How many there are."""
+    """Give each box a lane: that of its first source if it continues there, else a free one. The number of lanes."""
     busy: dict[int, int] = {0: 0}  # lane -> the last box that still needs it
     for at, box in enumerate(boxes):
         taken = {lane for lane, until in busy.items() if until > at}

@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def fields(self) -> Fields:
-        """What the channels see together, for each axis."""
+        """The joint field of all channels, for each axis."""
         return reduce(self.join_fields, (self.seen[kind] for kind in np.unique(self.kinds)))
 
     def join_fields(self, a: Fields, b: Fields) -> Fields:
@@ -197,10 +197,10 @@ class Layout:
         return replace(found, dims=(*found.dims[:dim], *found.dims[dim + 1 :]), kinds=kinds)
 
     def regroup(self, shape: Sequence[int]) -> "Layout | None":
-        """The same elements in row-major order in another shape, or None where an axis would be cut unevenly.
+        """The same elements in row-major order in another shape, or None if an axis would be cut unevenly.
 
         An axis cut into pieces of k becomes an axis of pieces, each of which sees its k places, and k channels; an
-        axis beside channels that are alike, in one dimension, is an axis on which each place stands several times.
+        axis beside channels that are alike, in one dimension, is an axis on which each place occurs several times.
         """
         atoms = [atom for dim in self.dims for atom in dim]
         kinds, place, seen = self.kinds, 0, self.seen
@@ -264,7 +264,7 @@ class Layout:
         return found
 
     def join(self, other: "Layout", shape: Sequence[int]) -> "Layout":
-        """What is computed from the same places of two tensors, each broadcast to this shape."""
+        """The layout of an elementwise result of two tensors, each broadcast to this shape."""
         a, b = self.expand(shape), other.expand(shape)
         a, b = apart(a, b), apart(b, a)
         for dim in range(len(shape)):
@@ -284,12 +284,12 @@ class Layout:
 
 
 def along_axis(seen: Sequence[Fields], axis: int, taps: Taps, size: int) -> tuple[Fields, ...]:
-    """The fields behind an operation that reads along one axis and gives so many places."""
+    """The fields behind an operation that reads along one axis and gives `size` places."""
     return tuple((*fields[:axis], fields[axis].through(taps, size), *fields[axis + 1 :]) for fields in seen)
 
 
 def apart(layout: Layout, other: Layout) -> Layout:
-    """The same without those axes that stand in another dimension of the other: a product of all pairs of places.
+    """The same without those axes that are in another dimension of the other: a product of all pairs of places.
 
     Such an element sees two places, and no one place moves with it.
     """
@@ -319,6 +319,6 @@ def first_place(layout: Layout, dim: int) -> int:
 
 
 def join_all(layouts: Iterable[Layout], shape: Sequence[int]) -> Layout:
-    """What is computed from the same places of several tensors."""
+    """The layout of an elementwise result of several tensors."""
     first, *others = layouts
     return reduce(lambda a, b: a.join(b, shape), others, first.expand(shape))

@@ -1,4 +1,4 @@
-"""What this machine can do: multiplications, bytes and calls in a second, measured in about two seconds."""
+"""The speed of this machine: multiplications, bytes and calls per second, measured in about two seconds."""
 
 import json
 import os
@@ -38,7 +38,7 @@ class Machine:
     bytes_per_second: float
     """Bytes read and written in copying more than the caches hold."""
     seconds_per_call: float
-    """What an operation on next to nothing takes: the price of calling it."""
+    """Seconds of an operation on almost no data: the overhead of a call."""
 
 
 def measure_machine(device: str = "cpu", *, fresh: bool = False) -> Machine:
@@ -78,7 +78,7 @@ def cache_key(device: str) -> str:
 
 
 def read_cache(path: Path) -> dict[str, dict[str, Any]]:
-    """What was measured before; nothing where there is no file, or a damaged one."""
+    """Earlier measurements; empty if the file is missing or damaged."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -32,27 +32,27 @@ def inference_peak(trace: Trace) -> int:
     return peak
 
 
-def training_bytes(twin: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, batch_size: int = 2) -> int | None:
+def training_bytes(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, batch_size: int = 2) -> int | None:
     """Bytes for one sample that torch's autograd keeps from the forward pass for the backward pass.
 
-    Not estimated but asked: the twin, in training mode, runs on the meta device, and autograd's hooks see all that is
-    kept. None where the network does not run in training mode.
+    Not an estimate: the copy, in training mode, runs on the meta device, and autograd's hooks see all that is
+    kept. None if the network does not run in training mode.
     """
-    owned = {tensor.untyped_storage()._cdata for tensor in (*twin.parameters(), *twin.buffers())}
+    owned = {tensor.untyped_storage()._cdata for tensor in (*copied.parameters(), *copied.buffers())}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
-    twin.train()
+    copied.train()
     try:
         with torch.enable_grad(), torch.device("meta"), saved_tensors_hooks(keep, lambda tensor: tensor):
-            result = twin(torch.empty(batch_size, *shape, dtype=dtype, device="meta"))
+            result = copied(torch.empty(batch_size, *shape, dtype=dtype, device="meta"))
     except (RuntimeError, ValueError, NotImplementedError):
         return None
     finally:
-        twin.eval()
+        copied.eval()
     del result
     sizes = [tensor.untyped_storage().nbytes() for storage, tensor in kept.items() if storage not in owned]
     return sum(sizes) // batch_size

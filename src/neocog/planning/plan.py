@@ -1,4 +1,4 @@
-"""The plan of a network: what it does with an input of a given shape, before anything is computed."""
+"""The plan of a network for an input of a given shape, before anything is computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,14 @@ from torch import nn
 
 from neocog.errors import NeocogError, PlanError, did_you_mean
 from neocog.planning.cost import by_axis
-from neocog.planning.fields import first_axis, layouts
+from neocog.planning.dependencies import Marks
+from neocog.planning.fields import first_axis, layouts, support
 from neocog.planning.fitting import explained
 from neocog.planning.memory import inference_peak, training_bytes
-from neocog.planning.reads import Marks
+from neocog.planning.meta_copy import meta_copy
 from neocog.planning.rows import Row, rows_of
-from neocog.planning.support import support
 from neocog.planning.table import markdown, text, totals
 from neocog.planning.trace import Trace, trace
-from neocog.planning.twin import meta_twin
 
 __all__ = ["Plan", "plan"]
 
@@ -49,7 +48,7 @@ class Plan:
         return "\n".join([f"{self.model} on {by_axis(self.input_shape)}", "", text(self), "", *totals(self)])
 
     def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
+        """The Markdown that a notebook shows."""
         return markdown(self)
 
     @property
@@ -67,13 +66,13 @@ class Plan:
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """The input's sizes along the axes of receptive fields: height and width of a picture."""
+        """The input's sizes along the axes of receptive fields: height and width of an image."""
         return self.trace.values[self.trace.input].shape[first_axis(self.trace) :]
 
     def row(self, name: str, operator: str | None = None) -> Row:
         """The last operation that a module asked for, or the last of this kind.
 
-        Raises PlanError where there is none.
+        Raises PlanError if there is none.
         """
         found = [row for row in self.rows if row.name == name and operator in (None, row.operator)]
         if not found:
@@ -94,15 +93,17 @@ class Plan:
         bounds = shape if channel is not None else shape[1:]
         if len(place) != len(bounds) or any(not 0 <= at < size for at, size in zip(place, bounds, strict=False)):
             raise PlanError(
-                f"A unit is a place in the output. Received: {tuple(place)} for an output of {shape}"
-                f"{' without its channels' if channel is None else ''}. Use one number from 0 for each dimension."
+                "A unit is a place in the output.",
+                received=f"{tuple(place)} for an output of {shape}"
+                f"{(' without its channels' if channel is None else '')}",
+                fix="Use one number from 0 for each dimension.",
             )
         value = self.trace.operations[row.operation].outputs[0]
         every = slice(None) if channel is None else channel
         return support(self.trace, value, (0, every, *unit))
 
     def box(self, row: Row, unit: Sequence[int], channel: int | None = None) -> tuple[tuple[int, int], ...] | None:
-        """The first and last sample of the input that a unit is made of, along each axis; None where it reads none."""
+        """The first and last sample of the input that a unit is made of, along each axis; None if it reads none."""
         marks = self.support(row, unit, channel)
         places = np.nonzero(marks)[marks.ndim - len(self.axes) :]
         if not places[0].size:
@@ -128,13 +129,13 @@ class Plan:
 
 
 def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | None = None) -> Plan:
-    """What a network does with a sample of this shape, without the batch: (3, 224, 224) for a colour picture.
+    """Plan a network for a sample of this shape, without the batch: (3, 224, 224) for a colour image.
 
     The network runs once on the meta device, as a copy without memory and in evaluation mode; it is left as it was.
     Every operation that is executed has a row, functional ones too. Token ids are planned with `dtype=torch.int64`;
     otherwise the input has the type of the parameters.
 
-    Raises GeometryError where sizes do not meet, with the layer and what would fit; PlanError where the network asks
+    Raises GeometryError if sizes don't match, with the layer and what would fit; PlanError if the network asks
     for values, fails in its own code, or can't be copied.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2048, 10))
@@ -143,19 +144,19 @@ def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | N
     (20714, 241664, (4, 4))
     """
     shape = checked_shape(input_shape)
-    twin = meta_twin(model)
-    sizes = {name: parameter.numel() for name, parameter in twin.named_parameters()}
-    dtype = dtype or next((p.dtype for p in twin.parameters() if p.is_floating_point()), torch.float32)
+    copied = meta_copy(model)
+    sizes = {name: parameter.numel() for name, parameter in copied.named_parameters()}
+    dtype = dtype or next((p.dtype for p in copied.parameters() if p.is_floating_point()), torch.float32)
     try:
-        traced = trace(twin, shape, dtype)
+        traced = trace(copied, shape, dtype)
     except NeocogError:
         raise
     except Exception as error:
-        raise explained(twin, shape, dtype, error) from error
+        raise explained(copied, shape, dtype, error) from error
     found = layouts(traced)
     axes = traced.values[traced.input].shape[first_axis(traced) :]
     used = frozenset[str]().union(*(traced.values[v].parameters for o in traced.operations for v in o.inputs))
-    kept = training_bytes(twin, shape, dtype)
+    kept = training_bytes(copied, shape, dtype)
     rows = rows_of(traced, found, sizes, axes)
     return Plan(
         model=type(model).__name__,
@@ -164,7 +165,7 @@ def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | N
         rows=rows,
         parameters=sum(sizes.values()),
         unused={name: size for name, size in sizes.items() if name not in used},
-        weight_bytes=sum(tensor.nbytes for tensor in (*twin.parameters(), *twin.buffers())),
+        weight_bytes=sum(tensor.nbytes for tensor in (*copied.parameters(), *copied.buffers())),
         inference_bytes=inference_peak(traced),
         training_bytes=sum(row.activation_bytes for row in rows) if kept is None else kept,
         itemsize=dtype.itemsize,
@@ -173,10 +174,10 @@ def plan(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype | N
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """Raises PlanError for what is no shape of a sample."""
+    """Raises PlanError unless this is the shape of a sample."""
     sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
     if not sizes or any(isinstance(size, bool) or not isinstance(size, Integral) or size < 1 for size in sizes):
         raise PlanError(
-            f"An input shape is channels and sizes of at least 1, without the batch: (3, 224, 224). Received: {shape}."
+            "An input shape is channels and sizes of at least 1, without the batch: (3, 224, 224).", received=f"{shape}"
         )
     return tuple(int(size) for size in sizes)

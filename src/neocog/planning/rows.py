@@ -30,9 +30,9 @@ class Row:
     macs: int
     bias_adds: int
     activation_bytes: int
-    """The memory of the output; 0 where it is a view, or written in place."""
+    """The memory of the output; 0 if it is a view, or written in place."""
     fields: tuple[Field, ...]
-    """What a unit sees along each axis of the input, padding included; empty where nothing of the input is in it."""
+    """The receptive field along each axis of the input, padding included; empty if the input has no part in it."""
     whole: tuple[bool, ...]
     """Along each axis: whether every unit sees the whole input."""
     known: bool

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -12,15 +12,37 @@ from rich.table import Table
 from neocog.planning.cost import by_axis
 from neocog.planning.rows import Row
 
-if TYPE_CHECKING:
-    from neocog.planning.plan import Plan  # which shows itself by what is here
-
 __all__ = ["COLUMNS", "Line", "count", "lines", "markdown", "sees", "size_in_bytes", "text", "totals"]
 
 WIDE = 1000  # characters: more than a row has where no line must be cut
 SMALL = 88  # characters that a table needs; in a smaller terminal its lines are broken
 NARROW = (4, 6, 8, 10, 9, 8, 11, 6, 6)  # characters that a column keeps in a small terminal; the rest ends in dots
 COLUMNS = ("layer", "operator", "output", "parameters", "MACs", "memory", "sees", "stride", "offset")
+
+
+class Summary(Protocol):
+    """The parts of a plan that a table shows."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def rows(self) -> list[Row]: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def macs(self) -> int: ...
+    @property
+    def flops(self) -> int: ...
+    @property
+    def bias_adds(self) -> int: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def inference_bytes(self) -> int: ...
+    @property
+    def training_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +53,7 @@ class Line:
     row: Row
 
 
-def lines(plan: "Plan", *, depth: int | None = None, moves: bool = False) -> list[Line]:
+def lines(plan: Summary, *, depth: int | None = None, moves: bool = False) -> list[Line]:
     """A line for each operation; with `depth`, for each module that deep. Mere moves of elements are left out unless
     asked for."""
     groups: list[list[Row]] = []
@@ -108,7 +130,7 @@ def size_in_bytes(number: float) -> str:
     return f"{number:.{digits}f} {units[0]}" if number else ""
 
 
-def totals(plan: "Plan") -> list[str]:
+def totals(plan: Summary) -> list[str]:
     """The plan's sums, a line each."""
     biases = f"; biases add {plan.bias_adds:,}" if plan.bias_adds else ""
     weights, held, kept = (
@@ -121,7 +143,7 @@ def totals(plan: "Plan") -> list[str]:
     ]
 
 
-def text(plan: "Plan", *, depth: int | None = None, moves: bool = False, width: int | None = None) -> str:
+def text(plan: Summary, *, depth: int | None = None, moves: bool = False, width: int | None = None) -> str:
     """The plan's lines in aligned columns, shortened where a terminal is narrow."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for position, column in enumerate(COLUMNS):
@@ -134,7 +156,7 @@ def text(plan: "Plan", *, depth: int | None = None, moves: bool = False, width: 
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
-def markdown(plan: "Plan", *, depth: int | None = None, moves: bool = False) -> str:
+def markdown(plan: Summary, *, depth: int | None = None, moves: bool = False) -> str:
     """The plan as a Markdown table with its sums."""
     rows = [COLUMNS, tuple("---" if i < 3 else "---:" for i in range(len(COLUMNS)))]
     rows += [line.cells for line in lines(plan, depth=depth, moves=moves)]

@@ -1,4 +1,4 @@
-"""What a network does with an input: every operation in the order in which it is executed, with shapes."""
+"""The trace of a network: every operation in the order of execution, with shapes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ __all__ = ["Operation", "Ref", "Trace", "Value", "first_line", "trace"]
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A value, where it stands among an operation's arguments."""
+    """A value at its place among an operation's arguments."""
 
     value: int
 
@@ -160,24 +160,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.trace.operations.append(Operation(None, read, (after,), self.stack[-1]))
 
 
-def trace(twin: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_size: int = 1) -> Trace:
+def trace(copied: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_size: int = 1) -> Trace:
     """Run a network that is on the meta device on an input of this shape, without the batch, and write down all.
 
-    Raises PlanError where the network's way depends on values, which an input without values does not have. What else
+    Raises PlanError if the network's way depends on values, which an input without values does not have. What else
     is raised goes through, and takes the trace so far along as its attribute `trace`.
     """
-    recorder = Recorder({id(parameter): name for name, parameter in twin.named_parameters()})
+    recorder = Recorder({id(parameter): name for name, parameter in copied.named_parameters()})
     images = torch.empty(batch_size, *shape, dtype=dtype, device="meta")
     recorder.new_value(images, from_input=True, parameters=frozenset())
     with ExitStack() as stack:
-        for name, module in twin.named_modules():
+        for name, module in copied.named_modules():
             stack.callback(module.register_forward_pre_hook(entering(recorder, name)).remove)
             stack.callback(module.register_forward_hook(leaving(recorder), always_call=True).remove)
         stack.enter_context(torch.no_grad())
         stack.enter_context(torch.device("meta"))
         try:
             with recorder:
-                result = twin(images)
+                result = copied(images)
         except Exception as error:
             unwritten = 'missing the required "forward"' in str(error)
             if (isinstance(error, NotImplementedError) and not unwritten) or "meta tensor" in str(error):

@@ -1,6 +1,6 @@
 """The mathematics of convolutional networks written out in NumPy, to be read and to be trusted.
 
-Every operator stands beside its formula and the derivation of its gradient, computes in float64, and agrees with torch;
+Every operator comes with its formula and the derivation of its gradient, computes in float64, and agrees with torch;
 together they are enough to train a LeNet without autograd. The rest of Neocog uses torch, which is faster; this package
 says what it computes.
 """

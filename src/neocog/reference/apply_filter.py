@@ -1,4 +1,4 @@
-"""Applying a named filter to a picture, and showing the result as one."""
+"""Applying a named filter to an image, and showing the result as one."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from neocog.reference.filters import FILTERS, find_filter
 __all__ = ["BORDERS", "apply_filter", "grey", "shown"]
 
 BORDERS = {"edge": "edge", "reflect": "reflect", "wrap": "wrap", "zero": "constant"}
-"""What lies around a picture: its outermost pixels on and on, its mirror image, itself again, or black."""
+"""Padding around an image: edge pixels repeated, mirrored, wrapped around, or black."""
 FEW_TAPS = 25  # beyond, the frequency domain is faster
 LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue look: ITU-R BT.601
 
@@ -25,7 +25,7 @@ def apply_filter(image: ArrayLike, name: str, border: str = "edge", **options: A
     .range` says between which numbers the responses then lie. They are neither rounded nor cut off; `shown` does that.
     Options: size (box, gaussian), sigma (gaussian), down and right (shift).
     Shapes: (H, W) or (H, W, C) -> the same. Raises ConfigError for an unknown name, border or option, GeometryError for
-    another shape, or a kernel that reaches further than the picture.
+    another shape, or a kernel that reaches further than the image.
 
     >>> step = np.array([[0, 0, 255, 255]] * 3, np.uint8)
     >>> apply_filter(step, "sobel_x")[1].tolist()
@@ -38,9 +38,9 @@ def apply_filter(image: ArrayLike, name: str, border: str = "edge", **options: A
     reach = kernels[0].shape[0] // 2
     if reach >= min(pixels.shape[:2]):
         raise GeometryError(
-            f"A filter must not reach further than the picture. Received: {name} with a kernel of "
-            f"{kernels[0].shape[0]} for {pixels.shape[0]}x{pixels.shape[1]}. Use at most "
-            f"{2 * min(pixels.shape[:2]) - 1}."
+            "A filter must not reach further than the image.",
+            received=f"{name} with a kernel of {kernels[0].shape[0]} for {pixels.shape[0]}x{pixels.shape[1]}",
+            fix=f"Use at most {2 * min(pixels.shape[:2]) - 1}.",
         )
     around = [(reach, reach), (reach, reach)] + [(0, 0)] * (pixels.ndim - 2)
     padded = np.pad(pixels, around, mode=BORDERS[border])  # type: ignore[call-overload]
@@ -52,10 +52,10 @@ def apply_filter(image: ArrayLike, name: str, border: str = "edge", **options: A
 
 
 def unit_scale(image: ArrayLike) -> Array:
-    """A picture (H, W) or (H, W, C) with black as 0 and white as 1."""
+    """An image (H, W) or (H, W, C) with black as 0 and white as 1."""
     found = np.asarray(image)
     if found.ndim not in (2, 3) or found.size == 0:
-        raise GeometryError(f"A picture is (H, W) or (H, W, C). Received: {found.shape}.")
+        raise GeometryError("An image is (H, W) or (H, W, C).", received=f"{found.shape}")
     return floats(found) / np.iinfo(found.dtype).max if found.dtype.kind in "iu" else floats(found)
 
 
@@ -67,7 +67,7 @@ def grey(image: ArrayLike) -> Array:
     """
     pixels = unit_scale(image)
     if pixels.ndim == 3 and pixels.shape[2] not in (1, 3):
-        raise GeometryError(f"A picture has 1 or 3 channels. Received: {pixels.shape}.")
+        raise GeometryError("An image has 1 or 3 channels.", received=f"{pixels.shape}")
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return pixels.reshape(pixels.shape[:2])
     return np.asarray(pixels @ np.array(LUMA))
@@ -79,7 +79,7 @@ def shown(responses: ArrayLike, name: str, stretch: bool = False) -> NDArray[np.
     `FILTERS[name].shows` says what is black and what is white; beyond, it is cut off. The signed filters sobel_x,
     sobel_y and laplacian show 0 as middle grey, 128; sobel shows 0 as black and a step from black to white as white.
     With `stretch`, for these filters, the largest magnitude found takes the place of the fixed scale.
-    Raises ConfigError where `stretch` would be ignored.
+    Raises ConfigError if `stretch` would be ignored.
 
     >>> shown([[-4.0, 0.0, 2.0]], "sobel_x").tolist(), shown([[-4.0, 0.0, 2.0]], "identity").tolist()
     ([[0, 128, 191]], [[0, 0, 255]])
@@ -88,7 +88,7 @@ def shown(responses: ArrayLike, name: str, stretch: bool = False) -> NDArray[np.
     black, white = found.shows
     if stretch and not found.gradient:
         gradients = ", ".join(name for name, entry in FILTERS.items() if entry.gradient)
-        raise ConfigError(f"stretch would be ignored: {name} keeps the picture's own scale. It is for {gradients}.")
+        raise ConfigError(f"stretch would be ignored: {name} keeps the image's own scale. It is for {gradients}.")
     if stretch and np.abs(values).max() > 1e-9:
         black, white = np.array([black, white]) / white * np.abs(values).max()
     return ((values - black) / (white - black) * 255).round().clip(0, 255).astype(np.uint8)

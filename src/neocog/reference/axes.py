@@ -1,4 +1,4 @@
-"""What the arguments of an operator mean along each axis, and whether its arrays belong together."""
+"""The arguments of an operator along each axis, and checks that its arrays belong together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,12 +62,13 @@ def floats(values: ArrayLike) -> Array:
 
 
 def maps(x: ArrayLike) -> Array:
-    """Maps (N, C, *spatial) in float64. Raises GeometryError where there is no spatial axis."""
+    """Maps (N, C, *spatial) in float64. Raises GeometryError if there is no spatial axis."""
     found = floats(x)
     if found.ndim < 3:
         raise GeometryError(
-            f"Maps are (N, C, *spatial) with at least one spatial axis. Received: {found.shape}. "
-            "Add axes with x[None, None]."
+            "Maps are (N, C, *spatial) with at least one spatial axis.",
+            received=f"{found.shape}",
+            fix="Add axes with x[None, None].",
         )
     return found
 
@@ -81,7 +82,7 @@ def each_axis(value: Axes, num_axes: int, name: str) -> tuple[int, ...]:
     entries = tuple(value) if isinstance(value, Sequence | np.ndarray) else (value,) * num_axes
     if len(entries) != num_axes or not all(isinstance(entry, int | np.integer) for entry in entries):
         raise GeometryError(
-            f"{name} is one whole number, or one for each of the {num_axes} spatial axes. Received: {value!r}."
+            f"{name} is one whole number, or one for each of the {num_axes} spatial axes.", received=f"{value!r}"
         )
     return tuple(int(entry) for entry in entries)
 
@@ -93,7 +94,7 @@ def padding_pairs(
     stride: Sequence[int],
     dilation: Sequence[int],
 ) -> tuple[tuple[int, int], ...]:
-    """Padding before and after, for each axis. Raises GeometryError for what is none of the understood forms.
+    """Padding before and after, for each axis. Raises GeometryError for any other form.
 
     >>> padding_pairs("same", (7, 7), (3, 4), (1, 1), (1, 1)), padding_pairs([(0, 2), (1, 1)], *[(7, 7)] * 4)
     (((1, 1), (1, 2)), ((0, 2), (1, 1)))
@@ -101,8 +102,8 @@ def padding_pairs(
     entries: Sequence[Any] = [padding] * len(size) if isinstance(padding, int | str) else list(padding)
     if len(entries) != len(size) or not all(understood(entry) for entry in entries):
         raise GeometryError(
-            f"padding is a number, a name, or for each of the {len(size)} spatial axes a number or (before, after). "
-            f"Received: {padding!r}."
+            f"padding is a number, a name, or for each of the {len(size)} spatial axes a number or (before, after).",
+            received=f"{padding!r}",
         )
     sides: list[Any] = [entry if isinstance(entry, int | str) else tuple(entry) for entry in entries]
     return tuple(map(explicit_padding, sides, size, kernel_size, stride, dilation))
@@ -116,27 +117,28 @@ def understood(entry: object) -> bool:
 
 
 def check_groups(c_in: int, c_out: int, groups: int) -> None:
-    """Raises GeometryError unless the channels fall into so many equal groups."""
+    """Raises GeometryError unless the channels divide into `groups` equal groups."""
     for name, channels in (("in_channels", c_in), ("out_channels", c_out)):
         if groups < 1 or channels % groups:
             raise GeometryError(
-                f"groups must divide {name}. Received: {name}={channels}, groups={groups}. "
-                f"Use a divisor of {channels}, or groups=1."
+                f"groups must divide {name}.",
+                received=f"{name}={channels}, groups={groups}",
+                fix=f"Use a divisor of {channels}, or groups=1.",
             )
 
 
 def check_bias(bias: ArrayLike | None, c_out: int) -> Array:
-    """One bias for each output channel; zeros where there is none."""
+    """One bias for each output channel; zeros if there is none."""
     found = np.zeros(c_out) if bias is None else floats(bias)
     if found.shape != (c_out,):
-        raise GeometryError(f"bias has one value for each of the {c_out} output channels. Received: {found.shape}.")
+        raise GeometryError(f"bias has one value for each of the {c_out} output channels.", received=f"{found.shape}")
     return found
 
 
 def check_shape(name: str, array: Array, shape: tuple[int, ...], whose: str) -> None:
     """Raises GeometryError unless the array has this shape."""
     if array.shape != shape:
-        raise GeometryError(f"{name} must have the shape of {whose}, {shape}. Received: {array.shape}.")
+        raise GeometryError(f"{name} must have the shape of {whose}, {shape}.", received=f"{array.shape}")
 
 
 def conv_geometry(
@@ -149,12 +151,12 @@ def conv_geometry(
 ) -> Geometry:
     """How the kernels w (C_out, C_in/groups, *kernel) go over the maps x (N, C_in, *spatial).
 
-    Raises GeometryError where they don't belong together.
+    Raises GeometryError if they don't belong together.
     """
     if w.ndim != x.ndim:
         raise GeometryError(
-            f"Kernels (C_out, C_in/groups, *kernel) have as many axes as the maps (N, C_in, *spatial). "
-            f"Received: x {x.shape}, w {w.shape}."
+            "Kernels (C_out, C_in/groups, *kernel) have as many axes as the maps (N, C_in, *spatial).",
+            received=f"x {x.shape}, w {w.shape}",
         )
     check_groups(x.shape[1], w.shape[0], groups)
     if w.shape[1] * groups != x.shape[1]:
@@ -174,7 +176,7 @@ def pool_geometry(
 ) -> Geometry:
     """How pooling windows go over the maps x; the stride is the window's size unless given.
 
-    With `ceil_mode` the padding at the end is as large as the last window needs. Raises GeometryError where a window
+    With `ceil_mode` the padding at the end is as large as the last window needs. Raises GeometryError if a window
     would read padding alone.
     """
     num = x.ndim - 2
@@ -188,8 +190,9 @@ def pool_geometry(
         taps = np.arange(o)[:, None] * s + np.arange(k) * d - p
         if not ((taps >= 0) & (taps < i)).any(1).all():
             raise GeometryError(
-                f"Every pooling window must read at least one sample. Received: size={k}, stride={s}, padding={p}, "
-                f"dilation={d} for {i} samples. Use less padding or dilation."
+                "Every pooling window must read at least one sample.",
+                received=f"size={k}, stride={s}, padding={p}, dilation={d} for {i} samples",
+                fix="Use less padding or dilation.",
             )
         after.append(max(p, int(taps[-1, -1]) + 1 - i))
     return Geometry(

@@ -21,7 +21,7 @@ __all__ = ["RunningStatistics", "batch_norm", "batch_norm_backward"]
 
 @dataclass(frozen=True, slots=True)
 class RunningStatistics:
-    """What is remembered of each channel for use after training: mean (C,) and unbiased variance (C,)."""
+    """Statistics of each channel for use after training: mean (C,) and unbiased variance (C,)."""
 
     mean: Array
     var: Array
@@ -45,7 +45,7 @@ def batch_norm(
 
     The batch is normalised with its variance over M values, sum/M; the running one takes the unbiased sum/(M - 1).
     Frozen, with `training=False`, `running` is used and comes back unchanged.
-    Shapes: x (N, C, *any), gamma and beta (C,) -> like x. Raises GeometryError where a channel has one value to learn
+    Shapes: x (N, C, *any), gamma and beta (C,) -> like x. Raises GeometryError if a channel has one value to learn
     from, ConfigError where frozen statistics are missing.
 
     >>> y, running = batch_norm([[1.0], [3.0]], gamma=[1.0], beta=[5.0], eps=0.0)
@@ -80,7 +80,7 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients with respect to x, gamma and beta, given that with respect to y.
 
-    beta and gamma stand beside 1 and z: dbeta = sum delta, dgamma = sum delta z, over batch and positions. Behind z
+    beta and gamma multiply 1 and z: dbeta = sum delta, dgamma = sum delta z, over batch and positions. Behind z
     the deltas are g = gamma delta. Frozen, dx = g / sigma. In training x also moves the mean and sigma:
 
         dx = (g - mean(g) - z mean(g z)) / sigma
@@ -106,12 +106,15 @@ def normalise(x: Array, running: RunningStatistics | None, training: bool, eps: 
     if training:
         if x.size == x.shape[1]:
             raise GeometryError(
-                f"Statistics of a channel need more than one value. Received: x {x.shape}. "
-                "Use a larger batch, or frozen statistics with training=False."
+                "Statistics of a channel need more than one value.",
+                received=f"x {x.shape}",
+                fix="Use a larger batch, or frozen statistics with training=False.",
             )
         mean, var = batch_statistics(x)
     elif running is None:
-        raise ConfigError("Frozen batch normalisation needs running statistics. Received: none. Give running=...")
+        raise ConfigError(
+            "Frozen batch normalisation needs running statistics.", received="none", fix="Give running=..."
+        )
     else:
         mean, var = per_channel("running.mean", running.mean, x), per_channel("running.var", running.var, x)
     sigma = np.sqrt(var + eps)
@@ -134,6 +137,6 @@ def per_channel(name: str, values: ArrayLike, x: Array) -> Array:
     found = floats(values)
     if x.ndim < 2 or found.shape != x.shape[1:2]:
         raise GeometryError(
-            f"{name} has one value for each channel of x (N, C, ...). Received: {name} {found.shape}, x {x.shape}."
+            f"{name} has one value for each channel of x (N, C, ...).", received=f"{name} {found.shape}, x {x.shape}"
         )
     return found.reshape(-1, *[1] * (x.ndim - 2))

@@ -38,8 +38,9 @@ def convolve_functions(f: Function, g: Function, grid: ArrayLike) -> Array:
     steps = np.diff(points)
     if points.ndim != 1 or points.size < 2 or steps[0] <= 0 or not np.allclose(steps, steps[0], rtol=1e-6, atol=0):
         raise GeometryError(
-            "A grid is at least two points in a row, evenly spaced and rising. Received: "
-            f"{points.size} points of shape {points.shape}. Make one with numpy.linspace."
+            "A grid is at least two points in a row, evenly spaced and rising.",
+            received=f"{points.size} points of shape {points.shape}",
+            fix="Make one with numpy.linspace.",
         )
     step = float(points[-1] - points[0]) / (points.size - 1)
     differences = step * np.arange(1.0 - points.size, points.size)

@@ -1,4 +1,4 @@
-"""What a convolutional layer computes, and how convolution differs from it.
+"""The operation of a convolutional layer, and how convolution differs from it.
 
     cross-correlation   y[i] = b + sum_m w[m] x[i + m]
     convolution         y[i] = b + sum_m w[m] x[i - m]
@@ -38,7 +38,7 @@ def cross_correlate(
         y[n, o, i] = b[o] + sum_c sum_m w[o, c, m] x[n, c, s i + d m - p]
 
     i and m have one entry for each spatial axis, x is zero outside of its samples, and c runs over the channels of
-    the group to which o belongs. All methods compute this sum: "direct" as it stands, "im2col" as one product of
+    the group to which o belongs. All methods compute this sum: "direct" as it is written, "im2col" as one product of
     matrices, "toeplitz" with a sparse matrix, "fft" in the frequency domain, "winograd2" and "winograd4" with fewer
     multiplications, for 3x3 kernels alone.
 
@@ -87,7 +87,7 @@ def rotate(w: ArrayLike) -> Array:
 
 
 def correlate_directly(x: Array, w: Array, geometry: Geometry, groups: int) -> Array:
-    """The sum as it stands: for each tap m, its weights times the input shifted by m, all positions at once."""
+    """The sum as it is written: for each tap m, its weights times the input shifted by m, all positions at once."""
     n, c_in = x.shape[:2]
     c_out = len(w)
     padded = pad(x, geometry.padding)

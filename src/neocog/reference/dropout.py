@@ -39,7 +39,7 @@ def dropout(
     [0.0, 2.0]
     """
     if not 0 <= p <= 1:
-        raise ConfigError(f"p of dropout is a probability, 0..1. Received: {p}.")
+        raise ConfigError("p of dropout is a probability, 0..1.", received=f"{p}")
     inputs = floats(x)
     identities = range(len(inputs)) if samples is None else samples
     draws = uniform(seed, epoch, identities, purpose, math.prod(inputs.shape[1:])).reshape(inputs.shape)

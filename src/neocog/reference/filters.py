@@ -1,7 +1,7 @@
 """The classic filters of image processing, as the small kernels that they are.
 
-All are meant for `cross_correlate`, which lays a kernel over the picture as it is written here: what stands on the
-right weighs what lies on the right.
+All are meant for `cross_correlate`, which lays a kernel over the image as it is written here: the weight on the
+right applies to the pixel on the right.
 """
 
 import math
@@ -17,7 +17,7 @@ from neocog.reference.axes import Array, floats
 __all__ = ["FILTERS", "Filter", "find_filter", "kernel"]
 
 
-LARGEST = 2001  # rows and columns of a kernel; a larger one takes more memory than a picture
+LARGEST = 2001  # rows and columns of a kernel; a larger one takes more memory than an image
 SHARPEST = 0.01  # pixels of blur, below which nothing is blurred
 
 
@@ -30,13 +30,13 @@ class Filter:
     """Options -> the kernels; where there are two, the filter is the length of the vector of both responses."""
     options: tuple[str, ...] = ()
     range: tuple[float, float] = (0.0, 1.0)
-    """Between which numbers the responses to a picture of 0..1 lie."""
+    """Between which numbers the responses to an image of 0..1 lie."""
     shows: tuple[float, float] = (0.0, 1.0)
-    """What is drawn black and what white."""
+    """The values that are drawn black and white."""
 
     @property
     def gradient(self) -> bool:
-        """Whether it finds differences of brightness, and answers 0 where there are none."""
+        """Whether it finds differences of brightness, and answers 0 if there are none."""
         return self.shows != (0.0, 1.0)
 
 
@@ -45,7 +45,7 @@ def identity() -> tuple[Array, ...]:
 
 
 def shift(down: int = 0, right: int = 1) -> tuple[Array, ...]:
-    """A single 1, as far from the centre as the picture moves, on the side that it comes from."""
+    """A single 1, as far from the centre as the image moves, on the side that it comes from."""
     reach = max(abs(down), abs(right))
     check_size(2 * reach + 1)
     weights = np.zeros((2 * reach + 1, 2 * reach + 1))
@@ -65,7 +65,9 @@ def gaussian(sigma: float = 1.0, size: int | None = None) -> tuple[Array, ...]:
     It is the product of one in x and one in y, because exp(-(x^2 + y^2)) is.
     """
     if not SHARPEST <= sigma < math.inf:
-        raise ConfigError(f"sigma must be at least {SHARPEST}. Received: {sigma}. It is the blur's radius in pixels.")
+        raise ConfigError(
+            f"sigma must be at least {SHARPEST}.", received=f"{sigma}", fix="It is the blur's radius in pixels."
+        )
     if size is None:
         size = 2 * math.ceil(3 * sigma) + 1
     check_size(size)
@@ -76,7 +78,7 @@ def gaussian(sigma: float = 1.0, size: int | None = None) -> tuple[Array, ...]:
 
 
 def sharpen() -> tuple[Array, ...]:
-    """The picture minus its Laplacian: each pixel is pushed away from the mean of its neighbours."""
+    """The image minus its Laplacian: each pixel is pushed away from the mean of its neighbours."""
     return (identity()[0] - laplacian()[0],)
 
 
@@ -106,7 +108,7 @@ FILTERS = {
     "identity": Filter(says="nothing", make=identity),
     "laplacian": Filter(says="lines, dots and both sides of edges", make=laplacian, range=SLOPES, shows=SLOPES),
     "sharpen": Filter(says="differences made larger", make=sharpen, range=(-4.0, 5.0)),
-    "shift": Filter(says="the picture moved", make=shift, options=("down", "right")),
+    "shift": Filter(says="the image moved", make=shift, options=("down", "right")),
     "sobel": Filter(says="edges of any direction", make=sobel, range=(0.0, 20**0.5), shows=(0.0, 4.0)),
     "sobel_x": Filter(says="edges where it gets brighter to the right", make=sobel_x, range=SLOPES, shows=SLOPES),
     "sobel_y": Filter(says="edges where it gets brighter downwards", make=sobel_y, range=SLOPES, shows=SLOPES),
@@ -144,8 +146,8 @@ def kernel(name: str, **options: Any) -> Array:
 def check_size(size: int) -> None:
     """Raises ConfigError for a kernel without a middle, or one larger than any use."""
     if size < 1 or size % 2 == 0:
-        raise ConfigError(f"size must be odd, so that the kernel has a middle. Received: {size}.")
+        raise ConfigError("size must be odd, so that the kernel has a middle.", received=f"{size}")
     if size > LARGEST:
         raise ConfigError(
-            f"A kernel is at most {LARGEST} wide. Received: one of {size}. Make the picture smaller first."
+            f"A kernel is at most {LARGEST} wide.", received=f"one of {size}", fix="Make the image smaller first."
         )

@@ -69,7 +69,7 @@ def cross_correlate_backward(
 def input_gradient(delta: Array, w: Array, geometry: Geometry, groups: int) -> Array:
     """dE/dx = delta, stuffed with s - 1 zeros, conv the kernels, in and out channels changed; then the padding dropped.
 
-    The samples behind the last window got no delta: as many zeros stand behind the last one.
+    The samples behind the last window got no delta: as many zeros follow the last one.
     """
     rows = zip(geometry.padded, geometry.reach, geometry.stride, geometry.output, strict=True)
     unread = tuple(p - reach - s * (o - 1) - 1 for p, reach, s, o in rows)

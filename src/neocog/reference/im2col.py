@@ -39,7 +39,7 @@ def col2im(
 ) -> Array:
     """The transpose of `im2col`: each entry added to the sample that it was copied from.
 
-    Shapes: (N, C * taps, positions) -> input_shape, (N, C, *spatial), as torch's `fold`. It is no inverse: a sample
+    Shapes: (N, C * taps, positions) -> input_shape, (N, C, *spatial), as torch's `fold`. It is not an inverse: a sample
     that is in k windows comes back k times as large.
 
     >>> col2im(im2col(np.ones((1, 1, 4)), 2), (1, 1, 4), 2).tolist()
@@ -52,7 +52,7 @@ def col2im(
     expected = (*input_shape[:1], input_shape[1] * taps, math.prod(geometry.output))
     if found.shape != expected:
         raise GeometryError(
-            f"Columns of this geometry are (N, C * taps, positions) = {expected}. Received: {found.shape}."
+            f"Columns of this geometry are (N, C * taps, positions) = {expected}.", received=f"{found.shape}"
         )
     return fold(found.swapaxes(0, 1), geometry)
 

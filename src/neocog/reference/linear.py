@@ -11,7 +11,7 @@ __all__ = ["linear", "linear_backward"]
 def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None) -> Array:
     """y[n, o] = b[o] + sum_i w[o, i] x[n, i], that is y = x W^T + b.
 
-    Shapes: x (N, D_in), w (D_out, D_in), bias (D_out,) -> (N, D_out). Raises GeometryError where they don't meet.
+    Shapes: x (N, D_in), w (D_out, D_in), bias (D_out,) -> (N, D_out). Raises GeometryError if they don't match.
 
     >>> linear([[1, 2]], [[3, 4], [5, 6]], [10, 20]).tolist()
     [[21.0, 37.0]]
@@ -37,7 +37,8 @@ def matching(x: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     inputs, weights = floats(x), floats(w)
     if inputs.ndim != 2 or weights.ndim != 2 or inputs.shape[1] != weights.shape[1]:
         raise GeometryError(
-            "Weights (D_out, D_in) read inputs (N, D_in). Received: "
-            f"x {inputs.shape}, w {weights.shape}. Flatten maps with x.reshape(len(x), -1)."
+            "Weights (D_out, D_in) read inputs (N, D_in).",
+            received=f"x {inputs.shape}, w {weights.shape}",
+            fix="Flatten maps with x.reshape(len(x), -1).",
         )
     return inputs, weights

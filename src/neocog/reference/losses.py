@@ -1,4 +1,4 @@
-"""Losses, each with its gradient: how wrong probabilities are, and in which direction to mend it.
+"""Losses, each with its gradient: how wrong probabilities are, and in which direction to fix it.
 
 With t the wanted distribution over K classes and q the network's, means being over the N samples:
 
@@ -39,11 +39,11 @@ def one_hot(labels: ArrayLike, num_classes: int) -> Array:
     """
     found = np.asarray(labels)
     if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise DataError(f"Labels are whole numbers (N,), one for each sample. Received: {found.dtype} {found.shape}.")
+        raise DataError("Labels are whole numbers (N,), one for each sample.", received=f"{found.dtype} {found.shape}")
     bad = np.flatnonzero((found < 0) | (found >= num_classes))
     if bad.size:
         raise DataError(
-            f"Labels must be in 0..{num_classes - 1}. Received: {found[bad[0]]} at {bad[0]}; {bad.size} out of range."
+            f"Labels must be in 0..{num_classes - 1}.", received=f"{found[bad[0]]} at {bad[0]}; {bad.size} out of range"
         )
     return floats(np.eye(num_classes)[found])
 
@@ -117,9 +117,9 @@ def binary_cross_entropy(logits: ArrayLike, targets: ArrayLike) -> tuple[float, 
     """
     scores, wanted = floats(logits), floats(targets)
     if scores.shape != wanted.shape:
-        raise GeometryError(f"Each logit has one target. Received: logits {scores.shape}, targets {wanted.shape}.")
+        raise GeometryError("Each logit has one target.", received=f"logits {scores.shape}, targets {wanted.shape}")
     if wanted.size and not 0 <= wanted.min() <= wanted.max() <= 1:
-        raise DataError(f"Targets are probabilities, 0..1. Received: {wanted.min():g}..{wanted.max():g}.")
+        raise DataError("Targets are probabilities, 0..1.", received=f"{wanted.min():g}..{wanted.max():g}")
     return float((np.logaddexp(0.0, scores) - wanted * scores).mean()), (sigmoid(scores) - wanted) / scores.size
 
 
@@ -127,17 +127,17 @@ def distributions(targets: ArrayLike, like: Array) -> Array:
     """Targets as distributions (N, K): labels made one-hot, distributions checked."""
     found = np.asarray(targets)
     if like.ndim != 2:
-        raise GeometryError(f"Scores are (N, K), a row for each sample. Received: {like.shape}.")
+        raise GeometryError("Scores are (N, K), a row for each sample.", received=f"{like.shape}")
     if found.ndim == 1 and len(found) == len(like):
         return one_hot(found, like.shape[1])
     if found.shape != like.shape:
         raise GeometryError(
-            f"Targets are labels ({len(like)},) or distributions {like.shape}. Received: {found.shape}."
+            f"Targets are labels ({len(like)},) or distributions {like.shape}.", received=f"{found.shape}"
         )
     wanted = floats(found)
     if wanted.min(initial=0) < 0 or not np.allclose(wanted.sum(1), 1):
         raise DataError(
-            "Each row of targets is a distribution: no value below 0, and a sum of 1. Received: "
-            f"values from {wanted.min():g}, sums {wanted.sum(1).min():g}..{wanted.sum(1).max():g}."
+            "Each row of targets is a distribution: no value below 0, and a sum of 1.",
+            received=f"values from {wanted.min():g}, sums {wanted.sum(1).min():g}..{wanted.sum(1).max():g}",
         )
     return wanted

@@ -65,7 +65,7 @@ def lp_pool_backward(
 def norms(x: Array, geometry: Geometry, p: float) -> Array:
     """The p-norm of each window of a known geometry."""
     if not p >= 1:
-        raise ConfigError(f"p of a p-norm must be at least 1. Received: {p}.")
+        raise ConfigError("p of a p-norm must be at least 1.", received=f"{p}")
     read = np.abs(gather(pad(x, geometry.padding), geometry))
     largest = read.max(0)  # taken out first, so that no power overflows
     scale = np.where(largest > 0, largest, 1.0)

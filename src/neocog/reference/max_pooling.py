@@ -82,6 +82,7 @@ def check_winners(winners: Winners, spatial: tuple[int, ...]) -> None:
     highest = math.prod(spatial) - 1
     if winners.size and not 0 <= winners.min() <= winners.max() <= highest:
         raise GeometryError(
-            f"Winners are flat indices into a map of {spatial}, 0..{highest}. Received: {winners.min()}.."
-            f"{winners.max()}. Give the shape of the pooling's input."
+            f"Winners are flat indices into a map of {spatial}, 0..{highest}.",
+            received=f"{winners.min()}..{winners.max()}",
+            fix="Give the shape of the pooling's input.",
         )

@@ -76,7 +76,7 @@ class Network:
 
 
 def lenet(seed: int = 0) -> Network:
-    """LeNet-5 in the form in which it is taught today, for pictures of 28x28 with one channel, and 10 classes.
+    """LeNet-5 in the form in which it is taught today, for images of 28x28 with one channel, and 10 classes.
 
     Shapes: (N, 1, 28, 28) -> (N, 10). 61,706 weights. Source: LeCun et al. 1998, with ReLU, max pooling, full
     connections and softmax.

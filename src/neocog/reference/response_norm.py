@@ -62,18 +62,18 @@ def local_response_norm_backward(
 
 
 def strength(alpha: float, size: int, form: str) -> float:
-    """What the sum of squares is multiplied by."""
+    """The factor of the sum of squares."""
     if form not in FORMS:
         raise ConfigError(f"There is no form {form!r} of local response normalisation. {did_you_mean(form, FORMS)}")
     if size < 1:
-        raise ConfigError(f"size must be at least 1 channel. Received: {size}.")
+        raise ConfigError("size must be at least 1 channel.", received=f"{size}")
     return alpha if form == "alexnet" else alpha / size
 
 
 def divisors(x: Array, size: int, a: float, k: float) -> Array:
     """s, before it is raised to the power of beta."""
     if x.ndim < 3:
-        raise GeometryError(f"Responses are (N, C, *positions). Received: {x.shape}.")
+        raise GeometryError("Responses are (N, C, *positions).", received=f"{x.shape}")
     return np.asarray(k + a * window_sum(x**2, before=size // 2, after=(size - 1) // 2))
 
 

@@ -1,8 +1,8 @@
 """Convolution as the matrix that it is: a linear map, sparse, with the same few weights in every row.
 
 In one dimension, without stride, row i holds the kernel from column i on, so every diagonal is constant: a Toeplitz
-matrix. In two dimensions the blocks of the matrix stand so, and the numbers within each block: doubly block Toeplitz.
-Where the input is taken to go round in a circle, the diagonals do too: doubly block circulant. Such matrices all have
+matrix. In two dimensions both the blocks and the numbers within each block are arranged like that: doubly block
+Toeplitz. If the input wraps around, so do the diagonals: doubly block circulant. All such matrices have
 the same eigenvectors, the waves of the Fourier transform, and as eigenvalues the transform of the kernel; hence the FFT
 method.
 """
@@ -47,7 +47,7 @@ def toeplitz_matrix(w: Array, geometry: Geometry, groups: int) -> sparse.csr_arr
     """`toeplitz` for a geometry that is known.
 
     Number the inputs 0, 1, 2, ... and let the convolution's own windows read the numbers instead of the values. What
-    the window of row i finds under tap m is the column in which w[m] stands in that row; -1 is padding, no column.
+    the window of row i finds under tap m is the column of w[m] in that row; -1 is padding, no column.
     """
     c_out, c_in = len(w), w.shape[1] * groups
     numbers = np.arange(c_in * math.prod(geometry.size)).reshape(1, c_in, *geometry.size)
@@ -72,7 +72,7 @@ def circulant(kernel: ArrayLike, shape: tuple[int, ...]) -> sparse.csr_array:
 
     One map, without channels: kernel (*kernel,), shape (*spatial,) -> (prod(spatial), prod(spatial)).
     With F the Fourier transform, F(C x) = F(kernel) F(x): the eigenvalues of C are the transform of the kernel, padded
-    with zeros to the shape. Raises GeometryError where the kernel is larger than the shape.
+    with zeros to the shape. Raises GeometryError if the kernel is larger than the shape.
 
     >>> circulant([1, 2], shape=(4,)).toarray().astype(int)
     array([[1, 0, 0, 2],
@@ -83,8 +83,9 @@ def circulant(kernel: ArrayLike, shape: tuple[int, ...]) -> sparse.csr_array:
     taps = floats(kernel)
     if taps.ndim != len(shape) or any(k > i for k, i in zip(taps.shape, shape, strict=True)):
         raise GeometryError(
-            f"A circular kernel has the axes of its map and is at most as large. Received: kernel {taps.shape}, "
-            f"shape {shape}. Use a larger shape."
+            "A circular kernel has the axes of its map and is at most as large.",
+            received=f"kernel {taps.shape}, shape {shape}",
+            fix="Use a larger shape.",
         )
     numbers = np.arange(math.prod(shape)).reshape(shape)
     axes = tuple(range(len(shape)))

@@ -26,15 +26,15 @@ def train_network(
 
     The order is a function of (seed, epoch), so the same call gives the same weights. The network's weights are
     replaced. Shapes: x (N, ...), labels (N,) -> one mean loss for each batch; the last batch may be smaller.
-    Raises DataError where samples and labels don't match, ConfigError for numbers below 1, DivergenceError for a loss
-    that is no number.
+    Raises DataError if samples and labels don't match, ConfigError for numbers below 1, DivergenceError for a loss
+    that is not a number.
     """
     inputs = np.asarray(x)
     if len(inputs) != len(labels) or not len(inputs):
-        raise DataError(f"Each sample needs one label. Received: {len(inputs)} samples, {len(labels)} labels.")
+        raise DataError("Each sample needs one label.", received=f"{len(inputs)} samples, {len(labels)} labels")
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
-            raise ConfigError(f"{name} must be at least 1. Received: {value}.")
+            raise ConfigError(f"{name} must be at least 1.", received=f"{value}")
     losses: list[float] = []
     starts = range(0, len(inputs), batch_size)
     with Bar("training in NumPy", epochs * len(starts)) as bar:

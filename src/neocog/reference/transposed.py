@@ -6,7 +6,7 @@ maps of size i to maps of size o, with the same connections: each input writes i
     y[s i + d m - p] += w[m] x[i]        of size o = s(i - 1) + d(k - 1) + 1 - 2p + output_padding
 
 This is the sum that the backward pass of the convolution makes, so it is that of `input_gradient`: zeros are stuffed
-between the inputs, and a convolution "full" follows. It is no inverse: shapes come back, values do not.
+between the inputs, and a convolution "full" follows. It is not an inverse: shapes come back, values do not.
 """
 
 from collections.abc import Callable
@@ -97,14 +97,14 @@ def back_geometry(
     num = x.ndim - 2
     if w.ndim != x.ndim or len(w) != x.shape[1]:
         raise GeometryError(
-            "Kernels of a transposed convolution are (C_in, C_out/groups, *kernel) for maps (N, C_in, *spatial). "
-            f"Received: x {x.shape}, w {w.shape}."
+            "Kernels of a transposed convolution are (C_in, C_out/groups, *kernel) for maps (N, C_in, *spatial).",
+            received=f"x {x.shape}, w {w.shape}",
         )
     check_groups(x.shape[1], w.shape[1] * groups, groups)
     if isinstance(padding, str):
         raise GeometryError(
-            f"padding of a transposed convolution is given in numbers. Received: {padding!r}, which depends on the "
-            "size that is sought."
+            "padding of a transposed convolution is given in numbers.",
+            received=f"{padding!r}, which depends on the size that is sought",
         )
     strides, dilations = each_axis(stride, num, "stride"), each_axis(dilation, num, "dilation")
     extra = each_axis(output_padding, num, "output_padding")
@@ -125,8 +125,9 @@ def back_size(size: int, kernel: int, stride: int, padding: tuple[int, int], ext
     whole = conv_transpose_output(size, kernel, stride, 0, extra, dilation)
     if whole <= sum(padding):
         raise GeometryError(
-            f"A transposed convolution must leave something. Received: {whole} samples, from which padding "
-            f"{padding[0]} + {padding[1]} is cut off. Use less padding."
+            "A transposed convolution must leave something.",
+            received=f"{whole} samples, from which padding {padding[0]} + {padding[1]} is cut off",
+            fix="Use less padding.",
         )
     return whole - sum(padding)
 

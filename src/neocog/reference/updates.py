@@ -52,7 +52,7 @@ def adam(
         m' = b1 m + (1 - b1) g,    s' = b2 s + (1 - b2) g^2
         w' = w - lr (m' / (1 - b1^t)) / (sqrt(s' / (1 - b2^t)) + eps)
 
-    m and s begin at 0 and after t steps have taken in a share 1 - b^t of the gradients; dividing by it mends that.
+    m and s begin at 0 and after t steps have taken in a share 1 - b^t of the gradients; dividing by it fixes that.
     `step` is t, from 1. Source: Kingma & Ba 2015, algorithm 1.
 
     >>> adam([1.0], [0.5], mean=[0.0], square=[0.0], step=1, lr=0.1)[0].round(6).tolist()
@@ -120,5 +120,5 @@ class Adam:
 def positive(name: str, value: float) -> float:
     """Raises ConfigError for a number that is not above 0."""
     if not value > 0:
-        raise ConfigError(f"{name} must be above 0. Received: {value}.")
+        raise ConfigError(f"{name} must be above 0.", received=f"{value}")
     return value

@@ -22,7 +22,9 @@ def distance_weights(size: tuple[int, ...], sigma: float = 1.0) -> Array:
     [0.274, 0.452, 0.274]
     """
     if not sigma > 0:
-        raise ConfigError(f"sigma must be above 0. Received: {sigma}. It is the distance at which weights have fallen.")
+        raise ConfigError(
+            "sigma must be above 0.", received=f"{sigma}", fix="It is the distance at which weights have fallen."
+        )
     offsets = np.meshgrid(*(np.arange(k) - (k - 1) / 2 for k in size), indexing="ij")
     squares = np.sum(np.square(offsets), axis=0)
     weights = np.exp(-(squares - squares.min()) / (2 * sigma**2))

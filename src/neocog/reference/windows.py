@@ -5,7 +5,7 @@ A window has taps m = 0..k-1 along each axis. At output position i it reads the 
     s * i + d * m
 
 so, for one tap and all positions at once, it reads a shifted and strided copy of the input. `gather` stacks one such
-copy for each tap. `scatter` is its transpose: it adds what stands at (tap, position) to the sample that was read there.
+copy for each tap. `scatter` is its transpose: it adds the value at (tap, position) to the sample that was read there.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def pad(x: Array, padding: tuple[tuple[int, int], ...], value: float = 0.0) -> A
 
 
 def unpad(x: Array, padding: tuple[tuple[int, int], ...]) -> Array:
-    """What `pad` put the samples around; (N, C, *padded) -> (N, C, *spatial)."""
+    """The samples without the padding of `pad`; (N, C, *padded) -> (N, C, *spatial)."""
     sides = zip(x.shape[2:], padding, strict=True)
     return x[:, :, *(slice(before, size - after) for size, (before, after) in sides)]
 
@@ -48,7 +48,7 @@ def tap_slices(geometry: Geometry) -> Iterator[tuple[slice, ...]]:
 
 
 def gather(padded: Array, geometry: Geometry) -> Array:
-    """What each tap reads at each position; (N, C, *padded) -> (taps, N, C, *output)."""
+    """The input of each tap at each position; (N, C, *padded) -> (taps, N, C, *output)."""
     return np.stack([padded[:, :, *slices] for slices in tap_slices(geometry)])
 
 

@@ -64,9 +64,9 @@ def correlate_in_tiles(x: Array, w: Array, geometry: Geometry, groups: int, tile
     """Tiles of the output, each from the tile + 2 inputs along each axis that it reads."""
     if geometry.kernel_size != (TAPS, TAPS) or geometry.stride != (1, 1) or geometry.dilation != (1, 1):
         raise GeometryError(
-            "Winograd's method takes 3x3 kernels with stride 1 and dilation 1, in two dimensions. Received: "
-            f"kernel {geometry.kernel_size}, stride {geometry.stride}, dilation {geometry.dilation}. "
-            "Use method='im2col'."
+            "Winograd's method takes 3x3 kernels with stride 1 and dilation 1, in two dimensions.",
+            received=f"kernel {geometry.kernel_size}, stride {geometry.stride}, dilation {geometry.dilation}",
+            fix="Use method='im2col'.",
         )
     a, g, b = winograd_matrices(tile, TAPS)
     n, c_out, (high, wide) = len(x), len(w), geometry.output

@@ -20,7 +20,7 @@ ROUNDS = 8
 
 
 def permute(positions: ArrayLike, size: int, seed: int, epoch: int, purpose: str = "order") -> NDArray[np.int64]:
-    """The indices that stand at these positions of a keyed random order of 0..size-1.
+    """The indices at these positions of a keyed random order of 0..size-1.
 
     Shapes: positions (N,) in 0..size-1 -> (N,). Memory: O(N), whatever the size.
 

@@ -14,7 +14,7 @@ from neocog.runs.train_run import open_loader
 from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
 from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
 from neocog.training.speed import PLAIN, Candidate, SpeedConfig, exact_arithmetic, use_threads
-from neocog.zoo import entry
+from neocog.zoo import model_info
 
 __all__ = ["draw_rates", "find_batch", "find_rate"]
 
@@ -73,7 +73,7 @@ def find_batch(config: RunConfig | Settled, *, data: object = None, download: bo
             arithmetic=arithmetic_of(settings.speed),
             most=len(prepared.train),
             shape=prepared.preprocess.shape,
-            dtype=entry(settings.model.name).input_dtype,
+            dtype=model_info(settings.model.name).input_dtype,
         )
 
 

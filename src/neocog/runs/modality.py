@@ -20,7 +20,7 @@ from neocog.data import (
 from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
 from neocog.runs.config import RunConfig, Settled, flat
-from neocog.zoo import Entry, entry
+from neocog.zoo import ModelInfo, model_info
 
 __all__ = [
     "NOUNS",
@@ -65,7 +65,7 @@ SIZE_ADVICE: dict[Modality, str] = {
 }
 
 
-def fitting(name: str, source: Source) -> Entry:
+def fitting(name: str, source: Source) -> ModelInfo:
     """The catalogue's entry of a network that learns to classify this source's records.
 
     Raises ConfigError for other networks, and for labels that are more than one class for each record.
@@ -75,8 +75,8 @@ def fitting(name: str, source: Source) -> Entry:
             f"Trained are networks that give one class for each record. {source.name} ({source.format}) is for "
             f"{source.task}. `neocog check` and `neocog pack` take it."
         )
-    found, modality = entry(name), source.modality
-    if not found.by_gradients:
+    found, modality = model_info(name), source.modality
+    if not found.trainable:
         raise ConfigError(
             f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
         )
@@ -93,7 +93,7 @@ def choose(
     source: Source,
     indices: NDArray[np.int64],
     config: RunConfig,
-    made_for: Entry,
+    info: ModelInfo,
     several: SeveralPages | None = None,
 ) -> tuple[Preprocess, dict[str, str]]:
     """The preprocessing for these records and this network, and a reason by dotted key for each value chosen.
@@ -101,7 +101,7 @@ def choose(
     `several` gathers image files with several pages. Raises DataError for records that can't be read, unless such are
     skipped.
     """
-    size = made_for.input_size
+    size = info.input_size
     match source.modality:
         case "image":
             spec, reasons = choose_preprocess(source, indices, config.data, (size[0], size[1]), several)
@@ -116,7 +116,7 @@ def choose(
             text, reasons = choose_text(source, indices, config.text, size, config.model.name)
             return text, {f"text.{key}": reason for key, reason in reasons.items()}
         case "board":
-            board, _ = choose_board(source, indices, made_for.input_shape)
+            board, _ = choose_board(source, indices, info.input_shape)
             return board, {}
 
 
@@ -156,10 +156,10 @@ def without_vocabulary(settled: Settled) -> Settled:
     return settled.decide(own, f"{name} reads the characters that it was published with")
 
 
-def size_advice(name: str, made_for: Entry) -> str:
+def size_advice(name: str, info: ModelInfo) -> str:
     """The size that a network was made for, and the setting that gives it."""
-    size = "x".join(map(str, made_for.input_size))
-    advice = SIZE_ADVICE.get(made_for.modality, "").format(length=made_for.input_size[0])
+    size = "x".join(map(str, info.input_size))
+    advice = SIZE_ADVICE.get(info.modality, "").format(length=info.input_size[0])
     return f"{name} was made for {size}{advice}."
 
 
@@ -169,12 +169,12 @@ def value_of(spec: Preprocess, key: str) -> Any:
     return len(value) if key == "text.vocabulary" else value
 
 
-def classes_of(source: Source, made_for: Entry) -> tuple[str, ...]:
+def classes_of(source: Source, info: ModelInfo) -> tuple[str, ...]:
     """What the network's outputs stand for: the source's classes, and a pass where it was made to say that too."""
-    return (*source.classes, "pass") if made_for.num_classes == math.prod(made_for.input_size) + 1 else source.classes
+    return (*source.classes, "pass") if info.num_classes == math.prod(info.input_size) + 1 else source.classes
 
 
-def network_options(config: RunConfig, made_for: Entry, spec: Preprocess) -> dict[str, Any]:
+def network_options(config: RunConfig, info: ModelInfo, spec: Preprocess) -> dict[str, Any]:
     """What the network is built with beside channels and classes; one of fixed length is told the length."""
-    fixed = {"length": spec.shape[0]} if made_for.modality == "text" and "length" in made_for.options else {}
+    fixed = {"length": spec.shape[0]} if info.modality == "text" and "length" in info.options else {}
     return {**config.model.options, **fixed}

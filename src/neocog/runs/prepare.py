@@ -52,7 +52,7 @@ from neocog.tasks import Classification
 from neocog.training import TrainConfig, build_seeded, check_input, check_schedule
 from neocog.training.distributed import World, on_first
 from neocog.training.watching import check_watch
-from neocog.zoo import Entry, ModelConfig, Network, create_model, entry
+from neocog.zoo import ModelConfig, ModelInfo, Network, create_model, model_info
 
 __all__ = ["Prepared", "find_device", "leave_out", "prepare"]
 
@@ -108,7 +108,7 @@ def prepare(
     if start is not None:
         settled, notes = start.settle(settled)
     config = settled.config
-    entry(config.model.name)  # raises where there is none, before any data is read
+    model_info(config.model.name)  # raises where there is none, before any data is read
     check_watch(config.watch)
     check_schedule(config.schedule, config.train.epochs)
     if config.train.freeze_epochs and not config.model.pretrained:
@@ -121,7 +121,7 @@ def prepare(
     if download and world.size > 1:
         on_first(lambda: opened(config, data, download=True), world)
     source = opened(config, data, download=download)
-    made_for, identity = fitting(config.model.name, source), fingerprint(source)
+    info, identity = fitting(config.model.name, source), fingerprint(source)
     if start is not None:
         source = match_channels(source, start.preprocess)
     check_train(config.train, source, world)
@@ -133,12 +133,12 @@ def prepare(
     for line in splits.notes:
         note(f"  {line}")
     several = SeveralPages()
-    spec, reasons = chosen(source, splits, config, made_for, several, start, notes)
+    spec, reasons = chosen(source, splits, config, info, several, start, notes)
     splits = with_pages(source, splits, several)
     settled = settled.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()})
     settled = with_device(settled, device if world.size == 1 else torch.device(device.type))
-    classes = classes_of(source, made_for)
-    model = build_network(config, made_for, spec, classes, start, notes)
+    classes = classes_of(source, info)
+    model = build_network(config, info, spec, classes, start, notes)
     if start is not None:
         notes = [start.tell(), *notes, *start.tell_seen(source, identity, splits)]
         tell_lines(notes)
@@ -154,7 +154,7 @@ def prepare(
         val=val,
         model=model.to(device),
         task=Classification(classes, config.loss, train.labels),
-        options=network_options(config, made_for, spec),
+        options=network_options(config, info, spec),
         device=device,
         start=start,
         notes=tuple(notes),
@@ -165,19 +165,19 @@ def chosen(
     source: Source,
     splits: Splits,
     config: RunConfig,
-    made_for: Entry,
+    info: ModelInfo,
     several: SeveralPages,
     start: Start | None,
     notes: list[str],
 ) -> tuple[Preprocess, dict[str, str]]:
     """The preprocessing and the reasons for what was left open; what there is to say of a start is added to `notes`."""
     if start is None:
-        return choose(source, splits.train, config, made_for, several)
+        return choose(source, splits.train, config, info, several)
     if source.modality == "text":  # its vocabulary is what the weights know
         spec, known = start.texts(config.text.length, source, splits.train)
         notes.append(known)
         return spec, {}
-    found, reasons = choose(source, splits.train, config, made_for, several)
+    found, reasons = choose(source, splits.train, config, info, several)
     start.check_inputs(found, source)
     return found, reasons
 
@@ -306,7 +306,7 @@ def freeze(model: Network, config: ModelConfig) -> None:
 
 def build_network(
     config: RunConfig,
-    made_for: Entry,
+    info: ModelInfo,
     spec: Preprocess,
     classes: tuple[str, ...],
     start: Start | None,
@@ -316,8 +316,8 @@ def build_network(
 
     Raises ConfigError or GeometryError where it does not fit the inputs.
     """
-    num_classes, options = len(classes), network_options(config, made_for, spec)
-    if made_for.modality == "image":
+    num_classes, options = len(classes), network_options(config, info, spec)
+    if info.modality == "image":
         channels, height, width = spec.shape
         check_augment(config.augment, (channels, height, width))
 
@@ -334,7 +334,7 @@ def build_network(
     if start is not None:
         notes.append(start.put_into(model, options, classes))
     freeze(model, config.model)
-    check_input(model, spec.shape, num_classes, size_advice(config.model.name, made_for), made_for.input_dtype)
+    check_input(model, spec.shape, num_classes, size_advice(config.model.name, info), info.input_dtype)
     return model
 
 
@@ -356,7 +356,7 @@ def begin(
     else:
         preprocess = spec.measured(train.inputs if isinstance(train, InMemoryDataset) else cast(Tensor, first))
     if config.model.pretrained is None and first is not None:
-        model.begin_with(preprocess.normalise(first))
+        model.init_from_data(preprocess.normalise(first))
     return preprocess
 
 

@@ -16,7 +16,7 @@ from neocog.dataset.record import record_ids
 from neocog.errors import CheckpointError, ConfigError, DataError
 from neocog.modalities.text.choose import known_share
 from neocog.runs.config import CHOSEN, RunConfig, Settled, flat
-from neocog.zoo import Network, Normalisation, create_model, entry
+from neocog.zoo import Network, Normalisation, create_model, model_info
 from neocog.zoo.config import OPTIONS
 
 __all__ = ["Start", "divide_as", "find_own", "open_start", "own_network", "seen_before", "split_digest"]
@@ -169,7 +169,7 @@ class Start:
     def values(self) -> Iterable[tuple[str, Any]]:
         """The model's settings by dotted key: network, options, inputs, and how its data were divided."""
         yield "model.name", self.network
-        there = entry(self.network).options
+        there = model_info(self.network).options
         yield from ((f"model.{option}", self.options.get(option)) for option in OPTIONS if option in there)
         yield from self.input_values()
         if self.lineage:
@@ -240,14 +240,14 @@ class Start:
         self.check_shapes(model, options)
         trained = self.predictor.model
         assert trained is not None
-        assert model.origin is not None
+        assert model.build_spec is not None
         if isinstance(self.preprocess, ImagePreprocess):
             expected = Normalisation(self.preprocess.mean, self.preprocess.std)
-            model.normalisation = adapted_normalisation(expected, model.origin.in_channels)
+            model.normalisation = adapted_normalisation(expected, model.build_spec.in_channels)
         try:
             return load_own(model, trained.state_dict(), self.predictor.classes, classes)
         except CheckpointError as error:
-            before, now = self.preprocess.in_channels, model.origin.in_channels
+            before, now = self.preprocess.in_channels, model.build_spec.in_channels
             if before == now:
                 raise
             raise ConfigError(
@@ -261,10 +261,13 @@ class Start:
         differ = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         if not differ:
             return
-        assert model.origin is not None
+        assert model.build_spec is not None
         with torch.device("meta"):
             there = create_model(
-                self.network, num_classes=model.origin.num_classes, in_channels=model.origin.in_channels, **before
+                self.network,
+                num_classes=model.build_spec.num_classes,
+                in_channels=model.build_spec.in_channels,
+                **before,
             )
         shapes = [{key: value.shape for key, value in each.state_dict().items()} for each in (there, model)]
         if shapes[0] != shapes[1]:

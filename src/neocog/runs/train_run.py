@@ -57,7 +57,7 @@ from neocog.training.loop import ALONE, QUIET, silent
 from neocog.training.speed import Decision, choose_speed, exact_arithmetic, keep_memory, right_threads, use_threads
 from neocog.training.state import hidden_parameters
 from neocog.training.watching import Watch, told_before
-from neocog.zoo import entry
+from neocog.zoo import model_info
 
 __all__ = ["resume", "train"]
 
@@ -291,7 +291,7 @@ def speed_of(run: Run, prepared: Prepared, loader: Loader, world: World) -> Deci
 def watch_of(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Watch:
     """What is told of training on the way; the first process tells it."""
     config = prepared.settled.config
-    data_type = entry(config.model.name).input_dtype
+    data_type = model_info(config.model.name).input_dtype
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
     return Watch(

@@ -106,8 +106,8 @@ def hidden_parameters(model: nn.Module) -> list[nn.Parameter]:
     """All but those whose shape follows from the number of classes; of a network that is not of the catalogue, all but
     those of its last layer."""
     parameters = dict(model.named_parameters())
-    if isinstance(model, Network) and model.origin is not None:
-        last = model.origin.class_keys()
+    if isinstance(model, Network) and model.build_spec is not None:
+        last = model.build_spec.class_keys()
     else:
         module = list(parameters)[-1].rpartition(".")[0]
         last = frozenset(key for key in parameters if key.rpartition(".")[0] == module)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from neocog.zoo.entry import Entry
+from neocog.zoo.info import ModelInfo
 from neocog.zoo.network import Network
 from neocog.zoo.networks import (
     char_cnn,
@@ -47,46 +47,46 @@ __all__ = ["CATALOG"]
 Builder = Callable[..., Network]
 
 
-def imagenet(build: Builder, paper: str, size: int = 224) -> Entry:
-    """Made for colour pictures of a thousand classes."""
-    return Entry(build=build, paper=paper, in_channels=3, input_size=(size, size), num_classes=1000)
+def imagenet(build: Builder, paper: str, size: int = 224) -> ModelInfo:
+    """Made for colour images of a thousand classes."""
+    return ModelInfo(build=build, paper=paper, in_channels=3, input_size=(size, size), num_classes=1000)
 
 
-def ten_classes(build: Builder, paper: str, in_channels: int = 3, size: int = 32) -> Entry:
-    """Made for small pictures of ten classes, such as those of CIFAR-10, or digits."""
-    return Entry(build=build, paper=paper, in_channels=in_channels, input_size=(size, size), num_classes=10)
+def ten_classes(build: Builder, paper: str, in_channels: int = 3, size: int = 32) -> ModelInfo:
+    """Made for small images of ten classes, such as those of CIFAR-10, or digits."""
+    return ModelInfo(build=build, paper=paper, in_channels=in_channels, input_size=(size, size), num_classes=10)
 
 
-def pixels(build: Builder, paper: str, size: tuple[int, int], num_classes: int, in_channels: int = 3) -> Entry:
+def pixels(build: Builder, paper: str, size: tuple[int, int], num_classes: int, in_channels: int = 3) -> ModelInfo:
     """Made to give every pixel its class."""
-    return Entry(
+    return ModelInfo(
         build=build, paper=paper, in_channels=in_channels, input_size=size, num_classes=num_classes,
         task="segmentation",
     )  # fmt: skip
 
 
-def texts(build: Builder, paper: str, vocabulary: int, length: int, num_classes: int) -> Entry:
-    return Entry(
+def texts(build: Builder, paper: str, vocabulary: int, length: int, num_classes: int) -> ModelInfo:
+    return ModelInfo(
         build=build, paper=paper, in_channels=vocabulary, input_size=(length,), num_classes=num_classes,
         modality="text",
     )  # fmt: skip
 
 
-def sounds(build: Builder, paper: str, frames: int, bands: int) -> Entry:
+def sounds(build: Builder, paper: str, frames: int, bands: int) -> ModelInfo:
     """Made for ten spoken words, silence, and all other words."""
-    return Entry(
+    return ModelInfo(
         build=build, paper=paper, in_channels=1, input_size=(frames, bands), num_classes=12, modality="audio",
     )  # fmt: skip
 
 
-def signals(build: Builder, paper: str, length: int, num_classes: int) -> Entry:
-    return Entry(
+def signals(build: Builder, paper: str, length: int, num_classes: int) -> ModelInfo:
+    return ModelInfo(
         build=build, paper=paper, in_channels=1, input_size=(length,), num_classes=num_classes, modality="signal",
     )  # fmt: skip
 
 
-def boards(build: Builder, paper: str, planes: int, num_moves: int) -> Entry:
-    return Entry(
+def boards(build: Builder, paper: str, planes: int, num_moves: int) -> ModelInfo:
+    return ModelInfo(
         build=build, paper=paper, in_channels=planes, input_size=(19, 19), num_classes=num_moves,
         modality="board", task="next move",
     )  # fmt: skip
@@ -94,10 +94,10 @@ def boards(build: Builder, paper: str, planes: int, num_moves: int) -> Entry:
 
 EFFICIENTNET_SIZES = {"b0": 224, "b1": 240, "b2": 260, "b3": 300, "b4": 380}
 
-CATALOG: dict[str, Entry] = {
-    "neocognitron": Entry(
+CATALOG: dict[str, ModelInfo] = {
+    "neocognitron": ModelInfo(
         build=Neocognitron, paper="Fukushima 1980",
-        in_channels=1, input_size=(28, 28), num_classes=10, by_gradients=False,
+        in_channels=1, input_size=(28, 28), num_classes=10, trainable=False,
     ),
     "lenet5": ten_classes(LeNet5, "LeCun et al. 1998", in_channels=1),
     "lenet5_relu": ten_classes(LeNet5ReLU, "LeCun et al. 1998", in_channels=1),
@@ -136,7 +136,7 @@ CATALOG: dict[str, Entry] = {
     "unet": pixels(UNet, "Ronneberger et al. 2015", (572, 572), num_classes=2, in_channels=1),
     "fcn8s": pixels(FCN8s, "Long et al. 2015", (500, 500), num_classes=21),
     "segnet": pixels(SegNet, "Badrinarayanan et al. 2015", (360, 480), num_classes=11),
-    "centernet": Entry(
+    "centernet": ModelInfo(
         build=CenterNet, paper="Zhou et al. 2019",
         in_channels=3, input_size=(512, 512), num_classes=80, task="detection",
     ),

@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from neocog.settings import SETTINGS
-from neocog.zoo.create import entry
+from neocog.zoo.create import model_info
 
 __all__ = ["ModelConfig"]
 
@@ -27,7 +27,7 @@ class ModelConfig:
     auxiliary: bool | None = None
     """Train with auxiliary classifiers in the middle; by default as published."""
     layer_scale: Annotated[float, Field(gt=0)] | None = None
-    """What each block's branch is multiplied by at first; by default as published."""
+    """Initial factor of each block's branch; by default as published."""
     widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] | None = None
     """Channels of each stage; by default as published."""
     stem_stride: Annotated[int, Field(ge=1)] | None = None
@@ -36,15 +36,15 @@ class ModelConfig:
     """Weights to start from: torchvision, timm/NAME (both fetched), a .pth or .safetensors file, or a model of your
     own, by its run folder or its model.neocog."""
     freeze: Annotated[int, Field(ge=0)] | None = None
-    """Keep the stem and so many stages as they are."""
+    """Freeze the stem and the first N stages."""
 
     def ignored(self) -> dict[str, str]:
-        there = entry(self.name).options
+        there = model_info(self.name).options
         return {option: f"{self.name} has no {option}" for option in OPTIONS if option not in there}
 
     @property
     def options(self) -> dict[str, Any]:
-        """What is passed to the network's builder."""
-        there = entry(self.name).options
+        """The arguments for the network's builder."""
+        there = model_info(self.name).options
         given = {option: getattr(self, option) for option in OPTIONS if option in there}
         return {option: value for option, value in given.items() if value is not None}

@@ -1,6 +1,6 @@
-"""What each network of the catalogue costs and sees at its published input: counted, and kept in figures.json.
+"""Cost and receptive field of each network at its published input: counted, and kept in figures.json.
 
-`python -m neocog.zoo.figures` counts all anew, which takes about a minute; a test compares.
+`python -m neocog.zoo.figures` counts all of them, which takes about a minute; a test compares.
 """
 
 import json
@@ -12,7 +12,7 @@ import torch
 from neocog.files import write_whole
 from neocog.planning import Plan, plan
 from neocog.progress import track
-from neocog.zoo.create import create_model, entry, list_models
+from neocog.zoo.create import create_model, list_models, model_info
 
 __all__ = ["Figures", "count_figures", "read_figures"]
 
@@ -36,7 +36,7 @@ def count_figures(name: str) -> Figures:
     >>> count_figures("lenet5_relu")
     Figures(parameters=61706, macs=416520, receptive_field=16)
     """
-    found = entry(name)
+    found = model_info(name)
     with torch.device("meta"):
         model = create_model(name)
     planned = plan(model, found.input_shape, dtype=found.input_dtype)
@@ -45,7 +45,7 @@ def count_figures(name: str) -> Figures:
 
 
 def field_of_stages(planned: Plan) -> int | None:
-    """What a unit sees behind the last operation of the stages."""
+    """The receptive field of a unit after the last operation of the stages."""
     last = [row for row in planned.rows if row.name.startswith("stages") and row.receptive_field][-1]
     return None if last.whole[0] else last.receptive_field[0]
 

@@ -1,69 +1,107 @@
-"""What all networks of the zoo have in common: a stem, stages and a head."""
+"""The base of all networks of the zoo: a stem, stages, a head, and how it was built."""
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from neocog.zoo.origin import Origin
+from neocog.errors import ConfigError
 
-__all__ = ["Network", "Normalisation", "WithAuxiliary"]
+__all__ = ["BuildSpec", "Network", "Normalisation", "WithAuxiliary"]
 
 
 class Normalisation(NamedTuple):
-    """Mean and standard deviation of each channel, of values from 0 to 1, that weights were trained with."""
+    """Mean and standard deviation of each channel, for values in 0..1, that the weights were trained with."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 class WithAuxiliary(NamedTuple):
-    """What a network with auxiliary classifiers gives while it is trained; in evaluation mode it gives logits alone."""
+    """Outputs of a network with auxiliary classifiers in training mode; in evaluation mode it returns logits only."""
 
     logits: Tensor
     auxiliary: tuple[Tensor, ...]
     """The logits of each auxiliary classifier."""
     weight: float
-    """Of each auxiliary classifier's loss, where that of the logits has 1."""
+    """Of each auxiliary classifier's loss; the loss of the logits has weight 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildSpec:
+    """How a network of the catalogue was built, so that it can be rebuilt for other classes or channels."""
+
+    name: str
+    build: Callable[..., "Network"]
+    num_classes: int
+    in_channels: int
+    options: Mapping[str, Any]
+
+    def rebuild(self, *, num_classes: int | None = None, in_channels: int | None = None) -> "Network":
+        """The same network with fresh weights; `num_classes` and `in_channels` replace those that it was built with."""
+        return self.build(
+            num_classes=num_classes or self.num_classes, in_channels=in_channels or self.in_channels, **self.options
+        )
+
+    def class_keys(self) -> frozenset[str]:
+        """The keys of the tensors whose shape depends on the number of classes.
+
+        Empty if the network can't have one more class: the outputs of a Go network are the points of the board.
+        """
+        try:
+            return self.changed_by(num_classes=self.num_classes + 1)
+        except ConfigError:
+            return frozenset()
+
+    def channel_keys(self) -> frozenset[str]:
+        """The keys of the tensors whose shape depends on the number of channels."""
+        return self.changed_by(in_channels=self.in_channels + 1)
+
+    def changed_by(self, **change: int) -> frozenset[str]:
+        with torch.device("meta"):
+            before, after = self.rebuild().state_dict(), self.rebuild(**change).state_dict()
+        return frozenset(key for key, tensor in before.items() if tensor.shape != after[key].shape)
 
 
 class Network(nn.Module):
     """A network in three parts, which a subclass sets.
 
-    `stem` meets the input, each of `stages` works at one resolution, `head` turns maps into what is asked for. Stem and
-    stages are the backbone. Where the parts are not simply one behind the other, a subclass says how in `forward`.
+    `stem` takes the input, each of `stages` works at one resolution, and `head` turns feature maps into outputs. Stem
+    and stages are the backbone. A subclass overrides `forward` if the parts don't simply follow one another.
     """
 
     stem: nn.Module
     stages: nn.Sequential
     head: nn.Module
-    origin: "Origin | None" = None
-    """How `create_model` built it."""
+    build_spec: BuildSpec | None = None
+    """How `create_model` built it; None for a network that was built in another way."""
     num_frozen: int | None = None
-    """How many stages are frozen, and the stem with them; None: nothing is."""
+    """Number of frozen stages; the stem is frozen with them. None: nothing is frozen."""
     normalisation: Normalisation | None = None
-    """What published weights expect of their input; None: that of the data at hand will do."""
+    """The input normalisation that published weights expect; None: measure it on the training data."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, in_channels, H, W) images -> (N, num_classes) logits."""
         return self.head(self.stages(self.stem(images)))  # type: ignore[no-any-return]
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The maps that each stage gives, the first stage's first."""
+        """The feature maps after each stage, in order."""
         maps, found = self.stem(images), []
         for stage in self.stages:
             maps = stage(maps)
             found.append(maps)
         return found
 
-    def begin_with(self, images: Tensor) -> None:
-        """Take from training images, as the network will see them, what it begins with; most take nothing."""
+    def init_from_data(self, images: Tensor) -> None:
+        """Data-dependent initialisation from normalised training images; most networks have none."""
 
     def freeze(self, num_stages: int | None = None) -> Self:
-        """Keep the stem and the first stages as they are; without a number, all stages.
+        """Freeze the stem and the first `num_stages` stages; by default all stages.
 
         Their parameters get no gradient, and they stay in evaluation mode whatever `train` says, so that the statistics
-        of batch norm stand still too. Later stages are set free.
+        of batch norm don't change either. Later stages are unfrozen.
         Raises ValueError for more stages than there are.
         """
         count = len(self.stages) if num_stages is None else num_stages
@@ -76,16 +114,16 @@ class Network(nn.Module):
         return self.train(self.training)
 
     def unfreeze(self) -> Self:
-        """Let everything learn again."""
+        """Make all parameters trainable again."""
         self.num_frozen = None
         return self.requires_grad_(True).train(self.training)
 
     def frozen_parts(self) -> list[nn.Module]:
-        """The stem and the stages that are frozen."""
+        """The frozen stem and stages."""
         return [] if self.num_frozen is None else [self.stem, *list(self.stages)[: self.num_frozen]]
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch, save that what is frozen stays in evaluation mode."""
+        """As in torch, but frozen parts stay in evaluation mode."""
         super().train(mode)
         for part in self.frozen_parts():
             part.eval()

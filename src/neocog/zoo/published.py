@@ -14,9 +14,9 @@ class Published:
     source: str
 
 
-# Of the weights whose files stand in `neocog.zoo.weights.files`, at the size of input that each was published with.
+# Of the weights that `neocog.zoo.weights.files` lists, at the input size that each was published with.
 TORCHVISION = "torchvision, IMAGENET1K_V1, centre crop"
-# One network, averaged over ten patches of each picture.
+# One network, averaged over ten patches of each image.
 KRIZHEVSKY = "Krizhevsky et al. 2012, table 2"
 
 PUBLISHED: dict[str, Published] = {

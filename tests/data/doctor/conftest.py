@@ -1,4 +1,4 @@
-"""Small sets to examine: pictures that are all different, and sources that hold whatever a test needs."""
+"""Small sets to examine: images that are all different, and sources that hold whatever a test needs."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +81,7 @@ def save():
 
 @pytest.fixture
 def clean(tmp_path):
-    """Two classes, three splits, all of one size, nothing wrong; 12 training pictures of each class."""
+    """Two classes, three splits, all of one size, nothing wrong; 12 training images of each class."""
     root, seed = tmp_path / "clean", 0
     for split, count in (("train", 12), ("val", 3), ("test", 3)):
         for name in ("cat", "dog"):

@@ -7,7 +7,7 @@ from neocog.doctor.check import chosen
 
 @pytest.fixture
 def labelled(memory, noisy):
-    """A set with these labels by split, and pictures that are all different."""
+    """A set with these labels by split, and images that are all different."""
     pool = [noisy(i) for i in range(400)]
 
     def make(classes=("a", "b"), **splits):

@@ -39,7 +39,7 @@ def test_pictures_that_differ_between_the_samples_are_not_equal(clean, found):
     path = clean / "train" / "cat"
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     for name in ("one", "same", "other"):
-        pixels[0, 0] = (name == "other", 0, 0)  # a corner that is not looked at until pictures may be equal
+        pixels[0, 0] = (name == "other", 0, 0)  # a corner that is not looked at until images may be equal
         Image.fromarray(pixels).save(path / f"{name}.png")
     findings = found(clean)
     assert findings["duplicate-within-split"].count == 1

@@ -32,7 +32,7 @@ def test_findings_are_counted_with_the_first_as_examples_and_the_worst_first():
     tally.add_records(CMYK, [3])
     first, second = tally.findings()
     assert (first.kind, first.count, len(first.examples)) == ("damaged", 20, EXAMPLES)
-    assert first.sentence == "20 pictures are truncated or damaged"
+    assert first.sentence == "20 images are truncated or damaged"
     assert first.examples[1].to_json() == {"key": "k1", "detail": "row 1"}
-    assert second.sentence == "1 picture is CMYK"
+    assert second.sentence == "1 image is CMYK"
     assert list(tally.skip) == [f"k{i}" for i in range(20)]

@@ -88,7 +88,7 @@ def test_a_small_picture_is_about_what_pillow_makes_of_it(noisy):
 
 
 def alike(one, other):
-    """Bits of difference and correlation of two pictures."""
+    """Bits of difference and correlation of two images."""
     thumbs = np.concatenate([thumbs_of(small_pictures(samples_of(p[None])))[0] for p in (one, other)])
     hashes = perceptual_hashes(thumbs)
     correlation = correlations(thumbs, np.array([0]), np.array([1]))[0]

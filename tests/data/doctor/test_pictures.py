@@ -22,7 +22,7 @@ def png_16_bit_colour(height=24, width=32):
 
 
 def spoil(folder, noisy, save):
-    """Plant one picture of each fault, or as many as the returned counts say."""
+    """Plant one image of each fault, or as many as the returned counts say."""
     whole = save(folder / "cut1.png", 100).read_bytes()
     (folder / "cut1.png").write_bytes(whole[: len(whole) // 2])
     jpeg = save(folder / "cut2.jpg", 101, quality=95).read_bytes()
@@ -113,7 +113,7 @@ def test_details_say_what_is_the_matter(clean, found, noisy, save):
     assert "page.jpg is a web page" in details["page.jpg"]
     assert "moving.jpg.png is of the format GIF" in details["moving.jpg.png"]
     assert details["black.png"] == "grey"
-    assert findings["channels-differ"].sentence == "1 picture is grey, the others in colour"
+    assert findings["channels-differ"].sentence == "1 image is grey, the others in colour"
     assert "--data.convert true" in findings["cmyk"].remedy
 
 
@@ -125,10 +125,10 @@ def test_sizes_shapes_and_depths_that_differ(tmp_path, found, keys, save, noisy)
     Image.fromarray(noisy(52, 200, 240, 1).astype(np.uint16) * 257).save(tmp_path / "s" / "b" / "deep.png")
     findings = found(tmp_path / "s")
     assert set(findings) == {"sizes-differ", "unusual-shape", "much-smaller", "channels-differ", "depths-differ"}
-    assert findings["sizes-differ"].sentence == "pictures come in 3 sizes, from 24 x 20 to 900 x 100"
+    assert findings["sizes-differ"].sentence == "images come in 3 sizes, from 24 x 20 to 900 x 100"
     assert keys(findings["unusual-shape"]) == ["a/strip.png"]
     assert keys(findings["much-smaller"]) == ["b/thumb.png"]
-    assert findings["depths-differ"].sentence == "1 picture has 16 bits, the others 8"
+    assert findings["depths-differ"].sentence == "1 image has 16 bits, the others 8"
 
 
 def test_a_file_is_known_by_its_first_bytes(noisy):

@@ -75,7 +75,7 @@ def test_head_by_functions(network):
 
 
 def planted(objects, num_classes=3, cells=(12, 16), batch=1):
-    """Maps with one peak for each (picture, label, logit, x1, y1, x2, y2), in input pixels."""
+    """Maps with one peak for each (image, label, logit, x1, y1, x2, y2), in input pixels."""
     heat = torch.full((batch, num_classes, *cells), -10.0)
     size, offset = torch.zeros(batch, 2, *cells), torch.zeros(batch, 2, *cells)
     for n, label, logit, x1, y1, x2, y2 in objects:
@@ -88,7 +88,7 @@ def planted(objects, num_classes=3, cells=(12, 16), batch=1):
 
 
 def test_planted_points_decode_to_the_planted_boxes():
-    """In two pictures; at corners, beyond the border, of several classes."""
+    """In two images; at corners, beyond the border, of several classes."""
     objects = [
         (0, 0, 3.0, 8, 4, 21, 17),
         (0, 2, 5.0, 40, 30, 44, 33),
@@ -161,7 +161,7 @@ def test_peaks_of_noise_by_brute_force():
 
 
 class Detector(nn.Module):
-    """Pictures to boxes."""
+    """Images to boxes."""
 
     def __init__(self, network):
         super().__init__()
@@ -220,7 +220,7 @@ def test_every_parameter_learns():
 
 @pytest.mark.slow
 def test_it_learns_where_rectangles_are():
-    """In 30 steps of 8 pictures the loss falls by half; the highest peak's box is some pixels from the rectangle."""
+    """In 30 steps of 8 images the loss falls by half; the highest peak's box is some pixels from the rectangle."""
     torch.manual_seed(0)
     images, boxes = rectangles(32)
     network = CenterNet(in_channels=1, num_classes=1)

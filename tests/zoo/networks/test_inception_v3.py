@@ -57,7 +57,7 @@ def test_a_smaller_input_leaves_nothing_for_the_last_reduction():
 
 
 def test_published_receptive_field_of_the_last_block():
-    """1311 pixels, 32 apart, from 618 pixels before the picture on (Araujo et al. 2019)."""
+    """1311 pixels, 32 apart, from 618 pixels before the image on (Araujo et al. 2019)."""
     row = plan(on_meta(), (3, 299, 299)).row("stages.2.2")
     assert (row.receptive_field, row.stride, row.offset) == ((1311, 1311), (32, 32), (-618, -618))
 

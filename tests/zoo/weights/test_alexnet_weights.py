@@ -5,8 +5,8 @@ from torch import nn
 
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.alexnet_one_column import AlexNetOneColumn
-from neocog.zoo.weights.alexnet import torchvision_alexnet
 from neocog.zoo.weights.key_map import translate
+from neocog.zoo.weights.key_maps import torchvision_alexnet
 
 
 def torchvision_shapes(hidden=4096, classes=1000):

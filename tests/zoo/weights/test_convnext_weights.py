@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.convnext import convnext
-from neocog.zoo.weights.convnext import timm_convnext, torchvision_convnext
 from neocog.zoo.weights.key_map import translate
+from neocog.zoo.weights.key_maps import timm_convnext, torchvision_convnext
 
 # name: channels and blocks of each stage
 PUBLISHED = {

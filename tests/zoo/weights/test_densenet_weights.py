@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.densenet import densenet
-from neocog.zoo.weights.densenet import torchvision_densenet
 from neocog.zoo.weights.key_map import translate
+from neocog.zoo.weights.key_maps import torchvision_densenet
 
 # name: growth, layers of each block
 PUBLISHED = {

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from neocog import create_model
 from neocog.errors import CheckpointError, ConfigError, DataError
 from neocog.zoo.weights import pretrained
-from neocog.zoo.weights.known import TIMM, key_maps
+from neocog.zoo.weights.key_maps import TIMM, key_maps
 from neocog.zoo.weights.pretrained import HALVES, IMAGENET
 
 

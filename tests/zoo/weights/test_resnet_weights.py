@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.resnet import resnet
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.resnet import torchvision_resnet
+from neocog.zoo.weights.key_maps import torchvision_resnet
 
 # Kernels in a block's branch, and blocks in each stage.
 PUBLISHED = {

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.squeezenet import SqueezeNet
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.squeezenet import torchvision_squeezenet
+from neocog.zoo.weights.key_maps import torchvision_squeezenet
 
 # Place in torchvision's list of layers: channels that a fire module reads, and squeezes them to. 5 and 8 are poolings.
 FIRES = {

@@ -6,7 +6,7 @@ from torch import nn
 from neocog.errors import CheckpointError
 from neocog.zoo.networks.vgg import VARIANTS, vgg
 from neocog.zoo.weights.key_map import translate
-from neocog.zoo.weights.vgg import timm_vgg, torchvision_vgg
+from neocog.zoo.weights.key_maps import timm_vgg, torchvision_vgg
 
 # The paper's table 1: widths of convolutions, and M for poolings.
 TABLE_1 = {

@@ -39,23 +39,23 @@ def choose_sound(
     headers = survey(source, indices, config.max_seconds, skip=skip)
     if streamed := sum(not header.states_length for header in headers):
         note(f"  of the training data, {agree(LENGTH_UNKNOWN, streamed)}")
-    made_for = f"the network was made for {'x'.join(map(str, input_size))}"
+    info = f"the network was made for {'x'.join(map(str, input_size))}"
     choice = Choice(config)
     rate = choice.pick("sample_rate", *common_rate(headers))
     seconds = choice.pick("seconds", *covering(headers))
-    features = choice.pick("features", features_for(input_size), made_for)
+    features = choice.pick("features", features_for(input_size), info)
     refuse_ignored(config, features)
     if features != "waveform":
         frames, bands = input_size if len(input_size) == 2 else (101, MIN_MELS)
-        spread_frames(choice, frames, seconds * rate, rate, made_for)
+        spread_frames(choice, frames, seconds * rate, rate, info)
         choice.pick("window_ms", max(WINDOW_MS, 2 * choice.values["hop_ms"]), "frames overlap by half or more")
         if features == "mfcc":
-            kept = choice.pick("num_coefficients", bands, made_for)
+            kept = choice.pick("num_coefficients", bands, info)
             choice.pick(
                 "num_mels", max(MIN_MELS, kept), "as many as are usual for speech, or as there are coefficients"
             )
         else:
-            choice.pick("num_mels", bands, made_for)
+            choice.pick("num_mels", bands, info)
     given = {key: getattr(config, key) for key in ("f_min", "f_max") if getattr(config, key) is not None}
     spec = SoundPreprocess(**choice.values, **given, max_seconds=config.max_seconds)
     check_settings(spec)
@@ -89,12 +89,12 @@ def refuse_ignored(config: SoundConfig, features: Features) -> None:
             )
 
 
-def spread_frames(choice: Choice, frames: int, samples: float, rate: int, made_for: str) -> None:
+def spread_frames(choice: Choice, frames: int, samples: float, rate: int, info: str) -> None:
     """The hop that spreads so many frames over the time; a time that was chosen is changed so that it fits exactly."""
     steps = max(1, frames - 1)
     free = choice.config.seconds is None and choice.config.hop_ms is None
     hop = max(1, round(samples / steps) if free else int(samples / steps))
-    choice.pick("hop_ms", 1000 * hop / rate, f"gives {frames} frames; {made_for}")
+    choice.pick("hop_ms", 1000 * hop / rate, f"gives {frames} frames; {info}")
     if free:
         choice.values["seconds"] = hop * steps / rate
 

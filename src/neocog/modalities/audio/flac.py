@@ -41,7 +41,7 @@ def with_length(payload: bytes) -> bytes:
 
 
 def samples_up_to(frame: bytes, fixed: int) -> int:
-    """How many samples a file has up to the end of this frame; 0 where no frame begins here.
+    """How many samples a file has up to the end of this frame; 0 if no frame begins here.
 
     A frame gives its first sample's number or, where all but the last have the size `fixed`, its own.
     """

@@ -28,7 +28,7 @@ SLACK = 2**16
 
 @dataclass(frozen=True, slots=True)
 class WavSamples:
-    """Where the samples of a WAV file begin, and how many bytes of them its header states; None where it does not."""
+    """Where the samples of a WAV file begin, and how many bytes of them its header states; None if it does not."""
 
     start: int
     num_bytes: int | None

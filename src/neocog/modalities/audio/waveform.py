@@ -130,8 +130,9 @@ def check_header(header: SoundHeader, where: str, max_seconds: float) -> None:
         raise DataError(f"A sound has at least one sample. {where} has none. Replace or remove it.")
     if not RATES[0] <= header.sample_rate <= RATES[1] or header.channels > MAX_CHANNELS:
         raise DataError(
-            f"Sounds have {RATES[0]:,} to {RATES[1]:,} samples per second and at most {MAX_CHANNELS} channels. "
-            f"Received: {header.sample_rate:,} and {header.channels}, for {where}. Convert it."
+            f"Sounds have {RATES[0]:,} to {RATES[1]:,} samples per second and at most {MAX_CHANNELS} channels.",
+            received=f"{header.sample_rate:,} and {header.channels}, for {where}",
+            fix="Convert it.",
         )
     if header.seconds > max_seconds:
         raise DataError(

@@ -43,7 +43,7 @@ class Position:
     history: tuple[bytes, ...]
     """The last positions of at most 8, the newest first; each (size * size,)."""
     ages: NDArray[np.int64]
-    """Moves since the stone at each point was played, 1 for the last; 0 where there is none; (size * size,).
+    """Moves since the stone at each point was played, 1 for the last; 0 if there is none; (size * size,).
 
     A stone that was set up counts as old.
     """
@@ -100,12 +100,12 @@ def replay(code: NDArray[Any], where: str) -> Position:
 
 
 def checked(code: NDArray[Any], where: str) -> tuple[int, int, list[int]]:
-    """Size, colour to move and steps. Raises DataError where these numbers are no position."""
+    """Size, colour to move and steps. Raises DataError if these numbers are no position."""
     values = np.asarray(code)
     if values.ndim != 1 or values.dtype != np.int16 or not 2 <= len(values) <= MAX_STEPS + 2:
         raise DataError(
-            "A position of Go is a row of 16-bit integers: size, colour to move, and the steps to it. "
-            f"Received: {values.dtype} {values.shape}, for {where}."
+            "A position of Go is a row of 16-bit integers: size, colour to move, and the steps to it.",
+            received=f"{values.dtype} {values.shape}, for {where}",
         )
     size, to_move, *steps = values.tolist()
     fits = MIN_SIZE <= size <= MAX_SIZE and to_move in (BLACK, WHITE)
@@ -114,14 +114,15 @@ def checked(code: NDArray[Any], where: str) -> tuple[int, int, list[int]]:
         fits = bool(np.all((kinds >= 0) & (kinds <= FREE_MOVE + WHITE) & (points < size * size + (kinds > MOVE))))
     if not fits:
         raise DataError(
-            f"A position of Go starts with a size from {MIN_SIZE} to {MAX_SIZE} and a colour, 1 or 2, and goes on with "
-            f"points of such a board. Received: {', '.join(map(str, values[:5].tolist()))} ..., for {where}."
+            f"A position of Go starts with a size from {MIN_SIZE} to {MAX_SIZE} and a colour, 1 or 2, "
+            "and resumes points of such a board.",
+            received=f"{', '.join(map(str, values[:5].tolist()))} ..., for {where}",
         )
     return size, to_move, steps
 
 
 def play(board: Board, step: int, num_moves: int, where: str) -> None:
-    """One move or pass. Raises DataError where it is illegal."""
+    """One move or pass. Raises DataError if it is illegal."""
     (kind, point), colour = divmod(step, KIND), colour_of(step)
     if point == board.size**2:
         board.pass_move()
@@ -136,7 +137,7 @@ def play(board: Board, step: int, num_moves: int, where: str) -> None:
 
 
 def check_liberties(board: Board, num_moves: int, where: str) -> None:
-    """Raises DataError where stones that were set up leave a chain without a liberty."""
+    """Raises DataError if stones that were set up leave a chain without a liberty."""
     todo = {point for point, colour in enumerate(board.stones) if colour != EMPTY}
     while todo:
         point = min(todo)

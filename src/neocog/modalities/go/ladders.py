@@ -52,7 +52,7 @@ class Search:
 
 
 def tried(board: Board, colour: int, point: int) -> Board | None:
-    """The board after a move, or None where that is illegal."""
+    """The board after a move, or None if that is illegal."""
     after = board.copy()
     try:
         after.play(colour, point)

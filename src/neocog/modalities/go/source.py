@@ -31,7 +31,7 @@ class SgfSource:
     `groups` numbers the game of each record: records of one game are alike and belong into one split.
     A game with an illegal move, and a damaged file, are left out as a whole, and said: `unplayable` holds them by name.
     As samples left out count the moves of their main lines, passes excepted; in a damaged file those before the damage.
-    Raises DataError where no game can be replayed, for boards of different sizes, or for no move at all.
+    Raises DataError if no game can be replayed, for boards of different sizes, or for no move at all.
     """
 
     modality: Modality = "board"
@@ -125,15 +125,16 @@ def unplayable_notice(games: dict[str, UnplayableGame]) -> tuple[str, ...]:
 
 
 def one_size(games: list[Game], names: list[str]) -> int:
-    """The board size of all games. Raises DataError where there are several."""
+    """The board size of all games. Raises DataError if there are several."""
     counts = Counter(game.size for game in games)
     (size, _), *others = counts.most_common()
     if others:
         odd = next(name for game, name in zip(games, names, strict=True) if game.size != size)
         sizes = ", ".join(f"{count} of {side}x{side}" for side, count in counts.most_common())
         raise DataError(
-            f"All games must be on boards of one size. Received: {sizes}; the first that differs is "
-            f"{odd.partition('#')[0]}. Give each size a folder of its own."
+            "All games must be on boards of one size.",
+            received=f"{sizes}; the first that differs is {odd.partition('#')[0]}",
+            fix="Give each size a folder of its own.",
         )
     return size
 

@@ -102,7 +102,7 @@ def said_by_name(wanted: Sequence[str], ordered: Sequence[str], found: Sequence[
 
 
 def check_names(names: Sequence[str], num_channels: int, where: str) -> None:
-    """Raises DataError where there is not one name for each channel, each of its own."""
+    """Raises DataError if there is not one name for each channel, each of its own."""
     if len(names) != num_channels or len(set(names)) < len(names):
         raise DataError(
             f"Each channel needs a name of its own. Received: {some(map(repr, names), SHOWN)} for {num_channels} "

@@ -63,16 +63,17 @@ def open_csv_windows(
 
     A window has one label: those in which it changes or is empty are dropped, and so are those over a gap in time.
     Windows of one stretch are one group, or those of one person or session, where a column tells. `columns` are the
-    channels, where not all others are meant. Raises ConfigError without a window, DataError where nothing is left.
+    channels, where not all others are meant. Raises ConfigError without a window, DataError if nothing is left.
     """
     if window is None:
         raise ConfigError(
-            f"A long recording is cut into windows of equal length. Received: no length, for {path}. "
-            "Say how many samples a window has: --signal.window 128, and --signal.step 64 for windows that overlap "
-            "(window=128, step=64 in Python)."
+            "A long recording is cut into windows of equal length.",
+            received=f"no length, for {path}",
+            fix="Say how many samples a window has: --signal.window 128, and --signal.step 64 for "
+            "windows that overlap (window=128, step=64 in Python).",
         )
     if path.suffix.lower() not in (".csv", ".tsv"):
-        raise DataError(f"A long recording is one .csv file. Received: {path}. Save it as a table with commas.")
+        raise DataError("A long recording is one .csv file.", received=f"{path}", fix="Save it as a table with commas.")
     table = read_signal_table(path, columns)
     roles = find_roles(table.columns, table.facts(), str(path), columns, labelled=True)
     recording = make_recording(table, roles)
@@ -162,7 +163,7 @@ def window_notices(window: int, step: int, count: int, dropped: int, groups: Seq
 def cut_windows(recording: Recording, window: int, step: int, rate: float | None, where: str) -> Windows:
     """Windows at 0, step, 2 step, ... that lie within one stretch: one label, and no gap in time."""
     if window < 1 or step < 1:
-        raise ConfigError(f"A window and its step have at least 1 sample. Received: window={window}, step={step}.")
+        raise ConfigError("A window and its step have at least 1 sample.", received=f"window={window}, step={step}")
     length = recording.values.shape[1]
     begins = np.zeros(length, bool)
     labels, times = recording.labels, recording.times

@@ -180,7 +180,7 @@ def as_number(text: str, dialect: Dialect, where: str) -> float:
     value = dialect.number(text)
     if value is None:
         raise DataError(
-            f"Values must be numbers, or empty where one is missing. Received: {text[:40]!r}, in {where}. "
+            f"Values must be numbers, or empty if one is missing. Received: {text[:40]!r}, in {where}. "
             f"{dialect.why_no_number(text)} A column of texts is left out if --signal.columns names the others."
         )
     return value

@@ -203,7 +203,7 @@ GROUP = "a group"
 
 
 def why_left_out(name: str, kind: Hint | None, facts: Facts) -> str | None:
-    """Why a column with such a name and such values is no channel; None where it may be one, or is a time.
+    """Why a column with such a name and such values is no channel; None if it may be one, or is a time.
 
     Whole numbers of an id or a person are never measured; those that other names stand for may be.
     """

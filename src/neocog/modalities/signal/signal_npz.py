@@ -39,7 +39,7 @@ Members = Mapping[str, Callable[[], IO[bytes]]]
 def is_signal_npz(path: Path) -> bool:
     """Whether `x` is of fractions or signed integers, in 2 or 3 axes, or `lengths` stand beside it.
 
-    Pictures are of unsigned integers. A folder is looked into where it holds one .npz file, or .npy files.
+    Images are of unsigned integers. A folder is looked into where it holds one .npz file, or .npy files.
     """
     place = find_arrays(path)
     if place is None:
@@ -237,7 +237,7 @@ def is_list_of_texts(member: Callable[[], IO[bytes]]) -> bool:
 
 
 def check_arrays(place: Path, arrays: Mapping[str, Any]) -> list[str]:
-    """The splits that are there. Raises DataError where one is incomplete, or there are none."""
+    """The splits that are there. Raises DataError if one is incomplete, or there are none."""
     splits = [split for split, suffix in SUFFIXES.items() if f"x{suffix}" in arrays and f"y{suffix}" in arrays]
     kinds = ("x", "y", "lengths", *NAMES)
     known = {f"{kind}{SUFFIXES[split]}" for split in splits for kind in kinds} | {"classes", *NAMES}

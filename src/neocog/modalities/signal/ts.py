@@ -81,7 +81,7 @@ def open_ts(path: Path) -> SignalSource:
 
 
 def check_labels(words: Sequence[str], labels: Collection[str], path: Path) -> None:
-    """Raises DataError where labels are not the names that a header's words make."""
+    """Raises DataError if labels are not the names that a header's words make."""
     strange = without_names(words, labels)[1] if words else ()
     if strange:
         raise DataError(

@@ -38,7 +38,7 @@ def is_ucr(path: Path) -> bool:
 
 
 def open_ucr(path: Path) -> SignalSource:
-    """The source that a folder's two files make. Raises DataError where one is missing, or a line is damaged."""
+    """The source that a folder's two files make. Raises DataError if one is missing, or a line is damaged."""
     found = find_ucr(path)
     if len(found) != 1:
         raise DataError(

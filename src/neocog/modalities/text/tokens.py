@@ -93,9 +93,10 @@ def text_of(payload: Payload, where: str) -> str:
             payload = payload.decode()
         except UnicodeDecodeError as error:
             raise DataError(
-                f"A text must be UTF-8. Received: byte 0x{payload[error.start]:02x} at offset {error.start:,} of "
-                f"{where}. Save it as UTF-8."
+                "A text must be UTF-8.",
+                received=f"byte 0x{payload[error.start]:02x} at offset {error.start:,} of {where}",
+                fix="Save it as UTF-8.",
             ) from error
     if not isinstance(payload, str):
-        raise DataError(f"A text must be letters. Received: {type(payload).__name__}, for {where}.")
+        raise DataError("A text must be letters.", received=f"{type(payload).__name__}, for {where}")
     return payload.removeprefix(BYTE_ORDER_MARK)

@@ -4,9 +4,9 @@ Paper: https://papers.nips.cc/paper/4824. Two columns, one for each of two graph
 convolution and in the dense layers: today's grouped convolutions. ReLU, normalisation by the neighbouring channels,
 pooling windows that overlap, dropout. 60,965,224 parameters.
 
-The paper speaks of pictures of 224 pixels, from which its first convolution makes no whole number of places; the 55
-that its layers add up to come from 227, or from 224 with a padding of two. Here pictures are of 227 and the
-first convolution has no padding. The dense layers read 6x6 places, which pictures of 227 to 258 pixels give.
+The paper speaks of images of 224 pixels, from which its first convolution makes no whole number of places; the 55
+that its layers add up to come from 227, or from 224 with a padding of two. Here images are of 227 and the
+first convolution has no padding. The dense layers read 6x6 places, which images of 227 to 258 pixels give.
 
 Shapes (N batch, C channels, K classes):
 

@@ -2,9 +2,9 @@
 
 Paper: https://arxiv.org/abs/1404.5997, section 5. The columns of 2012 have become one, with fewer maps, since a card
 holds it whole. This is the form of today's libraries: without normalisation, and with an average pooling before the
-dense layers that lets pictures of any size from 63 pixels on in. 61,100,840 parameters.
+dense layers that lets images of any size from 63 pixels on in. 61,100,840 parameters.
 
-Shapes (N batch, C channels, K classes), for pictures of 224 pixels:
+Shapes (N batch, C channels, K classes), for images of 224 pixels:
 
     stem      (N, C, 224, 224) -> (N, 64, 27, 27)     64@11x11 stride 4, pooling 3x3 stride 2
     stage 0   (N, 64, 27, 27)  -> (N, 192, 27, 27)    192@5x5

@@ -3,7 +3,7 @@
 Paper: https://arxiv.org/abs/1904.07850. No anchors and no suppression of overlapping boxes: an object is the peak of
 its class's heat map at the centre of its box, and two more maps say there how large the box is and where in the cell
 its centre lies. Three transposed convolutions of 256, 128 and 64 channels, bilinear at first, bring ResNet's maps from
-1/32 to 1/4 of the input's size; before each stands a 3x3 convolution, which the paper has deformable and this not.
+1/32 to 1/4 of the input's size; before each is a 3x3 convolution, which the paper has deformable and this not.
 
 Shapes (N batch, C channels, H height, W width, K classes; H/32 and W/32 are rounded up, h and w 8 times that):
 
@@ -31,7 +31,7 @@ SCORE = 0.1  # of each place before training: the many empty places must not dro
 
 
 class Points(NamedTuple):
-    """What the network says of each cell of the input; maps of h x w cells, in units of cells."""
+    """The outputs for each cell of the input; maps of h x w cells, in units of cells."""
 
     heat: Tensor
     """(N, K, h, w): logits of an object's centre being here, for each class."""
@@ -42,12 +42,12 @@ class Points(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """Boxes of each picture, the surest first."""
+    """Boxes of each image, the surest first."""
 
     boxes: Tensor
-    """(N, top, 4): x1, y1, x2, y2 in input pixels from the left and upper edge; not clipped to the picture."""
+    """(N, top, 4): x1, y1, x2, y2 in input pixels from the left and upper edge; not clipped to the image."""
     scores: Tensor
-    """(N, top), from 0 to 1; 0 where a picture has fewer peaks."""
+    """(N, top), from 0 to 1; 0 if an image has fewer peaks."""
     labels: Tensor
     """(N, top): the class of each."""
 

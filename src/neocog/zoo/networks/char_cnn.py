@@ -61,7 +61,9 @@ class CharCNN(Network):
     ) -> None:
         super().__init__()
         if length < 123:
-            raise GeometryError(f"A text must have at least 123 characters. Received: length={length}. Pad the texts.")
+            raise GeometryError(
+                "A text must have at least 123 characters.", received=f"length={length}", fix="Pad the texts."
+            )
         places = (length - 96) // 27  # three poolings by 3; the convolutions take off 6 + 3 * 6 + 9 * 8
         self.stem = OneHot(in_channels)
         self.stages = nn.Sequential(

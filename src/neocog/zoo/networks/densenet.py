@@ -3,7 +3,7 @@
 Paper: https://arxiv.org/abs/1608.06993. Each layer reads the maps of all layers before it in its block, side by side,
 and adds `growth` maps. All are of the form DenseNet-BC: a 1x1 convolution to 4 * growth maps goes before each 3x3 one,
 and a transition halves maps and resolution. A stage works at one resolution: it begins with the transition to it, and
-the last ends with the norm and ReLU that stand behind the last block.
+the last ends with the norm and ReLU that follow the last block.
 
 Shapes (N batch, C channels, H height, W width, K classes; g growth, d layers):
 

@@ -2,7 +2,7 @@
 
 Paper: https://doi.org/10.1038/nature16961, Methods, "Neural network architecture". Thirteen convolutions that keep the
 board's size, without pooling and norm. What differs between places of the board is one bias for each of them.
-The match version had 192 filters. The paper names no first values; these are He et al.'s, which so many ReLUs need.
+The match version had 192 filters. The paper gives no initial weights; these are He et al.'s, for ReLUs.
 
 Shapes (N batch, C planes of features, S the board's size, w filters, K = S * S points, one class each):
 
@@ -38,15 +38,16 @@ class PointBias(nn.Module):
 class GoPolicy(Network):
     """Twelve convolutions with ReLU, and one that rates every point of a square board of any size.
 
-    Raises ConfigError where `num_classes` is not the number of points of a square board.
+    Raises ConfigError if `num_classes` is not the number of points of a square board.
     """
 
     def __init__(self, *, in_channels: int = 48, num_classes: int = 361, width: int = 192) -> None:
         super().__init__()
         if num_classes < 1 or math.isqrt(num_classes) ** 2 != num_classes:
             raise ConfigError(
-                "num_classes must be the number of points of a square board. "
-                f"Received: {num_classes}. Use the square of the board's size, such as 361 for 19x19."
+                "num_classes must be the number of points of a square board.",
+                received=f"{num_classes}",
+                fix="Use the square of the board's size, such as 361 for 19x19.",
             )
         self.stem = nn.Sequential(nn.Conv2d(in_channels, width, 5, padding=2), nn.ReLU())
         layers = [nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU()) for _ in range(11)]

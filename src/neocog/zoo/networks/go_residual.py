@@ -26,7 +26,7 @@ __all__ = ["GoResidual"]
 class GoResidual(Network):
     """A tower of residual blocks that rates every point of a square board, and passing.
 
-    Raises ConfigError where `num_classes` is not the number of points of a square board and one more.
+    Raises ConfigError if `num_classes` is not the number of points of a square board and one more.
     """
 
     def __init__(self, *, in_channels: int = 17, num_classes: int = 362, num_blocks: int = 6, width: int = 64) -> None:
@@ -34,8 +34,9 @@ class GoResidual(Network):
         num_points = num_classes - 1
         if num_points < 1 or math.isqrt(num_points) ** 2 != num_points:
             raise ConfigError(
-                "num_classes must be the number of points of a square board, and one for passing. "
-                f"Received: {num_classes}. Use the square of the board's size plus 1, such as 362 for 19x19."
+                "num_classes must be the number of points of a square board, and one for passing.",
+                received=f"{num_classes}",
+                fix="Use the square of the board's size plus 1, such as 362 for 19x19.",
             )
         self.stem = conv_norm(in_channels, width, 3).append(nn.ReLU())
         tower = [residual(basic, width, width, 1) for _ in range(num_blocks)]

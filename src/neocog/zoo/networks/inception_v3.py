@@ -7,7 +7,7 @@ classifier 27,161,264.
 It is the network that the authors published, whose weights it takes; there the stem ends in a pooling, a 1x1, a 3x3
 and a pooling, and blocks at 35x35 keep a 5x5, where the paper's table and figure have more 3x3.
 
-Shapes (N batch, C channels, K classes), for pictures of 299 pixels; all from 75 on work:
+Shapes (N batch, C channels, K classes), for images of 299 pixels; all from 75 on work:
 
     stem      (N, C, 299, 299) -> (N, 192, 35, 35)    32@3x3 stride 2, 32@3x3, 64@3x3, pool, 80@1x1, 192@3x3, pool
     stage 0   (N, 192, 35, 35) -> (N, 288, 35, 35)    three blocks of 1x1, 5x5, two 3x3, pooling
@@ -112,7 +112,7 @@ class AuxiliaryHead(nn.Module):
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(768, num_classes))
 
     def forward(self, maps: Tensor) -> Tensor:
-        # Windows of 5 with stride 3 make 5x5 of 17x17, which the 5x5 needs; from smaller pictures it is made otherwise.
+        # Windows of 5 with stride 3 make 5x5 of 17x17, which the 5x5 needs; from smaller images it is made otherwise.
         published = min(maps.shape[-2:]) >= 17
         means = F.avg_pool2d(maps, 5, 3) if published else F.adaptive_avg_pool2d(maps, 5)
         return self.head(self.convs(means))  # type: ignore[no-any-return]

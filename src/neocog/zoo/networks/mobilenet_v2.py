@@ -64,7 +64,7 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Network):
     """Inverted residuals at five resolutions, a wide 1x1 convolution, global average pool, linear head.
 
-    `width` multiplies the channels of all layers, save that the last convolution has at least 1280.
+    `width` multiplies the channels of all layers, except that the last convolution has at least 1280.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 Paper: Biological Cybernetics 36, 193-202. The ancestor of all convolutional networks, and it learns without gradients:
 cells compete for what they see, and the winners' connections grow. S-cells find features, C-cells allow for shift, and
-so each stage says more of what a picture shows and less of where, until single cells of the head see all of it.
+so each stage says more of what an image shows and less of where, until single cells of the head see all of it.
 Having seen 6,000 digits once, it reads 96.3% of MNIST's test digits, and 94.7% when they are moved by 4 pixels both
 ways (`tests/slow/test_neocognitron.py`). `SCells` and `CCells` tell the rest of the story.
 
@@ -52,7 +52,7 @@ class Contrast(nn.Module):
 
 
 class Recognition(nn.Module):
-    """S-cells that see a whole picture, each with the class that it stands for; a class is as sure as its best cell."""
+    """S-cells that see a whole image, each with the class that it stands for; a class is as sure as its best cell."""
 
     def __init__(self, in_channels: int, num_cells: int, size: int, num_classes: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Recognition(nn.Module):
         self.labels: Tensor
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, h, w) maps -> (N, num_classes) logits; all are 0 where a picture is like nothing that was learnt."""
+        """(N, C, h, w) maps -> (N, num_classes) logits; all are 0 if an image is like nothing that was learnt."""
         responses = self.cells(F.pad(maps, (1, 1, 1, 1))).amax((2, 3))
         stands_for = self.labels == torch.arange(self.num_classes, device=maps.device)[:, None]
         logits: Tensor = (responses[:, None] * stands_for).amax(2)
@@ -82,8 +82,8 @@ class Recognition(nn.Module):
 class Neocognitron(Network):
     """Contrast, stages of S- and C-cells that learn by themselves, and cells that are told what they see.
 
-    All planes and cells are there from the beginning, silent until they learn. When all have learnt, what is new is
-    passed over. To see what a stage has learnt, look at its S-cells' `a`; what it finds in a picture, at `features`.
+    All planes and cells are there from the beginning, silent until they learn. When all have learnt, new patterns are
+    ignored. To see what a stage has learnt, look at its S-cells' `a`; for what it finds in an image, at `features`.
 
     >>> bar = torch.zeros(1, 1, 28, 28)
     >>> bar[..., 6:22, 12:15] = 1.0
@@ -120,7 +120,7 @@ class Neocognitron(Network):
 
         The stages learn one after the other, each from the first `num_unlabelled` images and no labels; then the head
         learns from all images and labels (N,). Learning again adds to what is known.
-        Raises DataError where images or labels have another shape, or labels are no classes of this network.
+        Raises DataError if images or labels have another shape, or labels are out of range for this network.
         """
         self.check(images, labels)
         order = torch.from_numpy(permute(range(len(images)), len(images), seed, epoch=0))
@@ -132,16 +132,17 @@ class Neocognitron(Network):
                 self.head.learn(maps[None], label)
 
     def check(self, images: Tensor, labels: Tensor) -> None:
-        """Raises DataError for what can't be learnt from."""
+        """Raises DataError for images or labels that can't be learnt from."""
         (c, h, w), num_classes = self.image_shape, self.head.num_classes
         if images.shape[1:] != (c, h, w) or labels.shape != images.shape[:1] or not len(labels):
             raise DataError(
-                f"Learning takes images (N, {c}, {h}, {w}) and labels (N,), N at least 1. "
-                f"Received: {tuple(images.shape)} and {tuple(labels.shape)}. "
-                "Resize the images or set image_size, and give each image its label."
+                f"Learning takes images (N, {c}, {h}, {w}) and labels (N,), N at least 1.",
+                received=f"{tuple(images.shape)} and {tuple(labels.shape)}",
+                fix="Resize the images or set image_size, and give each image its label.",
             )
         if labels.min() < 0 or labels.max() >= num_classes:
             raise DataError(
-                f"Labels must lie in 0..{num_classes - 1}. Received: {int(labels.min())}..{int(labels.max())}. "
-                "Set num_classes, or number the classes from 0."
+                f"Labels must lie in 0..{num_classes - 1}.",
+                received=f"{int(labels.min())}..{int(labels.max())}",
+                fix="Set num_classes, or number the classes from 0.",
             )

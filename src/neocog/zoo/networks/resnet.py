@@ -109,13 +109,13 @@ class ResNet(Network):
 def resnet(variant: str, *, in_channels: int = 3, num_classes: int = 1000, zero_branches: bool = False) -> ResNet:
     """Build a row of VARIANTS; with `zero_branches` each block begins as its shortcut alone (Goyal et al. 2017).
 
-    Raises ConfigError for that in a plain network, where nothing would pass.
+    Raises ConfigError for that in a plain network, if nothing would pass.
     """
     network = ResNet(*VARIANTS[variant], in_channels=in_channels, num_classes=num_classes)
     if zero_branches:
         branches = [block.branch for block in network.stages.modules() if isinstance(block, Residual)]
         if not branches:
-            raise ConfigError(f"zero_branches needs shortcuts. Received: {variant}. Use a residual network.")
+            raise ConfigError("zero_branches needs shortcuts.", received=f"{variant}", fix="Use a residual network.")
         for branch in branches:
             zero_last_norm(branch)
     return network

@@ -1,4 +1,4 @@
-"""ResNet for small pictures: the networks of deep residual learning for CIFAR-10 (He et al., 2015, section 4.2).
+"""ResNet for small images: the networks of deep residual learning for CIFAR-10 (He et al., 2015, section 4.2).
 
 Paper: https://arxiv.org/abs/1512.03385. 6n + 2 layers: one convolution, three stages of n blocks, one dense layer. No
 shortcut has parameters ("option A"): where maps are halved, it takes every other value and adds channels of zeros.

@@ -1,6 +1,6 @@
 """Pre-activation ResNet: identity mappings in deep residual networks (He et al., 2016).
 
-Paper: https://arxiv.org/abs/1603.05027. Norm and ReLU stand before the convolutions, so that nothing bends what goes
+Paper: https://arxiv.org/abs/1603.05027. Norm and ReLU come before the convolutions, so that nothing bends what goes
 along the shortcuts. The stem's output meets them before the paths part for the first time, the last sum in the head.
 Where a block changes shape, its shortcut is a 1x1 convolution of what its branch reads. In a bottleneck the stride sits
 on the 3x3 convolution, as in resnet.py.

@@ -30,7 +30,9 @@ class SpeechCNN(Network):
     def __init__(self, *, in_channels: int = 1, num_classes: int = 12, frames: int = 32) -> None:
         super().__init__()
         if frames < 29:
-            raise GeometryError(f"The kernels span 29 frames. Received: frames={frames}. Use 29 frames or more.")
+            raise GeometryError(
+                "The kernels span 29 frames.", received=f"frames={frames}", fix="Use 29 frames or more."
+            )
         self.stem = nn.Sequential(nn.Conv2d(in_channels, 64, (20, 8)), nn.ReLU(), nn.MaxPool2d((1, 3)))
         self.stages = nn.Sequential(nn.Sequential(nn.Conv2d(64, 64, (10, 4)), nn.ReLU()))
         self.head = nn.Sequential(

@@ -7,7 +7,7 @@ logits are divided by nine. 1,971,352 parameters learn, and 1,440 stay: the firs
 
 Shapes (N batch, C channels, H height, W width, K classes):
 
-    stem      (N, C, H, W)   -> (N, 8C, H-1, W-1)    with a stem_stride of two, for easier pictures: (N, 8C, H/2, W/2)
+    stem      (N, C, H, W)   -> (N, 8C, H-1, W-1)    with a stem_stride of two, for easier images: (N, 8C, H/2, W/2)
     stage i   (N, C, h, w)   -> (N, widths[i], h/2, w/2)
     head      (N, C, h, w)   -> (N, K)    global max pooling; in the paper 3x3, which is all of it for 32x32 images
 """
@@ -92,7 +92,7 @@ class SpeedNet(Network):
         patch_whitening(self.whitening, images)
         return self
 
-    def begin_with(self, images: Tensor) -> None:
+    def init_from_data(self, images: Tensor) -> None:
         self.whiten(images)
 
     def unfreeze(self) -> Self:

@@ -65,7 +65,7 @@ class SqueezeNet(Network):
             nn.Dropout(dropout), to_maps, nn.ReLU(),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         )  # fmt: skip
-        # The authors' weights have half this variance, and the signal dies out behind so many ReLUs.
+        # The authors' weights have half this variance, and the signal dies out after this many ReLUs.
         self.apply(partial(he, mode="fan_in", distribution="uniform"))
         nn.init.normal_(to_maps.weight, std=0.01)  # as the authors'
         # Theirs are 0, and the last ReLU soon silences whole classes; AlexNet's ones keep it open.

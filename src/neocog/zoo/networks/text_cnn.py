@@ -5,7 +5,7 @@ and 5 words slide over a sentence in parallel, and of each map only the stronges
 the norms of the last layer's rows below 3 while it trains.
 
 As in the author's program there are zeros before and behind a sentence, so that a window may hold a single word, and a
-sentence may be one. Here there are so many behind it that the last window of each size holds no word: then it makes no
+sentence may be one. Here enough of them follow it that the last window of each size holds no word: then it makes no
 difference how far a sentence is padded in its batch.
 
 Shapes (N batch, L words, D values of a word vector, M maps of each window, K classes):

@@ -20,7 +20,7 @@ __all__ = ["TimeSeriesFCN", "conv_norm", "same_conv"]
 
 
 def same_conv(c_in: int, c_out: int, kernel_size: int) -> nn.Sequential:
-    """(N, c_in, L) -> (N, c_out, L); of an even kernel's padding the larger half stands behind the signal.
+    """(N, c_in, L) -> (N, c_out, L); of an even kernel's padding the larger half follows the signal.
 
     `Conv1d(padding="same")` computes the same, but warns of a copy at kernels of even size.
     """

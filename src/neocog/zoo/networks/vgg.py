@@ -2,7 +2,7 @@
 
 Paper: https://arxiv.org/abs/1409.1556, configurations A, B, D and E; those with batch norm came later. All convolutions
 are 3x3 and all poolings 2x2: two 3x3 see as much as one 5x5, with fewer weights and one more nonlinearity. Most
-parameters are in the first dense layer; before it, maps of other sizes than 7x7 are averaged to 7x7, which pictures of
+parameters are in the first dense layer; before it, maps of other sizes than 7x7 are averaged to 7x7, which images of
 224 do not need.
 
 Plain networks this deep did not learn from small random values: the paper set out from its shallowest network's

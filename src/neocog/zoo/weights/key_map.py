@@ -13,7 +13,7 @@ __all__ = ["KeyMap", "translate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyMap:
-    """What another library calls the parts of one of our networks."""
+    """The names of another library for the parts of one of our networks."""
 
     names: Mapping[str, str]
     """Ours -> theirs. Both sides are modules, whose tensors have the same names in both, or single tensors."""

@@ -1,4 +1,4 @@
-"""What a file or folder is that can't be read as weights, and how to go on from it."""
+"""The kind of a file or folder that can't be read as weights, and what to do with it."""
 
 import json
 import pickletools
@@ -27,7 +27,7 @@ WEIGHT_FILES = ("*.neocog", "*.safetensors", "*.pth", "*.pt", "*.bin", "*.ckpt")
 
 
 def other_kind(path: Path) -> str | None:
-    """A sentence on what lies at this path, and one on how to go on; None where nothing is recognised.
+    """A sentence on what lies at this path, and one on what to do; None if nothing is recognised.
 
     Nothing of the file is run: pickles are looked through, not loaded.
     """
@@ -90,7 +90,7 @@ def kind_of_zip(path: Path) -> str | None:
 
 
 def kind_of_pickle(path: Path, content: bytes) -> str | None:
-    """What `torch.save` pickled, where that is more than tensors."""
+    """The kind of object that `torch.save` pickled, if it is more than tensors."""
     first, strings = look_through(content)
     load = f"torch.load({str(path)!r}, weights_only=False)"
     if "pytorch-lightning_version" in strings:
@@ -153,7 +153,7 @@ def kind_of_folder(path: Path) -> str:
 
 
 def instead(run: Path) -> str:
-    return f"Give the run's model instead, {run / 'model.neocog'}, or go on with the run: neocog train --resume {run}"
+    return f"Give the run's model instead, {run / 'model.neocog'}, or resume the run: neocog train --resume {run}"
 
 
 def is_bundle(path: Path) -> bool:
@@ -178,7 +178,7 @@ def is_safetensors(path: Path) -> bool:
 
 
 def is_checkpoint(path: Path, keys: Sequence[str], about: dict[str, str]) -> str | None:
-    """What to do in place of reading a checkpoint of a run as weights; None for other files."""
+    """Advice for a checkpoint of a run given as weights; None for other files."""
     if "neocog" not in about or not any(key.startswith("model/") for key in keys):
         return None
     run = path.absolute().parent.parent

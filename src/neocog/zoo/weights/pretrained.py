@@ -11,11 +11,10 @@ from torch import Tensor
 from neocog.errors import ConfigError, DataError
 from neocog.files import Remote, fetch, storage_errors
 from neocog.progress import note
-from neocog.zoo.network import Network, Normalisation
-from neocog.zoo.origin import Origin
+from neocog.zoo.network import BuildSpec, Network, Normalisation
 from neocog.zoo.weights.files import TORCHVISION
 from neocog.zoo.weights.key_map import KeyMap, translate
-from neocog.zoo.weights.known import TIMM, key_maps
+from neocog.zoo.weights.key_maps import TIMM, key_maps
 from neocog.zoo.weights.read import read_weights
 
 __all__ = ["load_pretrained"]
@@ -27,40 +26,40 @@ HALVES = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 FROM_TENSORFLOW = ("googlenet", "inception_v3")  # torchvision turns their input back to the normalisation of halves
 
 
-def load_pretrained(model: Network, origin: Origin, source: str) -> None:
+def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
     """Put published weights into a network of the catalogue.
 
     `source` is "torchvision", "timm/NAME" with a name of timm's models, or the path of a file whose keys are ours,
     torchvision's or timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights;
     the first layer is adapted to another number of channels.
-    Raises ConfigError where nothing is published, DataError where a file can't be fetched, and CheckpointError where it
+    Raises ConfigError if nothing is published, DataError if a file can't be fetched, and CheckpointError where it
     is of another network.
     """
-    maps = key_maps(origin.name, origin.options)
+    maps = key_maps(spec.name, spec.options)
     expected = model.state_dict()
     if source == "torchvision":
-        foreign, key_map = read_weights(torchvision_file(origin.name)), maps["torchvision"]
-        normalisation = HALVES if origin.name in FROM_TENSORFLOW else IMAGENET
+        foreign, key_map = read_weights(torchvision_file(spec.name)), maps["torchvision"]
+        normalisation = HALVES if spec.name in FROM_TENSORFLOW else IMAGENET
     elif source.startswith("timm/"):
-        path, normalisation = timm_file(origin.name, source.removeprefix("timm/"))
+        path, normalisation = timm_file(spec.name, source.removeprefix("timm/"))
         foreign, key_map = read_weights(path), maps["timm"]
     else:
         read, normalisation = read_weights(Path(source)), None
         foreign, key_map = recognised([read, without_owner(read)], expected, [*maps.values(), own_names(expected)])
     foreign = dict(key_map.renewed(foreign))
-    fresh = fresh_keys(foreign, expected, key_map, origin)
+    fresh = fresh_keys(foreign, expected, key_map, spec)
     if fresh:
-        note(f"{origin.name}: the weights are for other classes than these {origin.num_classes}; the head starts fresh")
-    adapt_channels(foreign, expected, key_map, origin.channel_keys() - fresh)
+        note(f"{spec.name}: the weights are for other classes than these {spec.num_classes}; the head starts fresh")
+    adapt_channels(foreign, expected, key_map, spec.channel_keys() - fresh)
     model.load_state_dict(translate(key_map, foreign, expected, fresh))
-    model.normalisation = adapted_normalisation(normalisation, origin.in_channels)
+    model.normalisation = adapted_normalisation(normalisation, spec.in_channels)
 
 
 def fresh_keys(
-    foreign: Mapping[str, Tensor], expected: Mapping[str, Tensor], key_map: KeyMap, origin: Origin
+    foreign: Mapping[str, Tensor], expected: Mapping[str, Tensor], key_map: KeyMap, spec: BuildSpec
 ) -> frozenset[str]:
     """The keys of the head if it is for another number of classes than the file's; else none."""
-    keys = origin.class_keys()
+    keys = spec.class_keys()
     same = all(
         foreign[theirs].numel() == expected[key].numel() for key in keys if (theirs := key_map.theirs(key)) in foreign
     )
@@ -72,7 +71,7 @@ def adapt_channels(
 ) -> None:
     """Bring the kernels of the first layer to our number of channels, so that what they answer stays alike.
 
-    A grey picture stands for three equal channels: its kernels are the sums over theirs. For other numbers theirs
+    A grey image stands for three equal channels: its kernels are the sums over theirs. For other numbers theirs
     recur in turn, scaled so that the sum over channels stays the same on average.
     """
     for key in keys:
@@ -139,11 +138,12 @@ def torchvision_file(name: str) -> Path:
 def timm_file(name: str, theirs: str) -> tuple[Path, Normalisation]:
     """The file of one of timm's models, from the cache or fetched, and what its weights expect."""
     if name not in TIMM:
-        raise ConfigError(f"timm's weights are known for: {', '.join(sorted(TIMM))}. Received: {name}.")
+        raise ConfigError(f"timm's weights are known for: {', '.join(sorted(TIMM))}.", received=f"{name}")
     if theirs.partition(".")[0] != TIMM[name] or not re.fullmatch(r"[\w.-]+", theirs):
         raise ConfigError(
-            f"Weights must be of the same architecture: timm calls {name} {TIMM[name]}. Received: timm/{theirs}. "
-            f"Give a name such as timm/{TIMM[name]}.tv_in1k."
+            f"Weights must be of the same architecture: timm calls {name} {TIMM[name]}.",
+            received=f"timm/{theirs}",
+            fix=f"Give a name such as timm/{TIMM[name]}.tv_in1k.",
         )
     folder = cache_folder() / "timm" / theirs
     path, settings = folder / "model.safetensors", folder / "config.json"

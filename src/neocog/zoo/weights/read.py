@@ -26,7 +26,7 @@ PREFIXES = ("module.", "_orig_mod.")  # of torch's DistributedDataParallel and t
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a `.safetensors` file or of one that `torch.save` wrote, in main memory.
 
-    Weights that stand beside other things under a usual name are found, and the prefixes that data parallelism and
+    Weights that are stored beside other things under a usual name are found, and the prefixes that data parallelism and
     compilation leave are taken off. Raises CheckpointError for a file that is missing, damaged, or holds anything but
     tensors; one of a known kind is called by its name.
 
@@ -58,7 +58,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} must hold tensors by name. Received: {described(content)}.")
+        raise CheckpointError(f"{path} must hold tensors by name.", received=f"{described(content)}")
     return without_prefixes({str(key): value for key, value in content.items()})
 
 
@@ -83,7 +83,7 @@ def without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def described(content: object) -> str:
-    """What a file holds instead."""
+    """The content of a file, described."""
     if isinstance(content, Mapping):
         other = next(key for key, value in content.items() if not isinstance(value, Tensor))
         return f"{type(content[other]).__name__} under {other!r}"

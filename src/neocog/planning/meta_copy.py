@@ -13,20 +13,22 @@ from torch.nn.utils.weight_norm import WeightNorm
 from neocog.errors import PlanError
 from neocog.planning.trace import first_line
 
-__all__ = ["meta_twin"]
+__all__ = ["meta_copy"]
 
 WEIGHT_MAKERS = (WeightNorm, SpectralNorm, BasePruningMethod)
 """Hooks that are a part of the network: they make its weights from its parameters."""
 
 
-def meta_twin(model: nn.Module) -> nn.Module:
-    """The network's twin on the meta device, in evaluation mode and without the hooks that stand on the original.
+def meta_copy(model: nn.Module) -> nn.Module:
+    """A copy of the network on the meta device, in evaluation mode and without the hooks of the original.
 
     Nothing of the original is touched, and its weights are not copied: tensors that are shared in it are shared in
-    the twin. Raises PlanError where it has lazy parameters, or holds something that can't be copied.
+    the copy. Raises PlanError if it has lazy parameters, or holds something that can't be copied.
     """
     if not isinstance(model, nn.Module):
-        raise PlanError(f"A plan is of an nn.Module. Received: {type(model).__name__}. Wrap a function in a module.")
+        raise PlanError(
+            "A plan is of an nn.Module.", received=f"{type(model).__name__}", fix="Wrap a function in a module."
+        )
     if isinstance(model, torch.jit.ScriptModule):
         raise PlanError("A network compiled by torch.jit can't be followed. Plan the network that was compiled.")
     model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
@@ -41,19 +43,19 @@ def meta_twin(model: nn.Module) -> nn.Module:
             if isinstance(tensor, Tensor):
                 stand_ins[id(tensor)] = on_meta(tensor)
     try:
-        twin = copy.deepcopy(model, stand_ins)
+        copied = copy.deepcopy(model, stand_ins)
     except (TypeError, RuntimeError, NotImplementedError) as error:
         raise PlanError(
             f"{type(model).__name__} holds something that can't be copied: {first_line(error)}. "
             "Remove it from the network's attributes for the plan."
         ) from error
-    for module in twin.modules():
+    for module in copied.modules():
         module._forward_hooks = OrderedDict()
         hooks = module._forward_pre_hooks.items()
         module._forward_pre_hooks = OrderedDict((key, hook) for key, hook in hooks if isinstance(hook, WEIGHT_MAKERS))
         module._backward_hooks = OrderedDict()
         module._backward_pre_hooks = OrderedDict()
-    return twin.eval()
+    return copied.eval()
 
 
 def on_meta(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the catalogue knows of a network."""
+"""A network's entry in the catalogue."""
 
 import inspect
 from collections.abc import Callable
@@ -9,27 +9,27 @@ import torch
 
 from neocog.zoo.network import Network
 
-__all__ = ["Entry"]
+__all__ = ["ModelInfo"]
 
 Modality = Literal["image", "signal", "audio", "text", "board"]
 Task = Literal["classification", "segmentation", "detection", "next move"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class ModelInfo:
     """A network's builder, its paper, and the input and output it was published with."""
 
     build: Callable[..., Network]
     paper: str
     """Authors and year."""
     in_channels: int
-    """Of pictures, signals and boards; of texts, how many different tokens there are."""
+    """Of images, signals and boards; of texts, how many different tokens there are."""
     input_size: tuple[int, ...]
-    """Height x width of a picture, frames x bands of a sound, samples of a signal, tokens of a text."""
+    """Height x width of an image, frames x bands of a sound, samples of a signal, tokens of a text."""
     num_classes: int
     modality: Modality = "image"
     task: Task = "classification"
-    by_gradients: bool = True
+    trainable: bool = True
     """Whether it learns by gradient descent."""
 
     @property
@@ -43,7 +43,7 @@ class Entry:
 
     @property
     def input_dtype(self) -> torch.dtype | None:
-        """Of token ids; None where inputs are numbers of the type of the weights."""
+        """Of token ids; None if inputs are numbers of the type of the weights."""
         return torch.int64 if self.modality == "text" else None
 
     @property

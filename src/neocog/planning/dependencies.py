@@ -1,4 +1,4 @@
-"""What an operation's outputs read of an input, as a chain of few kinds of step.
+"""Dependencies of an operation's outputs on an input, as a chain of a few kinds of step.
 
 Each step is followed forward, from what the input's elements see to what the output's see, and backward, from marked
 elements of the output to the elements of the input that they are made of.
@@ -25,7 +25,7 @@ class Step(Protocol):
     """A step from an input to an output."""
 
     def forward(self, layout: Layout) -> Layout:
-        """What the output's elements see."""
+        """The fields of the output's elements."""
         ...
 
     def backward(self, marks: Marks, shape: tuple[int, ...]) -> Marks:

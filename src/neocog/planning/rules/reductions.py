@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from neocog.planning.calls import Call, Chain, Rule
+from neocog.planning.dependencies import AtMost, Everything, Gather, Mix, Move, Same
 from neocog.planning.layout import Layout
-from neocog.planning.reads import AtMost, Everything, Gather, Mix, Move, Same
 from neocog.planning.trace import Ref
 
 __all__ = [

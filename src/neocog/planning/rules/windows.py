@@ -7,9 +7,9 @@ from math import ceil, floor
 
 from neocog.arithmetic import Taps
 from neocog.planning.calls import Call, Chain, Rule
+from neocog.planning.dependencies import Everything, Gather, Slide
 from neocog.planning.geometry import Geometry, geometry
 from neocog.planning.layout import Layout
-from neocog.planning.reads import Everything, Gather, Slide
 
 __all__ = [
     "adaptive", "antialiased", "convolution", "im2col", "interpolated", "nearest", "padded", "pixel_shuffle",
@@ -122,7 +122,7 @@ def unpooling(call: Call) -> list[Chain]:
 
 
 def padded(call: Call) -> list[Chain]:
-    """Padding by zeros, reflection or repetition: the field moves by what stands before; borders are followed back."""
+    """Padding by zeros, reflection or repetition: the field moves by the padding before; borders are followed back."""
     amounts = call.args[1]
     rank = len(call.shape)
     befores = {rank - 1 - i: amounts[2 * i] for i in range(len(amounts) // 2)}

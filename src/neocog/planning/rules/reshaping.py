@@ -7,9 +7,9 @@ from torch import Tensor
 
 from neocog.arithmetic import Taps
 from neocog.planning.calls import Call, Chain
+from neocog.planning.dependencies import Move, Same, Step
 from neocog.planning.geometry import per_axis
 from neocog.planning.layout import Layout
-from neocog.planning.reads import Move, Same, Step
 
 __all__ = [
     "channel_shuffle", "concatenation", "expand", "flip", "permute", "repeat", "roll", "select", "slicing", "splitting",

@@ -6,17 +6,15 @@ table is assumed to read everything, and says so.
 
 import torch
 
-from neocog.planning import rules_of_mixing as mixing
-from neocog.planning import rules_of_moving as moving
-from neocog.planning import rules_of_windows as windows
 from neocog.planning.calls import Call, Chain, Rule
-from neocog.planning.reads import Everything
+from neocog.planning.dependencies import Everything
+from neocog.planning.rules import reductions, reshaping, windows
 from neocog.planning.trace import Operation, Ref, Trace
 
-__all__ = ["is_known", "reads"]
+__all__ = ["dependencies", "is_known"]
 
 
-def reads(trace: Trace, operation: Operation, output: int = 0) -> list[Chain]:
+def dependencies(trace: Trace, operation: Operation, output: int = 0) -> list[Chain]:
     """The chains from each input to one of the operation's outputs."""
     call = Call(trace, operation, output)
     rule = find_rule(operation)
@@ -33,64 +31,64 @@ def is_known(operation: Operation) -> bool:
 def find_rule(operation: Operation) -> Rule | None:
     rule = RULES.get(operation.name)
     if rule is None and operation.operator is not None and torch.Tag.pointwise in operation.operator.tags:
-        return mixing.pointwise
+        return reductions.pointwise
     return rule
 
 
 RULES: dict[str, Rule] = {
     "convolution": windows.convolution,
-    "gather": mixing.chosen_along,
-    "glu": mixing.gated,
-    "topk": mixing.chosen_along,
-    "embedding": mixing.embedding,
-    "native_batch_norm": mixing.batch_norm,
-    "native_group_norm": mixing.group_norm,
-    "native_layer_norm": mixing.along(mixing.last_dims),
+    "gather": reductions.chosen_along,
+    "glu": reductions.gated,
+    "topk": reductions.chosen_along,
+    "embedding": reductions.embedding,
+    "native_batch_norm": reductions.batch_norm,
+    "native_group_norm": reductions.group_norm,
+    "native_layer_norm": reductions.along(reductions.last_dims),
     "max_unpool2d": windows.unpooling,
     "max_unpool3d": windows.unpooling,
-    "softmax": mixing.along(lambda call, rank: [call.args[1]]),
-    "log_softmax": mixing.along(lambda call, rank: [call.args[1]]),
-    "safe_softmax": mixing.along(lambda call, rank: [call.args[1]]),
-    "cumsum": mixing.along(lambda call, rank: [call.args[1]], exactly=False),
-    "cumprod": mixing.along(lambda call, rank: [call.args[1]], exactly=False),
-    "sort": mixing.along(lambda call, rank: [call.args[1]], exactly=False),
-    "channel_shuffle": moving.channel_shuffle,
-    "native_channel_shuffle": moving.channel_shuffle,
+    "softmax": reductions.along(lambda call, rank: [call.args[1]]),
+    "log_softmax": reductions.along(lambda call, rank: [call.args[1]]),
+    "safe_softmax": reductions.along(lambda call, rank: [call.args[1]]),
+    "cumsum": reductions.along(lambda call, rank: [call.args[1]], exactly=False),
+    "cumprod": reductions.along(lambda call, rank: [call.args[1]], exactly=False),
+    "sort": reductions.along(lambda call, rank: [call.args[1]], exactly=False),
+    "channel_shuffle": reshaping.channel_shuffle,
+    "native_channel_shuffle": reshaping.channel_shuffle,
     "pixel_shuffle": windows.pixel_shuffle,
     "pixel_unshuffle": windows.pixel_unshuffle,
     "im2col": windows.im2col,
     "unfold": windows.unfold,
-    "index_select": mixing.index_select,
-    "index": mixing.index,
-    "flip": moving.flip,
-    "roll": moving.roll,
-    "repeat": moving.repeat,
-    "expand": moving.expand,
-    "unsqueeze": moving.unsqueeze,
-    "squeeze": moving.squeeze,
-    "slice": moving.slicing,
-    "select": moving.select,
+    "index_select": reductions.index_select,
+    "index": reductions.index,
+    "flip": reshaping.flip,
+    "roll": reshaping.roll,
+    "repeat": reshaping.repeat,
+    "expand": reshaping.expand,
+    "unsqueeze": reshaping.unsqueeze,
+    "squeeze": reshaping.squeeze,
+    "slice": reshaping.slicing,
+    "select": reshaping.select,
 }
 RULES |= dict.fromkeys(
     [
         "copy", "clone", "to_copy", "detach", "alias", "lift_fresh", "contiguous", "native_dropout", "dropout",
         "bernoulli", "hardswish", "log_sigmoid_forward", "prelu_kernel", "rrelu_with_noise", "tril", "triu",
     ],
-    mixing.pointwise,
+    reductions.pointwise,
 )  # fmt: skip
-RULES |= dict.fromkeys(["mm", "bmm", "mv", "addmm", "baddbmm", "addmv", "dot"], mixing.product)
-RULES |= dict.fromkeys(["view", "reshape", "unsafe_view", "reshape_alias"], moving.view)
-RULES |= dict.fromkeys(["permute", "transpose", "t"], moving.permute)
+RULES |= dict.fromkeys(["mm", "bmm", "mv", "addmm", "baddbmm", "addmv", "dot"], reductions.product)
+RULES |= dict.fromkeys(["view", "reshape", "unsafe_view", "reshape_alias"], reshaping.view)
+RULES |= dict.fromkeys(["permute", "transpose", "t"], reshaping.permute)
 RULES |= dict.fromkeys(
-    ["split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "unbind"], moving.splitting
+    ["split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "unbind"], reshaping.splitting
 )
-RULES |= dict.fromkeys(["cat", "stack"], moving.concatenation)
+RULES |= dict.fromkeys(["cat", "stack"], reshaping.concatenation)
 RULES |= dict.fromkeys(
     [
         "mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "prod", "any", "all", "argmax", "argmin",
         "linalg_vector_norm", "logsumexp", "median",
     ],
-    mixing.reduction,
+    reductions.reduction,
 )  # fmt: skip
 for dims in (1, 2, 3):
     RULES |= dict.fromkeys([f"avg_pool{dims}d", f"max_pool{dims}d", f"max_pool{dims}d_with_indices"], windows.pooling)
