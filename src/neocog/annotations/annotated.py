@@ -91,9 +91,8 @@ class AnnotatedImages(ABC):
         self.classes, self.notices = tuple(classes), tuple(notices)
         self.paths = [path for paths in images.values() for path in paths]
         ends = np.cumsum([len(paths) for paths in images.values()], dtype=np.int64)
-        self.splits = {
-            split: np.arange(end - len(paths), end) for (split, paths), end in zip(images.items(), ends, strict=True)
-        }
+        parts = zip(images.items(), ends, strict=True)
+        self.splits = {split: np.arange(end - len(paths), end) for (split, paths), end in parts}
         self.targets = np.full(len(self.paths), -1, np.int64)
         if not self.paths:
             raise DataError(f"A data set needs at least one image. {root} has none.")
@@ -132,10 +131,8 @@ class AnnotatedImages(ABC):
         size, said = self.image_size(index, payload), self.size(index)
         if said not in (None, size):
             assert said is not None
-            rule = (
-                f"An image and its annotation must have the same size. {self.paths[index]} is {size[1]} wide and "
-                f"{size[0]} high upright, and annotated as {said[1]} wide and {said[0]} high."
-            )
+            sizes = f"{size[1]} wide and {size[0]} high upright, and annotated as {said[1]} wide and {said[0]} high"
+            rule = f"An image and its annotation must have the same size. {self.paths[index]} is {sizes}."
             fix = "Annotate the upright image, or replace one of the two."
             raise DataError(rule, fix=fix, kind="annotation-of-another-size")
         return size
@@ -191,15 +188,8 @@ class DetectionImages(AnnotatedImages):
 
     task: Task = "detection"
 
-    def __init__(
-        self,
-        root: Path,
-        images: ImagesBySplit,
-        classes: Sequence[str],
-        objects: ObjectList,
-        notices: Sequence[str],
-        format: str,
-    ) -> None:
+    def __init__(self, root: Path, images: ImagesBySplit, classes: Sequence[str], objects: ObjectList,
+                 notices: Sequence[str], format: str) -> None:  # fmt: skip
         super().__init__(root, images, classes, notices, format)
         self.place, self.sizes = objects.place, objects.sizes
         self.relative, self.with_masks = objects.relative, objects.with_masks

@@ -223,11 +223,8 @@ def unused_parents(listed: Mapping[int, Category], annotated: Container[int]) ->
     [0]
     """
     children = Counter(category.parent for category in listed.values())
-    found = [
-        number
-        for number, category in sorted(listed.items())
-        if number not in annotated and children[category.name] > (category.parent == category.name)
-    ]
+    parents = {number: category.name for number, category in sorted(listed.items()) if number not in annotated}
+    found = [number for number, name in parents.items() if children[name] > (listed[number].parent == name)]
     return found if len(found) < len(listed) else []
 
 
@@ -236,10 +233,8 @@ def number_categories(content: Content, file: Path) -> dict[int, Category]:
     found: dict[int, Category] = {}
     for place, category in enumerate(content.categories):
         if category.id in found:
-            where = f"category {place} of {file}"
-            raise DataError(
-                "Each category needs an id of its own.", received=f"{shown(category.id)} twice", where=where
-            )
+            received, where = f"{shown(category.id)} twice", f"category {place} of {file}"
+            raise DataError("Each category needs an id of its own.", received=received, where=where)
         category.name = category.name.strip() or category.name
         found[category.id] = category
     return found
@@ -307,9 +302,8 @@ def check_outline(value: Any, size: Size, where: str) -> Outline:
         reach = np.array([size[1], size[0]])
         if (polygon < -reach).any() or (polygon > 2 * reach).any():
             received = f"{polygon.min():g} to {polygon.max():g} on {size[1]} x {size[0]} pixels"
-            raise DataError(
-                "An outline may leave its image by the image's size at most.", received=received, where=where
-            )
+            rule = "An outline may leave its image by the image's size at most."
+            raise DataError(rule, received=received, where=where)
         polygons.append(polygon)
     return polygons
 

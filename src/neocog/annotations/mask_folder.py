@@ -79,12 +79,11 @@ class SegmentationImages(AnnotatedImages):
         root: Path,
         images: ImagesBySplit,
         masks: Sequence[Path],
-        table: ClassTable | None = None,
-        notices: Sequence[str] = (),
-        *,
-        format: str = "masks",
+        table: ClassTable | None,
+        told: Sequence[str],
+        format: str,
     ) -> None:
-        notices, white_is_one = list(notices), False
+        notices, white_is_one = list(told), False
         if table is None or (len(table.rows) == 2 and len(table.classes) == 2):
             values, white_is_one = find_values(masks, stop=table is not None)
             if table is None:
@@ -207,9 +206,8 @@ def number_classes(root: Path, values: set[int], white_is_one: bool, notices: li
         raise DataError(rule, received=received, where=str(root), fix=fix)
     count = max(present) + 1
     if absent := sorted(set(range(count)) - present):
-        notices.append(
-            f"no mask has class {some(absent)}, of {count} that the highest value makes; classes.txt would name them"
-        )
+        numbers = f"{some(absent)}, of {count} that the highest value makes"
+        notices.append(f"no mask has class {numbers}; classes.txt would name them")
     return ClassTable(tuple(str(k) for k in range(count)))
 
 
@@ -303,7 +301,7 @@ def open_mask_folder(path: Path) -> SegmentationImages:
         raise DataError(f"{path} needs one table of classes.", received=some(table.name for table in tables))
     masks_of = [mask for partner in ordered.values() for mask in partner.values()]
     listed = {split: list(partner) for split, partner in ordered.items()}
-    return SegmentationImages(path, listed, masks_of, read_table(tables[0]) if tables else None)
+    return SegmentationImages(path, listed, masks_of, read_table(tables[0]) if tables else None, (), "masks")
 
 
 def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
@@ -330,9 +328,7 @@ def pair_files(images: Path, masks: Path) -> dict[Path, Path]:
     lone, spare = sorted(listed.keys() - found.keys()), sorted(found.keys() - listed.keys())
     if lone or spare:
         first = listed[lone[0]] if lone else found[spare[0]]
-        rule = (
-            f"Each image needs a mask of the same name. {len(lone):,} images in {images} have none, {len(spare):,} "
-            f"masks in {masks} have no image; first {first}."
-        )
+        alone = f"{len(lone):,} images in {images} have none, {len(spare):,} masks in {masks} have no image"
+        rule = f"Each image needs a mask of the same name. {alone}; first {first}."
         raise DataError(rule, fix="Add or remove them.")
     return {listed[stem]: found[stem] for stem in listed}

@@ -91,7 +91,7 @@ def open_voc_masks(path: Path) -> SegmentationImages:
     table = read_table(tables[0]) if tables else ClassTable(("background", *VOC_CLASSES))
     paths = {split: [images[stem] for stem in stems] for split, stems in splits.items()}
     masks_of = [masks[stem] for stems in splits.values() for stem in stems]
-    return SegmentationImages(path, paths, masks_of, table, notices, format="voc-masks")
+    return SegmentationImages(path, paths, masks_of, table, notices, "voc-masks")
 
 
 def list_images(root: Path) -> dict[str, Path]:
@@ -114,10 +114,9 @@ def list_unread(
     listed = {stem for stems in splits.values() for stem in stems}
     bare = [path for stem, path in images.items() if stem not in known]
     apart = [images[stem] for stem in known if stem not in listed]
-    return [
-        *left_out(bare, f"images without {what}", root),
-        *left_out(apart, "annotated images that are in no split", root),
-    ]
+    return left_out(bare, f"images without {what}", root) + left_out(
+        apart, "annotated images that are in no split", root
+    )
 
 
 def read_splits(folder: Path, known: Mapping[str, Path]) -> dict[str, list[str]]:

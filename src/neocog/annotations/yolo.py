@@ -84,11 +84,8 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     strangers: Counter[str] = Counter()
     notices: list[str] = []
     base = resolve_path(root, root, settings.path or ".", file, notices)
-    images = {
-        split: list_images(entry, root, base, file, strangers, notices)
-        for split in SPLITS
-        if (entry := getattr(settings, split))
-    }
+    named = {split: entry for split in SPLITS if (entry := getattr(settings, split))}
+    images = {split: list_images(entry, root, base, file, strangers, notices) for split, entry in named.items()}
     if not images:
         raise DataError("data.yaml must name the folder of train.", received=shown(settings), where=str(file))
     objects, bare = ObjectList("line", relative=True, with_masks=with_masks), list[Path]()
@@ -100,9 +97,7 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
         else:
             bare.append(labels)
     if paths and len(bare) == len(paths):
-        rule = (
-            f"Labels are in labels/ if images are in images/. No image of {root} has any; the first would be {bare[0]}."
-        )
+        rule = f"Labels of images/ are in labels/. No image of {root} has any; the first would be {bare[0]}."
         raise DataError(rule, fix="Add them.")
     if bare:
         notices.append(f"images without a label file, taken as without objects: {len(bare):,}")

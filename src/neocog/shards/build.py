@@ -228,10 +228,8 @@ class Labels:
         numbering = all(number < len(self.place) for number in numbers.values())
         differ = next((k for k in numbers if self.place.get(str(k), numbers[k]) != numbers[k]), None)
         if numbers and named and numbering and differ is not None:
-            rule = (
-                f"classes.txt can be read in two ways: the label {differ} may be the class of this name, or number "
-                f"{differ}, counted from 0, which is {self.classes[numbers[differ]]!r}."
-            )
+            line = f"number {differ}, counted from 0, which is {self.classes[numbers[differ]]!r}"
+            rule = f"classes.txt can be read in two ways: the label {differ} may be the class of this name, or {line}."
             raise DataError(rule, fix="Give the classes names that are not numbers.")
         if not numbering and not named:
             raise DataError(OUT_OF_RANGE.format(len(self.place) - 1), received=str(max(numbers.values())))

@@ -132,7 +132,7 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     with damaged(file.where):  # a damaged name is not UTF-8
         fields = {field.name: field.type for field in file.schema}
     if list(fields) == ["indices"]:
-        rule = f"{file.where} holds only row numbers, as `datasets` keeps for a set that was shuffled or filtered."
+        rule = f"{file.where} holds only the numbers of rows in another file, as `datasets` keeps for shuffled sets."
         raise DataError(rule, fix="Save the data set itself with save_to_disk.")
     features = read_features(file.schema)
     kinds = {name: find_kind(name, kind, features.get(name, {})) for name, kind in fields.items()}

@@ -28,18 +28,7 @@ from neocog.settings import SETTINGS
 from neocog.shards.names import Split
 from neocog.shards.store import Container, LocalStore
 
-__all__ = [
-    "ARRAYS",
-    "INDEX",
-    "MAX_HEADER",
-    "ROW",
-    "Header",
-    "Index",
-    "IndexWriter",
-    "Shard",
-    "array_name",
-    "read_header",
-]
+__all__ = ["ARRAYS", "INDEX", "MAX_HEADER", "Header", "Index", "IndexWriter", "Shard", "array_name", "read_header"]
 
 INDEX = "neocog-index.json"
 MAX_HEADER = 2**28  # bytes
@@ -103,9 +92,7 @@ class Header:
         for split, shards in itertools.groupby(self.shards, lambda shard: shard.split):
             stop = start + sum(shard.records for shard in shards)
             if split in found:
-                raise DataError(
-                    f"The shards of a split must follow each other. In {self.name}, those of {split} don't."
-                )
+                raise DataError(f"The shards of a split must follow each other. Those of {split} in {self.name} don't.")
             found[split], start = range(start, stop), stop
         return found
 

@@ -67,9 +67,8 @@ def choose_files(store: Store, everything: Sequence[str], shards: Sequence[str])
             found = found or (names if len(names) == 1 else [])
             left = [name for name in names if name not in found]
             if left:
-                notices.append(
-                    f"files that a library left beside the data, or that are copies, are not read: {count_names(left)}"
-                )
+                what = "files that a library left beside the data, or that are copies, are not read"
+                notices.append(f"{what}: {count_names(left)}")
             if f"{folder}{INFO}" in everything:
                 words |= read_prepared_splits(store, folder, found)
         kept += found

@@ -136,9 +136,7 @@ def shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[
 
 def compressed(data: str | Path) -> DataError:
     fix = "Unpack it (gunzip FILE.tar.gz leaves FILE.tar), then open the .tar, or repack it with `neocog pack`."
-    return DataError(
-        "Shards must be plain tars: a compressed one allows no random access.", received=str(data), fix=fix
-    )
+    return DataError("Shards must be plain tars, which allow random access.", received=str(data), fix=fix)
 
 
 def split_place(text: str) -> tuple[str, list[str] | None]:
@@ -199,9 +197,8 @@ def sort_by_split(kept: Kept, data: str | Path) -> tuple[dict[str, Split], dict[
     splits = {name: parse_split(word) for name, word in words.items()}
     passed: dict[str, str] = {}
     if any(split != "all" for split in splits.values()) or kept.words:
-        passed = {
-            name: other for name in splits if splits[name] == "all" and (other := find_other_split(name, words[name]))
-        }
+        others = {name: find_other_split(name, words[name]) for name in splits if splits[name] == "all"}
+        passed = {name: other for name, other in others.items() if other}
         splits = {name: split for name, split in splits.items() if name not in passed}
     if not splits:
         rule, received = f"A set has splits called {', '.join(SPLIT_NAMES)}.", some(sorted(set(passed.values())), 8)

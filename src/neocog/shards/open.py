@@ -202,9 +202,8 @@ def verify(folder: Path | str) -> int:
     if not source.header.packed:
         rule = f"Only a set made by `neocog pack` has hashes to compare. {folder} has none."
         raise DataError(rule, fix="Pack it.")
-    damaged = [
-        shard.name for shard in track(shards, "verifying") if file_hash(Path(folder) / shard.name) != shard.sha256
-    ]
+    root = Path(folder)
+    damaged = [shard.name for shard in track(shards, "verifying") if file_hash(root / shard.name) != shard.sha256]
     if damaged:
         rule = f"{len(damaged)} of {len(shards)} shards of {folder} are damaged: {some(damaged, 10)}."
         fix = "Fetch them again, or pack the set again."

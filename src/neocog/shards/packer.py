@@ -27,16 +27,7 @@ from neocog.shards.index import INDEX, Count, Digest, Header, Shard
 from neocog.shards.names import SPLITS, ShardFiles, Split
 from neocog.shards.open import STATE
 from neocog.shards.store import LocalStore
-from neocog.shards.write import (
-    ParquetWriter,
-    TarWriter,
-    encode,
-    hash_columns,
-    hash_record,
-    hash_tar,
-    member_key,
-    text_bytes,
-)  # fmt: skip
+from neocog.shards.write import ParquetWriter, TarWriter, encode, hash_columns, hash_record, hash_tar, member_key
 
 __all__ = ["Format", "OnCorrupt", "Packer", "State", "begin_state", "keep_finished"]
 
@@ -202,7 +193,7 @@ class Packer:
             record = self.source.read(index)
             where = f"{self.source.name}: {record.key}"
             if self.state.format == "parquet":
-                text_bytes(record.key, where)
+                encode(record.key, "text", None, where)  # a key in a column must be UTF-8
             extension, payload = encode(record.payload, self.source.modality, self.state.resize, where)
             return record.key, {extension: payload} | encode_target(record.target, self.source.task)
         except DataError as error:

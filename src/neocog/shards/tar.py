@@ -29,14 +29,10 @@ FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 NAMED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
 FETCH = "Fetch it again."
 REFUSED = {
-    tarfile.SYMTYPE: "a link",
-    tarfile.LNKTYPE: "a link",
-    tarfile.CHRTYPE: "a device",
-    tarfile.BLKTYPE: "a device",
-    tarfile.FIFOTYPE: "a pipe",
-    tarfile.GNUTYPE_SPARSE: "a sparse file",
-}
-
+    **dict.fromkeys((tarfile.SYMTYPE, tarfile.LNKTYPE), "a link"),
+    **dict.fromkeys((tarfile.CHRTYPE, tarfile.BLKTYPE), "a device"),
+    tarfile.FIFOTYPE: "a pipe", tarfile.GNUTYPE_SPARSE: "a sparse file",
+}  # fmt: skip
 PLAIN = re.compile(rb"([0-7]{11})[\0 ].{12}([0-7]{6})\0 0.{100}ustar", re.DOTALL)
 """Size, time, checksum, type, the name of a link, and the format's magic; they begin at byte 124 of a header."""
 

@@ -38,18 +38,9 @@ MAX_PIXELS = 2**28
 JPEG_QUALITY = 95
 NO_RESIZE = "Leave --resize out."
 STARTS = (
-    (b"\xff\xd8\xff", "jpg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"BM", "bmp"),
-    (b"II*\0", "tif"),
-    (b"MM\0*", "tif"),
-    (b"II+\0", "tif"),
-    (b"MM\0+", "tif"),
-    (b"\x93NUMPY", "npy"),
-    (b"fLaC", "flac"),
-    (b"OggS", "ogg"),
-    (b"ID3", "mp3"),
-)
+    (b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"BM", "bmp"), (b"II*\0", "tif"), (b"MM\0*", "tif"),
+    (b"II+\0", "tif"), (b"MM\0+", "tif"), (b"\x93NUMPY", "npy"), (b"fLaC", "flac"), (b"OggS", "ogg"), (b"ID3", "mp3"),
+)  # fmt: skip
 RESIZED = ("L", "LA", "RGB", "RGBA")
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -112,9 +103,8 @@ def check_sound(payload: bytes, where: str) -> None:
 def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple[str, bytes]:
     """Pixels (H, W) or (H, W, C) as PNG if it holds them exactly, which is grey and 8-bit RGB, else as an array."""
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
-    exact = (flat.ndim == 2 and flat.dtype in (np.uint8, np.uint16)) or (
-        flat.shape[2:] == (3,) and flat.dtype == np.uint8
-    )
+    grey, rgb = flat.ndim == 2, flat.shape[2:] == (3,)
+    exact = (flat.dtype == np.uint8 and (grey or rgb)) or (flat.dtype == np.uint16 and grey)
     if exact:
         image = Image.fromarray(flat)
         return "png", image_bytes(scale(image, resize) if resize else image, "png")
