@@ -21,7 +21,7 @@ from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
 from neocog.modalities.image.folder import is_picture
 
-__all__ = ["AnnotatedImages", "Box", "DetectionImages", "Fault", "ObjectList", "Size", "left_out", "unlisted"]
+__all__ = ["AnnotatedImages", "Box", "DetectionImages", "Fault", "ObjectList", "Size", "tell_left_out", "tell_unlisted"]
 
 Size = tuple[int, int]
 """Height and width of the upright image."""
@@ -49,10 +49,10 @@ class Fault(NamedTuple):
     kind: str = ""
 
 
-def left_out(paths: Sequence[Path], what: str, root: Path) -> list[LeftOut]:
+def tell_left_out(paths: Sequence[Path], what: str, root: Path) -> list[LeftOut]:
     """A notice that these images are not read, if there are any.
 
-    >>> left_out([Path("set/b.png"), Path("set/a.png")], "images in no split", Path("set"))
+    >>> tell_left_out([Path("set/b.png"), Path("set/a.png")], "images in no split", Path("set"))
     ['images in no split are left out: 2, first a.png']
     """
     if not paths:
@@ -60,13 +60,13 @@ def left_out(paths: Sequence[Path], what: str, root: Path) -> list[LeftOut]:
     return [LeftOut(f"{what} are left out: {len(paths):,}, first {min(paths).relative_to(root)}", len(paths))]
 
 
-def unlisted(root: Path, images: ImagesBySplit, what: str) -> list[LeftOut]:
+def tell_unlisted(root: Path, images: ImagesBySplit, what: str) -> list[LeftOut]:
     """A notice of the images below a root that are in none of the splits; drawn masks don't count."""
     listed = {str(path) for paths in images.values() for path in paths}
     files = (Path(entry.path) for entry in walk(root, follow=False) if entry.path not in listed)
     found = (path for path in files if is_picture(path))
     others = [path for path in found if not DRAWN.search(path.relative_to(root).parent.as_posix().lower())]
-    return left_out(others, what, root)
+    return tell_left_out(others, what, root)
 
 
 def read_image(path: Path) -> bytes:
@@ -273,12 +273,12 @@ class DetectionImages(AnnotatedImages):
                 continue
             boxes = self.boxes[rows] * np.tile(self.scale(size), 2)
             for row, box in zip(rows.tolist(), boxes, strict=True):
-                sentence, kind = box_fault(box, size, bool(self.kept[row]))
+                sentence, kind = describe_fault(box, size, bool(self.kept[row]))
                 if kind:
                     yield Fault(self.key(index), f"{self.place} {self.places[row]}: {sentence}", kind)
 
 
-def box_fault(box: NDArray[np.float64], size: Size, kept: bool) -> tuple[str, str]:
+def describe_fault(box: NDArray[np.float64], size: Size, kept: bool) -> tuple[str, str]:
     """What is wrong with a box, and the kind of fault; empty if nothing is."""
     left, top, right, bottom = box.tolist()
     sentence = f"the box from {left:g}, {top:g} to {right:g}, {bottom:g}"

@@ -18,8 +18,8 @@ from pydantic import FailFast, Field, PlainValidator, StrictInt, StrictStr, Type
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
-from neocog.annotations.annotated import DetectionImages, ObjectList, Size, unlisted
-from neocog.annotations.files import below, check_names, entries, schema_error, shown
+from neocog.annotations.annotated import DetectionImages, ObjectList, Size, tell_unlisted
+from neocog.annotations.files import check_names, list_entries, resolve_below, schema_error, show
 from neocog.annotations.outlines import MAX_PIXELS, Outline, check_runs, unpack_runs
 from neocog.dataset.files import read_limited
 from neocog.dataset.folders import is_kind
@@ -111,7 +111,7 @@ class Gathered:
 
 def is_coco(path: Path) -> bool:
     """Whether there are COCO's .json files here, in `annotations`, or in the folders of the splits."""
-    return path.is_dir() and bool(coco_files(path))
+    return path.is_dir() and bool(find_coco_files(path))
 
 
 def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
@@ -124,7 +124,7 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
     drawn when a record is read, exactly as pycocotools draws them; without it they are ignored.
     Raises DataError that names file and annotation, for whatever is not COCO's format.
     """
-    files = find_splits(path, coco_files(path))
+    files = find_splits(path, find_coco_files(path))
     gathered = Gathered(ObjectList("annotation", with_masks=with_masks))
     listed, names = dict[int, Category](), dict[int, str]()
     for split, file in files.items():
@@ -137,8 +137,8 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
         gathered.images[split] = add_file(gathered, content, file, path, names)
     crowds = gathered.num_crowds
     notices: list[str] = [f"annotations of crowds (iscrowd) were left out: {crowds:,}"] if crowds else []
-    notices += unlisted(path, gathered.images, "images that no annotation file names")
-    parents = unused_parents(listed, gathered.annotated)
+    notices += tell_unlisted(path, gathered.images, "images that no annotation file names")
+    parents = find_unused_parents(listed, gathered.annotated)
     if parents:
         notices.append(f"supercategories without annotations are not classes: {some(listed[n].name for n in parents)}")
     numbers = [number for number in sorted(listed) if number not in parents]
@@ -148,12 +148,12 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
     return DetectionImages(path, gathered.images, classes, gathered.objects, notices, "coco")
 
 
-def coco_files(root: Path) -> list[Path]:
+def find_coco_files(root: Path) -> list[Path]:
     """The .json files called instances_*; or else those that begin as COCO's do."""
-    splits = [folder for folder in entries(root) if folder.name.lower() in SPLIT_NAMES]
+    splits = [folder for folder in list_entries(root) if folder.name.lower() in SPLIT_NAMES]
     found = []
     for place in (root, root / "annotations", *splits):
-        files = [path for path in entries(place) if path.suffix.lower() == ".json"]
+        files = [path for path in list_entries(place) if path.suffix.lower() == ".json"]
         if len(files) <= MOST_FILES:
             found += [path for path in files if is_kind(path.is_file) and (is_instances(path) or looks_like_coco(path))]
     return list(filter(is_instances, found)) or found
@@ -205,21 +205,21 @@ def read_content(path: Path) -> Content:
         if not isinstance(place, int):
             raise schema_error(error, str(path), EXPORT) from error
         entry = values[key][place]
-        mark = mark_of(entry.get("id") if isinstance(entry, dict) else None, place)
+        mark = name_entry(entry.get("id") if isinstance(entry, dict) else None, place)
         name = {"images": f"image {place}", "categories": f"category {place}"}.get(str(key), f"annotation {mark}")
         raise schema_error(error, f"{name} of {path}", EXPORT, skip=2) from error
 
 
-def mark_of(identity: object, place: int) -> int | str:
+def name_entry(identity: object, place: int) -> int | str:
     """What an annotation is called in messages."""
     return identity if isinstance(identity, int | str) else f"at place {place}"
 
 
-def unused_parents(listed: Mapping[int, Category], annotated: Container[int]) -> list[int]:
+def find_unused_parents(listed: Mapping[int, Category], annotated: Container[int]) -> list[int]:
     """Ids of categories without annotations that are the supercategory of others; none if that would be all.
 
     >>> listed = {0: Category(0, "fish", "none"), 1: Category(1, "shark", "fish"), 2: Category(2, "tuna", "fish")}
-    >>> unused_parents(listed, annotated={1})
+    >>> find_unused_parents(listed, annotated={1})
     [0]
     """
     children = Counter(category.parent for category in listed.values())
@@ -233,7 +233,7 @@ def number_categories(content: Content, file: Path) -> dict[int, Category]:
     found: dict[int, Category] = {}
     for place, category in enumerate(content.categories):
         if category.id in found:
-            received, where = f"{shown(category.id)} twice", f"category {place} of {file}"
+            received, where = f"{show(category.id)} twice", f"category {place} of {file}"
             raise DataError("Each category needs an id of its own.", received=received, where=where)
         category.name = category.name.strip() or category.name
         found[category.id] = category
@@ -247,19 +247,19 @@ def add_file(gathered: Gathered, content: Content, file: Path, root: Path, known
     for place, image in enumerate(content.images):
         where = f"image {place} of {file}"
         if image.id in images:
-            raise DataError("Each image needs an id of its own.", received=f"{shown(image.id)} twice", where=where)
+            raise DataError("Each image needs an id of its own.", received=f"{show(image.id)} twice", where=where)
         images[image.id] = len(sizes)
-        names.append(str(below(root, image.file_name, where).relative_to(root)))
+        names.append(str(resolve_below(root, image.file_name, where).relative_to(root)))
         sizes.append(check_size(image, where, required=gathered.objects.with_masks))
     for place, entry in enumerate(content.annotations):
-        mark = mark_of(entry.id, place)
+        mark = name_entry(entry.id, place)
         where = f"annotation {str(mark)[:40]} of {file}"
         for key, ids, of in (("image_id", images, "an image's"), ("category_id", known, "a category's")):
             if getattr(entry, key) not in ids:
-                raise DataError(f"{key} must be {of} id.", received=shown(getattr(entry, key)), where=where, fix=EXPORT)
+                raise DataError(f"{key} must be {of} id.", received=show(getattr(entry, key)), where=where, fix=EXPORT)
         gathered.annotated.add(entry.category_id)
         if entry.iscrowd not in (0, 1):
-            raise DataError("iscrowd must be 0 or 1.", received=shown(entry.iscrowd), where=where)
+            raise DataError("iscrowd must be 0 or 1.", received=show(entry.iscrowd), where=where)
         if entry.iscrowd:
             gathered.num_crowds += 1
             continue
@@ -278,7 +278,7 @@ def check_size(image: Image, where: str, *, required: bool) -> Size | None:
     size = (image.height, image.width)
     if not all(type(side) is int and 1 <= side <= MAX_PIXELS for side in size) or math.prod(size) > MAX_PIXELS:
         rule = f"An image's height and width are whole numbers, of {MAX_PIXELS:,} pixels in all at most."
-        raise DataError(rule, received=f"{shown(image.width)} x {shown(image.height)}", where=where, fix=EXPORT)
+        raise DataError(rule, received=f"{show(image.width)} x {show(image.height)}", where=where, fix=EXPORT)
     return size
 
 
@@ -288,7 +288,7 @@ def check_outline(value: Any, size: Size, where: str) -> Outline:
         return [check_run_lengths(value, size, where)]
     if not isinstance(value, list) or not value:
         rule = "An object that is read with its mask needs an outline: 'segmentation' must be polygons or run lengths."
-        raise DataError(rule, received=shown(value), where=where)
+        raise DataError(rule, received=show(value), where=where)
     polygons = []
     for part in value:
         try:
@@ -312,13 +312,13 @@ def check_run_lengths(value: dict[str, Any], size: Size, where: str) -> NDArray[
     """(R,)."""
     if value.get("size") != list(size):
         rule = f"A mask must have its image's height and width, {size[0]}, {size[1]}."
-        raise DataError(rule, received=shown(value.get("size")), where=where, fix=EXPORT)
+        raise DataError(rule, received=show(value.get("size")), where=where, fix=EXPORT)
     counts = value.get("counts")
     if isinstance(counts, str):
         return check_runs(unpack_runs(counts, where), *size, where)
     if not isinstance(counts, list) or not all(type(run) is int and 0 <= run <= MAX_PIXELS for run in counts):
         rule = f"Run lengths are whole numbers of 0 to {MAX_PIXELS:,} pixels, or packed in a string."
-        raise DataError(rule, received=shown(counts), where=where, fix=EXPORT)
+        raise DataError(rule, received=show(counts), where=where, fix=EXPORT)
     return check_runs(np.array(counts, np.int64), *size, where)
 
 
@@ -326,7 +326,7 @@ def find_images(root: Path, file: Path, names: Sequence[str]) -> list[Path]:
     """The images' paths, in the folder that has the first of them. Raises DataError if one is not there."""
     if not names:
         raise DataError("A data set needs at least one image.", received="no images", where=str(file))
-    places = image_places(root, file)
+    places = list_image_places(root, file)
     folder = next((place for place in places if is_kind((place / names[0]).is_file)), None)
     if folder is None:
         tried = some([place.relative_to(root).as_posix() + "/" for place in places], 9)
@@ -340,7 +340,7 @@ def find_images(root: Path, file: Path, names: Sequence[str]) -> list[Path]:
     return [folder / name for name in names]
 
 
-def image_places(root: Path, file: Path) -> list[Path]:
+def list_image_places(root: Path, file: Path) -> list[Path]:
     """Where the images of instances_train2017.json may be, in this order: train2017, train, images, beside it.
 
     Those of CVAT's instances_default.json may be in images/default.

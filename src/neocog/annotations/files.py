@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from neocog.dataset.files import read_limited
 from neocog.errors import DataError, some
 
-__all__ = ["below", "by_stem", "check_names", "encodable", "entries", "read_lines", "schema_error", "shown"]
+__all__ = ["by_stem", "check_names", "is_encodable", "list_entries", "read_lines", "resolve_below", "schema_error"]
 
 
-def entries(folder: Path) -> list[Path]:
+def list_entries(folder: Path) -> list[Path]:
     """What is in a folder, sorted; nothing if it can't be listed. For recognising, which never raises."""
     try:
         return sorted(folder.iterdir())
@@ -47,11 +47,11 @@ def read_lines(path: Path, most: int = 2**24) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
-def below(folder: Path, name: str, where: str) -> Path:
+def resolve_below(folder: Path, name: str, where: str) -> Path:
     """The path that an annotation names. Raises DataError for a name that leaves the folder, or can't be a path."""
     path = PurePosixPath(name.replace("\\", "/"))
     leaves = path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive)
-    if leaves or not path.parts or "\0" in name or not encodable(name):
+    if leaves or not path.parts or "\0" in name or not is_encodable(name):
         raise DataError(f"An image's name must lead to a file below {folder}.", received=repr(name[:200]), where=where)
     return folder / path
 
@@ -60,8 +60,8 @@ def check_names(names: Sequence[object], where: str | Path) -> tuple[str, ...]:
     """Class names. Raises DataError if one is not a text, is empty, or occurs twice."""
     checked = []
     for name in names:
-        if not isinstance(name, str) or not name.strip() or not encodable(name):
-            raise DataError("A class needs a name.", received=shown(name), where=str(where), fix="Put it in quotes.")
+        if not isinstance(name, str) or not name.strip() or not is_encodable(name):
+            raise DataError("A class needs a name.", received=show(name), where=str(where), fix="Put it in quotes.")
         checked.append(name.strip())
     twice = [name for name, count in Counter(checked).items() if count > 1]
     if twice:
@@ -70,10 +70,10 @@ def check_names(names: Sequence[object], where: str | Path) -> tuple[str, ...]:
     return tuple(checked)
 
 
-def shown(value: object) -> str:
+def show(value: object) -> str:
     """A value from a file for a message, however long or deep it is.
 
-    >>> shown([1, [2, "three"]]), shown(1 << 40_000)
+    >>> show([1, [2, "three"]]), show(1 << 40_000)
     ("[1, [2, 'three']]", 'a huge number')
     """
     try:
@@ -82,7 +82,7 @@ def shown(value: object) -> str:
         return "a huge number"
 
 
-def encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether a text can be written to a file: escapes in JSON and YAML can make one that can't."""
     try:
         text.encode()
@@ -105,5 +105,5 @@ def schema_error(error: ValidationError, where: str, fix: str, *, skip: int = 0,
     else:
         rule = re.sub("(Input|List) should", f"{name} must", first["msg"]).replace(" after validation", "") + "."
     if isinstance(received, Mapping) and received:
-        return DataError(rule, received=f"the keys {some(map(shown, received), 8)}", where=where, fix=fix)
-    return DataError(rule[0].upper() + rule[1:], received=shown(received), where=where, fix=fix)
+        return DataError(rule, received=f"the keys {some(map(show, received), 8)}", where=where, fix=fix)
+    return DataError(rule[0].upper() + rule[1:], received=show(received), where=where, fix=fix)

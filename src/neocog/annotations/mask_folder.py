@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from neocog.annotations.annotated import AnnotatedImages, Fault, ImagesBySplit, Size, read_image
-from neocog.annotations.files import by_stem, check_names, entries, read_lines
+from neocog.annotations.files import by_stem, check_names, list_entries, read_lines
 from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.folders import walk
 from neocog.dataset.split_names import split_meant
@@ -106,7 +106,7 @@ class SegmentationImages(AnnotatedImages):
 
     def read_target(self, index: int) -> Mask:
         path = self.masks[index]
-        values = mask_values(open_mask(path), path)
+        values = read_mask_values(open_mask(path), path)
         if values.ndim == 3:
             values = find_rows(values, self.table, path)
         found = self.numbers[np.minimum(values, 255)]
@@ -144,7 +144,7 @@ def open_mask(path: Path) -> Image.Image:
     return image
 
 
-def mask_values(image: Image.Image, path: Path) -> NDArray[Any]:
+def read_mask_values(image: Image.Image, path: Path) -> NDArray[Any]:
     """The values of a mask as they are stored, (H, W), or its colours, (H, W, 3)."""
     if image.mode not in ("1", "L", "P", "RGB", "I;16", "I"):
         rule, fix = "A mask holds class numbers or colours, and no transparency.", "Save it grey, indexed, or as RGB."
@@ -184,7 +184,7 @@ def find_values(masks: Sequence[Path], *, stop: bool) -> tuple[set[int], bool]:
     bits: set[int] = set()
     for path in masks:
         image = open_mask(path)
-        values = mask_values(image, path)
+        values = read_mask_values(image, path)
         if values.ndim == 3 and stop:
             return found, False
         if values.ndim == 3:
@@ -250,7 +250,7 @@ def is_mask_folder(path: Path) -> bool:
 def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
     """The folders of images and masks with their split: within split folders, or as `images` and `masks` here."""
     found = [("all", *pair) for pair in find_partners(root)]
-    for folder in entries(root):
+    for folder in list_entries(root):
         if split := split_meant(folder.name):
             found += [(split, *pair) for pair in find_partners(folder)]
     return found
@@ -258,16 +258,16 @@ def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
 
 def find_partners(folder: Path) -> list[tuple[Path, Path]]:
     """The folder of images with each folder beside it that has masks."""
-    here = {path.name.lower(): path for path in entries(folder) if path.is_dir()}
+    here = {path.name.lower(): path for path in list_entries(folder) if path.is_dir()}
     images = here.get("images")
-    if images is None or not holds(images, is_picture):
+    if images is None or not holds_kind(images, is_picture):
         return []
-    masks = [here[name] for name in MASK_FOLDERS if name in here and holds(here[name], is_png)]
+    masks = [here[name] for name in MASK_FOLDERS if name in here and holds_kind(here[name], is_png)]
     # COCO keeps its panoptic masks in a folder beside the .json files that explain them.
-    return [(images, place) for place in masks if not any(path.suffix == ".json" for path in entries(place))]
+    return [(images, place) for place in masks if not any(path.suffix == ".json" for path in list_entries(place))]
 
 
-def holds(folder: Path, wanted: Callable[[Path], bool]) -> bool:
+def holds_kind(folder: Path, wanted: Callable[[Path], bool]) -> bool:
     """Whether a file of this kind is in a folder, at any depth."""
     return any(wanted(Path(entry.name)) for entry in walk(folder, follow=False))
 
@@ -306,9 +306,9 @@ def open_mask_folder(path: Path) -> SegmentationImages:
 
 def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     """The splits that both folders are divided into, or all."""
-    folders = [folder for folder in entries(images) if folder.is_dir()]
+    folders = [folder for folder in list_entries(images) if folder.is_dir()]
     splits = [split_meant(folder.name) for folder in folders]
-    if not folders or None in splits or any(is_picture(file) for file in entries(images)):
+    if not folders or None in splits or any(is_picture(file) for file in list_entries(images)):
         return {"all": (images, masks)}
     if len(set(splits)) < len(splits):
         raise DataError(f"{images} can be read in two ways: {some(f.name for f in folders)} mean one split twice.")

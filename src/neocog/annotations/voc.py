@@ -11,8 +11,8 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from neocog.annotations.annotated import DetectionImages, ObjectList, Size, left_out
-from neocog.annotations.files import by_stem, check_names, entries, read_lines
+from neocog.annotations.annotated import DetectionImages, ObjectList, Size, tell_left_out
+from neocog.annotations.files import by_stem, check_names, list_entries, read_lines
 from neocog.annotations.mask_folder import TABLES, ClassTable, SegmentationImages, is_png, read_table
 from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.files import read_limited
@@ -35,12 +35,12 @@ VOC_CLASSES = (
 
 def is_voc(path: Path) -> bool:
     """Whether there are the folders JPEGImages and Annotations, the latter with XML files."""
-    return (path / "JPEGImages").is_dir() and any(is_xml(file) for file in entries(path / "Annotations"))
+    return (path / "JPEGImages").is_dir() and any(is_xml(file) for file in list_entries(path / "Annotations"))
 
 
 def is_voc_masks(path: Path) -> bool:
     """Whether there are JPEGImages and SegmentationClass, but no boxes: a set with boxes is read for those."""
-    masks = entries(path / "SegmentationClass")
+    masks = list_entries(path / "SegmentationClass")
     return (path / "JPEGImages").is_dir() and any(map(is_png, masks)) and not is_voc(path)
 
 
@@ -51,7 +51,7 @@ def open_voc(path: Path) -> DetectionImages:
     Raises DataError that names the file, for XML that is damaged or declares a document type, and for missing parts.
     """
     images = list_images(path)
-    annotations = {file.stem: file for file in entries(path / "Annotations") if is_xml(file)}
+    annotations = {file.stem: file for file in list_entries(path / "Annotations") if is_xml(file)}
     lone = sorted(annotations.keys() - images.keys())
     if lone:
         rule = "Each annotation needs an image of the same name."
@@ -80,7 +80,7 @@ def open_voc_masks(path: Path) -> SegmentationImages:
     The classes are those of a table beside them (classes.txt), or else VOC's background and twenty.
     """
     images = list_images(path)
-    masks = {file.stem: file for file in entries(path / "SegmentationClass") if is_png(file)}
+    masks = {file.stem: file for file in list_entries(path / "SegmentationClass") if is_png(file)}
     lone = sorted(masks.keys() - images.keys())
     if lone or not masks:
         received = f"{len(lone):,} without one, first {lone[0]}.png" if lone else "no masks"
@@ -97,7 +97,7 @@ def open_voc_masks(path: Path) -> SegmentationImages:
 def list_images(root: Path) -> dict[str, Path]:
     """The images by their names without suffix."""
     folder = root / "JPEGImages"
-    images = by_stem(filter(is_picture, entries(folder)), folder)
+    images = by_stem(filter(is_picture, list_entries(folder)), folder)
     if not images:
         raise DataError(f"VOC's images are in JPEGImages. {folder} has none.")
     return images
@@ -114,9 +114,8 @@ def list_unread(
     listed = {stem for stems in splits.values() for stem in stems}
     bare = [path for stem, path in images.items() if stem not in known]
     apart = [images[stem] for stem in known if stem not in listed]
-    return left_out(bare, f"images without {what}", root) + left_out(
-        apart, "annotated images that are in no split", root
-    )
+    notices = tell_left_out(bare, f"images without {what}", root)
+    return notices + tell_left_out(apart, "annotated images that are in no split", root)
 
 
 def read_splits(folder: Path, known: Mapping[str, Path]) -> dict[str, list[str]]:

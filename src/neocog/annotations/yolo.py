@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from neocog.annotations.annotated import DetectionImages, ObjectList, unlisted
-from neocog.annotations.files import check_names, encodable, read_lines, schema_error, shown
+from neocog.annotations.annotated import DetectionImages, ObjectList, tell_unlisted
+from neocog.annotations.files import check_names, is_encodable, read_lines, schema_error, show
 from neocog.dataset.class_names import MAX_CLASSES
 from neocog.dataset.files import read_limited
 from neocog.dataset.folders import is_kind
@@ -51,7 +51,7 @@ class Settings:
 
 def is_yolo(path: Path) -> bool:
     """Whether this is a data.yaml with train and names, or a folder with one."""
-    file = settings_file(path)
+    file = find_settings(path)
     if file is None:
         return False
     try:
@@ -62,7 +62,7 @@ def is_yolo(path: Path) -> bool:
     return all(key.search(head) for key in KEYS)
 
 
-def settings_file(path: Path) -> Path | None:
+def find_settings(path: Path) -> Path | None:
     if path.is_dir():
         return next((path / name for name in SETTINGS if (path / name).is_file()), None)
     return path if path.suffix.lower() in (".yaml", ".yml") else None
@@ -76,7 +76,7 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     has no objects, and is counted in a notice. With `with_masks`, every line must be an outline, drawn as COCO's are.
     Nothing outside of data.yaml's folder is read. Raises DataError that names file and line.
     """
-    file = settings_file(path)
+    file = find_settings(path)
     if file is None:
         raise DataError(f"YOLO's layout has a data.yaml. {path} has none of {some(SETTINGS, 4)}.")
     settings, root = read_settings(file), file.parent
@@ -87,11 +87,11 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     named = {split: entry for split in SPLITS if (entry := getattr(settings, split))}
     images = {split: list_images(entry, root, base, file, strangers, notices) for split, entry in named.items()}
     if not images:
-        raise DataError("data.yaml must name the folder of train.", received=shown(settings), where=str(file))
+        raise DataError("data.yaml must name the folder of train.", received=show(settings), where=str(file))
     objects, bare = ObjectList("line", relative=True, with_masks=with_masks), list[Path]()
     paths = [image for part in images.values() for image in part]
     for index, image in enumerate(paths):
-        labels = label_file(root, image)
+        labels = find_label_file(root, image)
         if is_kind(labels.is_file):
             add_lines(objects, index, labels, len(classes))
         else:
@@ -104,7 +104,7 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     if strangers:
         kinds = some(f"{count} {kind or 'without suffix'}" for kind, count in strangers.most_common())
         notices.append(f"files that are not images were ignored: {kinds}")
-    notices += unlisted(root, images, f"images that {file.name} does not name")
+    notices += tell_unlisted(root, images, f"images that {file.name} does not name")
     return DetectionImages(root, images, classes, objects, notices, "yolo")
 
 
@@ -119,7 +119,7 @@ def read_settings(path: Path) -> Settings:
     except Exception as error:  # beside YAMLError: ValueError for dates, RecursionError for depth, and others
         raise DataError(f"{path} is not YAML, or damaged: {str(error)[:200] or type(error).__name__}.") from error
     if not isinstance(values, dict):
-        raise DataError("data.yaml is a mapping with train and names.", received=shown(values), where=str(path))
+        raise DataError("data.yaml is a mapping with train and names.", received=show(values), where=str(path))
     try:
         settings = TypeAdapter(Settings).validate_python({k: values[k] for k in Settings.__slots__ if k in values})
     except ValidationError as error:
@@ -150,7 +150,7 @@ def name_classes(settings: Settings, path: Path) -> tuple[str, ...]:
             raise DataError("names must number the classes 0, 1, 2, ...", received=some(names), where=str(path))
         names = [names[k] for k in range(len(names))]
     if not isinstance(names, list) or not names:
-        raise DataError("names must be a list, or a mapping from numbers.", received=shown(names), where=str(path))
+        raise DataError("names must be a list, or a mapping from numbers.", received=show(names), where=str(path))
     if count is not None and count != len(names):
         received = f"nc {count}, {len(names)} names"
         raise DataError("nc must be the number of names.", received=received, where=str(path))
@@ -178,11 +178,11 @@ def resolve_path(root: Path, base: Path, entry: Any, file: Path, notices: list[s
 
     Roboflow writes ../train/images for train/images, and Ultralytics reads it so; here, too, if that is there.
     """
-    if not isinstance(entry, str) or not entry or "\0" in entry or not encodable(entry):
-        raise DataError("train, val, test and path must be paths.", received=shown(entry), where=str(file))
-    place = path_within(root, base / entry)
+    if not isinstance(entry, str) or not entry or "\0" in entry or not is_encodable(entry):
+        raise DataError("train, val, test and path must be paths.", received=show(entry), where=str(file))
+    place = resolve_within(root, base / entry)
     if place is None and entry.startswith("../"):
-        place = path_within(root, base / entry.removeprefix("../"))
+        place = resolve_within(root, base / entry.removeprefix("../"))
         if place is not None and os.path.lexists(place):
             notices.append(f"{entry} in {file.name} is read as {entry.removeprefix('../')}")
             return place
@@ -194,7 +194,7 @@ def resolve_path(root: Path, base: Path, entry: Any, file: Path, notices: list[s
     return place
 
 
-def path_within(root: Path, path: Path) -> Path | None:
+def resolve_within(root: Path, path: Path) -> Path | None:
     """A path below the root, written from the root; None if its text leaves the root."""
     # Not `resolve`, which follows links: data may be on another disk, where its owner linked it.
     relative = Path(os.path.relpath(path, root))
@@ -205,7 +205,7 @@ def read_list(root: Path, file: Path) -> list[Path]:
     """The images that a .txt lists, a path on each line, from the list's folder."""
     images = []
     for number, line in read_lines(file, 2**28):
-        path = path_within(root, file.parent / line) if "\0" not in line else None
+        path = resolve_within(root, file.parent / line) if "\0" not in line else None
         if path is None or not is_picture(path) or not is_kind(path.is_file):
             rule = f"Each line must name an image below {root}."
             raise DataError(rule, received=repr(line[:200]), where=f"{file}:{number}")
@@ -213,7 +213,7 @@ def read_list(root: Path, file: Path) -> list[Path]:
     return images
 
 
-def label_file(root: Path, image: Path) -> Path:
+def find_label_file(root: Path, image: Path) -> Path:
     """`images/.../a.png` -> `labels/.../a.txt`, by the last folder of that name; else the text beside the image."""
     parts = list(image.relative_to(root).parts[:-1])
     if "images" in parts:

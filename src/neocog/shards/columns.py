@@ -40,7 +40,7 @@ class ColumnChoice:
 
 
 @contextmanager
-def damaged(where: str) -> Iterator[None]:
+def explain_damage(where: str) -> Iterator[None]:
     """pyarrow raises errors of many kinds on damaged files; all of them mean that this file can't be read."""
     try:
         yield
@@ -60,7 +60,7 @@ class ColumnFile:
         if container == "arrow" and not isinstance(store, LocalStore):
             rule = "Arrow shards are read from a folder of this machine."
             raise DataError(rule, received=self.where, fix="Use Parquet.")
-        with damaged(self.where):
+        with explain_damage(self.where):
             if container == "parquet":
                 parquet = import_package("pyarrow.parquet", self.where)
                 file = store.path / name if isinstance(store, LocalStore) else store.open(name)
@@ -71,7 +71,7 @@ class ColumnFile:
                 self.check_sizes()
             else:
                 self.parquet = None
-                self.batches = arrow_batches(pyarrow, self.where)
+                self.batches = read_arrow_batches(pyarrow, self.where)
                 self.schema = self.batches[0].schema if self.batches else pyarrow.schema([])
                 self.groups = [batch.num_rows for batch in self.batches]
 
@@ -86,7 +86,7 @@ class ColumnFile:
 
     def group(self, number: int, columns: list[str]) -> dict[str, list[Any]]:
         """The values of one row group, by column."""
-        with damaged(self.where):
+        with explain_damage(self.where):
             found: dict[str, list[Any]] = {column: [] for column in columns}
             for table in self.tables(number, columns):
                 table.validate(full=True)  # offsets that point elsewhere would be followed
@@ -112,7 +112,7 @@ class ColumnFile:
             yield batch
 
 
-def arrow_batches(pyarrow: Any, path: str) -> list[Any]:
+def read_arrow_batches(pyarrow: Any, path: str) -> list[Any]:
     """The record batches of an Arrow file, or of an Arrow stream, as `datasets` writes it; not copied."""
     mapped = pyarrow.memory_map(path)
     try:
@@ -129,7 +129,7 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     Unless it must be `labelled`, a file without a column for the class is accepted, too. Raises DataError that names
     the columns if there are none, or several that could be meant, and the type of a label that is not read.
     """
-    with damaged(file.where):  # a damaged name is not UTF-8
+    with explain_damage(file.where):  # a damaged name is not UTF-8
         fields = {field.name: field.type for field in file.schema}
     if list(fields) == ["indices"]:
         rule = f"{file.where} holds only the numbers of rows in another file, as `datasets` keeps for shuffled sets."
@@ -146,10 +146,10 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     odd = next((name for name in LABELS if name in fields and name not in labels), None)
     if odd is not None and not labels and len(payloads) == 1:
         rule = "A label is a whole number, a text, or true and false, one for each record."
-        received = f"the column {odd!r} of type {shown_type(fields[odd])}"
+        received = f"the column {odd!r} of type {show_type(fields[odd])}"
         raise DataError(rule, received=received, where=file.where, fix="Convert the column.")
     if len(payloads) != 1 or (len(labels) != 1 and (labelled or labels)):
-        found = some((f"{name} ({shown_type(kind)})" for name, kind in fields.items()), 12) or "none"
+        found = some((f"{name} ({show_type(kind)})" for name, kind in fields.items()), 12) or "none"
         rule = "Shards in columns have one of images, sounds or text, and one named label of numbers or names."
         raise DataError(rule, received=found, where=file.where, fix="Rename or leave out columns.")
     ((payload, kind),) = payloads.items()
@@ -160,7 +160,7 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     return ColumnChoice(payload, label, modality, classes)
 
 
-def shown_type(kind: Any) -> str:
+def show_type(kind: Any) -> str:
     return str(kind)[:80]
 
 

@@ -24,8 +24,8 @@ from neocog.modalities.image.decode import picture_pixels
 from neocog.modalities.image.folder import EXTENSIONS as IMAGE_SUFFIXES
 
 __all__ = [
-    "EXTENSIONS", "KINDS", "MAX_TEXT", "array_bytes", "encode_target", "find_modality", "no_label", "parse_label",
-    "payload_extension", "read_array", "read_label", "read_payload", "read_target", "read_text",
+    "EXTENSIONS", "KINDS", "MAX_TEXT", "encode_array", "encode_target", "find_modality", "find_payload",
+    "missing_label_error", "parse_label", "read_array", "read_label", "read_payload", "read_target", "read_text",
 ]  # fmt: skip
 
 IMAGES = tuple(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES if suffix != ".npy"))
@@ -40,7 +40,7 @@ Content = Callable[[str], bytes]
 """Gives a member's bytes by its extension."""
 
 
-def payload_extension(extensions: Collection[str], where: str) -> str:
+def find_payload(extensions: Collection[str], where: str) -> str:
     """The member that is the payload. Raises DataError if there is none, or more than one of a kind."""
     for kind in KINDS:
         found = [extension for extension in kind if extension in extensions]
@@ -91,7 +91,7 @@ def read_array(content: bytes, where: str) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def array_bytes(array: NDArray[Any]) -> bytes:
+def encode_array(array: NDArray[Any]) -> bytes:
     """An array as a .npy file."""
     file = io.BytesIO()
     np.save(file, np.ascontiguousarray(array), allow_pickle=False)
@@ -105,11 +105,11 @@ def read_label(extensions: Collection[str], content: Content, where: str) -> int
     values = read_json(content("json"), where) if "json" in extensions else {}
     label = values.get("label") if isinstance(values, dict) else None
     if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
-        raise no_label(extensions, where, f" and label {label!r}"[:100] if label is not None else "")
+        raise missing_label_error(extensions, where, f" and label {label!r}"[:100] if label is not None else "")
     return label
 
 
-def no_label(extensions: Collection[str], where: str, found: str = "") -> DataError:
+def missing_label_error(extensions: Collection[str], where: str, found: str = "") -> DataError:
     rule = "A record names its class in a .cls member, or as label in a .json member."
     fix = "The members of one record must follow each other."
     return DataError(rule, received=some(sorted(extensions), 8) + found, where=where, fix=fix)
@@ -145,7 +145,7 @@ def encode_target(target: Target, task: Task) -> dict[str, bytes]:
     """
     if isinstance(target, Objects):
         members = {"json": json.dumps({"boxes": target.boxes.tolist(), "labels": target.labels.tolist()}).encode()}
-        return members if target.masks is None else members | {"masks.npy": array_bytes(target.masks)}
+        return members if target.masks is None else members | {"masks.npy": encode_array(target.masks)}
     if isinstance(target, np.ndarray) and task == "multi-label":
         return {"json": json.dumps({"labels": np.flatnonzero(target).tolist()}).encode()}
     if isinstance(target, np.ndarray):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from neocog.annotations.files import encodable
+from neocog.annotations.files import is_encodable
 from neocog.dataset.record import Modality, sample_ids
 from neocog.dataset.targets import Task
 from neocog.errors import DataError
@@ -110,11 +110,12 @@ HEADERS = TypeAdapter(Header)
 def write_header(header: Header) -> bytes:
     """Raises DataError for names that can't be encoded."""
     try:
-        unused = {key for key in ("left_out", "unlabelled") if not getattr(header, key)}  # old versions refuse these
+        # Earlier versions refuse these.
+        unused = {key for key in ("left_out", "unlabelled") if not getattr(header, key)}
         return HEADERS.dump_json(header, indent=1, exclude=unused) + b"\n"
     except ValueError as error:  # such as the bytes of a file's name that are not UTF-8
         names = (header.name, *header.classes, *(shard.name for shard in header.shards))
-        odd = next((name for name in names if not encodable(name)), header.name)
+        odd = next((name for name in names if not is_encodable(name)), header.name)
         rule = "Sets, shards and classes need names in Unicode."
         raise DataError(rule, received=repr(odd[:200]), fix="Rename it.") from error
 

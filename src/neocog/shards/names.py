@@ -85,7 +85,7 @@ def find_shards(data: str | Path) -> ShardFiles:
     """
     root, names = split_place(str(data))
     if looks_packed(str(data)) or any(looks_packed(name) for name in names or ()):
-        raise compressed(data)
+        raise compressed_error(data)
     store = open_store(root)
     whole = names is None or is_glob(str(data))
     there = store.names() if whole else list(names or ())
@@ -98,7 +98,7 @@ def find_shards(data: str | Path) -> ShardFiles:
         kept = Kept(tuple(names), notices=tuple(f"{name} is a file that `datasets` left as its cache" for name in left))
     if not kept.names:
         if any(looks_packed(name) for name in there):
-            raise compressed(data)
+            raise compressed_error(data)
         fix = "Put .tar or .parquet files there, or check the path."
         raise DataError(f"There are no shards at {data}.", fix=fix + "".join(f" Found: {n}." for n in kept.notices))
     kinds = sorted({PurePosixPath(name).suffix for name in kept.names})
@@ -111,12 +111,12 @@ def find_shards(data: str | Path) -> ShardFiles:
     splits, passed = sort_by_split(kept, data)
     labels = read_partition_labels(splits)
     known = SPLIT_FOLDERS | {name.partition("/")[0].lower() for name in kept.names if "/" in name}
-    aside = tuple(shards_aside(store, kinds[0], known)) if names is None else ()
+    aside = tuple(find_shards_aside(store, kinds[0], known)) if names is None else ()
     notices = (*kept.notices, *tell_unread(splits), *tell_incomplete(splits), *tell_spread(splits))
     return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, aside, labels, notices)
 
 
-def shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[str]:
+def find_shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[str]:
     """Shards of this kind in further folders of this machine, which were not listed.
 
     A folder may also hold a million images: only its first MAX_LOOKED names are looked at.
@@ -134,7 +134,7 @@ def shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[
         yield from (f"{folder.name}/{name}" for name in named if (folder / name).is_file())
 
 
-def compressed(data: str | Path) -> DataError:
+def compressed_error(data: str | Path) -> DataError:
     fix = "Unpack it (gunzip FILE.tar.gz leaves FILE.tar), then open the .tar, or repack it with `neocog pack`."
     return DataError("Shards must be plain tars, which allow random access.", received=str(data), fix=fix)
 

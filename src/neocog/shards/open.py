@@ -18,7 +18,7 @@ from neocog.shards.build import index_shards, read_classes
 from neocog.shards.index import ARRAYS, INDEX, MAX_HEADER, Index, array_name, read_header
 from neocog.shards.leftovers import LISTS, SPLITS
 from neocog.shards.names import ShardFiles, find_shards, is_address, is_shard, looks_packed
-from neocog.shards.scan import first_names
+from neocog.shards.scan import read_first_names
 from neocog.shards.source import ShardSource
 from neocog.shards.store import LocalStore, Store, open_store
 from neocog.shards.tar import holds_payload
@@ -54,14 +54,14 @@ def open_shards(path: Path | str) -> ShardSource:
             raise DataError(f"{path} is packed only in part.", fix=fix)
     if is_hub_cache(Path(text)):
         rule = f"{path} is a repository in the cache of Hugging Face's hub."
-        raise DataError(rule, fix=f"Name a folder of one of its snapshots: {some(shards_below(Path(text)))}.")
+        raise DataError(rule, fix=f"Name a folder of one of its snapshots: {some(find_shards_below(Path(text)))}.")
     files = find_shards(path)
-    return ShardSource(files.store, cached_index(files))
+    return ShardSource(files.store, load_index(files))
 
 
 def open_packed(store: Store, names: Sequence[str]) -> ShardSource:
     """A set with its index; shards beside it that it doesn't list are named."""
-    source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetched_index(store))
+    source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetch_index(store))
     known = {shard.name for shard in source.header.shards}
     others = [name for name in names if is_shard(name) and name not in known]
     if others:
@@ -71,10 +71,10 @@ def open_packed(store: Store, names: Sequence[str]) -> ShardSource:
 
 def is_hub_cache(place: Path) -> bool:
     """Whether Hugging Face's hub keeps a repository here: files by hash, and folders of links to them."""
-    return all((place / name).is_dir() for name in ("snapshots", "blobs", "refs")) and bool(shards_below(place))
+    return all((place / name).is_dir() for name in ("snapshots", "blobs", "refs")) and bool(find_shards_below(place))
 
 
-def shards_below(place: Path) -> list[str]:
+def find_shards_below(place: Path) -> list[str]:
     """Folders a few levels deeper that hold shards; of large folders only the beginning is read."""
     found: list[str] = []
     folders = [place]
@@ -90,7 +90,7 @@ def why_no_shards(path: Path) -> str | None:
     if path.name in LISTS and (found := [name for name in LocalStore(path.parent).names() if is_shard(name)]):
         rule = "A data set that `datasets` saved is named by its folder."
         return f"{rule} {path} only describes {some(found)}. Name {path.parent}."
-    found = shards_below(path) if path.is_dir() else []
+    found = find_shards_below(path) if path.is_dir() else []
     if not found:
         return None
     place = f"{path} holds shards only in {some(found)}"
@@ -122,11 +122,11 @@ def begins_like_shard(path: Path) -> bool:
     if path.suffix != ".tar":
         with path.open("rb") as file:
             return file.read(4).startswith(MAGIC[path.suffix])
-    found = first_names(LocalStore(path.parent), path.name)
+    found = read_first_names(LocalStore(path.parent), path.name)
     return any(map(holds_payload, found))
 
 
-def cached_index(files: ShardFiles) -> Index:
+def load_index(files: ShardFiles) -> Index:
     """The index of shards that bring none: from the cache if they are unchanged, else built now."""
     parts = [READING, files.store.root if "://" in files.store.root else str(Path(files.store.root).resolve())]
     parts += files.notices
@@ -134,10 +134,10 @@ def cached_index(files: ShardFiles) -> Index:
         stat = files.store.stat(name)
         parts.append(f"{name} {split} {stat.size} {stat.stamp}")
     parts += read_classes(files.store) or ()
-    return kept_or_new(parts, lambda folder: index_shards(files, folder))
+    return get_or_make_index(parts, lambda folder: index_shards(files, folder))
 
 
-def fetched_index(store: Store) -> Index:
+def fetch_index(store: Store) -> Index:
     """A packed set's own index, copied from its address into the cache, because its rows are read one by one."""
     content = store.read(INDEX, 0, MAX_HEADER)
     read_header(content, f"{store.root}/{INDEX}")
@@ -147,7 +147,7 @@ def fetched_index(store: Store) -> Index:
             fetch_file(store, array_name(kind), folder)
         write_whole(folder / INDEX, content)
 
-    return kept_or_new([store.root, content.hex()], fetch)
+    return get_or_make_index([store.root, content.hex()], fetch)
 
 
 def fetch_file(store: Store, name: str, folder: Path) -> None:
@@ -158,7 +158,7 @@ def fetch_file(store: Store, name: str, folder: Path) -> None:
             place += len(piece)
 
 
-def kept_index(folder: Path) -> Index | None:
+def read_kept_index(folder: Path) -> Index | None:
     """The index in the cache, unless there is none or it is damaged."""
     try:
         return Index(folder) if (folder / INDEX).is_file() else None
@@ -166,7 +166,7 @@ def kept_index(folder: Path) -> Index | None:
         return None
 
 
-def kept_or_new(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
+def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
     """The index that these parts tell from others, from the cache below XDG_CACHE_HOME, or ~/.cache, or else made.
 
     Its folder appears when it is complete; if two processes make it at once, one of them stays.
@@ -174,7 +174,7 @@ def kept_or_new(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
     base = os.environ.get("XDG_CACHE_HOME")
     digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
     folder = (Path(base) if base else Path.home() / ".cache") / "neocog" / "indexes" / digest
-    found = kept_index(folder)
+    found = read_kept_index(folder)
     if found is not None:
         return found
     new = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -183,7 +183,7 @@ def kept_or_new(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(parents=True)
         make(new)
-        if kept_index(folder) is None:
+        if read_kept_index(folder) is None:
             with storage_errors(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 new.rename(folder)

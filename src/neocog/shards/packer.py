@@ -164,7 +164,7 @@ class Packer:
     ) -> None:
         there = [done for done in self.state.shards if done.split == split]
         first = there[-1].stop if there else 0
-        ahead = Ahead(self.encoded(pool, bar, before, indices, first), first)
+        ahead = Ahead(self.encode_records(pool, bar, before, indices, first), first)
         for number in itertools.count(len(there)):
             if ahead.next is None:
                 self.late += ahead.faults
@@ -173,7 +173,7 @@ class Packer:
             self.state = replace(self.state, shards=(*self.state.shards, done))
             save_state(self.out, self.state)
 
-    def encoded(
+    def encode_records(
         self, pool: ThreadPoolExecutor, bar: Bar, before: int, indices: NDArray[np.int64], first: int
     ) -> Iterator[Encoded | Fault]:
         """The records of a split from the first on, in order; or why one could not be read."""

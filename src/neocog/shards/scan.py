@@ -14,13 +14,13 @@ from neocog.dataset.class_names import blank_label, cell_label
 from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
 from neocog.shards.columns import KEY, ColumnChoice, ColumnFile, choose_columns
-from neocog.shards.contents import MAX_TEXT, find_modality, no_label, payload_extension, read_label, read_target
+from neocog.shards.contents import MAX_TEXT, find_modality, find_payload, missing_label_error, read_label, read_target
 from neocog.shards.index import Header
 from neocog.shards.names import ShardFiles, Split
 from neocog.shards.store import Store
 from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
 
-__all__ = ["ColumnScanner", "ScannedRecord", "Scanner", "TarScanner", "first_names", "read_tar_records"]
+__all__ = ["ColumnScanner", "ScannedRecord", "Scanner", "TarScanner", "read_first_names", "read_tar_records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class TarScanner:
             for record in self.records(whole, name):
                 where = f"{self.store.root}/{name}: {record.key}"
                 small = SmallMembers(record, read, where)
-                self.check_payload(payload_extension(record.members, where), small, where)
+                self.check_payload(find_payload(record.members, where), small, where)
                 start, length = record.start, record.stop - record.start
                 if self.packed:
                     label, multi_hot = read_packed_label(self.packed, record, small, where)
@@ -121,7 +121,9 @@ class TarScanner:
         holders = record.members.keys() & {"cls", "json"}
         if name in self.files.labels:
             return check_partition(self.files.labels[name], holders, where), None
-        return (read_label(record.members, small, where), None) if holders else (None, no_label(record.members, where))
+        if holders:
+            return read_label(record.members, small, where), None
+        return None, missing_label_error(record.members, where)
 
     def records(self, record: TarRecord, name: str) -> tuple[TarRecord, ...]:
         """The records of one key: one, unless names hold further dots."""
@@ -240,7 +242,7 @@ class ColumnScanner:
 
     def differing_columns(self, columns: ColumnChoice, file: ColumnFile) -> DataError:
         assert self.columns is not None
-        received = f"{shown_columns(columns)}; those before: {shown_columns(self.columns)}"
+        received = f"{show_columns(columns)}; those before: {show_columns(self.columns)}"
         rule, fix = "All shards of a set have the same columns and classes.", "Give it a folder of its own."
         return DataError(rule, received=received, where=file.where, fix=fix)
 
@@ -264,7 +266,7 @@ def check_partition(partition: tuple[str, int | str | None], others: Collection[
     return partition[1]
 
 
-def shown_columns(columns: ColumnChoice) -> str:
+def show_columns(columns: ColumnChoice) -> str:
     classes = f" with the classes {some(columns.classes)}" if columns.classes else ""
     return f"{columns.payload}, {columns.label or 'no label'}{classes}"
 
@@ -273,7 +275,7 @@ def strip_suffix(name: str) -> str:
     return name.removesuffix(PurePosixPath(name).suffix)
 
 
-def first_names(store: Store, name: str, most: int = 4) -> list[str]:
+def read_first_names(store: Store, name: str, most: int = 4) -> list[str]:
     """The names of a tar's first few files; empty for other files."""
     try:
         window = Window(store, name)

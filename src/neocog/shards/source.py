@@ -15,7 +15,7 @@ from neocog.dataset.targets import Task
 from neocog.errors import DataError
 from neocog.modalities.signal.channel_names import said_of_channels
 from neocog.shards.columns import Columns
-from neocog.shards.contents import payload_extension, read_payload, read_target
+from neocog.shards.contents import find_payload, read_payload, read_target
 from neocog.shards.index import Index
 from neocog.shards.store import Store
 from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
@@ -158,9 +158,9 @@ class ShardSource:
             for place in places:
                 first = int(rows["offset"][place]) - start
                 piece = content[first : first + int(rows["length"][place])] if len(places) > 1 else content
-                yield place, self.tar_record(name, piece, keys[place], int(rows["label"][place]))
+                yield place, self.read_tar_record(name, piece, keys[place], int(rows["label"][place]))
 
-    def tar_record(self, name: str, content: bytes, key: str, label: int) -> Record:
+    def read_tar_record(self, name: str, content: bytes, key: str, label: int) -> Record:
         """The record in these bytes of a tar. Raises DataError if it is not the one that the index means."""
         where = f"{self.store.root}/{name}: {key}"
         members = walk_tar(lambda start, length: content[start : start + length], len(content), where, ended=False)
@@ -173,7 +173,7 @@ class ShardSource:
         def member(extension: str) -> bytes:
             return content[record.members[extension].offset : record.members[extension].stop]
 
-        extension = payload_extension(record.members, where)
+        extension = find_payload(record.members, where)
         payload = read_payload(extension, member(extension), where)
         return Record(key, payload, read_target(self.task, label, len(self.classes), member, where))
 

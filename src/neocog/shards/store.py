@@ -61,26 +61,26 @@ class LocalStore:
         return sorted(found)
 
     def stat(self, name: str) -> Stat:
-        with readable(self.path / name):
+        with explain_unreadable(self.path / name):
             found = (self.path / name).stat()
         return Stat(found.st_size, str(found.st_mtime_ns))
 
     def read(self, name: str, start: int, length: int) -> bytes:
         """These bytes, fewer at the file's end. Raises DataError if the file can't be read."""
-        with readable(f"{self.root}/{name}"):
+        with explain_unreadable(f"{self.root}/{name}"):
             kept = self.opened.get(name)
             if kept is not None:
                 return read_at(kept, start, length)
-            with self.opened_for(name) as descriptor:
+            with self.open_descriptor(name) as descriptor:
                 return read_at(descriptor, start, length)
 
     def open(self, name: str) -> BinaryIO:
         """The file, for a library that seeks by itself."""
-        with readable(self.path / name):
+        with explain_unreadable(self.path / name):
             return (self.path / name).open("rb")
 
     @contextmanager
-    def opened_for(self, name: str) -> Iterator[int]:
+    def open_descriptor(self, name: str) -> Iterator[int]:
         """A file that is opened now. A kept one is never closed while the store lives: no other thread loses it."""
         descriptor = os.open(self.path / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         with self.lock:
@@ -134,7 +134,7 @@ def close_all(opened: dict[str, int]) -> None:
             os.close(descriptor)
 
 
-class readable:  # noqa: N801 - a context manager, used as a word; a class for speed, as every read uses it
+class explain_unreadable:  # noqa: N801 - a context manager, used as a word; a class for speed, as every read uses it
     """Turn the system's refusal to read into one sentence that names the file."""
 
     __slots__ = ("path",)
@@ -158,7 +158,7 @@ class RemoteStore:
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
         fsspec = import_package("fsspec", root)
-        with reachable(root):
+        with explain_unreachable(root):
             self.files, base = fsspec.core.url_to_fs(self.root)
             self.base = str(base).rstrip("/")
 
@@ -166,7 +166,7 @@ class RemoteStore:
         return RemoteStore, (self.root,)
 
     def names(self) -> list[str]:
-        with reachable(self.root):
+        with explain_unreachable(self.root):
             found = self.files.find(self.base, maxdepth=2)
             if not any(str(path).endswith(SHARDS) for path in found) and self.files.isdir(self.base):
                 found += self.files.ls(self.base, detail=False)
@@ -178,7 +178,7 @@ class RemoteStore:
         return sorted(str(path).removeprefix(self.base).lstrip("/") for path in found if path != self.base)
 
     def stat(self, name: str) -> Stat:
-        with reachable(f"{self.root}/{name}"):
+        with explain_unreachable(f"{self.root}/{name}"):
             info = self.files.info(f"{self.base}/{name}")
             tags = (info.get(key) for key in ("ETag", "etag", "LastModified", "mtime", "created"))
             return Stat(int(info["size"]), "|".join(str(tag) for tag in tags if tag is not None))
@@ -186,11 +186,11 @@ class RemoteStore:
     def read(self, name: str, start: int, length: int) -> bytes:
         if length <= 0:
             return b""
-        with reachable(f"{self.root}/{name}"):
+        with explain_unreachable(f"{self.root}/{name}"):
             return bytes(self.files.cat_file(f"{self.base}/{name}", start=start, end=start + length))
 
     def open(self, name: str) -> BinaryIO:
-        with reachable(f"{self.root}/{name}"):
+        with explain_unreachable(f"{self.root}/{name}"):
             return cast(BinaryIO, self.files.open(f"{self.base}/{name}", "rb"))
 
 
@@ -203,14 +203,14 @@ def open_store(root: str | Path) -> Store:
 
 
 @contextmanager
-def reachable(address: str) -> Iterator[None]:
+def explain_unreachable(address: str) -> Iterator[None]:
     """Every service raises errors of its own; all of them mean that this address can't be read."""
     try:
         yield
     except DataError:
         raise
     except ImportError as error:
-        raise missing_package(address, str(error)) from error
+        raise missing_package_error(address, str(error)) from error
     except Exception as error:
         rule = f"{address} can't be read: {str(error) or type(error).__name__}."
         raise DataError(rule, fix="Check the address and your access to it.") from error
@@ -221,9 +221,9 @@ def import_package(package: str, where: object) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise missing_package(where, f"there is no {package}") from error
+        raise missing_package_error(where, f"there is no {package}") from error
 
 
-def missing_package(where: object, reason: str) -> DataError:
+def missing_package_error(where: object, reason: str) -> DataError:
     rule = f"Reading {where} needs a package that is not installed: {reason}."
     return DataError(rule, fix="Install it: pip install neocog[scale].", kind="missing-package")

@@ -104,7 +104,7 @@ def walk_tar(read: Read, size: int, where: str, *, ended: bool = True) -> Iterat
 
 def parse_header(block: bytes, where: str, position: int) -> tuple[str, int, bytes]:
     """A header's name, size and type. Raises DataError if its checksum is not that of its bytes."""
-    if found := plain_header(block):
+    if found := read_plain_header(block):
         return found
     try:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
@@ -114,7 +114,7 @@ def parse_header(block: bytes, where: str, position: int) -> tuple[str, int, byt
     return info.name, info.size, info.type
 
 
-def plain_header(block: bytes) -> tuple[str, int, bytes] | None:
+def read_plain_header(block: bytes) -> tuple[str, int, bytes] | None:
     """The usual header, read much faster than by tarfile: a plain file with an octal size and a short name."""
     fields = PLAIN.match(block, 124)
     if fields is None or block[345] or sum(block) - sum(block[148:156]) + 8 * ord(" ") != int(fields[2], 8):
@@ -257,17 +257,17 @@ def read_dotted(record: TarRecord, where: str) -> Reading:
     whole = [inner for inner, part in parts.items() if is_whole(part, labelled)]
     if "" in whole:
         if len(whole) > 1:
-            raise two_ways(record, where)
+            raise ambiguous_error(record, where)
         unread = tuple(e for e in record.members if "." in e and e.rpartition(".")[2] in EXTENSIONS and e not in WHOLE)
         return Reading("first dot", (record,), unread)
     if find_payloads(parts.get("", {})) or not whole:
         return Reading("last suffix", (pool_members(record, parts, where),))
     if len(whole) < len(parts):
-        raise two_ways(record, where)
+        raise ambiguous_error(record, where)
     found = [TarRecord(keys[inner], part) for inner, part in parts.items()]
     found.sort(key=lambda part: part.start)
     if any(a.stop > b.start for a, b in itertools.pairwise(found)):
-        rule = f"The members of one record must follow each other. In {where}, {shown(record)} do not."
+        rule = f"The members of one record must follow each other. In {where}, {show_members(record)} do not."
         raise DataError(rule, fix="Sort the names before packing.")
     return Reading("last dot", tuple(found))
 
@@ -301,19 +301,19 @@ def pool_members(record: TarRecord, parts: dict[str, dict[str, Member]], where: 
     for part in parts.values():
         for suffix, member in part.items():
             if suffix in members and (suffix in EXTENSIONS or suffix in LABELS):
-                raise two_ways(record, where)
+                raise ambiguous_error(record, where)
             members.setdefault(suffix, member)
     if len(find_payloads(members)) > 1:
-        raise two_ways(record, where)
+        raise ambiguous_error(record, where)
     return TarRecord(record.key, members)
 
 
-def two_ways(record: TarRecord, where: str) -> DataError:
+def ambiguous_error(record: TarRecord, where: str) -> DataError:
     rule = "A record of a tar is a payload and its label with one name up to the first dot: 0001.jpg, 0001.cls."
-    received = f"{shown(record)}, which can't be paired in one way"
+    received = f"{show_members(record)}, which can't be paired in one way"
     fix = "Rename the members: put _ in place of the dots in their names, as in IMG_1_2024.jpg."
     return DataError(rule, received=received, where=where, fix=fix)
 
 
-def shown(record: TarRecord) -> str:
+def show_members(record: TarRecord) -> str:
     return some((repr(member.name[:100]) for member in record.members.values()), 2)

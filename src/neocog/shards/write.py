@@ -24,7 +24,7 @@ from neocog.modalities.image.decode import picture_pixels
 from neocog.modalities.image.pages import num_pages
 from neocog.modalities.image.tiff import as_pillow_shows, is_tiff
 from neocog.shards.columns import KEY, ColumnFile, choose_columns, read_cell
-from neocog.shards.contents import array_bytes, read_array
+from neocog.shards.contents import encode_array, read_array
 from neocog.shards.scan import read_tar_records
 from neocog.shards.store import Store, import_package
 from neocog.shards.tar import BLOCK
@@ -55,9 +55,9 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
     ('png', (6, 4))
     """
     if isinstance(payload, str):
-        return "txt", text_bytes(payload, where)
+        return "txt", encode_text(payload, where)
     if not isinstance(payload, bytes):
-        return encode_pixels(payload, resize, where) if modality == "image" else ("npy", array_bytes(payload))
+        return encode_pixels(payload, resize, where) if modality == "image" else ("npy", encode_array(payload))
     extension = find_extension(payload, where)
     if extension == "npy":
         array = read_array(payload, where)
@@ -69,7 +69,7 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
     return scale_payload(payload, extension, resize, where) if resize else (extension, payload)
 
 
-def text_bytes(text: str, where: str) -> bytes:
+def encode_text(text: str, where: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -107,11 +107,11 @@ def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple
     exact = (flat.dtype == np.uint8 and (grey or rgb)) or (flat.dtype == np.uint16 and grey)
     if exact:
         image = Image.fromarray(flat)
-        return "png", image_bytes(scale(image, resize) if resize else image, "png")
+        return "png", encode_image(scale(image, resize) if resize else image, "png")
     if resize and min(pixels.shape[:2]) > resize:
         rule, received = "Only images of 8 bits, or grey ones of 16, are resized.", f"{pixels.dtype} {pixels.shape}"
         raise DataError(rule, received=received, where=where, fix=NO_RESIZE)
-    return "npy", array_bytes(pixels)
+    return "npy", encode_array(pixels)
 
 
 def scale_payload(payload: bytes, extension: str, resize: int, where: str) -> tuple[str, bytes]:
@@ -133,7 +133,7 @@ def scale_payload(payload: bytes, extension: str, resize: int, where: str) -> tu
         rule = "Only grey and RGB images, with or without transparency, are resized."
         raise DataError(rule, received=image.mode, where=where, fix=f"Convert it. {NO_RESIZE}")
     kind = "jpg" if extension == "jpg" else "png"
-    return kind, image_bytes(scale(image, resize), kind)
+    return kind, encode_image(scale(image, resize), kind)
 
 
 def scale(image: Image.Image, resize: int) -> Image.Image:
@@ -150,7 +150,7 @@ def scale(image: Image.Image, resize: int) -> Image.Image:
     return Image.fromarray(np.round(np.asarray(floats)).clip(0, 0xFFFF).astype(np.uint16))
 
 
-def image_bytes(image: Image.Image, kind: str) -> bytes:
+def encode_image(image: Image.Image, kind: str) -> bytes:
     file = io.BytesIO()
     if kind == "jpg":
         image.save(file, "jpeg", quality=JPEG_QUALITY)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import DataError
-from neocog.shards.tar import group_members, plain_header, walk_tar
+from neocog.shards.tar import group_members, read_plain_header, walk_tar
 
 
 def walked(content):
@@ -124,9 +124,9 @@ def test_damaged_tars_end_in_an_error_or_in_members_within_the_file(tar, changes
 @given(st.integers(0, 511), st.integers(0, 255))
 def test_the_fast_way_to_read_a_header_agrees_with_tarfile(place, value):
     block = bytearray(tarfile.TarInfo("some/name.jpg").tobuf(tarfile.GNU_FORMAT))
-    assert plain_header(bytes(block)) == ("some/name.jpg", 0, tarfile.REGTYPE)
+    assert read_plain_header(bytes(block)) == ("some/name.jpg", 0, tarfile.REGTYPE)
     block[place] = value
-    found = plain_header(bytes(block))
+    found = read_plain_header(bytes(block))
     if found:
         info = tarfile.TarInfo.frombuf(bytes(block), "utf-8", "surrogateescape")
         assert found == (info.name, info.size, info.type)
