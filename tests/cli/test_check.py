@@ -68,8 +68,7 @@ def test_findings_are_shown_worst_first_and_a_skip_list_is_left(run_main):
     assert "\n           train/cat/empty0.png\n" in out
     assert "\n           and 2 more\n         -> Training stops at it. On the skip list.\n" in out
     assert (
-        "\nnote     1 image is not of the format that the name says.\n           train/cat/png.jpg: it is PNG\n"
-        in out
+        "\nnote     1 image has the suffix of another format.\n           train/cat/png.jpg: it is PNG\n" in out
     )
     assert out.index("error ") < out.index("note ")
     assert out.endswith("\nFound: 1 error, 1 note.\n")

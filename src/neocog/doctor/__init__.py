@@ -1,7 +1,7 @@
-"""The data doctor: what is wrong with a data set, found before training meets it.
+"""The data doctor: it finds faults in a data set before training does.
 
 `check` examines each record once (images, signals, sounds, texts, masks and boxes), then all of them together
-(duplicates, classes, names, sizes), and gives a `DataReport` of findings. All that can be found stands in `kinds`.
+(duplicates, classes, names, sizes), and gives a `DataReport` of findings. `kinds` lists everything that can be found.
 """
 
 from neocog.doctor.check import check

@@ -1,4 +1,4 @@
-"""What should be alike in all records, and is not: sizes, shapes, channels, depths, lengths, sampling rates."""
+"""Properties that should agree in all records: sizes, shapes, channels, depths, lengths, sampling rates."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -86,7 +86,7 @@ def check(
 
 
 def unopened(data: str, path: Path | None, layout: str | None, message: str) -> DataReport:
-    """What can be said of a set that can't be opened."""
+    """The report on a set that can't be opened."""
     tally = Tally()
     name = path.name if path else data
     tally.add(kinds.CANNOT_OPEN, name, message)
@@ -220,5 +220,5 @@ def examine_membership(source: Source, tally: Tally) -> None:
 def fingerprint_of(source: Source) -> str:
     try:
         return fingerprint(source)
-    except (DataError, OSError, ValueError):  # a file that is gone, a name that is no text: both are findings already
+    except (DataError, OSError, ValueError):  # a file that is gone, a name that is not text: both are findings already
         return ""

@@ -39,7 +39,7 @@ def count_classes(source: Source, present: Mapping[int, tuple[int, ...]]) -> Cou
 
 
 def examine_labels(source: Source, tally: Tally) -> None:
-    """Labels that are no class, and records without any."""
+    """Labels that are not a class, and records without a label."""
     if source.task in ("segmentation", "detection"):
         return
     if source.targets.ndim == 2:
@@ -60,7 +60,7 @@ def examine_classes(source: Source, counts: Counts, tally: Tally, *, whole: bool
             tally.add(kinds.EMPTY_SPLIT, split)
     drawn = source.task in ("segmentation", "detection")
     if source.task == "next move" or (drawn and not whole):
-        return  # a point of a board is no class that one could have too few of
+        return  # a point of a board is not a class that could have too few records
     if len(source.classes) < 2 and not drawn:
         tally.add(kinds.ONE_CLASS, source.classes[0] if source.classes else "none")
     total: NDArray[np.int64] = np.array(list(counts.values()), np.int64).reshape(-1, len(source.classes)).sum(axis=0)

@@ -54,7 +54,7 @@ def in_threads(
     workers: int | None = None,
     finish: Callable[[list[Made]], object] | None = None,
 ) -> Iterator[Made]:
-    """What each item gives, in order; `finish` may complete several at once, still in their thread.
+    """The result of each item, in order; `finish` may complete several at once, still in their thread.
 
     Left early, by Ctrl-C or otherwise, no further item is begun.
     """
@@ -130,7 +130,7 @@ def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
 
 
 def examine_board(payload: Payload) -> Facts:
-    """A board's shape; positions that are equal are no fault, so no digest is made."""
+    """A board's shape; equal positions are not a fault, so no digest is made."""
     if isinstance(payload, np.ndarray) and payload.ndim == 3:
         planes, height, width = payload.shape
         return Facts(size=(height, width, planes))

@@ -1,4 +1,4 @@
-"""What is kept of a record once it has been examined: a few numbers, by which the whole set is compared."""
+"""Facts of each examined record: the few numbers by which the whole set is compared."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ class Facts:
     """One record's."""
 
     faults: list[tuple[Kind, str]] = field(default_factory=list)
-    """What is wrong with the record alone, each with what there is to say."""
+    """The faults of this record alone, each with details."""
     digest: int = 0
     """64 bits of what it holds; 0 if that could not be told, or equal ones mean nothing."""
     size: tuple[int, int, int] = (0, 0, 0)

@@ -1,4 +1,4 @@
-"""What was found: counted by kind while records go by, with the first few as examples."""
+"""Findings, counted by kind in one pass, with the first few as examples."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ class Example:
     key: str
     """A record's key; or a file, a class, a split."""
     detail: str = ""
-    """What is the matter with this one."""
+    """Details on this one."""
     records: tuple[int, ...] = ()
-    """Indices of the records to look at, where there are any."""
+    """Indices of the records to look at, if any."""
 
     def to_json(self) -> dict[str, str]:
         return {"key": self.key, "detail": self.detail}
@@ -39,7 +39,7 @@ class Finding:
     examples: tuple[Example, ...]
     """The first few, in the order of the set."""
     remedy: str
-    """What Neocog does about it, and what the user can do."""
+    """The effect in Neocog, and what the user can do."""
 
     def to_json(self) -> dict[str, Any]:
         return {

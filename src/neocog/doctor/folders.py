@@ -1,4 +1,4 @@
-"""What lies in a data folder beside the records: files that are passed over, links, what can't be listed."""
+"""Files in a data folder beside the records: ignored files, links, unreadable folders."""
 
 import os
 from collections.abc import Iterator

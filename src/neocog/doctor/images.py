@@ -1,4 +1,4 @@
-"""What can be wrong with one image, as a file and as pixels."""
+"""Faults of a single image, as a file and as pixels."""
 
 import io
 import os
@@ -38,7 +38,7 @@ SIGNATURES: dict[str, tuple[bytes, ...]] = {
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # of which Pillow reads headers
 ENDINGS = {ending for endings in NAMED.values() for ending in endings}
 ORIENTATION = 0x0112
-SCAN = b"\xff\xda"  # begins a JPEG file's image; its EXIF data stands before
+SCAN = b"\xff\xda"  # begins a JPEG file's image; its EXIF data comes before
 
 
 def file_kind(start: bytes) -> str | None:
@@ -104,14 +104,14 @@ def refused(payload: bytes, key: str, max_pixels: int, error: DataError, facts: 
 
 
 def unreadable(payload: bytes, error: DataError) -> Kind:
-    """What is the matter with a file that can't be decoded."""
+    """The fault of a file that can't be decoded."""
     if isinstance(error, UnsupportedImageError):
         return kinds.UNUSUAL_PIXELS
     return kinds.DAMAGED if file_kind(payload) else kinds.NOT_A_PICTURE
 
 
 def conversion(image: Image.Image | None) -> Kind:
-    """What has to be converted in an image that was refused without."""
+    """The conversion that a refused image needs."""
     if image and image.mode == "CMYK":
         return kinds.CMYK
     halved = image and image.format != "TIFF" and ";16" in str(getattr(image, "tile", ""))  # TIFFs keep all 16 bits
@@ -133,7 +133,7 @@ def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
     try:
         with Image.open(io.BytesIO(payload), formats=(kind,)) as image:
             turned = image.getexif().get(ORIENTATION, 1) if kind != "PNG" or "exif" in image.info else 1
-    except Exception:  # what else stands in a file whose pixels are whole need not be
+    except Exception:  # other parts of a file with intact pixels may be broken
         return
     if turned in range(2, 9):
         facts.fault(kinds.TURNED, f"orientation {turned}")

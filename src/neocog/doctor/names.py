@@ -1,4 +1,4 @@
-"""What names tell: classes and records that are told apart by a trifle, and records that come from one source."""
+"""Evidence in names: classes and records that are told apart by a trifle, and records that come from one source."""
 
 import re
 import unicodedata

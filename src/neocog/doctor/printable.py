@@ -11,5 +11,5 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    # A lone surrogate, as in a file name that is no UTF-8, is escaped here too: it could be written nowhere.
+    # A lone surrogate, as in a file name that is not UTF-8, is escaped here too: it could be written nowhere.
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -14,7 +14,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataReport:
-    """What was examined, and what was found; `source` is None if the set could not be opened."""
+    """Records examined and findings; `source` is None if the set could not be opened."""
 
     data: str
     """As it was asked for."""
@@ -34,7 +34,7 @@ class DataReport:
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Records by split and class, in the order of the classes."""
     notices: tuple[str, ...] = ()
-    """What the set's reader had to say."""
+    """Notices of the reader."""
     findings: tuple[Finding, ...] = ()
     skip: Mapping[str, str] = field(default_factory=dict)
     """Keys of records to leave out, each with its reason."""

@@ -1,4 +1,4 @@
-"""What can be wrong with one signal."""
+"""Faults of a single signal."""
 
 from typing import Any
 

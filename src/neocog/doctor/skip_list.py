@@ -1,7 +1,7 @@
 """The skip list: records to leave out, one line each, so that the data itself need not be touched.
 
 The first line is a comment with the set's name and fingerprint. Every other is `KEY<TAB>REASON` in UTF-8; in both,
-backslash, tab, line breaks and whatever is no valid Unicode are written as escapes, as is a # that begins a key.
+backslash, tab, line breaks and invalid Unicode are written as escapes, as is a # that begins a key.
 """
 
 import re
@@ -28,9 +28,9 @@ def write_skip_list(path: Path, skip: Mapping[str, str], *, name: str, fingerpri
 
 
 def read_skip_list(path: Path) -> dict[str, str]:
-    """A reason by key, as `write_skip_list` had it. Lines that begin with # and empty ones are passed over.
+    """A reason by key, as `write_skip_list` had it. Lines that begin with # and empty ones are ignored.
 
-    Raises DataError for a file that can't be read, is not UTF-8, or has a line that is no key and reason.
+    Raises DataError for a file that can't be read, is not UTF-8, or has a line that is not a key and a reason.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -47,14 +47,14 @@ def read_skip_list(path: Path) -> dict[str, str]:
         if not key or not tab:
             raise DataError(
                 f"A line of a skip list is a record's key, a tab, and a reason. Received: {line[:200]!r}, in {path}, "
-                f"line {number}. Mend or remove it."
+                f"line {number}. Fix or remove it."
             )
         skip.setdefault(plain(key, path, number), plain(reason, path, number))
     return skip
 
 
 def check_place(path: Path, data: Path | None) -> None:
-    """Raises ConfigError for a place within the data, and for a file that is no skip list, which is never replaced."""
+    """Raises ConfigError for a place within the data, and for a file that is not a skip list; it is never replaced."""
     if data is not None and data.is_dir() and path.resolve().is_relative_to(data.resolve()):
         raise ConfigError(
             "Nothing is written into the data folder.",
@@ -78,7 +78,7 @@ def is_skip_list(path: Path) -> bool:
 
 
 def escaped(text: str) -> str:
-    """A text that stands in one field of one line.
+    """A text as one field of a line.
 
     >>> escaped("a\\tb\\ud800"), escaped("#1")
     ('a\\\\tb\\\\ud800', '\\\\u00231')

@@ -1,4 +1,4 @@
-"""What can be wrong with one sound."""
+"""Faults of a single recording."""
 
 import hashlib
 import io
@@ -69,7 +69,7 @@ def refusal(payload: bytes) -> Kind:
 
 
 class Heard:
-    """What is known of a sound so far."""
+    """Statistics of a recording so far."""
 
     def __init__(self) -> None:
         self.frames, self.peak, self.clipped, self.finite = 0, 0.0, 0, True
@@ -99,7 +99,7 @@ def listen(file: soundfile.SoundFile, frames: int) -> Heard:
 
 
 def at_full_scale(block: NDArray[np.float32]) -> int:
-    """How many samples stand at full scale, in a row of at least three; (frames, channels)."""
+    """The number of samples at full scale in a row of at least three; (frames, channels)."""
     full = np.abs(block) >= FULL
     if not full.any():
         return 0

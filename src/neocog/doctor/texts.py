@@ -1,4 +1,4 @@
-"""What can be wrong with one text."""
+"""Faults of a single text."""
 
 import unicodedata
 
@@ -29,7 +29,7 @@ def examine_text(text: str) -> Facts:
 
 
 def broken(character: str) -> bool:
-    """Whether a character stands where another was lost: the replacement mark, controls, halves of surrogate pairs."""
+    """Whether a character replaces a lost one: the replacement mark, controls, halves of surrogate pairs."""
     if character.isprintable():
         return character == REPLACEMENT
     return character not in SPACES and unicodedata.category(character) in ("Cc", "Cs")

@@ -23,7 +23,7 @@ FREQUENCIES = 8
 
 @lru_cache(maxsize=1024)
 def sample_places(size: int) -> NDArray[np.int64]:
-    """Rows or columns to look at, evenly spread: 16, or 32, 48, 64 of them where there are so many.
+    """Rows or columns to look at, evenly spread: 16, or 32, 48, 64 of them if there are that many.
 
     >>> sample_places(12).tolist()
     [0, 1, 1, 2, 3, 4, 4, 5, 6, 7, 7, 8, 9, 10, 10, 11]

@@ -50,11 +50,11 @@ def test_signals(memory, found, keys):
     assert findings["lengths-differ"].sentence == "signals have different lengths, from 30 to 50"
     assert findings["signal-channels-differ"].sentence == "1 signal has 1 channel, the others 2 channels"
     assert report.skip == {
-        "record 24": "no number in it",
+        "record 24": "only NaN",
         "record 26": "infinite values",
         "record 31": "empty",
         "record 32": "can't be read",
-        "record 33": "a channel without any number",
+        "record 33": "a channel of only NaN",
     }
     assert found(memory(signals(), modality="signal")) == {}
 
@@ -100,7 +100,7 @@ def test_sounds(memory, keys):
         "rates-differ": ["record 26"],
         "sound-channels-differ": ["record 28"],
     }
-    assert findings["rates-differ"].sentence == "1 sound has a sampling rate other than 8000 Hz: 16000"
+    assert findings["rates-differ"].sentence == "1 recording has a sampling rate other than 8000 Hz: 16000"
 
 
 def test_sounds_of_unknown_length_are_examined_to_their_end_and_noted(memory, found, keys):

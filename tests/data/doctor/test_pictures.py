@@ -114,7 +114,7 @@ def test_details_say_what_is_the_matter(clean, found, noisy, save):
     assert "moving.jpg.png is of the format GIF" in details["moving.jpg.png"]
     assert details["black.png"] == "grey"
     assert findings["channels-differ"].sentence == "1 image is grey, the others in colour"
-    assert "--data.convert true" in findings["cmyk"].remedy
+    assert "--image.convert true" in findings["cmyk"].remedy
 
 
 def test_sizes_shapes_and_depths_that_differ(tmp_path, found, keys, save, noisy):
@@ -125,7 +125,7 @@ def test_sizes_shapes_and_depths_that_differ(tmp_path, found, keys, save, noisy)
     Image.fromarray(noisy(52, 200, 240, 1).astype(np.uint16) * 257).save(tmp_path / "s" / "b" / "deep.png")
     findings = found(tmp_path / "s")
     assert set(findings) == {"sizes-differ", "unusual-shape", "much-smaller", "channels-differ", "depths-differ"}
-    assert findings["sizes-differ"].sentence == "images come in 3 sizes, from 24 x 20 to 900 x 100"
+    assert findings["sizes-differ"].sentence == "images have 3 sizes, from 24 x 20 to 900 x 100"
     assert keys(findings["unusual-shape"]) == ["a/strip.png"]
     assert keys(findings["much-smaller"]) == ["b/thumb.png"]
     assert findings["depths-differ"].sentence == "1 image has 16 bits, the others 8"

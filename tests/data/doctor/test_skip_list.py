@@ -53,7 +53,7 @@ def test_a_list_may_be_edited(tmp_path):
     ("content", "message"),
     [
         (b"a.png\n", r"is a record's key, a tab, and a reason. Received: 'a.png', in .*skip.txt, line 1"),
-        (b"# x\na\tb\n\treason\n", r"Received: '\\treason', in .*skip.txt, line 3. Mend or remove it"),
+        (b"# x\na\tb\n\treason\n", r"Received: '\\treason', in .*skip.txt, line 3. Fix or remove it"),
         (b"a\\q\tb\n", r"A backslash in a skip list is written twice. Received: 'a\\\\q', in .*skip.txt, line 1"),
         (b"a\\u12\tb\n", r"A backslash in a skip list is written twice"),
         (b"ok\tb\\\n", r"A backslash in a skip list is written twice"),
