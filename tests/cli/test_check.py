@@ -67,9 +67,7 @@ def test_findings_are_shown_worst_first_and_a_skip_list_is_left(run_main):
     assert "\nerror    5 files have 0 bytes.\n" in out
     assert "\n           train/cat/empty0.png\n" in out
     assert "\n           and 2 more\n         -> Training stops at it. On the skip list.\n" in out
-    assert (
-        "\nnote     1 image has the suffix of another format.\n           train/cat/png.jpg: it is PNG\n" in out
-    )
+    assert "\nnote     1 image has the suffix of another format.\n           train/cat/png.jpg: it is PNG\n" in out
     assert out.index("error ") < out.index("note ")
     assert out.endswith("\nFound: 1 error, 1 note.\n")
     assert err == "skip list  neocog-skip.txt: 5 records to leave out\n"
@@ -231,7 +229,7 @@ def test_level_of_the_classes_and_fold_for_the_test_are_flags(run_main, tmp_path
     assert code == 1 and "Say at which level the classes are" in " ".join(out.split())
     code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--no-skip-list")
     assert (code, out.splitlines()[0]) == (0, "sites: 6 all; 2 classes: cat, dog")
-    assert "its reader says: 3 groups, none of which is divided: the folders a, b, c" in out
+    assert "its reader says: 3 groups, each kept in one split: the folders a, b, c" in out
     code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--test-fold", "1", "--no-skip-list")
     assert code == 2 and "A fold for the test is one of folders called fold1" in err
     for k, site in enumerate(("a", "b", "c"), 1):

@@ -38,7 +38,7 @@ from neocog.data import (
     fingerprint,
 )
 from neocog.data.formats import FORMATS, recognise
-from neocog.dataset.targets import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects
 from neocog.errors import ConfigError, DataError
 
 pytest.importorskip("resource", reason="memory and time are measured as POSIX systems do")

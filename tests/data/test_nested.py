@@ -26,7 +26,7 @@ def write(path, content="x"):
 
 
 def said(outer, inner):
-    return f"the data set is read from {inner}, for {outer} holds nothing else"
+    return f"the data set is read from {inner}, because {outer} holds nothing else"
 
 
 @pytest.mark.parametrize("nested", ["pictures/pictures", "pictures/x-main", "pictures/a/b", "pictures/a/b/c"])
@@ -105,7 +105,7 @@ def test_one_class_is_still_one_class(tmp_path, place):
     draw(tmp_path / place, "1.png", "2.png")
     source = open_source(tmp_path / "x")
     assert len(source.classes) == 1 and source.notices == ()
-    with pytest.raises(DataError, match="needs at least two classes. x has one"):
+    with pytest.raises(DataError, match="needs at least two classes. x: received one"):
         check_trainable(source)
 
 

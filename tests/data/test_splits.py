@@ -65,7 +65,7 @@ def test_own_splits_are_kept_and_validation_taken_from_training():
 
 def test_a_class_always_keeps_something_to_learn_from():
     divided = divide(source([1, 2, 30]), val_fraction=0.5, test_fraction=0.5, seed=0)
-    assert "test has no record of '0'" in divided.notes
+    assert "test has no sample of '0'" in divided.notes
     assert {0, 1, 2} <= set(source([1, 2, 30]).targets[divided.train].tolist())
 
 
@@ -231,9 +231,9 @@ def test_a_class_of_one_group_stays_in_training_and_it_is_said():
     assert 2 in targets[divided.train]
     assert divided.notes == (
         f"{len(divided.test)} of 55 records are kept for the test: whole speakers, chosen by class and seed",
-        "test has no record of '2': of whole speakers, each has one, which is kept for training",
+        "test has no sample of '2': of whole speakers, each has one, which is kept for training",
         f"{len(divided.val)} training records validate: whole speakers, chosen by class and seed",
-        "val has no record of '2': of whole speakers, each has one, which is kept for training",
+        "val has no sample of '2': of whole speakers, each has one, which is kept for training",
     )
 
 
@@ -241,9 +241,9 @@ def test_groups_that_are_the_last_of_other_classes_are_kept_and_it_is_said():
     groups, targets = [0, 0, 1, 1, 2, 3, 4, 5, 6, 7], [0, 1, 0, 2, 3, 3, 3, 4, 4, 4]
     divided = divide(labelled_groups(groups, targets), val_fraction=0.2, test_fraction=0.2, seed=0)
     assert {0, 1, 2} <= set(np.array(targets)[divided.train].tolist())
-    said = "test has no record of '0': their groups are kept for training, as the last of some class"
+    said = "test has no sample of '0': their groups are kept for training, as the last of some class"
     assert said in divided.notes
-    assert "test has no record of '1', '2': of whole groups, each has one, which is kept for training" in divided.notes
+    assert "test has no sample of '1', '2': of whole groups, each has one, which is kept for training" in divided.notes
 
 
 def test_groups_of_records_without_a_class_are_taken_as_before():

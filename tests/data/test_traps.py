@@ -27,7 +27,7 @@ from neocog.annotations.coco import open_coco
 from neocog.annotations.yolo import open_yolo
 from neocog.data import ImagePreprocess, SoundPreprocess, TextPreprocess, fingerprint, open_source
 from neocog.data.formats import FORMATS, recognise
-from neocog.dataset.download import unpack
+from neocog.data.known import unpack
 from neocog.errors import ConfigError, DataError
 
 LITTLE = 2**27
@@ -90,7 +90,7 @@ def test_links_that_multiply_folders_are_refused(tmp_path, layout, monkeypatch):
             (tmp_path / f"{depth}" / name).symlink_to(tmp_path / f"{depth + 1}")
     (tmp_path / "20").mkdir()
     (root / "a" / "in").symlink_to(tmp_path / "0")
-    monkeypatch.setattr("neocog.dataset.folders.MAX_LINKS", 100)
+    monkeypatch.setattr("neocog.dataset.files.MAX_LINKS", 100)
     with pytest.raises(DataError, match="At most 100 links to folders are followed. .*a has more"):
         open_source(root, format=layout)
 
@@ -108,7 +108,7 @@ def test_pipes_and_broken_links_are_no_files(tmp_path, layout):
         fingerprint(source)
         assert [source.key(index) for index in range(len(source))] == [f"a/1.{suffix}", f"b/2.{suffix}"]
     elif layout == "text-folder":
-        for index, message in ((0, "can't be read"), (2, "can't be read"), (4, "is no plain file")):
+        for index, message in ((0, "can't be read"), (2, "can't be read"), (4, "is not a plain file")):
             with pytest.raises(DataError, match=message):
                 source.read(index)
     else:
@@ -418,14 +418,14 @@ def holes(path: Path, size: int) -> None:
         ("yolo", "images/train/a.png", "A file may have at most 1024 MiB. .*has 1048576.0 MiB"),
         ("yolo", "labels/train/a.txt", "A file may have at most 16 MiB. .*has 1048576.0 MiB"),
         ("sound wav", "0_ann_0.wav", "may have at most 1,073,741,824 bytes"),
-        ("text-folder", "train/good/1.txt", "at most 16 MiB"),
+        ("text-folder", "train/good/1.txt", "at most 16,777,216 bytes"),
         ("text-table csv", "reviews.csv", "A row may have at most 16,777,216 bytes"),
         ("class-list csv", "labels.csv", "A row may have at most 16,777,216 bytes"),
         ("csv-windows", "long.csv", "A row may have at most 16,777,216 bytes"),
         ("class-map", "class_map.txt", "at most 16,777,216 bytes"),
         ("ucr", "Tiny_TRAIN.tsv", "A series is a line of at most 67,108,864 characters"),
         ("ts", "Tiny_TRAIN.ts", "A series is a line of at most 67,108,864 characters"),
-        ("sgf", "train/a.sgf", "at most 64 MiB"),
+        ("sgf", "train/a.sgf", "at most 67,108,864 bytes"),
     ],
 )
 def test_a_file_that_is_too_long_is_refused_before_it_is_read(tmp_path, name, file, message):

@@ -57,7 +57,8 @@ def test_the_mean_that_weights_expect_goes_before_that_of_the_data(config, tmp_p
     server.serve(f"/{file}", content)
     monkeypatch.setitem(pretrained.TORCHVISION, "squeezenet1_1", file)
     monkeypatch.setattr(pretrained, "TORCHVISION_ADDRESS", server.url)
-    monkeypatch.setattr(pretrained, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     run = train(config("squeezenet1_1", pretrained="torchvision"), runs=tmp_path / "runs")
     assert load(run.bundle).preprocess.mean == pytest.approx((0.449,), abs=1e-9)
 

@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.annotations.outlines import MAX_PIXELS, Outline, draw_outline
-from neocog.dataset.files import read_limited
-from neocog.dataset.folders import size_bytes, walk
-from neocog.dataset.record import LeftOut, Modality, Record, absent_classes
-from neocog.dataset.targets import Objects, Target, Task
+from neocog.dataset.files import read_limited, size_bytes, walk
+from neocog.dataset.record import LeftOut, Modality, Objects, Record, Target, Task, absent_classes
 from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
-from neocog.modalities.image.folder import is_picture
+from neocog.modalities.image.image_folder import is_image
 
 __all__ = ["AnnotatedImages", "Box", "DetectionImages", "Fault", "ObjectList", "Size", "tell_left_out", "tell_unlisted"]
 
@@ -64,7 +62,7 @@ def tell_unlisted(root: Path, images: ImagesBySplit, what: str) -> list[LeftOut]
     """A notice of the images below a root that are in none of the splits; drawn masks don't count."""
     listed = {str(path) for paths in images.values() for path in paths}
     files = (Path(entry.path) for entry in walk(root, follow=False) if entry.path not in listed)
-    found = (path for path in files if is_picture(path))
+    found = (path for path in files if is_image(path))
     others = [path for path in found if not DRAWN.search(path.relative_to(root).parent.as_posix().lower())]
     return tell_left_out(others, what, root)
 

@@ -21,8 +21,7 @@ from pydantic_core import PydanticCustomError
 from neocog.annotations.annotated import DetectionImages, ObjectList, Size, tell_unlisted
 from neocog.annotations.files import check_names, list_entries, resolve_below, schema_error, show
 from neocog.annotations.outlines import MAX_PIXELS, Outline, check_runs, unpack_runs
-from neocog.dataset.files import read_limited
-from neocog.dataset.folders import is_kind
+from neocog.dataset.files import is_kind, read_limited
 from neocog.dataset.split_names import SPLIT_NAMES
 from neocog.errors import DataError, some
 

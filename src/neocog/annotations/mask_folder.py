@@ -14,11 +14,11 @@ from PIL import Image, ImageFile
 from neocog.annotations.annotated import AnnotatedImages, Fault, ImagesBySplit, Size, read_image
 from neocog.annotations.files import by_stem, check_names, list_entries, read_lines
 from neocog.annotations.outlines import MAX_PIXELS
-from neocog.dataset.folders import walk
+from neocog.dataset.files import walk
+from neocog.dataset.record import UNLABELLED, Task
 from neocog.dataset.split_names import split_meant
-from neocog.dataset.targets import UNLABELLED, Task
 from neocog.errors import DataError, some
-from neocog.modalities.image.folder import is_picture, list_pictures
+from neocog.modalities.image.image_folder import is_image, list_images
 
 __all__ = ["TABLES", "ClassTable", "SegmentationImages", "is_mask_folder", "is_png", "open_mask_folder", "read_table"]
 
@@ -260,7 +260,7 @@ def find_partners(folder: Path) -> list[tuple[Path, Path]]:
     """The folder of images with each folder beside it that has masks."""
     here = {path.name.lower(): path for path in list_entries(folder) if path.is_dir()}
     images = here.get("images")
-    if images is None or not holds_kind(images, is_picture):
+    if images is None or not holds_kind(images, is_image):
         return []
     masks = [here[name] for name in MASK_FOLDERS if name in here and holds_kind(here[name], is_png)]
     # COCO keeps its panoptic masks in a folder beside the .json files that explain them.
@@ -308,7 +308,7 @@ def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     """The splits that both folders are divided into, or all."""
     folders = [folder for folder in list_entries(images) if folder.is_dir()]
     splits = [split_meant(folder.name) for folder in folders]
-    if not folders or None in splits or any(is_picture(file) for file in list_entries(images)):
+    if not folders or None in splits or any(is_image(file) for file in list_entries(images)):
         return {"all": (images, masks)}
     if len(set(splits)) < len(splits):
         raise DataError(f"{images} can be read in two ways: {some(f.name for f in folders)} mean one split twice.")
@@ -317,7 +317,7 @@ def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
 
 def pair_files(images: Path, masks: Path) -> dict[Path, Path]:
     """Each image's mask. Raises DataError for an image or a mask without its partner."""
-    listed, found = by_stem(list_pictures(images), images), by_stem(list_pictures(masks), masks)
+    listed, found = by_stem(list_images(images), images), by_stem(list_images(masks), masks)
     foreign = [path for path in found.values() if not is_png(path)]
     if foreign:
         raise DataError("A mask must be a PNG file.", received=some(foreign), fix="Other formats blur its values.")

@@ -18,7 +18,7 @@ from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.files import read_limited
 from neocog.dataset.record import LeftOut
 from neocog.errors import DataError
-from neocog.modalities.image.folder import is_picture
+from neocog.modalities.image.image_folder import is_image
 
 __all__ = ["is_voc", "is_voc_masks", "open_voc", "open_voc_masks", "parse_xml"]
 
@@ -97,7 +97,7 @@ def open_voc_masks(path: Path) -> SegmentationImages:
 def list_images(root: Path) -> dict[str, Path]:
     """The images by their names without suffix."""
     folder = root / "JPEGImages"
-    images = by_stem(filter(is_picture, list_entries(folder)), folder)
+    images = by_stem(filter(is_image, list_entries(folder)), folder)
     if not images:
         raise DataError(f"VOC's images are in JPEGImages. {folder} has none.")
     return images

@@ -17,11 +17,10 @@ from pydantic.dataclasses import dataclass
 
 from neocog.annotations.annotated import DetectionImages, ObjectList, tell_unlisted
 from neocog.annotations.files import check_names, is_encodable, read_lines, schema_error, show
-from neocog.dataset.class_names import MAX_CLASSES
-from neocog.dataset.files import read_limited
-from neocog.dataset.folders import is_kind
+from neocog.dataset.files import is_kind, read_limited
+from neocog.dataset.labels import MAX_CLASSES
 from neocog.errors import DataError, some
-from neocog.modalities.image.folder import is_picture, list_pictures
+from neocog.modalities.image.image_folder import is_image, list_images
 
 __all__ = ["is_yolo", "open_yolo", "read_settings"]
 
@@ -85,7 +84,7 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     notices: list[str] = []
     base = resolve_path(root, root, settings.path or ".", file, notices)
     named = {split: entry for split in SPLITS if (entry := getattr(settings, split))}
-    images = {split: list_images(entry, root, base, file, strangers, notices) for split, entry in named.items()}
+    images = {split: list_split(entry, root, base, file, strangers, notices) for split, entry in named.items()}
     if not images:
         raise DataError("data.yaml must name the folder of train.", received=show(settings), where=str(file))
     objects, bare = ObjectList("line", relative=True, with_masks=with_masks), list[Path]()
@@ -157,7 +156,7 @@ def name_classes(settings: Settings, path: Path) -> tuple[str, ...]:
     return check_names([str(name) if type(name) is int and abs(name) < MOST else name for name in names], path)
 
 
-def list_images(
+def list_split(
     entry: Any, root: Path, base: Path, file: Path, strangers: Counter[str], notices: list[str]
 ) -> list[Path]:
     """The images of one split: of a folder, of a list in a .txt, or of several of these."""
@@ -165,7 +164,7 @@ def list_images(
     for part in entry if isinstance(entry, list) else [entry]:
         place = resolve_path(root, base, part, file, notices)
         if is_kind(place.is_dir):
-            images += list_pictures(place, strangers)
+            images += list_images(place, strangers)
         elif is_kind(place.is_file) and place.suffix.lower() == ".txt":
             images += read_list(root, place)
         else:
@@ -206,7 +205,7 @@ def read_list(root: Path, file: Path) -> list[Path]:
     images = []
     for number, line in read_lines(file, 2**28):
         path = resolve_within(root, file.parent / line) if "\0" not in line else None
-        if path is None or not is_picture(path) or not is_kind(path.is_file):
+        if path is None or not is_image(path) or not is_kind(path.is_file):
             rule = f"Each line must name an image below {root}."
             raise DataError(rule, received=repr(line[:200]), where=f"{file}:{number}")
         images.append(path)

@@ -16,6 +16,7 @@ from neocog import __version__
 from neocog.bundle.predictor import Predictor
 from neocog.bundle.seal import write_sealed
 from neocog.data import Payload
+from neocog.dataset.file_types import FILE_TYPES
 
 __all__ = ["FORMAT", "decode_golden", "environment", "write_bundle"]
 
@@ -72,7 +73,7 @@ def decode_golden(content: bytes) -> Payload:
     """The inverse of `encode_golden`."""
     if content.startswith(TEXT):
         return content.removeprefix(TEXT).decode(errors="surrogatepass")
-    return np.load(io.BytesIO(content), allow_pickle=False) if content.startswith(b"\x93NUMPY") else content
+    return np.load(io.BytesIO(content), allow_pickle=False) if content.startswith(FILE_TYPES["NPY"].starts) else content
 
 
 def environment() -> dict[str, str]:

@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from neocog.bundle import Failure, Prediction, load
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.data import Modality, list_pictures
+from neocog.data import Modality, list_images
+from neocog.dataset.file_types import SUFFIXES
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.pages import pages_notice
 from neocog.progress import note
@@ -21,12 +22,6 @@ from neocog.runs.modality import NOUNS
 
 Switch = Parameter(negative="")
 STDIN = "-"
-SUFFIXES: dict[Modality, set[str]] = {
-    "signal": {".npy", ".csv"},
-    "audio": {".wav", ".flac", ".ogg", ".mp3"},
-    "text": {".txt"},
-    "board": {".sgf"},
-}
 
 
 def predict(
@@ -97,7 +92,7 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
 def list_files(folder: Path, modality: Modality) -> list[Path]:
     """All files below a folder that can hold an input of this kind, sorted."""
     if modality == "image":
-        return list_pictures(folder)
+        return list_images(folder)
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES[modality] and path.is_file())
 
 

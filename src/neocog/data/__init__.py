@@ -27,8 +27,7 @@ from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
 from neocog.modalities.image.choose import choose_preprocess
 from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
-from neocog.modalities.image.folder import list_pictures
-from neocog.modalities.image.image_folder import ImageFolder
+from neocog.modalities.image.image_folder import ImageFolder, list_images
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.read import read_preprocess
@@ -78,7 +77,7 @@ __all__ = [
     "fingerprint",
     "image_pixels",
     "keeps_test",
-    "list_pictures",
+    "list_images",
     "num_views",
     "open_source",
     "picture_pixels",

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Source
-from neocog.dataset.targets import UNLABELLED, Objects, Target
+from neocog.dataset.record import UNLABELLED, Objects, Source, Target
 from neocog.doctor import kinds
 from neocog.doctor.facts import Facts
 from neocog.doctor.finding import Tally
@@ -85,7 +84,7 @@ def add_faults(source: Source, readable: NDArray[np.bool_], tally: Tally) -> Non
     """What a source of boxes itself knows to be wrong with those images that could be read; (N,)."""
     index = {source.key(i): i for i in range(len(source))}
     for key, sentence, name in source.faults():  # type: ignore[attr-defined]
-        kind = kinds.kind_named(name) if name else kinds.ANNOTATION_FAULT
+        kind = next((kind for kind in kinds.KINDS if kind.name == name), kinds.ANNOTATION_FAULT)
         if key not in index:
             tally.add(kind, key, sentence)
         elif readable[index[key]]:

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import filelock
@@ -13,20 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from neocog.dataset.record import Source, fingerprint, record_ids
-from neocog.files import storage_errors
-from neocog.files.whole import sync_folder
+from neocog.files import cache_dir, storage_errors, whole_folder
 from neocog.loading.dataset import Corrupt
 from neocog.loading.in_memory import InMemoryDataset, load_in_memory
 from neocog.modalities.preprocess import Preprocess
 from neocog.progress import note
 
-__all__ = ["cache_folder", "cached_resident"]
-
-
-def cache_folder() -> Path:
-    """Where decoded records are kept: XDG_CACHE_HOME, or ~/.cache, and there neocog/decoded. It may be deleted."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "neocog" / "decoded"
+__all__ = ["cached_resident"]
 
 
 def cached_resident(
@@ -42,7 +32,7 @@ def cached_resident(
     The file's name is a hash of the records, the preprocessing and the records chosen, so that it is never out of
     date. Processes that map it share its memory.
     """
-    folder = cache_folder() / cache_name(source, indices, preprocess)
+    folder = cache_dir("decoded") / cache_name(source, indices, preprocess)
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder.with_suffix(".lock")):  # whoever comes second waits, and finds the work done
@@ -67,14 +57,7 @@ def cache_name(source: Source, indices: NDArray[np.int64], preprocess: Preproces
 def keep(source: Source, indices: NDArray[np.int64], data: InMemoryDataset, folder: Path) -> None:
     """Write decoded records as a folder that appears when it is complete."""
     kept = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
-    with storage_errors(folder):
-        coming = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".coming-"))
-        try:
-            np.save(coming / "inputs.npy", data.inputs.numpy())
-            np.save(coming / "kept.npy", np.array(kept, np.int64))
-            (coming / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")
-            sync_folder(coming)
-            coming.rename(folder)
-        except BaseException:
-            shutil.rmtree(coming, ignore_errors=True)
-            raise
+    with storage_errors(folder), whole_folder(folder) as new:
+        np.save(new / "inputs.npy", data.inputs.numpy())
+        np.save(new / "kept.npy", np.array(kept, np.int64))
+        (new / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import MAX_CLASSES
-from neocog.dataset.record import LeftOut, absent_classes, other_split, unlabelled_records, unlabelled_split
+from neocog.dataset.labels import MAX_CLASSES
+from neocog.dataset.record import LeftOut, absent_classes, other_split, unlabelled_samples, unlabelled_split
 from neocog.errors import DataError, some
 from neocog.progress import track
 from neocog.shards.contents import MAX_TEXT, read_text
@@ -282,7 +282,7 @@ class Unlabelled:
         found = []
         for split, count in self.counts.items():
             if split not in self.hidden:
-                found.append(unlabelled_records(split, count))
+                found.append(unlabelled_samples(split, count))
             elif split in ("all", "train"):
                 received = f"none in all {count:,} training records"
                 fix = "Write the labels, or name the files with labels."

@@ -15,21 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.npy_files import read_npy
-from neocog.dataset.record import Modality, Payload
-from neocog.dataset.targets import Objects, Target, Task
+from neocog.dataset.record import Modality, Objects, Payload, Target, Task
 from neocog.errors import DataError, some
-from neocog.modalities.audio import AUDIO_SUFFIXES
 from neocog.modalities.image.decode import picture_pixels
-from neocog.modalities.image.folder import EXTENSIONS as IMAGE_SUFFIXES
 
 __all__ = [
     "EXTENSIONS", "KINDS", "MAX_TEXT", "encode_array", "encode_target", "find_modality", "find_payload",
     "missing_label_error", "parse_label", "read_array", "read_label", "read_payload", "read_target", "read_text",
 ]  # fmt: skip
 
-IMAGES = tuple(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES if suffix != ".npy"))
-SOUNDS = tuple(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
+IMAGES = tuple(sorted(suffix[1:] for suffix in SUFFIXES["image"] if suffix != ".npy"))
+SOUNDS = tuple(sorted(suffix[1:] for suffix in SUFFIXES["audio"]))
 KINDS: tuple[tuple[str, ...], ...] = (IMAGES, SOUNDS, ("npy",), ("txt",))
 """A record may carry a text beside its image: the first of these kinds is the payload."""
 EXTENSIONS = frozenset(extension for kind in KINDS for extension in kind)

@@ -20,8 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from neocog.annotations.files import is_encodable
-from neocog.dataset.record import Modality, sample_ids
-from neocog.dataset.targets import Task
+from neocog.dataset.record import Modality, Task, sample_ids
 from neocog.errors import DataError
 from neocog.files import file_hash, storage_errors, write_whole
 from neocog.settings import SETTINGS

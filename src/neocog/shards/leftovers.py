@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from neocog.dataset.folders import hidden
+from neocog.dataset.files import hidden
 from neocog.errors import DataError, some
 from neocog.shards.contents import MAX_TEXT
 from neocog.shards.store import LocalStore, Store

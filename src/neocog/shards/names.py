@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote
 
-from neocog.dataset.folders import hidden
+from neocog.dataset.files import hidden
 from neocog.dataset.split_names import SPLIT_NAMES, split_meant
 from neocog.errors import DataError, some
 from neocog.shards.contents import parse_label

@@ -5,14 +5,13 @@ The index of foreign shards is built once and kept in the user's cache: nothing 
 
 import hashlib
 import itertools
-import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from neocog.errors import DataError, some
-from neocog.files import file_hash, storage_errors, write_whole
+from neocog.files import cache_dir, file_hash, storage_errors, whole_folder, write_whole
 from neocog.progress import track
 from neocog.shards.build import index_shards, read_classes
 from neocog.shards.index import ARRAYS, INDEX, MAX_HEADER, Index, array_name, read_header
@@ -167,28 +166,18 @@ def read_kept_index(folder: Path) -> Index | None:
 
 
 def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
-    """The index that these parts tell from others, from the cache below XDG_CACHE_HOME, or ~/.cache, or else made.
+    """The index that these parts tell from others, from the user's cache, or else made.
 
     Its folder appears when it is complete; if two processes make it at once, one of them stays.
     """
-    base = os.environ.get("XDG_CACHE_HOME")
     digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
-    folder = (Path(base) if base else Path.home() / ".cache") / "neocog" / "indexes" / digest
+    folder = cache_dir("indexes", digest)
     found = read_kept_index(folder)
     if found is not None:
         return found
-    new = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        with storage_errors(new):
-            shutil.rmtree(new, ignore_errors=True)
-            new.mkdir(parents=True)
+    shutil.rmtree(folder, ignore_errors=True)  # damaged
+    with storage_errors(folder), whole_folder(folder) as new:
         make(new)
-        if read_kept_index(folder) is None:
-            with storage_errors(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return Index(folder)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import blank_label, cell_label
+from neocog.dataset.labels import blank_label, cell_label
 from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
 from neocog.shards.columns import KEY, ColumnChoice, ColumnFile, choose_columns

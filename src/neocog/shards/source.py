@@ -10,8 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import LeftOut, Modality, Payload, Record
-from neocog.dataset.targets import Task
+from neocog.dataset.record import LeftOut, Modality, Payload, Record, Task
 from neocog.errors import DataError
 from neocog.modalities.signal.channel_names import said_of_channels
 from neocog.shards.columns import Columns

@@ -16,6 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from neocog.dataset.file_types import FILE_TYPES, file_type
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
 from neocog.modalities.audio.wav import is_wav
@@ -37,10 +38,6 @@ FEATURES = {"image": "Image", "audio": "Audio", "text": "Value"}
 MAX_PIXELS = 2**28
 JPEG_QUALITY = 95
 NO_RESIZE = "Leave --resize out."
-STARTS = (
-    (b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"BM", "bmp"), (b"II*\0", "tif"), (b"MM\0*", "tif"),
-    (b"II+\0", "tif"), (b"MM\0+", "tif"), (b"\x93NUMPY", "npy"), (b"fLaC", "flac"), (b"OggS", "ogg"), (b"ID3", "mp3"),
-)  # fmt: skip
 RESIZED = ("L", "LA", "RGB", "RGBA")
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -79,13 +76,9 @@ def encode_text(text: str, where: str) -> bytes:
 
 def find_extension(payload: bytes, where: str) -> str:
     """The kind of file, by its first bytes."""
-    for start, extension in STARTS:
-        if payload.startswith(start):
-            return extension
-    if is_wav(payload):
-        return "wav"
-    if payload.startswith(b"RIFF") and payload[8:12] == b"WEBP":
-        return "webp"
+    kind = "WAV" if is_wav(payload) else file_type(payload[:16])
+    if kind:
+        return FILE_TYPES[kind].suffixes[0].removeprefix(".")
     if payload[:1] == b"\xff" and payload[1:2] >= b"\xe0":  # the frame mark of MPEG audio
         return "mp3"
     rule = f"{where} is neither an image nor a sound that is known: it starts with {payload[:8]!r}."

@@ -6,7 +6,7 @@ from PIL import Image
 
 from neocog.annotations.coco import open_coco
 from neocog.annotations.mask_folder import open_mask_folder
-from neocog.dataset.targets import Objects
+from neocog.dataset.record import Objects
 from neocog.doctor import check
 
 

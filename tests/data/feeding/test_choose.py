@@ -35,7 +35,7 @@ def test_what_does_not_fit_is_streamed_and_said(pictures):
 
 
 def test_decoded_once_and_mapped_from_the_cache(pictures, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     source = ImageFolder(pictures)
     open_one = lambda: open_dataset(source, np.arange(5, 30), SPEC, "x", feeding="resident", cache=True)  # noqa: E731
     first = open_one()
@@ -45,7 +45,7 @@ def test_decoded_once_and_mapped_from_the_cache(pictures, tmp_path, monkeypatch)
     assert torch.equal(first.inputs, second.inputs)
     assert torch.equal(first.labels, second.labels)
     assert (first.ids == second.ids).all()
-    (folder,) = (path for path in (tmp_path / "cache/neocog/decoded").iterdir() if path.is_dir())
+    (folder,) = (path for path in (tmp_path / "cache/decoded").iterdir() if path.is_dir())
     before = (folder / "inputs.npy").read_bytes()
     second.inputs.zero_()  # a private copy of the touched pages
     assert (folder / "inputs.npy").read_bytes() == before
@@ -72,6 +72,6 @@ def test_a_cache_without_room_is_a_storage_error(pictures, tmp_path, monkeypatch
     from neocog.errors import StorageError
 
     (tmp_path / "cache").write_text("a file where a folder should be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     with pytest.raises(StorageError):
         open_dataset(ImageFolder(pictures), np.arange(5), SPEC, "x", feeding="resident", cache=True)

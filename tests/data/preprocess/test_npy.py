@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neocog.data import ImageFolder, ImagePreprocess, picture_pixels
 from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
-from neocog.modalities.image.npy import promises_picture
+from neocog.modalities.image.npy import promises_image
 
 LIMIT = 40_000_000
 CUBE = np.random.default_rng(0).integers(0, 65_536, (12, 9, 7), dtype=np.uint16)
@@ -111,9 +111,9 @@ def test_pickled_objects_are_never_loaded():
 
 def test_pictures_are_told_from_signals_by_their_first_bytes():
     for pixels in (CUBE, CUBE[:, :, 0], np.zeros((900, 900), np.uint8)):
-        assert promises_picture(npy(pixels)[:4096])
+        assert promises_image(npy(pixels)[:4096])
     for other in (npy(CUBE.astype(np.float32)), npy(CUBE[0, 0]), npy(np.zeros((2, 9), np.int16)), b"\x93NUMPY", b""):
-        assert not promises_picture(other[:4096])
+        assert not promises_image(other[:4096])
 
 
 def test_a_folder_of_arrays(tmp_path):

@@ -166,8 +166,8 @@ def test_single_records_without_a_label_are_left_out_and_counted(tmp_path, hidde
     assert source.targets.tolist() == [0, 1, 1, 0, 0, 1, 1, 1, 0]
     assert [source.key(k).rpartition("/")[2] for k in range(7)] == [str(k) for k in kept]
     assert source.notices[:2] == (
-        "2 records of train have no label and are left out",
-        "1 record of test has no label and is left out",
+        "2 samples of train have no label and are left out",
+        "1 sample of test has no label and is left out",
     )
     assert num_left_out(source) + len(source) == 12
     same = as_source(datasets.DatasetDict(train=hub(labels), test=hub([1, hidden, 0])))
@@ -216,7 +216,7 @@ def test_classes_are_matched_by_name_between_files(tmp_path, names):
     assert any(n.startswith("classes are matched by name: these files number them") for n in source.notices)
     same = as_source(datasets.DatasetDict(parts))
     assert (same.classes, same.targets.tolist()) == (first, source.targets.tolist())
-    assert "classes are matched by name, for test numbers them in another order" in same.notices
+    assert "classes are matched by name, because test numbers them in another order" in same.notices
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,7 @@ def test_partition_labels_that_are_missing_or_doubled_are_refused(tmp_path):
         pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / f"label={label}" / "part-0.parquet")
     source = open_shards(tmp_path)
     assert (source.classes, len(source), num_left_out(source)) == (("0", "1"), 4, 2)
-    assert "2 records have no label and are left out" in source.notices
+    assert "2 samples have no label and are left out" in source.notices
     pq.write_table(pa.table({"text": ["a"], "label": [1]}), tmp_path / "label=1" / "part-0.parquet")
     with pytest.raises(DataError, match=r"received label=1 in its folder's name, and one in label. Remove one of them"):
         open_shards(tmp_path)

@@ -16,8 +16,7 @@ from PIL import Image
 from neocog.data import choose_board, open_source
 from neocog.data import pack as packing
 from neocog.data.pack import pack, parse_size
-from neocog.dataset.record import Record, fingerprint
-from neocog.dataset.targets import Objects
+from neocog.dataset.record import Objects, Record, fingerprint
 from neocog.errors import ConfigError, DataError, StorageError
 from neocog.files import file_hash
 from neocog.modalities.image.image_folder import ImageFolder

@@ -54,7 +54,7 @@ def test_files_of_a_folder_come_into_one_order_by_name(tmp_path, other, said):
         (["x"], r"Received: x, in .*b.1.csv \(missing: y\). Rename, add or remove columns"),
         (["x", "y", "z"], r"Received: x, y, z, in .*b.1.csv \(not known: z\)"),
         (["x", "X"], r"Received: x, X, in .*\(missing: y; not known: X\)"),
-        (["x", "x"], "Each column needs a name of its own. Received: 'x', 'x'"),
+        (["x", "x"], "Each column needs a name of its own. .*received 'x', 'x'"),
     ],
 )
 def test_files_of_a_folder_with_other_names_are_refused(tmp_path, names, wrong):
@@ -123,7 +123,7 @@ def test_an_archive_may_name_its_channels(tmp_path, key):
     chosen = open_signal_npz(tmp_path / "s.npz", columns=("Acc Y",))
     np.testing.assert_array_equal(chosen.read(2).payload, SIGNALS[2, 1:])
     assert chosen.notices[:2] == ("channels: acc y", "not channels: acc x, which signal.columns does not name")
-    with pytest.raises(DataError, match=r"signal.columns names channels. Received: z; there are acc x, acc y, in s"):
+    with pytest.raises(DataError, match=r"signal.columns names channels. .*s: received z; there are acc x, acc y"):
         open_signal_npz(tmp_path / "s.npz", columns=("z",))
 
 

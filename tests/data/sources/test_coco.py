@@ -431,7 +431,7 @@ def test_faults_read_the_image_if_no_size_is_annotated(tmp_path):
 def test_absent_categories_get_a_notice(tmp_path):
     content = copy.deepcopy(CONTENT)
     del content["annotations"][0]
-    assert "train has no record of 'dog'" in open_coco(write_set(tmp_path, content)).notices
+    assert "train has no sample of 'dog'" in open_coco(write_set(tmp_path, content)).notices
 
 
 def test_the_fingerprint_knows_boxes_and_outlines(tmp_path):

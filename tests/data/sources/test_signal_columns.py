@@ -219,7 +219,7 @@ def test_files_of_one_person_stay_in_one_split(tmp_path):
     assert is_signal_folder(tmp_path)
     assert source.groups.tolist() == [k // 2 for _ in "ab" for k in range(10)]
     assert "subject tells 5 groups, and each stays in one split" in source.notices
-    assert "trial changes within a file, so that no files are kept together by it" in source.notices
+    assert "trial changes within a file, so files are not grouped by it" in source.notices
     windows = open_signal_folder(tmp_path, window=5)
     assert windows.groups.tolist() == [k // 2 for _ in "ab" for k in range(10) for _ in range(2)]
 

@@ -87,7 +87,7 @@ def survey(source: Source, indices: NDArray[np.int64], config: "DataConfig", sev
     Where the config skips pictures that can't be read, they are passed over.
     """
     if isinstance(source, ArraySource):
-        parts = [pictures for _, pictures in source.parts]
+        parts = source.parts
         return Counter({array_header(pictures[0]): len(pictures) for pictures in parts if len(pictures)})
     found: Counter[Header] = Counter()
     faults = []

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.dataset.targets import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects
 from neocog.modalities.image.augment.affine import Matrices
 from neocog.modalities.image.augment.config import Border
 from neocog.modalities.image.augment.sampling import nearest, offsets, resample, windows
