@@ -176,7 +176,7 @@ def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> I
     if found is not None:
         return found
     shutil.rmtree(folder, ignore_errors=True)  # damaged
-    with storage_errors(folder), whole_folder(folder) as new:
+    with whole_folder(folder) as new:
         make(new)
     return Index(folder)
 

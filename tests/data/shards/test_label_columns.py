@@ -84,13 +84,13 @@ def test_file_and_object_agree(tmp_path, labels):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (pa.array([0.0, 1.5]), r"a whole number or a name. Received: '1.5' \(float\), in .*parquet, row 1"),
-        (pa.array([Decimal("0.5"), Decimal("1.0")]), r"Received: '0.5' \(Decimal\), in"),
-        (pa.array([float("inf"), 1.0]), r"Received: 'inf' \(float\)"),
+        (pa.array([0.0, 1.5]), r"a whole number or a name. .*parquet, row 1: received '1.5' \(float\)"),
+        (pa.array([Decimal("0.5"), Decimal("1.0")]), r"received '0.5' \(Decimal\)"),
+        (pa.array([float("inf"), 1.0]), r"received 'inf' \(float\)"),
         (pa.array([[0], [1]]), r"received the column 'label' of type list<.*int64>. Convert the column"),
         (pa.array([1, 2], pa.date32()), r"received the column 'label' of type date32"),
         (pa.array([{"fine": 1}, {"fine": 2}]), r"received the column 'label' of type struct<fine: int64>"),
-        (pa.array(["", "a"]), r"Received: '' \(str\)"),
+        (pa.array(["", "a"]), r"received '' \(str\)"),
     ],
 )
 def test_labels_that_are_not_classes_are_refused(tmp_path, labels, message):
@@ -128,10 +128,10 @@ HIDDEN = {
 def test_split_without_labels_is_left_out_and_replaced_by_training_records(tmp_path, test, split):
     source = write(tmp_path / "a", train=hub([0, 1] * 20), **{split: test})
     short = {"test": "test", "validation": "val"}[split]
-    instead = {"test": "is kept for the test", "validation": "validates"}[split]
+    instead = {"test": "the test", "validation": "validation"}[split]
     assert ({name: len(part) for name, part in source.splits.items()}, num_left_out(source)) == ({"train": 40}, 5)
     assert source.notices == (
-        f"5 records of {short} have no labels and are left out; a part of the training records {instead} instead",
+        f"5 samples of {short} have no labels and are left out; training samples are held out for {instead} instead",
     )
     parts = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
     assert (len(parts.test), len(parts.val)) == ((8, 4) if split == "test" else (0, 4))
@@ -144,9 +144,7 @@ def test_split_without_labels_is_left_out_and_replaced_by_training_records(tmp_p
 
 
 def test_empty_label_is_refused_if_others_of_its_split_have_one(tmp_path):
-    with pytest.raises(
-        DataError, match=r"needs a class.* Received: '' \(str\), in .*row 1. Leave that row out, or give"
-    ):
+    with pytest.raises(DataError, match=r"needs a class.*row 1: received '' \(str\). Leave that row out, or give"):
         write(tmp_path, train={"text": texts(2), "label": ["a", "b"]}, test={"text": texts(2), "label": ["a", ""]})
 
 

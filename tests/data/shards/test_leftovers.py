@@ -80,7 +80,7 @@ def test_saved_splits_are_those_of_the_list(tmp_path):
     for split in source.splits:
         assert rows(source, split) == expected(loaded[split])
     assert num_left_out(source) == 4
-    assert source.notices[0] == "the split unsupervised is left out, for it is no train, val or test: 4 records"
+    assert source.notices[0] == "the split unsupervised is left out, because it is not train, val or test: 4 samples"
     assert "files that dataset_dict.json does not list are not read: 3 (test/cache-" in source.notices[1]
     alone = open_shards(tmp_path / "set" / "train")
     assert rows(alone, "all") == expected(loaded["train"])
@@ -337,7 +337,7 @@ def test_other_split_and_missing_shards_of_the_hub_are_counted(tmp_path):
     source = open_shards(tmp_path)
     assert (list(source.splits), len(source), num_left_out(source)) == (["train"], 6, 4)
     assert source.notices == (
-        "the split unsupervised is left out, for it is no train, val or test: 4 records",
+        "the split unsupervised is left out, because it is not train, val or test: 4 samples",
         "some shards are missing, by the names of the others: train has 1 of 2",
     )
 

@@ -1,4 +1,5 @@
 import contextlib
+import io
 import json
 import pickle
 import sys
@@ -9,11 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from neocog.data.pack import pack
 from neocog.dataset.record import fingerprint, sample_ids
 from neocog.errors import DataError
+from neocog.modalities.audio.waveform import sound_waveform
 from neocog.shards import holds_shards, open_shards
 
 
@@ -52,7 +56,7 @@ def test_index_is_built_once_and_cached(foreign, cache, monkeypatch):
     monkeypatch.setattr("neocog.shards.open.index_shards", None)  # a second call would fail
     assert fingerprint(open_shards(foreign)) == fingerprint(first)
     monkeypatch.undo()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("NEOCOG_CACHE", str(cache / "neocog"))
     rows = folder / "neocog-index.rows.npy"
     rows.write_bytes(rows.read_bytes()[:-1] + b"\x55")  # a damaged cache is made anew
     assert open_shards(foreign).read(12).target == 0
@@ -148,7 +152,7 @@ def test_classes_by_name_by_json_and_by_list(tmp_path, tar, png):
     (folder / "classes.txt").write_text("bird\ndog\ncat\n")
     source = open_shards(folder)
     assert (source.classes, source.targets.tolist()) == (("bird", "dog", "cat"), [1, 2])
-    assert source.notices == ("all has no record of 'bird'",)
+    assert source.notices == ("all has no sample of 'bird'",)
     (folder / "classes.txt").write_text("bird\n")
     with pytest.raises(DataError, match="one of the 1 classes: bird. .*received 'dog'.*Add it to classes.txt"):
         open_shards(folder)
@@ -407,3 +411,21 @@ def test_arrays_without_numbers_are_refused(tmp_path, tar):
     folder = write_tar(tmp_path / "b", tar, {"0.npy": (tmp_path / "x.npy").read_bytes(), "0.cls": b"0"})
     with pytest.raises(DataError, match="is not a .npy file: it holds Python objects"):
         open_shards(folder)
+
+
+def test_mp3_members_open_and_decode(tmp_path, tar):
+    members = {}
+    for number, pitch in enumerate((440, 880)):
+        wave = 0.4 * np.sin(2 * np.pi * pitch * np.arange(8000) / 16_000)
+        file = io.BytesIO()
+        soundfile.write(file, wave, 16_000, format="MP3")
+        members |= {f"{number}.mp3": file.getvalue(), f"{number}.cls": str(number).encode()}
+    foreign = open_shards(write_tar(tmp_path / "set", tar, members))
+    pack(tmp_path / "set", tmp_path / "packed")
+    for source in (foreign, open_shards(tmp_path / "packed")):
+        assert (source.modality, len(source)) == ("audio", 2)
+        for number in range(2):
+            record = source.read(number)
+            waveform, rate = sound_waveform(record.payload, record.key, max_seconds=10)
+            assert (record.payload, record.target, rate) == (members[f"{number}.mp3"], number, 16_000)
+            assert np.abs(waveform).max() == pytest.approx(0.4, abs=0.1)

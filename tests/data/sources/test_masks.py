@@ -219,7 +219,7 @@ def test_colour_missing_from_the_table_is_refused(tmp_path):
         (b"a 0 0 0\nb 0 0 0\n", r"colour of its own. .*received \(0, 0, 0\) twice"),
         (b"a\nb\na\n", "name of its own. .*received 'a' twice"),
         (b"\xff\xfe\xfa", "is not UTF-8"),
-        (b"x" * 70_000, "may have at most 0.0625 MiB"),
+        (b"x" * 70_000, "may have at most 65,536 bytes"),
         (b"\n".join(b"%d" % k for k in range(256)), "received 256"),
     ],
 )

@@ -116,7 +116,7 @@ def test_names_are_a_list_or_a_mapping(tmp_path, names, classes):
         ("names: " + "[" * 50_000, "nested 16 deep at most"),
         ("names: !!python/object/apply:os.getcwd []", "is not YAML, or damaged"),
         ("names: \x01", "is not YAML, or damaged"),
-        ("#" + "x" * 300_000, "may have at most 0.25 MiB. .*data.yaml has 0.3 MiB"),
+        ("#" + "x" * 300_000, "may have at most 262,144 bytes. .*data.yaml: received 300,0"),
     ],
 )
 def test_invalid_settings_are_refused(tmp_path, text, message):
