@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.annotations.outlines import MAX_PIXELS, Outline, draw_outline
-from neocog.dataset.files import read_limited, size_bytes, walk
-from neocog.dataset.record import LeftOut, Modality, Objects, Record, Target, Task, absent_classes
+from neocog.dataset.files import walk
+from neocog.dataset.list_source import FileSource
+from neocog.dataset.record import LeftOut, Objects, Record, Target, Task, absent_classes
 from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
 from neocog.modalities.image.image_folder import is_image
@@ -29,8 +30,6 @@ Box = tuple[float, float, float, float]
 
 TOLERANCE = 0.5
 """Pixels by which rounding may move a box out of its image before that counts as a fault."""
-MAX_BYTES = 2**30
-"""Of an image file."""
 MAX_MASK_BYTES = 2**31
 """Of all masks of one image."""
 MAX_SIDE = 2**18
@@ -67,51 +66,38 @@ def tell_unlisted(root: Path, images: ImagesBySplit, what: str) -> list[LeftOut]
     return tell_left_out(others, what, root)
 
 
-def read_image(path: Path) -> bytes:
-    """An image file. Raises DataError if it can't be read, is not a plain file, or is longer than 1 GiB."""
-    return read_limited(path, MAX_BYTES)
-
-
-class AnnotatedImages(ABC):
+class AnnotatedImages(FileSource, ABC):
     """Image files by split, all below `root`. A record's key is its image's path below the root.
 
     Annotations are those of the upright image, turned as its EXIF orientation says.
     Raises DataError if there are no images, or one is listed twice.
     """
 
-    modality: Modality = "image"
-    task: Task
+    file_noun = "An image file"
 
     def __init__(
         self, root: Path, images: ImagesBySplit, classes: Sequence[str], notices: Sequence[str], format: str
     ) -> None:
-        self.root, self.name, self.format = root, root.resolve().name, format
-        self.classes, self.notices = tuple(classes), tuple(notices)
-        self.paths = [path for paths in images.values() for path in paths]
-        ends = np.cumsum([len(paths) for paths in images.values()], dtype=np.int64)
+        paths = [path for files in images.values() for path in files]
+        ends = np.cumsum([len(files) for files in images.values()], dtype=np.int64)
         parts = zip(images.items(), ends, strict=True)
-        self.splits = {split: np.arange(end - len(paths), end) for (split, paths), end in parts}
-        self.targets = np.full(len(self.paths), -1, np.int64)
-        if not self.paths:
+        splits = {split: np.arange(end - len(files), end) for (split, files), end in parts}
+        super().__init__(root, paths, np.full(len(paths), -1, np.int64), splits, tuple(classes), tuple(notices))
+        self.format = format
+        if not paths:
             raise DataError(f"A data set needs at least one image. {root} has none.")
         twice = [key for key, count in Counter(self.key(i) for i in range(len(self))).items() if count > 1]
         if twice:
             rule = f"An image belongs to one split, once. {root} lists {len(twice):,} more than once, first {twice[0]}."
             raise DataError(rule, fix="Take them out of all splits but one.")
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def key(self, index: int) -> str:
-        return self.paths[index].relative_to(self.root).as_posix()
-
     def content(self) -> Iterator[bytes]:
         """Sizes of the image files, which may be many gigabytes; then the annotations themselves."""
-        yield from map(size_bytes, self.paths)
+        yield from super().content()
         yield from self.annotations()
 
     def read(self, index: int) -> Record:
-        payload = read_image(self.paths[index])
+        payload = self.file_bytes(index)
         return Record(self.key(index), payload, self.target_for(index, payload))
 
     def target_for(self, index: int, payload: bytes) -> Target:
@@ -120,7 +106,7 @@ class AnnotatedImages(ABC):
 
     def image_size(self, index: int, payload: bytes | None = None) -> Size:
         """Of the upright image, from the file's header."""
-        content = read_image(self.paths[index]) if payload is None else payload
+        content = self.file_bytes(index) if payload is None else payload
         header = picture_header(content, str(self.paths[index]), MAX_PIXELS)
         return header.height, header.width
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from neocog.annotations.annotated import AnnotatedImages, Fault, ImagesBySplit, Size, read_image
+from neocog.annotations.annotated import AnnotatedImages, Fault, ImagesBySplit, Size
 from neocog.annotations.files import by_stem, check_names, list_entries, read_lines
 from neocog.annotations.outlines import MAX_PIXELS
-from neocog.dataset.files import walk
+from neocog.dataset.files import read_limited, walk
 from neocog.dataset.record import UNLABELLED, Task
 from neocog.dataset.split_names import split_meant
 from neocog.errors import DataError, some
@@ -98,7 +98,7 @@ class SegmentationImages(AnnotatedImages):
             self.numbers[255] = 1
 
     def annotations(self) -> Iterator[bytes]:
-        return (read_image(path) for path in self.masks)
+        return (read_limited(path, self.max_bytes) for path in self.masks)
 
     def size(self, index: int) -> Size:
         image = open_mask(self.masks[index])
@@ -124,16 +124,16 @@ class SegmentationImages(AnnotatedImages):
         return self.read_target(index)
 
     def faults(self) -> Iterator[Fault]:
-        for index, path in enumerate(self.paths):
+        for index in range(len(self)):
             try:
-                self.target_for(index, read_image(path))
+                self.target_for(index, self.file_bytes(index))
             except DataError as error:
                 yield Fault(self.key(index), str(error), error.kind)
 
 
 def open_mask(path: Path) -> Image.Image:
     """A PNG's header. Raises DataError if it is not a PNG, or too large."""
-    content = read_image(path)
+    content = read_limited(path, AnnotatedImages.max_bytes)
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG",))
     except Exception as error:  # a damaged header raises anything, and a huge one a warning or an error

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.annotations.annotated import AnnotatedImages, read_image
+from neocog.annotations.annotated import AnnotatedImages
 from neocog.dataset.record import Payload, Record, Source
 from neocog.doctor import kinds
 from neocog.doctor.annotations import examine_target, knows_boxes, refused_target
@@ -99,7 +99,7 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
 
 def examine_annotated(source: AnnotatedImages, index: int, max_pixels: int) -> Facts:
     """The image and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
-    payload = read_image(source.paths[index])
+    payload = source.file_bytes(index)
     facts = examine_picture(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):
         try:
