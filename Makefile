@@ -3,7 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-slow check format docs bench clean
+.PHONY: setup run test test-fast test-slow coverage check format docs bench clean
+
+# Two processes: each test imports torch, and more of them than cores slow each other down. TESTS=... runs a part.
+WORKERS ?= 2
+TESTS ?=
+PARALLEL := -n $(WORKERS) --dist worksteal
 
 run: RUN := lenet5-$(shell date +%Y%m%d-%H%M%S)
 run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, predict two pictures
@@ -15,16 +20,25 @@ run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, predic
 	@echo "model   runs/$(RUN)/model.neocog"
 
 test: $(READY)  ## everything that is proved in minutes
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(PARALLEL) $(TESTS)
+
+# tests/support/costs.py decides which these are; the `fast` profile of tests/conftest.py tries fewer random examples.
+test-fast: $(READY)  ## while working: without tests that train, build whole networks, start processes or open a browser
+	$(BIN)/pytest -m "not (slow or train or long or subprocess or browser)" --hypothesis-profile fast $(PARALLEL) $(TESTS)
 
 test-slow: $(READY)  ## the proofs that train to an accuracy, or kill and resume
 	$(BIN)/pytest -m slow -v -rP
 
-check: $(READY)  ## format, lint, types, import order
+coverage: $(READY)  ## `make test`, then the lines that it did not run: here and in build/coverage/index.html
+	COVERAGE_FILE=build/.coverage $(BIN)/pytest -m "not slow" $(PARALLEL) $(TESTS) \
+		--cov=neocog --cov-report=term:skip-covered --cov-report=html:build/coverage
+
+check: $(READY)  ## format, lint, types, import order, wording
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_words.py
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -55,6 +69,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
+
+setup: $(READY)  ## build .venv alone
 
 clean:
 	rm -rf .venv build runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

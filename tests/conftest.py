@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image
 
@@ -17,10 +18,29 @@ from neocog.data import open_source
 from neocog.files import Remote
 from neocog.recipes import recipe
 from neocog.runs import Run, RunConfig, train
+from tests.support.costs import mark_costs
 
 # A noisy machine must not fail a test for its speed.
 settings.register_profile("neocog", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=10)
 settings.load_profile("neocog")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread for each process of the tests; several are slower on tiny networks."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function):
+            mark_costs(item)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Files in bytes may hold the time at which they were made; processes must agree on the names of tests."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,10 +1,13 @@
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import neocog
 
@@ -35,9 +38,6 @@ def test_imports_point_only_to_earlier_packages():
 
 
 def test_every_direct_dependency_is_pinned():
-    import re
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     pinned = {
@@ -56,3 +56,22 @@ def test_the_ten_lines_of_the_readme_run(tmp_path, digits, monkeypatch):
     quick = code.replace('data="mnist")', f'data="{digits}")')
     assert quick != code
     subprocess.run([sys.executable, "-c", quick], check=True, cwd=tmp_path, capture_output=True)
+
+
+def test_citation_names_the_version_of_the_package():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == neocog.__version__
+    assert {"cff-version", "message", "title", "authors", "license"} <= set(citation)
+
+
+def test_ci_runs_every_supported_python():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    versions = workflow["jobs"]["gate"]["strategy"]["matrix"]["python"]
+    requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert requires == f">={versions[0]}"
+    assert f"3.{sys.version_info.minor}" in versions
+
+
+def test_extras_are_those_that_the_program_uses():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras) == {"annotations", "scale", "track", "bench", "dev"}

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_sets import (
+
+from neocog.cli import main
+from neocog.data import open_source
+from neocog.dataset.record import num_left_out
+from neocog.doctor import check
+from tests.support.small_sets import (
     SETS,
     Files,
     class_map,
@@ -30,11 +35,6 @@ from small_sets import (
     write_set,
     yolo,
 )
-
-from neocog.cli import main
-from neocog.data import open_source
-from neocog.dataset.record import num_left_out
-from neocog.doctor import check
 
 WHOLE = {
     "idx": 8, "cifar-10": 6, "cifar-100": 2, "npz": 8, "npz deflated": 8, "class-map": 3, "class-list csv": 3,

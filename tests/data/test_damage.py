@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from damage import EndlessError, Random, damaged, ending, peak, sealed
-from small_sets import SETS, Files, files_of, write_set
 
 from neocog.data import (
     BoardPreprocess,
@@ -40,6 +38,8 @@ from neocog.data import (
 from neocog.data.formats import FORMATS, recognise
 from neocog.dataset.record import UNLABELLED, Objects
 from neocog.errors import ConfigError, DataError
+from tests.support.damage import EndlessError, Random, damaged, ending, peak, sealed
+from tests.support.small_sets import SETS, Files, files_of, write_set
 
 pytest.importorskip("resource", reason="memory and time are measured as POSIX systems do")
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from small_sets import npy, npz, picture, sound, tar
 
 from neocog.data import open_source
 from neocog.errors import DataError
+from tests.support.small_sets import npy, npz, picture, sound, tar
 
 Labels = Sequence[str]
 Write = Callable[[Path, Labels], Path]

@@ -19,9 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damage import ending, ogg_checksum, peak, png_chunk
 from PIL import Image
-from small_sets import SETS, files_of, idx_array, npy, npz, picture, sound, tar, tiff, write_set
 
 from neocog.annotations.coco import open_coco
 from neocog.annotations.yolo import open_yolo
@@ -29,6 +27,8 @@ from neocog.data import ImagePreprocess, SoundPreprocess, TextPreprocess, finger
 from neocog.data.formats import FORMATS, recognise
 from neocog.data.known import unpack
 from neocog.errors import ConfigError, DataError
+from tests.support.damage import ending, ogg_checksum, peak, png_chunk
+from tests.support.small_sets import SETS, files_of, idx_array, npy, npz, picture, sound, tar, tiff, write_set
 
 LITTLE = 2**27
 """Bytes of memory."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import log_softmax, softmax
 from sklearn import metrics
 
@@ -89,6 +90,24 @@ def test_infinite_confidence_is_finite_arithmetic():
 def test_wilson_gives_the_published_intervals(hits, num, low, high):
     found = wilson(hits, num)
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic"])
+@pytest.mark.parametrize("num", [2, 37, 300])
+def test_bootstrap_equals_scipy(method, num):
+    generator = np.random.default_rng(num)
+    columns = generator.integers(0, 3, (2, num))
+
+    def agreement(truth, guess):
+        return float(np.mean(truth == guess))
+
+    found = bootstrap(agreement, *columns, method=method)
+    expected = stats.bootstrap(
+        columns, agreement, n_resamples=1000, batch=1, vectorized=False, paired=True, confidence_level=0.95,
+        method=method, rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    least = 0.0 if method == "basic" else -np.inf
+    assert (found.low, found.high) == (max(least, expected.low), expected.high)
 
 
 def test_the_bootstrap_of_a_mean_is_the_normal_interval():

@@ -5,7 +5,7 @@ from torch import nn
 
 from neocog import create_model
 from neocog.planning import advise, plan
-from networks import alexnet, resnet
+from tests.support.networks import alexnet, resnet
 
 
 def advice_for(model, shape, object_size=None):

@@ -9,7 +9,7 @@ from torch import nn
 from neocog import create_model
 from neocog.errors import GeometryError, PlanError
 from neocog.planning import plan
-from networks import alexnet, resnet, vgg
+from tests.support.networks import alexnet, resnet, vgg
 
 
 class Uneven(nn.Module):

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from neocog import create_model
 from neocog.errors import PlanError
 from neocog.planning import plan
-from networks import alexnet, resnet, vgg
-from random_network import RandomNet
+from tests.support.networks import alexnet, resnet, vgg
+from tests.support.random_network import RandomNet
 
 IMAGE = (3, 224, 224)
 

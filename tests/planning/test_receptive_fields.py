@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from neocog.planning import plan
-from networks import alexnet, resnet, vgg
-from random_network import RandomNet
+from tests.support.dependence import measure_dependence
+from tests.support.networks import alexnet, resnet, vgg
+from tests.support.random_network import RandomNet
 
 SHAPE = (4, 13, 12)
 
@@ -21,21 +22,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def dependence(model, shape, seed=0, at_once=48):
-    """(values of the input, *output shape): which value of the input changes which of the output; by trying."""
-    count = int(np.prod(shape))
-    base = torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    changed = None
-    for step in (0.7, -3.0):
-        batch = base.repeat(count, *[1] * len(shape))
-        batch.view(count, -1)[range(count), range(count)] += step
-        with torch.no_grad():
-            was, now = model(base), torch.cat([model(part) for part in batch.split(at_once)])
-        found = (now - was).abs() > 1e-10 * (1 + was.abs())
-        changed = found if changed is None else changed | found
-    return changed.numpy()
-
-
 @pytest.mark.parametrize("seed", range(80))
 def test_supports_and_fields_of_random_branched_networks(seed):
     """Support: exactly what changes a unit, channel by channel. Field: holds it everywhere, and is it where no padding
@@ -43,7 +29,7 @@ def test_supports_and_fields_of_random_branched_networks(seed):
     net = RandomNet(seed)
     found = plan(net, SHAPE)
     net.surrogate = True
-    changes = dependence(net, SHAPE)
+    changes = measure_dependence(net, SHAPE)
     last = next(row for row in found.rows if found.trace.operations[row.operation].outputs[0] == found.trace.outputs[0])
     c_out, h_out, w_out = changes.shape[1:]
     draw = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from neocog.planning import plan
-from test_receptive_fields import dependence
+from tests.support.dependence import measure_dependence
 
 SHAPE = (4, 6, 8)
 
@@ -144,7 +144,7 @@ class Function(nn.Module):
 def test_every_unit_of_an_operation_reads_what_changes_it(name):
     model = Function(OPERATIONS[name]).double()
     found = plan(model, SHAPE)
-    changes = dependence(model, SHAPE, at_once=1)
+    changes = measure_dependence(model, SHAPE, at_once=1)
     field_holds(found, changes)
     row = next(row for row in found.rows if found.trace.operations[row.operation].outputs[0] == found.trace.outputs[0])
     shape = changes.shape[1:]

@@ -8,7 +8,7 @@ from torch import nn
 
 from neocog import create_model
 from neocog.planning import COLUMNS, lines, markdown, plan, size_in_bytes, svg, text, totals
-from networks import resnet
+from tests.support.networks import resnet
 
 SVG = "{http://www.w3.org/2000/svg}"
 

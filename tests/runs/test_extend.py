@@ -31,6 +31,19 @@ def colours(tmp_path_factory, draw):
     return root
 
 
+@pytest.fixture(scope="module")
+def finished(colours, tmp_path_factory):
+    """Runs of one, two and four epochs, by their number of epochs. Not to be changed."""
+    runs = tmp_path_factory.mktemp("runs")
+    return {epochs: train(config(colours, epochs), name=f"of_{epochs}", runs=runs) for epochs in (1, 2, 4)}
+
+
+@pytest.fixture
+def run_of(finished, tmp_path):
+    """A copy of one of them, under the name r."""
+    return lambda epochs: Run(shutil.copytree(finished[epochs].path, tmp_path / "r"))
+
+
 def config(data, epochs, schedule="constant", *, lr=0.01, **settings):
     plain = recipe("lenet5_relu", str(data))
     course = {"name": schedule} if isinstance(schedule, str) else schedule
@@ -100,8 +113,8 @@ def test_an_extended_run_equals_one_that_was_planned_so_long_bit_by_bit(name, co
     assert not run.extension.exists()
 
 
-def test_what_was_extended_says_that_its_test_split_was_known(colours, tmp_path, capsys):
-    run = train(config(colours, 1), name="r", runs=tmp_path)
+def test_what_was_extended_says_that_its_test_split_was_known(colours, run_of, capsys):
+    run = run_of(1)
     assert "extended" not in run.report.read_text()
     resume(run.path, epochs=2)
     words = "The run was extended from 1 to 2 epochs when its test figures were known"
@@ -144,8 +157,8 @@ def run_schedule(run):
     return yaml.safe_load(run.config.read_text())["schedule"]["name"]
 
 
-def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(colours, tmp_path, capsys):
-    run = train(config(colours, 1), name="r", runs=tmp_path)
+def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(run_of, capsys):
+    run = run_of(1)
     with pytest.raises(
         RunError, match=r"is finished; there is nothing to resume\. Its report: .*To train it further: "
     ):
@@ -159,8 +172,8 @@ def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(
 
 
 @pytest.mark.parametrize(("epochs", "error"), [(2, RunError), (1, RunError), (0, ConfigError), ("many", ConfigError)])
-def test_fewer_epochs_than_there_are_and_what_is_no_number(epochs, error, colours, tmp_path):
-    run = train(config(colours, 2), name="r", runs=tmp_path)
+def test_fewer_epochs_than_there_are_and_what_is_no_number(epochs, error, run_of):
+    run = run_of(2)
     words = {RunError: "more epochs than it has. .*r has trained 2 of 2. Received: --epochs", ConfigError: "epochs"}
     with pytest.raises(error, match=words[error]):
         resume(run.path, epochs=epochs)
@@ -184,9 +197,9 @@ def stop_at(monkeypatch, step):
     monkeypatch.setattr("neocog.runs.keeper.RunKeeper.due", due)
 
 
-def test_an_extension_that_is_stopped_leaves_the_finished_model_and_goes_on(colours, tmp_path, monkeypatch):
-    whole = train(config(colours, 4), name="whole", runs=tmp_path)
-    run = train(config(colours, 2), name="r", runs=tmp_path)
+def test_an_extension_that_is_stopped_leaves_the_finished_model_and_goes_on(finished, run_of, monkeypatch):
+    whole = finished[4]
+    run = run_of(2)
     files = (run.bundle, run.figures, run.report, run.config)
     kept = [path.read_bytes() for path in files]
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match="--resume"):
@@ -199,8 +212,8 @@ def test_an_extension_that_is_stopped_leaves_the_finished_model_and_goes_on(colo
     assert [path.read_bytes() for path in files] != kept
 
 
-def test_a_run_that_is_not_finished_is_extended_or_shortened_before_its_end(colours, tmp_path, monkeypatch):
-    whole = train(config(colours, 4), name="whole", runs=tmp_path)
+def test_a_run_that_is_not_finished_is_extended_or_shortened_before_its_end(colours, finished, tmp_path, monkeypatch):
+    whole = finished[4]
     for planned in (3, 9):
         with monkeypatch.context() as patched, pytest.raises(Interrupted):
             stop_at(patched, 5)
@@ -219,9 +232,9 @@ def test_an_unfinished_run_with_a_schedule_over_all_epochs_is_to_be_finished_fir
     assert resume("r", epochs=3, runs=tmp_path).finished  # as it was planned
 
 
-def test_a_second_thought_about_an_extension(colours, tmp_path, monkeypatch):
+def test_a_second_thought_about_an_extension(colours, run_of, tmp_path, monkeypatch):
     whole = train(config(colours, 5), name="whole", runs=tmp_path)
-    run = train(config(colours, 2), name="r", runs=tmp_path)
+    run = run_of(2)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
         stop_at(patched, 10)
         resume(run.path, epochs=3)
@@ -242,8 +255,8 @@ def test_other_data_or_settings_are_refused_and_the_run_stays_finished(colours, 
     assert Run(run.path).finished and not run.extension.exists()
 
 
-def test_a_damaged_note_of_an_extension_is_named(colours, tmp_path):
-    run = train(config(colours, 1), name="r", runs=tmp_path)
+def test_a_damaged_note_of_an_extension_is_named(run_of):
+    run = run_of(1)
     run.extension.write_text("{}")
     with pytest.raises(RunError, match=r"extension\.json says for how many epochs a run is extended\. It can't be"):
         resume(run.path)

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,12 +15,21 @@ from neocog.zoo import ModelConfig
 from neocog.zoo.weights import pretrained
 
 
+@pytest.fixture(scope="module")
+def few_digits(digits, tmp_path_factory):
+    """300 training and 60 test digits: three batches, for networks that take long."""
+    arrays = np.load(digits)
+    path = tmp_path_factory.mktemp("few") / "digits.npz"
+    np.savez(path, **{name: arrays[name][: 300 if "train" in name else 60] for name in arrays})
+    return path
+
+
 @pytest.fixture
-def config(digits, quick):
+def config(few_digits, quick):
     """One short epoch on digits of 32x32 with any network."""
 
     def make(name, *, size=(32, 32), train=None, **model):
-        plain = quick(digits, epochs=1, batch_size=100, **(train or {}))
+        plain = quick(few_digits, epochs=1, batch_size=75, **(train or {}))
         data = DataConfig(source=plain.data.source, size=size, channels=1)
         optimizer = replace(plain.optimizer, lr=0.01)
         return replace(plain, data=data, model=ModelConfig(name=name, **model), optimizer=optimizer)

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import neocog
+from neocog.cli import main
 from neocog.data import AugmentConfig, open_source
 from neocog.errors import (
     CheckpointError,
@@ -328,11 +329,11 @@ def test_users_data_is_never_written_to(pictures, quick, tmp_path):
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in pictures.rglob("*") if p.is_file()} == before
 
 
-def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_bits(digits, tmp_path):
+def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_bits(digits, tmp_path, capsys):
     flags = ["--epochs", "6", "--train.batch_size", "50", "--train.checkpoint_seconds", "0", "--runs", str(tmp_path)]
-    command = [sys.executable, "-m", "neocog", "train", str(digits), *flags, "--name"]
-    subprocess.run([*command, "whole"], check=True, capture_output=True)
-    process = subprocess.Popen([*command, "stopped"], stderr=subprocess.PIPE, text=True)
+    command = ["train", str(digits), *flags, "--name"]
+    assert main([*command, "whole"]) == 0
+    process = subprocess.Popen([sys.executable, "-m", "neocog", *command, "stopped"], stderr=subprocess.PIPE, text=True)
     results = tmp_path / "stopped" / "results.csv"
     deadline = time.monotonic() + 60
     while not results.exists() and time.monotonic() < deadline:
@@ -342,13 +343,8 @@ def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_same_bits(digits, tmp_pa
     assert process.returncode == 130
     assert "Stopping after this step and saving" in errors
     assert f"saved. Go on with: neocog train --resume {tmp_path / 'stopped'}" in errors
-    again = subprocess.run(
-        [sys.executable, "-m", "neocog", "train", "--resume", "stopped", "--runs", str(tmp_path)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert "Going on after step" in again.stderr
+    assert main(["train", "--resume", "stopped", "--runs", str(tmp_path)]) == 0
+    assert "Going on after step" in capsys.readouterr().err
     whole, stopped = (load_file(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "stopped"))
     assert whole.keys() == stopped.keys()
     assert all((whole[key] == stopped[key]).all() for key in whole)

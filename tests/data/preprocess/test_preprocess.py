@@ -256,7 +256,7 @@ def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
 
 
 def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
-    monkeypatch.setattr("neocog.modalities.image.choose.MOST_SURVEYED", 6)
+    monkeypatch.setattr("neocog.modalities.survey.MOST_SURVEYED", 6)
     source = ImageFolder(pictures)
     read = []
     monkeypatch.setattr(ImageFolder, "read", lambda self, i, plain=ImageFolder.read: read.append(i) or plain(self, i))

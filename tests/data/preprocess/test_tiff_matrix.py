@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tiff_writer import write_tiff
 
 from neocog.data import ImagePreprocess, picture_pixels
 from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
+from tests.support.tiff_writer import write_tiff
 
 LIMIT = 10_000_000
 HEIGHT, WIDTH = 21, 18

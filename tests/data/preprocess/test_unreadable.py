@@ -5,7 +5,6 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from tiff_writer import write_tiff
 
 from neocog.data import picture_pixels
 from neocog.doctor.facts import Facts
@@ -13,6 +12,7 @@ from neocog.doctor.images import examine_picture
 from neocog.errors import DataError
 from neocog.modalities.image.decode import picture_header
 from neocog.modalities.image.pixels import UnsupportedImageError
+from tests.support.tiff_writer import write_tiff
 
 LIMIT = 10_000_000
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
@@ -65,7 +65,6 @@ def kinds_of(facts: Facts) -> list[str]:
         (b"PK\3\4" + bytes(30), "is a zip archive", "Replace or remove it"),
         (b"just a text\n", "is not an image: it starts with b'just a t'", "Replace or remove it"),
     ],
-    ids=repr,
 )
 def test_a_file_of_another_kind_is_named_and_what_to_do(payload, what, fix):
     for error in refusals(payload):

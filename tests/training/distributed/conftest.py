@@ -3,17 +3,13 @@
 import io
 import multiprocessing
 import socket
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import rank_tasks
+from tests.support import rank_tasks
 
 SECONDS = 60  # no test takes nearly as long; none may hang
 

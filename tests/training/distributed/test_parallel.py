@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from rank_tasks import TRAININGS, train
 from torch import nn
 
 from neocog.data import ImagePreprocess
 from neocog.loading import InMemoryDataset, Loader
 from neocog.training.distributed import World, distribute
+from tests.support.rank_tasks import TRAININGS, train
 
 
 @pytest.fixture(scope="module")

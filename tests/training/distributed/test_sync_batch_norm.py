@@ -1,11 +1,11 @@
 import pytest
 import torch
-from rank_tasks import NORMS, make_norm, norm_inputs, norm_pass
 from torch import nn
 
 from neocog.training.distributed import SyncBatchNorm, convert_batch_norms
 from neocog.training.distributed.statistics import moments
 from neocog.training.precise_bn import freeze_norms
+from tests.support.rank_tasks import NORMS, make_norm, norm_inputs, norm_pass
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ TOKENS = (
 
 
 SECONDS = 10
-"""After which reading counts as endless."""
+"""Of computing, after which reading counts as endless; of waiting, six times as many, as the machine may be busy."""
 
 
 class EndlessError(BaseException):
@@ -48,18 +48,21 @@ def ending() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise EndlessError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    timers = ((signal.SIGPROF, signal.ITIMER_PROF, SECONDS), (signal.SIGALRM, signal.ITIMER_REAL, 6 * SECONDS))
+    before = [signal.signal(number, stop) for number, _, _ in timers]
     try:
+        for _, timer, seconds in timers:
+            signal.setitimer(timer, seconds)
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (number, timer, _), handler in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
 
 
 def peak() -> int:
     """The most memory that this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
 
 def damaged(name: str, content: bytes, random: Random) -> Damaged:

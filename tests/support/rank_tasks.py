@@ -6,14 +6,18 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, Never
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from neocog.errors import ConfigError, DataError
 from neocog.training import Interrupted, freeze_norms, precise_bn
 from neocog.training.distributed import (
+    World,
     agree_stop,
     barrier,
     broadcast_buffers,
@@ -36,7 +40,7 @@ from neocog.training.distributed import (
 )
 
 
-def main(task, environment, log, pipe, args):
+def main(task: str, environment: dict[str, str], log: str, pipe: Connection, args: Sequence[Any]) -> None:
     """Run a task as the process that the environment says, and send what it returns."""
     os.dup2(os.open(log, os.O_CREAT | os.O_WRONLY), 2)
     sys.stderr = os.fdopen(2, "w", buffering=1)
@@ -52,7 +56,7 @@ def main(task, environment, log, pipe, args):
 # --- Training -------------------------------------------------------------------------------------------------------
 
 
-def network(dtype):
+def network(dtype: torch.dtype) -> nn.Sequential:
     """Convolutions and batch norms, with all weights drawn from a fixed seed."""
     model = nn.Sequential(
         nn.Conv2d(2, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(),
@@ -65,21 +69,31 @@ def network(dtype):
     return model
 
 
-def global_batch(step, size, dtype):
+def global_batch(step: int, size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(step)
     images = torch.randn(size, 2, 10, 10, generator=generator, dtype=torch.float64).to(dtype)
     return images, torch.randint(0, 3, (size,), generator=generator)
 
 
-def train(world, dtype, *, size=7, steps=20, weights=None, mixed=False, again=(), **settings):
+def train(
+    world: World,
+    dtype: torch.dtype,
+    *,
+    size: int = 7,
+    steps: int = 20,
+    weights: Sequence[float] | None = None,
+    mixed: bool = False,
+    again: Sequence[int] = (),
+    **settings: Any,
+) -> dict[str, Tensor]:
     """SGD with momentum from one world's part of each batch: the state, and each step's loss over the global batch.
 
-    At the steps in `again` the network is distributed anew, as in a run that is resumed.
+    At the steps in `again` the network is distributed again, as in a run that is resumed.
     """
     model = network(dtype)
     forward = distribute(model, world, **settings)
     optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
-    weights = None if weights is None else torch.tensor(weights, dtype=dtype)
+    class_weights = None if weights is None else torch.tensor(weights, dtype=dtype)
     losses = []
     for step in range(steps):
         if step in again:
@@ -90,16 +104,16 @@ def train(world, dtype, *, size=7, steps=20, weights=None, mixed=False, again=()
         if mixed:
             labels = F.one_hot(labels, 3).to(dtype)
         optimizer.zero_grad()
-        loss = F.cross_entropy(forward(images), labels, weights, label_smoothing=0.1)
-        own = loss_weight(labels, weights)
+        loss = F.cross_entropy(forward(images), labels, class_weights, label_smoothing=0.1)
+        own = loss_weight(labels, class_weights)
         numerator, total = sum_everywhere([loss.item() * own, own], world)
-        scaled_loss(loss, own, total, world).backward()
+        scaled_loss(loss, own, total, world).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(numerator / total)
     return {**model.state_dict(), "losses": torch.tensor(losses, dtype=torch.float64)}
 
 
-TRAININGS = {
+TRAININGS: dict[str, dict[str, Any]] = {
     "float64": {"dtype": torch.float64},
     "float32": {"dtype": torch.float32},
     "even": {"dtype": torch.float64, "size": 8, "steps": 5},
@@ -110,29 +124,30 @@ TRAININGS = {
 }
 
 
-def trainings(names):
+def trainings(names: Sequence[str]) -> dict[str, dict[str, Tensor]]:
     world = join_world("cpu")
     found = {name: train(world, **TRAININGS[name]) for name in names}
     leave_world(world)
     return found
 
 
-def resumed():
-    """The same run as one, and distributed anew at two steps; buckets are small, so that there are several."""
+def resumed() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The same run as one, and distributed again at two steps; buckets are small, so that there are several."""
     world = join_world("cpu")
-    settings = {"steps": 8, "size": 9, "bucket_mb": 0.0005}
+    settings: dict[str, Any] = {"steps": 8, "size": 9, "bucket_mb": 0.0005}
     whole = train(world, torch.float32, **settings)
     parts = train(world, torch.float32, **settings, again=(3, 6))
     leave_world(world)
     return whole, parts
 
 
-def without_sync():
+def without_sync() -> tuple[str, Tensor, Tensor]:
     """Buffers after training with each process's own statistics, before and after the first's are taken."""
     world = join_world("cpu")
     norm = nn.BatchNorm1d(2)
     forward = distribute(norm, world, sync_batch_norm=False)
     forward(torch.randn(4, 2, generator=torch.Generator().manual_seed(world.rank)))
+    assert norm.running_mean is not None
     before = norm.running_mean.clone()
     broadcast_buffers(norm, world)
     leave_world(world)
@@ -142,25 +157,25 @@ def without_sync():
 # --- Batch norm -----------------------------------------------------------------------------------------------------
 
 
-def norm_pass(norm, maps, pulls, rows):
+def norm_pass(norm: nn.Module, maps: Tensor, pulls: Tensor, rows: slice) -> dict[str, Any]:
     """A forward and a backward pass over some rows: outputs, the gradients, and what the norm holds afterwards."""
     maps = maps[rows].clone().requires_grad_()
     for parameter in norm.parameters():
         parameter.grad = None
     outputs = norm(maps)
     (outputs * pulls[rows]).sum().backward()
-    gradients = {name: p.grad.clone() for name, p in norm.named_parameters()}
+    gradients = {name: p.grad.clone() for name, p in norm.named_parameters() if p.grad is not None}
     state = {name: value.clone() for name, value in norm.state_dict().items()}
     return {"outputs": outputs.detach(), "maps": maps.grad, "gradients": gradients, "state": state}
 
 
-def norm_inputs(shape, dtype=torch.float64):
+def norm_inputs(shape: Sequence[int], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
     maps, pulls = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
     return (maps * 3 + 5).to(dtype), pulls.to(dtype)
 
 
-def make_norm(kind, **settings):
+def make_norm(kind: Callable[..., nn.Module], **settings: Any) -> nn.Module:
     norm = kind(4, **settings)
     generator = torch.Generator().manual_seed(2)
     for parameter in norm.parameters():
@@ -168,7 +183,7 @@ def make_norm(kind, **settings):
     return norm
 
 
-NORMS = {
+NORMS: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...], dict[str, Any]]] = {
     "maps": (nn.BatchNorm2d, (5, 4, 3, 2), {}),
     "channels_last": (nn.BatchNorm2d, (5, 4, 3, 2), {}),
     "vectors": (nn.BatchNorm1d, (7, 4), {"momentum": None}),
@@ -180,10 +195,10 @@ NORMS = {
 }
 
 
-def norms():
+def norms() -> dict[str, Any]:
     """Each kind of norm, two passes over this process's rows."""
     world = join_world("cpu")
-    found = {}
+    found: dict[str, Any] = {}
     for name, (kind, shape, settings) in NORMS.items():
         norm = make_norm(kind, **settings).double()
         convert_batch_norms(norm)
@@ -202,10 +217,10 @@ def norms():
     return found
 
 
-def modes(world):
+def modes(world: World) -> dict[str, bool]:
     """What a norm does where it is not to be synchronised: evaluation, frozen, apart; each process has other maps."""
     maps = torch.randn(3, 4, generator=torch.Generator().manual_seed(world.rank))
-    found = {}
+    found: dict[str, bool] = {}
     for name in ("eval", "frozen", "apart"):
         plain, norm = nn.BatchNorm1d(4), nn.BatchNorm1d(4)
         convert_batch_norms(norm)
@@ -222,7 +237,7 @@ def modes(world):
     return found
 
 
-def half(world):
+def half(world: World) -> dict[str, Any]:
     """Under autocast, in bfloat16: the type of outputs and gradients, and the statistics."""
     norm = make_norm(nn.BatchNorm2d)
     convert_batch_norms(norm)
@@ -232,20 +247,22 @@ def half(world):
         return norm_pass(norm, maps, pulls, rows)
 
 
-def precise(world):
+def precise(world: World) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """Precise statistics from parts of different size, of a network in evaluation mode with one norm frozen."""
-    model = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm1d(3))
-    freeze_norms(model[1])
-    model[1].running_mean.fill_(world.rank)
+    free, frozen = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    model = nn.Sequential(free, frozen)
+    freeze_norms(frozen)
+    assert frozen.running_mean is not None
+    frozen.running_mean.fill_(world.rank)
     model.eval()
     values = torch.randn(10, 3, generator=torch.Generator().manual_seed(3))
     mine = values[my_rows(10, world).start : my_rows(10, world).stop]
     precise_bn(model, [mine])
     combine_statistics(model, len(mine))
-    return values, model[0].running_mean, model[0].running_var, model[1].running_mean
+    return values, free.running_mean, free.running_var, frozen.running_mean
 
 
-def uneven(world):
+def uneven(world: World) -> str | None:
     """One process has one value and the others none."""
     norm = nn.BatchNorm1d(2)
     convert_batch_norms(norm)
@@ -253,21 +270,22 @@ def uneven(world):
         norm(torch.ones(1 if world.first else 0, 2))
     except ValueError as error:
         return str(error)
+    return None
 
 
 # --- Exchange -------------------------------------------------------------------------------------------------------
 
 
-def exchange():
+def exchange() -> dict[str, Any]:
     world = join_world("cpu")
-    found = {
+    found: dict[str, Any] = {
         "place": [world.rank, world.size, world.local_rank, world.local_size, str(world.device), world.first],
         "sums": sum_everywhere([world.rank + 1, 0.1], world),
         "stop": [agree_stop(15 if world.rank == 1 else 0, world), agree_stop(0, world)],
         "broadcast": broadcast_json({"a": ["x" * (1 + 9 * world.rank), world.rank]}, world),
         "gathered": gather_json("ü" * world.rank, world),
         "first": on_first(lambda: world.rank + 5, world),
-        "differs": [message_of(*case, world) for case in differing(world)],
+        "differs": [message_of(value, kind, world) for value, kind in differing(world)],
     }
     same_everywhere({"a": 1}, "settings", world)
     barrier(world)
@@ -283,7 +301,7 @@ def exchange():
     return found
 
 
-def differing(world):
+def differing(world: World) -> list[tuple[Any, str]]:
     rank = world.rank
     return [
         ("a1" if rank < 2 else "b2", "data"),
@@ -291,17 +309,18 @@ def differing(world):
     ]
 
 
-def message_of(value, what, world):
+def message_of(value: Any, kind: str, world: World) -> str | None:
     try:
-        same_everywhere(value, what, world)
+        same_everywhere(value, kind, world)
     except ConfigError as error:
         return str(error)
+    return None
 
 
 # --- Ends -----------------------------------------------------------------------------------------------------------
 
 
-def end(kind, rank):
+def end(kind: str, rank: int) -> None:
     """One process ends in some way, while the others wait for it in an exchange or compute alone."""
     world = join_world("cpu")
     try:
@@ -319,15 +338,15 @@ def end(kind, rank):
         leave_world(world)
 
 
-def raise_data_error():
+def raise_data_error() -> Never:
     raise DataError("A picture is whole. Received: half of one.")
 
 
-def raise_bug():
+def raise_bug() -> Never:
     raise KeyError("nothing")
 
 
-FAILURES = {
+FAILURES: dict[str, Callable[[], object]] = {
     "data": raise_data_error,
     "compute": raise_data_error,
     "bug": raise_bug,
@@ -336,8 +355,8 @@ FAILURES = {
 }
 
 
-def all_well():
-    """Ends that are none: one process is done early; all are interrupted."""
+def all_well() -> str:
+    """Ends that are not failures: one process is done early; all are interrupted."""
     world = join_world("cpu")
     with guarded(world):
         barrier(world)
@@ -353,7 +372,7 @@ def all_well():
     return message
 
 
-def joined_before():
+def joined_before() -> list[object]:
     """A process group that someone else has made stays when the world is left."""
     torch.distributed.init_process_group("gloo")
     world = join_world("cpu")

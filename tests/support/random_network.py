@@ -1,10 +1,15 @@
 """Random networks with branches, for the tests."""
 
 import random
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Step = tuple[str, list[int], dict[str, int]]
+"""The kind, the numbers of the maps that are read, and what was drawn."""
 
 
 class RandomNet(nn.Module):
@@ -25,7 +30,7 @@ class RandomNet(nn.Module):
         super().__init__()
         draw = random.Random(seed)
         torch.manual_seed(seed)
-        self.plan: list[tuple[str, list[int], dict[str, object]]] = []
+        self.plan: list[Step] = []
         self.layers = nn.ModuleList()
         with torch.no_grad():
             maps = [torch.zeros(1, 4, 13, 12)]
@@ -37,7 +42,7 @@ class RandomNet(nn.Module):
         """Try a step on the newest maps; keep it if the result is neither too small nor too large."""
         inputs = [len(maps) - 1]
         channels = maps[-1].shape[1]
-        numbers = {
+        numbers: dict[str, Any] = {
             "stride": draw.choice((1, 1, 2)),
             "dilation": draw.choice((1, 1, 2)),
             "padding": draw.choice((0, 1, 2)),
@@ -58,7 +63,7 @@ class RandomNet(nn.Module):
             layer = nn.AvgPool2d(2, draw.choice((1, 2)), draw.choice((0, 1)), ceil_mode=draw.random() < 0.5)
         elif kind in ("add", "cat"):
             inputs.append(draw.randrange(len(maps)))
-        step = (kind, inputs, {"layer": len(self.layers), "amount": draw.choice((1, 2))})
+        step: Step = (kind, inputs, {"layer": len(self.layers), "amount": draw.choice((1, 2))})
         self.layers.append(layer)
         try:
             result = self.step(step, maps)
@@ -70,16 +75,17 @@ class RandomNet(nn.Module):
         maps.append(result)
         self.plan.append(step)
 
-    def step(self, step: tuple[str, list[int], dict[str, object]], maps: list[Tensor]) -> Tensor | None:
+    def step(self, step: Step, maps: list[Tensor]) -> Tensor | None:
         kind, inputs, settings = step
         x, amount = maps[inputs[0]], settings["amount"]
-        layer = self.layers[settings["layer"]]
+        layer = cast(Callable[[Tensor], Tensor], self.layers[settings["layer"]])
         match kind:
             case "conv" | "depthwise" | "grouped" | "transposed":
                 return layer(x).sin() + layer(x)
             case "max":
+                assert isinstance(layer, nn.MaxPool2d)
                 positive = nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding)
-                return (positive if self.surrogate else layer)(x)
+                return cast(Callable[[Tensor], Tensor], positive if self.surrogate else layer)(x)
             case "avg":
                 return layer(x)
             case "add":
@@ -120,5 +126,7 @@ class RandomNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         maps = [images]
         for step in self.plan:
-            maps.append(self.step(step, maps))
+            made = self.step(step, maps)
+            assert made is not None
+            maps.append(made)
         return maps[-1]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import soundfile
@@ -55,7 +55,9 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def picture(number: int = 0, kind: str = "png", mode: str = "RGB", size: tuple[int, int] = (7, 6), **options) -> bytes:
+def picture(
+    number: int = 0, kind: str = "png", mode: str = "RGB", size: tuple[int, int] = (7, 6), **options: Any
+) -> bytes:
     """Noise of a size (height, width)."""
     channels = () if mode in ("L", "I;16") else (len(mode),)
     values = np.random.default_rng(number).integers(0, 256, (*size, *channels))
@@ -277,7 +279,7 @@ def column_shards(kind: str) -> Files:
     return {f"train-00000.{kind.replace('stream', 'arrow')}": file.getvalue()}
 
 
-def packed(make: Callable[[], Files], kind: str) -> Files:
+def packed(make: Callable[[], Files], kind: Literal["tar", "parquet"]) -> Files:
     """Another set as `neocog pack` writes it."""
     with tempfile.TemporaryDirectory() as folder:
         pack(write_set(Path(folder, "set"), make()), Path(folder, "packed"), format=kind)
@@ -347,7 +349,10 @@ def games() -> Files:
 
 
 WINDOWS = {"window": 4, "step": 2}
-OUTLINED = {"coco": partial(open_coco, with_masks=True), "yolo": partial(open_yolo, with_masks=True)}
+OUTLINED: dict[str, Callable[[Path], Source]] = {
+    "coco": partial(open_coco, with_masks=True),
+    "yolo": partial(open_yolo, with_masks=True),
+}
 
 SETS = {
     "idx": SmallSet("idx", idx),

@@ -2,7 +2,8 @@
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -39,10 +40,15 @@ def packbits(data: bytes) -> bytes:
     return b"".join(bytes([len(part) - 1]) + part for part in (data[i : i + 128] for i in range(0, len(data), 128)))
 
 
-COMPRESSIONS = {"none": (1, bytes), "deflate": (8, zlib.compress), "lzw": (5, lzw), "packbits": (32773, packbits)}
+COMPRESSIONS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "none": (1, bytes),
+    "deflate": (8, zlib.compress),
+    "lzw": (5, lzw),
+    "packbits": (32773, packbits),
+}
 
 
-def packed(rows: np.ndarray, bits: int, order: str, fill_order: int) -> bytes:
+def packed(rows: np.ndarray, bits: int, order: Literal["<", ">"], fill_order: int) -> bytes:
     """Rows of values, each of which ends at a byte; (rows, values)."""
     if bits >= 8 and bits % 8 == 0:
         content = rows.astype(rows.dtype.newbyteorder(order)).tobytes()
@@ -61,7 +67,7 @@ def write_tiff(
     photometric: int,
     compression: str = "none",
     predictor: int = 1,
-    order: str = "<",
+    order: Literal["<", ">"] = "<",
     planar: int = 1,
     extra: Sequence[int] | None = None,
     sample_format: int = 1,

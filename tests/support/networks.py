@@ -47,7 +47,8 @@ class Bottleneck(nn.Module):
         self.shortcut = nn.Identity() if c_in == 4 * width else conv_norm(c_in, 4 * width, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.branch(x) + self.shortcut(x)).relu_()
+        outputs: Tensor = self.branch(x) + self.shortcut(x)
+        return outputs.relu_()
 
 
 def resnet(depths: tuple[int, ...] = (3, 4, 6, 3)) -> nn.Sequential:

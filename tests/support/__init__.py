@@ -1,0 +1,1 @@
+"""Sets, networks, damage and tasks that several tests share; typed, as the program is."""
