@@ -1,4 +1,4 @@
-"""What all sets of annotated images share: image files below one folder, and targets that are read apart from them."""
+"""The base of all sets of annotated images: image files below one folder, and targets that are read apart from them."""
 
 import math
 import re
@@ -123,7 +123,7 @@ class AnnotatedImages(FileSource, ABC):
 
     @abstractmethod
     def annotations(self) -> Iterator[bytes]:
-        """What tells these targets from others."""
+        """The bytes that tell these targets from others."""
 
     @abstractmethod
     def read_target(self, index: int) -> Target:
@@ -146,7 +146,7 @@ class ObjectList:
     """
 
     place: str
-    """What `places` number: annotations, lines."""
+    """The noun for `places`: annotation, line, object."""
     relative: bool = False
     with_masks: bool = False
     images: list[int] = field(default_factory=list)
@@ -263,7 +263,7 @@ class DetectionImages(AnnotatedImages):
 
 
 def describe_fault(box: NDArray[np.float64], size: Size, kept: bool) -> tuple[str, str]:
-    """What is wrong with a box, and the kind of fault; empty if nothing is."""
+    """The fault of a box, as a sentence and its kind; empty if there is none."""
     left, top, right, bottom = box.tolist()
     sentence = f"the box from {left:g}, {top:g} to {right:g}, {bottom:g}"
     if not kept:

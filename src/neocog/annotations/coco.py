@@ -99,7 +99,7 @@ CONTENT, POLYGON = TypeAdapter(Content), TypeAdapter(Annotated[list[Pixels], Fie
 
 @dataclasses.dataclass(slots=True)
 class Gathered:
-    """What one file after the other adds. The labels of `objects` are the categories' ids until all files are read."""
+    """The content of all files so far. The labels of `objects` are the categories' ids until all are read."""
 
     objects: ObjectList
     images: dict[str, list[Path]] = dataclasses.field(default_factory=dict)
@@ -210,7 +210,7 @@ def read_content(path: Path) -> Content:
 
 
 def name_entry(identity: object, place: int) -> int | str:
-    """What an annotation is called in messages."""
+    """The name of an annotation in messages."""
     return identity if isinstance(identity, int | str) else f"at place {place}"
 
 

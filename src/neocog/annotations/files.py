@@ -1,4 +1,4 @@
-"""What annotations name, read with care: files below a folder, class names, lines, and what a schema refuses."""
+"""Careful reading of names in annotations: files below a folder, classes, lines, and the errors of a schema."""
 
 import re
 import reprlib
@@ -15,7 +15,7 @@ __all__ = ["by_stem", "check_names", "is_encodable", "list_entries", "read_lines
 
 
 def list_entries(folder: Path) -> list[Path]:
-    """What is in a folder, sorted; nothing if it can't be listed. For recognising, which never raises."""
+    """The content of a folder, sorted; empty if it can't be listed. For recognising, which never raises."""
     try:
         return sorted(folder.iterdir())
     except OSError:

@@ -29,7 +29,7 @@ SIZE = re.compile(r"\s*\d+(\.\d+)?\s*([kmgt]i?b|b)?\s*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was written: the folder, records, shards and bytes, and the keys of records that were skipped."""
+    """The result: the folder, records, shards and bytes, and the keys of records that were skipped."""
 
     folder: Path
     records: int

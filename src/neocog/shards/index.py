@@ -120,7 +120,7 @@ def write_header(header: Header) -> bytes:
 
 
 def read_header(content: bytes, where: str) -> Header:
-    """Raises DataError for what is not an index of this version, and for shards outside of the set."""
+    """Raises DataError if it is not an index of this version, or names shards outside of the set."""
     try:
         header = HEADERS.validate_json(content)
     except (ValidationError, ValueError, RecursionError) as error:

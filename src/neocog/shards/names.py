@@ -168,7 +168,7 @@ def expand(pattern: str) -> list[str]:
     >>> expand("{train,test}-{08..10}.tar")[:3]
     ['train-08.tar', 'train-09.tar', 'train-10.tar']
     """
-    # In what `split` gives, every other part was in braces.
+    # Every other part of the split pattern was in braces.
     parts = [expand_part(part, pattern) if place % 2 else [part] for place, part in enumerate(BRACES.split(pattern))]
     count = math.prod(map(len, parts))
     if count > MAX_NAMES:

@@ -136,7 +136,9 @@ def check_end(read: Read, position: int, size: int, where: str) -> None:
         if not piece:
             return
         if piece.count(0) != len(piece):
-            rule = f"{where} goes on after its end mark, behind byte {position:,}: damage, or several tars in one file."
+            rule = (
+                f"{where} continues after its end mark, behind byte {position:,}: damage, or several tars in one file."
+            )
             raise DataError(rule, fix="Fetch it again, or give each tar a file of its own.")
         position += len(piece)
 

@@ -45,7 +45,7 @@ DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 def encode(payload: Payload, modality: Modality, resize: int | None, where: str) -> tuple[str, bytes]:
     """An extension and the bytes; with `resize`, an image's short side is at most that many pixels.
 
-    Raises DataError for what can't be decoded.
+    Raises DataError if it can't be decoded.
 
     >>> extension, content = encode(np.zeros((4, 6), np.uint8), "image", None, "a record")
     >>> extension, Image.open(io.BytesIO(content)).size

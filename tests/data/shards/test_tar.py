@@ -64,7 +64,7 @@ def test_folders_and_files_without_extension_are_ignored(tar):
         (b"", "truncated: it ends at byte 0 without an end mark"),
         (b"no tar" * 200, "damaged, or not a tar: there is no header at byte 0"),
         (special(tarfile.REGTYPE)[:512], "truncated: it ends at byte 512 without an end mark"),
-        (bytes(1024) + special(tarfile.REGTYPE), "goes on after its end mark, behind byte 0"),
+        (bytes(1024) + special(tarfile.REGTYPE), "continues after its end mark, behind byte 0"),
     ],
 )
 def test_damaged_and_unsafe_tars_are_refused(content, message):

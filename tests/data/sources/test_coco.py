@@ -349,7 +349,7 @@ def test_outline_error_is_raised_if_masks_are_read(tmp_path, value, message):
         open_coco(tmp_path, with_masks=True)
 
 
-def test_masks_need_the_size_that_the_picture_has(tmp_path):
+def test_masks_need_the_size_of_the_image(tmp_path):
     write_set(tmp_path, changed("images", 0, "width", value=...))
     assert open_coco(tmp_path).size(0) is None
     with pytest.raises(DataError, match="height and width are whole numbers.*image 0 of .*received None x 30"):
