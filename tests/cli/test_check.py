@@ -236,7 +236,7 @@ def test_level_of_the_classes_and_fold_for_the_test_are_flags(run_main, tmp_path
         (tmp_path / "sites" / site).rename(tmp_path / "sites" / f"fold{k}")
     code, out, err = run_main(tmp_path / "sites", "--test-fold", "2", "--no-skip-list")
     assert out.splitlines()[0] == "sites: 4 train, 2 test; 2 classes: cat, dog"
-    assert "its reader says: 3 folds: fold2 is the test, and no fold is divided" in out
+    assert "its reader says: 3 folds: fold2 is the test, and each fold stays whole" in out
 
 
 def test_folders_above_the_classes_are_no_findings(run_main, tmp_path):

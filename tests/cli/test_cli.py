@@ -273,7 +273,7 @@ def test_an_empty_folder_and_one_class_only(run_main, pictures, tmp_path):
     empty.mkdir()
     for name in ("green", "blue"):
         shutil.rmtree(pictures / name)
-    for data, message in ((empty, "empty is empty. Put images at"), (pictures, "pictures has one: red")):
+    for data, message in ((empty, "empty is empty. Put images at"), (pictures, "pictures: received one: red")):
         code, _, err = run_main("train", data)
         assert code == 2
         assert message in err

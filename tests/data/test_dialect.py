@@ -233,7 +233,7 @@ def test_header_is_kept_as_one(tmp_path, content):
         "400,410,420\n1,2,3\n4,3,2\n",
     ],
 )
-def test_numbers_that_are_names_are_said(tmp_path, content):
+def test_numbers_that_are_names_are_reported(tmp_path, content):
     path = write(tmp_path, "a.csv", content)
     assert len(cells(path)) == 2
     assert "has numbers in its first line, which are read as the names of its columns" in table_notices([path])[0]

@@ -91,7 +91,7 @@ def test_splits_within_are_kept(tmp_path):
     assert open_source(tmp_path / "x" / "x").notices == ()
 
 
-def test_lone_split_is_no_outer_folder(tmp_path):
+def test_lone_split_is_not_a_outer_folder(tmp_path):
     two_classes(tmp_path / "x" / "train")
     source = open_source(tmp_path / "x")
     assert (list(source.splits), source.notices, source.key(0)) == (["train"], (), "train/cat/0.png")

@@ -96,7 +96,7 @@ def test_links_that_multiply_folders_are_refused(tmp_path, layout, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", [*BY_CLASS, "sgf"])
-def test_pipes_and_broken_links_are_no_files(tmp_path, layout):
+def test_pipes_and_broken_links_are_not_files(tmp_path, layout):
     root = classes(tmp_path / "set", layout)
     suffix, _ = CONTENT[layout]
     (root / "a" / f"0.{suffix}").symlink_to("nowhere")
@@ -356,7 +356,7 @@ def huge(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["bmp", "jpeg", "webp", "tiff"])
-def test_a_picture_that_says_it_is_huge_is_refused_before_memory_is_taken(tmp_path, kind):
+def test_a_image_that_says_it_is_huge_is_refused_before_memory_is_taken(tmp_path, kind):
     source = open_source(write_set(tmp_path / "set", {f"{k}/0.{kind}": huge(kind) for k in "ab"}))
     with (
         little_memory(),
@@ -395,7 +395,7 @@ def ogg_of_ages() -> bytes:
         ogg_of_ages(),
     ],
 )
-def test_a_sound_that_lies_about_itself_takes_little_memory(content):
+def test_a_audio_that_lies_about_itself_takes_little_memory(content):
     spec = SoundPreprocess(sample_rate=8000, seconds=0.01, features="waveform")
     with little_memory(), contextlib.suppress(DataError):
         assert spec.decode(content, "here").shape == (1, 80)
@@ -437,7 +437,7 @@ def test_a_file_that_is_too_long_is_refused_before_it_is_read(tmp_path, name, fi
             source.read(index)
 
 
-def test_few_bytes_of_parquet_that_stand_for_many_are_refused(tmp_path, monkeypatch):
+def test_few_bytes_of_parquet_that_are_for_many_are_refused(tmp_path, monkeypatch):
     import pyarrow
     from pyarrow import parquet
 
@@ -469,7 +469,7 @@ def test_stones_without_end_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["coco", "yolo"])
-def test_an_outline_as_long_as_a_picture_may_be_takes_little_memory(tmp_path, layout):
+def test_an_outline_as_long_as_a_image_may_be_takes_little_memory(tmp_path, layout):
     wide = io.BytesIO()
     Image.new("1", (39_000_000, 2)).save(wide, "png")
     files = {name: wide.getvalue() if name.endswith("a.png") else content for name, content in files_of(layout).items()}
@@ -526,7 +526,7 @@ def test_a_set_opened_as_any_layout_is_read_or_refused(tmp_path, name):
 SUFFIXES = ("npz", "npy", "csv", "tsv", "jsonl", "png", "jpg", "tif", "wav", "flac")
 
 
-def test_nothing_and_garbage_are_no_layout(tmp_path):
+def test_nothing_and_garbage_are_not_layout(tmp_path):
     (tmp_path / "empty").mkdir()
     for seed, suffix in enumerate(
         (*SUFFIXES, "json", "yaml", "ts", "tar", "parquet", "arrow", "sgf", "gz", "txt", "xml")

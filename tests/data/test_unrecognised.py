@@ -133,12 +133,15 @@ def test_tables_of_which_none_is_train(tmp_path, names):
         (
             "file,label\n\xe9.png,x\n".encode("cp1252"),
             "A table is UTF-8 text.",
-            "received byte 0xe9. Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 labels.csv > NEW.csv",
+            (
+                "received byte 0xe9. Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: "
+                "iconv -f WINDOWS-1252 -t UTF-8 labels.csv > NEW.csv"
+            ),
         ),
         ("file,age\n0.png,3\n", "A list of images needs a column for the file", "--data.label_column age"),
     ],
 )
-def test_table_beside_pictures_says_why_it_is_not_their_list(tmp_path, content, begins, holds):
+def test_table_beside_images_says_why_it_is_not_their_list(tmp_path, content, begins, holds):
     draw(tmp_path, "0.png", "1.png")
     write(tmp_path, {"labels.csv": content})
     message = reason(tmp_path)
@@ -190,7 +193,7 @@ def test_table_of_another_name_is_to_be_renamed(tmp_path, name, content, what):
     )
 
 
-def test_pictures_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_path):
+def test_images_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_path):
     draw(tmp_path, "images/0.png", "images/1.png")
     write(tmp_path, {"labels.csv": "img,kind\n0.png,x\n1.png,y\n"})
     assert reason(tmp_path).startswith("A list of images needs a column for the file")
@@ -213,7 +216,7 @@ def test_tables_by_class_that_are_not_signals(tmp_path, content, begins):
     assert reason(tmp_path).startswith(begins.format(path=tmp_path))
 
 
-def test_recording_without_names_is_told_to_name_its_columns(tmp_path):
+def test_sampleing_without_names_is_told_to_name_its_columns(tmp_path):
     write(tmp_path, {"a.csv": "".join(f"{k / 50:.2f},{k * k % 7 / 8},{'ab'[k // 9 % 2]}\n" for k in range(40))})
     assert reason(tmp_path / "a.csv").startswith("A recording begins with the names of its columns. Received: 0, 1, 2")
 
@@ -272,7 +275,7 @@ def test_layouts_are_listed_where_nothing_is_near(tmp_path):
         ({"format": "image-folder", "file_column": "x"}, "data.file_column names a column of a table of files"),
     ],
 )
-def test_column_of_what_is_no_table_would_have_no_effect(tmp_path, columns, message):
+def test_column_of_what_is_not_a_table_would_have_no_effect(tmp_path, columns, message):
     draw(tmp_path, "a/0.png", "b/1.png")
     with pytest.raises(ConfigError, match=f"A setting must have an effect. {message}"):
         open_source(tmp_path, **columns)

@@ -40,5 +40,5 @@ def test_a_server_that_refuses_or_is_not_there(tmp_path, server):
 def test_the_first_digits_of_a_hash_are_enough_where_no_more_are_published(tmp_path, server):
     whole = server.serve("/a", b"content")
     assert fetch(Remote(whole.url, whole.sha256[:8]), tmp_path / "a").read_bytes() == b"content"
-    with pytest.raises(DataError, match="SHA-256 expected 00000000, received"):
+    with pytest.raises(DataError, match="its SHA-256 begins with 00000000. Received: "):
         fetch(Remote(whole.url, "0" * 8), tmp_path / "b")

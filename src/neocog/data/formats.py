@@ -12,12 +12,11 @@ from neocog.annotations.yolo import is_yolo, open_yolo
 from neocog.data.known import KNOWN
 from neocog.dataset.files import class_folders
 from neocog.dataset.record import Modality, Source
-from neocog.errors import DataError
 from neocog.modalities.audio.audio_folder import is_audio_folder, open_audio_folder
 from neocog.modalities.go.source import SgfSource, holds_games
-from neocog.modalities.image.cifar import find_cifar, open_cifar
+from neocog.modalities.image.cifar import is_cifar, open_cifar
 from neocog.modalities.image.class_map import has_class_map, open_class_map
-from neocog.modalities.image.idx import find_idx, open_idx
+from neocog.modalities.image.idx import is_idx, open_idx
 from neocog.modalities.image.image_folder import has_image, holds_images, open_image_folder
 from neocog.modalities.image.image_table import is_image_table, open_image_table, why_no_image_table
 from neocog.modalities.image.npz import is_image_npz, open_npz
@@ -55,28 +54,9 @@ class Format:
     comes close. It is asked, with the same arguments as `recognises`, only if no layout is recognised."""
 
 
-CHECK = "Check the path, or leave out --data.format."
-
-
 def open_idx_folder(path: Path) -> Source:
-    found = find_idx(path) if path.is_dir() else None
-    if not found:
-        raise DataError(
-            f"Idx files are pairs such as train-images-idx3-ubyte and train-labels-idx1-ubyte. {path} holds none.",
-            fix=CHECK,
-        )
     known = KNOWN.get(path.name)
-    return open_idx(path, found, known.classes if known else None)
-
-
-def open_cifar_folder(path: Path) -> Source:
-    found = find_cifar(path) if path.is_dir() else None
-    if not found:
-        raise DataError(
-            f"CIFAR's binary files are data_batch_1.bin and the like beside batches.meta.txt. {path} holds none.",
-            fix=CHECK,
-        )
-    return open_cifar(path.name, *found)
+    return open_idx(path, known.classes if known else None)
 
 
 COLUMNS = frozenset({"file_column", "text_column", "label_column"})
@@ -85,8 +65,8 @@ CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FOLDERS = frozenset({"class_level", "test_fold"})
 FORMATS = (
-    Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
-    Format("cifar", "CIFAR's binary files", lambda path: path.is_dir() and bool(find_cifar(path)), open_cifar_folder),
+    Format("idx", "idx files", is_idx, open_idx_folder),
+    Format("cifar", "CIFAR's binary files", is_cifar, open_cifar),
     Format("npz", "images in an .npz file", lambda path: is_image_npz(path) and not is_signal_npz(path), open_npz),
     Format("class-map", "images in folders that class_map.txt names", has_class_map, open_class_map, options=FOLDERS),
     Format(

@@ -38,12 +38,8 @@ def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tu
         if split:
             found[split] = dataset
     if not found:
-        raise DataError(
-            f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}.",
-            received=some(data, 8) or "none",
-            where=name,
-            fix="Rename them, or pass one Dataset.",
-        )
+        rule = f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}."
+        raise DataError(rule, received=some(data, 8) or "none", where=name, fix="Rename them, or pass one Dataset.")
     notices = tuple(other_split(str(key), len(part)) for key, part in data.items() if str(key) not in meant)
     return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
 

@@ -65,11 +65,8 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
 def check_channels(columns: object, known: frozenset[str], where: str, what: str) -> None:
     """Raises ConfigError if channels are named that have no names."""
     if columns and "columns" not in known:
-        raise ConfigError(
-            "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names.",
-            received=f"{columns}, for {where}, which is read as {what}",
-            fix="Leave it out.",
-        )
+        rule = "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names."
+        raise ConfigError(rule, received=f"{columns}, for {where}, which is read as {what}", fix="Leave it out.")
 
 
 def check_folder_options(asked: Collection[str], what: str) -> None:

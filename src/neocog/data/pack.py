@@ -110,7 +110,7 @@ def check_apart(out: Path, data: Path) -> None:
     """Raises DataError if the shards would lie in the data that they are made from."""
     inner, outer = out.resolve(), data.resolve()
     if inner == outer or outer in inner.parents:
-        rule = f"A data set is never written into. {out} lies within {data}."
+        rule = f"A data set is never written to. {out} is within {data}."
         raise DataError(rule, fix="Choose another folder.")
 
 

@@ -46,7 +46,7 @@ class SplitData:
     read: Callable[[int], Payload]
     """Raises DataError that names the sample."""
     content: Callable[[], Iterator[bytes]]
-    """What tells these payloads from others."""
+    """Bytes that tell these payloads from others."""
     images: Images | None = None
     """All payloads at once, if they are images of one size: (N, H, W) or (N, H, W, C)."""
     classes: tuple[str, ...] | None = None
@@ -98,7 +98,7 @@ class ObjectSource(SplitSource):
 def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = None) -> ArraySource | ObjectSource:
     """A source over objects in memory, or over a dataset that reads its samples itself.
 
-    Accepted are: a pair (inputs, labels) of arrays, tensors or lists; a map-style torch Dataset, or a list, that gives
+    It takes a pair (inputs, labels) of arrays, tensors or lists; a map-style torch Dataset, or a list, that gives
     (input, label); a mapping from train, val and test to any of these; a `Dataset` or `DatasetDict` of Hugging Face.
     Inputs are images (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8 or uint16, signals (N, L) or (N, C, L) of
     floats, or texts. Labels are numbers from 0, named by `classes` if given, or names. Raises DataError otherwise.
@@ -147,24 +147,18 @@ def count_inputs(part: Any, where: str) -> int:
     try:
         return len(inputs)
     except TypeError as error:
-        raise DataError(
-            "Inputs are a NumPy array, a torch tensor, or a list.",
-            received=type(inputs).__name__,
-            where=where,
-            fix="Convert them with numpy.asarray.",
-        ) from error
+        rule = "Inputs are a NumPy array, a torch tensor, or a list."
+        received = type(inputs).__name__
+        raise DataError(rule, received=received, where=where, fix="Convert them with numpy.asarray.") from error
 
 
 def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
     """The parts of a mapping by split, in their usual order."""
     found = {(split_meant(key) if isinstance(key, str) else None) or key: part for key, part in data.items()}
     if not found or len(found) < len(data) or not (set(found) <= set(SPLITS[:3]) or set(found) == {"all"}):
-        raise DataError(
-            "A mapping has one part for each split: train, val, test; or all.",
-            received=", ".join(map(repr, data)) or "nothing",
-            where=name,
-            fix="Rename them; a pair is (inputs, labels).",
-        )
+        rule = "A mapping has one part for each split: train, val, test; or all."
+        received = ", ".join(map(repr, data)) or "nothing"
+        raise DataError(rule, received=received, where=name, fix="Rename them; a pair is (inputs, labels).")
     return {split: found[split] for split in SPLITS if split in found}
 
 
@@ -254,12 +248,8 @@ def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
     numbers = plain_labels(labels, where)
     array = plain_array(inputs, where)
     if array is None and not isinstance(inputs, list | tuple):
-        raise DataError(
-            "Inputs are a NumPy array, a torch tensor, or a list of texts or of these.",
-            received=type(inputs).__name__,
-            where=where,
-            fix="Convert them with numpy.asarray.",
-        )
+        rule = "Inputs are a NumPy array, a torch tensor, or a list of texts or of these."
+        raise DataError(rule, received=type(inputs).__name__, where=where, fix="Convert them with numpy.asarray.")
     count = len(inputs) if array is None or array.ndim else 0
     if not count or count != len(numbers):
         received = f"{count:,} inputs, {len(numbers):,} labels"

@@ -70,7 +70,7 @@ def explain_unrecognised(path: Path, columns: Mapping[str, str]) -> DataError:
 
 
 def explain_file(path: Path) -> str | None:
-    """What a single file is, and what to give instead."""
+    """Say what a single file is, and what to give instead."""
     if not path.is_file():
         return None
     if not path.stat().st_size:
@@ -105,7 +105,7 @@ def separator_of(path: Path) -> str | None:
     with path.open("rb") as file:
         raw = file.read(LOOKED_AT + 1)
     lines = [line for line in raw[:LOOKED_AT].decode(errors="replace").splitlines() if line.strip()]
-    lines = lines[:-1] if len(raw) > LOOKED_AT else lines  # the last may go on
+    lines = lines[:-1] if len(raw) > LOOKED_AT else lines  # the last may be cut
     for sign, name in SEPARATORS.items():
         counts = {line.count(sign) for line in lines}
         if len(lines) > 1 and len(counts) == 1 and counts != {0}:
@@ -132,7 +132,7 @@ def explain_numbers(table: Path) -> str | None:
 
 
 def explain_folder(path: Path) -> str | None:
-    """What a folder holds that is not a data set, and what to do about it."""
+    """Say what a folder holds that is not a data set, and what to do about it."""
     if not any(path.iterdir()):
         return (
             f"{path} is empty. Put images at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or use one of the other "
@@ -197,7 +197,7 @@ def explain_flat(path: Path, what: str, count: int, kind: str) -> str:
 
 
 def unread(kind: str) -> tuple[str, str]:
-    """What a type of file is, and how to convert it."""
+    """The kind of a file that is not read, and how to convert it."""
     if kind in UNREAD_AUDIO:
         return "a sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"
     return "an image", "Convert to PNG, or to TIFF for more than 8 bits: magick mogrify -format png '*" + kind + "'"

@@ -31,7 +31,7 @@ class FileKind:
 
     suffixes: frozenset[str]
     noun: str
-    """What users call them, in the plural."""
+    """Their name among users, in the plural."""
     example: str = "*"
     """The files of a class, in a path such as train/CLASS/*.png."""
     follow: bool = True
@@ -127,12 +127,8 @@ def find_class_files(
     Raises DataError if there are no such files, or if folders can be read in two ways.
     """
     if not root.is_dir():
-        raise DataError(
-            f"Each class of {kind.noun} needs a folder.",
-            received="a file",
-            where=str(root),
-            fix="Give the folder above the class folders.",
-        )
+        rule = f"Each class of {kind.noun} needs a folder."
+        raise DataError(rule, received="a file", where=str(root), fix="Give the folder above the class folders.")
     folders = find_class_folders(root, kind.holds, level=class_level, test_fold=test_fold, no_class=kind.no_class)
     found = find_files(folders, kind)
     inner = {name: paths for name, all_ in found.inner.items() if (paths := list(filter(kind.holds, all_)))}
@@ -203,7 +199,7 @@ def number_groups(folders: ClassFolders, groups: list[str]) -> tuple[NDArray[np.
 
 
 def passed_over(folders: ClassFolders, found: FoundFiles, kind: FileKind) -> tuple[str, ...]:
-    """What lies in the data set's folders and is not read."""
+    """Notices on the content of the data set's folders that is not read."""
     notices: tuple[str, ...] = ()
     for split, path in folders.unlabelled.items():
         notices += (unlabelled_split(split, len(kind.names_in(path))),)

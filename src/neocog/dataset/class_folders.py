@@ -97,18 +97,16 @@ def find_class_folders(
     splits = {} if level == 1 else split_folders(root, folders)
     folds = {} if level == 1 or splits else fold_folders(folders)
     if test_fold is not None and not folds:
-        raise ConfigError(
-            "A fold for the test is one of folders called fold1, fold2 and so on.",
-            received=f"{test_fold}, and {root} has {some(folder.name for folder in folders) or 'no folders'}",
-            fix="Remove --data.test_fold.",
-        )
+        rule = "A fold for the test is one of folders called fold1, fold2 and so on."
+        received = f"{test_fold}, and {root} has {some(folder.name for folder in folders) or 'no folders'}"
+        raise ConfigError(rule, received=received, fix="Remove --data.test_fold.")
     chosen: str | None = None
     if splits:
-        check_labelled(root, splits, holds)
+        check_inner(root, "splits", {path.name: descend(path) for path in splits.values()}, holds)
         places = [Place(descend(path), split) for split, path in splits.items()]
         notices = renamed(root, splits, places)
     elif folds:
-        check_folds(root, folds, holds)
+        check_inner(root, "folds", folds, holds)
         chosen = choose_fold(root, folds, test_fold)
         places, notices = places_of_folds(folds, chosen)
     else:
@@ -211,26 +209,30 @@ def descend(folder: Path) -> Path:
     return inside[0] if same else folder
 
 
-def check_labelled(root: Path, splits: dict[str, Path], holds: Callable[[Path], bool]) -> None:
-    """Raises DataError if no split has class folders, or if these are splits again."""
-    inside = {split: class_folders(descend(path)) for split, path in splits.items()}
-    if not any(inside.values()) and any(map(holds, splits.values())):
-        shown = some(path.name for path in splits.values())
-        are = "is a class" if len(splits) == 1 else "are classes"
+def check_inner(root: Path, kind: str, folders: dict[str, Path], holds: Callable[[Path], bool]) -> None:
+    """Raises DataError if no split (or fold) has class folders, or if these are splits again."""
+    names = {folder.name for path in folders.values() for folder in class_folders(path)}
+    shown = some(folders)
+    if not names and any(map(holds, folders.values())):
+        place = "train" if kind == "splits" else next(iter(folders))
+        which = "the folds" if kind == "folds" else shown
+        are = "is a class" if len(folders) == 1 else "are classes"
         raise DataError(
-            f"Each class needs a folder. The folders of {root} are splits ({shown}), and hold the files directly, so "
+            f"Each class needs a folder. The folders of {root} are {kind} ({shown}), and hold the files directly, so "
             "the classes are unknown.",
-            fix=f"Put the files into {root}/train/CLASS/; if {shown} {are}: {FLAG} 1.",
+            fix=f"Put the files into {root}/{place}/CLASS/; if {which} {are}: {FLAG} 1.",
         )
-    names = {folder.name for folders in inside.values() for folder in folders}
-    meant = splits_meant(names)
-    if len(names) > 1 and len(meant) == len(names):
-        raise DataError(
-            "The folders of splits hold those of classes.",
-            received=f"{some(sorted(names))} within {some(path.name for path in splits.values())}",
-            where=str(root),
-            fix="Give a folder that has splits once, or rename the classes.",
+    if len(names) > 1 and len(splits_meant(names)) == len(names):
+        within, fix = (
+            f"{some(sorted(names))} within {shown}",
+            "Give a folder that has splits once, or rename the classes.",
         )
+        if kind == "folds":
+            within, fix = (
+                f"{within}: each fold has splits of its own",
+                f"Give one of them: {root / next(iter(folders))}.",
+            )
+        raise DataError(f"The folders of {kind} hold those of classes.", received=within, where=str(root), fix=fix)
 
 
 def fold_folders(folders: list[Path]) -> dict[str, Path]:
@@ -240,25 +242,6 @@ def fold_folders(folders: list[Path]) -> dict[str, Path]:
     if len(found) < 2 or len(found) < len(folders):
         return {}
     return {folder.name: folder for folder in sorted(found, key=lambda folder: (found[folder], folder.name))}
-
-
-def check_folds(root: Path, folds: dict[str, Path], holds: Callable[[Path], bool]) -> None:
-    """Raises DataError if the folds hold no class folders, or splits."""
-    names = {folder.name for path in folds.values() for folder in class_folders(path)}
-    if not names and any(map(holds, folds.values())):
-        raise DataError(
-            f"Each class needs a folder. The folders of {root} are folds ({some(folds)}), and hold the files directly, "
-            "so the classes are unknown.",
-            fix=f"Put the files into {root}/{next(iter(folds))}/CLASS/; if the folds are classes: {FLAG} 1.",
-        )
-    meant = splits_meant(names)
-    if len(names) > 1 and len(meant) == len(names):
-        raise DataError(
-            "The folders of folds hold those of classes.",
-            received=f"{some(sorted(names))} within {some(folds)}: each fold has splits of its own",
-            where=str(root),
-            fix=f"Give one of them: {root / next(iter(folds))}.",
-        )
 
 
 def places_of_folds(folds: dict[str, Path], test: str) -> tuple[list[Place], tuple[str, ...]]:
@@ -279,12 +262,8 @@ def choose_fold(root: Path, folds: dict[str, Path], wanted: str | int | None) ->
     if not named and text.isdecimal():
         named = [name for name in folds if (match := FOLD.fullmatch(name)) and int(match[1]) == int(text)]
     if len(named) != 1:
-        raise ConfigError(
-            f"The fold for the test is one of {some(folds, 10)}.",
-            received=repr(text),
-            where=str(root),
-            fix="Give the name or the number of one of them.",
-        )
+        rule = f"The fold for the test is one of {some(folds, 10)}."
+        raise ConfigError(rule, received=repr(text), where=str(root), fix="Give the name or the number of one of them.")
     return named[0]
 
 

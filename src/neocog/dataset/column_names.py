@@ -1,4 +1,4 @@
-"""What the columns of tables are usually called, in any case: by these names each reader knows what a column means."""
+"""The usual names of the columns of tables, in any case: by these each reader knows what a column means."""
 
 __all__ = [
     "COMMON_TEXTS",

@@ -141,12 +141,9 @@ def column_named(columns: Sequence[str], name: str, setting: str, where: str) ->
     """
     found = [column for column in columns if column == name] or named(columns, [name.lower()])
     if len(found) != 1:
-        raise DataError(
-            f"data.{setting} names a column of the table.",
-            received=f"{name!r}, and the columns {some(columns, 8)}",
-            where=where,
-            fix="Correct the name; columns without a header are called 0, 1, ...",
-        )
+        rule = f"data.{setting} names a column of the table."
+        fix = "Correct the name; columns without a header are called 0, 1, ..."
+        raise DataError(rule, received=f"{name!r}, and the columns {some(columns, 8)}", where=where, fix=fix)
     return found[0]
 
 
@@ -208,12 +205,10 @@ def marked_columns(row: Row, columns: Sequence[str], where: str) -> tuple[str, .
     marks = {column: MARKS.get(str(row.values[column]).strip().lower()) for column in columns}
     for column, mark in marks.items():
         if mark is None:
-            raise DataError(
-                "If each class has a column, it holds 0 or 1.",
-                received=f"{str(row.values[column])[:60]!r} in column {column!r}",
-                where=where,
-                fix="Remove columns that are not classes, or name the column of the class 'label'.",
-            )
+            rule = "If each class has a column, it holds 0 or 1."
+            received = f"{str(row.values[column])[:60]!r} in column {column!r}"
+            fix = "Remove columns that are not classes, or name the column of the class 'label'."
+            raise DataError(rule, received=received, where=where, fix=fix)
     return tuple(column for column, mark in marks.items() if mark)
 
 
@@ -248,12 +243,9 @@ def tags_of(value: Any, sign: str, where: str) -> tuple[str, ...]:
 def multi_hot(labels: Sequence[tuple[str, ...]], classes: tuple[str, ...], where: str) -> NDArray[np.bool_]:
     """Whether each sample has each label; (N, K). Raises DataError if that does not fit in memory."""
     if len(labels) * len(classes) > MAX_CELLS:
-        raise DataError(
-            f"Samples times classes may be at most {MAX_CELLS:,}.",
-            received=f"{len(labels):,} samples and {len(classes):,} classes",
-            where=where,
-            fix="Keep the more frequent labels.",
-        )
+        rule = f"Samples times classes may be at most {MAX_CELLS:,}."
+        received = f"{len(labels):,} samples and {len(classes):,} classes"
+        raise DataError(rule, received=received, where=where, fix="Keep the more frequent labels.")
     number = {name: k for k, name in enumerate(classes)}
     targets = np.zeros((len(labels), len(classes)), np.bool_)
     for i, names in enumerate(labels):

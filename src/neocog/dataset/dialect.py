@@ -136,7 +136,7 @@ def look_at(path: Path, _changed: int, _size: int) -> Dialect:
     delimiter = named[1] if named else choose_delimiter(lines, plain)
     rows = [row for row in parse(lines, delimiter)[0] if row]
     if not whole and len(rows) > 1:
-        del rows[-1]  # it may go on
+        del rows[-1]  # it may continue
     return dialect_of(path, rows, delimiter, plain, encoding, newline, bool(named), whole)
 
 

@@ -17,8 +17,8 @@ class FileType(NamedTuple):
 
 
 FILE_TYPES = {
-    "PNG": FileType("image", (".png",), (b"\x89PNG\r\n\x1a\n",)),
     "JPEG": FileType("image", (".jpg", ".jpeg", ".jpe", ".jfif"), (b"\xff\xd8\xff",)),
+    "PNG": FileType("image", (".png",), (b"\x89PNG\r\n\x1a\n",)),
     "BMP": FileType("image", (".bmp",), (b"BM",)),
     "WEBP": FileType("image", (".webp",)),  # RIFF....WEBP
     "TIFF": FileType("image", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),

@@ -1,4 +1,4 @@
-"""What lies in folders and files: walking them, leaving out what nobody means as data, and reading within bounds."""
+"""Walking folders, leaving out what nobody means as data, and reading files within bounds."""
 
 import itertools
 import os
@@ -200,12 +200,8 @@ def read_limited(path: Path, most: int, what: str = "A file") -> bytes:
             return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
-    raise DataError(
-        f"{what} may have at most {most:,} bytes.",
-        received=f"{stat.st_size:,}",
-        where=str(path),
-        fix="Shrink, cut or divide it.",
-    )
+    rule = f"{what} may have at most {most:,} bytes."
+    raise DataError(rule, received=f"{stat.st_size:,}", where=str(path), fix="Shrink, cut or divide it.")
 
 
 def read_at_most(file: IO[bytes], limit: int) -> bytes:

@@ -51,20 +51,14 @@ def order_names(names: Collection[str], where: str) -> tuple[str, ...]:
     ('10', '9', 'cat')
     """
     if len(names) > MAX_CLASSES:
-        raise DataError(
-            f"At most {MAX_CLASSES:,} classes are read.",
-            received=f"{len(names):,} different labels, first {some(map(repr, sorted(names)))}",
-            where=where,
-            fix="Name the column that holds classes 'label'.",
-        )
+        rule = f"At most {MAX_CLASSES:,} classes are read."
+        received = f"{len(names):,} different labels, first {some(map(repr, sorted(names)))}"
+        raise DataError(rule, received=received, where=where, fix="Name the column that holds classes 'label'.")
     measured = [name for name in sorted(names) if not is_whole(name)]
     if measured and all(map(is_number, names)):
-        raise DataError(
-            "A label is a class: a name or a whole number.",
-            received=some(measured),
-            where=where,
-            fix="Regression is not supported; bin quantities into classes, such as low and high.",
-        )
+        rule = "A label is a class: a name or a whole number."
+        fix = "Regression is not supported; bin quantities into classes, such as low and high."
+        raise DataError(rule, received=some(measured), where=where, fix=fix)
     return order_texts(names)
 
 
@@ -117,17 +111,14 @@ def cell_label(value: Any, where: str) -> int | str | None:
     if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return int(value)
     if not isinstance(value, bool):
-        raise DataError(
-            "Each sample needs a class: a whole number or a name.",
-            received=f"{str(value)[:60]!r} ({type(value).__name__})",
-            where=where,
-            fix="Leave that row out; bin quantities into classes, such as low and high.",
-        )
+        rule = "Each sample needs a class: a whole number or a name."
+        fix = "Leave that row out; bin quantities into classes, such as low and high."
+        raise DataError(rule, received=f"{str(value)[:60]!r} ({type(value).__name__})", where=where, fix=fix)
     return int(value)
 
 
 def blank_label(value: Any, where: str) -> str:
-    """What is wrong with an empty text as a label, if other samples of its split have one; nothing with others.
+    """The fault of an empty text as a label, if other samples of its split have one; "" for other values.
 
     Tables write hidden labels this way; no cell of such a column has any other value.
     """
@@ -217,11 +208,9 @@ def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: Se
     for split, labels in targets.items():
         bad = np.flatnonzero((labels < 0) | (labels >= len(classes)))
         if bad.size:
-            raise DataError(
-                f"Labels must be in 0..{len(classes) - 1}, one for each class.",
-                received=f"{labels[bad[0]]} at sample {bad[0]}; {bad.size:,} out of range in all",
-                where=f"{name}, {split}",
-            )
+            rule = f"Labels must be in 0..{len(classes) - 1}, one for each class."
+            received = f"{labels[bad[0]]} at sample {bad[0]}; {bad.size:,} out of range in all"
+            raise DataError(rule, received=received, where=f"{name}, {split}")
 
 
 def check_labels(where: str, count: int, labels: NDArray[Any], noun: str) -> None:
@@ -287,12 +276,10 @@ def plain_labels(labels: Any, where: str) -> Labels:
     if array is not None and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array is None or array.ndim != 1 or array.dtype.kind not in "iubUO":
-        raise DataError(
-            "Labels must be whole numbers or names, one for each sample.",
-            received=type(labels).__name__ if array is None else f"{array.dtype} {array.shape}",
-            where=where,
-            fix="Convert floats with y.astype(int), rows of 0 and 1 with y.argmax(1).",
-        )
+        rule = "Labels must be whole numbers or names, one for each sample."
+        received = type(labels).__name__ if array is None else f"{array.dtype} {array.shape}"
+        fix = "Convert floats with y.astype(int), rows of 0 and 1 with y.argmax(1)."
+        raise DataError(rule, received=received, where=where, fix=fix)
     listed = array.dtype.kind in "UO" or array.dtype == np.uint64
     return listed_labels(array.tolist(), where) if listed else array.astype(np.int64)
 
@@ -303,12 +290,9 @@ def listed_labels(labels: Sequence[Any], where: str) -> Labels:
         return found
     wrong = next((k for k, label in enumerate(found) if not isinstance(label, int)), None)
     if wrong is not None:
-        raise DataError(
-            "Labels must be whole numbers, or names, one for each sample.",
-            received=f"{str(labels[wrong])[:60]!r} ({type(labels[wrong]).__name__}) at sample {wrong}",
-            where=where,
-            fix="Make all of one kind.",
-        )
+        rule = "Labels must be whole numbers, or names, one for each sample."
+        received = f"{str(labels[wrong])[:60]!r} ({type(labels[wrong]).__name__}) at sample {wrong}"
+        raise DataError(rule, received=received, where=where, fix="Make all of one kind.")
     try:
         return np.array(found, np.int64)
     except OverflowError as error:

@@ -27,7 +27,7 @@ class ListSource:
     groups: NDArray[np.int64] | None = None
     """The number of what must stay in one split, such as a fold, a speaker or a recording; (N,)."""
     group_kind = "groups"
-    """What the groups are, as users call them."""
+    """The name of these groups among users."""
     unlabelled: tuple[str, ...] = ()
     """Splits that are left out because their labels are hidden."""
     folders: ClassFolders | None = None
@@ -58,7 +58,7 @@ class ListSource:
         return self.targets[index] if self.targets.ndim == 2 else int(self.targets[index])
 
     def content(self) -> Iterator[bytes]:
-        """What tells these payloads from those of other sources, for a fingerprint."""
+        """Bytes that tell these payloads from those of other sources, for a fingerprint."""
         raise NotImplementedError
 
     def read(self, index: int) -> Record:

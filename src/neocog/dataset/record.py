@@ -112,7 +112,7 @@ class Source(Protocol):
     def __len__(self) -> int: ...
     def key(self, index: int) -> str: ...
     def content(self) -> Iterator[bytes]:
-        """What tells these payloads from those of other sources, for a fingerprint."""
+        """Bytes that tell these payloads from those of other sources, for a fingerprint."""
         ...
 
     def read(self, index: int) -> Record: ...
@@ -188,7 +188,7 @@ EMPTY_CLASS = {
     "ts": "Add series of it, or remove its name from the line @classLabel.",
     "shards": "Add samples of it, or remove its name from the class names of the shards, and renumber the labels.",
 }
-"""What to do about a class without samples, by what names the class in a layout."""
+"""The fix for a class without samples, by layout: it depends on what names the class."""
 EMPTY_CLASS_ELSEWHERE = "Add samples of it; or remove its name from the class names, and renumber the labels."
 
 
@@ -200,12 +200,9 @@ def check_trainable(source: Source) -> None:
     if source.task != "classification":  # any point of a board may be played, any class may be absent from the masks
         return
     if len(source.classes) < 2:
-        raise DataError(
-            "Classification needs at least two classes.",
-            received=f"one: {source.classes[0]}" if source.classes else "none",
-            where=source.name,
-            fix="Give each class its own folder or label.",
-        )
+        rule = "Classification needs at least two classes."
+        received = f"one: {source.classes[0]}" if source.classes else "none"
+        raise DataError(rule, received=received, where=source.name, fix="Give each class its own folder or label.")
     empty = np.flatnonzero(np.bincount(source.targets, minlength=len(source.classes)) == 0)
     if empty.size:
         raise DataError(

@@ -151,7 +151,7 @@ def absent_from(source: Source, whole: Indices, part: Indices, split: str) -> li
         "": [k for k in absent if k not in numbers],
     }
     return [
-        f"{split} has no record of {some(repr(source.classes[k]) for k in classes)}{why}"
+        f"{split} has no sample of {some(repr(source.classes[k]) for k in classes)}{why}"
         for why, classes in reasons.items()
         if classes
     ]

@@ -517,9 +517,9 @@ def test_invalid_settings_are_refused(pack_source, photos, tmp_path, png):
 
 
 def test_pack_refuses_folders_that_are_not_empty(photos, tmp_path):
-    with pytest.raises(DataError, match="A data set is never written into. .* lies within .*photos"):
+    with pytest.raises(DataError, match="A data set is never written to. .* is within .*photos"):
         pack(photos, photos / "train" / "out")
-    with pytest.raises(DataError, match="A data set is never written into"):
+    with pytest.raises(DataError, match="A data set is never written to"):
         pack(photos, photos)
     taken = tmp_path / "taken"
     taken.mkdir()
@@ -600,7 +600,7 @@ def games(folder, count=3):
 
 
 def test_records_that_belong_together_need_splits_of_their_own(tmp_path):
-    with pytest.raises(DataError, match="must stay in one split(?s:.*)3 of these and no splits. Put them into folders"):
+    with pytest.raises(DataError, match="must stay in one split(?s:.*)3 groups and no splits. Put them into folders"):
         pack(games(tmp_path / "games"), tmp_path / "out")
     for split in ("train", "val", "test"):
         games(tmp_path / "divided" / split)

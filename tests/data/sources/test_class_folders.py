@@ -281,7 +281,7 @@ def test_folders_in_common_count_only_where_they_hold_data(write):
     assert open_source(root).classes == CLASSES
 
 
-def test_folders_within_classes_are_said_where_all_files_lie_in_them(write):
+def test_folders_within_classes_are_reported_where_all_files_lie_in_them(write):
     source = open_source(write("cat/p1", "cat/p2", "dog/p3"))
     assert source.classes == CLASSES
     [notice] = source.notices
@@ -331,7 +331,7 @@ def test_files_to_predict_beside_the_splits_are_left_out_and_counted(write, moda
         open_source(write("bus", modality=modality))
 
 
-def test_folders_without_data_beside_the_splits_are_said(write):
+def test_folders_without_data_beside_the_splits_are_reported(write):
     root = write(*product(("train", "test"), CLASSES))
     (root / "docs").mkdir()
     (root / "docs" / "guide.html").write_text("-")
@@ -341,7 +341,7 @@ def test_folders_without_data_beside_the_splits_are_said(write):
     assert open_source(root).classes == tuple(sorted(CLASSES))
 
 
-def test_folder_of_images_in_a_split_is_no_class(write):
+def test_folder_of_images_in_a_split_is_not_a_class(write):
     source = open_source(write(*product(("train",), CLASSES, ("images",)), "val/images", "test/images"))
     assert (source.classes, list(source.splits), source.unlabelled) == (CLASSES, ["train"], ("val", "test"))
     assert (len(source), num_left_out(source)) == (4, 4)
@@ -449,7 +449,7 @@ LEFTOVERS = (
 
 
 @pytest.mark.parametrize("modality", SUFFIXES)
-def test_folders_that_systems_leave_are_no_classes_and_hold_no_data(write, modality):
+def test_folders_that_systems_leave_are_not_classes_and_hold_no_data(write, modality):
     root = write(*CLASSES, modality=modality)
     before = [open_source(root).key(i) for i in range(4)]
     for name in LEFTOVERS:
@@ -471,7 +471,7 @@ def test_folders_that_systems_leave_are_no_classes_and_hold_no_data(write, modal
     assert [source.key(i) for i in range(len(source))] == before
 
 
-def test_classes_that_sound_like_leftovers_stay(write):
+def test_classes_that_audio_like_leftovers_stay(write):
     names = ("cache", "recycle", "success", "temporary", "trash")
     assert open_source(write(*names)).classes == names
 
@@ -506,7 +506,7 @@ def test_unlabelled_texts_are_counted(write):
     assert (len(source), num_left_out(source)) == (6, 3)
 
 
-def test_other_files_among_texts_are_said(write):
+def test_other_files_among_texts_are_reported(write):
     root = write(*CLASSES, modality="text", count=60)
     (root / "dog" / "z.csv").write_text("a")
     assert open_source(root).notices == ("files other than texts were skipped: 1 .csv",)

@@ -139,7 +139,7 @@ def write_labels(folder, **labels):
         ([1, 4, 7], [2, 4], ("1", "2", "4", "7"), "0, 3, 5 and 1 more"),
     ],
 )
-def test_labels_without_samples_are_no_classes(tmp_path, train, test, classes, unused):
+def test_labels_without_samples_are_not_classes(tmp_path, train, test, classes, unused):
     source = open_source(write_labels(tmp_path / "letters", train=train, test=test))
     check_trainable(source)
     assert source.classes == classes
@@ -154,7 +154,7 @@ def test_labels_without_a_gap_need_no_word(tmp_path):
     assert (source.classes, source.notices, source.targets.tolist()) == (("0", "1", "2"), (), [0, 1, 2, 2, 1, 0])
 
 
-def test_a_label_that_is_in_no_training_record_is_named(tmp_path):
+def test_a_label_that_is_in_no_training_sample_is_named(tmp_path):
     with pytest.raises(DataError, match=r"Labels must be in 0\.\.3.*set, test: received 5 at sample 1"):
         open_source(write_labels(tmp_path / "set", train=[1, 3], test=[1, 5]))
 
@@ -202,13 +202,13 @@ def test_a_mapping_names_the_classes(tmp_path):
         ("", "has none, or unprintable"),
     ],
 )
-def test_a_mapping_that_can_not_be_meant_is_named(tmp_path, text, message):
+def test_a_mapping_that_cannot_be_meant_is_named(tmp_path, text, message):
     folder = write_labels(tmp_path / "letters", train=[1, 2, 3], test=[3, 1])
     with pytest.raises(DataError, match=message):
         open_source(mapping(folder, text))
 
 
-def test_a_mapping_of_other_files_is_passed_over(tmp_path):
+def test_a_mapping_of_other_files_is_skipped(tmp_path):
     folder = write_labels(tmp_path / "letters", train=[1, 2], test=[2, 1])
     (folder / "emnist-digits-mapping.txt").write_text("0 48\n")
     assert open_source(folder).classes == ("1", "2")

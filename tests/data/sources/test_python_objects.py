@@ -59,7 +59,7 @@ def records(source):
     ],
 )
 @pytest.mark.parametrize("labels", [LABELS, np.array(LABELS, np.uint8)[:, None], torch.tensor(LABELS)])
-def test_pictures_of_one_size_are_an_array_source(pictures, labels):
+def test_images_of_one_size_are_an_array_source(pictures, labels):
     source = as_source((pictures, labels))
     assert isinstance(source, ArraySource)
     assert (source.name, source.format, source.classes, list(source.splits)) == ("data", "python", ("0", "1"), ["all"])
@@ -121,7 +121,7 @@ def test_splits_take_their_usual_names_and_share_their_classes():
     assert list(as_source({"all": (["x", "y"], [0, 1])}).splits) == ["all"]
 
 
-def test_a_list_may_hold_signals_of_many_lengths_and_pictures_of_many_sizes():
+def test_a_list_may_hold_signals_of_many_lengths_and_images_of_many_sizes():
     source = as_source(([np.zeros(3), torch.zeros(2, 5)], [0, 1]))
     assert [r.payload.shape for r in records(source)] == [(1, 3), (2, 5)]
     source = as_source(([np.zeros((4, 5), np.uint8), Image.new("RGB", (7, 3))], [0, 1]))
@@ -159,7 +159,7 @@ def test_torchs_own_datasets_and_lists_of_pairs():
     assert {split: len(part) for split, part in both.splits.items()} == {"train": 4, "test": 2}
 
 
-def test_targets_are_taken_where_they_say_what_the_records_say():
+def test_targets_are_taken_where_they_say_what_the_samples_say():
     many = LABELS * 100
     dataset = Items(["x"] * 400, many, targets=torch.tensor(many), classes=["cat", "dog"])
     source = as_source(dataset)
@@ -253,7 +253,7 @@ FLOATS = np.zeros((2, 3, 8, 8))
         ),
     ],
 )
-def test_what_is_no_data_says_what_it_is(data, message):
+def test_what_is_not_a_data_says_what_it_is(data, message):
     with pytest.raises(DataError, match=message):
         records(as_source(data))
 
@@ -291,7 +291,7 @@ def test_classes_that_do_not_fit():
     assert as_source(parts, classes=["x", "y"]).classes == ("x", "y")
 
 
-def test_a_record_of_another_kind_or_a_damaged_picture_is_named():
+def test_a_sample_of_another_kind_or_a_damaged_image_is_named():
     source = as_source((["a", np.zeros(3)], [0, 1]))
     with pytest.raises(DataError, match="must be of one kind. .*data, sample 1: received signal among text"):
         source.read(1)
@@ -314,7 +314,7 @@ def picture_set(count=4, labels=None, *, image=None):
     )
 
 
-def test_hugging_face_pictures_stay_encoded():
+def test_hugging_face_images_stay_encoded():
     source = as_source(picture_set(), name="pets")
     assert (source.name, source.modality, source.classes, source.format) == ("pets", "image", ("cat", "dog"), "python")
     assert [r.payload for r in records(source)] == [png(value=k) for k in range(4)]
@@ -345,7 +345,7 @@ def test_hugging_face_splits():
     assert list(as_source({"train": parts["train"], "test": parts["validation"]}).splits) == ["train", "test"]
 
 
-def test_hugging_face_texts_and_sounds():
+def test_hugging_face_texts_and_audio_files():
     texts = datasets.Dataset.from_dict({"title": ["t", "u"], "text": ["good", "bad"], "label": [1, 0]})
     source = as_source(texts)
     assert (source.modality, source.classes) == ("text", ("0", "1"))
@@ -358,7 +358,7 @@ def test_hugging_face_texts_and_sounds():
     assert (as_source(sounds).modality, as_source(sounds).read(0).payload) == ("audio", b"RIFF")
 
 
-def test_hugging_face_files_are_read_where_they_lie(tmp_path):
+def test_hugging_face_files_are_read_where_they_are(tmp_path):
     (tmp_path / "a.png").write_bytes(png())
     rows = {"image": [str(tmp_path / "a.png"), str(tmp_path / "gone.png"), None], "label": [0, 1, 0]}
     types = features(image=datasets.Image(), label=datasets.ClassLabel(names=["x", "y"]))
@@ -404,12 +404,12 @@ def test_hugging_face_fingerprints_know_texts_and_sizes():
         ({"text": [], "label": []}, "at least one sample. .*data: received none"),
     ],
 )
-def test_hugging_face_columns_that_can_not_be_meant(columns, message):
+def test_hugging_face_columns_that_cannot_be_meant(columns, message):
     with pytest.raises(DataError, match=message):
         as_source(datasets.Dataset.from_dict(columns))
 
 
-def test_hugging_face_sets_that_can_not_be_read():
+def test_hugging_face_sets_that_cannot_be_read():
     with pytest.raises(
         DataError, match="read by index. .*received a streamed IterableDataset.* without streaming=True"
     ):
@@ -448,7 +448,7 @@ def test_test_part_without_labels_is_left_out(train, test):
         as_source({"train": test, "test": train})
 
 
-def test_single_test_records_without_a_label_are_left_out():
+def test_single_test_samples_without_a_label_are_left_out():
     for inputs in (GREY, GREY * 1.0, list("abcd")):
         source = as_source({"train": (inputs, LABELS), "test": (inputs, [1, -1, 0, -1])})
         assert (source.targets.tolist(), num_left_out(source)) == ([*LABELS, 1, 0], 2)

@@ -92,7 +92,7 @@ def test_a_measured_column_stays_a_channel_whatever_its_values(tmp_path, name, v
     assert "not channels" not in notices
 
 
-def test_an_even_rise_without_a_telling_name_is_said(tmp_path):
+def test_an_even_rise_without_a_telling_name_is_reported(tmp_path):
     channels, notices = channels_of(recording(tmp_path, Messung=COUNT, x=X))
     assert channels == ("Messung", "x")
     assert "rising by the same from row to row: Messung; if this only counts, name the other channels" in notices

@@ -103,7 +103,7 @@ def test_the_axis_of_channels_is_the_one_that_all_files_share(tmp_path, shapes, 
         ({"0.npy": np.zeros(3)}, r"holds no signals \(.npy, .csv\).* Put them at"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, files, message):
+def test_faults_are_named(tmp_path, files, message):
     with pytest.raises(DataError, match=message):
         open_signal_folder(write(tmp_path, files))
 

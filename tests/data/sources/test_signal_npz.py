@@ -123,7 +123,7 @@ def test_an_array_that_runs_by_columns_is_read_right(tmp_path):
         ({"a": np.zeros((3, 5))}, False),
     ],
 )
-def test_signals_are_told_from_pictures_by_the_header(tmp_path, arrays, signals):
+def test_signals_are_told_from_images_by_the_header(tmp_path, arrays, signals):
     path = saved(tmp_path, **arrays)
     assert is_signal_npz(path) is signals
     assert is_image_npz(path) or signals  # no file is left to nobody

@@ -66,7 +66,7 @@ def test_cifar_truncated_missing_or_out_of_range(tmp_path):
         open_source(cifar10(tmp_path / "b", labels=[0, 1, 2, 10, *range(10), *range(6)]))
 
 
-def test_cifar_names_that_are_no_text(tmp_path):
+def test_cifar_names_that_are_not_text(tmp_path):
     folder = cifar10(tmp_path / "a")
     next(folder.rglob("batches.meta.txt")).write_bytes(b"cat\n\xff\n")
     with pytest.raises(
@@ -221,7 +221,7 @@ def test_folders_without_anything_to_learn(tmp_path, draw):
         check_trainable(open_source(tmp_path / "s"))
 
 
-def test_a_file_that_is_no_data_set(tmp_path):
+def test_a_file_that_is_not_a_data_set(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(DataError, match=r"a.txt is a single text. A data set has many of them: FOLDER/CLASS/\*.txt"):
         open_source(tmp_path / "a.txt")
@@ -230,7 +230,7 @@ def test_a_file_that_is_no_data_set(tmp_path):
         open_source(tmp_path / "a.bin")
 
 
-def test_what_programs_leave_is_no_data_and_links_are_followed(pictures, tmp_path):
+def test_what_programs_leave_is_not_a_data_and_links_are_followed(pictures, tmp_path):
     for name in (".ipynb_checkpoints", "__MACOSX"):
         (pictures / "red" / name).mkdir()
         shutil.copy(pictures / "red" / "00.png", pictures / "red" / name / "00.png")
@@ -243,7 +243,7 @@ def test_what_programs_leave_is_no_data_and_links_are_followed(pictures, tmp_pat
     assert source.notices == ("images outside the class folders were skipped: stray.png",)
 
 
-def test_links_to_nothing_are_passed_over(pictures):
+def test_links_to_nothing_are_skipped(pictures):
     before = fingerprint(open_source(pictures))
     (pictures / "red" / "lost.png").symlink_to("nowhere.png")
     (pictures / "red" / "self.png").symlink_to("self.png")
@@ -255,7 +255,7 @@ def test_links_to_nothing_are_passed_over(pictures):
         fingerprint(source)
 
 
-def test_a_name_that_is_no_text_is_read(pictures):
+def test_a_name_that_is_not_a_text_is_read(pictures):
     name = b"caf\xe9.png"
     shutil.copy(pictures / "red" / "00.png", os.fsencode(pictures / "red") + b"/" + name)
     source = open_source(pictures)

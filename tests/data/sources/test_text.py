@@ -122,7 +122,7 @@ def test_a_table_is_recognised_by_its_header(tmp_path, name, content, claimed):
     assert is_text_table(table(tmp_path / name, content)) == claimed
 
 
-def test_other_paths_are_no_tables(tmp_path):
+def test_other_paths_are_not_tables(tmp_path):
     table(tmp_path / "test.csv", REVIEWS)
     assert not is_text_table(tmp_path) and not is_text_table(tmp_path / "missing")
 
@@ -147,7 +147,7 @@ def test_other_paths_are_no_tables(tmp_path):
         ("a.csv", b"text,label\n", "needs rows below its header"),
     ],
 )
-def test_a_table_that_can_not_be_meant_is_named(tmp_path, name, content, message):
+def test_a_table_that_cannot_be_meant_is_named(tmp_path, name, content, message):
     with pytest.raises(DataError, match=message):
         open_text_table(table(tmp_path / name, content))
 
@@ -203,7 +203,7 @@ def test_columns_that_the_user_names_are_read(tmp_path, content, columns, rows):
     assert not is_text_table(path, text_column="none")
 
 
-def test_columns_of_each_splits_table_that_are_not_read_are_said(tmp_path):
+def test_columns_of_each_splits_table_that_are_not_read_are_reported(tmp_path):
     table(tmp_path / "train.csv", b"text,label,id,split\nx,a,7,train\ny,b,8,train\n")
     table(tmp_path / "test.csv", b"when;text;label\n2024;x;a\n2024;y;b\n")
     assert open_text_table(tmp_path).notices == (
@@ -245,7 +245,7 @@ def test_names_of_columns_that_come_again_are_refused(tmp_path):
         open_text_table(path)
 
 
-def test_a_folder_that_can_not_be_meant_is_named(tmp_path):
+def test_a_folder_that_cannot_be_meant_is_named(tmp_path):
     table(tmp_path / "test.csv", REVIEWS)
     with pytest.raises(DataError, match="has one named train, such as train.csv.*has none"):
         open_text_table(tmp_path)
@@ -318,7 +318,7 @@ def test_other_folders_are_not_claimed(tmp_path, files):
     assert not holds_texts(texts(tmp_path / "set", **files))
 
 
-def test_folders_with_pictures_beside_are_not_claimed(tmp_path):
+def test_folders_with_images_beside_are_not_claimed(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"0 0.5 0.5 1 1", dogs__a=b"0 0.5 0.5 1 1")
     (folder / "cats" / "a.jpg").write_bytes(b"")
     assert not holds_texts(folder)
@@ -334,14 +334,14 @@ def test_links_out_of_a_class_are_not_followed(tmp_path):
     assert source.notices == ("links that lead out of their folder were skipped: b.txt",)
 
 
-def test_a_text_that_is_no_utf_8_is_named_with_its_place(tmp_path):
+def test_a_text_that_is_not_a_utf_8_is_named_with_its_place(tmp_path):
     source = open_text_folder(texts(tmp_path / "set", cats__a=b"caf\xe9", dogs__a=b"\xef\xbb\xbfwuff"))
     with pytest.raises(DataError, match=r"must be UTF-8. Received: byte 0xe9 at offset 3 of .*cats/a\.txt. Save it"):
         source.read(0)
     assert source.read(1).payload == "wuff"
 
 
-def test_a_text_that_can_not_be_read_is_named(tmp_path):
+def test_a_text_that_cannot_be_read_is_named(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"x", dogs__a=b"x")
     source = open_text_folder(folder)
     with (folder / "cats" / "a.txt").open("wb") as file:
@@ -380,10 +380,8 @@ def test_a_table_of_texts_without_a_header_keeps_its_first_sample(tmp_path, name
     assert [source.read(i).payload for i in range(4)] == [text for text, _ in SAMPLES]
     assert [source.classes[k] in ("pos", "1") for k in source.targets] == [True, False, True, False]
     texts, labels = where
-    assert (
-        f"{name} is read with its texts in column {texts} and its labels in column {labels}, inferred from their content"
-        in source.notices
-    )
+    notice = f"{name} is read with its texts in column {texts} and its labels in column {labels}"
+    assert f"{notice}, inferred from their content" in source.notices
 
 
 @pytest.mark.parametrize(

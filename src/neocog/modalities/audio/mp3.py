@@ -21,7 +21,7 @@ ROOMY = 9
 
 
 class Frame(NamedTuple):
-    """What a frame's header says."""
+    """The facts in a frame's header."""
 
     size: int
     """Bytes."""
@@ -44,7 +44,7 @@ def frame_at(payload: bytes, place: int) -> Frame | None:
 
 
 def first_frame(payload: bytes) -> int:
-    """Where the first frame begins, behind a tag."""
+    """The place of the first frame, behind a tag."""
     if not payload.startswith(b"ID3") or len(payload) < 10:
         return 0
     size = sum(byte << shift for byte, shift in zip(payload[6:10], (21, 14, 7, 0), strict=True))

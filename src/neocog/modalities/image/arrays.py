@@ -63,22 +63,16 @@ class ArraySource(SplitSource):
 def check_images(where: str, images: Images, labels: NDArray[Any]) -> None:
     """Raises DataError if images and labels can't belong together."""
     if images.dtype not in (np.uint8, np.uint16):
-        raise DataError(
-            "Images must have 8 or 16 bits (uint8, uint16).",
-            received=str(images.dtype),
-            where=where,
-            fix="Scale them to 0..255 and convert them to uint8.",
-        )
+        rule = "Images must have 8 or 16 bits (uint8, uint16)."
+        received = str(images.dtype)
+        raise DataError(rule, received=received, where=where, fix="Scale them to 0..255 and convert them to uint8.")
     if images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[3] <= MAX_CHANNELS):
         rule = f"Images must be (N, H, W) or (N, H, W, C) with 1 to {MAX_CHANNELS} channels."
         raise DataError(rule, received=str(images.shape), where=where)
     if images.ndim == 4 and channels_first(images.shape[1:]):
-        raise DataError(
-            "The channels of images come last.",
-            received=f"{images.shape}, which looks as if they came first",
-            where=where,
-            fix="Move them with np.moveaxis(images, 1, -1).",
-        )
+        rule = "The channels of images come last."
+        received = f"{images.shape}, which looks as if they came first"
+        raise DataError(rule, received=received, where=where, fix="Move them with np.moveaxis(images, 1, -1).")
     if min(images.shape[1:3]) < MIN_SIDE:
         rule = f"An image must be at least {MIN_SIDE} pixels on each side."
         raise DataError(rule, received=str(images.shape), where=where)

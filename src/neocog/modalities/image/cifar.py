@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neocog.errors import DataError
 from neocog.modalities.image.arrays import ArraySource
 
-__all__ = ["find_cifar", "open_cifar"]
+__all__ = ["is_cifar", "open_cifar"]
 
 PIXELS = 3 * 32 * 32
 MAX_NAMES = 2**20
@@ -49,15 +49,25 @@ def find_cifar(folder: Path) -> tuple[Path, Layout] | None:
     return None
 
 
-def open_cifar(name: str, folder: Path, layout: Layout) -> ArraySource:
-    """The source that these files make. Raises DataError if one is missing or truncated."""
+def is_cifar(path: Path) -> bool:
+    """Whether this is a folder with CIFAR's binary files."""
+    return path.is_dir() and find_cifar(path) is not None
+
+
+def open_cifar(path: Path) -> ArraySource:
+    """The source that a folder's files make. Raises DataError if one is missing or truncated."""
+    found = find_cifar(path) if path.is_dir() else None
+    if not found:
+        rule = "CIFAR's binary files are data_batch_1.bin and the like beside batches.meta.txt."
+        raise DataError(f"{rule} {path} holds none.", fix="Check the path, or leave out --data.format.")
+    folder, layout = found
     classes = class_names(folder / layout.names)
     parts = {}
     for split, files in layout.splits.items():
         batches = [read_batch(folder / file, layout.label_bytes) for file in files]
         images = np.concatenate([pixels for pixels, _ in batches])
         parts[split] = (images, np.concatenate([labels for _, labels in batches]))
-    return ArraySource(name, parts, classes)
+    return ArraySource(path.name, parts, classes)
 
 
 def class_names(path: Path) -> list[str]:
@@ -76,11 +86,9 @@ def read_batch(path: Path, label_bytes: int) -> tuple[NDArray[np.uint8], NDArray
     values = np.fromfile(path, np.uint8)
     record = label_bytes + PIXELS
     if values.size == 0 or values.size % record:
-        raise DataError(
-            f"{path} is truncated: records have {record:,} bytes each.",
-            received=f"{values.size:,} bytes: {values.size // record:,} records and {values.size % record:,} bytes",
-            fix="Fetch it again.",
-        )
+        rule = f"{path} is truncated: records have {record:,} bytes each."
+        received = f"{values.size:,} bytes: {values.size // record:,} records and {values.size % record:,} bytes"
+        raise DataError(rule, received=received, fix="Fetch it again.")
     rows = values.reshape(-1, record)
     planes = rows[:, label_bytes:].reshape(-1, 3, 32, 32)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), rows[:, label_bytes - 1]

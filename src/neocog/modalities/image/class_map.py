@@ -76,14 +76,11 @@ def read_class_map(path: Path, folders: Collection[str]) -> tuple[str, ...]:
             fix="Write the names alone, in their order.",
         )
     if not fitting:
-        names = list(readings)[-1]  # with numbers, where there are any
+        names = list(readings)[-1]  # with numbers, if there are any
         missing = [name for name in names if name not in folders]
-        raise DataError(
-            "Each class of a map needs a folder of its own.",
-            received=f"{len(missing):,} classes without one: {some(map(repr, missing))}",
-            where=str(path),
-            fix="Add the folders, or remove the lines.",
-        )
+        rule = "Each class of a map needs a folder of its own."
+        received = f"{len(missing):,} classes without one: {some(map(repr, missing))}"
+        raise DataError(rule, received=received, where=str(path), fix="Add the folders, or remove the lines.")
     return fitting[0]
 
 
@@ -97,12 +94,9 @@ def map_lines(path: Path) -> list[str]:
         ) from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        raise DataError(
-            "A class map has a class on each line.",
-            received="no lines",
-            where=str(path),
-            fix="Write the names of the folders, one on each line.",
-        )
+        rule = "A class map has a class on each line."
+        fix = "Write the names of the folders, one on each line."
+        raise DataError(rule, received="no lines", where=str(path), fix=fix)
     line, times = Counter(lines).most_common(1)[0]
     if times > 1:
         raise DataError(

@@ -21,7 +21,7 @@ from neocog.dataset.labels import MAX_CLASSES
 from neocog.errors import DataError, some
 from neocog.modalities.image.arrays import ArraySource
 
-__all__ = ["find_idx", "open_idx", "read_idx"]
+__all__ = ["is_idx", "open_idx", "read_idx"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NAME = re.compile(r"(?P<stem>.*)(?P<kind>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?$")
@@ -57,11 +57,8 @@ def read_idx(path: Path) -> NDArray[np.generic]:
     if len(content) != expected:
         state = "truncated" if len(content) < expected else "longer than its header says"
         found = f"{len(content):,}" if len(content) < expected else f"over {expected:,}"
-        raise DataError(
-            f"{path} is {state}. Its header promises {' x '.join(map(str, shape))} values, {expected:,} bytes.",
-            received=found,
-            fix=FETCH,
-        )
+        rule = f"{path} is {state}. Its header promises {' x '.join(map(str, shape))} values, {expected:,} bytes."
+        raise DataError(rule, received=found, fix=FETCH)
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -89,8 +86,17 @@ def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
     return {split: found[split] for split in ("train", "val", "test") if split in found}
 
 
-def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str, ...] | None) -> ArraySource:
-    """The source that these idx files make. Without `classes`, a mapping file beside them may name them."""
+def is_idx(path: Path) -> bool:
+    """Whether this is a folder with idx files."""
+    return path.is_dir() and bool(find_idx(path))
+
+
+def open_idx(folder: Path, classes: tuple[str, ...] | None = None) -> ArraySource:
+    """The source that a folder's idx files make. Without `classes`, a mapping file beside them may name them."""
+    files = find_idx(folder) if folder.is_dir() else None
+    if not files:
+        rule = "Idx files are pairs such as train-images-idx3-ubyte and train-labels-idx1-ubyte."
+        raise DataError(f"{rule} {folder} holds none.", fix="Check the path, or leave out --data.format.")
     parts = {}
     for split, kinds in files.items():
         if len(kinds) != 2:

@@ -304,7 +304,7 @@ def why_no_image_table(path: Path, *, file_column: str | None = None, label_colu
 
 
 def what_is_missing(table: Path, chosen: ColumnChoice, *, beside: bool) -> str | None:
-    """What a table lacks to be a list of images; `beside` says that it lies beside some."""
+    """The reason why a table is not a list of images; `beside` says that it lies beside some."""
     try:
         cells = first_row(table).values
         if chosen:

@@ -78,7 +78,7 @@ class ImageFiles:
         return home.as_posix()
 
     def why_missing(self, key: str) -> str:
-        """What is wrong with a listed file that is not among the images."""
+        """The fault of a listed file that is not among the images."""
         path = self.root / key
         try:
             if path.exists() and not stays_inside(path, self.root.resolve()):
@@ -111,12 +111,9 @@ def relative_name(value: object, where: str) -> str:
     name = str(value).strip().replace("\\", "/") if isinstance(value, str | int) else ""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if not parts or ".." in parts or name.startswith("/") or name[1:2] == ":":  # the last as in C:/
-        raise DataError(
-            "A list names files below its own folder.",
-            received=repr(str(value)[:200]),
-            where=where,
-            fix="Write paths relative to that folder, without '..'.",
-        )
+        rule = "A list names files below its own folder."
+        received = repr(str(value)[:200])
+        raise DataError(rule, received=received, where=where, fix="Write paths relative to that folder, without '..'.")
     return "/".join(parts)
 
 

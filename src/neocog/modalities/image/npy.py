@@ -28,7 +28,7 @@ def promises_image(start: bytes) -> bool:
 
 
 def npy_header(payload: bytes, where: str, max_pixels: int) -> Header:
-    """What the array's shape and type say. Raises DataError as `npy_pixels` does."""
+    """The facts in the array's header. Raises DataError as `npy_pixels` does."""
     return array_header(npy_pixels(payload, where, max_pixels))
 
 

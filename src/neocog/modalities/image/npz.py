@@ -34,11 +34,8 @@ def open_npz(path: Path) -> ArraySource:
             pairs = {split: pair for split, pair in SPLITS.items() if set(pair) <= names}
             lone = {name for pair in SPLITS.values() for name in pair if name in names and not set(pair) <= names}
             if not pairs or lone:
-                raise DataError(
-                    "An .npz data set holds x and y, or x_train and y_train, and so on for val and test.",
-                    received=", ".join(sorted(names)) or "nothing",
-                    where=str(path),
-                )
+                rule = "An .npz data set holds x and y, or x_train and y_train, and so on for val and test."
+                raise DataError(rule, received=", ".join(sorted(names)) or "nothing", where=str(path))
             if "all" in pairs and len(pairs) > 1:
                 raise DataError(f"{path} can be read in two ways: x and y, or by split.", fix="Remove one of them.")
             parts = {split: (array(archive, x), labels(array(archive, y))) for split, (x, y) in pairs.items()}

@@ -67,17 +67,31 @@ def open_signal_folder(
     }
     keys = [files.key(i) for i in range(len(read.arrays))]
     groups, grouping = groups_of_files(files, read)
+    kind = files.group_kind
+    return make_source(files, read, parts, keys, groups, kind, (*read.notices, *grouping))
+
+
+def make_source(
+    files: ClassFiles,
+    read: "FolderContent",
+    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]],
+    keys: list[str],
+    groups: NDArray[np.int64] | None,
+    group_kind: str,
+    notices: tuple[str, ...],
+) -> SignalSource:
+    """The source of these signals, with what is known of their folders."""
     source = SignalSource(
-        path.resolve().name,
+        files.root.resolve().name,
         parts,
         files.classes,
         keys=keys,
         groups=groups,
         channel_names=read.channels,
         unused=read.unused,
-        notices=(*files.notices, *read.notices, *grouping),
+        notices=(*files.notices, *notices),
     )
-    source.folders, source.group_kind, source.unlabelled = files.folders, files.group_kind, files.unlabelled
+    source.folders, source.unlabelled, source.group_kind = files.folders, files.unlabelled, group_kind
     return source
 
 
@@ -99,7 +113,7 @@ def one_each(values: list[set[str]]) -> bool:
 
 
 def groups_of_files(files: ClassFiles, read: FolderContent) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """What must stay in one split, by the folders or by columns; (N,), or None; and notices."""
+    """Numbers of what must stay in one split, by the folders or by columns; (N,), or None; and notices."""
     if files.groups is not None:
         return files.groups, ()
     alone = {name: [set(array.groups[name]) for array in read.arrays] for name in read.groups}
@@ -137,19 +151,10 @@ def windows_of(files: ClassFiles, read: FolderContent, window: int, step: int, r
         groups, grouping = number_groups(
             {name: [arrays[i].groups[name][k] for i, k in windows] for name in read.groups}
         )
-    source = SignalSource(
-        files.root.resolve().name,
-        parts,
-        files.classes,
-        keys=[f"{files.key(i)}:{start}" for i, start in windows],
-        groups=np.array([i for i, _ in windows], np.int64) if groups is None else groups,
-        channel_names=read.channels,
-        unused=read.unused,
-        notices=(*files.notices, *grouping, *notices),
-    )
-    source.folders, source.unlabelled = files.folders, files.unlabelled
-    source.group_kind = files.group_kind if files.groups is not None else "groups" if grouping else "files"
-    return source
+    kind = files.group_kind if files.groups is not None else "groups" if grouping else "files"
+    keys = [f"{files.key(i)}:{start}" for i, start in windows]
+    numbers = np.array([i for i, _ in windows], np.int64) if groups is None else groups
+    return make_source(files, read, parts, keys, numbers, kind, (*grouping, *notices))
 
 
 def read_all(files: ClassFiles, columns: Sequence[str]) -> FolderContent:
@@ -173,11 +178,9 @@ def read_all(files: ClassFiles, columns: Sequence[str]) -> FolderContent:
         recordings |= {i: Recording(np.asarray(array, np.float32)) for i, array in turned.items()}
     in_order, order_notices = one_order(files, [recordings[i] for i in range(len(files.paths))])
     if columns and len(turned) == len(files.paths):
-        raise ConfigError(
-            "signal.columns names the columns of tables.",
-            received=f"{some(columns)}, and {files.root} holds arrays without names",
-            fix="Leave it out.",
-        )
+        rule = "signal.columns names the columns of tables."
+        received = f"{some(columns)}, and {files.root} holds arrays without names"
+        raise ConfigError(rule, received=received, fix="Leave it out.")
     said = dict.fromkeys(sentence for recording in in_order for sentence in recording.notices)
     groups = tuple(name for name in roles.groups if all(name in recording.groups for recording in in_order))
     channels = next((recording.channels for recording in in_order if recording.channels), ())
@@ -260,11 +263,8 @@ def read_array(path: Path) -> Signal:
     if has_fields(array.dtype) and array.ndim == 1 and array.size:
         return array
     if array.ndim not in (1, 2) or array.size == 0 or array.dtype.kind not in "fiu":
-        raise DataError(
-            "A signal is (length,) or (channels, length) of real numbers, with at least one value.",
-            received=f"{array.dtype} {array.shape}",
-            where=str(path),
-        )
+        rule = "A signal is (length,) or (channels, length) of real numbers, with at least one value."
+        raise DataError(rule, received=f"{array.dtype} {array.shape}", where=str(path))
     return np.atleast_2d(array)
 
 

@@ -90,12 +90,9 @@ class SignalSource(ListSource):
         matched = match_names(columns, self.channel_names)
         missing = [name for name in columns if name not in matched]
         if missing:
-            raise DataError(
-                "signal.columns names channels.",
-                received=f"{some(missing, SHOWN)}; there are {some(self.channel_names, SHOWN) or 'no names'}",
-                where=self.name,
-                fix="Correct the names.",
-            )
+            rule = "signal.columns names channels."
+            received = f"{some(missing, SHOWN)}; there are {some(self.channel_names, SHOWN) or 'no names'}"
+            raise DataError(rule, received=received, where=self.name, fix="Correct the names.")
         other = self.with_channels([matched[name] for name in columns])
         other.unused = tuple(name for name in self.channel_names if name not in other.channel_names)
         unused = f"not channels: {some(other.unused, SHOWN)}, which signal.columns does not name"
@@ -115,12 +112,9 @@ def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[NDArray[np
     with np.errstate(over="ignore", invalid="ignore"):
         for place, signal in enumerate(signals):
             if signal.dtype.kind not in "fiu":
-                raise DataError(
-                    "Signals must be real numbers.",
-                    received=str(signal.dtype),
-                    where=f"{where}, sample {place}",
-                    fix="Give a complex signal as two channels.",
-                )
+                rule = "Signals must be real numbers."
+                fix = "Give a complex signal as two channels."
+                raise DataError(rule, received=str(signal.dtype), where=f"{where}, sample {place}", fix=fix)
             if signal.ndim != 2 or 0 in signal.shape:
                 rule = "A signal is (channels, length), with at least one value."
                 raise DataError(rule, received=str(signal.shape), where=f"{where}, sample {place}")

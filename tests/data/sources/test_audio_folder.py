@@ -16,7 +16,7 @@ def write(root, *names, seconds=0.1):
     return root
 
 
-def test_sounds_by_class_and_split(tmp_path):
+def test_audio_files_by_class_and_split(tmp_path):
     root = write(tmp_path / "set", "train/yes/a.wav", "train/no/b.flac", "test/yes/deep/c.ogg", "train/no/d.wav")
     (root / "train" / "yes" / "notes.txt").write_text("-")
     assert is_audio_folder(root)
@@ -58,7 +58,7 @@ def test_two_ways_to_read_are_named(tmp_path):
         open_audio_folder(write(tmp_path, "1_ann_0.wav", "yes/a.wav"))
 
 
-def test_sounds_beside_the_classes_are_passed_over(tmp_path):
+def test_audio_files_beside_the_classes_are_skipped(tmp_path):
     source = open_audio_folder(write(tmp_path, "yes/a.wav", "no/b.wav", "stray.wav"))
     assert source.notices == ("audio files outside the class folders were skipped: stray.wav",)
 

@@ -39,7 +39,7 @@ def records(source):
     return {split: [(source.key(i), source.read(i).target) for i in part] for split, part in source.splits.items()}
 
 
-def test_a_list_beside_its_pictures(tmp_path):
+def test_a_list_beside_its_images(tmp_path):
     draw(tmp_path, "a.png", "b.png", "deep/c.png")
     table = write(tmp_path / "labels.csv", "file_name,label\nb.png,dog\ndeep/c.png,cat\n./a.png,dog\n")
     for path in (tmp_path, table):
@@ -284,7 +284,7 @@ def test_one_label_each_in_a_task_of_several_is_noticed(tmp_path):
     assert "each image has exactly one label" in opened(tmp_path).notices[-1]
 
 
-def test_what_is_passed_over_is_said(tmp_path):
+def test_what_is_skipped_is_reported(tmp_path):
     draw(tmp_path, "a.png", "b.png", "c.png", "more/d.png", ".hidden/e.png")
     write(tmp_path / "a.csv", "file,label,age\na.png,x,3\nb.png,y,4\n./a.png,x,3\n")
     source = opened(tmp_path)
@@ -348,7 +348,7 @@ def test_a_list_that_is_wrong_says_where(tmp_path, content, message):
         ('{"file": "a.png", "tags": {"x": 1}}', "Labels are text, or a list of text. .*received "),
     ],
 )
-def test_json_that_is_no_label_or_name(tmp_path, content, message):
+def test_json_that_is_not_a_label_or_name(tmp_path, content, message):
     draw(tmp_path, "a.png")
     with pytest.raises(DataError, match=message):
         open_image_table(write(tmp_path / "a.jsonl", content))
@@ -368,7 +368,7 @@ def test_links_within_the_folder_are_followed(tmp_path):
     assert source.notices == ("images that no table names were skipped: 1, first 'real/a.png'",)
 
 
-def test_a_folder_that_can_not_be_read(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
     draw(tmp_path, "a.png")
     table = write(tmp_path / "a.csv", "file,label\na.png,x\n")
 
@@ -409,7 +409,7 @@ def test_too_many_classes_or_cells_are_refused(tmp_path, monkeypatch):
         opened(tmp_path)
 
 
-def test_a_picture_that_is_gone_or_no_file_any_more(tmp_path):
+def test_a_image_that_is_gone_or_no_file_any_more(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path / "a.csv", "file,label\na.png,x\nb.png,y\n")
     source = opened(tmp_path)
@@ -528,7 +528,7 @@ def test_a_class_map_that_is_wrong(tmp_path, monkeypatch, content, message):
         open_class_map(tmp_path)
 
 
-def test_a_class_map_needs_folders_of_pictures(tmp_path):
+def test_a_class_map_needs_folders_of_images(tmp_path):
     write(tmp_path / "class_map.txt", "a\nb\n")
     assert not has_class_map(tmp_path)
     assert not has_class_map(tmp_path / "absent")
