@@ -123,10 +123,8 @@ def check_packable(source: Source, resize: int | None, format: Format) -> None:
         raise DataError(rule, fix="Leave it out.")
     groups = getattr(source, "groups", None)
     if groups is not None and "all" in source.splits and len(np.unique(groups)) < len(source):
-        rule = (
-            "Records of one game, speaker or recording must stay in one split, and shards do not know which belong "
-            f"together. {source.name} has {len(np.unique(groups)):,} of these and no splits."
-        )
+        rule = "Samples of one game, speaker or recording must stay in one split, and shards do not store groups."
+        rule += f" {source.name} has {len(np.unique(groups)):,} groups and no splits."
         raise DataError(rule, fix="Put them into folders train, val and test before packing.")
     if format == "parquet":
         if source.modality not in FEATURES or source.task != "classification":
