@@ -279,7 +279,9 @@ def test_python_objects_are_trained_on(tmp_path):
 
 
 def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_path):
-    with pytest.raises(ConfigError, match="Waves holds signals for classification, and lenet5_relu is for classification of images"):
+    with pytest.raises(
+        ConfigError, match="Waves holds signals for classification, and lenet5_relu is for classification of images"
+    ):
         train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
     with pytest.raises(DataError, match="that it was trained on: images. reviews: received texts"):
         evaluate(finished_run.bundle, reviews)
