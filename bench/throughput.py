@@ -6,7 +6,7 @@ All train the same network on the same batch of random pictures with SGD and mom
 
     plain      the loop of PyTorch's tutorials: eager, fp32, contiguous
     lightning  the same in Lightning's Trainer, if it is installed
-    neocog     the engine in the arithmetic that `choose_speed` takes for a run of --run seconds, found in this process
+    neocog     the step executor in the arithmetic that `choose_speed` takes for a run of --run seconds, found here
 
 The ways take turns of half a second, a step at the least, and so do two products of matrices and a copy, from which the
 floor follows. Medians of all steps but those of the first turn.
@@ -40,11 +40,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neocog.cpus import num_threads
 from neocog.planning import Plan, plan
 from neocog.tasks import Classification
 from neocog.training import OptimizerConfig, make_optimizer
-from neocog.training.engine import Engine
-from neocog.training.speed import SpeedConfig, choose_speed, right_threads
+from neocog.training.executor import StepExecutor
+from neocog.training.speed import SpeedConfig, choose_speed
 from neocog.zoo import create_model
 
 CASES: dict[str, tuple[tuple[int, int, int], int]] = {
@@ -111,10 +112,10 @@ def measure(name: str, case: Case, seconds: float) -> None:
     if importlib.util.find_spec("lightning"):
         ways["lightning"] = lightning(copy.deepcopy(case.model), case, max(1, int(TURN / first)))
     step, reason = neocog(copy.deepcopy(case.model), case, first)
-    ways["neocog"] = partial(turn, step, right_threads())
+    ways["neocog"] = partial(turn, step, num_threads())
     device = case.images.device
-    ways |= {precision: partial(turn, product(dtype, device), right_threads()) for precision, dtype in TYPES.items()}
-    ways["copy"] = partial(turn, copying(device), right_threads())
+    ways |= {precision: partial(turn, product(dtype, device), num_threads()) for precision, dtype in TYPES.items()}
+    ways["copy"] = partial(turn, copying(device), num_threads())
     for take in ways.values():
         take()
     found: dict[str, list[float]] = {way: [] for way in ways}
@@ -179,24 +180,24 @@ def plain(model: nn.Module, case: Case) -> Callable[[], float]:
 
 
 def neocog(model: nn.Module, case: Case, plain_seconds: float) -> tuple[Callable[[], float], str]:
-    """A step of the engine, as the loop makes it, and why it is as it is."""
+    """A step of the executor, as the loop makes it, and why it is as it is."""
     task = Classification(tuple(map(str, range(case.num_classes))))
     config = OptimizerConfig(lr=LR, momentum=MOMENTUM)
-    torch.set_num_threads(right_threads())
+    torch.set_num_threads(num_threads())
     decision = choose_speed(
         model, case.images, case.labels, loss=task.loss, optimizer=lambda copied: make_optimizer(copied, config),
         steps=int(case.run_seconds / plain_seconds), config=SpeedConfig(),
     )  # fmt: skip
-    engine = Engine(model, task.loss, decision, case.images.device)
+    executor = StepExecutor(model, task.loss, decision, case.images.device)
     optimizer = make_optimizer(model, config)
 
     def step() -> float:
-        loss, _ = engine.forward(case.images, case.labels)
+        loss, _ = executor.forward(case.images, case.labels)
         value = loss.item()
         optimizer.zero_grad()
-        engine.backward(loss)
-        engine.unscale(optimizer)
-        engine.step(optimizer)
+        executor.backward(loss)
+        executor.unscale(optimizer)
+        executor.step(optimizer)
         return value
 
     return step, decision.reason

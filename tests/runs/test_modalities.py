@@ -157,13 +157,13 @@ def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(pictures, tmp_p
     config = replace(config, data=replace(config.data, loading="stream", balance=0.5))
     whole = train(config, name="whole", runs=tmp_path / "runs")
 
-    def stop(keeper, step):
+    def stop(checkpointer, step):
         if step == 5:
             signal.raise_signal(signal.SIGINT)
         return False
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match=r"after step 5 of 8; saved.*--resume"):
-        patched.setattr("neocog.runs.keeper.RunKeeper.due", stop)
+        patched.setattr("neocog.runs.checkpoints.RunCheckpointer.due", stop)
         train(config, name="stopped", runs=tmp_path / "runs")
     resumed = resume("stopped", runs=tmp_path / "runs")
     ours, theirs = (load(run.bundle).model.state_dict() for run in (resumed, whole))

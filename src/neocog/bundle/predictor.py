@@ -1,7 +1,6 @@
 """The one way from inputs to predictions: `predict`, `eval`, the report, and everything that serves or exports."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.bundle.signal_file import pick_fields, read_signal
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Payload, Source
 from neocog.errors import ConfigError, DataError
 from neocog.modalities.image.decode import pil_pixels
@@ -38,7 +38,7 @@ TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
 
 
 class Backend(Protocol):
-    """What computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
+    """The part that computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
 
     def __call__(self, inputs: Tensor, /) -> Tensor: ...
 
@@ -87,7 +87,7 @@ class Predictor:
         self.backend, self.preprocess, self.task, self.model = backend, preprocess, task, model
         self.manifest = manifest or {}
         self.notices: set[str] = set()
-        """What the user has been told about how inputs are read."""
+        """Notices on how inputs are read that the user has seen."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ class Predictor:
     ) -> Iterator[Prediction | Failure]:
         """As `predict`, one after the other, with a Failure in the place of an input that can't be read."""
         named = zip(names, inputs, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(inputs))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(num_cpus()) as pool:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
                 read = [(name, image) for name, image, _ in decoded if isinstance(image, Tensor)]

@@ -1,6 +1,5 @@
-"""One pass over all records, each read and examined once, by as many threads as there are processors."""
+"""One pass over all records, each read and examined once, by as many threads as there are num_cpus."""
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.annotations.annotated import AnnotatedPictures, read_limited
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Modality, Payload, Record, Source
 from neocog.doctor import kinds
 from neocog.doctor.annotations import examine_target, knows_boxes, refused_target
@@ -67,18 +67,13 @@ def in_threads(
             finish(made)
         return made
 
-    pool = ThreadPoolExecutor(workers or processors())
+    pool = ThreadPoolExecutor(workers or num_cpus())
     try:
         for made in pool.map(several, range(0, len(items), AT_ONCE)):
             yield from made
     finally:
         stopped.set()
         pool.shutdown(cancel_futures=True)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def examine_one(source: Source, index: int, max_pixels: int) -> Facts:

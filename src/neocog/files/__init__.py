@@ -1,4 +1,4 @@
-"""Files that are whole or not there, folders that one process writes at a time, files fetched and checked."""
+"""Files written whole or not at all, folders that one process writes at a time, and checked downloads."""
 
 from neocog.files.fetch import Remote, fetch, file_hash
 from neocog.files.lock import folder_lock

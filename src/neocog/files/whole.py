@@ -16,11 +16,11 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one sentence that names the file."""
+    """Turn the system's refusal to write into a StorageError that names the file."""
     try:
         yield
     except TimeoutError:
-        raise  # a lock that is held, or a network's; nothing to do with the disk
+        raise  # of a lock or a network, not of the disk
     except OSError as error:
         fix = {
             errno.EACCES: "Choose a folder that you may write to.",
@@ -29,7 +29,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         advice = "Free some space." if error.errno in FULL else fix.get(error.errno or 0, "Check the folder.")
         reason = error.strerror or str(error)
         raise StorageError(
-            f"{path} could not be written: {reason}. What was there before is intact. {advice}"
+            f"{path} could not be written: {reason}. What was there before is intact.", fix=advice
         ) from error
 
 
@@ -37,9 +37,9 @@ def storage_errors(path: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete and on the disk.
 
-    A link keeps pointing to the file, which is what is replaced. A device or a pipe, such as /dev/stdout, is written to
-    as it is: put in its place, a file would do harm.
-    Raises StorageError where the system refuses, for instance on a full disk; the temporary file is then removed.
+    A link stays, and the file that it points to is replaced. A device or a pipe, such as /dev/stdout, is written to
+    directly, since a file in its place would do harm.
+    Raises StorageError if the system refuses, for instance on a full disk; the temporary file is then removed.
     """
     with storage_errors(path):
         if path.exists() and not path.is_file():
@@ -66,7 +66,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add one line to a log. A line that an earlier kill left half-written is cut off first."""
+    """Add one line to a log. A line that was left half-written by a kill is cut off first."""
     with storage_errors(path), path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
         if end and (file.seek(end - 1), file.read(1))[1] != b"\n":

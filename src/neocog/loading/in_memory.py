@@ -1,6 +1,5 @@
 """A dataset in memory: decoded once, into one tensor."""
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
 from neocog.loading.dataset import Corrupt, Encode, Rows
@@ -105,5 +105,5 @@ def decode_all(
         except DataError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(num_cpus()) as pool:
         yield from track(pool.map(decode, indices.tolist()), label, total=len(indices))

@@ -1,7 +1,6 @@
 """The work of packing: records encoded in threads, written shard by shard, each shard read back and compared."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Source
 from neocog.errors import DataError, StorageError, some
 from neocog.files import file_hash, storage_errors, whole_file
@@ -87,7 +87,7 @@ class Packer:
         save_state(self.out, self.state)
         splits = {split: self.source.splits[split] for split in ORDER if split in self.source.splits}
         total = sum(len(indices) for indices in splits.values())
-        with Bar("packing", total) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with Bar("packing", total) as bar, ThreadPoolExecutor(num_cpus()) as pool:
             before = 0
             for split, indices in splits.items():
                 self.write_split(pool, bar, before, split, indices)
