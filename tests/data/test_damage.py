@@ -36,7 +36,7 @@ from neocog.data import (
     fingerprint,
 )
 from neocog.data.formats import FORMATS, recognise
-from neocog.dataset.targets import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects
 from neocog.errors import ConfigError, DataError
 from tests.support.damage import EndlessError, Random, damaged, ending, peak, sealed
 from tests.support.small_sets import SETS, Files, files_of, write_set

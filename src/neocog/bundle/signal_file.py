@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.dataset.column_names import TIME_LABELS
 from neocog.dataset.dialect import find_dialect
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.dataset.npy_files import read_npy
 from neocog.dataset.tables import read_columns
 from neocog.errors import DataError, some
@@ -28,7 +29,7 @@ from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles,
 
 __all__ = ["read_signal"]
 
-NPY = b"\x93NUMPY"
+(NPY,) = FILE_TYPES["NPY"].starts
 WANTED = "A signal is an .npy array or a .csv table with a header, a column for each channel and a row for each sample."
 
 

@@ -15,7 +15,7 @@ from neocog.bundle import Failure, Prediction, load
 from neocog.cli.flags import Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.dataset.folders import list_files as files_in
+from neocog.dataset.files import list_files as files_in
 from neocog.dataset.record import Modality
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.pages import pages_notice

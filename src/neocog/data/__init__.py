@@ -6,7 +6,7 @@ to the data of the user.
 
 from neocog.data.config import DataConfig
 from neocog.data.known import find_data
-from neocog.data.open import Found, Opened, find_format, open_source
+from neocog.data.open import Location, Opened, find_format, open_source
 from neocog.dataset.record import (
     Modality,
     Payload,
@@ -27,8 +27,7 @@ from neocog.modalities.image.augment import AugmentConfig, augment, check_augmen
 from neocog.modalities.image.choose import choose_image
 from neocog.modalities.image.config import ImageConfig
 from neocog.modalities.image.decode import Pixels, decode_image, pil_pixels
-from neocog.modalities.image.folder import list_pictures
-from neocog.modalities.image.image_folder import ImageFolder
+from neocog.modalities.image.image_folder import ImageFolder, list_images
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.tta import TTA, tta_views, tta_weights
 from neocog.modalities.preprocess import Preprocess
@@ -49,10 +48,10 @@ __all__ = [
     "AugmentConfig",
     "BoardPreprocess",
     "DataConfig",
-    "Found",
     "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
+    "Location",
     "Modality",
     "ModalityInfo",
     "Opened",
@@ -85,7 +84,7 @@ __all__ = [
     "find_format",
     "fingerprint",
     "keeps_test",
-    "list_pictures",
+    "list_images",
     "open_source",
     "pil_pixels",
     "read_preprocess",

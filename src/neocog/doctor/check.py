@@ -69,7 +69,7 @@ def check(
     """
     if limit is not None and limit < 1:
         raise ConfigError("--limit must be at least 1.", received=f"{limit}")
-    layouts = {layout.name: layout.what for layout in FORMATS}
+    layouts = {layout.name: layout.description for layout in FORMATS}
     if format is not None and format not in layouts:
         raise ConfigError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
     with warnings.catch_warnings():

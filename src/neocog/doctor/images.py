@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.dataset.file_types import FILE_TYPES, SUFFIXES, file_type
 from neocog.doctor import kinds
 from neocog.doctor.digest import digest
 from neocog.doctor.facts import Facts
@@ -20,36 +21,19 @@ from neocog.modalities.image.pixels import UnsupportedImageError
 
 __all__ = ["add_thumbs", "decoded", "examine_array", "examine_arrays", "examine_picture", "file_kind"]
 
-NAMED = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "BMP": (".bmp",),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "NPY": (".npy",),
-}
-SIGNATURES: dict[str, tuple[bytes, ...]] = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "BMP": (b"BM",),
-    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    "NPY": (b"\x93NUMPY",),
-}
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # of which Pillow reads headers
-ENDINGS = {ending for endings in NAMED.values() for ending in endings}
 ORIENTATION = 0x0112
 SCAN = b"\xff\xda"  # begins a JPEG file's image; its EXIF data comes before
 
 
 def file_kind(start: bytes) -> str | None:
-    """The format of an image, by the first bytes of its file; None if it is none that is read.
+    """The format of an image, by the first bytes of its file; None if it is not one that is read.
 
     >>> file_kind(b"\\x89PNG\\r\\n\\x1a\\n"), file_kind(b"<html>")
     ('PNG', None)
     """
-    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
-        return "WEBP"
-    return next((kind for kind, heads in SIGNATURES.items() if start.startswith(heads)), None)
+    kind = file_type(start)
+    return kind if kind and FILE_TYPES[kind].kind == "image" else None
 
 
 def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
@@ -123,7 +107,7 @@ def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
     kind, ending = file_kind(payload), os.path.splitext(key)[1].lower()  # noqa: PTH122, four times as fast as a Path
     if kind is None:
         return
-    if ending in ENDINGS and ending not in NAMED[kind]:
+    if ending in SUFFIXES["image"] and ending not in FILE_TYPES[kind].suffixes:
         facts.fault(kinds.OTHER_FORMAT, f"it is {kind}")
     facts.pages = num_pages(payload)
     if facts.pages > 1:

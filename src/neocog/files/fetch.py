@@ -1,4 +1,7 @@
-"""Downloading a published file: with progress, checked by SHA-256, resumable, whole or not at all."""
+"""Downloading a published file: with progress, checked by SHA-256, resumable, whole or not at all.
+
+`torch.hub.download_url_to_file` and pooch check hashes too, but begin a broken download from the start.
+"""
 
 import hashlib
 import http.client

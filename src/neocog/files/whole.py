@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +11,9 @@ from typing import BinaryIO
 
 from neocog.errors import StorageError
 
-__all__ = ["append_line", "storage_errors", "whole_file", "write_whole"]
+__all__ = ["append_line", "storage_errors", "whole_file", "whole_folder", "write_whole"]
 
+TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -57,6 +60,29 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to write to, which appears as `folder` when it is complete; of two made at once, the first stays.
+
+    Raises StorageError if the system refuses; the temporary folder is then removed.
+    """
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+        new.mkdir()
+    try:
+        yield new
+        with storage_errors(folder):
+            sync_folder(new)
+            try:
+                new.rename(folder)
+            except OSError as error:
+                if error.errno not in TAKEN:
+                    raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Indexed, Modality, Record, Source
-from neocog.dataset.targets import Task
+from neocog.dataset.record import Indexed, Modality, Record, Source, Task
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.signal.source import SignalSource
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from neocog.data import DataConfig, Found, Modality, Opened, find_format, open_source
+from neocog.data import DataConfig, Location, Modality, Opened, find_format, open_source
 from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.recipes.catalog import LOOKING, check_recipe, recipe_for
@@ -124,7 +124,7 @@ def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bo
         reading = {key: value for key, value in settings.items() if key in READING}
         config = with_values(RunConfig(data=DataConfig(source=source)), reading)
         options = reading_options(config)
-        found: Found | None = None
+        found: Location | None = None
         if held is None:
             columns = {name: options[name] for name in COLUMNS if options[name] is not None}
             found = find_format(source, format=options["format"], columns=columns)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.dataset.targets import Objects
+from neocog.dataset.record import Objects
 from neocog.modalities.image.augment import AugmentConfig, SpatialTransform, augment, draw_spatial
 
 SIZE = (40, 56)

@@ -10,7 +10,7 @@ from scipy import fft, signal
 
 from neocog.errors import ConfigError, DataError
 from neocog.loading import load_in_memory
-from neocog.modalities.audio.audio_folder import open_sound_folder
+from neocog.modalities.audio.audio_folder import open_audio_folder
 from neocog.modalities.audio.choose import AudioConfig, choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess, fft_size
 from neocog.modalities.audio.spectrogram import mel_bank
@@ -81,7 +81,7 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"", "Audio must be a WAV, FLAC or OGG file. here: received a file of another kind, or damaged: "),
+        (b"", "Audio must be a WAV, FLAC, OGG or MP3 file. here: received a file of another kind, or damaged: "),
         (
             b"\x89PNG\r\n" + bytes(100),
             "here: received a file of another kind, or damaged: Format not recognised. Convert",
@@ -100,7 +100,7 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
         (WAV[: len(WAV) // 2], "here is truncated or damaged: it ends 4,022 bytes before"),
         (OGG[:-10], "it ends 10 bytes before the end"),
         (FLAC[: len(FLAC) // 2], "here is truncated or damaged: "),
-        (encoded(noise(), format="AU"), "Audio must be a WAV, FLAC or OGG file. here: received AU. Convert it"),
+        (encoded(noise(), format="AU"), "Audio must be a WAV, FLAC, OGG or MP3 file. here: received AU. Convert it"),
         (encoded(np.zeros(0)), "at least one sample. here has none"),
         (encoded(noise(), rate=500), "Sounds have 1,000 to 384,000 samples per second.*Received: 500 and 1, for here"),
         (encoded(noise(channels=70)), "at most 64 channels. Received: 8,000 and 70"),
@@ -236,7 +236,7 @@ def folder(tmp_path, seconds=(1.0, 1.0, 1.0, 1.0), rate=16_000):
         place = tmp_path / "ab"[i % 2] / f"{i}.wav"
         place.parent.mkdir(exist_ok=True)
         soundfile.write(place, noise(int(length * rate), seed=i), rate)
-    return open_sound_folder(tmp_path)
+    return open_audio_folder(tmp_path)
 
 
 def choose(source, config=None, input_size=(101, 40)):

@@ -5,9 +5,9 @@ import io
 import soundfile
 from torch import Tensor
 
+from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.errors import DataError
-from neocog.modalities.audio.audio_folder import SUFFIXES
 from neocog.modalities.audio.choose import choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.audio.waveform import decodable
@@ -44,7 +44,7 @@ ROW = ModalityInfo(
     plural="recordings",
     preprocess=AudioPreprocess,
     choose=choose_audio,
-    suffixes=SUFFIXES | {".mp3"},  # which is not read, and refused by name rather than passed over
+    suffixes=SUFFIXES["audio"],
     network="speech_res8",
     recipe="sound",
     section="audio",

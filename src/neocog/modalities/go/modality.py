@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.modalities.draw import Drawing, image_address
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
@@ -26,7 +27,7 @@ ROW = ModalityInfo(
     plural="positions",
     preprocess=BoardPreprocess,
     choose=choose_board,
-    suffixes=frozenset({".sgf"}),
+    suffixes=SUFFIXES["board"],
     network="go_residual",
     recipe="board",
     draw=draw,

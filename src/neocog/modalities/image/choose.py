@@ -69,7 +69,7 @@ def survey(
 ) -> Counter[Header]:
     """The kinds of images in a data set, from their headers, and how many there are of each."""
     if isinstance(source, ArraySource):
-        parts = [images for _, images in source.parts]
+        parts = source.parts
         return Counter({array_header(images[0]): len(images) for images in parts if len(images)})
     paged: list[tuple[int, Header, str]] = []
 

@@ -3,11 +3,12 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.modalities.image.pixels import Size
 
 __all__ = ["Frame", "component_scales", "read_frame"]
 
-START = b"\xff\xd8\xff"
+(START,) = FILE_TYPES["JPEG"].starts
 BLOCKS, FRAMES, NO_FRAMES = frozenset({0xC0, 0xC1, 0xC2}), range(0xC0, 0xD0), frozenset({0xC4, 0xC8, 0xCC})
 JPEG_LS = 0xF7
 SCAN, TAGS, UNUSUAL = 0xDA, 0xE1, frozenset({*range(0xC0), *range(0xD0, 0xDA), 0xFF})

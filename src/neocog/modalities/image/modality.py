@@ -9,7 +9,7 @@ from neocog.modalities.image.augment.apply import augment_stages
 from neocog.modalities.image.augment.config import check_augment
 from neocog.modalities.image.choose import choose_image
 from neocog.modalities.image.decode import decode_image
-from neocog.modalities.image.folder import EXTENSIONS
+from neocog.modalities.image.image_folder import EXTENSIONS
 from neocog.modalities.image.pages import num_pages
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.table import ModalityInfo

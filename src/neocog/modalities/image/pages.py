@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from os.path import splitext  # four times as fast as a Path
 
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.errors import some
 from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories
 
@@ -21,7 +22,7 @@ HINT = (
 )
 PAGED = frozenset({".tif", ".tiff", ".webp"})
 """Suffixes of files that often hold several pages. Others are looked at if their content is at hand."""
-PNG = b"\x89PNG\r\n\x1a\n"
+(PNG,) = FILE_TYPES["PNG"].starts
 ASIDE = 0b101  # a thumbnail or a mask
 OLD_THUMBNAIL = 2
 ANIMATED = 2

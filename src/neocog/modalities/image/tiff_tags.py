@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
+from neocog.dataset.file_types import FILE_TYPES
+
 __all__ = ["MAGIC", "Tag", "Tags", "directories", "read_tags"]
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAGIC = FILE_TYPES["TIFF"].starts
 
 
 class Tag(IntEnum):

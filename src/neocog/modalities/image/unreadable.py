@@ -2,16 +2,16 @@
 
 import re
 
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.errors import DataError
 from neocog.modalities.image.jpeg_frame import read_frame
 from neocog.modalities.image.pages import PNG
 from neocog.modalities.image.pixels import UnsupportedImageError, damaged
-from neocog.modalities.image.tiff_tags import MAGIC
 
 __all__ = ["not_the_file", "unreadable", "unsupported_jpeg"]
 
 READ = "PNG, JPEG, BMP, WebP, TIFF or .npy"
-OURS = {b"\xff\xd8\xff": "JPEG", PNG: "PNG", b"BM": "BMP", **dict.fromkeys(MAGIC, "TIFF")}
+OURS = {start: name for name in ("JPEG", "PNG", "BMP", "TIFF") for start in FILE_TYPES[name].starts}
 BRANDS = {
     b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"mif1": "HEIF",
     b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF", b"crx ": "Canon raw (CR3)", b"jp2 ": "JPEG 2000",

@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.modalities.draw import Drawing, draw_curves
 from neocog.modalities.signal.augment import augment_stages
@@ -23,7 +24,7 @@ ROW = ModalityInfo(
     plural="signals",
     preprocess=SignalPreprocess,
     choose=choose_signal,
-    suffixes=frozenset({".npy", ".csv"}),
+    suffixes=SUFFIXES["signal"],
     network="time_series_fcn",
     recipe="signal",
     section="signal",

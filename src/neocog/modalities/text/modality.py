@@ -1,5 +1,6 @@
 """Texts, as the table of kinds of data knows them."""
 
+from neocog.dataset.file_types import SUFFIXES
 from neocog.modalities.table import ModalityInfo
 from neocog.modalities.text.augment import augment_stages
 from neocog.modalities.text.choose import choose_text, inactive_settings
@@ -13,7 +14,7 @@ ROW = ModalityInfo(
     plural="texts",
     preprocess=TextPreprocess,
     choose=choose_text,
-    suffixes=frozenset({".txt"}),
+    suffixes=SUFFIXES["text"],
     network="text_cnn",
     recipe="text",
     section="text",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import field
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from neocog import __version__
 from neocog.errors import StorageError
-from neocog.files import storage_errors, write_whole
+from neocog.files import cache_dir, storage_errors, write_whole
 from neocog.progress import note
 from neocog.settings import SETTINGS
 
@@ -74,17 +73,9 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def speed_folder() -> Path:
-    """NEOCOG_CACHE/speed, else neocog/speed in XDG_CACHE_HOME or ~/.cache. It may be deleted."""
-    if own := os.environ.get("NEOCOG_CACHE"):
-        return Path(own) / "speed"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "neocog" / "speed"
-
-
 def measurements_file(key: dict[str, Any]) -> Path:
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    return speed_folder() / f"{digest}.json"
+    return cache_dir("speed", f"{digest}.json")
 
 
 def read_measurements(key: dict[str, Any]) -> Measurements:

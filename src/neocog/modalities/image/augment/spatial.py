@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.dataset.targets import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects
 from neocog.modalities.augment import Key, draw_chosen
 from neocog.modalities.image.augment.affine import (
     Matrices,

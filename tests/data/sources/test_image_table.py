@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ImageFolder, check_trainable, fingerprint
-from neocog.dataset import multi_label
+from neocog.data import ImageFolder, check_trainable, fingerprint, open_source
+from neocog.dataset import columns
 from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
 from neocog.modalities.image import class_map as class_map_module
 from neocog.modalities.image.class_map import has_class_map, open_class_map
-from neocog.modalities.image.image_table import is_class_list, open_class_list
+from neocog.modalities.image.image_table import is_image_table, open_image_table
 
 
 def draw(root, *names):
@@ -31,20 +31,21 @@ def write(path, content):
 
 def opened(path):
     """Open what must also be recognised."""
-    assert is_class_list(path)
-    return open_class_list(path)
+    assert is_image_table(path)
+    return open_image_table(path)
 
 
 def records(source):
     return {split: [(source.key(i), source.read(i).target) for i in part] for split, part in source.splits.items()}
 
 
-def test_a_list_beside_its_pictures(tmp_path):
+def test_a_list_beside_its_images(tmp_path):
     draw(tmp_path, "a.png", "b.png", "deep/c.png")
     table = write(tmp_path / "labels.csv", "file_name,label\nb.png,dog\ndeep/c.png,cat\n./a.png,dog\n")
-    for source in (opened(tmp_path), opened(table)):
+    for path in (tmp_path, table):
+        source = opened(path)
         assert (source.name, source.classes, source.modality) == (tmp_path.name, ("cat", "dog"), "image")
-        assert (source.task, source.format, source.notices) == ("classification", "class-list", ())
+        assert (source.task, open_source(path).format, source.notices) == ("classification", "class-list", ())
         assert records(source) == {"all": [("b.png", 1), ("deep/c.png", 0), ("a.png", 1)]}
         assert source.targets.dtype == np.int64
         assert source.read(1).payload == (tmp_path / "deep" / "c.png").read_bytes()
@@ -96,10 +97,10 @@ def test_a_column_divides(tmp_path):
     write(tmp_path / "a.csv", "file,label,split\n0.png,x,Test\n1.png,y,train\n2.png,x,validation\n3.png,x,train\n")
     source = opened(tmp_path)
     assert records(source) == {"train": [("1.png", 1), ("3.png", 0)], "val": [("2.png", 0)], "test": [("0.png", 0)]}
-    assert source.notices == ("val has no record of 'y'", "test has no record of 'y'")
+    assert source.notices == ("val has no sample of 'y'", "test has no sample of 'y'")
     write(tmp_path / "a.csv", "file,label,split\n0.png,x,later\n")
-    with pytest.raises(DataError, match="A split is one of train, val, .* Received: 'later'.*a.csv, line 2"):
-        open_class_list(tmp_path)
+    with pytest.raises(DataError, match="A split is one of train, val, .*a.csv, line 2: received 'later'"):
+        open_image_table(tmp_path)
 
 
 def test_a_table_for_each_split(tmp_path):
@@ -110,10 +111,10 @@ def test_a_table_for_each_split(tmp_path):
     assert records(source) == {"train": [("train/0.png", 0), ("train/1.png", 1)], "test": [("test/0.png", 1)]}
     write(tmp_path / "test.csv", "id,label,split\n0,b,test\n")
     with pytest.raises(DataError, match="test.csv can be read in two ways: as test, by its place, or by its column"):
-        open_class_list(tmp_path)
+        open_image_table(tmp_path)
     write(tmp_path / "test.csv", "id,a,b\n0,1,0\n")
     with pytest.raises(DataError, match="the same columns of labels. Received: train.csv: label; test.csv: a, b"):
-        open_class_list(tmp_path)
+        open_image_table(tmp_path)
 
 
 LISTED = {"all": [("a.png", 1), ("b.png", 0)]}
@@ -156,16 +157,16 @@ def test_list_of_any_spreadsheet_is_read_and_said(tmp_path, content, notices):
 def test_columns_that_the_user_names_are_read(tmp_path, content, columns):
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path / "a.csv", content)
-    assert is_class_list(tmp_path, **columns)
-    assert records(open_class_list(tmp_path, **columns)) == LISTED
-    assert not is_class_list(tmp_path, file_column="none")
+    assert is_image_table(tmp_path, **columns)
+    assert records(open_image_table(tmp_path, **columns)) == LISTED
+    assert not is_image_table(tmp_path, file_column="none")
 
 
 @pytest.mark.parametrize("content", ["a.png,b.png\nb.png,a.png\n", "a.png,x,y\nb.png,y,x\n", "a,x\nb,y\nb,y\n"])
 def test_columns_without_names_are_not_guessed(tmp_path, content):
     draw(tmp_path, "a.png", "b.png")
-    assert not is_class_list(write(tmp_path / "a.csv", content))
-    assert not is_class_list(tmp_path)
+    assert not is_image_table(write(tmp_path / "a.csv", content))
+    assert not is_image_table(tmp_path)
 
 
 def test_columns_of_classes_are_matched_by_name_in_any_order(tmp_path):
@@ -184,7 +185,7 @@ def test_columns_of_classes_are_matched_by_name_in_any_order(tmp_path):
     with pytest.raises(
         DataError, match="same columns of labels. Received: train.csv: dog, cat, 10; test.csv: dog, fox"
     ):
-        open_class_list(tmp_path)
+        open_image_table(tmp_path)
 
 
 def test_order_of_columns_of_classes_does_not_change_the_classes(tmp_path):
@@ -201,7 +202,7 @@ def test_labels_that_differ_in_spaces_alone_are_refused_not_merged(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path / "a.csv", "file,label\na.png,cat\nb.png,cat \n")
     with pytest.raises(
-        DataError, match="differ in more than the spaces around them. Received: 'cat' and 'cat '.*line 3"
+        DataError, match="differ in more than the spaces around them. .*line 3: received 'cat' and 'cat '"
     ):
         opened(tmp_path)
 
@@ -216,26 +217,26 @@ def test_hugging_faces_metadata_in_the_folder_of_each_split(tmp_path):
     }
     write(tmp_path / "train" / "metadata.jsonl", '{"file_name": "0.png", "label": "a"}')
     with pytest.raises(DataError, match="read in 2 ways: train/metadata.csv, train/metadata.jsonl"):
-        open_class_list(tmp_path)
+        open_image_table(tmp_path)
 
 
 def test_names_may_lie_in_the_one_folder_that_holds_them(tmp_path):
     draw(tmp_path, "images/0.png", "images/1.png")
     write(tmp_path / "labels.csv", "id,label\nabsent,a\n0,a\n1,b\n")
     with pytest.raises(DataError, match=r"lists 1 files that are not there: 'absent' in line 2. Looked in .*images"):
-        open_class_list(tmp_path / "labels.csv")
+        open_image_table(tmp_path / "labels.csv")
     write(tmp_path / "labels.csv", "id,label\n0,a\n1,b\n")
     assert records(opened(tmp_path)) == {"all": [("images/0.png", 0), ("images/1.png", 1)]}
     draw(tmp_path, "masks/0.png")
     with pytest.raises(DataError, match="labels.csv can be read in 2 ways: '0' lies in images and in masks"):
-        open_class_list(tmp_path)
+        open_image_table(tmp_path)
 
 
 def test_two_lists_are_an_error_that_shows_both(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     for name in ("labels.csv", "metadata.csv"):
         write(tmp_path / name, "file_name,label\na.png,x\nb.png,y\n")
-    with pytest.raises(DataError, match="can be read in 2 ways: labels.csv, metadata.csv all list pictures"):
+    with pytest.raises(DataError, match="can be read in 2 ways: labels.csv, metadata.csv all list images"):
         opened(tmp_path)
     assert len(opened(tmp_path / "labels.csv")) == 2
 
@@ -249,9 +250,9 @@ def test_a_column_for_each_class_gives_several_labels(tmp_path):
     assert source.targets.tolist() == [[False, True], [True, True], [False, False]]
     assert source.read(1).target.tolist() == [True, True]
     assert source.read(1).target.shape == (2,)
-    assert source.notices == ("test has no record of 'sea', 'sun'",)
+    assert source.notices == ("test has no sample of 'sea', 'sun'",)
     write(tmp_path / "a.csv", "image,sun,sea,split\na.png,1,0,train\nb.png,2,1,train\n")
-    with pytest.raises(DataError, match="it holds 0 or 1. Received: '2' in column 'sun'.*a.csv, line 3"):
+    with pytest.raises(DataError, match="it holds 0 or 1. .*a.csv, line 3: received '2' in column 'sun'"):
         opened(tmp_path)
 
 
@@ -280,17 +281,17 @@ def test_tags_give_several_labels(tmp_path, table, content):
 def test_one_label_each_in_a_task_of_several_is_noticed(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path / "a.csv", "image,tags\na.png,x\nb.png,y\n")
-    assert "each picture has exactly one label" in opened(tmp_path).notices[-1]
+    assert "each image has exactly one label" in opened(tmp_path).notices[-1]
 
 
-def test_what_is_passed_over_is_said(tmp_path):
+def test_what_is_skipped_is_reported(tmp_path):
     draw(tmp_path, "a.png", "b.png", "c.png", "more/d.png", ".hidden/e.png")
     write(tmp_path / "a.csv", "file,label,age\na.png,x,3\nb.png,y,4\n./a.png,x,3\n")
     source = opened(tmp_path)
     assert source.notices == (
-        "columns that are no labels were passed over: age",
-        "rows that repeat another were passed over: 1",
-        "pictures that no list names were passed over: 2, first 'c.png'",
+        "columns that are not labels were skipped: age",
+        "rows that repeat another were skipped: 1",
+        "images that no table names were skipped: 2, first 'c.png'",
     )
     assert (len(source), num_left_out(source)) == (2, 2)
 
@@ -299,24 +300,27 @@ def test_what_is_passed_over_is_said(tmp_path):
     ("content", "message"),
     [
         ("file,label\na.png,x\nno.png,y\nnor.png,y\n", "lists 2 files that are not there: 'no.png' in line 3, 'nor"),
-        ("file,label\na.png,x\na.txt,y\n", r"lists 1 files that are no pictures \(.bmp, .*: 'a.txt' in line 3"),
+        ("file,label\na.png,x\na.txt,y\n", r"lists 1 files that are not images \(.bmp, .*: 'a.txt' in line 3"),
         ("file,label\na.png,x\nout.png,y\n", "lists 1 files that lead out of its folder through a link: 'out.png'"),
         ("file,label\na.png,x\noutside/z.png,y\n", "that lead out of its folder through a link: 'outside/z.png'"),
         ("file,label\na.png,x\n" + "n" * 5000 + ".png,y\n", "lists 1 files that are not there"),
-        ("file,label\n../z.png,x\n", "names files below its own folder. Received: '../z.png'.*a.csv, line 2"),
-        ("file,label\n..\\z.png,x\n", r"below its own folder. Received: '..\\\\z.png'"),
-        ("file,label\n/etc/z.png,x\n", "below its own folder. Received: '/etc/z.png'"),
-        ("file,label\nC:\\z.png,x\n", "below its own folder. Received: 'C:"),
-        ("file,label\na.png,x\n,x\n", "below its own folder. Received: ''.*line 3"),
-        ("file,label\na.png,x\nb.png,\n", "Each file needs one label. Received: '' in column 'label'.*line 3"),
+        ("file,label\n../z.png,x\n", "names files below its own folder. .*a.csv, line 2: received '../z.png'"),
+        ("file,label\n..\\z.png,x\n", r"below its own folder. .*received '..\\\\z.png'"),
+        ("file,label\n/etc/z.png,x\n", "below its own folder. .*received '/etc/z.png'"),
+        ("file,label\nC:\\z.png,x\n", "below its own folder. .*received 'C:"),
+        ("file,label\na.png,x\n,x\n", "below its own folder. .*line 3: received ''"),
+        ("file,label\na.png,x\nb.png,\n", "Each file needs one label. .*line 3: received '' in column 'label'"),
         ("file,label\na.png,x\na.png,y\n", "a.png has x in .*line 2, and y in .*line 3. Remove one"),
         ("file,label,split\na.png,x,train\na.png,x,test\n", r"belongs to one split. a.png is in train \(.*line 2\)"),
-        ("file,label\na.png,0.25\nb.png,1\n", "a name or a whole number. Received: 0.25, in .*a.csv. Quantities"),
+        (
+            "file,label\na.png,0.25\nb.png,1\n",
+            "a name or a whole number. .*a.csv: received 0.25. Regression is not supported",
+        ),
         ("file,path,label\na.png,a.png,x\n", "in 2 ways: each of 'file', 'path' can be the column of the file"),
         ("file,label,target\na.png,x,3\n", "in 2 ways: each of 'label', 'target' can be the column of the label"),
         ("file,labels\na.png,x|y;z\n", "read in two ways: its labels are separated by '|' or by ';'"),
-        ("file,label\na.png,x\nb.png\n", "one value for each column. Received: 1 values.*line 3"),
-        ("file,label\ntwin,x\n", "'twin' can mean twin.bmp or twin.png. Write it with its extension.*line 2"),
+        ("file,label\na.png,x\nb.png\n", "one value for each column. .*line 3: received 1 values"),
+        ("file,label\ntwin,x\n", "'twin' can mean twin.bmp or twin.png. .*line 2. Write it with its extension"),
     ],
 )
 def test_a_list_that_is_wrong_says_where(tmp_path, content, message):
@@ -334,17 +338,20 @@ def test_a_list_that_is_wrong_says_where(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"file": "a.png", "label": ["x", "y"]}', r"needs one label. Received: .* for several labels name the column"),
-        ('{"file": "a.png", "label": null}', "needs one label. Received: 'None'"),
-        ('{"file": ["a.png"], "label": "x"}', "below its own folder. Received: "),
-        ('{"file": "a.png", "tags": [["x"]]}', "Labels are text, or a list of text. Received:"),
-        ('{"file": "a.png", "tags": {"x": 1}}', "Labels are text, or a list of text. Received:"),
+        (
+            '{"file": "a.png", "label": ["x", "y"]}',
+            r"needs one label. .*received .* for several labels name the column",
+        ),
+        ('{"file": "a.png", "label": null}', "needs one label. .*received 'None'"),
+        ('{"file": ["a.png"], "label": "x"}', "below its own folder. .*received "),
+        ('{"file": "a.png", "tags": [["x"]]}', "Labels are text, or a list of text. .*received "),
+        ('{"file": "a.png", "tags": {"x": 1}}', "Labels are text, or a list of text. .*received "),
     ],
 )
-def test_json_that_is_no_label_or_name(tmp_path, content, message):
+def test_json_that_is_not_a_label_or_name(tmp_path, content, message):
     draw(tmp_path, "a.png")
     with pytest.raises(DataError, match=message):
-        open_class_list(write(tmp_path / "a.jsonl", content))
+        open_image_table(write(tmp_path / "a.jsonl", content))
 
 
 def test_links_within_the_folder_are_followed(tmp_path):
@@ -358,10 +365,10 @@ def test_links_within_the_folder_are_followed(tmp_path):
     write(tmp_path / "a.csv", "file,label\nb.png,x\nlinked/a.png,y\n")
     source = opened(tmp_path)
     assert records(source) == {"all": [("b.png", 0), ("linked/a.png", 1)]}
-    assert source.notices == ("pictures that no list names were passed over: 1, first 'real/a.png'",)
+    assert source.notices == ("images that no table names were skipped: 1, first 'real/a.png'",)
 
 
-def test_a_folder_that_can_not_be_read(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
     draw(tmp_path, "a.png")
     table = write(tmp_path / "a.csv", "file,label\na.png,x\n")
 
@@ -370,43 +377,45 @@ def test_a_folder_that_can_not_be_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match=f"{tmp_path} can't be read: Permission denied. Allow reading it"):
-        open_class_list(table)
+        open_image_table(table)
 
 
 def test_a_list_without_its_columns(tmp_path):
     draw(tmp_path, "a.png")
     table = write(tmp_path / "a.csv", "picture,label\na.png,x\n")
-    assert not is_class_list(tmp_path)
-    with pytest.raises(DataError, match=r"needs a column for the file: file_name, .* Received: picture, label, in"):
-        open_class_list(table)
-    with pytest.raises(DataError, match=r"holds no list of pictures: a .csv, .tsv or .jsonl file with a column"):
-        open_class_list(tmp_path)
+    assert not is_image_table(tmp_path)
+    with pytest.raises(
+        DataError, match=r"needs a column for the file: file_name, .*a.csv: received picture, label. Rename"
+    ):
+        open_image_table(table)
+    with pytest.raises(DataError, match=r"holds no list of images: a .csv, .tsv or .jsonl file with a column"):
+        open_image_table(tmp_path)
     write(table, "file,breed\na.png,x\n")
-    assert not is_class_list(table)
-    with pytest.raises(DataError, match=r"needs a column for the label: label, class, .* Received: file, breed, in"):
-        open_class_list(table)
+    assert not is_image_table(table)
+    with pytest.raises(DataError, match=r"needs a column for the label: label, class, .*csv: received file, breed"):
+        open_image_table(table)
 
 
 def test_too_many_classes_or_cells_are_refused(tmp_path, monkeypatch):
     draw(tmp_path, "a.png", "b.png")
-    monkeypatch.setattr("neocog.dataset.class_names.MAX_CLASSES", 1)
+    monkeypatch.setattr("neocog.dataset.labels.MAX_CLASSES", 1)
     write(tmp_path / "a.csv", "file,label\na.png,x\nb.png,y\n")
-    with pytest.raises(DataError, match="At most 1 classes are read. Received: 2 different labels, first 'x', 'y'"):
+    with pytest.raises(DataError, match="At most 1 classes are read. .*received 2 different labels, first 'x', 'y'"):
         opened(tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr(multi_label, "MAX_CELLS", 3)
+    monkeypatch.setattr(columns, "MAX_CELLS", 3)
     write(tmp_path / "a.csv", "file,labels\na.png,x\nb.png,y\n")
-    with pytest.raises(DataError, match="Records times classes may be at most 3. Received: 2 records and 2 classes"):
+    with pytest.raises(DataError, match="Samples times classes may be at most 3. .*received 2 samples and 2 classes"):
         opened(tmp_path)
 
 
-def test_a_picture_that_is_gone_or_no_file_any_more(tmp_path):
+def test_a_image_that_is_gone_or_no_file_any_more(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path / "a.csv", "file,label\na.png,x\nb.png,y\n")
     source = opened(tmp_path)
     (tmp_path / "a.png").unlink()
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(DataError, match="a.png is no file any more. Put it back, or remove its row"):
+    with pytest.raises(DataError, match="a.png is not a plain file. Replace or remove it"):
         source.read(0)
 
 
@@ -428,9 +437,9 @@ def test_a_picture_that_is_gone_or_no_file_any_more(tmp_path):
 )
 def test_other_tables_are_not_claimed(tmp_path, name, content):
     draw(tmp_path, "a.png")
-    assert not is_class_list(write(tmp_path / name, content))
-    assert not is_class_list(tmp_path)
-    assert not is_class_list(tmp_path / "absent")
+    assert not is_image_table(write(tmp_path / name, content))
+    assert not is_image_table(tmp_path)
+    assert not is_image_table(tmp_path / "absent")
 
 
 @given(st.binary(max_size=80), st.sampled_from(["file,label\n", "file,a,b\n", "id,labels\n", ""]))
@@ -438,9 +447,9 @@ def test_any_bytes_are_a_list_or_a_data_error(tmp_path_factory, content, header)
     root = tmp_path_factory.mktemp("set")
     draw(root, "a.png")
     (root / "a.csv").write_bytes(header.encode() + content)
-    is_class_list(root)
+    is_image_table(root)
     try:
-        source = open_class_list(root / "a.csv")
+        source = open_image_table(root / "a.csv")
     except DataError:
         return
     assert all(source.read(i).payload for i in range(len(source)))
@@ -466,12 +475,10 @@ def test_a_class_map_orders_the_folders(tmp_path, content):
     assert has_class_map(root)
     source = open_class_map(root)
     assert source.classes == ("wolf", "ape", "bee")
-    assert (source.task, source.format, source.modality) == ("classification", "class-map", "image")
+    assert (source.task, open_source(root).format, source.modality) == ("classification", "class-map", "image")
     expected = [("ape/0.png", 1), ("ape/1.png", 1), ("bee/0.png", 2), ("bee/1.png", 2), ("wolf/0.png", 0)]
     assert records(source)["all"] == [*expected, ("wolf/1.png", 0)]
-    assert source.notices == (
-        "folders that class_map.txt does not name were passed over, with their pictures: cow (2)",
-    )
+    assert source.notices == ("folders that class_map.txt does not name were skipped, with their images: cow (2)",)
     check_trainable(source)
     assert source.read(4).payload == (root / "wolf" / "0.png").read_bytes()
     assert fingerprint(source) != fingerprint(ImageFolder(root))
@@ -488,9 +495,9 @@ def test_a_class_map_with_splits(tmp_path):
         "test": [0, 0],
     }
     assert source.notices == (
-        "test has no record of 'bee'",
-        "files that are no pictures were passed over: 1 .txt",
-        "folders that class_map.txt does not name were passed over, with their pictures: ape (4)",
+        "test has no sample of 'bee'",
+        "files other than images were skipped: 1 .txt",
+        "folders that class_map.txt does not name were skipped, with their images: ape (4)",
     )
 
 
@@ -503,14 +510,14 @@ def test_names_with_numbers_are_names(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "a class on each line.* Received: 0 lines, in .*class_map.txt"),
-        (b"ape\nape\n", "names each class once. Received: 'ape' 2 times"),
-        (b"ape\ncow\n", "a folder of its own. .*class_map.txt names 1 classes without one: 'cow'. Add the folders"),
-        (b"0 ape\n1 cow\n", "names 1 classes without one: 'cow'"),
-        (b"1 ape\n2 bee\n", "names 2 classes without one: '1 ape', '2 bee'"),
-        (b"ape\n\xff\n", "A class map is UTF-8 text. Received: .*0xff.*class_map.txt. Save it as UTF-8"),
+        (b"", "a class on each line.*class_map.txt: received no lines"),
+        (b"ape\nape\n", "names each class once. .*received 'ape' 2 times"),
+        (b"ape\ncow\n", "a folder of its own. .*class_map.txt: received 1 classes without one: 'cow'. Add the folders"),
+        (b"0 ape\n1 cow\n", "received 1 classes without one: 'cow'"),
+        (b"1 ape\n2 bee\n", "received 2 classes without one: '1 ape', '2 bee'"),
+        (b"ape\n\xff\n", "A class map must be UTF-8 text. .*class_map.txt: received .*0xff.*Save it as UTF-8"),
         (b"0 1\n1 2\n2 0\n", "read in 2 ways: as 1, 2, 0 or 2, 0, 1. Write the names alone"),
-        (b"x" * 200, "at most 100 bytes. Received: 1 lines"),
+        (b"x" * 200, "at most 100 bytes. .*class_map.txt: received 200"),
     ],
 )
 def test_a_class_map_that_is_wrong(tmp_path, monkeypatch, content, message):
@@ -521,7 +528,7 @@ def test_a_class_map_that_is_wrong(tmp_path, monkeypatch, content, message):
         open_class_map(tmp_path)
 
 
-def test_a_class_map_needs_folders_of_pictures(tmp_path):
+def test_a_class_map_needs_folders_of_images(tmp_path):
     write(tmp_path / "class_map.txt", "a\nb\n")
     assert not has_class_map(tmp_path)
     assert not has_class_map(tmp_path / "absent")

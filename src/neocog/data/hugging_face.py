@@ -1,4 +1,4 @@
-"""Datasets of Hugging Face's `datasets`, of which pictures and sounds stay encoded as they are stored.
+"""Datasets of Hugging Face's `datasets`, whose images and sounds stay encoded as they are stored.
 
 Nothing here imports `datasets`: an object that is one brings it along.
 """
@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from neocog.data.python_records import Given
-from neocog.dataset.class_names import blank_label, cell_label
+from neocog.data.python_objects import SplitData
 from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
-from neocog.dataset.labels import is_hidden, plain_labels
+from neocog.dataset.labels import blank_label, cell_label, is_hidden, plain_labels
 from neocog.dataset.record import Modality, Payload, other_split
 from neocog.dataset.split_names import SPLIT_NAMES, splits_meant
 from neocog.errors import DataError, some
 from neocog.modalities.table import MODALITIES
 
-__all__ = ["given_hugging_face", "is_hugging_face", "known_splits"]
+__all__ = ["is_hugging_face", "known_splits", "read_hugging_face"]
 
 MEDIA: dict[str, Modality] = {"Image": "image", "Audio": "audio"}
 BATCH = 1000
@@ -29,33 +28,31 @@ def is_hugging_face(data: object, kind: str) -> bool:
 
 
 def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The splits of a `DatasetDict`, and a sentence on those that are no train, val or test."""
+    """The splits of a `DatasetDict`, and a notice on each that is not train, val or test."""
     found: dict[str, Any] = {}
     meant = splits_meant([str(key) for key in data])
     for key, dataset in data.items():
         split = meant.get(str(key))
         if split in found:
-            raise DataError(f"{name} can be read in two ways: two of {', '.join(data)} mean {split}. Remove one.")
+            rule = f"{name} can be read in two ways: two of {', '.join(data)} mean {split}."
+            raise DataError(rule, fix="Remove one.")
         if split:
             found[split] = dataset
     if not found:
-        raise DataError(
-            f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}. Received: {some(data, 8) or 'none'}, in "
-            f"{name}. Rename them, or pass one Dataset."
-        )
-    others = [str(key) for key in data if str(key) not in meant]
-    notices = tuple(other_split(key, len(data[key])) for key in others)
+        rule = f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}."
+        raise DataError(rule, received=some(data, 8) or "none", where=name, fix="Rename them, or pass one Dataset.")
+    notices = tuple(other_split(str(key), len(part)) for key, part in data.items() if str(key) not in meant)
     return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
 
 
-def given_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> Given | None:
-    """The records of a `Dataset` with a picture, a sound or a text, and a label; None where no record has a label.
+def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitData | None:
+    """The samples of a `Dataset` with an image, a sound or a text, and a label; None if no sample has a label.
 
-    One that `hides_labels` may lack a column of them. Records without a label are left out: those that have none, and
-    those that have -1 where classes have names. Raises DataError where its columns can't be meant.
+    One that `hides_labels` may lack a column of them. Samples without a label are left out: those that have none, and
+    those with -1 if the classes have names. Raises DataError if its columns are missing or ambiguous.
     """
     if not len(dataset):
-        raise DataError(f"A dataset needs at least one record. Received: none, in {where}.")
+        raise DataError("A dataset needs at least one sample.", received="none", where=where)
     features = dataset.features
     if hides_labels and not label_columns(features):
         return None
@@ -66,7 +63,7 @@ def given_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> Given
     found = list(plain.select_columns([label])[label])
     if hides_labels and all(blank_label(value, where) for value in found):
         return None
-    found = [cell_label(value, f"record {k} of {where}") for k, value in enumerate(found)]
+    found = [cell_label(value, f"{where}, sample {k}") for k, value in enumerate(found)]
     kept = [k for k, value in enumerate(found) if value is not None and (value != -1 or not names)]
     if not kept or is_hidden([found[k] for k in kept]):
         return None
@@ -74,12 +71,12 @@ def given_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> Given
         plain = plain.select(kept)
     if not MODALITIES[modality].is_text:
         plain = plain.cast_column(column, type(features[column])(decode=False))
-    records = Column(plain.select_columns([column]), column, where, encoded=not MODALITIES[modality].is_text)
-    return Given(
+    payloads = Column(plain.select_columns([column]), column, where, encoded=not MODALITIES[modality].is_text)
+    return SplitData(
         modality=modality,
         labels=plain_labels([found[k] for k in kept], where),
-        read=records.read,
-        content=records.content,
+        read=payloads.read,
+        content=payloads.content,
         classes=tuple(names) if names else None,
         num_unlabelled=len(found) - len(kept),
     )
@@ -92,28 +89,26 @@ class Column:
         self.dataset, self.column, self.where, self.encoded = dataset, column, where, encoded
 
     def read(self, index: int) -> Payload:
-        where = f"{self.where}, record {index}"
+        where = f"{self.where}, sample {index}"
         value = self.dataset[index][self.column]
         if isinstance(value, dict):  # as Image(decode=False) gives it
             value = value["bytes"] if value["bytes"] is not None else self.read_file(value["path"], where)
         if not isinstance(value, str | bytes):
-            raise DataError(
-                f"Each record needs a value. Received: none in column {self.column!r}, at {where}. Drop it."
-            )
+            received = f"none in column {self.column!r}"
+            raise DataError("Each sample needs a value.", received=received, where=where, fix="Drop it.")
         return value
 
     def read_file(self, path: str | None, where: str) -> bytes | None:
         try:
             if path is not None and not Path(path).is_file():
-                raise DataError(
-                    f"{where} lies in {path}, which is no file on this machine. Fetch it, or drop the record."
-                )
+                rule = f"The file of {where}, {path}, is not on this machine."
+                raise DataError(rule, fix="Fetch it, or drop the sample.")
             return Path(path).read_bytes() if path is not None else None
         except (OSError, ValueError) as error:
             raise DataError(f"{where} can't be read from {path}: {error}.") from error
 
     def content(self) -> Iterator[bytes]:
-        """All texts; of encoded media the sizes and names, for they may be many gigabytes."""
+        """All texts; of encoded media the sizes and names, since they may be many gigabytes."""
         import pyarrow.compute as pc  # comes with datasets
 
         for batch in self.dataset.with_format("arrow").iter(BATCH):
@@ -129,21 +124,20 @@ def label_column(features: Mapping[str, Any], where: str) -> str:
     """The column of the labels: a ClassLabel, or a number or text under a usual name."""
     found = label_columns(features)
     if len(found) != 1:
-        raise wrong_columns(
-            "label", "a ClassLabel, or a number or text called " + ", ".join(USUAL), found, features, where
-        )
+        kind = "a ClassLabel, or a number or text called " + ", ".join(USUAL)
+        raise wrong_columns("label", kind, found, features, where)
     return found[0]
 
 
 def label_columns(features: Mapping[str, Any]) -> list[str]:
-    """The columns that can be meant as the labels."""
+    """The columns that may hold the labels."""
     labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
     usual = [name for name in features if name.lower() in USUAL and kind_of(features[name]) in ("ClassLabel", "Value")]
     return [name for name in labels if name in usual] or labels or usual
 
 
 def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[str, Modality]:
-    """The column of the inputs, and what it holds."""
+    """The column of the inputs, and its modality."""
     media = [name for name in features if kind_of(features[name]) in MEDIA]
     if len(media) == 1:
         return media[0], MEDIA[kind_of(features[media[0]])]
@@ -166,6 +160,6 @@ def wrong_columns(what: str, kind: str, found: list[str], features: Mapping[str,
     listed = ", ".join(f"{name}: {kind_of(feature)}" for name, feature in features.items())
     many = f"can be read in {len(found)} ways, as {' or '.join(map(repr, found))}" if found else f"has none ({listed})"
     return DataError(
-        f"A dataset needs one column for the {what}: {kind}. {where} {many}. Use remove_columns, rename_column or "
-        "cast_column."
+        f"A dataset needs one column for the {what}: {kind}. {where} {many}.",
+        fix="Use remove_columns, rename_column or cast_column.",
     )
