@@ -225,7 +225,7 @@ def lightning(model: nn.Module, case: Case, num_steps: int) -> Turn:
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=LR, momentum=MOMENTUM)
 
-    class RepeatedAugmentationSampler(torch.utils.data.IterableDataset[tuple[Tensor, Tensor]]):
+    class RepeatedBatch(torch.utils.data.IterableDataset[tuple[Tensor, Tensor]]):
         def __iter__(self) -> Any:
             return itertools.repeat((case.images, case.labels), num_steps + 1)
 
@@ -239,7 +239,7 @@ def lightning(model: nn.Module, case: Case, num_steps: int) -> Turn:
             max_steps=num_steps + 1, accelerator="gpu" if case.images.is_cuda else "cpu", devices=1, logger=False,
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
-        trainer.fit(module, torch.utils.data.DataLoader(RepeatedAugmentationSampler(), batch_size=None))
+        trainer.fit(module, torch.utils.data.DataLoader(RepeatedBatch(), batch_size=None))
         return [later - earlier for earlier, later in itertools.pairwise(module.begun)]
 
     return take
