@@ -505,7 +505,7 @@ def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, 
         with pytest.raises(ConfigError, match=message):
             pack(photos, tmp_path / "out", **options)
     signals = Listed([Record("0", SIGNAL, 0)], modality="signal")
-    with pytest.raises(DataError, match="--resize is for images. listed: received signal"):
+    with pytest.raises(DataError, match="--resize is for images. listed holds signals"):
         pack_source(signals, resize=9)
     with pytest.raises(
         DataError, match="Parquet shards hold images, audio or texts with one class each.*Use --format tar"
