@@ -1,10 +1,10 @@
-"""What a set of shards costs in time and memory, by its number of records.
+"""The time and memory of a set of shards, by its number of records.
 
     python bench/shards.py
 
 Two sets of tiny records are made, of 10^4 and of 10^6, in tars of 10,000. For each, a process of its own opens the set
-and reads 20,000 records in blocks at random. Shown are the seconds to open it, the records read in a second, and the
-memory of the process (resident set) after reading. Asked for: the set of 10^6 opens in less than a second, and its
+and reads 20,000 records in blocks at random. The output is the seconds to open it, the records read in a second,
+and the memory of the process (RSS) after reading. Asked for: the set of 10^6 opens in less than a second, and its
 process takes at most 5% more memory than that of 10^4.
 """
 
@@ -20,8 +20,7 @@ import psutil
 
 from neocog.files import file_hash
 from neocog.shards import open_shards
-from neocog.shards.header import Header, Shard
-from neocog.shards.index import IndexWriter
+from neocog.shards.index import Header, IndexWriter, Shard
 from neocog.shards.write import TarWriter
 
 SIZES = (10**4, 10**6)
@@ -65,7 +64,7 @@ def write_shard(path: Path) -> list[tuple[int, int]]:
 
 
 def measure(folder: Path) -> None:
-    """What a process that opens and reads the set prints: seconds, records a second, bytes."""
+    """Print seconds, records a second and bytes of a process that opens and reads the set."""
     process = psutil.Process()
     began = time.perf_counter()
     source = open_shards(folder)

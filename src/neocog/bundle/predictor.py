@@ -38,7 +38,7 @@ TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
 
 
 class Backend(Protocol):
-    """What computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
+    """The part that computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
 
     def __call__(self, inputs: Tensor, /) -> Tensor: ...
 
@@ -87,7 +87,7 @@ class Predictor:
         self.backend, self.preprocess, self.task, self.model = backend, preprocess, task, model
         self.manifest = manifest or {}
         self.notices: set[str] = set()
-        """What the user has been told about how inputs are read."""
+        """Notices on how inputs are read that the user has seen."""
 
     @property
     def classes(self) -> tuple[str, ...]:

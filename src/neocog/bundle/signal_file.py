@@ -91,7 +91,7 @@ def pick_fields(
 
 
 def by_place(names: Sequence[str], preprocess: SignalPreprocess) -> tuple[str, ...]:
-    """What a user should know if only one of a file and a network has names of channels."""
+    """The notice for a file or a network without names of channels, if the other has them."""
     if preprocess.names and not names:
         return (f"channels without names are taken in the order of the network: {some(preprocess.names, SHOWN)}",)
     if names and not preprocess.names:

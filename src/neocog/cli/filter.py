@@ -110,7 +110,7 @@ def png(pixels: Pixels) -> bytes:
 
 
 def scale_of(name: str, stretch: bool) -> str:
-    """What black and white mean in the image that was written."""
+    """The meaning of black and white in the image that was written."""
     black, white = FILTERS[name].shows
     if not FILTERS[name].gradient:
         return "in the scale of the image"

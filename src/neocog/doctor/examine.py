@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.annotations.annotated import AnnotatedPictures, read_limited
+from neocog.annotations.annotated import AnnotatedImages
 from neocog.cpus import num_cpus
 from neocog.dataset.record import Modality, Payload, Record, Source
 from neocog.doctor import kinds
@@ -79,7 +79,7 @@ def in_threads(
 def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
     """Read and examine a record."""
     try:
-        if isinstance(source, AnnotatedPictures):
+        if isinstance(source, AnnotatedImages):
             return examine_annotated(source, index, max_pixels)
         record = source.read(index)
         facts = examine_payload(source, record, max_pixels)
@@ -93,9 +93,9 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
     return facts
 
 
-def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) -> Facts:
+def examine_annotated(source: AnnotatedImages, index: int, max_pixels: int) -> Facts:
     """The image and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
-    payload = read_limited(source.paths[index])
+    payload = source.file_bytes(index)
     facts = examine_picture(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):
         try:

@@ -41,7 +41,7 @@ class CachedSource:
         self.lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        """What only some sources have, such as `groups`."""
+        """Attributes that only some sources have, such as `groups`."""
         if name == "source":  # not yet set, as while it is copied
             raise AttributeError(name)
         return getattr(self.source, name)

@@ -21,7 +21,7 @@ SHORT = {"model": "model.name", "epochs": "train.epochs"}
 
 
 class Settings(TypedDict, total=False):
-    """What a user may say of the settings of a run. The layers, the last on top: recipe, config file, overrides."""
+    """The settings that a user gives for a run. The layers, the last on top: recipe, config file, overrides."""
 
     model: str | None
     """The name of a network of the zoo."""
@@ -115,7 +115,7 @@ def resolve_over(config: RunConfig | ResolvedConfig, given: Mapping[str, Any], s
 
 
 def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bool) -> tuple[Any, Modality]:
-    """What there is: the data as far as it is known now, and its kind.
+    """The data as far as it is known now, and its kind.
 
     The data is only opened if its layout does not tell the kind, or if `opens`. If it can't be read, that is left to
     the run, which opens it again and says why.

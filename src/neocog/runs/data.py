@@ -67,7 +67,7 @@ def check_data(config: RunConfig, source: Source) -> None:
 
 
 def check_without_classes(config: RunConfig, source: Source) -> None:
-    """Raises ConfigError for what only works with classes."""
+    """Raises ConfigError for settings that only work with classes."""
     needs_classes = {"augment.mixup or augment.cutmix": config.augment.mixes, "data.balance": config.data.balance < 1}
     for key, is_set in needs_classes.items():
         if is_set:
@@ -121,11 +121,11 @@ def resolve_loading(resolved: ResolvedConfig, source: Source, splits: Splits, sp
     Raises ConfigError if the user wants streamed samples in the cache, DataError as `choose_loading` does.
     """
     wanted = resolved.config.data.loading
-    feeding, why = choose_loading(source, len(splits.train) + len(splits.val), spec, wanted)
-    note(f"  {feeding}: {why}")
+    loading, why = choose_loading(source, len(splits.train) + len(splits.val), spec, wanted)
+    note(f"  {loading}: {why}")
     if wanted == "auto":
-        resolved = resolved.choose({"data.loading": (feeding, why)})
-    if feeding == "stream":
+        resolved = resolved.choose({"data.loading": (loading, why)})
+    if loading == "stream":
         resolved = resolved.mark_inactive(
             {"data.cache"}, "streamed samples are decoded as they are needed, and not kept"
         )
@@ -140,20 +140,20 @@ def load_datasets(
     Payloads that the source keeps may take what decoded data leave of the memory budget. Raises DataError for samples
     that can't be read, except training samples if those are skipped.
     """
-    feeding, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
-    assert feeding != "auto", "resolved before"
+    loading, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
+    assert loading != "auto", "resolved before"
     budget = memory_budget(source) // world.local_size  # each process of this machine keeps its own
     budget -= size_in_memory(len(splits.train) + len(splits.val), spec)
     keeps_decoded = world.first and size_in_memory(len(splits.test), spec) <= budget
     if keeps_decoded:
         budget -= size_in_memory(len(splits.test), spec)
     if isinstance(source, CachedSource):
-        source.shrink(max(0, budget) if feeding == "memory" else 0)
+        source.shrink(max(0, budget) if loading == "memory" else 0)
 
     def load(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(
             source, indices, spec, label,
-            feeding=feeding, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=world.device.type == "cuda",
+            loading=loading, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=world.device.type == "cuda",
         )  # fmt: skip
 
     train = load(splits.train, "decoding training data", config.data.on_corrupt)
@@ -161,7 +161,7 @@ def load_datasets(
     val = load(splits.val, "decoding validation data", "stop")
     if isinstance(source, CachedSource):  # what is measured is drawn for the report, too
         source.forget([*splits.train.tolist(), *(splits.val.tolist() if len(splits.test) else [])])
-    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if feeding == "memory" else None
+    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if loading == "memory" else None
 
 
 def check_any_left(train: Dataset, source: Source) -> None:

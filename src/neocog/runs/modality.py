@@ -1,4 +1,4 @@
-"""What the table of kinds of data says, applied to the settings of a run and its network."""
+"""The table of kinds of data, applied to the settings of a run and its network."""
 
 import math
 from typing import Any

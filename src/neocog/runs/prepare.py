@@ -56,11 +56,11 @@ class Prepared:
     task: Task
     device: torch.device
     options: dict[str, Any]
-    """What the network was built with, apart from channels and classes."""
+    """The options of the network, apart from channels and classes."""
     start: Start | None = None
     """The user's own model that this run starts from."""
     notes: tuple[str, ...] = ()
-    """What to know about that start, a sentence each."""
+    """Notices about that start, a sentence each."""
 
     @property
     def model_spec(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def prepare(
 
 
 def check_config(config: RunConfig, world: World) -> None:
-    """Raises ConfigError for what is wrong whatever the data; asked before any data are read."""
+    """Raises ConfigError for settings that are wrong for any data; called before any data are read."""
     model_info(config.model.name)  # raises if there is none
     check_monitor(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
@@ -168,7 +168,7 @@ def make_loader(
 def describe_start(
     start: Start | None, told: Sequence[str], source: Source, identity: str, splits: Splits
 ) -> tuple[str, ...]:
-    """What to know about the model that a run starts from, a sentence each; it is printed, too."""
+    """Notices about the model that a run starts from, a sentence each; they are printed, too."""
     if start is None:
         return ()
     seen = describe_seen(start.path.name, start.lineage, source, identity, splits)

@@ -88,7 +88,7 @@ class Start:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What its network was built with, apart from channels and classes."""
+        """The options of its network, apart from channels and classes."""
         return dict(self.predictor.manifest["model"]["options"])
 
     @property

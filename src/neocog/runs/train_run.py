@@ -185,7 +185,7 @@ def make_training(prepared: Prepared, decision: Decision, world: World) -> Train
 
 
 def make_checkpointer(run: Run, prepared: Prepared, world: World, extension: Extension | None) -> RunCheckpointer:
-    """What writes the run's checkpoints; they name its data and settings."""
+    """The writer of the run's checkpoints; they name its data and settings."""
     config = prepared.resolved.config
     return RunCheckpointer(
         run,
@@ -254,7 +254,7 @@ def decide_speed(run: Run, prepared: Prepared, world: World) -> Decision:
 
 
 def make_monitor(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Monitor:
-    """What logs and warns while the network trains; only the first process does."""
+    """The log and warnings of training; only the first process has them."""
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
     return Monitor(
