@@ -90,7 +90,10 @@ RENAMED: dict[str, str] = {
 }
 """Settings of earlier releases -> their names now. Earlier runs are read and resumed silently; from a user, the earlier
 name is an error."""
-RENAMED_VALUES = {"data.loading": {"resident": "memory", "streaming": "stream"}}
+RENAMED_VALUES = {
+    "data.loading": {"resident": "memory", "streaming": "stream"},
+    "train.monitor": {"accuracy": "metric"},
+}
 READING = frozenset(
     {f"data.{name}" for name in ("format", *COLUMNS, *FOLDERS)}
     | {f"signal.{name}" for name in ("window", "step", "rate", "columns")}
