@@ -1,6 +1,6 @@
-"""Neocog: from your own pictures to a convolutional network that is planned, trained, measured, understood and shipped.
+"""Neocog: convolutional networks for your own images, signals, audio, texts and Go games, from the plan to the model.
 
-The public names load when they are first used, so that `neocog --help` does not wait for torch.
+The public names load on first use, so that `neocog --help` does not wait for torch.
 """
 
 import importlib
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from neocog.errors import NeocogError
     from neocog.evaluation import Evaluation
     from neocog.planning import Plan, plan
-    from neocog.recipes import list_recipes, recipe
-    from neocog.runs import Run, RunConfig, evaluate, resume, train
+    from neocog.recipes import list_recipes, recipe, resolve_config
+    from neocog.runs import Run, RunConfig, evaluate, resume
+    from neocog.verbs import find_batch, find_rate, train
     from neocog.zoo import create_model, list_models
 
 HOMES = {
@@ -29,16 +30,17 @@ HOMES = {
     "RunConfig": "neocog.runs",
     "create_model": "neocog.zoo",
     "evaluate": "neocog.runs",
-    "find_batch": "neocog.runs.find",
-    "find_rate": "neocog.runs.find",
+    "find_batch": "neocog.verbs",
+    "find_rate": "neocog.verbs",
     "list_models": "neocog.zoo",
     "list_recipes": "neocog.recipes",
     "load": "neocog.bundle",
     "open_source": "neocog.data",
     "plan": "neocog.planning",
     "recipe": "neocog.recipes",
+    "resolve_config": "neocog.recipes",
     "resume": "neocog.runs",
-    "train": "neocog.runs",
+    "train": "neocog.verbs",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "open_source",
     "plan",
     "recipe",
+    "resolve_config",
     "resume",
     "train",
 ]

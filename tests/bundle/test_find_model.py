@@ -51,7 +51,7 @@ def nets(tmp_path):
     return path
 
 
-def test_a_network_of_the_zoo_takes_no_memory_and_the_inputs_channels():
+def test_network_of_the_zoo_takes_no_memory_and_the_channels_of_the_input():
     found = find_model("lenet5_relu", (3, 32, 32))
     assert found.input_shape == (1, 32, 32)
     assert found.model.stem[0].in_channels == 3
@@ -59,14 +59,14 @@ def test_a_network_of_the_zoo_takes_no_memory_and_the_inputs_channels():
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("build", 224 + 578), ("Net", 40), ("ready", 16), ("values", 3)])
-def test_a_function_class_or_network_of_a_file(nets, name, parameters):
+def test_function_class_or_network_of_a_file_is_found(nets, name, parameters):
     found = find_model(f"{nets}:{name}")
     assert sum(p.numel() for p in found.model.parameters()) == parameters
     assert (found.name, found.input_shape) == (name, None)
     assert str(nets.parent) not in sys.path
 
 
-def test_a_bundle(finished_run):
+def test_bundle_is_found(finished_run):
     found = find_model(str(finished_run.bundle))
     assert found.input_shape == (1, 32, 32)
     assert sum(p.numel() for p in found.model.parameters()) == 61_706
@@ -75,19 +75,22 @@ def test_a_bundle(finished_run):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("lenet", r"a name of the zoo, file.py:function, or a bundle. Received: 'lenet'. Did you mean 'lenet5'\?"),
-        ("{nets}", r"A network in a file is named with its function. Received: '.*nets.py'. Write .*nets.py:build."),
+        ("lenet", r"a name from the zoo, file.py:function, or a bundle. Received: 'lenet'. Did you mean 'lenet5'\?"),
+        (
+            "{nets}",
+            r"is named with the function that builds it. Received: '.*nets.py'. Write .*nets.py:build.",
+        ),
         ("{nets}:bild", r"nets.py has no function 'bild'. Did you mean 'build'\?"),
         ("{nets}:needs", r"without arguments. Received: one that needs width. Give them defaults"),
         ("{nets}:fails", r"nets.py:fails did not build a network: KeyError: 'no such thing'."),
         ("{nets}:quits", r"nets.py:quits did not build a network: SystemExit: 4."),
         ("{nets}:text", r"nets.py:text must return an nn.Module. Received: str."),
-        ("{folder}/none.py:build", r"none.py is not there. Name a Python file"),
+        ("{folder}/none.py:build", r"none.py does not exist. Name a Python file"),
         ("{folder}/broken.py:build", r"broken.py could not be run: SyntaxError"),
-        ("{folder}/empty.py:build", r"empty.py has no function 'build'. It has none at all."),
+        ("{folder}/empty.py:build", r"empty.py has no function 'build'. It has no functions at all."),
     ],
 )
-def test_what_is_no_network_is_said(nets, tmp_path, what, message):
+def test_invalid_network_is_named(nets, tmp_path, what, message):
     (tmp_path / "broken.py").write_text("def build(:\n")
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(PlanError, match=message):

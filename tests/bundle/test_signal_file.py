@@ -25,12 +25,12 @@ def values_of(content, *args, **kwargs):
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (5, 1)])
-def test_one_channel_in_any_form(shape):
+def test_one_channel_is_read_in_any_form(shape):
     values = np.arange(5.0)
     np.testing.assert_array_equal(values_of(npy(values.reshape(shape)), 1), values[None])
 
 
-def test_channels_come_first_and_are_turned_only_where_they_must_be():
+def test_arrays_are_transposed_only_if_channels_come_last():
     values = np.arange(12.0).reshape(3, 4)
     np.testing.assert_array_equal(values_of(npy(values), 3), values)
     np.testing.assert_array_equal(values_of(npy(values), 4), values.T)
@@ -38,7 +38,7 @@ def test_channels_come_first_and_are_turned_only_where_they_must_be():
     np.testing.assert_array_equal(values_of(npy(square), 3), square)
 
 
-def test_a_table_has_a_column_for_each_channel_and_its_times_and_labels_are_none():
+def test_times_and_labels_of_a_table_are_not_channels():
     table = b"time,x,y,label\n0,1,5,run\n1,,6,run\n"
     np.testing.assert_array_equal(values_of(table, 2, ("x", "y")), [[1, np.nan], [5, 6]])
 
@@ -48,7 +48,7 @@ def test_a_table_has_a_column_for_each_channel_and_its_times_and_labels_are_none
     [
         (
             npy(np.arange(9.0))[:-3],
-            r"A signal is an \.npy array, or a \.csv table.* walk can't be read: its header prom",
+            r"A signal is an \.npy array or a \.csv table.* walk can't be read: its header prom",
         ),
         (b"\x93NUMPY\x01\x00\xff\xff{", r"walk can't be read: .* Replace or remove it\."),
         (npy(np.array([{}], object)), "walk can't be read: it holds Python objects"),
@@ -57,7 +57,7 @@ def test_a_table_has_a_column_for_each_channel_and_its_times_and_labels_are_none
         (b"", "Received: an empty file. .* Where: walk"),
     ],
 )
-def test_what_is_no_signal_is_named(content, message):
+def test_invalid_signal_is_named(content, message):
     with pytest.raises(DataError, match=message):
         read_signal(content, network(1), "walk")
 
@@ -104,30 +104,30 @@ def test_other_columns_are_refused_with_both_lists(names, wrong):
         read_signal(table(names, z=X), network(2, ("x", "y")), "a.csv")
 
 
-def test_a_channel_that_training_was_told_to_read_is_read_whatever_it_is_called():
+def test_channel_chosen_in_training_is_read_whatever_its_name():
     values, _ = read_signal(table(["index", "x"], index=range(6)), network(2, ("x", "index")), "a.csv")
     np.testing.assert_array_equal(values, [X, np.arange(6)])
 
 
-def test_without_names_channels_are_taken_by_place_and_that_is_said():
+def test_channels_without_names_are_taken_in_order_with_a_notice():
     array = npy(np.stack([X, Y]))
     values, notices = read_signal(array, network(2, ("x", "y")), "a.npy")
     np.testing.assert_array_equal(values, [X, Y])
-    assert notices == ("channels without names are read by their place, as x, y",)
+    assert notices == ("channels without names are taken in the order of the network: x, y",)
     values, notices = read_signal(table("yx").partition(b"\n")[2], network(2, ("x", "y")), "a.csv")
     np.testing.assert_array_equal(values, [Y, X])
-    assert notices[1] == "channels without names are read by their place, as x, y"
+    assert notices[1] == "channels without names are taken in the order of the network: x, y"
     values, notices = read_signal(table("yx"), network(2), "a.csv")
     np.testing.assert_array_equal(values, [Y, X])
-    assert notices == ("the network knows no names of channels, which are read by their place: y, x",)
+    assert notices == ("the network has no channel names, so channels are taken in the order of the file: y, x",)
 
 
-def test_a_network_that_learned_a_counter_when_it_was_a_channel_still_reads_it():
+def test_early_network_that_learned_a_counter_still_reads_it():
     values, _ = read_signal(table(["time", "id", "x"], id=range(6), time=range(6)), network(2), "a.csv")
     np.testing.assert_array_equal(values, [np.arange(6), X])
 
 
-def test_semicolons_and_decimal_commas_are_read_and_said():
+def test_semicolons_and_decimal_commas_are_read_with_a_notice():
     content = table("yx", ";").replace(b".", b",")
     values, notices = read_signal(content, network(2, ("x", "y")), "a.csv")
     np.testing.assert_array_equal(values, [X, Y])

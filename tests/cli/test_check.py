@@ -53,7 +53,7 @@ def test_a_clean_set(run_main):
     assert lines[1].startswith("read as image-folder, ")
     assert "--format here, --data.format in training" in lines[1]
     assert lines[3:6] == ["class  train  test", "cat       12     2", "dog       12     2"]
-    assert lines[-1] == "Nothing was found."
+    assert lines[-1] == "No problems found."
     assert here() == []
 
 
@@ -70,7 +70,7 @@ def test_findings_are_shown_worst_first_and_a_skip_list_is_left(run_main):
     assert "\nnote     1 image has the suffix of another format.\n           train/cat/png.jpg: it is PNG\n" in out
     assert out.index("error ") < out.index("note ")
     assert out.endswith("\nFound: 1 error, 1 note.\n")
-    assert err == "skip list  neocog-skip.txt: 5 records to leave out\n"
+    assert err == "skip list  neocog-skip.txt: 5 samples to leave out\n"
     assert read_skip_list(Path("neocog-skip.txt")) == {f"train/cat/empty{i}.png": "empty" for i in range(5)}
     assert re.fullmatch(r"# Neocog skip list: pets, [0-9a-f]{16}", Path("neocog-skip.txt").read_text().splitlines()[0])
     run_main(run_main.data)
@@ -113,7 +113,7 @@ def test_where_the_list_goes(run_main, monkeypatch):
 
 def test_a_list_that_was_asked_for_is_written_even_if_empty(run_main):
     code, _, err = run_main(run_main.data, "--skip-list", "none.txt")
-    assert (code, err) == (0, "skip list  none.txt: 0 records to leave out\n")
+    assert (code, err) == (0, "skip list  none.txt: 0 samples to leave out\n")
     assert read_skip_list(Path("none.txt")) == {}
 
 
@@ -146,7 +146,7 @@ def test_many_classes_are_cut(run_main, tmp_path):
 
 def test_a_limit_says_what_was_examined(run_main):
     _, out, _ = run_main(run_main.data, "--limit", "10")
-    assert "\nexamined: 10 of 28 records, evenly spread\n" in out
+    assert "\nexamined: 10 of 28 samples, evenly spread\n" in out
 
 
 def test_a_set_that_can_not_be_opened_exits_with_1(run_main):
@@ -204,7 +204,7 @@ def test_help_teaches_it(run_main, monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     main(["check", "--help"])
     text = " ".join(sys.stdout.getvalue().replace("│", "").split())
-    for part in ("neocog check pictures/", "--html", "none is written unless asked for", "--skip-list", "only read"):
+    for part in ("neocog check images/", "--html", "by default none is written", "--skip-list", "only read"):
         assert part in text, part
 
 

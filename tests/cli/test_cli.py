@@ -2,9 +2,11 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +17,10 @@ from PIL import Image
 
 import neocog
 from neocog.cli import main
-from neocog.cli.train import settle_flags
 from neocog.data import open_source
+from neocog.recipes import resolve_config
+from neocog.runs import FLAG
+from neocog.runs.config import RENAMED, RunConfig
 
 
 @pytest.fixture
@@ -47,18 +51,57 @@ def seven(digits, tmp_path):
 QUICK = ("--epochs", "1", "--train.batch_size", "100")
 
 
-def test_help_teaches_every_setting(run_main):
+def test_help_shows_the_frequent_settings(run_main):
     code, out, _ = run_main("train", "--help")
     assert code == 0
-    for part in ("neocog train mnist", "--optimizer.lr", "The highest learning rate", "--augment.flip", "[0.05]"):
-        assert part in " ".join(out.split()), part
+    for part in ("neocog train mnist", "--optimizer.lr FLOAT", "The highest learning rate", "--augment.flip", "[0.05]"):
+        assert part in " ".join(out.replace("│", " ").split()), part
+    assert "--optimizer.sam_rho" not in out
+    assert len(out.splitlines()) < 100
+
+
+def test_help_all_shows_every_setting_with_type_help_and_default(run_main):
+    code, out, _ = run_main("train", "--help-all")
+    assert code == 0
+    for section in fields(RunConfig):
+        for name, info in section.type.__pydantic_fields__.items():
+            if (section.name, name) != ("data", "source"):
+                flag = re.search(rf"^  --{section.name}\.{name} (\S.*)\n((?:      .*\n?)+)", out, re.MULTILINE)
+                text = " ".join(flag[2].split())
+                assert " ".join(info.description.split()) in text
+                assert info.default is None or f"[{info.default}]" in text
+    for line in (
+        "--image.size HxW",
+        "--train.epochs INT",
+        "--optimizer.lr FLOAT",
+        "--data.on_corrupt {stop,skip}",
+        "--data.cache BOOL",
+        "--data.skip_list PATH",
+        "--optimizer.betas [FLOAT, FLOAT]",
+        "--model.widths [INT, ...]",
+    ):
+        assert f"  {line}\n" in out
+
+
+def test_help_of_one_section(run_main):
+    code, out, _ = run_main("train", "--help-section", "image")
+    assert code == 0
+    assert "--image.max_pixels INT" in out
+    assert "--optimizer.lr" not in out
+    code, _, err = run_main("train", "--help-section", "imag")
+    assert code == 2
+    assert "Unknown section of settings: 'imag'. Did you mean 'image'?" in err
+
+
+def test_help_of_the_program_lists_every_verb(run_main):
     code, out, _ = run_main("--help")
+    assert code == 0
     assert all(verb in out for verb in ("train", "eval", "predict"))
     assert run_main("--version")[1].strip() == neocog.__version__
 
 
 def test_help_does_not_wait_for_torch():
-    code = "import sys; from neocog.cli import main; main(['--version']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from neocog.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -74,8 +117,8 @@ def test_train_eval_predict(run_main, digits, seven):
     code, out, _ = run_main("eval", bundle, digits)
     assert code == 0
     assert "precision" in out
-    assert "truth \\ seen as" in out
-    assert "| where the bar should end" in out
+    assert "true \\ predicted" in out
+    assert "| = perfect calibration" in out
     code, out, _ = run_main("eval", bundle, digits, "--json")
     assert json.loads(out)["count"] == 300
     code, out, _ = run_main("predict", bundle, seven)
@@ -148,7 +191,7 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
         (["train", "no/such/folder"], "There is no 'no/such/folder'"),
         (["train", "mnits"], "No data set 'mnits'.*Did you mean 'mnist'"),
         (["train", "mnist", "--model", "lenet"], "No network is called 'lenet'. Did you mean 'lenet5'"),
-        (["train", "mnist", "--recipe", "lenet"], "No recipe is called 'lenet'. Did you mean 'lenet5'"),
+        (["train", "mnist", "--recipe", "lenet"], "Unknown recipe: 'lenet'. Did you mean 'lenet5'"),
         (
             ["train", "mnist", "--epochs", "-3"],
             r"train\.epochs must be greater than or equal to 1. Received: '-3', from: flag",
@@ -156,21 +199,24 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
         (["train", "mnist", "--epochs", "ten"], "train.epochs must be a valid integer.*'ten'"),
         (
             ["train", "mnist", "--epochs", "1", "--train.epochs", "2"],
-            "A setting is given once. --epochs and --train.epochs",
+            "A setting is given once. --epochs and --train.epochs are the same setting. Leave one out",
         ),
         (["train", "mnist", "--optimizer.lrr", "1"], r"Unknown option: --optimizer\.lrr. Did you mean --optimizer\.lr"),
         (["train", "mnist", "--epoch", "1"], "Unknown option: --epoch. Did you mean --epochs"),
         (["train", "mnist", "--optimizer.betas", "[0.9, 0.99]"], "would be ignored, because sgd has no betas"),
         (
             ["train", "mnist", "--data.test_fraction", "0.3"],
-            "data.test_fraction .flag. would be ignored: mnist brings its own",
+            "data.test_fraction .flag. would be ignored, because mnist brings its own",
         ),
-        (["train", "mnist", "--data.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
-        (["train", "mnist", "--train.device", "abacus"], "must be a device of this machine. Received: 'abacus'"),
+        (["train", "mnist", "--image.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
+        (
+            ["train", "mnist", "--train.device", "abacus"],
+            r"must be a device of this machine that computes\. Received: 'abacus' \(",
+        ),
         (["train", "mnist", "--config", "absent.yaml"], "The config file absent.yaml can't be read"),
-        (["train", "--resume", "absent"], "absent is no run"),
+        (["train", "--resume", "absent"], "absent is not a run folder"),
         (["train", "mnist", "--resume", "r"], "A resumed run keeps its settings. DATA would be ignored"),
-        (["train", "mnist", "--name", "../up"], "A run's name is one folder name"),
+        (["train", "mnist", "--name", "../up"], "The name of a run is a single folder name"),
         (["eval", "absent.neocog", "mnist"], "absent.neocog can't be read: No such file"),
         (["predict", "absent.neocog", "a.png"], "absent.neocog can't be read"),
         (["predict", "a.neocog"], "Nothing to predict"),
@@ -184,8 +230,6 @@ def test_a_mistake_is_one_message_exit_code_2_and_nothing_written(run_main, argu
     monkeypatch.setattr("neocog.runs.train_run.fit", None)  # nothing here may get as far as training
     code, out, err = run_main(*arguments)
     assert code == 2
-    import re
-
     assert re.search(message, err), err
     assert out == ""
     assert "Traceback" not in err
@@ -206,12 +250,12 @@ def test_check_and_train_say_the_same_of_hidden_labels(run_main):
     code, out, err = run_main("train", "set", *fast)
     assert code == 0, err
     assert said in out + err
-    assert "10 of 40 records are kept for the test" in out + err
+    assert "10 of 40 samples are held out for testing" in out + err
     assert "test accuracy" in out + err
     code, out, err = run_main("eval", "runs/r/model.neocog", "set")
     assert code == 0, err
-    assert "a part was kept for the test" in out + err
-    assert "test, 10 records" in out + err
+    assert "the part that was kept for testing is evaluated" in out + err
+    assert "test, 10 samples" in out + err
 
 
 def picture(kind):
@@ -256,8 +300,6 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wrong_picture_stops_training_and_is_one_line_in_predict(run_main, pictures, kind, finished_run):
-    import re
-
     wrong = pictures / "red" / "05.png"
     wrong.write_bytes(picture(kind))
     for arguments in (["train", pictures, *QUICK], ["predict", finished_run.bundle, wrong]):
@@ -289,12 +331,12 @@ def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_r
     assert code == 2
     assert "takes 8 bits" in err
     assert "deep.png has 16" in err
-    code, _, err = run_main("train", pictures, *QUICK, "--data.depth", "8", "--name", "ok")
+    code, _, err = run_main("train", pictures, *QUICK, "--image.bit_depth", "8", "--name", "ok")
     assert code == 0, err
     (pictures / "red" / "05.png").write_bytes(picture("16-bit"))
     code, _, err = run_main("train", pictures, *QUICK, "--name", "deep")
     assert code == 0, err  # one picture of 16 bits makes it a set of 16 bits
-    assert "depth: 16" in (run_main.work / "runs" / "deep" / "config.yaml").read_text()
+    assert "bit_depth: 16" in (run_main.work / "runs" / "deep" / "config.yaml").read_text()
 
 
 def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monkeypatch):
@@ -316,7 +358,7 @@ def test_a_full_disk_stops_with_the_last_checkpoint_whole(run_main, digits, monk
     monkeypatch.setattr(os, "fsync", real)
     code, _, err = run_main("train", "--resume", "runs/r")
     assert code == 0, err
-    assert "Going on after step" in err
+    assert "Resuming after step" in err
 
 
 def test_the_output_may_be_piped_into_a_reader_that_stops(finished_run, seven):
@@ -389,8 +431,56 @@ def test_quiet_and_plain_when_not_a_terminal(run_main, digits):
     assert "\r" not in err
 
 
-def test_a_network_without_a_recipe_of_its_own_gets_the_general_one():
-    settled = settle_flags("mnist", "resnet18", None, None, None, {})
-    assert settled.config.model.name == "resnet18" and settled.config.optimizer.name == "adamw"
-    assert settled.origins["optimizer.lr"] == "recipe general"
-    assert settle_flags("mnist", None, None, None, None, {}).origins["optimizer.lr"] == "recipe lenet5_relu"
+def test_network_without_its_own_recipe_gets_the_general_one():
+    resolved, _ = resolve_config("mnist", model="resnet18")
+    assert resolved.config.model.name == "resnet18" and resolved.config.optimizer.name == "adamw"
+    assert str(resolved.provenance["optimizer.lr"]) == "recipe general"
+    assert str(resolve_config("mnist")[0].provenance["optimizer.lr"]) == "recipe lenet5_relu"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "old", "new"),
+    [
+        (["train", "mnist", "--data.size", "32"], "data.size", "image.size"),
+        (["train", "mnist", "--data.depth=8"], "data.depth", "image.bit_depth"),
+        (["train", "mnist", "--data.feeding", "streaming"], "data.feeding", "data.loading"),
+        (["train", "mnist", "--sound.features", "mel"], "sound.features", "audio.features"),
+        (["train", "mnist", "--watch.warnings", "no"], "watch.warnings", "monitor.warnings"),
+        (["find", "rate", "mnist", "--train.views", "flip"], "train.views", "train.tta"),
+        (["find", "batch", "mnist", "--data.pad", "2"], "data.pad", "image.pad"),
+        (["check", "mnist", "--data.max_pixels", "99"], "data.max_pixels", "image.max_pixels"),
+        (["launch", "slurm", "mnist", "--data.convert", "true"], "data.convert", "image.convert"),
+    ],
+)
+def test_flag_by_its_earlier_name_is_an_error_that_names_the_new_one(run_main, arguments, old, new):
+    assert RENAMED[old] == new
+    code, out, err = run_main(*arguments)
+    assert (code, out) == (2, "")
+    assert f"{old} (flag) is now called {new}" in err
+    assert "Use the new name." in err
+
+
+def test_python_gets_the_settings_of_the_command_line(run_main, digits, monkeypatch):
+    """Recipe, config file and overrides, for each verb that trains."""
+    config = run_main.work / "c.yaml"
+    config.write_text("optimizer: {lr: 0.03}\n")
+    given = []
+    monkeypatch.setattr("neocog.runs.train", lambda resolved, **_: given.append(resolved) or neocog.Run(config))
+    for flags, settings in (
+        ((), {}),
+        (("--recipe", "fast", "--epochs", "3"), {"recipe": "fast", "epochs": 3}),
+        (("--model", "resnet18", "--image.size", "32x48"), {"model": "resnet18", "overrides": {"image.size": "32x48"}}),
+        (
+            ("--config", "c.yaml", "--augment.flip", "0.5"),
+            {"config_file": "c.yaml", "overrides": {"augment.flip": 0.5}},
+        ),
+    ):
+        given.clear()
+        assert run_main("train", digits, *flags)[0] == 0
+        neocog.train(digits, **settings)
+        shell, python = given
+        assert shell.config == python.config
+        assert shell.digest() == python.digest()
+        changed = {key for key, origin in shell.provenance.items() if origin == FLAG}
+        assert changed == {key for key, origin in python.provenance.items() if str(origin) == "given in Python"}
+        assert "data.source" in changed

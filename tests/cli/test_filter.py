@@ -69,7 +69,7 @@ def test_settings_reach_the_filter(run_main):
     ):
         code, out, err = run_main(*arguments, "edge.png", "-o", "out.png")
         assert code == 0, err
-        assert "in the picture's own scale" in out
+        assert "in the scale of the image" in out
         assert np.array_equal(pixels("out.png"), shown(apply_filter(EDGE, arguments[0], **options), arguments[0]))
     Image.fromarray(EDGE // 10).save("dim.png")
     code, out, _ = run_main("sobel", "dim.png", "-o", "out.png", "--stretch")
@@ -116,16 +116,16 @@ def test_an_older_result_is_replaced(run_main):
         (["box", "huge.png", "-o", "o.png"], "at most 40 million pixels"),
         (["box", "edge.png", "-o", "o.jpg"], r"a PNG file. Received: o.jpg. Give it a name that ends in .png"),
         (["box", "edge.png", "-o", "o"], "The output is a PNG file. Received: o"),
-        (["box", "edge.png", "-o", "edge.png"], "The picture itself is never written to. Received: edge.png as both"),
-        (["box", "edge.png", "-o", "link.png"], "The picture itself is never written to. Received: link.png as both"),
+        (["box", "edge.png", "-o", "edge.png"], "The image itself is never replaced. Received: edge.png as both"),
+        (["box", "edge.png", "-o", "link.png"], "The image itself is never replaced. Received: link.png as both"),
         (["box", "edge.png", "-o", "no/o.png"], "no/o.png could not be written: No such file or directory"),
         (["box", "edge.png", "-o", "folder.png"], "folder.png could not be written: Is a directory"),
         (["box", "edge.png"], "parameter --output requires an argument"),
         (["box", "edge.png", "-o", "o.png", "--sigma", "2"], "sigma would be ignored: the filter box has no such"),
         (["sobel", "edge.png", "-o", "o.png", "--right", "2"], "right would be ignored: the filter sobel.*takes none"),
-        (["box", "edge.png", "-o", "o.png", "--stretch"], "stretch would be ignored: box keeps the picture's own"),
+        (["box", "edge.png", "-o", "o.png", "--stretch"], "stretch would be ignored: box keeps the image's own"),
         (["box", "edge.png", "-o", "o.png", "--size", "4"], "size must be odd, so that the kernel has a middle.*4"),
-        (["box", "edge.png", "-o", "o.png", "--size", "99"], "not reach further than the picture.*99 for 20x30"),
+        (["box", "edge.png", "-o", "o.png", "--size", "99"], "not reach further than the image.*99 for 20x30"),
         (["gaussian", "edge.png", "-o", "o.png", "--sigma", "-1"], "sigma must be at least 0.01. Received: -1.0"),
         (["box", "edge.png", "-o", "o.png", "--border", "edgy"], "no border 'edgy'. Did you mean 'edge'"),
         (["box", "edge.png", "-o", "o.png", "--sizes", "3"], "Unknown option: --sizes. Did you mean --size"),
@@ -173,6 +173,6 @@ def test_help_teaches_the_filters_and_their_settings(run_main, monkeypatch):
         "-o",
         "--sigma",
         "Radius of the blur",
-        "lie its outermost pixels (edge)",
+        "by its outermost pixels (edge)",
     ):
         assert part in text, part

@@ -9,9 +9,10 @@ import torch
 from neocog.cli import main
 from neocog.data import open_source
 from neocog.errors import ConfigError
-from neocog.runs.find import draw_rates, find_batch, find_rate
+from neocog.report.plots import draw_range_test
 from neocog.training.finders import measure as measure_module
 from neocog.training.speed import SpeedConfig
+from neocog.verbs import find_batch, find_rate
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_help_teaches(run_main):
         "--low",
         "The rate of the first step",
         "--optimizer.name",
-        "where it falls fastest",
+        "where the loss falls fastest",
     ):
         assert part in " ".join(out.split()), part
     _, out, _ = run_main("find", "batch", "--help")
@@ -72,7 +73,7 @@ def test_a_rate_as_json_and_svg_and_the_same_in_python(run_main, digits, quick):
     curve = find_rate(quick(digits), low=1e-4, steps=30)
     assert found["losses"] == pytest.approx(curve.losses)
     assert found["rate"] == curve.rate
-    lines = draw_rates(curve).axes[0].get_lines()
+    lines = draw_range_test(curve).axes[0].get_lines()
     assert list(lines[0].get_ydata()) == list(curve.losses)
     assert [line.get_xdata()[0] for line in lines[2:]] == [s.rate for s in curve.suggestions]
 
@@ -91,7 +92,7 @@ def test_a_batch_size(run_main, pictures):
     line, _, hint, again = out.splitlines()
     assert line.startswith("batch size ") and "/s in " in line and " may be taken. 8: " in line
     assert hint == f"Train with it: --train.batch_size {line.split()[2].rstrip(',')}"
-    assert again.startswith("A learning rate belongs to a batch size")
+    assert again.startswith("The best learning rate depends on the batch size")
     assert not list(run_main.work.iterdir())
     code, out, _ = run_main("find", "batch", pictures, "--json")
     found = json.loads(out)
@@ -116,7 +117,7 @@ def test_the_settings_of_speed_are_obeyed(digits, quick):
 
 def test_one_batch_is_too_few(digits, quick):
     message = (
-        r"needs batches that differ\. All training data are one: \d+ records, and --train\.batch_size is 5,000\. Low"
+        r"needs at least two batches\. Received: [\d,]+ training samples and train\.batch_size 5,000\. Lower train"
     )
     with pytest.raises(ConfigError, match=message):
         find_rate(quick(digits, batch_size=5000))
@@ -128,11 +129,14 @@ def test_one_batch_is_too_few(digits, quick):
         (["rate"], "Training needs data. Name it: neocog train mnist"),
         (
             ["rate", "mnist", "--optimizer.lr", "0.1"],
-            "--optimizer.lr would be ignored, because it is what is looked for",
+            "--optimizer.lr would be ignored, because it is what is searched for",
         ),
-        (["batch", "mnist", "--train.batch_size", "8"], "--train.batch_size would be ignored, because it is what is"),
+        (
+            ["batch", "mnist", "--train.batch_size", "8"],
+            "--train.batch_size would be ignored, because it is what is searched",
+        ),
         (["rate", "mnist", "--train.epochs", "3"], "--train.epochs would be ignored, because a trial has no epochs."),
-        (["rate", "mnist", "--train.views", "flip"], "--train.views would be ignored, because a trial has no epochs."),
+        (["rate", "mnist", "--train.tta", "flip"], "--train.tta would be ignored, because a trial has no epochs."),
         (
             ["batch", "mnist", "--train.bf16_gradients", "yes"],
             "--train.bf16_gradients would be ignored, because a trial has no epochs.",
@@ -140,8 +144,8 @@ def test_one_batch_is_too_few(digits, quick):
         (["rate", "mnist", "--schedule.name", "step"], "--schedule.name would be ignored, because in a range test"),
         (["batch", "mnist", "--schedule.name", "step"], "because a trial of a batch size has one learning rate"),
         (
-            ["rate", "mnist", "--watch.warnings", "no"],
-            "--watch.warnings would be ignored, because a trial is not watched",
+            ["rate", "mnist", "--monitor.warnings", "no"],
+            "--monitor.warnings would be ignored, because a trial is not monitored",
         ),
         (["batch", "mnist", "--speed.mode", "manual", "--speed.compile", "yes"], "a trial is too short to be compiled"),
         (["rate", "mnist", "--low", "2", "--high", "1"], "Rates rise from --low to --high, both above 0."),
@@ -156,10 +160,10 @@ def test_mistakes_are_one_sentence(run_main, arguments, message):
     assert "Traceback" not in err
 
 
-def test_a_drawing_of_another_kind(run_main, digits):
+def test_plot_of_unknown_format_is_refused(run_main, digits):
     code, _, err = run_main("find", "rate", digits, "--low", "1e-4", "--steps", "20", "--out", "rates.bmp")
     assert code == 2
-    assert "A drawing is a file of one of these kinds: svg, png, pdf. Received: rates.bmp" in err
+    assert "A plot is saved as one of svg, png, pdf. Received: rates.bmp" in err
 
 
 def test_what_a_file_says_for_the_whole_run_is_no_mistake(run_main, digits):
@@ -174,4 +178,4 @@ def test_what_a_file_says_for_the_whole_run_is_no_mistake(run_main, digits):
 
 def test_a_folder_that_is_not_there_is_said_before_the_trial(capsys, tmp_path):
     assert main(["find", "rate", "mnist", "--out", str(tmp_path / "absent" / "rates.png")]) == 2
-    assert "--out needs a folder that is there" in capsys.readouterr().err
+    assert "--out needs a folder that exists" in capsys.readouterr().err

@@ -17,7 +17,7 @@ def test_pack_says_what_it_wrote(pictures: Path, tmp_path: Path, capsys: pytest.
     source = open_shards(tmp_path / "out")
     count = len(source.header.shards)
     assert count > 1
-    assert out.startswith(f"{tmp_path / 'out'}  36 records, {count} shards, ")
+    assert out.startswith(f"{tmp_path / 'out'}  36 samples, {count} shards, ")
     assert out.endswith(" kB, read back and verified\n")
     assert len(source) == 36
 
@@ -26,9 +26,9 @@ def test_skipped_records_are_named(pictures: Path, tmp_path: Path, capsys: pytes
     (pictures / "red" / "03.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     assert pack(str(pictures), tmp_path / "out", on_corrupt="skip") == 0
     out, err = capsys.readouterr()
-    assert "35 records, 1 shard, " in out
+    assert "35 samples, 1 shard, " in out
     assert "skipped: red/03.png" in err
-    assert "Skipped in all, as they could not be read: 1" in err
+    assert "1 sample could not be read and was skipped" in err
 
 
 def test_a_size_that_is_none_is_refused(pictures: Path, tmp_path: Path):

@@ -26,7 +26,7 @@ def test_a_network_of_the_zoo_with_its_own_input(capsys):
     assert re.search(r"stages\.0\.0 +conv2d 5x5 +16x10x10 +2,416 +240,000 +6\.2 KiB +14 +2 +0", shown)
     assert "416,520 MACs = 833,040 FLOPs for one sample" in shown
     assert re.search(r"training  .* a batch \(not below .*at most [\d,]+ samples at once", shown)
-    assert "- A receptive field smaller than the picture" in shown
+    assert "- A receptive field smaller than the image" in shown
 
 
 def test_forms(capsys, tmp_path):
@@ -83,7 +83,7 @@ def test_a_bundle_and_a_file(capsys, finished_run, tmp_path):
         (["lenet5_relu", "--samples", "0"], "samples must be at least 1. Received: 0."),
         (["lenet5_relu", "--no-forecast", "--svg", "no/such/folder/net.svg"], "no/such/folder/net.svg"),
         (["lenet6"], "Did you mean 'lenet5'?"),
-        (["{nets}:build"], "The input's shape must be given for {nets}:build. Add, for example, --input 3x224x224."),
+        (["{nets}:build"], "{nets}:build needs the shape of its input. Add, for example, --input 3x224x224."),
     ],
 )
 def test_mistakes_are_named_with_exit_code_2(capsys, tmp_path, arguments, message):

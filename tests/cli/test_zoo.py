@@ -59,7 +59,7 @@ def test_the_plot_is_drawn_in_the_form_that_its_name_asks_for(name, begins, tmp_
 
 def test_a_plot_of_another_kind_and_of_nothing(tmp_path, capsys):
     assert main(["zoo", "--plot", str(tmp_path / "n.bmp")]) == 2
-    assert "A drawing is a file of one of these kinds: svg, png, pdf. Received: " in capsys.readouterr().err
+    assert "A plot is saved as one of svg, png, pdf. Received: " in capsys.readouterr().err
     assert main(["zoo", "lenet*", "--plot", str(tmp_path / "n.svg")]) == 2
-    assert "--plot draws networks whose accuracy on ImageNet is published. Received: lenet5" in capsys.readouterr().err
+    assert "--plot shows networks whose ImageNet accuracy is published. Received: lenet5" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

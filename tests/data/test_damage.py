@@ -14,7 +14,7 @@ import torch
 
 from neocog.data import (
     BoardPreprocess,
-    DataConfig,
+    ImageConfig,
     ImagePreprocess,
     Preprocess,
     Record,
@@ -59,7 +59,7 @@ FIXED: dict[str, list[Preprocess]] = {
     "board": [BoardPreprocess(features="zero17", size=9)],
 }
 CHOOSE: dict[str, Callable[[Source, Indices], tuple[Preprocess, dict[str, str]]]] = {
-    "image": lambda source, part: choose_preprocess(source, part, DataConfig(source="x"), (8, 8)),
+    "image": lambda source, part: choose_preprocess(source, part, ImageConfig(), (8, 8)),
     "signal": lambda source, part: choose_signal(source, part, SignalConfig(), (8,)),
     "audio": lambda source, part: choose_sound(source, part, SoundConfig(max_seconds=60), (9, 4)),
     "text": lambda source, part: choose_text(source, part, TextConfig(min_count=1), (8,), "text_cnn"),

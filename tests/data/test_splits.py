@@ -18,7 +18,7 @@ def parts(divided):
     return divided.train.tolist(), divided.val.tolist(), divided.test.tolist()
 
 
-def test_a_set_without_splits_is_divided_by_class():
+def test_divide_takes_shares_by_class_from_a_set_without_splits():
     data = source([100, 50, 10])
     divided = divide(data, val_fraction=0.1, test_fraction=0.2, seed=0)
     together = sorted(index for part in parts(divided) for index in part)
@@ -26,16 +26,16 @@ def test_a_set_without_splits_is_divided_by_class():
     assert np.bincount(data.targets[divided.test]).tolist() == [20, 10, 2]
     assert np.bincount(data.targets[divided.val]).tolist() == [8, 4, 1]
     assert len(divided.notes) == 2
-    assert divided.notes[0] == "32 of 160 records are kept for the test, chosen by class and seed"
+    assert divided.notes[0] == "32 of 160 samples are held out for testing, chosen by class and seed"
 
 
-def test_the_seed_decides_and_nothing_else():
+def test_divide_depends_on_the_seed_alone():
     data = source([100, 100])
     again = [parts(divide(data, val_fraction=0.1, test_fraction=0.2, seed=seed)) for seed in (0, 0, 1)]
     assert again[0] == again[1] != again[2]
 
 
-def test_a_record_keeps_its_place_when_the_order_changes(pictures):
+def test_divide_keeps_each_sample_in_its_split_if_the_order_changes(pictures):
     from neocog.data import ImageFolder
 
     class Reversed(ImageFolder):
@@ -51,7 +51,7 @@ def test_a_record_keeps_its_place_when_the_order_changes(pictures):
     assert keys[0] == keys[1]
 
 
-def test_own_splits_are_kept_and_validation_taken_from_training():
+def test_divide_keeps_own_splits_and_takes_validation_from_training():
     x, y = np.zeros((20, 4, 4), np.uint8), np.arange(20) % 2
     data = ArraySource("s", {"train": (x, y), "test": (x[:6], y[:6])})
     divided = divide(data, val_fraction=0.2, test_fraction=0.2, seed=0)
@@ -63,22 +63,22 @@ def test_own_splits_are_kept_and_validation_taken_from_training():
     assert (len(divided.train), len(divided.val), len(divided.test)) == (20, 6, 0)
 
 
-def test_a_class_always_keeps_something_to_learn_from():
+def test_divide_keeps_a_sample_of_each_class_for_training():
     divided = divide(source([1, 2, 30]), val_fraction=0.5, test_fraction=0.5, seed=0)
     assert "test has no record of '0'" in divided.notes
     assert {0, 1, 2} <= set(source([1, 2, 30]).targets[divided.train].tolist())
 
 
-def test_too_little_to_validate_or_to_train():
+def test_divide_refuses_a_set_without_training_or_validation_samples():
     with pytest.raises(
-        DataError, match=r"Validation needs at least one record.*share of 0\.1. Raise --data\.val_fraction"
+        DataError, match=r"Validation needs at least one sample.*share of 0\.1\. Raise --data\.val_fraction"
     ):
         divide(source([2, 2]), val_fraction=0.1, test_fraction=0.2, seed=0)
-    with pytest.raises(DataError, match="Training needs a training split. s has only test"):
+    with pytest.raises(DataError, match=r"Training needs a training split\. s: received only test\."):
         divide(source([9, 9], "test"), val_fraction=0.1, test_fraction=0.2, seed=0)
 
 
-def test_what_was_chosen_once_is_chosen_for_ever():
+def test_divide_repeats_the_splits_of_earlier_releases():
     """A run that is resumed after an update finds the same validation and test records."""
     test = divide(source([100, 50, 9]), val_fraction=0.1, test_fraction=0.2, seed=5)
     assert test.val.tolist() == [2, 3, 6, 11, 12, 21, 40, 70, 107, 117, 141, 149, 150]
@@ -95,7 +95,7 @@ def grouped(sizes):
 
 
 @given(st.lists(st.integers(1, 12), min_size=8, max_size=40), st.integers(0, 5))
-def test_a_group_is_never_torn_apart_and_the_share_is_about_what_is_asked(sizes, seed):
+def test_divide_keeps_groups_whole_and_shares_about_right(sizes, seed):
     data = grouped(sizes)
     divided = divide(data, val_fraction=0.3, test_fraction=0.3, seed=seed)
     assert sorted(index for part in parts(divided) for index in part) == list(range(sum(sizes)))
@@ -105,29 +105,29 @@ def test_a_group_is_never_torn_apart_and_the_share_is_about_what_is_asked(sizes,
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_small_groups_of_the_test_leave_some_to_validate(seed):
+def test_divide_leaves_groups_for_validation_after_a_test_of_small_groups(seed):
     """Per class, three groups of 1 and one of 6: the three would make the share of the test, and leave one group."""
     divided = divide(grouped([1, 1, 1, 6, 1, 1, 1, 6]), val_fraction=0.3, test_fraction=0.3, seed=seed)
     assert all({index >= 9 for index in part} == {False, True} for part in parts(divided))
 
 
-def test_which_groups_are_taken_follows_from_the_seed():
+def test_divide_chooses_groups_by_seed():
     tests = [divide(grouped([5] * 40), val_fraction=0.2, test_fraction=0.2, seed=seed).test for seed in (0, 0, 1)]
     assert tests[0].tolist() == tests[1].tolist() != tests[2].tolist()
     assert len(tests[0]) == len(tests[2]) == 40
 
 
-def test_one_group_is_always_left():
+def test_take_groups_leaves_one_group():
     data = grouped([50])
     left, taken = take_groups(data, np.arange(50), data.groups, 0.8, 0, "test")
     assert (len(left), len(taken)) == (50, 0)
 
 
-def test_one_group_alone_can_t_be_divided():
+def test_divide_refuses_a_set_of_one_group():
     with pytest.raises(
         DataError,
-        match=r"s has too few or too large groups for a share of 0\.2\. Raise --data\.val_fraction, or add groups: "
-        "these are not divided, and a class needs three of them",
+        match=r"Groups are never torn apart\. s: received too few or too large groups for a share of 0\.2\. "
+        r"Raise --data\.val_fraction, or add groups: a class needs three",
     ):
         divide(grouped([50]), val_fraction=0.2, test_fraction=0.2, seed=0)
 
@@ -166,7 +166,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(12))
-def test_each_class_with_groups_to_spare_is_in_every_part(shape, seed):
+def test_divide_puts_each_class_with_three_groups_into_every_split(shape, seed):
     groups, targets = SHAPES[shape](seed)
     data = labelled_groups(groups, targets)
     divided = divide(data, val_fraction=0.1, test_fraction=0.2, seed=seed)
@@ -181,7 +181,7 @@ def test_each_class_with_groups_to_spare_is_in_every_part(shape, seed):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("fraction", "folds"), [(0.2, 5), (0.1, 10)])
 @pytest.mark.filterwarnings("ignore:The least populated class")
-def test_shares_of_classes_are_as_near_as_those_of_scikit_learn(shape, fraction, folds):
+def test_choose_groups_meets_class_shares_as_well_as_scikit_learn(shape, fraction, folds):
     def distance(targets, taken):
         sizes, there = np.bincount(targets), np.bincount(targets[taken], minlength=targets.max() + 1)
         return np.abs(there[sizes > 0] / sizes[sizes > 0] - fraction).mean()
@@ -197,7 +197,7 @@ def test_shares_of_classes_are_as_near_as_those_of_scikit_learn(shape, fraction,
     assert np.mean(ours) <= np.mean(theirs or [np.inf]) + 0.005
 
 
-def test_a_group_with_most_of_the_records_stays_in_training():
+def test_divide_keeps_a_group_with_most_samples_in_training():
     draw = np.random.default_rng(0)
     groups = np.r_[np.zeros(500, int), np.repeat(np.arange(1, 21), 10)]
     targets = np.r_[draw.integers(0, 3, 500), np.repeat(np.arange(20) % 3, 10)]
@@ -207,7 +207,7 @@ def test_a_group_with_most_of_the_records_stays_in_training():
     assert abs(len(divided.test) / 700 - 0.2) < 0.02
 
 
-def test_groups_do_not_depend_on_the_order_of_records():
+def test_divide_chooses_groups_independently_of_the_order():
     groups, targets = SHAPES["unequal files"](0)
 
     class Named(ArraySource):
@@ -223,39 +223,40 @@ def test_groups_do_not_depend_on_the_order_of_records():
     assert found[0] == found[1]
 
 
-def test_a_class_of_one_group_stays_in_training_and_it_is_said():
+def test_divide_notes_classes_of_one_group_kept_for_training():
     groups, targets = np.repeat(np.arange(11), 5), np.repeat([0] * 5 + [1] * 5 + [2], 5)
     data = labelled_groups(groups, targets)
     data.group_kind = "speakers"
     divided = divide(data, val_fraction=0.2, test_fraction=0.2, seed=0)
     assert 2 in targets[divided.train]
     assert divided.notes == (
-        f"{len(divided.test)} of 55 records are kept for the test: whole speakers, chosen by class and seed",
-        "test has no record of '2': of whole speakers, each has one, which is kept for training",
-        f"{len(divided.val)} training records validate: whole speakers, chosen by class and seed",
-        "val has no record of '2': of whole speakers, each has one, which is kept for training",
+        f"{len(divided.test)} of 55 samples are held out for testing: whole speakers, chosen by class and seed",
+        "test has no sample of '2': all samples of such a class are in one of the speakers, which is kept for training",
+        f"{len(divided.val)} training samples are held out for validation: whole speakers, chosen by class and seed",
+        "val has no sample of '2': all samples of such a class are in one of the speakers, which is kept for training",
     )
 
 
-def test_groups_that_are_the_last_of_other_classes_are_kept_and_it_is_said():
+def test_divide_notes_groups_kept_as_the_last_of_other_classes():
     groups, targets = [0, 0, 1, 1, 2, 3, 4, 5, 6, 7], [0, 1, 0, 2, 3, 3, 3, 4, 4, 4]
     divided = divide(labelled_groups(groups, targets), val_fraction=0.2, test_fraction=0.2, seed=0)
     assert {0, 1, 2} <= set(np.array(targets)[divided.train].tolist())
-    said = "test has no record of '0': their groups are kept for training, as the last of some class"
+    said = "test has no sample of '0': all groups with such a class are kept for training, as the last of some class"
     assert said in divided.notes
-    assert "test has no record of '1', '2': of whole groups, each has one, which is kept for training" in divided.notes
+    one_group = "all samples of such a class are in one of the groups, which is kept for training"
+    assert f"test has no sample of '1', '2': {one_group}" in divided.notes
 
 
-def test_groups_of_records_without_a_class_are_taken_as_before():
+def test_divide_takes_groups_by_seed_if_samples_have_no_class():
     data = grouped([5] * 40)
     data.task, data.group_kind = "next move", "games"
     divided = divide(data, val_fraction=0.2, test_fraction=0.2, seed=0)
     assert divided.test.tolist() == take_groups(data, np.arange(200), data.groups, 0.2, 0, "test")[1].tolist()
-    assert divided.notes[0] == "40 of 200 records are kept for the test: whole games, chosen by seed"
+    assert divided.notes[0] == "40 of 200 samples are held out for testing: whole games, chosen by seed"
     assert sorted(set(data.groups[divided.test].tolist())) == [2, 4, 7, 15, 16, 17, 23, 26]
 
 
-def test_a_part_of_groups_is_chosen_by_the_seed():
+def test_divide_takes_other_groups_for_other_seeds():
     groups, targets = SHAPES["equal files"](0)
     tests = {
         tuple(divide(labelled_groups(groups, targets), val_fraction=0.1, test_fraction=0.2, seed=s).test)
@@ -264,7 +265,7 @@ def test_a_part_of_groups_is_chosen_by_the_seed():
     assert len(tests) > 5
 
 
-def test_groups_of_an_earlier_release_can_be_found_again():
+def test_divide_repeats_the_groups_of_an_earlier_release():
     groups, targets = SHAPES["equal files"](0)
     data = labelled_groups(groups, targets)
     earlier = divide(data, val_fraction=0.1, test_fraction=0.2, seed=0, groups_by_class=False)
@@ -281,20 +282,25 @@ def one_class_test(kind="files", splits=None):
     return data, divide(data, val_fraction=0.2, test_fraction=0.2, seed=0)
 
 
-def test_a_test_of_one_class_that_groups_decide_is_refused():
+def test_check_test_refuses_groups_of_one_class():
     data, divided = one_class_test()
-    message = r"at least two classes.*: \d+ test records of s, all of '0'; files are not divided\. Add files of"
+    message = (
+        r"at least two classes, and files are never torn apart\. s: received \d+ test samples, all of class '0'\. "
+        "Add files of"
+    )
     with pytest.raises(DataError, match=message):
         check_test(data, divided)
 
 
-def test_a_fold_of_one_class_is_refused_with_the_way_to_another():
+def test_check_test_refuses_a_fold_of_one_class_and_names_the_flag():
     data, divided = one_class_test("folds", {"train": range(5, 35), "test": range(5)})
-    with pytest.raises(DataError, match=r"all of '0'; folds are not divided\. Choose another fold: --data\.test_fold"):
+    with pytest.raises(
+        DataError, match=r"folds are never torn apart\. .*all of class '0'\. Choose another fold: --data\.test_fold"
+    ):
         check_test(data, divided)
 
 
-def test_tests_of_several_classes_and_those_that_a_set_brings_are_taken():
+def test_check_test_accepts_several_classes_and_own_splits():
     check_test(*one_class_test("speakers", {"train": range(5, 35), "test": range(5)}))
     check_test(*one_class_test("folds", {"train": range(31), "test": range(28, 35)}))
     data = labelled_groups(*files([5] * 9, 3))

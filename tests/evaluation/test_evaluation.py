@@ -12,7 +12,7 @@ from neocog.evaluation import (
     bootstrap,
     class_figures,
     confusion_matrix,
-    evaluate_logits,
+    evaluate_classifier,
     expected_calibration_error,
     macro_f1,
     reliability,
@@ -29,10 +29,10 @@ def measured():
     logits[np.arange(400), targets] += 2
     classes = tuple("abcdefg")
     keys = [f"k{i}" for i in range(400)]
-    return logits, targets, evaluate_logits(logits, targets, classes, keys, data="d", split="test")
+    return logits, targets, evaluate_classifier(logits, targets, classes, keys, data="d", split="test")
 
 
-def test_every_figure_agrees_with_scikit_learn(measured):
+def test_every_metric_agrees_with_scikit_learn(measured):
     logits, targets, found = measured
     predictions = logits.argmax(axis=1)
     assert found.top1.value == metrics.accuracy_score(targets, predictions)
@@ -45,16 +45,16 @@ def test_every_figure_agrees_with_scikit_learn(measured):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx([column[k] for column in columns])
 
 
-def test_every_headline_lies_in_its_interval_and_says_its_method(measured):
+def test_every_metric_lies_in_its_interval_and_names_its_method(measured):
     found = measured[2]
-    assert list(found.headlines) == ["accuracy", "top-5 accuracy", "loss", "macro F1", "calibration error (ECE)"]
-    for estimate in found.headlines.values():
+    assert list(found.metrics) == ["accuracy", "top-5 accuracy", "loss", "macro F1", "calibration error (ECE)"]
+    for estimate in found.metrics.values():
         assert estimate.low <= estimate.value <= estimate.high
         assert estimate.low < estimate.high
         assert "Wilson" in estimate.method or "bootstrap" in estimate.method
 
 
-def test_the_worst_mistakes_come_first(measured):
+def test_worst_mistakes_come_first(measured):
     logits, targets, found = measured
     log_probs = log_softmax(logits.astype(float), axis=1)
     wrong = [i for i in range(400) if log_probs[i].argmax() != targets[i]]
@@ -63,21 +63,21 @@ def test_the_worst_mistakes_come_first(measured):
     assert found.mistakes[0].truth_probability == pytest.approx(np.exp(log_probs[order[0], targets[order[0]]]))
 
 
-def test_json_holds_everything(measured):
+def test_json_holds_all_metrics(measured):
     tree = json.loads(json.dumps(measured[2].to_json()))
     assert tree["top1"]["low"] < tree["top1"]["value"]
     assert tree["count"] == 400
 
 
-def test_top5_is_left_out_where_it_says_nothing():
-    found = evaluate_logits(np.eye(5), np.arange(5), tuple("abcde"), list("abcde"), data="d", split="s")
+def test_top5_is_left_out_for_five_classes():
+    found = evaluate_classifier(np.eye(5), np.arange(5), tuple("abcde"), list("abcde"), data="d", split="s")
     assert found.top5 is None
     assert found.mistakes == []
 
 
-def test_infinite_confidence_is_finite_arithmetic():
+def test_infinite_confidence_gives_finite_metrics():
     logits = np.array([[1000.0, -1000.0], [1000.0, -1000.0]])
-    found = evaluate_logits(logits, np.array([0, 1]), ("a", "b"), ["x", "y"], data="d", split="s")
+    found = evaluate_classifier(logits, np.array([0, 1]), ("a", "b"), ["x", "y"], data="d", split="s")
     assert found.loss.value == 1000.0
     assert found.mistakes[0].truth_probability == 0.0
 
@@ -110,7 +110,7 @@ def test_bootstrap_equals_scipy(method, num):
     assert (found.low, found.high) == (max(least, expected.low), expected.high)
 
 
-def test_the_bootstrap_of_a_mean_is_the_normal_interval():
+def test_bootstrap_of_a_mean_is_the_normal_interval():
     values = np.random.default_rng(1).normal(3, 2, 4000)
     found = bootstrap(lambda x: float(x.mean()), values)
     half = 1.96 * values.std() / np.sqrt(4000)
@@ -118,12 +118,12 @@ def test_the_bootstrap_of_a_mean_is_the_normal_interval():
     assert bootstrap(lambda x: float(x.mean()), values) == found
 
 
-def test_one_record_has_no_interval():
-    assert bootstrap(lambda x: float(x.mean()), np.array([2.0])).method == "none: one record"
+def test_one_sample_has_no_interval():
+    assert bootstrap(lambda x: float(x.mean()), np.array([2.0])).method == "none: one sample"
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), min_size=1, max_size=60))
-def test_calibration_error_against_its_definition(rows):
+def test_calibration_error_equals_its_definition(rows):
     confidence = np.array([row[0] for row in rows])
     correct = np.array([row[1] for row in rows])
     expected = 0.0
@@ -138,7 +138,7 @@ def test_calibration_error_against_its_definition(rows):
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=50))
-def test_counts_against_scikit_learn_for_any_labels(pairs):
+def test_counts_agree_with_scikit_learn_for_any_labels(pairs):
     targets, predictions = np.array(pairs).T
     confusion = confusion_matrix(targets, predictions, 4)
     assert confusion.tolist() == metrics.confusion_matrix(targets, predictions, labels=range(4)).tolist()

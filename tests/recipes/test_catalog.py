@@ -9,7 +9,7 @@ from neocog.cli import main
 from neocog.data import DataConfig
 from neocog.errors import ConfigError
 from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for
-from neocog.runs import RunConfig, settle
+from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, resolve
 from neocog.training.schedules import check_schedule
 from neocog.zoo import list_models, model_info
 
@@ -17,10 +17,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 
 
 @pytest.mark.parametrize("name", list_recipes())
-def test_every_recipe_settles_with_nothing_ignored(name):
+def test_every_recipe_resolves_with_nothing_ignored(name):
     config = recipe(name, "pictures")
     assert config.data.source == "pictures"
-    settle(config, "given in Python")  # as if the user had set every value: one without effect is an error
+    resolve(config, PYTHON)  # as if the user had set every value: one without effect is an error
     check_schedule(config.schedule, config.train.epochs)
 
 
@@ -42,7 +42,9 @@ def test_the_settings_that_the_page_shows_are_taken():
     line = next(line for line in PAGE.read_text().splitlines() if "--schedule.phases" in line)
     phases, epochs = re.findall(r'"(.*?)"', line), int(re.findall(r"--epochs (\d+)", line)[0])
     flags = {"schedule.phases": phases, "train.epochs": epochs}
-    config = settle(recipe("resnet_cifar", "cifar10"), "recipe resnet_cifar", [("flag", flags)]).config
+    config = resolve(
+        recipe("resnet_cifar", "cifar10"), Provenance(SetBy.RECIPE, "resnet_cifar"), [(FLAG, flags)]
+    ).config
     check_schedule(config.schedule, config.train.epochs)
 
 
@@ -53,7 +55,7 @@ def test_help_names_every_recipe(capsys):
 
 
 def test_an_unknown_recipe_is_told_its_neighbour():
-    with pytest.raises(ConfigError, match=r"No recipe is called 'resnet_imagnet'\. Did you mean 'resnet_imagenet'\?"):
+    with pytest.raises(ConfigError, match=r"Unknown recipe: 'resnet_imagnet'\. Did you mean 'resnet_imagenet'\?"):
         recipe("resnet_imagnet", "x")
 
 
@@ -74,12 +76,14 @@ def test_a_recipe_is_taken_by_the_kind_of_data_where_no_network_is_named():
 def test_fine_tuning_without_weights_is_an_error_that_says_what_to_set():
     message = (
         r"The recipe finetune starts from published weights\. Received: none for resnet18\. "
-        r"Set --model\.pretrained torchvision, timm/NAME or a file; without weights, take from_scratch_small\."
+        r"Set --model\.pretrained torchvision, timm/NAME or a file; without weights, use from_scratch_small\."
     )
     with pytest.raises(ConfigError, match=message):
         check_recipe("finetune", recipe("finetune", "pets"))
     flags = {"model.pretrained": "torchvision", "model.name": "resnet50"}
-    check_recipe("finetune", settle(recipe("finetune", "pets"), "recipe finetune", [("flag", flags)]).config)
+    check_recipe(
+        "finetune", resolve(recipe("finetune", "pets"), Provenance(SetBy.RECIPE, "finetune"), [(FLAG, flags)]).config
+    )
     for name in list_recipes():
         if name != "finetune":
             check_recipe(name, RunConfig(data=DataConfig(source="x")))
@@ -87,5 +91,5 @@ def test_fine_tuning_without_weights_is_an_error_that_says_what_to_set():
 
 def test_another_network_takes_the_place_of_the_recipes():
     flags = {"model.name": "resnet110_cifar"}
-    settled = settle(recipe("resnet_cifar", "cifar10"), "recipe resnet_cifar", [("flag", flags)])
-    assert settled.config.model.name == "resnet110_cifar" and settled.config.train.epochs == 164
+    resolved = resolve(recipe("resnet_cifar", "cifar10"), Provenance(SetBy.RECIPE, "resnet_cifar"), [(FLAG, flags)])
+    assert resolved.config.model.name == "resnet110_cifar" and resolved.config.train.epochs == 164

@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from neocog.recipes import recipe
-from neocog.runs import train
-from neocog.runs.config import settle
+from neocog.runs import FLAG, Provenance, SetBy, resolve, train
 
 
 def save_arrays(path, shape, num_train=40):
@@ -23,18 +22,18 @@ def save_arrays(path, shape, num_train=40):
 def test_grey_pictures_get_the_narrow_network_and_no_mirrors(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "grey.npz", (28, 28)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((32, 64), 2, 0)
-    assert (config.data.size, config.train.views) == ((28, 28), "shift")
+    assert (config.image.size, config.train.tta) == ((28, 28), "shift")
 
 
 def test_colour_pictures_get_the_network_of_the_records(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "colour.npz", (24, 30, 3)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((64, 320, 320), None, 0.5)
-    assert (config.data.size, config.train.views) == ((24, 30), "flip+shift")
+    assert (config.image.size, config.train.tta) == ((24, 30), "flip+shift")
 
 
 @pytest.mark.parametrize("side", [19, 41])
 def test_pictures_of_another_size_become_what_the_network_asks_for(tmp_path, side):
-    assert recipe("fast", save_arrays(tmp_path / "odd.npz", (side, 28))).data.size is None
+    assert recipe("fast", save_arrays(tmp_path / "odd.npz", (side, 28))).image.size is None
 
 
 @pytest.mark.parametrize(("num_train", "epochs"), [(60, 200), (600, 100), (2_400, 25)])
@@ -58,7 +57,9 @@ def test_what_cant_be_opened_is_left_to_training(tmp_path):
 @pytest.mark.parametrize("shape", [(28, 28), (20, 20, 3)])
 def test_it_trains_on_a_small_set(tmp_path, shape):
     config = recipe("fast", save_arrays(tmp_path / "small.npz", shape))
-    settled = settle(config, "recipe fast", [("flag", {"train.epochs": 1, "data.val_fraction": 0.2})])
-    run = train(settled, runs=tmp_path / "runs")
+    resolved = resolve(
+        config, Provenance(SetBy.RECIPE, "fast"), [(FLAG, {"train.epochs": 1, "data.val_fraction": 0.2})]
+    )
+    run = train(resolved, runs=tmp_path / "runs")
     assert run.finished
     assert np.isfinite(run.evaluation.loss.value)

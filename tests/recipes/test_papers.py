@@ -61,7 +61,7 @@ def test_strong_recipes_are_the_papers(name):
         config.optimizer.lr,
         config.optimizer.weight_decay,
         config.train.epochs,
-        config.data.size,
+        config.image.size,
         augment.magnitude,
         augment.mixup,
         augment.cutmix,

@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from neocog.recipes import check_recipe, recipe
-from neocog.runs import settle, train
+from neocog.runs import FLAG, Provenance, SetBy, resolve, train
 from neocog.zoo import create_model
 
 
@@ -13,11 +13,11 @@ from neocog.zoo import create_model
 def test_a_recipe_trains_on_a_folder_of_pictures(name, pictures, tmp_path):
     weights = tmp_path / "weights.pth"
     torch.save(create_model("resnet20_cifar").state_dict(), weights)
-    flags = {"model.name": "resnet20_cifar", "data.size": 32, "train.epochs": 1}
+    flags = {"model.name": "resnet20_cifar", "image.size": 32, "train.epochs": 1}
     flags |= {"model.pretrained": str(weights)} if name == "finetune" else {}
-    settled = settle(recipe(name, str(pictures)), f"recipe {name}", [("flag", flags)])
-    check_recipe(name, settled.config)
-    run = train(settled, runs=tmp_path / "runs")
+    resolved = resolve(recipe(name, str(pictures)), Provenance(SetBy.RECIPE, name), [(FLAG, flags)])
+    check_recipe(name, resolved.config)
+    run = train(resolved, runs=tmp_path / "runs")
     assert run.finished
     stored = yaml.safe_load(run.config.read_text())
     assert stored["provenance"]["optimizer.lr"] == f"recipe {name}"

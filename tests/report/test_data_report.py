@@ -7,11 +7,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 from neocog.data import Record
 from neocog.doctor import check
-from neocog.report.data_report import curve, shown, thumbnail, write_data_report
+from neocog.report.data_report import write_data_report
+from neocog.report.images import thumbnail
+from neocog.report.samples import draw_curves, draw_sample
 
 
 def smooth(seed, height=120, width=160):
@@ -21,7 +24,7 @@ def smooth(seed, height=120, width=160):
 
 @pytest.fixture(scope="module")
 def pets(tmp_path_factory):
-    """A set with many faults and nasty names."""
+    """A data set with many faults and nasty names."""
     root, seed = tmp_path_factory.mktemp("data") / "pets & <b>co", 0
     for split, count in (("train", 12), ("test", 4)):
         for name in ("cat", "<script>x"):
@@ -68,7 +71,7 @@ class Tags(HTMLParser):
         self.words.append(data)
 
 
-def test_the_page_needs_nothing_else_and_escapes_every_name(page):
+def test_page_loads_nothing_and_escapes_every_name(page):
     text = page.read_text(encoding="utf-8")
     seen = Tags(text)
     assert {tag for tag, _ in seen.tags}.isdisjoint({"script", "iframe", "link", "object"})
@@ -88,7 +91,7 @@ def test_the_page_needs_nothing_else_and_escapes_every_name(page):
     assert not re.search(r"url\(|@import", text)
 
 
-def test_the_page_shows_what_was_found(page, pets):
+def test_page_shows_the_findings(page, pets):
     seen = Tags(page.read_text(encoding="utf-8"))
     words = " ".join(" ".join(seen.words).split())
     report = check(pets)
@@ -106,22 +109,22 @@ def test_the_page_shows_what_was_found(page, pets):
     assert {report.source.key(i) for i in across.records} <= {attrs["alt"] for attrs in pictures}
 
 
-def test_a_clean_set_says_so(tmp_path):
+def test_clean_data_set_has_no_findings(tmp_path):
     x, y = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
     np.savez(tmp_path / "a.npz", x=x, y=y)
     write_data_report(tmp_path / "page.html", check(tmp_path / "a.npz"))
     text = (tmp_path / "page.html").read_text()
-    assert "Nothing was found." in text
+    assert "No findings." in text
     assert "<article" not in text
 
 
-def test_a_set_that_can_not_be_opened_has_a_page_too(tmp_path):
+def test_data_set_that_can_not_be_opened_has_a_page_too(tmp_path):
     for name in ("val", "valid"):
         (tmp_path / "d" / name / "a").mkdir(parents=True)
         smooth(1).save(tmp_path / "d" / name / "a" / "1.png")
     write_data_report(tmp_path / "page.html", check(tmp_path / "d"))
     text = (tmp_path / "page.html").read_text()
-    assert "The set could not be opened." in text
+    assert "The data set could not be opened." in text
     assert "both mean val" in text
 
 
@@ -138,28 +141,35 @@ class One:
         return Record("k", self.payload, 0)
 
 
-def test_every_modality_has_something_to_show():
+def test_every_kind_of_data_is_drawn():
     buffer = io.BytesIO()
     soundfile.write(buffer, np.sin(np.arange(5000) / 9), 8000, format="WAV")
-    assert shown("k", buffer.getvalue(), "audio").curve
-    assert shown("k", np.random.default_rng(0).normal(size=(2, 50)), "signal").curve
-    assert shown("k", "x" * 500, "text").text == "x" * 240 + "..."
-    assert shown("k", np.zeros((3, 9, 9), np.uint8), "board").address == ""
+    assert len(draw_sample("audio", buffer.getvalue()).curves) == 1
+    assert len(draw_sample("signal", np.random.default_rng(0).normal(size=(2, 50))).curves) == 2
+    assert draw_sample("text", "x" * 500).text == "x" * 240 + "..."
+    assert draw_sample("board", np.zeros((3, 9, 9), np.uint8)).address.startswith("data:image/png")
+    board = draw_sample("board", b"", torch.zeros(17, 9, 9, dtype=torch.uint8)).address
+    assert board == draw_sample("board", np.zeros((3, 9, 9), np.uint8)).address
+    assert draw_sample("audio", b"", torch.rand(1, 40, 64)).address.startswith("data:image/png")
+    assert len(draw_sample("audio", b"", torch.rand(1, 400)).curves) == 1
+    assert len(draw_sample("signal", b"", torch.rand(9, 30)).curves) == 8
+    assert draw_sample("text", "x" * 700, torch.zeros(9)).text == "x" * 600 + "..."
+    assert draw_sample("image", b"", torch.zeros(5, 9, 9)).address.startswith("data:image/png")
     for pixels in (np.zeros((9, 9), np.uint8), np.zeros((9, 9, 5), np.uint16), np.zeros((2, 900, 2), np.uint8)):
-        assert shown("k", pixels, "image").address.startswith("data:image/png")
+        assert draw_sample("image", pixels).address.startswith("data:image/png")
     assert thumbnail(np.full((400, 800, 3), 65535, np.uint16)) == thumbnail(np.full((400, 800, 3), 255, np.uint8))
 
 
-def test_a_curve_stays_within_its_box_and_leaves_out_what_is_no_number():
+def test_curve_stays_within_its_box_and_leaves_out_nan():
     values = np.random.default_rng(0).normal(size=1000)
     values[3:200] = np.nan
     values[500] = np.inf
-    points = [tuple(map(float, point.split(","))) for point in curve(values).split()]
+    points = [tuple(map(float, point.split(","))) for point in draw_curves(values[None])[0].split()]
     assert all(0 <= x <= 100 and 1 <= y <= 39 for x, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert {1.0, 39.0} <= {y for _, y in points}
-    assert curve(np.full(5, np.nan)) == ""
-    assert curve(np.zeros(0)) == ""
+    assert draw_curves(np.full((1, 5), np.nan)) == ()
+    assert draw_curves(np.zeros((1, 0))) == ()
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +198,7 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 400, 1280])
-def test_it_reads_well_at_any_width_and_in_the_dark(browser, page, width, scheme):
+def test_page_fits_any_width_and_a_dark_scheme(browser, page, width, scheme):
     opened = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     asked, faults = [], []
     opened.on("request", lambda request: asked.append(request.url))

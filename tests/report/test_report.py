@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from torch import nn
 
-from neocog.evaluation import evaluate_logits
+from neocog.evaluation import evaluate_classifier
 from neocog.report import Curves, Report, write_report
-from neocog.report.pictures import filter_pictures, picture_address
+from neocog.report.images import filter_images, image_address
+from neocog.report.samples import Drawing
 
 
 @pytest.fixture(scope="session")
@@ -15,14 +16,14 @@ def page(finished_run):
     return finished_run.report.read_text()
 
 
-def test_the_page_needs_nothing_else(page):
+def test_page_loads_nothing(page):
     addresses = re.findall(r'(?:src|href)="([^"]{0,60})', page)
     assert addresses
     assert all(address.startswith(("data:", "#")) for address in addresses)
     assert not re.search(r"<script|@import|url\(\s*['\"]?https?:", page)
 
 
-def test_the_page_shows_the_run(page, finished_run):
+def test_page_shows_the_run(page, finished_run):
     evaluation = finished_run.evaluation
     assert f"{100 * evaluation.top1.value:.2f}<small>%" in page
     assert "(Wilson)" in page
@@ -36,8 +37,8 @@ def test_the_page_shows_the_run(page, finished_run):
     assert "torch 2." in page
 
 
-def test_the_confusion_table_holds_every_count(page, finished_run):
-    cells = re.findall(r'title="(\d+) of (\d+) (\S+) taken for (\S+)"', page)
+def test_confusion_matrix_holds_every_count(page, finished_run):
+    cells = re.findall(r'title="(\d+) of (\d+) (\S+) predicted as (\S+)"', page)
     assert len(cells) == 100
     for count, total, truth, prediction in cells:
         row = finished_run.evaluation.confusion[int(truth)]
@@ -48,29 +49,35 @@ def report_of(num_classes, names=None):
     targets = np.arange(60) % num_classes
     logits = np.random.default_rng(0).normal(size=(60, num_classes)) + 4 * np.eye(num_classes)[targets]
     classes = names or tuple(f"class {k}" for k in range(num_classes))
-    evaluation = evaluate_logits(logits, targets, classes, [f"k{i}" for i in range(60)], data="d", split="test")
+    evaluation = evaluate_classifier(logits, targets, classes, [f"k{i}" for i in range(60)], data="d", split="test")
     row = {"lr": 0.1, "train_loss": 1.0, "train_accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
     return Report(
         name="r",
         subtitle="s",
         evaluation=evaluation,
         curves=Curves(
-            history=[{"epoch": 1, **row, "seconds": 1.0}], best_epoch=0, rates=[(0.0, 0.1)], stopped_early=True
+            progress_metric="accuracy",
+            progress_percent=True,
+            history=[{"epoch": 1, **row, "seconds": 1.0}],
+            best_epoch=0,
+            rates=[(0.0, 0.1)],
+            stopped_early=True,
         ),
         model=nn.Linear(2, 2),
         model_facts={},
-        mistake_pictures=dict.fromkeys((m.key for m in evaluation.mistakes), "data:image/png;base64,"),
+        drawings=dict.fromkeys((m.key for m in evaluation.mistakes), Drawing("data:image/png;base64,")),
         config=[("a.b", 1, "default")],
         environment={"torch": "2"},
         notes=(),
     )
 
 
-def test_many_classes_become_a_map(tmp_path):
+def test_confusion_matrix_of_many_classes_is_a_heat_map(tmp_path):
     write_report(tmp_path / "r.html", report_of(30))
     page = (tmp_path / "r.html").read_text()
     assert '<table class="confusion">' not in page
     assert '<section id="filters">' not in page
+    assert "<h2>Confusion matrix</h2>" in page and "true class" in page
     assert "stopped early" in page
 
 
@@ -79,12 +86,12 @@ def test_names_are_escaped(tmp_path):
     assert "<script>" not in (tmp_path / "r.html").read_text()
 
 
-def test_pictures_of_8_and_16_bits_and_filters():
-    assert picture_address(np.zeros((1, 4, 4), np.uint8)).startswith("data:image/png;base64,")
-    assert picture_address(np.zeros((3, 4, 4), np.uint8)) != picture_address(np.full((3, 4, 4), 65535, np.uint16))
-    name, filters = filter_pictures(nn.Sequential(nn.ReLU(), nn.Conv2d(3, 5, 3)))
+def test_images_of_8_and_16_bits_and_filters():
+    assert image_address(np.zeros((1, 4, 4), np.uint8)).startswith("data:image/png;base64,")
+    assert image_address(np.zeros((3, 4, 4), np.uint8)) != image_address(np.full((3, 4, 4), 65535, np.uint16))
+    name, filters = filter_images(nn.Sequential(nn.ReLU(), nn.Conv2d(3, 5, 3)))
     assert (name, len(filters)) == ("1", 5)
-    assert filter_pictures(nn.Linear(2, 2)) == ("", [])
+    assert filter_images(nn.Linear(2, 2)) == ("", [])
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +108,7 @@ def browser():
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_it_reads_well_at_any_width(browser, finished_run, width):
+def test_page_fits_any_width(browser, finished_run, width):
     page = browser.new_page(viewport={"width": width, "height": 800})
     asked, faults = [], []
     page.on("request", lambda request: asked.append(request.url))

@@ -49,13 +49,13 @@ def trained(tmp_path_factory):
     return place / "runs" / "r" / "model.neocog"
 
 
-def test_names_travel_in_the_bundle(trained):
+def test_bundle_keeps_channel_names(trained):
     predictor = neocog.load(trained)
     assert (predictor.preprocess.names, predictor.preprocess.unused) == (("x", "y"), ("id",))
     assert read_preprocess(predictor.preprocess.to_json()) == predictor.preprocess
 
 
-def test_files_are_predicted_by_the_names_of_their_columns(trained, tmp_path, capsys):
+def test_predict_matches_columns_by_name(trained, tmp_path, capsys):
     for k, c in enumerate(("inx", "iny")):
         one = signal(k)
         files = [
@@ -76,29 +76,29 @@ def test_files_are_predicted_by_the_names_of_their_columns(trained, tmp_path, ca
     assert "(missing: y; not known: z)" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_second_set_is_measured_by_the_names_of_its_columns(trained, tmp_path, capsys):
+def test_evaluate_matches_columns_by_name(trained, tmp_path, capsys):
     swapped = folder(tmp_path / "swapped", ["y", "x"], 6)
-    assert neocog.evaluate(trained, swapped).headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, swapped).metrics["accuracy"].value == 1
     told = " ".join(capsys.readouterr().err.split())
     assert "channels: y, x" in told and "channels in another order are matched by name: x, y" in told
     with pytest.raises(DataError, match=r"The network has x, y. Received: x, in other \(missing: y\)"):
         neocog.evaluate(trained, folder(tmp_path / "other", ["x", "id"], 4))
     x = np.stack([np.stack([one["y"], one["x"]]) for one in map(signal, [0, 1] * 4)])
     np.savez(tmp_path / "named.npz", x=x, y=["inx", "iny"] * 4, channels=["y", "x"])
-    assert neocog.evaluate(trained, tmp_path / "named.npz").headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, tmp_path / "named.npz").metrics["accuracy"].value == 1
     np.savez(tmp_path / "plain.npz", x=x[:, ::-1], y=["inx", "iny"] * 4)
-    assert neocog.evaluate(trained, tmp_path / "plain.npz").headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, tmp_path / "plain.npz").metrics["accuracy"].value == 1
     assert "channels without names are read by their place, as x, y" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_bundle_without_names_is_read_by_place(trained):
+def test_bundle_without_channel_names_is_read_by_position(trained):
     spec = neocog.load(trained).preprocess.to_json()
     del spec["names"], spec["unused"]
     old = read_preprocess(spec)
     assert isinstance(old, SignalPreprocess) and old.names == ()
 
 
-def test_names_that_can_not_be_are_refused(trained):
+def test_read_preprocess_refuses_impossible_channel_names(trained):
     spec = neocog.load(trained).preprocess.to_json()
     for names in (["x"], ["x", "x"], ["x", "y", "z"]):
         with pytest.raises(DataError, match="Each channel needs a name of its own"):
@@ -119,7 +119,7 @@ def recording(path, names, count=1600):
     return path
 
 
-def test_a_recording_is_measured_as_it_was_trained(tmp_path, monkeypatch, capsys):
+def test_evaluate_reads_a_recording_as_in_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = str(recording(tmp_path / "r.csv", ["time", "x", "y", "note", "label"]))
     flags = ["--signal.window", "25", "--signal.step", "20", "--signal.columns", "x,y"]
@@ -130,7 +130,7 @@ def test_a_recording_is_measured_as_it_was_trained(tmp_path, monkeypatch, capsys
     bundle = "runs/r/model.neocog"
     assert main(["eval", bundle, path, "--json"]) == 0
     out, err = capsys.readouterr()
-    assert "trained on this very set, of which a part was kept for the test" in " ".join(err.split())
+    assert "trained on this very data set; the part that was kept for testing is evaluated" in " ".join(err.split())
     kept = json.loads((tmp_path / "runs/r/evaluation.json").read_text())
     assert {**json.loads(out), "data": ""} == {**kept, "data": ""}
     other = str(recording(tmp_path / "other.csv", ["time", "y", "x", "label"]))
@@ -141,7 +141,7 @@ def test_a_recording_is_measured_as_it_was_trained(tmp_path, monkeypatch, capsys
 
 @pytest.mark.parametrize("verb", ["check", "pack", "eval"])
 @pytest.mark.parametrize("dotted", [False, True])
-def test_every_verb_takes_what_its_error_advises(verb, dotted, trained, tmp_path, monkeypatch, capsys):
+def test_every_verb_accepts_the_flags_that_its_error_names(verb, dotted, trained, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = str(recording(tmp_path / "r.csv", ["time", "x", "y", "label"]))
     arguments = {"check": [path], "pack": [path, "out"], "eval": [str(trained), path]}[verb]
@@ -158,7 +158,7 @@ def test_every_verb_takes_what_its_error_advises(verb, dotted, trained, tmp_path
         assert code == 0 and "windows of 32 samples were cut; neighbours share 16" in told
 
 
-def test_check_and_train_list_the_channels_in_the_same_words(tmp_path, monkeypatch, capsys):
+def test_check_and_train_list_channels_in_the_same_words(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     data = str(folder(tmp_path / "set", ["id", "x", "y"], 8))
     main(["check", data, "--json", "--no-skip-list"])
@@ -170,20 +170,20 @@ def test_check_and_train_list_the_channels_in_the_same_words(tmp_path, monkeypat
     assert all(f"  {notice}\n" in told for notice in notices)
 
 
-def test_a_damaged_bundle_with_other_names_is_refused(trained, tmp_path):
+def test_load_refuses_a_bundle_with_changed_channel_names(trained, tmp_path):
     (tmp_path / "m.neocog").write_bytes(trained.read_bytes().replace(b'"names": [\n   "x",', b'"names": [\n   "y",'))
     with pytest.raises(BundleError):
         neocog.load(tmp_path / "m.neocog")
 
 
-def test_names_stay_with_signals_that_are_packed(trained, tmp_path, capsys):
+def test_pack_keeps_channel_names(trained, tmp_path, capsys):
     files = tmp_path / "split"
     for part in ("train", "test"):
         folder(files / part, ["y", "x"], 10)
     assert main(["pack", str(files), str(tmp_path / "shards")]) == 0
     source = neocog.open_source(tmp_path / "shards")
     assert source.channel_names == ("y", "x") and source.notices[0] == "channels: y, x"
-    assert neocog.evaluate(trained, tmp_path / "shards").headlines["accuracy"].value == 1
+    assert neocog.evaluate(trained, tmp_path / "shards").metrics["accuracy"].value == 1
     assert "channels in another order are matched by name: x, y" in " ".join(capsys.readouterr().err.split())
     run = main(
         [

@@ -35,7 +35,7 @@ def rows(run):
     return list(csv.DictReader((run / "results.csv").read_text().splitlines()))
 
 
-def test_two_processes_reach_what_one_reaches(two):
+def test_two_processes_reach_the_results_of_one(two):
     for one, both in zip(rows(two / "one"), rows(two / "two"), strict=True):
         for name in ("train_loss", "val_loss"):
             assert float(both[name]) == pytest.approx(float(one[name]), rel=1e-3)
@@ -44,14 +44,14 @@ def test_two_processes_reach_what_one_reaches(two):
     assert figures[0]["data"] == figures[1]["data"]
 
 
-def test_the_first_process_alone_writes(two):
+def test_only_the_first_process_writes(two):
     events = [json.loads(line)["event"] for line in (two / "two" / "events.jsonl").read_text().splitlines()]
     assert events.count("start") == events.count("finished") == 1
     assert events.count("epoch") == 2
     assert yaml.safe_load((two / "two" / "config.yaml").read_text())["train"]["device"] == "cpu"
 
 
-def test_a_mistake_is_said_once(digits, tmp_path):
+def test_error_of_several_processes_is_printed_once(digits, tmp_path):
     done = neocog(tmp_path, "train", digits, "--devices", "2", "--optimizer.lr", "0")
     assert done.returncode == 2
     assert done.stderr.count("optimizer.lr must be greater than 0") == 1

@@ -1,11 +1,11 @@
-"""Classes of the data and of a network are matched by name, and by number where only the spelling differs."""
+"""Classes of the data and of a network are matched by name, and by number if only the spelling differs."""
 
 import numpy as np
 import pytest
 
 import neocog
 from neocog.errors import DataError
-from neocog.runs.evaluate_bundle import matched_targets
+from neocog.tasks import Classification
 
 
 def texts(folder, labels):
@@ -23,9 +23,9 @@ def texts(folder, labels):
         (["1e1", "x"], ("x", "10"), [1, 0]),
     ],
 )
-def test_a_class_that_is_spelt_as_another_number_is_matched_by_its_value(tmp_path, capsys, labels, classes, expected):
+def test_class_spelt_as_another_number_is_matched_by_its_value(tmp_path, capsys, labels, classes, expected):
     source = texts(tmp_path, labels)
-    assert matched_targets(source, np.arange(len(source)), classes).tolist() == expected
+    assert Classification(classes).match_targets(source, np.arange(len(source))).tolist() == expected
     spelt = [name for name in source.classes if name not in classes]
     said = capsys.readouterr().err
     assert "Classes of texts are matched by their number: " in said
@@ -42,7 +42,7 @@ def test_a_class_that_is_spelt_as_another_number_is_matched_by_its_value(tmp_pat
         (["nan", "x"], ("NaN", "x")),
     ],
 )
-def test_a_number_that_two_classes_have_is_not_matched(tmp_path, labels, classes):
+def test_number_of_two_classes_is_not_matched(tmp_path, labels, classes):
     source = texts(tmp_path, labels)
-    with pytest.raises(DataError, match="A network can be measured on the classes that it was trained on"):
-        matched_targets(source, np.arange(len(source)), classes)
+    with pytest.raises(DataError, match="A network can only be evaluated on the classes that it was trained on"):
+        Classification(classes).match_targets(source, np.arange(len(source)))

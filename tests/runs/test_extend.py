@@ -95,12 +95,12 @@ ALLOWED = {
         ({"name": "sequence", "phases": ("constant 2 at 1",)}, False),  # phases last as long as training
     ],
 )
-def test_the_schedule_allows_more_epochs_where_the_rates_so_far_stay_the_same(schedule, allowed, colours):
+def test_same_rates_tells_which_schedules_allow_more_epochs(schedule, allowed, colours):
     assert same_rates(config(colours, 2, schedule), step=8, planned=2, wanted=4, epoch_steps=4) == allowed
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_an_extended_run_equals_one_that_was_planned_so_long_bit_by_bit(name, colours, tmp_path):
+def test_extended_run_equals_one_planned_so_long_bit_by_bit(name, colours, tmp_path):
     whole = train(config(colours, 4, ALLOWED[name]), name="whole", runs=tmp_path)
     run = train(config(colours, 2, ALLOWED[name]), name="r", runs=tmp_path)
     before = run.bundle.read_bytes()
@@ -113,11 +113,11 @@ def test_an_extended_run_equals_one_that_was_planned_so_long_bit_by_bit(name, co
     assert not run.extension.exists()
 
 
-def test_what_was_extended_says_that_its_test_split_was_known(colours, run_of, capsys):
+def test_extended_run_says_that_its_test_figures_were_known(colours, run_of, capsys):
     run = run_of(1)
     assert "extended" not in run.report.read_text()
     resume(run.path, epochs=2)
-    words = "The run was extended from 1 to 2 epochs when its test figures were known"
+    words = "The run was extended from 1 to 2 epochs when its test metrics were known"
     assert words in said(capsys) and words in run.report.read_text()
     resume(run.path, epochs=3)
     told = run.report.read_text()
@@ -134,9 +134,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_schedule_that_spreads_over_all_epochs_is_refused_with_a_command_that_works(
-    name, colours, tmp_path, monkeypatch, capsys
-):
+def test_extend_refuses_a_spread_schedule_and_names_a_working_command(name, colours, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run = train(config(colours, 2, REFUSED[name]), name="r r")  # a name that a shell has to be told as one word
     kept = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.suffix != ".lock"}
@@ -157,10 +155,11 @@ def run_schedule(run):
     return yaml.safe_load(run.config.read_text())["schedule"]["name"]
 
 
-def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(run_of, capsys):
+def test_resume_of_a_finished_run_names_the_command_that_trains_further(run_of, capsys):
     run = run_of(1)
     with pytest.raises(
-        RunError, match=r"is finished; there is nothing to resume\. Its report: .*To train it further: "
+        RunError,
+        match=r"A finished run has nothing left to resume\. Found in .*, whose report is .*To train it further: ",
     ):
         resume(run.path)
     capsys.readouterr()
@@ -172,15 +171,18 @@ def test_a_finished_run_without_epochs_names_the_command_that_trains_it_further(
 
 
 @pytest.mark.parametrize(("epochs", "error"), [(2, RunError), (1, RunError), (0, ConfigError), ("many", ConfigError)])
-def test_fewer_epochs_than_there_are_and_what_is_no_number(epochs, error, run_of):
+def test_extend_refuses_fewer_epochs_and_non_numbers(epochs, error, run_of):
     run = run_of(2)
-    words = {RunError: "more epochs than it has. .*r has trained 2 of 2. Received: --epochs", ConfigError: "epochs"}
+    words = {
+        RunError: r"more epochs than it has\. .*r: received --epochs \d+, after 2 of 2 epochs",
+        ConfigError: "epochs",
+    }
     with pytest.raises(error, match=words[error]):
         resume(run.path, epochs=epochs)
     assert Run(run.path).finished
 
 
-def test_a_run_that_stopped_early_is_not_extended(colours, tmp_path):
+def test_extend_refuses_a_run_that_stopped_early(colours, tmp_path):
     run = train(config(colours, 9, lr=1e-9, patience=1), name="r", runs=tmp_path)
     done = len(run.results.read_text().splitlines()) - 1
     assert done < 9
@@ -197,7 +199,7 @@ def stop_at(monkeypatch, step):
     monkeypatch.setattr("neocog.runs.keeper.RunKeeper.due", due)
 
 
-def test_an_extension_that_is_stopped_leaves_the_finished_model_and_goes_on(finished, run_of, monkeypatch):
+def test_stopped_extension_keeps_the_finished_model_and_resumes(finished, run_of, monkeypatch):
     whole = finished[4]
     run = run_of(2)
     files = (run.bundle, run.figures, run.report, run.config)
@@ -212,7 +214,7 @@ def test_an_extension_that_is_stopped_leaves_the_finished_model_and_goes_on(fini
     assert [path.read_bytes() for path in files] != kept
 
 
-def test_a_run_that_is_not_finished_is_extended_or_shortened_before_its_end(colours, finished, tmp_path, monkeypatch):
+def test_unfinished_run_is_extended_or_shortened(colours, finished, tmp_path, monkeypatch):
     whole = finished[4]
     for planned in (3, 9):
         with monkeypatch.context() as patched, pytest.raises(Interrupted):
@@ -223,16 +225,16 @@ def test_a_run_that_is_not_finished_is_extended_or_shortened_before_its_end(colo
         assert "extended from" not in run.report.read_text()  # its test split had not been looked at
 
 
-def test_an_unfinished_run_with_a_schedule_over_all_epochs_is_to_be_finished_first(colours, tmp_path, monkeypatch):
+def test_unfinished_run_with_a_spread_schedule_must_be_finished_first(colours, tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
         stop_at(patched, 5)
         train(config(colours, 3, "cosine"), name="r", runs=tmp_path)
-    with pytest.raises(RunError, match=r"start from its model: neocog train --resume .*/r, and when it is finished:"):
+    with pytest.raises(RunError, match=r"start from its model: neocog train --resume .*/r, and once it is finished:"):
         resume("r", epochs=6, runs=tmp_path)
     assert resume("r", epochs=3, runs=tmp_path).finished  # as it was planned
 
 
-def test_a_second_thought_about_an_extension(colours, run_of, tmp_path, monkeypatch):
+def test_stopped_extension_is_extended_again(colours, run_of, tmp_path, monkeypatch):
     whole = train(config(colours, 5), name="whole", runs=tmp_path)
     run = run_of(2)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
@@ -241,7 +243,7 @@ def test_a_second_thought_about_an_extension(colours, run_of, tmp_path, monkeypa
     assert all_equal(resume(run.path, epochs=5), whole)
 
 
-def test_other_data_or_settings_are_refused_and_the_run_stays_finished(colours, tmp_path, draw):
+def test_extend_refuses_other_data_and_settings_and_stays_finished(colours, tmp_path, draw):
     moved = shutil.copytree(colours, tmp_path / "moved")
     run = train(config(moved, 1), name="r", runs=tmp_path)
     text = run.config.read_text()
@@ -255,14 +257,17 @@ def test_other_data_or_settings_are_refused_and_the_run_stays_finished(colours, 
     assert Run(run.path).finished and not run.extension.exists()
 
 
-def test_a_damaged_note_of_an_extension_is_named(run_of):
+def test_damaged_extension_file_is_named(run_of):
     run = run_of(1)
     run.extension.write_text("{}")
-    with pytest.raises(RunError, match=r"extension\.json says for how many epochs a run is extended\. It can't be"):
+    with pytest.raises(
+        RunError,
+        match=r"to how many epochs a run is being extended\. .*extension\.json: received a file that can't be read",
+    ):
         resume(run.path)
 
 
-def test_data_of_python_are_extended_in_python(tmp_path, colours):
+def test_run_on_python_data_is_extended_in_python(tmp_path, colours):
     draws = np.random.default_rng(0)
     labels = np.arange(40) % 2
     arrays = (draws.integers(0, 60, (40, 32, 32)) + 120 * labels[:, None, None]).astype(np.uint8), labels
@@ -275,14 +280,12 @@ def test_data_of_python_are_extended_in_python(tmp_path, colours):
         resume(cosine.path, epochs=2)
 
 
-def test_a_network_that_still_improves_is_told_the_command_that_trains_it_further(
-    colours, tmp_path, monkeypatch, capsys
-):
+def test_still_improving_run_names_the_command_that_trains_further(colours, tmp_path, monkeypatch, capsys):
     # Three records validate, so that accuracies jump; what is read from the curves has a test of its own.
     monkeypatch.setattr("neocog.runs.finish.still_improving", lambda history: "It still improves: so it does.")
     for schedule, words in (("constant", "--resume {} --epochs 2"), ("cosine", "{1} --config {0}/config.yaml")):
         run = train(config(colours, 1, schedule), name=schedule, runs=tmp_path)
         told = f"It still improves: so it does. Train it further: neocog train {words.format(run.path, colours)}"
         assert told in said(capsys) and told in run.report.read_text()
-    quiet = replace(config(colours, 1), watch=WatchConfig(warnings=False))
+    quiet = replace(config(colours, 1), monitor=WatchConfig(warnings=False))
     assert "further" not in train(quiet, name="quiet", runs=tmp_path).report.read_text()

@@ -80,12 +80,12 @@ def test_signals(waves, tmp_path):
     config = quick("signal", waves, epochs=6, augment_signal=SignalAugmentConfig(jitter=0.05, shift=3))
     run = train(config, runs=tmp_path / "runs")
     assert run.evaluation.count == 10
-    assert run.evaluation.headlines["accuracy"].value == 1.0
+    assert run.evaluation.metrics["accuracy"].value == 1.0
     predictor = load(run.bundle)
     assert predictor.preprocess.modality == "signal"
     wave = np.sin(2 * np.pi * 7 * np.linspace(0, 1, 60)).astype(np.float32)[None]
     assert predictor.predict(wave)[0].class_name == "2"
-    assert evaluate(run.bundle, waves).headlines["accuracy"].value == 1.0
+    assert evaluate(run.bundle, waves).metrics["accuracy"].value == 1.0
     settings = run.config.read_text()
     assert "jitter: 0.05" in settings
     assert "augment:" not in settings  # pictures' settings have no effect, and are not written
@@ -116,7 +116,7 @@ def test_columns_of_a_table_are_named_for_training_and_measuring(reviews, tmp_pa
     assert "its reader says: names.csv is separated by semicolons\n" in capsys.readouterr().out
     for given in (flags, ["--text-column", "v2", "--label-column", "v1"]):
         assert main(["eval", str(bundle), str(names), *given]) == 0
-        assert "16 records" in capsys.readouterr().out
+        assert "16 samples" in capsys.readouterr().out
         assert main(["pack", str(names), str(tmp_path / f"shards{len(given[0])}"), *given]) == 0
     assert main(["eval", str(bundle), str(names)]) == 2
     assert "A table of texts needs a column of texts" in capsys.readouterr().err
@@ -145,16 +145,16 @@ def test_positions_of_go_and_the_pass(games, tmp_path):
 def test_what_is_streamed_trains_to_the_same_bits(pictures, tmp_path):
     def weights(feeding):
         config = quick("lenet5_relu", pictures)
-        config = replace(config, data=replace(config.data, feeding=feeding), augment=AugmentConfig(shift=2, flip=0.5))
+        config = replace(config, data=replace(config.data, loading=feeding), augment=AugmentConfig(shift=2, flip=0.5))
         return load(train(config, name=feeding, runs=tmp_path / "runs").bundle).model.state_dict()
 
-    resident, streamed = weights("resident"), weights("streaming")
+    resident, streamed = weights("memory"), weights("stream")
     assert all(torch.equal(resident[key], streamed[key]) for key in resident)
 
 
 def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(pictures, tmp_path, monkeypatch):
     config = quick("lenet5_relu", pictures, augment=AugmentConfig(shift=2, mixup=0.3))
-    config = replace(config, data=replace(config.data, feeding="streaming", balance=0.5))
+    config = replace(config, data=replace(config.data, loading="stream", balance=0.5))
     whole = train(config, name="whole", runs=tmp_path / "runs")
 
     def stop(keeper, step):
@@ -205,63 +205,66 @@ def test_a_skip_list_leaves_records_out(pictures, tmp_path):
         train(skip_none, name="all", runs=tmp_path / "runs")
     config = replace(skip_none, data=replace(skip_none.data, skip_list=str(skip)))
     run = train(config, name="some", runs=tmp_path / "runs")
-    assert "6 records are left out by" in run.report.read_text()
+    assert "6 samples are left out by" in run.report.read_text()
     with pytest.raises(DataError, match="must not be empty"):
         evaluate(run.bundle, pictures, split="all")
     assert evaluate(run.bundle, pictures, split="all", skip_list=skip).count == 30
     skip.write_text("".join(f"{name}/{i:02}.png\tall\n" for name in ("red", "green", "blue") for i in range(12)))
-    with pytest.raises(DataError, match="skip list names all of one of pictures"):
+    with pytest.raises(
+        DataError, match=r"at least one sample\. pictures: received a skip list that names all samples of one split"
+    ):
         evaluate(run.bundle, pictures, split="all", skip_list=skip)
 
 
 def test_records_that_became_unreadable_are_skipped_and_counted_where_asked(pictures, tmp_path, capsys):
     config = quick("lenet5_relu", pictures)
-    config = replace(config, data=replace(config.data, on_corrupt="skip", feeding="streaming"))
+    config = replace(config, data=replace(config.data, on_corrupt="skip", loading="stream"))
     run = train(config, name="first", runs=tmp_path / "runs")
     assert "could not be read" not in capsys.readouterr().err
     parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)
     victim = open_source(pictures).key(int(parts.train[0]))
     (pictures / victim).write_bytes((pictures / victim).read_bytes()[:-30])
     run = train(config, name="second", runs=tmp_path / "runs")
-    assert f"1 training records could not be read and were skipped: {victim}" in capsys.readouterr().err
+    assert f"1 training samples could not be read and were skipped: {victim}" in capsys.readouterr().err
     assert "skipped" in run.path.joinpath("events.jsonl").read_text()
     stop = replace(config, data=replace(config.data, on_corrupt="stop"))
     with pytest.raises(DataError, match=r"truncated or damaged.*--data\.on_corrupt skip"):
         train(stop, name="third", runs=tmp_path / "runs")
 
 
-def test_views_of_a_picture_are_averaged(finished_run, digits):
+def test_tta_averages_the_views_of_an_image(finished_run, digits):
     predictor = load(finished_run.bundle)
     plain = evaluate(predictor, digits)
-    for views in ("flip", "shift", "flip+shift"):
-        other = evaluate(predictor, digits, views=views)
+    for tta in ("flip", "shift", "flip+shift"):
+        other = evaluate(predictor, digits, tta=tta)
         assert other.count == plain.count
-        assert other.headlines["loss"].value != plain.headlines["loss"].value
-    assert predictor.views == "none"
+        assert other.metrics["loss"].value != plain.metrics["loss"].value
+    assert evaluate(predictor, digits).metrics["loss"] == plain.metrics["loss"]  # nothing stays switched on
     images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
-    predictor.views = "flip"
-    mean = (predictor.engine(predictor.preprocess.normalise(images)).softmax(1)
-            + predictor.engine(predictor.preprocess.normalise(images).flip(3)).softmax(1)) / 2  # fmt: skip
-    torch.testing.assert_close(predictor.logits(images).softmax(1), mean, rtol=1e-4, atol=1e-6)
+    mean = (predictor.backend(predictor.preprocess.normalise(images)).softmax(1)
+            + predictor.backend(predictor.preprocess.normalise(images).flip(3)).softmax(1)) / 2  # fmt: skip
+    torch.testing.assert_close(predictor.logits(images, "flip").softmax(1), mean, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("views", "computed"), [("flip", 1), ("flip+shift", 5), ("ten-crop", 10)])
-def test_logits_without_views_are_not_computed_again_with_them(finished_run, views, computed):
+@pytest.mark.parametrize(("tta", "computed"), [("flip", 1), ("flip+shift", 5), ("ten-crop", 10)])
+def test_tta_does_not_compute_known_logits_again(finished_run, tta, computed):
     predictor, seen = load(finished_run.bundle), []
-    predictor.engine = lambda inputs: seen.append(len(inputs)) or inputs[:, 0, 9:19, 9]  # of any size
+    predictor.backend = lambda inputs: seen.append(len(inputs)) or inputs[:, 0, 9:19, 9]  # of any size
     images = torch.randint(0, 256, (300, 1, 32, 32), dtype=torch.uint8)  # more than a batch
     plain = predictor.logits(images)
-    predictor.views = views
-    expected = predictor.logits(images)
+    expected = predictor.logits(images, tta)
     seen.clear()
-    assert torch.equal(predictor.logits(images, plain), expected)
+    assert torch.equal(predictor.logits(images, tta, plain), expected)
     assert sum(seen) == computed * 300
 
 
-def test_views_are_of_pictures(waves, tmp_path):
+def test_tta_is_for_images(waves, tmp_path):
     run = train(quick("signal", waves, epochs=1), runs=tmp_path / "runs")
-    with pytest.raises(ConfigError, match="Views are of pictures. The network takes inputs of the kind signal"):
-        evaluate(run.bundle, waves, views="flip")
+    with pytest.raises(
+        ConfigError,
+        match="is for images. Received: tta='flip' for a network that takes signal inputs",
+    ):
+        evaluate(run.bundle, waves, tta="flip")
 
 
 def test_python_objects_are_trained_on(tmp_path):
@@ -276,11 +279,11 @@ def test_python_objects_are_trained_on(tmp_path):
 
 
 def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_path):
-    with pytest.raises(ConfigError, match="Signals are classified by networks made for that. lenet5_relu is for .*pic"):
+    with pytest.raises(ConfigError, match="Signals are classified by networks made .*lenet5_relu is for .* of images"):
         train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
-    with pytest.raises(DataError, match="It knows pictures, reviews holds texts"):
+    with pytest.raises(DataError, match="that it was trained on: images. reviews: received texts"):
         evaluate(finished_run.bundle, reviews)
-    with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored: .* holds signals"):
+    with pytest.raises(ConfigError, match=r"augment\.flip .* would be ignored, because .* holds signals"):
         train(quick("signal", waves, augment=AugmentConfig(flip=0.5)), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -292,7 +295,10 @@ def test_masks_and_boxes_are_not_trained_on(tmp_path, pictures):
         for folder in ("images", "masks"):
             (tmp_path / "m" / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "m" / folder / f"{i}.png")
-    with pytest.raises(ConfigError, match="one class for each record. m .masks. is for segmentation"):
+    with pytest.raises(
+        ConfigError,
+        match=r"these tasks: classification, next move. m \(masks\): received data for segm",
+    ):
         train(quick("lenet5_relu", tmp_path / "m"), runs=tmp_path / "runs")
 
 
@@ -318,8 +324,8 @@ def test_signals_in_files_are_predicted(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("where", "flags", "message"),
     [
-        ("pictures", ["--data.feeding", "streaming", "--data.cache", "true"], "data.cache (flag) would be ignored"),
-        ("pictures", ["--signal.window", "9"], "signal.window (flag) would be ignored: pictures holds pictures"),
+        ("pictures", ["--data.loading", "stream", "--data.cache", "true"], "data.cache (flag) would be ignored"),
+        ("pictures", ["--signal.window", "9"], "signal.window (flag) would be ignored, because pictures holds images"),
         ("pictures", ["--data.format", "idx"], "Idx files are pairs such as"),
         ("pictures", ["--data.format", "cifar"], "CIFAR's binary files are"),
         ("pictures", ["--data.format", "pngs"], "No layout is called 'pngs'"),
@@ -353,7 +359,9 @@ def test_training_without_any_readable_record(pictures, tmp_path):
     for index in parts.train.tolist():
         path = pictures / open_source(pictures).key(index)
         path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match="Training needs a record that can be read. None of pictures can, the first be"):
+    with pytest.raises(
+        DataError, match=r"a sample that can be read\. pictures: received none\. The first error: A picture"
+    ):
         train(config, runs=tmp_path / "runs")
 
 
@@ -372,7 +380,7 @@ def test_masks_are_not_measured(finished_run, tmp_path):
         for folder in ("images", "masks"):
             (tmp_path / "m" / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((8, 8), i, np.uint8)).save(tmp_path / "m" / folder / f"{i}.png")
-    with pytest.raises(DataError, match="Measured is one class for each record. m .masks. is for segmentation"):
+    with pytest.raises(DataError, match=r"on data for classification. m \(masks\): received data for segmentation"):
         evaluate(finished_run.bundle, tmp_path / "m")
 
 
@@ -386,12 +394,12 @@ def test_training_and_prediction_see_the_same_bits(kind, data, request, tmp_path
     assert read_preprocess(json.loads(json.dumps(spec.to_json()))) == spec
     rows = np.arange(min(12, len(source)))
     feed = load_in_memory(source, rows, spec)
-    loader = Loader(feed, spec, batch_size=5, seed=0, order=Plain(len(rows)))
+    loader = Loader(feed, spec, batch_size=5, seed=0, sampler=Plain(len(rows)))
     fed = torch.cat([loader.batch(0, step)[0] for step in range(loader.num_steps)])
     alone = torch.stack([spec(source.read(i).payload) for i in rows.tolist()])
     assert torch.equal(fed, alone)
     seen = []
-    predictor.engine = lambda inputs, engine=predictor.engine: seen.append(inputs) or engine(inputs)
+    predictor.backend = lambda inputs, backend=predictor.backend: seen.append(inputs) or backend(inputs)
     predictor.logits_of(source, rows)
     assert torch.equal(torch.cat(seen), alone)
 
@@ -420,11 +428,11 @@ def test_the_fold_of_training_is_that_of_measuring(pictures, tmp_path, capsys):
     run = train(replace(config, data=replace(config.data, test_fold="2")), runs=tmp_path / "runs")
     said = capsys.readouterr().err
     assert "4 folds: fold2 is the test, and no fold is divided" in said
-    assert "36 training records validate: whole folds, chosen by class and seed" in said
+    assert "36 training samples are held out for validation: whole folds, chosen by class and seed" in said
     assert (run.evaluation.split, run.evaluation.count) == ("test", 36)
     measured = evaluate(run.bundle, data)
-    assert measured.headlines["accuracy"].value == run.evaluation.headlines["accuracy"].value
-    assert "The test is fold2, as in training." in capsys.readouterr().err
+    assert measured.metrics["accuracy"].value == run.evaluation.metrics["accuracy"].value
+    assert "The test fold is fold2, as in training." in capsys.readouterr().err
     assert evaluate(run.bundle, data, test_fold="fold3").count == 36
     assert "as in training" not in capsys.readouterr().err
 
@@ -438,4 +446,4 @@ def test_level_of_the_classes_is_a_setting(pictures, tmp_path, capsys):
     assert main(["train", str(tmp_path / "sites"), "--data.class_level", "2", *flags]) == 0
     said = capsys.readouterr().err
     assert "6 groups, none of which is divided: the folders a, b, c and 3 more" in said
-    assert "36 of 216 records are kept for the test: whole folders, chosen by class and seed" in said
+    assert "36 of 216 samples are held out for testing: whole folders, chosen by class and seed" in said

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from neocog import create_model, load
-from neocog.data import DataConfig
+from neocog.data import DataConfig, ImageConfig
 from neocog.errors import ConfigError
 from neocog.runs import train
 from neocog.zoo import ModelConfig
@@ -30,9 +30,9 @@ def config(few_digits, quick):
 
     def make(name, *, size=(32, 32), train=None, **model):
         plain = quick(few_digits, epochs=1, batch_size=75, **(train or {}))
-        data = DataConfig(source=plain.data.source, size=size, channels=1)
+        data, image = DataConfig(source=plain.data.source), ImageConfig(size=size, channels=1)
         optimizer = replace(plain.optimizer, lr=0.01)
-        return replace(plain, data=data, model=ModelConfig(name=name, **model), optimizer=optimizer)
+        return replace(plain, data=data, image=image, model=ModelConfig(name=name, **model), optimizer=optimizer)
 
     return make
 
@@ -45,7 +45,7 @@ def weights(tmp_path):
     return path
 
 
-def test_published_weights_are_started_from_and_frozen_stages_keep_them(config, weights, tmp_path):
+def test_frozen_stages_keep_pretrained_weights(config, weights, tmp_path):
     published = torch.load(weights, weights_only=True)
     run = train(config("resnet20_cifar", pretrained=str(weights), freeze=2), runs=tmp_path)
     model = load(run.bundle).model
@@ -58,7 +58,7 @@ def test_published_weights_are_started_from_and_frozen_stages_keep_them(config, 
     assert torch.equal(ours[first], published[first].sum(1, keepdim=True))
 
 
-def test_the_mean_that_weights_expect_goes_before_that_of_the_data(config, tmp_path, monkeypatch, server):
+def test_pretrained_weights_bring_their_own_mean(config, tmp_path, monkeypatch, server):
     key_map = pretrained.key_maps("squeezenet1_1", {})["torchvision"]
     weights = create_model("squeezenet1_1").state_dict()
     torch.save({key_map.theirs(key): value for key, value in weights.items()}, tmp_path / "w")
@@ -72,7 +72,7 @@ def test_the_mean_that_weights_expect_goes_before_that_of_the_data(config, tmp_p
     assert load(run.bundle).preprocess.mean == pytest.approx((0.449,), abs=1e-9)
 
 
-def test_auxiliary_classifiers_train_and_stay_out_of_predictions(config, tmp_path):
+def test_auxiliary_classifiers_train_and_do_not_predict(config, tmp_path):
     run = train(config("googlenet", size=(32, 32)), runs=tmp_path)
     assert load(run.bundle).model(torch.zeros(1, 1, 32, 32)).shape == (1, 10)
     without = train(config("googlenet", auxiliary=False), runs=tmp_path)
@@ -80,7 +80,7 @@ def test_auxiliary_classifiers_train_and_stay_out_of_predictions(config, tmp_pat
     assert parameters[0] > parameters[1] + 4e6
 
 
-def test_what_a_network_takes_from_data_it_takes_from_the_training_pictures(config, tmp_path):
+def test_init_from_data_uses_training_images(config, tmp_path):
     run = train(config("speednet"), runs=tmp_path)
     kernels = load(run.bundle).model.whitening.weight.flatten(1)
     fresh = create_model("speednet", in_channels=1).whitening.weight.flatten(1)
@@ -89,7 +89,7 @@ def test_what_a_network_takes_from_data_it_takes_from_the_training_pictures(conf
     torch.testing.assert_close(fresh.norm(dim=1), torch.ones(8))  # without data, a rotation
 
 
-def test_adaptive_clipping_and_exact_statistics_change_a_run_and_resume_with_the_same_bits(config, tmp_path):
+def test_adaptive_clipping_and_precise_bn_change_a_run_repeatably(config, tmp_path):
     name = "resnet20_cifar"
     plain = train(config(name), runs=tmp_path / "a")
     special = train(config(name, train={"adaptive_clip": 0.001, "precise_bn": 3}), runs=tmp_path / "a")
@@ -104,30 +104,30 @@ def test_adaptive_clipping_and_exact_statistics_change_a_run_and_resume_with_the
     ("name", "says"),
     [
         ("neocognitron", r"does not learn by gradients\. In Python: create_model\('neocognitron'\)\.learn"),
-        ("unet", r"Pictures are classified by networks made for that\. unet is for segmentation of pictures\."),
+        ("unet", r"Images are classified by networks made for that\. unet is for segmentation of images\."),
         ("text_cnn", r"text_cnn is for classification of texts\."),
         ("go_policy", r"go_policy is for next move of positions\."),
     ],
 )
-def test_networks_for_something_else_are_refused_before_anything_is_read(name, says, config, tmp_path):
+def test_train_refuses_networks_for_other_data_before_reading(name, says, config, tmp_path):
     with pytest.raises(ConfigError, match=says):
         train(config(name), runs=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_more_frozen_stages_than_there_are(config, tmp_path):
-    with pytest.raises(ConfigError, match=r"model\.freeze must be at most the number of stages\. resnet20_cifar has 3"):
+def test_freeze_refuses_more_stages_than_there_are(config, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"at most the number of stages\. resnet20_cifar, which has 3 stages: received 4"
+    ):
         train(config("resnet20_cifar", freeze=4), runs=tmp_path)
 
 
-def test_an_option_that_the_network_does_not_have(config, tmp_path):
+def test_train_refuses_an_option_that_the_network_lacks(config, tmp_path):
     with pytest.raises(ConfigError, match=r"model\.stochastic_depth .* would be ignored, because .* has no stochastic"):
         train(config("resnet20_cifar", stochastic_depth=0.1), runs=tmp_path)
 
 
-def test_the_path_of_weights_is_kept_in_full_so_that_a_run_is_resumed_from_anywhere(
-    config, weights, tmp_path, monkeypatch
-):
+def test_config_keeps_the_full_path_of_weights(config, weights, tmp_path, monkeypatch):
     monkeypatch.chdir(weights.parent)
     made = config("resnet20_cifar", pretrained=weights.name)
     assert "pretrained: " + str(weights) in train(made, runs=tmp_path / "runs").config.read_text()

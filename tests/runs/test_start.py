@@ -68,7 +68,7 @@ def said(capsys):
     return " ".join(capsys.readouterr().err.split())
 
 
-def test_a_run_that_starts_from_a_model_has_its_weights_head_and_inputs(first, colours, tmp_path, capsys):
+def test_start_transfers_weights_head_and_inputs(first, colours, tmp_path, capsys):
     run = train(config(colours, pretrained=first.bundle), runs=tmp_path)
     told = said(capsys)
     assert f"Weights start from {first.bundle} (lenet5_relu, trained on colours; test accuracy" in told
@@ -81,19 +81,19 @@ def test_a_run_that_starts_from_a_model_has_its_weights_head_and_inputs(first, c
     assert f"pretrained: {first.bundle}" in run.config.read_text()
 
 
-def test_a_runs_folder_stands_for_its_model(first, colours, tmp_path):
+def test_start_from_a_run_folder_uses_its_model(first, colours, tmp_path):
     run = train(config(colours, pretrained=first.path), runs=tmp_path)
     assert same(weights(run), weights(first))
 
 
-def test_a_run_from_a_model_learns_on(first, colours, tmp_path):
+def test_start_trains_the_weights_further(first, colours, tmp_path):
     run = train(config(colours, pretrained=first.bundle, epochs=2, lr=0.01), runs=tmp_path)
     assert not same(weights(run), weights(first))
-    assert run.evaluation.headlines["accuracy"].value > 0.9
+    assert run.evaluation.metrics["accuracy"].value > 0.9
 
 
 @pytest.mark.parametrize("names", [["red", "blue", "green"], ["green", "red", "blue"]])
-def test_a_data_set_whose_classes_stand_in_another_order_is_seen_as_before(first, names, tmp_path, capsys):
+def test_start_orders_the_head_by_class_name(first, names, tmp_path, capsys):
     pixels = np.stack([np.full((24, 24, 3), COLOURS[name], np.uint8) for name in names for _ in range(20)])
     labels = np.repeat(np.arange(3), 20)
     arrays = Labelled(pixels, labels, names)
@@ -130,7 +130,7 @@ class Labelled:
         (("blue", "green", "white"), "other classes (new: white; gone: red): the head starts fresh"),
     ],
 )
-def test_other_classes_get_a_fresh_head_and_all_else_is_kept(named, words, first, draw, tmp_path, capsys):
+def test_start_with_other_classes_gets_a_fresh_head(named, words, first, draw, tmp_path, capsys):
     draw(tmp_path / "other", {name: COLOURS.get(name, (240, 240, 240)) for name in named}, count=10)
     run = train(config(tmp_path / "other", pretrained=first.bundle), runs=tmp_path / "runs")
     assert words in said(capsys)
@@ -140,16 +140,16 @@ def test_other_classes_get_a_fresh_head_and_all_else_is_kept(named, words, first
         assert not torch.allclose(now[HEAD[0]], before[HEAD[0]])
 
 
-def test_another_network_is_refused_by_both_names(first, colours, tmp_path, capsys):
+def test_start_refuses_another_network(first, colours, tmp_path, capsys):
     code = main(["train", str(colours), "--model", "resnet18", "--model.pretrained", str(first.bundle)])
     assert code == 2
     told = said(capsys)
-    assert f"{first.bundle} is lenet5_relu. Received: resnet18 (flag). Leave --model out" in told
-    with pytest.raises(ConfigError, match=r"is lenet5_relu\. Received: resnet20_cifar \(given in Python\)"):
+    assert f"which is lenet5_relu. {first.bundle}: received resnet18 (flag). Leave --model out" in told
+    with pytest.raises(ConfigError, match=r"is lenet5_relu\. .*: received resnet20_cifar \(given in Python\)\."):
         train(config(colours, pretrained=first.bundle, model__name="resnet20_cifar"), runs=tmp_path)
 
 
-def test_without_a_named_network_it_is_the_models_with_its_options(draw, tmp_path, capsys, monkeypatch):
+def test_start_without_a_named_network_uses_the_models_network_and_options(draw, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw(tmp_path / "set", COLOURS, count=10, size=32)
     quick = ["--epochs", "1", "--train.batch_size", "8"]
@@ -157,7 +157,7 @@ def test_without_a_named_network_it_is_the_models_with_its_options(draw, tmp_pat
     options = create_model("resnet20_cifar").build_spec.options
     if "widths" not in options and main(["train", "set", *made, *quick, "--name", "one"]) == 2:
         made = ["--model", "squeezenet1_1", "--model.dropout", "0.25"]
-        assert main(["train", "set", *made, "--data.size", "32", *quick, "--name", "one"]) == 0
+        assert main(["train", "set", *made, "--image.size", "32", *quick, "--name", "one"]) == 0
     capsys.readouterr()
     assert main(["train", "set", "--model.pretrained", "runs/one", *quick, "--name", "two"]) == 0
     one, two = (load(f"runs/{name}/model.neocog").manifest["model"] for name in ("one", "two"))
@@ -168,7 +168,7 @@ def test_without_a_named_network_it_is_the_models_with_its_options(draw, tmp_pat
     )
 
 
-def test_an_option_that_reshapes_layers_is_refused_and_another_is_taken(draw, tmp_path):
+def test_start_refuses_options_that_reshape_layers(draw, tmp_path):
     draw(tmp_path / "set", COLOURS, count=10, size=32)
     one = train(
         config(tmp_path / "set", base="general", model__name="speednet", model__widths=(8, 8, 8)),
@@ -176,42 +176,43 @@ def test_an_option_that_reshapes_layers_is_refused_and_another_is_taken(draw, tm
         runs=tmp_path / "runs",
     )
     made = config(tmp_path / "set", base="general", pretrained=one.bundle, model__name="speednet")
-    with pytest.raises(ConfigError, match=r"was built with widths=\[8, 8, 8\]\. Received: widths=\(16, 8, 8\)\. Leave"):
+    with pytest.raises(ConfigError, match=r"built with widths=\[8, 8, 8\]\. .*: received widths=\(16, 8, 8\)\. Leave"):
         train(replace(made, model=replace(made.model, widths=(16, 8, 8))), runs=tmp_path / "runs")
     with pytest.raises(
-        ConfigError, match=r"speednet can't be adapted\. .* was trained with 3 channels\. Received: 1\."
+        ConfigError,
+        match=r"speednet can't be adapted to other channels\. .*: received 1, and the model was trained with 3\.",
     ):
-        train(replace(made, data=replace(made.data, channels=1)), runs=tmp_path / "runs")
+        train(replace(made, image=replace(made.image, channels=1)), runs=tmp_path / "runs")
     two = train(made, name="two", runs=tmp_path / "runs")
     assert load(two.bundle).manifest["model"] == load(one.bundle).manifest["model"]
 
 
-def test_the_models_input_settings_go_before_what_the_pictures_would_choose(first, tmp_path, draw):
+def test_start_uses_the_models_input_settings(first, tmp_path, draw):
     draw(tmp_path / "large", COLOURS, count=10, size=40)  # alone, these would be cut to 32x32
     run = train(config(tmp_path / "large", pretrained=first.bundle), runs=tmp_path / "runs")
     assert load(run.bundle).preprocess == load(first.bundle).preprocess
     assert load(first.bundle).preprocess.size == (24, 24)
 
 
-def test_what_the_user_sets_of_the_inputs_is_taken_and_said(first, colours, tmp_path, capsys):
-    made = config(colours, pretrained=first.bundle, data__size=(32, 32))
+def test_start_takes_and_reports_the_users_input_settings(first, colours, tmp_path, capsys):
+    made = config(colours, pretrained=first.bundle, image__size=(32, 32))
     run = train(made, runs=tmp_path)
-    assert "data.size is (32, 32), where model.neocog was trained with (24, 24)" in said(capsys)
+    assert "image.size is (32, 32), but model.neocog was trained with (24, 24)" in said(capsys)
     spec = load(run.bundle).preprocess
     assert (spec.size, spec.pad) == ((32, 32), (0, 0))
     assert spec.mean == load(first.bundle).preprocess.mean
 
 
-def test_other_channels_of_pictures_adapt_the_first_layer(first, colours, tmp_path, capsys):
-    run = train(config(colours, pretrained=first.bundle, data__channels=1), runs=tmp_path)
-    assert "data.channels is 1, where model.neocog was trained with 3" in said(capsys)
+def test_start_adapts_the_first_layer_to_other_image_channels(first, colours, tmp_path, capsys):
+    run = train(config(colours, pretrained=first.bundle, image__channels=1), runs=tmp_path)
+    assert "image.channels is 1, but model.neocog was trained with 3" in said(capsys)
     now, before = weights(run), weights(first)
     torch.testing.assert_close(now["stem.0.weight"], before["stem.0.weight"].sum(1, keepdim=True))
     mean = load(first.bundle).preprocess.mean
     assert load(run.bundle).preprocess.mean == pytest.approx([sum(mean) / 3])
 
 
-def test_a_damaged_model_is_refused_as_bundles_are(first, colours, tmp_path):
+def test_start_refuses_a_damaged_model(first, colours, tmp_path):
     content = bytearray(first.bundle.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "model.neocog").write_bytes(content)
@@ -222,20 +223,22 @@ def test_a_damaged_model_is_refused_as_bundles_are(first, colours, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_model_under_another_name_is_known_by_its_content(first, colours, tmp_path):
+def test_start_knows_a_bundle_by_its_content(first, colours, tmp_path):
     shutil.copy(first.bundle, tmp_path / "mine.zip")
     run = train(config(colours, pretrained=tmp_path / "mine.zip"), runs=tmp_path / "runs")
     assert same(weights(run), weights(first))
 
 
-def test_a_run_without_a_model_is_to_be_finished_first(first, colours, tmp_path):
+def test_start_refuses_an_unfinished_run(first, colours, tmp_path):
     folder = shutil.copytree(first.path, tmp_path / "half")
     (folder / "model.neocog").unlink()
-    with pytest.raises(ConfigError, match=r"half has no model\.neocog yet\. Finish it first: neocog train --resume"):
+    with pytest.raises(
+        ConfigError, match=r"half: received a run without model\.neocog\. Finish it first: neocog train --resume"
+    ):
         train(config(colours, pretrained=folder), runs=tmp_path / "runs")
 
 
-def test_frozen_stages_keep_the_models_weights_while_the_head_learns(first, colours, tmp_path):
+def test_start_keeps_frozen_weights_while_the_head_trains(first, colours, tmp_path):
     made = config(colours, pretrained=first.bundle, lr=0.05, epochs=2, model__freeze=1)
     now, before = weights(train(made, name="a", runs=tmp_path)), weights(first)
     assert all(torch.equal(now[key], before[key]) for key in now if key.startswith(("stem", "stages.0")))
@@ -246,16 +249,14 @@ def test_frozen_stages_keep_the_models_weights_while_the_head_learns(first, colo
     assert not torch.equal(now[HEAD[0]], before[HEAD[0]])
 
 
-def test_the_recipe_finetune_takes_the_models_network(first, colours, tmp_path, monkeypatch):
+def test_recipe_finetune_uses_the_models_network(first, colours, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flags = ["--recipe", "finetune", "--model.pretrained", str(first.bundle), "--epochs", "2", "--name", "f"]
     assert main(["train", str(colours), *flags]) == 0
     assert load("runs/f/model.neocog").manifest["model"]["name"] == "lenet5_relu"
 
 
-def test_a_run_from_a_model_is_resumed_with_the_same_bits_though_the_model_is_gone(
-    first, colours, tmp_path, monkeypatch
-):
+def test_resume_gives_the_same_bits_without_the_starting_model(first, colours, tmp_path, monkeypatch):
     import signal
 
     mine = shutil.copy(first.bundle, tmp_path / "mine.neocog")
@@ -280,42 +281,42 @@ def test_a_run_from_a_model_is_resumed_with_the_same_bits_though_the_model_is_go
 # What the model has seen of the records.
 
 
-def test_the_same_data_are_divided_as_then_by_default(colours, tmp_path, capsys):
+def test_start_repeats_the_models_splits_by_default(colours, tmp_path, capsys):
     then = train(config(colours, train__seed=5, data__test_fraction=0.4), name="then", runs=tmp_path)
     capsys.readouterr()
     now = train(config(colours, pretrained=then.bundle), name="now", runs=tmp_path)
-    assert "test records have measured model.neocog before; none trained it" in said(capsys)
+    assert "test samples have measured model.neocog before; it was trained on none" in said(capsys)
     one, other = (load(run.bundle).manifest["data"] for run in (then, now))
     assert one == other and one["seed"] == 5
     assert "warning" not in now.report.read_text().split("Weights start from")[1][:400]
 
 
-def test_another_division_of_the_same_data_is_warned_of_with_the_exact_number(first, colours, tmp_path, capsys):
+def test_start_warns_of_seen_test_samples_with_their_number(first, colours, tmp_path, capsys):
     run = train(config(colours, pretrained=first.bundle, train__seed=7), runs=tmp_path)
     source = open_source(colours)
     parts = [divide(source, val_fraction=0.1, test_fraction=0.2, seed=seed) for seed in (0, 7)]
     seen = len(set(parts[1].test.tolist()) & {*parts[0].train.tolist(), *parts[0].val.tolist()})
     told = said(capsys)
     assert seen
-    assert f"warning: model.neocog was trained on {seen} of the {len(parts[1].test)} test records, or chosen" in told
-    assert "will be too good. Divide the data as it was then: --train.seed 0 --data.test_fraction 0.2" in told
+    assert f"warning: model.neocog was trained on {seen} of the {len(parts[1].test)} test samples, or chosen" in told
+    assert "will be too good. Split the data as before: --train.seed 0 --data.test_fraction 0.2" in told
     val = len(set(parts[1].val.tolist()) & set(parts[0].train.tolist()))
-    assert (f"trained on {val} of the {len(parts[1].val)} validation records" in told) == bool(val)
+    assert (f"trained on {val} of the {len(parts[1].val)} validation samples" in told) == bool(val)
     assert "will be too good" in run.report.read_text()
     # Two runs on, the first one's training data are still known, and `eval` tells of them.
     again = train(config(colours, pretrained=run.bundle, train__seed=7), name="again", runs=tmp_path)
     assert f"trained on {seen} of the" in said(capsys)
     evaluate(again.bundle, colours)
     assert (
-        f"warning: {seen} of the {len(parts[1].test)} records trained the model that this network started from"
-        in said(capsys)
+        f"warning: {seen} of the {len(parts[1].test)} samples were used to train or select the model that this network "
+        "started from" in said(capsys)
     )
 
 
-def test_other_data_that_bring_no_test_split_are_warned_of(first, draw, tmp_path, capsys):
+def test_start_warns_of_other_data_without_a_test_split(first, draw, tmp_path, capsys):
     draw(tmp_path / "more", COLOURS, count=14)
     train(config(tmp_path / "more", pretrained=first.bundle), runs=tmp_path / "runs")
-    assert "model.neocog was trained on other data than these; if some of its records are among the" in said(capsys)
+    assert "model.neocog was trained on other data than these; if some of its samples are among the" in said(capsys)
 
 
 # Texts, signals, sounds and boards.
@@ -331,7 +332,7 @@ def reviews(tmp_path):
     return tmp_path
 
 
-def test_texts_go_on_with_the_vocabulary_that_the_embeddings_know(reviews, tmp_path, capsys):
+def test_start_keeps_the_vocabulary_of_texts(reviews, tmp_path, capsys):
     one = train(config(reviews / "reviews.csv", base="text", lr=0.01, epochs=3), name="one", runs=tmp_path / "runs")
     capsys.readouterr()
     two = train(config(reviews / "novels.csv", base="text", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
@@ -343,27 +344,27 @@ def test_texts_go_on_with_the_vocabulary_that_the_embeddings_know(reviews, tmp_p
         source.read(int(i)).payload.split() for i in divide(source, val_fraction=0.1, test_fraction=0.2, seed=0).train
     ]
     known = sum(word in now.preprocess.vocabulary for text in train_texts for word in text) / sum(map(len, train_texts))
-    assert f"holds {known:.1%} of the tokens of the training texts" in said(capsys)
+    assert f"covers {known:.1%} of the tokens of the training texts" in said(capsys)
     assert [p.class_name for p in now.predict(["a splendid film", "dull, poor"])] == ["yes", "no"]
 
 
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"text__vocabulary": 50}, r"text\.vocabulary \(given in Python\) would be ignored, because the vocabulary is"),
-        ({"text__min_count": 1}, r"text\.min_count \(given in Python\) would be ignored"),
-        ({"text__level": "character"}, r"which has text\.level=word\. Received: text\.level=character\."),
-        ({"text__lowercase": False}, r"which has text\.lowercase=True\. Received: text\.lowercase=False\."),
+        ({"text__vocabulary": 50}, r"Received: text\.vocabulary \(given in Python\), but the vocabulary is that of"),
+        ({"text__min_count": 1}, r"Received: text\.min_count \(given in Python\), but the vocabulary"),
+        ({"text__level": "character"}, r"made with text\.level=word\. Received: text\.level=character\."),
+        ({"text__lowercase": False}, r"made with text\.lowercase=True\. Received: text\.lowercase=False\."),
     ],
 )
-def test_texts_with_another_vocabulary_are_refused(reviews, tmp_path, setting, words):
+def test_start_refuses_settings_of_another_vocabulary(reviews, tmp_path, setting, words):
     one = train(config(reviews / "reviews.csv", base="text"), name="one", runs=tmp_path / "runs")
     made = config(reviews / "novels.csv", base="text", pretrained=one.bundle, **setting)
     with pytest.raises(ConfigError, match=words):
         train(made, runs=tmp_path / "runs")
 
 
-def test_the_config_file_of_a_run_of_texts_goes_with_its_model(reviews, tmp_path, monkeypatch):
+def test_start_accepts_the_config_file_of_a_run_of_texts(reviews, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(config(reviews / "reviews.csv", base="text"), name="one")
     arguments = ["--config", "runs/one/config.yaml", "--model.pretrained", "runs/one", "--name", "two"]
@@ -372,13 +373,13 @@ def test_the_config_file_of_a_run_of_texts_goes_with_its_model(reviews, tmp_path
     assert main(["train", "--config", "runs/two/config.yaml", "--name", "three"]) == 0
 
 
-def test_characters_go_on_with_their_length(reviews, tmp_path):
+def test_start_keeps_the_length_of_characters(reviews, tmp_path):
     made = config(reviews / "reviews.csv", base="text", model__name="char_cnn_small", text__length=340)
     one = train(made, name="one", runs=tmp_path / "runs")
     made = config(reviews / "novels.csv", base="text", pretrained=one.bundle, model__name="char_cnn_small")
     two = train(made, name="two", runs=tmp_path / "runs")
     assert load(two.bundle).preprocess == load(one.bundle).preprocess and same(weights(one), weights(two))
-    with pytest.raises(ConfigError, match=r"was built with length=340\. Received: length=400\. Leave it out"):
+    with pytest.raises(ConfigError, match=r"built with length=340\. .*: received length=400\. Leave it out"):
         train(replace(made, text=TextConfig(length=400)), runs=tmp_path / "runs")
 
 
@@ -389,7 +390,7 @@ def waves(path, *, channels=1, scale=1.0, length=40, count=40):
     return path
 
 
-def test_signals_go_on_with_the_length_mean_and_deviation_of_before(tmp_path, capsys):
+def test_start_keeps_length_and_statistics_of_signals(tmp_path, capsys):
     one = train(config(waves(tmp_path / "a.npz"), base="signal", lr=0.01, epochs=2), name="one", runs=tmp_path / "runs")
     louder = waves(tmp_path / "b.npz", scale=10, length=60)
     two = train(config(louder, base="signal", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
@@ -398,19 +399,19 @@ def test_signals_go_on_with_the_length_mean_and_deviation_of_before(tmp_path, ca
     assert same_parameters(one, two)
     own = config(louder, base="signal", pretrained=one.bundle, signal__length=60)
     three = train(own, name="three", runs=tmp_path / "runs")
-    assert "signal.length is 60, where model.neocog was trained with 40" in said(capsys)
+    assert "signal.length is 60, but model.neocog was trained with 40" in said(capsys)
     assert load(three.bundle).preprocess.length == 60
 
 
-def test_signals_of_other_channels_are_refused(tmp_path):
+def test_start_refuses_signals_with_other_channels(tmp_path):
     one = train(config(waves(tmp_path / "a.npz"), base="signal"), name="one", runs=tmp_path / "runs")
     made = config(waves(tmp_path / "b.npz", channels=3), base="signal", pretrained=one.bundle)
-    with pytest.raises(ConfigError, match=r"model\.neocog has 1, b has 3\. Choose the same channels"):
+    with pytest.raises(ConfigError, match=r"model\.neocog has 1\. b: received 3 channels\. Choose the same channels"):
         train(made, runs=tmp_path / "runs")
 
 
 @pytest.mark.parametrize("features", ["mel", "waveform"])
-def test_sounds_go_on_with_their_rate_and_bands(features, tmp_path):
+def test_start_keeps_rate_and_bands_of_audio(features, tmp_path):
     def tones(folder, rate):
         for name, pitch in (("high", 1500), ("low", 200)):
             (folder / name).mkdir(parents=True)
@@ -420,7 +421,7 @@ def test_sounds_go_on_with_their_rate_and_bands(features, tmp_path):
         return folder
 
     name = {"mel": "speech_cnn", "waveform": "speech_res8"}[features]
-    given = {"sound__features": "mel"} if features == "mel" else {}
+    given = {"audio__features": "mel"} if features == "mel" else {}
     made = config(tones(tmp_path / "a", 8000), base="sound", model__name=name, **given)
     one = train(made, name="one", runs=tmp_path / "runs")
     made = config(tones(tmp_path / "b", 16000), base="sound", model__name=name, pretrained=one.bundle)
@@ -429,7 +430,7 @@ def test_sounds_go_on_with_their_rate_and_bands(features, tmp_path):
     assert load(two.bundle).preprocess.sample_rate == 8000
 
 
-def test_boards_go_on_with_their_size_and_moves(tmp_path):
+def test_start_keeps_the_size_of_boards(tmp_path):
     def games(folder, size):
         folder.mkdir()
         letters = "abcdefghijklmnopqrs"
@@ -442,11 +443,11 @@ def test_boards_go_on_with_their_size_and_moves(tmp_path):
     one = train(config(games(tmp_path / "a", 7), base="board"), name="one", runs=tmp_path / "runs")
     two = train(config(tmp_path / "a", base="board", pretrained=one.bundle), name="two", runs=tmp_path / "runs")
     assert same_parameters(one, two)
-    with pytest.raises(ConfigError, match=r"knows 7 x 7 points, b has 9 x 9\."):
+    with pytest.raises(ConfigError, match=r"has 7 x 7 points\. b: received 9 x 9 points\."):
         train(config(games(tmp_path / "b", 9), base="board", pretrained=one.bundle), runs=tmp_path / "runs")
 
 
-def test_data_of_another_kind_are_refused(first, reviews, tmp_path):
+def test_start_refuses_another_kind_of_data(first, reviews, tmp_path):
     with pytest.raises(ConfigError, match=r"Texts are classified by networks made for that\. lenet5_relu is for"):
         train(
             config(reviews / "novels.csv", base="text", pretrained=first.bundle, model__name="lenet5_relu"),
@@ -454,7 +455,7 @@ def test_data_of_another_kind_are_refused(first, reviews, tmp_path):
         )
 
 
-def test_rates_are_found_from_a_model_of_ones_own(first, colours, capsys):
+def test_find_rate_starts_from_the_users_own_model(first, colours, capsys):
     assert (
         main(
             [
@@ -483,7 +484,7 @@ def named_waves(path, names):
     return path
 
 
-def test_channels_in_another_order_are_matched_by_name(tmp_path, capsys):
+def test_start_matches_channels_by_name(tmp_path, capsys):
     learned = config(named_waves(tmp_path / "xy.npz", ["x", "y"]), base="signal", lr=0.01, epochs=3)
     one = train(learned, name="one", runs=tmp_path / "runs")
     turned = named_waves(tmp_path / "yx.npz", ["y", "x"])
@@ -498,25 +499,25 @@ def test_channels_in_another_order_are_matched_by_name(tmp_path, capsys):
     assert both[0] == both[1]
 
 
-def test_channels_of_other_names_are_refused(tmp_path):
+def test_start_refuses_channels_of_other_names(tmp_path):
     one = train(config(named_waves(tmp_path / "xy.npz", ["x", "y"]), base="signal"), name="one", runs=tmp_path / "runs")
     np.savez(tmp_path / "xz.npz", **{**np.load(tmp_path / "xy.npz"), "channels": ["x", "z"]})
     with pytest.raises(DataError, match=r"x, y.*x, z"):
         train(config(tmp_path / "xz.npz", base="signal", pretrained=one.bundle), runs=tmp_path / "runs")
 
 
-def test_a_division_that_can_not_be_repeated_is_warned_of(first, colours, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("neocog.runs.start.split_digest", lambda source, indices: "another")
+def test_start_warns_of_splits_that_cannot_be_repeated(first, colours, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("neocog.runs.split.digest_split", lambda source, indices: "another")
     train(config(colours, pretrained=first.bundle), runs=tmp_path)
     told = said(capsys)
-    assert "warning: model.neocog was trained on these data in another division, or on others too" in told
+    assert "warning: model.neocog was trained on another split of these data, or on other data too" in told
     assert "have measured model.neocog before" not in told
 
 
-def test_records_that_are_left_out_do_not_change_how_the_data_were_divided(colours, tmp_path, capsys):
+def test_start_knows_the_splits_of_a_run_with_a_skip_list(colours, tmp_path, capsys):
     skip = tmp_path / "skip.txt"
     skip.write_text(f"{open_source(colours).key(0)}\tblurred\n")
     one = train(config(colours, data__skip_list=str(skip)), name="one", runs=tmp_path / "runs")
     capsys.readouterr()
     train(config(colours, pretrained=one.bundle), name="two", runs=tmp_path / "runs")
-    assert "test records have measured model.neocog before; none trained it" in said(capsys)
+    assert "test samples have measured model.neocog before; it was trained on none" in said(capsys)

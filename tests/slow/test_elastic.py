@@ -62,7 +62,7 @@ def test_a_lost_machine_leaves_the_others_to_go_on_from_the_last_checkpoint(digi
             lose(process)
     told = (tmp_path / "machine-1.log").read_text()
     assert "on 2 x cpu" in told
-    assert "elastic was begun before: going on from its last checkpoint" in told
+    assert "elastic exists: resuming from its last checkpoint" in told
     events = [json.loads(line)["event"] for line in (run / "events.jsonl").read_text().splitlines()]
     assert events.count("start") == events.count("resume") == events.count("finished") == 1
     alone = [sys.executable, "-m", "neocog", "train", str(digits), *SETTINGS, "--name", "alone"]

@@ -5,17 +5,18 @@ import statistics
 import pytest
 
 from neocog.recipes import recipe
-from neocog.runs import train
-from neocog.runs.config import settle
+from neocog.runs import FLAG, Provenance, SetBy, resolve, train
 
 pytestmark = pytest.mark.slow
 
 
 def accuracy(data, precision, seed, folder, **flags):
     """The test accuracy of a run of `fast` in this precision."""
-    flags |= {"train.seed": seed, "train.views": "none", "speed.mode": "manual", "speed.precision": precision}
-    settled = settle(recipe("fast", data), "recipe fast", [("flag", {**flags, "speed.channels_last": True})])
-    return train(settled, runs=folder).evaluation.top1.value
+    flags |= {"train.seed": seed, "train.tta": "none", "speed.mode": "manual", "speed.precision": precision}
+    resolved = resolve(
+        recipe("fast", data), Provenance(SetBy.RECIPE, "fast"), [(FLAG, {**flags, "speed.channels_last": True})]
+    )
+    return train(resolved, runs=folder).evaluation.top1.value
 
 
 def test_mnist_on_five_seeds(tmp_path):

@@ -11,25 +11,25 @@ from neocog.zoo import WithAuxiliary
 LOGITS, LABELS = torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1, 2])
 
 
-def test_smoothing_spreads_the_target():
+def test_label_smoothing_spreads_the_target():
     task = Classification(("a", "b", "c"), LossConfig(label_smoothing=0.3))
     spread = F.one_hot(LABELS, 3) * 0.7 + 0.3 / 3
     expected = -(spread * LOGITS.log_softmax(1)).sum(1).mean()
     torch.testing.assert_close(task.loss(LOGITS, LABELS), expected)
 
 
-def test_validation_is_scored_without_smoothing():
+def test_validation_is_without_label_smoothing():
     figures = Classification(("a", "b", "c"), LossConfig(label_smoothing=0.3)).validation(LOGITS, LABELS)
     assert figures["loss"] == pytest.approx(F.cross_entropy(LOGITS, LABELS).item())
     assert figures["accuracy"] == (LOGITS.argmax(1) == LABELS).double().mean().item()
 
 
 def test_probabilities_sum_to_one():
-    rows = Classification(("a", "b", "c")).probabilities(LOGITS.float() * 100)
+    rows = Classification(("a", "b", "c")).decode(LOGITS.float() * 100)
     torch.testing.assert_close(rows.sum(1), torch.ones(6, dtype=torch.float64), atol=1e-12, rtol=0)
 
 
-def test_binary_cross_entropy_asks_of_each_class_whether_it_is_there():
+def test_binary_cross_entropy_scores_each_class_on_its_own():
     task = Classification(("a", "b", "c"), LossConfig(kind="binary_cross_entropy", label_smoothing=0.3))
     targets = (F.one_hot(LABELS, 3) * 0.7 + 0.3 / 3).numpy()
     chance = 1 / (1 + np.exp(-LOGITS.numpy()))
@@ -37,14 +37,14 @@ def test_binary_cross_entropy_asks_of_each_class_whether_it_is_there():
     assert task.loss(LOGITS, LABELS).item() == pytest.approx(expected)
 
 
-def test_of_a_mixture_all_classes_are_there():
+def test_all_classes_of_a_mixture_count_as_present():
     task = Classification(("a", "b", "c"), LossConfig(kind="binary_cross_entropy"))
     mixed = torch.tensor([[0.9, 0.1, 0.0]] * 6, dtype=torch.float64)
     there = torch.tensor([[1.0, 1.0, 0.0]] * 6, dtype=torch.float64)
     torch.testing.assert_close(task.loss(LOGITS, mixed), F.binary_cross_entropy_with_logits(LOGITS, there))
 
 
-def test_auxiliary_losses_are_added_with_their_weight_and_only_the_logits_are_scored():
+def test_auxiliary_losses_are_added_and_only_the_logits_are_scored():
     task = Classification(("a", "b", "c"))
     first, second = torch.randn(2, 6, 3, dtype=torch.float64)
     outputs = WithAuxiliary(LOGITS, (first, second), weight=0.3)
@@ -53,18 +53,18 @@ def test_auxiliary_losses_are_added_with_their_weight_and_only_the_logits_are_sc
     assert task.logits(outputs) is LOGITS and task.logits(LOGITS) is LOGITS
 
 
-def test_balanced_weights_are_those_of_scikit_learn():
+def test_balanced_weights_agree_with_scikit_learn():
     labels = np.array([0] * 7 + [1] * 2 + [2] * 30 + [3])
     expected = compute_class_weight("balanced", classes=np.arange(4), y=labels)
     weights = balanced_weights(torch.from_numpy(labels), 4)
     torch.testing.assert_close(weights, torch.from_numpy(expected).float())
 
 
-def test_a_class_without_training_records_has_a_finite_weight():
+def test_class_without_training_samples_has_a_finite_weight():
     assert balanced_weights(torch.tensor([0, 0, 2]), 3).isfinite().all()
 
 
-def test_rare_classes_weigh_as_much_as_frequent_ones_in_learning_and_not_in_validation():
+def test_class_weights_count_in_training_and_not_in_validation():
     labels = torch.tensor([0, 0, 0, 0, 0, 1])
     logits = torch.randn(6, 2, dtype=torch.float64)
     task = Classification(("a", "b"), LossConfig(class_weights="balanced"), labels)
@@ -73,5 +73,5 @@ def test_rare_classes_weigh_as_much_as_frequent_ones_in_learning_and_not_in_vali
     assert task.validation(logits, labels)["loss"] == pytest.approx(each.mean().item())
 
 
-def test_without_class_weights_all_records_count_the_same():
+def test_classes_have_no_weights_by_default():
     assert Classification(("a", "b", "c"), LossConfig(), LABELS).weights is None

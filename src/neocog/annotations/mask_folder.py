@@ -80,7 +80,6 @@ class MaskedPictures(AnnotatedPictures):
     """
 
     task: Task = "segmentation"
-    format = "masks"
 
     def __init__(
         self,
@@ -89,7 +88,10 @@ class MaskedPictures(AnnotatedPictures):
         masks: Sequence[Path],
         table: ClassTable | None = None,
         notices: Sequence[str] = (),
+        *,
+        format: str = "masks",
     ) -> None:
+        self.format = format
         notices, white_is_one = list(notices), False
         if table is None or (len(table.rows) == 2 and len(table.classes) == 2):
             values, white_is_one = values_in(masks, stop=table is not None)

@@ -105,9 +105,8 @@ def open_voc_masks(path: Path) -> MaskedPictures:
     tables = [path / name for name in TABLES if (path / name).is_file()]
     table = read_table(tables[0]) if tables else ClassTable(("background", *VOC_CLASSES))
     paths = {split: [pictures[stem] for stem in stems] for split, stems in splits.items()}
-    source = MaskedPictures(path, paths, [masks[stem] for stems in splits.values() for stem in stems], table, notices)
-    source.format = "voc-masks"
-    return source
+    chosen = [masks[stem] for stems in splits.values() for stem in stems]
+    return MaskedPictures(path, paths, chosen, table, notices, format="voc-masks")
 
 
 def by_stem(folder: Path) -> dict[str, Path]:

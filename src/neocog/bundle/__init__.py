@@ -1,17 +1,19 @@
-"""A trained network as one sealed file, and the one way to ask it.
+"""A trained network as one sealed file, and `Predictor`, the one way from inputs to its predictions.
 
-`model.neocog` holds weights, classes, preprocessing and golden samples; loading it checks every byte, runs no code from
-it, and re-computes the golden samples. `find_model` finds a network by what a user calls it, a bundle among others.
+`model.neocog` holds weights, task, classes, preprocessing and golden samples. Loading it checks every byte, runs no
+code from it, and computes the golden samples again. `find_model` finds a network by name, file or bundle.
 """
 
 from neocog.bundle.find_model import Found, find_model
-from neocog.bundle.load_bundle import load, read_manifest
-from neocog.bundle.predictor import Engine, Failure, Prediction, Predictor, torch_engine
+from neocog.bundle.format import read_manifest
+from neocog.bundle.load_bundle import load
+from neocog.bundle.predictor import Backend, Failure, Predictor, torch_backend
 from neocog.bundle.seal import read_sealed, write_sealed
 from neocog.bundle.write import write_bundle
+from neocog.tasks import Prediction
 
 __all__ = [
-    "Engine",
+    "Backend",
     "Failure",
     "Found",
     "Prediction",
@@ -20,7 +22,7 @@ __all__ = [
     "load",
     "read_manifest",
     "read_sealed",
-    "torch_engine",
+    "torch_backend",
     "write_bundle",
     "write_sealed",
 ]

@@ -1,4 +1,4 @@
-"""A network by what a user calls it: a name of the zoo, a function in a file, a bundle."""
+"""A network by its name in the zoo, by a function in a Python file, or from a bundle."""
 
 import importlib.util
 import inspect
@@ -20,22 +20,22 @@ __all__ = ["Found", "find_model"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A network, what it is called, and the input it was made for, if that is known."""
+    """A network, its name, and the input it was made for, if that is known."""
 
     model: nn.Module
     name: str
     input_shape: tuple[int, ...] | None
     input_dtype: torch.dtype | None = None
-    """Of token ids; None where inputs are numbers of the type of the weights."""
+    """Of token ids; None if inputs are numbers of the type of the weights."""
 
 
 def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
     """A network from the zoo (`lenet5`), from a Python file (`nets.py:build`, a function or class that needs no
     arguments), or from a bundle (`model.neocog`).
 
-    Networks of the zoo and of files are built on the meta device where they allow it, so that large ones cost no
+    Networks of the zoo and of files are built on the meta device if they allow it, so that large ones take no
     memory; a network of the zoo is built for the channels of the input shape. A Python file is run.
-    Raises PlanError where there is no such network.
+    Raises PlanError if there is no such network.
     """
     file, colon, attribute = what.rpartition(":")
     if colon and file.endswith(".py"):
@@ -46,24 +46,28 @@ def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
         model = on_meta(lambda: create_model(what, in_channels=channels))
         return Found(model, what, info.input_shape, info.input_dtype)
     if what.endswith(".py"):
-        raise PlanError(f"A network in a file is named with its function. Received: {what!r}. Write {what}:build.")
+        raise PlanError(
+            "A network in a Python file is named with the function that builds it.",
+            received=repr(what), fix=f"Write {what}:build.",
+        )  # fmt: skip
     if Path(what).exists() or what.endswith(".neocog"):
         predictor = load(what)
         assert predictor.model is not None
         return Found(predictor.model, Path(what).name, predictor.preprocess.shape)
     raise PlanError(
-        f"A network is a name of the zoo, file.py:function, or a bundle. Received: {what!r}. "
-        f"{did_you_mean(what, list_models())}"
-    )
+        "A network is a name from the zoo, file.py:function, or a bundle.",
+        received=repr(what), fix=did_you_mean(what, list_models()),
+    )  # fmt: skip
 
 
 def build_from_file(path: Path, name: str) -> nn.Module:
-    """What a function or class of a Python file builds."""
+    """The network that a function or class of a Python file builds."""
     module = run_file(path)
     build = getattr(module, name, None)
     if not callable(build):
         own = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
-        raise PlanError(f"{path} has no function {name!r}. {did_you_mean(name, own) if own else 'It has none at all.'}")
+        fix = did_you_mean(name, own) if own else "It has no functions at all."
+        raise PlanError(f"{path} has no function {name!r}.", fix=fix)
     if isinstance(build, nn.Module):  # a network that the file has made
         return build
     needed = [
@@ -73,22 +77,23 @@ def build_from_file(path: Path, name: str) -> nn.Module:
     ]
     if needed:
         raise PlanError(
-            f"{path}:{name} must build a network without arguments. Received: one that needs {', '.join(needed)}. "
-            "Give them defaults, or write a function that passes them."
+            f"{path}:{name} must build a network without arguments.",
+            received=f"one that needs {', '.join(needed)}",
+            fix="Give them defaults, or write a function that passes them.",
         )
     try:
         model = on_meta(build)
     except (Exception, SystemExit) as error:
         raise PlanError(f"{path}:{name} did not build a network: {type(error).__name__}: {error}.") from error
     if not isinstance(model, nn.Module):
-        raise PlanError(f"{path}:{name} must return an nn.Module. Received: {type(model).__name__}.")
+        raise PlanError(f"{path}:{name} must return an nn.Module.", received=type(model).__name__)
     return model
 
 
 def run_file(path: Path) -> ModuleType:
-    """A Python file as a module; what stands beside it can be imported by it."""
+    """A Python file as a module, which can import its neighbours."""
     if not path.is_file():
-        raise PlanError(f"{path} is not there. Name a Python file with a function that builds a network.")
+        raise PlanError(f"{path} does not exist.", fix="Name a Python file with a function that builds a network.")
     spec = importlib.util.spec_from_file_location(f"neocog_file_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -107,7 +112,7 @@ def run_file(path: Path) -> ModuleType:
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build without memory; a network whose making needs values is built as usual."""
+    """Build on the meta device; a network whose construction needs values is built as usual."""
     try:
         with torch.device("meta"):
             return build()

@@ -1,7 +1,5 @@
-"""Opening a bundle: nothing in it is trusted before it is checked."""
+"""Loading a bundle: nothing in it is trusted before it is checked."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,85 +7,71 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from neocog.bundle.predictor import Predictor, torch_engine
+from neocog.bundle.format import decode_golden, parse_manifest, task_of
+from neocog.bundle.predictor import Predictor, torch_backend
 from neocog.bundle.seal import read_sealed
-from neocog.bundle.write import FORMAT, decode_golden
-from neocog.data import read_preprocess
 from neocog.errors import BundleError, ConfigError, DataError
+from neocog.modalities.read import read_preprocess
+from neocog.tasks import TASKS
 from neocog.zoo import create_model
 
-__all__ = ["load", "read_manifest"]
+__all__ = ["load"]
 
-UNFIT = (
+INVALID = (
     SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, ConfigError, DataError,
 )  # fmt: skip
-RELATIVE, ABSOLUTE = 1e-4, 1e-3  # what other machines' arithmetic may change in a logit
+RELATIVE, ABSOLUTE = 1e-4, 1e-3  # by which a logit may differ between machines
 
 
 def load(path: str | Path) -> Predictor:
     """A predictor from a bundle, after its seal and its golden samples are checked.
 
-    Raises BundleError where the file is damaged, unsafe, from a newer Neocog, or computes other numbers than when it
-    was written.
+    Raises BundleError if the file is damaged, unsafe, of a newer Neocog or an unknown task, or no longer computes the
+    logits that it was written with.
     """
     path = Path(path)
     members = read_sealed(path)
-    manifest = manifest_in(members, path)
+    manifest = parse_manifest(members, path)
+    if task_of(manifest) not in TASKS:
+        raise BundleError(
+            f"A bundle's task must be known: {', '.join(TASKS)}.",
+            received=repr(task_of(manifest)),
+            where=str(path),
+            fix="Import the module that registers this task, or update Neocog.",
+        )
     try:
-        predictor = build(manifest, load_tensors(members["weights.safetensors"]))
+        predictor = build_predictor(manifest, load_tensors(members["weights.safetensors"]))
         check_golden(path, predictor, load_tensors(members["golden.safetensors"]))
-    except UNFIT as error:
-        raise BundleError(f"{path} does not hold what a bundle holds: {error}.") from error
+    except INVALID as error:
+        raise BundleError(f"{path} is not a valid bundle: {error}.") from error
     return predictor
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """What a bundle says of itself, its seal checked. Raises BundleError as `load` does."""
-    return manifest_in(read_sealed(path), path)
-
-
-def manifest_in(members: Mapping[str, bytes], path: Path) -> dict[str, Any]:
-    """The manifest among a bundle's members. Raises BundleError where it can't be read, or is of another format."""
-    try:
-        manifest = json.loads(members["manifest.json"])
-        if not isinstance(manifest, dict):
-            raise ValueError("its manifest is no mapping")
-    except ValueError as error:
-        raise BundleError(f"{path} does not hold what a bundle holds: {error}.") from error
-    if manifest.get("format") != FORMAT:
-        raise BundleError(
-            f"Bundles of format {FORMAT} are understood. {path} has format {manifest.get('format')}, written by "
-            f"Neocog {manifest.get('neocog')}. Update Neocog."
-        )
-    return manifest
-
-
-def build(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) -> Predictor:
+def build_predictor(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) -> Predictor:
     """The network of the manifest with these weights."""
     spec, classes = manifest["model"], manifest["classes"]
     if not isinstance(classes, list) or len(classes) != spec["num_classes"] or len(set(classes)) != len(classes):
-        raise ValueError(f"its {spec['num_classes']} outputs need as many different class names, received {classes!r}")
+        raise ValueError(f"its {spec['num_classes']} outputs need a different class name each, received {classes!r}")
     model = create_model(
         spec["name"], num_classes=spec["num_classes"], in_channels=spec["in_channels"], **spec["options"]
     )
     model.load_state_dict(weights)
+    task = TASKS[task_of(manifest)](tuple(classes))
     preprocess = read_preprocess(manifest["preprocess"])
-    predictor = Predictor(torch_engine(model), preprocess, tuple(classes), manifest)
-    predictor.model = model
-    return predictor
+    return Predictor(torch_backend(model), preprocess, task, manifest=manifest, model=model)
 
 
 def check_golden(path: Path, predictor: Predictor, golden: dict[str, torch.Tensor]) -> None:
-    """Raises BundleError where the golden samples no longer give the logits that they gave when they were written."""
+    """Raises BundleError if the golden samples no longer give the logits that were stored with them."""
     expected = golden.pop("logits")
     inputs = [golden[f"input_{i}"].numpy().tobytes() for i in range(len(golden))]
     decoded = torch.stack(
         [predictor.preprocess.decode(decode_golden(content), "a golden sample") for content in inputs]
     )
-    received = predictor.logits(decoded)
-    if received.shape != expected.shape or not torch.allclose(received, expected, rtol=RELATIVE, atol=ABSOLUTE):
-        gap = f"{(received - expected).abs().max():g}" if received.shape == expected.shape else "other shapes"
+    found = predictor.logits(decoded)
+    if found.shape != expected.shape or not torch.allclose(found, expected, rtol=RELATIVE, atol=ABSOLUTE):
+        gap = f"by {(found - expected).abs().max():g}" if found.shape == expected.shape else "in their shape"
         raise BundleError(
-            f"{path} computes other numbers than when it was written: logits of its golden samples differ by {gap}. "
-            "The file was tampered with, or this machine's arithmetic is wrong. Copy it again, or update torch."
+            f"{path} no longer computes what it did when written: the logits of its golden samples differ {gap}.",
+            fix="Either the file was tampered with or this machine computes wrongly. Copy it again, or update torch.",
         )

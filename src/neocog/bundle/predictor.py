@@ -1,13 +1,13 @@
-"""The one way from inputs to predictions: `predict`, `eval`, the report, and all that will serve or export."""
+"""The one way from inputs to predictions: `predict`, `eval`, the report, and everything that serves or exports."""
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,38 +16,31 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.bundle.signal_file import pick_fields, read_signal
-from neocog.data import Payload, Preprocess, SignalPreprocess, Source, Views, image_pixels, view_weights, views
+from neocog.dataset.record import Payload, Source
 from neocog.errors import ConfigError, DataError
-from neocog.loading import load_in_memory
+from neocog.modalities.image.decode import image_pixels
 from neocog.modalities.image.pages import num_pages
+from neocog.modalities.image.tta import TTA, tta_views, tta_weights
+from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.channel_names import has_fields
+from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.progress import note, track
-from neocog.tasks import Classification
+from neocog.tasks import Prediction, Task
 
-__all__ = ["Engine", "Failure", "Input", "Prediction", "Predictor", "torch_engine"]
-
-Engine = Callable[[Tensor], Tensor]
-"""A batch of inputs (N, *shape) -> logits (N, K)."""
+__all__ = ["Backend", "Failure", "Input", "Predictor", "torch_backend"]
 
 Input = str | Path | bytes | NDArray[Any] | Image.Image
-"""A file, its content, an array as a source would hold it, or a Pillow image. A str is a path, or a text for a network
-of texts."""
+"""A file, its content, an array as a source would hold it, or a Pillow image. A str is a path, or the text itself for a
+network that reads texts."""
 
 BATCH = 256
-TEN_CROP = 0.875  # side of a crop: 224 of 256, as Krizhevsky et al. 2012 had it
+TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the network says of one input."""
+class Backend(Protocol):
+    """What computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
 
-    name: str
-    class_name: str
-    probability: float
-    top: tuple[tuple[str, float], ...]
-    """The most probable classes with their probabilities, the first first."""
-    pages: int = 1
-    """How many pages or frames an image's file holds; only the first was read."""
+    def __call__(self, inputs: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ class Failure:
     error: str
 
 
-def torch_engine(model: nn.Module) -> Engine:
+def torch_backend(model: nn.Module) -> Backend:
     """A network in evaluation mode, without gradients, on the device that it is on.
 
     On a CPU its filters are laid out with their channels last, in place: convolutions take 0.3 to 1.0 of their time.
@@ -67,67 +60,83 @@ def torch_engine(model: nn.Module) -> Engine:
     if all(tensor.device.type == "cpu" for tensor in model.parameters()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def run(images: Tensor) -> Tensor:
+    def run(inputs: Tensor) -> Tensor:
         with torch.inference_mode():
             device = next(model.parameters()).device
-            return model(images.to(device)).cpu()  # type: ignore[no-any-return]
+            return model(inputs.to(device)).cpu()  # type: ignore[no-any-return]
 
     return run
 
 
 class Predictor:
-    """Preprocessing, an engine, and the classes that its logits stand for."""
+    """Preprocessing, a backend, and the task that gives the logits their meaning.
+
+    `tta` names the test-time augmentation over which predictions for images are averaged.
+    """
 
     def __init__(
         self,
-        engine: Engine,
+        backend: Backend,
         preprocess: Preprocess,
-        classes: tuple[str, ...],
+        task: Task,
+        *,
         manifest: dict[str, Any] | None = None,
+        model: nn.Module | None = None,
     ) -> None:
-        self.engine, self.preprocess, self.classes = engine, preprocess, classes
-        self.views: Views = "none"
-        """Which views of each picture are averaged (augmentation at test time)."""
-        self.task = Classification(classes)
+        """`model` is the network itself, if the backend is torch."""
+        self.backend, self.preprocess, self.task, self.model = backend, preprocess, task, model
         self.manifest = manifest or {}
-        self.said: set[str] = set()
-        """What a user was told of how inputs are read."""
-        self.model: nn.Module | None = None
-        """The network itself, where the engine is torch."""
+        self.notices: set[str] = set()
+        """What the user has been told about how inputs are read."""
 
-    def predict(self, inputs: Input | Sequence[Input], top: int = 5) -> list[Prediction]:
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the outputs."""
+        return self.task.classes
+
+    def predict(self, inputs: Input | Sequence[Input], top: int = 5, tta: TTA = "none") -> list[Prediction]:
         """One prediction for each input. Raises DataError for the first that can't be read."""
-        found = list(self.predict_each(as_list(inputs, self.preprocess), top))
+        found = list(self.predict_each(as_list(inputs, self.preprocess), top, tta=tta))
         for prediction in found:
             if isinstance(prediction, Failure):
                 raise DataError(prediction.error)
         return [prediction for prediction in found if isinstance(prediction, Prediction)]
 
-    def predict_proba(self, inputs: Input | Sequence[Input]) -> NDArray[np.float64]:
-        """Probabilities (N, K), in the order of `classes`. Raises DataError for the first that can't be read."""
+    def predict_proba(self, inputs: Input | Sequence[Input], tta: TTA = "none") -> NDArray[np.float64]:
+        """Probabilities (N, K), in the order of `classes`.
+
+        Raises DataError for the first input that can't be read, and ConfigError if the network does not predict
+        classes; `predict_values` does for any task.
+        """
+        if not self.task.by_class:
+            raise ConfigError(
+                "Only classifiers have probabilities.", received=f"a network for {self.task.name}",
+                fix="Use predict or predict_values.",
+            )  # fmt: skip
+        return self.predict_values(inputs, tta)
+
+    def predict_values(self, inputs: Input | Sequence[Input], tta: TTA = "none") -> NDArray[np.float64]:
+        """Decoded outputs (N, K): probabilities of a classifier, else values in the unit of the targets."""
         decoded = [self.decode(one, name_of(one, i)) for i, one in enumerate(as_list(inputs, self.preprocess))]
-        logits = self.logits(torch.stack(decoded)) if decoded else torch.empty(0, len(self.classes))
-        return self.task.probabilities(logits).numpy()
+        logits = self.logits(torch.stack(decoded), tta) if decoded else torch.empty(0, self.task.num_outputs)
+        return self.task.decode(logits).numpy()
 
     def predict_each(
-        self, inputs: Iterable[Input], top: int = 5, names: Iterable[str] | None = None
+        self, inputs: Iterable[Input], top: int = 5, names: Iterable[str] | None = None, tta: TTA = "none"
     ) -> Iterator[Prediction | Failure]:
         """As `predict`, one after the other, with a Failure in the place of an input that can't be read."""
         named = zip(names, inputs, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(inputs))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
-                images = [image for _, image, _ in decoded if isinstance(image, Tensor)]
-                rows = iter(self.task.probabilities(self.logits(torch.stack(images))).tolist() if images else [])
-                for name, image, pages in decoded:
-                    yield self.prediction(name, next(rows), top, pages) if isinstance(image, Tensor) else image
-
-    def prediction(self, name: str, probabilities: list[float], top: int, pages: int) -> Prediction:
-        ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])[:top]
-        return Prediction(name, *ranked[0], tuple(ranked), pages)
+                read = [(name, image) for name, image, _ in decoded if isinstance(image, Tensor)]
+                logits = self.logits(torch.stack([image for _, image in read]), tta) if read else torch.empty(0)
+                found = iter(self.task.predictions([name for name, _ in read], logits, top) if read else [])
+                for _, image, pages in decoded:
+                    yield replace(next(found), pages=pages) if isinstance(image, Tensor) else image
 
     def try_decode(self, named: tuple[str, Input]) -> tuple[str, Tensor | Failure, int]:
-        """The name of an input, what it is decoded to, and how many images its file holds."""
+        """The name of an input, its decoded values, and how many images its file holds."""
         name, one = named
         try:
             content = self.content(one, name)
@@ -148,79 +157,80 @@ class Predictor:
             try:
                 one = Path(one).read_bytes()
             except OSError as error:
-                raise DataError(f"{name} can't be read: {error.strerror or error}. Check the path.") from error
+                raise DataError(f"{name} can't be read: {error.strerror or error}.", fix="Check the path.") from error
         elif isinstance(one, Image.Image):
             spec = self.preprocess
             convert, channels = getattr(spec, "convert", False), getattr(spec, "channels", None)
             one = image_pixels(one, name, convert=convert, channels=channels)
         if isinstance(self.preprocess, SignalPreprocess):
-            one = self.signal_of(one, name)
+            one = self.match_signal(one, self.preprocess, name)
         return one
 
-    def signal_of(self, one: Payload, name: str) -> Payload:
-        """A file's signal, or an array's, with its channels in the order of the network; what is done is said once."""
-        assert isinstance(self.preprocess, SignalPreprocess)
+    def match_signal(self, one: Payload, preprocess: SignalPreprocess, name: str) -> Payload:
+        """The signal of a file or an array with its channels in the order of the network; each notice is told once."""
         notices: tuple[str, ...] = ()
         if isinstance(one, bytes):
-            one, notices = read_signal(one, self.preprocess, name)
+            one, notices = read_signal(one, preprocess, name)
         elif isinstance(one, np.ndarray) and has_fields(one.dtype):
-            one, notices = pick_fields(one, self.preprocess, name)
+            one, notices = pick_fields(one, preprocess, name)
         for notice in notices:
-            if notice not in self.said:
-                self.said.add(notice)
+            if notice not in self.notices:
+                self.notices.add(notice)
                 note(f"{notice} (first in {name})")
         return one
 
-    def logits(self, images: Tensor, plain: Tensor | None = None) -> Tensor:
-        """Decoded inputs (N, *shape) -> logits (N, K); with several views, the logarithm of their mean probability.
+    def logits(self, images: Tensor, tta: TTA = "none", plain: Tensor | None = None) -> Tensor:
+        """Decoded inputs (N, *shape) -> logits (N, K), averaged by the task over the views of `tta`.
 
-        `plain` are the logits without views, where they are known; most kinds of views begin with them.
+        `plain` are the logits without test-time augmentation, if they are known; most kinds of it begin with them.
         """
         known = [None] * math.ceil(len(images) / BATCH) if plain is None else torch.split(plain, BATCH)
         parts = zip(torch.split(images, BATCH), known, strict=True)
-        logits = torch.cat([self.logits_of_views(part, first) for part, first in parts])
+        logits = torch.cat([self.batch_logits(part, tta, first) for part, first in parts])
         self.task.check_logits(logits)
         assert len(logits) == len(images), "samples in = samples scored"
         return logits
 
-    def logits_of_views(self, images: Tensor, plain: Tensor | None = None) -> Tensor:
-        """As `logits`, of a batch. Raises ConfigError for views of anything but pictures."""
+    def batch_logits(self, images: Tensor, tta: TTA, plain: Tensor | None) -> Tensor:
+        """As `logits`, of one batch. Raises ConfigError for test-time augmentation of anything but images."""
         inputs = self.preprocess.normalise(images)
-        if self.views == "none":
-            return self.engine(inputs)
+        if tta == "none":
+            return self.backend(inputs)
         if self.preprocess.modality != "image":
             raise ConfigError(
-                f"Views are of pictures. The network takes inputs of the kind {self.preprocess.modality}. Leave them "
-                "out."
+                "Test-time augmentation is for images.",
+                received=f"tta={tta!r} for a network that takes {self.preprocess.modality} inputs",
+                fix="Leave it out.",
             )
         height, width = inputs.shape[2:]
-        crop = (round(height * TEN_CROP), round(width * TEN_CROP)) if self.views == "ten-crop" else None
-        shares = view_weights(self.views).double()
+        crop = (round(height * TEN_CROP), round(width * TEN_CROP)) if tta == "ten-crop" else None
         scored = [] if plain is None or crop else [plain]
-        scored += [self.engine(seen) for seen in views(inputs, self.views, crop)[len(scored) :]]
-        probabilities = sum(share * logits.double().softmax(1) for share, logits in zip(shares, scored, strict=True))
-        return torch.as_tensor(probabilities).log().float()
+        scored += [self.backend(view) for view in tta_views(inputs, tta, crop)[len(scored) :]]
+        return self.task.average(scored, tta_weights(tta).double().tolist())
 
     def logits_of(
         self,
         source: Source,
         indices: NDArray[np.int64],
         label: str = "evaluating",
+        tta: TTA = "none",
         plain: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Logits (N, K) of records of a source, read and decoded a batch at a time; `plain` as in `logits`."""
+        from neocog.loading import load_in_memory  # with data loaders and augmentation, which predictions do not need
+
         scored = []
         for start in track(range(0, len(indices), BATCH), label):
             part = slice(start, start + BATCH)
             inputs = load_in_memory(source, indices[part], self.preprocess, label).inputs
-            scored.append(self.logits(inputs, None if plain is None else torch.from_numpy(plain[part])).numpy())
+            scored.append(self.logits(inputs, tta, None if plain is None else torch.from_numpy(plain[part])).numpy())
         logits = np.concatenate(scored)
         assert len(logits) == len(indices), "samples in = samples scored"
         return logits
 
 
 def as_list(inputs: Input | Sequence[Input], preprocess: Preprocess) -> Sequence[Input]:
-    """Many inputs, be it one: a single path, or an array of one input's shape."""
+    """Inputs as a list; a single path, or an array of one input's shape, is a list of one."""
     if isinstance(inputs, str | Path | bytes | Image.Image):
         return [inputs]
     if isinstance(inputs, np.ndarray):

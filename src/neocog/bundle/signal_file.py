@@ -1,15 +1,14 @@
-"""A signal from the content of a file, as `neocog predict` and standard input bring it."""
+"""A signal from the content of a file, as `neocog predict` reads it from a path or from standard input."""
 
 import io
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace, TracebackType
+from typing import IO, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data import SignalPreprocess
 from neocog.dataset.column_names import TIME_LABELS
 from neocog.dataset.dialect import find_dialect
 from neocog.dataset.npy_files import read_npy
@@ -23,20 +22,46 @@ from neocog.modalities.signal.channel_names import (
     said_by_name,
     split_fields,
 )
+from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.signal.recording import make_recording, read_signal_table
 from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles, hint
 
 __all__ = ["read_signal"]
 
 NPY = b"\x93NUMPY"
-WANTED = "A signal is an .npy array, or a .csv table with a header, a column for each channel, a row for each sample."
+WANTED = "A signal is an .npy array or a .csv table with a header, a column for each channel and a row for each sample."
+
+
+class MemoryFile:
+    """A .csv file that is not on disk, with the methods of a path that reading a table needs; `where` is its name."""
+
+    suffix = ".csv"
+
+    def __init__(self, content: bytes, where: str) -> None:
+        self.content, self.name = content, where
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.content = b""  # what is known of a table stays in a cache, with this as its key
+
+    def open(self, mode: str) -> IO[bytes]:
+        assert mode == "rb"
+        return io.BytesIO(self.content)
+
+    def stat(self) -> SimpleNamespace:
+        return SimpleNamespace(st_size=len(self.content), st_mtime_ns=0)
 
 
 def read_signal(content: bytes, preprocess: SignalPreprocess, where: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """An .npy or a .csv file's signal, as a folder of such files is read, (channels, length), and what is to be known.
+    """The signal of an .npy or .csv file, (channels, length), and what the user should know of how it was read.
 
-    Channels are in the order of the network: by their names, or by their place where the file or the network has no
-    names. An array (length, channels) is turned where its first axis can't be the channels'. Raises DataError with
+    Channels are put in the order of the network: by their names, or by their position if the file or the network has no
+    names. An array (length, channels) is transposed if its first axis can't be the channels. Raises DataError with
     `where` in it for anything else.
 
     >>> preprocess = SignalPreprocess(channels=2, length=3, names=("x", "y"))
@@ -65,29 +90,31 @@ def pick_fields(
 
 
 def by_place(names: Sequence[str], preprocess: SignalPreprocess) -> tuple[str, ...]:
-    """What a user should know where only one of a file and a network has names of channels."""
+    """What a user should know if only one of a file and a network has names of channels."""
     if preprocess.names and not names:
-        return (f"channels without names are read by their place, as {some(preprocess.names, SHOWN)}",)
+        return (f"channels without names are taken in the order of the network: {some(preprocess.names, SHOWN)}",)
     if names and not preprocess.names:
-        return (f"the network knows no names of channels, which are read by their place: {some(names, SHOWN)}",)
+        return (
+            f"the network has no channel names, so channels are taken in the order of the file: {some(names, SHOWN)}",
+        )
     return ()
 
 
 def read_array(content: bytes, where: str) -> NDArray[Any]:
     try:
         return read_npy(io.BytesIO(content))
-    except Exception as error:  # headers that are damaged raise anything: struct.error, SyntaxError, ...
-        raise DataError(f"{WANTED} {where} can't be read: {error}. Replace or remove it.") from error
+    except Exception as error:  # damaged headers raise anything: struct.error, SyntaxError, ...
+        raise DataError(f"{WANTED} {where} can't be read: {error}.", fix="Replace or remove it.") from error
 
 
 def read_table(content: bytes, preprocess: SignalPreprocess, where: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    with tempfile.TemporaryDirectory() as folder:  # tables are read from files, line by line
-        path = Path(folder) / "signal.csv"
-        path.write_bytes(content)
+    with MemoryFile(content, where) as file:
         try:
-            return match_table(path, preprocess)
+            return match_table(cast(Path, file), preprocess)
         except DataError as error:
-            raise DataError(f"{WANTED} {str(error).replace(str(path), where)}") from error
+            raise DataError(
+                f"{WANTED} {error.rule}", received=error.received, where=error.where, fix=error.fix, kind=error.kind
+            ) from error
 
 
 def match_table(path: Path, preprocess: SignalPreprocess) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -106,14 +133,14 @@ def match_table(path: Path, preprocess: SignalPreprocess) -> tuple[NDArray[Any],
     channels = roles.channels
     if not preprocess.names and len(channels) != preprocess.channels:
         every = tuple(name for name in columns if name not in (roles.time, roles.label))
-        if len(every) == preprocess.channels:  # a network of the time when what only counts was a channel
+        if len(every) == preprocess.channels:  # an early network, for which a column that only counts was a channel
             channels = every
     recording = make_recording(table, Roles(channels))
     return recording.values, (*said, *by_place(recording.channels, preprocess))
 
 
 def match_columns(path: Path, preprocess: SignalPreprocess, chosen: list[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """The columns that the network's names mean, where the others are known to be no channels; (C, L)."""
+    """The columns that have the network's names, if all others are known not to be channels; (C, L)."""
     table = read_signal_table(path, chosen)
     roles = find_roles(table.columns, table.facts(), str(path), chosen)
     foreign = [name for name, reason in roles.left_out.items() if reason == UNCHOSEN]

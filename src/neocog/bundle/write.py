@@ -1,6 +1,5 @@
-"""Sealing a trained network."""
+"""Writing a trained network as a bundle."""
 
-import io
 import json
 import platform
 from collections.abc import Sequence
@@ -13,14 +12,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from neocog import __version__
+from neocog.bundle.format import FORMAT, decode_golden, encode_golden
 from neocog.bundle.predictor import Predictor
 from neocog.bundle.seal import write_sealed
-from neocog.data import Payload
+from neocog.dataset.record import Payload
 
-__all__ = ["FORMAT", "decode_golden", "environment", "write_bundle"]
-
-FORMAT = 1
-TEXT = b"text\0"  # before a golden sample that is a text
+__all__ = ["environment", "write_bundle"]
 
 
 def write_bundle(
@@ -28,7 +25,7 @@ def write_bundle(
 ) -> None:
     """Write weights, manifest and golden samples as one sealed file.
 
-    `about` must hold `model` (name, num_classes, in_channels, options); what else it holds is kept as it is.
+    `about` must hold `model` (name, num_classes, in_channels, options); the rest of it is stored as it is.
     """
     inputs = [encode_golden(payload) for payload in golden]
     logits = predictor.logits(torch.stack([predictor.preprocess.decode(decode_golden(content)) for content in inputs]))
@@ -38,7 +35,7 @@ def write_bundle(
     manifest = {
         "format": FORMAT,
         "neocog": __version__,
-        "task": "next move" if predictor.preprocess.modality == "board" else "classification",
+        "task": predictor.task.name,
         "modality": predictor.preprocess.modality,
         "classes": list(predictor.classes),
         "preprocess": predictor.preprocess.to_json(),
@@ -55,24 +52,6 @@ def write_bundle(
 
 def plain(value: Tensor) -> Tensor:
     return value.detach().cpu().contiguous().clone()
-
-
-def encode_golden(payload: Payload) -> bytes:
-    """A record's bytes as they are; a text marked as such; an array as a .npy file, exactly."""
-    if isinstance(payload, bytes):
-        return payload
-    if isinstance(payload, str):
-        return TEXT + payload.encode(errors="surrogatepass")
-    buffer = io.BytesIO()
-    np.save(buffer, payload, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def decode_golden(content: bytes) -> Payload:
-    """The inverse of `encode_golden`."""
-    if content.startswith(TEXT):
-        return content.removeprefix(TEXT).decode(errors="surrogatepass")
-    return np.load(io.BytesIO(content), allow_pickle=False) if content.startswith(b"\x93NUMPY") else content
 
 
 def environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The command line: one file for each verb, each a thin shell over the Python function of the same name."""
+"""The command line: one file per verb, a thin shell over the Python function of the same name."""
 
 from neocog.cli.app import main
 

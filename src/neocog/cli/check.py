@@ -9,21 +9,20 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from neocog.cli.flags import FORMAT, MAX_PIXELS, PLAIN, Reading
+from neocog.cli.flags import FORMAT, MAX_PIXELS, PLAIN, Download, Reading, Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data.known import find_data
 from neocog.doctor import DataReport, Example, check_place, printable, write_skip_list
 from neocog.doctor import check as examine
-from neocog.errors import ConfigError, some
+from neocog.errors import ConfigError, agree, some
 from neocog.progress import note
 from neocog.shards import is_address
 
-Switch = Parameter(negative="")
 DEFAULT_SKIP_LIST = Path("neocog-skip.txt")
 MOST_CLASSES = 50
-SHOWN = 3  # examples of each finding
-WIDTH = 110  # where there is no terminal
+SHOWN = 3  # examples per finding
+WIDTH = 110  # if the output is not a terminal
 
 
 def check(
@@ -31,41 +30,52 @@ def check(
     *,
     format: Annotated[str | None, FORMAT] = None,
     limit: int | None = None,
-    json: Annotated[bool, Switch] = False,
+    json: Switch = False,
     html: Path | None = None,
     skip_list: Path | None = None,
-    no_skip_list: Annotated[bool, Parameter(name="--no-skip-list", negative="")] = False,
+    no_skip_list: Annotated[bool, Parameter(name="--no-skip-list", negative="", show_default=False)] = False,
     max_pixels: Annotated[int, MAX_PIXELS] = 40_000_000,
     reading: Reading = PLAIN,
-    download: Annotated[bool, Switch] = False,
+    download: Download = False,
 ) -> int:
-    """Examine a data set; `neocog.doctor.check(data)` does the same.
+    """Examine a data set without changing it.
+
+    neocog check images/
+    neocog check mnist --json
+    neocog check images/ --html findings.html
+
+    Decodes every sample as in training and reports unreadable files, duplicates
+    within and across splits, contradictory labels, missing or tiny classes, silent
+    audio, empty texts, boxes outside the image, and more. Samples to leave out are
+    written to neocog-skip.txt, for `neocog train DATA --data.skip_list FILE`.
+    Exits with code 1 if a finding would stop training or spoil its figures.
+    In Python: neocog.doctor.check.
 
     Parameters
     ----------
     data
         A data set, by name or path, as for `neocog train`. It is only read.
     format
-        Read it in this layout, where it could be read in two ways; --data.format in training.
+        The layout, if the data can be read in two ways; --data.format in training.
     limit
-        Examine this many records, evenly spread over the set; by default all.
+        Examine N samples, evenly spread over the data set; by default all.
     json
         Print everything as JSON.
     html
-        Write a page with pictures of what was found; none is written unless asked for.
+        Write a page that shows the findings with their images; by default none is written.
     skip_list
-        Where to write the names of records to leave out [neocog-skip.txt, where there are any].
+        Where to write the names of samples to leave out [neocog-skip.txt, if there are any].
     no_skip_list
-        Write no such list.
+        Do not write a skip list.
     max_pixels
-        A picture with more is an error, and is not decoded; --data.max_pixels in training.
-    download
-        Fetch a known data set if it is not on this machine.
+        Report an image with more pixels as an error, without decoding it; --image.max_pixels in training.
     """
     if skip_list is not None and no_skip_list:
-        raise ConfigError("A skip list is written or not. Received: --skip-list and --no-skip-list. Choose one.")
+        raise ConfigError(
+            "A skip list is written or not.", received="--skip-list and --no-skip-list", fix="Choose one."
+        )
     if max_pixels < 4:
-        raise ConfigError(f"--max-pixels must be at least 4. Received: {max_pixels}.")
+        raise ConfigError("--max-pixels must be at least 4.", received=str(max_pixels))
     path = None if is_address(data) else find_data(data, download=download)
     if html is not None:
         check_page(html, path)
@@ -87,17 +97,17 @@ def check(
 
 
 def check_page(page: Path, data: Path | None) -> None:
-    """Raises ConfigError for a page that is no HTML file, or would lie within the data."""
+    """Raises ConfigError for a page that is not an HTML file, or would be inside the data folder."""
     if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
-        raise ConfigError(f"The page is an HTML file. Received: {page}. Give it a name that ends in .html.")
+        raise ConfigError("The page is an HTML file.", received=str(page), fix="Give it a name that ends in .html.")
     if data is not None and data.is_dir() and page.resolve().is_relative_to(data.resolve()):
         raise ConfigError(
-            f"Nothing is written into the data folder. Received: {page}, inside {data}. Name a place elsewhere."
+            "Nothing is written into the data folder.", received=f"{page}, inside {data}", fix="Choose another folder."
         )
 
 
 def leave_skip_list(report: DataReport, asked: Path | None, data: Path | None) -> None:
-    """Write the list where it was asked for, or here if there is anything to skip."""
+    """Write the list where the user wants it, or in this folder if there is anything to skip."""
     if asked is None and not report.skip:
         return
     place = asked or DEFAULT_SKIP_LIST
@@ -108,11 +118,11 @@ def leave_skip_list(report: DataReport, asked: Path | None, data: Path | None) -
             note(f"No skip list was written. {error}")
             return
     write_skip_list(place, report.skip, name=report.name, fingerprint=report.fingerprint)
-    note(f"skip list  {place}: {len(report.skip):,} record{'' if len(report.skip) == 1 else 's'} to leave out")
+    note(f"skip list  {place}: {agree('{n} sample(|s)', len(report.skip))} to leave out")
 
 
 def show(report: DataReport) -> None:
-    """What was recognised, the counts, and the findings, worst first."""
+    """Print the layout, the counts, and the findings, worst first."""
     write_out("\n".join(headlines(report)))
     if report.counts:
         write_out("\n" + table(count_rows(report)))
@@ -134,18 +144,18 @@ def headlines(report: DataReport) -> list[str]:
     if not report.source:
         return [f"{printable(report.name)}: could not be opened"]
     counts = ", ".join(f"{count:,} {split}" for split, count in report.splits.items())
-    classes = f"{len(report.classes)} class{'' if len(report.classes) == 1 else 'es'}"
+    classes = agree("{n} class(|es)", len(report.classes))
     names = some([printable(name) for name in report.classes])
     layout = f"{report.format}, {report.what}" if report.what else report.format
     lines = [f"{printable(report.name)}: {counts}; {classes}{f': {names}' if names else ''}"]
     lines.append(f"read as {layout}; another layout: --format here, --data.format in training")
     if report.examined < report.records:
-        lines.append(f"examined: {report.examined:,} of {report.records:,} records, evenly spread")
+        lines.append(f"examined: {report.examined:,} of {report.records:,} samples, evenly spread")
     return lines + [f"its reader says: {printable(notice)}" for notice in report.notices]
 
 
 def count_rows(report: DataReport) -> list[tuple[str, ...]]:
-    """Records by class and split; the classes in their order, the last row those beyond the first fifty together."""
+    """Samples by class and split, in the order of the classes; the last row sums up those beyond the first fifty."""
     splits = list(report.counts)
     rows = [("class", *splits)]
     for k, name in enumerate(report.classes[:MOST_CLASSES]):
@@ -166,13 +176,13 @@ def sentence(text: str) -> str:
 
 
 def verdict(report: DataReport) -> str:
-    """What came of it, in a line.
+    """The result in one line.
 
     >>> verdict(DataReport(data="d", name="d"))
-    'Nothing was found.'
+    'No problems found.'
     """
     if not report.findings:
-        return "Nothing was found."
+        return "No problems found."
     severities = [finding.severity for finding in report.findings]
     counts = {severity: severities.count(severity) for severity in dict.fromkeys(severities)}
     return "Found: " + ", ".join(f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items()) + "."

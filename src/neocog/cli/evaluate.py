@@ -1,4 +1,4 @@
-"""`neocog eval`: measure a bundle on a data set."""
+"""`neocog eval`: measure a network on a data set."""
 
 import json as jsonlib
 from pathlib import Path
@@ -7,27 +7,31 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog import runs
-from neocog.cli.flags import FORMAT, PLAIN, Reading
+from neocog.cli.flags import FORMAT, PLAIN, Download, Reading, Switch
 from neocog.cli.output import show_evaluation
 from neocog.cli.stdout import write_out
-from neocog.data import Views
-
-Switch = Parameter(negative="")
+from neocog.data import TTA
 
 
 def evaluate(
     bundle: Path,
     data: str,
     *,
-    split: str | None = None,
+    split: Annotated[str | None, Parameter(metavar="{train,val,test,all}")] = None,
     format: Annotated[str | None, FORMAT] = None,
     skip_list: Path | None = None,
-    tta: Views = "none",
+    tta: TTA = "none",
     reading: Reading = PLAIN,
-    json: Annotated[bool, Switch] = False,
-    download: Annotated[bool, Switch] = False,
+    json: Switch = False,
+    download: Download = False,
 ) -> None:
-    """Measure a network on a data set; `neocog.evaluate` does the same.
+    """Measure a network on a data set.
+
+    neocog eval runs/mnist-lenet5_relu-1/model.neocog mnist
+    neocog eval model.neocog images/ --split val --json > figures.json
+
+    Prints accuracy, loss, F1 and calibration, each with its 95% interval, then the
+    figures of each class and the confusion matrix. In Python: neocog.evaluate.
 
     Parameters
     ----------
@@ -36,17 +40,15 @@ def evaluate(
     data
         A data set, by name or path, as for `neocog train`. Classes are matched by name.
     split
-        train, val, test or all; by default the test split.
+        The split to measure on; by default the test split.
     format
-        The layout of the data, where it can be read in two ways.
+        The layout of the data, if it can be read in two ways.
     skip_list
-        Leave out the records that this file of `neocog check` names.
+        Leave out the samples that this file lists; `neocog check` writes one.
     tta
-        Average the predictions for several views of each picture (test-time augmentation).
+        Test-time augmentation: average the predictions for several views of each image.
     json
         Print all figures as JSON.
-    download
-        Fetch a known data set if it is not on this machine.
     """
     evaluation = runs.evaluate(
         bundle,
@@ -54,7 +56,7 @@ def evaluate(
         split=split,
         format=format,
         skip_list=skip_list,
-        views=tta,
+        tta=tta,
         download=download,
         **reading.options(),
     )

@@ -1,49 +1,21 @@
-"""`neocog find`: a learning rate or a batch size for a run, from a short trial before it."""
+"""`neocog find`: a learning-rate finder and a batch-size finder, each a short trial before a run."""
 
 import json as json_format
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from neocog import verbs
+from neocog.cli.flags import Download, Switch
 from neocog.cli.output import table
+from neocog.cli.section_flags import AllFlags, Model, flag_settings
 from neocog.cli.stdout import write_out
-from neocog.cli.train import FLAG, RECIPE_HELP, Flags, FlagTexts, settle_flags
 from neocog.errors import ConfigError
 from neocog.progress import note
-from neocog.report.plots import save_figure
-from neocog.runs import Settled
-from neocog.runs.find import draw_rates, find_batch, find_rate
 from neocog.training.finders.rate import HIGH, LOW, STEPS
 
-Switch = Parameter(negative="")
-Model = Annotated[str | None, Parameter(help="The network, by its name in `neocog zoo` [lenet5_relu].")]
-Recipe = Annotated[str | None, Parameter(help=RECIPE_HELP)]
-Download = Annotated[bool, Parameter(negative="", help="Fetch a known data set if it is not on this machine.")]
-AllFlags = Annotated[Flags | None, Parameter(name="*")]
-
-OF_RUNS = (
-    "epochs", "freeze_epochs", "precise_bn", "monitor", "patience", "min_delta", "checkpoint_steps",
-    "checkpoint_seconds", "keep", "on_full", "views", "sync_batch_norm", "bf16_gradients",
-)  # fmt: skip
-TO_THE_END = {
-    **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},
-    "speed.budget": "a trial is in plain fp32 unless --speed.mode is manual",
-    "speed.compile": "a trial is too short to be compiled",
-    "watch": "a trial is not watched",
-}
-NOT_FOR_RATE = {
-    "optimizer.lr": "it is what is looked for",
-    "schedule": "in a range test the rate rises from --low to --high",
-    "train.ema_decay": "the range test looks at the loss of the weights themselves",
-    **TO_THE_END,
-}
-NOT_FOR_BATCH = {
-    "train.batch_size": "it is what is looked for",
-    "schedule": "a trial of a batch size has one learning rate",
-    **TO_THE_END,
-}
+Recipe = Annotated[str | None, Parameter(help="Settings to start from, as for `neocog train`.", metavar="NAME")]
 
 
 def rate(
@@ -56,36 +28,47 @@ def rate(
     high: float = HIGH,
     steps: int = STEPS,
     out: Path | None = None,
-    json: Annotated[bool, Switch] = False,
+    json: Switch = False,
     download: Download = False,
     flags: AllFlags = None,
 ) -> int:
-    """Find a learning rate; `neocog.runs.find.find_rate` does the same.
+    """Find a learning rate by a range test.
+
+    neocog find rate mnist
+    neocog find rate images/ --model resnet18 --out rates.png
+
+    Trains a copy of the network for 100 steps at a rising learning rate, until the
+    loss rises too. Three rules read the curve: where the loss falls fastest, a tenth
+    of the rate with the lowest loss, and the middle of the longest fall. The first
+    is proposed, as the peak of a schedule, unless it lies far below the second; the
+    others are more careful. Takes all settings of train: neocog train --help-all
+    In Python: neocog.find_rate("images/", model="resnet18").
 
     Parameters
     ----------
     data
         A name or a path, as for `neocog train`.
     config
-        A YAML file with settings by section; a run's config.yaml is one.
+        A YAML file with settings by section, such as the config.yaml of a run.
     low
         The rate of the first step.
     high
         The rate of the last step, unless the loss rises before.
     steps
-        Steps between the two, one batch each.
+        The number of steps from low to high, one batch each.
     out
         Draw the curve into this file (.png, .svg, .pdf).
     json
         Print the curve and all suggestions as JSON.
     """
-    settled = settle_flags(data, model, recipe, None, config, cast(FlagTexts, flags or {}))
-    refuse_ignored(settled, NOT_FOR_RATE)
     if out is not None and not out.absolute().parent.is_dir():  # said before the trial, not after it
-        raise ConfigError(f"--out needs a folder that is there. Received: {out}. Make {out.parent} first.")
-    curve = find_rate(settled, download=download, low=low, high=high, steps=steps)
+        raise ConfigError("--out needs a folder that exists.", received=str(out), fix=f"Make {out.parent} first.")
+    settings = flag_settings(flags, model=model, recipe=recipe, config=config)
+    curve = verbs.find_rate(data, download=download, low=low, high=high, steps=steps, **settings)
     if out is not None:
-        save_figure(draw_rates(curve), out)
+        from neocog.report.plots import draw_range_test, save_figure  # matplotlib takes a second to import
+
+        save_figure(draw_range_test(curve), out)
         note(f"drawn in {out}")
     if json:
         write_out(json_format.dumps(curve.to_json(), indent=1))
@@ -103,37 +86,35 @@ def batch(
     model: Model = None,
     recipe: Recipe = None,
     config: Path | None = None,
-    json: Annotated[bool, Switch] = False,
+    json: Switch = False,
     download: Download = False,
     flags: AllFlags = None,
 ) -> int:
-    """Find a batch size; `neocog.runs.find.find_batch` does the same.
+    """Find a batch size that fits in memory and is fast.
+
+    neocog find batch mnist
+    neocog find batch images/ --model resnet18 --json
+
+    Doubles the batch size and trains some steps at each, with the optimiser of the
+    run. On a GPU it proposes the largest size that fits in 90% of the free memory,
+    on a CPU the smallest that is as fast as any.
+    Takes all settings of train: neocog train --help-all
+    In Python: neocog.find_batch("images/", model="resnet18").
 
     Parameters
     ----------
     data
         A name or a path, as for `neocog train`.
     config
-        A YAML file with settings by section; a run's config.yaml is one.
+        A YAML file with settings by section, such as the config.yaml of a run.
     json
         Print the sizes with their figures as JSON.
     """
-    settled = settle_flags(data, model, recipe, None, config, cast(FlagTexts, flags or {}))
-    refuse_ignored(settled, NOT_FOR_BATCH)
-    found = find_batch(settled, download=download)
+    settings = flag_settings(flags, model=model, recipe=recipe, config=config)
+    found = verbs.find_batch(data, download=download, **settings)
     if json:
         write_out(json_format.dumps(found.to_json(), indent=1))
         return 0
     write_out(f"{found}\n\nTrain with it: --train.batch_size {found.size}")
-    write_out("A learning rate belongs to a batch size: find it again with neocog find rate.")
+    write_out("The best learning rate depends on the batch size: find it again with neocog find rate.")
     return 0
-
-
-def refuse_ignored(settled: Settled, unused: Mapping[str, str]) -> None:
-    """Raises ConfigError for a flag without effect on a trial; in a file, which is for the whole run, it may stand."""
-    for key, origin in settled.origins.items():
-        reason = unused.get(key) or unused.get(key.partition(".")[0])
-        if origin == FLAG and reason:
-            raise ConfigError(
-                f"A setting must have an effect. --{key} would be ignored, because {reason}. Leave it out."
-            )

@@ -1,4 +1,4 @@
-"""What verbs print on standard output."""
+"""Tables on standard output."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,12 +7,9 @@ from neocog.evaluation import Evaluation
 
 __all__ = ["show_evaluation", "table"]
 
-MOST_CLASSES, MOST_COLUMNS = 50, 20
-BAR = 20
-
 
 def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> str:
-    """Columns under their heads, those numbered in `left` aligned left, the others right.
+    """Columns under their heads; columns whose number is in `left` are left-aligned, the others right-aligned.
 
     >>> print(table([("class", "F1"), ("cat", "0.9"), ("horse", "0.95")]))
     class    F1
@@ -31,36 +28,12 @@ def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> s
 
 
 def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
-    """The headline figures with their intervals; unless brief, also class by class and the confusion matrix."""
-    rows = [(f"{evaluation.split}, {evaluation.count:,} records", "", "95% interval", "by")]
-    for name, figure in evaluation.headlines.items():
-        share = "accuracy" in name
-        value, low, high = (f"{x:.2%}" if share else f"{x:.4f}" for x in (figure.value, figure.low, figure.high))
-        rows.append((name, value, f"{low} to {high}", figure.method))
+    """The metrics with their intervals; unless brief, also what else the task shows, such as a confusion matrix."""
+    rows = [(f"{evaluation.split}, {evaluation.count:,} samples", "", "95% interval", "method")]
+    for name, metric in evaluation.metrics.items():
+        interval = f"{metric.text(metric.low)} to {metric.text(metric.high)}"
+        rows.append((name, metric.text(metric.value), interval, metric.method))
     write_out(table(rows, left=(0, 3)))
-    if brief:
-        return
-    heads = ("class", "precision", "recall", "F1", "records")
-    classes = [
-        (row.name, f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}", f"{row.support:,}")
-        for row in evaluation.per_class[:MOST_CLASSES]
-    ]
-    write_out("\n" + table([heads, *classes]))
-    write_out("\n" + table(reliability_rows(evaluation), left=(3,)))
-    if len(evaluation.classes) <= MOST_COLUMNS:
-        truths = ("truth \\ seen as", *evaluation.classes)
-        cells = [
-            (name, *(str(count) if count else "." for count in row))
-            for name, row in zip(evaluation.classes, evaluation.confusion, strict=True)
-        ]
-        write_out("\n" + table([truths, *cells]))
-
-
-def reliability_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """The reliability diagram in characters: a bar of accuracy, and a mark where a calibrated network's would end."""
-    rows: list[tuple[str, ...]] = [("confidence", "records", "accuracy", "| where the bar should end")]
-    for bin in evaluation.reliability:
-        bar = list(("█" * round(BAR * bin.accuracy)).ljust(BAR + 1))
-        bar[round(BAR * bin.confidence)] = "|"
-        rows.append((f"{bin.confidence:.1%}", f"{bin.count:,}", f"{bin.accuracy:.1%}", "".join(bar)))
-    return rows
+    for exhibit in () if brief else evaluation.exhibits:
+        if shown := exhibit.rows():
+            write_out("\n" + table(shown, left=exhibit.left))

@@ -5,49 +5,57 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from neocog.cli.flags import DATA_FORMAT, PLAIN, Reading
+from neocog.cli.flags import DATA_FORMAT, PLAIN, Download, Reading
 from neocog.cli.stdout import write_out
 from neocog.data.pack import pack as pack_shards
+from neocog.errors import agree
 from neocog.progress import note
 from neocog.shards.size import show_size
 
-SHOWN = 20  # names of records that were passed over
+SHOWN = 20  # names of skipped samples
 
 
 def pack(
     data: str,
     out: Path,
     *,
-    shard_size: str = "256MB",
+    shard_size: Annotated[str, Parameter(metavar="SIZE")] = "256MB",
     resize: int | None = None,
     format: Literal["tar", "parquet"] = "tar",
     on_corrupt: Literal["stop", "skip"] = "stop",
     data_format: Annotated[str | None, DATA_FORMAT] = None,
     reading: Reading = PLAIN,
-    download: Annotated[bool, Parameter(negative="")] = False,
+    download: Download = False,
 ) -> int:
-    """Pack a data set into shards; `neocog.data.pack.pack` does the same.
+    """Pack a data set into a few large shards with an index, so that any sample is a single read.
+
+    neocog pack images/ shards/
+    neocog pack images/ small/ --resize 256 --shard-size 1GiB
+    neocog pack mnist parquet/ --format parquet
+
+    Each shard is read back and compared after it is written. Run it again with the
+    same settings to continue where it was stopped. The data is never changed.
+    WebDataset reads the tars, `datasets` the Parquet files.
+    In Python: neocog.data.pack.pack.
 
     Parameters
     ----------
     data
-        A name (mnist, cifar10), a path in any layout that `neocog train` takes, or shards to be packed anew.
+        A name (mnist, cifar10), a path in any layout that `neocog train` reads, or shards to repack.
     out
-        The folder to write: empty or not there, or one in which an earlier call with the same settings was stopped.
+        The folder to write: empty, new, or that of an earlier call with the same settings that was stopped.
     shard_size
-        How large a shard becomes, such as 256MB or 1GiB; a larger record stands alone.
+        Size of a shard, such as 256MB or 1GiB; a larger sample gets a shard of its own.
     resize
-        The short side of pictures in pixels; smaller ones stay as they are. JPEG stays JPEG, of quality 95; others
-        become PNG.
+        Length of the short side of images in pixels; smaller images stay as they are. JPEG stays JPEG, at quality 95;
+        others become PNG.
     format
-        tar, as WebDataset reads it, for every kind of data; or parquet, as `datasets` reads it, for pictures, sounds
-        and texts with one class each.
+        tar, as WebDataset reads it, for every kind of data; or parquet, as `datasets` reads it, for images, audio and
+        texts with one label each.
     on_corrupt
-        Records that can't be read stop the packing, or are skipped and named.
+        If a sample can't be read: stop, or skip and name it.
     data_format
-        The layout of the data, where it can be read in two ways.
-    download
-        Fetch a known data set from its official address if it is not on this machine.
+        The layout of the data, if it can be read in two ways.
     """
     packed = pack_shards(
         data,
@@ -63,10 +71,8 @@ def pack(
     for key in packed.skipped[:SHOWN]:
         note(f"skipped: {key}")
     if packed.skipped:
-        note(f"Skipped in all, as they could not be read: {len(packed.skipped):,}")
+        note(agree("{n} sample(|s) could not be read and (was|were) skipped", len(packed.skipped)))
     kept = f", {packed.kept} of them from before" if packed.kept else ""
-    shards = f"{packed.shards:,} shard{'' if packed.shards == 1 else 's'}{kept}"
-    write_out(
-        f"{packed.folder}  {packed.records:,} records, {shards}, {show_size(packed.size)}, read back and verified"
-    )
+    counts = f"{agree('{n} sample(|s)', packed.records)}, {agree('{n} shard(|s)', packed.shards)}{kept}"
+    write_out(f"{packed.folder}  {counts}, {show_size(packed.size)}, read back and verified")
     return 0

@@ -1,4 +1,4 @@
-"""`neocog plan`: what a network does with an input, before anything is trained."""
+"""`neocog plan`: shapes, cost and receptive fields of a network, before anything is trained."""
 
 import json as jsonlib
 import shutil
@@ -11,21 +11,21 @@ from cyclopts import Parameter
 
 from neocog import planning
 from neocog.bundle import find_model
+from neocog.cli.flags import Switch
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.files import write_whole
 from neocog.planning import Forecast, Plan, Precision
 from neocog.progress import note
 
-Switch = Parameter(negative="")
 Device = Literal["auto", "cpu", "cuda"]
-BATCH_SIZE = 32  # to forecast for, unless given
+BATCH_SIZE = 32  # to forecast for, by default
 
 
 def plan(
     model: str,
     *,
-    input: str | None = None,
+    input: Annotated[str | None, Parameter(metavar="CxHxW")] = None,
     batch_size: int | None = None,
     samples: int | None = None,
     object_size: Annotated[int | None, Parameter(name="--object")] = None,
@@ -33,38 +33,47 @@ def plan(
     device: Device = "auto",
     dtype: Literal["float32", "int64"] | None = None,
     depth: int | None = None,
-    all: Annotated[bool, Switch] = False,
+    all: Switch = False,
     forecast: bool = True,
-    json: Annotated[bool, Switch] = False,
-    markdown: Annotated[bool, Switch] = False,
+    json: Switch = False,
+    markdown: Switch = False,
     svg: Path | None = None,
 ) -> None:
-    """Plan a network; `neocog.plan(model, input_shape)` does the same.
+    """Plan a network: its shapes, cost and receptive fields, before a step is trained.
+
+    neocog plan lenet5
+    neocog plan nets.py:build --input 3x224x224 --batch-size 64 --samples 50000
+    neocog plan model.neocog --object 20 --svg network.svg
+
+    One row per executed operation, with parameters, multiply-accumulates, memory
+    and receptive field; then time and memory on this machine, and advice. If sizes
+    don't match, the error names the layer, the sizes, and an input that would fit.
+    In Python: neocog.plan(model, input_shape).
 
     Parameters
     ----------
     model
-        A name of the zoo, file.py:function, or a model.neocog file.
+        A network of the zoo, file.py:function, or a model.neocog file.
     input
         Channels and sizes of one sample, such as 3x224x224; by default what the network was made for.
     batch_size
-        Samples in a batch, for time and memory [32].
+        Samples per batch, for time and memory [32].
     samples
-        Samples in an epoch, for its time.
+        Samples per epoch, for its time.
     object_size
-        Size of what is to be seen, in samples of the input: is the receptive field large enough?
+        Size of the objects to recognise, in pixels of the input: is the receptive field large enough?
     precision
-        Arithmetic to forecast for.
+        Precision to forecast for.
     device
-        Device to forecast for; auto is a GPU where there is one.
+        Device to forecast for; auto is a GPU if there is one.
     dtype
         Type of the input; int64 for a network that reads token ids.
     depth
-        Fold the table into modules that deep.
+        Fold the table into modules of this depth.
     all
-        Show views and other mere moves of elements as well.
+        Also show views and other operations that only move elements.
     forecast
-        Measure this machine, once, and forecast time and memory.
+        Measure this machine once, and forecast time and memory.
     json
         Print everything as JSON.
     markdown
@@ -73,7 +82,7 @@ def plan(
         Draw the network into this file.
     """
     if json and markdown:
-        raise ConfigError("A plan has one form. Received: --json and --markdown. Choose one.")
+        raise ConfigError("A plan has one form.", received="--json and --markdown", fix="Choose one.")
     refuse_ignored(
         ("--samples", samples, "--no-forecast", not forecast),
         ("--batch-size", batch_size, "--no-forecast", not forecast),
@@ -82,12 +91,12 @@ def plan(
     )
     for option, value in (("--depth", depth), ("--object", object_size), ("--batch-size", batch_size)):
         if value is not None and value < 1:
-            raise ConfigError(f"{option} must be at least 1. Received: {value}.")
+            raise ConfigError(f"{option} must be at least 1.", received=str(value))
     given = parse_shape(input) if input else None
     found = find_model(model, given)
     shape = given or found.input_shape
     if shape is None:
-        raise ConfigError(f"The input's shape must be given for {model}. Add, for example, --input 3x224x224.")
+        raise ConfigError(f"{model} needs the shape of its input.", fix="Add, for example, --input 3x224x224.")
     planned = planning.plan(found.model, shape, dtype=getattr(torch, dtype) if dtype else found.input_dtype)
     advice = planning.advise(planned, object_size)
     expected = None
@@ -108,17 +117,18 @@ def plan(
 
 
 def refuse_ignored(*options: tuple[str, int | None, str, bool]) -> None:
-    """Raises ConfigError for an option that was given and has no effect beside another."""
+    """Raises ConfigError for an option that another option makes ineffective."""
     for option, value, other, without in options:
         if value is not None and without:
-            raise ConfigError(f"A setting must have an effect. {option} would be ignored with {other}. Remove one.")
+            rule = f"A setting must have an effect. {option} would be ignored with {other}."
+            raise ConfigError(rule, fix="Remove one.", kind="ignored")
 
 
 def found_device(device: Device) -> str:
-    """The device to forecast for. Raises ConfigError for a GPU that is not there."""
+    """The device to forecast for. Raises ConfigError if a GPU is asked for and there is none."""
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
-        raise ConfigError("--device cuda needs a GPU, and there is none. Use --device cpu.")
+        raise ConfigError("--device cuda needs a GPU, and there is none.", fix="Use --device cpu.")
     return ("cuda" if there else "cpu") if device == "auto" else device
 
 
@@ -129,14 +139,14 @@ def parse_shape(text: str) -> tuple[int, ...]:
     except ValueError:
         sizes = ()
     if not sizes or min(sizes) < 1:
-        raise ConfigError(f"--input is channels and sizes, such as 3x224x224. Received: {text!r}.")
+        raise ConfigError("--input is channels and sizes, such as 3x224x224.", received=repr(text))
     return sizes
 
 
 def show(
     planned: Plan, name: str, advice: list[str], expected: Forecast | None, depth: int | None, moves: bool
 ) -> None:
-    """The table, the sums, the forecast and the advice."""
+    """Print the table, the totals, the forecast and the advice."""
     shape = "x".join(map(str, planned.input_shape))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     text = planning.text(planned, depth=depth, moves=moves, width=width)
@@ -148,7 +158,7 @@ def show(
 
 
 def forecast_lines(expected: Forecast) -> list[str]:
-    """The forecast in words."""
+    """The forecast as text."""
     size = planning.size_in_bytes
     e = expected
     lines = [f"on this machine, {e.precision}, batches of {e.batch_size}:"]
@@ -167,7 +177,7 @@ def forecast_lines(expected: Forecast) -> list[str]:
 
 
 def seconds(value: float) -> str:
-    """A duration in the unit that people would use.
+    """A duration in a readable unit.
 
     >>> seconds(0.0123), seconds(75), seconds(9000)
     ('12 ms', '75 s', '2.5 h')

@@ -1,25 +1,25 @@
-"""`neocog predict`: what a network says of pictures, signals, sounds or texts."""
+"""`neocog predict`: the predictions of a network for files."""
 
 import csv as csvlib
 import io
 import json as jsonlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from neocog.bundle import Failure, Prediction, load
+from neocog.cli.flags import Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.data import Modality, list_pictures
+from neocog.dataset.record import NOUNS, Modality
 from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.pages import pages_notice
 from neocog.progress import note
-from neocog.runs.modality import NOUNS
 
-Switch = Parameter(negative="")
 STDIN = "-"
 SUFFIXES: dict[Modality, set[str]] = {
     "signal": {".npy", ".csv"},
@@ -33,35 +33,44 @@ def predict(
     bundle: Path,
     *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     top: int = 3,
-    json: Annotated[bool, Switch] = False,
-    csv: Annotated[bool, Switch] = False,
+    json: Switch = False,
+    csv: Switch = False,
 ) -> int:
-    """Classify files; `neocog.load(bundle).predict(files)` does the same.
+    """Classify images, signals, audio, texts or Go positions.
+
+    neocog predict model.neocog seven.png two.png
+    neocog predict model.neocog scans/ --csv > scans.csv
+    cat seven.png | neocog predict model.neocog -
+
+    A file that can't be read is reported on standard error; the others are still
+    classified, and the exit code is 2.
+    In Python: neocog.load("model.neocog").predict(files).
 
     Parameters
     ----------
     bundle
         A model.neocog file.
     files
-        Pictures (or signals, sounds, texts: what the network was trained on), folders of them, or - for one on
-        standard input.
+        Files of the kind that the network was trained on, folders of them, or - for standard input.
     top
-        How many classes to show for each.
+        Number of classes to show per file.
     json
-        One JSON object a line: file, class, probability, top, and pages where only the first of several was read; or
+        One JSON object per line: file, class, probability, top, and pages if only the first of several was read; or
         file, error.
     csv
         Comma-separated values with a header.
     """
     if json and csv:
-        raise ConfigError("Predictions have one form. Received: --json and --csv. Choose one.")
+        raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
     if top < 1:
-        raise ConfigError(f"--top must be at least 1. Received: {top}.")
+        raise ConfigError("--top must be at least 1.", received=str(top))
     if not files:
-        raise ConfigError("Nothing to predict. Name files, folders, or - for standard input.")
+        raise ConfigError("Nothing to predict.", fix="Name files, folders, or - for standard input.")
     for file in files:
         if file.startswith("-") and file != STDIN and not Path(file).exists():
-            raise ConfigError(f"Unknown option: {file}. {did_you_mean(file, ['--top', '--json', '--csv', '--help'])}")
+            raise ConfigError(
+                f"Unknown option: {file}.", fix=did_you_mean(file, ["--top", "--json", "--csv", "--help"])
+            )
     predictor = load(bundle)
     named = list(expand(files, predictor.preprocess.modality))
     names, inputs = zip(*named, strict=True)
@@ -72,8 +81,10 @@ def predict(
     several = {one.name: one.pages for one in results if isinstance(one, Prediction) and one.pages > 1}
     if several:
         note(f"warning: {pages_notice(several)}")
-    show = show_json if json else show_csv if csv else show_table
-    show(results)
+    if csv:
+        show_csv(results, predictor.task.columns)
+    else:
+        (show_json if json else show_table)(results)
     return 2 if any(isinstance(result, Failure) for result in results) else 0
 
 
@@ -81,57 +92,56 @@ Results = list[Prediction | Failure]
 
 
 def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path | bytes]]:
-    """Names and inputs: folders become the files in them, - becomes what comes on standard input."""
+    """Names and inputs: a folder stands for the files in it, - for the content of standard input."""
     for file in files:
         if file == STDIN:
             yield "standard input", sys.stdin.buffer.read()
         elif Path(file).is_dir():
             found = list_files(Path(file), modality)
             if not found:
-                raise DataError(f"{file} holds no {NOUNS[modality]}. Name another folder, or files.")
+                raise DataError(f"{file} has no {NOUNS[modality]}.", fix="Name another folder, or files.")
             yield from ((str(path), path) for path in found)
         else:
             yield file, Path(file)
 
 
 def list_files(folder: Path, modality: Modality) -> list[Path]:
-    """All files below a folder that can hold an input of this kind, sorted."""
+    """All files below a folder that can be an input of this kind, sorted."""
     if modality == "image":
         return list_pictures(folder)
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES[modality] and path.is_file())
 
 
 def show_table(results: Results) -> None:
-    """A row for each picture that could be read."""
-    rows: list[tuple[str, ...]] = [("file", "class", "probability", "next")]
-    for result in results:
-        if isinstance(result, Prediction):
-            others = ", ".join(f"{other} {share:.2%}" for other, share in result.top[1:])
-            rows.append((result.name, result.class_name, f"{result.probability:.2%}", others))
-    if len(rows) > 1:
-        write_out(table(rows, left=(0, 1, 3)))
+    """Print a row for each file that could be read."""
+    found = [result for result in results if isinstance(result, Prediction)]
+    if found:
+        head = ("file", *found[0].cells())
+        rows = [(result.name, *result.cells().values()) for result in found]
+        numbers = {name for name, value in found[0].to_json().items() if isinstance(value, float)}
+        write_out(table([head, *rows], left=[k for k, name in enumerate(head) if name not in numbers]))
 
 
 def show_json(results: Results) -> None:
-    """A JSON object a line."""
+    """Print a JSON object per line."""
     for result in results:
         if isinstance(result, Failure):
             row: dict[str, object] = {"file": result.name, "error": result.error}
         else:
-            top = [{"class": other, "probability": share} for other, share in result.top]
-            row = {"file": result.name, "class": result.class_name, "probability": result.probability, "top": top}
+            row = {"file": result.name, **result.to_json()}
             row |= {"pages": result.pages} if result.pages > 1 else {}
         write_out(jsonlib.dumps(row, ensure_ascii=False))
 
 
-def show_csv(results: Results) -> None:
-    """Comma-separated values with a header."""
+def show_csv(results: Results, columns: Sequence[str]) -> None:
+    """Print comma-separated values with a header."""
     buffer = io.StringIO()
     writer = csvlib.writer(buffer, lineterminator="\n")
-    writer.writerow(["file", "class", "probability", "error"])
+    writer.writerow(["file", *columns, "error"])
     for result in results:
         if isinstance(result, Failure):
-            writer.writerow([result.name, "", "", result.error])
+            writer.writerow([result.name, *[""] * len(columns), result.error])
         else:
-            writer.writerow([result.name, result.class_name, f"{result.probability:.6f}", ""])
+            values = [result.to_json()[name] for name in columns]
+            writer.writerow([result.name, *(f"{x:.6f}" if isinstance(x, float) else x for x in values), ""])
     write_out(buffer.getvalue().rstrip("\n"))

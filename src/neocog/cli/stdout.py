@@ -1,4 +1,4 @@
-"""Writing results where they were asked for: standard output, which may be a full disk or a reader that has gone."""
+"""Results on standard output, which may be a full disk or a reader that has gone."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ __all__ = ["silence_stdout", "write_out"]
 
 
 def write_out(text: str) -> None:
-    """A line or more on standard output.
+    """Write lines to standard output.
 
-    Raises StorageError where it can't be written; a reader that has gone is left to `main`.
+    Raises StorageError if they can't be written; `main` handles a reader that has gone.
     """
     try:
         sys.stdout.write(text + "\n")
@@ -24,5 +24,5 @@ def write_out(text: str) -> None:
 
 
 def silence_stdout() -> None:
-    """Send what is still buffered nowhere, or Python complains about it when it exits."""
+    """Discard buffered output, or Python complains when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,13 +1,11 @@
-"""`neocog zoo`: the networks that can be had by name, with what they cost and what they reached."""
+"""`neocog zoo`: the networks that have a name, with their cost and their published accuracy."""
 
 import json as json_format
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from neocog.cli.flags import Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError, did_you_mean
@@ -16,7 +14,6 @@ from neocog.zoo import list_models, model_info
 from neocog.zoo.figures import Figures, read_figures
 from neocog.zoo.published import PUBLISHED
 
-Switch = Parameter(negative="")
 HEADS = ("network", "paper", "input", "parameters", "MACs", "sees", "top-1", "top-5", "source")
 
 
@@ -24,22 +21,31 @@ def zoo(
     pattern: str = "*",
     *,
     plot: Path | None = None,
-    json: Annotated[bool, Switch] = False,
+    json: Switch = False,
 ) -> None:
-    """List the networks; `neocog.list_models(pattern)` gives their names.
+    """List the networks of the zoo.
+
+    neocog zoo
+    neocog zoo 'resnet*'
+    neocog zoo --plot networks.svg
+
+    Shows parameters, multiply-accumulates per sample, the receptive field at the
+    end of the last stage, and the published ImageNet accuracy with its source.
+    Train one with: neocog train DATA --model NAME
+    In Python: neocog.list_models("resnet*").
 
     Parameters
     ----------
     pattern
         Names to list, such as 'resnet*'.
     plot
-        Draw ImageNet accuracy against multiply-accumulates, with parameters as area, into this file (.svg, .png, .pdf).
+        Plot ImageNet accuracy against multiply-accumulates, with parameters as area, into this file (.svg, .png, .pdf).
     json
         Print everything as JSON.
     """
     names = list_models(pattern)
     if not names:
-        raise ConfigError(f"No network matches {pattern!r}. {did_you_mean(pattern.strip('*?'), list_models())}")
+        raise ConfigError(f"No network matches {pattern!r}.", fix=did_you_mean(pattern.strip("*?"), list_models()))
     figures = read_figures()
     if plot is not None:
         draw(names, figures, plot)
@@ -50,7 +56,7 @@ def zoo(
 
 
 def facts(name: str, figures: Figures) -> dict[str, object]:
-    """All that is known of a network."""
+    """All that is known about a network."""
     info, published = model_info(name), PUBLISHED.get(name)
     return {
         "paper": info.paper,
@@ -73,7 +79,7 @@ def row(name: str, figures: Figures) -> tuple[str, ...]:
 
 
 def count(number: int) -> str:
-    """A large number in three digits.
+    """A large number with three digits.
 
     >>> count(4_089_184_256), count(416_520), count(950)
     ('4.09 G', '417 k', '950')
@@ -85,7 +91,7 @@ def count(number: int) -> str:
 
 
 def draw(names: Sequence[str], figures: dict[str, Figures], file: Path) -> None:
-    """Draw those networks whose accuracy on ImageNet is published."""
+    """Plot the networks whose ImageNet accuracy is published."""
     from neocog.report import Compared, compare_networks, save_figure  # matplotlib takes a second to import
 
     compared = [
@@ -95,8 +101,9 @@ def draw(names: Sequence[str], figures: dict[str, Figures], file: Path) -> None:
     ]
     if not compared:
         raise ConfigError(
-            f"--plot draws networks whose accuracy on ImageNet is published. Received: {', '.join(names)}. "
-            f"Some that are: {', '.join(sorted(PUBLISHED)[:5])}."
+            "--plot shows networks whose ImageNet accuracy is published.",
+            received=", ".join(names),
+            fix=f"Some that are: {', '.join(sorted(PUBLISHED)[:5])}.",
         )
     save_figure(compare_networks(compared), file)
     note(f"drawn in {file}")

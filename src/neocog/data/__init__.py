@@ -6,7 +6,7 @@ to the data of the user.
 
 from neocog.data.config import DataConfig
 from neocog.data.known import find_data
-from neocog.data.open import open_source, recognised
+from neocog.data.open import Found, Opened, find_format, open_source
 from neocog.dataset.record import (
     Modality,
     Payload,
@@ -24,12 +24,14 @@ from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess
 from neocog.modalities.augment import Changes
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.augment import AugmentConfig, Views, augment, check_augment, num_views, view_weights, views
+from neocog.modalities.image.augment import AugmentConfig, augment, check_augment
 from neocog.modalities.image.choose import choose_preprocess
+from neocog.modalities.image.config import ImageConfig
 from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
 from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.image_folder import ImageFolder
 from neocog.modalities.image.preprocess import ImagePreprocess
+from neocog.modalities.image.tta import TTA, tta_views, tta_weights
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.read import read_preprocess
 from neocog.modalities.signal.augment import SignalAugmentConfig
@@ -39,14 +41,18 @@ from neocog.modalities.text.choose import TextConfig, choose_text
 from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = [
+    "TTA",
     "ArraySource",
     "AugmentConfig",
     "BoardPreprocess",
     "Changes",
     "DataConfig",
+    "Found",
+    "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
     "Modality",
+    "Opened",
     "Payload",
     "Pixels",
     "Preprocess",
@@ -61,7 +67,6 @@ __all__ = [
     "TextAugmentConfig",
     "TextConfig",
     "TextPreprocess",
-    "Views",
     "augment",
     "check_augment",
     "check_test",
@@ -75,17 +80,16 @@ __all__ = [
     "divide",
     "divides_by_class",
     "find_data",
+    "find_format",
     "fingerprint",
     "image_pixels",
     "keeps_test",
     "list_pictures",
-    "num_views",
     "open_source",
     "picture_pixels",
     "read_preprocess",
-    "recognised",
     "sample_ids",
     "tell",
-    "view_weights",
-    "views",
+    "tta_views",
+    "tta_weights",
 ]

@@ -11,20 +11,20 @@ from neocog.data.python_objects import as_source
 from neocog.data.unrecognised import not_understood
 from neocog.dataset.class_folders import split_folders
 from neocog.dataset.folders import class_folders, plain_files
-from neocog.dataset.record import Modality, Source
+from neocog.dataset.record import Source
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.folder import is_picture
 from neocog.modalities.image.image_table import why_no_list
 from neocog.shards import is_address
 
-__all__ = ["data_folder", "open_source", "recognised"]
+__all__ = ["Found", "Opened", "data_folder", "find_format", "open_source"]
 
 BY_FOLDERS = frozenset({"image-folder", "sound-folder", "text-folder", "signal-folder"})
 """Layouts that would take the only folder of a folder for the only class."""
 
 
 def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
-    """Open a data set by path, by name, or from Python: arrays, tensors, Hugging Face's or torch's data sets.
+    """Open a data set by path, by name, or from Python: arrays, tensors, sets of Hugging Face or torch, a `Source`.
 
     The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
     `download`, a known set that is nowhere on this machine is fetched from its official address.
@@ -32,6 +32,7 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     names of those that are channels; file_column, text_column and label_column, for tables whose columns have other
     names than usual; class_level, for folders, the level below the path at which those of the classes are; test_fold,
     the fold for the test.
+    A set whose layout has been found (`find_format`) is not searched again, and one that is `Opened` is taken as it is.
     Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
     Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways; ConfigError
     for columns of what is not a table.
@@ -40,19 +41,21 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     >>> len(source), source.format, source.read(0).payload.shape
     (70000, 'idx', (28, 28))
     """
+    if isinstance(data, Opened):
+        return data.source
     columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     asked = {name for name in FOLDERS if options.get(name) is not None}
-    if not isinstance(data, str | Path):
+    if not isinstance(data, str | Path | Found):
         if columns:
             raise no_columns(columns, "a Python object", "arrays and lists")
         check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
         check_folder_options(asked, "a Python object")
-        return as_source(data)
-    found = find_format(data, format=format, download=download, columns=columns)
+        return data if isinstance(data, Source) else as_source(data)
+    found = data if isinstance(data, Found) else find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
     check_folder_options(asked - layout.options, f"{path}, {layout.what},")
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
-    check_channels(options.get("columns"), layout.options, str(data), layout.what)
+    check_channels(options.get("columns"), layout.options, str(path), layout.what)
     try:
         source = layout.opens(path, **(given | columns))
     except OSError as error:  # a file where the layout has a folder, or what may not be read
@@ -60,7 +63,7 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
             f"{error.filename or path} can't be read as {layout.what}: {error.strerror or error}. Check the path and "
             "the layout."
         ) from error
-    source.format = layout.name
+    assert source.format == layout.name, "each opener says which layout it has read"
     source.notices = (*found.notices, *source.notices)
     return source
 
@@ -89,6 +92,13 @@ class Found:
     layout: Format
     path: Path | str
     notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A data set that is open already, to be handed on instead of its path."""
+
+    source: Source
 
 
 def find_format(
@@ -144,12 +154,6 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     within = {layout.name for layout in recognise(inner, columns)}
     wanted = within if format is None else within & {format}
     return inner if wanted and (names <= BY_FOLDERS or names_split(inner)) else path
-
-
-def recognised(data: str | Path, *, format: str | None = None, **columns: str) -> Modality:
-    """What kind of data lies there, by its layout alone. Raises DataError as `open_source` does."""
-    layout = find_format(data, format=format, columns=columns).layout
-    return layout.modality or open_source(data, format=format).modality
 
 
 def no_columns(columns: Mapping[str, str], where: str, what: str) -> ConfigError:

@@ -108,8 +108,8 @@ def source_of(
     pictures = {split: part.pictures for split, part in parts.items() if part.pictures is not None}
     source: ArraySource | RecordsSource
     if len(pictures) == len(parts):
-        source = ArraySource(name, {split: (pixels, targets[split]) for split, pixels in pictures.items()}, own)
-        source.format = "python"
+        arrays = {split: (pixels, targets[split]) for split, pixels in pictures.items()}
+        source = ArraySource(name, arrays, own, format="python")
     else:
         source = RecordsSource(name, parts, targets, own)
     source.notices += (*about_labels, *notices, *reordered)

@@ -13,6 +13,7 @@ from neocog.errors import DataError, some
 from neocog.progress import note
 
 __all__ = [
+    "NOUNS",
     "Indexed",
     "LeftOut",
     "Modality",
@@ -33,6 +34,14 @@ __all__ = [
 ]
 
 Modality = Literal["image", "signal", "audio", "text", "board"]
+NOUNS: dict[Modality, str] = {
+    "image": "images",
+    "signal": "signals",
+    "audio": "sounds",
+    "text": "texts",
+    "board": "positions",
+}
+"""Samples of each kind, in the plural."""
 
 Payload = bytes | str | NDArray[Any]
 """What was measured, as it is stored: an encoded picture or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal
@@ -48,6 +57,7 @@ class Record:
     target: Target
 
 
+@runtime_checkable
 class Source(Protocol):
     """A data set: `len()`, any record by index, and which indices belong to which split."""
 
@@ -65,8 +75,9 @@ class Source(Protocol):
         ...
 
     @property
-    def targets(self) -> NDArray[np.int64]:
-        """The class of every record, (len,); or (len, classes) bool for several labels; else -1 each."""
+    def targets(self) -> NDArray[Any]:
+        """The class of every record, (len,) int64; floats (len,) or (len, D); (len, classes) bool for several labels;
+        else -1 each."""
         ...
 
     @property
@@ -74,8 +85,6 @@ class Source(Protocol):
         """The layout it came in, as `--data.format` names it."""
         ...
 
-    @format.setter
-    def format(self, name: str) -> None: ...
     @property
     def notices(self) -> tuple[str, ...]:
         """What a user should know about this set, a sentence each; a `LeftOut` for samples that are not read."""
@@ -199,7 +208,8 @@ def describe(source: Source) -> str:
     'mnist (idx): 60,000 train, 10,000 test; 10 classes: 0, 1, 2 and 7 more'
     """
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in source.splits.items())
-    return f"{source.name} ({source.format}): {counts}; {len(source.classes)} classes: {some(source.classes)}"
+    outputs = "targets" if source.targets.dtype.kind == "f" else f"{len(source.classes)} classes"
+    return f"{source.name} ({source.format}): {counts}; {outputs}: {some(source.classes)}"
 
 
 def tell(source: Source) -> None:
@@ -234,7 +244,8 @@ def fingerprint(source: Source) -> str:
         digest.update(source.identity())
         return digest.hexdigest()[:16]
     digest.update("\n".join(source.key(i) for i in range(len(source))).encode(errors="surrogateescape"))
-    digest.update(np.ascontiguousarray(source.targets, dtype="<i8").tobytes())
+    kind = "<f8" if source.targets.dtype.kind == "f" else "<i8"
+    digest.update(np.ascontiguousarray(source.targets, dtype=kind).tobytes())
     for part in source.content():
         digest.update(part)
     return digest.hexdigest()[:16]

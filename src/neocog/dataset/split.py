@@ -1,8 +1,7 @@
-"""Dividing a set that brings no splits: seeded, stratified, and by each record's own name.
+"""Splitting a data set that brings no splits of its own: seeded, stratified, and keyed by each sample's name.
 
-Whether a record goes to training, validation or test depends on the records of its class and on its key, not on the
-order in which files are found. Where records come in groups, such as the windows of a recording, whole groups are
-taken instead.
+Which split a sample goes to depends on the samples of its class and on its key, not on the order in which files are
+found. If samples come in groups, such as the windows of a recording, whole groups are taken instead.
 """
 
 import itertools
@@ -18,16 +17,16 @@ from neocog.rng import uniform
 __all__ = ["Splits", "check_test", "divide", "divides_by_class", "keeps_test"]
 
 TRIES = 8
-"""Orders in which groups are offered, of which the best is kept."""
+"""Orders in which groups are offered; the best is kept."""
 ENOUGH_GROUPS = 20_000
-"""Times tries, from which on more would take long; among so many groups one order is as good as another."""
+"""Groups times tries beyond which more tries take too long; among so many groups, one order is as good as another."""
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Indices into a source; `test` is empty where the set has neither a test split nor was divided as a whole."""
+    """Indices into a source; `test` is empty if the set has no test split and none was held out."""
 
     train: Indices
     val: Indices
@@ -38,45 +37,50 @@ class Splits:
 def divide(
     source: Source, *, val_fraction: float, test_fraction: float, seed: int, groups_by_class: bool = True
 ) -> Splits:
-    """Train, validation and test parts of a source.
+    """The training, validation and test splits of a source.
 
-    The set's own splits are kept. Validation data is taken from training data where there is none; a set without any
-    splits is divided in three. Each class gives its share, rounded, and keeps at least one record for training; where
-    records come in groups, such as the moves of a game, whole groups are taken instead, by class where each record has
-    one: every class that has several groups gives one and keeps one. `groups_by_class` is False for what was divided
-    by an earlier release, which did not look at the classes of groups.
-    Raises DataError where nothing is left to validate on.
+    The set's own splits are kept. If it has no validation split, validation samples are held out from training; if it
+    has no splits at all, test samples are held out too. Each class gives its share, rounded, and keeps at least one
+    sample for training. If samples come in groups, such as the moves of a game, whole groups are taken instead, by
+    class if each sample has one: every class with several groups gives one and keeps one. `groups_by_class` is False
+    for a set that an earlier release split, which ignored the classes of groups.
+    Raises DataError if there is no training split, or nothing to validate on.
     """
     splits = source.splits
     notes: list[str] = []
     train = splits.get("train", splits.get("all"))
     if train is None:
-        raise DataError(f"Training needs a training split. {source.name} has only {', '.join(splits)}.")
+        raise DataError(
+            "Training needs a training split.",
+            received=f"only {', '.join(splits)}",
+            where=source.name,
+            fix="Name a training split train, or give the data without splits.",
+        )
     test = splits.get("test", np.empty(0, np.int64))
     if keeps_test(source):
         whole = train
         train, test = take(source, whole, test_fraction, seed, "test", groups_by_class)
-        notes.append(f"{len(test):,} of {len(whole):,} records are kept for the test{chosen_by(source)}")
-        notes += absent_from(source, whole, test, "test")
+        notes.append(f"{len(test):,} of {len(whole):,} samples are held out for testing{describe_choice(source)}")
+        notes += explain_absent(source, whole, test, "test")
     if "val" in splits:
         val = splits["val"]
     else:
         whole = train
         train, val = take(source, whole, val_fraction, seed, "val", groups_by_class)
-        notes.append(f"{len(val):,} training records validate{chosen_by(source)}")
-        notes += absent_from(source, whole, val, "val")
+        notes.append(f"{len(val):,} training samples are held out for validation{describe_choice(source)}")
+        notes += explain_absent(source, whole, val, "val")
     if not val.size:
-        raise too_few(source, val_fraction)
+        raise explain_no_validation(source, val_fraction)
     return Splits(train, val, test, tuple(notes))
 
 
 def keeps_test(source: Source) -> bool:
-    """Whether a part of the training records is kept for the test: a set has no splits, or its test has no labels."""
+    """Whether test samples are held out from training: the set has no splits, or its test split has no labels."""
     return "all" in source.splits or "test" in getattr(source, "unlabelled", ())
 
 
 def check_test(source: Source, splits: Splits) -> None:
-    """Raises DataError where whole groups were kept for the test, and all of its records are of one class."""
+    """Raises DataError if whole groups were held out for testing and all of them are of one class."""
     kind = getattr(source, "group_kind", "groups")
     chosen = keeps_test(source) or kind == "folds"
     if not (chosen and divides_by_class(source) and splits.test.size and len(source.classes) > 1):
@@ -87,53 +91,50 @@ def check_test(source: Source, splits: Splits) -> None:
         if kind != "folds":
             fix = f"Add {kind} of other classes, three of each (training, validation, test), or give a test split."
         raise DataError(
-            "A test needs at least two classes, since the accuracy of one alone says nothing. Received: "
-            f"{len(splits.test):,} test records of {source.name}, all of {source.classes[found[0]]!r}; {kind} are not "
-            f"divided. {fix}"
+            f"A test split needs at least two classes, and {kind} are never torn apart.",
+            received=f"{len(splits.test):,} test samples, all of class {source.classes[found[0]]!r}",
+            where=source.name,
+            fix=fix,
         )
 
 
-def groups_of(source: Source) -> NDArray[np.int64] | None:
-    """The number of each record's group, (N,); None where each record stands alone."""
+def read_groups(source: Source) -> NDArray[np.int64] | None:
+    """The number of each sample's group, (N,); None if samples don't come in groups."""
     groups: NDArray[np.int64] | None = getattr(source, "groups", None)
     return groups
 
 
 def divides_by_class(source: Source) -> bool:
-    """Whether records come in groups, which are chosen by class."""
-    return groups_of(source) is not None and source.task == "classification"
+    """Whether samples come in groups that are chosen by class."""
+    return read_groups(source) is not None and source.task == "classification"
 
 
-def chosen_by(source: Source) -> str:
-    """How records are chosen, in words that follow what they are chosen for."""
-    if groups_of(source) is None:
-        return ", chosen by class and seed"
+def describe_choice(source: Source) -> str:
+    """How held-out samples are chosen, to be appended to a sentence."""
+    if read_groups(source) is None:
+        return ", chosen by seed" if source.targets.dtype.kind == "f" else ", chosen by class and seed"
     kind = getattr(source, "group_kind", "groups")
     return f": whole {kind}, chosen by {'class and seed' if source.task == 'classification' else 'seed'}"
 
 
-def too_few(source: Source, fraction: float) -> DataError:
-    start = f"Validation needs at least one record. {source.name} has"
-    if groups_of(source) is None:
-        return DataError(
-            f"{start} too few in each class for a share of {fraction:g}. Raise --data.val_fraction, or add records."
-        )
-    advice = "or add records"
-    if source.task == "classification":
-        kind = getattr(source, "group_kind", "groups")
-        advice = (
-            f"or add {kind}: these are not divided, and a class needs three of them, for training, validation and test"
-        )
-    return DataError(
-        f"{start} too few or too large groups for a share of {fraction:g}. Raise --data.val_fraction, {advice}."
-    )
+def explain_no_validation(source: Source, fraction: float) -> DataError:
+    """The error for a source whose classes or groups are too small to validate on."""
+    rule, fix = "Validation needs at least one sample.", "Raise --data.val_fraction, or add samples."
+    too_small = "too few samples in each class"
+    if read_groups(source) is not None:
+        too_small = "too few or too large groups"
+        if source.task == "classification":
+            kind = getattr(source, "group_kind", "groups")
+            rule += f" {kind.capitalize()} are never torn apart."
+            fix = f"Raise --data.val_fraction, or add {kind}: a class needs three, for training, validation and test."
+    return DataError(rule, received=f"{too_small} for a share of {fraction:g}", where=source.name, fix=fix)
 
 
-def absent_from(source: Source, whole: Indices, part: Indices, split: str) -> list[str]:
-    """Sentences on classes of which a part, taken from the `whole`, has no record; and why, where groups decide."""
+def explain_absent(source: Source, whole: Indices, part: Indices, split: str) -> list[str]:
+    """Sentences on classes that a split taken from the `whole` lacks, with the reason if groups decide."""
     if source.task != "classification" or not part.size:
         return []
-    groups = groups_of(source)
+    groups = read_groups(source)
     if groups is None:
         return list(absent_classes(source.classes, {split: source.targets[part]}))
     kind = getattr(source, "group_kind", "groups")
@@ -144,14 +145,16 @@ def absent_from(source: Source, whole: Indices, part: Indices, split: str) -> li
     taken = set(source.targets[part].tolist())
     absent = [k for k in range(len(source.classes)) if k not in taken]
     reasons = {
-        f": of whole {kind}, each has one, which is kept for training": [k for k in absent if numbers.get(k) == 1],
-        f": their {kind} are kept for training, as the last of some class": [
+        f": all samples of such a class are in one of the {kind}, which is kept for training": [
+            k for k in absent if numbers.get(k) == 1
+        ],
+        f": all {kind} with such a class are kept for training, as the last of some class": [
             k for k in absent if numbers.get(k, 0) > 1
         ],
         "": [k for k in absent if k not in numbers],
     }
     return [
-        f"{split} has no record of {some(repr(source.classes[k]) for k in classes)}{why}"
+        f"{split} has no sample of {some(repr(source.classes[k]) for k in classes)}{why}"
         for why, classes in reasons.items()
         if classes
     ]
@@ -160,8 +163,8 @@ def absent_from(source: Source, whole: Indices, part: Indices, split: str) -> li
 def take(
     source: Source, indices: Indices, fraction: float, seed: int, purpose: str, groups_by_class: bool
 ) -> tuple[Indices, Indices]:
-    """Split off a share of each class; both parts in the order of the source."""
-    groups = groups_of(source)
+    """Split off a share of each class; the rest and the share, both in the order of the source."""
+    groups = read_groups(source)
     if groups is not None and groups_by_class and divides_by_class(source):
         return take_groups_by_class(source, indices, groups[indices], fraction, seed, purpose)
     if groups is not None:
@@ -169,6 +172,8 @@ def take(
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose=f"split {purpose}")[:, 0]
     taken = np.zeros(len(indices), bool)
     targets = source.targets[indices]
+    if targets.dtype.kind == "f":  # there are no classes by which to stratify
+        targets = np.zeros(len(indices), np.int64)
     for k in np.unique(targets):
         members = np.flatnonzero(targets == k)
         count = min(round(fraction * len(members)), len(members) - 1)
@@ -179,9 +184,9 @@ def take(
 def take_groups(
     source: Source, indices: Indices, groups: NDArray[np.int64], fraction: float, seed: int, purpose: str
 ) -> tuple[Indices, Indices]:
-    """Split off whole groups, such as games or speakers, whose records are about the share that is asked for.
+    """Split off whole groups, such as games or speakers, whose samples are about the wanted share.
 
-    They are gone through in an order that the seed decides, and taken where the share comes nearer; one is always left.
+    Groups are offered in an order that the seed decides, and taken if the share comes nearer; one is always left.
     """
     names, firsts, counts = np.unique(groups, return_index=True, return_counts=True)
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices[firsts]), purpose=f"split {purpose}")[:, 0]
@@ -198,9 +203,9 @@ def take_groups(
 def take_groups_by_class(
     source: Source, indices: Indices, groups: NDArray[np.int64], fraction: float, seed: int, purpose: str
 ) -> tuple[Indices, Indices]:
-    """Split off whole groups, so that the share of each class is about what is asked for.
+    """Split off whole groups, so that the share of each class is about the wanted one.
 
-    A group is known by the least of its records' numbers, wherever they stand.
+    A group is identified by the smallest of its samples' ids, in whatever order they come.
     """
     ids = record_ids(source, indices)
     names, group_of = np.unique(groups, return_inverse=True)
@@ -219,11 +224,10 @@ def take_groups_by_class(
 def choose_groups(
     groups: NDArray[np.int64], targets: NDArray[np.int64], fraction: float, reserve: int = 1
 ) -> list[int]:
-    """Which groups to take, from what group and class each record has; (N,) each. Earlier ones are preferred.
+    """The groups to take, from the group and the class of each sample; (N,) each. Earlier groups are preferred.
 
-    What is made small is the sum over classes of (share taken - fraction)**2, and once more that of all records. A
-    group is never taken that is the last one with some class; of every class that allows it, one is taken, and further
-    ones as long as `reserve` stay.
+    Minimises the sum over classes of (share taken - fraction)**2, plus that of all samples. The last group with some
+    class is never taken; of every class that allows it, one group is taken, and further ones while `reserve` remain.
 
     >>> choose_groups(np.array([0, 1, 2, 3, 4, 5]), np.array([0, 0, 0, 1, 1, 1]), 0.3)
     [0, 3]
@@ -248,7 +252,7 @@ def choose_groups(
 
 
 class Choice:
-    """Groups to choose from, each with its records by class, and those that are chosen."""
+    """Groups to choose from, each with its number of samples by class, and the chosen ones."""
 
     def __init__(self, groups: list[dict[int, int]], order: list[int], num_classes: int, fraction: float) -> None:
         self.groups, self.order, self.fraction = groups, order, fraction
@@ -256,7 +260,7 @@ class Choice:
         """The groups that have a class, in order."""
         self.sizes = [0] * num_classes
         self.taken = [0] * num_classes
-        """Records by class: all, and those of chosen groups."""
+        """Samples by class: all, and those of chosen groups."""
         for group in order:
             for k, count in groups[group].items():
                 self.with_class[k].append(group)
@@ -267,7 +271,7 @@ class Choice:
         self.chosen: set[int] = set()
 
     def distance(self) -> float:
-        """How far the shares are from what is asked for, as `gain` counts it."""
+        """How far the shares are from the wanted one, as `gain` counts it."""
         shares = [taken / size for taken, size in zip(self.taken, self.sizes, strict=True)]
         return sum((share - self.fraction) ** 2 for share in (*shares, self.num_taken / self.size))
 
@@ -280,7 +284,7 @@ class Choice:
                 self.take(max(spare, key=self.gain) if good is None else good)
 
     def fill(self, reserve: int) -> None:
-        """Choose groups as long as the shares come nearer, and give back those without which they are nearer."""
+        """Choose groups while the shares come nearer, and give back those without which they are nearer."""
         for group in self.order:
             if group not in self.chosen and self.can_spare(group, reserve) and self.gain(group) > 0:
                 self.take(group)
@@ -290,11 +294,11 @@ class Choice:
                 self.take(group, -1)
 
     def can_spare(self, group: int, reserve: int = 1) -> bool:
-        """Whether each class of a group has so many others that are not chosen."""
+        """Whether each class of a group has more than `reserve` groups that are not chosen."""
         return all(self.left[k] > reserve for k in self.groups[group])
 
     def gain(self, group: int, sign: int = 1) -> float:
-        """By how much the shares come nearer to what is asked for when a group is chosen; or, with -1, given back."""
+        """How much nearer to the wanted one the shares come if a group is chosen; or, with -1, given back."""
         wanted, moved = self.fraction, sum(self.groups[group].values())
         before = after = 0.0
         for k, count in self.groups[group].items():

@@ -1,25 +1,37 @@
-"""Honest numbers: from logits and targets to figures, each headline with its interval."""
+"""Evaluation: pure functions from logits and targets to metrics, each headline with its interval.
+
+`Evaluation` is what all tasks have in common; `evaluate_classifier` gives that of a classifier.
+"""
 
 from neocog.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
-from neocog.evaluation.classification import (
-    ClassFigures,
-    class_figures,
-    confusion_matrix,
-    macro_f1,
-    top_k_hits,
+from neocog.evaluation.class_metrics import ClassFigures, class_figures, confusion_matrix, macro_f1, top_k_hits
+from neocog.evaluation.classifier import (
+    Calibration,
+    Classified,
+    ConfusionMatrix,
+    Mistake,
+    PerClass,
+    evaluate_classifier,
 )
-from neocog.evaluation.evaluation import Evaluation, evaluate_logits
+from neocog.evaluation.evaluation import Evaluation, Exhibit, WorstError
 from neocog.evaluation.intervals import Estimate, bootstrap, wilson
 
 __all__ = [
+    "Calibration",
     "ClassFigures",
+    "Classified",
+    "ConfusionMatrix",
     "Estimate",
     "Evaluation",
+    "Exhibit",
+    "Mistake",
+    "PerClass",
     "ReliabilityBin",
+    "WorstError",
     "bootstrap",
     "class_figures",
     "confusion_matrix",
-    "evaluate_logits",
+    "evaluate_classifier",
     "expected_calibration_error",
     "macro_f1",
     "reliability",

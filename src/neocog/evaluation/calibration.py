@@ -1,4 +1,4 @@
-"""Whether a network that says 80% is right in 80 of 100 cases."""
+"""Calibration: whether predictions made with a confidence of 80% are right in 80 of 100 cases."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The predictions whose confidence lies in (low, high]."""
+    """Predictions whose confidence is in (low, high]."""
 
     low: float
     high: float

@@ -1,47 +1,64 @@
-"""In memory, or streamed: which way a split is fed."""
+"""How the samples of a split are loaded: all at once into memory, or as they are needed."""
 
 import math
 from typing import Literal
 
 import numpy as np
 import psutil
+import torch
 from numpy.typing import NDArray
 
 from neocog.dataset.record import Source
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Dataset
-from neocog.loading.disk_cache import cached_resident
+from neocog.loading.dataset import Corrupt, Dataset, Encode
+from neocog.loading.disk_cache import load_from_cache
 from neocog.loading.in_memory import load_in_memory
+from neocog.loading.payload_cache import CachedSource
 from neocog.loading.streaming import StreamingDataset
 from neocog.modalities.preprocess import Preprocess
 
-__all__ = ["Feeding", "choose_loading", "open_dataset", "size_in_memory"]
+__all__ = ["Feeding", "choose_loading", "memory_budget", "open_dataset", "size_in_memory"]
 
-Feeding = Literal["resident", "streaming"]
+Feeding = Literal["memory", "stream"]
 SHARE_OF_MEMORY = 0.5  # of what is free now; the network, its gradients and the batches need some too
 
 
 def size_in_memory(count: int, preprocess: Preprocess) -> int:
-    """Bytes of so many decoded inputs."""
+    """Bytes of N decoded inputs."""
     return count * math.prod(preprocess.shape) * preprocess.dtype.itemsize
 
 
-def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: str) -> tuple[Feeding, str]:
-    """The way to feed so many records, and why.
+def memory_budget(source: Source) -> int:
+    """Bytes that decoded samples and the source's cached payloads may take together: half of what is free without."""
+    return int(SHARE_OF_MEMORY * free_memory(source))
 
-    Raises DataError where they are wanted in memory and do not fit.
+
+def free_memory(source: Source) -> int:
+    """Bytes that are free once the source drops its payloads."""
+    kept = source.num_bytes if isinstance(source, CachedSource) else 0
+    return int(psutil.virtual_memory().available) + kept
+
+
+def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: str) -> tuple[Feeding, str]:
+    """How to load N samples, and why.
+
+    Raises DataError if they are wanted in memory and don't fit.
     """
-    needed, free = size_in_memory(count, preprocess), psutil.virtual_memory().available
+    needed, budget = size_in_memory(count, preprocess), memory_budget(source)
     shape = "x".join(map(str, preprocess.shape))
-    size = f"{count:,} inputs of {shape} take {needed / 1e9:.2f} GB"
-    if needed <= SHARE_OF_MEMORY * free:
-        return ("streaming", "asked for") if wanted == "streaming" else ("resident", f"{size}, which fits in memory")
-    if wanted == "resident":
+    inputs, gigabytes = f"{count:,} inputs of {shape}", f"{needed / 1e9:.2f} GB"
+    size = f"{inputs} take {gigabytes}"
+    if needed <= budget:
+        return ("stream", "asked for") if wanted == "stream" else ("memory", f"{size}, which fits in memory")
+    free = f"{free_memory(source) / 1e9:.1f} GB"
+    if wanted == "memory":
         raise DataError(
-            f"What is resident must fit in half of the free memory. {source.name}: {size}, and {free / 1e9:.1f} GB are "
-            "free. Choose a smaller size, or --data.feeding streaming."
+            "Decoded data must fit in half of the free memory.",
+            received=f"{inputs}, {gigabytes}, and {free} are free",
+            where=source.name,
+            fix="Choose a smaller size, or --data.loading stream.",
         )
-    return "streaming", f"{size}, more than half of the {free / 1e9:.1f} GB that are free"
+    return "stream", f"{size}, more than half of the {free} that are free"
 
 
 def open_dataset(
@@ -52,11 +69,12 @@ def open_dataset(
     *,
     feeding: Feeding,
     on_corrupt: Corrupt = "stop",
+    encode: Encode = torch.from_numpy,
     cache: bool = False,
     pin: bool = False,
 ) -> Dataset:
-    """These records as a feed. Raises DataError for records that can't be read, where such are not skipped."""
-    if feeding == "streaming":
-        return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, pin=pin)
-    load = cached_resident if cache else load_in_memory
-    return load(source, indices, preprocess, label, on_corrupt=on_corrupt)
+    """These samples as a dataset. Raises DataError for samples that can't be read, unless those are skipped."""
+    if feeding == "stream":
+        return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, encode=encode, pin=pin)
+    load = load_from_cache if cache else load_in_memory
+    return load(source, indices, preprocess, label, on_corrupt=on_corrupt, encode=encode)

@@ -1,4 +1,4 @@
-"""Decoded records in a file of the user's cache, mapped into memory: decoded once, shared by all processes."""
+"""Decoded samples in a file of the user's cache, mapped into memory: decoded once, shared by all processes."""
 
 import hashlib
 import json
@@ -15,49 +15,50 @@ from numpy.typing import NDArray
 from neocog.dataset.record import Source, fingerprint, record_ids
 from neocog.files import storage_errors
 from neocog.files.whole import sync_folder
-from neocog.loading.dataset import Corrupt
+from neocog.loading.dataset import Corrupt, Encode
 from neocog.loading.in_memory import InMemoryDataset, load_in_memory
 from neocog.modalities.preprocess import Preprocess
 from neocog.progress import note
 
-__all__ = ["cache_folder", "cached_resident"]
+__all__ = ["cache_folder", "load_from_cache"]
 
 
 def cache_folder() -> Path:
-    """Where decoded records are kept: XDG_CACHE_HOME, or ~/.cache, and there neocog/decoded. It may be deleted."""
+    """The folder of decoded samples: neocog/decoded in XDG_CACHE_HOME, or in ~/.cache. It may be deleted."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "neocog" / "decoded"
 
 
-def cached_resident(
+def load_from_cache(
     source: Source,
     indices: NDArray[np.int64],
     preprocess: Preprocess,
     label: str = "decoding",
     *,
     on_corrupt: Corrupt = "stop",
+    encode: Encode = torch.from_numpy,
 ) -> InMemoryDataset:
-    """As `load_in_memory`; decoded at the first call, and mapped from the cache afterwards.
+    """As `load_in_memory`, but decoded by the first call, and mapped from the cache by later ones.
 
-    The file's name is a hash of the records, the preprocessing and the records chosen, so that it is never out of
-    date. Processes that map it share its memory.
+    The file's name is a hash of the data set, the preprocessing and the chosen samples, so it is never out of date.
+    Processes that map it share its memory.
     """
     folder = cache_folder() / cache_name(source, indices, preprocess)
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder.with_suffix(".lock")):  # whoever comes second waits, and finds the work done
+    with filelock.FileLock(folder.with_suffix(".lock")):  # a second process waits, and finds the work done
         if not folder.is_dir():
             keep(source, indices, load_in_memory(source, indices, preprocess, label, on_corrupt=on_corrupt), folder)
-            note(f"Decoded records are kept in {folder}")
-    # Copied on writing: pages are shared with other processes, and nothing here can change the file.
+            note(f"Decoded samples are kept in {folder}")
+    # Copy on write: pages are shared with other processes, and nothing here can change the file.
     inputs = torch.from_numpy(np.load(folder / "inputs.npy", mmap_mode="c"))
     kept = indices[np.load(folder / "kept.npy")]
     skipped = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
-    return InMemoryDataset(inputs, torch.from_numpy(source.targets[kept]), record_ids(source, kept), skipped)
+    return InMemoryDataset(inputs, encode(source.targets[kept]), record_ids(source, kept), skipped)
 
 
 def cache_name(source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> str:
-    """A name for these records under this preprocessing."""
+    """A name for these samples under this preprocessing."""
     digest = hashlib.sha256(fingerprint(source).encode())
     digest.update(json.dumps(preprocess.to_json(), sort_keys=True).encode())
     digest.update(np.ascontiguousarray(indices, "<i8").tobytes())
@@ -65,7 +66,7 @@ def cache_name(source: Source, indices: NDArray[np.int64], preprocess: Preproces
 
 
 def keep(source: Source, indices: NDArray[np.int64], data: InMemoryDataset, folder: Path) -> None:
-    """Write decoded records as a folder that appears when it is complete."""
+    """Write decoded samples as a folder that appears once it is complete."""
     kept = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
     with storage_errors(folder):
         coming = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".coming-"))

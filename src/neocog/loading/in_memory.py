@@ -1,4 +1,4 @@
-"""A data set that fits in memory: decoded once, into one tensor."""
+"""A dataset in memory: decoded once, into one tensor."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Rows
+from neocog.loading.dataset import Corrupt, Encode, Rows
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.survey import all_faults
@@ -29,7 +29,7 @@ class InMemoryDataset:
     labels: Tensor
     ids: NDArray[np.uint64]
     skipped: dict[str, str] = field(default_factory=dict)
-    """Records that could not be read, by key, and why."""
+    """Samples that could not be read: their keys and why."""
     ahead: int = 0
 
     def __len__(self) -> int:
@@ -39,12 +39,12 @@ class InMemoryDataset:
         return self.ids[rows]
 
     def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
-        """The inputs of these rows, on the device that `to` moved them to."""
+        """The inputs of these rows, on the device of all inputs."""
         chosen = torch.from_numpy(rows).to(self.inputs.device)
         return self.inputs.index_select(0, chosen), np.ones(len(rows), bool)
 
     def to(self, device: torch.device) -> "InMemoryDataset":
-        """With all inputs on a device: one copy for the run instead of one for each batch."""
+        """The dataset with all inputs on a device: one copy for the run instead of one for each batch."""
         # A GPU does not select 16-bit unsigned integers; as 32-bit ones it does.
         wide = self.inputs.dtype == torch.uint16 and device.type != "cpu"
         inputs = (self.inputs.to(torch.int32) if wide else self.inputs).to(device)
@@ -61,14 +61,15 @@ def load_in_memory(
     label: str = "decoding",
     *,
     on_corrupt: Corrupt = "stop",
+    encode: Encode = torch.from_numpy,
 ) -> InMemoryDataset:
-    """Decode these records into memory; the decoders run in threads.
+    """Decode these samples into memory, in threads.
 
-    Raises DataError that names all records that can't be read, or leaves them out where such are skipped.
+    Raises DataError that names all samples that can't be read, or leaves them out if `on_corrupt` is skip.
     """
     if isinstance(source, ArraySource):
         inputs = preprocess.decode_many(source.pictures(indices))
-        return InMemoryDataset(inputs, torch.from_numpy(source.targets[indices]), record_ids(source, indices))
+        return InMemoryDataset(inputs, encode(source.targets[indices]), record_ids(source, indices))
     inputs = torch.empty(len(indices), *preprocess.shape, dtype=preprocess.dtype)
     good: list[int] = []
     faults: dict[str, str] = {}
@@ -81,13 +82,11 @@ def load_in_memory(
     if faults and on_corrupt == "stop":
         raise all_faults(list(faults.values()))
     kept = indices[good]
-    return InMemoryDataset(
-        inputs[: len(kept)], torch.from_numpy(source.targets[kept]), record_ids(source, kept), faults
-    )
+    return InMemoryDataset(inputs[: len(kept)], encode(source.targets[kept]), record_ids(source, kept), faults)
 
 
 def check_decodes(source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str) -> None:
-    """Decode these records and keep nothing. Raises DataError that names all records that can't be read."""
+    """Decode these samples and keep nothing. Raises DataError that names all samples that can't be read."""
     if not isinstance(source, ArraySource):
         faults = [str(d) for d in decode_all(source, indices, preprocess, label) if isinstance(d, DataError)]
         if faults:
@@ -97,7 +96,7 @@ def check_decodes(source: Source, indices: NDArray[np.int64], preprocess: Prepro
 def decode_all(
     source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str
 ) -> Iterator[Tensor | DataError]:
-    """Each record decoded, or why it could not be, in order."""
+    """Each sample decoded, or why it could not be, in order."""
 
     def decode(index: int) -> Tensor | DataError:
         try:

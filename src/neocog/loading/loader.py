@@ -25,15 +25,15 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Loader:
-    """Shuffled, augmented, normalised batches of a feed.
+    """Shuffled, augmented, normalised batches of a dataset.
 
     There is no state: `batch(epoch, step)` is a pure function, so resuming costs nothing and any order of calls gives
-    the same batches. Every position of the order comes once in an epoch; batches differ by at most one sample in size,
-    so that no epoch ends with a tiny one. Small batches are gathered and augmented several at a time, which no one can
-    tell from the result, because each sample's draws are its own.
+    the same batches. Every position of the sampler comes once in an epoch; batches differ by at most one sample in
+    size, so no epoch ends with a tiny one. Small batches are gathered and augmented several at a time, which does not
+    change the result, because each sample's draws are its own.
 
-    Of `world` processes each reads its own part of every batch; together they read what one alone would read.
-    Raises ConfigError for more processes than records in a batch.
+    Each of `world` processes reads its own part of every batch; together they read what a single process would.
+    Raises ConfigError for more processes than samples in a batch.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Loader:
         batch_size: int,
         seed: int,
         augment: Changes | None = None,
-        order: Sampler | None = None,
+        sampler: Sampler | None = None,
         num_classes: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -52,25 +52,41 @@ class Loader:
     ) -> None:
         self.data, self.preprocess, self.seed = data, preprocess, seed
         self.augment = augment
-        self.order = order or RandomSampler(len(data), seed)
+        self.sampler = sampler or RandomSampler(len(data), seed)
         self.num_classes, self.rank, self.world, self.device = num_classes, rank, world, torch.device(device)
         self.labels = data.labels.to(self.device)
         self.mixes = isinstance(self.augment, AugmentConfig) and self.augment.mixes
-        self.num_steps = -(-self.order.size // min(batch_size, self.order.size))
-        smallest = self.order.size // self.num_steps
+        self.num_steps = -(-self.sampler.size // min(batch_size, self.sampler.size))
+        smallest = self.sampler.size // self.num_steps
         if smallest < world:
             raise ConfigError(
-                f"Each of {world} processes needs a record of each batch. Received: batches of {smallest}. "
-                "Raise --train.batch_size."
+                f"Each of {world} processes needs a sample of each batch.",
+                received=f"batches of {smallest}",
+                fix="Raise --train.batch_size.",
             )
         values = batch_size * int(np.prod(preprocess.shape))
         self.steps_per_block = max(1, BLOCK_VALUES // values)
         self.block_at: tuple[int, int] | None = None
         self.block: list[Batch] = []
 
+    def with_batch_size(self, batch_size: int) -> "Loader":
+        """The same samples in batches of another size."""
+        return Loader(
+            self.data,
+            self.preprocess,
+            batch_size=batch_size,
+            seed=self.seed,
+            augment=self.augment,
+            sampler=self.sampler,
+            num_classes=self.num_classes,
+            rank=self.rank,
+            world=self.world,
+            device=self.device,
+        )
+
     def start(self, step: int) -> int:
-        """The first position of a step in the epoch's order."""
-        return step * self.order.size // self.num_steps
+        """The first position of a step in the epoch."""
+        return step * self.sampler.size // self.num_steps
 
     def mine(self, step: int) -> range:
         """The positions of a step that this process reads."""
@@ -78,25 +94,25 @@ class Loader:
         return range(start + self.rank * size // self.world, start + (self.rank + 1) * size // self.world)
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """Inputs (n, *shape) and labels (n,), or (n, K) probabilities where inputs are mixed, of one step."""
+        """Inputs (n, *shape) of one step, and labels (n,), or probabilities (n, K) if inputs are mixed."""
         first = step - step % self.steps_per_block
         if self.block_at != (epoch, first):
-            self.block = []  # let go of the last batches before the next are made
+            self.block = []  # free the last batches before the next are made
             self.block, self.block_at = self.gather(epoch, first), (epoch, first)
         return self.block[step - first]
 
     def gather(self, epoch: int, first: int) -> list[Batch]:
         """The batches of a block of steps, augmented and normalised."""
         positions = self.positions(first)
-        rows = self.order.records(positions, epoch)
+        rows = self.sampler.records(positions, epoch)
         later = islice(self.blocks_after(epoch, first), self.data.ahead)
-        decoded, kept = self.data.take(rows, [self.order.records(self.positions(b), e) for e, b in later])
+        decoded, kept = self.data.take(rows, [self.sampler.records(self.positions(b), e) for e, b in later])
         rows, positions = rows[kept], positions[kept]
         inputs = decoded.to(self.device, non_blocking=True)
-        del decoded  # each stage's input is let go of as soon as its output is there
+        del decoded  # each stage's input is freed as soon as its output is there
         if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
-        samples = apart(self.data.samples(rows), self.order.times(positions, epoch))
+        samples = apart(self.data.samples(rows), self.sampler.times(positions, epoch))
         for stage in stages(samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess):
             inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
@@ -106,7 +122,11 @@ class Loader:
         for step in self.steps(first):
             low, high = np.searchsorted(positions, [self.mine(step).start, self.mine(step).stop])
             if low == high:
-                raise DataError(f"Each batch needs a record that can be read. Step {step} has none. Check the data.")
+                raise DataError(
+                    "Each batch needs a sample that can be read.",
+                    received=f"none in step {step}",
+                    fix="Check the data.",
+                )
             batches.append((inputs[low:high], labels[low:high]))
         return batches
 
@@ -115,16 +135,16 @@ class Loader:
         return range(first, min(first + self.steps_per_block, self.num_steps))
 
     def positions(self, first: int) -> NDArray[np.int64]:
-        """The positions that a block of steps needs, ascending: its own, and their partners where inputs are mixed."""
+        """The positions that a block of steps needs, ascending: its own, and their partners if inputs are mixed."""
         own = np.concatenate([np.arange(part.start, part.stop) for part in map(self.mine, self.steps(first))])
         return np.union1d(own, self.partners(own)) if self.mixes else own
 
     def partners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Positions 2i and 2i + 1 are mixed; the last of an odd number has none, and is its own."""
-        return np.asarray(np.minimum(positions ^ 1, self.order.size - 1))
+        """Positions 2i and 2i + 1 are mixed; the last of an odd number is its own partner."""
+        return np.asarray(np.minimum(positions ^ 1, self.sampler.size - 1))
 
     def blocks_after(self, epoch: int, first: int) -> Iterator[tuple[int, int]]:
-        """The blocks that are asked for next: epoch and first step."""
+        """The blocks that come next: epoch and first step."""
         while True:
             first += self.steps_per_block
             if first >= self.num_steps:
@@ -134,9 +154,9 @@ class Loader:
     def mixed(
         self, inputs: Tensor, labels: Tensor, samples: NDArray[np.uint64], positions: NDArray[np.int64], epoch: int
     ) -> Batch:
-        """Each two neighbours of the order mixed, so that no pair depends on the batch size.
+        """Each two neighbouring positions mixed, so that no pair depends on the batch size.
 
-        A record whose partner could not be read stays as it is.
+        A sample whose partner could not be read stays as it is.
         """
         assert isinstance(self.augment, AugmentConfig)
         probabilities = F.one_hot(labels, self.num_classes).to(inputs.dtype)
@@ -152,5 +172,5 @@ class Loader:
 
 
 def apart(samples: NDArray[np.uint64], times: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Other draws for a sample each time that it comes in an epoch; the first time its own."""
+    """Different draws for a sample each time it comes in an epoch; the first time, its own."""
     return samples + times.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: far from small ids

@@ -1,7 +1,7 @@
-"""In which order an epoch brings its records: a pure function of seed and epoch, position by position.
+"""The order of samples in an epoch: a pure function of seed and epoch, position by position.
 
-An order knows no batches, threads or ranks: whoever wants the records at some positions computes them, so resuming at
-step 1,000,000 costs what step 0 costs, and every number of workers sees the same order.
+A sampler knows nothing of batches, threads or ranks. The samples at any positions are computed, so resuming at step
+1,000,000 costs what step 0 costs, and any number of workers sees the same order.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,22 @@ from numpy.typing import NDArray
 
 from neocog.rng import permute
 
-__all__ = ["BlockRandomSampler", "ClassBalancedSampler", "RandomSampler", "RepeatedAugmentationSampler", "Sampler"]
+__all__ = [
+    "BlockRandomSampler",
+    "ClassBalancedSampler",
+    "RandomSampler",
+    "RepeatedAugmentationSampler",
+    "Sampler",
+    "choose_sampler",
+]
 
-GROUP = 16  # records
+GROUP = 16  # samples
 
 Indices = NDArray[np.int64]
 
 
 class Sampler(Protocol):
-    """Which record stands at each position of an epoch."""
+    """Which sample is at each position of an epoch."""
 
     @property
     def size(self) -> int:
@@ -28,16 +35,16 @@ class Sampler(Protocol):
         ...
 
     def records(self, positions: Indices, epoch: int) -> Indices:
-        """The records at these positions; (N,) in 0..size-1 -> (N,)."""
+        """The samples at these positions; (N,) in 0..size-1 -> (N,)."""
         ...
 
     def times(self, positions: Indices, epoch: int) -> Indices:
-        """How often each of these has stood in the epoch before, which is to change it in another way; (N,) -> (N,)."""
+        """How often each of these samples has come before in the epoch, to augment it differently; (N,) -> (N,)."""
         ...
 
 
 class Once:
-    """An order in which no record comes twice in an epoch."""
+    """A sampler in which no sample comes twice in an epoch."""
 
     __slots__ = ()
 
@@ -47,9 +54,9 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class RandomSampler(Once):
-    """Every record once, in an order in which all are equally likely: right for what lies in memory.
+    """Every sample once, in a uniformly random order: right for data in memory.
 
-    >>> sorted(Shuffled(5, seed=0).records(np.arange(5), epoch=3).tolist())
+    >>> sorted(RandomSampler(5, seed=0).records(np.arange(5), epoch=3).tolist())
     [0, 1, 2, 3, 4]
     """
 
@@ -62,13 +69,13 @@ class RandomSampler(Once):
 
 @dataclass(frozen=True, slots=True)
 class BlockRandomSampler(Once):
-    """Every record once, in an order that reads blocks of neighbours together: right for what lies in shards.
+    """Every sample once, in an order that reads blocks of neighbours together: right for shards that are streamed.
 
-    The blocks are shuffled, `window` of them at a time are mixed record by record. While a window is read, its blocks
-    alone are touched, so the system's cache holds them. A batch then draws from `window` blocks of the whole set
-    instead of from all: with records that lie in random order in their shards this changes nothing, with records
-    sorted by class a batch sees about `window` runs of one class. What is left over by whole blocks joins the last
-    window, and is other records in each epoch, since the first block begins at a record of the epoch's choice.
+    The blocks are shuffled, and `window` of them at a time are mixed sample by sample. While a window is read, only its
+    blocks are touched, so the system's cache holds them. A batch then draws from `window` blocks instead of the whole
+    set. If samples are in random order in their shards, this changes nothing; if they are sorted by class, a batch sees
+    about `window` runs of one class. The remainder beyond whole blocks joins the last window, and differs between
+    epochs, since the first block begins at another sample in each epoch.
     """
 
     size: int
@@ -100,10 +107,10 @@ class BlockRandomSampler(Once):
 
 
 class ClassBalancedSampler:
-    """As many positions as there are records, shared among the classes; rare records come several times.
+    """As many positions as there are samples, shared among the classes; samples of rare classes come several times.
 
-    A class with n of the N records gets a share in proportion to n ** power: equal shares at 0, its own at 1, between
-    them at 0.5. Within its class every record comes equally often, give or take one.
+    A class with n of the N samples gets a share in proportion to n ** power: equal shares at 0, its own share at 1,
+    between them at 0.5. Within its class, every sample comes equally often, give or take one.
     """
 
     def __init__(self, labels: Indices, seed: int, power: float = 0.0) -> None:
@@ -125,7 +132,7 @@ class ClassBalancedSampler:
         return self.places(positions, epoch)[1]
 
     def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices, Indices]:
-        """The class at each position, how often all of that class have come before, and the place in this turn."""
+        """The class at each position, how often all its samples have come before, and the place in this turn."""
         slots = permute(positions, self.size, self.seed, epoch)
         class_of = np.searchsorted(self.starts, slots, side="right") - 1
         sizes = np.array([len(rows) for rows in self.members])[class_of]
@@ -134,37 +141,58 @@ class ClassBalancedSampler:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedAugmentationSampler:
-    """Each record `repeats` times, close together, so that a batch shows it in several ways.
+    """Each sample `repeats` times, close together, so that a batch shows it under several augmentations.
 
-    An epoch keeps its length, and so brings one in `repeats` of the records; in so many epochs each has come as often
-    as in the order within. Records take turns in groups of 16, each time moved on by one: neighbours, which may be
-    mixed, are other records each time.
+    An epoch keeps its length, and so covers 1/`repeats` of the samples; in `repeats` epochs, each sample has come as
+    often as the inner sampler brings it. Samples take turns in groups of 16, rotated by one each time, so neighbours,
+    which may be mixed, are other samples each time.
     Sources: Hoffer et al. 2020, "Augment your batch"; Berman et al. 2019, "MultiGrain" (repeated augmentation).
 
-    >>> order = Repeated(Shuffled(4, seed=0), repeats=2)
+    >>> order = RepeatedAugmentationSampler(RandomSampler(4, seed=0), repeats=2)
     >>> order.records(np.arange(4), epoch=0), order.times(np.arange(4), epoch=0)
     (array([2, 0, 3, 1]), array([0, 0, 0, 0]))
     """
 
-    order: Sampler
+    sampler: Sampler
     repeats: int
 
     @property
     def size(self) -> int:
-        return self.order.size
+        return self.sampler.size
 
     def records(self, positions: Indices, epoch: int) -> Indices:
         places, _ = self.places(positions, epoch)
-        return self.order.records(places, epoch // self.repeats)
+        return self.sampler.records(places, epoch // self.repeats)
 
     def times(self, positions: Indices, epoch: int) -> Indices:
         places, times = self.places(positions, epoch)
-        return self.order.times(places, epoch // self.repeats) * self.repeats + times
+        return self.sampler.times(places, epoch // self.repeats) * self.repeats + times
 
     def places(self, positions: Indices, epoch: int) -> tuple[Indices, Indices]:
-        """Positions in the order within, whose epoch lasts `repeats` of these, and how often they came before."""
+        """Positions in the inner sampler, whose epoch lasts `repeats` of these, and how often they came before."""
         place = epoch % self.repeats * self.size + np.asarray(positions, np.int64)
         group, inner = np.divmod(place, GROUP * self.repeats)
         length = np.minimum(GROUP, self.size - group * GROUP)
         times, slot = np.divmod(inner, length)
         return group * GROUP + (slot + times) % length, times
+
+
+def choose_sampler(
+    labels: Indices, seed: int, *, balance: float = 1.0, repeats: int = 1, block_size: int | None = None
+) -> Sampler:
+    """The sampler of a training split, whose labels are (N,).
+
+    Below 1, `balance` is the power of class sizes in a `ClassBalancedSampler`; `block_size` is that of neighbours that
+    are best read together, as in shards that are streamed.
+
+    >>> choose_sampler(np.zeros(5, np.int64), seed=0, repeats=2)
+    RepeatedAugmentationSampler(sampler=RandomSampler(size=5, seed=0), repeats=2)
+    """
+    sampler: Sampler
+    if balance < 1:
+        sampler = ClassBalancedSampler(labels, seed, balance)
+    elif block_size:
+        sampler = BlockRandomSampler(len(labels), seed, block_size)
+    else:
+        sampler = RandomSampler(len(labels), seed)
+    return sampler if repeats == 1 else RepeatedAugmentationSampler(sampler, repeats)

@@ -1,4 +1,4 @@
-"""A data set that does not fit in memory: records read and decoded by threads, ahead of need, in bounded memory."""
+"""A dataset that does not fit in memory: samples are read and decoded by threads, ahead of need, in bounded memory."""
 
 import math
 import mmap
@@ -15,24 +15,24 @@ from torch import Tensor
 
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Rows
+from neocog.loading.dataset import Corrupt, Encode, Rows
 from neocog.modalities.preprocess import Preprocess
 
 __all__ = ["StreamingDataset"]
 
-CHUNK = 8  # records that a thread takes at once
+CHUNK = 8  # samples that a thread takes at once
 AHEAD = 1  # requests that are decoded before they are asked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """Records that are being decoded into one tensor."""
+    """Samples that are being decoded into one tensor."""
 
     inputs: Tensor
     parts: list[Future[NDArray[np.bool_]]]
 
     def result(self) -> tuple[Tensor, NDArray[np.bool_]]:
-        """Wait for all of them; what could not be read is left out. Raises what decoding raised."""
+        """Wait for all samples; those that could not be read are left out. Raises what decoding raised."""
         kept = np.concatenate([part.result() for part in self.parts])
         return (self.inputs if kept.all() else self.inputs[torch.from_numpy(kept)]), kept
 
@@ -42,11 +42,11 @@ class Request:
 
 
 class StreamingDataset:
-    """The records of a split, decoded when they are wanted.
+    """The samples of a split, decoded when they are requested.
 
-    All threads work on one request after the other, and one request is begun ahead: so memory is bounded by two of
-    them, whatever the size of the set. Reading and the decoders release the interpreter's lock. What was announced and
-    is not asked for is dropped.
+    All threads work on one request after the other, and start one request ahead, so memory is bounded by two requests,
+    whatever the size of the set. Reading and decoding release the interpreter's lock. A request that was announced and
+    is never made is dropped.
     """
 
     def __init__(
@@ -56,18 +56,19 @@ class StreamingDataset:
         preprocess: Preprocess,
         *,
         on_corrupt: Corrupt = "stop",
+        encode: Encode = torch.from_numpy,
         threads: int | None = None,
         pin: bool = False,
     ) -> None:
         self.source, self.indices, self.preprocess = source, indices, preprocess
         self.on_corrupt, self.pin = on_corrupt, pin
-        self.labels = torch.from_numpy(np.asarray(source.targets[indices]))
+        self.labels = encode(np.asarray(source.targets[indices]))
         threads = threads or os.cpu_count() or 1
         self.ahead = AHEAD
         self.pool = ThreadPoolExecutor(threads, "decode")
-        self.begun: dict[bytes, Request] = {}
+        self.started: dict[bytes, Request] = {}
         self.skipped: dict[str, str] = {}
-        """Records that could not be read, by key, and why; each is counted once."""
+        """Samples that could not be read: their keys and why; each counts once."""
         self.lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -78,22 +79,22 @@ class StreamingDataset:
 
     def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
         wanted = {request.tobytes(): request for request in (rows, *upcoming)}
-        for name in self.begun.keys() - wanted.keys():
-            self.begun.pop(name).cancel()
+        for name in self.started.keys() - wanted.keys():
+            self.started.pop(name).cancel()
         for name, request in wanted.items():
-            if name not in self.begun:
-                self.begun[name] = self.begin(request)
-        return self.begun.pop(rows.tobytes()).result()
+            if name not in self.started:
+                self.started[name] = self.start(request)
+        return self.started.pop(rows.tobytes()).result()
 
-    def begin(self, rows: Rows) -> Request:
-        """Let the threads decode these records, a few at a time each."""
-        with torch.inference_mode(False):  # the mode is the caller's alone; threads may not write to what is made in it
+    def start(self, rows: Rows) -> Request:
+        """Have the threads decode these samples, a few at a time each."""
+        with torch.inference_mode(False):  # threads may not write to tensors that were made in inference mode
             inputs = empty((len(rows), *self.preprocess.shape), self.preprocess.dtype, pin=self.pin)
         parts = [(start, rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
         return Request(inputs, [self.pool.submit(self.decode, part, inputs[start:]) for start, part in parts])
 
     def decode(self, rows: Rows, inputs: Tensor) -> NDArray[np.bool_]:
-        """Read and decode these records into the first of `inputs`, and say which could be read; runs in a thread."""
+        """Read and decode these samples into the first of `inputs`; returns which could be read. Runs in a thread."""
         kept = np.ones(len(rows), bool)
         for place, index in enumerate(self.indices[rows].tolist()):
             try:
@@ -101,10 +102,8 @@ class StreamingDataset:
                 inputs[place] = self.preprocess.decode(record.payload, f"{self.source.name}: {record.key}")
             except DataError as error:
                 if self.on_corrupt == "stop":
-                    raise DataError(
-                        f"{error} Or name it in --data.skip_list; to go on without such training records: "
-                        "--data.on_corrupt skip."
-                    ) from error
+                    fix = "Or name it in --data.skip_list, or leave out such training samples: --data.on_corrupt skip."
+                    raise with_fix(error, fix) from error
                 with self.lock:
                     self.skipped[self.source.key(index)] = str(error)
                 kept[place] = False
@@ -114,8 +113,14 @@ class StreamingDataset:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
+def with_fix(error: DataError, fix: str) -> DataError:
+    """The error with one more way to fix it."""
+    more = f"{error.fix} {fix}".strip()
+    return DataError(error.rule, received=error.received, where=error.where, fix=more, kind=error.kind)
+
+
 def empty(shape: tuple[int, ...], dtype: torch.dtype, *, pin: bool) -> Tensor:
-    """A tensor whose memory goes back to the system when it is let go; the C library keeps what threads share."""
+    """A tensor whose memory goes back to the system once it is freed; the C library keeps what threads share."""
     if pin:
         return torch.empty(shape, dtype=dtype, pin_memory=True)
     memory = mmap.mmap(-1, max(1, math.prod(shape) * dtype.itemsize))

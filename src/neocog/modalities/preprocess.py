@@ -25,6 +25,8 @@ class Preprocess(ABC):
     modality: ClassVar[Modality]
     newest: ClassVar[int] = 1
     """The version of the settings that this program writes."""
+    stored_names: ClassVar[dict[str, str]] = {}
+    """Field -> its key in JSON, for fields that have been renamed."""
 
     @property
     @abstractmethod
@@ -67,14 +69,16 @@ class Preprocess(ABC):
         return torch.stack([self.decode(payload) for payload in payloads])
 
     def to_json(self) -> dict[str, Any]:
-        return {"modality": self.modality, **asdict(self)}  # type: ignore[call-overload]
+        values = asdict(self)  # type: ignore[call-overload]
+        return {"modality": self.modality} | {self.stored_names.get(key, key): value for key, value in values.items()}
 
     @classmethod
     def from_json(cls, spec: dict[str, Any]) -> Self:
         """The inverse of `to_json`. Raises DataError for a version from the future or an unknown key."""
         if not isinstance(spec, dict):
             raise DataError(f"Preprocessing is described by a mapping. Received: {spec!r}.")
-        values = {key: value for key, value in spec.items() if key != "modality"}
+        names = {stored: name for name, stored in cls.stored_names.items()}
+        values = {names.get(key, key): value for key, value in spec.items() if key != "modality"}
         known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         if values.get("version") not in range(1, cls.newest + 1) or not values.keys() <= known:
             raise DataError(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from neocog.data import Modality
+from neocog.data import Modality, Source
 from neocog.errors import ConfigError, did_you_mean
 from neocog.recipes.cifar import densenet_cifar, resnet_cifar
 from neocog.recipes.fast import fast
@@ -41,7 +41,7 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "sound": sound,
     "text": text,
 }
-# Networks whose recipe of the same name is short enough to be taken unasked; those of the papers last for days.
+# Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 FOR_MODALITY: dict[Modality, str] = {
     "image": "lenet5_relu",
@@ -50,6 +50,8 @@ FOR_MODALITY: dict[Modality, str] = {
     "text": "text",
     "board": "board",
 }
+LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast}
+"""Recipes that depend on the data."""
 CHECKS: dict[str, Callable[[RunConfig], None]] = {"finetune": check_finetune}
 
 
@@ -62,19 +64,21 @@ def list_recipes() -> list[str]:
     return sorted(RECIPES)
 
 
-def recipe(name: str, data: str) -> RunConfig:
+def recipe(name: str, data: str, source: Source | None = None) -> RunConfig:
     """The config of a recipe for a data set. Raises ConfigError for an unknown name.
+
+    A recipe that depends on the data opens it, unless it is open already: `source`.
 
     >>> recipe("lenet5", data="mnist").model.name
     'lenet5'
     """
     if name not in RECIPES:
-        raise ConfigError(f"No recipe is called {name!r}. {did_you_mean(name, RECIPES)}")
-    return RECIPES[name](data)
+        raise ConfigError(f"Unknown recipe: {name!r}.", fix=did_you_mean(name, RECIPES))
+    return LOOKING[name](data, source) if name in LOOKING else RECIPES[name](data)
 
 
 def check_recipe(name: str, config: RunConfig) -> None:
-    """Raises ConfigError where a run that starts from this recipe lacks what the user has to add to it.
+    """Raises ConfigError if the user has not set what this recipe requires.
 
     >>> check_recipe("finetune", recipe("finetune", data="pets"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -85,11 +89,11 @@ def check_recipe(name: str, config: RunConfig) -> None:
 
 
 def recipe_for(model: str | None, modality: Modality = "image") -> str:
-    """The recipe that is taken where none is named: the network's own if it is short, or that of the kind of data.
+    """The default recipe: that of the network if it is short, or else that of the kind of data.
 
     >>> recipe_for("lenet5"), recipe_for("resnet18"), recipe_for(None, "text"), recipe_for("char_cnn_small", "text")
     ('lenet5', 'general', 'text', 'text')
-    >>> recipe_for("alexnet")  # the paper's, which lasts for 90 epochs of ImageNet, has to be named
+    >>> recipe_for("alexnet")  # that of the paper, 90 epochs of ImageNet, has to be named
     'general'
     """
     if model in OWN:

@@ -1,8 +1,8 @@
-"""The recipes of the papers for CIFAR-10 and CIFAR-100: 50,000 pictures of 32x32.
+"""The recipes of the papers for CIFAR-10 and CIFAR-100: 50,000 images of 32x32.
 
-Pictures are mirrored and moved by up to four pixels. What comes in is black, where the papers' is the mean grey.
-The papers train on all 50,000; here a tenth validates (`--data.val_fraction`), so that an epoch has fewer steps.
-What each reaches is what was published, on the test data, and not a measurement of ours.
+Images are flipped and shifted by up to four pixels. The border is black; in the papers it is the mean grey.
+The papers train on all 50,000; here a tenth is for validation (`--data.val_fraction`), so an epoch has fewer steps.
+Figures are the published ones, on the test data, not our measurements.
 """
 
 from neocog.data import AugmentConfig, DataConfig
@@ -16,9 +16,9 @@ __all__ = ["densenet_cifar", "resnet_cifar"]
 def resnet_cifar(data: str) -> RunConfig:
     """ResNet-20. Published, CIFAR-10: 91.25%; with 32 layers 92.49%, 44 92.83%, 56 93.03%, 110 93.57% (best of five).
 
-    The rate is divided by ten at 32,000 and 48,000 steps of 64,000. An epoch of 50,000 pictures has 391.
-    With 110 layers the paper begins with a tenth of the rate for about 400 steps: let the first phase of
-    `--schedule.phases` be "constant 1 at 0.1", and the second one epoch shorter.
+    The rate is divided by ten at 32,000 and 48,000 steps of 64,000. An epoch of 50,000 images has 391.
+    With 110 layers the paper starts with a tenth of the rate for about 400 steps: make "constant 1 at 0.1" the first
+    phase of `--schedule.phases`, and the second one epoch shorter.
     Source: He et al. 2016, section 4.2 and table 6.
     """
     return RunConfig(
@@ -34,9 +34,9 @@ def resnet_cifar(data: str) -> RunConfig:
 
 
 def densenet_cifar(data: str) -> RunConfig:
-    """DenseNet-BC of 100 layers that grow by 12. Published: CIFAR-10 95.49%, CIFAR-100 77.73%.
+    """DenseNet-BC with 100 layers and growth rate 12. Published: CIFAR-10 95.49%, CIFAR-100 77.73%.
 
-    The rate is divided by ten at 50% and at 75% of the steps. With pictures that are not augmented the paper adds
+    The rate is divided by ten at 50% and at 75% of the steps. For images that are not augmented the paper adds
     dropout: `--model.dropout 0.2`.
     Source: Huang et al. 2017, section 4.2 and table 2.
     """

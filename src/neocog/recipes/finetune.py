@@ -1,4 +1,4 @@
-"""From published weights to classes of one's own."""
+"""Fine-tuning published weights on your own classes."""
 
 from neocog.data import AugmentConfig, DataConfig
 from neocog.errors import ConfigError
@@ -11,11 +11,11 @@ __all__ = ["check_finetune", "finetune"]
 
 
 def finetune(data: str) -> RunConfig:
-    """Few epochs at a small rate; early layers, which know edges and textures, move least.
+    """Few epochs at a small rate; early layers, which detect edges and textures, change least.
 
-    Each block learns at three quarters of the rate of the one behind it. The rate rises over a tenth of the steps and
+    Each block learns at three quarters of the rate of the next one. The rate rises over a tenth of the steps and
     falls straight to a 32nd.
-    The weights to start from have to be named: `--model.pretrained torchvision`.
+    The weights have to be named: `--model.pretrained torchvision`.
     Source: Howard & Ruder 2018, "Universal language model fine-tuning", section 3.2: discriminative rates (1/2.6 there,
     over fewer layers) and the slanted triangular schedule. AdamW and three quarters: as networks of timm are usually
     fine-tuned. The values are ours, and were not tuned on any data.
@@ -32,9 +32,10 @@ def finetune(data: str) -> RunConfig:
 
 
 def check_finetune(config: RunConfig) -> None:
-    """Raises ConfigError where there are no weights to start from."""
+    """Raises ConfigError if no weights are named."""
     if config.model.pretrained is None:
         raise ConfigError(
-            f"The recipe finetune starts from published weights. Received: none for {config.model.name}. "
-            "Set --model.pretrained torchvision, timm/NAME or a file; without weights, take from_scratch_small."
+            "The recipe finetune starts from published weights.",
+            received=f"none for {config.model.name}",
+            fix="Set --model.pretrained torchvision, timm/NAME or a file; without weights, use from_scratch_small.",
         )

@@ -1,4 +1,4 @@
-"""Settings for any network that has no recipe of its own."""
+"""Settings for any network without a recipe of its own."""
 
 from neocog.data import AugmentConfig, DataConfig
 from neocog.runs import RunConfig
@@ -8,10 +8,10 @@ __all__ = ["general"]
 
 
 def general(data: str) -> RunConfig:
-    """AdamW at a rate that deep and shallow networks bear, with batch norm and without.
+    """AdamW at a rate that is safe for deep and shallow networks, with batch norm and without.
 
-    Families learn digits in one epoch at rates from this one to eight times it (tests/slow/test_families_learn.py); one
-    that stands all of them goes before one that is the fastest for some.
+    Every family learns MNIST in one epoch at 1x to 8x this rate (tests/slow/test_families_learn.py); we prefer a rate
+    that is safe for all to one that is fastest for some.
     """
     return RunConfig(
         data=DataConfig(source=data),

@@ -1,12 +1,12 @@
-"""The recipes of the papers that ImageNet made: 1.28 million pictures of a thousand classes.
+"""The recipes of the ImageNet papers: 1.28 million images of a thousand classes.
 
-They are long: meant for that data, or as much, and for GPUs. Three things are the same in all of them.
+They are long, meant for as much data and for GPUs. Three points hold for all of them.
 
 - Their colour noise (Krizhevsky et al. 2012, section 4.1) runs along the principal axes of ImageNet's RGB on any data.
-- The papers score the centre of a larger picture, 224 of 256. Here the whole picture, cut to a square, is resized.
-- Where a paper says "when the validation error stops improving", the rate falls at equal distances instead.
+- The papers score the centre of a larger image, 224 of 256. Here the whole image, cropped to a square, is resized.
+- If a paper says "when the validation error stops improving", the rate falls at equal distances instead.
 
-What each reaches is what was published, on ImageNet's validation data, and not a measurement of ours.
+Figures are the published ones, on the validation data of ImageNet, not our measurements.
 """
 
 from neocog.data import AugmentConfig, DataConfig
@@ -21,9 +21,9 @@ __all__ = ["alexnet", "densenet_imagenet", "googlenet", "inception_v3", "resnet_
 def alexnet(data: str) -> RunConfig:
     """AlexNet. Published: 59.3% top-1, 81.8% top-5, the mean of ten crops.
 
-    The rate is divided by ten three times within 90 epochs. The paper cuts 224x224 pixels out of 256x256; here a cut
-    has at least that share of the area, is up to 3:4 in shape, and is stretched. Pixels have unit deviation; the
-    paper's run from 0 to 255 less their mean, for which its first weights are small, so that learning starts later.
+    The rate is divided by ten three times within 90 epochs. The paper crops 224x224 pixels out of 256x256; here a
+    random resized crop has at least that share of the area, with an aspect ratio of up to 3:4. Pixels have unit
+    deviation; in the paper they are 0 to 255 minus their mean, with small initial weights, so learning starts later.
     Source: Krizhevsky et al. 2012, sections 4.1, 5 and 6 (table 2, "1 CNN").
     """
     return RunConfig(
@@ -39,9 +39,9 @@ def alexnet(data: str) -> RunConfig:
 def vgg(data: str) -> RunConfig:
     """VGG-16. Published: 74.4% top-1, 91.9% top-5, trained at sides from 256 to 512 and scored at 384.
 
-    The rate is divided by ten three times within 74 epochs. The paper resizes the shorter side to 256 to 512 and cuts
-    out 224x224; here a cut has at least the smallest share of the area that this gives. Without batch norm the start
-    can fail; `--model vgg16_bn` is the safer network.
+    The rate is divided by ten three times within 74 epochs. The paper resizes the shorter side to 256 to 512 and crops
+    224x224; here a random resized crop has at least the smallest share of the area that this gives. Without batch norm
+    training can fail at the start; `--model vgg16_bn` is safer.
     Source: Simonyan & Zisserman 2015, section 3.1 and table 3 (D).
     """
     return RunConfig(
@@ -57,9 +57,9 @@ def vgg(data: str) -> RunConfig:
 def googlenet(data: str) -> RunConfig:
     """GoogLeNet, Inception v1. Published: 89.9% top-5, one network and one crop.
 
-    The rate falls by 4% every eight epochs, and the average of the weights is the result. The paper names no rate,
-    batch size, decay or length; they are those of a replication in Caffe (Guadarrama, bvlc_googlenet/solver.prototxt).
-    The network has batch norm, which the paper's has not.
+    The rate falls by 4% every eight epochs, and the result is the average of the weights. The paper gives no rate,
+    batch size, decay or length; they come from a replication in Caffe (Guadarrama, bvlc_googlenet/solver.prototxt).
+    The network has batch norm, that of the paper has none.
     Source: Szegedy et al. 2015, "Going deeper with convolutions", sections 6 and 7 (table 3); Howard 2013 for colours.
     """
     return RunConfig(
@@ -75,9 +75,9 @@ def googlenet(data: str) -> RunConfig:
 def inception_v3(data: str) -> RunConfig:
     """Inception v3. Published: 78.8% top-1, 94.4% top-5, one crop.
 
-    The paper's RMSProp divides by the root of the second mean plus 1.0, and so hardly: SGD with momentum, which it used
-    at first, stands in for it. The paper has 50 replicas of 32 pictures each that do not wait for each other; here is
-    one. It names no weight decay; that is the one of the authors' program.
+    The RMSProp of the paper has an epsilon of 1.0, so it hardly divides; SGD with momentum, which it used at first,
+    replaces it. The paper has 50 asynchronous replicas with 32 images each; here is one. It gives no weight decay; ours
+    is that of the authors' program.
     Source: Szegedy et al. 2016, "Rethinking the inception architecture", sections 7 and 8, and table 3.
     """
     return RunConfig(
@@ -94,9 +94,9 @@ def inception_v3(data: str) -> RunConfig:
 def resnet_imagenet(data: str) -> RunConfig:
     """ResNet-50. Published: 75.99% top-1, 92.98% top-5, one crop; ResNet-18 69.59%, -34 73.27%, -101 77.56%.
 
-    Those are the figures of a replication that trained for 90 epochs, with smaller cuts, changed colours and Nesterov's
-    momentum, as here (Gross & Wilber 2016, fb.resnet.torch). The paper divides the rate when the error stops falling,
-    for up to 600,000 steps, which are 120 epochs.
+    The figures are those of a replication that trained for 90 epochs, with smaller crops, colour augmentation and
+    Nesterov momentum, as here (Gross & Wilber 2016, fb.resnet.torch). The paper divides the rate when the error stops
+    falling, for up to 600,000 steps, which are 120 epochs.
     Source: He et al. 2016, section 3.4.
     """
     return RunConfig(
@@ -112,7 +112,7 @@ def resnet_imagenet(data: str) -> RunConfig:
 def densenet_imagenet(data: str) -> RunConfig:
     """DenseNet-121. Published: 74.98% top-1, 92.29% top-5, one crop; -169 76.20%, -201 77.42%.
 
-    Pictures are changed as in `resnet_imagenet`, whose program the authors used.
+    Images are augmented as in `resnet_imagenet`, whose program the authors used.
     Source: Huang et al. 2017, section 4.2 and table 3.
     """
     return RunConfig(

@@ -1,4 +1,4 @@
-"""The LeNet-5 family on small pictures."""
+"""The LeNet-5 family on small images."""
 
 from neocog.data import AugmentConfig, DataConfig
 from neocog.runs import RunConfig
@@ -9,11 +9,11 @@ __all__ = ["lenet5", "lenet5_relu", "tutorial_cifar10"]
 
 
 def lenet5(data: str) -> RunConfig:
-    """LeNet-5 as published, with a schedule of today.
+    """LeNet-5 as published, with a modern schedule.
 
     MNIST: 99.14% on the test split, mean of seeds 0 to 2, in a minute on two cores (docs/figures.md). Published: 99.05%
-    without distorted digits, 99.2% with them. The paper makes 20 passes, one picture at a time, at rates that second
-    derivatives set for each weight (stochastic diagonal Levenberg-Marquardt), which has no counterpart.
+    without distorted digits, 99.2% with them. The paper trains for 20 epochs, one image at a time, with a rate per
+    weight from second derivatives (stochastic diagonal Levenberg-Marquardt), which has no counterpart here.
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", sections II.B and III.
     """
     return RunConfig(
@@ -27,7 +27,7 @@ def lenet5(data: str) -> RunConfig:
 
 
 def lenet5_relu(data: str) -> RunConfig:
-    """LeNet-5 in today's form.
+    """LeNet-5 with modern layers.
 
     MNIST: 99.47% on the test split, mean of seeds 0 to 2, in 35 seconds on two cores (docs/figures.md).
     """
@@ -42,7 +42,7 @@ def lenet5_relu(data: str) -> RunConfig:
 
 
 def tutorial_cifar10(data: str) -> RunConfig:
-    """The network of PyTorch's CIFAR-10 tutorial, trained longer than there, mirrored and shifted."""
+    """The network of the CIFAR-10 tutorial of PyTorch, trained longer, with flips and shifts."""
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="tutorial_cifar10"),

@@ -1,4 +1,4 @@
-"""What to start from where the data is no pictures and no network is named."""
+"""The default recipes of data other than images."""
 
 from neocog.data import DataConfig, SignalAugmentConfig
 from neocog.runs import RunConfig
@@ -9,9 +9,9 @@ __all__ = ["board", "signal", "sound", "text"]
 
 
 def signal(data: str) -> RunConfig:
-    """The fully convolutional network that is the field's strong baseline, kept where the validation loss is least.
+    """A fully convolutional network, the strong baseline of the field; the checkpoint with the lowest validation loss.
 
-    Validation data of small sets is a handful of records, whose accuracy says little; their loss says more.
+    Small data sets have a handful of validation samples, whose loss says more than their accuracy.
     Source: Wang et al. 2017, "Time series classification from scratch".
     """
     return RunConfig(
@@ -24,7 +24,7 @@ def signal(data: str) -> RunConfig:
 
 
 def sound(data: str) -> RunConfig:
-    """A small residual network on spectrograms with masks. Source: Tang & Lin 2018; Park et al. 2019."""
+    """A small residual network on masked spectrograms. Source: Tang & Lin 2018; Park et al. 2019."""
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="speech_res8"),
@@ -36,7 +36,7 @@ def sound(data: str) -> RunConfig:
 
 
 def text(data: str) -> RunConfig:
-    """Word vectors and windows of three, four and five words, learned from nothing. Source: Kim 2014, CNN-rand."""
+    """Word vectors and filters over three, four and five words, trained from scratch. Source: Kim 2014, CNN-rand."""
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="text_cnn"),
@@ -47,7 +47,7 @@ def text(data: str) -> RunConfig:
 
 
 def board(data: str) -> RunConfig:
-    """A residual tower that guesses a player's next move. Source: Silver et al. 2017, supervised learning."""
+    """A residual tower that predicts the next move. Source: Silver et al. 2017, supervised learning."""
     return RunConfig(
         data=DataConfig(source=data),
         model=ModelConfig(name="go_residual"),

@@ -1,20 +1,20 @@
-"""Today's training of a network of 2015: "ResNet strikes back" (Wightman et al. 2021), in three lengths.
+"""Modern training of a network of 2015: "ResNet strikes back" (Wightman et al. 2021), in three lengths.
 
-Large batches under LAMB, a cosine, and much augmentation: cuts, mirrors, RandAugment, MixUp and CutMix. Norms and
-biases are not decayed, and each class has a binary cross-entropy of its own. The network is ResNet-50; the paper
-trains others, such as EfficientNet, in the same way.
+Large batches with LAMB, a cosine schedule, and strong augmentation: crops, flips, RandAugment, MixUp and CutMix. Norms
+and biases are not decayed, and each class has its own binary cross-entropy. The network is ResNet-50; the paper trains
+others, such as EfficientNet, in the same way.
 
-What differs from the paper's table 2:
+Differences from table 2 of the paper:
 
 - Our ResNets have no stochastic depth (A1 and A2: 0.05). Set `--model.stochastic_depth` with a network that has it.
-- The strength of RandAugment is fixed, where the paper's varies about it with a deviation of 0.5.
-- A picture is scored whole and at the size of training; the paper scores 95% of it, at 224x224 also in A3.
+- The magnitude of RandAugment is fixed; in the paper it varies with a deviation of 0.5.
+- The whole image is scored, at the training size; the paper scores 95% of it, at 224x224 also in A3.
 
-A batch of 2,048 is meant for several GPUs. With one of b pictures, multiply the rate by the root of b / 2048 (You et
-al. 2020). What each reaches is what was published for ResNet-50 on ImageNet, and not a measurement of ours.
+A batch of 2,048 is meant for several GPUs. With a batch of b images, multiply the rate by the square root of b / 2048
+(You et al. 2020). Figures are the published ones for ResNet-50 on ImageNet, not our measurements.
 """
 
-from neocog.data import AugmentConfig, DataConfig
+from neocog.data import AugmentConfig, DataConfig, ImageConfig
 from neocog.runs import RunConfig
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
@@ -34,7 +34,7 @@ def strong_a2(data: str) -> RunConfig:
 
 
 def strong_a3(data: str) -> RunConfig:
-    """100 epochs on pictures of 160x160, for little time. Published: 78.1% top-1."""
+    """100 epochs on images of 160x160, for little time. Published: 78.1% top-1."""
     return strong(data, epochs=100, lr=0.008, weight_decay=0.02, magnitude=6, mixup=0.1, size=(160, 160))
 
 
@@ -50,9 +50,10 @@ def strong(
     repeats: int = 1,
     size: tuple[int, int] | None = None,
 ) -> RunConfig:
-    """What the three have in common. Source: Wightman et al. 2021, table 2."""
+    """The settings that the three share. Source: Wightman et al. 2021, table 2."""
     return RunConfig(
-        data=DataConfig(source=data, size=size, repeats=repeats),
+        data=DataConfig(source=data, repeats=repeats),
+        image=ImageConfig(size=size),
         model=ModelConfig(name="resnet50"),
         augment=AugmentConfig(
             crop_area=0.08, flip=0.5, policy="randaugment", magnitude=magnitude, number=2, mixup=mixup, cutmix=1.0

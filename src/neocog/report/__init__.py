@@ -1,4 +1,4 @@
-"""One offline HTML file that tells what a run did: figures, curves, errors, filters, settings and versions."""
+"""Reports: the page of a run, that of the data doctor, and their plots; each page is one file that works offline."""
 
 from neocog.report.html import Curves, Report, write_report
 from neocog.report.network_comparison import Compared, compare_networks

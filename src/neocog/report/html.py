@@ -1,4 +1,4 @@
-"""The report's page: what goes into it, and writing it as one file that needs nothing else."""
+"""The report of a run: its content, and its page, one file that needs nothing else."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import nn
 
-from neocog.evaluation import Evaluation
+from neocog.evaluation import Calibration, ConfusionMatrix, Evaluation, Exhibit
 from neocog.files import write_whole
-from neocog.report.pictures import filter_pictures
-from neocog.report.plots import confusion_map, curves, learning_rate_curve, reliability_diagram
+from neocog.report.images import filter_images
+from neocog.report.plots import draw_confusion, draw_history, draw_learning_rate, draw_reliability
+from neocog.report.samples import Drawing
 
 __all__ = ["Curves", "Report", "write_report"]
 
@@ -20,8 +21,11 @@ MOST_CELLS = 20  # classes up to which the confusion matrix is a table with coun
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
-    """How training went."""
+    """The history of training."""
 
+    progress_metric: str
+    """The metric that is drawn beside the loss."""
+    progress_percent: bool
     history: Sequence[Mapping[str, float]]
     best_epoch: int
     rates: Sequence[tuple[float, float]]
@@ -31,7 +35,7 @@ class Curves:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What a report tells."""
+    """The content of a report."""
 
     name: str
     subtitle: str
@@ -39,10 +43,10 @@ class Report:
     curves: Curves
     model: nn.Module
     model_facts: Mapping[str, str]
-    mistake_pictures: Mapping[str, str]
-    """Record key -> `data:` address."""
+    drawings: Mapping[str, Drawing]
+    """The inputs of the worst errors by record key."""
     config: Sequence[tuple[str, Any, str]]
-    """Setting, value, where it came from."""
+    """Setting, value, origin."""
     environment: Mapping[str, str]
     notes: Sequence[str]
 
@@ -55,17 +59,15 @@ def write_report(path: Path, report: Report) -> None:
     )
     environment.filters["cell"] = cell_style
     evaluation, run = report.evaluation, report.curves
-    small = len(evaluation.classes) <= MOST_CELLS
-    filter_layer, filters = filter_pictures(report.model)
+    filter_layer, filters = filter_images(report.model)
     page = environment.get_template("report.html.j2").render(
         report=report,
         evaluation=evaluation,
-        loss_curve=curves(run.history, "loss", run.best_epoch),
-        accuracy_curve=curves(run.history, "accuracy", run.best_epoch),
-        rate_curve=learning_rate_curve(*zip(*run.rates, strict=True)),
-        reliability_plot=reliability_diagram(evaluation.reliability),
-        confusion_plot=None if small else confusion_map(evaluation.confusion),
-        confusions=frequent_confusions(evaluation),
+        headline=next(iter(evaluation.metrics.items())),
+        exhibits=[(exhibit, draw_exhibit(exhibit)) for exhibit in evaluation.exhibits],
+        loss_curve=draw_history(run.history, "loss", run.best_epoch, log=True),
+        progress_curve=draw_history(run.history, run.progress_metric, run.best_epoch, percent=run.progress_percent),
+        rate_curve=draw_learning_rate(*zip(*run.rates, strict=True)),
         filter_layer=filter_layer,
         filters=filters,
         seconds=sum(row["seconds"] for row in run.history),
@@ -73,20 +75,15 @@ def write_report(path: Path, report: Report) -> None:
     write_whole(path, page)
 
 
-def frequent_confusions(evaluation: Evaluation, most: int = 8) -> list[tuple[str, str, int]]:
-    """Truth, prediction and count of the most frequent errors."""
-    classes = evaluation.classes
-    pairs = [
-        (classes[i], classes[j], count)
-        for i, row in enumerate(evaluation.confusion)
-        for j, count in enumerate(row)
-        if i != j and count
-    ]
-    return sorted(pairs, key=lambda pair: -pair[2])[:most]
+def draw_exhibit(exhibit: Exhibit) -> str | None:
+    """The plot that belongs to a part of an evaluation, as SVG."""
+    if isinstance(exhibit, ConfusionMatrix):
+        return draw_confusion(exhibit.counts) if len(exhibit.classes) > MOST_CELLS else None
+    return draw_reliability(exhibit.bins) if isinstance(exhibit, Calibration) else None
 
 
 def cell_style(count: int, total: int, right: bool) -> str:
-    """The colour of a cell of the confusion matrix: blue where it is right, red where it is wrong."""
+    """The colour of a cell of the confusion matrix: blue for correct predictions, red for errors."""
     share = count / total if total else 0.0
     strength = (0.12 + 0.78 * share) if right else min(0.9, 0.15 + 6 * share)
     colour = "31, 95, 191" if right else "201, 60, 42"

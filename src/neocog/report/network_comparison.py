@@ -29,7 +29,7 @@ class Compared:
 
 
 def compare_networks(networks: Sequence[Compared], accuracy: str = "ImageNet top-1 accuracy, %") -> Figure:
-    """A circle for each network: multiply-accumulates of one input to the right, accuracy upwards, parameters as area.
+    """A circle for each network: x is multiply-accumulates of one input, y accuracy, area the number of parameters.
 
     After Canziani, Paszke & Culurciello 2016, figure 2.
     """
@@ -53,10 +53,10 @@ def compare_networks(networks: Sequence[Compared], accuracy: str = "ImageNet top
 
 
 def label(axes: Axes, networks: Sequence[Compared]) -> None:
-    """Write each name beside its circle, at the nearest of a few places that no earlier name covers."""
+    """Write each name beside its circle, at the nearest of a few positions that no earlier name covers."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.draw_without_rendering()  # settles the layout, so that places on the page are known
+    figure.draw_without_rendering()  # fixes the layout, so that positions on the page are known
     taken: list[Bbox] = []
     for network in sorted(networks, key=lambda network: -network.accuracy):
         text = axes.annotate(

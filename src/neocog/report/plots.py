@@ -1,9 +1,9 @@
-"""The report's drawings, as SVG that stands inside the page."""
+"""Plots: those of the report, as SVG inside its page, and the learning rate range test."""
 
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -15,7 +15,17 @@ from neocog.errors import ConfigError
 from neocog.evaluation import ReliabilityBin
 from neocog.files import write_whole
 
-__all__ = ["confusion_map", "curves", "learning_rate_curve", "reliability_diagram", "save_figure"]
+if TYPE_CHECKING:
+    from neocog.training.finders import RateCurve
+
+__all__ = [
+    "draw_confusion",
+    "draw_history",
+    "draw_learning_rate",
+    "draw_range_test",
+    "draw_reliability",
+    "save_figure",
+]
 
 BLUE, ORANGE, GREY, INK = "#1f5fbf", "#d9622b", "#9aa3ad", "#39424d"
 STYLE: Any = {
@@ -47,13 +57,10 @@ def svg(figure: Figure) -> str:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write the figure in the format that the file's name asks for.
-
-    Raises ConfigError for a format that is not known.
-    """
+    """Write the figure in the format that the suffix names. Raises ConfigError for an unknown format."""
     buffer, kind = io.BytesIO(), path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
-        raise ConfigError(f"A drawing is a file of one of these kinds: {', '.join(KINDS)}. Received: {path}.")
+        raise ConfigError(f"A plot is saved as one of {', '.join(KINDS)}.", received=str(path))
     with rc_context(STYLE):
         figure.savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     write_whole(path, buffer.getvalue())
@@ -64,29 +71,29 @@ def axes_of(width: float = 4.6, height: float = 2.9) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def curves(history: Rows, figure_name: str, best_epoch: int) -> str:
-    """Training and validation by epoch: `loss` or `accuracy`."""
+def draw_history(history: Rows, metric: str, best_epoch: int, *, percent: bool = False, log: bool = False) -> str:
+    """A metric on training and validation data by epoch; `log`: on a logarithmic axis, if all is positive."""
     with rc_context(STYLE):
         figure, axes = axes_of()
         epochs = [row["epoch"] for row in history]
         for side, colour, label in (("train", GREY, "training"), ("val", BLUE, "validation")):
-            values = [row[f"{side}_{figure_name}"] for row in history]
+            values = [row[f"{side}_{metric}"] for row in history]
             axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=3)
         best = history[best_epoch]
-        axes.plot(best["epoch"], best[f"val_{figure_name}"], "o", color=ORANGE, markersize=7, label="kept")
+        axes.plot(best["epoch"], best[f"val_{metric}"], "o", color=ORANGE, markersize=7, label="best")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if figure_name == "accuracy":
+        if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        elif min(best["val_loss"], best["train_loss"]) > 0:
-            axes.set_yscale("log")  # the late epochs, where losses are small, are what one looks at
+        elif log and min(best[f"val_{metric}"], best[f"train_{metric}"]) > 0:
+            axes.set_yscale("log")  # late epochs, with small losses, are the interesting ones
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend()
         return svg(figure)
 
 
-def learning_rate_curve(epochs: Sequence[float], rates: Sequence[float]) -> str:
+def draw_learning_rate(epochs: Sequence[float], rates: Sequence[float]) -> str:
     """The learning rate over the whole run, by epoch."""
     with rc_context(STYLE):
         figure, axes = axes_of(height=1.7)
@@ -96,8 +103,8 @@ def learning_rate_curve(epochs: Sequence[float], rates: Sequence[float]) -> str:
         return svg(figure)
 
 
-def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
-    """Accuracy against confidence, with the share of predictions in each bin beneath."""
+def draw_reliability(bins: Sequence[ReliabilityBin]) -> str:
+    """The reliability diagram: accuracy against confidence, with the share of predictions in each bin below."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 4.2), layout="constrained")
         axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
@@ -115,13 +122,31 @@ def reliability_diagram(bins: Sequence[ReliabilityBin]) -> str:
         return svg(figure)
 
 
-def confusion_map(confusion: Sequence[Sequence[int]]) -> str:
+def draw_confusion(confusion: Sequence[Sequence[int]]) -> str:
     """The confusion matrix of many classes as a heat map of shares of each row."""
     counts: np.ndarray[Any, np.dtype[np.float64]] = np.array(confusion, float)
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with rc_context(STYLE | {"axes.grid": False}):
         figure, axes = axes_of(5.2, 4.6)
         drawn = axes.imshow(rates, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-        axes.set(xlabel="prediction", ylabel="truth")
+        axes.set(xlabel="predicted class", ylabel="true class")
         figure.colorbar(drawn, ax=axes, format=PercentFormatter(1.0, decimals=0), shrink=0.8)
         return svg(figure)
+
+
+def draw_range_test(curve: "RateCurve") -> Figure:
+    """Loss against learning rate, per batch and smoothed, with the suggested rates; the proposed one is highlighted."""
+    with rc_context(STYLE):
+        figure, axes = axes_of(6.4, 3.8)
+        axes.plot(curve.rates, curve.losses, color=GREY, linewidth=0.8, label="each batch")
+        axes.plot(curve.rates, curve.smoothed, color=BLUE, label="smoothed")
+        for suggestion in curve.suggestions:
+            proposed = suggestion == curve.proposed
+            label = f"{suggestion.rule}: {suggestion.rate:.2g}{' (proposed)' if proposed else ''}"
+            style = {"steepest": "--", "valley": ":"}.get(suggestion.rule, "-.")
+            axes.axvline(suggestion.rate, color=ORANGE if proposed else INK, linestyle=style, linewidth=1, label=label)
+        fall = curve.smoothed[0] - min(curve.smoothed)
+        axes.set_ylim(min(curve.smoothed) - 0.2 * fall, curve.smoothed[0] + 0.6 * fall)  # not up to where it diverges
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        axes.legend()
+    return figure

@@ -1,4 +1,4 @@
-"""The channels of a data set in the order in which a trained network knows them."""
+"""The channels of a data set in the order that a trained network expects."""
 
 from neocog.bundle.signal_file import by_place
 from neocog.data import Preprocess, SignalPreprocess, Source
@@ -12,7 +12,7 @@ __all__ = ["match_channels"]
 
 
 def match_channels(source: Source, preprocess: Preprocess) -> Source:
-    """The source with its channels in the order of the network, by name; by place, which is said, without names.
+    """The source with its channels in the order of the network: by name, or by position, with a note, without names.
 
     Raises DataError for other names.
     """

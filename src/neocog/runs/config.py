@@ -1,6 +1,6 @@
 """The settings of a run, layer over layer: defaults, recipe, file, flags, and what is chosen automatically.
 
-Every value remembers where it came from. A key that does not exist, or that would have no effect, is an error.
+Every value remembers where it came from. An unknown key, and a setting that would have no effect, are errors.
 """
 
 import hashlib
@@ -17,13 +17,16 @@ from pydantic.dataclasses import dataclass
 from neocog.data import (
     AugmentConfig,
     DataConfig,
+    ImageConfig,
     SignalAugmentConfig,
     SignalConfig,
     SoundConfig,
     TextAugmentConfig,
     TextConfig,
 )
+from neocog.data.formats import COLUMNS, FOLDERS
 from neocog.errors import ConfigError, did_you_mean
+from neocog.runs.provenance import DEFAULT, PYTHON, Provenance, SetBy
 from neocog.settings import SETTINGS, HasIgnored
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
@@ -31,7 +34,16 @@ from neocog.training.speed import SpeedConfig
 from neocog.training.watching import WatchConfig
 from neocog.zoo import ModelConfig
 
-__all__ = ["Layer", "RunConfig", "Settled", "read_config", "settle"]
+__all__ = [
+    "Layer",
+    "ResolvedConfig",
+    "RunConfig",
+    "as_resolved",
+    "read_config",
+    "read_run_config",
+    "reading_options",
+    "resolve",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -39,9 +51,10 @@ class RunConfig:
     """Everything that a run depends on, beside the data itself."""
 
     data: DataConfig
+    image: ImageConfig = ImageConfig()
     augment: AugmentConfig = AugmentConfig()
     signal: SignalConfig = SignalConfig()
-    sound: SoundConfig = SoundConfig()
+    audio: SoundConfig = SoundConfig()
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
@@ -51,7 +64,7 @@ class RunConfig:
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     speed: SpeedConfig = SpeedConfig()
-    watch: WatchConfig = WatchConfig()
+    monitor: WatchConfig = WatchConfig()
 
 
 ADAPTER = TypeAdapter(RunConfig)
@@ -66,96 +79,135 @@ LATER = frozenset(
         "signal.columns",
     }
 )
-"""Settings that came after the first release. Unset they are not counted, so that runs from before them go on."""
-DEFAULT, GIVEN, CHOSEN = "default", "given in Python", "chosen automatically"
-NOT_BY_USER = (DEFAULT, "recipe", "the run", CHOSEN)
-"""How origins of values begin that the user has not set."""
-Layer = tuple[str, Mapping[str, Any]]
+"""Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""
+RENAMED: dict[str, str] = {
+    **{f"data.{field.name}": f"image.{field.name}" for field in fields(ImageConfig) if field.name != "bit_depth"},
+    "data.depth": "image.bit_depth",
+    "data.feeding": "data.loading",
+    "train.views": "train.tta",
+    **{f"sound.{field.name}": f"audio.{field.name}" for field in fields(SoundConfig)},
+    **{f"watch.{field.name}": f"monitor.{field.name}" for field in fields(WatchConfig)},
+}
+"""Settings of earlier releases -> their names now. Earlier runs are read and resumed silently; from a user, the earlier
+name is an error."""
+RENAMED_VALUES = {"data.loading": {"resident": "memory", "streaming": "stream"}}
+READING = frozenset(
+    {f"data.{name}" for name in ("format", *COLUMNS, *FOLDERS)}
+    | {f"signal.{name}" for name in ("window", "step", "rate", "columns")}
+)
+"""Settings that say how the files of a data set are read."""
+Layer = tuple[Provenance, Mapping[str, Any]]
 """Where values come from, and values by dotted key."""
 
 
 @plain_dataclass(frozen=True, slots=True)
-class Settled:
-    """A config, and the origin of each of its values by dotted key."""
+class ResolvedConfig:
+    """A config, and where each of its values came from, by dotted key."""
 
     config: RunConfig
-    origins: Mapping[str, str]
-    decided: frozenset[str] = frozenset()
-    """Settings that the data itself decides, so that they have no effect."""
+    provenance: Mapping[str, Provenance]
+    inactive: frozenset[str] = frozenset()
+    """Settings that have no effect on this data."""
 
-    def choose(self, chosen: Mapping[str, tuple[Any, str]]) -> "Settled":
+    def choose(self, chosen: Mapping[str, tuple[Any, str]]) -> "ResolvedConfig":
         """Fill in values that were left open: dotted key -> value and reason."""
         values = {key: value for key, (value, _) in chosen.items()}
-        reasons = {key: f"{CHOSEN}: {reason}" for key, (_, reason) in chosen.items()}
-        return Settled(with_values(self.config, values), {**self.origins, **reasons}, self.decided)
+        reasons = {key: Provenance(SetBy.CHOSEN, reason) for key, (_, reason) in chosen.items()}
+        return ResolvedConfig(with_values(self.config, values), {**self.provenance, **reasons}, self.inactive)
 
-    def decide(self, keys: Iterable[str], reason: str) -> "Settled":
-        """Without settings that the data decides. Raises ConfigError where the user has set one of them."""
+    def mark_inactive(self, keys: Iterable[str], reason: str) -> "ResolvedConfig":
+        """Mark settings without effect on this data. Raises ConfigError if the user has set one of them."""
         for key in sorted(keys):
             if self.set_by_user(key):
-                raise ConfigError(
-                    f"A setting must have an effect. {key} ({self.origins[key]}) would be ignored: {reason}. Remove it."
-                )
+                raise no_effect(f"{key} ({self.provenance[key]})", reason)
         return self.without(keys)
 
     def set_by_user(self, key: str) -> bool:
         """Whether a value was set by a flag, in a file or in Python."""
-        return not self.origins[key].startswith(NOT_BY_USER)
+        return self.provenance[key].by_user
 
-    def without(self, keys: Iterable[str]) -> "Settled":
-        """Without settings that have no effect, whoever set them."""
-        return Settled(self.config, self.origins, self.decided | frozenset(keys))
+    def without(self, keys: Iterable[str]) -> "ResolvedConfig":
+        """Mark settings without effect, whoever set them."""
+        return ResolvedConfig(self.config, self.provenance, self.inactive | frozenset(keys))
 
     def rows(self) -> list[tuple[str, Any, str]]:
-        """Key, value and origin of all values that have an effect."""
-        unused = {key for key, _ in ignored(self.config)} | self.decided
-        return [(key, value, self.origins[key]) for key, value in flat(self.config) if key not in unused]
+        """Key, value and provenance of all active settings."""
+        unused = {key for key, _ in ignored(self.config)} | self.inactive
+        return [(key, value, str(self.provenance[key])) for key, value in flat(self.config) if key not in unused]
 
     def digest(self) -> str:
-        """A short name for the settings that have an effect on weights, save where the data lies; 16 digits."""
+        """A short name for the active settings, except where the data is and what is only shown; 16 digits.
+
+        It is made of the names and values of the first release, in their order, so that earlier runs resume.
+        """
         values = [
-            (key, value)
+            earlier(key, value)
             for key, value, _ in self.rows()
-            if key != "data.source" and not key.startswith("watch.") and (value is not None or key not in LATER)
+            if key != "data.source" and not key.startswith("monitor.") and (value is not None or key not in LATER)
         ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
-        """The effective settings as a file that `--config` reads back; values without effect are left out."""
+        """The active settings as a file that `--config` reads back."""
         sections: dict[str, dict[str, Any]] = {}
         for key, value, _ in self.rows():
             section, name = key.split(".")
             sections.setdefault(section, {})[name] = list(value) if isinstance(value, tuple) else value
-        provenance = {key: origin for key, _, origin in self.rows()}
-        head = "# What this run was made with. Make it again: neocog train --config THIS_FILE\n"
+        provenance = {key: text for key, _, text in self.rows()}
+        head = "# The settings of this run. Repeat it with: neocog train --config THIS_FILE\n"
         return head + yaml.safe_dump({**sections, "provenance": provenance}, sort_keys=False, allow_unicode=True)
 
 
-def settle(base: RunConfig, base_origin: str, layers: Sequence[Layer] = ()) -> Settled:
-    """Lay values over a base config, the last layer uppermost.
+def earlier(key: str, value: Any) -> tuple[str, Any]:
+    """A setting by the name and the value that it had in the first release."""
+    keys = {new: old for old, new in RENAMED.items()}
+    values = {new: old for old, new in RENAMED_VALUES.get(key, {}).items()}
+    return keys.get(key, key), values.get(value, value) if isinstance(value, str) else value
 
-    Raises ConfigError for a key that is unknown, a value of the wrong type or out of range, and a value that a layer
-    sets but that would be ignored as the others stand.
+
+def no_effect(setting: str, reason: str) -> ConfigError:
+    """A user has set what would be ignored."""
+    return ConfigError(
+        f"A setting must have an effect. {setting} would be ignored, because {reason}.",
+        fix="Remove it.",
+        kind="ignored",
+    )
+
+
+def resolve(base: RunConfig, provenance: Provenance, layers: Sequence[Layer] = ()) -> ResolvedConfig:
+    """Lay values over a base config, the last layer on top; `provenance` is that of the base.
+
+    Raises ConfigError for an unknown key, a value of the wrong type or out of range, and a value that a layer sets but
+    that the other settings make ineffective.
     """
-    origins = {key: base_origin if value != default else DEFAULT for key, value, default in with_defaults(base)}
+    found = {key: provenance if value != default else DEFAULT for key, value, default in with_defaults(base)}
     values: dict[str, Any] = {}
     for origin, layer in layers:
         for key, value in layer.items():
-            if key not in origins:
-                raise ConfigError(f"No setting is called {key!r} ({origin}). {did_you_mean(key, origins)}")
+            if key not in found:
+                raise unknown_setting(key, str(origin), found)
             values[key] = value
-            origins[key] = origin
-    settled = Settled(with_values(base, values, origins), origins)
-    for key, reason in ignored(settled.config):
-        if origins[key] != DEFAULT and (origins[key] != base_origin or base_origin == GIVEN):
-            raise ConfigError(
-                f"A setting must have an effect. {key} ({origins[key]}) would be ignored, because {reason}. Remove it."
-            )
-    return settled
+            found[key] = origin
+    resolved = ResolvedConfig(with_values(base, values, found), found)
+    for key, reason in ignored(resolved.config):
+        if found[key] != DEFAULT and (found[key] != provenance or provenance == PYTHON):
+            raise no_effect(f"{key} ({found[key]})", reason)
+    return resolved
 
 
-def with_values(base: RunConfig, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> RunConfig:
-    """A config with some values replaced, all checked. Raises ConfigError for the first that is wrong."""
+def unknown_setting(key: str, origin: str, known: Iterable[str]) -> ConfigError:
+    """There is no such setting, or it has another name now."""
+    if key in RENAMED:
+        new = RENAMED[key]
+        values = "".join(f", and its value {old} is now {now}" for old, now in RENAMED_VALUES.get(new, {}).items())
+        return ConfigError(f"{key} ({origin}) is now called {new}{values}.", fix="Use the new name.", kind="renamed")
+    return ConfigError(f"Unknown setting: {key!r} ({origin}).", fix=did_you_mean(key, known))
+
+
+def with_values(
+    base: RunConfig, values: Mapping[str, Any], provenance: Mapping[str, Provenance] | None = None
+) -> RunConfig:
+    """A config with some values replaced, all checked. Raises ConfigError for the first value that is wrong."""
     tree: dict[str, dict[str, Any]] = {name: dict(section_values(getattr(base, name))) for name in SECTIONS}
     for key, value in values.items():
         section, name = key.split(".")
@@ -164,14 +216,11 @@ def with_values(base: RunConfig, values: Mapping[str, Any], origins: Mapping[str
         return ADAPTER.validate_python(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"][:2])
-        rule = (
-            first["msg"].replace("Input should", f"{key} must", 1)
-            if "Input" in first["msg"]
-            else f"{key}: {first['msg']}"
-        )
-        where = f", from: {origins[key]}" if origins and key in origins else ""
-        raise ConfigError(f"{rule}. Received: {repr(values.get(key, first['input']))[:200]}{where}.") from error
+        key, message = ".".join(str(part) for part in first["loc"][:2]), first["msg"]
+        rule = message.replace("Input should", f"{key} must", 1) if "Input" in message else f"{key}: {message}"
+        setter = f", from: {provenance[key]}" if provenance and key in provenance else ""
+        received = repr(values.get(key, first["input"]))[:200]
+        raise ConfigError(f"{rule}.", received=f"{received}{setter}") from error
 
 
 def section_values(section: Any) -> list[tuple[str, Any]]:
@@ -193,7 +242,7 @@ def with_defaults(config: RunConfig) -> Iterator[tuple[str, Any, Any]]:
 
 
 def ignored(config: RunConfig) -> list[tuple[str, str]]:
-    """Settings without effect, and why."""
+    """Settings that the other settings make ineffective, and why."""
     found = []
     for name in SECTIONS:
         section = getattr(config, name)
@@ -202,35 +251,63 @@ def ignored(config: RunConfig) -> list[tuple[str, str]]:
     return found
 
 
-def as_settled(config: RunConfig | Settled) -> Settled:
-    """A config from Python, whose origins are not known beyond what differs from the defaults."""
-    return config if isinstance(config, Settled) else settle(config, GIVEN)
+def reading_options(config: RunConfig) -> dict[str, Any]:
+    """The settings that say how the files of a data set are read, as `open_source` takes them."""
+    return {key.partition(".")[2]: value for key, value in flat(config) if key in READING}
 
 
-def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, str]]:
-    """The recipe's name, the values by dotted key, and the origins that a YAML file holds.
+def as_resolved(config: RunConfig | ResolvedConfig) -> ResolvedConfig:
+    """A config from Python; all that differs from the defaults counts as set by the user."""
+    return config if isinstance(config, ResolvedConfig) else resolve(config, PYTHON)
 
-    Raises ConfigError for a file that is missing, no YAML, or not a mapping of sections.
+
+def read_config(path: Path) -> tuple[str | None, dict[str, Any], dict[str, Provenance]]:
+    """The recipe's name, the values by dotted key, and their provenance, from a YAML file.
+
+    The `config.yaml` of a run, which has a provenance, may be of an earlier release.
+    Raises ConfigError for a file that is missing, not YAML, or not a mapping of sections.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The config file {path} can't be read: {error}.") from error
+        raise ConfigError(f"The config file {path} can't be read: {error}.", fix="Check the path.") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"The config file {path} is no YAML: {error}.") from error
+        raise ConfigError(f"The config file {path} is not YAML: {error}.", fix="Fix the file.") from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"A config file maps sections to settings. {path} holds {type(tree).__name__}.")
-    recipe, provenance = tree.pop("recipe", None), tree.pop("provenance", None) or {}
-    if not isinstance(recipe, str | None) or not isinstance(provenance, dict):
-        raise ConfigError(f"A recipe is a name, and provenance maps settings to origins. {path} holds something else.")
+        raise ConfigError("A config file maps sections to settings.", received=type(tree).__name__, where=str(path))
+    recipe, texts = tree.pop("recipe", None), tree.pop("provenance", None) or {}
+    if not isinstance(recipe, str | None):
+        raise ConfigError("A recipe is a name.", received=repr(recipe), where=str(path))
+    if not isinstance(texts, dict):
+        raise ConfigError("provenance maps settings to where they came from.", received=repr(texts), where=str(path))
     values: dict[str, Any] = {}
+    earlier_sections = {key.partition(".")[0] for key in RENAMED}
     for section, settings in tree.items():
-        if section not in SECTIONS:
-            raise ConfigError(f"No section is called {section!r} (file {path}). {did_you_mean(str(section), SECTIONS)}")
+        if section not in SECTIONS and section not in earlier_sections:
+            fix = did_you_mean(str(section), SECTIONS)
+            raise ConfigError(f"Unknown section: {section!r}.", where=f"file {path}", fix=fix)
         if not isinstance(settings, dict):
-            raise ConfigError(f"A section maps settings to values. {section} in {path} holds {settings!r}.")
+            raise ConfigError(
+                "A section maps settings to values.", received=repr(settings), where=f"section {section} of {path}"
+            )
         values |= {f"{section}.{key}": value for key, value in settings.items()}
+    if texts:  # written by Neocog, perhaps by an earlier release
+        values = {RENAMED.get(key, key): today(key, value) for key, value in values.items()}
+    provenance = {RENAMED.get(str(key), str(key)): Provenance.read(str(text)) for key, text in texts.items()}
     return recipe, values, provenance
+
+
+def today(key: str, value: Any) -> Any:
+    """The value that a setting of an earlier release has now."""
+    values = RENAMED_VALUES.get(RENAMED.get(key, key), {})
+    return values.get(value, value) if isinstance(value, str) else value
+
+
+def read_run_config(path: Path) -> ResolvedConfig:
+    """The settings that a run was started with, from the `config.yaml` in its folder. Raises as `read_config` does."""
+    _, values, provenance = read_config(path)
+    base = resolve(RunConfig(data=DataConfig(source="")), DEFAULT, [(Provenance(SetBy.RUN, "config.yaml"), values)])
+    return ResolvedConfig(base.config, {**base.provenance, **provenance})
 
 
 def with_paths(config: RunConfig) -> RunConfig:

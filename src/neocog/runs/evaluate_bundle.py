@@ -1,8 +1,6 @@
-"""Measuring a bundle on any data set."""
+"""Evaluating a bundle on any data set."""
 
-import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,52 +8,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
-from neocog.data import Source, Views, fingerprint, open_source, tell
+from neocog.data import TTA, Source, fingerprint, open_source, tell
 from neocog.data.open import find_format
+from neocog.dataset.record import NOUNS
 from neocog.doctor.skip_list import read_skip_list
-from neocog.errors import DataError, some
+from neocog.errors import DataError
 from neocog.evaluation import Evaluation
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import note
 from neocog.runs.channels import match_channels
-from neocog.runs.measure import evaluated
-from neocog.runs.modality import NOUNS
-from neocog.runs.prepare import leave_out
-from neocog.runs.start import divide_as, seen_before
+from neocog.runs.measure import evaluate_records
+from neocog.runs.split import count_seen, leave_out, split_as_trained
 
 __all__ = ["evaluate"]
-
-NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})([eE][+-]?\d{1,2})?", re.ASCII)
 
 
 def evaluate(
     bundle: str | Path | Predictor,
-    data: str | Path,
+    data: object,
     *,
     split: str | None = None,
     format: str | None = None,
     class_level: int | None = None,
     test_fold: str | None = None,
     skip_list: str | Path | None = None,
-    views: Views = "none",
+    tta: TTA = "none",
     download: bool = False,
     window: int | None = None,
     step: int | None = None,
     columns: Sequence[str] | None = None,
     **named: str | None,
 ) -> Evaluation:
-    """Measure a bundle, or a predictor, on a data set; classes are matched by name.
+    """Evaluate a bundle, or a predictor, on a data set; classes are matched by name.
 
-    `split` is train, val, test or all. Without it the test split is taken; of a set without splits, the part that was
-    kept for the test if the network was trained on that very set, else all of it. `format`, `class_level`, `test_fold`
-    and `named` (`file_column`, `text_column`, `label_column`) are those of `open_source`; unless given, the fold for
-    the test is that of training.
-    With `views` the predictions for several views of each picture are averaged. `skip_list` names a file of
-    `neocog check` with records to leave out; no record is ever substituted. Long recordings are cut into windows, and
-    columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are matched by name.
-    Raises DataError for a record that can't be read, a split that is not there, a class that the network does not know,
-    and data of another kind.
+    `data` is a path, a name, or a Python object, as for `open_source`. `split` is train, val, test or all. The default
+    is the test split; of a set without splits, the part that was kept for testing if the network was trained on that
+    very set, else all of it. `format`, `class_level`, `test_fold` and `named` (`file_column`, `text_column`,
+    `label_column`) are those of `open_source`; the default test fold is that of training.
+    `tta` names a test-time augmentation of images. `skip_list` is a file of `neocog check` with records to leave out;
+    no record is ever replaced by another. Long recordings are cut into windows, and columns chosen, as for training,
+    unless `window`, `step` and `columns` say otherwise; channels are matched by name.
+    Raises DataError for a record that can't be read, a split that doesn't exist, a class that the network does not
+    know, and data of another kind.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
     reading = with_trained({"window": window, "step": step, "columns": columns}, predictor)
@@ -64,48 +59,49 @@ def evaluate(
     options: dict[str, Any] = {"format": format, "class_level": class_level, "download": download, **reading, **named}
     source = open_source(data, test_fold=test_fold, **options)
     if test_fold is None and (fold := trained_fold(predictor, source)):
-        note(f"The test is {fold}, as in training.")
+        note(f"The test fold is {fold}, as in training.")
         source = open_source(data, test_fold=fold, **options)
     tell(source)
-    if source.task not in ("classification", "next move"):
+    if source.task != predictor.task.name:
         raise DataError(
-            f"Measured is one class for each record. {source.name} ({source.format}) is for {source.task}. Name data "
-            "with one label each."
+            f"This network can only be evaluated on data for {predictor.task.name}.",
+            received=f"data for {source.task}",
+            where=f"{source.name} ({source.format})",
         )
     if source.modality != predictor.preprocess.modality:
         raise DataError(
-            f"A network is measured on what it was trained on. It knows {NOUNS[predictor.preprocess.modality]}, "
-            f"{source.name} holds {NOUNS[source.modality]}."
+            f"A network can only be evaluated on the kind of data that it was trained on: "
+            f"{NOUNS[predictor.preprocess.modality]}.",
+            received=NOUNS[source.modality],
+            where=source.name,
         )
     indices, called = choose_records(source, split, predictor)
     source = match_channels(source, predictor.preprocess)
     if skip_list is not None:
         kept = leave_out(source, indices, read_skip_list(Path(skip_list)))
-        note(f"{len(indices) - len(kept):,} records are left out by {skip_list}")
+        note(f"{len(indices) - len(kept):,} samples are left out, as {skip_list} lists them")
         indices = kept
-    targets = matched_targets(source, indices, predictor.classes)
+    targets = predictor.task.match_targets(source, indices)
     several = SeveralPages()
     find_pages(source, indices, several)
     for notice in several.notices:
         note(notice)
-    before, predictor.views = predictor.views, views
-    try:
-        logits = predictor.logits_of(source, indices)
-    finally:
-        predictor.views = before
-    return evaluated(logits, predictor, source, indices, called, targets)
+    logits = predictor.logits_of(source, indices, tta=tta)
+    return evaluate_records(predictor.task, logits, targets, source, indices, called)
 
 
 def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[str, object]:
-    """How recordings are read: as is asked for, else as for training; a step goes with its window."""
+    """How recordings are read: as asked for, else as in training; a step goes with its window."""
     trained = predictor.manifest.get("data", {}).get("signal", {})
     if options["window"] is not None:
         trained = {**trained, "step": None}
     return {name: trained.get(name) if value is None else value for name, value in options.items()}
 
 
-def names_channels(data: str | Path, format: str | None) -> bool:
-    """Whether the layout of the data has names of channels; where it is not known, opening says so."""
+def names_channels(data: object, format: str | None) -> bool:
+    """Whether the layout of the data has channel names; if the layout is not known, opening the data says so."""
+    if not isinstance(data, str | Path):
+        return False
     try:
         return "columns" in find_format(data, format=format).layout.options
     except DataError:
@@ -113,75 +109,37 @@ def names_channels(data: str | Path, format: str | None) -> bool:
 
 
 def trained_fold(predictor: Predictor, source: Source) -> str | None:
-    """The fold that was kept for the test in training, where these data have it too, and another one is the test."""
+    """The test fold of training, if these data have it too and their own test fold is another one."""
     folders, fold = getattr(source, "folders", None), predictor.manifest.get("data", {}).get("test_fold")
     return str(fold) if folders is not None and fold in folders.folds and fold != folders.test_fold else None
 
 
 def choose_records(source: Source, split: str | None, predictor: Predictor) -> tuple[NDArray[np.int64], str]:
-    """Which records to score, and what this part is called."""
+    """Which records to score, and the name of this split."""
     splits = {**source.splits, "all": np.arange(len(source))}
     trained_on, identity = predictor.manifest.get("data", {}), fingerprint(source)
     if trained_on.get("fingerprint") == identity:
-        parts = divide_as(source, trained_on)
+        parts = split_as_trained(source, trained_on)
         splits |= {"train": parts.train, "val": parts.val}
         if "test" not in splits and parts.test.size:
-            note("The network was trained on this very set, of which a part was kept for the test.")
+            note("The network was trained on this very data set; the part that was kept for testing is evaluated.")
             splits["test"] = parts.test
     if split is None:
         split = next((name for name in ("test", "val") if name in splits), "all")
         if split == "val":
-            note("There is no test split: scored is the validation split.")
+            note("There is no test split, so the validation split is evaluated.")
         if split == "all" and "train" in source.splits:
-            note("There is neither a test nor a validation split: scored are all records, training data included.")
+            note("There is no test or validation split, so all samples are evaluated, training data included.")
     if split not in splits:
-        raise DataError(f"{source.name} has no split {split!r}. It has {', '.join(splits)}.")
+        raise DataError(f"{source.name} has no split {split!r}.", fix=f"Choose one of {', '.join(splits)}.")
     if not len(splits[split]):
-        raise DataError(f"Measuring needs at least one record. {source.name} has none in {split}.")
+        raise DataError("Evaluation needs at least one sample.", received="none", where=f"{source.name}, {split}")
     before = predictor.manifest.get("trained before on", [])
     if split not in ("train", "all") and before:
-        num_seen, _ = seen_before(before, source, identity, splits[split])
+        num_seen, _ = count_seen(before, source, identity, splits[split])
         if num_seen:
             note(
-                f"warning: {num_seen:,} of the {len(splits[split]):,} records trained the model that this network "
-                "started from, or chose its weights: the figures are too good."
+                f"warning: {num_seen:,} of the {len(splits[split]):,} samples were used to train or select the model "
+                "that this network started from, so its metrics are too optimistic."
             )
     return splits[split], split
-
-
-def matched_targets(source: Source, indices: NDArray[np.int64], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """The targets of these records in the network's numbering. Raises DataError for a class that it does not know."""
-    number = {name: k for k, name in enumerate(classes)}
-    same = same_numbers([name for name in source.classes if name not in number], source.classes, classes)
-    if same:
-        shown = some([f"{found!r} is {known!r}" for found, known in same.items()], 10)
-        note(f"Classes of {source.name} are matched by their number: {shown}.")
-    number |= {found: number[known] for found, known in same.items()}
-    foreign = [name for name in source.classes if name not in number]
-    if foreign:
-        raise DataError(
-            f"A network can be measured on the classes that it was trained on: {some(classes, 10)}. {source.name} also "
-            f"has {some(foreign)}. Rename or remove them."
-        )
-    absent = [name for name in classes if name not in source.classes and name not in same.values()]
-    if absent:
-        note(f"{source.name} has no record of {some(absent)}.")
-    return np.array([number[name] for name in source.classes])[source.targets[indices]]
-
-
-def same_numbers(foreign: Sequence[str], found: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Of the classes that a network does not know by name, the one that it knows by another spelling of their number.
-
-    A number that two classes of the data, or two of the network, have is left alone: their spelling tells them apart.
-
-    >>> same_numbers(["1.0", "2.0"], ["1.0", "2.0"], ["1", "2"]), same_numbers(["1.0"], ["1", "1.0"], ["1", "2"])
-    ({'1.0': '1', '2.0': '2'}, {})
-    """
-    values = {name: Decimal(name) for name in {*found, *known} if NUMBER.fullmatch(name)}
-    matched = {}
-    for name in foreign:
-        alike = [other for other in known if name in values and values.get(other) == values[name]]
-        rivals = [other for other in found if name in values and values.get(other) == values[name]]
-        if len(alike) == 1 and len(rivals) == 1:
-            matched[name] = alike[0]
-    return matched

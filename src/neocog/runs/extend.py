@@ -1,4 +1,4 @@
-"""More epochs for a run: where its schedule allows that, it goes on as if they had been planned from the start."""
+"""More epochs for a run: if its schedule allows, it resumes as if they had been planned from the start."""
 
 import json
 import shlex
@@ -7,42 +7,43 @@ from typing import Any
 
 from neocog.errors import CheckpointError, RunError, agree
 from neocog.files import storage_errors, write_whole
-from neocog.runs.config import RunConfig, Settled, with_values
+from neocog.runs.config import ResolvedConfig, RunConfig, with_values
 from neocog.runs.folder import Run
+from neocog.runs.provenance import FLAG, Provenance
 from neocog.runs.rotation import newest_first
 from neocog.training import learning_rate
 from neocog.training.checkpoint import read_checkpoint_header
 
-__all__ = ["Extension", "end_extension", "how_to_train_on", "plan_extension", "read_extension", "with_epochs"]
+__all__ = ["Extension", "end_extension", "name_command", "plan_extension", "read_extension", "with_epochs"]
 
-UNKNOWN_STEPS = 1000  # in an epoch, of a run whose checkpoints do not say how many there are
+UNKNOWN_STEPS = 1000  # in an epoch, if the run's checkpoints do not say how many there are
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extension:
-    """A run is to have other epochs than those it was begun with."""
+    """A run is to have another number of epochs than it was planned with."""
 
     epochs: int
     before: tuple[int, ...]
-    """What it was planned for before, the first plan first; its checkpoints may be of any of these."""
+    """The numbers it was planned with before, the first plan first; its checkpoints may be of any of these."""
     measured: bool
-    """Whether the run was finished before, so that its test split has been looked at."""
+    """Whether the run was finished before, so that its test figures are known."""
 
-    def begin(self, run: Run) -> None:
-        """Note in the run's folder that it is being extended; from then on it counts as unfinished."""
+    def start(self, run: Run) -> None:
+        """Note in the run folder that the run is being extended; from then on it counts as unfinished."""
         if read_extension(run) == self:
             return
         facts = {"epochs": self.epochs, "before": list(self.before), "measured": self.measured}
         write_whole(run.extension, json.dumps(facts))
         run.log("extended", epochs=self.epochs, before=self.before[-1], measured=self.measured)
 
-    def digests(self, settled: Settled) -> frozenset[str]:
-        """The settings that checkpoints of this run may have been written with."""
-        return frozenset(with_epochs(settled, epochs).digest() for epochs in self.before)
+    def digests(self, resolved: ResolvedConfig) -> frozenset[str]:
+        """The digests of all settings that checkpoints of this run may have been written with."""
+        return frozenset(with_epochs(resolved, epochs).digest() for epochs in self.before)
 
 
 def read_extension(run: Run) -> Extension | None:
-    """The extension that a run is in the middle of. Raises RunError where its file can't be read."""
+    """The extension that a run is in the middle of. Raises RunError if its file can't be read."""
     if not run.extension.is_file():
         return None
     try:
@@ -52,65 +53,74 @@ def read_extension(run: Run) -> Extension | None:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{run.extension} says for how many epochs a run is extended. It can't be read: {error}. Remove it."
+            "extension.json must say to how many epochs a run is being extended.",
+            received=f"a file that can't be read: {error}",
+            where=str(run.extension),
+            fix="Remove it.",
         ) from error
 
 
 def end_extension(run: Run) -> None:
-    """The run is finished again."""
+    """Note that the run is finished again."""
     with storage_errors(run.extension):
         run.extension.unlink(missing_ok=True)
 
 
-def with_epochs(settled: Settled, epochs: int | str, origin: str | None = None) -> Settled:
-    """The settings with other epochs. Raises ConfigError where there can't be so many."""
-    origins = dict(settled.origins) | ({"train.epochs": origin} if origin else {})
-    return Settled(with_values(settled.config, {"train.epochs": epochs}, origins), origins, settled.decided)
+def with_epochs(resolved: ResolvedConfig, epochs: int | str, origin: Provenance | None = None) -> ResolvedConfig:
+    """The settings with another number of epochs. Raises ConfigError for a number that can't be."""
+    provenance = dict(resolved.provenance) | ({"train.epochs": origin} if origin else {})
+    config = with_values(resolved.config, {"train.epochs": epochs}, provenance)
+    return ResolvedConfig(config, provenance, resolved.inactive)
 
 
-def plan_extension(run: Run, settled: Settled, epochs: int | str | None) -> Extension | None:
-    """How a run gets to so many epochs; None where it goes on as it was planned.
+def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None) -> Extension | None:
+    """How a run gets to N epochs; None if it is resumed as planned.
 
-    Raises RunError where it is finished and asked for no more, where it has gone further already, where it stopped
-    early, and where the rates so far would have been others in a run of so many epochs.
+    Raises RunError if it is finished and no epochs are given, if it has trained more already, if it stopped early, and
+    if the rates so far would have been different in a run of N epochs.
     """
-    begun = read_extension(run)
-    planned = begun.epochs if begun else settled.config.train.epochs
-    state, epoch_steps = where_it_stands(run)
+    current = read_extension(run)
+    planned = current.epochs if current else resolved.config.train.epochs
+    state, epoch_steps = read_progress(run)
     done = len(state["history"])
     if epochs is None:
         if run.finished:
+            command = name_command(run, resolved.config, done, state["step"], epoch_steps, state["stopped_early"])
             raise RunError(
-                f"{run.path} is finished; there is nothing to resume. Its report: {run.report}. To train it further: "
-                f"{how_to_train_on(run, settled.config, done, state['step'], epoch_steps, state['stopped_early'])}"
+                "A finished run has nothing left to resume.",
+                where=f"{run.path}, whose report is {run.report}",
+                fix=f"To train it further: {command}",
             )
-        return begun
-    wanted = with_epochs(settled, epochs, "flag").config.train.epochs
+        return current
+    wanted = with_epochs(resolved, epochs, FLAG).config.train.epochs
     if wanted == planned and not run.finished:
-        return begun
+        return current
     if wanted * epoch_steps < state["step"] or (wanted <= done and (run.finished or wanted < done)):
         raise RunError(
-            f"A run is extended to more epochs than it has. {run.path} has trained {done} of {planned}. Received: "
-            f"--epochs {wanted}. Give a larger number."
+            "A run is extended to more epochs than it has.",
+            received=f"--epochs {wanted}, after {done} of {planned} epochs",
+            where=str(run.path),
+            fix="Give a larger number.",
         )
     if state["stopped_early"]:
+        command = command_from_model(run, resolved.config, wanted - done, finished=run.finished)
         raise RunError(
-            f"{run.path} stopped early after {done} epochs, and a run of {wanted} would have stopped there too. To "
-            f"train it further: {from_its_model(run, settled.config, wanted - done, finished=run.finished)}"
+            f"{run.path} stopped early after {done} epochs, and a run of {wanted} would have stopped there too.",
+            fix=f"To train it further: {command}",
         )
-    if not same_rates(settled.config, state["step"], planned, wanted, epoch_steps):
+    if not same_rates(resolved.config, state["step"], planned, wanted, epoch_steps):
+        command = command_from_model(run, resolved.config, wanted - done, finished=run.finished)
         raise RunError(
-            f"The schedule {settled.config.schedule.name} of {run.path} spreads its rates over "
-            f"{agree('{n} epoch(|s)', planned)}, so a "
-            f"run of {wanted} would have trained otherwise from the start. To train it further, start from its model: "
-            f"{from_its_model(run, settled.config, wanted - done, finished=run.finished)}"
+            f"The schedule {resolved.config.schedule.name} of {run.path} spreads its rates over "
+            f"{agree('{n} epoch(|s)', planned)}, so a run of {wanted} would have trained differently from the start.",
+            fix=f"To train it further, start from its model: {command}",
         )
-    before = (*begun.before, begun.epochs) if begun else (planned,)
-    return Extension(epochs=wanted, before=before, measured=run.finished or bool(begun and begun.measured))
+    before = (*current.before, current.epochs) if current else (planned,)
+    return Extension(epochs=wanted, before=before, measured=run.finished or bool(current and current.measured))
 
 
-def where_it_stands(run: Run) -> tuple[dict[str, Any], int]:
-    """The state of the newest checkpoint whose header can be read, and the steps of an epoch."""
+def read_progress(run: Run) -> tuple[dict[str, Any], int]:
+    """The state of the newest checkpoint whose header can be read, and the number of steps in an epoch."""
     for path in newest_first(run):
         try:
             state, about = read_checkpoint_header(path)
@@ -124,9 +134,9 @@ def where_it_stands(run: Run) -> tuple[dict[str, Any], int]:
 
 
 def same_rates(config: RunConfig, step: int, planned: int, wanted: int, epoch_steps: int) -> bool:
-    """Whether the first steps have had the rates that they have in a run of so many epochs."""
+    """Whether the first `step` steps had the rates that they have in a run of `wanted` epochs."""
     schedule = config.schedule
-    if schedule.name == "sequence":  # whose phases last as long as training
+    if schedule.name == "sequence":  # its phases last as long as training
         return False
     return all(
         learning_rate(schedule, config.optimizer.lr, at, planned * epoch_steps, epoch_steps)
@@ -135,22 +145,22 @@ def same_rates(config: RunConfig, step: int, planned: int, wanted: int, epoch_st
     )
 
 
-def how_to_train_on(
+def name_command(
     run: Run, config: RunConfig, done: int, step: int, epoch_steps: int, stopped_early: bool = False
 ) -> str:
-    """The command that trains a finished run for as many epochs again."""
+    """The command that trains a finished run for as many epochs as it has had."""
     if stopped_early or not same_rates(config, step, config.train.epochs, 2 * done, epoch_steps):
-        return from_its_model(run, config, done, finished=True)
+        return command_from_model(run, config, done, finished=True)
     if not config.data.source:
         return f"neocog.resume({str(run.path)!r}, epochs={2 * done}, data=..)"
     return f"neocog train --resume {shlex.quote(str(run.path))} --epochs {2 * done}"
 
 
-def from_its_model(run: Run, config: RunConfig, epochs: int, *, finished: bool) -> str:
-    """The command that trains a new run from this one's model, with its settings."""
+def command_from_model(run: Run, config: RunConfig, epochs: int, *, finished: bool) -> str:
+    """The command that trains a new run from this run's model, with its settings."""
     if not config.data.source:
         start = f"neocog.train(config, data=..) with model.pretrained={str(run.bundle)!r} in the config"
-        return start if finished else f"neocog.resume({str(run.path)!r}, data=..), and when it is finished: {start}"
+        return start if finished else f"neocog.resume({str(run.path)!r}, data=..), and once it is finished: {start}"
     path = shlex.quote(str(run.path))
     words = [
         "neocog train",
@@ -158,7 +168,7 @@ def from_its_model(run: Run, config: RunConfig, epochs: int, *, finished: bool) 
         f"--config {shlex.quote(str(run.config))}",
         f"--model.pretrained {shlex.quote(str(run.bundle))}",
     ]
-    if config.schedule.name != "sequence":  # whose phases say how many epochs there are
+    if config.schedule.name != "sequence":  # its phases say how many epochs there are
         words.append(f"--epochs {max(1, epochs)}")
     start = " ".join(words)
-    return start if finished else f"neocog train --resume {path}, and when it is finished: {start}"
+    return start if finished else f"neocog train --resume {path}, and once it is finished: {start}"

@@ -1,26 +1,45 @@
-"""Finding a run's learning rate or batch size before it: data and network as `train` prepares them, and no folder."""
+"""Learning-rate finder and batch-size finder: data and network as `train` prepares them, but no run folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-
-from matplotlib import rc_context
-from matplotlib.figure import Figure
+from contextlib import closing, contextmanager
 
 from neocog.errors import ConfigError
-from neocog.report.plots import BLUE, GREY, INK, ORANGE, STYLE, axes_of
-from neocog.runs.config import RunConfig, Settled, as_settled
+from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved
 from neocog.runs.prepare import Prepared, prepare
-from neocog.runs.train_run import open_loader
+from neocog.runs.session import session
 from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
 from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
-from neocog.training.speed import PLAIN, Candidate, SpeedConfig, exact_arithmetic, use_threads
+from neocog.training.speed import PLAIN, Candidate, SpeedConfig
 from neocog.zoo import model_info
 
-__all__ = ["draw_rates", "find_batch", "find_rate"]
+__all__ = ["IGNORED_BY_BATCH", "IGNORED_BY_RATE", "find_batch", "find_rate"]
+
+OF_RUNS = (
+    "epochs", "freeze_epochs", "precise_bn", "monitor", "patience", "min_delta", "checkpoint_steps",
+    "checkpoint_seconds", "keep", "on_full", "tta", "sync_batch_norm", "bf16_gradients",
+)  # fmt: skip
+IGNORED_BY_BOTH = {
+    **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},
+    "speed.budget": "a trial runs in plain fp32 unless speed.mode is manual",
+    "speed.compile": "a trial is too short to be compiled",
+    "monitor": "a trial is not monitored",
+}
+IGNORED_BY_RATE = {
+    "optimizer.lr": "it is what is searched for",
+    "schedule": "in a range test the rate rises from low to high",
+    "train.ema_decay": "the range test looks at the loss of the weights themselves",
+    **IGNORED_BY_BOTH,
+}
+"""Settings, or sections of them, that a range test ignores, and why."""
+IGNORED_BY_BATCH = {
+    "train.batch_size": "it is what is searched for",
+    "schedule": "a trial of a batch size has one learning rate",
+    **IGNORED_BY_BOTH,
+}
 
 
 def find_rate(
-    config: RunConfig | Settled,
+    config: RunConfig | ResolvedConfig,
     *,
     data: object = None,
     download: bool = False,
@@ -31,17 +50,18 @@ def find_rate(
     """Propose the learning rate of a run by a range test, with its batches, augmentation, optimiser and clipping.
 
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
-    Raises what `train` does for data and settings, and what `range_test` does; ConfigError where all training data
-    are one batch.
+    Raises what `train` does for data and settings, and what `range_test` does; ConfigError if all training data is one
+    batch.
     """
     check_range(low, high, steps)  # before the data is read
     with ready(config, data, download) as prepared:
-        settings = prepared.settled.config
-        loader = open_loader(prepared)
+        settings = prepared.resolved.config
+        loader = prepared.loader
         if loader.num_steps < 2:
             raise ConfigError(
-                "A range test needs batches that differ. All training data are one: "
-                f"{len(prepared.train):,} records, and --train.batch_size is {settings.train.batch_size:,}. Lower it."
+                "A range test needs at least two batches.",
+                received=f"{len(prepared.train):,} training samples and train.batch_size {settings.train.batch_size:,}",
+                fix="Lower train.batch_size.",
             )
         return range_test(
             prepared.model,
@@ -56,17 +76,17 @@ def find_rate(
         )
 
 
-def find_batch(config: RunConfig | Settled, *, data: object = None, download: bool = False) -> BatchSizes:
+def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, download: bool = False) -> BatchSizes:
     """Propose the batch size of a run: on a GPU the largest that fits, on a CPU the smallest of the fastest.
 
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
-    Raises what `train` does for data and settings; ConfigError where not one record fits.
+    Raises what `train` does for data and settings; ConfigError if not even one sample fits.
     """
     with ready(config, data, download) as prepared:
-        settings = prepared.settled.config
+        settings = prepared.resolved.config
         return find_size(
             prepared.model,
-            lambda size: open_loader(prepared, batch_size=size),
+            prepared.loader.with_batch_size,
             prepared.task,
             optimizer=settings.optimizer,
             config=settings.train,
@@ -78,38 +98,16 @@ def find_batch(config: RunConfig | Settled, *, data: object = None, download: bo
 
 
 @contextmanager
-def ready(config: RunConfig | Settled, data: object, download: bool) -> Iterator[Prepared]:
-    """A run that is prepared; its feeds are closed afterwards."""
-    settled = as_settled(config)
-    speed = settled.config.speed
-    use_threads(speed.threads)
-    prepared = prepare(settled, data=data, download=download)
-    try:
-        with exact_arithmetic() if speed.mode == "exact" else nullcontext():
-            yield prepared
-    finally:
-        prepared.train.close()
-        prepared.val.close()
+def ready(config: RunConfig | ResolvedConfig, data: object, download: bool) -> Iterator[Prepared]:
+    """A run that is prepared, in a session of its own."""
+    resolved = as_resolved(config)
+    with (
+        session(resolved.config, single_process=True) as world,
+        closing(prepare(resolved, world, data=data, download=download)) as prepared,
+    ):
+        yield prepared
 
 
 def arithmetic_of(speed: SpeedConfig) -> Candidate:
-    """How a trial computes: as the settings say, but never compiled; plain where a run would measure what is best."""
+    """How a trial computes: as the settings say, but never compiled; plain if a run would measure what is fastest."""
     return Candidate(speed.precision, speed.channels_last) if speed.mode == "manual" else PLAIN
-
-
-def draw_rates(curve: RateCurve) -> Figure:
-    """Loss against learning rate, each batch and smoothed, with the suggested rates; the proposed one stands out."""
-    with rc_context(STYLE):
-        figure, axes = axes_of(6.4, 3.8)
-        axes.plot(curve.rates, curve.losses, color=GREY, linewidth=0.8, label="each batch")
-        axes.plot(curve.rates, curve.smoothed, color=BLUE, label="smoothed")
-        for suggestion in curve.suggestions:
-            proposed = suggestion == curve.proposed
-            label = f"{suggestion.rule}: {suggestion.rate:.2g}{' (proposed)' if proposed else ''}"
-            style = {"steepest": "--", "valley": ":"}.get(suggestion.rule, "-.")
-            axes.axvline(suggestion.rate, color=ORANGE if proposed else INK, linestyle=style, linewidth=1, label=label)
-        fall = curve.smoothed[0] - min(curve.smoothed)
-        axes.set_ylim(min(curve.smoothed) - 0.2 * fall, curve.smoothed[0] + 0.6 * fall)  # not up to where it diverges
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        axes.legend()
-    return figure

@@ -1,4 +1,4 @@
-"""A run's folder: what is where, and the log of what happened."""
+"""A run folder: its files, and the log of events."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ __all__ = ["Run"]
 
 @dataclass(slots=True)
 class Run:
-    """A folder `runs/NAME/` with everything that a run leaves behind."""
+    """A folder `runs/NAME/` with everything that a run writes."""
 
     path: Path
     evaluation: Evaluation | None = None
@@ -44,12 +44,12 @@ class Run:
 
     @property
     def speed(self) -> Path:
-        """How steps are computed, once that is decided."""
+        """Precision, memory format and compilation, once they are chosen."""
         return self.path / "speed.json"
 
     @property
     def start(self) -> Path:
-        """A copy of the model that the run started from, if that is one of the user's own."""
+        """A copy of the model that the run started from, if the user named one of their own."""
         return self.path / "start.neocog"
 
     @property
@@ -70,18 +70,20 @@ class Run:
 
     @classmethod
     def check_name(cls, runs: Path, name: str) -> None:
-        """Raises RunError where the name is taken, or would leave the folder of runs."""
+        """Raises RunError if the name is taken, or leads out of the folder of runs."""
         if Path(name).name != name or name in ("", ".", ".."):
-            raise RunError(f"A run's name is one folder name. Received: {name!r}. Choose the place with --runs.")
+            raise RunError(
+                "The name of a run is a single folder name.", received=repr(name), fix="Choose the place with --runs."
+            )
         if (runs / name).exists():
             raise RunError(
-                f"A run needs a folder of its own. {runs / name} exists. Choose another --name, or go on with it: "
-                f"neocog train --resume {shlex.quote(str(runs / name))}"
+                f"A run needs a folder of its own, and {runs / name} exists.",
+                fix=f"Choose another --name, or resume it: neocog train --resume {shlex.quote(str(runs / name))}",
             )
 
     @classmethod
     def create(cls, runs: Path, name: str | None, stem: str) -> "Run":
-        """Make a new folder: `name`, or the next free number behind `stem`. Raises RunError as `check_name` does."""
+        """Make a new folder: `name`, or `stem` with the next free number. Raises RunError as `check_name` does."""
         while True:
             chosen = next_name(runs, stem) if name is None else name
             cls.check_name(runs, chosen)
@@ -90,23 +92,23 @@ class Run:
                     (runs / chosen / "checkpoints").mkdir(parents=True)
             except StorageError as error:
                 if isinstance(error.__cause__, FileExistsError) and name is None:
-                    continue  # another start took this number in the meantime
+                    continue  # another process took this number in the meantime
                 raise
             return cls(runs / chosen)
 
     @classmethod
     def open(cls, path: str | Path, runs: Path) -> "Run":
-        """An existing run, by path or by name. Raises RunError where there is none."""
+        """An existing run, by path or by name. Raises RunError if there is none."""
         for candidate in (Path(path), runs / path):
             if (candidate / "config.yaml").is_file():
                 return cls(candidate)
         names = sorted(config.parent.name for config in runs.glob("*/config.yaml"))
         known = f"Runs here: {', '.join(names)}." if names else f"There are no runs in {runs.resolve()}."
-        raise RunError(f"{path} is no run: it has no config.yaml. {known}")
+        raise RunError(f"{path} is not a run folder: config.yaml is missing.", fix=known)
 
     @property
     def extension(self) -> Path:
-        """For how many epochs the run is being extended; not there otherwise."""
+        """The new number of epochs while the run is being extended; missing otherwise."""
         return self.path / "extension.json"
 
     @property
@@ -119,7 +121,7 @@ class Run:
         append_line(self.events, json.dumps({"time": time, "event": event, **facts}, allow_nan=False))
 
     def write_results(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Write results.csv: a row for each finished epoch."""
+        """Write results.csv: a row per finished epoch."""
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, fieldnames=list(history[0]))
         writer.writeheader()
@@ -128,7 +130,7 @@ class Run:
 
 
 def next_name(runs: Path, stem: str) -> str:
-    """The stem with the number behind the highest that is taken."""
+    """The stem with the number after the highest that is taken."""
     pattern = re.compile(re.escape(stem) + r"-(\d+)$")
     names = [path.name for path in runs.iterdir()] if runs.is_dir() else []
     taken = [int(found[1]) for name in names if (found := pattern.match(name))]

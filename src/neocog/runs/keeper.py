@@ -51,10 +51,13 @@ class RunKeeper:
         epoch_steps: int = 0,
         keep: int = 2,
         on_full: Literal["stop", "go_on"] = "stop",
+        metric: str = "accuracy",
+        percent: bool = True,
         writes: bool = True,
     ) -> None:
         self.run, self.config = run, config
         self.keep, self.on_full, self.writes = keep, on_full, writes
+        self.metric, self.percent = metric, percent
         self.about: dict[str, Any] = {"data": data, "settings": settings, "threads": torch.get_num_threads()}
         self.about |= {"epoch_steps": epoch_steps} if epoch_steps else {}
         self.accepted = {settings, *earlier_settings}
@@ -91,10 +94,12 @@ class RunKeeper:
             return
         mark = "  *" if best else ""
         speed = f"{row['samples_per_second']:>7,.0f}/s  {row['seconds']:.1f} s"
+        train, val = (
+            format(row[f"{part}_{self.metric}"], ".2%" if self.percent else ".4f") for part in ("train", "val")
+        )
         note(
-            f"epoch {row['epoch']:>3.0f}/{self.config.epochs}  loss {row['train_loss']:.4f}  "
-            f"accuracy {row['train_accuracy']:.2%}  val loss {row['val_loss']:.4f}  "
-            f"val accuracy {row['val_accuracy']:.2%}  {speed}{mark}"
+            f"epoch {row['epoch']:>3.0f}/{self.config.epochs}  loss {row['train_loss']:.4f}  {self.metric} {train}  "
+            f"val loss {row['val_loss']:.4f}  val {self.metric} {val}  {speed}{mark}"
         )
         if stopped_early:
             note(f"No improvement for {self.config.patience} epochs: stopped early.")

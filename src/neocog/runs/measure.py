@@ -1,34 +1,32 @@
-"""Figures of a predictor on records of a source."""
+"""The evaluation of logits on records of a source."""
+
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from neocog.bundle import Predictor
-from neocog.data import Source
-from neocog.evaluation import Evaluation, evaluate_logits
+from neocog.dataset.record import Source
+from neocog.evaluation import Evaluation
+from neocog.tasks import Task
 
-__all__ = ["accuracy", "evaluated"]
-
-
-def accuracy(logits: NDArray[np.float32], source: Source, indices: NDArray[np.int64]) -> float:
-    """The share of these records, with logits (N, K), whose largest logit is that of their class."""
-    return float((logits.argmax(axis=1) == source.targets[indices]).mean())
+__all__ = ["evaluate_records", "progress_text"]
 
 
-def evaluated(
+def evaluate_records(
+    task: Task,
     logits: NDArray[np.float32],
-    predictor: Predictor,
+    targets: NDArray[Any],
     source: Source,
     indices: NDArray[np.int64],
     split: str,
-    targets: NDArray[np.int64] | None = None,
 ) -> Evaluation:
-    """All figures of these logits (N, K); `targets` are given where the predictor's classes are numbered otherwise."""
-    return evaluate_logits(
-        logits,
-        source.targets[indices] if targets is None else targets,
-        predictor.classes,
-        [source.key(index) for index in indices.tolist()],
-        data=source.name,
-        split=split,
-    )
+    """All metrics of the logits (N, K) of these records; `targets` in the order of the task's outputs."""
+    keys = [source.key(index) for index in indices.tolist()]
+    return task.evaluate(logits, targets, keys, data=source.name, split=split)
+
+
+def progress_text(task: Task, logits: NDArray[np.float32], targets: NDArray[Any]) -> tuple[float, str]:
+    """The progress metric of these logits (N, K), such as accuracy, and how it is shown."""
+    value = task.validation(torch.from_numpy(logits), task.encode(targets))[task.progress_metric]
+    return value, f"{value:.2%}" if task.progress_percent else f"{value:.4f}"

@@ -17,13 +17,14 @@ from neocog.data import (
     choose_sound,
     choose_text,
 )
+from neocog.dataset.record import NOUNS
 from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
-from neocog.runs.config import RunConfig, Settled, flat
+from neocog.runs.config import ResolvedConfig, RunConfig, flat
+from neocog.tasks import TASKS
 from neocog.zoo import ModelInfo, model_info
 
 __all__ = [
-    "NOUNS",
     "changes",
     "choose",
     "classes_of",
@@ -35,13 +36,6 @@ __all__ = [
     "without_vocabulary",
 ]
 
-NOUNS: dict[Modality, str] = {
-    "image": "pictures",
-    "signal": "signals",
-    "audio": "sounds",
-    "text": "texts",
-    "board": "positions",
-}
 EXAMPLES: dict[Modality, str] = {
     "image": "resnet18",
     "signal": "time_series_fcn",
@@ -49,17 +43,15 @@ EXAMPLES: dict[Modality, str] = {
     "text": "text_cnn",
     "board": "go_residual",
 }
-OF_PICTURES = ("size", "pad", "resize", "channels", "depth", "convert", "max_pixels", "dct_scaling")
-PICTURES_ALONE = {f"data.{name}" for name in OF_PICTURES}
 SECTIONS: dict[Modality, set[str]] = {
-    "image": {"augment"},
+    "image": {"image", "augment"},
     "signal": {"signal", "augment_signal"},
-    "audio": {"sound", "augment_signal"},
+    "audio": {"audio", "augment_signal"},
     "text": {"text", "augment_text"},
     "board": set(),
 }
 SIZE_ADVICE: dict[Modality, str] = {
-    "image": ": leave --data.size and --data.pad out",
+    "image": ": leave --image.size and --image.pad out",
     "signal": ": set --signal.length {length}",
     "text": ": set --text.length {length}",
 }
@@ -70,17 +62,19 @@ def fitting(name: str, source: Source) -> ModelInfo:
 
     Raises ConfigError for other networks, and for labels that are more than one class for each record.
     """
-    if source.task not in ("classification", "next move"):
+    if source.task not in TASKS:
         raise ConfigError(
-            f"Trained are networks that give one class for each record. {source.name} ({source.format}) is for "
-            f"{source.task}. `neocog check` and `neocog pack` take it."
+            f"Training supports these tasks: {', '.join(TASKS)}.",
+            received=f"data for {source.task}",
+            where=f"{source.name} ({source.format})",
+            fix="`neocog check` and `neocog pack` accept it.",
         )
     found, modality = model_info(name), source.modality
     if not found.trainable:
         raise ConfigError(
             f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
         )
-    task = "next move" if modality == "board" else "classification"
+    task = TASKS[source.task].network_task
     if (found.task, found.modality) != (task, modality):
         raise ConfigError(
             f"{NOUNS[modality].capitalize()} are classified by networks made for that. {name} is for {found.task} of "
@@ -104,14 +98,16 @@ def choose(
     size = info.input_size
     match source.modality:
         case "image":
-            spec, reasons = choose_preprocess(source, indices, config.data, (size[0], size[1]), several)
-            return spec, {f"data.{key}": reason for key, reason in reasons.items()}
+            spec, reasons = choose_preprocess(
+                source, indices, config.image, (size[0], size[1]), several, skip=config.data.on_corrupt == "skip"
+            )
+            return spec, {f"image.{key}": reason for key, reason in reasons.items()}
         case "signal":
             signal, reasons = choose_signal(source, indices, config.signal, size)
             return signal, {f"signal.{key}": reason for key, reason in reasons.items()}
         case "audio":
-            sound, reasons = choose_sound(source, indices, config.sound, size, skip=config.data.on_corrupt == "skip")
-            return sound, {f"sound.{key}": reason for key, reason in reasons.items()}
+            sound, reasons = choose_sound(source, indices, config.audio, size, skip=config.data.on_corrupt == "skip")
+            return sound, {f"audio.{key}": reason for key, reason in reasons.items()}
         case "text":
             text, reasons = choose_text(source, indices, config.text, size, config.model.name)
             return text, {f"text.{key}": reason for key, reason in reasons.items()}
@@ -133,27 +129,26 @@ def changes(config: RunConfig, modality: Modality) -> Changes | None:
             return None
 
 
-def without_other_modalities(settled: Settled, source: Source) -> Settled:
+def without_other_modalities(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     """The settings without those of other kinds of data.
 
     Raises ConfigError where the user has set one of them.
     """
     other = set().union(*SECTIONS.values()) - SECTIONS[source.modality]
-    unused = {key for key, _ in flat(settled.config) if key.split(".")[0] in other}
-    unused |= PICTURES_ALONE if source.modality != "image" else set()
-    return settled.decide(unused, f"{source.name} holds {NOUNS[source.modality]}")
+    unused = {key for key, _ in flat(resolved.config) if key.split(".")[0] in other}
+    return resolved.mark_inactive(unused, f"{source.name} holds {NOUNS[source.modality]}")
 
 
-def without_vocabulary(settled: Settled) -> Settled:
+def without_vocabulary(resolved: ResolvedConfig) -> ResolvedConfig:
     """The settings without those of a vocabulary where the network has an alphabet of its own.
 
     Raises ConfigError where the user has set one of them.
     """
-    name = settled.config.model.name
+    name = resolved.config.model.name
     if not name.startswith("char_cnn"):
-        return settled
+        return resolved
     own = ("text.vocabulary", "text.min_count")
-    return settled.decide(own, f"{name} reads the characters that it was published with")
+    return resolved.mark_inactive(own, f"{name} reads the characters that it was published with")
 
 
 def size_advice(name: str, info: ModelInfo) -> str:

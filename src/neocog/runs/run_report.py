@@ -1,16 +1,16 @@
 """The report of a finished run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from torch import nn
 
 from neocog.bundle.write import environment
+from neocog.dataset.record import NOUNS
 from neocog.evaluation import Evaluation
 from neocog.report import Curves, Report, write_report
-from neocog.report.inputs import draw_input
+from neocog.report.samples import Drawing, draw_sample
 from neocog.runs.folder import Run
-from neocog.runs.modality import NOUNS
 from neocog.runs.prepare import Prepared
 from neocog.training import State, learning_rate
 
@@ -28,8 +28,8 @@ def write_run_report(
     epoch_steps: int,
     notes: Sequence[str] = (),
 ) -> None:
-    """Write `report.html`: all that it tells, from the finished run."""
-    config = prepared.settled.config
+    """Write `report.html` of a finished run."""
+    config = prepared.resolved.config
     num_steps = epoch_steps * config.train.epochs
     steps = sorted({int(step) for step in np.linspace(0, num_steps - 1, RATE_POINTS)})
     rates = [
@@ -42,29 +42,33 @@ def write_run_report(
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     report = Report(
         name=run.path.name,
-        subtitle=f"{config.model.name} on {prepared.source.name}: {len(prepared.task.classes)} classes, "
-        f"{len(prepared.train):,} {NOUNS[prepared.source.modality]} to learn from, {len(prepared.val):,} to choose by",
+        subtitle=f"{config.model.name} on {prepared.source.name}: {prepared.task.outputs_text}, "
+        f"{len(prepared.train):,} training and {len(prepared.val):,} validation {NOUNS[prepared.source.modality]}",
         evaluation=evaluation,
         curves=Curves(
-            history=state.history, best_epoch=state.best_epoch, rates=rates, stopped_early=state.stopped_early
+            progress_metric=prepared.task.progress_metric,
+            progress_percent=prepared.task.progress_percent,
+            history=state.history,
+            best_epoch=state.best_epoch,
+            rates=rates,
+            stopped_early=state.stopped_early,
         ),
         model=model,
         model_facts={"parameters": f"{parameters:,}", "input": "x".join(map(str, prepared.preprocess.shape))},
-        mistake_pictures=mistake_pictures(prepared, (mistake.key for mistake in evaluation.mistakes)),
-        config=prepared.settled.rows(),
+        drawings=draw_inputs(prepared, {error.key for error in evaluation.worst_errors}),
+        config=prepared.resolved.rows(),
         environment=environment(),
         notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
     )
     write_report(run.report, report)
 
 
-def mistake_pictures(prepared: Prepared, keys: Iterable[str]) -> dict[str, str]:
-    """Inputs as the network sees them, before normalisation, drawn, by record key."""
-    wanted = set(keys)
+def draw_inputs(prepared: Prepared, keys: Collection[str]) -> dict[str, Drawing]:
+    """Inputs as the network receives them, before normalisation, by record key."""
     found = {}
     for index in np.concatenate([prepared.splits.test, prepared.splits.val]).tolist():
         key = prepared.source.key(index)
-        if key in wanted:
-            payload = prepared.source.read(index).payload
-            found[key] = draw_input(prepared.preprocess.modality, payload, prepared.preprocess.decode(payload, key))
+        if key in keys:
+            payload, spec = prepared.source.read(index).payload, prepared.preprocess
+            found[key] = draw_sample(spec.modality, payload, spec.decode(payload, key), key)
     return found

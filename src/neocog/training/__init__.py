@@ -7,7 +7,7 @@ with the same bits as one that was left alone.
 from neocog.training.adaptive_clipping import clip_adaptively
 from neocog.training.averaging import AveragedModel
 from neocog.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
-from neocog.training.config import TrainConfig
+from neocog.training.config import TrainConfig, check_train
 from neocog.training.divergence import divergence
 from neocog.training.interrupt import Interrupt, Interrupted
 from neocog.training.lookahead import lookahead
@@ -33,6 +33,7 @@ __all__ = [
     "build_seeded",
     "check_input",
     "check_schedule",
+    "check_train",
     "clip_adaptively",
     "divergence",
     "fit",

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from neocog.data import Views
+from neocog.errors import ConfigError
+from neocog.modalities.image.tta import TTA
 from neocog.settings import SETTINGS
 
-__all__ = ["TrainConfig"]
+__all__ = ["TrainConfig", "check_train"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -52,11 +53,34 @@ class TrainConfig:
     """Several processes: let batch norm see the whole batch, as one process would, rather than each its part."""
     bf16_gradients: bool = False
     """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
-    views: Views = "none"
-    """In the final test, also average the predictions for several views of each picture."""
+    tta: TTA = "none"
+    """In the final evaluation, also average the predictions over this test-time augmentation of images."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
 
     def ignored(self) -> dict[str, str]:
         found = {} if self.patience else {"min_delta": "train.patience is 0, so nothing stops early"}
         return found | ({"patience": "train.monitor is last"} if self.monitor == "last" else {})
+
+
+def check_train(config: TrainConfig, *, num_processes: int, pretrained: bool) -> None:
+    """Raises ConfigError for settings that don't fit together, or that have no effect in such a run."""
+    if config.accumulate > config.batch_size:
+        raise ConfigError(
+            "train.accumulate must be at most train.batch_size.",
+            received=f"{config.accumulate} parts of a batch of {config.batch_size}",
+            fix="Use fewer parts.",
+        )
+    if config.freeze_epochs and not pretrained:
+        raise ConfigError(
+            "train.freeze_epochs needs pretrained weights.",
+            received=f"{config.freeze_epochs}, without model.pretrained",
+            fix="Name weights, or set freeze_epochs to 0.",
+        )
+    if num_processes == 1 and (config.bf16_gradients or not config.sync_batch_norm):
+        name = "bf16_gradients" if config.bf16_gradients else "sync_batch_norm"
+        raise ConfigError(
+            "A setting must have an effect.",
+            received=f"train.{name}, which a single process ignores",
+            fix="Remove it, or train with several processes: --devices.",
+        )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from neocog.loading import Loader
 from neocog.progress import Bar
 from neocog.rng import derive_seed
-from neocog.tasks import Classification
+from neocog.tasks import Task
 from neocog.training.config import TrainConfig
 from neocog.training.distributed import (
     World,
@@ -59,7 +59,7 @@ def fit(
     training: Training,
     loader: Loader,
     validate: Callable[[nn.Module], dict[str, float]],
-    task: Classification,
+    task: Task,
     *,
     config: TrainConfig,
     optimizer: OptimizerConfig,
@@ -136,7 +136,7 @@ def fit(
                 with unsynchronised():
                     raise divergence(training.result, images, figures["loss"], step=state.step, epoch=epoch, rate=rate)
             gather_sums(state, world, everywhere=True)
-            best = close_epoch(state, figures, config, rate)
+            best = close_epoch(state, figures, task, config, rate)
             keeper.epoch_done(training, best=best)
             watch.epoch(state.history[-1])
             if stop := agree_stop(interrupt.asked, world):
@@ -175,7 +175,7 @@ def gather_sums(state: State, world: World, *, everywhere: bool = False) -> None
     if world.size > 1:
         sums = sum_everywhere([state.loss_sum, state.num_correct, state.num_seen], world)
         loss_sum, correct, seen = sums if world.first or everywhere else (0.0, 0, 0)
-        state.loss_sum, state.num_correct, state.num_seen = loss_sum, round(correct), round(seen)
+        state.loss_sum, state.num_correct, state.num_seen = loss_sum, correct, round(seen)
 
 
 def seed_dropout(seed: int, device: torch.device) -> None:
@@ -187,19 +187,19 @@ def seed_dropout(seed: int, device: torch.device) -> None:
         torch.mps.manual_seed(seed)
 
 
-def close_epoch(state: State, figures: dict[str, float], config: TrainConfig, rate: float) -> bool:
+def close_epoch(state: State, figures: dict[str, float], task: Task, config: TrainConfig, rate: float) -> bool:
     """Add the epoch's row to the history; returns whether it is the best so far."""
     row: dict[str, float] = {
         "epoch": len(state.history) + 1,
         "lr": rate,
         "train_loss": state.loss_sum / state.num_seen,
-        "train_accuracy": state.num_correct / state.num_seen,
+        f"train_{task.progress_metric}": state.num_correct / state.num_seen,
         **{f"val_{name}": value for name, value in figures.items()},
         "seconds": state.seconds,
         "samples_per_second": state.num_seen / state.seconds,
     }
-    figure = merit(row, config)
-    best = max((merit(old, config) for old in state.history), default=-math.inf)
+    figure = merit(row, task, config)
+    best = max((merit(old, task, config) for old in state.history), default=-math.inf)
     if state.reference is None or figure > state.reference + config.min_delta:
         state.reference, state.stale = figure, 0
     else:
@@ -213,9 +213,12 @@ def close_epoch(state: State, figures: dict[str, float], config: TrainConfig, ra
     return False
 
 
-def merit(row: dict[str, float], config: TrainConfig) -> float:
+def merit(row: dict[str, float], task: Task, config: TrainConfig) -> float:
     """By what an epoch is better than another: the more, the better."""
-    return {"accuracy": row["val_accuracy"], "loss": -row["val_loss"], "last": row["epoch"]}[config.monitor]
+    if config.monitor != "accuracy":
+        return row["epoch"] if config.monitor == "last" else -row["val_loss"]
+    value = row[f"val_{task.criterion.metric}"]
+    return value if task.criterion.mode == "max" else -value
 
 
 class Meter:
@@ -224,7 +227,7 @@ class Meter:
     The sums live in the state, so that they survive a kill; logits wait until several steps can be scored at once.
     """
 
-    def __init__(self, state: State, task: Classification) -> None:
+    def __init__(self, state: State, task: Task) -> None:
         self.state, self.task = state, task
         self.waiting: list[tuple[Tensor, Tensor]] = []
         self.since = time.perf_counter()
@@ -240,7 +243,7 @@ class Meter:
         """Score what waits, and bring the sums up to date."""
         if self.waiting:
             logits, labels = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
-            self.state.num_correct += self.task.num_correct(logits, labels)
+            self.state.num_correct += self.task.progress_sum(logits, labels)
             self.waiting.clear()
         now = time.perf_counter()
         self.state.seconds += now - self.since
@@ -250,7 +253,8 @@ class Meter:
         """What the bar says: loss, accuracy, samples per second."""
         self.flush()
         s = self.state
+        progress = format(s.num_correct / s.num_seen, ".2%" if self.task.progress_percent else ".4f")
         return (
-            f"loss {s.loss_sum / s.num_seen:.4f}  accuracy {s.num_correct / s.num_seen:.2%}  "
+            f"loss {s.loss_sum / s.num_seen:.4f}  {self.task.progress_metric} {progress}  "
             f"{s.num_seen / max(s.seconds, 1e-9):,.0f}/s"
         )

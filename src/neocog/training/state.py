@@ -25,7 +25,7 @@ class State:
     step: int = 0
     """Updates made in all."""
     loss_sum: float = 0.0
-    num_correct: int = 0
+    num_correct: float = 0.0
     num_seen: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)

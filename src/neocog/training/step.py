@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from neocog.tasks import Classification
+from neocog.tasks import Task
 from neocog.training.adaptive_clipping import clip_adaptively
 from neocog.training.config import TrainConfig
 from neocog.training.distributed import World, loss_weight, sum_everywhere
@@ -31,7 +31,7 @@ class NotFiniteError(Exception):
 
 
 def gradients(
-    training: Training, engine: Engine, batch: Batch, task: Classification, config: TrainConfig, world: World
+    training: Training, engine: Engine, batch: Batch, task: Task, config: TrainConfig, world: World
 ) -> tuple[float, Tensor]:
     """Leave the gradient of the batch's mean loss; returns this process's mean loss, and logits (n, K).
 

@@ -21,7 +21,7 @@ def both(pictures, **settings):
 
 
 @pytest.mark.parametrize("steps_at_once", [1, 2**20])
-def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at_once):
+def test_streaming_gives_the_batches_of_the_in_memory_dataset(pictures, monkeypatch, steps_at_once):
     monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", steps_at_once)
     resident, streamed = both(pictures, augment=AugmentConfig(shift=1, flip=0.5, erase=0.3))
     for epoch, step in [(0, 0), (0, 1), (2, 7), (2, 6), (0, 0), (1, 7)]:
@@ -30,20 +30,20 @@ def test_what_is_streamed_is_what_lies_in_memory(pictures, monkeypatch, steps_at
     streamed.data.close()
 
 
-def test_the_next_requests_are_begun_and_no_more(pictures, monkeypatch):
+def test_streaming_starts_one_request_ahead_and_drops_others(pictures, monkeypatch):
     monkeypatch.setattr("neocog.loading.loader.BLOCK_VALUES", 1)
     source = ImageFolder(pictures)
     feed = StreamingDataset(source, np.arange(36), SPEC, threads=2)
     loader = Loader(feed, SPEC, batch_size=6, seed=0)
     loader.batch(0, 4)
-    assert len(feed.begun) == feed.ahead == 1
-    (announced,) = feed.begun.values()
+    assert len(feed.started) == feed.ahead == 1
+    (announced,) = feed.started.values()
     loader.batch(0, 5)  # the last step; then comes the first of the next epoch
-    assert announced not in feed.begun.values()
-    (announced,) = feed.begun.values()
+    assert announced not in feed.started.values()
+    (announced,) = feed.started.values()
     loader.batch(3, 2)  # not what was announced
-    assert announced not in feed.begun.values()
-    assert len(feed.begun) == 1
+    assert announced not in feed.started.values()
+    assert len(feed.started) == 1
     feed.close()
 
 
@@ -74,7 +74,7 @@ def test_processes_mix_the_pairs_that_one_alone_mixes(pictures, monkeypatch, bat
 
 def test_a_batch_has_a_record_for_each_process(pictures):
     feed = load_in_memory(ImageFolder(pictures), np.arange(36), SPEC)
-    with pytest.raises(ConfigError, match="Each of 5 processes needs a record of each batch. Received: batches of 4"):
+    with pytest.raises(ConfigError, match=r"Each of 5 processes needs a sample of each batch\. Received: batches of 4"):
         Loader(feed, SPEC, batch_size=5, seed=1, world=5)
 
 
@@ -90,7 +90,7 @@ def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictur
     assert torch.equal(rows[0], rows[2])
     assert rows[0][-1].max() == 1.0
     torch.testing.assert_close(rows[0].sum(1), torch.ones(35))
-    order = Loader(feed, SPEC, batch_size=4, seed=1).order.records(np.arange(35), 0)
+    order = Loader(feed, SPEC, batch_size=4, seed=1).sampler.records(np.arange(35), 0)
     own = F.one_hot(feed.labels[torch.from_numpy(order)], 3)
     pairs = own[:34].view(17, 2, 3)
     torch.testing.assert_close(rows[0][:34].view(17, 2, 3).sum(1), pairs.sum(1).float())  # nothing beside the two
@@ -100,7 +100,7 @@ def test_mixed_pairs_do_not_depend_on_the_batch_size_and_an_odd_one_stays(pictur
 def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures, lost):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     settings = {"batch_size": 36, "seed": 0, "num_classes": 3}
-    order = Loader(feed, SPEC, **settings).order.records(np.arange(36), 0)
+    order = Loader(feed, SPEC, **settings).sampler.records(np.arange(36), 0)
     damage(pictures, feed.source.key(int(order[lost])))
     plain, labels = Loader(feed, SPEC, **settings).batch(0, 0)
     mixed, probabilities = Loader(feed, SPEC, **settings, augment=AugmentConfig(mixup=1.0)).batch(0, 0)
@@ -113,7 +113,7 @@ def test_a_record_whose_partner_is_skipped_is_not_mixed(pictures, lost):
     feed.close()
 
 
-def test_what_is_asked_for_without_gradients_can_be_decoded_by_threads(pictures):
+def test_streaming_decodes_in_inference_mode(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     with torch.inference_mode():
         inputs, kept = feed.take(np.arange(20), [np.arange(20, 36)])
@@ -129,7 +129,7 @@ def damage(pictures, *names):
         path.write_bytes(path.read_bytes()[:-40])
 
 
-def test_a_record_that_became_unreadable_stops_the_run(pictures):
+def test_streaming_stops_at_an_unreadable_sample(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     damage(pictures, "red/03.png")
     loader = Loader(feed, SPEC, batch_size=36, seed=0)
@@ -138,7 +138,7 @@ def test_a_record_that_became_unreadable_stops_the_run(pictures):
     feed.close()
 
 
-def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
+def test_streaming_skips_and_counts_unreadable_samples_if_asked(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC, on_corrupt="skip")
     damage(pictures, "red/03.png", "blue/00.png")
     loader = Loader(feed, SPEC, batch_size=9, seed=0)
@@ -152,15 +152,15 @@ def test_unreadable_records_are_skipped_and_counted_where_asked(pictures):
     assert kept.labels.bincount().tolist() == [11, 12, 11]
 
 
-def test_a_batch_of_which_nothing_can_be_read_is_an_error(pictures):
+def test_batch_without_a_readable_sample_is_an_error(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(2), SPEC, on_corrupt="skip")
     damage(pictures, "blue/00.png", "blue/01.png")
-    with pytest.raises(DataError, match="Step 0 has none. Check the data"):
+    with pytest.raises(DataError, match=r"a sample that can be read\. Received: none in step 0\. Check the data"):
         Loader(feed, SPEC, batch_size=2, seed=0).batch(0, 0)
     feed.close()
 
 
-def test_threads_decode_while_the_network_works(pictures):
+def test_streaming_reads_in_its_own_threads(pictures):
     seen = set()
 
     class Watched(ImageFolder):
@@ -177,6 +177,6 @@ def test_threads_decode_while_the_network_works(pictures):
 
 def test_shards_are_read_in_blocks(pictures):
     feed = load_in_memory(ImageFolder(pictures), np.arange(36), SPEC)
-    loader = Loader(feed, SPEC, batch_size=6, seed=0, order=BlockRandomSampler(36, 0, 6, 2))
+    loader = Loader(feed, SPEC, batch_size=6, seed=0, sampler=BlockRandomSampler(36, 0, 6, 2))
     labels = torch.cat([loader.batch(0, step)[1] for step in range(loader.num_steps)])
     assert labels.bincount().tolist() == [12, 12, 12]

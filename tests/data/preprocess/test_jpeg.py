@@ -139,7 +139,7 @@ def test_headers_agree_with_pillow():
 
 def test_cmyk_and_sizes_are_refused_in_the_same_words():
     cmyk = jpeg(SCENE, "CMYK")
-    with pytest.raises(DataError, match=r"must be grey or RGB. a\.jpg is CMYK.*--data\.convert true"):
+    with pytest.raises(DataError, match=r"must be grey or RGB. a\.jpg is CMYK.*--image\.convert true"):
         ImagePreprocess(size=(9, 9), channels=3).decode(cmyk, "a.jpg")
     assert ImagePreprocess(size=(9, 9), channels=3, convert=True).decode(cmyk).shape == (3, 9, 9)
     for read in (

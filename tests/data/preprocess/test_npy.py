@@ -48,14 +48,14 @@ def test_arrays_are_read_as_they_were_written(pixels):
 def test_many_channels_are_resized_each_for_itself():
     for pixels in (CUBE, CUBE.astype(np.uint8), CUBE[:, :, :2].astype(np.uint8), CUBE[:, :, :4].astype(np.uint8)):
         for rule in ("squash", "crop", "letterbox"):
-            kind = {"size": (5, 6), "depth": 8 * pixels.itemsize, "resize": rule, "pad": (1, 0)}
+            kind = {"size": (5, 6), "bit_depth": 8 * pixels.itemsize, "resize": rule, "pad": (1, 0)}
             together = ImagePreprocess(channels=pixels.shape[2], **kind).decode(npy(pixels))
             alone = [ImagePreprocess(channels=1, **kind).decode(npy(plane)) for plane in np.moveaxis(pixels, 2, 0)]
             assert torch.equal(together, torch.cat(alone))
 
 
 def test_version_1_reads_them_too():
-    first = ImagePreprocess(size=(12, 9), channels=7, depth=16, dct_scaling=False, version=1)
+    first = ImagePreprocess(size=(12, 9), channels=7, bit_depth=16, dct_scaling=False, version=1)
     assert np.array_equal(first.decode(npy(CUBE)).permute(1, 2, 0).numpy(), CUBE)
 
 

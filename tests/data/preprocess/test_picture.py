@@ -85,7 +85,7 @@ def see_through() -> Image.Image:
 def test_transparency_is_refused_or_laid_over_white(mode):
     image = see_through().quantize(4) if mode == "P" else see_through().convert(mode)
     payload = encoded(image)
-    with pytest.raises(DataError, match=r"must be opaque. a\.png .* is transparent in places.*--data\.convert true"):
+    with pytest.raises(DataError, match=r"must be opaque. a\.png .* is transparent in places.*--image\.convert true"):
         decode(payload)
     pixels = decode(payload, convert=True)
     assert pixels[0, 0].tolist() == [255] * pixels.shape[2]
@@ -109,7 +109,7 @@ def test_alpha_is_kept_where_four_channels_are_asked_for(mode):
 def test_cmyk_is_refused_or_converted():
     image = Image.fromarray(RGB).convert("CMYK")
     payload = encoded(image, "tiff")
-    with pytest.raises(DataError, match=r"must be grey or RGB. a\.png is CMYK.*--data\.convert true"):
+    with pytest.raises(DataError, match=r"must be grey or RGB. a\.png is CMYK.*--image\.convert true"):
         decode(payload)
     assert np.array_equal(decode(payload, convert=True), np.asarray(image.convert("RGB")))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ArraySource, DataConfig, ImageFolder, ImagePreprocess, Record, choose_preprocess
+from neocog.data import ArraySource, ImageConfig, ImageFolder, ImagePreprocess, Record, choose_preprocess
 from neocog.errors import DataError
 from neocog.modalities.image.choose import check_channels
 from neocog.modalities.image.pixels import Header
@@ -27,7 +27,7 @@ specs = st.builds(
     ImagePreprocess,
     size=st.sampled_from([(9, 7), (5, 5), (16, 12), (3, 20)]),
     channels=st.sampled_from([1, 3]),
-    depth=st.sampled_from([8, 16]),
+    bit_depth=st.sampled_from([8, 16]),
     resize=st.sampled_from(["squash", "crop", "letterbox"]),
     pad=st.sampled_from([(0, 0), (2, 1)]),
     mean=st.just((0.4,)),
@@ -100,10 +100,10 @@ def test_padding_is_black_and_after_resizing():
 
 def test_depths_are_converted_exactly():
     grey = np.array([[0, 1], [128, 255]], np.uint8)
-    deep = ImagePreprocess(size=(2, 2), channels=1, depth=16)
+    deep = ImagePreprocess(size=(2, 2), channels=1, bit_depth=16)
     assert deep.decode(grey)[0].tolist() == [[0, 257], [128 * 257, 65535]]
     assert deep.normalise(deep.decode(grey)[None]).max() == 1.0
-    with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--data\.depth 16"):
+    with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--image\.bit_depth 16"):
         ImagePreprocess(size=(2, 2), channels=1).decode(grey.astype(np.uint16), "a.tif")
     shallow = ImagePreprocess(size=(2, 2), channels=1, convert=True)
     assert shallow.decode(grey.astype(np.uint16) * 257)[0].tolist() == grey.tolist()
@@ -159,8 +159,7 @@ def test_four_channels_are_no_colours_with_alpha_when_resized():
 
 
 def choose(source, **settings):
-    config = DataConfig(source="x", **settings)
-    return choose_preprocess(source, np.arange(len(source)), config, (32, 32))
+    return choose_preprocess(source, np.arange(len(source)), ImageConfig(**settings), (32, 32))
 
 
 def array_source(*shape, dtype=np.uint8):
@@ -169,7 +168,7 @@ def array_source(*shape, dtype=np.uint8):
 
 def test_a_little_smaller_is_padded_and_the_reason_given():
     spec, reasons = choose(array_source(28, 28))
-    assert (spec.size, spec.pad, spec.channels, spec.depth) == ((28, 28), (2, 2), 1, 8)
+    assert (spec.size, spec.pad, spec.channels, spec.bit_depth) == ((28, 28), (2, 2), 1, 8)
     assert reasons["pad"] == "the network was made for 32x32"
 
 
@@ -179,13 +178,13 @@ def test_other_sizes_are_resized():
     assert choose(array_source(28, 27))[0].pad == (0, 0)
     assert choose(array_source(100, 60, 3))[0].resize == "crop"
     assert choose(array_source(32, 32, 3))[0].resize == "squash"
-    assert choose(array_source(32, 32, dtype=np.uint16))[0].depth == 16
+    assert choose(array_source(32, 32, dtype=np.uint16))[0].bit_depth == 16
 
 
 def test_what_is_set_is_kept():
     spec, reasons = choose(array_source(28, 28), size="24x20", channels=3, resize="letterbox", pad=1)
     assert (spec.size, spec.pad, spec.channels, spec.resize) == ((24, 20), (1, 1), 3, "letterbox")
-    assert set(reasons) == {"depth"}
+    assert set(reasons) == {"bit_depth"}
 
 
 def test_folders_are_surveyed_by_their_headers(tmp_path, draw):
@@ -239,20 +238,20 @@ def test_a_source_of_arrays_of_many_sizes_is_surveyed():
             return 2
 
     spec, _ = choose(Arrays())
-    assert (spec.size, spec.channels, spec.depth) == ((32, 32), 1, 16)
+    assert (spec.size, spec.channels, spec.bit_depth) == ((32, 32), 1, 16)
 
 
 def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
     (pictures / "red" / "00.png").write_bytes(b"")
     source, everything = ImageFolder(pictures), np.arange(36)
     with pytest.raises(DataError, match="must not be empty"):
-        choose_preprocess(source, everything, DataConfig(source=""), (24, 24))
-    spec, _ = choose_preprocess(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
+        choose_preprocess(source, everything, ImageConfig(), (24, 24))
+    spec, _ = choose_preprocess(source, everything, ImageConfig(), (24, 24), skip=True)
     assert spec.channels == 3
     for path in pictures.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match="must not be empty"):
-        choose_preprocess(source, everything, DataConfig(source="", on_corrupt="skip"), (24, 24))
+        choose_preprocess(source, everything, ImageConfig(), (24, 24), skip=True)
 
 
 def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
@@ -260,5 +259,5 @@ def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
     source = ImageFolder(pictures)
     read = []
     monkeypatch.setattr(ImageFolder, "read", lambda self, i, plain=ImageFolder.read: read.append(i) or plain(self, i))
-    choose_preprocess(source, np.arange(36), DataConfig(source=""), (24, 24))
+    choose_preprocess(source, np.arange(36), ImageConfig(), (24, 24))
     assert read == [0, 6, 12, 18, 24, 30]

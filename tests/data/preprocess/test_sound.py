@@ -109,7 +109,7 @@ def test_what_is_wrong_is_named(payload, message):
 def test_a_long_sound_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "read", None)  # decoding would fail
     for read in (sound_header, sound_waveform):
-        with pytest.raises(DataError, match=r"at most 0\.4 seconds. here has 0\..*raise --sound.max_seconds"):
+        with pytest.raises(DataError, match=r"at most 0\.4 seconds. here has 0\..*raise --audio.max_seconds"):
             read(WAV, "here", 0.4)
 
 
@@ -315,8 +315,8 @@ def test_a_few_long_recordings_do_not_stretch_the_time(tmp_path):
             (101, 40),
             "Each band needs a frequency of its own. Received: num_mels=40",
         ),
-        (SoundConfig(num_mels=20), (140,), r"sound\.num_mels would be ignored: a waveform has no frames"),
-        (SoundConfig(num_coefficients=20), (64, 64), r"sound\.num_coefficients would be ignored: only mfcc"),
+        (SoundConfig(num_mels=20), (140,), r"audio\.num_mels would be ignored: a waveform has no frames"),
+        (SoundConfig(num_coefficients=20), (64, 64), r"audio\.num_coefficients would be ignored: only mfcc"),
     ],
 )
 def test_settings_that_do_not_go_together_are_named(tmp_path, config, input_size, message):

@@ -58,9 +58,9 @@ def test_colour_of_16_bits_keeps_them():
     payload = tiff(pixels, photometric="rgb")
     assert needs_tifffile(payload)
     assert np.array_equal(decode(payload), pixels)
-    deep = ImagePreprocess(size=(12, 9), channels=3, depth=16)
+    deep = ImagePreprocess(size=(12, 9), channels=3, bit_depth=16)
     assert np.array_equal(deep.decode(payload).permute(1, 2, 0).numpy(), pixels)
-    with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--data\.depth 16"):
+    with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--image\.bit_depth 16"):
         ImagePreprocess(size=(12, 9), channels=3).decode(payload, "a.tif")
 
 
@@ -113,7 +113,7 @@ def test_deep_alpha_is_kept_or_must_hide_nothing(channels):
     assert np.array_equal(kept[:, :, 3], pixels[:, :, -1])
     assert np.array_equal(kept[:, :, :3], np.broadcast_to(pixels[:, :, :channels], (12, 9, 3)))
     with pytest.raises(
-        DataError, match=r"must be opaque. a\.tif is transparent.*--data\.channels 4.*--data\.convert true"
+        DataError, match=r"must be opaque. a\.tif is transparent.*--image\.channels 4.*--image\.convert true"
     ):
         decode(payload)
     share = pixels[:, :, -1:] / 65_535

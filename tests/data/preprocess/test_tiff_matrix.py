@@ -201,7 +201,7 @@ def test_version_2_still_leaves_white_at_zero_in_16_bits():
     kind = Kind(16, WHITE_IS_ZERO, 1)
     values = values_of(kind)
     payload = stored(kind, values, {})
-    spec = ImagePreprocess(size=(HEIGHT, WIDTH), channels=1, depth=16)
+    spec = ImagePreprocess(size=(HEIGHT, WIDTH), channels=1, bit_depth=16)
     assert np.array_equal(spec.decode(payload)[0].numpy(), 65_535 - values[:, :, 0])
     assert np.array_equal(replace(spec, version=2).decode(payload)[0].numpy(), values[:, :, 0])
 
@@ -244,7 +244,7 @@ def test_transparency_is_refused_kept_or_laid_over_white(bits, planar, compressi
         values.astype(f"u{bits // 8}"), bits=bits, photometric=photometric, planar=planar, compression=compression,
         extra=extra,
     )  # fmt: skip
-    with pytest.raises(DataError, match=r"must be opaque. x\.tif .*--data\.channels 4"):
+    with pytest.raises(DataError, match=r"must be opaque. x\.tif .*--image\.channels 4"):
         decode(payload)
     colours = values[:, :, :-1] / (share if extra == (1,) else 1)
     kept = decode(payload, channels=4)

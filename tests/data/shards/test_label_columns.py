@@ -139,7 +139,7 @@ def test_split_without_labels_is_left_out_and_made_up_for(tmp_path, test, split)
     assert (len(parts.test), len(parts.val)) == ((8, 4) if split == "test" else (0, 4))
     assert len({*parts.train.tolist(), *parts.val.tolist(), *parts.test.tolist()}) == 40
     if split == "test":
-        assert parts.notes[0] == "8 of 40 records are kept for the test, chosen by class and seed"
+        assert parts.notes[0] == "8 of 40 samples are held out for testing, chosen by class and seed"
     dataset = test if isinstance(test, datasets.Dataset) else datasets.Dataset(pa.table(test))
     same = as_source({"train": hub([0, 1] * 20), split: dataset})
     assert (same.notices, same.unlabelled, source.unlabelled) == (source.notices, (short,), (short,))

@@ -84,8 +84,8 @@ def refuse_ignored(config: SoundConfig, features: Features) -> None:
     for key, reason in replace(config, features=features).ignored().items():
         if getattr(config, key) is not None:
             raise ConfigError(
-                f"A setting must have an effect. sound.{key} would be ignored: {reason}, and the features are "
-                f"{features!r}. Remove it, or set sound.features."
+                f"A setting must have an effect. audio.{key} would be ignored: {reason}, and the features are "
+                f"{features!r}. Remove it, or set audio.features."
             )
 
 
@@ -131,12 +131,12 @@ def check_settings(spec: SoundPreprocess) -> None:
     if not 0 <= spec.f_min < spec.highest <= nyquist:
         raise ConfigError(
             f"Frequencies lie in order from 0 to half of the sample rate, {nyquist:g}. Received: f_min={spec.f_min:g}, "
-            f"f_max={spec.highest:g}. Change sound.f_min, sound.f_max or sound.sample_rate."
+            f"f_max={spec.highest:g}. Change audio.f_min, audio.f_max or audio.sample_rate."
         )
     if spec.features == "mfcc" and spec.num_coefficients > spec.num_mels:
         raise ConfigError(
             f"There are at most as many coefficients as bands. Received: num_coefficients={spec.num_coefficients}, "
-            f"num_mels={spec.num_mels}. Raise sound.num_mels."
+            f"num_mels={spec.num_mels}. Raise audio.num_mels."
         )
     bank = mel_bank(spec.num_mels, spec.n_fft, spec.sample_rate, spec.f_min, spec.highest)
     if not bool((bank > 0).any(dim=0).all()):

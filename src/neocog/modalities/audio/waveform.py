@@ -137,7 +137,7 @@ def check_header(header: SoundHeader, where: str, max_seconds: float) -> None:
     if header.seconds > max_seconds:
         raise DataError(
             f"A sound has at most {max_seconds:g} seconds. {where} has {header.seconds:,.0f}. Cut it, or raise "
-            "--sound.max_seconds in training."
+            "--audio.max_seconds in training."
         )
 
 

@@ -29,7 +29,6 @@ class ArraySource:
 
     modality: Modality = "image"
     task: Task = "classification"
-    format = "arrays"
     unlabelled: tuple[str, ...] = ()
     """Splits that are left out because their labels are hidden."""
 
@@ -38,8 +37,11 @@ class ArraySource:
         name: str,
         parts: Mapping[str, tuple[Pictures, NDArray[np.integer]]],
         classes: Sequence[str] | None = None,
+        *,
+        format: str = "arrays",
     ) -> None:
-        self.name = name
+        """`format` is the layout in which the arrays came."""
+        self.name, self.format = name, format
         for split, (pictures, labels) in parts.items():
             check_part(f"{name}, {split}", pictures, labels)
         kinds = {(pictures.dtype, pictures.shape[1:]) for pictures, _ in parts.values()}

@@ -1,7 +1,7 @@
 """Choosing a preprocessing: what the settings leave open follows from the pictures and the network."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from neocog.dataset.record import Source
 from neocog.errors import ConfigError, DataError
 from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.image.config import ImageConfig
 from neocog.modalities.image.decode import picture_header
 from neocog.modalities.image.pages import HINT, SeveralPages
 from neocog.modalities.image.pixels import Header, Size, array_header, array_pixels
@@ -16,27 +17,26 @@ from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.survey import all_faults, surveyed
 from neocog.progress import track
 
-if TYPE_CHECKING:
-    from neocog.data.config import DataConfig
-
 __all__ = ["choose_preprocess", "find_pages"]
 
 
 def choose_preprocess(
     source: Source,
     indices: NDArray[np.int64],
-    config: "DataConfig",
+    config: ImageConfig,
     input_size: Size,
     several: SeveralPages | None = None,
+    *,
+    skip: bool = False,
 ) -> tuple[ImagePreprocess, dict[str, str]]:
     """The preprocessing for these records and a network's input size, and a reason for each value that was chosen.
 
     What the config sets is kept. Chosen is: the size that the network asks for; padding instead of resizing where all
     pictures have one size that is a little smaller; grey where all pictures are grey; 16 bits where one has them.
-    `several` gathers the files with several pages, of which only the first is read. Raises DataError where pictures
-    can't be read, or not as the config asks.
+    `several` gathers the files with several pages, of which only the first is read. Raises DataError for images that
+    can't be read, unless they are to be skipped, and for those that can't be read as the config asks.
     """
-    headers = survey(source, indices, config, several or SeveralPages())
+    headers = survey(source, indices, config, several or SeveralPages(), skip=skip)
     check_channels(source.name, headers, config.channels)
     sizes = {(header.height, header.width) for header in headers}
     reasons: dict[str, str] = {}
@@ -66,7 +66,7 @@ def choose_preprocess(
             "nothing to resize" if same else "keeps shapes as they are",
         ),
         channels=chosen("channels", max(h.channels for h in headers), "the pictures' own"),
-        depth=chosen("depth", max(h.depth for h in headers), "the pictures' own"),
+        bit_depth=chosen("bit_depth", max(h.depth for h in headers), "the pictures' own"),
         convert=config.convert,
         max_pixels=config.max_pixels,
         dct_scaling=config.dct_scaling,
@@ -81,10 +81,12 @@ def border_of(size: Size, target: Size) -> tuple[int, int] | None:
     return (rows // 2, columns // 2) if fits and (rows or columns) else None
 
 
-def survey(source: Source, indices: NDArray[np.int64], config: "DataConfig", several: SeveralPages) -> Counter[Header]:
+def survey(
+    source: Source, indices: NDArray[np.int64], config: ImageConfig, several: SeveralPages, *, skip: bool
+) -> Counter[Header]:
     """The kinds of pictures that a set holds, from their headers, and how many there are of each.
 
-    Where the config skips pictures that can't be read, they are passed over.
+    With `skip`, images that can't be read are passed over.
     """
     if isinstance(source, ArraySource):
         parts = [pictures for _, pictures in source.parts]
@@ -106,7 +108,7 @@ def survey(source: Source, indices: NDArray[np.int64], config: "DataConfig", sev
                 found[array_header(array_pixels(record.payload, where))] += 1
         except DataError as error:
             faults.append(str(error))
-    if faults and (config.on_corrupt != "skip" or not found):
+    if faults and (not skip or not found):
         raise all_faults(faults)
     if pages_asked and all(header.channels != config.channels for header in found):
         raise pages_as_channels(*pages_asked[0])
@@ -116,8 +118,8 @@ def survey(source: Source, indices: NDArray[np.int64], config: "DataConfig", sev
 def pages_as_channels(pages: int, header: Header, where: str) -> ConfigError:
     """What is said where as many channels are asked for as a file has pages, and no file has so many channels."""
     return ConfigError(
-        f"Pages are not read as channels. Received: --data.channels {pages}, and {where} has {pages} pages of "
-        f"{header.channels}, of which only the first would be read. {HINT} Or leave --data.channels out."
+        f"Pages are not read as channels. Received: --image.channels {pages}, and {where} has {pages} pages of "
+        f"{header.channels}, of which only the first would be read. {HINT} Or leave --image.channels out."
     )
 
 
@@ -150,6 +152,6 @@ def check_channels(name: str, headers: Counter[Header], asked: int | None) -> No
     unfit = sum(count for header, count in headers.items() if asked is not None and not header.fits(asked))
     if unfit:
         raise DataError(
-            f"Pictures must have the channels that data.channels asks for, or be grey or RGB. Asked for: {asked}. "
+            f"Pictures must have the channels that image.channels asks for, or be grey or RGB. Asked for: {asked}. "
             f"In {name}, {unfit:,} can't be brought to that: {shown} channels. Leave it out, or choose the pictures."
         )

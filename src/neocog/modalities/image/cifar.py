@@ -57,7 +57,7 @@ def open_cifar(name: str, folder: Path, layout: Layout) -> ArraySource:
         batches = [read_batch(folder / file, layout.label_bytes) for file in files]
         pictures = np.concatenate([pixels for pixels, _ in batches])
         parts[split] = (pictures, np.concatenate([labels for _, labels in batches]))
-    return ArraySource(name, parts, classes)
+    return ArraySource(name, parts, classes, format="cifar")
 
 
 def class_names(path: Path) -> list[str]:

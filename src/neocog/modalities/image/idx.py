@@ -100,7 +100,7 @@ def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str
         parts[split] = (read_idx(kinds["images"]), read_idx(kinds["labels"]))
     mapping = None if classes else find_mapping(folder, files)
     if mapping is None:
-        return ArraySource(folder.name, parts, classes)  # type: ignore[arg-type]
+        return ArraySource(folder.name, parts, classes, format="idx")  # type: ignore[arg-type]
     names = read_mapping(mapping)
     place = np.full(max(names) + 1, -1)
     place[list(names)] = np.arange(len(names))
@@ -114,7 +114,7 @@ def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str
                 "them, or move the mapping away."
             )
         parts[split] = (pictures, place[labels.astype(np.int64)])
-    source = ArraySource(folder.name, parts, tuple(names.values()))  # type: ignore[arg-type]
+    source = ArraySource(folder.name, parts, tuple(names.values()), format="idx")  # type: ignore[arg-type]
     source.notices = (f"{mapping.name} names the classes", *source.notices)
     return source
 

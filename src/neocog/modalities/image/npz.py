@@ -51,7 +51,7 @@ def open_npz(path: Path) -> ArraySource:
         named = {split: plain_labels(y, f"{path}, {split}") for split, y in targets.items()}
         targets, classes, _ = number_labels(named, classes, str(path))
     return ArraySource(
-        path.stem, {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}, classes
+        path.stem, {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}, classes, format="npz"
     )
 
 

@@ -66,7 +66,7 @@ def check_depth(image: Image.Image, where: str) -> None:
     if image.mode in ("RGB", "RGBA") and ";16" in layout:
         raise DataError(
             f"Colour pictures must be of 8 bits. {where} has 16 in each channel, of which the decoder reads the upper "
-            "8. Convert it, to TIFF to keep all 16, or accept that with --data.convert true in training."
+            "8. Convert it, to TIFF to keep all 16, or accept that with --image.convert true in training."
         )
 
 
@@ -103,7 +103,7 @@ def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | Non
         if not convert:
             raise DataError(
                 f"Pictures must be grey or RGB. {where} is CMYK, whose colours depend on a profile. Convert it "
-                "to RGB, or accept a conversion without profile with --data.convert true in training."
+                "to RGB, or accept a conversion without profile with --image.convert true in training."
             )
         image = image.convert("RGB")
     if image.has_transparency_data:
@@ -123,8 +123,8 @@ def opaque(image: Image.Image, where: str, convert: bool) -> Image.Image:
     if extrema[3][0] < 255 and not convert:
         raise DataError(
             f"Pictures must be opaque. {where} ({image.mode}) is transparent in places, and what lies behind is not "
-            "known. Flatten it, keep alpha as a channel with --data.channels 4, or accept a white background with "
-            "--data.convert true in training."
+            "known. Flatten it, keep alpha as a channel with --image.channels 4, or accept a white background with "
+            "--image.convert true in training."
         )
     flat = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
     return flat.convert("L") if grey else flat

@@ -91,7 +91,7 @@ def check_size(size: Size, channels: int, where: str, max_pixels: int) -> None:
         layers = f" with {channels} channels, each four counted as a pixel" if channels > 4 else ""
         raise DataError(
             f"A picture may have at most {max_pixels / 1e6:g} million pixels. {where} has {width} x {height}{layers}, "
-            f"which is {million:.1f} million. Shrink it, or raise the limit with --data.max_pixels in training."
+            f"which is {million:.1f} million. Shrink it, or raise the limit with --image.max_pixels in training."
         )
     if min(size) < MIN_SIDE:
         raise DataError(

@@ -36,19 +36,21 @@ class ImagePreprocess(Preprocess):
 
     modality: ClassVar[Modality] = "image"
     newest: ClassVar[int] = 3
+    # The name of the first release, kept so that all versions read the same bundles and find the same cached files.
+    stored_names: ClassVar[dict[str, str]] = {"bit_depth": "depth"}
 
     size: Size
     """Height and width after resizing, before padding."""
     channels: int
     """1 for grey, 3 for RGB, 4 for RGB with alpha, or as many as the pictures have."""
-    depth: int = 8
+    bit_depth: int = 8
     """Bits of each value."""
     resize: ResizeRule = "squash"
     """Stretch both sides; or scale the short side and crop the centre; or fit the long side and fill with black."""
     pad: tuple[int, int] = (0, 0)
     """Rows above and below, columns left and right, filled with black after resizing."""
     convert: bool = False
-    """Whether CMYK, transparent and too deep pictures are converted rather than refused."""
+    """Whether CMYK, transparent and 16-bit images are converted rather than refused."""
     max_pixels: int = 40_000_000
     """A larger picture is refused before it is decoded."""
     mean: tuple[float, ...] = (0.0,)
@@ -76,7 +78,7 @@ class ImagePreprocess(Preprocess):
     @property
     def white(self) -> int:
         """The largest value of a pixel: 255 or 65,535."""
-        return 0xFFFF if self.depth == 16 else 0xFF
+        return 0xFFFF if self.bit_depth == 16 else 0xFF
 
     @property
     def fill(self) -> Tensor:
@@ -89,7 +91,7 @@ class ImagePreprocess(Preprocess):
 
     @property
     def dtype(self) -> torch.dtype:
-        return torch.uint16 if self.depth == 16 else torch.uint8
+        return torch.uint16 if self.bit_depth == 16 else torch.uint8
 
     def decode(self, payload: Payload, where: str = "the picture") -> Tensor:
         """One picture as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""
@@ -129,7 +131,7 @@ class ImagePreprocess(Preprocess):
 
     @property
     def pixel_type(self) -> type[np.uint8] | type[np.uint16]:
-        return np.uint16 if self.depth == 16 else np.uint8
+        return np.uint16 if self.bit_depth == 16 else np.uint8
 
     def padded(self, batch: Pixels) -> Pixels:
         """(N, H, W, C) with black rows and columns around."""
@@ -142,12 +144,12 @@ class ImagePreprocess(Preprocess):
         """8 bits as 16 exactly, times 257; 16 bits as 8 only where conversion is accepted."""
         if pixels.dtype == self.pixel_type:
             return pixels
-        if self.depth == 16:
+        if self.bit_depth == 16:
             return pixels.astype(np.uint16) * np.uint16(257)
         if not self.convert:
             raise DataError(
                 f"This preprocessing takes 8 bits. {where} has 16, of which 8 would be lost. Convert it, or "
-                "set --data.depth 16, or accept the upper 8 with --data.convert true, in training."
+                "set --image.bit_depth 16, or accept the upper 8 with --image.convert true, in training."
             )
         return np.round(pixels / np.float32(257)).astype(np.uint8)
 
@@ -159,7 +161,7 @@ class ImagePreprocess(Preprocess):
         if {channels, self.channels} != {1, 3}:
             raise DataError(
                 f"This preprocessing takes pictures of {self.channels} channels. {where} has {channels}, and only grey "
-                "and RGB can be made of each other. Choose the pictures, or the channels with --data.channels in "
+                "and RGB can be made of each other. Choose the pictures, or the channels with --image.channels in "
                 "training."
             )
         converted = np.repeat(pixels, 3, axis=2) if self.channels == 3 else np.round(pixels @ GREY_WEIGHTS)[:, :, None]

@@ -300,8 +300,8 @@ def opaque(pixels: Pixels, where: str, convert: bool) -> Pixels:
     if not convert:
         raise DataError(
             f"Pictures must be opaque. {where} is transparent in places, and what lies behind is not known. Flatten "
-            "it, keep alpha as a channel with --data.channels 4, or accept a white background with "
-            "--data.convert true in training."
+            "it, keep alpha as a channel with --image.channels 4, or accept a white background with "
+            "--image.convert true in training."
         )
     share = alpha / np.float64(white)
     return np.round(colours * share + white * (1 - share)).astype(pixels.dtype)

@@ -108,6 +108,7 @@ def open_csv_windows(
             *grouping,
             *window_notices(window, step or window, len(signals), cut.num_dropped, tuple(recording.groups)),
         ),
+        format="csv-windows",
     )
 
 

@@ -76,6 +76,7 @@ def open_signal_folder(
         channel_names=read.channels,
         unused=read.unused,
         notices=(*files.notices, *read.notices, *grouping),
+        format="signal-folder",
     )
     source.folders, source.group_kind, source.unlabelled = files.folders, files.group_kind, files.unlabelled
     return source
@@ -144,6 +145,7 @@ def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: flo
         channel_names=read.channels,
         unused=read.unused,
         notices=(*files.notices, *grouping, *notices),
+        format="signal-folder",
     )
     source.folders, source.unlabelled = files.folders, files.unlabelled
     source.group_kind = files.group_kind if files.groups is not None else "groups" if grouping else "files"

@@ -80,7 +80,9 @@ def open_signal_npz(path: Path, *, columns: Sequence[str] = ()) -> SignalSource:
         parts[split] = (signals, as_column(arrays[f"y{suffix}"]))
     parts, channel_names = one_order(place, parts, names, notices)
     parts, classes = with_numbers(place, arrays, parts)
-    source = SignalSource(place.stem, parts, classes, channel_names=channel_names, notices=tuple(notices))
+    source = SignalSource(
+        place.stem, parts, classes, channel_names=channel_names, notices=tuple(notices), format="signal-npz"
+    )
     return source.with_columns(columns) if columns else source
 
 

@@ -34,7 +34,6 @@ class SignalSource:
 
     modality: Modality = "signal"
     task: Task = "classification"
-    format = "signals"
 
     def __init__(
         self,
@@ -47,12 +46,14 @@ class SignalSource:
         channel_names: tuple[str, ...] = (),
         unused: tuple[str, ...] = (),
         notices: tuple[str, ...] = (),
+        format: str = "signals",
     ) -> None:
         """`keys` name the records in the order of the parts; `groups` number what must not be torn apart; (N,).
 
-        `channel_names` are those in the files, if they have any; `unused` names their columns that are no channels.
+        `channel_names` are those in the files, if they have any; `unused` names their columns that are not channels;
+        `format` is the layout in which they came.
         """
-        self.name = name
+        self.name, self.format = name, format
         self.signals: list[NDArray[np.float32]] = []
         self.splits: dict[str, NDArray[np.int64]] = {}
         for split, (signals, labels) in parts.items():

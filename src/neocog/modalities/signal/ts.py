@@ -77,7 +77,7 @@ def open_ts(path: Path) -> SignalSource:
         check_labels(words, set(labels), files[split])
     spare = {word for words, _, _ in read.values() for word in without_names(words, occurring)[0]}
     absent = f"classes that a header names and no series has: {some(map(repr, sorted(spare)))}"
-    return SignalSource(name, parts, classes, notices=(absent,) if spare else ())
+    return SignalSource(name, parts, classes, notices=(absent,) if spare else (), format="ts")
 
 
 def check_labels(words: Sequence[str], labels: Collection[str], path: Path) -> None:

@@ -55,7 +55,7 @@ def open_ucr(path: Path) -> SignalSource:
     names, notices = name_classes({label for _, labels in read.values() for label in labels})
     classes, numbers = number_labels({split: [names[label] for label in labels] for split, (_, labels) in read.items()})
     parts = {split: (series, numbers[split]) for split, (series, _) in read.items()}
-    return SignalSource(name, parts, classes, notices=notices)
+    return SignalSource(name, parts, classes, notices=notices, format="ucr")
 
 
 def name_classes(labels: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:

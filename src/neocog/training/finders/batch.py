@@ -92,7 +92,7 @@ def search_sizes(
         needs = size_in_bytes(tried[1].memory_bytes) if tried[1].memory_bytes else "more"
         raise ConfigError(
             f"At least one record at a time must fit. One needs {needs}, and {size_in_bytes(limit)} may be taken. "
-            "Choose a smaller network (--model) or smaller inputs (--data.size)."
+            "Choose a smaller network (--model) or smaller inputs (--image.size)."
         )
     chosen, reason = choose(fitting, most, largest=largest)
     return BatchSizes(tuple(tried[size] for size in sorted(tried)), limit, chosen, reason)

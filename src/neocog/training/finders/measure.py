@@ -10,7 +10,7 @@ from torch import nn
 
 from neocog.planning import Machine, forecast, plan
 from neocog.progress import Bar
-from neocog.tasks import Classification
+from neocog.tasks import Task
 from neocog.training.config import TrainConfig
 from neocog.training.engine import Arithmetic
 from neocog.training.finders.batch import BatchSizes, Tried, search_sizes
@@ -31,7 +31,7 @@ UNTIMED = Machine(device="cpu", name="", flops={"fp32": math.inf}, bytes_per_sec
 def find_size(
     model: nn.Module,
     batches_of: Callable[[int], Batches],
-    task: Classification,
+    task: Task,
     *,
     optimizer: OptimizerConfig,
     config: TrainConfig,

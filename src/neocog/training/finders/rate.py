@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from neocog.errors import ConfigError, DivergenceError
 from neocog.progress import Bar
-from neocog.tasks import Classification
+from neocog.tasks import Task
 from neocog.training.config import TrainConfig
 from neocog.training.divergence import first_nonfinite
 from neocog.training.engine import Arithmetic
@@ -64,7 +64,7 @@ class RateCurve:
 def range_test(
     model: nn.Module,
     batches: Batches,
-    task: Classification,
+    task: Task,
     *,
     optimizer: OptimizerConfig,
     config: TrainConfig,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.rng import derive_seed
-from neocog.tasks import Classification
+from neocog.tasks import Task
 from neocog.training.config import TrainConfig
 from neocog.training.distributed import World
 from neocog.training.engine import Arithmetic, Engine
@@ -39,7 +39,7 @@ class Trial:
     def __init__(
         self,
         model: nn.Module,
-        task: Classification,
+        task: Task,
         optimizer: OptimizerConfig,
         config: TrainConfig,
         *,

@@ -16,7 +16,7 @@ def writer_class() -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ConfigError(
-            f"watch.tensorboard needs TensorBoard, which can't be imported: {error}. "
+            f"monitor.tensorboard needs TensorBoard, which can't be imported: {error}. "
             'Install it: pip install "neocog[track]"'
         ) from error
     return SummaryWriter

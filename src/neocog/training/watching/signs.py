@@ -29,7 +29,7 @@ def slow_data(epoch: int, seconds: float, waited: float) -> str | None:
     return (
         f"Training is limited by data: {waited / seconds:.0%} of epoch {epoch} ({waited:.1f} of {seconds:.1f} s) was "
         "spent waiting for batches. What helps: pack the data once, with pictures not much larger than needed (neocog "
-        "pack DATA OUT --resize 256); smaller inputs (--data.size); less augmentation; more processor cores for the "
+        "pack DATA OUT --resize 256); smaller inputs (--image.size); less augmentation; more processor cores for the "
         "threads that decode."
     )
 
@@ -51,7 +51,7 @@ def dead_layers(activations: Sequence[str], layers: Sequence[str], steps: int) -
 
 def parting_curves(history: Sequence[Mapping[str, float]]) -> str | None:
     """Training accuracy is 10 points above validation accuracy, and for 3 epochs their gap and validation loss grew."""
-    if len(history) <= GROWING:
+    if len(history) <= GROWING or "train_accuracy" not in history[-1]:
         return None
     rows = history[-GROWING - 1 :]
     gaps = [row["train_accuracy"] - row["val_accuracy"] for row in rows]
@@ -76,8 +76,8 @@ def still_improving(history: Sequence[Mapping[str, float]]) -> str | None:
     'It still improves: in each of the last 2 epochs the validation loss fell, from 0.900 to 0.700.'
     """
     losses = [row["val_loss"] for row in history[-FALLING - 1 :]]
-    accuracies = [row["val_accuracy"] for row in history]
-    if len(losses) <= FALLING or accuracies[-1] < max(accuracies) or accuracies[-1] == 1:
+    accuracies = [row["val_accuracy"] for row in history if "val_accuracy" in row]
+    if len(losses) <= FALLING or (accuracies and (accuracies[-1] < max(accuracies) or accuracies[-1] == 1)):
         return None
     if not all(later <= (1 - WORTH) * earlier for earlier, later in pairwise(losses)):
         return None

@@ -121,5 +121,5 @@ def check_augment(config: AugmentConfig, shape: tuple[int, int, int]) -> None:
     if channels != 3 and coloured:
         raise ConfigError(
             f"A setting must have an effect. augment.{coloured[0]} needs pictures of three channels. Received: "
-            f"{channels}. Remove it, or set --data.channels 3."
+            f"{channels}. Remove it, or set --image.channels 3."
         )

@@ -1,4 +1,4 @@
-"""Counts and figures of a classification: pure functions of targets and predictions."""
+"""Metrics of a classifier: pure functions of targets and predictions."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """How one class fares. A share of nothing is 0, as in scikit-learn."""
+    """Metrics of one class; 0 / 0 is 0, as in scikit-learn."""
 
     name: str
     precision: float
@@ -22,7 +22,7 @@ class ClassFigures:
 
 
 def confusion_matrix(targets: Labels, predictions: Labels, num_classes: int) -> NDArray[np.int64]:
-    """Counts by truth (rows) and prediction (columns); (N,), (N,) -> (K, K).
+    """Counts by true class (rows) and predicted class (columns); (N,), (N,) -> (K, K).
 
     >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
     [[1, 1], [0, 1]]
@@ -49,7 +49,7 @@ def class_figures(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> lis
 
 
 def macro_f1(targets: Labels, predictions: Labels, num_classes: int) -> float:
-    """The mean of the classes' F1, over the classes that occur."""
+    """The mean of the classes' F1, over the classes that occur in either."""
     confusion = confusion_matrix(targets, predictions, num_classes)
     occurs = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
     return float(shares(confusion)[2][occurs].mean())

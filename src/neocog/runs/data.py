@@ -1,0 +1,186 @@
+"""The data of a run: opened, checked against the settings, split, given a preprocessing, and loaded."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data import Preprocess, Source, Splits, check_trainable, keeps_test, open_source
+from neocog.dataset.record import NOUNS
+from neocog.errors import ConfigError, DataError
+from neocog.loading import (
+    Corrupt,
+    Dataset,
+    InMemoryDataset,
+    check_decodes,
+    choose_loading,
+    load_in_memory,
+    open_dataset,
+)
+from neocog.loading.choose import memory_budget, size_in_memory
+from neocog.loading.payload_cache import CachedSource
+from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.image.choose import find_pages
+from neocog.modalities.image.pages import SeveralPages
+from neocog.progress import note
+from neocog.runs.config import ResolvedConfig, RunConfig, flat, reading_options
+from neocog.runs.modality import changes, choose, value_of, without_other_modalities, without_vocabulary
+from neocog.runs.start import Start
+from neocog.tasks import TASKS
+from neocog.training.distributed import World, on_first
+from neocog.zoo import ModelInfo
+
+__all__ = ["check_data", "choose_inputs", "drop_inactive", "load_datasets", "open_configured", "resolve_loading"]
+
+
+def open_configured(config: RunConfig, data: object, world: World, *, download: bool) -> Source:
+    """The source that the settings name, or that a Python object makes; only the first process downloads."""
+    named = config.data.source if data is None else data
+
+    def open_it(download: bool) -> Source:
+        return open_source(named, download=download, **reading_options(config))
+
+    if download and world.size > 1:
+        on_first(lambda: open_it(download=True), world)
+    return open_it(download)
+
+
+def check_data(config: RunConfig, source: Source) -> None:
+    """Raises DataError for data that can't be learned from, ConfigError for settings that have no effect on it."""
+    if config.train.tta != "none" and source.modality != "image":
+        raise ConfigError(
+            "train.tta (test-time augmentation) needs images.",
+            received=f"{config.train.tta!r}, for {NOUNS[source.modality]}",
+            where=source.name,
+            fix="Remove it.",
+        )
+    augment = changes(config, source.modality)
+    if config.data.repeats > 1 and (augment is None or augment == type(augment)()):
+        raise ConfigError(
+            "data.repeats needs augmentation: without it, all copies of a sample are equal.",
+            received=f"repeats={config.data.repeats}, and no augmentation",
+            fix="Remove it, or augment.",
+        )
+    check_trainable(source)
+    if not TASKS[source.task].by_class:
+        check_without_classes(config, source)
+
+
+def check_without_classes(config: RunConfig, source: Source) -> None:
+    """Raises ConfigError for what only works with classes."""
+    needs_classes = {"augment.mixup or augment.cutmix": config.augment.mixes, "data.balance": config.data.balance < 1}
+    for key, is_set in needs_classes.items():
+        if is_set:
+            raise ConfigError(
+                f"{key} needs classes.", received=f"data for {source.task}", where=source.name,
+                fix="Leave it at its default.",
+            )  # fmt: skip
+
+
+def drop_inactive(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
+    """The settings without those that have no effect on this data. Raises ConfigError if the user has set one."""
+    shares = {"data.val_fraction": "val" in source.splits, "data.test_fraction": not keeps_test(source)}
+    unused = [key for key, inactive in shares.items() if inactive]
+    resolved = resolved.mark_inactive(unused, f"{source.name} brings its own splits: {', '.join(source.splits)}")
+    resolved = without_other_modalities(resolved, source)
+    if not TASKS[source.task].by_class:
+        by_class = {key for key, _ in flat(resolved.config) if key.startswith("loss.")} | {"data.balance"}
+        resolved = resolved.mark_inactive(by_class, f"{source.name} is for {source.task}")
+    return without_vocabulary(resolved) if source.modality == "text" else resolved
+
+
+def choose_inputs(
+    resolved: ResolvedConfig, source: Source, splits: Splits, info: ModelInfo, start: Start | None
+) -> tuple[ResolvedConfig, Preprocess, Splits, list[str]]:
+    """The preprocessing, the settings with what was chosen for it, the splits with notes on pages, notes on a start.
+
+    Raises DataError for samples that can't be read, unless those are skipped; ConfigError for inputs that differ from
+    what the start's network knows.
+    """
+    several = SeveralPages()
+    told: list[str] = []
+    reasons: dict[str, str] = {}
+    spec: Preprocess
+    if start is not None and source.modality == "text":  # the weights know one vocabulary
+        spec, known = start.adapt_texts(resolved.config.text.length, source, splits.train)
+        told.append(known)
+    else:
+        spec, reasons = choose(source, splits.train, resolved.config, info, several)
+        if start is not None:
+            start.check_inputs(spec, source)
+    find_pages(source, np.concatenate([splits.val, splits.test]), several)
+    for notice in several.notices:
+        note(f"  {notice}")
+    splits = replace(splits, notes=(*splits.notes, *several.notices))
+    return resolved.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()}), spec, splits, told
+
+
+def resolve_loading(resolved: ResolvedConfig, source: Source, splits: Splits, spec: Preprocess) -> ResolvedConfig:
+    """The settings with how samples are loaded, and why.
+
+    Raises ConfigError if the user wants streamed samples in the cache, DataError as `choose_loading` does.
+    """
+    wanted = resolved.config.data.loading
+    feeding, why = choose_loading(source, len(splits.train) + len(splits.val), spec, wanted)
+    note(f"  {feeding}: {why}")
+    if wanted == "auto":
+        resolved = resolved.choose({"data.loading": (feeding, why)})
+    if feeding == "stream":
+        resolved = resolved.mark_inactive(
+            {"data.cache"}, "streamed samples are decoded as they are needed, and not kept"
+        )
+    return resolved
+
+
+def load_datasets(
+    config: RunConfig, source: Source, splits: Splits, spec: Preprocess, world: World
+) -> tuple[Dataset, Dataset, InMemoryDataset | None]:
+    """Training and validation data, decoded or ready to be, and the decoded test data if the first process can keep it.
+
+    Payloads that the source keeps may take what decoded data leave of the memory budget. Raises DataError for samples
+    that can't be read, except training samples if those are skipped.
+    """
+    feeding, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
+    assert feeding != "auto", "resolved before"
+    budget = memory_budget(source) // world.local_size  # each process of this machine keeps its own
+    budget -= size_in_memory(len(splits.train) + len(splits.val), spec)
+    keeps_decoded = world.first and size_in_memory(len(splits.test), spec) <= budget
+    if keeps_decoded:
+        budget -= size_in_memory(len(splits.test), spec)
+    if isinstance(source, CachedSource):
+        source.shrink(max(0, budget) if feeding == "memory" else 0)
+
+    def load(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
+        return open_dataset(
+            source, indices, spec, label,
+            feeding=feeding, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=world.device.type == "cuda",
+        )  # fmt: skip
+
+    train = load(splits.train, "decoding training data", config.data.on_corrupt)
+    check_any_left(train, source)
+    val = load(splits.val, "decoding validation data", "stop")
+    if isinstance(source, CachedSource):  # what is measured is drawn for the report, too
+        source.forget([*splits.train.tolist(), *(splits.val.tolist() if len(splits.test) else [])])
+    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if feeding == "memory" else None
+
+
+def check_any_left(train: Dataset, source: Source) -> None:
+    """Raises DataError if all training samples were skipped."""
+    if not len(train):
+        raise DataError(
+            "Training needs a sample that can be read.",
+            received="none",
+            where=source.name,
+            fix=f"The first error: {next(iter(train.skipped.values()))}",
+        )
+
+
+def load_test(source: Source, indices: NDArray[np.int64], spec: Preprocess, *, keep: bool) -> InMemoryDataset | None:
+    """The decoded test data, or None if they are not to be kept; an unreadable sample must not be found after training.
+
+    Raises DataError that names all samples that can't be read.
+    """
+    if not keep or isinstance(source, ArraySource):
+        check_decodes(source, indices, spec, "checking test data")
+        return None
+    return load_in_memory(source, indices, spec, "decoding test data") if len(indices) else None

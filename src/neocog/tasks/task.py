@@ -1,0 +1,173 @@
+"""The protocol of a task: everything that follows from the meaning of a target, and nothing about the kind of input.
+
+The training loop, checkpoints, predictor, bundle, evaluation and report ask the task; none of them knows which one it
+is. A task is one class, registered by its name:
+
+    @register_task
+    class Regression(Task):
+        name = "regression"
+        ...
+
+A source whose `task` has this name is then trained, measured and predicted by it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neocog.dataset.record import Source
+from neocog.errors import ConfigError, DataError, some
+from neocog.evaluation import Evaluation
+from neocog.tasks.criterion import Criterion
+from neocog.zoo.network import WithAuxiliary
+
+if TYPE_CHECKING:
+    from neocog.tasks.classification import LossConfig
+
+__all__ = ["TASKS", "Prediction", "Task", "register_task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction(ABC):
+    """The network's answer for one input. Each task adds its own fields."""
+
+    name: str
+    pages: int = field(default=1, kw_only=True)
+    """How many pages or frames an image's file holds; only the first was read."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Everything about the prediction but its name and pages, for a program."""
+
+    @abstractmethod
+    def cells(self) -> dict[str, str]:
+        """Column -> text, for a table that a person reads."""
+
+
+class Task(ABC):
+    """What a target means: encoding, loss, metrics, decoding, and how target and prediction are shown.
+
+    Shapes: logits (N, K) are the outputs of a network for N inputs; targets (N,) or (N, D) are as `encode` gives them.
+    """
+
+    name: ClassVar[str]
+    """As `Source.task` and a bundle's manifest name it."""
+    network_task: ClassVar[str] = "classification"
+    """The task for which the catalogue lists the networks that this one trains."""
+    by_class: ClassVar[bool] = False
+    """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
+    criterion: ClassVar[Criterion]
+    """Which metric of `validation` chooses the checkpoint."""
+    progress_metric: ClassVar[str]
+    """The metric that is followed during training beside the loss: one of `validation`."""
+    progress_percent: ClassVar[bool] = False
+    """Whether it is a share, shown in per cent."""
+    columns: ClassVar[tuple[str, ...]]
+    """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
+    weights: Tensor | None = None
+    """Of each class in the loss, (K,); None if all count the same."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        """`classes` names the outputs of the network, one each, as `Source.classes` does."""
+        self.classes = classes
+
+    @classmethod
+    def for_training(cls, classes: tuple[str, ...], loss: "LossConfig", targets: Tensor) -> Self:
+        """The task as it is trained with these settings; `targets` are those of the training data."""
+        return cls(classes)
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.classes)
+
+    @property
+    def outputs_text(self) -> str:
+        """The outputs of the network in a few words."""
+        return some(self.classes)
+
+    @classmethod
+    def encode(cls, targets: NDArray[Any]) -> Tensor:
+        """A source's targets as the loss takes them; floats as float32."""
+        tensor = torch.from_numpy(np.ascontiguousarray(targets))
+        return tensor.float() if tensor.is_floating_point() else tensor
+
+    def match_targets(self, source: Source, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """The targets of these records, in the order of the network's outputs.
+
+        Raises DataError if the source has other outputs than the network.
+        """
+        if source.classes != self.classes:
+            raise DataError(
+                "A network can only be evaluated on the targets that it was trained on.",
+                received=f"{some(source.classes, 10)} instead of {some(self.classes, 10)}",
+                where=source.name,
+            )
+        return source.targets[indices]
+
+    def loss(self, outputs: Tensor | WithAuxiliary, targets: Tensor) -> Tensor:
+        """The loss that training minimises, that of auxiliary heads added; a network's outputs -> ()."""
+        if isinstance(outputs, WithAuxiliary):
+            auxiliary = sum(self.logits_loss(logits, targets) for logits in outputs.auxiliary)
+            return self.logits_loss(outputs.logits, targets) + outputs.weight * auxiliary
+        return self.logits_loss(outputs, targets)
+
+    def logits(self, outputs: Tensor | WithAuxiliary) -> Tensor:
+        """The outputs that are scored, without those of auxiliary heads; (N, K)."""
+        return outputs.logits if isinstance(outputs, WithAuxiliary) else outputs
+
+    def check_logits(self, logits: Tensor) -> None:
+        """One number for each output; an invariant of ours, since networks are built for the data's outputs."""
+        assert logits.shape[1:] == torch.Size([self.num_outputs]), logits.shape
+
+    def average(self, views: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+        """The logits of test-time augmentation: the weighted mean of those of all views; V times (N, K) -> (N, K)."""
+        mean = sum(weight * logits.double() for weight, logits in zip(weights, views, strict=True))
+        return torch.as_tensor(mean).float()
+
+    @abstractmethod
+    def logits_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of one head; (N, K), targets -> ()."""
+
+    @abstractmethod
+    def progress_sum(self, logits: Tensor, targets: Tensor) -> float:
+        """The progress metric, summed over the samples of a training batch."""
+
+    @abstractmethod
+    def validation(self, logits: Tensor, targets: Tensor) -> dict[str, float]:
+        """The metrics that are followed during training, by name: `loss`, the progress metric, the criterion's."""
+
+    @abstractmethod
+    def decode(self, logits: Tensor) -> Tensor:
+        """Logits (N, K) as predictions in float64: probabilities, or values in the unit of the targets."""
+
+    @abstractmethod
+    def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
+        """One prediction for each row of logits (N, K); `top` is how many alternatives to list, if there are any."""
+
+    @abstractmethod
+    def evaluate(
+        self, logits: NDArray[np.floating], targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str
+    ) -> Evaluation:
+        """All metrics with their intervals, the worst errors, and what a report shows.
+
+        `targets` are those of `match_targets`, `keys` name the records.
+        """
+
+
+TASKS: dict[str, type[Task]] = {}
+"""All tasks by name."""
+
+AnyTask = TypeVar("AnyTask", bound=type[Task])
+
+
+def register_task(task: AnyTask) -> AnyTask:
+    """Add a task to `TASKS`; a decorator. Raises ConfigError if another one has its name."""
+    if TASKS.setdefault(task.name, task) is not task:
+        raise ConfigError("Each task needs a name of its own.", received=f"a second task {task.name!r}")
+    return task

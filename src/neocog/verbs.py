@@ -1,0 +1,87 @@
+"""The verbs that start from data. Each resolves the settings, then does its work in `neocog.runs`.
+
+The command line is a thin shell over these functions, so the terminal and a notebook give the same result.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Unpack
+
+from neocog import runs as engine
+from neocog.errors import ConfigError
+from neocog.recipes.resolve import Settings, overridden, resolve_config
+from neocog.runs import FLAG, Run
+from neocog.runs import find as finders
+from neocog.training.finders import BatchSizes, RateCurve
+from neocog.training.finders.rate import HIGH, LOW, STEPS
+
+__all__ = ["find_batch", "find_rate", "train"]
+
+
+def train(
+    start: object = None,
+    /,
+    *,
+    data: object = None,
+    name: str | None = None,
+    runs: str | Path = "runs",
+    download: bool = False,
+    **settings: Unpack[Settings],
+) -> Run:
+    """Train a network and leave everything in a new folder `runs/NAME/`.
+
+    `start` is a data set (a name, a path, arrays, a Hugging Face or torch data set), whose settings are `model`,
+    `recipe`, `epochs`, `config_file` and `overrides` by dotted key, as on the command line; or a complete `RunConfig`.
+
+        neocog.train("images/", epochs=30, overrides={"augment.flip": 0.5})
+        neocog.train("mnist", recipe="fast")
+        neocog.train(neocog.recipe("lenet5_relu", data="arrays"), data=(images, labels))
+
+    Raises a NeocogError for what a user can fix, and Interrupted, with the state saved, on the first Ctrl-C.
+    """
+    resolved, found = resolve_config(start, data=data, **settings)
+    return engine.train(resolved, data=found, name=name, runs=runs, download=download)
+
+
+def find_rate(
+    start: object = None,
+    /,
+    *,
+    data: object = None,
+    download: bool = False,
+    low: float = LOW,
+    high: float = HIGH,
+    steps: int = STEPS,
+    **settings: Unpack[Settings],
+) -> RateCurve:
+    """Propose the learning rate of a run by a range test. Takes data and settings as `train` does; writes nothing.
+
+    Raises what `train` does for data and settings, and what `range_test` does; ConfigError if all training data is one
+    batch.
+    """
+    resolved, found = resolve_config(start, data=data, **settings)
+    refuse_ignored(settings, finders.IGNORED_BY_RATE)
+    return finders.find_rate(resolved, data=found, download=download, low=low, high=high, steps=steps)
+
+
+def find_batch(
+    start: object = None, /, *, data: object = None, download: bool = False, **settings: Unpack[Settings]
+) -> BatchSizes:
+    """Propose the batch size of a run: on a GPU the largest that fits, on a CPU the smallest of the fastest.
+
+    Takes data and settings as `train` does; writes nothing.
+    Raises what `train` does for data and settings; ConfigError if not even one sample fits.
+    """
+    resolved, found = resolve_config(start, data=data, **settings)
+    refuse_ignored(settings, finders.IGNORED_BY_BATCH)
+    return finders.find_batch(resolved, data=found, download=download)
+
+
+def refuse_ignored(settings: Settings, unused: Mapping[str, str]) -> None:
+    """Raises ConfigError for an override that a trial ignores. In a config file, which is for a run, it may stay."""
+    dash = "--" if settings.get("set_by") == FLAG else ""
+    for key in overridden(settings):
+        reason = unused.get(key) or unused.get(key.partition(".")[0])
+        if reason:
+            rule = f"A setting must have an effect. {dash}{key} would be ignored, because {reason}."
+            raise ConfigError(rule, fix="Leave it out.", kind="ignored")
