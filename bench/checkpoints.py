@@ -22,7 +22,7 @@ from safetensors.torch import save
 from neocog.files import write_whole
 from neocog.progress import quiet
 from neocog.runs import Run
-from neocog.runs.keeper import RunKeeper
+from neocog.runs.checkpoints import RunCheckpointer
 from neocog.training import OptimizerConfig, TrainConfig, Training, save_checkpoint
 from neocog.zoo import create_model
 
@@ -57,19 +57,20 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder, quiet():
         run = Run.create(Path(folder), "bench", "bench")
-        keeper = RunKeeper(run, TrainConfig(), data="bench", settings="bench")
-        first = seconds_of(lambda: keeper.save(training))
-        keeper.close()
+        checkpointer = RunCheckpointer(run, TrainConfig(), data="bench", settings="bench")
+        first = seconds_of(lambda: checkpointer.save(training))
+        checkpointer.close()
+        once = Path(folder) / "once"
         for _ in range(ROUNDS):
             times[names[0]].append(seconds_of(lambda: by_the_library(Path(folder) / "library", training)))
-            times[names[1]].append(seconds_of(lambda: save_checkpoint(Path(folder) / "once", training, keeper.about)))
+            times[names[1]].append(seconds_of(lambda: save_checkpoint(once, training, checkpointer.about)))
             began = time.perf_counter()
-            keeper.save(training)
+            checkpointer.save(training)
             times[names[2]].append(time.perf_counter() - began)
-            keeper.close()
+            checkpointer.close()
             times[names[3]].append(time.perf_counter() - began)
         assert run.last.read_bytes() == (Path(folder) / "once").read_bytes()
-        alone, beside = slowed(training, keeper)
+        alone, beside = slowed(training, checkpointer)
     base = statistics.median(times["synchronous"])
     print(f"{size / 1e6:.0f} MB in {len(training.tensors())} tensors; medians of {ROUNDS} rounds")
     print(f"{'save':<30}{'ms':>8}{'ratio':>12}")
@@ -80,14 +81,14 @@ def main() -> None:
     )
 
 
-def slowed(training: Training, keeper: RunKeeper) -> tuple[float, float]:
+def slowed(training: Training, checkpointer: RunCheckpointer) -> tuple[float, float]:
     """Seconds of a few steps alone, and of the same steps while a checkpoint is written; medians of three turns."""
     alone, beside = [], []
     for _ in range(3):
         alone.append(seconds_of(lambda: take_steps(training, STEPS)))
-        keeper.save(training)
+        checkpointer.save(training)
         beside.append(seconds_of(lambda: take_steps(training, STEPS)))
-        keeper.close()
+        checkpointer.close()
     return statistics.median(alone), statistics.median(beside)
 
 

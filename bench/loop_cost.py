@@ -22,9 +22,9 @@ from neocog.data import ImagePreprocess
 from neocog.loading import InMemoryDataset, Loader
 from neocog.progress import quiet
 from neocog.runs import Run
-from neocog.runs.keeper import RunKeeper
+from neocog.runs.checkpoints import RunCheckpointer
 from neocog.tasks import Classification
-from neocog.training import Interrupt, OptimizerConfig, ScheduleConfig, TrainConfig, Training, fit
+from neocog.training import FitSettings, Interrupt, OptimizerConfig, ScheduleConfig, TrainConfig, Training, fit
 
 NUM, BATCH, EPOCHS, CLASSES = 64 * 400, 64, 15, 10
 LR, MOMENTUM = 0.01, 0.9
@@ -100,10 +100,8 @@ def main() -> None:
             loader,
             in_turn,
             Classification(tuple(map(str, range(CLASSES)))),
-            config=config,
-            optimizer=optimizer,
-            schedule=ScheduleConfig(name="cosine"),
-            keeper=RunKeeper(run, config, data="bench", settings="bench"),
+            FitSettings(train=config, optimizer=optimizer, schedule=ScheduleConfig(name="cosine")),
+            checkpointer=RunCheckpointer(run, config, data="bench", settings="bench"),
             interrupt=interrupt,
         )
     skip = len(loader.seconds) // EPOCHS  # the first epoch warms up

@@ -27,7 +27,7 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
-from neocog.launch.scaling import MIB, Cluster, Job, Link, all_reduce_seconds, bucket_sizes, forecast_step
+from neocog.planning.scaling import MIB, Cluster, Job, Link, all_reduce_seconds, bucket_sizes, forecast_step
 
 RANKS = (1, 2, 4)
 BATCH, SIDE, CLASSES = 8, 32, 10

@@ -41,11 +41,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neocog.cpus import num_threads
 from neocog.planning import Plan, plan
 from neocog.tasks import Classification
 from neocog.training import OptimizerConfig, make_optimizer
-from neocog.training.engine import Engine
-from neocog.training.speed import SpeedConfig, choose_speed, right_threads
+from neocog.training.executor import StepExecutor
+from neocog.training.speed import SpeedConfig, choose_speed
 from neocog.zoo import create_model
 
 CASES: dict[str, tuple[tuple[int, int, int], int]] = {
@@ -114,10 +115,10 @@ def measure(name: str, case: Case, seconds: float) -> None:
     if importlib.util.find_spec("lightning"):
         ways["lightning"] = lightning(copy.deepcopy(case.model), case, max(1, int(TURN / first)))
     step, reason = neocog(copy.deepcopy(case.model), case, first)
-    ways["neocog"] = partial(turn, step, right_threads())
+    ways["neocog"] = partial(turn, step, num_threads())
     device = case.images.device
-    ways |= {precision: partial(turn, product(dtype, device), right_threads()) for precision, dtype in TYPES.items()}
-    ways["copy"] = partial(turn, copying(device), right_threads())
+    ways |= {precision: partial(turn, product(dtype, device), num_threads()) for precision, dtype in TYPES.items()}
+    ways["copy"] = partial(turn, copying(device), num_threads())
     for take in ways.values():
         take()
     found: dict[str, list[float]] = {way: [] for way in ways}
@@ -185,21 +186,21 @@ def neocog(model: nn.Module, case: Case, plain_seconds: float) -> tuple[Callable
     """A step as in Neocog's loop, and the reason for the choice of precision and memory format."""
     task = Classification(tuple(map(str, range(case.num_classes))))
     config = OptimizerConfig(lr=LR, momentum=MOMENTUM)
-    torch.set_num_threads(right_threads())
+    torch.set_num_threads(num_threads())
     decision = choose_speed(
         model, case.images, case.labels, loss=task.loss, optimizer=lambda copied: make_optimizer(copied, config),
         steps=int(case.run_seconds / plain_seconds), config=SpeedConfig(),
     )  # fmt: skip
-    engine = Engine(model, task.loss, decision, case.images.device)
+    executor = StepExecutor(model, task.loss, decision, case.images.device)
     optimizer = make_optimizer(model, config)
 
     def step() -> float:
-        loss, _ = engine.forward(case.images, case.labels)
+        loss, _ = executor.forward(case.images, case.labels)
         value = loss.item()
         optimizer.zero_grad()
-        engine.backward(loss)
-        engine.unscale(optimizer)
-        engine.step(optimizer)
+        executor.backward(loss)
+        executor.unscale(optimizer)
+        executor.step(optimizer)
         return value
 
     return step, decision.reason
