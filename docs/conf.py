@@ -2,6 +2,7 @@
 
 project = "Neocog"
 author = "The Neocog developers"
+copyright = author
 extensions = ["myst_nb"]
 html_theme = "furo"
 html_title = "Neocog"
