@@ -20,7 +20,7 @@ from PIL import Image
 from neocog.data import ImageFolder
 from neocog.doctor import check
 from neocog.doctor.examine import in_threads
-from neocog.modalities.image.decode import picture_pixels
+from neocog.modalities.image.decode import decode_image
 from neocog.progress import quiet
 
 IMAGES, HEIGHT, WIDTH, PASSES = 2000, 375, 500, 5
@@ -44,7 +44,7 @@ def decode_all(root: Path) -> None:
     def decode(index: int) -> int:
         payload = source.read(index).payload
         assert isinstance(payload, bytes)
-        return picture_pixels(payload, source.key(index), max_pixels=40_000_000, convert=False).size
+        return decode_image(payload, source.key(index), max_pixels=40_000_000, convert=False).size
 
     assert sum(in_threads(decode, range(len(source)))) == len(source) * HEIGHT * WIDTH * 3
 

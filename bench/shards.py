@@ -20,8 +20,7 @@ import psutil
 
 from neocog.files import file_hash
 from neocog.shards import open_shards
-from neocog.shards.header import Header, Shard
-from neocog.shards.index import IndexWriter
+from neocog.shards.index import Header, IndexWriter, Shard
 from neocog.shards.write import TarWriter
 
 SIZES = (10**4, 10**6)

@@ -1,4 +1,4 @@
-"""What a long job shows: one live bar in a terminal or notebook, plain lines elsewhere, nothing when quiet.
+"""Progress of long jobs: one live bar in a terminal or notebook, plain lines elsewhere, nothing when quiet.
 
 Everything here goes to standard error, so that results on standard output can be piped.
 """
@@ -22,13 +22,13 @@ from rich.progress import (
 __all__ = ["Bar", "note", "quiet", "track"]
 
 T = TypeVar("T")
-REFRESH = 0.1  # seconds between two drawings; the work must not wait for its own picture
+REFRESH = 0.1  # seconds between two drawings; the work must not wait for its display
 
 console = Console(stderr=True, force_jupyter=False, highlight=False)
 
 
 def note(message: str) -> None:
-    """One line for the user, above the bar if one is shown."""
+    """Print one line for the user, above the bar if there is one."""
     console.print(message, markup=False, soft_wrap=True)
 
 
@@ -53,7 +53,7 @@ class Bar:
             MofNCompleteColumn(),
         )
         tail = (TextColumn("{task.fields[text]}"), TimeRemainingColumn(compact=True))
-        # No refresh thread: it would take turns with the work for the interpreter. `draw` draws.
+        # No refresh thread: it would compete with the work for the interpreter. `draw` draws.
         self.progress = Progress(*columns, *tail, console=console, auto_refresh=False, transient=True)
         self.shown = (console.is_terminal or console.is_jupyter) and not console.quiet
         self.task = self.progress.add_task(label, total=total, text="")
@@ -70,11 +70,11 @@ class Bar:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to draw again; ask before a text is made that nobody will see."""
+        """Whether it is time to draw again; ask before making a text that nobody will see."""
         return self.shown and time.monotonic() - self.drawn >= REFRESH
 
     def draw(self, completed: float, text: str = "", label: str | None = None) -> None:
-        """Show how far the work is, if it is time to."""
+        """Show the progress, if it is time to."""
         if self.due:
             self.drawn = time.monotonic()
             self.progress.update(self.task, completed=completed, text=text, description=label)
@@ -82,7 +82,7 @@ class Bar:
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Go through the items behind a bar."""
+    """Iterate over the items with a bar."""
     count = total if total is not None else len(items) if isinstance(items, Sized) else 0
     with Bar(label, count) as bar:
         for done, item in enumerate(items):

@@ -12,8 +12,8 @@ from neocog.errors import ConfigError
 from neocog.recipes.resolve import Settings, overridden, resolve_config
 from neocog.runs import FLAG, Run
 from neocog.runs import find as finders
-from neocog.training.finders import BatchSizes, RateCurve
-from neocog.training.finders.rate import HIGH, LOW, STEPS
+from neocog.training.finders import BatchSizeSearch, RateCurve
+from neocog.training.finders.learning_rate import HIGH, LOW, STEPS
 
 __all__ = ["find_batch", "find_rate", "train"]
 
@@ -66,7 +66,7 @@ def find_rate(
 
 def find_batch(
     start: object = None, /, *, data: object = None, download: bool = False, **settings: Unpack[Settings]
-) -> BatchSizes:
+) -> BatchSizeSearch:
     """Propose the batch size of a run: on a GPU the largest that fits, on a CPU the smallest of the fastest.
 
     Takes data and settings as `train` does; writes nothing.

@@ -150,7 +150,7 @@ def test_pickled_bytes_within_a_member_are_never_run(bundle):
     [
         ({"format": 2}, "reads bundles of format 1. .*: received format 2.*Update"),
         ({"model": {"name": "absent", "num_classes": 10, "in_channels": 1, "options": {}}}, "No network is called"),
-        ({"preprocess": {"version": 7}}, "version 3 is understood"),
+        ({"preprocess": {"version": 7}}, "up to version 3 is supported"),
         ({"preprocess": []}, "described by a mapping"),
         ({"classes": ["a"]}, "its 10 outputs need a different class name each, received"),
         ({"classes": "0123456789"}, "a different class name each"),
@@ -224,8 +224,8 @@ def test_unreadable_image_does_not_stop_the_others(predictor, sevens):
     found = list(predictor.predict_each([sevens[0], b"text", sevens[1]]))
     assert [isinstance(result, Prediction) for result in found] == [True, False, True]
     assert isinstance(found[1], Failure)
-    assert "input 1 is not an image" in found[1].error
-    with pytest.raises(DataError, match="input 1 is not an image"):
+    assert "input 1: received a file that is not an image" in found[1].error
+    with pytest.raises(DataError, match="input 1: received a file that is not an image"):
         predictor.predict([sevens[0], b"text"])
     with pytest.raises(DataError, match="absent.png can't be read: No such file"):
         predictor.predict("absent.png")

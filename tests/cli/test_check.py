@@ -229,14 +229,14 @@ def test_level_of_the_classes_and_fold_for_the_test_are_flags(run_main, tmp_path
     assert code == 1 and "Say at which level the classes are" in " ".join(out.split())
     code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--no-skip-list")
     assert (code, out.splitlines()[0]) == (0, "sites: 6 all; 2 classes: cat, dog")
-    assert "its reader says: 3 groups, none of which is divided: the folders a, b, c" in out
+    assert "its reader says: 3 groups, each kept in one split: the folders a, b, c" in out
     code, out, err = run_main(tmp_path / "sites", "--class-level", "2", "--test-fold", "1", "--no-skip-list")
     assert code == 2 and "A fold for the test is one of folders called fold1" in err
     for k, site in enumerate(("a", "b", "c"), 1):
         (tmp_path / "sites" / site).rename(tmp_path / "sites" / f"fold{k}")
     code, out, err = run_main(tmp_path / "sites", "--test-fold", "2", "--no-skip-list")
     assert out.splitlines()[0] == "sites: 4 train, 2 test; 2 classes: cat, dog"
-    assert "its reader says: 3 folds: fold2 is the test, and no fold is divided" in out
+    assert "its reader says: 3 folds: fold2 is the test, and each fold stays whole" in out
 
 
 def test_folders_above_the_classes_are_no_findings(run_main, tmp_path):

@@ -241,9 +241,7 @@ def test_check_and_train_say_the_same_of_hidden_labels(run_main):
     for name, labels in (("train", [0, 1] * 20), ("test", [-1] * 6)):
         texts = [f"{'good' if k % 2 else 'bad'} word{k}" for k in range(len(labels))]
         pq.write_table(pa.table({"text": texts, "label": labels}), run_main.work / "set" / f"{name}-0.parquet")
-    said = (
-        "6 records of test have no labels and are left out; a part of the training records is kept for the test instead"
-    )
+    said = "6 samples of test have no labels and are left out; training samples are held out for the test instead"
     code, out, _ = run_main("check", "set", "--no-skip-list")
     assert (code, said in out) == (0, True)
     fast = ("--model", "text_cnn", "--epochs", "1", "--name", "r", "--data.test_fraction", "0.25")
@@ -317,7 +315,7 @@ def test_an_empty_folder_and_one_class_only(run_main, pictures, tmp_path):
     empty.mkdir()
     for name in ("green", "blue"):
         shutil.rmtree(pictures / name)
-    for data, message in ((empty, "empty is empty. Put images at"), (pictures, "pictures has one: red")):
+    for data, message in ((empty, "empty is empty. Put images at"), (pictures, "pictures: received one: red")):
         code, _, err = run_main("train", data)
         assert code == 2
         assert message in err

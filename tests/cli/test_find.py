@@ -10,7 +10,7 @@ from neocog.cli import main
 from neocog.data import open_source
 from neocog.errors import ConfigError
 from neocog.report.plots import draw_range_test
-from neocog.training.finders import measure as measure_module
+from neocog.training.finders import batch_size as batch_size_module
 from neocog.training.speed import SpeedConfig
 from neocog.verbs import find_batch, find_rate
 
@@ -21,7 +21,7 @@ def run_main(capsys, tmp_path, monkeypatch):
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    monkeypatch.setattr(measure_module, "SECONDS", 0.01)
+    monkeypatch.setattr(batch_size_module, "SECONDS", 0.01)
 
     def run(*arguments):
         capsys.readouterr()
@@ -90,7 +90,7 @@ def test_a_batch_size(run_main, pictures):
     code, out, err = run_main("find", "batch", pictures)
     assert code == 0, err
     line, _, hint, again = out.splitlines()
-    assert line.startswith("batch size ") and "/s in " in line and " may be taken. 8: " in line
+    assert line.startswith("batch size ") and "/s in " in line and " available. 8: " in line
     assert hint == f"Train with it: --train.batch_size {line.split()[2].rstrip(',')}"
     assert again.startswith("The best learning rate depends on the batch size")
     assert not list(run_main.work.iterdir())
@@ -101,7 +101,7 @@ def test_a_batch_size(run_main, pictures):
 
 
 def test_a_batch_size_in_python(pictures, quick, monkeypatch):
-    monkeypatch.setattr(measure_module, "SECONDS", 0.0)
+    monkeypatch.setattr(batch_size_module, "SECONDS", 0.0)
     found = find_batch(quick(pictures))
     assert found.size in [8, 16, found.tried[-1].size] and found.tried[-1].size <= 36
 
@@ -148,7 +148,7 @@ def test_one_batch_is_too_few(digits, quick):
             "--monitor.warnings would be ignored, because a trial is not monitored",
         ),
         (["batch", "mnist", "--speed.mode", "manual", "--speed.compile", "yes"], "a trial is too short to be compiled"),
-        (["rate", "mnist", "--low", "2", "--high", "1"], "Rates rise from --low to --high, both above 0."),
+        (["rate", "mnist", "--low", "2", "--high", "1"], "Rates must rise from --low to --high, both above 0."),
         (["rate", "mnist", "--steps", "3"], "A range test needs at least 10 steps. Received: --steps 3."),
         (["rate", "mnist", "--model", "lenet6"], "No network is called 'lenet6'"),
     ],

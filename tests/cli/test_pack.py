@@ -18,7 +18,7 @@ def test_pack_says_what_it_wrote(pictures: Path, tmp_path: Path, capsys: pytest.
     count = len(source.header.shards)
     assert count > 1
     assert out.startswith(f"{tmp_path / 'out'}  36 samples, {count} shards, ")
-    assert out.endswith(" kB, read back and verified\n")
+    assert out.endswith(" KB, read back and verified\n")
     assert len(source) == 36
 
 

@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from neocog.data import (
+    AudioConfig,
+    AudioPreprocess,
     BoardPreprocess,
     ImageConfig,
     ImagePreprocess,
@@ -20,23 +22,21 @@ from neocog.data import (
     Record,
     SignalConfig,
     SignalPreprocess,
-    SoundConfig,
-    SoundPreprocess,
     Source,
     TextConfig,
     TextPreprocess,
     check_trainable,
+    choose_audio,
     choose_board,
-    choose_preprocess,
+    choose_image,
     choose_signal,
-    choose_sound,
     choose_text,
     describe,
     divide,
     fingerprint,
 )
 from neocog.data.formats import FORMATS, recognise
-from neocog.dataset.targets import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects
 from neocog.errors import ConfigError, DataError
 from tests.support.damage import EndlessError, Random, damaged, ending, peak, sealed
 from tests.support.small_sets import SETS, Files, files_of, write_set
@@ -54,16 +54,16 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 FIXED: dict[str, list[Preprocess]] = {
     "image": [ImagePreprocess(size=(8, 8), channels=3), ImagePreprocess(size=(8, 8), channels=1, convert=True)],
     "signal": [SignalPreprocess(channels=2, length=4), SignalPreprocess(channels=1, length=9, fit="resample")],
-    "audio": [SoundPreprocess(sample_rate=4000, seconds=0.05, features="mel", num_mels=4, max_seconds=60)],
+    "audio": [AudioPreprocess(sample_rate=4000, seconds=0.05, features="mel", num_mels=4, max_seconds=60)],
     "text": [TextPreprocess(level="word", length=4, vocabulary=("a", "film"))],
     "board": [BoardPreprocess(features="zero17", size=9)],
 }
 CHOOSE: dict[str, Callable[[Source, Indices], tuple[Preprocess, dict[str, str]]]] = {
-    "image": lambda source, part: choose_preprocess(source, part, ImageConfig(), (8, 8)),
-    "signal": lambda source, part: choose_signal(source, part, SignalConfig(), (8,)),
-    "audio": lambda source, part: choose_sound(source, part, SoundConfig(max_seconds=60), (9, 4)),
-    "text": lambda source, part: choose_text(source, part, TextConfig(min_count=1), (8,), "text_cnn"),
-    "board": lambda source, part: choose_board(source, part, (17, 9, 9)),
+    "image": lambda source, part: choose_image(source, part, ImageConfig(), (3, 8, 8)),
+    "signal": lambda source, part: choose_signal(source, part, SignalConfig(), (1, 8)),
+    "audio": lambda source, part: choose_audio(source, part, AudioConfig(max_seconds=60), (1, 9, 4)),
+    "text": lambda source, part: choose_text(source, part, TextConfig(min_count=1), (8,), network="text_cnn"),
+    "board": lambda source, part: choose_board(source, part, None, (17, 9, 9)),
 }
 
 

@@ -153,7 +153,7 @@ def test_column_that_only_counts_rows_is_left_out(tmp_path, content, columns, pl
     ],
 )
 def test_column_without_a_name_that_may_hold_something_is_refused(tmp_path, content):
-    with pytest.raises(Exception, match="Each column needs a name of its own. Received: .*''"):
+    with pytest.raises(Exception, match="Each column needs a name of its own. .*received .*''"):
         read_columns(write(tmp_path, "a.csv", content))
 
 
@@ -161,7 +161,7 @@ def test_columns_without_name_and_value_are_left_out(tmp_path):
     path = write(tmp_path, "a.csv", "v1,v2,,\nham,hi,,\nspam,win,,\n")
     assert (read_columns(path), cells(path)) == (("v1", "v2"), [("ham", "hi"), ("spam", "win")])
     path = write(tmp_path, "b.csv", "v1,v2,,\n" + "ham,hi,,\n" * 400 + "ham,a, b,\n")
-    with pytest.raises(Exception, match=r"without a name must be empty. Received: ' b' in column 3.*line 402"):
+    with pytest.raises(Exception, match=r"without a name must be empty. .*line 402: received ' b' in column 3"):
         cells(path)
 
 
@@ -233,7 +233,7 @@ def test_header_is_kept_as_one(tmp_path, content):
         "400,410,420\n1,2,3\n4,3,2\n",
     ],
 )
-def test_numbers_that_are_names_are_said(tmp_path, content):
+def test_numbers_that_are_names_are_reported(tmp_path, content):
     path = write(tmp_path, "a.csv", content)
     assert len(cells(path)) == 2
     assert "has numbers in its first line, which are read as the names of its columns" in table_notices([path])[0]

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from neocog.data import find_data, open_source
-from neocog.data.known import KNOWN, Known
-from neocog.dataset.download import download_set
+from neocog.data.known import KNOWN, Known, download_set
 from neocog.errors import DataError
 
 

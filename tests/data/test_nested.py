@@ -26,7 +26,7 @@ def write(path, content="x"):
 
 
 def said(outer, inner):
-    return f"the data set is read from {inner}, for {outer} holds nothing else"
+    return f"the data set is read from {inner}, because {outer} holds nothing else"
 
 
 @pytest.mark.parametrize("nested", ["pictures/pictures", "pictures/x-main", "pictures/a/b", "pictures/a/b/c"])
@@ -91,7 +91,7 @@ def test_splits_within_are_kept(tmp_path):
     assert open_source(tmp_path / "x" / "x").notices == ()
 
 
-def test_lone_split_is_no_outer_folder(tmp_path):
+def test_lone_split_is_not_a_outer_folder(tmp_path):
     two_classes(tmp_path / "x" / "train")
     source = open_source(tmp_path / "x")
     assert (list(source.splits), source.notices, source.key(0)) == (["train"], (), "train/cat/0.png")
@@ -105,7 +105,7 @@ def test_one_class_is_still_one_class(tmp_path, place):
     draw(tmp_path / place, "1.png", "2.png")
     source = open_source(tmp_path / "x")
     assert len(source.classes) == 1 and source.notices == ()
-    with pytest.raises(DataError, match="needs at least two classes. x has one"):
+    with pytest.raises(DataError, match="needs at least two classes. x: received one"):
         check_trainable(source)
 
 

@@ -65,7 +65,7 @@ def test_divide_keeps_own_splits_and_takes_validation_from_training():
 
 def test_divide_keeps_a_sample_of_each_class_for_training():
     divided = divide(source([1, 2, 30]), val_fraction=0.5, test_fraction=0.5, seed=0)
-    assert "test has no record of '0'" in divided.notes
+    assert "test has no sample of '0'" in divided.notes
     assert {0, 1, 2} <= set(source([1, 2, 30]).targets[divided.train].tolist())
 
 

@@ -44,7 +44,7 @@ NEEDS = "A table of texts needs a column of texts (text, sentence"
             NEEDS,
             (
                 "the columns v1, v2, in {path}. Rename them, or say which is "
-                "meant, such as --data.text_column v2 --data.label_column v1."
+                "which, such as --data.text_column v2 --data.label_column v1."
             ),
         ),
         ("v1;v2\nham;hello you\n", NEEDS, "Received: the columns v1, v2"),
@@ -64,12 +64,12 @@ NEEDS = "A table of texts needs a column of texts (text, sentence"
             ("A table begins with the names of its columns. Received: 'hello you', 'good', which looks like a sample"),
             "--data.text_column 0 --data.label_column 1.",
         ),
-        ("", "A table starts with a line that names its columns. Received: an empty file.", "{path}, line 1"),
+        ("", "A table starts with a line that names its columns.", "{path}, line 1: received an empty file."),
         ("text,text\na,b\n", "Each column needs a name of its own", "Rename them"),
         (
             b"text,label\nx,1\n".decode().encode("utf-16-le"),
-            ("A table is UTF-8 text. Received: NUL bytes, as in UTF-16 without a byte order mark."),
-            "{path}, line 1",
+            "A table is UTF-8 text.",
+            "{path}, line 1: received NUL bytes, as in UTF-16 without a byte order mark.",
         ),
         (
             "a,b,species\n5.1,3.2,setosa\n4.9,3,virginica\n",
@@ -90,7 +90,8 @@ def test_table_says_why_it_is_not_recognised(tmp_path, content, begins, holds):
 def test_folder_of_only_train_says_the_tables_reason(tmp_path):
     write(tmp_path, {"train.csv": "v1,v2\nham,hello you\nspam,win it\n"})
     assert reason(tmp_path).startswith(NEEDS)
-    assert reason(tmp_path, text_column="v3").startswith("data.text_column names a column of the table. Received: 'v3'")
+    message = reason(tmp_path, text_column="v3")
+    assert message.startswith("data.text_column names a column of the table. ") and "received 'v3'" in message
 
 
 @pytest.mark.parametrize("names", [("a.csv", "b.csv"), ("test.csv",), ("val.jsonl", "test.tsv")])
@@ -109,7 +110,7 @@ def test_tables_of_which_none_is_train(tmp_path, names):
             "img,kind\n0.png,x\n1.png,y\n",
             "A list of images needs a column for the file (file_name",
             (
-                "the columns img, kind, in {path}. Rename them, or say which is meant, such as --data.file_column img "
+                "the columns img, kind, in {path}. Rename them, or say which is which, such as --data.file_column img "
                 "--data.label_column kind."
             ),
         ),
@@ -121,7 +122,7 @@ def test_tables_of_which_none_is_train(tmp_path, names):
         (
             "0.png,3,x\n1.png,4,y\n",
             "A list of images needs a column for the file",
-            "named by their place, for its first line looks like a sample. Add a line of names",
+            "named by their place because its first line looks like a sample. Add a line of names",
         ),
         (
             "file,label\n7,x\n",
@@ -131,13 +132,16 @@ def test_tables_of_which_none_is_train(tmp_path, names):
         ("", "A table starts with a line that names its columns", "{path}, line 1"),
         (
             "file,label\n\xe9.png,x\n".encode("cp1252"),
-            "A table is UTF-8 text. Received: byte 0xe9.",
-            "iconv -f WINDOWS-1252 -t UTF-8 labels.csv > NEW.csv",
+            "A table is UTF-8 text.",
+            (
+                "received byte 0xe9. Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: "
+                "iconv -f WINDOWS-1252 -t UTF-8 labels.csv > NEW.csv"
+            ),
         ),
         ("file,age\n0.png,3\n", "A list of images needs a column for the file", "--data.label_column age"),
     ],
 )
-def test_table_beside_pictures_says_why_it_is_not_their_list(tmp_path, content, begins, holds):
+def test_table_beside_images_says_why_it_is_not_their_list(tmp_path, content, begins, holds):
     draw(tmp_path, "0.png", "1.png")
     write(tmp_path, {"labels.csv": content})
     message = reason(tmp_path)
@@ -157,16 +161,16 @@ def test_table_beside_pictures_says_why_it_is_not_their_list(tmp_path, content, 
         ("a.h5", "(.h5), which is not read. Save the arrays as x and y: numpy.savez"),
         ("a.pkl", "is a file of pickled objects (.pkl), which is not read. Nothing is unpickled"),
         ("a.pt", "Nothing is unpickled"),
-        ("a.tfrecord", "Write its records as tar or Parquet shards"),
+        ("a.tfrecord", "Write its samples as tar or Parquet shards"),
         ("a.json", "is a JSON file (.json), which is not read. A table has one JSON object on each line"),
         ("a.mp4", "is a video (.mp4)"),
         ("a.pdf", "is a document (.pdf)"),
-        ("a.png", "is a single image. A data set is many of them: FOLDER/CLASS/*.png."),
-        ("a.WAV", "is a single sound. A data set is many of them: FOLDER/CLASS/*.wav."),
+        ("a.png", "is a single image. A data set has many of them: FOLDER/CLASS/*.png."),
+        ("a.WAV", "is a single sound. A data set has many of them: FOLDER/CLASS/*.wav."),
         ("a.txt", "is a single text"),
         ("a.gif", "is an image of a type that is not read (.gif). Convert to PNG"),
         ("a.heic", "is an image of a type that is not read (.heic)"),
-        ("a.mp3", "is a sound of a type that is not read (.mp3). Convert to WAV or FLAC: ffmpeg -i FILE.mp3 FILE.wav"),
+        ("a.m4a", "is a sound of a type that is not read (.m4a). Convert to WAV or FLAC: ffmpeg -i FILE.m4a FILE.wav"),
     ],
 )
 def test_file_of_another_kind_is_called_by_its_name(tmp_path, name, what):
@@ -185,11 +189,11 @@ def test_file_of_another_kind_is_called_by_its_name(tmp_path, name, what):
 def test_table_of_another_name_is_to_be_renamed(tmp_path, name, content, what):
     write(tmp_path, {name: content})
     assert reason(tmp_path / name).startswith(
-        f"A table is called .csv, .tsv or .jsonl. Received: {tmp_path / name}, whose lines are separated by {what}."
+        f"A table is called .csv, .tsv or .jsonl. Received: {tmp_path / name}, with columns separated by {what}."
     )
 
 
-def test_pictures_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_path):
+def test_images_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_path):
     draw(tmp_path, "images/0.png", "images/1.png")
     write(tmp_path, {"labels.csv": "img,kind\n0.png,x\n1.png,y\n"})
     assert reason(tmp_path).startswith("A list of images needs a column for the file")
@@ -202,17 +206,17 @@ def test_pictures_in_one_folder_beside_a_table_are_a_list_that_does_not_fit(tmp_
 @pytest.mark.parametrize(
     ("content", "begins"),
     [
-        ("x y\n1 2\n2 3\n", "A table in the folder of a class is a signal: a .csv file of numbers"),
-        ("text\nhello you\n", "A table in the folder of a class is a signal"),
-        ("", "A table starts with a line that names its columns. Received: an empty file"),
+        ("x y\n1 2\n2 3\n", "A table in a class folder is a signal: a .csv file of numbers"),
+        ("text\nhello you\n", "A table in a class folder is a signal"),
+        ("", "A table starts with a line that names its columns. {path}/a/1.csv, line 1: received an empty file"),
     ],
 )
 def test_tables_by_class_that_are_not_signals(tmp_path, content, begins):
     write(tmp_path, {"a/1.csv": content, "b/1.csv": content})
-    assert reason(tmp_path).startswith(begins)
+    assert reason(tmp_path).startswith(begins.format(path=tmp_path))
 
 
-def test_recording_without_names_is_told_to_name_its_columns(tmp_path):
+def test_sampleing_without_names_is_told_to_name_its_columns(tmp_path):
     write(tmp_path, {"a.csv": "".join(f"{k / 50:.2f},{k * k % 7 / 8},{'ab'[k // 9 % 2]}\n" for k in range(40))})
     assert reason(tmp_path / "a.csv").startswith("A recording begins with the names of its columns. Received: 0, 1, 2")
 
@@ -241,8 +245,8 @@ def test_empty_file_and_folder(tmp_path):
         (("a.txt", "b.txt", "c/d.bin"), "2 texts in {root} itself, and no texts in its folders (c)."),
         (("a/1.gif", "b/2.gif"), "holds images of a type that is not read. Received: 2 .gif. Convert to PNG"),
         (("a/1.HEIC", "b/2.heic", "c/x.bin"), "Received: 2 .heic"),
-        (("a/1.mp3",), "holds sounds of a type that is not read. Received: 1 .mp3. Convert to WAV or FLAC"),
-        (("a.zip",), "holds no file that is read. Received: 1 .zip: an archive. Unpack it"),
+        (("a/1.m4a",), "holds sounds of a type that is not read. Received: 1 .m4a. Convert to WAV or FLAC"),
+        (("a.zip",), "holds no readable file. Received: 1 .zip: an archive. Unpack it"),
         (("a.tar.gz", "b.tar.gz", "c.md"), "Received: 2 .tar.gz: an archive"),
         (("x.xlsx",), "1 .xlsx: a spreadsheet. Save it as CSV"),
         (("a/1.mp4", "b/1.mp4"), "2 .mp4: a video. Extract frames"),
@@ -265,13 +269,13 @@ def test_layouts_are_listed_where_nothing_is_near(tmp_path):
     [
         (
             {"label_column": "x"},
-            "data.label_column names a column of a table. Received: 'x', for .*pictures in a folder",
+            "data.label_column names a column of a table. Received: 'x', for .*images in a folder",
         ),
         ({"text_column": "x"}, "data.text_column names a column of a table of texts"),
         ({"format": "image-folder", "file_column": "x"}, "data.file_column names a column of a table of files"),
     ],
 )
-def test_column_of_what_is_no_table_would_have_no_effect(tmp_path, columns, message):
+def test_column_of_what_is_not_a_table_would_have_no_effect(tmp_path, columns, message):
     draw(tmp_path, "a/0.png", "b/1.png")
     with pytest.raises(ConfigError, match=f"A setting must have an effect. {message}"):
         open_source(tmp_path, **columns)

@@ -18,7 +18,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
     assert path.read_bytes() == b"new"
 
 
-def test_what_was_there_survives_a_failure_and_nothing_is_left_over(tmp_path):
+def test_failed_write_keeps_the_old_file_and_leaves_nothing_over(tmp_path):
     path = tmp_path / "a.txt"
     write_whole(path, "old")
     with pytest.raises(KeyError), whole_file(path) as file:
@@ -114,7 +114,7 @@ def test_a_second_process_is_refused(tmp_path):
     with folder_lock(tmp_path):
         other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert "RunError" in other.stderr
-    assert "one process at a time" in other.stderr
+    assert "Only one process at a time" in other.stderr
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 

@@ -7,10 +7,10 @@ import os
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 
+from neocog.cpus import num_cpus
 from neocog.errors import ConfigError
 from neocog.launch import start_ranks
 from neocog.launch.ranks import check_devices
@@ -110,7 +110,7 @@ signal.pause() if rank == 0 else fail('error: rank 1: no data', 2)
 
 def test_a_rank_that_was_killed_is_named(ranks, capfd):
     assert ranks("os.kill(os.getpid(), signal.SIGKILL) if rank == 1 else signal.pause()", "train") == 137
-    assert capfd.readouterr().err == "rank 1 was ended by SIGKILL. The system does so when memory runs out.\n"
+    assert capfd.readouterr().err == "rank 1 was ended by SIGKILL. The system does this when memory runs out.\n"
 
 
 STOPS = """
@@ -150,7 +150,7 @@ def test_a_second_signal_ends_the_ranks(ranks):
     ("devices", "device", "environment", "message"),
     [
         (0, "cpu", {}, "--devices must be at least 1. Received: 0."),
-        (2, "cuda:1", {}, "--devices 2 with train.device cuda:1, which is one"),
+        (2, "cuda:1", {}, "--devices 2 with train.device cuda:1, which is a single one"),
         (2, "mps", {}, "Use --train.device cuda, or leave --devices out"),
         (2, "cpu", {"RANK": "0", "TORCHELASTIC_RUN_ID": "x"}, "in a process that torchrun has started as one of"),
         (2, "cpu", {"RANK": "0"}, "that a launcher has started.*Leave --devices out there"),
@@ -159,21 +159,21 @@ def test_a_second_signal_ends_the_ranks(ranks):
             3,
             "cuda",
             {},
-            "at most the number of GPUs. Received: 3. This machine has 2. Use fewer, or --train.device cpu",
+            "at most the number of GPUs. Received: 3 on a machine with 2. Use fewer, or --train.device cpu",
         ),
-        (3, "auto", {}, "This machine has 2"),
+        (3, "auto", {}, "on a machine with 2"),
     ],
 )
-def test_devices_that_there_are_not(monkeypatch, devices, device, environment, message):
+def test_more_devices_than_exist_are_an_error(monkeypatch, devices, device, environment, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ConfigError, match=message):
         check_devices(devices, device, environment)
 
 
-def test_more_ranks_than_cores_are_allowed_and_said(capsys):
-    cores = len(psutil.Process().cpu_affinity())
+def test_more_ranks_than_cores_are_allowed_and_noted(capsys):
+    cores = num_cpus()
     check_devices(cores, "cpu", {"SLURM_STEP_NUM_TASKS": "1"})
     assert capsys.readouterr().err == ""
     check_devices(cores + 1, "cpu", {})
-    assert f"{cores + 1} processes share {cores} cores: this is slower" in capsys.readouterr().err
+    assert f"{cores + 1} processes share {cores} cores, which is slower" in capsys.readouterr().err

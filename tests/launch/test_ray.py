@@ -15,7 +15,7 @@ def never(arguments: list[str]) -> None:
     raise AssertionError("nothing was to be run")
 
 
-def test_without_ray_the_cure_is_named(monkeypatch):
+def test_missing_ray_names_the_fix(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r'needs Ray, which is not installed.*pip install "neocog\[scale\]"'):
         run_on_ray(never, ["train", "mnist"])
@@ -26,10 +26,10 @@ def test_without_ray_the_cure_is_named(monkeypatch):
     [
         ({"workers": 0}, "--workers must be at least 1. Received: 0"),
         ({"cpus_per_worker": 0}, "--cpus-per-worker must be at least 1. Received: 0"),
-        ({"gpus_per_worker": 2}, "--gpus-per-worker is 0 or 1. Received: 2. Use more --workers"),
+        ({"gpus_per_worker": 2}, "--gpus-per-worker must be 0 or 1. Received: 2. Use more --workers"),
     ],
 )
-def test_numbers_that_make_no_run(asked, message):
+def test_impossible_numbers_are_errors(asked, message):
     with pytest.raises(ConfigError, match=message):
         run_on_ray(never, ["train", "mnist"], **asked)
 
@@ -54,7 +54,7 @@ def test_a_worker_goes_back_to_the_folder_of_the_run(tmp_path, monkeypatch):
         worker(never, [], tmp_path / "lost")()
 
 
-def test_the_cause_is_what_the_user_can_mend():
+def test_cause_is_the_error_that_the_user_can_fix():
     failed = RuntimeError("Training failed due to worker errors")
     assert cause(failed) is failed
     failed.worker_failures = {0: RuntimeError("Connection closed by peer"), 1: DataError("rank 1: a.png is damaged")}

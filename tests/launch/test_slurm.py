@@ -68,13 +68,13 @@ def test_submit_gives_sbatch_the_script(programs, tmp_path):
     assert (tmp_path / "got").read_text() == script
 
 
-def test_what_sbatch_refuses_is_an_error(programs):
+def test_refusal_of_sbatch_is_an_error(programs):
     programs("sbatch", "echo 'invalid partition specified: gpu' >&2; exit 1")
     with pytest.raises(ConfigError, match="sbatch refused the job: invalid partition specified: gpu"):
         submit("x")
 
 
-def test_submit_where_there_is_no_slurm(programs):
+def test_submit_without_slurm_is_an_error(programs):
     with pytest.raises(ConfigError, match="sbatch, which is not on this machine. Leave --submit out"):
         submit("x")
 
@@ -87,7 +87,7 @@ def test_submit_where_there_is_no_slurm(programs):
         ({"cpus_per_task": 0}, "--cpus-per-task must be at least 1"),
         ({"gpus_per_task": -1}, "--gpus-per-task must be at least 0"),
         ({"gpus_per_task": 4, "tasks_per_node": 2}, "A task trains on one device.*Use more tasks: --tasks-per-node 8"),
-        ({"time": "tomorrow"}, "--time is written as in SLURM: 90, 12:00:00 or 2-12. Received: 'tomorrow'"),
+        ({"time": "tomorrow"}, "--time must be written as in SLURM: 90, 12:00:00 or 2-12. Received: 'tomorrow'"),
         ({"partition": "gpu\n#SBATCH --x"}, "--partition must be one word"),
         ({"account": "a b"}, "--account must be one word of letters.*Received: 'a b'"),
         ({"name": ""}, "--job-name must be one word"),

@@ -73,6 +73,8 @@ def test_numbers_below_one_are_refused(dense, settings, message):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("NEOCOG_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(machine_module, "SECONDS", 0.02)
     return tmp_path
 

@@ -10,7 +10,7 @@ from neocog.data import DataConfig
 from neocog.errors import ConfigError
 from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for
 from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, resolve
-from neocog.training.schedules import check_schedule
+from neocog.training.optim.schedules import check_schedule
 from neocog.zoo import list_models, model_info
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"

@@ -9,7 +9,7 @@ from neocog.modalities.image.augment import mix
 from neocog.recipes import list_recipes, recipe
 from neocog.tasks import Classification
 from neocog.training import build_seeded, make_optimizer
-from neocog.training.optimizers import OptimizerConfig
+from neocog.training.optim.optimizers import OptimizerConfig
 from neocog.zoo import create_model, model_info
 
 CLASSES = 3

@@ -10,6 +10,7 @@ from neocog.errors import ConfigError
 from neocog.recipes import recipe, resolve_config
 from neocog.runs import RunConfig
 from neocog.runs.prepare import prepare
+from neocog.training.distributed import World
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
 LABELS = np.arange(60) % 3
@@ -41,7 +42,7 @@ def counts(monkeypatch):
 )
 def test_data_is_detected_and_opened_once(pictures, counts, settings):
     resolved, found = resolve_config(pictures, **settings)
-    prepare(resolved, data=found)
+    prepare(resolved, World(), data=found)
     assert counts == {"detected": 1, "opened": 1}
 
 

@@ -12,9 +12,13 @@ from PIL import Image
 
 from neocog.data import Record
 from neocog.doctor import check
+from neocog.modalities.draw import draw_curves, thumbnail
+from neocog.modalities.table import MODALITIES
 from neocog.report.data_report import write_data_report
-from neocog.report.images import thumbnail
-from neocog.report.samples import draw_curves, draw_sample
+
+
+def draw(modality, payload, decoded=None):
+    return MODALITIES[modality].draw(payload, decoded, "k")
 
 
 def smooth(seed, height=120, width=160):
@@ -144,19 +148,19 @@ class One:
 def test_every_kind_of_data_is_drawn():
     buffer = io.BytesIO()
     soundfile.write(buffer, np.sin(np.arange(5000) / 9), 8000, format="WAV")
-    assert len(draw_sample("audio", buffer.getvalue()).curves) == 1
-    assert len(draw_sample("signal", np.random.default_rng(0).normal(size=(2, 50))).curves) == 2
-    assert draw_sample("text", "x" * 500).text == "x" * 240 + "..."
-    assert draw_sample("board", np.zeros((3, 9, 9), np.uint8)).address.startswith("data:image/png")
-    board = draw_sample("board", b"", torch.zeros(17, 9, 9, dtype=torch.uint8)).address
-    assert board == draw_sample("board", np.zeros((3, 9, 9), np.uint8)).address
-    assert draw_sample("audio", b"", torch.rand(1, 40, 64)).address.startswith("data:image/png")
-    assert len(draw_sample("audio", b"", torch.rand(1, 400)).curves) == 1
-    assert len(draw_sample("signal", b"", torch.rand(9, 30)).curves) == 8
-    assert draw_sample("text", "x" * 700, torch.zeros(9)).text == "x" * 600 + "..."
-    assert draw_sample("image", b"", torch.zeros(5, 9, 9)).address.startswith("data:image/png")
+    assert len(draw("audio", buffer.getvalue()).curves) == 1
+    assert len(draw("signal", np.random.default_rng(0).normal(size=(2, 50))).curves) == 2
+    assert draw("text", "x" * 500).text == "x" * 240 + "..."
+    assert draw("board", np.zeros((3, 9, 9), np.uint8)).address.startswith("data:image/png")
+    board = draw("board", b"", torch.zeros(17, 9, 9, dtype=torch.uint8)).address
+    assert board == draw("board", np.zeros((3, 9, 9), np.uint8)).address
+    assert draw("audio", b"", torch.rand(1, 40, 64)).address.startswith("data:image/png")
+    assert len(draw("audio", b"", torch.rand(1, 400)).curves) == 1
+    assert len(draw("signal", b"", torch.rand(9, 30)).curves) == 8
+    assert draw("text", "x" * 700, torch.zeros(9)).text == "x" * 600 + "..."
+    assert draw("image", b"", torch.zeros(5, 9, 9)).address.startswith("data:image/png")
     for pixels in (np.zeros((9, 9), np.uint8), np.zeros((9, 9, 5), np.uint16), np.zeros((2, 900, 2), np.uint8)):
-        assert draw_sample("image", pixels).address.startswith("data:image/png")
+        assert draw("image", pixels).address.startswith("data:image/png")
     assert thumbnail(np.full((400, 800, 3), 65535, np.uint16)) == thumbnail(np.full((400, 800, 3), 255, np.uint8))
 
 

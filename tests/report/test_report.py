@@ -6,9 +6,9 @@ import pytest
 from torch import nn
 
 from neocog.evaluation import evaluate_classifier
+from neocog.modalities.draw import Drawing, image_address
 from neocog.report import Curves, Report, write_report
-from neocog.report.images import filter_images, image_address
-from neocog.report.samples import Drawing
+from neocog.report.images import filter_images
 
 
 @pytest.fixture(scope="session")

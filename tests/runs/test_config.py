@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neocog.data import DataConfig, ImageConfig, SoundConfig
+from neocog.data import AudioConfig, DataConfig, ImageConfig
 from neocog.errors import ConfigError
 from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, read_config, resolve
 from neocog.runs.config import LATER, RENAMED, RENAMED_VALUES, earlier, read_run_config
@@ -199,7 +199,7 @@ IMAGE_SETTINGS = ImageConfig(
         (RunConfig(data=DataConfig(source="a", loading="memory")), "37352277ca562585"),
         (
             RunConfig(
-                data=DataConfig(source="a", loading="stream"), image=IMAGE_SETTINGS, audio=SoundConfig(sample_rate=8000)
+                data=DataConfig(source="a", loading="stream"), image=IMAGE_SETTINGS, audio=AudioConfig(sample_rate=8000)
             ),
             "b33d17dab4034e01",
         ),

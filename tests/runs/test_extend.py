@@ -19,7 +19,7 @@ from neocog.errors import CheckpointError, ConfigError, RunError
 from neocog.runs import Run
 from neocog.runs.extend import same_rates
 from neocog.training import Interrupted, OptimizerConfig, ScheduleConfig
-from neocog.training.watching import WatchConfig
+from neocog.training.monitoring import MonitorConfig
 
 COLOURS = {"blue": (30, 30, 200), "green": (30, 200, 30), "red": (200, 30, 30)}
 
@@ -191,12 +191,12 @@ def test_extend_refuses_a_run_that_stopped_early(colours, tmp_path):
 
 
 def stop_at(monkeypatch, step):
-    def due(keeper, now):
+    def due(checkpointer, now):
         if now == step:
             signal.raise_signal(signal.SIGINT)
         return False
 
-    monkeypatch.setattr("neocog.runs.keeper.RunKeeper.due", due)
+    monkeypatch.setattr("neocog.runs.checkpoints.RunCheckpointer.due", due)
 
 
 def test_stopped_extension_keeps_the_finished_model_and_resumes(finished, run_of, monkeypatch):
@@ -252,7 +252,7 @@ def test_extend_refuses_other_data_and_settings_and_stays_finished(colours, tmp_
         resume(run.path, epochs=2)
     run.config.write_text(text)
     shutil.copy(moved / "red" / "00.png", moved / "red" / "more.png")
-    with pytest.raises(CheckpointError, match="began with other records or labels"):
+    with pytest.raises(CheckpointError, match="began with other samples or labels"):
         resume(run.path, epochs=2)
     assert Run(run.path).finished and not run.extension.exists()
 
@@ -282,10 +282,10 @@ def test_run_on_python_data_is_extended_in_python(tmp_path, colours):
 
 def test_still_improving_run_names_the_command_that_trains_further(colours, tmp_path, monkeypatch, capsys):
     # Three records validate, so that accuracies jump; what is read from the curves has a test of its own.
-    monkeypatch.setattr("neocog.runs.finish.still_improving", lambda history: "It still improves: so it does.")
+    monkeypatch.setattr("neocog.runs.finish.still_improving", lambda history: "Still improving: so it is.")
     for schedule, words in (("constant", "--resume {} --epochs 2"), ("cosine", "{1} --config {0}/config.yaml")):
         run = train(config(colours, 1, schedule), name=schedule, runs=tmp_path)
-        told = f"It still improves: so it does. Train it further: neocog train {words.format(run.path, colours)}"
+        told = f"Still improving: so it is. Train it further: neocog train {words.format(run.path, colours)}"
         assert told in said(capsys) and told in run.report.read_text()
-    quiet = replace(config(colours, 1), monitor=WatchConfig(warnings=False))
+    quiet = replace(config(colours, 1), monitor=MonitorConfig(warnings=False))
     assert "further" not in train(quiet, name="quiet", runs=tmp_path).report.read_text()

@@ -157,13 +157,13 @@ def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(pictures, tmp_p
     config = replace(config, data=replace(config.data, loading="stream", balance=0.5))
     whole = train(config, name="whole", runs=tmp_path / "runs")
 
-    def stop(keeper, step):
+    def stop(checkpointer, step):
         if step == 5:
             signal.raise_signal(signal.SIGINT)
         return False
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted, match=r"after step 5 of 8; saved.*--resume"):
-        patched.setattr("neocog.runs.keeper.RunKeeper.due", stop)
+        patched.setattr("neocog.runs.checkpoints.RunCheckpointer.due", stop)
         train(config, name="stopped", runs=tmp_path / "runs")
     resumed = resume("stopped", runs=tmp_path / "runs")
     ours, theirs = (load(run.bundle).model.state_dict() for run in (resumed, whole))
@@ -279,7 +279,9 @@ def test_python_objects_are_trained_on(tmp_path):
 
 
 def test_a_network_for_other_data_is_refused(waves, reviews, finished_run, tmp_path):
-    with pytest.raises(ConfigError, match="Signals are classified by networks made .*lenet5_relu is for .* of images"):
+    with pytest.raises(
+        ConfigError, match="Waves holds signals for classification, and lenet5_relu is for classification of images"
+    ):
         train(quick("lenet5_relu", waves), runs=tmp_path / "runs")
     with pytest.raises(DataError, match="that it was trained on: images. reviews: received texts"):
         evaluate(finished_run.bundle, reviews)
@@ -360,7 +362,7 @@ def test_training_without_any_readable_record(pictures, tmp_path):
         path = pictures / open_source(pictures).key(index)
         path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(
-        DataError, match=r"a sample that can be read\. pictures: received none\. The first error: A picture"
+        DataError, match=r"a sample that can be read\. pictures: received none\. The first error: An image"
     ):
         train(config, runs=tmp_path / "runs")
 

@@ -67,7 +67,8 @@ def test_pretrained_weights_bring_their_own_mean(config, tmp_path, monkeypatch, 
     server.serve(f"/{file}", content)
     monkeypatch.setitem(pretrained.TORCHVISION, "squeezenet1_1", file)
     monkeypatch.setattr(pretrained, "TORCHVISION_ADDRESS", server.url)
-    monkeypatch.setattr(pretrained, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     run = train(config("squeezenet1_1", pretrained="torchvision"), runs=tmp_path / "runs")
     assert load(run.bundle).preprocess.mean == pytest.approx((0.449,), abs=1e-9)
 

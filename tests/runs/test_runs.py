@@ -111,7 +111,7 @@ def test_evaluate_scores_data_with_some_of_the_classes(finished_run, tmp_path, d
 def test_run_names_are_numbered_and_checked(tmp_path):
     assert Run.create(tmp_path, None, "a-b").path.name == "a-b-1"
     assert Run.create(tmp_path, None, "a-b").path.name == "a-b-2"
-    with pytest.raises(RunError, match=r"a-b-1 exists. Choose another --name, or go on with it: neocog train --resume"):
+    with pytest.raises(RunError, match=r"a-b-1 exists. Choose another --name, or resume it: neocog train --resume"):
         Run.create(tmp_path, "a-b-1", "")
     for name in ("../x", "", "a/b", ".."):
         with pytest.raises(RunError, match="one folder name"):
@@ -180,7 +180,7 @@ def test_resume_refuses_changed_data(finished_run, tmp_path, digits):
     arrays["y_train"] = arrays["y_train"][::-1]
     np.savez(changed, **arrays)
     run.config.write_text(run.config.read_text().replace(str(digits), str(changed)))
-    with pytest.raises(CheckpointError, match="began with other records or labels"):
+    with pytest.raises(CheckpointError, match="began with other samples or labels"):
         resume(run.path)
 
 
@@ -301,7 +301,7 @@ def test_resume_reports_another_number_of_threads(finished_run, tmp_path, monkey
     run = unfinished(finished_run, tmp_path)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
     resume(run.path)
-    assert "goes on with 99: sums are taken in another order" in " ".join(capsys.readouterr().err.split())
+    assert "resumes with 99: sums are computed in another order" in " ".join(capsys.readouterr().err.split())
 
 
 def test_full_disk_at_the_start_leaves_no_run_folder(digits, quick, tmp_path, monkeypatch):

@@ -263,13 +263,13 @@ def test_resume_gives_the_same_bits_without_the_starting_model(first, colours, t
     made = config(colours, pretrained=mine, epochs=3, lr=0.01)
     whole = train(made, name="whole", runs=tmp_path / "runs")
 
-    def stop(keeper, step):
+    def stop(checkpointer, step):
         if step == 4:
             signal.raise_signal(signal.SIGINT)
         return False
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr("neocog.runs.keeper.RunKeeper.due", stop)
+        patched.setattr("neocog.runs.checkpoints.RunCheckpointer.due", stop)
         train(made, name="stopped", runs=tmp_path / "runs")
     (tmp_path / "mine.neocog").write_bytes(b"gone")
     resumed = resume("stopped", runs=tmp_path / "runs")

@@ -11,8 +11,8 @@ from neocog import create_model, open_source
 from neocog.data import AugmentConfig, augment
 from neocog.tasks import Classification
 from neocog.training import OptimizerConfig
-from neocog.training.engine import Engine, Precision
-from neocog.training.optimizers import make_optimizer
+from neocog.training.executor import Precision, StepExecutor
+from neocog.training.optim.optimizers import make_optimizer
 from neocog.training.speed import Candidate, keep_memory
 from neocog.training.state import hidden_parameters
 
@@ -163,7 +163,7 @@ def test_digits_in_one_epoch(name, digits):
     def loss_of(outputs, targets):
         return task.loss(outputs if how.temperature == 1 else outputs / how.temperature, targets)
 
-    engine = Engine(model, loss_of, Candidate(how.precision, how.precision != "fp32"), torch.device("cpu"))
+    executor = StepExecutor(model, loss_of, Candidate(how.precision, how.precision != "fp32"), torch.device("cpu"))
     optimizer = optimizer_of(model, how)
     steps = len(images) // how.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.lr, total_steps=steps, cycle_momentum=not how.muon)
@@ -171,11 +171,11 @@ def test_digits_in_one_epoch(name, digits):
         seen = normalised(images[rows])
         if how.views > 1:
             seen = torch.cat([moved(images, rows, view) for view in range(how.views)])
-        loss, _ = engine.forward(enlarged(seen, how.size), labels[rows].repeat(how.views))
+        loss, _ = executor.forward(enlarged(seen, how.size), labels[rows].repeat(how.views))
         optimizer.zero_grad()
-        engine.backward(loss)
+        executor.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        engine.step(optimizer)
+        executor.step(optimizer)
         schedule.step()
     model.eval()
     with torch.inference_mode():

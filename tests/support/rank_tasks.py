@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neocog.errors import ConfigError, DataError
-from neocog.training import Interrupted, freeze_norms, precise_bn
+from neocog.tasks import Classification
+from neocog.training import Interrupted, OptimizerConfig, TrainConfig, Training, freeze_norms, precise_bn
 from neocog.training.distributed import (
     World,
     agree_stop,
@@ -25,9 +26,9 @@ from neocog.training.distributed import (
     combine_statistics,
     convert_batch_norms,
     distribute,
+    fail_together,
     gather_json,
     gather_logits,
-    guarded,
     join_world,
     leave_world,
     loss_weight,
@@ -38,6 +39,9 @@ from neocog.training.distributed import (
     sum_everywhere,
     unsynchronised,
 )
+from neocog.training.executor import StepExecutor
+from neocog.training.speed import PLAIN
+from neocog.training.step import DeviceFlag, TrainingStep
 
 
 def main(task: str, environment: dict[str, str], log: str, pipe: Connection, args: Sequence[Any]) -> None:
@@ -152,6 +156,40 @@ def without_sync() -> tuple[str, Tensor, Tensor]:
     broadcast_buffers(norm, world)
     leave_world(world)
     return type(norm).__name__, before, norm.running_mean
+
+
+def steps_checked_later(bad_rank: int | None = None) -> list[dict[str, Tensor]]:
+    """Four steps whose losses stay on the device, and the same with losses that are read at once: the weights.
+
+    From the third step on the loss of `bad_rank` is NaN (its only: norms exchange nothing then); in all
+    processes the weights are then those before it.
+    """
+    world = join_world("cpu")
+    task = Classification(("a", "b", "c"))
+    optimizer = OptimizerConfig(lr=0.05)
+    found: list[dict[str, Tensor]] = []
+    for later in (True,) if bad_rank is not None else (True, False):
+        model = network(torch.float32)
+        wrapped = distribute(model, world, sync_batch_norm=bad_rank is None)
+        executor = StepExecutor(wrapped, task.loss, PLAIN, world.device)
+        training = Training(model, optimizer, executor=executor)
+        flag = DeviceFlag(world.device) if later else None
+        step = TrainingStep(
+            training=training, executor=executor, task=task, train=TrainConfig(), optimizer=optimizer, world=world,
+            flag=flag,
+        )  # fmt: skip
+        for number in range(4):
+            images, labels = global_batch(number, 8, torch.float32)
+            mine = slice(4 * world.rank, 4 * world.rank + 4)
+            if number == 2:
+                found.append({name: value.detach().clone() for name, value in model.named_parameters()})
+            bad = torch.nan if number >= 2 and world.rank == bad_rank else 1.0
+            step.compute_gradients((images[mine] * bad, labels[mine]), seed=number)
+            step.update()
+            training.state.step += 1
+        found.append({name: value.detach() for name, value in model.named_parameters()})
+    leave_world(world)
+    return found
 
 
 # --- Batch norm -----------------------------------------------------------------------------------------------------
@@ -324,7 +362,7 @@ def end(kind: str, rank: int) -> None:
     """One process ends in some way, while the others wait for it in an exchange or compute alone."""
     world = join_world("cpu")
     try:
-        with guarded(world):
+        with fail_together(world):
             barrier(world)
             if world.rank == rank:
                 FAILURES[kind]()
@@ -339,7 +377,7 @@ def end(kind: str, rank: int) -> None:
 
 
 def raise_data_error() -> Never:
-    raise DataError("A picture is whole. Received: half of one.")
+    raise DataError("An image must be whole.", received="half of one")
 
 
 def raise_bug() -> Never:
@@ -358,11 +396,11 @@ FAILURES: dict[str, Callable[[], object]] = {
 def all_well() -> str:
     """Ends that are not failures: one process is done early; all are interrupted."""
     world = join_world("cpu")
-    with guarded(world):
+    with fail_together(world):
         barrier(world)
     for _ in range(2):
         try:
-            with guarded(world):
+            with fail_together(world):
                 if agree_stop(2 if world.rank == 1 else 0, world):
                     barrier(world)
                     raise Interrupted("Stopped after step 3")

@@ -18,7 +18,6 @@ import tifffile
 from PIL import Image
 
 from neocog.annotations.coco import open_coco
-from neocog.annotations.rle import pack_counts
 from neocog.annotations.yolo import open_yolo
 from neocog.data import Source, open_source
 from neocog.data.pack import pack
@@ -212,7 +211,7 @@ def coco() -> Files:
             {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, 2, 3],
              "segmentation": {"size": [20, 30], "counts": [0, 3, 17, 3, 577]}},
             {"id": 3, "image_id": 7, "category_id": 1, "bbox": [10, 5, 20, 4],
-             "segmentation": {"size": [20, 30], "counts": pack_counts(np.array([105, 3, 17, 3, 472]))}},
+             "segmentation": {"size": [20, 30], "counts": "Y33a00W>"}},
         ],
     }  # fmt: skip
     pictures = {f"images/train/{name}.png": picture(k, size=(20, 30)) for k, name in enumerate("ab")}

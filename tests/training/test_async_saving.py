@@ -6,7 +6,7 @@ import torch
 from neocog.training.async_saving import Background, Buffers
 
 
-def test_copies_are_apart_and_their_memory_is_kept():
+def test_copies_are_separate_and_reuse_their_memory():
     buffers = Buffers()
     weights = {"w": torch.arange(24.0).reshape(1, 2, 3, 4).to(memory_format=torch.channels_last), "n": torch.tensor(7)}
     first = buffers.hold(weights)
@@ -19,7 +19,7 @@ def test_copies_are_apart_and_their_memory_is_kept():
     assert {key: value.data_ptr() for key, value in second.items()} == places
 
 
-def test_what_changed_its_shape_type_or_name_gets_new_memory():
+def test_changed_shape_type_or_name_gets_new_memory():
     buffers = Buffers()
     buffers.hold({"a": torch.zeros(2), "b": torch.zeros(2), "gone": torch.zeros(1)})
     tensors = {"a": torch.ones(3), "b": torch.full((2,), 2, dtype=torch.int64), "new": torch.ones(1)}
@@ -33,7 +33,7 @@ def test_a_weight_that_is_trained_is_copied_without_its_graph():
     assert not held["w"].requires_grad
 
 
-def test_a_job_runs_beside_and_the_next_waits_for_it():
+def test_job_runs_in_the_background_and_the_next_waits():
     background, release, done = Background(), threading.Event(), []
     background.start(lambda: (release.wait(10), done.append(1)))
     assert background.busy

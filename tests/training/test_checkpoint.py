@@ -9,7 +9,7 @@ from torch import nn
 
 from neocog.errors import CheckpointError
 from neocog.training import OptimizerConfig, Training, load_checkpoint, read_checkpoint, save_checkpoint
-from neocog.training.checkpoint import DamagedCheckpointError, checkpoint_of, read_state
+from neocog.training.checkpoint import DamagedCheckpointError, make_checkpoint, read_state
 from neocog.training.state import build_seeded
 
 
@@ -46,7 +46,7 @@ def former(training, about):
     return save(tensors, {"neocog": json.dumps(meta | {"crc32": crc})})
 
 
-def test_the_file_is_what_it_was_byte_for_byte(tmp_path):
+def test_file_is_unchanged_byte_for_byte(tmp_path):
     training = trained()
     save_checkpoint(tmp_path / "a", training, {"data": "x"})
     assert (tmp_path / "a").read_bytes() == former(training, {"data": "x"})
@@ -64,7 +64,7 @@ def test_files_are_read_by_safetensors_and_by_us(tmp_path):
     assert read_state(path) == training.state.to_json()
 
 
-def test_going_on_from_a_file_gives_the_same_bits(tmp_path):
+def test_resuming_from_a_file_gives_the_same_bits(tmp_path):
     whole, stopped = trained(6), trained(3)
     save_checkpoint(tmp_path / "a", stopped, {})
     resumed = trained(0)
@@ -82,7 +82,7 @@ def test_a_layout_with_channels_last_is_saved_with_the_same_values(tmp_path):
     assert same(read_checkpoint(tmp_path / "a").tensors, plain)
 
 
-def test_what_is_said_may_be_any_json(tmp_path):
+def test_facts_may_be_any_json(tmp_path):
     about = {"speed": {"precision": "bf16", "ms": {9: 1.5, 10: float("inf")}, "shape": (1, 2)}}
     save_checkpoint(tmp_path / "a", trained(), about)
     assert read_checkpoint(tmp_path / "a").about == {
@@ -90,9 +90,9 @@ def test_what_is_said_may_be_any_json(tmp_path):
     }
 
 
-def test_what_is_said_is_said_at_that_moment():
+def test_facts_are_those_of_the_moment_of_saving():
     training, about = trained(), {"speed": {"precision": "bf16"}}
-    checkpoint = checkpoint_of(training, about)
+    checkpoint = make_checkpoint(training, about)
     about["speed"]["precision"] = "fp32"
     training.state.history.append({"epoch": 1.0})
     assert checkpoint.about == {"speed": {"precision": "bf16"}}
@@ -106,7 +106,7 @@ def with_scaler(training):
     return training
 
 
-def test_state_beside_the_network_may_be_there_or_not(tmp_path):
+def test_state_besides_the_network_is_optional(tmp_path):
     save_checkpoint(tmp_path / "with", with_scaler(trained()), {})
     save_checkpoint(tmp_path / "without", trained(), {})
     assert read_checkpoint(tmp_path / "with").tensors["scaler/scale"] == 2**16
@@ -119,7 +119,7 @@ def test_a_missing_average_is_another_network(tmp_path):
     training = trained()
     training.average = None
     save_checkpoint(tmp_path / "a", training, {})
-    with pytest.raises(CheckpointError, match=r"belongs to another network\. missing: average/0\.bias"):
+    with pytest.raises(CheckpointError, match=r"belongs to another network\. Missing: average/0\.bias"):
         load_checkpoint(tmp_path / "a", trained(0))
 
 
@@ -130,7 +130,7 @@ def test_every_cut_and_every_kind_of_flipped_byte_is_found(tmp_path):
     header = int.from_bytes(content[:8], "little")
     for cut in (0, 1, 7, 8, 9, header, header + 8, header + 9, len(content) - 1):
         path.write_bytes(content[:cut])
-        with pytest.raises(DamagedCheckpointError, match="is truncated or something else"):
+        with pytest.raises(DamagedCheckpointError, match="is truncated or not a checkpoint"):
             read_checkpoint(path)
     for place in (header + 8, len(content) // 2, len(content) - 1, content.index(b'data\\": \\"x') + 10):
         flipped = bytearray(content)
@@ -144,9 +144,9 @@ def test_every_cut_and_every_kind_of_flipped_byte_is_found(tmp_path):
 
 def test_a_later_format_is_not_called_damaged(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "a", {"neocog": json.dumps({"format": 2})})
-    with pytest.raises(CheckpointError, match="reads checkpoints of format 1. .*a has format 2") as error:
+    with pytest.raises(CheckpointError, match="reads checkpoints of format 1. .*a: received format 2") as error:
         read_checkpoint(tmp_path / "a")
     assert not isinstance(error.value, DamagedCheckpointError)
     save_file({"x": torch.zeros(1)}, tmp_path / "b", {"neocog": json.dumps({"format": 1, "crc32": 0})})
-    with pytest.raises(DamagedCheckpointError, match="something else: its header is incomplete"):
+    with pytest.raises(DamagedCheckpointError, match="not a checkpoint: its header is incomplete"):
         read_checkpoint(tmp_path / "b")

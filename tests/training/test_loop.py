@@ -7,13 +7,15 @@ import signal
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from neocog.data import AugmentConfig, ImagePreprocess
 from neocog.errors import CheckpointError, DivergenceError, StorageError
 from neocog.loading import InMemoryDataset, Loader
-from neocog.tasks import Classification
+from neocog.tasks import Classification, Criterion
 from neocog.training import (
+    FitSettings,
     Interrupt,
     Interrupted,
     OptimizerConfig,
@@ -24,9 +26,11 @@ from neocog.training import (
     load_checkpoint,
     save_checkpoint,
 )
-from neocog.training.engine import Engine
+from neocog.training.executor import StepExecutor
+from neocog.training.loop import Meter
 from neocog.training.speed import PLAIN, Candidate
-from neocog.training.state import build_seeded
+from neocog.training.state import State, build_seeded
+from neocog.training.step import StepLoss
 
 GENERATOR = np.random.default_rng(0)
 LABELS = torch.from_numpy(GENERATOR.integers(0, 3, 120))
@@ -78,8 +82,8 @@ def validate(model):
 
 
 def run(
-    training=None, keeper=None, interrupt=None, *, optimizer=None, schedule=None, arithmetic=PLAIN, validator=validate,
-    **settings,
+    training=None, checkpointer=None, interrupt=None, *, optimizer=None, schedule=None, arithmetic=PLAIN,
+    validator=validate, **settings,
 ):  # fmt: skip
     optimizer = optimizer or OptimizerConfig(lr=0.05, weight_decay=1e-3)
     config = TrainConfig(**({"epochs": 3, "batch_size": 16} | settings))
@@ -91,10 +95,8 @@ def run(
         loader,
         validator,
         TASK,
-        config=config,
-        optimizer=optimizer,
-        schedule=schedule or ScheduleConfig(name="one_cycle"),
-        keeper=keeper or Recorder(),
+        FitSettings(train=config, optimizer=optimizer, schedule=schedule or ScheduleConfig(name="one_cycle")),
+        checkpointer=checkpointer or Recorder(),
         interrupt=interrupt or Interrupt(),
     )
     return training
@@ -103,11 +105,11 @@ def run(
 def fresh(optimizer, ema_decay=0.0, arithmetic=PLAIN):
     """A training that begins, in this arithmetic."""
     model = small()
-    engine = Engine(model, TASK.loss, arithmetic, torch.device("cpu"))
-    return Training(model, optimizer, ema_decay, engine=engine)
+    executor = StepExecutor(model, TASK.loss, arithmetic, torch.device("cpu"))
+    return Training(model, optimizer, ema_decay, executor=executor)
 
 
-def test_layers_that_are_frozen_stand_still_for_so_long():
+def test_frozen_backbone_keeps_its_weights_for_n_epochs():
     first = small()
     frozen = run(epochs=1, freeze_epochs=1).model
     assert torch.equal(frozen[0].weight, first[0].weight)
@@ -141,15 +143,15 @@ def test_it_learns():
         {"arithmetic": Candidate("bf16", True, False), "ema_decay": 0.9},
     ],
 )
-def test_resuming_anywhere_gives_the_same_bits(settings, tmp_path):
+def test_resuming_at_any_step_gives_the_same_bits(settings, tmp_path):
     whole = run(**settings)
     optimizer = settings.get("optimizer", OptimizerConfig(lr=0.05, weight_decay=1e-3))
     for stop in (1, 7, 8, 13, 23):
         interrupt = Interrupt()
-        keeper = Recorder(interrupt, stop_after=stop)
+        checkpointer = Recorder(interrupt, stop_after=stop)
         first = fresh(optimizer, settings.get("ema_decay", 0.0), settings.get("arithmetic", PLAIN))
         with pytest.raises(Interrupted, match=f"Stopped after step {stop} of 24"):
-            run(first, keeper, interrupt, **settings)
+            run(first, checkpointer, interrupt, **settings)
         path = tmp_path / f"{stop}.safetensors"
         save_checkpoint(path, first, {"data": "x"})
         second = fresh(optimizer, settings.get("ema_decay", 0.0), settings.get("arithmetic", PLAIN))
@@ -187,35 +189,41 @@ def scripted(figures):
 
 
 def test_early_stopping_waits_for_patience_and_keeps_the_best():
-    keeper = Recorder()
+    checkpointer = Recorder()
     training = run(
-        keeper=keeper, validator=scripted([0.5, 0.7, 0.7, 0.6, 0.9]), epochs=5, patience=2, schedule=ScheduleConfig()
+        checkpointer=checkpointer,
+        validator=scripted([0.5, 0.7, 0.7, 0.6, 0.9]),
+        epochs=5,
+        patience=2,
+        schedule=ScheduleConfig(),
     )
     assert training.state.stopped_early
     assert len(training.state.history) == 4
     assert training.state.best_epoch == 1
-    assert keeper.best == [True, True, False, False]
+    assert checkpointer.best == [True, True, False, False]
 
 
 def test_min_delta_counts_small_gains_as_none_but_the_best_is_still_the_best():
-    keeper = Recorder()
-    training = run(keeper=keeper, validator=scripted([0.5, 0.51, 0.52, 0.53]), epochs=4, patience=2, min_delta=0.1)
+    checkpointer = Recorder()
+    training = run(
+        checkpointer=checkpointer, validator=scripted([0.5, 0.51, 0.52, 0.53]), epochs=4, patience=2, min_delta=0.1
+    )
     assert training.state.stopped_early
     assert training.state.best_epoch == 2
 
 
-def test_loss_can_be_watched_instead():
+def test_loss_can_choose_the_best_epoch():
     left = iter([1.0, 0.5, 0.7])
     training = run(validator=lambda model: {"accuracy": 0.5, "loss": next(left)}, monitor="loss")
     assert training.state.best_epoch == 1
 
 
-def test_the_last_epoch_can_be_taken_whatever_it_scores():
+def test_last_epoch_can_be_chosen_whatever_its_score():
     training = run(validator=scripted([0.9, 0.7, 0.5]), monitor="last", epochs=3)
     assert training.state.best_epoch == 2
 
 
-def test_a_loss_that_is_no_number_stops_before_it_reaches_the_weights():
+def test_non_finite_loss_stops_before_it_reaches_the_weights():
     training = Training(small(), OptimizerConfig())
     with torch.no_grad():
         training.model[5].weight[0, 0] = math.inf
@@ -228,7 +236,7 @@ def test_a_loss_that_is_no_number_stops_before_it_reaches_the_weights():
     assert all(torch.equal(value, after[key]) for key, value in before.items() if "num_batches" not in key)
 
 
-def test_a_last_step_that_ruins_the_weights_is_found_in_validation():
+def test_last_step_that_ruins_the_weights_is_found_by_validation():
     with pytest.raises(DivergenceError, match="The loss became"):
         run(
             epochs=1,
@@ -257,9 +265,9 @@ def test_the_average_is_what_is_validated_and_kept():
 
 
 def test_checkpoints_fall_due_by_steps():
-    keeper = Recorder(every=5)
-    run(keeper=keeper, epochs=2)
-    assert [state["step"] for _, state in keeper.saved] == [5, 8, 10, 15, 16]
+    checkpointer = Recorder(every=5)
+    run(checkpointer=checkpointer, epochs=2)
+    assert [state["step"] for _, state in checkpointer.saved] == [5, 8, 10, 15, 16]
 
 
 def checkpoint(tmp_path):
@@ -272,7 +280,7 @@ def test_a_checkpoint_of_another_network_is_named(tmp_path):
     other = Training(nn.Sequential(nn.Conv2d(1, 5, 3), nn.Linear(4, 2)), OptimizerConfig())
     with pytest.raises(
         CheckpointError,
-        match=r"belongs to another network. unexpected: model/1\.num_batches.*of another shape: model/0\.bias",
+        match=r"belongs to another network\. Unexpected: model/1\.num_batches.*of another shape: model/0\.bias",
     ):
         load_checkpoint(checkpoint(tmp_path), other)
 
@@ -281,7 +289,7 @@ def test_a_checkpoint_of_another_network_is_named(tmp_path):
 def test_a_truncated_checkpoint_is_named(tmp_path, keep):
     path = checkpoint(tmp_path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=r"last\.safetensors is truncated or something else"):
+    with pytest.raises(CheckpointError, match=r"last\.safetensors is truncated or not a checkpoint"):
         load_checkpoint(path, Training(small(), OptimizerConfig()))
 
 
@@ -315,7 +323,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_the_first_signal_asks_and_the_second_leaves_at_once():
+def test_first_signal_asks_and_second_exits_immediately():
     with Interrupt() as interrupt:
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupt.asked == signal.SIGINT
@@ -336,3 +344,55 @@ def test_ctrl_c_that_a_launcher_passes_on_as_sigterm_is_one_request(monkeypatch)
     seconds[0] = 13.0
     with pytest.raises(KeyboardInterrupt):
         interrupt.handle(signal.SIGTERM, None)
+
+
+class Brightness:
+    """A regression task: the mean brightness of an image, followed by its absolute error, of which less is better."""
+
+    criterion = Criterion("mae", "min")
+    progress_metric = "mae"
+    progress_percent = False
+    weights = None
+
+    def loss(self, outputs, targets):
+        return F.mse_loss(outputs[:, 0], targets)
+
+    def logits(self, outputs):
+        return outputs
+
+    def progress_sum(self, logits, targets):
+        return float((logits[:, 0] - targets).abs().sum())
+
+
+def test_task_with_values_as_targets_is_trained_and_chosen_by_its_own_metric():
+    task, values = Brightness(), (IMAGES.float().mean((1, 2, 3)) / 255).float()
+    data = InMemoryDataset(IMAGES.to(torch.uint8), values, np.arange(120, dtype=np.uint64))
+    losses = iter([0.3, 0.2, 0.4])
+    optimizer, model = OptimizerConfig(lr=0.01), small()
+    training = Training(model, optimizer, executor=StepExecutor(model, task.loss, PLAIN, torch.device("cpu")))
+    fit(
+        training,
+        Loader(data, SPEC, batch_size=16, seed=0),
+        lambda model: {"loss": 1.0, "mae": next(losses)},
+        task,
+        FitSettings(train=TrainConfig(epochs=3, patience=1), optimizer=optimizer, schedule=ScheduleConfig()),
+        checkpointer=Recorder(),
+        interrupt=Interrupt(),
+    )
+    first, *_, last = training.state.history
+    assert set(first) >= {"train_loss", "train_mae", "val_loss", "val_mae"}
+    assert not any("accuracy" in key for key in first)
+    assert last["train_mae"] < first["train_mae"]
+    assert training.state.best_epoch == 1 and training.state.stopped_early
+
+
+def test_meter_shows_a_metric_that_is_not_a_share_as_a_number():
+    meter = Meter(State(), Brightness(), explain=None)
+    meter.add(0, StepLoss([0.25], [1.0], 1.0), torch.tensor([[0.5], [1.0]]), torch.tensor([0.0, 1.0]))
+    assert meter.text().startswith("loss 0.2500  mae 0.2500  ")
+
+
+def test_earlier_checkpoint_counts_its_correct_answers_on():
+    state = State.from_json({"step": 5, "loss_sum": 1.5, "num_correct": 7, "num_seen": 10, "history": []})
+    assert (state.step, state.progress_sum, state.num_seen) == (5, 7, 10)
+    assert State.from_json(state.to_json()) == state

@@ -11,16 +11,16 @@ from torch.optim import lr_scheduler
 
 from neocog.errors import DivergenceError, GeometryError
 from neocog.training import (
-    AveragedModel,
     OptimizerConfig,
     ScheduleConfig,
     TrainConfig,
+    WeightAverage,
     check_input,
     divergence,
     learning_rate,
     make_optimizer,
 )
-from neocog.training.optimizers import penalise
+from neocog.training.optim.optimizers import penalise
 from neocog.zoo import create_model
 
 
@@ -104,7 +104,7 @@ def test_l1_adds_the_sign():
 
 def test_the_average_follows_the_weights_and_copies_buffers():
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).double()
-    average = AveragedModel(model, decay=0.5)
+    average = WeightAverage(model, decay=0.5)
     expected = copy.deepcopy(model[0].weight.detach())
     for step in range(6):
         with torch.no_grad():
@@ -123,7 +123,7 @@ def test_settings_out_of_range_are_refused_in_python_too():
             make()
 
 
-def test_a_picture_that_does_not_fit_is_named_with_the_layer():
+def test_image_that_does_not_fit_is_named_with_the_layer():
     model = create_model("tutorial_cifar10")
     before = copy.deepcopy(model.state_dict())
     check_input(model, (3, 32, 32), 10, "")
@@ -140,7 +140,7 @@ def test_a_picture_that_does_not_fit_is_named_with_the_layer():
     assert not model._forward_hooks
 
 
-def test_divergence_names_step_rate_layer_and_cure():
+def test_divergence_names_step_rate_layer_and_fix():
     model = create_model("lenet5_relu")
     images = torch.randn(2, 1, 32, 32)
     with torch.no_grad():

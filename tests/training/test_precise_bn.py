@@ -29,7 +29,7 @@ def buffers(model):
     return {name: buffer.clone() for name, buffer in model.named_buffers()}
 
 
-def test_statistics_are_those_of_everything_that_each_layer_meets():
+def test_precise_statistics_cover_all_inputs_of_each_layer():
     model, batches = network(), unequal_batches()
     first, first_norm, _, _, second, second_norm, _, _, dense, last_norm = model
     met = {norm: [] for norm in (first_norm, second_norm, last_norm)}
@@ -68,7 +68,7 @@ def test_with_one_batch_evaluation_equals_training():
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_nothing_else_changes(mode):
+def test_precise_bn_changes_nothing_else(mode):
     model = network().train(mode)
     model[3].train(not mode)
     before, modes = copy.deepcopy(model), [module.training for module in model.modules()]
@@ -95,7 +95,7 @@ def test_a_batch_that_fails_leaves_the_model_as_it_was():
 
 
 def test_statistics_need_batches():
-    with pytest.raises(ValueError, match="Statistics need one batch or more. Received: none."):
+    with pytest.raises(ValueError, match="Statistics need at least one batch. Received: none."):
         precise_bn(network(), [])
 
 
@@ -126,7 +126,7 @@ def test_frozen_stages_and_norms_without_statistics_are_left_alone():
     assert not model.head[0].track_running_stats
 
 
-def test_frozen_norms_stand_still_while_the_rest_learns():
+def test_frozen_norms_keep_statistics_while_the_rest_learns():
     model, images = network(), unequal_batches()[0]
     keys = list(model.state_dict())
     precise_bn(model, [images], freeze=True)

@@ -8,10 +8,9 @@ from torch import nn
 
 from neocog.tasks import Classification, LossConfig
 from neocog.training import OptimizerConfig, TrainConfig, Training
-from neocog.training.distributed import World
-from neocog.training.engine import Engine
+from neocog.training.executor import StepExecutor
 from neocog.training.speed import PLAIN
-from neocog.training.step import NotFiniteError, gradients, update
+from neocog.training.step import NotFiniteError, TrainingStep
 
 LABELS = torch.tensor([0, 1, 2, 1, 0, 2, 2])
 IMAGES = torch.randn(7, 1, 6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -30,8 +29,12 @@ def task(weights="none"):
 def taken(network, what, **settings):
     """The gradients that a step leaves, and what it returns."""
     training = Training(network, OptimizerConfig())
-    engine = Engine(network, what.loss, PLAIN, torch.device("cpu"))
-    found = gradients(training, engine, (IMAGES, LABELS), what, TrainConfig(**settings), World())
+    executor = StepExecutor(network, what.loss, PLAIN, torch.device("cpu"))
+    step = TrainingStep(
+        training=training, executor=executor, task=what, train=TrainConfig(**settings), optimizer=OptimizerConfig()
+    )
+    loss, logits = step.compute_gradients((IMAGES, LABELS), seed=0)
+    found = float(loss), logits
     return [p.grad.clone() for p in network.parameters()], found
 
 
@@ -61,9 +64,12 @@ def test_the_average_and_clipping_follow_the_update():
     what, config = task(), TrainConfig(clip_norm=1e-3, ema_decay=0.5)
     training = Training(network, OptimizerConfig(lr=1.0, momentum=0.0), config.ema_decay)
     before = copy.deepcopy(network.state_dict())
-    engine = Engine(network, what.loss, PLAIN, torch.device("cpu"))
-    gradients(training, engine, (IMAGES, LABELS), what, config, World())
-    update(training, engine, config, OptimizerConfig(lr=1.0))
+    executor = StepExecutor(network, what.loss, PLAIN, torch.device("cpu"))
+    step = TrainingStep(
+        training=training, executor=executor, task=what, train=config, optimizer=OptimizerConfig(lr=1.0)
+    )
+    step.compute_gradients((IMAGES, LABELS), seed=0)
+    step.update()
     moved = torch.cat([(network.state_dict()[key] - before[key]).flatten() for key in before])
     assert moved.norm().item() == pytest.approx(1e-3, rel=1e-3)  # rate 1, no momentum: the clipped gradient
     followed = training.average.model.state_dict()["0.weight"]

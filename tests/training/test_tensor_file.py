@@ -44,5 +44,5 @@ def test_contiguous_values_are_not_copied():
 
 
 def test_a_type_that_the_format_does_not_know_is_named():
-    with pytest.raises(CheckpointError, match=r"A checkpoint holds U64, .*BOOL\. Received: torch\.complex128"):
+    with pytest.raises(CheckpointError, match=r"A checkpoint can hold U64, .*BOOL only\. Received: torch\.complex128"):
         written({"x": torch.zeros(1, dtype=torch.complex128)}, {})

@@ -1,8 +1,8 @@
-"""Masks as PNG files beside their pictures: a class number at each pixel, or a class's colour."""
+"""Masks as PNG files beside their images: a class number at each pixel, or a class's colour."""
 
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,43 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from neocog.annotations.annotated import (
-    AnnotatedPictures,
-    Size,
-    check_names,
-    entries,
-    other_size,
-    read_limited,
-    read_lines,
-    upright_size,
-)
-from neocog.annotations.rle import MAX_PIXELS
-from neocog.dataset.folders import walk
+from neocog.annotations.annotated import AnnotatedImages, Fault, ImagesBySplit, Size
+from neocog.annotations.files import by_stem, check_names, list_entries, read_lines
+from neocog.annotations.outlines import MAX_PIXELS
+from neocog.dataset.files import read_limited, walk
+from neocog.dataset.record import UNLABELLED, Task
 from neocog.dataset.split_names import split_meant
-from neocog.dataset.targets import UNLABELLED, Task
 from neocog.errors import DataError, some
-from neocog.modalities.image.folder import is_picture, list_pictures
+from neocog.modalities.image.image_folder import is_image, list_images
 
-__all__ = ["ClassTable", "MaskedPictures", "is_mask_folder", "open_mask_folder", "read_table"]
+__all__ = ["TABLES", "ClassTable", "SegmentationImages", "is_mask_folder", "is_png", "open_mask_folder", "read_table"]
 
 Mask = NDArray[np.uint8]
 MASK_FOLDERS = ("masks", "labels", "annotations")
 ENDINGS = ("_mask", "_label", "_L")
-"""What some tools add to the picture's name to name its mask; `_L` is CamVid's."""
+"""Some tools add these to the image's name to name its mask; `_L` is CamVid's."""
 TABLES = ("classes.txt", "classes.csv", "label_colors.txt")
 NOTHING = frozenset({"void", "unlabelled", "unlabeled", "ignore"})
-"""Names that say that a place belongs to no class."""
+"""Names for pixels that belong to no class."""
 SCALED = {"L;2": 85, "L;4": 17}
-"""What Pillow multiplies grey values of 2 and 4 bits with."""
+"""Pillow multiplies grey values of 2 and 4 bits by these."""
 ABSENT = -1
+VALUE_WITHOUT_CLASS = "mask-value-without-class"
 SPLITS = ("train", "val", "test", "all")
 
 
 @dataclass(frozen=True, slots=True)
 class ClassTable:
-    """The classes' names in the order of their numbers, and their colours where masks may be coloured.
+    """The classes' names in the order of their numbers, and their colours if masks may be coloured.
 
-    A row named void, unlabelled, unlabeled or ignore is no class: its number and colour become UNLABELLED.
+    A row named void, unlabelled, unlabeled or ignore is not a class: its number and colour become UNLABELLED.
     """
 
     rows: tuple[str, ...]
@@ -68,15 +61,15 @@ class ClassTable:
         return numbers
 
 
-class MaskedPictures(AnnotatedPictures):
-    """Pictures, and for each a mask (H, W) of class numbers, in which 255 is unlabelled.
+class SegmentationImages(AnnotatedImages):
+    """Images, and for each a mask (H, W) of class numbers, in which 255 is unlabelled.
 
     A PNG with a palette gives its indices, a grey one its values, an RGB one its colours, which `table` must know.
     Without a table all masks are looked through, and the classes are "0", "1", ... up to the highest value.
-    Two classes: where all grey masks of a set hold 0 and 255 and nothing else, and there are no names, or two, 255
-    means class 1. A grey mask of one bit holds 0 and 1.
+    Two classes: if all grey masks of a set hold 0 and 255 and nothing else, and there are no names, or two, 255 means
+    class 1. A grey mask of one bit holds 0 and 1.
     Raises DataError, on reading, for a value or a colour without a class, and for a mask of another size than its
-    picture.
+    image.
     """
 
     task: Task = "segmentation"
@@ -84,30 +77,28 @@ class MaskedPictures(AnnotatedPictures):
     def __init__(
         self,
         root: Path,
-        pictures: Mapping[str, Sequence[Path]],
+        images: ImagesBySplit,
         masks: Sequence[Path],
-        table: ClassTable | None = None,
-        notices: Sequence[str] = (),
-        *,
-        format: str = "masks",
+        table: ClassTable | None,
+        told: Sequence[str],
+        format: str,
     ) -> None:
-        self.format = format
-        notices, white_is_one = list(notices), False
+        notices, white_is_one = list(told), False
         if table is None or (len(table.rows) == 2 and len(table.classes) == 2):
-            values, white_is_one = values_in(masks, stop=table is not None)
+            values, white_is_one = find_values(masks, stop=table is not None)
             if table is None:
-                table = numbered(root, values, white_is_one, notices)
+                table = number_classes(root, values, white_is_one, notices)
         if white_is_one:
             notices.append("all masks hold 0 and 255 alone: 255 is read as class 1, not as unlabelled")
         if nothing := sorted(set(table.rows) - set(table.classes)):
             notices.append(f"read as unlabelled, as its name says: {some(nothing)}")
-        super().__init__(root, pictures, table.classes, notices)
+        super().__init__(root, images, table.classes, notices, format)
         self.masks, self.table, self.numbers = list(masks), table, table.numbers()
         if white_is_one:
             self.numbers[255] = 1
 
     def annotations(self) -> Iterator[bytes]:
-        return (read_limited(path) for path in self.masks)
+        return (read_limited(path, self.max_bytes) for path in self.masks)
 
     def size(self, index: int) -> Size:
         image = open_mask(self.masks[index])
@@ -115,73 +106,64 @@ class MaskedPictures(AnnotatedPictures):
 
     def read_target(self, index: int) -> Mask:
         path = self.masks[index]
-        values = mask_values(open_mask(path), path)
+        values = read_mask_values(open_mask(path), path)
         if values.ndim == 3:
-            return self.numbered(coloured(values, self.table, path), path)
-        return self.numbered(values, path)
-
-    def numbered(self, values: NDArray[Any], path: Path) -> Mask:
-        """Values as class numbers. Raises DataError for a value without a class."""
+            values = find_rows(values, self.table, path)
         found = self.numbers[np.minimum(values, 255)]
         bad = (found == ABSENT) | (values > 255)
         if bad.any():
-            raise DataError(
-                f"A mask's values are 0..{len(self.table.rows) - 1}, one for each class, or 255 for unlabelled. "
-                f"Received: {values[bad][0]}, at {np.count_nonzero(bad):,} pixels without a class, in {path}. "
-                "Name all classes in classes.txt."
-            )
+            rule = f"A mask's values are 0..{len(self.table.rows) - 1}, one for each class, or 255 for unlabelled."
+            received = f"{values[bad][0]}, at {np.count_nonzero(bad):,} pixels without a class"
+            fix = "Name all classes in classes.txt."
+            raise DataError(rule, received=received, where=str(path), fix=fix, kind=VALUE_WITHOUT_CLASS)
         mask: Mask = found.astype(np.uint8)
         return mask
 
     def target_for(self, index: int, payload: bytes) -> Mask:
-        size, said = upright_size(payload, str(self.paths[index])), self.size(index)
-        if size != said:
-            raise DataError(other_size(self.paths[index], size, said))
+        self.check_size(index, payload)
         return self.read_target(index)
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        for index, path in enumerate(self.paths):
+    def faults(self) -> Iterator[Fault]:
+        for index in range(len(self)):
             try:
-                self.target_for(index, read_limited(path))
+                self.target_for(index, self.file_bytes(index))
             except DataError as error:
-                yield self.key(index), str(error)
+                yield Fault(self.key(index), str(error), error.kind)
 
 
 def open_mask(path: Path) -> Image.Image:
-    """A PNG's header. Raises DataError where it is none, or too large."""
-    content = read_limited(path)
+    """A PNG's header. Raises DataError if it is not a PNG, or too large."""
+    content = read_limited(path, AnnotatedImages.max_bytes)
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG",))
     except Exception as error:  # a damaged header raises anything, and a huge one a warning or an error
-        raise DataError(f"A mask must be a PNG file. {path} is none, or damaged: {str(error)[:200]}.") from error
+        raise DataError(f"A mask must be a PNG file. {path} is not, or damaged: {str(error)[:200]}.") from error
     if math.prod(image.size) > MAX_PIXELS:
-        raise DataError(f"A mask may have {MAX_PIXELS:,} pixels. {path} has {image.width} x {image.height}.")
+        received = f"{image.width} x {image.height}"
+        raise DataError(f"A mask may have {MAX_PIXELS:,} pixels.", received=received, where=str(path))
     return image
 
 
-def mask_values(image: Image.Image, path: Path) -> NDArray[Any]:
+def read_mask_values(image: Image.Image, path: Path) -> NDArray[Any]:
     """The values of a mask as they are stored, (H, W), or its colours, (H, W, 3)."""
     if image.mode not in ("1", "L", "P", "RGB", "I;16", "I"):
-        raise DataError(
-            f"A mask holds class numbers or colours, and no transparency. Received: {image.mode}, in {path}. "
-            "Save it grey, with a palette, or as RGB."
-        )
+        rule, fix = "A mask holds class numbers or colours, and no transparency.", "Save it grey, indexed, or as RGB."
+        raise DataError(rule, received=image.mode, where=str(path), fix=fix)
     packing = str(image.tile[0].args) if isinstance(image, ImageFile.ImageFile) and image.tile else ""
     try:
         values: NDArray[Any] = np.asarray(image)
     except Exception as error:  # as above
-        raise DataError(f"{path} is truncated or damaged: {error}. Export the mask again.") from error
+        raise DataError(f"{path} is truncated or damaged: {error}.", fix="Export the mask again.") from error
     if values.dtype == bool:
         return values.astype(np.uint8)
     return values // SCALED[packing] if packing in SCALED else values
 
 
-def coloured(colours: NDArray[np.uint8], table: ClassTable, path: Path) -> NDArray[np.int64]:
-    """The row of the table that each colour stands in; (H, W, 3) -> (H, W)."""
+def find_rows(colours: NDArray[np.uint8], table: ClassTable, path: Path) -> NDArray[np.int64]:
+    """The row of the table that each colour is in; (H, W, 3) -> (H, W)."""
     if not table.colours:
-        raise DataError(
-            f"Masks in colour need a table of `name r g b`. {path} is RGB, and there is none. Write label_colors.txt."
-        )
+        rule = f"Masks in colour need a table of `name r g b`. {path} is RGB, and there is none."
+        raise DataError(rule, fix="Write label_colors.txt.")
     codes = colours @ np.array([1 << 16, 1 << 8, 1])
     known = np.array(table.colours) @ np.array([1 << 16, 1 << 8, 1])
     order = np.argsort(known)
@@ -189,70 +171,68 @@ def coloured(colours: NDArray[np.uint8], table: ClassTable, path: Path) -> NDArr
     rows: NDArray[np.int64] = order[places]
     bad = known[rows] != codes
     if bad.any():
-        raise DataError(
-            f"All colours of a mask must be in the table. {path} has {np.count_nonzero(bad):,} pixels of others, first "
-            f"{' '.join(map(str, colours[bad][0].tolist()))}. Add them, with the name void if they mean nothing."
-        )
+        received = f"{np.count_nonzero(bad):,} pixels of others, first {' '.join(map(str, colours[bad][0].tolist()))}"
+        rule, fix = "All colours of a mask must be in the table.", "Add them, named void if they mean nothing."
+        raise DataError(rule, received=received, where=str(path), fix=fix, kind=VALUE_WITHOUT_CLASS)
     return rows
 
 
-def values_in(masks: Sequence[Path], *, stop: bool) -> tuple[set[int], bool]:
-    """All values in these masks, and whether 255 means class 1; `stop` once that is not so."""
+def find_values(masks: Sequence[Path], *, stop: bool) -> tuple[set[int], bool]:
+    """All values in these masks, and whether 255 means class 1; with `stop`, only until a mask denies it."""
     found: set[int] = set()
     plain, palette = {0, 255}, False
     bits: set[int] = set()
     for path in masks:
         image = open_mask(path)
-        values = mask_values(image, path)
+        values = read_mask_values(image, path)
         if values.ndim == 3 and stop:
             return found, False
         if values.ndim == 3:
-            coloured(values, ClassTable(()), path)
+            find_rows(values, ClassTable(()), path)
         palette |= image.mode == "P"
         (bits if image.mode == "1" else found).update(np.unique(values).tolist())
         if stop and (palette or not found <= plain):
             return found, False
-    # A bit that is set is white, so that sets in which some masks were saved as bits keep their one meaning.
+    # A set bit is white, so that sets with some masks saved as bits keep one meaning.
     return found | bits, not palette and 255 in found and found | {255 * bit for bit in bits} == plain
 
 
-def numbered(root: Path, values: set[int], white_is_one: bool, notices: list[str]) -> ClassTable:
+def number_classes(root: Path, values: set[int], white_is_one: bool, notices: list[str]) -> ClassTable:
     """A table for masks without names."""
     present = {0, 1} if white_is_one else values - {UNLABELLED}
     if not present or max(present) > UNLABELLED:
-        shown = f"the value {max(present)}" if present else "unlabelled pixels alone"
-        raise DataError(f"Masks hold class numbers from 0 to 254. Received: {shown}, in {root}. Number the classes.")
+        received = f"the value {max(present)}" if present else "unlabelled pixels alone"
+        rule, fix = "Masks hold class numbers from 0 to 254.", "Number the classes."
+        raise DataError(rule, received=received, where=str(root), fix=fix)
     count = max(present) + 1
     if absent := sorted(set(range(count)) - present):
-        notices.append(
-            f"no mask has class {some(absent)}, of {count} that the highest value makes; classes.txt would name them"
-        )
+        numbers = f"{some(absent)}, of {count} that the highest value makes"
+        notices.append(f"no mask has class {numbers}; classes.txt would name them")
     return ClassTable(tuple(str(k) for k in range(count)))
 
 
 def read_table(path: Path) -> ClassTable:
     """One name a line; or `name r g b` or `r g b name` each, with blanks or commas between, a heading allowed.
 
-    Raises DataError where lines differ in kind, names or colours stand twice, or there are more than 255.
+    Raises DataError if lines differ in kind, names or colours occur twice, or there are more than 255.
     """
     lines = read_lines(path, most=2**16)
     if lines and lines[0][1].lower().replace(" ", "") in ("name,r,g,b", "r,g,b,name", "name"):
         lines = lines[1:]
-    rows = [table_row(line) for _, line in lines]
+    rows = [split_row(line) for _, line in lines]
     kinds = [colour is not None for _, colour in rows]
     if not 1 <= len(rows) <= UNLABELLED or len(set(kinds)) > 1:
-        odd = f"line {lines[kinds.index(not kinds[0])][0]} unlike the first" if len(set(kinds)) > 1 else len(rows)
-        raise DataError(
-            f"A table of classes has 1 to 255 lines, all `name`, or all `name r g b`. Received: {odd}, in {path}."
-        )
+        odd = f"line {lines[kinds.index(not kinds[0])][0]} unlike the first" if len(set(kinds)) > 1 else str(len(rows))
+        rule = "A table of classes has 1 to 255 lines, all `name`, or all `name r g b`."
+        raise DataError(rule, received=odd, where=str(path))
     colours = [colour for _, colour in rows if colour is not None]
     if len(set(colours)) < len(colours):
         again = next(colour for colour in colours if colours.count(colour) > 1)
-        raise DataError(f"Each class needs a colour of its own. Received: {again} twice, in {path}.")
+        raise DataError("Each class needs a colour of its own.", received=f"{again} twice", where=str(path))
     return ClassTable(check_names([name for name, _ in rows], path), tuple(colours))
 
 
-def table_row(line: str) -> tuple[str, tuple[int, int, int] | None]:
+def split_row(line: str) -> tuple[str, tuple[int, int, int] | None]:
     fields = [part.strip() for part in line.split(",")] if "," in line else line.split()
     for name, colour in ((fields[:-3], fields[-3:]), (fields[3:], fields[:3])):
         if name and len(colour) == 3 and all(part.isascii() and part.isdigit() for part in colour):
@@ -268,26 +248,26 @@ def is_mask_folder(path: Path) -> bool:
 
 
 def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
-    """The folders of pictures and masks with their split: within split folders, or as `images` and `masks` here."""
-    found = [("all", *pair) for pair in partners(root)]
-    for folder in entries(root):
+    """The folders of images and masks with their split: within split folders, or as `images` and `masks` here."""
+    found = [("all", *pair) for pair in find_partners(root)]
+    for folder in list_entries(root):
         if split := split_meant(folder.name):
-            found += [(split, *pair) for pair in partners(folder)]
+            found += [(split, *pair) for pair in find_partners(folder)]
     return found
 
 
-def partners(folder: Path) -> list[tuple[Path, Path]]:
-    """The folder of pictures with each folder beside it that has masks."""
-    here = {path.name.lower(): path for path in entries(folder) if path.is_dir()}
+def find_partners(folder: Path) -> list[tuple[Path, Path]]:
+    """The folder of images with each folder beside it that has masks."""
+    here = {path.name.lower(): path for path in list_entries(folder) if path.is_dir()}
     images = here.get("images")
-    if images is None or not holds(images, is_picture):
+    if images is None or not holds_kind(images, is_image):
         return []
-    masks = [here[name] for name in MASK_FOLDERS if name in here and holds(here[name], is_png)]
+    masks = [here[name] for name in MASK_FOLDERS if name in here and holds_kind(here[name], is_png)]
     # COCO keeps its panoptic masks in a folder beside the .json files that explain them.
-    return [(images, place) for place in masks if not any(path.suffix == ".json" for path in entries(place))]
+    return [(images, place) for place in masks if not any(path.suffix == ".json" for path in list_entries(place))]
 
 
-def holds(folder: Path, wanted: Callable[[Path], bool]) -> bool:
+def holds_kind(folder: Path, wanted: Callable[[Path], bool]) -> bool:
     """Whether a file of this kind is in a folder, at any depth."""
     return any(wanted(Path(entry.name)) for entry in walk(folder, follow=False))
 
@@ -296,74 +276,59 @@ def is_png(path: Path) -> bool:
     return path.suffix.lower() == ".png"
 
 
-def open_mask_folder(path: Path) -> MaskedPictures:
+def open_mask_folder(path: Path) -> SegmentationImages:
     """`images` and `masks` (or `labels`, `annotations`), with splits within or around them, or without any.
 
-    A mask has its picture's name, with `_mask`, `_label` or `_L` behind it or not. Classes are named in classes.txt,
-    classes.csv or label_colors.txt. Raises DataError where a picture or a mask is alone, or two readings are possible.
+    A mask has its image's name, with `_mask`, `_label` or `_L` behind it or not. Classes are named in classes.txt,
+    classes.csv or label_colors.txt. Raises DataError if an image or a mask is alone, or two readings are possible.
     """
     found = find_folders(path)
     if not found:
-        raise DataError(f"Pictures with masks stand in images/ and masks/. {path} has no such pair with PNG masks.")
+        raise DataError(f"Images with masks are in images/ and masks/. {path} has no such pair with PNG masks.")
+    two_ways = f"{path} can be read in two ways:"
     pairs: dict[str, dict[Path, Path]] = {}
     for split, images, masks in found:
-        for part, (inner_images, inner_masks) in inner_splits(images, masks).items():
+        for part, (inner_images, inner_masks) in split_folders(images, masks).items():
             name = part if split == "all" else split
             if name in pairs:
-                raise DataError(
-                    f"{path} can be read in two ways: {images} and others both hold {name}. Move the one away."
-                )
-            pairs[name] = paired(inner_images, inner_masks)
+                raise DataError(f"{two_ways} {images} and others both hold {name}.", fix="Move one of them away.")
+            pairs[name] = pair_files(inner_images, inner_masks)
     if "all" in pairs and len(pairs) > 1:
-        raise DataError(
-            f"{path} can be read in two ways: with the splits {some(sorted(set(pairs) - {'all'}))}, or not."
-        )
+        raise DataError(f"{two_ways} with the splits {some(sorted(set(pairs) - {'all'}))}, or not.")
     ordered: dict[str, dict[Path, Path]] = {split: pairs[split] for split in SPLITS if split in pairs}
     tables = [path / name for name in TABLES if (path / name).is_file()]
     if len(tables) > 1:
-        raise DataError(f"{path} needs one table of classes. Received: {some(table.name for table in tables)}.")
-    pictures = {split: list(partner) for split, partner in ordered.items()}
+        raise DataError(f"{path} needs one table of classes.", received=some(table.name for table in tables))
     masks_of = [mask for partner in ordered.values() for mask in partner.values()]
-    return MaskedPictures(path, pictures, masks_of, read_table(tables[0]) if tables else None)
+    listed = {split: list(partner) for split, partner in ordered.items()}
+    return SegmentationImages(path, listed, masks_of, read_table(tables[0]) if tables else None, (), "masks")
 
 
-def inner_splits(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
+def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
     """The splits that both folders are divided into, or all."""
-    folders = [folder for folder in entries(images) if folder.is_dir()]
+    folders = [folder for folder in list_entries(images) if folder.is_dir()]
     splits = [split_meant(folder.name) for folder in folders]
-    if not folders or None in splits or any(is_picture(file) for file in entries(images)):
+    if not folders or None in splits or any(is_image(file) for file in list_entries(images)):
         return {"all": (images, masks)}
     if len(set(splits)) < len(splits):
         raise DataError(f"{images} can be read in two ways: {some(f.name for f in folders)} mean one split twice.")
     return {str(split): (folder, masks / folder.name) for split, folder in zip(splits, folders, strict=True)}
 
 
-def paired(images: Path, masks: Path) -> dict[Path, Path]:
-    """Each picture's mask. Raises DataError for a picture or a mask without its partner."""
-    pictures, found = by_stem(images), by_stem(masks)
+def pair_files(images: Path, masks: Path) -> dict[Path, Path]:
+    """Each image's mask. Raises DataError for an image or a mask without its partner."""
+    listed, found = by_stem(list_images(images), images), by_stem(list_images(masks), masks)
     foreign = [path for path in found.values() if not is_png(path)]
     if foreign:
-        raise DataError(f"A mask must be a PNG file. Received: {some(foreign)}. Other formats blur its values.")
+        raise DataError("A mask must be a PNG file.", received=some(foreign), fix="Other formats blur its values.")
     for stem in list(found):
         ending = next((ending for ending in ENDINGS if stem.endswith(ending)), "")
-        if ending and stem not in pictures and stem.removesuffix(ending) not in found:
+        if ending and stem not in listed and stem.removesuffix(ending) not in found:
             found[stem.removesuffix(ending)] = found.pop(stem)
-    lone, spare = sorted(pictures.keys() - found.keys()), sorted(found.keys() - pictures.keys())
+    lone, spare = sorted(listed.keys() - found.keys()), sorted(found.keys() - listed.keys())
     if lone or spare:
-        first = pictures[lone[0]] if lone else found[spare[0]]
-        raise DataError(
-            f"Each picture needs a mask of the same name. {len(lone):,} pictures in {images} have none, {len(spare):,} "
-            f"masks in {masks} have no picture; first {first}. Add or remove them."
-        )
-    return {pictures[stem]: found[stem] for stem in pictures}
-
-
-def by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder by their path there without extension."""
-    found: dict[str, Path] = {}
-    for path in list_pictures(folder):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if stem in found:
-            raise DataError(f"A picture and its mask share a name. {found[stem]} and {path.name} have the same one.")
-        found[stem] = path
-    return found
+        first = listed[lone[0]] if lone else found[spare[0]]
+        alone = f"{len(lone):,} images in {images} have none, {len(spare):,} masks in {masks} have no image"
+        rule = f"Each image needs a mask of the same name. {alone}; first {first}."
+        raise DataError(rule, fix="Add or remove them.")
+    return {listed[stem]: found[stem] for stem in listed}

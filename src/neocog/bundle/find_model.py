@@ -42,7 +42,7 @@ def find_model(what: str, input_shape: Sequence[int] | None = None) -> Found:
         return Found(build_from_file(Path(file), attribute), attribute, None)
     if what in list_models():
         info = model_info(what)
-        channels = input_shape[0] if input_shape and info.modality != "text" else None
+        channels = input_shape[0] if input_shape and info.input_dtype is None else None
         model = on_meta(lambda: create_model(what, in_channels=channels))
         return Found(model, what, info.input_shape, info.input_dtype)
     if what.endswith(".py"):

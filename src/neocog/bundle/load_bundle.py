@@ -11,7 +11,7 @@ from neocog.bundle.format import decode_golden, parse_manifest, task_of
 from neocog.bundle.predictor import Predictor, torch_backend
 from neocog.bundle.seal import read_sealed
 from neocog.errors import BundleError, ConfigError, DataError
-from neocog.modalities.read import read_preprocess
+from neocog.modalities.table import read_preprocess
 from neocog.tasks import TASKS
 from neocog.zoo import create_model
 

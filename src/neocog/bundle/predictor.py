@@ -1,7 +1,6 @@
 """The one way from inputs to predictions: `predict`, `eval`, the report, and everything that serves or exports."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,14 +15,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from neocog.bundle.signal_file import pick_fields, read_signal
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Payload, Source
 from neocog.errors import ConfigError, DataError
-from neocog.modalities.image.decode import image_pixels
-from neocog.modalities.image.pages import num_pages
+from neocog.modalities.image.decode import pil_pixels
 from neocog.modalities.image.tta import TTA, tta_views, tta_weights
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.channel_names import has_fields
 from neocog.modalities.signal.preprocess import SignalPreprocess
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note, track
 from neocog.tasks import Prediction, Task
 
@@ -38,7 +38,7 @@ TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
 
 
 class Backend(Protocol):
-    """What computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
+    """The part that computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
 
     def __call__(self, inputs: Tensor, /) -> Tensor: ...
 
@@ -87,7 +87,7 @@ class Predictor:
         self.backend, self.preprocess, self.task, self.model = backend, preprocess, task, model
         self.manifest = manifest or {}
         self.notices: set[str] = set()
-        """What the user has been told about how inputs are read."""
+        """Notices on how inputs are read that the user has seen."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ class Predictor:
     ) -> Iterator[Prediction | Failure]:
         """As `predict`, one after the other, with a Failure in the place of an input that can't be read."""
         named = zip(names, inputs, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(inputs))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(num_cpus()) as pool:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
                 read = [(name, image) for name, image, _ in decoded if isinstance(image, Tensor)]
@@ -141,9 +141,8 @@ class Predictor:
         try:
             content = self.content(one, name)
             decoded = self.preprocess.decode(content, name)
-            if isinstance(content, bytes) and self.preprocess.modality == "image":
-                return name, decoded, num_pages(content)
-            return name, decoded, 1
+            count = MODALITIES[self.preprocess.modality].count_pages
+            return name, decoded, count(content) if count and isinstance(content, bytes) else 1
         except DataError as error:
             return name, Failure(name, str(error)), 1
 
@@ -153,7 +152,7 @@ class Predictor:
 
     def content(self, one: Input, name: str) -> Payload:
         """An input in any form as a source would hold it."""
-        if isinstance(one, Path) or (isinstance(one, str) and self.preprocess.modality != "text"):
+        if isinstance(one, Path) or (isinstance(one, str) and not MODALITIES[self.preprocess.modality].is_text):
             try:
                 one = Path(one).read_bytes()
             except OSError as error:
@@ -161,7 +160,7 @@ class Predictor:
         elif isinstance(one, Image.Image):
             spec = self.preprocess
             convert, channels = getattr(spec, "convert", False), getattr(spec, "channels", None)
-            one = image_pixels(one, name, convert=convert, channels=channels)
+            one = pil_pixels(one, name, convert=convert, channels=channels)
         if isinstance(self.preprocess, SignalPreprocess):
             one = self.match_signal(one, self.preprocess, name)
         return one
@@ -196,7 +195,7 @@ class Predictor:
         inputs = self.preprocess.normalise(images)
         if tta == "none":
             return self.backend(inputs)
-        if self.preprocess.modality != "image":
+        if not MODALITIES[self.preprocess.modality].tta:
             raise ConfigError(
                 "Test-time augmentation is for images.",
                 received=f"tta={tta!r} for a network that takes {self.preprocess.modality} inputs",
@@ -234,9 +233,7 @@ def as_list(inputs: Input | Sequence[Input], preprocess: Preprocess) -> Sequence
     if isinstance(inputs, str | Path | bytes | Image.Image):
         return [inputs]
     if isinstance(inputs, np.ndarray):
-        colour = inputs.ndim == 3 and inputs.shape[2] in (1, 3, preprocess.in_channels)
-        single = inputs.ndim == 2 or colour if preprocess.modality == "image" else inputs.ndim <= 2
-        return [inputs] if single else list(inputs)
+        return [inputs] if preprocess.is_one(inputs) else list(inputs)
     return list(inputs)
 
 

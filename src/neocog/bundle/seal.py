@@ -63,7 +63,7 @@ def read_sealed(path: Path) -> dict[str, bytes]:
 
 
 def describe_other(path: Path, content: bytes) -> str | None:
-    """What a file that is not a zip is, if that can be told, and what to give instead."""
+    """The kind of a file that is not a zip, if it is known, and what to give instead."""
     from neocog.zoo.weights.other_kinds import is_safetensors, other_kind  # with a dozen files that few calls need
 
     if content.startswith(b"PK"):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.dataset.column_names import TIME_LABELS
 from neocog.dataset.dialect import find_dialect
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.dataset.npy_files import read_npy
 from neocog.dataset.tables import read_columns
 from neocog.errors import DataError, some
@@ -28,7 +29,7 @@ from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles,
 
 __all__ = ["read_signal"]
 
-NPY = b"\x93NUMPY"
+(NPY,) = FILE_TYPES["NPY"].starts
 WANTED = "A signal is an .npy array or a .csv table with a header, a column for each channel and a row for each sample."
 
 
@@ -90,7 +91,7 @@ def pick_fields(
 
 
 def by_place(names: Sequence[str], preprocess: SignalPreprocess) -> tuple[str, ...]:
-    """What a user should know if only one of a file and a network has names of channels."""
+    """The notice for a file or a network without names of channels, if the other has them."""
     if preprocess.names and not names:
         return (f"channels without names are taken in the order of the network: {some(preprocess.names, SHOWN)}",)
     if names and not preprocess.names:

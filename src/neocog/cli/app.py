@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def renamed(error: Exception) -> str | None:
-    """What to say of a flag that has another name now."""
+    """The message for a flag that has another name now."""
     if not isinstance(error, cyclopts.UnknownOptionError):
         return None
     from neocog.runs.config import RENAMED, unknown_setting

@@ -9,7 +9,7 @@ from PIL import Image
 
 from neocog.cli.flags import Switch
 from neocog.cli.stdout import write_out
-from neocog.data import Pixels, picture_pixels
+from neocog.data import Pixels, decode_image
 from neocog.errors import ConfigError, DataError
 from neocog.files import write_whole
 from neocog.reference import FILTERS, apply_filter, find_filter, grey, shown
@@ -98,8 +98,8 @@ def read_image(path: Path) -> Pixels:
     try:
         payload = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}.", fix="Check the path.") from error
-    return picture_pixels(payload, str(path), max_pixels=MAX_PIXELS, convert=True)
+        raise DataError(f"{path} can't be read: {error.strerror}. Check the path.") from error
+    return decode_image(payload, str(path), max_pixels=MAX_PIXELS, convert=True)
 
 
 def png(pixels: Pixels) -> bytes:
@@ -110,7 +110,7 @@ def png(pixels: Pixels) -> bytes:
 
 
 def scale_of(name: str, stretch: bool) -> str:
-    """What black and white mean in the image that was written."""
+    """The meaning of black and white in the image that was written."""
     black, white = FILTERS[name].shows
     if not FILTERS[name].gradient:
         return "in the scale of the image"

@@ -13,7 +13,7 @@ from neocog.cli.section_flags import AllFlags, Model, flag_settings
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.progress import note
-from neocog.training.finders.rate import HIGH, LOW, STEPS
+from neocog.training.finders.learning_rate import HIGH, LOW, STEPS
 
 Recipe = Annotated[str | None, Parameter(help="Settings to start from, as for `neocog train`.", metavar="NAME")]
 

@@ -10,7 +10,6 @@ from neocog.cli.stdout import write_out
 from neocog.data.pack import pack as pack_shards
 from neocog.errors import agree
 from neocog.progress import note
-from neocog.shards.size import show_size
 
 SHOWN = 20  # names of skipped samples
 
@@ -74,5 +73,6 @@ def pack(
         note(agree("{n} sample(|s) could not be read and (was|were) skipped", len(packed.skipped)))
     kept = f", {packed.kept} of them from before" if packed.kept else ""
     counts = f"{agree('{n} sample(|s)', packed.records)}, {agree('{n} shard(|s)', packed.shards)}{kept}"
-    write_out(f"{packed.folder}  {counts}, {show_size(packed.size)}, read back and verified")
+    size = packed.size.human_readable(decimal=True, separator=" ")
+    write_out(f"{packed.folder}  {counts}, {size}, read back and verified")
     return 0

@@ -4,6 +4,7 @@ import csv as csvlib
 import io
 import json as jsonlib
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,19 +15,14 @@ from neocog.bundle import Failure, Prediction, load
 from neocog.cli.flags import Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.dataset.record import NOUNS, Modality
+from neocog.dataset.files import list_files as files_in
+from neocog.dataset.record import Modality
 from neocog.errors import ConfigError, DataError, did_you_mean
-from neocog.modalities.image.folder import list_pictures
 from neocog.modalities.image.pages import pages_notice
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 
 STDIN = "-"
-SUFFIXES: dict[Modality, set[str]] = {
-    "signal": {".npy", ".csv"},
-    "audio": {".wav", ".flac", ".ogg", ".mp3"},
-    "text": {".txt"},
-    "board": {".sgf"},
-}
 
 
 def predict(
@@ -99,7 +95,7 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
         elif Path(file).is_dir():
             found = list_files(Path(file), modality)
             if not found:
-                raise DataError(f"{file} has no {NOUNS[modality]}.", fix="Name another folder, or files.")
+                raise DataError(f"{file} has no {MODALITIES[modality].plural}.", fix="Name another folder, or files.")
             yield from ((str(path), path) for path in found)
         else:
             yield file, Path(file)
@@ -107,9 +103,7 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
 
 def list_files(folder: Path, modality: Modality) -> list[Path]:
     """All files below a folder that can be an input of this kind, sorted."""
-    if modality == "image":
-        return list_pictures(folder)
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES[modality] and path.is_file())
+    return files_in(folder, MODALITIES[modality].suffixes, Counter())
 
 
 def show_table(results: Results) -> None:

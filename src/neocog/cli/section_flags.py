@@ -27,7 +27,7 @@ TYPES = {bool: "BOOL", int: "INT", float: "FLOAT", str: "TEXT"}
 
 
 def value_name(key: str, annotation: Any) -> str:
-    """What stands for a value in the help, by its type.
+    """The placeholder of a value in the help, by its type.
 
     >>> value_name("x.y", int | None), value_name("x.y", Literal["a", "b"]), value_name("x.y", tuple[float, float])
     ('INT', '{a,b}', '[FLOAT, FLOAT]')

@@ -6,7 +6,7 @@ to the data of the user.
 
 from neocog.data.config import DataConfig
 from neocog.data.known import find_data
-from neocog.data.open import Found, Opened, find_format, open_source
+from neocog.data.open import Location, Opened, find_format, open_source
 from neocog.dataset.record import (
     Modality,
     Payload,
@@ -19,39 +19,41 @@ from neocog.dataset.record import (
     tell,
 )
 from neocog.dataset.split import Splits, check_test, divide, divides_by_class, keeps_test
-from neocog.modalities.audio.choose import choose_sound
-from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess
-from neocog.modalities.augment import Changes
+from neocog.modalities.audio.choose import AudioConfig, choose_audio
+from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.augment import AugmentConfig, augment, check_augment
-from neocog.modalities.image.choose import choose_preprocess
+from neocog.modalities.image.choose import choose_image
 from neocog.modalities.image.config import ImageConfig
-from neocog.modalities.image.decode import Pixels, image_pixels, picture_pixels
-from neocog.modalities.image.folder import list_pictures
-from neocog.modalities.image.image_folder import ImageFolder
+from neocog.modalities.image.decode import Pixels, decode_image, pil_pixels
+from neocog.modalities.image.image_folder import ImageFolder, list_images
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.tta import TTA, tta_views, tta_weights
 from neocog.modalities.preprocess import Preprocess
-from neocog.modalities.read import read_preprocess
 from neocog.modalities.signal.augment import SignalAugmentConfig
-from neocog.modalities.signal.preprocess import SignalConfig, SignalPreprocess, choose_signal
+from neocog.modalities.signal.choose import SignalConfig, choose_signal
+from neocog.modalities.signal.preprocess import SignalPreprocess
+from neocog.modalities.table import MODALITIES, ModalityInfo, read_preprocess, register_modality
 from neocog.modalities.text.augment import TextAugmentConfig
 from neocog.modalities.text.choose import TextConfig, choose_text
 from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = [
+    "MODALITIES",
     "TTA",
     "ArraySource",
+    "AudioConfig",
+    "AudioPreprocess",
     "AugmentConfig",
     "BoardPreprocess",
-    "Changes",
     "DataConfig",
-    "Found",
     "ImageConfig",
     "ImageFolder",
     "ImagePreprocess",
+    "Location",
     "Modality",
+    "ModalityInfo",
     "Opened",
     "Payload",
     "Pixels",
@@ -60,8 +62,6 @@ __all__ = [
     "SignalAugmentConfig",
     "SignalConfig",
     "SignalPreprocess",
-    "SoundConfig",
-    "SoundPreprocess",
     "Source",
     "Splits",
     "TextAugmentConfig",
@@ -71,23 +71,24 @@ __all__ = [
     "check_augment",
     "check_test",
     "check_trainable",
+    "choose_audio",
     "choose_board",
-    "choose_preprocess",
+    "choose_image",
     "choose_signal",
-    "choose_sound",
     "choose_text",
+    "decode_image",
     "describe",
     "divide",
     "divides_by_class",
     "find_data",
     "find_format",
     "fingerprint",
-    "image_pixels",
     "keeps_test",
-    "list_pictures",
+    "list_images",
     "open_source",
-    "picture_pixels",
+    "pil_pixels",
     "read_preprocess",
+    "register_modality",
     "sample_ids",
     "tell",
     "tta_views",

@@ -1,4 +1,4 @@
-"""The layouts in which data sets come: how each is recognised, and how it is opened."""
+"""The layouts of data sets: how each is recognised, and how it is opened."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,83 +10,54 @@ from neocog.annotations.mask_folder import is_mask_folder, open_mask_folder
 from neocog.annotations.voc import is_voc, is_voc_masks, open_voc, open_voc_masks
 from neocog.annotations.yolo import is_yolo, open_yolo
 from neocog.data.known import KNOWN
-from neocog.dataset.folders import class_folders
+from neocog.dataset.files import class_folders
 from neocog.dataset.record import Modality, Source
 from neocog.errors import DataError
-from neocog.modalities.audio.audio_folder import is_sound_folder, open_sound_folder
+from neocog.modalities.audio.audio_folder import is_audio_folder, open_audio_folder
 from neocog.modalities.go.source import SgfSource, holds_games
-from neocog.modalities.image.cifar import find_cifar, open_cifar
+from neocog.modalities.image.cifar import is_cifar, open_cifar
 from neocog.modalities.image.class_map import has_class_map, open_class_map
-from neocog.modalities.image.folder import has_picture, holds_pictures
-from neocog.modalities.image.idx import find_idx, open_idx
-from neocog.modalities.image.image_folder import ImageFolder
-from neocog.modalities.image.image_table import is_class_list, open_class_list, why_no_list
-from neocog.modalities.image.npz import holds_pictures_npz, open_npz
+from neocog.modalities.image.idx import is_idx, open_idx
+from neocog.modalities.image.image_folder import has_image, holds_images, open_image_folder
+from neocog.modalities.image.image_table import is_image_table, open_image_table, why_no_image_table
+from neocog.modalities.image.npz import is_image_npz, open_npz
 from neocog.modalities.signal.csv_windows import is_csv_windows, open_csv_windows
 from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal_folder
 from neocog.modalities.signal.signal_npz import is_signal_npz, open_signal_npz
 from neocog.modalities.signal.ts import is_ts, open_ts
 from neocog.modalities.signal.ucr import is_ucr, open_ucr
 from neocog.modalities.text.text_folder import holds_texts, open_text_folder
-from neocog.modalities.text.text_table import is_text_table, open_text_table, why_no_texts
+from neocog.modalities.text.text_table import is_text_table, open_text_table, why_no_text_table
 from neocog.shards import holds_shards, open_shards, why_no_shards
 
-__all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise"]
+__all__ = ["COLUMNS", "FOLDERS", "FORMATS", "Format", "recognise", "register_format"]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """A layout. `recognises` looks at names and first bytes alone and must be quick; `opens` reads and checks.
 
-    Both take the path, and those of `options` that the user has set; `recognises` takes columns alone.
+    Both take the path, and those of `options` that the user has set; `recognises` takes columns only.
     """
 
     name: str
-    """What `--data.format` takes."""
-    what: str
+    """The value of `--data.format`."""
+    description: str
     """The layout in a few words, as a user would say it."""
     recognises: Callable[..., bool]
     opens: Callable[..., Source]
     modality: Modality | None = "image"
-    """None where it shows when the set is opened."""
+    """None if it is known only once the set is opened."""
     options: frozenset[str] = frozenset()
     """Settings that some of its sets need, such as the length of windows."""
     nearly: Callable[..., str | None] | None = None
-    """Why what nearly is of this layout is not: the rule, what was received, where, and the fix; None where nothing is
-    near. It is asked, with the same arguments as `recognises`, only where no layout is recognised."""
+    """Why data that almost has this layout does not: the rule, what was received, where, and the fix; None if nothing
+    comes close. It is asked, with the same arguments as `recognises`, only if no layout is recognised."""
 
 
 def open_idx_folder(path: Path) -> Source:
-    found = find_idx(path) if path.is_dir() else None
-    if not found:
-        raise DataError(
-            f"Idx files are pairs such as train-images-idx3-ubyte and train-labels-idx1-ubyte. {path} holds none. "
-            "Check the path, or leave the layout to be recognised."
-        )
     known = KNOWN.get(path.name)
-    return open_idx(path, found, known.classes if known else None)
-
-
-def open_cifar_folder(path: Path) -> Source:
-    found = find_cifar(path) if path.is_dir() else None
-    if not found:
-        raise DataError(
-            f"CIFAR's binary files are data_batch_1.bin and the like beside batches.meta.txt. {path} holds none. "
-            "Check the path, or leave the layout to be recognised."
-        )
-    return open_cifar(path.name, *found)
-
-
-def open_image_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> Source:
-    if not path.is_dir():
-        raise DataError(
-            f"Pictures stand in a folder for each class. {path} is a file. Name the folder above the classes'."
-        )
-    return ImageFolder(path, class_level=class_level, test_fold=test_fold)
-
-
-def is_picture_npz(path: Path) -> bool:
-    return holds_pictures_npz(path) and not is_signal_npz(path)
+    return open_idx(path, known.classes if known else None)
 
 
 COLUMNS = frozenset({"file_column", "text_column", "label_column"})
@@ -94,20 +65,20 @@ COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FOLDERS = frozenset({"class_level", "test_fold"})
-FORMATS = (
-    Format("idx", "idx files", lambda path: path.is_dir() and bool(find_idx(path)), open_idx_folder),
-    Format("cifar", "CIFAR's binary files", lambda path: path.is_dir() and bool(find_cifar(path)), open_cifar_folder),
-    Format("npz", "pictures in an .npz file", is_picture_npz, open_npz),
-    Format("class-map", "pictures in folders that class_map.txt names", has_class_map, open_class_map, options=FOLDERS),
+FORMATS = [
+    Format("idx", "idx files", is_idx, open_idx_folder),
+    Format("cifar", "CIFAR's binary files", is_cifar, open_cifar),
+    Format("npz", "images in an .npz file", lambda path: is_image_npz(path) and not is_signal_npz(path), open_npz),
+    Format("class-map", "images in folders that class_map.txt names", has_class_map, open_class_map, options=FOLDERS),
     Format(
         "class-list",
-        "pictures that a table names",
-        is_class_list,
-        open_class_list,
+        "images that a table names",
+        is_image_table,
+        open_image_table,
         options=frozenset({"file_column", "label_column"}),
-        nearly=why_no_list,
+        nearly=why_no_image_table,
     ),
-    Format("masks", "pictures with a mask for each", is_mask_folder, open_mask_folder),
+    Format("masks", "images with a mask for each", is_mask_folder, open_mask_folder),
     Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco),
     Format("voc", "Pascal VOC's boxes", is_voc, open_voc),
     Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks),
@@ -125,7 +96,7 @@ FORMATS = (
         WINDOWS | FOLDERS,
     ),
     Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
-    Format("sound-folder", "sounds in a folder for each class", is_sound_folder, open_sound_folder, "audio", FOLDERS),
+    Format("sound-folder", "audio in a folder for each class", is_audio_folder, open_audio_folder, "audio", FOLDERS),
     Format(
         "text-table",
         "texts in a table",
@@ -133,13 +104,21 @@ FORMATS = (
         open_text_table,
         "text",
         frozenset({"text_column", "label_column"}),
-        why_no_texts,
+        why_no_text_table,
     ),
     Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text", FOLDERS),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
-    Format("image-folder", "pictures in a folder for each class", holds_pictures, open_image_folder, options=FOLDERS),
-)
-"""More than one may recognise a path; then the user says which is meant."""
+    Format("image-folder", "images in a folder for each class", holds_images, open_image_folder, options=FOLDERS),
+]
+"""More than one may recognise a path; then the user has to choose."""
+
+
+def register_format(layout: Format) -> None:
+    """Add a layout to the known ones. Raises DataError if there is another of this name."""
+    if any(known.name == layout.name for known in FORMATS):
+        raise DataError("A layout needs a name of its own.", received=repr(layout.name), fix="Choose another name.")
+    FORMATS.append(layout)
+
 
 DESCRIBED = {"class-map", "class-list", "masks", "coco", "voc", "voc-masks", "yolo", "shards"}
 NO_CLASSES = re.compile(
@@ -150,9 +129,9 @@ NO_CLASSES = re.compile(
 
 
 def recognise(path: Path, columns: Mapping[str, str] | None = None) -> list[Format]:
-    """All layouts that a path can be read as; of those that have such columns, if any are named.
+    """All layouts that a path can be read as; of those that take the named columns, if there are any.
 
-    Where a file describes the pictures, their folders are classes too only if they are named like classes.
+    If a file describes the images, their folders are classes too only if they are named like classes.
     """
     columns = columns or {}
     able = [layout for layout in FORMATS if columns.keys() <= layout.options]
@@ -164,6 +143,6 @@ def recognise(path: Path, columns: Mapping[str, str] | None = None) -> list[Form
 
 
 def has_classes(path: Path) -> bool:
-    """Whether at least two folders that are not named for their part in a layout hold pictures."""
+    """Whether at least two folders hold images whose names are not parts of a layout, such as masks."""
     folders = [folder for folder in class_folders(path) if not NO_CLASSES.match(folder.name)] if path.is_dir() else []
-    return sum(map(has_picture, folders[:50])) > 1
+    return sum(map(has_image, folders[:50])) > 1

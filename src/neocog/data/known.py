@@ -1,22 +1,24 @@
-"""Public data sets by name: where they may lie on this machine, and where they are published.
+"""Public data sets by name: where to look on this machine, and where they are published.
 
 Nothing is fetched unless the user asks for it.
 """
 
 import os
+import tarfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
-from neocog.dataset.download import download_set
 from neocog.errors import DataError, did_you_mean
-from neocog.files import Remote
+from neocog.files import Remote, cache_dir, fetch, storage_errors, whole_file
 
-__all__ = ["KNOWN", "Known", "data_folders", "find_data"]
+__all__ = ["KNOWN", "Known", "data_folders", "download_set", "find_data", "unpack"]
+
+CHUNK = 2**16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """A published set: its files, and the names of its classes where its files do not carry them."""
+    """A published set: its files, and the names of its classes if its files do not carry them."""
 
     files: tuple[Remote, ...]
     classes: tuple[str, ...] | None = None
@@ -74,42 +76,77 @@ KNOWN = {
 }  # fmt: skip
 
 
-def cache_folder() -> Path:
-    return Path.home() / ".cache" / "neocog" / "datasets"
-
-
 def data_folders() -> list[Path]:
-    """Where a name is looked up, in this order: NEOCOG_DATA, the repository's `datasets/`, the user's cache."""
+    """The places to look up a name, in this order: NEOCOG_DATA, the repository's `datasets/`, the user's caches."""
     folders = [Path(os.environ["NEOCOG_DATA"])] if os.environ.get("NEOCOG_DATA") else []
     repository = Path(__file__).resolve().parents[3]
     if (repository / "pyproject.toml").is_file():
         folders.append(repository / "datasets")
-    return [*folders, cache_folder()]
+    usual = Path.home() / ".cache" / "neocog" / "datasets"  # where sets were put before other caches were honoured
+    return list(dict.fromkeys([*folders, cache_dir("datasets"), usual]))
 
 
 def find_data(data: str | Path, *, download: bool = False) -> Path:
     """The folder or file that a path or a name means.
 
-    Raises DataError that says where a set of this name may be put.
+    Raises DataError that says where to put a set of this name.
     """
     path, name = Path(data), str(data)
     if name and path.exists():
         return path
     if len(path.parts) > 1 or path.suffix or not name:
-        raise DataError(f"There is no {name or 'empty path'!r}. Looked in {Path.cwd()}. Check the path.")
+        raise DataError(f"There is no {name or 'empty path'!r}. Looked in {Path.cwd()}.", fix="Check the path.")
     for folder in data_folders():
         if (folder / name).exists():
             return folder / name
     places = ", ".join(str(folder / name) for folder in data_folders())
     if name not in KNOWN:
         raise DataError(
-            f"No data set {name!r} is on this machine: neither a path here nor {places}. {did_you_mean(name, KNOWN)}"
+            f"No data set {name!r} is on this machine: neither a path here nor {places}.", fix=did_you_mean(name, KNOWN)
         )
-    target = Path(os.environ.get("NEOCOG_DATA") or cache_folder()) / name
+    target = Path(os.environ.get("NEOCOG_DATA") or cache_dir("datasets")) / name
     if download:
         return download_set(KNOWN[name].files, target)
     addresses = "\n  ".join(remote.url for remote in KNOWN[name].files)
     raise DataError(
-        f"The data set {name!r} is not on this machine, and nothing is fetched unless asked. "
-        f"Looked for {places}. Add --download, or fetch these yourself and put them into {target}:\n  {addresses}"
+        f"The data set {name!r} is not on this machine, and nothing is fetched unless asked. Looked for {places}.",
+        fix=f"Add --download, or fetch these yourself and put them into {target}:\n  {addresses}",
     )
+
+
+def download_set(files: tuple[Remote, ...], folder: Path) -> Path:
+    """Fetch all files, unpack archives, and return the folder, which appears when it is complete.
+
+    A broken download resumes: its files wait beside the folder.
+    """
+    coming = folder.with_name(f".{folder.name}.coming")
+    with storage_errors(folder):
+        coming.mkdir(parents=True, exist_ok=True)
+    for remote in files:
+        path = fetch(remote, coming / remote.name)
+        if path.name.endswith(".tar.gz"):
+            unpack(path, coming)
+            path.unlink()
+    with storage_errors(folder):
+        return coming.rename(folder)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Write a tar's plain files below `folder`. Raises DataError for a path that would leave it, and for links."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            inner = PureWindowsPath(member.name)  # which knows the ways of POSIX too
+            what = ""
+            if inner.anchor or ".." in inner.parts:
+                what = "a path that leaves its folder"
+            elif not member.isdir() and (not member.isfile() or member.issparse()):
+                what = "a link, a device or a sparse file"
+            if what:
+                raise DataError(f"{archive.name} holds {what}: {member.name!r}. It is not unpacked.")
+            content = tar.extractfile(member)
+            if content is not None:
+                target = folder / inner
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with whole_file(target) as file:
+                    while chunk := content.read(CHUNK):
+                        file.write(chunk)

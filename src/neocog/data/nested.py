@@ -1,10 +1,10 @@
-"""Where in a folder a data set starts: archives often unpack into a folder of their own name."""
+"""Find the folder in which a data set starts: archives often unpack into a folder of their own name."""
 
 import os
 from pathlib import Path
 
 from neocog.dataset.class_folders import fold_folders, split_folders
-from neocog.dataset.folders import class_folders, hidden, is_kind, leads_back
+from neocog.dataset.files import class_folders, hidden, is_kind, leads_back
 from neocog.errors import DataError
 
 __all__ = ["innermost", "names_split"]
@@ -18,7 +18,7 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".rar", ".
 def innermost(path: Path) -> Path:
     """The folder below a path up to which each folder holds one other and nothing else that is data.
 
-    A folder that holds a split is the last. It is the path itself where there are more than `DEPTH` on the way.
+    A folder that holds a split is the last. It is the path itself if there are more than `DEPTH` on the way.
     """
     place = path
     for _ in range(DEPTH + 1):
@@ -35,7 +35,7 @@ def only_folder(folder: Path) -> Path | None:
     archives = []
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:  # left at the first that settles it: there may be very many
+            for entry in entries:  # left at the first that decides: there may be very many
                 if hidden(entry.name) or is_document(entry.name):
                     continue
                 if is_kind(entry.is_dir):

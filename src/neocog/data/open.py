@@ -1,4 +1,4 @@
-"""From a path or a name to a source: which of the known layouts is it?"""
+"""From a path or a name to a source: detect the layout, and open it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -8,34 +8,33 @@ from neocog.data.formats import COLUMNS, FOLDERS, FORMATS, Format, recognise
 from neocog.data.known import find_data
 from neocog.data.nested import innermost, names_split
 from neocog.data.python_objects import as_source
-from neocog.data.unrecognised import not_understood
+from neocog.data.unrecognised import explain_unrecognised
 from neocog.dataset.class_folders import split_folders
-from neocog.dataset.folders import class_folders, plain_files
+from neocog.dataset.files import class_folders, plain_files
 from neocog.dataset.record import Source
 from neocog.errors import ConfigError, DataError, did_you_mean
-from neocog.modalities.image.folder import is_picture
-from neocog.modalities.image.image_table import why_no_list
+from neocog.modalities.image.image_folder import is_image
+from neocog.modalities.image.image_table import why_no_image_table
 from neocog.shards import is_address
 
-__all__ = ["Found", "Opened", "data_folder", "find_format", "open_source"]
+__all__ = ["Location", "Opened", "data_folder", "find_format", "open_source"]
 
 BY_FOLDERS = frozenset({"image-folder", "sound-folder", "text-folder", "signal-folder"})
-"""Layouts that would take the only folder of a folder for the only class."""
+"""Layouts that would read the only folder of a folder as the only class."""
 
 
 def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
     """Open a data set by path, by name, or from Python: arrays, tensors, sets of Hugging Face or torch, a `Source`.
 
-    The layout is recognised; `format` names it where a path can be read in two ways (`FORMATS` lists the names). With
-    `download`, a known set that is nowhere on this machine is fetched from its official address.
+    The layout is recognised; `format` names it if a path can be read in two ways (`FORMATS` lists the names). With
+    `download`, a known set that is missing on this machine is fetched from its official address.
     `options` are settings that only some layouts take: window, step and rate, for recordings that are cut; columns, the
-    names of those that are channels; file_column, text_column and label_column, for tables whose columns have other
-    names than usual; class_level, for folders, the level below the path at which those of the classes are; test_fold,
-    the fold for the test.
+    names of the channels; file_column, text_column and label_column, for tables whose columns have unusual names;
+    class_level, for folders, the level of the class folders below the path; test_fold, the fold for the test.
     A set whose layout has been found (`find_format`) is not searched again, and one that is `Opened` is taken as it is.
-    Shards may lie elsewhere: an address such as s3://bucket/folder is opened through fsspec.
-    Raises DataError where nothing is there, nothing that is understood, or what can be read in two ways; ConfigError
-    for columns of what is not a table.
+    Shards may be remote: an address such as s3://bucket/folder is opened through fsspec.
+    Raises DataError if nothing is there, nothing that is recognised, or if it can be read in two ways; ConfigError for
+    columns of data that is not a table.
 
     >>> source = open_source("mnist")
     >>> len(source), source.format, source.read(0).payload.shape
@@ -45,49 +44,45 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
         return data.source
     columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     asked = {name for name in FOLDERS if options.get(name) is not None}
-    if not isinstance(data, str | Path | Found):
+    if not isinstance(data, str | Path | Location):
         if columns:
             raise no_columns(columns, "a Python object", "arrays and lists")
         check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
         check_folder_options(asked, "a Python object")
         return data if isinstance(data, Source) else as_source(data)
-    found = data if isinstance(data, Found) else find_format(data, format=format, download=download, columns=columns)
+    found = data if isinstance(data, Location) else find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
-    check_folder_options(asked - layout.options, f"{path}, {layout.what},")
+    check_folder_options(asked - layout.options, f"{path}, {layout.description},")
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
-    check_channels(options.get("columns"), layout.options, str(path), layout.what)
+    check_channels(options.get("columns"), layout.options, str(path), layout.description)
     try:
         source = layout.opens(path, **(given | columns))
-    except OSError as error:  # a file where the layout has a folder, or what may not be read
-        raise DataError(
-            f"{error.filename or path} can't be read as {layout.what}: {error.strerror or error}. Check the path and "
-            "the layout."
-        ) from error
+    except OSError as error:  # a file in the place of a folder, or missing permission
+        rule = f"{error.filename or path} can't be read as {layout.description}: {error.strerror or error}."
+        raise DataError(rule, fix="Check the path and the layout.") from error
     assert source.format == layout.name, "each opener says which layout it has read"
     source.notices = (*found.notices, *source.notices)
     return source
 
 
 def check_channels(columns: object, known: frozenset[str], where: str, what: str) -> None:
-    """Raises ConfigError where channels are named and have no names."""
+    """Raises ConfigError if channels are named that have no names."""
     if columns and "columns" not in known:
-        raise ConfigError(
-            "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names. "
-            f"Received: {columns}, for {where}, which is read as {what}. Leave it out."
-        )
+        rule = "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names."
+        raise ConfigError(rule, received=f"{columns}, for {where}, which is read as {what}", fix="Leave it out.")
 
 
 def check_folder_options(asked: Collection[str], what: str) -> None:
     """Raises ConfigError for options that would be ignored."""
     for name in sorted(asked):
         raise ConfigError(
-            f"A setting must have an effect. data.{name} is for folders of classes, and {what} has none. Remove it."
+            f"A setting must have an effect. data.{name} is for class folders, and {what} has none.", fix="Remove it."
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The layout of a data set, and where it lies: a path, or an address."""
+class Location:
+    """The layout of a data set, and its place: a path, or an address."""
 
     layout: Format
     path: Path | str
@@ -103,49 +98,51 @@ class Opened:
 
 def find_format(
     data: str | Path, *, format: str | None = None, download: bool = False, columns: Mapping[str, str] | None = None
-) -> Found:
-    """Which layout is meant, and which folder."""
+) -> Location:
+    """Find the layout and the folder."""
     columns = columns or {}
     layouts = {layout.name: layout for layout in FORMATS}
     if format is not None and format not in layouts:
-        raise DataError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
+        raise DataError(f"No layout is called {format!r}.", fix=did_you_mean(format, layouts))
     if is_address(data):
         if format not in (None, "shards"):
-            raise DataError(f"At an address there are shards. Received: the layout {format!r}, for {data}. Remove it.")
+            received = f"the layout {format!r}, for {data}"
+            raise DataError("An address must be one of shards.", received=received, fix="Remove the layout.")
         if columns:
-            raise no_columns(columns, str(data), layouts["shards"].what)
-        return Found(layouts["shards"], str(data))
+            raise no_columns(columns, str(data), layouts["shards"].description)
+        return Location(layouts["shards"], str(data))
     outer = find_data(data, download=download)
     path = data_folder(outer, format=format, columns=columns)
     found = [layouts[format]] if format else recognise(path, columns)
     if len(found) > 1:
-        ways = "\n".join(f"  as {layout.what}: --data.format {layout.name}" for layout in found)
-        raise DataError(f"{path} can be read in {len(found)} ways. Say which is meant, or move the one away:\n{ways}")
+        ways = "\n".join(f"  as {layout.description}: --data.format {layout.name}" for layout in found)
+        rule = f"{path} can be read in {len(found)} ways."
+        raise DataError(rule, fix=f"Choose one, or move the others away:\n{ways}")
     for layout in found or recognise(path)[:1]:
         if not columns.keys() <= layout.options:
-            raise no_columns(columns, str(path), layout.what)
-    if not found or (format is None and is_list_after_all(path, found, columns)):
-        raise not_understood(path, columns)
-    notices = () if path == outer else (f"the data set is read from {path}, for {outer} holds nothing else",)
-    return Found(found[0], path, notices)
+            raise no_columns(columns, str(path), layout.description)
+    if not found or (format is None and is_unread_table(path, found, columns)):
+        raise explain_unrecognised(path, columns)
+    notices = () if path == outer else (f"the data set is read from {path}, because {outer} holds nothing else",)
+    return Location(found[0], path, notices)
 
 
-def is_list_after_all(path: Path, found: list[Format], columns: Mapping[str, str]) -> bool:
-    """Whether pictures are of one class only because the table beside them could not be read as their list."""
+def is_unread_table(path: Path, found: list[Format], columns: Mapping[str, str]) -> bool:
+    """Whether images are of one class only because the table beside them could not be read as their list."""
     return (
         [layout.name for layout in found] == ["image-folder"]
         and len(class_folders(path)) == 1
         and not split_folders(path, class_folders(path))
-        and why_no_list(path, **columns) is not None
-        and any(map(is_picture, plain_files(class_folders(path)[0])))
+        and why_no_image_table(path, **columns) is not None
+        and any(map(is_image, plain_files(class_folders(path)[0])))
     )
 
 
 def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, str] | None = None) -> Path:
     """The path itself, or the folder within it in which the data starts.
 
-    It is one that is all that its folder holds, and in which a layout is recognised, while the folder itself is of
-    none, or would be of one class, or without the splits that are in it.
+    The inner folder is taken if it is all that its folder holds, and has a layout, while the outer folder has none, or
+    would be of one class, or would miss the splits within.
     """
     inner = innermost(path) if path.is_dir() else path
     if inner == path:
@@ -157,10 +154,11 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
 
 
 def no_columns(columns: Mapping[str, str], where: str, what: str) -> ConfigError:
-    """A column was named where there are none of its kind."""
+    """A column was named, but the layout has none of its kind."""
     name, value = next(iter(columns.items()))
     kind = {"file_column": "a table of files", "text_column": "a table of texts", "label_column": "a table"}[name]
     return ConfigError(
-        f"A setting must have an effect. data.{name} names a column of {kind}. Received: {value!r}, for {where}, which "
-        f"is read as {what}. Remove it."
+        f"A setting must have an effect. data.{name} names a column of {kind}.",
+        received=f"{value!r}, for {where}, which is read as {what}",
+        fix="Remove it.",
     )

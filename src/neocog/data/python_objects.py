@@ -1,28 +1,106 @@
 """From Python objects to a source: arrays, tensors, lists, torch's datasets, Hugging Face's datasets."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 
-from neocog.data.python_arrays import given_pair
-from neocog.data.python_hugging_face import given_hugging_face, is_hugging_face, known_splits
-from neocog.data.python_items import given_items
-from neocog.data.python_records import Given, source_of
-from neocog.dataset.labels import is_hidden
-from neocog.dataset.record import Source, unlabelled_records, unlabelled_split
+from neocog.dataset.labels import (
+    Labels,
+    check_range,
+    is_hidden,
+    number_labels,
+    plain_array,
+    plain_label,
+    plain_labels,
+)
+from neocog.dataset.list_source import SplitSource
+from neocog.dataset.record import Modality, Payload, absent_classes, unlabelled_samples, unlabelled_split
 from neocog.dataset.split_names import split_meant
-from neocog.errors import DataError
+from neocog.errors import DataError, some
+from neocog.modalities.image.arrays import ArraySource, Images
+from neocog.modalities.image.decode import pil_pixels
+from neocog.modalities.image.pixels import check_array
+from neocog.progress import track
 
-__all__ = ["as_source"]
+__all__ = ["ObjectSource", "SplitData", "as_source"]
+
+PIXELS = (np.dtype(np.uint8), np.dtype(np.uint16))
+FINGERPRINTED = 64
+"""Samples of a torch dataset that enter a fingerprint, spread evenly: reading all could take hours."""
+SPLITS = ("train", "val", "test", "all")
 
 
-def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = None) -> Source:
-    """A source over what is in memory, or reads its records itself.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SplitData:
+    """The samples of one split, as they were handed over."""
 
-    Taken are: a pair (inputs, labels) of arrays, tensors or lists; a map-style torch Dataset, or a list, that gives
+    modality: Modality
+    labels: Labels
+    read: Callable[[int], Payload]
+    """Raises DataError that names the sample."""
+    content: Callable[[], Iterator[bytes]]
+    """Bytes that tell these payloads from others."""
+    images: Images | None = None
+    """All payloads at once, if they are images of one size: (N, H, W) or (N, H, W, C)."""
+    classes: tuple[str, ...] | None = None
+    """The names of the classes, if the object knows them."""
+    num_unlabelled: int = 0
+    """Samples without a label, which are left out."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def labelled(self) -> "SplitData":
+        """These samples without those whose label is the number -1."""
+        if isinstance(self.labels, list) or not (self.labels == -1).any():
+            return self
+        kept = np.flatnonzero(self.labels != -1)
+        return replace(
+            self,
+            labels=self.labels[kept],
+            read=lambda index: self.read(int(kept[index])),
+            images=None if self.images is None else self.images[kept],
+            num_unlabelled=self.num_unlabelled + len(self) - len(kept),
+        )
+
+
+class ObjectSource(SplitSource):
+    """Samples of Python objects, read one by one."""
+
+    def __init__(
+        self,
+        name: str,
+        parts: Mapping[str, SplitData],
+        targets: Mapping[str, NDArray[np.int64]],
+        classes: tuple[str, ...],
+    ) -> None:
+        check_range(name, targets, classes)
+        super().__init__(name, targets, classes, absent_classes(classes, targets))
+        self.parts = list(parts.values())
+        self.modality = self.parts[0].modality
+
+    def content(self) -> Iterator[bytes]:
+        for part in self.parts:
+            yield from part.content()
+
+    def payload(self, index: int) -> Payload:
+        number, place = self.place(index)
+        return self.parts[number].read(place)
+
+
+def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = None) -> ArraySource | ObjectSource:
+    """A source over objects in memory, or over a dataset that reads its samples itself.
+
+    It takes a pair (inputs, labels) of arrays, tensors or lists; a map-style torch Dataset, or a list, that gives
     (input, label); a mapping from train, val and test to any of these; a `Dataset` or `DatasetDict` of Hugging Face.
-    Inputs are pictures (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8 or uint16, signals (N, L) or (N, C, L) of
+    Inputs are images (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8 or uint16, signals (N, L) or (N, C, L) of
     floats, or texts. Labels are numbers from 0, named by `classes` if given, or names. Raises DataError otherwise.
 
     >>> import numpy as np
@@ -30,90 +108,342 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
     >>> source.modality, source.classes, source.targets, source.read(1).payload.shape
     ('signal', ('down', 'up'), array([1, 0, 1, 1]), (2, 100))
     """
+    from neocog.data.hugging_face import is_hugging_face, known_splits  # which builds on this module
+
     notices: tuple[str, ...] = ()
     if is_hugging_face(data, "DatasetDict"):
         data, notices = known_splits(data, name)
-    elif isinstance(data, Mapping):
-        data = own_splits(data, name)
     else:
-        data = {"all": data}
-    given: dict[str, Given] = {}
+        data = own_splits(data, name) if isinstance(data, Mapping) else {"all": data}
+    parts: dict[str, SplitData] = {}
     unlabelled: list[str] = []
     for split, part in data.items():
         where = name if split == "all" else f"{name}, {split}"
-        found = given_part(part, where, hides_labels=split in ("val", "test"))
+        may_hide = split in ("val", "test")
+        found = read_part(part, where, hides_labels=may_hide)
         if found is not None:
-            given[split] = found = found.labelled() if split in ("val", "test") else found
+            parts[split] = found = found.labelled() if may_hide else found
             if found.num_unlabelled:
-                notices += (unlabelled_records(split, found.num_unlabelled),)
-        elif split in ("val", "test"):
+                notices += (unlabelled_samples(split, found.num_unlabelled),)
+        elif may_hide:
             unlabelled.append(split)
             notices += (unlabelled_split(split, count_inputs(part, where)),)
         else:
-            raise DataError(f"Each record needs a label. {where} has none, or -1 for all. Pass a part that has labels.")
-    if not given:
-        raise DataError(f"Each record needs a label. {name} has none, or -1 for all. Pass a part that has labels.")
-    source = source_of(given, name, tuple(classes) if classes is not None else None, notices)
+            raise no_labels(where)
+    if not parts:
+        raise no_labels(name)
+    source = join_parts(parts, name, tuple(classes) if classes is not None else None, notices)
     source.unlabelled = tuple(unlabelled)
     return source
 
 
+def no_labels(where: str) -> DataError:
+    return DataError(f"Each sample needs a label. {where} has none, or -1 for all.", fix="Pass data that has labels.")
+
+
 def count_inputs(part: Any, where: str) -> int:
-    """How many records a part without labels has. Raises DataError where its inputs have no length."""
+    """The number of samples of a part without labels. Raises DataError if its inputs have no length."""
     inputs = part[0] if isinstance(part, tuple) else part
     try:
         return len(inputs)
     except TypeError as error:
-        raise DataError(
-            f"Inputs are a NumPy array, a torch tensor, or a list. Received: {type(inputs).__name__}, in {where}. "
-            "Convert them with numpy.asarray."
-        ) from error
+        rule = "Inputs are a NumPy array, a torch tensor, or a list."
+        received = type(inputs).__name__
+        raise DataError(rule, received=received, where=where, fix="Convert them with numpy.asarray.") from error
 
 
 def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
     """The parts of a mapping by split, in their usual order."""
     found = {(split_meant(key) if isinstance(key, str) else None) or key: part for key, part in data.items()}
-    if not found or len(found) < len(data) or not (set(found) <= {"train", "val", "test"} or set(found) == {"all"}):
-        raise DataError(
-            f"A mapping has one part for each split: train, val, test; or all. Received: "
-            f"{', '.join(map(repr, data)) or 'nothing'}, in {name}. Rename them; a pair is (inputs, labels)."
-        )
-    return {split: found[split] for split in ("train", "val", "test", "all") if split in found}
+    if not found or len(found) < len(data) or not (set(found) <= set(SPLITS[:3]) or set(found) == {"all"}):
+        rule = "A mapping has one part for each split: train, val, test; or all."
+        received = ", ".join(map(repr, data)) or "nothing"
+        raise DataError(rule, received=received, where=name, fix="Rename them; a pair is (inputs, labels).")
+    return {split: found[split] for split in SPLITS if split in found}
 
 
-def given_part(part: Any, where: str, *, hides_labels: bool) -> Given | None:
-    """One split's records, whatever holds them; None where no record has a label.
+def read_part(part: Any, where: str, *, hides_labels: bool) -> SplitData | None:
+    """One split's samples, whatever holds them; None if no sample has a label.
 
     A part that `hides_labels` may lack even a place for them.
     """
+    from neocog.data.hugging_face import is_hugging_face, read_hugging_face
+
+    kind = type(part).__name__
     if is_hugging_face(part, "Dataset"):
-        return given_hugging_face(part, where, hides_labels=hides_labels)
+        return read_hugging_face(part, where, hides_labels=hides_labels)
     if is_hugging_face(part, "IterableDataset"):
-        raise DataError(
-            f"Records are read by index. Received: a streamed {type(part).__name__}, in {where}. Load it without "
-            "streaming=True."
-        )
+        received, fix = f"a streamed {kind}", "Load it without streaming=True."
+        raise DataError("Samples are read by index.", received=received, where=where, fix=fix)
     if isinstance(part, DataLoader):
-        raise DataError(
-            f"Records are read one by one. Received: a DataLoader, which gives batches, in {where}. Pass its dataset: "
-            "loader.dataset."
-        )
+        received, fix = "a DataLoader, which gives batches", "Pass its dataset: loader.dataset."
+        raise DataError("Samples are read one by one.", received=received, where=where, fix=fix)
     if isinstance(part, IterableDataset):
-        raise DataError(
-            f"Records are read by index. Received: an IterableDataset ({type(part).__name__}), in {where}. Pass "
-            "list(dataset) where it fits in memory, or a dataset with __getitem__ and __len__."
-        )
+        fix = "Pass list(dataset) if it fits in memory, or a dataset with __getitem__ and __len__."
+        raise DataError("Samples are read by index.", received=f"an IterableDataset ({kind})", where=where, fix=fix)
     if isinstance(part, tuple) and len(part) == 2 and not isinstance(part[0], tuple):
-        return None if hides_labels and is_hidden(part[1]) else given_pair(*part, where)
-    if (
-        hasattr(part, "__getitem__")
-        and not hasattr(part, "shape")
-        and not isinstance(part, (str, bytes, tuple, Mapping))
-    ):
-        return given_items(part, where, hides_labels=hides_labels)
+        return None if hides_labels and is_hidden(part[1]) else read_pair(*part, where)
+    indexed = hasattr(part, "__getitem__") and not hasattr(part, "shape")
+    if indexed and not isinstance(part, str | bytes | tuple | Mapping):
+        return read_items(part, where, hides_labels=hides_labels)
     raise DataError(
         "Data is a pair (inputs, labels), a dataset that gives (input, label) by index, a mapping from train, val and "
-        f"test to such, or a Dataset or DatasetDict of Hugging Face. Received: {type(part).__name__}"
-        f"{f' of {len(part)}' if isinstance(part, tuple) else ''}, in {where}. Pass one of these; paths go to "
-        "open_source."
+        "test to such, or a Dataset or DatasetDict of Hugging Face.",
+        received=f"{kind}{f' of {len(part)}' if isinstance(part, tuple) else ''}",
+        where=where,
+        fix="Pass one of these; paths go to open_source.",
+    )
+
+
+def join_parts(
+    parts: Mapping[str, SplitData], name: str, classes: tuple[str, ...] | None, notices: tuple[str, ...]
+) -> ArraySource | ObjectSource:
+    """One source over all splits. Raises DataError if they do not belong together."""
+    kinds = {split: part.modality for split, part in parts.items()}
+    if len(set(kinds.values())) > 1:
+        shown = ", ".join(f"{split}: {kind}" for split, kind in kinds.items())
+        raise DataError("All splits must be of one kind.", received=shown, where=name, fix="Make them alike.")
+    parts, reordered = align_classes(parts, name) if classes is None else (parts, ())
+    own = classes or next((part.classes for part in parts.values() if part.classes), None)
+    own, targets, about_labels = number_labels({split: part.labels for split, part in parts.items()}, own, name)
+    images = {split: part.images for split, part in parts.items() if part.images is not None}
+    source: ArraySource | ObjectSource
+    if len(images) == len(parts):
+        arrays = {split: (pixels, targets[split]) for split, pixels in images.items()}
+        source = ArraySource(name, arrays, own, format="python")
+    else:
+        source = ObjectSource(name, parts, targets, own)
+    source.notices += (*about_labels, *notices, *reordered)
+    return source
+
+
+def align_classes(parts: Mapping[str, SplitData], name: str) -> tuple[dict[str, SplitData], tuple[str, ...]]:
+    """The parts with the same numbers for the same classes: matched by name, in the order of the first part.
+
+    Raises DataError if the names differ.
+    """
+    known = [part.classes for part in parts.values() if part.classes]
+    if len({tuple(sorted(names)) for names in known}) > 1:
+        shown = " and ".join(map(str, dict.fromkeys(known)))
+        fix = "Make them alike, or pass classes=."
+        raise DataError("All splits must have the same classes.", received=shown, where=name, fix=fix)
+    found: dict[str, SplitData] = {}
+    reordered = []
+    for split, part in parts.items():
+        labels = part.labels
+        if part.classes and part.classes != known[0] and not isinstance(labels, list):
+            reordered.append(split)
+            check_range(name, {split: labels}, part.classes)
+            labels = np.array([known[0].index(called) for called in part.classes], np.int64)[labels]
+        found[split] = replace(part, labels=labels, classes=known[0] if part.classes else None)
+    if not reordered:
+        return found, ()
+    return found, (f"classes are matched by name, because {some(reordered)} numbers them in another order",)
+
+
+def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
+    """Inputs and labels: images of 8 or 16 bits, signals of floats (N, L) or (N, C, L), texts, or a list of these.
+
+    Raises DataError for anything else, and if the counts differ.
+    """
+    numbers = plain_labels(labels, where)
+    array = plain_array(inputs, where)
+    if array is None and not isinstance(inputs, list | tuple):
+        rule = "Inputs are a NumPy array, a torch tensor, or a list of texts or of these."
+        raise DataError(rule, received=type(inputs).__name__, where=where, fix="Convert them with numpy.asarray.")
+    count = len(inputs) if array is None or array.ndim else 0
+    if not count or count != len(numbers):
+        received = f"{count:,} inputs, {len(numbers):,} labels"
+        raise DataError("Each input needs one label, and there must be some.", received=received, where=where)
+    if array is None or array.dtype.kind in "OU":
+        return read_list(inputs if array is None else array.tolist(), numbers, where)
+    if array.dtype in PIXELS:
+        pixels = channels_last(array, 1, torch_order=isinstance(inputs, torch.Tensor))
+        return SplitData(
+            modality="image", labels=numbers, read=lambda k: pixels[k], content=lambda: iter(()), images=pixels
+        )
+    if array.dtype.kind != "f" or array.ndim not in (2, 3):
+        raise not_an_input(f"{array.dtype} {array.shape}", where, batch="N, ")
+    return SplitData(
+        modality="signal",
+        labels=numbers,
+        read=lambda k: as_signal(array[k], f"{where}, sample {k}"),
+        content=lambda: (np.ascontiguousarray(row).tobytes() for row in array),
+    )
+
+
+def read_list(inputs: Sequence[Any], labels: Any, where: str) -> SplitData:
+    """A list whose members are texts, arrays, tensors or images, all of one kind."""
+    modality = payload_of(inputs[0], f"{where}, sample 0")[0]
+
+    def read(index: int) -> Payload:
+        return payload_of(inputs[index], f"{where}, sample {index}", modality)[1]
+
+    content = lambda: (payload_bytes(read(k)) for k in range(len(inputs)))  # noqa: E731
+    return SplitData(modality=modality, labels=labels, read=read, content=content)
+
+
+def payload_of(item: Any, where: str, expected: Modality | None = None) -> tuple[Modality, Payload]:
+    """The modality of one input, and its payload. Raises DataError for anything that can't be learned from."""
+    found: tuple[Modality, Payload]
+    if isinstance(item, str):
+        found = "text", str(item)
+    elif isinstance(item, Image.Image):
+        found = "image", pillow_pixels(item, where)
+    else:
+        found = array_payload(item, where)
+    if expected and found[0] != expected:
+        raise DataError("All samples must be of one kind.", received=f"{found[0]} among {expected}", where=where)
+    return found
+
+
+def array_payload(item: Any, where: str) -> tuple[Modality, Payload]:
+    array = plain_array(item, where)
+    if array is not None and array.dtype in PIXELS and array.ndim in (2, 3):
+        pixels = channels_last(array, 0, torch_order=isinstance(item, torch.Tensor))
+        check_array(pixels.shape, pixels.dtype, where)
+        return "image", pixels
+    if array is None or array.dtype.kind != "f" or array.ndim not in (1, 2):
+        raise not_an_input(type(item).__name__ if array is None else f"{array.dtype} {array.shape}", where)
+    return "signal", as_signal(array, where)
+
+
+def as_signal(array: NDArray[Any], where: str) -> NDArray[np.float32]:
+    """(L,) or (C, L) as (C, L) float32."""
+    if not array.size:
+        raise DataError("A signal needs at least one value.", received=str(array.shape), where=where, fix="Remove it.")
+    with np.errstate(over="ignore"):  # values too large become infinite, which preprocessing refuses
+        return np.atleast_2d(array).astype(np.float32)
+
+
+def channels_last(images: NDArray[Any], first: int, *, torch_order: bool) -> NDArray[Any]:
+    """(..., C, H, W) as (..., H, W, C), where `first` is the axis at which an image's own axes start.
+
+    A tensor's channels come first, unless there would be more of them than rows or columns; an array's come first only
+    if it is grey or RGB that way and not otherwise.
+    """
+    if images.ndim != first + 3:
+        return images
+    channels, *others = images.shape[first:]
+    grey_or_rgb = channels in (1, 3)
+    moves = grey_or_rgb or channels < min(others) if torch_order else grey_or_rgb and others[1] not in (1, 3)
+    return np.moveaxis(images, first, -1) if moves else images
+
+
+def pillow_pixels(image: Image.Image, where: str) -> NDArray[Any]:
+    try:
+        return pil_pixels(image, where, convert=False)
+    except DataError:
+        raise
+    except Exception as error:  # an image that is still in its file is decoded here, and damage can be anything
+        rule = f"An image must decode to its last row. {where} does not: {error}."
+        raise DataError(rule, fix="Replace it.") from error
+
+
+def payload_bytes(payload: Payload) -> bytes:
+    """A payload for a fingerprint."""
+    if isinstance(payload, str):
+        return payload.encode(errors="surrogatepass") + b"\0"
+    return payload if isinstance(payload, bytes) else np.ascontiguousarray(payload).tobytes()
+
+
+def not_an_input(received: str, where: str, batch: str = "") -> DataError:
+    return DataError(
+        f"Inputs are images ({batch}H, W), ({batch}H, W, C) or ({batch}C, H, W) of uint8 or uint16; signals "
+        f"({batch}L) or ({batch}C, L) of floats; or texts.",
+        received=received,
+        where=where,
+        fix="Give images as they are stored, 0..255, without ToTensor() or a division by 255.",
+    )
+
+
+class Items:
+    """The samples of a dataset, read by one thread at a time, since few datasets are made for more."""
+
+    def __init__(self, dataset: Any, where: str) -> None:
+        self.dataset, self.where = dataset, where
+        self.lock = threading.Lock()
+        self.modality = payload_of(self.pair(0)[0], f"{where}, sample 0")[0]
+
+    def pair(self, index: int) -> tuple[Any, Any]:
+        where = f"{self.where}, sample {index}"
+        try:
+            with self.lock:
+                item = self.dataset[index]
+        except Exception as error:  # it is the user's code
+            raise DataError(f"{where} can't be read: {type(error).__name__}: {error}") from error
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            received = type(item).__name__ + (f" of {len(item)}" if isinstance(item, tuple | list) else "")
+            rule = "A dataset gives (input, label)."
+            raise DataError(rule, received=received, where=where, fix="Wrap it so that it does.")
+        return item[0], item[1]
+
+    def read(self, index: int) -> Payload:
+        return payload_of(self.pair(index)[0], f"{self.where}, sample {index}", self.modality)[1]
+
+    def content(self) -> Iterator[bytes]:
+        count = len(self.dataset)
+        places = sorted({k * (count - 1) // (FINGERPRINTED - 1) for k in range(FINGERPRINTED)})
+        return (payload_bytes(self.read(place)) for place in places)
+
+    def labels(self) -> Labels | None:
+        """All labels: from the attribute `targets` if it agrees with the samples, else from each sample.
+
+        None if they are hidden.
+        """
+        count = len(self.dataset)
+        listed: Any = getattr(self.dataset, "targets", None)
+        if hasattr(listed, "__len__") and len(listed) == count:
+            try:
+                labels = plain_labels(listed, self.where)
+            except DataError:  # it holds something else by the same name
+                labels = None
+            # A transform of the targets would not have been applied to the attribute.
+            if labels is not None and all(
+                labels[k] == plain_label(self.pair(k)[1]) for k in {0, count // 2, count - 1}
+            ):
+                return labels
+        found = [self.pair(k)[1] for k in track(range(count), f"reading labels of {self.where}")]
+        return None if is_hidden(found) else plain_labels(found, self.where)
+
+
+def gives_inputs(dataset: Any, where: str) -> bool:
+    """Whether the first sample is an input without a label."""
+    try:
+        item = dataset[0]
+        if not isinstance(item, tuple | list):
+            payload_of(item, where)
+            return True
+    except Exception:  # it is the user's code; a fault is reported when it is read
+        return False
+    return False
+
+
+def read_items(dataset: Any, where: str, *, hides_labels: bool) -> SplitData | None:
+    """The samples of a map-style dataset; None if no sample has a label.
+
+    One that `hides_labels` may give inputs alone. Raises DataError if it is empty or gives anything but
+    (input, label).
+    """
+    try:
+        count = len(dataset)
+    except TypeError as error:
+        received = f"{type(dataset).__name__}: {error}"
+        raise DataError("A dataset needs a length.", received=received, where=where) from error
+    if not count:
+        raise DataError("A dataset needs at least one sample.", received="none", where=where)
+    if hides_labels and gives_inputs(dataset, where):
+        return None
+    items = Items(dataset, where)
+    labels = items.labels()
+    if labels is None or is_hidden(labels):
+        return None
+    names = getattr(dataset, "classes", None)
+    named = isinstance(names, Sequence) and not isinstance(names, str) and all(isinstance(n, str) for n in names)
+    return SplitData(
+        modality=items.modality,
+        labels=labels,
+        read=items.read,
+        content=items.content,
+        classes=tuple(names) if named and names else None,
     )

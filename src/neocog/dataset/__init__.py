@@ -1,1 +1,18 @@
-"""What every data set is, whatever it holds: records, sources, splits, tables, class folders; each fact once."""
+"""The interface of data sets, and each fact about files, folders, tables and labels once, whatever the data is."""
+
+from neocog.dataset.list_source import FileSource, ListSource, SplitSource
+from neocog.dataset.record import Modality, Payload, Record, Source, Target, Task, describe, fingerprint
+
+__all__ = [
+    "FileSource",
+    "ListSource",
+    "Modality",
+    "Payload",
+    "Record",
+    "Source",
+    "SplitSource",
+    "Target",
+    "Task",
+    "describe",
+    "fingerprint",
+]

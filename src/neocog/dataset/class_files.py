@@ -1,27 +1,26 @@
-"""Files of one kind in a folder for each class, with or without folders for splits."""
+"""One reader of files in a folder for each class, with or without folders for splits; a kind of data declares itself.
+
+Source: the idea of a declaration on one base that carries the checks is `folder_based_builder` of Hugging Face's
+datasets.
+"""
 
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_folders import (
-    LEAST_GROUPS,
-    ClassFolders,
-    check_depth,
-    find_class_folders,
-    within_classes,
-)
-from neocog.dataset.files import files_below
-from neocog.dataset.folders import class_folders, list_files, plain_files, suffix_of, walk
+from neocog.dataset.class_folders import LEAST_GROUPS, ClassFolders, check_depth, find_class_folders, within_classes
+from neocog.dataset.files import class_folders, files_below, list_files, plain_files, suffix_of, walk
+from neocog.dataset.list_source import FileSource
 from neocog.dataset.record import LeftOut, absent_classes, unlabelled_split
 from neocog.errors import DataError, some
 
-__all__ = ["ClassFiles", "FileKind", "find_class_files", "first_file", "gather"]
+__all__ = ["ClassFiles", "ClassFolderSource", "FileKind", "find_class_files", "first_file"]
 
 LOOK = 10_000  # files that are looked at to recognise a layout
 
@@ -31,25 +30,30 @@ class FileKind:
     """The files that a layout reads."""
 
     suffixes: frozenset[str]
-    what: str
-    """What users call them."""
+    noun: str
+    """Their name among users, in the plural."""
     example: str = "*"
     """The files of a class, in a path such as train/CLASS/*.png."""
-    others: str = ""
-    """What all other files are called; unset: files other than these."""
     follow: bool = True
     """Whether links to folders, and to files elsewhere, are followed."""
     no_class: frozenset[str] = frozenset()
     """Names, in small letters, of folders whose files have no class."""
 
+    def matches(self, name: str) -> bool:
+        return suffix_of(name) in self.suffixes
+
     def holds(self, folder: Path) -> bool:
         """Whether there is such a file at any depth."""
-        return any(suffix_of(entry.name) in self.suffixes for entry in walk(folder, follow=self.follow))
+        return any(self.matches(entry.name) for entry in walk(folder, follow=self.follow))
+
+    def names_in(self, folder: Path) -> list[str]:
+        """The names of all such files at any depth."""
+        return sorted(entry.name for entry in walk(folder, follow=self.follow) if self.matches(entry.name))
 
 
 @dataclass(frozen=True, slots=True)
 class ClassFiles:
-    """The files of a data set, sorted within splits and classes, and what each is."""
+    """The files of a data set, sorted within splits and classes, and the class of each."""
 
     root: Path
     paths: tuple[Path, ...]
@@ -64,12 +68,11 @@ class ClassFiles:
 
     @property
     def group_kind(self) -> str:
-        """What the groups are."""
         return "folds" if self.folders and self.folders.folds else "folders"
 
     @property
     def unlabelled(self) -> tuple[str, ...]:
-        """Splits that are left out because no class of their files is known."""
+        """Splits that are left out because the classes of their files are unknown."""
         return tuple(self.folders.unlabelled) if self.folders else ()
 
     def key(self, index: int) -> str:
@@ -77,15 +80,35 @@ class ClassFiles:
         return self.paths[index].relative_to(self.root).as_posix()
 
 
+class ClassFolderSource(FileSource):
+    """`train|val|test/CLASS/*`, `fold1/CLASS/*`, or `CLASS/*` without splits. A subclass declares its `kind` of files.
+
+    The classes are the folder names of all splits together, sorted. A file may lie deeper within its class's folder;
+    its key is its path below the root. `groups` number the folds, or the folders above the classes', of which none is
+    divided; (N,). Raises DataError if there are no such files, or if folders can be read in two ways.
+    """
+
+    kind: ClassVar[FileKind]
+
+    def __init__(self, root: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> None:
+        self.take(find_class_files(root, self.kind, class_level=class_level, test_fold=test_fold))
+
+    def take(self, files: ClassFiles) -> None:
+        """Hold these files."""
+        FileSource.__init__(self, files.root, files.paths, files.targets, files.splits, files.classes, files.notices)
+        self.groups, self.group_kind = files.groups, files.group_kind
+        self.folders, self.unlabelled = files.folders, files.unlabelled
+
+
 @dataclass(slots=True)
-class Gathered:
+class FoundFiles:
     """The files of all classes, as they are found."""
 
     paths: list[Path] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     splits: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    strangers: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
     inner: dict[str, list[Path]] = field(default_factory=dict)
     """The folders directly within those of a class, by its name."""
     deeper: dict[str, list[Path]] = field(default_factory=dict)
@@ -96,22 +119,25 @@ class Gathered:
     """Of files that are not followed."""
 
 
-def gather(
+def find_class_files(
     root: Path, kind: FileKind, *, class_level: int | None = None, test_fold: str | int | None = None
 ) -> ClassFiles:
     """`SPLIT/CLASS/*`, `FOLD/CLASS/*` or `CLASS/*`, at any depth below the class; see `find_class_folders`.
 
-    Raises DataError where there is no such file, or where folders can be meant in two ways.
+    Raises DataError if there are no such files, or if folders can be read in two ways.
     """
+    if not root.is_dir():
+        rule = f"Each class of {kind.noun} needs a folder."
+        raise DataError(rule, received="a file", where=str(root), fix="Give the folder above the class folders.")
     folders = find_class_folders(root, kind.holds, level=class_level, test_fold=test_fold, no_class=kind.no_class)
-    found = gather_files(folders, kind)
+    found = find_files(folders, kind)
     inner = {name: paths for name, all_ in found.inner.items() if (paths := list(filter(kind.holds, all_)))}
     if inner and not found.direct and (divided := within_classes(folders, inner)):
-        folders, found, inner = divided, gather_files(divided, kind), {}
+        folders, found, inner = divided, find_files(divided, kind), {}
     if not found.paths:
         raise DataError(
-            f"{root} holds no {kind.what}. Put them at {root}/train/CLASS/{kind.example} or "
-            f"{root}/CLASS/{kind.example}; read are {', '.join(sorted(kind.suffixes))}."
+            f"{root} holds no {kind.noun}. Suffixes that are read: {', '.join(sorted(kind.suffixes))}.",
+            fix=f"Put them at {root}/train/CLASS/{kind.example} or {root}/CLASS/{kind.example}.",
         )
     if not found.direct:
         inner = {name: found.deeper.get(name) or paths for name, paths in inner.items()}
@@ -123,19 +149,19 @@ def gather(
     return ClassFiles(root, tuple(found.paths), classes, targets, found.splits, notices, groups, folders)
 
 
-def gather_files(folders: ClassFolders, kind: FileKind) -> Gathered:
+def find_files(folders: ClassFolders, kind: FileKind) -> FoundFiles:
     """All files of the classes, sorted within each of their folders."""
-    found, index = Gathered(), {name: k for k, name in enumerate(folders.classes)}
+    found, index = FoundFiles(), {name: k for k, name in enumerate(folders.classes)}
     for split, places in folders.splits.items():
         start = len(found.paths)
         for place in places:
             inner: list[Path] = []
             if kind.follow:
-                paths = list_files(place.path, kind.suffixes, found.strangers, inner)
+                paths = list_files(place.path, kind.suffixes, found.others, inner)
             else:
                 to_folders: list[Path] = []
-                paths, links = files_below(place.path, kind.suffixes, found.strangers, inner, to_folders)
-                found.links += links + [f"{link.name}/{name}" for link in to_folders for name in names_in(link, kind)]
+                paths, links = files_below(place.path, kind.suffixes, found.others, inner, to_folders)
+                found.links += links + [f"{link.name}/{name}" for link in to_folders for name in kind.names_in(link)]
             depth = len(place.path.parts) + 1
             found.direct = found.direct or any(len(path.parts) == depth for path in (paths if inner else paths[:1]))
             if inner:
@@ -150,7 +176,7 @@ def gather_files(folders: ClassFolders, kind: FileKind) -> Gathered:
 
 
 def folders_of(paths: list[Path], above: Path) -> list[Path]:
-    """The folders directly within one that holds all of these files; none where the first lies in it itself."""
+    """The folders directly within one that holds all of these files; none if the first lies in it itself."""
     depth = len(above.parts)
     if not paths or len(paths[0].parts) == depth + 1:
         return []
@@ -158,7 +184,7 @@ def folders_of(paths: list[Path], above: Path) -> list[Path]:
 
 
 def number_groups(folders: ClassFolders, groups: list[str]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """A number for the group of each file, and a sentence on groups; None where there are none, or too few."""
+    """A number for the group of each file, and a sentence on groups; None if there are none, or too few."""
     names = list(dict.fromkeys(groups))
     if names in ([], [""]):
         return None, ()
@@ -167,60 +193,37 @@ def number_groups(folders: ClassFolders, groups: list[str]) -> tuple[NDArray[np.
     elif len(names) < LEAST_GROUPS:
         return None, (f"the files of the folders {some(names)} are put together",)
     else:
-        notices = (f"{len(names)} groups, none of which is divided: the folders {some(sorted(names))}",)
+        notices = (f"{len(names)} groups, each kept in one split: the folders {some(sorted(names))}",)
     number = {name: k for k, name in enumerate(names)}
     return np.array([number[name] for name in groups], np.int64), notices
 
 
-def passed_over(folders: ClassFolders, found: Gathered, kind: FileKind) -> tuple[str, ...]:
-    """What lies in the data set's folders and is not read."""
-    what = kind.what
+def passed_over(folders: ClassFolders, found: FoundFiles, kind: FileKind) -> tuple[str, ...]:
+    """Notices on the content of the data set's folders that is not read."""
     notices: tuple[str, ...] = ()
     for split, path in folders.unlabelled.items():
-        notices += (unlabelled_split(split, count_files([path], kind)),)
-    loose = [
-        path.name for folder in folders.above for path in plain_files(folder) if suffix_of(path.name) in kind.suffixes
-    ]
+        notices += (unlabelled_split(split, len(kind.names_in(path))),)
+    loose = [path.name for folder in folders.above for path in plain_files(folder) if kind.matches(path.name)]
     if loose:
-        notices += (LeftOut(f"{what} beside the classes' folders were passed over: {some(loose)}", len(loose)),)
+        notices += (LeftOut(f"{kind.noun} outside the class folders were skipped: {some(loose)}", len(loose)),)
     if folders.passed:
-        count, names = count_files(folders.passed, kind), some(path.name for path in folders.passed)
-        notices += (LeftOut(f"folders of {what} without a class were passed over: {names}", count),)
+        count = sum(len(kind.names_in(folder)) for folder in folders.passed)
+        names = some(path.name for path in folders.passed)
+        notices += (LeftOut(f"folders of {kind.noun} without a class were skipped: {names}", count),)
     if found.links:
-        sentence = f"links that lead out of their folder were passed over: {some(found.links)}"
+        sentence = f"links that lead out of their folder were skipped: {some(found.links)}"
         notices += (LeftOut(sentence, len(found.links)),)
-    if found.strangers:
-        kinds = some(f"{count} {kind_ or 'without extension'}" for kind_, count in found.strangers.most_common())
-        notices += (f"{kind.others or f'other files than {what}'} were passed over: {kinds}",)
+    if found.others:
+        counts = some(f"{count} {suffix or 'without extension'}" for suffix, count in found.others.most_common())
+        notices += (f"files other than {kind.noun} were skipped: {counts}",)
     return notices
 
 
-def count_files(folders: Collection[Path], kind: FileKind) -> int:
-    return sum(len(names_in(folder, kind)) for folder in folders)
-
-
-def names_in(folder: Path, kind: FileKind) -> list[str]:
-    """The names of all files of this kind at any depth."""
-    return sorted(entry.name for entry in walk(folder, follow=kind.follow) if suffix_of(entry.name) in kind.suffixes)
-
-
-def find_class_files(
-    root: Path,
-    suffixes: Collection[str],
-    what: str,
-    *,
-    class_level: int | None = None,
-    test_fold: str | int | None = None,
-) -> ClassFiles:
-    """`gather` for files of these kinds, which users call `what`."""
-    return gather(root, FileKind(frozenset(suffixes), what), class_level=class_level, test_fold=test_fold)
-
-
 def first_file(root: Path, suffixes: Collection[str]) -> Path | None:
-    """A file of this kind within a folder's folders, if one is soon found."""
+    """A file with one of these suffixes within a folder's folders, if one is soon found."""
     if not root.is_dir():
         return None
     entries = islice(chain.from_iterable(map(walk, class_folders(root))), LOOK)
-    # A path is made of few of them: this is asked of every folder, whatever it holds.
+    # Few entries become a path: this is asked of every folder, whatever it holds.
     files = (Path(entry.path) for entry in entries if entry.name.lower().endswith(tuple(suffixes)))
     return next((path for path in files if path.suffix.lower() in suffixes and path.is_file()), None)

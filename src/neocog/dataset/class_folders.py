@@ -1,11 +1,11 @@
-"""Which folders of a data set are splits, which are folds or groups, and which are classes."""
+"""Decide which folders of a data set are splits, which are folds or groups, and which are classes."""
 
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from neocog.dataset.folders import class_folders
+from neocog.dataset.files import class_folders
 from neocog.dataset.split_names import SPLIT_NAMES, is_neutral, split_meant, splits_meant, words
 from neocog.errors import ConfigError, DataError, some
 
@@ -21,13 +21,13 @@ __all__ = [
 
 FOLD = re.compile(r"(?:cv|k|x)?[\s_.-]*fold[\s_.-]*(\d{1,4})", re.IGNORECASE)
 LEAST_GROUPS = 3
-"""Of which one is left to learn from where one validates and one tests."""
+"""One for training, one for validation, one for the test."""
 SPLITS = ("train", "val", "test")
 LEVELS = (1, 2, 3)
 TO_PREDICT = frozenset(
     {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "unsup", "submission"}
 )
-"""Words of folders beside those of splits whose files have no class."""
+"""Words in the names of folders beside those of splits whose files have no class."""
 FLAG = "--data.class_level"
 
 
@@ -39,36 +39,36 @@ class ClassFolder:
     name: str
     """The class."""
     group: str = ""
-    """What else its files have in common: the fold, or the folder above that is neither a class nor a split."""
+    """The fold, or the folder above that is neither a class nor a split."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassFolders:
-    """The folders of the classes by split, and what was made of those above them."""
+    """The folders of the classes by split, and the meaning of those above them."""
 
     root: Path
     splits: dict[str, list[ClassFolder]]
     above: tuple[Path, ...]
-    """The folders in which those of the classes lie, and all above them, from the root on."""
+    """The folders that hold class folders, and all above them, from the root on."""
     level: int | None = None
-    """That which the user has asked for."""
+    """The level that the user has asked for."""
     notices: tuple[str, ...] = ()
     folds: tuple[str, ...] = ()
     test_fold: str | None = None
     unlabelled: dict[str, Path] = field(default_factory=dict)
-    """Splits that hold files, and no folders of classes."""
+    """Splits that hold files, and no class folders."""
     passed: tuple[Path, ...] = ()
-    """Folders beside those of the classes that hold what has no class."""
+    """Folders beside those of the classes whose files have no class."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names, those of all splits together, sorted."""
+        """Their names in all splits together, sorted."""
         return tuple(sorted({folder.name for folders in self.splits.values() for folder in folders}))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder in which the folders of classes lie, and what its files are."""
+    """A folder that holds class folders, and the split and the group of its files."""
 
     path: Path
     split: str
@@ -86,29 +86,27 @@ def find_class_folders(
     """`CLASS`, `SPLIT/CLASS` or `FOLD/CLASS`; with level 2 or 3, also `GROUP/CLASS` and `SPLIT/GROUP/CLASS`.
 
     `holds` tells whether a folder holds data at any depth; `level` is that of the classes below the root; `no_class`
-    are names, in small letters, of folders whose files have no class. Raises DataError where names can be meant in two
-    ways, and for folders of splits that hold no folders of classes; ConfigError for a level or a fold that there is
-    not.
+    are names, in small letters, of folders whose files have no class. Raises DataError if names can be read in two
+    ways, and for splits without class folders; ConfigError for a level or a fold that does not exist.
     """
     if level is not None and level not in LEVELS:
-        raise ConfigError(f"{FLAG} is one of {', '.join(map(str, LEVELS))}. Received: {level}.")
+        raise ConfigError(f"{FLAG} is one of {', '.join(map(str, LEVELS))}.", received=str(level))
     folders = class_folders(root)
     aside = [] if level == 1 else beside_splits(folders, holds)
     folders = [folder for folder in folders if folder not in aside]
     splits = {} if level == 1 else split_folders(root, folders)
     folds = {} if level == 1 or splits else fold_folders(folders)
     if test_fold is not None and not folds:
-        raise ConfigError(
-            f"A fold for the test is one of folders called fold1, fold2 and so on. Received: {test_fold}, and {root} "
-            f"has {some(folder.name for folder in folders) or 'no folders'}. Remove --data.test_fold."
-        )
+        rule = "A fold for the test is one of folders called fold1, fold2 and so on."
+        received = f"{test_fold}, and {root} has {some(folder.name for folder in folders) or 'no folders'}"
+        raise ConfigError(rule, received=received, fix="Remove --data.test_fold.")
     chosen: str | None = None
     if splits:
-        check_labelled(root, splits, holds)
+        check_inner(root, "splits", {path.name: descend(path) for path in splits.values()}, holds)
         places = [Place(descend(path), split) for split, path in splits.items()]
         notices = renamed(root, splits, places)
     elif folds:
-        check_folds(root, folds, holds)
+        check_inner(root, "folds", folds, holds)
         chosen = choose_fold(root, folds, test_fold)
         places, notices = places_of_folds(folds, chosen)
     else:
@@ -118,8 +116,8 @@ def find_class_folders(
         places = [below for place in places for below in places_below(place)]
     if deeper > 0 and not any(class_folders(place.path) for place in places):
         raise ConfigError(
-            f"{FLAG} {level} reads the folders {level} levels below {root} as classes. There are none. Choose a "
-            "smaller level, or leave it out."
+            f"{FLAG} {level} reads the folders {level} levels below {root} as classes. There are none.",
+            fix="Choose a smaller level, or leave it out.",
         )
     unlabelled = {
         place.split: splits[place.split]
@@ -130,7 +128,7 @@ def find_class_folders(
     found: dict[str, list[ClassFolder]] = {place.split: [] for place in places}
     passed = [folder for folder in aside if holds(folder)]
     if empty := [folder.name for folder in aside if folder not in passed]:
-        notices += (f"folders beside the splits without any such files were passed over: {some(empty)}",)
+        notices += (f"folders beside the splits without any such files were skipped: {some(empty)}",)
     for place in places:
         for path in class_folders(place.path):
             if path.name.lower() in no_class:
@@ -143,7 +141,7 @@ def find_class_folders(
 
 
 def without_classes(place: Place, places: list[Place], no_class: Collection[str]) -> bool:
-    """Whether a split has no folders of classes: none at all, or one such as `images`, which training lacks."""
+    """Whether a split has no class folders: none at all, or one such as `images`, which training lacks."""
     inside = [path.name for path in class_folders(place.path) if path.name.lower() not in no_class]
     if place.split == "train":
         return False
@@ -163,7 +161,7 @@ def beside_splits(folders: list[Path], holds: Callable[[Path], bool]) -> list[Pa
 
 
 def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
-    """The folder of each split, or {} where the root's folders are classes."""
+    """The folder of each split, or {} if the root's folders are classes."""
     meant = splits_meant([folder.name for folder in folders])
     found: dict[str, list[Path]] = {}
     for folder in folders:
@@ -175,24 +173,24 @@ def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
     if "train" not in found and (others or (twice and not all(folder.name in plain for folder in twice))):
         return {}  # classes that merely carry a split's name, such as "test"
     if others and not twice and not plain and not any(map(class_folders, found["train"])):
-        return {}  # a class such as "training": as a split it would hold no classes
+        return {}  # a class such as "training": as a split it would hold none
     if twice:
         first, second = (folder.name for folder in twice[:2])
         raise DataError(
-            f"{root} can be read in two ways: {first} and {second} both mean {meant[first]}. Rename one, or move it "
-            f"away; if all of its folders are classes: {FLAG} 1."
+            f"{root} can be read in two ways: {first} and {second} both mean {meant[first]}.",
+            fix=f"Rename one, or move it away; if all of its folders are classes: {FLAG} 1.",
         )
     if others and found:
         shown = ", ".join(split for split in SPLITS if split in found)
         raise DataError(
-            f"{root} can be read in two ways: as splits ({shown}) or as classes, for it also has "
-            f"{some(others)}. Move the one or the other; if all of its folders are classes: {FLAG} 1."
+            f"{root} can be read in two ways: as splits ({shown}) or as classes, because it also has {some(others)}.",
+            fix=f"Move one of the two; if all of its folders are classes: {FLAG} 1.",
         )
     return {split: found[split][0] for split in SPLITS if split in found}
 
 
 def renamed(root: Path, splits: dict[str, Path], places: list[Place]) -> tuple[str, ...]:
-    """Sentences on folders that are called otherwise than the splits that they are read as, or lie within such."""
+    """Notices on folders whose names differ from the splits that they are read as, or that lie within such."""
     other = [f"{path.name} as {split}" for split, path in splits.items() if path.name.lower() not in SPLIT_NAMES]
     within = [
         f"{place.path.relative_to(root).as_posix()} is read as {place.split}"
@@ -203,7 +201,7 @@ def renamed(root: Path, splits: dict[str, Path], places: list[Place]) -> tuple[s
 
 
 def descend(folder: Path) -> Path:
-    """The folder below that an archive has put into one of its own name: seg_train/seg_train."""
+    """The folder that an archive has put into one of its own name: seg_train/seg_train."""
     inside = class_folders(folder)
     same = len(inside) == 1 and (
         inside[0].name == folder.name or split_meant(inside[0].name) == split_meant(folder.name)
@@ -211,28 +209,34 @@ def descend(folder: Path) -> Path:
     return inside[0] if same else folder
 
 
-def check_labelled(root: Path, splits: dict[str, Path], holds: Callable[[Path], bool]) -> None:
-    """Raises DataError where no split has folders of classes, or where these are splits again."""
-    inside = {split: class_folders(descend(path)) for split, path in splits.items()}
-    if not any(inside.values()) and any(map(holds, splits.values())):
-        shown = some(path.name for path in splits.values())
-        are = "is a class" if len(splits) == 1 else "are classes"
+def check_inner(root: Path, kind: str, folders: dict[str, Path], holds: Callable[[Path], bool]) -> None:
+    """Raises DataError if no split (or fold) has class folders, or if these are splits again."""
+    names = {folder.name for path in folders.values() for folder in class_folders(path)}
+    shown = some(folders)
+    if not names and any(map(holds, folders.values())):
+        place = "train" if kind == "splits" else next(iter(folders))
+        which = "the folds" if kind == "folds" else shown
+        are = "is a class" if len(folders) == 1 else "are classes"
         raise DataError(
-            f"Each class needs a folder. The folders of {root} are those of splits ({shown}), and hold the files "
-            f"themselves: no class is known. Put the files into {root}/train/CLASS/; if {shown} {are}: {FLAG} 1."
+            f"Each class needs a folder. The folders of {root} are {kind} ({shown}), and hold the files directly, so "
+            "the classes are unknown.",
+            fix=f"Put the files into {root}/{place}/CLASS/; if {which} {are}: {FLAG} 1.",
         )
-    names = {folder.name for folders in inside.values() for folder in folders}
-    meant = splits_meant(names)
-    if len(names) > 1 and len(meant) == len(names):
-        raise DataError(
-            f"The folders of splits hold those of classes. Received: {some(sorted(names))} within "
-            f"{some(path.name for path in splits.values())}, in {root}. Name a folder that has splits once, or rename "
-            f"the classes."
+    if len(names) > 1 and len(splits_meant(names)) == len(names):
+        within, fix = (
+            f"{some(sorted(names))} within {shown}",
+            "Give a folder that has splits once, or rename the classes.",
         )
+        if kind == "folds":
+            within, fix = (
+                f"{within}: each fold has splits of its own",
+                f"Give one of them: {root / next(iter(folders))}.",
+            )
+        raise DataError(f"The folders of {kind} hold those of classes.", received=within, where=str(root), fix=fix)
 
 
 def fold_folders(folders: list[Path]) -> dict[str, Path]:
-    """The folds in the order of their numbers, where all folders are folds; else {}."""
+    """The folds in the order of their numbers, if all folders are folds; else {}."""
     numbers = {folder: FOLD.fullmatch(folder.name) for folder in folders}
     found = {folder: int(match[1]) for folder, match in numbers.items() if match}
     if len(found) < 2 or len(found) < len(folders):
@@ -240,29 +244,12 @@ def fold_folders(folders: list[Path]) -> dict[str, Path]:
     return {folder.name: folder for folder in sorted(found, key=lambda folder: (found[folder], folder.name))}
 
 
-def check_folds(root: Path, folds: dict[str, Path], holds: Callable[[Path], bool]) -> None:
-    """Raises DataError where the folds hold no folders of classes, or splits."""
-    names = {folder.name for path in folds.values() for folder in class_folders(path)}
-    if not names and any(map(holds, folds.values())):
-        raise DataError(
-            f"Each class needs a folder. The folders of {root} are folds ({some(folds)}), and hold the files "
-            f"themselves: no class is known. Put the files into {root}/{next(iter(folds))}/CLASS/; if the folds are "
-            f"classes: {FLAG} 1."
-        )
-    meant = splits_meant(names)
-    if len(names) > 1 and len(meant) == len(names):
-        raise DataError(
-            f"The folders of folds hold those of classes. Received: {some(sorted(names))} within {some(folds)}, in "
-            f"{root}: each fold has splits of its own. Name one of them: {root / next(iter(folds))}."
-        )
-
-
 def places_of_folds(folds: dict[str, Path], test: str) -> tuple[list[Place], tuple[str, ...]]:
-    """The folds for training, then the one for the test; each is a group where there are others to validate on."""
+    """The folds for training, then the one for the test; each is a group if there are others to validate on."""
     several = len(folds) >= LEAST_GROUPS
     places = [Place(path, "train", name if several else "") for name, path in folds.items() if name != test]
     places.append(Place(folds[test], "test", test if several else ""))
-    whole = ", and no fold is divided" if several else ""
+    whole = ", and each fold stays whole" if several else ""
     return places, (f"{len(folds)} folds: {test} is the test{whole}; --data.test_fold chooses another",)
 
 
@@ -275,10 +262,8 @@ def choose_fold(root: Path, folds: dict[str, Path], wanted: str | int | None) ->
     if not named and text.isdecimal():
         named = [name for name in folds if (match := FOLD.fullmatch(name)) and int(match[1]) == int(text)]
     if len(named) != 1:
-        raise ConfigError(
-            f"The fold for the test is one of those that there are: {some(folds, 10)}. Received: {text!r}, for {root}. "
-            "Name one of them, or its number."
-        )
+        rule = f"The fold for the test is one of {some(folds, 10)}."
+        raise ConfigError(rule, received=repr(text), where=str(root), fix="Give the name or the number of one of them.")
     return named[0]
 
 
@@ -289,7 +274,7 @@ def places_below(place: Place) -> list[Place]:
 
 
 def all_above(root: Path, places: list[Place]) -> Iterator[Path]:
-    """The root, the places, and all between, once each."""
+    """The root, the places, and all folders between, once each."""
     found = {root: None}
     for place in places:
         between = place.path.relative_to(root).parts
@@ -298,7 +283,7 @@ def all_above(root: Path, places: list[Place]) -> Iterator[Path]:
 
 
 def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> ClassFolders | None:
-    """The splits that lie within the folders of the classes, CLASS/SPLIT; None where those are no splits.
+    """The splits that lie within the class folders, CLASS/SPLIT; None if those are not splits.
 
     `inner` has for each class the folders with data directly within its own.
     """
@@ -317,16 +302,16 @@ def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> Class
             found[meant[path.name]].append(ClassFolder(path, name))
     found["train"] += [folder for folder in folders.splits["all"] if folder.name not in inner]  # without any file
     above = (*folders.above, *(folder.path for folder in folders.splits["all"]))
-    notice = f"the folders within those of the classes are read as splits: {some(sorted(names))}"
+    notice = f"the folders within the class folders are read as splits: {some(sorted(names))}"
     return replace(folders, splits=found, above=above, level=folders.level or 1, notices=(*folders.notices, notice))
 
 
 def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: bool) -> tuple[str, ...]:
-    """What a user should know of the folders within those of the classes, where the level was not given.
+    """Notices on the folders within the class folders, if the level was not given.
 
     `inner` has for each class the folders with data directly within its own, or within the only one there; `direct`
-    says whether there is data beside them. Raises DataError where the classes could as well be the inner folders:
-    where several of these have names in common with each other or with the classes, or where they are splits.
+    says whether there is data beside them. Raises DataError if the classes could as well be the inner folders: if
+    several of these have names in common with each other or with the classes, or if they are splits.
     """
     if folders.level is not None:
         return ()
@@ -343,31 +328,32 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
     if len(shared) > 1:
         outer = sorted(set().union(*(by_name[name] for name in shared)))
         if len(splits_meant(shared)) == len(shared):
-            raise sets_of_their_own(folders, outer, shared, level)
+            raise nested_sets(folders, outer, shared, level)
         ways = f"{FLAG} {level} or {FLAG} {deeper}"
         if deeper not in LEVELS:
             ways = f"{FLAG} {level}; or move the inner folders up"
         splits = "" if level > 1 else f" If {some(outer)} are splits, call them train, val and test."
         raise DataError(
             f"{folders.root} can be read in two ways: as the classes {some(outer)}, or as the classes {some(shared)}, "
-            f"whose folders several of the others have within them. Say at which level the classes are: {ways}.{splits}"
+            "whose folders lie within several of the others.",
+            fix=f"Say at which level the classes are: {ways}.{splits}",
         )
     for name, paths in inner.items():
         meant = splits_meant(sorted({path.name for path in paths}))
         if "train" in meant.values() and len(set(meant.values())) > 1:
-            raise sets_of_their_own(folders, [name], sorted(meant), level)
+            raise nested_sets(folders, [name], sorted(meant), level)
     if direct or not any(len(paths) > 1 for paths in inner.values()):
         return ()
     flag = f" ({FLAG} {deeper} makes them so)" if deeper in LEVELS else ""
     notice = (
         f"the classes are {some(folders.classes)}; the folders within theirs, such as {some(sorted(by_name), 2)}, are "
-        f"no classes{flag}"
+        f"not classes{flag}"
     )
     return (notice,)
 
 
 def check_copies(folders: ClassFolders, inner: dict[str, list[Path]], level: int) -> None:
-    """Raises DataError where one of the classes holds folders of those beside it: a second copy of the data set."""
+    """Raises DataError if one of the classes holds the folders that are beside it: a second copy of the data set."""
     for places in folders.splits.values():
         beside: dict[Path, set[str]] = {}
         for place in places:
@@ -377,21 +363,22 @@ def check_copies(folders: ClassFolders, inner: dict[str, list[Path]], level: int
             copied = sorted(within & beside[place.path.parent] - {place.name})
             if len(copied) > 1:
                 raise DataError(
-                    f"{folders.root} can be read in two ways: {place.name} as a class, or as the data set once more, "
-                    f"for the folders {some(copied)} are beside {place.path} and within it. Move {place.name} away if "
-                    f"it is a copy; if it is a class: {FLAG} {level}."
+                    f"{folders.root} can be read in two ways: {place.name} as a class, or as a copy of the data set, "
+                    f"because the folders {some(copied)} are beside {place.path} and within it.",
+                    fix=f"Move {place.name} away if it is a copy; if it is a class: {FLAG} {level}.",
                 )
 
 
-def sets_of_their_own(folders: ClassFolders, outer: list[str], inner: list[str], level: int) -> DataError:
-    """Folders that would be classes have splits within them."""
+def nested_sets(folders: ClassFolders, outer: list[str], inner: list[str], level: int) -> DataError:
+    """Folders that would be classes, but have splits within them."""
     several = len(outer) > 1
     as_what = "as classes, or as data sets" if several else "as a class, or as a data set"
-    why = "of their own, for they have" if several else "of its own, for it has"
+    why = "of their own, because they have" if several else "of its own, because it has"
     path = next(place.path for places in folders.splits.values() for place in places if place.name == outer[0])
     return DataError(
         f"{folders.root} can be read in two ways: {some(outer)} {as_what} {why} folders {some(inner)} and more within "
-        f"{'them' if several else 'it'}. Give {'one of them' if several else 'that'} if it is a data set: {path}; else "
-        f"put the files into {folders.root}/train/CLASS and {folders.root}/test/CLASS. To read {some(outer)} as "
-        f"{'classes' if several else 'a class'}: {FLAG} {level}."
+        f"{'them' if several else 'it'}.",
+        fix=f"Give {'one of them' if several else 'that'} if it is a data set: {path}; else put the files into "
+        f"{folders.root}/train/CLASS and {folders.root}/test/CLASS. To read {some(outer)} as "
+        f"{'classes' if several else 'a class'}: {FLAG} {level}.",
     )

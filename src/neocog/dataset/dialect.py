@@ -1,13 +1,13 @@
-"""How a table in a text file is written, found by looking at its start: separator, decimal sign, encoding, header.
+"""How a table in a text file is written, detected from its start: separator, decimal sign, encoding, header.
 
-Spreadsheets write what is usual in their country: semicolons and decimal commas, or UTF-16 with tabs. Programs leave
-the header away, or number the rows in a column without a name. How a table differs from the plain form can be said.
+Spreadsheets write what is usual in their country: semicolons and decimal commas, or UTF-16 with tabs. Programs omit
+the header, or number the rows in a column without a name. How a table differs from the plain form is reported.
 """
 
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -21,18 +21,18 @@ __all__ = ["DELIMITERS", "MISSING", "Dialect", "find_dialect", "is_missing"]
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-"""What may separate columns, in the order in which it is tried, and what it is called."""
+"""Column separators, in the order in which they are tried, and their names."""
 MISSING = frozenset({"", "?", "na", "nan", "null"})
-"""How tables say that no number is there, in any case."""
+"""How tables write a missing value, in any case."""
 ENCODINGS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SAMPLES = (2**16, 2**20, 2**24)
-"""Bytes that are looked at: the next size only if the one before holds too few rows."""
+"""Bytes to look at: the next size only if the one before holds too few rows."""
 FEW, ENOUGH = 3, 200  # rows
 MAX_SCAN = 2**26
 """Bytes that are searched for a decimal sign if the rows looked at hold whole numbers only."""
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
 UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)*)?$")
-"""What pandas calls a column without a name."""
+"""The name that pandas gives a column without one."""
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 FILE = re.compile(r".*[^\s.]\.([A-Za-z][A-Za-z0-9]{1,4})")
 ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?|\d\d?:\d\d(:\d\d)?(\.\d+)?", re.ASCII)
@@ -66,9 +66,9 @@ class Dialect:
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
     newline: Literal["\n", "\r"] = "\n"
-    """What ends a line; before a line feed there may be a carriage return."""
+    """The end of a line; before a line feed there may be a carriage return."""
     num_skipped: int = 0
-    """Lines before the header: 1 where the first names the separator, as Excel's `sep=;` does."""
+    """Lines before the header: 1 if the first names the separator, as Excel's `sep=;` does."""
     has_header: bool = True
     """If not, the columns are called by their place: 0, 1, ..."""
     index: tuple[int, ...] = ()
@@ -78,17 +78,17 @@ class Dialect:
     dated: bool = False
     """Whether the first column has no name and holds dates or times, as pandas writes an index of times."""
     differences: tuple[str, ...] = ()
-    """In what it is not plain, as ends of a sentence that begins with the table's name."""
+    """How it differs from the plain form, as ends of a sentence that begins with the table's name."""
 
     def number(self, cell: str) -> float | None:
-        """A cell as a number; None where it is not one, or could mean two, such as 1.234,56."""
+        """A cell as a number; None if it is not one, or could mean two, such as 1.234,56."""
         text = cell.strip()
         if not NUMBERS[self.decimal].fullmatch(text):
             return None
         return float(text.replace(",", "."))
 
     def why_no_number(self, cell: str) -> str:
-        """What a cell lacks to be a number, as the end of a message.
+        """How to make a cell a number, as the end of a message.
 
         >>> Dialect(delimiter=";", decimal=",").why_no_number("1.234,56")
         'Write numbers without signs for thousands, and with a decimal comma as the rest of the table.'
@@ -105,7 +105,7 @@ def is_missing(cell: str) -> bool:
 
 
 def find_dialect(path: Path) -> Dialect:
-    """How a .csv or .tsv file is written; of a .jsonl file, its encoding. Raises DataError where it can't be read."""
+    """How a .csv or .tsv file is written; of a .jsonl file, its encoding. Raises DataError if it can't be read."""
     try:
         status = path.stat()
         return look_at(path, status.st_mtime_ns, status.st_size)
@@ -115,7 +115,7 @@ def find_dialect(path: Path) -> Dialect:
 
 @lru_cache(maxsize=2**14)
 def look_at(path: Path, _changed: int, _size: int) -> Dialect:
-    """As `find_dialect`, once for each state of a file, for several readers ask."""
+    """As `find_dialect`, once for each state of a file, since several readers ask."""
     plain = DELIMITERS.get(path.suffix.lower(), "")
     for size in SAMPLES:
         with path.open("rb") as file:
@@ -136,7 +136,7 @@ def look_at(path: Path, _changed: int, _size: int) -> Dialect:
     delimiter = named[1] if named else choose_delimiter(lines, plain)
     rows = [row for row in parse(lines, delimiter)[0] if row]
     if not whole and len(rows) > 1:
-        del rows[-1]  # it may go on
+        del rows[-1]  # it may continue
     return dialect_of(path, rows, delimiter, plain, encoding, newline, bool(named), whole)
 
 
@@ -150,7 +150,7 @@ def dialect_of(
     named: bool,
     whole: bool,
 ) -> Dialect:
-    """All that can be told once the cells are known."""
+    """Everything that can be told once the cells are known."""
     first, rest = (rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]) if rows else ([], [])
     decimal = decimal_sign(path, rest or rows, delimiter, whole)
     header = not looks_like_sample(first, rest, decimal)
@@ -219,7 +219,7 @@ def choose_delimiter(lines: Sequence[str], plain: str) -> str:
     widths = {sign: [len(row) for row in rows if row] for sign, (rows, _) in read.items()}
     even = [s for s in candidates if widths[s] and widths[s][0] > 1 and len(set(widths[s][:-1] or widths[s])) == 1]
     if len(even) > 1:
-        # Commas that all stand between digits are decimal commas, if something else can separate the columns.
+        # If all commas are between digits they are decimal commas, provided that something else can separate columns.
         usual = even[1] if even[0] == "," and not LOOSE_COMMA.search("\n".join(lines)) else even[0]
         return max([usual, *even], key=lambda sign: share_of_numbers(read[sign][0]))
     if even:
@@ -233,7 +233,7 @@ def share_of_numbers(rows: Rows) -> float:
 
 
 def decimal_sign(path: Path, rows: Rows, delimiter: str, whole: bool) -> Literal[".", ","]:
-    """The comma in a table whose columns are not separated by commas, and that has no decimal points."""
+    """The comma if columns are not separated by commas, and there are no decimal points; else the point."""
     if delimiter == ",":
         return "."
     cells = [cell.strip() for row in rows for cell in row]
@@ -297,7 +297,7 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
 
 
 def kind_of(cells: Iterable[str], decimal: str) -> str:
-    """What all cells are that hold anything: number, time, text, or file with the extensions that occur."""
+    """The kind of all cells that hold anything: number, time, text or file."""
     found = [cell.strip() for cell in cells if not is_missing(cell)]
     if not found:
         return "text"
@@ -309,7 +309,7 @@ def kind_of(cells: Iterable[str], decimal: str) -> str:
 
 
 def heads_numbers(first: list[str], rest: Rows, decimal: str) -> bool:
-    """Whether a text stands above numbers, which tells of most tables of numbers at once that they have a header."""
+    """Whether a text is above numbers: a quick proof that most tables of numbers have a header."""
     return len(rest) == FEW and any(
         not is_missing(name)
         and kind_of([name], decimal) == "text"
@@ -319,20 +319,20 @@ def heads_numbers(first: list[str], rest: Rows, decimal: str) -> bool:
 
 
 def repeats_value(name: str, cells: Sequence[str]) -> bool:
-    """Whether a text is one of the few that fill a column, as labels do."""
+    """Whether a text is one of the few values that fill a column, as labels do."""
     values = [cell.strip() for cell in cells]
     return name.strip() in values and 2 * len(set(values)) <= len(values) + 2
 
 
 def same_extension(name: str, cells: Sequence[str]) -> bool:
-    """Whether a file is of a type that occurs among others."""
+    """Whether a file has an extension that occurs among others."""
     return Path(name.strip()).suffix.lower() in {Path(cell.strip()).suffix.lower() for cell in cells}
 
 
 def names_columns(first: list[str], columns: Sequence[Sequence[str]], *, alone: bool) -> bool:
-    """Whether whole numbers above other numbers are names, such as wavelengths, or what pandas writes without names.
+    """Whether whole numbers above other numbers are names, such as wavelengths, or the numbers that pandas writes.
 
-    `alone` says that nothing else is in their row.
+    `alone` says that there is nothing else in their row.
 
     >>> names_columns(["0", "1"], [["5"], ["3"]], alone=True)
     True
@@ -364,12 +364,12 @@ def outside(value: int, cells: Sequence[str]) -> bool:
 
 
 def counts_rows(first: list[str], rest: Rows) -> bool:
-    """Whether the first column has no name, and its values are those of a counter."""
+    """Whether the first column has no name, and its values count."""
     return bool(rest) and bool(UNNAMED.match(first[0].strip())) and is_counter([row[0] for row in rest])
 
 
 def is_counter(cells: Sequence[str]) -> bool:
-    """Whether cells are whole numbers, each one more than that before it."""
+    """Whether cells are whole numbers, each one more than the one before."""
     if not all(WHOLE.fullmatch(cell.strip()) for cell in cells):
         return False
     return all(b - a == 1 for a, b in pairwise(map(int, cells)))
@@ -378,19 +378,13 @@ def is_counter(cells: Sequence[str]) -> bool:
 def leading_index(first: list[str], rest: Rows, decimal: str) -> tuple[int, ...]:
     """The places of leading columns without a name that number the rows.
 
-    Rows that were shuffled count too, if the table also holds texts: then each has another number.
+    Shuffled rows count too, if the table also holds texts: then each number occurs once.
     """
-    return tuple(index_places(first, rest, decimal))
-
-
-def index_places(first: list[str], rest: Rows, decimal: str) -> Iterator[int]:
-    if not UNNAMED.match(first[0].strip() if first else "-"):
-        return
     for k, name in enumerate(first[:-1]):
         cells = [row[k].strip() for row in rest]
         if not UNNAMED.match(name.strip()) or not cells or not all(map(WHOLE.fullmatch, cells)):
-            return
+            return tuple(range(k))
         texts = (kind_of([row[k] for row in rest], decimal) != "number" for k in range(len(first)))
         if not is_counter(cells) and not (len(set(cells)) == len(cells) and any(texts)):
-            return
-        yield k
+            return tuple(range(k))
+    return tuple(range(len(first) - 1)) if first else ()

@@ -1,23 +1,151 @@
-"""Files of one kind below a folder, without ever leaving it."""
+"""Walking folders, leaving out what nobody means as data, and reading files within bounds."""
 
 import itertools
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from operator import attrgetter
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO
 
-from neocog.dataset.folders import suffix_of, walk
 from neocog.errors import DataError
 
-__all__ = ["check_inflation", "files_below", "holds_files", "read_at_most", "read_limited"]
+__all__ = [
+    "check_inflation",
+    "class_folders",
+    "files_below",
+    "hidden",
+    "holds_files",
+    "is_kind",
+    "leads_back",
+    "list_files",
+    "plain_files",
+    "read_at_most",
+    "read_limited",
+    "size_bytes",
+    "suffix_of",
+    "walk",
+]
 
+CLUTTER = frozenset(
+    {
+        # Windows
+        "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler", "found.000",
+        "system volume information",
+        # macOS
+        "__macosx", "icon\r", "network trash folder", "temporary items", "resource.frk",
+        # Linux, Android, and the file servers of Synology, QNAP and NetApp
+        "lost+found", "lost.dir", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@transcode",
+        "@tmp", "@syno", "~snapshot",
+        # Python, Spark and Hadoop
+        "__pycache__", "_success", "_temporary", "_metadata", "_common_metadata", "_spark_metadata", "_delta_log",
+    }
+)  # fmt: skip
+LEFT_FILES = (".crc", ".lock")
+"""Ends of the names of checksums and locks."""
+MAX_LINKS = 10_000
+"""Links to folders that are followed: links to folders of links can make few folders look like millions."""
 LOOKED_AT = 1_000  # files of a folder, to recognise it
 CHUNK = 2**24
 PLENTY = 2**28
 MAX_INFLATION = 200
-"""By which what was packed may become larger, where it becomes large. Pictures do by 2 to 20, zeros alone by 1,000."""
+"""The largest ratio of unpacked to packed size once it is large. Images reach 2 to 20, zeros alone 1,000."""
+
+
+def hidden(name: str) -> bool:
+    """Whether a name is one of those that programs leave in folders, and nobody means as data."""
+    if name.startswith((".", "~$")):
+        return True
+    small = name.lower()
+    return small in CLUTTER or small.endswith(LEFT_FILES)
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name, in small letters, as of a `Path`, which takes longer to make."""
+    stem, dot, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if dot and stem.strip(".") and suffix else ""
+
+
+def class_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not hidden(path.name))
+
+
+def plain_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not hidden(path.name))
+
+
+def is_kind(test: Callable[[], bool]) -> bool:
+    """Whether an entry is what the test says; not if it is a link to itself."""
+    try:
+        return test()
+    except OSError:
+        return False
+
+
+def leads_back(path: Path) -> bool:
+    """Whether a folder is a link to one that holds it, or that was gone through on the way to it."""
+    return path.is_symlink() and path.resolve() in {folder.resolve() for folder in path.absolute().parents}
+
+
+def listing(folder: Path) -> list[os.DirEntry[str]]:
+    """The entries of a folder, sorted; none if it can't be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def walk(
+    folder: Path, *, follow: bool = True, inner: list[Path] | None = None, links: list[Path] | None = None
+) -> Iterator[os.DirEntry[str]]:
+    """Everything below a folder, at any depth, that is not a folder itself and that anyone means as data.
+
+    With `follow`, links to folders are followed; otherwise they are put into `links`. The folders directly within
+    `folder` are put into `inner`. Raises DataError for more than `MAX_LINKS` links.
+    """
+    folders, num_links = [folder], 0
+    while folders:
+        for entry in listing(folders.pop()):
+            if hidden(entry.name):
+                continue
+            if not is_kind(entry.is_dir):
+                yield entry
+            elif not entry.is_symlink():
+                folders.append(Path(entry.path))
+            elif not leads_back(Path(entry.path)):
+                if follow:
+                    folders.append(Path(entry.path))
+                    num_links += 1
+                elif links is not None:
+                    links.append(Path(entry.path))
+            if num_links > MAX_LINKS:
+                raise DataError(
+                    f"At most {MAX_LINKS:,} links to folders are followed. {folder} has more, or they lead to each "
+                    "other.",
+                    fix="Put the files themselves there.",
+                )
+        if inner is not None:
+            inner += folders
+            inner = None
+
+
+def list_files(
+    folder: Path, suffixes: Collection[str], others: Counter[str], inner: list[Path] | None = None
+) -> list[Path]:
+    """All files with these suffixes below a folder, sorted, links followed; others are counted by suffix in `others`.
+
+    The folders directly within it are put into `inner`.
+    """
+    found = []
+    for entry in walk(folder, inner=inner):
+        plain, suffix = is_kind(entry.is_file), suffix_of(entry.name)
+        if plain and suffix in suffixes:  # a pipe with such a name would never end
+            found.append(Path(entry.path))
+        else:
+            others[suffix if plain else "broken links or pipes"] += 1
+    return sorted(found, key=attrgetter("parts"))  # the order of paths themselves, several times as fast
 
 
 def files_below(
@@ -27,7 +155,7 @@ def files_below(
     inner: list[Path] | None = None,
     links: list[Path] | None = None,
 ) -> tuple[list[Path], list[str]]:
-    """All files with these suffixes at any depth, sorted; and the names of links to such outside, which are no part.
+    """All files with these suffixes at any depth, sorted, and the names of links to such files outside the folder.
 
     Other files are counted by suffix in `others`; the folders directly within are put into `inner`, and links to
     folders outside into `links`.
@@ -43,7 +171,7 @@ def files_below(
             outside.append(entry.name)
         else:
             found.append(Path(entry.path))
-    if links is not None:  # the files of others are read where they lie
+    if links is not None:  # the files of others are read in their own folders
         links += [link for link in to_folders if not Path(os.path.realpath(link)).is_relative_to(root)]
     return sorted(found), sorted(outside)
 
@@ -54,18 +182,26 @@ def holds_files(folder: Path, suffix: str) -> bool:
     return any(entry.name.lower().endswith(suffix) for entry in entries)
 
 
-def read_limited(path: Path, most: int) -> bytes:
+def size_bytes(path: Path) -> bytes:
+    """A file's size, for a fingerprint. Raises DataError if it can't be read."""
+    try:
+        return path.stat().st_size.to_bytes(8, "little")
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def read_limited(path: Path, most: int, what: str = "A file") -> bytes:
     """The bytes of a file. Raises DataError for one that is larger than `most`, or can't be read."""
     try:
         stat = path.stat()
         if not S_ISREG(stat.st_mode):  # a pipe would never end
-            raise DataError(f"{path} is no plain file. Remove it.")
-        size = stat.st_size
-        if size <= most:
+            raise DataError(f"{path} is not a plain file.", fix="Replace or remove it.")
+        if stat.st_size <= most:
             return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror}.") from error
-    raise DataError(f"A file may have at most {most / 2**20:g} MiB. {path} has {size / 2**20:.1f} MiB. Divide it.")
+    rule = f"{what} may have at most {most:,} bytes."
+    raise DataError(rule, received=f"{stat.st_size:,}", where=str(path), fix="Shrink, cut or divide it.")
 
 
 def read_at_most(file: IO[bytes], limit: int) -> bytes:
@@ -78,7 +214,7 @@ def read_at_most(file: IO[bytes], limit: int) -> bytes:
 
 
 def check_inflation(expected: int, packed: int) -> None:
-    """Raises ValueError where so few bytes, unpacked, would fill the memory: they were made for that."""
+    """Raises ValueError if a few bytes, unpacked, would fill the memory: they were made for that."""
     if expected > max(PLENTY, MAX_INFLATION * packed):
         raise ValueError(
             f"it says that its {packed:,} bytes hold {expected:,}, more than {MAX_INFLATION} times as many; save it "

@@ -1,19 +1,250 @@
-"""Labels as Python objects hold them: numbers or names, in arrays, tensors or lists."""
+"""From labels as people and programs write them to the names of the classes and the number of each sample's class."""
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import number_classes, ordered_names
 from neocog.errors import DataError, did_you_mean, some
 
-__all__ = ["Labels", "is_hidden", "number_labels", "plain_array", "plain_labels"]
+__all__ = [
+    "MAX_CLASSES",
+    "Labels",
+    "Spellings",
+    "blank_label",
+    "cell_label",
+    "check_labels",
+    "check_range",
+    "finite_number",
+    "is_hidden",
+    "name_classes",
+    "number_labels",
+    "number_texts",
+    "numbers_of",
+    "order_names",
+    "order_texts",
+    "plain_array",
+    "plain_label",
+    "plain_labels",
+]
+
+MAX_DIGITS = 18
+MAX_CLASSES = 65_536
 
 Labels = NDArray[np.int64] | list[str]
-"""A class's number for each record, or its name."""
+"""A class's number for each sample, or its name."""
+
+
+def order_names(names: Collection[str], where: str) -> tuple[str, ...]:
+    """Class names sorted as by `order_texts`.
+
+    Raises DataError for quantities such as 0.35, which are not classes, and for more classes than can be learned.
+
+    >>> order_names({"10", "9", "1"}, "labels.csv")
+    ('1', '9', '10')
+    >>> order_names({"cat", "10", "9"}, "labels.csv")
+    ('10', '9', 'cat')
+    """
+    if len(names) > MAX_CLASSES:
+        rule = f"At most {MAX_CLASSES:,} classes are read."
+        received = f"{len(names):,} different labels, first {some(map(repr, sorted(names)))}"
+        raise DataError(rule, received=received, where=where, fix="Name the column that holds classes 'label'.")
+    measured = [name for name in sorted(names) if not is_whole(name)]
+    if measured and all(map(is_number, names)):
+        rule = "A label is a class: a name or a whole number."
+        fix = "Regression is not supported; bin quantities into classes, such as low and high."
+        raise DataError(rule, received=some(measured), where=where, fix=fix)
+    return order_texts(names)
+
+
+def order_texts(names: Collection[str]) -> tuple[str, ...]:
+    """Names sorted: as numbers if all are whole numbers, else as text.
+
+    >>> order_texts(["dog", "cat"]), order_texts(["10", "9", "09"])
+    (('cat', 'dog'), ('09', '9', '10'))
+    """
+    if all(name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+class Spellings:
+    """Labels without the spaces around them, as long as no two become the same by that."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, tuple[str, object]] = {}
+
+    def add(self, label: str, value: object, where: str) -> str:
+        """A label without spaces around it, for a value of a table.
+
+        Raises DataError if another label differs from it in these alone, or in its type in JSON: 1 and "1".
+        """
+        name = label.strip()
+        first, other = self.written.setdefault(name, (label, value))
+        if type(other) is not type(value):
+            rule, received = "Labels must be all of one type.", f"{json.dumps(other)} and {json.dumps(value)}"
+        elif first != label:
+            rule = "Labels must differ in more than the spaces around them."
+            received = f"{first!r} and {label!r}"
+        else:
+            return name
+        raise DataError(rule, received=received, where=where, fix="Write them alike.")
+
+
+def cell_label(value: Any, where: str) -> int | str | None:
+    """A cell of a column with the labels, as a number or a name; None for a cell without a value.
+
+    Raises DataError for a quantity, such as 0.5, and for anything else that is not a class.
+
+    >>> cell_label(True, ""), cell_label(2.0, ""), cell_label("007", ""), cell_label(float("nan"), "")
+    (1, 2, '007', None)
+    """
+    if type(value) is int or (type(value) is str and value):
+        return value
+    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+        return None
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        return int(value)
+    if not isinstance(value, bool):
+        rule = "Each sample needs a class: a whole number or a name."
+        fix = "Leave that row out; bin quantities into classes, such as low and high."
+        raise DataError(rule, received=f"{str(value)[:60]!r} ({type(value).__name__})", where=where, fix=fix)
+    return int(value)
+
+
+def blank_label(value: Any, where: str) -> str:
+    """The fault of an empty text as a label, if other samples of its split have one; "" for other values.
+
+    Tables write hidden labels this way; no cell of such a column has any other value.
+    """
+    if value != "":
+        return ""
+    rule = "Each sample needs a class: a whole number or a name."
+    return str(DataError(rule, received="'' (str)", where=where, fix="Leave that row out, or give it a class."))
+
+
+def is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_whole(name: str) -> bool:
+    return is_number(name) and float(name).is_integer()
+
+
+def finite_number(text: str) -> float | None:
+    """
+    >>> finite_number("1.0"), finite_number("nan"), finite_number("walk")
+    (1.0, None, None)
+    """
+    return value if is_number(text) and math.isfinite(value := float(text)) else None
+
+
+def number_texts(labels: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
+    """Class names and class numbers for labels that are texts, by split; each text is a class of its own.
+
+    If all labels are numbers they are sorted as such, else as texts.
+
+    >>> number_texts({"train": ["10", "-1", "02"], "test": ["2"]})
+    (('-1', '02', '2', '10'), {'train': array([3, 0, 1]), 'test': array([2])})
+    """
+    written = {label for part in labels.values() for label in part}
+    numbers = {label: finite_number(label) for label in written}
+    numeric = None not in numbers.values()
+    classes = tuple(sorted(written, key=lambda label: (numbers[label] if numeric else 0, label)))
+    return classes, {split: numbers_of(part, classes) for split, part in labels.items()}
+
+
+def numbers_of(labels: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The place of each label among the classes; (N,)."""
+    index = {name: k for k, name in enumerate(classes)}
+    return np.array([index[label] for label in labels], np.int64)
+
+
+def name_classes(
+    name: str, targets: Mapping[str, NDArray[np.int64]], classes: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]], tuple[str, ...]]:
+    """The classes, the class of each sample by split, and a notice on unused labels, for labels that are numbers.
+
+    Without names given, the classes are the labels that occur in any split, up to the highest of the training split;
+    each keeps its number as its name. Raises DataError for a label out of range, and for names that are not unique.
+
+    >>> name_classes("letters", {"train": np.array([1, 3]), "test": np.array([3])})
+    (('1', '3'), {'train': array([0, 1]), 'test': array([1])}, ('labels without samples are not classes: 0, 2',))
+    """
+    if classes:
+        if len(set(classes)) < len(classes):
+            raise DataError("Each class needs a name of its own.", received=some(classes, 20), where=name)
+        check_range(name, targets, classes)
+        return tuple(classes), dict(targets), ()
+    first = targets.get("train", next(iter(targets.values())))
+    highest = int(first.max(initial=-1))
+    if highest >= MAX_CLASSES:
+        raise DataError(f"Labels number the classes from 0; at most {MAX_CLASSES:,} are read.", received=str(highest))
+    names = tuple(str(k) for k in range(highest + 1))
+    check_range(name, targets, names)
+    counts = sum((np.bincount(labels, minlength=len(names)) for labels in targets.values()), np.zeros(len(names), int))
+    if counts.all():
+        return names, dict(targets), ()
+    place = np.cumsum(counts > 0) - 1
+    unused = some([names[k] for k in np.flatnonzero(counts == 0).tolist()])
+    return (
+        tuple(names[k] for k in np.flatnonzero(counts).tolist()),
+        {split: place[labels] for split, labels in targets.items()},
+        (f"labels without samples are not classes: {unused}",),
+    )
+
+
+def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> None:
+    """Raises DataError for a label out of range."""
+    for split, labels in targets.items():
+        bad = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+        if bad.size:
+            rule = f"Labels must be in 0..{len(classes) - 1}, one for each class."
+            received = f"{labels[bad[0]]} at sample {bad[0]}; {bad.size:,} out of range in all"
+            raise DataError(rule, received=received, where=f"{name}, {split}")
+
+
+def check_labels(where: str, count: int, labels: NDArray[Any], noun: str) -> None:
+    """Raises DataError if labels can't be those of `count` samples."""
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        rule = f"Labels must be whole numbers, one for each {noun}."
+        raise DataError(rule, received=f"{labels.dtype} {labels.shape}", where=where)
+    if len(labels) != count:
+        received = f"{count:,} {noun}s, {len(labels):,} labels"
+        raise DataError(f"Each {noun} needs one label.", received=received, where=where)
+
+
+def number_labels(
+    labels: Mapping[str, Labels], classes: tuple[str, ...] | None, name: str
+) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]], tuple[str, ...]]:
+    """As `name_classes`, for labels that are numbers or names; without classes given, they are what the labels say.
+
+    Raises DataError if labels are names in one split and numbers in another, or name none of the classes.
+    """
+    if classes is not None and (len(set(classes)) < len(classes) or not all(isinstance(c, str) for c in classes)):
+        raise DataError("Each class needs a name of its own.", received=some(map(repr, classes), 20), where=name)
+    named = {split: own for split, own in labels.items() if isinstance(own, list)}
+    numbers = {split: own for split, own in labels.items() if not isinstance(own, list)}
+    if named and numbers:
+        received = f"names in {some(named)}, numbers in {some(numbers)}"
+        raise DataError("Labels must be of one kind in all splits.", received=received, where=name)
+    if numbers:
+        return name_classes(name, numbers, classes)
+    found = {label for own in named.values() for label in own}
+    classes = order_names(found, name) if classes is None else classes
+    unknown = sorted(found - set(classes))
+    if unknown:
+        raise DataError(f"{name} has no class {unknown[0]!r}.", fix=did_you_mean(unknown[0], classes))
+    return classes, {split: numbers_of(own, classes) for split, own in named.items()}, ()
 
 
 def plain_array(values: object, where: str) -> NDArray[Any] | None:
@@ -23,9 +254,18 @@ def plain_array(values: object, where: str) -> NDArray[Any] | None:
             dense = values.detach().cpu()
             found: NDArray[Any] = (dense.float() if dense.dtype == torch.bfloat16 else dense).numpy()
         except (RuntimeError, TypeError) as error:
-            raise DataError(f"A tensor must be dense and hold values. Received: {error}, in {where}.") from error
+            raise DataError("A tensor must be dense and hold values.", received=str(error), where=where) from error
         return found
     return values if isinstance(values, np.ndarray) else None
+
+
+def plain_label(label: Any) -> Any:
+    """A label as int or str, if it is one."""
+    if isinstance(label, torch.Tensor | np.ndarray) and label.ndim == 0:
+        label = label.item()
+    if isinstance(label, str):
+        return str(label)
+    return int(label) if isinstance(label, int | np.integer | np.bool_) else label
 
 
 def plain_labels(labels: Any, where: str) -> Labels:
@@ -36,18 +276,32 @@ def plain_labels(labels: Any, where: str) -> Labels:
     if array is not None and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array is None or array.ndim != 1 or array.dtype.kind not in "iubUO":
+        rule = "Labels must be whole numbers or names, one for each sample."
         received = type(labels).__name__ if array is None else f"{array.dtype} {array.shape}"
-        raise DataError(
-            f"Labels must be whole numbers or names, one for each record. Received: {received}, in {where}. Convert "
-            "floats with y.astype(int), rows of 0 and 1 with y.argmax(1)."
-        )
-    if array.dtype.kind in "UO":
-        return listed_labels(array.tolist(), where)
-    return listed_labels(array.tolist(), where) if array.dtype == np.uint64 else array.astype(np.int64)
+        fix = "Convert floats with y.astype(int), rows of 0 and 1 with y.argmax(1)."
+        raise DataError(rule, received=received, where=where, fix=fix)
+    listed = array.dtype.kind in "UO" or array.dtype == np.uint64
+    return listed_labels(array.tolist(), where) if listed else array.astype(np.int64)
+
+
+def listed_labels(labels: Sequence[Any], where: str) -> Labels:
+    found = [plain_label(label) for label in labels]
+    if {type(label) for label in found} == {str}:
+        return found
+    wrong = next((k for k, label in enumerate(found) if not isinstance(label, int)), None)
+    if wrong is not None:
+        rule = "Labels must be whole numbers, or names, one for each sample."
+        received = f"{str(labels[wrong])[:60]!r} ({type(labels[wrong]).__name__}) at sample {wrong}"
+        raise DataError(rule, received=received, where=where, fix="Make all of one kind.")
+    try:
+        return np.array(found, np.int64)
+    except OverflowError as error:
+        received = str(max(found, key=abs))
+        raise DataError("Labels number the classes from 0.", received=received, where=where) from error
 
 
 def is_hidden(labels: Any) -> bool:
-    """Whether labels are there for no record: none at all, None for each, or -1 for each.
+    """Whether no sample has a label: there are none at all, None for each, or -1 for each.
 
     >>> is_hidden(None), is_hidden([-1, -1]), is_hidden(np.array([-1, 0])), is_hidden([])
     (True, True, False, False)
@@ -61,62 +315,3 @@ def is_hidden(labels: Any) -> bool:
         return False
     found = [plain_label(label) for label in labels]
     return all(label is None for label in found) or all(isinstance(label, int) and label == -1 for label in found)
-
-
-def listed_labels(labels: Sequence[Any], where: str) -> Labels:
-    found = [plain_label(label) for label in labels]
-    kinds = {type(label) for label in found}
-    if kinds == {str}:
-        return found
-    wrong = next((k for k, label in enumerate(found) if not isinstance(label, int)), None)
-    if wrong is not None:
-        raise DataError(
-            "Labels must be whole numbers, or names, one for each record. Received: "
-            f"{str(labels[wrong])[:60]!r} ({type(labels[wrong]).__name__}) at record {wrong}, in {where}. Make all of "
-            "one kind."
-        )
-    try:
-        return np.array(found, np.int64)
-    except OverflowError as error:
-        raise DataError(f"Labels number the classes from 0. Received: {max(found, key=abs)}, in {where}.") from error
-
-
-def plain_label(label: Any) -> Any:
-    """A label as int or str, where it is one."""
-    if isinstance(label, torch.Tensor | np.ndarray) and label.ndim == 0:
-        label = label.item()
-    if isinstance(label, str):
-        return str(label)
-    return int(label) if isinstance(label, int | np.integer | np.bool_) else label
-
-
-def number_labels(
-    labels: Mapping[str, Labels], classes: tuple[str, ...] | None, name: str
-) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...], tuple[str, ...]]:
-    """The class of each record by split, the names of the classes, and what a user should know of them.
-
-    Without names given, the classes are what the labels say.
-
-    Raises DataError where labels are names in one split and numbers in another, or no class is called so.
-    """
-    if classes is not None and (len(set(classes)) < len(classes) or not all(isinstance(c, str) for c in classes)):
-        raise DataError(f"Each class needs a name of its own. Received: {some(map(repr, classes), 20)}, for {name}.")
-    named = {split: own for split, own in labels.items() if isinstance(own, list)}
-    numbers = {split: own for split, own in labels.items() if not isinstance(own, list)}
-    if named and numbers:
-        raise DataError(
-            f"Labels must be of one kind in all splits. {name} has names in {some(named)}, numbers in {some(numbers)}."
-        )
-    if numbers:
-        if classes is not None:
-            return numbers, classes, ()
-        classes, numbers, notices = number_classes(name, numbers)
-        return numbers, classes, notices
-    found = {label for own in named.values() for label in own}
-    if classes is None:
-        classes = ordered_names(found, name)
-    unknown = sorted(found - set(classes))
-    if unknown:
-        raise DataError(f"No class of {name} is called {unknown[0]!r}. {did_you_mean(unknown[0], classes)}")
-    number = {called: k for k, called in enumerate(classes)}
-    return {split: np.array([number[label] for label in own], np.int64) for split, own in named.items()}, classes, ()

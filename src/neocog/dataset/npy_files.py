@@ -1,5 +1,6 @@
-"""One NumPy array from a file that need not be what it says: no pickle, and no more memory than the file fills.
+"""One NumPy array from a file that may not be what it says: no pickle, and no more memory than the file fills.
 
+`numpy.load` reserves what a header promises before it reads, and refuses headers only after reading them whole.
 Source: the format's description in numpy.lib.format.
 """
 
@@ -20,9 +21,9 @@ MAX_BYTES = 2**34
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether the first axis runs fastest, and type; the file stands at the first value then.
+    """Shape, whether the first axis runs fastest, and type; the file is at the first value then.
 
-    Raises ValueError, or what else NumPy's parser raises, for what is no header.
+    Raises ValueError, or whatever else NumPy's parser raises, if there is no valid header.
     """
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -30,7 +31,7 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     size = file.read(2 if version == (1, 0) else 4)
     length = int.from_bytes(size, "little")
-    if length > MAX_HEADER:  # read whole before it is refused, were it left to NumPy
+    if length > MAX_HEADER:  # NumPy would read it whole before refusing it
         raise ValueError(f"its header says that it is {length:,} bytes long itself")
     shape, fortran, dtype = read(io.BytesIO(size + file.read(length)))
     if any(size < 0 for size in shape):

@@ -1,4 +1,4 @@
-"""What every data set looks like from outside: a source of records, each reachable by its index."""
+"""The interface of every data set: a source of samples, each reachable by its index."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,18 +8,20 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.targets import Target, Task
-from neocog.errors import DataError, some
+from neocog.errors import DataError, agree, some
 from neocog.progress import note
 
 __all__ = [
-    "NOUNS",
+    "UNLABELLED",
     "Indexed",
     "LeftOut",
     "Modality",
+    "Objects",
     "Payload",
     "Record",
     "Source",
+    "Target",
+    "Task",
     "absent_classes",
     "check_trainable",
     "describe",
@@ -29,28 +31,43 @@ __all__ = [
     "record_ids",
     "sample_ids",
     "tell",
-    "unlabelled_records",
+    "unlabelled_samples",
     "unlabelled_split",
 ]
 
-Modality = Literal["image", "signal", "audio", "text", "board"]
-NOUNS: dict[Modality, str] = {
-    "image": "images",
-    "signal": "signals",
-    "audio": "sounds",
-    "text": "texts",
-    "board": "positions",
-}
-"""Samples of each kind, in the plural."""
+UNLABELLED = 255
+"""In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""
+Task = Literal["classification", "multi-label", "segmentation", "detection", "next move"]
+Modality = str
+"""The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
 Payload = bytes | str | NDArray[Any]
-"""What was measured, as it is stored: an encoded picture or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal
+"""A measurement as it is stored: an encoded image or sound; pixels (H, W) or (H, W, C), 8 or 16 bits; a signal
 (channels, length) of floats; a text; a board's planes (planes, H, W) uint8."""
 
 
 @dataclass(frozen=True, slots=True)
+class Objects:
+    """The objects of one image, in its own pixels, before any resizing."""
+
+    boxes: NDArray[np.float32]
+    """Left, top, right, bottom of each; (M, 4). Pixel columns 3 to 5 are left 3, right 6."""
+    labels: NDArray[np.int64]
+    """(M,)."""
+    masks: NDArray[np.bool_] | None = None
+    """(M, H, W), if the outlines are known."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+Target = int | NDArray[Any] | Objects
+"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8; or objects."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """One sample: a stable name, what was measured, and what it is: a class as an index into the source's classes."""
+    """One sample: a stable name, the measurement, and the target: a class as an index into the source's classes."""
 
     key: str
     payload: Payload
@@ -59,7 +76,7 @@ class Record:
 
 @runtime_checkable
 class Source(Protocol):
-    """A data set: `len()`, any record by index, and which indices belong to which split."""
+    """A data set: `len()`, any sample by index, and which indices belong to which split."""
 
     @property
     def name(self) -> str: ...
@@ -71,23 +88,23 @@ class Source(Protocol):
     def task(self) -> Task: ...
     @property
     def splits(self) -> Mapping[str, NDArray[np.int64]]:
-        """Indices by split: some of train, val, test; or all, where the set has no splits of its own."""
+        """Indices by split: some of train, val, test; or all, if the set has no splits of its own."""
         ...
 
     @property
     def targets(self) -> NDArray[Any]:
-        """The class of every record, (len,) int64; floats (len,) or (len, D); (len, classes) bool for several labels;
+        """The class of every sample, (len,) int64; floats (len,) or (len, D); (len, classes) bool for several labels;
         else -1 each."""
         ...
 
     @property
     def format(self) -> str:
-        """The layout it came in, as `--data.format` names it."""
+        """The layout that was opened, as `--data.format` names it."""
         ...
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a user should know about this set, a sentence each; a `LeftOut` for samples that are not read."""
+        """Sentences that a user should read about this set; a `LeftOut` for samples that are not read."""
         ...
 
     @notices.setter
@@ -96,14 +113,14 @@ class Source(Protocol):
     def __len__(self) -> int: ...
     def key(self, index: int) -> str: ...
     def content(self) -> Iterator[bytes]:
-        """What tells this set's payloads from others', for a fingerprint."""
+        """Bytes that tell these payloads from those of other sources, for a fingerprint."""
         ...
 
     def read(self, index: int) -> Record: ...
 
 
 class LeftOut(str):
-    """A notice that samples which lie in the data set's files are not read; `num_samples` says how many.
+    """A notice that samples in the data set's files are not read; `num_samples` counts them.
 
     >>> notice = LeftOut("2 games with an illegal move are left out: a.sgf, b.sgf", 2)
     >>> notice, notice.num_samples
@@ -119,38 +136,37 @@ class LeftOut(str):
 
 
 def unlabelled_split(split: str, count: int) -> LeftOut:
-    """What is said of a split whose labels are hidden, and what takes its place.
+    """The notice on a split whose labels are hidden, and on what takes its place.
 
     >>> unlabelled_split("test", 6)
-    '6 records of test have no labels and are left out; a part of the training records is kept for the test instead'
+    '6 samples of test have no labels and are left out; training samples are held out for the test instead'
     """
-    instead = "validates" if split == "val" else "is kept for the test"
-    left_out = f"{count:,} records of {split} have no labels and are left out"
-    return LeftOut(f"{left_out}; a part of the training records {instead} instead", count)
+    instead = "validation" if split == "val" else "the test"
+    left_out = f"{count:,} samples of {split} have no labels and are left out"
+    return LeftOut(f"{left_out}; training samples are held out for {instead} instead", count)
 
 
-def unlabelled_records(split: str, count: int) -> LeftOut:
-    """What is said of single records without a label.
+def unlabelled_samples(split: str, count: int) -> LeftOut:
+    """The notice on single samples without a label.
 
-    >>> unlabelled_records("train", 1), unlabelled_records("all", 2)
-    ('1 record of train has no label and is left out', '2 records have no label and are left out')
+    >>> unlabelled_samples("train", 1), unlabelled_samples("all", 2)
+    ('1 sample of train has no label and is left out', '2 samples have no label and are left out')
     """
     place = "" if split == "all" else f" of {split}"
-    words = "record{} has no label and is" if count == 1 else "records{} have no label and are"
-    return LeftOut(f"{count:,} {words.format(place)} left out", count)
+    return LeftOut(agree("{n} sample(|s)" + place + " (has|have) no label and (is|are) left out", count), count)
 
 
 def other_split(split: str, count: int) -> LeftOut:
-    """What is said of a split that is neither trained on nor measured.
+    """The notice on a split that is neither trained on nor measured.
 
     >>> other_split("unsupervised", 3)
-    'the split unsupervised is left out, for it is no train, val or test: 3 records'
+    'the split unsupervised is left out, because it is not train, val or test: 3 samples'
     """
-    return LeftOut(f"the split {split} is left out, for it is no train, val or test: {count:,} records", count)
+    return LeftOut(f"the split {split} is left out, because it is not train, val or test: {count:,} samples", count)
 
 
 def num_left_out(source: Source) -> int:
-    """How many samples in the files of a data set are not read. With `len(source)` they make all that there are."""
+    """The number of samples in the files of a data set that are not read; `len(source)` counts the others."""
     return sum(notice.num_samples for notice in source.notices if isinstance(notice, LeftOut))
 
 
@@ -160,7 +176,7 @@ def absent_classes(classes: tuple[str, ...], splits: Mapping[str, NDArray[np.int
     for split, targets in splits.items():
         absent = sorted(set(range(len(classes))) - set(np.unique(targets).tolist()))
         if absent:
-            notices.append(f"{split} has no record of {some(repr(classes[k]) for k in absent)}")
+            notices.append(f"{split} has no sample of {some(repr(classes[k]) for k in absent)}")
     return tuple(notices)
 
 
@@ -168,40 +184,39 @@ FILL_FOLDER = "Put files into its folder, or remove the folder."
 EMPTY_CLASS = {
     **dict.fromkeys(("image-folder", "sound-folder", "signal-folder", "text-folder"), FILL_FOLDER),
     "class-map": "Put images into its folder, or remove its line from class_map.txt.",
-    "cifar": "Fetch the files again: some are missing, or the file of names belongs to other ones.",
+    "cifar": "Fetch the files again: some are missing, or the file of names belongs to others.",
     "idx": "Add its samples, or remove the file that names the labels.",
     "ts": "Add series of it, or remove its name from the line @classLabel.",
-    "shards": "Add samples of it, or remove its name where the shards name their classes, and number the labels anew.",
+    "shards": "Add samples of it, or remove its name from the class names of the shards, and renumber the labels.",
 }
-"""What to do about a class without samples, by layout: what names the class there."""
-EMPTY_CLASS_ELSEWHERE = (
-    "Add samples of it; or remove its name from the names of the classes, and number the labels anew."
-)
+"""The fix for a class without samples, by layout: it depends on what names the class."""
+EMPTY_CLASS_ELSEWHERE = "Add samples of it; or remove its name from the class names, and renumber the labels."
 
 
 def check_trainable(source: Source) -> None:
-    """Raises DataError where there is nothing to learn: an empty split, one class only, a class without any record."""
+    """Raises DataError if there is nothing to learn: an empty split, one class only, a class without samples."""
     for split, indices in source.splits.items():
         if not len(indices):
-            raise DataError(f"Each split needs at least one record. {source.name} has none in {split}.")
-    if source.task != "classification":  # any point of a board may be played, any class be absent from the masks
+            raise DataError("Each split needs at least one sample.", received=f"none in {split}", where=source.name)
+    if source.task != "classification":  # any point of a board may be played, any class may be absent from the masks
         return
     if len(source.classes) < 2:
-        raise DataError(
-            f"Classification needs at least two classes. {source.name} has one: {some(source.classes) or 'none'}. "
-            "Give each class a folder, or a label, of its own."
-        )
+        rule = "Classification needs at least two classes."
+        received = f"one: {source.classes[0]}" if source.classes else "none"
+        raise DataError(rule, received=received, where=source.name, fix="Give each class its own folder or label.")
     empty = np.flatnonzero(np.bincount(source.targets, minlength=len(source.classes)) == 0)
     if empty.size:
         raise DataError(
-            f"Each class needs at least one record. {source.name} has {len(source.classes)} classes, and no record of "
-            f"{empty.size} of them, first {source.classes[empty[0]]!r}. "
-            f"{EMPTY_CLASS.get(source.format, EMPTY_CLASS_ELSEWHERE)}"
+            "Each class needs at least one sample.",
+            received=f"{len(source.classes)} classes, and no sample of {empty.size} of them, first "
+            f"{source.classes[empty[0]]!r}",
+            where=source.name,
+            fix=EMPTY_CLASS.get(source.format, EMPTY_CLASS_ELSEWHERE),
         )
 
 
 def describe(source: Source) -> str:
-    """One line on what was found.
+    """One line on a data set.
 
     >>> from neocog.data import open_source
     >>> describe(open_source("mnist"))
@@ -213,7 +228,7 @@ def describe(source: Source) -> str:
 
 
 def tell(source: Source) -> None:
-    """Print what was found, and what a user should know about it, a line each."""
+    """Print a data set's description and notices, a line each."""
     note(describe(source))
     for notice in source.notices:
         note(f"  {notice}")
@@ -221,24 +236,24 @@ def tell(source: Source) -> None:
 
 @runtime_checkable
 class Indexed(Protocol):
-    """A source with an index of its own, which knows what else would be computed from every key."""
+    """A source with an index of its own, which stores what would otherwise be computed from every key."""
 
     def ids(self, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """What `sample_ids` gives for these records' keys; (N,)."""
+        """The `sample_ids` of these samples' keys; (N,)."""
         ...
 
     def identity(self) -> bytes:
-        """What tells these records from others."""
+        """Bytes that tell these samples from others."""
         ...
 
 
 def record_ids(source: Source, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The numbers by which randomness knows these records; (N,)."""
+    """The numbers by which randomness knows these samples; (N,)."""
     return source.ids(indices) if isinstance(source, Indexed) else sample_ids(map(source.key, indices.tolist()))
 
 
 def fingerprint(source: Source) -> str:
-    """A short name for these records: SHA-256 over classes, keys, targets, and pixels or file sizes; 16 digits."""
+    """A short name for these samples: SHA-256 over classes, keys, targets, and pixels or file sizes; 16 digits."""
     digest = hashlib.sha256("\n".join(source.classes).encode(errors="surrogateescape"))
     if isinstance(source, Indexed):
         digest.update(source.identity())
@@ -252,6 +267,6 @@ def fingerprint(source: Source) -> str:
 
 
 def sample_ids(keys: Iterable[str]) -> NDArray[np.uint64]:
-    """The number by which all randomness knows a sample: 64 bits of its key's hash, wherever it stands in the set."""
+    """The number by which all randomness knows a sample: 64 bits of its key's hash, wherever it is in the set."""
     hashes = (hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=8).digest() for key in keys)
     return np.frombuffer(b"".join(hashes), dtype="<u8")

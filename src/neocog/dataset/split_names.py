@@ -1,4 +1,4 @@
-"""Which split a name stands for: that of a folder, of a file, or in a column of a table."""
+"""The split that a name means: that of a folder, of a file, or in a column of a table."""
 
 import re
 import unicodedata
@@ -36,7 +36,7 @@ NEUTRAL_WORDS = """
     tiff tiles tiny txt unbalanced v ver version video videos wav wavs wave waves webp x
 """
 NEUTRAL = frozenset(NEUTRAL_WORDS.split())
-"""Words beside which the name still means a split: train_images, seg_test, training-set."""
+"""Words that leave the meaning of a split: train_images, seg_test, training-set."""
 COMPOUND = re.compile(
     rf"({'|'.join(sorted((word for word in MEANINGS if len(word) > 2), key=len, reverse=True))})s?"
     rf"({'|'.join(sorted((word for word in NEUTRAL if len(word) > 2), key=len, reverse=True))})"
@@ -46,19 +46,19 @@ SPLIT_PAIRS = (("hold", "out"), ("held", "out"))
 
 
 def split_meant(name: str) -> str | None:
-    """The split that a name alone stands for, by its words; None where it has others.
+    """The split that a name alone means, by its words; None if it has others.
 
     >>> [split_meant(name) for name in ("Training", "seg_test", "val2017", "testImages", "hold-out", "Trainingsdaten")]
     ['train', 'test', 'val', 'test', 'test', 'train']
     >>> [split_meant(name) for name in ("trainers", "testudo", "train_station", "Testing equipment", "cat")]
     [None, None, None, None, None]
     """
-    split, others = taken_apart(name)
+    split, others = split_and_rest(name)
     return split if not others - NEUTRAL else None
 
 
 def splits_meant(names: Collection[str]) -> dict[str, str]:
-    """The split of each of these names, which stand side by side, that means one.
+    """The split of each of these names, found side by side, that means one.
 
     Beside `birds_train`, which alone may be anything, `birds_test` shows what is meant.
 
@@ -69,7 +69,7 @@ def splits_meant(names: Collection[str]) -> dict[str, str]:
     """
     found, siblings = {}, dict[frozenset[str], dict[str, str]]()
     for name in names:
-        split, others = taken_apart(name)
+        split, others = split_and_rest(name)
         if split and not others - NEUTRAL:
             found[name] = split
         elif split:
@@ -84,13 +84,13 @@ def splits_meant(names: Collection[str]) -> dict[str, str]:
 
 
 def is_neutral(name: str) -> bool:
-    """Whether a name says no more than that there are files: images, wav, all_data."""
+    """Whether a name says only that there are files: images, wav, all_data."""
     found = words(name)
     return bool(found) and NEUTRAL.issuperset(found)
 
 
 def split_written(value: object) -> str | None:
-    """The split that a row of a table names; None for what names none, or may be either of two, such as eval.
+    """The split that a row of a table names; None if it names none, or may be either of two, such as eval.
 
     >>> split_written(" Training "), split_written("TEST"), split_written("eval"), split_written(3)
     ('train', 'test', None, None)
@@ -99,7 +99,7 @@ def split_written(value: object) -> str | None:
     return None if set(words(text)) & EITHER else split_meant(text)
 
 
-def taken_apart(name: str) -> tuple[str | None, set[str]]:
+def split_and_rest(name: str) -> tuple[str | None, set[str]]:
     """The split of the words that mean one, if they agree, and the other words."""
     found = words(name)
     meant = {MEANINGS[word] for word in found if word in MEANINGS}
@@ -110,18 +110,18 @@ def taken_apart(name: str) -> tuple[str | None, set[str]]:
 
 
 def words(name: str) -> list[str]:
-    """The words of a name in small letters without accents; digits are none.
+    """The words of a name in small letters without accents or digits.
 
     >>> words("01_trainImages2017"), words("Entra\u00eenement"), words("testset")
     (['train', 'images'], ['entrainement'], ['test', 'set'])
     """
     plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
-    return list(apart(word.lower() for word in re.split(r"[\W\d_]+", spaced) if word))
+    return list(separate(word.lower() for word in re.split(r"[\W\d_]+", spaced) if word))
 
 
-def apart(found: Iterable[str]) -> Iterable[str]:
-    """Words that are written together, each alone; and those that only together mean a split, together."""
+def separate(found: Iterable[str]) -> Iterable[str]:
+    """Words that are written together, each alone; and those that mean a split only together, together."""
     left = list(found)
     while left:
         word = left.pop(0)

@@ -1,13 +1,14 @@
-"""Tables in text files: the rows of CSV, TSV and JSONL, with every way in which such a file can be wrong named.
+"""Tables in text files: the rows of CSV, TSV and JSONL; every way in which such a file can be wrong is named.
 
 A CSV or TSV file quotes its fields as spreadsheets do (RFC 4180); its values are text, as they are written. How it is
-separated and encoded, and whether it has a header, is found by looking at its start (`dialect`). A JSONL file has one
+separated and encoded, and whether it has a header, is detected from its start (`dialect`). A JSONL file has one
 JSON object on each line; its values are what JSON says. Text is UTF-8, or UTF-16 with a byte order mark.
 """
 
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -16,9 +17,20 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from neocog.dataset.dialect import DELIMITERS, SEPARATORS, Dialect, find_dialect
+from neocog.dataset.files import hidden, suffix_of
 from neocog.errors import DataError, some
 
-__all__ = ["MAX_ROW", "SUFFIXES", "Row", "is_table", "read_columns", "read_rows", "table_notices"]
+__all__ = [
+    "MAX_ROW",
+    "SUFFIXES",
+    "Row",
+    "first_row",
+    "is_table",
+    "read_columns",
+    "read_rows",
+    "table_notices",
+    "tables_in",
+]
 
 SUFFIXES = (*DELIMITERS, ".jsonl")
 MAX_ROW = 2**24
@@ -26,10 +38,10 @@ MAX_ROW = 2**24
 Python's csv module."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 INDEX = "Unnamed: 0"
-"""What pandas calls a first column without a name."""
+"""The name that pandas gives a first column without one."""
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 SIGNS = {sign: f"a {name[:-1]}" for sign, name in SEPARATORS.items()}
-"""What separates columns, as one sign."""
+"""Column separators, in the singular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,13 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
+def tables_in(folder: Path) -> list[Path]:
+    """The tables directly in a folder, sorted."""
+    with os.scandir(folder) as entries:
+        names = sorted(e.name for e in entries if suffix_of(e.name) in SUFFIXES and not hidden(e.name))
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
 def read_columns(path: Path) -> tuple[str, ...]:
     """The names of the columns: the header, or the keys of the first JSON object. Raises DataError as `read_rows`."""
     with closing(entries(path)) as rows:
@@ -54,8 +73,8 @@ def read_columns(path: Path) -> tuple[str, ...]:
 def read_rows(path: Path) -> Generator[Row, None, None]:
     """All rows of a table, which all have the same columns.
 
-    Raises DataError, with the file and the line, for what is no UTF-8 text, has no header or no rows, a row with more
-    or fewer values than the header, JSON that is invalid, and a row above `MAX_ROW`.
+    Raises DataError, with the file and the line, for text that is not UTF-8, a missing header or no rows, a row with
+    more or fewer values than the header, invalid JSON, and a row above `MAX_ROW`.
     """
     with closing(entries(path)) as rows:
         next(rows)  # the header
@@ -64,11 +83,17 @@ def read_rows(path: Path) -> Generator[Row, None, None]:
             yield first
             yield from rows
     if not first:
-        raise DataError(f"A table needs rows below its header. Received: none, in {path}. Add them.")
+        raise DataError("A table needs rows below its header.", received="none", where=str(path), fix="Add them.")
+
+
+def first_row(path: Path) -> Row:
+    """The first row below the header. Raises DataError as `read_rows`."""
+    with closing(read_rows(path)) as rows:
+        return next(rows)
 
 
 def table_notices(paths: Iterable[Path]) -> tuple[str, ...]:
-    """In what tables differ from plain ones (UTF-8, a header, commas in .csv, tabs in .tsv): a sentence for each way.
+    """How tables differ from plain ones (UTF-8, a header, commas in .csv, tabs in .tsv): a sentence for each way.
 
     Raises DataError as `read_rows`.
     """
@@ -95,7 +120,7 @@ def entries(path: Path) -> Generator[Row, None, None]:
 
 
 class Lines:
-    """The lines of a file as text, none of which is longer than what is left for its row."""
+    """The lines of a file as text, each no longer than the rest of its row may be."""
 
     def __init__(self, file: IO[bytes], path: Path, dialect: Dialect) -> None:
         self.file, self.path = file, path
@@ -112,59 +137,59 @@ class Lines:
         return self.next_decoded(self.text) if self.text else self.next_plain()
 
     def next_plain(self) -> str:
-        """The next line of UTF-8, of which each line is decoded by itself, so that a wrong byte's line is known."""
+        """The next line of UTF-8; each is decoded by itself, so that the line of a wrong byte is known."""
         raw = self.file.readline(MAX_ROW + 1 - self.size)
         if not raw:
             raise StopIteration
         self.count(len(raw))
         if b"\0" in raw:
             self.fail(
-                "A table is UTF-8 text. Received: NUL bytes, as in UTF-16 without a byte order mark. Save it as UTF-8."
+                "A table is UTF-8 text.", "NUL bytes, as in UTF-16 without a byte order mark", "Save it as UTF-8."
             )
         try:
             return (raw.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else raw).decode()
         except UnicodeDecodeError as error:
-            self.fail(
-                f"A table is UTF-8 text. Received: byte 0x{raw[error.start]:02x}. Save it as UTF-8; if a spreadsheet "
-                f"wrote it as Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {self.path.name} > NEW.csv.",
-                error,
-            )
+            fix = f"iconv -f WINDOWS-1252 -t UTF-8 {self.path.name} > NEW.csv"
+            fix = f"Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: {fix}."
+            self.fail("A table is UTF-8 text.", f"byte 0x{raw[error.start]:02x}", fix, error)
 
     def next_decoded(self, text: io.TextIOWrapper) -> str:
-        """The next line of another encoding, or that ends with a carriage return alone."""
+        """The next line in another encoding, or of a file whose lines end with a carriage return alone."""
         try:
             line = text.readline(MAX_ROW + 1 - self.size)
         except UnicodeError as error:
             self.number += 1
-            self.fail(f"A table is text. Received: what can't be decoded ({error}). Save it as UTF-8.", error)
+            self.fail("A table is text.", f"undecodable bytes ({error})", "Save it as UTF-8.", error)
         if not line:
             raise StopIteration
         self.count(len(line))
         if "\0" in line:
-            self.fail("A table is text. Received: NUL characters. Save it as UTF-8.")
+            self.fail("A table is text.", "NUL characters", "Save it as UTF-8.")
         return line.removeprefix("\ufeff") if self.number == 1 else line
 
     def count(self, size: int) -> None:
         self.number, self.size = self.number + 1, self.size + size
         if self.size > MAX_ROW:
-            self.fail(f"A row may have at most {MAX_ROW:,} bytes. Received: more. Is a quote left open?")
+            self.fail(f"A row may have at most {MAX_ROW:,} bytes.", "more", "Is a quote left open?")
 
     def start_row(self) -> int:
         """The number of the line on which the next row starts."""
         self.size = 0
         return self.number + 1
 
-    def fail(self, message: str, cause: Exception | None = None, line: int | None = None) -> NoReturn:
-        raise DataError(f"{message} Where: {self.path}, line {line or self.number}.") from cause
+    def fail(
+        self, rule: str, received: str, fix: str, cause: Exception | None = None, line: int | None = None
+    ) -> NoReturn:
+        raise DataError(rule, received=received, where=f"{self.path}, line {line or self.number}", fix=fix) from cause
 
 
 def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
-    """The header, then the rows; empty lines are passed over."""
-    # Strict, for else a quote that is left open would take the rest of the file as one field without a word.
+    """The header, then the rows; empty lines are skipped."""
+    # Strict, otherwise a quote that is left open would silently take the rest of the file as one field.
     reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     columns: tuple[str, ...] = ()
     repeated: list[str] = []
-    """The header as it is written, if it could not be a row of numbers."""
+    """The header as it is written, unless it could be a row of numbers."""
     width = 0
     left_out = (*dialect.index, *dialect.empty)
     while True:
@@ -172,7 +197,7 @@ def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            lines.fail(f"A row must be quoted as spreadsheets do. Received: {error}. Mend it.", error, line)
+            lines.fail("A row must be quoted as spreadsheets do.", str(error), "Fix the row.", error, line)
         if cells is None:
             break
         if not cells:
@@ -186,53 +211,48 @@ def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
                 repeated = cells if named and width > 1 else repeated
                 continue
         if len(cells) != width:
-            lines.fail(
-                f"Each row needs one value for each column. Received: {len(cells)} values for {width} columns. "
-                f'Put values that hold {SIGNS.get(dialect.delimiter, repr(dialect.delimiter))} into "quotes".',
-                line=line,
-            )
+            received = f"{len(cells)} values for {width} columns"
+            fix = f'Put values that hold {SIGNS.get(dialect.delimiter, repr(dialect.delimiter))} into "quotes".'
+            lines.fail("Each row needs one value for each column.", received, fix, line=line)
         if cells == repeated:
-            lines.fail("A line repeats the names of the columns, as in tables that were joined. Remove it.", line=line)
+            rule = "A line repeats the names of the columns, as in concatenated tables."
+            lines.fail(rule, "the header again", "Remove it.", line=line)
         if left_out:
             check_left_out(lines, cells, dialect, line)
             cells = [cell for k, cell in enumerate(cells) if k not in left_out]
         yield Row(line, dict(zip(columns, cells, strict=True)))
     if not columns:
-        lines.fail("A table starts with a line that names its columns. Received: an empty file. Fill it.", line=1)
+        lines.fail("A table starts with a line that names its columns.", "an empty file", "Fill it.", line=1)
 
 
 def header(lines: Lines, cells: list[str], dialect: Dialect) -> tuple[str, ...]:
-    """The names of the columns, each of its own."""
+    """The names of the columns, which must be unique."""
     if not dialect.has_header:
         return tuple(map(str, range(len(cells))))
     names = tuple(cell.strip() for k, cell in enumerate(cells) if k not in (*dialect.index, *dialect.empty))
     if dialect.dated:
         names = (INDEX, *names[1:])
     if "" in names or len(set(names)) < len(names):
-        lines.fail(f"Each column needs a name of its own. Received: {some(map(repr, names), 20)}. Rename them.")
+        lines.fail("Each column needs a name of its own.", some(map(repr, names), 20), "Rename them.")
     return names
 
 
 def check_left_out(lines: Lines, cells: list[str], dialect: Dialect, line: int) -> None:
-    """Raises DataError where a column that was left out for its first values holds something after all."""
+    """Raises DataError if a column that was left out because of its first values holds something after all."""
     for k in dialect.index:
         if not WHOLE.fullmatch(cells[k].strip()):
-            lines.fail(
-                f"The first column has no name, and its first values number the rows. Received: {cells[k][:60]!r}. "
-                "Give the column a name, or remove it.",
-                line=line,
-            )
+            rule = "The first column has no name, and its first values number the rows."
+            lines.fail(rule, repr(cells[k][:60]), "Give the column a name, or remove it.", line=line)
     for k in dialect.empty:
         if cells[k].strip():
-            lines.fail(
-                f"A column without a name must be empty. Received: {cells[k][:60]!r} in column {k + 1}. Put values "
-                f'that hold {SIGNS.get(dialect.delimiter, repr(dialect.delimiter))} into "quotes", or name the column.',
-                line=line,
-            )
+            sign = SIGNS.get(dialect.delimiter, repr(dialect.delimiter))
+            fix = f'Put values that hold {sign} into "quotes", or name the column.'
+            received = f"{cells[k][:60]!r} in column {k + 1}"
+            lines.fail("A column without a name must be empty.", received, fix, line=line)
 
 
 def json_rows(lines: Lines) -> Iterator[Row]:
-    """The keys of the first object as a header, then all objects; empty lines are passed over."""
+    """The keys of the first object as a header, then all objects; empty lines are skipped."""
     columns: set[str] = set()
     lines.start_row()
     for text in lines:
@@ -242,15 +262,13 @@ def json_rows(lines: Lines) -> Iterator[Row]:
                 columns = set(values)
                 yield Row(lines.number, {key: key for key in values})
             if set(values) != columns:
-                lines.fail(
-                    "Each row needs the same keys as the first. Received: "
-                    f"{some(sorted(set(values) ^ columns))} in one of them only. Give each row all keys, null where "
-                    "there is no value."
-                )
+                received = f"{some(sorted(set(values) ^ columns))} in one of them only"
+                fix = "Give each row all keys, null if there is no value."
+                lines.fail("Each row needs the same keys as the first.", received, fix)
             yield Row(lines.number, values)
         lines.start_row()
     if not columns:
-        lines.fail("A table needs rows. Received: none. Put one JSON object on each line.", line=1)
+        lines.fail("A table needs rows.", "none", "Put one JSON object on each line.", line=1)
 
 
 def json_object(lines: Lines, text: str) -> dict[str, Any]:
@@ -260,14 +278,14 @@ def json_object(lines: Lines, text: str) -> dict[str, Any]:
         if "\\u" in text:
             check_text(values)
     except (ValueError, RecursionError) as error:
-        lines.fail(f"A line must be one JSON object. Received: {error}. Mend the line.", error)
+        lines.fail("A line must be one JSON object.", str(error), "Fix the line.", error)
     if not isinstance(values, dict) or not values:
-        lines.fail(f"A line must be one JSON object with keys. Received: {text.strip()[:60]!r}. Mend the line.")
+        lines.fail("A line must be one JSON object with keys.", repr(text.strip()[:60]), "Fix the line.")
     return values
 
 
 def refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which is no JSON")
+    raise ValueError(f"{name}, which is not JSON")
 
 
 def check_text(value: object) -> None:

@@ -1,9 +1,11 @@
 """Properties that should agree in all records: sizes, shapes, channels, depths, lengths, sampling rates."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Source
+from neocog.dataset.record import Modality, Source
 from neocog.doctor import kinds
 from neocog.doctor.facts import Columns
 from neocog.doctor.finding import Tally
@@ -17,6 +19,8 @@ SMALL = 0.25  # of the usual short side
 LONG = 10  # times the usual text
 NAMES_OF_CHANNELS = {1: "grey", 3: "in colour"}
 Indices = NDArray[np.int64]
+Sizes = NDArray[np.int32]
+Depths = NDArray[np.uint8]
 
 
 def examine_agreement(source: Source, columns: Columns, tally: Tally) -> None:
@@ -24,24 +28,29 @@ def examine_agreement(source: Source, columns: Columns, tally: Tally) -> None:
     places = np.flatnonzero(columns.readable)
     if not places.size:
         return
-    sizes = columns.sizes[places]
-    if source.modality == "image":
-        examine_pictures(places, sizes, columns.depths[places], tally)
-    elif source.modality == "signal":
-        named = {int(c): f"{c} channel{'s' if c > 1 else ''}" for c in np.unique(sizes[:, 0])}
-        examine_rare(kinds.SIGNAL_CHANNELS, places, sizes[:, 0], named, tally)
-        examine_lengths("signals", places, sizes[:, 1], "", tally)
-    elif source.modality == "audio":
-        examine_sounds(places, sizes, tally)
-    elif source.modality == "text":
-        tally.add_records(kinds.TEXT_LONG, places[sizes[:, 0] > LONG * np.median(sizes[:, 0])])
-    else:
-        shapes, numbers = np.unique(sizes, axis=0, return_inverse=True)
-        named = {k: "x".join(map(str, shape)) for k, shape in enumerate(shapes.tolist())}
-        examine_rare(kinds.BOARD_SIZES, places, numbers.reshape(-1), named, tally)
+    compare = COMPARISONS.get(source.modality, examine_shapes)
+    compare(places, columns.sizes[places], columns.depths[places], tally)
 
 
-def examine_pictures(places: Indices, sizes: NDArray[np.int32], depths: NDArray[np.uint8], tally: Tally) -> None:
+def examine_shapes(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:
+    """Of boards, and of anything else without a comparison of its own."""
+    shapes, numbers = np.unique(sizes, axis=0, return_inverse=True)
+    named = {k: "x".join(map(str, shape)) for k, shape in enumerate(shapes.tolist())}
+    examine_rare(kinds.BOARD_SIZES, places, numbers.reshape(-1), named, tally)
+
+
+def examine_texts(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:
+    tally.add_records(kinds.TEXT_LONG, places[sizes[:, 0] > LONG * np.median(sizes[:, 0])])
+
+
+def examine_signals(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:
+    """Sizes (N, 3) are channels, length, 0."""
+    named = {int(c): f"{c} channel{'s' if c > 1 else ''}" for c in np.unique(sizes[:, 0])}
+    examine_rare(kinds.SIGNAL_CHANNELS, places, sizes[:, 0], named, tally)
+    examine_lengths("signals", places, sizes[:, 1], "", tally)
+
+
+def examine_pictures(places: Indices, sizes: Sizes, depths: Depths, tally: Tally) -> None:
     """Sizes (N, 3) are height, width, channels."""
     sides = np.unique(sizes[:, :2], axis=0)
     if len(sides) > 1:
@@ -64,7 +73,7 @@ def examine_pictures(places: Indices, sizes: NDArray[np.int32], depths: NDArray[
             tally.add_record(kind, int(places[place]), f"{sizes[place, 1]} x {sizes[place, 0]}")
 
 
-def examine_sounds(places: Indices, sizes: NDArray[np.int32], tally: Tally) -> None:
+def examine_sounds(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:
     """Sizes (N, 3) are channels, length, rate."""
     named = {int(c): "one channel" if c == 1 else f"{c} channels" for c in np.unique(sizes[:, 0])}
     examine_rare(kinds.SOUND_CHANNELS, places, sizes[:, 0], named, tally)
@@ -94,3 +103,11 @@ def examine_lengths(what: str, places: Indices, lengths: NDArray[np.number], uni
     for place in (short, long):
         tally.add_record(kinds.MIXED_LENGTHS, int(places[place]), f"{lengths[place]:g}{unit}", count=0)
     tally.entries[kinds.MIXED_LENGTHS].count = len(np.unique(lengths))
+
+
+COMPARISONS: dict[Modality, Callable[[Indices, Sizes, Depths, Tally], None]] = {
+    "image": examine_pictures,
+    "signal": examine_signals,
+    "audio": examine_sounds,
+    "text": examine_texts,
+}

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Source
-from neocog.dataset.targets import UNLABELLED, Objects, Target
+from neocog.dataset.record import UNLABELLED, Objects, Source, Target
 from neocog.doctor import kinds
 from neocog.doctor.facts import Facts
 from neocog.doctor.finding import Tally
@@ -76,20 +75,16 @@ def shown(row: tuple[float, ...]) -> str:
 
 
 def refused_target(error: DataError) -> Kind:
-    """Which kind of fault it is that a source of annotated pictures refuses a target for, by its words."""
-    message = str(error)
-    if "must have one size" in message:
-        return kinds.ANNOTATION_SIZE
-    valued = "A mask's values are" in message or "colours of a mask must be" in message
-    return kinds.MASK_VALUE if valued else kinds.ANNOTATION_UNREADABLE
+    """Which kind of fault it is that a source of annotated images refuses a target for."""
+    kinds_of_targets = (kinds.ANNOTATION_SIZE, kinds.MASK_VALUE)
+    return next((kind for kind in kinds_of_targets if kind.name == error.kind), kinds.ANNOTATION_UNREADABLE)
 
 
 def add_faults(source: Source, readable: NDArray[np.bool_], tally: Tally) -> None:
-    """What a source of boxes itself knows to be wrong with those pictures that could be read; (N,)."""
+    """What a source of boxes itself knows to be wrong with those images that could be read; (N,)."""
     index = {source.key(i): i for i in range(len(source))}
-    for key, sentence in source.faults():  # type: ignore[attr-defined]
-        empty, outside = "no area" in sentence, "out of the picture" in sentence
-        kind = kinds.BOX_EMPTY if empty else kinds.BOX_OUTSIDE if outside else kinds.ANNOTATION_FAULT
+    for key, sentence, name in source.faults():  # type: ignore[attr-defined]
+        kind = next((kind for kind in kinds.KINDS if kind.name == name), kinds.ANNOTATION_FAULT)
         if key not in index:
             tally.add(kind, key, sentence)
         elif readable[index[key]]:

@@ -37,6 +37,7 @@ from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.go.source import SgfSource
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.progress import track
 from neocog.shards import is_address
 
@@ -68,7 +69,7 @@ def check(
     """
     if limit is not None and limit < 1:
         raise ConfigError("--limit must be at least 1.", received=f"{limit}")
-    layouts = {layout.name: layout.what for layout in FORMATS}
+    layouts = {layout.name: layout.description for layout in FORMATS}
     if format is not None and format not in layouts:
         raise ConfigError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
     with warnings.catch_warnings():
@@ -167,7 +168,7 @@ def examine_records(
     several: SeveralPages,
 ) -> tuple[Columns, dict[int, tuple[int, ...]]]:
     """Each record alone: its facts, and the classes in its mask or of its objects; `several` gathers page counts."""
-    columns = Columns(len(source), thumbs=source.modality == "image")
+    columns = Columns(len(source), thumbs=MODALITIES[source.modality].near_duplicates == "thumbs")
     present: dict[int, tuple[int, ...]] = {}
     with closing(examine_all(source, indices, max_pixels, workers)) as facts_of_all:  # Ctrl-C stops its threads
         for index, facts in track(facts_of_all, "examining", total=len(indices)):
@@ -187,13 +188,14 @@ def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: 
         return
     member = Membership(dict(source.splits), source.targets)
     groups = list(equal_groups(columns.digests))
-    if source.modality == "image" and not isinstance(source, ArraySource):
+    near = MODALITIES[source.modality].near_duplicates
+    if near == "thumbs" and not isinstance(source, ArraySource):
         digests = partial(full_digests, source, max_pixels=max_pixels, workers=workers)
         groups = confirmed(groups, digests)
     examine_groups(groups, member, tally)
-    if source.modality == "image":
+    if near == "thumbs":
         examine_near(columns, groups, member, tally)
-    elif source.modality == "text":
+    elif near == "letters":
         examine_texts(columns, groups, tally)
 
 

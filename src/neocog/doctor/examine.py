@@ -1,6 +1,5 @@
-"""One pass over all records, each read and examined once, by as many threads as there are processors."""
+"""One pass over all records, each read and examined once, by as many threads as there are num_cpus."""
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +8,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.annotations.annotated import AnnotatedPictures, read_limited
-from neocog.dataset.record import Payload, Record, Source
+from neocog.annotations.annotated import AnnotatedImages
+from neocog.cpus import num_cpus
+from neocog.dataset.record import Modality, Payload, Record, Source
 from neocog.doctor import kinds
 from neocog.doctor.annotations import examine_target, knows_boxes, refused_target
 from neocog.doctor.facts import Facts
@@ -20,6 +20,7 @@ from neocog.doctor.sounds import examine_sound
 from neocog.doctor.texts import examine_text
 from neocog.errors import DataError
 from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.table import MODALITIES
 from neocog.modalities.text.tokens import text_of
 
 __all__ = ["examine_all", "in_threads"]
@@ -66,7 +67,7 @@ def in_threads(
             finish(made)
         return made
 
-    pool = ThreadPoolExecutor(workers or processors())
+    pool = ThreadPoolExecutor(workers or num_cpus())
     try:
         for made in pool.map(several, range(0, len(items), AT_ONCE)):
             yield from made
@@ -75,15 +76,10 @@ def in_threads(
         pool.shutdown(cancel_futures=True)
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
     """Read and examine a record."""
     try:
-        if isinstance(source, AnnotatedPictures):
+        if isinstance(source, AnnotatedImages):
             return examine_annotated(source, index, max_pixels)
         record = source.read(index)
         facts = examine_payload(source, record, max_pixels)
@@ -97,9 +93,9 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
     return facts
 
 
-def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) -> Facts:
+def examine_annotated(source: AnnotatedImages, index: int, max_pixels: int) -> Facts:
     """The image and what was drawn on it, each apart, so that a fault of the one does not hide the other."""
-    payload = read_limited(source.paths[index])
+    payload = source.file_bytes(index)
     facts = examine_picture(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):
         try:
@@ -112,26 +108,35 @@ def examine_annotated(source: AnnotatedPictures, index: int, max_pixels: int) ->
 
 
 def examine_payload(source: Source, record: Record, max_pixels: int) -> Facts:
-    """Look at what was measured."""
-    payload = record.payload
-    if source.modality == "text":
-        return examine_text(text_of(payload, record.key))
-    if source.modality == "image":
-        if isinstance(payload, bytes):
-            return examine_picture(payload, record.key, max_pixels)
-        return examine_array(np.asarray(payload))
-    if source.modality == "audio" and isinstance(payload, bytes):
-        return examine_sound(payload, record.key)
-    if source.modality == "board":
-        return examine_board(payload)
+    """Look at what was measured; at numbers of any other kind as at signals."""
+    payload, key = record.payload, record.key
+    examine = EXAMINERS.get(source.modality)
+    if examine is not None and (facts := examine(payload, key, max_pixels)) is not None:
+        return facts
     if not isinstance(payload, np.ndarray):
-        raise DataError(f"{record.key} should be a {source.modality}.", received=f"{type(payload).__name__}")
+        noun = MODALITIES[source.modality].noun
+        raise DataError(f"{key} should be a {noun}.", received=type(payload).__name__)
     return examine_signal(payload)
 
 
-def examine_board(payload: Payload) -> Facts:
+def examine_image(payload: Payload, key: str, max_pixels: int) -> Facts:
+    if isinstance(payload, bytes):
+        return examine_picture(payload, key, max_pixels)
+    return examine_array(np.asarray(payload))
+
+
+def examine_board(payload: Payload, _: str, __: int) -> Facts:
     """A board's shape; equal positions are not a fault, so no digest is made."""
     if isinstance(payload, np.ndarray) and payload.ndim == 3:
         planes, height, width = payload.shape
         return Facts(size=(height, width, planes))
     return Facts(size=(1, 1, 1))
+
+
+EXAMINERS: dict[Modality, Callable[[Payload, str, int], Facts | None]] = {
+    "image": examine_image,
+    "audio": lambda payload, key, _: examine_sound(payload, key) if isinstance(payload, bytes) else None,
+    "text": lambda payload, key, _: examine_text(text_of(payload, key)),
+    "board": examine_board,
+}
+"""By payload, key, and limit of pixels; None: the payload is an array of numbers."""

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neocog.dataset.class_folders import ClassFolders, find_class_folders
-from neocog.dataset.folders import hidden, leads_back
+from neocog.dataset.files import hidden, leads_back
 from neocog.doctor import kinds
 from neocog.doctor.finding import Tally
 from neocog.doctor.images import file_kind
 from neocog.errors import NeocogError
-from neocog.modalities.image.folder import EXTENSIONS, list_pictures
-from neocog.modalities.image.image_folder import PICTURES
+from neocog.modalities.image.image_folder import EXTENSIONS, ImageFolder, list_images
 
 __all__ = ["examine_folder"]
 
@@ -36,7 +35,7 @@ def examine_folder(root: Path, layout: str | None, tally: Tally, folders: ClassF
             if places and examine_place(entry, name, tally, within=bool(place)):
                 pictured.add(place)
     for folder in places.classes if places else ():
-        if folder not in pictured and not list_pictures(root / folder):  # a link may lead to some
+        if folder not in pictured and not list_images(root / folder):  # a link may lead to some
             tally.add(kinds.EMPTY_FOLDER, folder)
 
 
@@ -56,7 +55,7 @@ class Places:
 def class_places(root: Path, folders: ClassFolders | None) -> Places | None:
     """None if the folder can't be read as images by class, which is said elsewhere."""
     try:
-        found = folders or find_class_folders(root, PICTURES.holds)
+        found = folders or find_class_folders(root, ImageFolder.kind.holds)
     except (NeocogError, OSError):
         return None
     places = [place.path for inside in found.splits.values() for place in inside]

@@ -8,55 +8,39 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.dataset.file_types import FILE_TYPES, SUFFIXES, file_type
 from neocog.doctor import kinds
 from neocog.doctor.digest import digest
 from neocog.doctor.facts import Facts
 from neocog.doctor.kinds import Kind
 from neocog.doctor.thumbs import samples_of, small_pictures, thumbs_of
 from neocog.errors import DataError
-from neocog.modalities.image.decode import MIN_SIDE, picture_pixels
+from neocog.modalities.image.decode import MIN_SIDE, decode_image
 from neocog.modalities.image.pages import num_pages
 from neocog.modalities.image.pixels import UnsupportedImageError
 
 __all__ = ["add_thumbs", "decoded", "examine_array", "examine_arrays", "examine_picture", "file_kind"]
 
-NAMED = {
-    "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "BMP": (".bmp",),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "NPY": (".npy",),
-}
-SIGNATURES: dict[str, tuple[bytes, ...]] = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "BMP": (b"BM",),
-    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    "NPY": (b"\x93NUMPY",),
-}
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # of which Pillow reads headers
-ENDINGS = {ending for endings in NAMED.values() for ending in endings}
 ORIENTATION = 0x0112
 SCAN = b"\xff\xda"  # begins a JPEG file's image; its EXIF data comes before
 
 
 def file_kind(start: bytes) -> str | None:
-    """The format of an image, by the first bytes of its file; None if it is none that is read.
+    """The format of an image, by the first bytes of its file; None if it is not one that is read.
 
     >>> file_kind(b"\\x89PNG\\r\\n\\x1a\\n"), file_kind(b"<html>")
     ('PNG', None)
     """
-    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
-        return "WEBP"
-    return next((kind for kind, heads in SIGNATURES.items() if start.startswith(heads)), None)
+    kind = file_type(start)
+    return kind if kind and FILE_TYPES[kind].kind == "image" else None
 
 
 def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
     """Decode an encoded image to its last row, as training does, and look at it."""
     facts = Facts()
     try:
-        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=False)
+        pixels = decode_image(payload, key, max_pixels=max_pixels, convert=False)
     except DataError as error:
         found = refused(payload, key, max_pixels, error, facts)
         if found is None:
@@ -70,7 +54,7 @@ def examine_picture(payload: bytes, key: str, max_pixels: int) -> Facts:
 def decoded(payload: bytes | NDArray[Any], key: str, max_pixels: int) -> NDArray[Any]:
     """The pixels of an image that was examined before."""
     if isinstance(payload, bytes):
-        return picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+        return decode_image(payload, key, max_pixels=max_pixels, convert=True)
     return np.asarray(payload)
 
 
@@ -95,7 +79,7 @@ def refused(payload: bytes, key: str, max_pixels: int, error: DataError, facts: 
         facts.fault(kinds.TOO_SMALL, f"{image.width} x {image.height}")
         return None
     try:
-        pixels = picture_pixels(payload, key, max_pixels=max_pixels, convert=True)
+        pixels = decode_image(payload, key, max_pixels=max_pixels, convert=True)
     except DataError:
         facts.fault(unreadable(payload, error), message)
         return None
@@ -123,7 +107,7 @@ def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
     kind, ending = file_kind(payload), os.path.splitext(key)[1].lower()  # noqa: PTH122, four times as fast as a Path
     if kind is None:
         return
-    if ending in ENDINGS and ending not in NAMED[kind]:
+    if ending in SUFFIXES["image"] and ending not in FILE_TYPES[kind].suffixes:
         facts.fault(kinds.OTHER_FORMAT, f"it is {kind}")
     facts.pages = num_pages(payload)
     if facts.pages > 1:

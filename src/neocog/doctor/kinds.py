@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from neocog.modalities.audio.waveform import LENGTH_UNKNOWN
-from neocog.modalities.image.folder import EXTENSIONS
+from neocog.modalities.image.image_folder import EXTENSIONS
 from neocog.modalities.image.pages import FIRST_ALONE, HINT
 
 __all__ = ["KINDS", "Kind", "Severity"]

@@ -1,4 +1,4 @@
-"""What every task's evaluation offers: metrics with intervals, the worst errors, and parts to show."""
+"""The evaluation of any task: metrics with intervals, the worst errors, and parts to show."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Evaluation(ABC):
 
     @property
     def exhibits(self) -> tuple[Exhibit, ...]:
-        """What else there is to show."""
+        """Everything else to show."""
         return ()
 
     @property

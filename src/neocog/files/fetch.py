@@ -1,4 +1,7 @@
-"""Fetching a published file: with progress, checked by SHA-256, resumed where it stopped, whole or not at all."""
+"""Downloading a published file: with progress, checked by SHA-256, resumable, whole or not at all.
+
+`torch.hub.download_url_to_file` and pooch check hashes too, but begin a broken download from the start.
+"""
 
 import hashlib
 import http.client
@@ -19,7 +22,7 @@ TIMEOUT = 30  # seconds without a byte
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A file at its official address, with its SHA-256, or as many of its first digits as are published."""
+    """A file at its official address, with its SHA-256 or as many of its leading digits as are published."""
 
     url: str
     sha256: str
@@ -30,9 +33,9 @@ class Remote:
 
 
 def fetch(remote: Remote, path: Path) -> Path:
-    """Bring one file; what an earlier attempt left is gone on with.
+    """Download one file, continuing an earlier attempt.
 
-    Raises DataError where the address can't be reached or the SHA-256 differs.
+    Raises DataError if the address can't be reached or the SHA-256 differs.
     """
     if path.exists():
         return path
@@ -43,23 +46,23 @@ def fetch(remote: Remote, path: Path) -> Path:
         receive(request, part, have, remote.name)
     except urllib.error.HTTPError as error:
         if error.code != 416:  # 416: nothing is missing, the SHA-256 will tell
-            raise DataError(f"{remote.url} answered {error.code} {error.reason}. Try again later.") from error
+            raise DataError(f"{remote.url} answered {error.code} {error.reason}.", fix="Try again later.") from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise DataError(
-            f"{remote.url} can't be reached: {reason}. What has arrived is kept and gone on with. Check the network, "
-            f"or put the file at {path}."
+            f"{remote.url} can't be reached: {str(reason).rstrip('.')}. What has arrived is kept for the next attempt.",
+            fix=f"Check the network, or put the file at {path}.",
         ) from error
     found = file_hash(part)
     if not found.startswith(remote.sha256):
         part.unlink()
-        raise DataError(f"{remote.url} is not the published file. SHA-256 expected {remote.sha256}, received {found}.")
+        raise DataError(f"{remote.url} must have the published SHA-256 {remote.sha256}.", received=found)
     with storage_errors(path):
         return part.rename(path)
 
 
 def receive(request: urllib.request.Request, part: Path, have: int, label: str) -> None:
-    """Write the answer's body behind what is there, or from the start where the server sends it whole."""
+    """Append the answer's body to the file, or start again if the server sends all of it."""
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         have = have if answer.status == 206 else 0
         total = have + int(answer.headers.get("Content-Length") or 0)

@@ -16,7 +16,7 @@ __all__ = ["folder_lock"]
 def folder_lock(folder: Path) -> Iterator[None]:
     """Hold the folder for this process.
 
-    Raises RunError where another process holds it.
+    Raises RunError if another process holds it.
     """
     lock = filelock.FileLock(folder / ".lock", blocking=False)
     try:
@@ -24,8 +24,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
             lock.acquire()
     except filelock.Timeout:
         raise RunError(
-            f"A run folder takes one process at a time. {folder} is being written by another one. "
-            "Wait for it, stop it, or choose another --name."
+            f"Only one process at a time can write a run folder. {folder} is being written by another one.",
+            fix="Wait for it, stop it, or choose another --name.",
         ) from None
     try:
         yield

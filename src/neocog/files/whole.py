@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,18 +11,19 @@ from typing import BinaryIO
 
 from neocog.errors import StorageError
 
-__all__ = ["append_line", "storage_errors", "whole_file", "write_whole"]
+__all__ = ["append_line", "storage_errors", "whole_file", "whole_folder", "write_whole"]
 
+TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one sentence that names the file."""
+    """Turn the system's refusal to write into a StorageError that names the file."""
     try:
         yield
     except TimeoutError:
-        raise  # a lock that is held, or a network's; nothing to do with the disk
+        raise  # of a lock or a network, not of the disk
     except OSError as error:
         fix = {
             errno.EACCES: "Choose a folder that you may write to.",
@@ -29,7 +32,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         advice = "Free some space." if error.errno in FULL else fix.get(error.errno or 0, "Check the folder.")
         reason = error.strerror or str(error)
         raise StorageError(
-            f"{path} could not be written: {reason}. What was there before is intact. {advice}"
+            f"{path} could not be written: {reason}. What was there before is intact.", fix=advice
         ) from error
 
 
@@ -37,9 +40,9 @@ def storage_errors(path: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete and on the disk.
 
-    A link keeps pointing to the file, which is what is replaced. A device or a pipe, such as /dev/stdout, is written to
-    as it is: put in its place, a file would do harm.
-    Raises StorageError where the system refuses, for instance on a full disk; the temporary file is then removed.
+    A link stays, and the file that it points to is replaced. A device or a pipe, such as /dev/stdout, is written to
+    directly, since a file in its place would do harm.
+    Raises StorageError if the system refuses, for instance on a full disk; the temporary file is then removed.
     """
     with storage_errors(path):
         if path.exists() and not path.is_file():
@@ -59,6 +62,29 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to write to, which appears as `folder` when it is complete; of two made at once, the first stays.
+
+    Raises StorageError if the system refuses; the temporary folder is then removed.
+    """
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+        new.mkdir()
+    try:
+        yield new
+        with storage_errors(folder):
+            sync_folder(new)
+            try:
+                new.rename(folder)
+            except OSError as error:
+                if error.errno not in TAKEN:
+                    raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; text as UTF-8."""
     with whole_file(path) as file:
@@ -66,7 +92,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add one line to a log. A line that an earlier kill left half-written is cut off first."""
+    """Add one line to a log. A line that was left half-written by a kill is cut off first."""
     with storage_errors(path), path.open("ab+") as file:
         end = file.seek(0, os.SEEK_END)
         if end and (file.seek(end - 1), file.read(1))[1] != b"\n":

@@ -1,4 +1,4 @@
-"""One process for each device of this machine, started and watched by torchrun's engine."""
+"""One process per device of this machine, started and supervised by torchrun's engine."""
 
 import logging
 import os
@@ -16,25 +16,26 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from neocog.cpus import num_cpus
 from neocog.errors import ConfigError
 from neocog.progress import note
 
 __all__ = ["start_ranks"]
 
-BUG = 1  # exit code of an error that is not the user's, and leaves a trace
-SAVE_SECONDS = 600  # after a signal, ranks have so long to finish their step and save
-LINES = 20  # of a failed rank's last words
+BUG = 1  # exit code of an error that is not the user's and leaves a traceback
+SAVE_SECONDS = 600  # for which ranks may finish their step and save after a signal
+LINES = 20  # of a failed rank's last output
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def start_ranks(devices: int, arguments: Sequence[str], *, device: str = "auto") -> int:
-    """Run `neocog ARGUMENTS` as so many ranks on this machine, and return the exit code: 0, or the first failure's.
+    """Run `neocog ARGUMENTS` as N ranks on this machine, and return the exit code: 0, or the first failure's.
 
     Each rank finds its place in torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, ...). `--devices` is
-    taken out of the arguments. Rank 0 has the terminal; the others are heard only where one fails. A first signal is
-    passed on, and the ranks save; a second one, and they leave at once.
+    removed from the arguments. Rank 0 has the terminal; the output of another is shown only if it fails. A first signal
+    is passed on, and the ranks save; at a second one they exit immediately.
 
-    Raises ConfigError for more devices than there are, or where a launcher has started this process already.
+    Raises ConfigError for more devices than there are, or if a launcher has already started this process.
     Source: torch.distributed.launcher, which is what `torchrun --standalone` runs.
     """
     check_devices(devices, device, os.environ)
@@ -51,7 +52,7 @@ def start_ranks(devices: int, arguments: Sequence[str], *, device: str = "auto")
             logs_specs=DefaultLogsSpecs(folder, redirects=dict.fromkeys(range(1, devices), Std.ALL)),
             shutdown_timeout=SAVE_SECONDS,
         )
-        # torchrun reads `$` in arguments as the start of a name to fill in
+        # torchrun takes `$` in arguments for the start of a variable
         words = [word.replace("$", "$$") for word in without_devices(arguments)]
         try:
             elastic_launch(config, sys.executable)("-m", "neocog", *words)
@@ -66,35 +67,38 @@ def start_ranks(devices: int, arguments: Sequence[str], *, device: str = "auto")
 
 
 def check_devices(devices: int, device: str, environment: Mapping[str, str]) -> None:
-    """Raises ConfigError where so many ranks can't be started here; more than the cores is only said."""
+    """Raises ConfigError if this many ranks can't be started here; a note if there are more than cores."""
     if devices < 1:
-        raise ConfigError(f"--devices must be at least 1. Received: {devices}.")
+        raise ConfigError("--devices must be at least 1.", received=str(devices))
     if "RANK" in environment or int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
         by = "torchrun" if "TORCHELASTIC_RUN_ID" in environment else "a launcher"
         raise ConfigError(
-            f"--devices starts processes of its own. Received: --devices {devices} in a process that {by} has started "
-            "as one of several. Leave --devices out there: the launcher says how many there are."
+            "--devices starts its own processes.",
+            received=f"--devices {devices} in a process that {by} has started as one of several",
+            fix="Leave --devices out there: the launcher sets their number.",
         )
     kind, _, index = device.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
     if devices > 1 and (index or kind not in ("cuda", "cpu")):
         raise ConfigError(
-            f"--devices gives each process a device of its own. Received: --devices {devices} with train.device "
-            f"{device}, which is one. Use --train.device cuda, or leave --devices out."
+            "--devices gives each process its own device.",
+            received=f"--devices {devices} with train.device {device}, which is a single one",
+            fix="Use --train.device cuda, or leave --devices out.",
         )
     if kind == "cuda" and devices > torch.cuda.device_count():
         raise ConfigError(
-            f"--devices must be at most the number of GPUs. Received: {devices}. This machine has "
-            f"{torch.cuda.device_count()}. Use fewer, or --train.device cpu."
+            "--devices must be at most the number of GPUs.",
+            received=f"{devices} on a machine with {torch.cuda.device_count()}",
+            fix="Use fewer, or --train.device cpu.",
         )
-    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
+    cores = num_cpus()
     if kind == "cpu" and devices > cores:
-        note(f"{devices} processes share {cores} cores: this is slower than --devices {cores}.")
+        note(f"{devices} processes share {cores} cores, which is slower than --devices {cores}.")
 
 
 def without_devices(arguments: Sequence[str]) -> list[str]:
-    """The arguments without `--devices K` or `--devices=K`, which a rank would take for a wish of its own.
+    """The arguments without `--devices K` or `--devices=K`, which each rank would otherwise obey itself.
 
     >>> without_devices(["train", "mnist", "--devices", "2", "--epochs", "1", "--devices=2"])
     ['train', 'mnist', '--epochs', '1']
@@ -111,9 +115,9 @@ def without_devices(arguments: Sequence[str]) -> list[str]:
 
 @contextmanager
 def shared_cores(ranks: int) -> Iterator[None]:
-    """Within this block processes that are started get their share of the threads, unless the user has said.
+    """Within this block started processes get their share of the threads, unless the user has set it.
 
-    torchrun's log of what it does to them is silent as well.
+    torchrun's own log is silent as well.
     """
     own = "OMP_NUM_THREADS" not in os.environ
     if own:
@@ -129,7 +133,7 @@ def shared_cores(ranks: int) -> Iterator[None]:
 
 @contextmanager
 def own_signals() -> Iterator[None]:
-    """Behind this block signals are handled as before: torchrun leaves its handlers in place."""
+    """After this block signals are handled as before: torchrun leaves its handlers in place."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
@@ -139,12 +143,14 @@ def own_signals() -> Iterator[None]:
 
 
 def explain(rank: int, first: ProcessFailure, failures: Mapping[int, ProcessFailure], folder: Path) -> None:
-    """Say why the first rank failed, where the user has not seen it: rank 0 speaks on the terminal itself."""
+    """Print why the first rank failed, unless the user has seen it: rank 0 has the terminal itself."""
     if first.exitcode < 0:
         name = signal.Signals(-first.exitcode).name
-        reason = " The system does so when memory runs out." if -first.exitcode == signal.SIGKILL else ""
+        reason = " The system does this when memory runs out." if -first.exitcode == signal.SIGKILL else ""
         note(f"rank {rank} was ended by {name}.{reason}")
-    same = 0 in failures and failures[0].exitcode == first.exitcode > BUG  # it ended for the same reason, and said it
+    same = (
+        0 in failures and failures[0].exitcode == first.exitcode > BUG
+    )  # it ended for the same reason, and printed it
     if rank == 0 or same:
         return
     for path in folder.glob(f"*/attempt_*/{rank}/stderr.log"):
@@ -154,17 +160,17 @@ def explain(rank: int, first: ProcessFailure, failures: Mapping[int, ProcessFail
 
 
 def end_ranks(run_id: str) -> None:
-    """End what is left of the ranks of this launch; nothing is, unless a third signal cut their end short."""
+    """End the remaining ranks of this launch; there are some only if a third signal cut their exit short."""
     for child in psutil.Process().children():
         try:
             if child.environ().get("TORCHELASTIC_RUN_ID") == run_id:
                 child.kill()
-        except psutil.Error:  # it has ended in the meantime
+        except psutil.Error:  # it has ended meanwhile
             continue
 
 
 def exit_code(code: int) -> int:
-    """A process's exit code as a shell gives it: 128 + n for one ended by signal n.
+    """A process's exit code as a shell gives it: 128 + n if signal n ended it.
 
     >>> exit_code(2), exit_code(-15)
     (2, 143)

@@ -1,6 +1,6 @@
 """Loading: decoded samples, in memory or streamed, as batches for training."""
 
-from neocog.loading.choose import Feeding, choose_loading, open_dataset
+from neocog.loading.choose import LoadingMode, choose_loading, open_dataset
 from neocog.loading.dataset import Corrupt, Dataset
 from neocog.loading.in_memory import InMemoryDataset, check_decodes, load_in_memory
 from neocog.loading.loader import Loader
@@ -20,9 +20,9 @@ __all__ = [
     "ClassBalancedSampler",
     "Corrupt",
     "Dataset",
-    "Feeding",
     "InMemoryDataset",
     "Loader",
+    "LoadingMode",
     "RandomSampler",
     "RepeatedAugmentationSampler",
     "Sampler",

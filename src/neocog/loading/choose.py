@@ -17,9 +17,9 @@ from neocog.loading.payload_cache import CachedSource
 from neocog.loading.streaming import StreamingDataset
 from neocog.modalities.preprocess import Preprocess
 
-__all__ = ["Feeding", "choose_loading", "memory_budget", "open_dataset", "size_in_memory"]
+__all__ = ["LoadingMode", "choose_loading", "memory_budget", "open_dataset", "size_in_memory"]
 
-Feeding = Literal["memory", "stream"]
+LoadingMode = Literal["memory", "stream"]
 SHARE_OF_MEMORY = 0.5  # of what is free now; the network, its gradients and the batches need some too
 
 
@@ -39,7 +39,7 @@ def free_memory(source: Source) -> int:
     return int(psutil.virtual_memory().available) + kept
 
 
-def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: str) -> tuple[Feeding, str]:
+def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: str) -> tuple[LoadingMode, str]:
     """How to load N samples, and why.
 
     Raises DataError if they are wanted in memory and don't fit.
@@ -67,14 +67,14 @@ def open_dataset(
     preprocess: Preprocess,
     label: str,
     *,
-    feeding: Feeding,
+    loading: LoadingMode,
     on_corrupt: Corrupt = "stop",
     encode: Encode = torch.from_numpy,
     cache: bool = False,
     pin: bool = False,
 ) -> Dataset:
     """These samples as a dataset. Raises DataError for samples that can't be read, unless those are skipped."""
-    if feeding == "stream":
+    if loading == "stream":
         return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, encode=encode, pin=pin)
     load = load_from_cache if cache else load_in_memory
     return load(source, indices, preprocess, label, on_corrupt=on_corrupt, encode=encode)

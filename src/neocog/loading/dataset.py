@@ -16,7 +16,7 @@ Encode = Callable[[NDArray[Any]], Tensor]
 """From a source's targets to those that the loss takes, as the task says."""
 
 Corrupt = Literal["stop", "skip"]
-"""What an unreadable sample does to training."""
+"""The effect of an unreadable sample on training."""
 
 
 class Dataset(Protocol):

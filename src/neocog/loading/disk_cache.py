@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import filelock
@@ -13,20 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from neocog.dataset.record import Source, fingerprint, record_ids
-from neocog.files import storage_errors
-from neocog.files.whole import sync_folder
+from neocog.files import cache_dir, storage_errors, whole_folder
 from neocog.loading.dataset import Corrupt, Encode
 from neocog.loading.in_memory import InMemoryDataset, load_in_memory
 from neocog.modalities.preprocess import Preprocess
 from neocog.progress import note
 
-__all__ = ["cache_folder", "load_from_cache"]
-
-
-def cache_folder() -> Path:
-    """The folder of decoded samples: neocog/decoded in XDG_CACHE_HOME, or in ~/.cache. It may be deleted."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "neocog" / "decoded"
+__all__ = ["load_from_cache"]
 
 
 def load_from_cache(
@@ -43,7 +33,7 @@ def load_from_cache(
     The file's name is a hash of the data set, the preprocessing and the chosen samples, so it is never out of date.
     Processes that map it share its memory.
     """
-    folder = cache_folder() / cache_name(source, indices, preprocess)
+    folder = cache_dir("decoded") / cache_name(source, indices, preprocess)
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder.with_suffix(".lock")):  # a second process waits, and finds the work done
@@ -68,14 +58,7 @@ def cache_name(source: Source, indices: NDArray[np.int64], preprocess: Preproces
 def keep(source: Source, indices: NDArray[np.int64], data: InMemoryDataset, folder: Path) -> None:
     """Write decoded samples as a folder that appears once it is complete."""
     kept = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
-    with storage_errors(folder):
-        coming = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".coming-"))
-        try:
-            np.save(coming / "inputs.npy", data.inputs.numpy())
-            np.save(coming / "kept.npy", np.array(kept, np.int64))
-            (coming / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")
-            sync_folder(coming)
-            coming.rename(folder)
-        except BaseException:
-            shutil.rmtree(coming, ignore_errors=True)
-            raise
+    with storage_errors(folder), whole_folder(folder) as new:
+        np.save(new / "inputs.npy", data.inputs.numpy())
+        np.save(new / "kept.npy", np.array(kept, np.int64))
+        (new / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")

@@ -1,6 +1,5 @@
 """A dataset in memory: decoded once, into one tensor."""
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
 from neocog.loading.dataset import Corrupt, Encode, Rows
+from neocog.modalities.choose import join_faults
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.preprocess import Preprocess
-from neocog.modalities.survey import all_faults
 from neocog.progress import track
 
 __all__ = ["InMemoryDataset", "check_decodes", "load_in_memory"]
@@ -80,7 +80,7 @@ def load_in_memory(
             inputs[len(good)] = decoded
             good.append(place)
     if faults and on_corrupt == "stop":
-        raise all_faults(list(faults.values()))
+        raise join_faults(list(faults.values()))
     kept = indices[good]
     return InMemoryDataset(inputs[: len(kept)], encode(source.targets[kept]), record_ids(source, kept), faults)
 
@@ -90,7 +90,7 @@ def check_decodes(source: Source, indices: NDArray[np.int64], preprocess: Prepro
     if not isinstance(source, ArraySource):
         faults = [str(d) for d in decode_all(source, indices, preprocess, label) if isinstance(d, DataError)]
         if faults:
-            raise all_faults(faults)
+            raise join_faults(faults)
 
 
 def decode_all(
@@ -105,5 +105,5 @@ def decode_all(
         except DataError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(num_cpus()) as pool:
         yield from track(pool.map(decode, indices.tolist()), label, total=len(indices))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from torch import Tensor
 from neocog.errors import ConfigError, DataError
 from neocog.loading.dataset import Dataset
 from neocog.loading.sampler import RandomSampler, Sampler
-from neocog.modalities.augment import Changes, stages
+from neocog.modalities.augment import Key, Stage
 from neocog.modalities.image.augment.config import AugmentConfig
 from neocog.modalities.image.augment.mix import mix
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.table import MODALITIES
 
 __all__ = ["Loader"]
 
@@ -43,7 +45,7 @@ class Loader:
         *,
         batch_size: int,
         seed: int,
-        augment: Changes | None = None,
+        augment: Any = None,
         sampler: Sampler | None = None,
         num_classes: int = 0,
         rank: int = 0,
@@ -88,7 +90,7 @@ class Loader:
         """The first position of a step in the epoch."""
         return step * self.sampler.size // self.num_steps
 
-    def mine(self, step: int) -> range:
+    def own_positions(self, step: int) -> range:
         """The positions of a step that this process reads."""
         start, size = self.start(step), self.start(step + 1) - self.start(step)
         return range(start + self.rank * size // self.world, start + (self.rank + 1) * size // self.world)
@@ -112,15 +114,15 @@ class Loader:
         del decoded  # each stage's input is freed as soon as its output is there
         if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
-        samples = apart(self.data.samples(rows), self.sampler.times(positions, epoch))
-        for stage in stages(samples, self.augment, seed=self.seed, epoch=epoch, spec=self.preprocess):
+        samples = distinguish(self.data.samples(rows), self.sampler.times(positions, epoch))
+        for stage in self.stages({"seed": self.seed, "epoch": epoch, "samples": samples}):
             inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
         if self.mixes:
             inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)
         batches = []
         for step in self.steps(first):
-            low, high = np.searchsorted(positions, [self.mine(step).start, self.mine(step).stop])
+            low, high = np.searchsorted(positions, [self.own_positions(step).start, self.own_positions(step).stop])
             if low == high:
                 raise DataError(
                     "Each batch needs a sample that can be read.",
@@ -130,13 +132,18 @@ class Loader:
             batches.append((inputs[low:high], labels[low:high]))
         return batches
 
+    def stages(self, key: Key) -> list[Stage]:
+        """From decoded inputs to those of the network; applied in turn, so that at most two results are held."""
+        augment = MODALITIES[self.preprocess.modality].augment if self.augment is not None else None
+        return augment(self.augment, self.preprocess, key) if augment else [self.preprocess.normalise]
+
     def steps(self, first: int) -> range:
         """The steps of a block."""
         return range(first, min(first + self.steps_per_block, self.num_steps))
 
     def positions(self, first: int) -> NDArray[np.int64]:
         """The positions that a block of steps needs, ascending: its own, and their partners if inputs are mixed."""
-        own = np.concatenate([np.arange(part.start, part.stop) for part in map(self.mine, self.steps(first))])
+        own = np.concatenate([np.arange(part.start, part.stop) for part in map(self.own_positions, self.steps(first))])
         return np.union1d(own, self.partners(own)) if self.mixes else own
 
     def partners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -171,6 +178,6 @@ class Loader:
         return inputs, probabilities
 
 
-def apart(samples: NDArray[np.uint64], times: NDArray[np.int64]) -> NDArray[np.uint64]:
+def distinguish(samples: NDArray[np.uint64], times: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Different draws for a sample each time it comes in an epoch; the first time, its own."""
     return samples + times.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: far from small ids

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Indexed, Modality, Record, Source
-from neocog.dataset.targets import Task
+from neocog.dataset.record import Indexed, Modality, Record, Source, Task
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.signal.source import SignalSource
 
@@ -42,7 +41,7 @@ class CachedSource:
         self.lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
-        """What only some sources have, such as `groups`."""
+        """Attributes that only some sources have, such as `groups`."""
         if name == "source":  # not yet set, as while it is copied
             raise AttributeError(name)
         return getattr(self.source, name)

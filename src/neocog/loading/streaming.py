@@ -2,7 +2,6 @@
 
 import math
 import mmap
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
 from neocog.loading.dataset import Corrupt, Encode, Rows
@@ -63,7 +63,7 @@ class StreamingDataset:
         self.source, self.indices, self.preprocess = source, indices, preprocess
         self.on_corrupt, self.pin = on_corrupt, pin
         self.labels = encode(np.asarray(source.targets[indices]))
-        threads = threads or os.cpu_count() or 1
+        threads = threads or num_cpus()
         self.ahead = AHEAD
         self.pool = ThreadPoolExecutor(threads, "decode")
         self.started: dict[bytes, Request] = {}

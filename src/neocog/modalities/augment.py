@@ -1,55 +1,33 @@
-"""One door to all augmentation: how decoded inputs are changed, and normalised, follows from the settings' type."""
+"""What the augmentation of all kinds of data shares: the key of each sample's draws, and simple draws from it."""
 
 from collections.abc import Callable
-from functools import partial
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.modalities.image.augment.config import AugmentConfig
-from neocog.modalities.image.augment.images import augment
-from neocog.modalities.image.preprocess import ImagePreprocess
-from neocog.modalities.preprocess import Preprocess
-from neocog.modalities.signal.augment import SignalAugmentConfig, augment_signals
-from neocog.modalities.text.augment import TextAugmentConfig, augment_texts
-from neocog.modalities.text.preprocess import UNKNOWN, TextPreprocess
+from neocog.rng import uniform
 
-__all__ = ["Changes", "stages"]
-
-Changes = AugmentConfig | SignalAugmentConfig | TextAugmentConfig
+__all__ = ["Key", "Stage", "draw_chosen", "draw_spread"]
 
 Stage = Callable[[Tensor], Tensor]
+"""A step from decoded inputs to those of the network; (N, *shape) -> the same."""
 
 
-def stages(
-    samples: NDArray[np.uint64], config: Changes | None, *, seed: int, epoch: int, spec: Preprocess
-) -> list[Stage]:
-    """What is done, one after the other, to decoded inputs before the network receives them; (N, *shape) -> the same.
+class Key(TypedDict):
+    """The draws of each sample follow from these three, whatever its batch."""
 
-    Pictures and texts are changed by their own draws before they are normalised, signals after it, when their
-    deviation is one. The caller goes from stage to stage, and so holds no more than two of their results at a time.
-    """
-    match config:
-        case None:
-            return [spec.normalise]
-        case SignalAugmentConfig():
-            return [spec.normalise, partial(changed_signals, samples=samples, config=config, seed=seed, epoch=epoch)]
-        case TextAugmentConfig():
-            unknown = spec.unknown if isinstance(spec, TextPreprocess) else UNKNOWN
-            return [
-                partial(augment_texts, samples=samples, config=config, unknown=unknown, seed=seed, epoch=epoch),
-                spec.normalise,
-            ]
-        case AugmentConfig():
-            white = float(spec.white) if isinstance(spec, ImagePreprocess) else 255.0
-            change = partial(
-                augment, samples=samples, config=config, fill=spec.fill, white=white, seed=seed, epoch=epoch
-            )
-            return [change, spec.normalise]
+    seed: int
+    epoch: int
+    samples: NDArray[np.uint64]
 
 
-def changed_signals(
-    inputs: Tensor, samples: NDArray[np.uint64], config: SignalAugmentConfig, *, seed: int, epoch: int
-) -> Tensor:
-    return augment_signals(inputs, samples, config, seed=seed, epoch=epoch, fill=inputs.new_zeros(()))
+def draw_chosen(key: Key, purpose: str, probability: float) -> NDArray[np.bool_]:
+    """Which samples are chosen; (N,)."""
+    return uniform(**key, purpose=purpose)[:, 0] < probability
+
+
+def draw_spread(key: Key, purpose: str, limit: float) -> NDArray[np.float64]:
+    """A uniform number from -limit to limit for each sample; (N,)."""
+    return limit * (2 * uniform(**key, purpose=purpose)[:, 0] - 1)

@@ -1,9 +1,12 @@
-"""What every preprocessing can do, whatever was measured: the one way from a payload to a network's input."""
+"""What every preprocessing can do, whatever the kind of data: the one way from a payload to a network's input."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -11,13 +14,13 @@ from torch import Tensor
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
 
-__all__ = ["Preprocess"]
+__all__ = ["Preprocess", "exact_sum"]
 
 
 class Preprocess(ABC):
     """A frozen dataclass of settings that maps one payload to one input.
 
-    Its two halves are used apart in training: `decode` once for each record, giving values that are small in memory,
+    Its two halves are used apart in training: `decode` once for each sample, giving values that are small in memory,
     and `normalise` for each batch. The same object runs in training, evaluation, prediction and serving.
     """
 
@@ -27,6 +30,10 @@ class Preprocess(ABC):
     """The version of the settings that this program writes."""
     stored_names: ClassVar[dict[str, str]] = {}
     """Field -> its key in JSON, for fields that have been renamed."""
+    has_vocabulary: ClassVar[bool] = False
+    """Whether it holds a vocabulary of the training data, which weights that are fine-tuned depend on."""
+    statistics_of: ClassVar[tuple[str, ...] | None] = None
+    """The settings that its mean and deviation depend on; None: it has neither."""
 
     @property
     @abstractmethod
@@ -36,16 +43,16 @@ class Preprocess(ABC):
     @property
     @abstractmethod
     def in_channels(self) -> int:
-        """What the network is built for: channels, or how many different tokens there are."""
+        """What the network is built for: channels, or the number of different tokens."""
 
     @property
     @abstractmethod
     def dtype(self) -> torch.dtype:
-        """Of what `decode` gives."""
+        """Of what `decode` returns."""
 
     @property
     def fill(self) -> Tensor:
-        """What stands for nothing in a decoded input; ()."""
+        """What means nothing in a decoded input; ()."""
         return torch.zeros(())
 
     @abstractmethod
@@ -68,6 +75,14 @@ class Preprocess(ABC):
         """Many payloads that are one array, equal to `decode` of each; (N, ...) -> (N, *shape)."""
         return torch.stack([self.decode(payload) for payload in payloads])
 
+    def is_one(self, array: NDArray[Any]) -> bool:
+        """Whether an array is one payload, rather than several."""
+        return array.ndim <= 2
+
+    def check_continues(self, before: "Preprocess", model: str, data: str) -> None:
+        """Raises ConfigError if weights that were trained on inputs of `before` would misread these."""
+        return  # most kinds have nothing to check
+
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)  # type: ignore[call-overload]
         return {"modality": self.modality} | {self.stored_names.get(key, key): value for key, value in values.items()}
@@ -76,12 +91,19 @@ class Preprocess(ABC):
     def from_json(cls, spec: dict[str, Any]) -> Self:
         """The inverse of `to_json`. Raises DataError for a version from the future or an unknown key."""
         if not isinstance(spec, dict):
-            raise DataError(f"Preprocessing is described by a mapping. Received: {spec!r}.")
+            raise DataError("Preprocessing must be described by a mapping.", received=repr(spec)[:500])
         names = {stored: name for name, stored in cls.stored_names.items()}
         values = {names.get(key, key): value for key, value in spec.items() if key != "modality"}
         known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         if values.get("version") not in range(1, cls.newest + 1) or not values.keys() <= known:
             raise DataError(
-                f"Preprocessing of version {cls.newest} is understood. Received: {str(spec)[:500]}. Update Neocog."
+                f"Only preprocessing up to version {cls.newest} is supported.",
+                received=str(spec)[:500],
+                fix="Update Neocog.",
             )
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def exact_sum(rows: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Rows (C,) added up without rounding in between, so that their order makes no difference."""
+    return np.array([math.fsum(column) for column in zip(*(row.tolist() for row in rows), strict=True)])

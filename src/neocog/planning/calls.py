@@ -8,6 +8,7 @@ from torch import Tensor
 from neocog.planning.dependencies import Move, Step
 from neocog.planning.layout import Layout
 from neocog.planning.trace import Operation, Ref, Trace
+from neocog.torch_private import schema_arguments
 
 __all__ = ["Call", "Chain", "Rule"]
 
@@ -37,7 +38,7 @@ class Call:
         operator = self.operation.operator
         assert operator is not None
         named = {name: value for name, value in self.operation.named.items() if value is not None}
-        mine = operator._schema.arguments[position].name
+        mine = schema_arguments(operator)[position].name
         return lambda tensor: operator(**{**named, mine: tensor * 1})  # may be written to in place
 
     def move(self, follow: Callable[[Layout], Layout | None], *, pick: bool = False) -> list[Chain]:

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from neocog.errors import StorageError
-from neocog.files import write_whole
+from neocog.files import cache_dir, write_whole
 from neocog.progress import note
 
 __all__ = ["Machine", "Precision", "available_bytes", "measure_machine"]
@@ -44,7 +44,7 @@ class Machine:
 def measure_machine(device: str = "cpu", *, fresh: bool = False) -> Machine:
     """This machine's peaks, from the cache where they were measured before with the same torch and threads.
 
-    The cache is ~/.cache/neocog/machine.json; with `fresh` it is measured again.
+    The cache is `cache_dir("machine.json")`; with `fresh` it is measured again.
     """
     found = None if fresh else known_machine(device)
     if found is not None:
@@ -70,7 +70,7 @@ def known_machine(device: str = "cpu") -> Machine | None:
 
 
 def cache_path() -> Path:
-    return Path.home() / ".cache" / "neocog" / "machine.json"
+    return cache_dir("machine.json")
 
 
 def cache_key(device: str) -> str:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from neocog.planning.trace import Trace
+from neocog.torch_private import storage_id
 
 __all__ = ["inference_peak", "training_bytes"]
 
@@ -38,11 +39,11 @@ def training_bytes(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype
     Not an estimate: the copy, in training mode, runs on the meta device, and autograd's hooks see all that is
     kept. None if the network does not run in training mode.
     """
-    owned = {tensor.untyped_storage()._cdata for tensor in (*copied.parameters(), *copied.buffers())}
+    owned = {storage_id(tensor) for tensor in (*copied.parameters(), *copied.buffers())}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor
+        kept[storage_id(tensor)] = tensor
         return tensor
 
     copied.train()

@@ -1,7 +1,6 @@
 """A copy of a network without memory: every tensor is on the meta device, which has shapes and no values."""
 
 import copy
-from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from neocog.errors import PlanError
 from neocog.planning.trace import first_line
+from neocog.torch_private import keep_hooks, own_tensors, unwrap_compiled
 
 __all__ = ["meta_copy"]
 
@@ -31,10 +31,10 @@ def meta_copy(model: nn.Module) -> nn.Module:
         )
     if isinstance(model, torch.jit.ScriptModule):
         raise PlanError("A network compiled by torch.jit can't be followed. Plan the network that was compiled.")
-    model = getattr(model, "_orig_mod", model)  # what torch.compile has wrapped
+    model = unwrap_compiled(model)
     stand_ins: dict[int, object] = {}
     for module in model.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
+        for tensor in own_tensors(module):
             if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
                 raise PlanError(
                     "Lazy layers have no shape before they have seen an input. "
@@ -50,11 +50,7 @@ def meta_copy(model: nn.Module) -> nn.Module:
             "Remove it from the network's attributes for the plan."
         ) from error
     for module in copied.modules():
-        module._forward_hooks = OrderedDict()
-        hooks = module._forward_pre_hooks.items()
-        module._forward_pre_hooks = OrderedDict((key, hook) for key, hook in hooks if isinstance(hook, WEIGHT_MAKERS))
-        module._backward_hooks = OrderedDict()
-        module._backward_pre_hooks = OrderedDict()
+        keep_hooks(module, WEIGHT_MAKERS)
     return copied.eval()
 
 

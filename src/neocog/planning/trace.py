@@ -8,12 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from neocog.arithmetic import conv_transpose_output
 from neocog.errors import PlanError
+from neocog.torch_private import (
+    OpOverload,
+    TorchDispatchMode,
+    schema_arguments,
+    storage_id,
+    tree_leaves,
+    tree_map_only,
+)
 
 __all__ = ["Operation", "Ref", "Trace", "Value", "first_line", "trace"]
 
@@ -61,7 +66,7 @@ class Operation:
     def named(self) -> dict[str, Any]:
         """The arguments by their names in torch's schema, defaults filled in."""
         assert self.operator is not None
-        return dict(zip((argument.name for argument in self.operator._schema.arguments), self.args, strict=True))
+        return dict(zip((argument.name for argument in schema_arguments(self.operator)), self.args, strict=True))
 
     @property
     def inputs(self) -> list[int]:
@@ -114,9 +119,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         parameters = frozenset[str]() if from_input else frozenset().union(*(value.parameters for value in read))
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         outputs = tuple(self.new_value(tensor, from_input, parameters) for tensor in tensors)
-        rest = tuple(named.get(a.name, a.default_value) for a in func._schema.arguments[len(args) :])
+        rest = tuple(named.get(a.name, a.default_value) for a in schema_arguments(func)[len(args) :])
         self.trace.operations.append(Operation(func, (*values, *rest), outputs, self.stack[-1]))
-        written = [args[i] for i, a in enumerate(func._schema.arguments[: len(args)]) if a.is_write]
+        written = [args[i] for i, a in enumerate(schema_arguments(func)[: len(args)]) if a.is_write]
         for tensor in written:
             if isinstance(tensor, Tensor):
                 self.spread(tensor)
@@ -139,7 +144,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self.current[id(tensor)]
 
     def new_value(self, tensor: Tensor, from_input: bool, parameters: frozenset[str]) -> int:
-        storage = tensor.untyped_storage()._cdata
+        storage = storage_id(tensor)
         aliases = self.aliases.setdefault(storage, [])
         if not any(alias is tensor for alias in aliases):
             aliases.append(tensor)

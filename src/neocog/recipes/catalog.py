@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from neocog.data import Modality, Source
 from neocog.errors import ConfigError, did_you_mean
+from neocog.modalities.table import MODALITIES
 from neocog.recipes.cifar import densenet_cifar, resnet_cifar
 from neocog.recipes.fast import fast
 from neocog.recipes.finetune import check_finetune, finetune
@@ -43,13 +44,6 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
 }
 # Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
-FOR_MODALITY: dict[Modality, str] = {
-    "image": "lenet5_relu",
-    "signal": "signal",
-    "audio": "sound",
-    "text": "text",
-    "board": "board",
-}
 LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast}
 """Recipes that depend on the data."""
 CHECKS: dict[str, Callable[[RunConfig], None]] = {"finetune": check_finetune}
@@ -98,4 +92,5 @@ def recipe_for(model: str | None, modality: Modality = "image") -> str:
     """
     if model in OWN:
         return model
-    return "general" if modality == "image" and model is not None else FOR_MODALITY[modality]
+    kind = MODALITIES[modality]
+    return kind.recipe if model is None else kind.recipe_for_network or kind.recipe

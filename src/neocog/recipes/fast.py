@@ -18,7 +18,7 @@ MOST_EPOCHS = 200
 
 
 class Look(NamedTuple):
-    """What the first image and the size of the data set tell."""
+    """Facts from the first image and the size of the data set."""
 
     grey: bool = False
     size: tuple[int, int] | None = None

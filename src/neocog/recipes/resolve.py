@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from neocog.data import DataConfig, Found, Modality, Opened, find_format, open_source
+from neocog.data import DataConfig, Location, Modality, Opened, find_format, open_source
 from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.recipes.catalog import LOOKING, check_recipe, recipe_for
@@ -21,7 +21,7 @@ SHORT = {"model": "model.name", "epochs": "train.epochs"}
 
 
 class Settings(TypedDict, total=False):
-    """What a user may say of the settings of a run. The layers, the last on top: recipe, config file, overrides."""
+    """The settings that a user gives for a run. The layers, the last on top: recipe, config file, overrides."""
 
     model: str | None
     """The name of a network of the zoo."""
@@ -115,7 +115,7 @@ def resolve_over(config: RunConfig | ResolvedConfig, given: Mapping[str, Any], s
 
 
 def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bool) -> tuple[Any, Modality]:
-    """What there is: the data as far as it is known now, and its kind.
+    """The data as far as it is known now, and its kind.
 
     The data is only opened if its layout does not tell the kind, or if `opens`. If it can't be read, that is left to
     the run, which opens it again and says why.
@@ -124,7 +124,7 @@ def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bo
         reading = {key: value for key, value in settings.items() if key in READING}
         config = with_values(RunConfig(data=DataConfig(source=source)), reading)
         options = reading_options(config)
-        found: Found | None = None
+        found: Location | None = None
         if held is None:
             columns = {name: options[name] for name in COLUMNS if options[name] is not None}
             found = find_format(source, format=options["format"], columns=columns)

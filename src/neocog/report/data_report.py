@@ -7,7 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from neocog.dataset.record import Source
 from neocog.doctor import DataReport, Example, printable
 from neocog.files import write_whole
-from neocog.report.samples import Drawing, draw_sample
+from neocog.modalities.draw import Drawing
+from neocog.modalities.table import MODALITIES
 
 __all__ = ["write_data_report"]
 
@@ -46,6 +47,6 @@ def draw_example(source: Source | None, example: Example) -> list[tuple[str, Dra
 def draw_record(source: Source, index: int) -> tuple[str, Drawing]:
     key = source.key(index)
     try:
-        return key, draw_sample(source.modality, source.read(index).payload, name=key)
+        return key, MODALITIES[source.modality].draw(source.read(index).payload, None, key)
     except Exception:  # damaged records are what this page is about; they are listed without a drawing
         return key, Drawing()

@@ -10,9 +10,9 @@ from torch import nn
 
 from neocog.evaluation import Calibration, ConfusionMatrix, Evaluation, Exhibit
 from neocog.files import write_whole
+from neocog.modalities.draw import Drawing
 from neocog.report.images import filter_images
 from neocog.report.plots import draw_confusion, draw_history, draw_learning_rate, draw_reliability
-from neocog.report.samples import Drawing
 
 __all__ = ["Curves", "Report", "write_report"]
 

@@ -15,12 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from neocog.data import (
+    AudioConfig,
     AugmentConfig,
     DataConfig,
     ImageConfig,
     SignalAugmentConfig,
     SignalConfig,
-    SoundConfig,
     TextAugmentConfig,
     TextConfig,
 )
@@ -30,8 +30,8 @@ from neocog.runs.provenance import DEFAULT, PYTHON, Provenance, SetBy
 from neocog.settings import SETTINGS, HasIgnored
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
+from neocog.training.monitoring import MonitorConfig
 from neocog.training.speed import SpeedConfig
-from neocog.training.watching import WatchConfig
 from neocog.zoo import ModelConfig
 
 __all__ = [
@@ -54,7 +54,7 @@ class RunConfig:
     image: ImageConfig = ImageConfig()
     augment: AugmentConfig = AugmentConfig()
     signal: SignalConfig = SignalConfig()
-    audio: SoundConfig = SoundConfig()
+    audio: AudioConfig = AudioConfig()
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
@@ -64,7 +64,7 @@ class RunConfig:
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     speed: SpeedConfig = SpeedConfig()
-    monitor: WatchConfig = WatchConfig()
+    monitor: MonitorConfig = MonitorConfig()
 
 
 ADAPTER = TypeAdapter(RunConfig)
@@ -85,8 +85,8 @@ RENAMED: dict[str, str] = {
     "data.depth": "image.bit_depth",
     "data.feeding": "data.loading",
     "train.views": "train.tta",
-    **{f"sound.{field.name}": f"audio.{field.name}" for field in fields(SoundConfig)},
-    **{f"watch.{field.name}": f"monitor.{field.name}" for field in fields(WatchConfig)},
+    **{f"sound.{field.name}": f"audio.{field.name}" for field in fields(AudioConfig)},
+    **{f"watch.{field.name}": f"monitor.{field.name}" for field in fields(MonitorConfig)},
 }
 """Settings of earlier releases -> their names now. Earlier runs are read and resumed silently; from a user, the earlier
 name is an error."""

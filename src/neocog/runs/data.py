@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import Preprocess, Source, Splits, check_trainable, keeps_test, open_source
-from neocog.dataset.record import NOUNS
 from neocog.errors import ConfigError, DataError
 from neocog.loading import (
     Corrupt,
@@ -22,9 +21,10 @@ from neocog.loading.payload_cache import CachedSource
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 from neocog.runs.config import ResolvedConfig, RunConfig, flat, reading_options
-from neocog.runs.modality import changes, choose, value_of, without_other_modalities, without_vocabulary
+from neocog.runs.modality import augment_settings, choose, value_of, without_other_modalities
 from neocog.runs.start import Start
 from neocog.tasks import TASKS
 from neocog.training.distributed import World, on_first
@@ -47,14 +47,14 @@ def open_configured(config: RunConfig, data: object, world: World, *, download: 
 
 def check_data(config: RunConfig, source: Source) -> None:
     """Raises DataError for data that can't be learned from, ConfigError for settings that have no effect on it."""
-    if config.train.tta != "none" and source.modality != "image":
+    if config.train.tta != "none" and not MODALITIES[source.modality].tta:
         raise ConfigError(
             "train.tta (test-time augmentation) needs images.",
-            received=f"{config.train.tta!r}, for {NOUNS[source.modality]}",
+            received=f"{config.train.tta!r}, for {MODALITIES[source.modality].plural}",
             where=source.name,
             fix="Remove it.",
         )
-    augment = changes(config, source.modality)
+    augment = augment_settings(config, source.modality)
     if config.data.repeats > 1 and (augment is None or augment == type(augment)()):
         raise ConfigError(
             "data.repeats needs augmentation: without it, all copies of a sample are equal.",
@@ -67,7 +67,7 @@ def check_data(config: RunConfig, source: Source) -> None:
 
 
 def check_without_classes(config: RunConfig, source: Source) -> None:
-    """Raises ConfigError for what only works with classes."""
+    """Raises ConfigError for settings that only work with classes."""
     needs_classes = {"augment.mixup or augment.cutmix": config.augment.mixes, "data.balance": config.data.balance < 1}
     for key, is_set in needs_classes.items():
         if is_set:
@@ -86,7 +86,7 @@ def drop_inactive(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     if not TASKS[source.task].by_class:
         by_class = {key for key, _ in flat(resolved.config) if key.startswith("loss.")} | {"data.balance"}
         resolved = resolved.mark_inactive(by_class, f"{source.name} is for {source.task}")
-    return without_vocabulary(resolved) if source.modality == "text" else resolved
+    return resolved
 
 
 def choose_inputs(
@@ -101,7 +101,7 @@ def choose_inputs(
     told: list[str] = []
     reasons: dict[str, str] = {}
     spec: Preprocess
-    if start is not None and source.modality == "text":  # the weights know one vocabulary
+    if start is not None and start.preprocess.has_vocabulary:  # the weights know one vocabulary
         spec, known = start.adapt_texts(resolved.config.text.length, source, splits.train)
         told.append(known)
     else:
@@ -121,11 +121,11 @@ def resolve_loading(resolved: ResolvedConfig, source: Source, splits: Splits, sp
     Raises ConfigError if the user wants streamed samples in the cache, DataError as `choose_loading` does.
     """
     wanted = resolved.config.data.loading
-    feeding, why = choose_loading(source, len(splits.train) + len(splits.val), spec, wanted)
-    note(f"  {feeding}: {why}")
+    loading, why = choose_loading(source, len(splits.train) + len(splits.val), spec, wanted)
+    note(f"  {loading}: {why}")
     if wanted == "auto":
-        resolved = resolved.choose({"data.loading": (feeding, why)})
-    if feeding == "stream":
+        resolved = resolved.choose({"data.loading": (loading, why)})
+    if loading == "stream":
         resolved = resolved.mark_inactive(
             {"data.cache"}, "streamed samples are decoded as they are needed, and not kept"
         )
@@ -140,20 +140,20 @@ def load_datasets(
     Payloads that the source keeps may take what decoded data leave of the memory budget. Raises DataError for samples
     that can't be read, except training samples if those are skipped.
     """
-    feeding, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
-    assert feeding != "auto", "resolved before"
+    loading, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
+    assert loading != "auto", "resolved before"
     budget = memory_budget(source) // world.local_size  # each process of this machine keeps its own
     budget -= size_in_memory(len(splits.train) + len(splits.val), spec)
     keeps_decoded = world.first and size_in_memory(len(splits.test), spec) <= budget
     if keeps_decoded:
         budget -= size_in_memory(len(splits.test), spec)
     if isinstance(source, CachedSource):
-        source.shrink(max(0, budget) if feeding == "memory" else 0)
+        source.shrink(max(0, budget) if loading == "memory" else 0)
 
     def load(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(
             source, indices, spec, label,
-            feeding=feeding, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=world.device.type == "cuda",
+            loading=loading, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=world.device.type == "cuda",
         )  # fmt: skip
 
     train = load(splits.train, "decoding training data", config.data.on_corrupt)
@@ -161,7 +161,7 @@ def load_datasets(
     val = load(splits.val, "decoding validation data", "stop")
     if isinstance(source, CachedSource):  # what is measured is drawn for the report, too
         source.forget([*splits.train.tolist(), *(splits.val.tolist() if len(splits.test) else [])])
-    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if feeding == "memory" else None
+    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if loading == "memory" else None
 
 
 def check_any_left(train: Dataset, source: Source) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from neocog.bundle import Predictor, load
 from neocog.data import TTA, Source, fingerprint, open_source, tell
 from neocog.data.open import find_format
-from neocog.dataset.record import NOUNS
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import DataError
 from neocog.evaluation import Evaluation
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluate_records
@@ -71,8 +71,8 @@ def evaluate(
     if source.modality != predictor.preprocess.modality:
         raise DataError(
             f"A network can only be evaluated on the kind of data that it was trained on: "
-            f"{NOUNS[predictor.preprocess.modality]}.",
-            received=NOUNS[source.modality],
+            f"{MODALITIES[predictor.preprocess.modality].plural}.",
+            received=MODALITIES[source.modality].plural,
             where=source.name,
         )
     indices, called = choose_records(source, split, predictor)

@@ -7,10 +7,10 @@ from typing import Any
 
 from neocog.errors import CheckpointError, RunError, agree
 from neocog.files import storage_errors, write_whole
+from neocog.runs.checkpoints import list_newest_first
 from neocog.runs.config import ResolvedConfig, RunConfig, with_values
 from neocog.runs.folder import Run
 from neocog.runs.provenance import FLAG, Provenance
-from neocog.runs.rotation import newest_first
 from neocog.training import learning_rate
 from neocog.training.checkpoint import read_checkpoint_header
 
@@ -121,7 +121,7 @@ def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None)
 
 def read_progress(run: Run) -> tuple[dict[str, Any], int]:
     """The state of the newest checkpoint whose header can be read, and the number of steps in an epoch."""
-    for path in newest_first(run):
+    for path in list_newest_first(run):
         try:
             state, about = read_checkpoint_header(path)
         except CheckpointError:

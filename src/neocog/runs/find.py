@@ -7,8 +7,8 @@ from neocog.errors import ConfigError
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.session import session
-from neocog.training.finders import BatchSizes, RateCurve, find_size, range_test
-from neocog.training.finders.rate import HIGH, LOW, STEPS, check_range
+from neocog.training.finders import BatchSizeSearch, RateCurve, TrialSettings, find_batch_size, range_test
+from neocog.training.finders.learning_rate import HIGH, LOW, STEPS, check_range
 from neocog.training.speed import PLAIN, Candidate, SpeedConfig
 from neocog.zoo import model_info
 
@@ -67,16 +67,14 @@ def find_rate(
             prepared.model,
             loader,
             prepared.task,
-            optimizer=settings.optimizer,
-            config=settings.train,
-            arithmetic=arithmetic_of(settings.speed),
+            trial_settings(settings),
             low=low,
             high=high,
             steps=steps,
         )
 
 
-def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, download: bool = False) -> BatchSizes:
+def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, download: bool = False) -> BatchSizeSearch:
     """Propose the batch size of a run: on a GPU the largest that fits, on a CPU the smallest of the fastest.
 
     `data` is a Python object instead of the config's source, as for `train`. Nothing is written.
@@ -84,13 +82,11 @@ def find_batch(config: RunConfig | ResolvedConfig, *, data: object = None, downl
     """
     with ready(config, data, download) as prepared:
         settings = prepared.resolved.config
-        return find_size(
+        return find_batch_size(
             prepared.model,
             prepared.loader.with_batch_size,
             prepared.task,
-            optimizer=settings.optimizer,
-            config=settings.train,
-            arithmetic=arithmetic_of(settings.speed),
+            trial_settings(settings),
             most=len(prepared.train),
             shape=prepared.preprocess.shape,
             dtype=model_info(settings.model.name).input_dtype,
@@ -106,6 +102,10 @@ def ready(config: RunConfig | ResolvedConfig, data: object, download: bool) -> I
         closing(prepare(resolved, world, data=data, download=download)) as prepared,
     ):
         yield prepared
+
+
+def trial_settings(config: RunConfig) -> TrialSettings:
+    return TrialSettings(train=config.train, optimizer=config.optimizer, arithmetic=arithmetic_of(config.speed))
 
 
 def arithmetic_of(speed: SpeedConfig) -> Candidate:

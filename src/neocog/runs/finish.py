@@ -18,8 +18,7 @@ from neocog.runs.prepare import Prepared
 from neocog.runs.split import digest_split
 from neocog.runs.validate import score_dataset
 from neocog.training import State, Training
-from neocog.training.watching.signs import still_improving
-from neocog.training.watching.told import events_of
+from neocog.training.monitoring import read_events, still_improving
 
 __all__ = ["finish"]
 
@@ -108,7 +107,7 @@ def extended_notes(run: Run, split: str) -> tuple[str, ...]:
     return tuple(
         f"The run was extended from {event['before']} to {event['epochs']} epochs when its {split} metrics were known. "
         "If it was extended because of them, they are too optimistic."
-        for event in events_of(run.events, "extended")
+        for event in read_events(run.events, "extended")
         if event["measured"]
     )
 

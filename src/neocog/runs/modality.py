@@ -1,4 +1,4 @@
-"""What differs between pictures, signals, sounds, texts and boards when a run is prepared."""
+"""The table of kinds of data, applied to the settings of a run and its network."""
 
 import math
 from typing import Any
@@ -6,61 +6,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data import (
-    Changes,
-    Modality,
-    Preprocess,
-    Source,
-    choose_board,
-    choose_preprocess,
-    choose_signal,
-    choose_sound,
-    choose_text,
-)
-from neocog.dataset.record import NOUNS
+from neocog.data import Preprocess, Source
 from neocog.errors import ConfigError
 from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.table import MODALITIES
 from neocog.runs.config import ResolvedConfig, RunConfig, flat
 from neocog.tasks import TASKS
 from neocog.zoo import ModelInfo, model_info
 
 __all__ = [
-    "changes",
+    "augment_settings",
     "choose",
     "classes_of",
-    "fitting",
+    "find_network",
     "network_options",
     "size_advice",
     "value_of",
     "without_other_modalities",
-    "without_vocabulary",
 ]
 
-EXAMPLES: dict[Modality, str] = {
-    "image": "resnet18",
-    "signal": "time_series_fcn",
-    "audio": "speech_res8",
-    "text": "text_cnn",
-    "board": "go_residual",
-}
-SECTIONS: dict[Modality, set[str]] = {
-    "image": {"image", "augment"},
-    "signal": {"signal", "augment_signal"},
-    "audio": {"audio", "augment_signal"},
-    "text": {"text", "augment_text"},
-    "board": set(),
-}
-SIZE_ADVICE: dict[Modality, str] = {
-    "image": ": leave --image.size and --image.pad out",
-    "signal": ": set --signal.length {length}",
-    "text": ": set --text.length {length}",
-}
 
+def find_network(name: str, source: Source) -> ModelInfo:
+    """The catalogue's entry of a network that learns from this source.
 
-def fitting(name: str, source: Source) -> ModelInfo:
-    """The catalogue's entry of a network that learns to classify this source's records.
-
-    Raises ConfigError for other networks, and for labels that are more than one class for each record.
+    Raises ConfigError for other networks, and for data of a task that is not trained.
     """
     if source.task not in TASKS:
         raise ConfigError(
@@ -69,107 +38,82 @@ def fitting(name: str, source: Source) -> ModelInfo:
             where=f"{source.name} ({source.format})",
             fix="`neocog check` and `neocog pack` accept it.",
         )
-    found, modality = model_info(name), source.modality
+    found, kind = model_info(name), MODALITIES[source.modality]
     if not found.trainable:
         raise ConfigError(
-            f"{name} does not learn by gradients. In Python: create_model({name!r}).learn(images, labels)."
+            f"{name} is not trained by gradient descent.",
+            fix=f"In Python: create_model({name!r}).learn(images, labels).",
         )
     task = TASKS[source.task].network_task
-    if (found.task, found.modality) != (task, modality):
+    if (found.task, found.modality) != (task, kind.name):
         raise ConfigError(
-            f"{NOUNS[modality].capitalize()} are classified by networks made for that. {name} is for {found.task} of "
-            f"{NOUNS[found.modality]}. Choose another from `neocog zoo`, such as {EXAMPLES[modality]}."
+            f"{source.name} holds {kind.plural} for {task}, and {name} is for {found.task} of "
+            f"{MODALITIES[found.modality].plural}.",
+            fix="Choose another network from `neocog zoo`" + (f", such as {kind.network}." if kind.network else "."),
         )
     return found
 
 
 def choose(
-    source: Source,
-    indices: NDArray[np.int64],
-    config: RunConfig,
-    info: ModelInfo,
-    several: SeveralPages | None = None,
+    source: Source, indices: NDArray[np.int64], config: RunConfig, info: ModelInfo, several: SeveralPages | None = None
 ) -> tuple[Preprocess, dict[str, str]]:
-    """The preprocessing for these records and this network, and a reason by dotted key for each value chosen.
+    """The preprocessing for these samples and this network, and a reason by dotted key for each value chosen.
 
-    `several` gathers image files with several pages. Raises DataError for records that can't be read, unless such are
+    `several` gathers image files with several pages. Raises DataError for samples that can't be read, unless such are
     skipped.
     """
-    size = info.input_size
-    match source.modality:
-        case "image":
-            spec, reasons = choose_preprocess(
-                source, indices, config.image, (size[0], size[1]), several, skip=config.data.on_corrupt == "skip"
-            )
-            return spec, {f"image.{key}": reason for key, reason in reasons.items()}
-        case "signal":
-            signal, reasons = choose_signal(source, indices, config.signal, size)
-            return signal, {f"signal.{key}": reason for key, reason in reasons.items()}
-        case "audio":
-            sound, reasons = choose_sound(source, indices, config.audio, size, skip=config.data.on_corrupt == "skip")
-            return sound, {f"audio.{key}": reason for key, reason in reasons.items()}
-        case "text":
-            text, reasons = choose_text(source, indices, config.text, size, config.model.name)
-            return text, {f"text.{key}": reason for key, reason in reasons.items()}
-        case "board":
-            board, _ = choose_board(source, indices, info.input_shape)
-            return board, {}
+    kind = MODALITIES[source.modality]
+    spec, reasons = kind.choose(
+        source,
+        indices,
+        getattr(config, kind.section) if kind.section else None,
+        info.input_shape,
+        network=config.model.name,
+        skip=config.data.on_corrupt == "skip",
+        several=several,
+    )
+    return spec, {f"{kind.section}.{key}": reason for key, reason in reasons.items() if kind.section}
 
 
-def changes(config: RunConfig, modality: Modality) -> Changes | None:
-    """The augmentation of inputs of this kind."""
-    match modality:
-        case "signal" | "audio":
-            return config.augment_signal
-        case "text":
-            return config.augment_text
-        case "image":
-            return config.augment
-        case "board":
-            return None
+def augment_settings(config: RunConfig, modality: str) -> Any:
+    """The section with the augmentation of inputs of this kind; None: there is none."""
+    section = MODALITIES[modality].augment_section
+    return getattr(config, section) if section else None
 
 
 def without_other_modalities(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
-    """The settings without those of other kinds of data.
+    """The settings without those of other kinds of data, and those that the network makes ineffective.
 
-    Raises ConfigError where the user has set one of them.
+    Raises ConfigError if the user has set one of them.
     """
-    other = set().union(*SECTIONS.values()) - SECTIONS[source.modality]
+    kind = MODALITIES[source.modality]
+    sections = {section for row in MODALITIES.values() for section in (row.section, row.augment_section)}
+    other = sections - {kind.section, kind.augment_section}
     unused = {key for key, _ in flat(resolved.config) if key.split(".")[0] in other}
-    return resolved.mark_inactive(unused, f"{source.name} holds {NOUNS[source.modality]}")
-
-
-def without_vocabulary(resolved: ResolvedConfig) -> ResolvedConfig:
-    """The settings without those of a vocabulary where the network has an alphabet of its own.
-
-    Raises ConfigError where the user has set one of them.
-    """
-    name = resolved.config.model.name
-    if not name.startswith("char_cnn"):
-        return resolved
-    own = ("text.vocabulary", "text.min_count")
-    return resolved.mark_inactive(own, f"{name} reads the characters that it was published with")
+    resolved = resolved.mark_inactive(unused, f"{source.name} holds {kind.plural}")
+    return resolved.mark_inactive(*kind.inactive(resolved.config.model.name)) if kind.inactive else resolved
 
 
 def size_advice(name: str, info: ModelInfo) -> str:
     """The size that a network was made for, and the setting that gives it."""
-    size = "x".join(map(str, info.input_size))
-    advice = SIZE_ADVICE.get(info.modality, "").format(length=info.input_size[0])
+    size = "x".join(map(str, info.input_size or info.input_shape))
+    advice = MODALITIES[info.modality].size_advice.format(length=info.input_shape[-1])
     return f"{name} was made for {size}{advice}."
 
 
 def value_of(spec: Preprocess, key: str) -> Any:
-    """The value of a setting, by dotted key, as it stands in a preprocessing."""
+    """The value of a setting, by dotted key, in a preprocessing."""
     value = getattr(spec, key.split(".")[1])
     return len(value) if key == "text.vocabulary" else value
 
 
 def classes_of(source: Source, info: ModelInfo) -> tuple[str, ...]:
-    """What the network's outputs stand for: the source's classes, and a pass where it was made to say that too."""
-    return (*source.classes, "pass") if info.num_classes == math.prod(info.input_size) + 1 else source.classes
+    """The classes of the network's outputs: those of the source, and a pass if the network was made for that too."""
+    passes = info.task == "next move" and info.num_classes == math.prod(info.input_size) + 1
+    return (*source.classes, "pass") if passes else source.classes
 
 
 def network_options(config: RunConfig, info: ModelInfo, spec: Preprocess) -> dict[str, Any]:
-    """What the network is built with beside channels and classes; one of fixed length is told the length."""
-    fixed = {"length": spec.shape[0]} if info.modality == "text" and "length" in info.options else {}
+    """The options that the network is built with; a network of fixed length gets the length."""
+    fixed = {"length": spec.shape[0]} if spec.has_vocabulary and "length" in info.options else {}
     return {**config.model.options, **fixed}

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neocog.data import ImagePreprocess, Preprocess, check_augment
+from neocog.data import ImagePreprocess, Preprocess
 from neocog.errors import CheckpointError, ConfigError
 from neocog.loading import Dataset, InMemoryDataset
+from neocog.modalities.table import MODALITIES
 from neocog.planning import Plan
 from neocog.rng import derive_seed
 from neocog.runs.config import RunConfig
-from neocog.runs.modality import network_options, size_advice
+from neocog.runs.modality import augment_settings, network_options, size_advice
 from neocog.runs.start import Start
 from neocog.training import build_seeded, check_input
 from neocog.zoo import ModelConfig, ModelInfo, Network, Normalisation, create_model
@@ -33,9 +34,8 @@ def build_network(
     Raises ConfigError or GeometryError if it does not fit the inputs.
     """
     options = network_options(config, info, spec)
-    if info.modality == "image":
-        channels, height, width = spec.shape
-        check_augment(config.augment, (channels, height, width))
+    if check_augment := MODALITIES[info.modality].check_augment:
+        check_augment(augment_settings(config, info.modality), spec.shape)
 
     def build() -> Network:
         return create_model(

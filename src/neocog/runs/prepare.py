@@ -22,14 +22,14 @@ from neocog.runs.data import (
     open_configured,
     resolve_loading,
 )
-from neocog.runs.modality import changes, classes_of, fitting, network_options
+from neocog.runs.modality import augment_settings, classes_of, find_network, network_options
 from neocog.runs.network import build_network, init_from_data
 from neocog.runs.split import describe_seen, split_source
 from neocog.runs.start import Start, open_start
 from neocog.tasks import TASKS, Task
 from neocog.training import check_schedule, check_train
 from neocog.training.distributed import World
-from neocog.training.watching import check_watch
+from neocog.training.monitoring import check_monitor
 from neocog.zoo import Network, model_info
 
 __all__ = ["Prepared", "prepare"]
@@ -56,11 +56,11 @@ class Prepared:
     task: Task
     device: torch.device
     options: dict[str, Any]
-    """What the network was built with, apart from channels and classes."""
+    """The options of the network, apart from channels and classes."""
     start: Start | None = None
     """The user's own model that this run starts from."""
     notes: tuple[str, ...] = ()
-    """What to know about that start, a sentence each."""
+    """Notices about that start, a sentence each."""
 
     @property
     def model_spec(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def prepare(
     config = resolved.config
     check_config(config, world)
     source = open_configured(config, data, world, download=download)
-    info, identity = fitting(config.model.name, source), fingerprint(source)
+    info, identity = find_network(config.model.name, source), fingerprint(source)
     if start is not None:
         source = match_channels(source, start.preprocess)
     check_data(config, source)
@@ -123,9 +123,9 @@ def prepare(
 
 
 def check_config(config: RunConfig, world: World) -> None:
-    """Raises ConfigError for what is wrong whatever the data; asked before any data are read."""
+    """Raises ConfigError for settings that are wrong for any data; called before any data are read."""
     model_info(config.model.name)  # raises if there is none
-    check_watch(config.monitor)
+    check_monitor(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     check_train(config.train, num_processes=world.size, pretrained=bool(config.model.pretrained))
 
@@ -156,7 +156,7 @@ def make_loader(
         preprocess,
         batch_size=config.train.batch_size,
         seed=config.train.seed,
-        augment=changes(config, source.modality),
+        augment=augment_settings(config, source.modality),
         sampler=sampler,
         num_classes=num_classes,
         rank=world.rank,
@@ -168,7 +168,7 @@ def make_loader(
 def describe_start(
     start: Start | None, told: Sequence[str], source: Source, identity: str, splits: Splits
 ) -> tuple[str, ...]:
-    """What to know about the model that a run starts from, a sentence each; it is printed, too."""
+    """Notices about the model that a run starts from, a sentence each; they are printed, too."""
     if start is None:
         return ()
     seen = describe_seen(start.path.name, start.lineage, source, identity, splits)

@@ -6,10 +6,10 @@ import numpy as np
 from torch import nn
 
 from neocog.bundle.write import environment
-from neocog.dataset.record import NOUNS
 from neocog.evaluation import Evaluation
+from neocog.modalities.draw import Drawing
+from neocog.modalities.table import MODALITIES
 from neocog.report import Curves, Report, write_report
-from neocog.report.samples import Drawing, draw_sample
 from neocog.runs.folder import Run
 from neocog.runs.prepare import Prepared
 from neocog.training import State, learning_rate
@@ -40,10 +40,11 @@ def write_run_report(
         for step in steps
     ]
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
+    plural = MODALITIES[prepared.source.modality].plural
     report = Report(
         name=run.path.name,
         subtitle=f"{config.model.name} on {prepared.source.name}: {prepared.task.outputs_text}, "
-        f"{len(prepared.train):,} training and {len(prepared.val):,} validation {NOUNS[prepared.source.modality]}",
+        f"{len(prepared.train):,} training and {len(prepared.val):,} validation {plural}",
         evaluation=evaluation,
         curves=Curves(
             progress_metric=prepared.task.progress_metric,
@@ -70,5 +71,5 @@ def draw_inputs(prepared: Prepared, keys: Collection[str]) -> dict[str, Drawing]
         key = prepared.source.key(index)
         if key in keys:
             payload, spec = prepared.source.read(index).payload, prepared.preprocess
-            found[key] = draw_sample(spec.modality, payload, spec.decode(payload, key), key)
+            found[key] = MODALITIES[spec.modality].draw(payload, spec.decode(payload, key), key)
     return found

@@ -6,11 +6,12 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
+from neocog.cpus import num_threads
 from neocog.errors import ConfigError
 from neocog.progress import quiet
 from neocog.runs.config import RunConfig
-from neocog.training.distributed import World, guarded, is_one_of_several, join_world, leave_world
-from neocog.training.speed import exact_arithmetic, keep_memory, right_threads, use_threads
+from neocog.training.distributed import World, fail_together, is_one_of_several, join_world, leave_world
+from neocog.training.speed import exact_arithmetic, keep_memory, use_threads
 
 __all__ = ["find_device", "session"]
 
@@ -24,11 +25,11 @@ def session(config: RunConfig, *, single_process: bool = False) -> Iterator[Worl
     several = is_one_of_several() and not single_process
     world = join_world(config.train.device) if several else World(device=find_device(config.train.device))
     environment = {**os.environ, "LOCAL_WORLD_SIZE": str(world.local_size)}
-    use_threads(config.speed.threads or right_threads(environment))
+    use_threads(config.speed.threads or num_threads(environment))
     exact = exact_arithmetic() if config.speed.mode == "exact" else nullcontext()
     memory = keep_memory() if world.device.type == "cpu" else nullcontext()
     try:
-        with guarded(world), exact, memory, nullcontext() if world.first else quiet():
+        with fail_together(world), exact, memory, nullcontext() if world.first else quiet():
             yield world
     finally:
         leave_world(world)

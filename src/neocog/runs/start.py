@@ -9,25 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load, read_manifest
-from neocog.data import DataConfig, Modality, Preprocess, Source, TextPreprocess
+from neocog.data import DataConfig, Preprocess, Source, TextPreprocess
 from neocog.errors import ConfigError
+from neocog.modalities.table import MODALITIES
 from neocog.modalities.text.choose import known_share
 from neocog.runs.config import ResolvedConfig, RunConfig, flat
 from neocog.runs.provenance import Provenance, SetBy
+from neocog.settings import HasIgnored
 from neocog.zoo import model_info
 from neocog.zoo.config import OPTIONS
 
 __all__ = ["Start", "find_own", "name_own_network", "open_start"]
 
-SECTIONS: dict[Modality, str] = {"image": "image", "signal": "signal", "audio": "audio", "text": "text"}
 VOCABULARY = {"text.vocabulary", "text.min_count"}  # settings of a vocabulary, which the model has already
 SIZE = {"image.size", "image.pad"}  # a value of one makes no sense with the model's value of the other
-# What mean and deviation were measured on; if one of these differs, they are measured again.
-MEASURED: dict[Modality, tuple[str, ...]] = {
-    "image": ("channels",),
-    "signal": ("channels", "scale"),
-    "audio": ("features", "sample_rate", "window_ms", "num_mels", "num_coefficients", "f_min", "f_max"),
-}
 SPLITTING = ("train.seed", "data.val_fraction", "data.test_fraction")
 ALL_FEATURES = {"audio.sample_rate", "audio.seconds", "audio.max_seconds"}  # these have a meaning for all features
 EMPTY = RunConfig(data=DataConfig(source=""))
@@ -93,7 +88,7 @@ class Start:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What its network was built with, apart from channels and classes."""
+        """The options of its network, apart from channels and classes."""
         return dict(self.predictor.manifest["model"]["options"])
 
     @property
@@ -132,7 +127,7 @@ class Start:
         resolved = resolved.choose(
             {key: (value, f"as in {self.path}") for key, value in values.items() if key not in own}
         )
-        if self.preprocess.modality == "text":
+        if self.preprocess.has_vocabulary:
             self.check_vocabulary(resolved)
             resolved = resolved.without(VOCABULARY)
         return resolved, told
@@ -182,16 +177,14 @@ class Start:
 
     def input_values(self) -> Iterable[tuple[str, Any]]:
         """The values of the preprocessing that are settings of a run too, by dotted key."""
-        modality = self.preprocess.modality
-        if modality not in SECTIONS:
+        section = MODALITIES[self.preprocess.modality].section
+        if not section:
             return
-        section = SECTIONS[modality]
         known = {key.partition(".")[2] for key, _ in flat(EMPTY) if key.startswith(f"{section}.")}
         there = [field.name for field in fields(self.preprocess)]  # type: ignore[arg-type]
-        unused = ["vocabulary"]
-        if modality == "audio":
-            features = getattr(self.preprocess, "features", None)
-            unused += replace(EMPTY.audio, features=features).ignored()
+        values = {name: getattr(self.preprocess, name) for name in there if name in known and name != "vocabulary"}
+        settings = replace(getattr(EMPTY, section), **values)
+        unused = {"vocabulary", *(settings.ignored() if isinstance(settings, HasIgnored) else ())}
         for name in there:
             if name in known and name not in unused:
                 yield f"{section}.{name}", getattr(self.preprocess, name)
@@ -208,28 +201,13 @@ class Start:
         )
 
     def check_inputs(self, spec: Preprocess, source: Source) -> None:
-        """Raises ConfigError for signals with other channels and boards of another size, which mean something else."""
-        before = self.preprocess
-        if spec.modality == "signal" and spec.in_channels != before.in_channels:
-            raise ConfigError(
-                f"A fine-tuned network of signals keeps its channels: {self.path} has {before.in_channels}.",
-                received=f"{spec.in_channels} channels",
-                where=source.name,
-                fix="Choose the same channels, or train a new network.",
-            )
-        if spec.modality == "board" and spec.shape != before.shape:
-            raise ConfigError(
-                "A fine-tuned network of boards keeps the size of its boards: "
-                f"{self.path} has {before.shape[-1]} x {before.shape[-1]} points.",
-                received=f"{spec.shape[-1]} x {spec.shape[-1]} points",
-                where=source.name,
-                fix="Choose games on boards of that size, or train a new network.",
-            )
+        """Raises ConfigError for inputs that mean something else, such as signals with other channels."""
+        spec.check_continues(self.preprocess, str(self.path), source.name)
 
     def keep_statistics(self, spec: Preprocess) -> Preprocess | None:
         """The preprocessing with the model's mean and deviation; None if the inputs differ, so that both must be
         measured again."""
-        names = MEASURED.get(spec.modality)
+        names = spec.statistics_of
         if names is None:
             return spec
         if any(getattr(spec, name) != getattr(self.preprocess, name) for name in names):

@@ -20,22 +20,21 @@ from neocog.files import folder_lock, write_whole
 from neocog.loading import Dataset
 from neocog.planning import known_machine
 from neocog.progress import note
+from neocog.runs.checkpoints import RunCheckpointer
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
 from neocog.runs.finish import finish
 from neocog.runs.folder import Run
-from neocog.runs.keeper import RunKeeper
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.provenance import Provenance, SetBy
 from neocog.runs.session import session
 from neocog.runs.validate import validate
-from neocog.training import Interrupt, Interrupted, Training, fit, make_optimizer
+from neocog.training import FitSettings, Interrupt, Interrupted, Training, fit, make_optimizer
 from neocog.training.distributed import World, broadcast_json, distribute, on_first, same_everywhere
-from neocog.training.engine import Engine
-from neocog.training.loop import QUIET, silent
+from neocog.training.executor import StepExecutor
+from neocog.training.monitoring import NO_MONITOR, Monitor, null_log, read_warnings
 from neocog.training.speed import Decision, choose_speed
 from neocog.training.state import hidden_parameters
-from neocog.training.watching import Watch, told_before
 
 __all__ = ["resume", "train"]
 
@@ -131,8 +130,8 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
     note_network(run, prepared, world)
     decision = decide_speed(run, prepared, world)
     training = make_training(prepared, decision, world)
-    keeper = make_keeper(run, prepared, world, extension)
-    keeper.restore(training)
+    checkpointer = make_checkpointer(run, prepared, world, extension)
+    checkpointer.restore(training)
     if extension is not None and world.first:  # only now, as another data set would have been refused
         extension.start(run)
     config, loader = prepared.resolved.config, prepared.loader
@@ -140,25 +139,23 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
         run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     if training.state.step:
         note(f"Resuming after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
-    watch = make_watch(run, prepared, training, decision, world)
+    monitor = make_monitor(run, prepared, training, decision, world)
     with closing(prepared), name_resume_command(run, training, world):
-        with Interrupt() as interrupt, keeper, closing(watch):
+        with Interrupt() as interrupt, checkpointer, closing(monitor):
             fit(
                 training,
                 loader,
                 lambda model: validate(model, prepared.val, prepared.preprocess, prepared.task, world),
                 prepared.task,
-                config=config.train,
-                optimizer=config.optimizer,
-                schedule=config.schedule,
-                keeper=keeper,
+                FitSettings(train=config.train, optimizer=config.optimizer, schedule=config.schedule),
+                checkpointer=checkpointer,
                 interrupt=interrupt,
-                watch=watch,
+                monitor=monitor,
                 world=world,
             )
         if world.first:
             note_skipped(run, prepared.train)
-            keeper.restore_best(training)
+            checkpointer.restore_best(training)
         on_first(lambda: finish(run, prepared, training, loader.num_steps, extension), world)
     return run
 
@@ -183,14 +180,14 @@ def make_training(prepared: Prepared, decision: Decision, world: World) -> Train
     distributed = distribute(
         prepared.model, world, sync_batch_norm=config.train.sync_batch_norm, bf16_gradients=config.train.bf16_gradients
     )  # fmt: skip
-    engine = Engine(distributed, prepared.task.loss, decision, prepared.device)
-    return Training(prepared.model, config.optimizer, config.train.ema_decay, engine=engine)
+    executor = StepExecutor(distributed, prepared.task.loss, decision, prepared.device)
+    return Training(prepared.model, config.optimizer, config.train.ema_decay, executor=executor)
 
 
-def make_keeper(run: Run, prepared: Prepared, world: World, extension: Extension | None) -> RunKeeper:
-    """What writes the run's checkpoints; they name its data and settings."""
+def make_checkpointer(run: Run, prepared: Prepared, world: World, extension: Extension | None) -> RunCheckpointer:
+    """The writer of the run's checkpoints; they name its data and settings."""
     config = prepared.resolved.config
-    return RunKeeper(
+    return RunCheckpointer(
         run,
         config.train,
         # An earlier release split groups otherwise: its runs would train on what they validated on.
@@ -256,14 +253,14 @@ def decide_speed(run: Run, prepared: Prepared, world: World) -> Decision:
     return decision
 
 
-def make_watch(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Watch:
-    """What logs and warns while the network trains; only the first process does."""
+def make_monitor(run: Run, prepared: Prepared, training: Training, decision: Decision, world: World) -> Monitor:
+    """The log and warnings of training; only the first process has them."""
     machine = known_machine(prepared.device.type)
     precision = "fp32" if decision.precision == "fp32" else "bf16"
-    return Watch(
-        prepared.resolved.config.monitor if world.first else QUIET,
+    return Monitor(
+        prepared.resolved.config.monitor if world.first else NO_MONITOR,
         training.model,
-        run.log if world.first else silent,
+        run.log if world.first else null_log,
         device=prepared.device,
         num_classes=len(prepared.task.classes) if prepared.task.by_class else 0,
         flops=prepared.plan.flops if world.first else 0,
@@ -271,7 +268,7 @@ def make_watch(run: Run, prepared: Prepared, training: Training, decision: Decis
         compiled=decision.compiled,
         step=training.state.step,
         history=training.state.history,
-        told=told_before(run.events),
+        warned=read_warnings(run.events),
         folder=run.path / "tensorboard",
     )
 

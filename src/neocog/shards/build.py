@@ -1,41 +1,35 @@
-"""Building an index from shards, and keeping it in the user's cache: nothing is written beside the user's data."""
+"""Building an index from shards: each is scanned once, and its labels are numbered."""
 
-import hashlib
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from neocog.dataset.record import LeftOut, absent_classes, other_split
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.labels import MAX_CLASSES
+from neocog.dataset.record import LeftOut, absent_classes, other_split, unlabelled_samples, unlabelled_split
 from neocog.errors import DataError, some
-from neocog.files import storage_errors, write_whole
 from neocog.progress import track
 from neocog.shards.contents import MAX_TEXT, read_text
-from neocog.shards.header import INDEX, MAX_HEADER, Header, Shard, read_header
-from neocog.shards.index import ARRAYS, Index, IndexWriter, array_name
-from neocog.shards.labels import Labels, Unlabelled
-from neocog.shards.leftovers import counted
+from neocog.shards.index import Header, IndexWriter, Shard
+from neocog.shards.leftovers import count_names
 from neocog.shards.names import ShardFiles, Split
-from neocog.shards.scan import ColumnScanner, Found, Scanner, TarScanner
+from neocog.shards.scan import ColumnScanner, ScannedRecord, Scanner, TarScanner
 from neocog.shards.store import Store
 
-__all__ = ["CLASSES", "cached_index", "fetched_index", "index_shards"]
+__all__ = ["CLASSES", "index_shards", "read_classes"]
 
 CLASSES = "classes.txt"
-READING = "3"
-"""Raised whenever the same shards are read otherwise than before, so that no older index in a cache is taken."""
-MINUS = (
-    "If it stands for a hidden label, remove these records, or give the classes names; else number the classes anew."
-)
-CHUNK = 2**24
+OUT_OF_RANGE = "Labels number the classes from 0 to {:,}."
+MINUS = "If it means a hidden label, remove these records, or give the classes names; else number the classes again."
 
 
 def index_shards(files: ShardFiles, folder: Path, *, packed: Header | None = None) -> Header:
     """Write the index of these shards into a folder, and give its header.
 
-    `packed` says of a set that we packed what its shards do not: task, classes, hashes. Raises DataError for shards
+    `packed` tells of a set that we packed what its shards don't: task, classes, hashes. Raises DataError for shards
     that are damaged, for records without payload or class, and for keys that are not unique.
     """
     with IndexWriter(folder) as writer:
@@ -46,25 +40,25 @@ def index_shards(files: ShardFiles, folder: Path, *, packed: Header | None = Non
 
 
 class Indexing:
-    """One index that is being written: the shards so far, their labels, and the records that have none."""
+    """An index while it is written: the shards so far, their labels, and the records without one."""
 
     def __init__(self, files: ShardFiles, writer: IndexWriter, packed: Header | None) -> None:
         self.files, self.writer, self.packed = files, writer, packed
         self.scanner = TarScanner(files, packed) if files.container == "tar" else ColumnScanner(files, packed)
-        known = packed.classes if packed else listed_classes(files.store)
+        known = packed.classes if packed else read_classes(files.store)
         self.listed = known is not None
-        self.labels: Labels | None = Labels(known, "places" if packed else "lines") if known is not None else None
+        self.labels: Labels | None = Labels(known, as_lines=not packed) if known is not None else None
         self.unlabelled = Unlabelled()
         self.hashes = {shard.name: shard.sha256 for shard in packed.shards} if packed else {}
         self.shards: list[Shard] = []
 
     def add_shard(self, name: str, split: Split) -> None:
-        """The records of one shard; a shard in which no record has a label is left out."""
+        """The records of one shard, which is left out if none has a label."""
         before, missing = self.writer.count, self.unlabelled.counts[split]
         groups: Counter[int] = Counter()
-        for found in self.scanner.scan(name, split):
-            if self.add(found, split) and self.scanner.grouped:
-                groups[found.offset] += 1
+        for record in self.scanner.scan(name, split):
+            if self.add(record, split) and self.scanner.grouped:
+                groups[record.offset] += 1
         if self.writer.count == before and self.unlabelled.counts[split] > missing:
             return
         shard = Shard(
@@ -73,62 +67,61 @@ class Indexing:
         )  # fmt: skip
         self.shards.append(shard)
 
-    def add(self, found: Found, split: Split) -> bool:
+    def add(self, record: ScannedRecord, split: Split) -> bool:
         """Whether a record has a label, with which it is written."""
-        minus = found.label == -1 and self.packed is None
-        if found.label is None or minus:
-            unclear = minus and not self.listed and split in ("all", "train")  # where -1 could be one of the classes
-            fault = f"Labels number the classes from 0. Received: -1, in {found.where}. {MINUS}"
-            self.unlabelled.add(split, fault if unclear else found.fault)
+        minus = record.label == -1 and self.packed is None
+        if record.label is None or minus:
+            fault = record.fault
+            if minus and not self.listed and split in ("all", "train"):  # where -1 could be one of the classes
+                rule = "Labels number the classes from 0."
+                fault = DataError(rule, received="-1", where=record.where, fix=MINUS)
+            self.unlabelled.add(split, fault)
             return False
         self.unlabelled.add_labelled(split)
         self.labels = self.labels or Labels(self.scanner.classes)
-        label = -1 if found.label == -1 else self.labels.number(found.label, split, found.where)
-        self.writer.add(found.key, len(self.shards), found.offset, found.length, label)
-        if found.several is not None:
-            self.writer.add_several(found.several)
+        label = -1 if record.label == -1 else self.labels.number(record.label, split, record.where)
+        self.writer.add(record.key, len(self.shards), record.offset, record.length, label)
+        if record.multi_hot is not None:
+            self.writer.add_labels(record.multi_hot)
         return True
 
     def finish(self) -> Header:
-        """Complete the index. Raises DataError where there are no records, or none that can be trained on."""
+        """Complete the index. Raises DataError if there are no records, or none to train on."""
         root = self.files.store.root
-        left_out = (*self.unlabelled.notices(root), *other_splits(self.files, self.scanner))
+        left_out = (*self.unlabelled.notices(root), *tell_other_splits(self.files, self.scanner))
         if self.labels is None or not self.writer.count:
             raise DataError(f"A set needs at least one record. The shards at {root} hold none.")
-        header = header_of(self.files, self.scanner, self.packed)
+        header = describe_set(self.files, self.scanner, self.packed)
         classes, mapping = self.labels.finish()
         seen = {split: n if mapping is None else mapping[n] for split, n in self.labels.seen.items()}
         notices = absent_classes(classes, seen) if header.task == "classification" else ()
         if header.unlabelled:
             notices += (f"the set that was packed had no labels in {some(header.unlabelled)}",)
         header = replace(
-            header,
-            shards=tuple(self.shards),
-            classes=classes,
+            header, shards=tuple(self.shards), classes=classes, unlabelled=self.unlabelled.hidden or header.unlabelled,
             notices=(*self.files.notices, *self.scanner.notices(), *self.labels.notices, *notices),
             left_out=tuple((str(notice), notice.num_samples) for notice in left_out),
-            unlabelled=self.unlabelled.hidden or header.unlabelled,
-        )
+        )  # fmt: skip
         return self.writer.finish(header, mapping)
 
 
-def other_splits(files: ShardFiles, scanner: Scanner) -> Iterator[LeftOut]:
-    """A sentence on each split that is no train, val or test, with the number of its records."""
+def tell_other_splits(files: ShardFiles, scanner: Scanner) -> Iterator[LeftOut]:
+    """A notice of each split that is not train, val or test, with the number of its records."""
     for split in sorted(set(files.passed.values())):
         count = sum(scanner.count(name) for name, called in files.passed.items() if called == split)
         yield other_split(split, count)
     if files.aside:
-        said = f"shards in folders that are not called train, val or test are not read: {counted(files.aside)}"
+        said = f"shards in folders that are not called train, val or test are not read: {count_names(files.aside)}"
         try:
             count = sum(scanner.count(name) for name in files.aside)
-        except DataError as error:  # what is not read need not be whole
+        except DataError as error:  # they are not read, and so may be damaged
             yield LeftOut(f"{said}; their records can't be counted: {error}", 0)
         else:
             yield LeftOut(f"{said}, with {count:,} records", count)
 
 
-def header_of(files: ShardFiles, scanner: Scanner, packed: Header | None) -> Header:
-    """What is known of the set, without its shards and classes."""
+def describe_set(files: ShardFiles, scanner: Scanner, packed: Header | None) -> Header:
+    """The header, without its shards and classes."""
     columns = scanner.columns
     chosen = {"payload": columns.payload, "label": columns.label} if columns else {"payload": None, "label": None}
     if packed:
@@ -140,88 +133,169 @@ def header_of(files: ShardFiles, scanner: Scanner, packed: Header | None) -> Hea
     )  # fmt: skip
 
 
-def listed_classes(store: Store) -> tuple[str, ...] | None:
-    """The lines of classes.txt beside the shards, where there is one."""
+def read_classes(store: Store) -> tuple[str, ...] | None:
+    """The lines of classes.txt beside the shards, if there is one."""
     if CLASSES not in store.names():
         return None
     text = read_text(store.read(CLASSES, 0, MAX_TEXT), f"{store.root}/{CLASSES}")
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def cached_index(files: ShardFiles) -> Index:
-    """The index of shards that bring none: from the cache, where they are as they were, else made now."""
-    parts = [READING, files.store.root if "://" in files.store.root else str(Path(files.store.root).resolve())]
-    parts += files.notices
-    for name, split in (files.splits | files.passed | dict.fromkeys(files.aside, "aside")).items():
-        stat = files.store.stat(name)
-        parts.append(f"{name} {split} {stat.size} {stat.stamp}")
-    parts += listed_classes(files.store) or ()
-    folder = cache_folder() / digest_of(parts)
-    found = kept_index(folder)
-    if found is not None:
-        return found
-    with coming(folder) as new:
-        index_shards(files, new)
-    return Index(folder)
+class Labels:
+    """Numbers each label. Without `classes` that is by its first appearance, until all are known.
+
+    `classes` are the names of numbers; with `as_lines`, lines of classes.txt, which a label may number or name.
+
+    >>> labels = Labels()
+    >>> [labels.number(name, "train", "") for name in ("dog", "cat", "dog")]
+    [0, 1, 0]
+    >>> labels.finish()
+    (('cat', 'dog'), array([1, 0]))
+    """
+
+    def __init__(self, classes: Sequence[str] | None = None, *, as_lines: bool = False) -> None:
+        if classes is not None and len(set(classes)) < len(classes):
+            raise DataError("Each class needs a name of its own.", received=some(classes, 20))
+        self.classes, self.as_lines = classes, as_lines
+        self.place = {name: k for k, name in enumerate(classes or ())}
+        self.written: dict[int | str, int] = {}
+        """Each label as it is written, and its number until the end."""
+        self.first: dict[type, str] = {}
+        self.found: dict[str, set[int]] = {}
+        self.notices: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> dict[str, NDArray[np.int64]]:
+        """The numbers that occur, by split."""
+        return {split: np.array(sorted(numbers), np.int64) for split, numbers in self.found.items()}
+
+    def number(self, label: int | str, split: str, where: str) -> int:
+        """The number of a label. Raises DataError if numbers and names are mixed, or it is out of range."""
+        if label not in self.written:
+            self.check(label, where)
+        number = self.written.setdefault(label, len(self.written))
+        if self.classes is not None and not self.as_lines:
+            number = label if isinstance(label, int) else self.place[label]
+        self.found.setdefault(split, set()).add(number)
+        return number
+
+    def check(self, label: int | str, where: str) -> None:
+        """Raises DataError for a label that doesn't fit to those before."""
+        if self.classes is None:
+            kind = type(label) if isinstance(label, int) or not is_padded(label) else None
+            if kind is not None:
+                self.first.setdefault(kind, where)
+            if len(self.first) > 1:
+                received = f"{label!r} after the other kind"
+                raise DataError("Labels are all numbers or all names.", received=received, where=where)
+        if isinstance(label, int):
+            limit = MAX_CLASSES if self.classes is None else len(self.classes)
+            if not 0 <= label < limit and str(label) not in self.place:
+                raise DataError(OUT_OF_RANGE.format(limit - 1), received=str(label), where=where)
+            return
+        listed = label in self.place or (self.as_lines and is_padded(label) and int(label) < len(self.place))
+        if (self.classes is not None and not listed) or len(self.written) >= MAX_CLASSES:
+            known = self.classes if self.classes is not None else tuple(self.written)
+            rule = f"A label is one of the {len(known):,} classes: {some(known)}."
+            fix = "Add it to classes.txt, or fix the record."
+            raise DataError(rule, received=repr(label[:100]), where=where, fix=fix)
+
+    def finish(self) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+        """The classes, sorted if nobody has numbered them, and the final number for each one given before."""
+        if self.classes is not None:
+            return tuple(self.classes), self.match_lines() if self.as_lines else None
+        labels = list(self.written)
+        if all(isinstance(label, int) for label in labels):
+            values = [int(label) for label in labels]
+            unused = sorted(set(range(max(values) + 1)) - set(values))
+            if unused:
+                self.notices = (f"labels without a sample are not classes: {some(unused)}",)
+            return tuple(map(str, sorted(values))), np.argsort(np.argsort(values))
+        names = [str(label) for label in labels]
+        padded = all(isinstance(label, int) or is_padded(label) for label in labels)
+        ordered = sorted(names, key=lambda name: (int(name), name)) if padded else sorted(names)
+        place = {name: k for k, name in enumerate(ordered)}
+        return tuple(ordered), np.array([place[name] for name in names], np.int64)
+
+    def match_lines(self) -> NDArray[np.int64]:
+        """The line of classes.txt that each label means: the one that it names, or the one that it numbers.
+
+        Raises DataError if both could be meant, or two labels number one line.
+        """
+        assert self.classes is not None
+        numbers = {label: int(label) for label in self.written if isinstance(label, int) or label not in self.place}
+        named = all(str(label) in self.place for label in numbers)
+        numbering = all(number < len(self.place) for number in numbers.values())
+        differ = next((k for k in numbers if self.place.get(str(k), numbers[k]) != numbers[k]), None)
+        if numbers and named and numbering and differ is not None:
+            line = f"number {differ}, counted from 0, which is {self.classes[numbers[differ]]!r}"
+            rule = f"classes.txt can be read in two ways: the label {differ} may be the class of this name, or {line}."
+            raise DataError(rule, fix="Give the classes names that are not numbers.")
+        if not numbering and not named:
+            raise DataError(OUT_OF_RANGE.format(len(self.place) - 1), received=str(max(numbers.values())))
+        found: dict[int, int | str] = {}
+        places = []
+        for label in self.written:
+            by_name = label not in numbers or not numbering
+            place = self.place[str(label)] if by_name else numbers[label]
+            other = found.setdefault(place, label)
+            if other != label:
+                received = f"{other!r} and {label!r}, which both are line {place + 1} of classes.txt"
+                fix = "Write all labels in one way."
+                raise DataError("Two labels may not mean one class.", received=received, fix=fix)
+            places.append(place)
+        return np.array(places, np.int64)
 
 
-def fetched_index(store: Store) -> Index:
-    """A packed set's own index, brought from afar into the cache, for its rows are read one by one."""
-    content = store.read(INDEX, 0, MAX_HEADER)
-    read_header(content, f"{store.root}/{INDEX}")
-    folder = cache_folder() / digest_of([store.root, content.hex()])
-    found = kept_index(folder)
-    if found is not None:
-        return found
-    with coming(folder) as new:
-        for kind in ARRAYS:
-            fetch_file(store, array_name(kind), new)
-        write_whole(new / INDEX, content)
-    return Index(folder)
+class Unlabelled:
+    """Records without a label, by split. They are left out: single ones, and whole splits."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Split] = Counter()
+        self.labelled: set[Split] = set()
+        """Splits in which a record has a label."""
+        self.faults: dict[Split, DataError] = {}
+
+    def add(self, split: Split, fault: DataError | None) -> None:
+        """One record without a label; `fault` is an error if others of its split have one."""
+        self.counts[split] += 1
+        if fault:
+            self.faults.setdefault(split, fault)
+        self.check(split)
+
+    def add_labelled(self, split: Split) -> None:
+        if split not in self.labelled:
+            self.labelled.add(split)
+            self.check(split)
+
+    def check(self, split: Split) -> None:
+        if split in self.faults and (split in self.labelled or split in ("all", "train")):
+            raise self.faults[split]
+
+    @property
+    def hidden(self) -> tuple[Split, ...]:
+        """Splits in which no record has a label."""
+        return tuple(split for split in self.counts if split not in self.labelled)
+
+    def notices(self, root: str) -> tuple[LeftOut, ...]:
+        """A sentence for each split. Raises DataError if there is nothing to train on; `root` is the set's place."""
+        found = []
+        for split, count in self.counts.items():
+            if split not in self.hidden:
+                found.append(unlabelled_samples(split, count))
+            elif split in ("all", "train"):
+                received = f"none in all {count:,} training records"
+                fix = "Write the labels, or name the files with labels."
+                raise DataError("Each record needs a label.", received=received, where=root, fix=fix)
+            else:
+                found.append(unlabelled_split(split, count))
+        return tuple(found)
 
 
-def fetch_file(store: Store, name: str, folder: Path) -> None:
-    place, size = 0, store.stat(name).size
-    with storage_errors(folder / name), (folder / name).open("wb") as file:
-        while place < size and (piece := store.read(name, place, min(CHUNK, size - place))):
-            file.write(piece)
-            place += len(piece)
+def is_padded(label: str) -> bool:
+    """Whether a text is a number with leading zeros.
 
-
-def kept_index(folder: Path) -> Index | None:
-    """The index in the cache, unless there is none or it has been damaged."""
-    try:
-        return Index(folder) if (folder / INDEX).is_file() else None
-    except DataError:
-        return None
-
-
-class coming:  # noqa: N801 - a context manager, used as a word
-    """A folder of the cache that appears when it is complete; of two that are made at once, one stays."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.new = folder, folder.with_name(f".{folder.name}.{os.getpid()}")
-
-    def __enter__(self) -> Path:
-        with storage_errors(self.new):
-            shutil.rmtree(self.new, ignore_errors=True)
-            self.new.mkdir(parents=True)
-        return self.new
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and kept_index(self.folder) is None:
-            with storage_errors(self.folder):
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self.new.rename(self.folder)
-        shutil.rmtree(self.new, ignore_errors=True)
-
-
-def cache_folder() -> Path:
-    """Where indexes of foreign shards are kept: below XDG_CACHE_HOME, or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "neocog" / "indexes"
-
-
-def digest_of(parts: list[str]) -> str:
-    text = "\n".join(parts)
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+    >>> is_padded("007"), is_padded("7"), is_padded("1_0")
+    (True, False, False)
+    """
+    return label.isascii() and label.isdecimal() and len(label) < 19 and str(int(label)) != label

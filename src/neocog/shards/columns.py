@@ -1,44 +1,46 @@
-"""Parquet and Arrow shards: columns in groups of rows, of which one is the least that can be read.
+"""Parquet and Arrow shards: columns in groups of rows; one group is the least that can be read.
 
-As Hugging Face writes them: a picture is a struct of `bytes` and `path`, or plain bytes; class names stand in the
-schema's metadata. Source: the documentation of `datasets`, "Load tabular data" and "Create an image dataset".
+As Hugging Face writes them: an image is a struct of `bytes` and `path`, or plain bytes; class names are in the
+schema's metadata. Read with pyarrow: `datasets` would copy the whole set into a cache before the first record.
+Source: the documentation of `datasets`, "Load tabular data" and "Create an image dataset".
 """
 
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
-from neocog.shards.names import LABELS, Container
-from neocog.shards.store import LocalStore, Store, needed
+from neocog.shards.names import LABELS
+from neocog.shards.store import Container, LocalStore, Store, import_package
 
-__all__ = ["ColumnChoice", "ColumnFile", "Columns", "choose_columns"]
+__all__ = ["KEY", "ColumnChoice", "ColumnFile", "Columns", "choose_columns", "read_cell"]
 
 HELD = 2  # row groups in memory for reads one by one
 MAX_GROUP, MAX_ROWS = 2**33, 2**24  # bytes and rows of a row group, unpacked
 AT_ONCE = 256  # rows
 KEY = "key"
+SMALLER = "Write it with smaller groups."
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """Which columns are meant, and what the schema says of them."""
+    """The columns to read, and what the schema says of them."""
 
     payload: str
     label: str | None
-    """None where the file has no such column."""
+    """None if the file has no such column."""
     modality: Modality
     classes: tuple[str, ...] | None
 
 
 @contextmanager
-def damaged(where: str) -> Iterator[None]:
+def explain_damage(where: str) -> Iterator[None]:
     """pyarrow raises errors of many kinds on damaged files; all of them mean that this file can't be read."""
     try:
         yield
@@ -46,7 +48,7 @@ def damaged(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise DataError(f"{where} is damaged, or not what its name says: {reason}. Fetch it again.") from error
+        raise DataError(f"{where} is damaged, or not what its name says: {reason}.", fix="Fetch it again.") from error
 
 
 class ColumnFile:
@@ -54,14 +56,13 @@ class ColumnFile:
 
     def __init__(self, store: Store, name: str, container: Container) -> None:
         self.where = f"{store.root}/{name}"
-        pyarrow = needed("pyarrow", self.where)
+        pyarrow = import_package("pyarrow", self.where)
         if container == "arrow" and not isinstance(store, LocalStore):
-            raise DataError(
-                f"Arrow shards are read from a folder of this machine. Received: {self.where}. Use Parquet."
-            )
-        with damaged(self.where):
+            rule = "Arrow shards are read from a folder of this machine."
+            raise DataError(rule, received=self.where, fix="Use Parquet.")
+        with explain_damage(self.where):
             if container == "parquet":
-                parquet = needed("pyarrow.parquet", self.where)
+                parquet = import_package("pyarrow.parquet", self.where)
                 file = store.path / name if isinstance(store, LocalStore) else store.open(name)
                 self.parquet: Any = parquet.ParquetFile(file)
                 self.schema: Any = self.parquet.schema_arrow
@@ -70,7 +71,7 @@ class ColumnFile:
                 self.check_sizes()
             else:
                 self.parquet = None
-                self.batches = arrow_batches(pyarrow, self.where)
+                self.batches = read_arrow_batches(pyarrow, self.where)
                 self.schema = self.batches[0].schema if self.batches else pyarrow.schema([])
                 self.groups = [batch.num_rows for batch in self.batches]
 
@@ -79,14 +80,13 @@ class ColumnFile:
         for k, rows in enumerate(self.groups):
             size = meta.row_group(k).total_byte_size
             if not 0 <= size <= MAX_GROUP or not 0 <= rows <= MAX_ROWS:
-                raise DataError(
-                    f"A row group has at most {MAX_GROUP:,} bytes and {MAX_ROWS:,} rows. {self.where} promises "
-                    f"{rows:,} rows of {size:,} bytes in group {k}. Write it with smaller groups."
-                )
+                rule = f"A row group has at most {MAX_GROUP:,} bytes and {MAX_ROWS:,} rows."
+                received = f"{rows:,} rows of {size:,} bytes in group {k}"
+                raise DataError(rule, received=received, where=self.where, fix=SMALLER)
 
     def group(self, number: int, columns: list[str]) -> dict[str, list[Any]]:
         """The values of one row group, by column."""
-        with damaged(self.where):
+        with explain_damage(self.where):
             found: dict[str, list[Any]] = {column: [] for column in columns}
             for table in self.tables(number, columns):
                 table.validate(full=True)  # offsets that point elsewhere would be followed
@@ -95,8 +95,10 @@ class ColumnFile:
             return found
 
     def tables(self, number: int, columns: list[str]) -> Iterator[Any]:
-        """The parts of a row group. Raises DataError once they are larger than a group may be: few bytes of Parquet can
-        stand for many that repeat."""
+        """The parts of a row group.
+
+        Raises DataError once they are larger than a group may be: a few bytes of Parquet can hold many that repeat.
+        """
         if self.parquet is None:
             yield self.batches[number].select(columns)
             return
@@ -104,15 +106,14 @@ class ColumnFile:
         for batch in self.parquet.iter_batches(AT_ONCE, row_groups=[number], columns=columns, use_threads=False):
             size += batch.nbytes
             if size > MAX_GROUP:
-                raise DataError(
-                    f"A row group has at most {MAX_GROUP:,} bytes. Group {number} of {self.where} has more when it is "
-                    "unpacked. Write it with smaller groups."
-                )
+                rule = f"A row group has at most {MAX_GROUP:,} bytes."
+                where = f"group {number} of {self.where}"
+                raise DataError(rule, received="more when unpacked", where=where, fix=SMALLER)
             yield batch
 
 
-def arrow_batches(pyarrow: Any, path: str) -> list[Any]:
-    """The record batches of an Arrow file, or of an Arrow stream, which is what `datasets` keeps; not copied."""
+def read_arrow_batches(pyarrow: Any, path: str) -> list[Any]:
+    """The record batches of an Arrow file, or of an Arrow stream, as `datasets` writes it; not copied."""
     mapped = pyarrow.memory_map(path)
     try:
         reader = pyarrow.ipc.open_file(mapped)
@@ -123,20 +124,18 @@ def arrow_batches(pyarrow: Any, path: str) -> list[Any]:
 
 
 def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
-    """The columns with what was measured and with the class.
+    """The columns of the payload and the class.
 
-    Unless it must be `labelled`, a file without a column for the class is taken, too. Raises DataError that names the
-    columns where there are none, or several that could be meant, and the type of a label that is not read.
+    Unless it must be `labelled`, a file without a column for the class is accepted, too. Raises DataError that names
+    the columns if there are none, or several that could be meant, and the type of a label that is not read.
     """
-    with damaged(file.where):  # a damaged name is not UTF-8
+    with explain_damage(file.where):  # a damaged name is not UTF-8
         fields = {field.name: field.type for field in file.schema}
     if list(fields) == ["indices"]:
-        raise DataError(
-            f"{file.where} holds only the numbers of rows in another file: `datasets` keeps such a file for a data set "
-            "that was shuffled or filtered. Save the data set itself with save_to_disk."
-        )
-    features = hugging_face_features(file.schema)
-    kinds = {name: kind_of(name, kind, features.get(name, {})) for name, kind in fields.items()}
+        rule = f"{file.where} holds only the numbers of rows in another file, as `datasets` keeps for shuffled sets."
+        raise DataError(rule, fix="Save the data set itself with save_to_disk.")
+    features = read_features(file.schema)
+    kinds = {name: find_kind(name, kind, features.get(name, {})) for name, kind in fields.items()}
     payloads = {name: kind for name, kind in kinds.items() if kind in ("image", "audio")}
     labels = [name for name in LABELS if kinds.get(name) in ("number", "text")]
     labels = labels or [name for name in kinds if features.get(name, {}).get("_type") == "ClassLabel"]
@@ -146,30 +145,27 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
     payloads = payloads or {name: kind for name, kind in texts.items() if name.lower() in COMMON_TEXTS}
     odd = next((name for name in LABELS if name in fields and name not in labels), None)
     if odd is not None and not labels and len(payloads) == 1:
-        raise DataError(
-            "A label is a whole number, a text, or true and false, one for each record. Received: the column "
-            f"{odd!r} of type {shown_type(fields[odd])}, in {file.where}. Convert the column."
-        )
+        rule = "A label is a whole number, a text, or true and false, one for each record."
+        received = f"the column {odd!r} of type {show_type(fields[odd])}"
+        raise DataError(rule, received=received, where=file.where, fix="Convert the column.")
     if len(payloads) != 1 or (len(labels) != 1 and (labelled or labels)):
-        shown = some((f"{name} ({shown_type(kind)})" for name, kind in fields.items()), 12)
-        raise DataError(
-            "Shards in columns have one of pictures, sounds or text, and one named label of numbers or names. "
-            f"Received: {shown or 'none'}, in {file.where}. Rename or leave out columns."
-        )
+        found = some((f"{name} ({show_type(kind)})" for name, kind in fields.items()), 12) or "none"
+        rule = "Shards in columns have one of images, sounds or text, and one named label of numbers or names."
+        raise DataError(rule, received=found, where=file.where, fix="Rename or leave out columns.")
     ((payload, kind),) = payloads.items()
     label = labels[0] if labels else None
     names = features.get(label, {}).get("names") if label is not None else None
-    listed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    classes = tuple(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
     modality: Modality = "image" if kind == "image" else "audio" if kind == "audio" else "text"
-    return ColumnChoice(payload, label, modality, tuple(names) if isinstance(names, list) and listed else None)
+    return ColumnChoice(payload, label, modality, classes)
 
 
-def shown_type(kind: Any) -> str:
+def show_type(kind: Any) -> str:
     return str(kind)[:80]
 
 
-def hugging_face_features(schema: Any) -> dict[str, dict[str, Any]]:
-    """What `datasets` says of the columns, by name; nothing where it wrote nothing that can be understood."""
+def read_features(schema: Any) -> dict[str, dict[str, Any]]:
+    """The features that `datasets` wrote of the columns, by name; empty if there are none that can be read."""
     try:
         found = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {name: feature for name, feature in found.items() if isinstance(feature, dict)}
@@ -177,12 +173,12 @@ def hugging_face_features(schema: Any) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def kind_of(name: str, kind: Any, feature: dict[str, Any]) -> str:
-    """What a column of this type may be: image, audio, text, number, or nothing of these.
+def find_kind(name: str, kind: Any, feature: dict[str, Any]) -> str:
+    """The kind of a column: image, audio, text, number, or empty for others.
 
-    A column of nulls alone is a number: the test split of a table has one where its labels are hidden.
+    A column of nulls alone is a number: the test split of a table has one if its labels are hidden.
     """
-    types = needed("pyarrow", name).types
+    types = import_package("pyarrow", name).types
     inner = kind.value_type if types.is_dictionary(kind) else kind
     if is_bytes(types, inner) or is_file(types, inner):
         return "audio" if feature.get("_type") == "Audio" or name == "audio" else "image"
@@ -203,46 +199,34 @@ def is_file(types: Any, kind: Any) -> bool:
 
 
 class Columns:
-    """Row groups of many shards; the last few stay in memory, for reads one by one. Safe from any thread."""
+    """Row groups of many shards; the last few stay in memory for reads one by one. Safe from any thread."""
 
     def __init__(self, store: Store, container: Container, payload: str) -> None:
         self.store, self.container, self.payload = store, container, payload
-        self.files: OrderedDict[str, ColumnFile] = OrderedDict()
-        self.held: OrderedDict[tuple[str, int], list[bytes | str]] = OrderedDict()
+        self.open = lru_cache(HELD)(lambda name: ColumnFile(store, name, container))
+        self.held = lru_cache(HELD)(self.read_group)
         self.lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type["Columns"], tuple[Store, Container, str]]:
         return Columns, (self.store, self.container, self.payload)
 
     def payloads(self, name: str, group: int) -> list[bytes | str]:
-        """What was measured, of every row in a group."""
+        """The payloads of every row in a group."""
         with self.lock:
-            if (name, group) not in self.held:
-                found = self.open(name)
-                if group >= len(found.groups):
-                    raise DataError(
-                        f"{found.where} has {len(found.groups)} row groups, not {group + 1}. Index it again."
-                    )
-                values = found.group(group, [self.payload])[self.payload]
-                self.held[name, group] = [plain(value, found.where) for value in values]
-                while len(self.held) > HELD:
-                    self.held.popitem(last=False)
-            return self.held[name, group]
+            return self.held(name, group)
 
-    def open(self, name: str) -> ColumnFile:
-        if name not in self.files:
-            self.files[name] = ColumnFile(self.store, name, self.container)
-            while len(self.files) > HELD:
-                self.files.popitem(last=False)
-        return self.files[name]
+    def read_group(self, name: str, group: int) -> list[bytes | str]:
+        file = self.open(name)
+        if group >= len(file.groups):
+            rule = f"{file.where} has {len(file.groups)} row groups, not {group + 1}."
+            raise DataError(rule, fix="Index it again.")
+        return [read_cell(value, file.where) for value in file.group(group, [self.payload])[self.payload]]
 
 
-def plain(value: Any, where: str) -> bytes | str:
+def read_cell(value: Any, where: str) -> bytes | str:
     """A cell as bytes or text. Raises DataError for one that only names a file."""
     found = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(found, bytes | str):
-        raise DataError(
-            f"Each record holds its own bytes. {where} has {str(value)[:100]}. Write the set with embedded files, as "
-            "`push_to_hub` does."
-        )
+        fix = "Write the set with embedded files, as `push_to_hub` does."
+        raise DataError("Each record holds its own bytes.", received=str(value)[:100], where=where, fix=fix)
     return found

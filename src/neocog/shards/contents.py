@@ -1,6 +1,6 @@
-"""What the members of a record mean: which holds what was measured, and which says what it is.
+"""The members of a record: which is the payload, and which the label.
 
-jpg jpeg png bmp webp tif tiff   a picture          cls        a class, by number or name
+jpg jpeg png bmp webp tif ...    an image           cls        a class, by number or name
 wav flac ogg mp3                 a sound            json       {"label": ...}, or {"labels": [...]}, or boxes
 npy                              pixels, a signal   seg.png    a mask
 txt                              a text             masks.npy  outlines, with boxes
@@ -15,31 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.npy_files import read_npy
-from neocog.dataset.record import Modality, Payload
-from neocog.dataset.targets import Objects, Target, Task
+from neocog.dataset.record import Modality, Objects, Payload, Target, Task
 from neocog.errors import DataError, some
-from neocog.modalities.image.decode import picture_pixels
+from neocog.modalities.image.decode import decode_image
 
 __all__ = [
-    "EXTENSIONS",
-    "KINDS",
-    "MAX_TEXT",
-    "array_bytes",
-    "label_of",
-    "modality_of",
-    "payload_extension",
-    "read_json",
-    "read_payload",
-    "read_target",
-    "target_members",
-    "written_label",
-]
+    "EXTENSIONS", "KINDS", "MAX_TEXT", "encode_array", "encode_target", "find_modality", "find_payload",
+    "missing_label_error", "parse_label", "read_array", "read_label", "read_payload", "read_target", "read_text",
+]  # fmt: skip
 
-PICTURES = ("jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff")
-SOUNDS = ("wav", "flac", "ogg", "mp3")
-KINDS: tuple[tuple[str, ...], ...] = (PICTURES, SOUNDS, ("npy",), ("txt",))
-"""A record may carry a text beside its picture: what comes first here is what was measured."""
+IMAGES = tuple(sorted(suffix[1:] for suffix in SUFFIXES["image"] if suffix != ".npy"))
+SOUNDS = tuple(sorted(suffix[1:] for suffix in SUFFIXES["audio"]))
+KINDS: tuple[tuple[str, ...], ...] = (IMAGES, SOUNDS, ("npy",), ("txt",))
+"""A record may carry a text beside its image: the first of these kinds is the payload."""
 EXTENSIONS = frozenset(extension for kind in KINDS for extension in kind)
 MAX_TEXT = 2**24  # bytes of a member that is read as text or JSON
 MAX_PIXELS = 2**28
@@ -48,32 +38,31 @@ Content = Callable[[str], bytes]
 """Gives a member's bytes by its extension."""
 
 
-def payload_extension(extensions: Collection[str], where: str) -> str:
-    """The member that holds what was measured. Raises DataError where there is none, or more than one of a kind."""
+def find_payload(extensions: Collection[str], where: str) -> str:
+    """The member that is the payload. Raises DataError if there is none, or more than one of a kind."""
     for kind in KINDS:
         found = [extension for extension in kind if extension in extensions]
         if len(found) > 1:
-            raise DataError(f"A record holds one of {', '.join(kind)}. Received: {' and '.join(found)}, in {where}.")
+            raise DataError(f"A record holds one of {', '.join(kind)}.", received=" and ".join(found), where=where)
         if found:
             return found[0]
-    raise DataError(
-        f"A record needs a picture, a sound, an array or a text ({', '.join(k for kind in KINDS for k in kind)}). "
-        f"Received: {some(sorted(extensions), 8)}, in {where}."
-    )
+    kinds = ", ".join(extension for kind in KINDS for extension in kind)
+    rule = f"A record needs an image, a sound, an array or a text ({kinds})."
+    raise DataError(rule, received=some(sorted(extensions), 8), where=where)
 
 
-def modality_of(extension: str, content: Content, where: str) -> Modality:
-    """What kind of thing a member of this extension holds; an array is looked at."""
+def find_modality(extension: str, content: Content, where: str) -> Modality:
+    """The modality of a member with this extension; an array is examined."""
     if extension == "npy":
         array = read_array(content(extension), where)
         if array.dtype in (np.uint8, np.uint16) and array.ndim in (2, 3):
             return "image"
         return "signal"
-    return "image" if extension in PICTURES else "audio" if extension in SOUNDS else "text"
+    return "image" if extension in IMAGES else "audio" if extension in SOUNDS else "text"
 
 
 def read_payload(extension: str, content: bytes, where: str) -> Payload:
-    """A member's bytes as what they are: a picture and a sound stay encoded."""
+    """A member's content: an image or a sound stays encoded."""
     if extension == "npy":
         array = read_array(content, where)
         return array[None] if array.ndim == 1 else array
@@ -84,48 +73,50 @@ def read_text(content: bytes, where: str) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"A text is UTF-8. {where} is not, at byte {error.start:,}. Convert it.") from error
+        raise DataError(f"A text is UTF-8. {where} is not, at byte {error.start:,}.", fix="Convert it.") from error
 
 
 def read_array(content: bytes, where: str) -> NDArray[Any]:
-    """A .npy file's array of numbers; what its header says is checked before anything is reserved for it."""
+    """A .npy file's array of numbers; its header is checked before memory is reserved for it."""
     try:
         array = read_npy(io.BytesIO(content))
     except Exception as error:  # NumPy's header is a Python literal, which can be damaged in any way
-        raise DataError(f"{where} is no .npy file: {str(error)[:200]}. Write it with numpy.save.") from error
+        rule = f"{where} is not a .npy file: {str(error)[:200]}."
+        raise DataError(rule, fix="Write it with numpy.save.") from error
     if array.dtype.kind not in "buif" or not array.ndim:
-        raise DataError(
-            f"A .npy file holds an array of numbers. {where} holds {array.dtype} {array.shape}. Write it again."
-        )
+        received = f"{array.dtype} {array.shape}"
+        raise DataError("A .npy file holds an array of numbers.", received=received, where=where, fix="Write it again.")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def array_bytes(array: NDArray[Any]) -> bytes:
+def encode_array(array: NDArray[Any]) -> bytes:
     """An array as a .npy file."""
     file = io.BytesIO()
     np.save(file, np.ascontiguousarray(array), allow_pickle=False)
     return file.getvalue()
 
 
-def label_of(extensions: Collection[str], content: Content, where: str) -> int | str:
-    """The class that a record names, by number or by name. Raises DataError where it names none."""
+def read_label(extensions: Collection[str], content: Content, where: str) -> int | str:
+    """The class that a record names, by number or by name. Raises DataError if it names none."""
     if "cls" in extensions:
-        return written_label(read_text(content("cls")[:MAX_TEXT], where).strip())
+        return parse_label(read_text(content("cls")[:MAX_TEXT], where).strip())
     values = read_json(content("json"), where) if "json" in extensions else {}
     label = values.get("label") if isinstance(values, dict) else None
     if isinstance(label, bool) or not isinstance(label, int | str) or label == "":
-        raise DataError(
-            f"A record names its class in a .cls member, or as label in a .json member. {where} has "
-            f"{some(sorted(extensions), 8)}{f' and label {label!r}'[:100] if label is not None else ''}. "
-            "The members of one record must follow each other."
-        )
+        raise missing_label_error(extensions, where, f" and label {label!r}"[:100] if label is not None else "")
     return label
 
 
-def written_label(text: str) -> int | str:
-    """A label of a text file: a number where it is written as numbers are, else the text, for 007 is not 7.
+def missing_label_error(extensions: Collection[str], where: str, found: str = "") -> DataError:
+    rule = "A record names its class in a .cls member, or as label in a .json member."
+    fix = "The members of one record must follow each other."
+    return DataError(rule, received=some(sorted(extensions), 8) + found, where=where, fix=fix)
 
-    >>> written_label("7"), written_label("-1"), written_label("007"), written_label("1_0"), written_label("dog")
+
+def parse_label(text: str) -> int | str:
+    """A label in a text file: a number if it is written as one, else the text, because 007 is not 7.
+
+    >>> parse_label("7"), parse_label("-1"), parse_label("007"), parse_label("1_0"), parse_label("dog")
     (7, -1, '007', '1_0', 'dog')
     """
     plain = text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 19
@@ -133,24 +124,26 @@ def written_label(text: str) -> int | str:
 
 
 def read_json(content: bytes, where: str) -> Any:
-    """A JSON member. Raises DataError for what is none, too long or too deep."""
+    """A JSON member. Raises DataError for one that is damaged, too long or too deep."""
     if len(content) > MAX_TEXT:
-        raise DataError(f"A .json member has at most {MAX_TEXT:,} bytes. {where} has {len(content):,}. Shorten it.")
+        rule = f"A .json member has at most {MAX_TEXT:,} bytes. {where} has {len(content):,}."
+        raise DataError(rule, fix="Shorten it.")
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} has a .json member that is no JSON: {str(error)[:200]}. Write it again.") from error
+        rule = f"{where} has a .json member that is not JSON: {str(error)[:200]}."
+        raise DataError(rule, fix="Write it again.") from error
 
 
-def target_members(target: Target, task: Task) -> dict[str, bytes]:
-    """A target as members, by extension; what is not labelled has none.
+def encode_target(target: Target, task: Task) -> dict[str, bytes]:
+    """A target as members, by extension.
 
-    >>> target_members(3, "classification"), target_members(np.array([True, False, True]), "multi-label")
+    >>> encode_target(3, "classification"), encode_target(np.array([True, False, True]), "multi-label")
     ({'cls': b'3'}, {'json': b'{"labels": [0, 2]}'})
     """
     if isinstance(target, Objects):
         members = {"json": json.dumps({"boxes": target.boxes.tolist(), "labels": target.labels.tolist()}).encode()}
-        return members if target.masks is None else members | {"masks.npy": array_bytes(target.masks)}
+        return members if target.masks is None else members | {"masks.npy": encode_array(target.masks)}
     if isinstance(target, np.ndarray) and task == "multi-label":
         return {"json": json.dumps({"labels": np.flatnonzero(target).tolist()}).encode()}
     if isinstance(target, np.ndarray):
@@ -168,11 +161,11 @@ def read_target(task: Task, label: int, num_classes: int, content: Content, wher
             row[np.asarray(read_json(content("json"), where)["labels"], np.int64)] = True
             return row
         if task == "segmentation":
-            return picture_pixels(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
+            return decode_image(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
         if task == "detection":
             return read_objects(content, num_classes, where)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
-        raise DataError(f"{where} has no target for {task}: {error!r}. Pack the set again.") from error
+        raise DataError(f"{where} has no target for {task}: {error!r}.", fix="Pack the set again.") from error
     return label
 
 

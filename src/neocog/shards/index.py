@@ -1,34 +1,147 @@
-"""The index of a set of shards: fixed-width rows on the disk, read where they are needed and never held.
+"""The index of a set of shards: fixed-width rows on the disk, read when they are needed and never held.
 
-Beside `neocog-index.json` lie four arrays for N records: `rows` (N,) with place and label of each, `keys` (bytes,) with
-all keys one after another, `starts` (N + 1,) where each key begins, and `targets` (N,), or (N, classes) of yes and no.
+`neocog-index.json` describes the set. Beside it lie four arrays for N records: `rows` (N,) with place and label of
+each, `keys` (bytes,) with all keys one after another, `starts` (N + 1,) where each key begins, and `targets` (N,), or
+(N, classes) of booleans.
 """
 
+import hashlib
 import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Annotated, Any, BinaryIO, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-from neocog.dataset.record import sample_ids
+from neocog.annotations.files import is_encodable
+from neocog.dataset.record import Modality, Task, sample_ids
 from neocog.errors import DataError
 from neocog.files import file_hash, storage_errors, write_whole
-from neocog.shards.header import INDEX, MAX_HEADER, Header, read_header, write_header
-from neocog.shards.store import LocalStore
+from neocog.settings import SETTINGS
+from neocog.shards.names import Split
+from neocog.shards.store import Container, LocalStore
 
-__all__ = ["ARRAYS", "ROW", "Index", "IndexWriter", "array_name"]
+__all__ = ["ARRAYS", "INDEX", "MAX_HEADER", "Header", "Index", "IndexWriter", "Shard", "array_name", "read_header"]
+
+INDEX = "neocog-index.json"
+MAX_HEADER = 2**28  # bytes
+CHUNK = 2**20  # records
+AGAIN = "Pack the set again."
+
+Count = Annotated[int, Field(ge=0, lt=2**62)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class Shard:
+    """One shard: its path below the set's root, its bytes, its records, and how many of them are read at once."""
+
+    name: str
+    split: Split
+    size: Count
+    records: Count
+    groups: tuple[Count, ...] = ()
+    """Records of each row group, the least that a columnar container reads; empty for a tar."""
+    sha256: Digest | None = None
+    """Of the whole file, if we packed it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class Header:
+    """The set: its kind, its classes, its shards in the order of the records, and the SHA-256 of the index's arrays."""
+
+    format: Literal["neocog-shards"] = "neocog-shards"
+    version: Literal[1] = 1
+    name: str
+    container: Container
+    modality: Modality
+    task: Task
+    classes: tuple[str, ...]
+    shards: tuple[Shard, ...]
+    arrays: dict[str, Digest]
+    payload: str | None = None
+    """The column of the payload, of Parquet and Arrow."""
+    label: str | None = None
+    """The column of the class."""
+    channels: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
+    """The names of the channels of signals, if they have any; earlier versions refuse them."""
+    packed: bool = False
+    """Whether we packed it, so that members carry the records' own keys."""
+    resize: Annotated[int, Field(ge=1)] | None = None
+    """The short side to which images were scaled when they were packed, in pixels."""
+    notices: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, Count], ...] = ()
+    """Notices of records that are in the shards and not in the index, and how many they are."""
+    unlabelled: tuple[Split, ...] = ()
+    """Splits that are left out because their labels are hidden."""
+
+    def __len__(self) -> int:
+        return sum(shard.records for shard in self.shards)
+
+    @property
+    def ranges(self) -> dict[str, range]:
+        """The records of each split, which follow each other."""
+        found, start = dict[str, range](), 0
+        for split, shards in itertools.groupby(self.shards, lambda shard: shard.split):
+            stop = start + sum(shard.records for shard in shards)
+            if split in found:
+                raise DataError(f"The shards of a split must follow each other. Those of {split} in {self.name} don't.")
+            found[split], start = range(start, stop), stop
+        return found
+
+    @property
+    def identity(self) -> bytes:
+        """A digest of everything that the index says: classes, and each record's key, label, place and length."""
+        parts = [*self.classes, *(f"{name} {digest}" for name, digest in sorted(self.arrays.items()))]
+        parts += [f"{shard.size} {shard.sha256 or ''}" for shard in self.shards]
+        return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).digest()
+
+
+HEADERS = TypeAdapter(Header)
+
+
+def write_header(header: Header) -> bytes:
+    """Raises DataError for names that can't be encoded."""
+    try:
+        # Earlier versions refuse these.
+        unused = {key for key in ("left_out", "unlabelled") if not getattr(header, key)}
+        return HEADERS.dump_json(header, indent=1, exclude=unused) + b"\n"
+    except ValueError as error:  # such as the bytes of a file's name that are not UTF-8
+        names = (header.name, *header.classes, *(shard.name for shard in header.shards))
+        odd = next((name for name in names if not is_encodable(name)), header.name)
+        rule = "Sets, shards and classes need names in Unicode."
+        raise DataError(rule, received=repr(odd[:200]), fix="Rename it.") from error
+
+
+def read_header(content: bytes, where: str) -> Header:
+    """Raises DataError if it is not an index of this version, or names shards outside of the set."""
+    try:
+        header = HEADERS.validate_json(content)
+    except (ValidationError, ValueError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        place = ".".join(map(str, first["loc"]))
+        rule = f"{where} is not an index of version 1: {first['msg']}{', at ' + place if place else ''}."
+        raise DataError(rule, fix="Pack the set again, or update Neocog.") from error
+    for shard in header.shards:
+        path = PurePosixPath(shard.name)
+        if path.is_absolute() or ".." in path.parts or "\\" in shard.name or ":" in shard.name:
+            raise DataError(f"Shards lie beside their index. {where} names {shard.name!r}.", fix="It is not read.")
+    if "all" in header.ranges and len(header.ranges) > 1:
+        raise DataError(f"Either all shards belong to splits or none does. {where} names {', '.join(header.ranges)}.")
+    return header
+
 
 ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("length", "<u4"), ("label", "<i4"), ("id", "<u8")])
 """Shard's number; first byte and bytes of the record in a tar, or row group and row in it; class; `sample_ids`."""
 ARRAYS = {"rows": ROW, "keys": np.dtype("u1"), "starts": np.dtype("<u8"), "targets": np.dtype("<i8")}
 MAX_LENGTH = 2**32 - 1
 PACK_ROW = struct.Struct("<IQIiQ").pack
-CHUNK = 2**20
 
 
 def array_name(kind: str) -> str:
@@ -36,13 +149,12 @@ def array_name(kind: str) -> str:
 
 
 class Index:
-    """An index that lies in a folder. Opening checks it as a whole; after that, each call reads only its own rows."""
+    """An index in a folder. Opening checks it as a whole; after that, each call reads only its own rows."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / INDEX
-        store = LocalStore(folder)
+        path, store = folder / INDEX, LocalStore(folder)
         if store.stat(INDEX).size > MAX_HEADER:
-            raise DataError(f"{path} is larger than any index: {MAX_HEADER:,} bytes. Pack the set again.")
+            raise DataError(f"{path} is larger than any index: {MAX_HEADER:,} bytes.", fix=AGAIN)
         self.folder, self.store = folder, store
         self.header = read_header(store.read(INDEX, 0, MAX_HEADER), str(path))
         self.places = {kind: self.check_array(kind) for kind in ARRAYS}
@@ -55,25 +167,21 @@ class Index:
         path = self.folder / array_name(kind)
         if not path.is_file() or file_hash(path) != self.header.arrays.get(kind):
             state = "damaged" if path.is_file() else "missing"
-            raise DataError(
-                f"{path} is {state}: it is not what {INDEX} describes. Fetch it again, or pack the set again."
-            )
-        array = self.open_array(kind)
+            rule = f"{path} is {state}: it is not what {INDEX} describes."
+            raise DataError(rule, fix="Fetch it again, or pack the set again.")
+        array, task, num_classes = self.open_array(kind), self.header.task, len(self.header.classes)
         shapes = {"rows": (len(self),), "starts": (len(self) + 1,), "keys": array.shape[:1], "targets": (len(self),)}
         expected, dtype = shapes[kind], ARRAYS[kind]
-        if kind == "targets" and self.header.task == "multi-label":
-            expected, dtype = (len(self), len(self.header.classes)), np.dtype(bool)
+        if kind == "targets" and task == "multi-label":
+            expected, dtype = (len(self), num_classes), np.dtype(bool)
         if array.shape != expected or array.dtype != dtype or not array.flags.c_contiguous:
-            raise DataError(
-                f"{path} must hold {dtype} {expected}. Received: {array.dtype} {array.shape}. Pack the set again."
-            )
-        if kind == "targets" and self.header.task != "multi-label" and len(self):
-            lowest = 0 if self.header.task == "classification" else -1  # where a record has no class of its own
-            if array.min() < lowest or array.max() >= max(1, len(self.header.classes)):
-                raise DataError(
-                    f"The index of {self.header.name} leads to a shard or a class that is not there. "
-                    "Pack the set again."
-                )
+            received = f"{array.dtype} {array.shape}"
+            raise DataError(f"{path} must hold {dtype} {expected}.", received=received, fix=AGAIN)
+        if kind == "targets" and task != "multi-label" and len(self):
+            lowest = 0 if task == "classification" else -1  # for records without a class of their own
+            if array.min() < lowest or array.max() >= max(1, num_classes):
+                rule = f"The index of {self.header.name} leads to a shard or a class that is not there."
+                raise DataError(rule, fix=AGAIN)
         return int(array.offset)
 
     def open_array(self, kind: str) -> "np.memmap[Any, Any]":
@@ -81,10 +189,10 @@ class Index:
         try:
             return np.lib.format.open_memmap(path, mode="r")
         except Exception as error:  # NumPy's header is a Python literal, which can be damaged in any way
-            raise DataError(f"{path} is damaged: {error}. Pack the set again.") from error
+            raise DataError(f"{path} is damaged: {error}.", fix=AGAIN) from error
 
     def targets(self) -> NDArray[np.int64]:
-        """All classes, (N,) or (N, classes); pages of the file come into memory as they are looked at."""
+        """All classes, (N,) or (N, classes); pages of the file come into memory as they are used."""
         return self.open_array("targets")
 
     def read(self, kind: str, start: int, count: int) -> NDArray[Any]:
@@ -92,20 +200,21 @@ class Index:
         width = ARRAYS[kind].itemsize
         content = self.store.read(array_name(kind), self.places[kind] + start * width, count * width)
         if len(content) < count * width:
-            raise DataError(f"{self.folder / array_name(kind)} has been cut off since it was opened. Open it again.")
+            rule = f"{self.folder / array_name(kind)} has been cut off since it was opened."
+            raise DataError(rule, fix="Open it again.")
         return np.frombuffer(content, ARRAYS[kind])
 
     def rows(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """The rows of these records; neighbours are read together. (n,) -> (n,) of ROW."""
         found = np.empty(len(indices), ROW)
-        for first, last in runs(indices):
+        for first, last in find_runs(indices):
             found[first:last] = self.read("rows", int(indices[first]), last - first)
         return found
 
     def keys(self, indices: NDArray[np.int64]) -> list[str]:
         """The keys of these records."""
         found: list[str] = []
-        for first, last in runs(indices):
+        for first, last in find_runs(indices):
             ends: list[int] = self.read("starts", int(indices[first]), last - first + 1).tolist()
             if ends != sorted(ends) or ends[-1] - ends[0] > 2**31:
                 raise DataError(f"{self.folder / array_name('starts')} is damaged: keys end before they begin.")
@@ -115,10 +224,10 @@ class Index:
         return found
 
 
-def runs(indices: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def find_runs(indices: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Stretches of the array in which each index is its neighbour's next.
 
-    >>> list(runs(np.array([3, 4, 5, 9, 8])))
+    >>> list(find_runs(np.array([3, 4, 5, 9, 8])))
     [(0, 3), (3, 4), (4, 5)]
     """
     if len(indices):
@@ -131,7 +240,7 @@ class IndexWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.count, self.length = folder, 0, 0
-        self.several: list[bytes] = []
+        self.multi_hot: list[bytes] = []
         with storage_errors(folder):
             self.files = {kind: self.begin(folder / array_name(kind), dtype) for kind, dtype in ARRAYS.items()}
         self.files["starts"].write(bytes(8))
@@ -151,7 +260,7 @@ class IndexWriter:
     def add(self, key: str, shard: int, offset: int, length: int, label: int) -> None:
         """One record, behind all others. Raises DataError for one of 4 GiB or more."""
         if length > MAX_LENGTH:
-            raise DataError(f"A record has less than 4 GiB. {key!r} has {length:,} bytes. Divide it.")
+            raise DataError(f"A record has less than 4 GiB. {key!r} has {length:,} bytes.", fix="Divide it.")
         encoded = key.encode("utf-8", "surrogateescape")
         self.length += len(encoded)
         self.count += 1
@@ -162,14 +271,14 @@ class IndexWriter:
             self.files["starts"].write(struct.pack("<Q", self.length))
             self.files["targets"].write(struct.pack("<q", label))
 
-    def add_several(self, chosen: NDArray[np.bool_]) -> None:
-        """Yes and no for each class, for the record that was added last; (classes,)."""
-        self.several.append(np.packbits(chosen).tobytes())
+    def add_labels(self, chosen: NDArray[np.bool_]) -> None:
+        """The multi-hot labels of the record that was added last; (classes,)."""
+        self.multi_hot.append(np.packbits(chosen).tobytes())
 
     def finish(self, header: Header, mapping: NDArray[np.int64] | None = None) -> Header:
-        """Complete the arrays, number the labels anew if a mapping is given, and write the header, which names them.
+        """Complete the arrays, renumber the labels if a mapping is given, and write the header, which names them.
 
-        Raises DataError where two records share a key.
+        Raises DataError if two records share a key.
         """
         shapes = {"keys": (self.length,), "starts": (self.count + 1,)}
         with storage_errors(self.folder):
@@ -180,7 +289,7 @@ class IndexWriter:
             if mapping is not None:
                 self.renumber(mapping)
             if header.task == "multi-label":
-                self.write_several(len(header.classes))
+                self.write_multi_hot(len(header.classes))
         self.check_unique(header.name)
         header = replace(header, arrays={kind: file_hash(self.folder / array_name(kind)) for kind in ARRAYS})
         write_whole(self.folder / INDEX, write_header(header))
@@ -195,10 +304,10 @@ class IndexWriter:
         rows.flush()
         targets.flush()
 
-    def write_several(self, num_classes: int) -> None:
+    def write_multi_hot(self, num_classes: int) -> None:
         with (self.folder / array_name("targets")).open("wb") as file:
             write_npy_header(file, np.dtype(bool), (self.count, num_classes))
-            for packed in self.several:
+            for packed in self.multi_hot:
                 file.write(np.unpackbits(np.frombuffer(packed, np.uint8), count=num_classes).tobytes())
 
     def check_unique(self, name: str) -> None:
@@ -211,10 +320,9 @@ class IndexWriter:
             starts = np.load(self.folder / array_name("starts"), mmap_mode="r")
             keys = np.load(self.folder / array_name("keys"), mmap_mode="r")
             key = keys[int(starts[place]) : int(starts[place + 1])].tobytes().decode("utf-8", "replace")
-            raise DataError(
-                f"Each record needs a key of its own. {name} has {key!r} twice, {twice.size:,} such in all. The "
-                "members of one record follow each other in a tar; rename those that do not belong together."
-            )
+            rule = f"Each record needs a key of its own. {name} has {key!r} twice, {twice.size:,} such in all."
+            fix = "The members of one record follow each other in a tar; rename those that do not belong together."
+            raise DataError(rule, fix=fix)
 
 
 def write_npy_header(file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

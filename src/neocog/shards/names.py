@@ -1,6 +1,7 @@
 """Which files are the shards of a set, and which split each belongs to."""
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -10,28 +11,18 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote
 
-from neocog.dataset.folders import hidden
+from neocog.dataset.files import hidden
 from neocog.dataset.split_names import SPLIT_NAMES, split_meant
 from neocog.errors import DataError, some
-from neocog.shards.contents import written_label
+from neocog.shards.contents import parse_label
 from neocog.shards.leftovers import CACHE, Kept, choose_files, is_leftover
-from neocog.shards.store import SPLIT_FOLDERS, LocalStore, Store, open_store
+from neocog.shards.store import CONTAINERS, SPLIT_FOLDERS, Container, LocalStore, Store, open_store
 
-__all__ = [
-    "LABELS",
-    "Container",
-    "ShardFiles",
-    "Split",
-    "expand",
-    "find_shards",
-    "is_address",
-    "is_shard",
-    "looks_packed",
-]
+__all__ = ["LABELS", "ShardFiles", "Split", "expand", "find_shards", "is_address", "is_shard", "looks_packed"]
 
-Container = Literal["tar", "parquet", "arrow"]
 Split = Literal["all", "train", "val", "test"]
-CONTAINERS: dict[str, Container] = {".tar": "tar", ".parquet": "parquet", ".arrow": "arrow"}
+SPLITS: tuple[Split, ...] = ("all", "train", "val", "test")
+"""In the order of the records."""
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 WORDS = "training|trn|train|validation|valid|val|vld|dev|testing|test|tst|eval|holdout"
 PREFIX = re.compile(rf"({WORDS})(?=[-_.\d])", re.IGNORECASE)
@@ -39,9 +30,9 @@ WITHIN = re.compile(rf"(?<=[-_.])({WORDS})(?=[-_.\d])", re.IGNORECASE)
 NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})")
 """How `datasets` names the shards of a split: train-00000-of-00002.parquet."""
 PARTITION = re.compile(r"([^=]+)=(.+)")
-"""A folder of Hive's layout, whose name is a column's name and its value in all rows below."""
+"""A folder of Hive's layout: its name is a column's name and the value of all rows below."""
 LABELS = ("label", "labels", "cls")
-"""What a column of classes may be called."""
+"""Names of a column of classes."""
 NULL = "__HIVE_DEFAULT_PARTITION__"
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -58,18 +49,18 @@ class ShardFiles:
     splits: dict[str, Split]
     container: Container
     passed: dict[str, str] = field(default_factory=dict)
-    """Shards of splits that are none of these, with the split's own name: they are counted and not read."""
+    """Shards of other splits, with the split's own name: they are counted and not read."""
     aside: tuple[str, ...] = ()
-    """Shards in folders whose names are none of a split: they are counted and not read."""
+    """Shards in folders that name no split: they are counted and not read."""
     labels: dict[str, tuple[str, int | str | None]] = field(default_factory=dict)
-    """Where a folder's name tells the class of all records in a shard: what it is called there, and the class."""
+    """The column and the class that a folder's name gives to all records of a shard."""
     notices: tuple[str, ...] = ()
 
 
 def is_address(data: str | Path) -> bool:
-    """Whether this is no plain path: an address such as s3://bucket/folder, or a pattern with braces or a star.
+    """Whether this is not a plain path, but an address such as s3://bucket/folder, or a pattern with braces or a star.
 
-    >>> is_address("shards-{000..009}.tar"), is_address("memory://set"), is_address("pictures")
+    >>> is_address("shards-{000..009}.tar"), is_address("memory://set"), is_address("images")
     (True, True, False)
     """
     text = str(data)
@@ -83,18 +74,18 @@ def is_glob(text: str) -> bool:
 
 
 def looks_packed(name: str) -> bool:
-    """Whether a name is that of a compressed tar, in which no record can be reached by itself."""
+    """Whether a name is that of a compressed tar, which allows no random access."""
     return name.lower().endswith(PACKED)
 
 
 def find_shards(data: str | Path) -> ShardFiles:
     """The shards in a folder, of a pattern, at an address, or one file alone.
 
-    Raises DataError where there are none, where they are of two kinds, or where some name a split and some do not.
+    Raises DataError if there are none, if they are of two kinds, or if only some name their split.
     """
-    root, names = places(str(data))
+    root, names = split_place(str(data))
     if looks_packed(str(data)) or any(looks_packed(name) for name in names or ()):
-        raise compressed(str(data))
+        raise compressed_error(data)
     store = open_store(root)
     whole = names is None or is_glob(str(data))
     there = store.names() if whole else list(names or ())
@@ -107,34 +98,29 @@ def find_shards(data: str | Path) -> ShardFiles:
         kept = Kept(tuple(names), notices=tuple(f"{name} is a file that `datasets` left as its cache" for name in left))
     if not kept.names:
         if any(looks_packed(name) for name in there):
-            raise compressed(str(data))
-        raise DataError(
-            f"There are no shards at {data}. Put .tar or .parquet files there, or check the path."
-            + "".join(f" Found: {notice}." for notice in kept.notices)
-        )
+            raise compressed_error(data)
+        fix = "Put .tar or .parquet files there, or check the path."
+        raise DataError(f"There are no shards at {data}.", fix=fix + "".join(f" Found: {n}." for n in kept.notices))
     kinds = sorted({PurePosixPath(name).suffix for name in kept.names})
     if len(kinds) > 1 or kinds[0] not in CONTAINERS:
-        raise DataError(
-            f"Shards are .tar, .parquet or .arrow files, all of one kind. Received: {', '.join(kinds) or 'no suffix'}, "
-            f"at {data}. Name one kind with a pattern, such as {root}/shards-{{000..009}}.tar."
-        )
+        received, fix = ", ".join(kinds) or "no suffix", f"Name one kind by a pattern: {root}/shards-{{000..009}}.tar."
+        rule = "Shards are .tar, .parquet or .arrow files, all of one kind."
+        raise DataError(rule, received=received, where=str(data), fix=fix)
     label = PurePosixPath(root if whole else kept.names[0]).name if whole or len(kept.names) == 1 else ""
     name = (PurePosixPath(label).stem if names else label) or PurePosixPath(root).name or "shards"
-    splits, passed = by_split(kept, data)
-    labels = partition_labels(splits)
-    aside = tuple(shards_aside(store, kinds[0], SPLIT_FOLDERS | saved_in(kept))) if names is None else ()
-    notices = (*kept.notices, *unread_partitions(splits), *incomplete(splits), *spread(splits))
+    splits, passed = sort_by_split(kept, data)
+    labels = read_partition_labels(splits)
+    known = SPLIT_FOLDERS | {name.partition("/")[0].lower() for name in kept.names if "/" in name}
+    aside = tuple(find_shards_aside(store, kinds[0], known)) if names is None else ()
+    notices = (*kept.notices, *tell_unread(splits), *tell_incomplete(splits), *tell_spread(splits))
     return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, aside, labels, notices)
 
 
-def saved_in(kept: Kept) -> set[str]:
-    """The folders of the shards that are read, in small letters."""
-    return {name.partition("/")[0].lower() for name in kept.names if "/" in name}
+def find_shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[str]:
+    """Shards of this kind in further folders of this machine, which were not listed.
 
-
-def shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[str]:
-    """Shards of this kind in further folders of this machine, which were not listed. A folder may also hold a million
-    pictures: of each only so many names are looked at."""
+    A folder may also hold a million images: only its first MAX_LOOKED names are looked at.
+    """
     if not isinstance(store, LocalStore):
         return
     for folder in sorted(path for path in store.path.iterdir() if path.is_dir()):
@@ -144,23 +130,17 @@ def shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[
             inside = sorted(path.name for path in itertools.islice(folder.iterdir(), MAX_LOOKED))
         except OSError:  # it belongs to somebody else
             continue
-        named = [name for name in inside if name.endswith(suffix) and not is_left(name)]
+        named = [name for name in inside if name.endswith(suffix) and not hidden(name) and not is_leftover(name)]
         yield from (f"{folder.name}/{name}" for name in named if (folder / name).is_file())
 
 
-def is_left(name: str) -> bool:
-    return hidden(name) or is_leftover(name)
+def compressed_error(data: str | Path) -> DataError:
+    fix = "Unpack it (gunzip FILE.tar.gz leaves FILE.tar), then open the .tar, or repack it with `neocog pack`."
+    return DataError("Shards must be plain tars, which allow random access.", received=str(data), fix=fix)
 
 
-def compressed(data: str) -> DataError:
-    return DataError(
-        f"Shards must be plain tars: in a compressed one no record can be reached by itself. Received: {data}. "
-        "Unpack it (gunzip FILE.tar.gz leaves FILE.tar), then open the .tar, or repack it with `neocog pack`."
-    )
-
-
-def places(text: str) -> tuple[str, list[str] | None]:
-    """A root, and the files below it that are named; None for all that are there."""
+def split_place(text: str) -> tuple[str, list[str] | None]:
+    """A root, and the files below it that are named; None means all."""
     if BRACES.search(text) and not Path(text).exists():
         base = text[: text.index("{")].rpartition("/")[0] if "/" in text[: text.index("{")] else "."
         return base or "/", [name.removeprefix(base).lstrip("/") if base != "." else name for name in expand(text)]
@@ -169,20 +149,17 @@ def places(text: str) -> tuple[str, list[str] | None]:
             base, _, name = text.rpartition("/")
             return base or ("/" if text.startswith("/") else "."), [name]
     elif "://" not in text and not Path(text).is_dir():
-        raise DataError(f"Shards are .tar, .parquet or .arrow files, or a folder of them. Received: {text}.")
+        raise DataError("Shards are .tar, .parquet or .arrow files, or a folder of them.", received=text)
     return text, None
 
 
 def is_shard(name: str) -> bool:
     """Whether this is a shard's name, in the root or in a folder that carries a split's name."""
     path = PurePosixPath(name)
-    inner = len(path.parts) < 2 or name.startswith("/") or "://" in name or is_inner(path.parts[-2])
-    return path.suffix in CONTAINERS and not path.name.startswith(".") and inner
-
-
-def is_inner(folder: str) -> bool:
-    """Whether shards may lie in a folder of this name below the set's own."""
-    return folder.lower() in SPLIT_FOLDERS or PARTITION.fullmatch(folder) is not None
+    if path.suffix not in CONTAINERS or path.name.startswith("."):
+        return False
+    alone = len(path.parts) < 2 or name.startswith("/") or "://" in name
+    return alone or path.parts[-2].lower() in SPLIT_FOLDERS or PARTITION.fullmatch(path.parts[-2]) is not None
 
 
 def expand(pattern: str) -> list[str]:
@@ -191,65 +168,59 @@ def expand(pattern: str) -> list[str]:
     >>> expand("{train,test}-{08..10}.tar")[:3]
     ['train-08.tar', 'train-09.tar', 'train-10.tar']
     """
-    parts = [
-        choices(part, pattern) if place % 2 else [part] for place, part in enumerate(BRACES.split(pattern))
-    ]  # the odd ones stood in braces
-    count = 1
-    for part in parts:
-        count *= len(part)
+    # Every other part of the split pattern was in braces.
+    parts = [expand_part(part, pattern) if place % 2 else [part] for place, part in enumerate(BRACES.split(pattern))]
+    count = math.prod(map(len, parts))
     if count > MAX_NAMES:
-        raise DataError(f"A pattern may name at most {MAX_NAMES:,} shards. {pattern} names {count:,}. Split it.")
+        raise DataError(f"A pattern may name at most {MAX_NAMES:,} shards. {pattern} names {count:,}.", fix="Split it.")
     return ["".join(chosen) for chosen in itertools.product(*parts)]
 
 
-def choices(inner: str, pattern: str) -> list[str]:
-    """What one pair of braces stands for: a range of numbers of one width, or a list."""
+def expand_part(inner: str, pattern: str) -> list[str]:
+    """The choices in one pair of braces: a range of numbers of one width, or a list."""
     bounds = RANGE.fullmatch(inner)
     if bounds is None:
         return inner.split(",")
     first, last = (int(text[:9]) for text in bounds.groups())
     if last < first or last - first >= MAX_NAMES:
-        raise DataError(
-            f"A range in braces goes upwards, over at most {MAX_NAMES:,} numbers, as in {{000..009}}. "
-            f"Received: {pattern}."
-        )
+        rule = f"A range in braces goes upwards, over at most {MAX_NAMES:,} numbers, as in {{000..009}}."
+        raise DataError(rule, received=pattern)
     return [str(number).zfill(len(bounds[1])) for number in range(first, last + 1)]
 
 
-def by_split(kept: Kept, data: str | Path) -> tuple[dict[str, Split], dict[str, str]]:
-    """The split of every shard, sorted by split and then by name; and those of splits that are none of these."""
-    words = {name: kept.words.get(name, split_word(name)) for name in sorted(set(kept.names))}
+def sort_by_split(kept: Kept, data: str | Path) -> tuple[dict[str, Split], dict[str, str]]:
+    """The split of every shard, sorted by split and then by name; and the shards of other splits."""
+    words = {name: kept.words.get(name, find_split_word(name)) for name in sorted(set(kept.names))}
     within = {name: match[1].lower() for name in words if (match := WITHIN.search(PurePosixPath(name).name))}
-    if not any(words.values()) and len({split_called(word) for word in within.values()}) > 1:
+    if not any(words.values()) and len({parse_split(word) for word in within.values()}) > 1:
         words |= within
-    splits = {name: split_called(word) for name, word in words.items()}
+    splits = {name: parse_split(word) for name, word in words.items()}
     passed: dict[str, str] = {}
     if any(split != "all" for split in splits.values()) or kept.words:
-        passed = {name: other for name in splits if splits[name] == "all" and (other := other_split(name, words[name]))}
+        others = {name: find_other_split(name, words[name]) for name in splits if splits[name] == "all"}
+        passed = {name: other for name, other in others.items() if other}
         splits = {name: split for name, split in splits.items() if name not in passed}
     if not splits:
-        raise DataError(
-            f"A set has splits called {', '.join(SPLIT_NAMES)}. Received: {some(sorted(set(passed.values())), 8)}, at "
-            f"{data}. Rename them, or name the folder or the files of one."
-        )
+        rule, received = f"A set has splits called {', '.join(SPLIT_NAMES)}.", some(sorted(set(passed.values())), 8)
+        fix = "Rename them, or name the folder or the files of one."
+        raise DataError(rule, received=received, where=str(data), fix=fix)
     lone = [name for name, split in splits.items() if split == "all"]
     if lone and len(lone) < len(splits):
-        raise DataError(
-            f"Either all shards name their split (train-, val-, test-) or none does. {data} has {some(lone)} beside "
-            f"{some(name for name in splits if name not in lone)}. Rename them, or move them away."
-        )
-    for split in ("train", "val", "test"):
+        rule = "Either all shards name their split (train-, val-, test-) or none does."
+        received = f"{some(lone)} beside {some(name for name in splits if name not in lone)}"
+        raise DataError(rule, received=received, where=str(data), fix="Rename them, or move them away.")
+    for split in SPLITS[1:]:
         called = sorted({words[name].lower() for name in splits if splits[name] == split})
         if len(called) > 1:
-            raise DataError(f"{data} can be read in two ways: two of {', '.join(called)} mean {split}. Remove one.")
-    order = ("all", "train", "val", "test")
-    return dict(sorted(splits.items(), key=lambda item: (order.index(item[1]), item[0]))), passed
+            rule = f"{data} can be read in two ways: two of {', '.join(called)} mean {split}."
+            raise DataError(rule, fix="Remove one.")
+    return dict(sorted(splits.items(), key=lambda item: (SPLITS.index(item[1]), item[0]))), passed
 
 
-def split_word(name: str) -> str:
-    """What a shard's folder or its name's beginning calls its split; nothing where they do not."""
+def find_split_word(name: str) -> str:
+    """The name of the split in a shard's folder or the beginning of its name; empty if there is none."""
     path = PurePosixPath(name)
-    for key, value in reversed(partitions(name)):
+    for key, value in reversed(parse_partitions(name)):
         if key.lower() == "split":
             return value or ""
     folder = next((part.lower() for part in reversed(path.parts[:-1]) if split_meant(part)), "")
@@ -257,74 +228,64 @@ def split_word(name: str) -> str:
     return folder or (match[1].lower() if match else "")
 
 
-def split_called(word: str) -> Split:
+def parse_split(word: str) -> Split:
     """
-    >>> split_called("validation"), split_called("training"), split_called("dev"), split_called("extra")
+    >>> parse_split("validation"), parse_split("training"), parse_split("dev"), parse_split("extra")
     ('val', 'train', 'val', 'all')
     """
     splits: dict[str | None, Split] = {"val": "val", "test": "test", "train": "train"}
     return splits.get(split_meant(word), "all")
 
 
-def other_split(name: str, word: str) -> str:
-    """What the split of a shard is called that is no train, val or test, where it has a name."""
+def find_other_split(name: str, word: str) -> str:
+    """The name of a shard's split that is not train, val or test; empty if it has none."""
     match = NUMBERED.match(PurePosixPath(name).name)
     return word or (match[1] if match else "")
 
 
-def partitions(name: str) -> list[tuple[str, str | None]]:
+def parse_partitions(name: str) -> list[tuple[str, str | None]]:
     """The columns that the folders of a shard give, with their values.
 
-    >>> partitions("split=train/label=a%20b/part-0.parquet")
+    >>> parse_partitions("split=train/label=a%20b/part-0.parquet")
     [('split', 'train'), ('label', 'a b')]
     """
     found = [PARTITION.fullmatch(part) for part in PurePosixPath(name).parts[:-1]]
     return [(match[1], None if match[2] == NULL else unquote(match[2])) for match in found if match]
 
 
-def partition_labels(names: Iterable[str]) -> dict[str, tuple[str, int | str | None]]:
-    """The column and the class that the folders of a shard give to all its records: numbers where all of them are.
+def read_partition_labels(names: Iterable[str]) -> dict[str, tuple[str, int | str | None]]:
+    """The column and the class that the folders of a shard give to all its records: numbers if all of them are.
 
-    >>> partition_labels(["label=3/a.parquet", "label=10/a.parquet"])
+    >>> read_partition_labels(["label=3/a.parquet", "label=10/a.parquet"])
     {'label=3/a.parquet': ('label', 3), 'label=10/a.parquet': ('label', 10)}
-    >>> partition_labels(["label=3/a.parquet", "label=cat/a.parquet"])
+    >>> read_partition_labels(["label=3/a.parquet", "label=cat/a.parquet"])
     {'label=3/a.parquet': ('label', '3'), 'label=cat/a.parquet': ('label', 'cat')}
     """
-    found = {name: (key, value) for name in names for key, value in partitions(name) if key in LABELS}
-    numbers = {name: None if value is None else written_label(value) for name, (_, value) in found.items()}
+    found = {name: (key, value) for name in names for key, value in parse_partitions(name) if key in LABELS}
+    numbers = {name: None if value is None else parse_label(value) for name, (_, value) in found.items()}
     named = any(isinstance(number, str) for number in numbers.values())
     return {name: (key, value if named else numbers[name]) for name, (key, value) in found.items()}
 
 
-def unread_partitions(names: Iterable[str]) -> tuple[str, ...]:
-    keys = sorted({key for name in names for key, _ in partitions(name) if key not in LABELS and key != "split"})
-    return (f"columns that stand in the folders' names are not read: {some(keys)}",) if keys else ()
+def tell_unread(names: Iterable[str]) -> tuple[str, ...]:
+    keys = sorted({key for name in names for key, _ in parse_partitions(name) if key not in LABELS and key != "split"})
+    return (f"columns in the folders' names are not read: {some(keys)}",) if keys else ()
 
 
-def incomplete(names: Iterable[str]) -> tuple[str, ...]:
-    """A sentence on the shards that are missing, where their names say how many there are."""
-    found: Counter[tuple[str, int]] = Counter()
-    for name in names:
-        if match := NUMBERED.match(name):
-            found[match[1], int(match[2])] += 1
+def tell_incomplete(names: Iterable[str]) -> list[str]:
+    """A notice of shards that are missing, or too many, if their names say how many there are."""
+    found = Counter((match[1], int(match[2])) for name in names if (match := NUMBERED.match(name)))
     fewer = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here < total]
     more = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here > total]
-    notices = (f"some shards are missing, by the names of the others: {some(fewer)}",) if fewer else ()
-    return (
-        (*notices, f"there are more shards than their names say, and all are read: {some(more)}") if more else notices
-    )
+    notices = [f"some shards are missing, by the names of the others: {some(fewer)}"] if fewer else []
+    return notices + ([f"there are more shards than their names say, and all are read: {some(more)}"] if more else [])
 
 
-def spread(splits: dict[str, Split]) -> tuple[str, ...]:
-    """A sentence on splits whose shards lie in several folders: one may hold a copy of the other."""
+def tell_spread(splits: dict[str, Split]) -> tuple[str, ...]:
+    """A notice of splits whose shards lie in several folders: one may hold a copy of the other."""
     folders: dict[Split, set[str]] = {}
     for name, split in splits.items():
-        folders.setdefault(split, set()).add(
-            PurePosixPath(name).parts[0] if "/" in name and not partitions(name) else ""
-        )
-    parts = [
-        f"{split} in {' and '.join(sorted(f'{folder}/' if folder else 'the set itself' for folder in places))}"
-        for split, places in folders.items()
-        if len(places) > 1
-    ]
+        inner = "/" in name and not parse_partitions(name)
+        folders.setdefault(split, set()).add(PurePosixPath(name).parts[0] + "/" if inner else "the set itself")
+    parts = [f"{split} in {' and '.join(sorted(places))}" for split, places in folders.items() if len(places) > 1]
     return (f"shards of one split lie in several folders, and all are read: {some(parts)}",) if parts else ()

@@ -1,28 +1,37 @@
-"""From a path, a pattern or an address to the source that its shards make."""
+"""From a path, a pattern or an address to the source that its shards make.
 
+The index of foreign shards is built once and kept in the user's cache: nothing is written beside the user's data.
+"""
+
+import hashlib
 import itertools
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from neocog.errors import DataError, some
-from neocog.shards.build import cached_index, fetched_index
-from neocog.shards.dotted import holds_payload
-from neocog.shards.header import INDEX
-from neocog.shards.index import Index
+from neocog.files import cache_dir, file_hash, storage_errors, whole_folder, write_whole
+from neocog.progress import track
+from neocog.shards.build import index_shards, read_classes
+from neocog.shards.index import ARRAYS, INDEX, MAX_HEADER, Index, array_name, read_header
 from neocog.shards.leftovers import LISTS, SPLITS
-from neocog.shards.names import find_shards, is_address, is_shard, looks_packed
-from neocog.shards.scan import first_names
+from neocog.shards.names import ShardFiles, find_shards, is_address, is_shard, looks_packed
+from neocog.shards.scan import read_first_names
 from neocog.shards.source import ShardSource
 from neocog.shards.store import LocalStore, Store, open_store
+from neocog.shards.tar import holds_payload
 
-__all__ = ["STATE", "holds_shards", "open_shards", "why_no_shards"]
+__all__ = ["STATE", "holds_shards", "open_shards", "verify", "why_no_shards"]
 
 STATE = "neocog-pack.json"
-"""What a pack that is not finished knows of itself."""
+"""The state of a pack that is not finished."""
+READING = "3"
+"""Raised whenever the same shards are read otherwise than before, so that no older index in a cache is taken."""
+CHUNK = 2**24  # bytes
 NUMBERED = re.compile(r"\d{3,}\.")
 DEEP, MOST = 3, 50
-"""Levels and entries of a folder that are looked at for shards further down."""
+"""Levels and entries of a folder in which to look for shards further down."""
 MAGIC = {".parquet": b"PAR1", ".arrow": b""}
 
 
@@ -30,7 +39,7 @@ def open_shards(path: Path | str) -> ShardSource:
     """The records of shards: a folder, one file, a pattern such as shards-{000..009}.tar, or an address.
 
     A set that we packed brings its index. For others, headers and labels are gone through once, and the index is kept
-    in the user's cache. Raises DataError for what is damaged, unsafe, or can't be read record by record.
+    in the user's cache. Raises DataError for shards that are damaged, unsafe, or allow no random access.
     """
     text = str(path)
     whole = "://" in text and "{" not in text and not is_shard(text) and not looks_packed(text)
@@ -38,23 +47,20 @@ def open_shards(path: Path | str) -> ShardSource:
         store = open_store(text)
         names = store.names()
         if INDEX in names:
-            return packed_source(store, names)
+            return open_packed(store, names)
         if STATE in names:
-            raise DataError(
-                f"{path} is packed only in part. Call `neocog pack` with the same settings again to finish it."
-            )
+            fix = "Call `neocog pack` with the same settings again to finish it."
+            raise DataError(f"{path} is packed only in part.", fix=fix)
     if is_hub_cache(Path(text)):
-        raise DataError(
-            f"{path} is a repository in the cache of Hugging Face's hub. Name a folder of one of its snapshots: "
-            f"{some(shards_below(Path(text)))}."
-        )
+        rule = f"{path} is a repository in the cache of Hugging Face's hub."
+        raise DataError(rule, fix=f"Name a folder of one of its snapshots: {some(find_shards_below(Path(text)))}.")
     files = find_shards(path)
-    return ShardSource(files.store, cached_index(files))
+    return ShardSource(files.store, load_index(files))
 
 
-def packed_source(store: Store, names: Sequence[str]) -> ShardSource:
-    """A set with its index; shards that lie beside it without being in it are named."""
-    source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetched_index(store))
+def open_packed(store: Store, names: Sequence[str]) -> ShardSource:
+    """A set with its index; shards beside it that it doesn't list are named."""
+    source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetch_index(store))
     known = {shard.name for shard in source.header.shards}
     others = [name for name in names if is_shard(name) and name not in known]
     if others:
@@ -63,12 +69,12 @@ def packed_source(store: Store, names: Sequence[str]) -> ShardSource:
 
 
 def is_hub_cache(place: Path) -> bool:
-    """Whether this is where Hugging Face's hub keeps a repository: files by hash, and folders of links to them."""
-    return all((place / name).is_dir() for name in ("snapshots", "blobs", "refs")) and bool(shards_below(place))
+    """Whether Hugging Face's hub keeps a repository here: files by hash, and folders of links to them."""
+    return all((place / name).is_dir() for name in ("snapshots", "blobs", "refs")) and bool(find_shards_below(place))
 
 
-def shards_below(place: Path) -> list[str]:
-    """Folders a few levels deeper that hold shards; none of the larger folders is gone through."""
+def find_shards_below(place: Path) -> list[str]:
+    """Folders a few levels deeper that hold shards; of large folders only the beginning is read."""
     found: list[str] = []
     folders = [place]
     for _ in range(DEEP):
@@ -79,22 +85,15 @@ def shards_below(place: Path) -> list[str]:
 
 
 def why_no_shards(path: Path) -> str | None:
-    """What to do with a folder that holds shards only further down; None where there are none.
-
-    As the repositories of Hugging Face's hub are, with a folder for each configuration.
-    """
+    """Advice for a folder that holds shards only further down, as a repository of the hub does; None for others."""
     if path.name in LISTS and (found := [name for name in LocalStore(path.parent).names() if is_shard(name)]):
-        return (
-            f"A data set that `datasets` saved is named by its folder. Received: {path}, which only describes "
-            f"{some(found)}. Name {path.parent}."
-        )
-    found = shards_below(path) if path.is_dir() else []
+        rule = "A data set that `datasets` saved is named by its folder."
+        return f"{rule} {path} only describes {some(found)}. Name {path.parent}."
+    found = find_shards_below(path) if path.is_dir() else []
     if not found:
         return None
-    return (
-        f"Shards lie in the folder that is named, or in train, val and test below it. Received: {path}, which "
-        f"holds some only in {some(found)}. Name one of these folders."
-    )
+    place = f"{path} holds shards only in {some(found)}"
+    return f"Shards lie in the named folder, or in train, val and test below it. {place}. Name one of these folders."
 
 
 def holds_shards(path: Path | str) -> bool:
@@ -104,7 +103,7 @@ def holds_shards(path: Path | str) -> bool:
         return True
     place = Path(text)
     if place.is_file():
-        return (is_shard(place.name) and begins_well(place)) or looks_packed(text)
+        return (is_shard(place.name) and begins_like_shard(place)) or looks_packed(text)
     if not place.is_dir():
         return False
     names = LocalStore(place).names()
@@ -112,15 +111,90 @@ def holds_shards(path: Path | str) -> bool:
         return True
     shards = [name for name in names if is_shard(name)]
     if shards:
-        return begins_well(place / shards[0])
+        return begins_like_shard(place / shards[0])
     packed = [name for name in names if looks_packed(name) and NUMBERED.search(name)]
     return bool(packed) and all(looks_packed(name) for name in names)
 
 
-def begins_well(path: Path) -> bool:
-    """Whether a file begins as a shard does; a tar of folders, as downloads are, holds no record there."""
+def begins_like_shard(path: Path) -> bool:
+    """Whether a file begins like a shard; a tar of folders, as downloads are, doesn't begin with a record."""
     if path.suffix != ".tar":
         with path.open("rb") as file:
             return file.read(4).startswith(MAGIC[path.suffix])
-    found = first_names(LocalStore(path.parent), path.name)
+    found = read_first_names(LocalStore(path.parent), path.name)
     return any(map(holds_payload, found))
+
+
+def load_index(files: ShardFiles) -> Index:
+    """The index of shards that bring none: from the cache if they are unchanged, else built now."""
+    parts = [READING, files.store.root if "://" in files.store.root else str(Path(files.store.root).resolve())]
+    parts += files.notices
+    for name, split in (files.splits | files.passed | dict.fromkeys(files.aside, "aside")).items():
+        stat = files.store.stat(name)
+        parts.append(f"{name} {split} {stat.size} {stat.stamp}")
+    parts += read_classes(files.store) or ()
+    return get_or_make_index(parts, lambda folder: index_shards(files, folder))
+
+
+def fetch_index(store: Store) -> Index:
+    """A packed set's own index, copied from its address into the cache, because its rows are read one by one."""
+    content = store.read(INDEX, 0, MAX_HEADER)
+    read_header(content, f"{store.root}/{INDEX}")
+
+    def fetch(folder: Path) -> None:
+        for kind in ARRAYS:
+            fetch_file(store, array_name(kind), folder)
+        write_whole(folder / INDEX, content)
+
+    return get_or_make_index([store.root, content.hex()], fetch)
+
+
+def fetch_file(store: Store, name: str, folder: Path) -> None:
+    place, size = 0, store.stat(name).size
+    with storage_errors(folder / name), (folder / name).open("wb") as file:
+        while place < size and (piece := store.read(name, place, min(CHUNK, size - place))):
+            file.write(piece)
+            place += len(piece)
+
+
+def read_kept_index(folder: Path) -> Index | None:
+    """The index in the cache, unless there is none or it is damaged."""
+    try:
+        return Index(folder) if (folder / INDEX).is_file() else None
+    except DataError:
+        return None
+
+
+def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
+    """The index that these parts tell from others, from the user's cache, or else made.
+
+    Its folder appears when it is complete; if two processes make it at once, one of them stays.
+    """
+    digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
+    folder = cache_dir("indexes", digest)
+    found = read_kept_index(folder)
+    if found is not None:
+        return found
+    shutil.rmtree(folder, ignore_errors=True)  # damaged
+    with whole_folder(folder) as new:
+        make(new)
+    return Index(folder)
+
+
+def verify(folder: Path | str) -> int:
+    """Read every shard of a packed set and compare its SHA-256; returns the number of records.
+
+    Raises DataError that names all shards that differ, or if the set brings no hashes.
+    """
+    source = open_shards(folder)
+    shards = source.header.shards
+    if not source.header.packed:
+        rule = f"Only a set made by `neocog pack` has hashes to compare. {folder} has none."
+        raise DataError(rule, fix="Pack it.")
+    root = Path(folder)
+    damaged = [shard.name for shard in track(shards, "verifying") if file_hash(root / shard.name) != shard.sha256]
+    if damaged:
+        rule = f"{len(damaged)} of {len(shards)} shards of {folder} are damaged: {some(damaged, 10)}."
+        fix = "Fetch them again, or pack the set again."
+        raise DataError(f"{rule} Their SHA-256 is not the one in the index.", fix=fix)
+    return len(source)

@@ -1,76 +1,141 @@
-"""The work of packing: records encoded in threads, written shard by shard, each shard read back and compared."""
+"""The work of packing: records encoded in threads, written shard by shard, each shard read back and compared.
+
+The state of an unfinished pack is kept in its folder, so that the same call resumes it.
+"""
 
 import itertools
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Source
 from neocog.errors import DataError, StorageError, some
-from neocog.files import file_hash, storage_errors, whole_file
+from neocog.files import file_hash, storage_errors, whole_file, write_whole
 from neocog.progress import Bar
+from neocog.settings import SETTINGS
 from neocog.shards.build import index_shards
-from neocog.shards.contents import target_members
-from neocog.shards.encode import encode, text_bytes
-from neocog.shards.header import Header, Shard
-from neocog.shards.names import ShardFiles, Split
+from neocog.shards.contents import encode_target
+from neocog.shards.index import INDEX, Count, Digest, Header, Shard
+from neocog.shards.names import SPLITS, ShardFiles, Split
 from neocog.shards.open import STATE
-from neocog.shards.state import Done, State, save_state
 from neocog.shards.store import LocalStore
-from neocog.shards.write import (
-    ParquetWriter,
-    ShardWriter,
-    TarWriter,
-    columns_digests,
-    digest,
-    member_key,
-    tar_digests,
-)
+from neocog.shards.write import ParquetWriter, TarWriter, encode, hash_columns, hash_record, hash_tar, member_key
 
-__all__ = ["Packer"]
+__all__ = ["Format", "OnCorrupt", "Packer", "State", "begin_state", "keep_finished"]
 
 AT_ONCE = 64  # records that threads read and encode ahead
-ORDER: tuple[Split, ...] = ("all", "train", "val", "test")
+
+Format = Literal["tar", "parquet"]
+OnCorrupt = Literal["stop", "skip"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class Done:
+    """A shard that is written and checked: it and those before hold the records of its split up to `stop`."""
+
+    name: Annotated[str, Field(pattern=r"^(all|train|val|test)-\d{6}\.(tar|parquet)$")]
+    split: Split
+    size: Count
+    records: Count
+    sha256: Digest
+    stop: Count
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class State:
+    """The settings of a pack, the fingerprint of what it packs, and the shards that are done."""
+
+    version: Literal[1] = 1
+    fingerprint: str
+    format: Format
+    shard_size: int
+    resize: int | None
+    on_corrupt: OnCorrupt
+    shards: tuple[Done, ...] = ()
+
+
+STATES = TypeAdapter(State)
+
+
+def begin_state(out: Path, wanted: State) -> State:
+    """The state that an earlier call with these settings left in the folder, or a new one in an empty folder.
+
+    Raises DataError for a folder that holds something else.
+    """
+    path = out / STATE
+    if not path.is_file():
+        inside = sorted(entry.name for entry in out.iterdir() if entry.name != ".lock")
+        if INDEX in inside:
+            raise DataError(f"{out} already holds a finished pack.", fix="Choose another folder, or remove it first.")
+        if inside:
+            raise DataError(f"A pack begins in an empty folder. {out} holds {some(inside)}.", fix="Choose another.")
+        return wanted
+    try:
+        found = STATES.validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        rule = f"{path} is damaged: it does not tell how the pack was begun."
+        raise DataError(rule, fix=f"Remove {out} and begin again.") from error
+    for key in ("fingerprint", "format", "shard_size", "resize", "on_corrupt"):
+        if getattr(found, key) != getattr(wanted, key):
+            what = "data, which have changed" if key == "fingerprint" else f"another --{key.replace('_', '-')}"
+            rule = f"A pack is resumed with its own settings. {out} was begun with {what}: {getattr(found, key)}."
+            raise DataError(rule, received=str(getattr(wanted, key)), fix="Use the same again, or another folder.")
+    return found
+
+
+def save_state(out: Path, state: State) -> None:
+    write_whole(out / STATE, STATES.dump_json(state, indent=1) + b"\n")
+
+
+def keep_finished(out: Path, state: State) -> tuple[Done, ...]:
+    """The finished shards that are still whole; in each split, all after a damaged one are written again."""
+    kept: list[Done] = []
+    broken: set[str] = set()
+    for done in state.shards:
+        path = out / done.name
+        if done.split in broken or not path.is_file() or file_hash(path) != done.sha256:
+            broken.add(done.split)
+        else:
+            kept.append(done)
+    return tuple(kept)
+
 
 Encoded = tuple[str, dict[str, bytes]]
-"""A key, and its members by extension: first what was measured, then what it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A record that can't be read, and why."""
-
-    key: str
-    reason: str
+"""A key, and its members by extension: first the payload, then the target."""
+Fault = tuple[str, DataError]
+"""The key of a record that can't be read, and why."""
 
 
 class Ahead:
-    """Records of which the `next` can be looked at before it is taken; `place` is where the one after it stands."""
+    """Records whose `next` can be seen before it is taken; `place` is the index of the one after it."""
 
     def __init__(self, items: Iterator[Encoded | Fault], place: int) -> None:
         self.items, self.place = items, place
         self.step()
 
     def step(self) -> None:
-        """Go on to the next record that can be read; `faults` are the keys of those before it that can't."""
+        """Move to the next record that can be read; `faults` are the keys of those before it that can't."""
         self.next: Encoded | None = None
         self.faults: list[str] = []
         for item in self.items:
             self.place += 1
-            if not isinstance(item, Fault):
-                self.next = item
+            if isinstance(item[1], dict):
+                self.next = (item[0], item[1])
                 return
-            self.faults.append(item.key)
+            self.faults.append(item[0])
 
 
 class Packer:
-    """One packing: a source, a folder, and how far it is."""
+    """One pack: a source, a folder, and how far it is."""
 
     def __init__(self, source: Source, out: Path, state: State) -> None:
         self.source, self.out, self.state = source, out, state
@@ -79,15 +144,15 @@ class Packer:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """The keys of all records that were passed over."""
+        """The keys of all records that were skipped."""
         return (*(key for done in self.state.shards for key in done.skipped), *self.late)
 
     def run(self) -> None:
-        """Write all shards that are not there yet, then the index."""
+        """Write all missing shards, then the index."""
         save_state(self.out, self.state)
-        splits = {split: self.source.splits[split] for split in ORDER if split in self.source.splits}
+        splits = {split: self.source.splits[split] for split in SPLITS if split in self.source.splits}
         total = sum(len(indices) for indices in splits.values())
-        with Bar("packing", total) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with Bar("packing", total) as bar, ThreadPoolExecutor(num_cpus()) as pool:
             before = 0
             for split, indices in splits.items():
                 self.write_split(pool, bar, before, split, indices)
@@ -99,7 +164,7 @@ class Packer:
     ) -> None:
         there = [done for done in self.state.shards if done.split == split]
         first = there[-1].stop if there else 0
-        ahead = Ahead(self.encoded(pool, bar, before, indices, first), first)
+        ahead = Ahead(self.encode_records(pool, bar, before, indices, first), first)
         for number in itertools.count(len(there)):
             if ahead.next is None:
                 self.late += ahead.faults
@@ -108,16 +173,19 @@ class Packer:
             self.state = replace(self.state, shards=(*self.state.shards, done))
             save_state(self.out, self.state)
 
-    def encoded(
+    def encode_records(
         self, pool: ThreadPoolExecutor, bar: Bar, before: int, indices: NDArray[np.int64], first: int
     ) -> Iterator[Encoded | Fault]:
         """The records of a split from the first on, in order; or why one could not be read."""
         for start in range(first, len(indices), AT_ONCE):
             bar.draw(before + start)
             part = list(pool.map(self.encode, indices[start : start + AT_ONCE].tolist()))
-            faults = [item for item in part if isinstance(item, Fault)]
+            faults = [(key, error) for key, error in part if isinstance(error, DataError)]
             if faults and self.state.on_corrupt == "stop":
-                raise corrupt(faults)
+                others = f" {len(faults) - 1} more are near it: {some(key for key, _ in faults[1:])}."
+                rule = str(faults[0][1]) + (others if len(faults) > 1 else "")
+                fix = "Fix or remove such records, or skip them with --on-corrupt skip. Finished shards are kept."
+                raise DataError(rule, fix=fix)
             yield from part
 
     def encode(self, index: int) -> Encoded | Fault:
@@ -125,11 +193,11 @@ class Packer:
             record = self.source.read(index)
             where = f"{self.source.name}: {record.key}"
             if self.state.format == "parquet":
-                text_bytes(record.key, where)
+                encode(record.key, "text", None, where)  # a key in a column must be UTF-8
             extension, payload = encode(record.payload, self.source.modality, self.state.resize, where)
-            return record.key, {extension: payload} | target_members(record.target, self.source.task)
+            return record.key, {extension: payload} | encode_target(record.target, self.source.task)
         except DataError as error:
-            return Fault(self.source.key(index), str(error))
+            return self.source.key(index), error
 
     def write_shard(self, name: str, split: Split, ahead: Ahead) -> Done:
         """One shard of records up to its size, at least one, checked after writing."""
@@ -137,70 +205,46 @@ class Packer:
         skipped: list[str] = []
         stop = ahead.place
         with whole_file(self.out / name) as file:
-            writer = self.writer(file)
+            tar, source = self.state.format == "tar", self.source
+            writer = TarWriter(file) if tar else ParquetWriter(file, source.modality, source.classes)
             while ahead.next is not None:
                 key, members = ahead.next
                 if writer.count and writer.size + writer.cost(members) > self.state.shard_size:
                     break
                 writer.add(key, members)
-                hashes.append(digest(member_key(key), members))
+                hashes.append(hash_record(member_key(key), members))
                 skipped, stop = skipped + ahead.faults, ahead.place
                 ahead.step()
             writer.finish()
         self.check_written(name, hashes)
         size, sha256 = self.store.stat(name).size, file_hash(self.out / name)
-        return Done(
-            name=name, split=split, size=size, records=len(hashes), sha256=sha256, stop=stop, skipped=tuple(skipped)
-        )
-
-    def writer(self, file: BinaryIO) -> ShardWriter:
-        if self.state.format == "tar":
-            return TarWriter(file)
-        return ParquetWriter(file, self.source.modality, self.source.classes)
+        records, passed = len(hashes), tuple(skipped)
+        return Done(name=name, split=split, size=size, records=records, sha256=sha256, stop=stop, skipped=passed)
 
     def check_written(self, name: str, hashes: list[bytes]) -> None:
-        """Read a shard back. Raises StorageError where it does not hold what was written."""
-        digests = tar_digests if self.state.format == "tar" else columns_digests
+        """Read a shard back. Raises StorageError if it differs from what was written."""
+        hash_shard = hash_tar if self.state.format == "tar" else hash_columns
+        rule, fix = f"{self.out / name} is not what was written:", "Check the disk."
         try:
-            same = list(digests(LocalStore(self.out), name)) == hashes
+            same = list(hash_shard(LocalStore(self.out), name)) == hashes
         except DataError as error:
-            raise StorageError(f"{self.out / name} is not what was written: {error} Check the disk.") from error
+            raise StorageError(f"{rule} {error}", fix=fix) from error
         if not same:
-            raise StorageError(f"{self.out / name} is not what was written: its records differ. Check the disk.")
+            raise StorageError(f"{rule} its records differ.", fix=fix)
 
     def finish(self) -> None:
-        """Write the index, with which the pack is complete."""
+        """Write the index, which completes the pack."""
         if not self.state.shards:
             raise DataError(f"None of the records of {self.source.name} can be read. Nothing is packed.")
-        shards = tuple(
-            Shard(name=done.name, split=done.split, size=done.size, records=done.records, sha256=done.sha256)
-            for done in self.state.shards
-        )
+        source, done = self.source, self.state.shards
+        shards = tuple(Shard(name=d.name, split=d.split, size=d.size, records=d.records, sha256=d.sha256) for d in done)
         header = Header(
-            name=self.source.name,
-            container=self.state.format,
-            modality=self.source.modality,
-            task=self.source.task,
-            classes=tuple(self.source.classes),
-            channels=getattr(self.source, "channel_names", ()),
-            shards=shards,
-            arrays={},
-            packed=True,
-            resize=self.state.resize,
-            unlabelled=getattr(self.source, "unlabelled", ()),
-        )
-        order = sorted(shards, key=lambda shard: (ORDER.index(shard.split), shard.name))
+            name=source.name, container=self.state.format, modality=source.modality, task=source.task,
+            classes=tuple(source.classes), channels=getattr(source, "channel_names", ()), shards=shards, arrays={},
+            packed=True, resize=self.state.resize, unlabelled=getattr(source, "unlabelled", ()),
+        )  # fmt: skip
+        order = sorted(shards, key=lambda shard: (SPLITS.index(shard.split), shard.name))
         files = ShardFiles(header.name, self.store, {shard.name: shard.split for shard in order}, header.container)
         index_shards(files, self.out, packed=header)
         with storage_errors(self.out):
             (self.out / STATE).unlink()
-
-
-def corrupt(faults: list[Fault]) -> DataError:
-    rest = (
-        f"\n{len(faults) - 1} more are near it: {some(fault.key for fault in faults[1:])}." if len(faults) > 1 else ""
-    )
-    return DataError(
-        f"{faults[0].reason}{rest}\nMend or remove such records, or pass them over with --on-corrupt skip. Shards that "
-        "are done are kept."
-    )

@@ -1,76 +1,49 @@
-"""What a shard says of its records when it is gone through once: labels are read, payloads are passed over."""
+"""Going through a shard once: labels are read, payloads are skipped."""
 
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Protocol
 from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import blank_label, cell_label
+from neocog.dataset.labels import blank_label, cell_label
 from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
 from neocog.shards.columns import KEY, ColumnChoice, ColumnFile, choose_columns
-from neocog.shards.contents import (
-    MAX_TEXT,
-    label_of,
-    modality_of,
-    payload_extension,
-    read_target,
-)
-from neocog.shards.dotted import read_dotted
-from neocog.shards.header import Header
+from neocog.shards.contents import MAX_TEXT, find_modality, find_payload, missing_label_error, read_label, read_target
+from neocog.shards.index import Header
 from neocog.shards.names import ShardFiles, Split
 from neocog.shards.store import Store
-from neocog.shards.tar import TarRecord, group, walk
+from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
 
-__all__ = ["ColumnScanner", "Found", "Scanner", "TarScanner", "first_names", "tar_records"]
+__all__ = ["ColumnScanner", "ScannedRecord", "Scanner", "TarScanner", "read_first_names", "read_tar_records"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ScannedRecord:
     """A record as a scan meets it: its key, its place in the shard, its class by number or name."""
 
     key: str
     offset: int
     length: int
     label: int | str | None
-    """None where the record has no label; -1 where a packed record has no class of its own."""
+    """None if the record has no label; -1 if a packed record has no class of its own."""
     where: str
-    fault: str = ""
-    """What is wrong with a record without a label, unless none of its split has one."""
-    several: NDArray[np.bool_] | None = None
-    """Yes and no for each class, (classes,), where there are several labels."""
-
-
-class Scanner(Protocol):
-    """Goes through one shard after the other; what it has learnt of the set stands in its attributes."""
-
-    modality: Modality | None
-    classes: tuple[str, ...] | None
-    columns: ColumnChoice | None
-    grouped: bool
-    """Whether a record's offset is the number of its row group."""
-
-    def scan(self, name: str, split: Split) -> Iterator[Found]: ...
-    def count(self, name: str) -> int:
-        """How many records a shard holds, of which nothing else is asked."""
-        ...
-
-    def notices(self) -> tuple[str, ...]:
-        """What a user should know of how the shards were read."""
-        ...
+    fault: DataError | None = None
+    """An error for a record without a label, unless none of its split has one."""
+    multi_hot: NDArray[np.bool_] | None = None
+    """(classes,), if a record has several labels."""
 
 
 Read = Callable[[int, int], bytes]
 
 
 class Window:
-    """A file gone through from its beginning: what is read together with a header often holds the label, too."""
+    """A file gone through from its beginning: a block that is read for a header often holds the label, too."""
 
     def __init__(self, store: Store, name: str) -> None:
         self.store, self.name = store, name
@@ -84,15 +57,15 @@ class Window:
         return self.bytes[place : place + length]
 
 
-def tar_records(store: Store, name: str) -> Iterator[tuple[TarRecord, Read]]:
-    """The records of a tar from its beginning, each with a way to read its members."""
+def read_tar_records(store: Store, name: str) -> Iterator[tuple[TarRecord, Read]]:
+    """The records of a tar from its beginning, each with a function that reads its members."""
     window, where = Window(store, name), f"{store.root}/{name}"
-    for record in group(walk(window.read, store.stat(name).size, where), where):
+    for record in group_members(walk_tar(window.read, store.stat(name).size, where), where):
         yield record, window.read
 
 
 @dataclass(frozen=True, slots=True)
-class Small:
+class SmallMembers:
     """The members of one record that are read while scanning, by extension."""
 
     record: TarRecord
@@ -102,19 +75,22 @@ class Small:
     def __call__(self, extension: str) -> bytes:
         member = self.record.members[extension]
         if member.size > MAX_TEXT:
-            raise DataError(
-                f"A label, or an array that tells its kind, has at most {MAX_TEXT:,} bytes. {self.where}.{extension} "
-                f"has {member.size:,}. Shorten it."
-            )
+            rule = f"A label, or an array that tells its kind, has at most {MAX_TEXT:,} bytes."
+            where = f"{self.where}.{extension}"
+            raise DataError(rule, received=f"{member.size:,}", where=where, fix="Shorten it.")
         return self.read(member.offset, member.size)
 
 
 class TarScanner:
-    """Reads headers and labels of tar shards; `packed` is what we know of a set that we packed."""
+    """Reads headers and labels of tar shards. Of a set that we packed, `packed` is what is known.
+
+    What it has learnt of the set is in its attributes.
+    """
 
     columns: ColumnChoice | None = None
     classes: tuple[str, ...] | None = None
     grouped = False
+    """Whether a record's offset is the number of its row group."""
 
     def __init__(self, files: ShardFiles, packed: Header | None) -> None:
         self.files, self.store, self.packed = files, files.store, packed
@@ -123,34 +99,34 @@ class TarScanner:
         self.examples: dict[str, str] = {}
         self.unread: Counter[str] = Counter()
 
-    def scan(self, name: str, split: Split) -> Iterator[Found]:
-        for whole, read in tar_records(self.store, name):
+    def scan(self, name: str, split: Split) -> Iterator[ScannedRecord]:
+        for whole, read in read_tar_records(self.store, name):
             for record in self.records(whole, name):
                 where = f"{self.store.root}/{name}: {record.key}"
-                small = Small(record, read, where)
-                self.check_payload(payload_extension(record.members, where), small, where)
+                small = SmallMembers(record, read, where)
+                self.check_payload(find_payload(record.members, where), small, where)
                 start, length = record.start, record.stop - record.start
                 if self.packed:
-                    label, several = self.packed_label(self.packed, record, small, where)
+                    label, multi_hot = read_packed_label(self.packed, record, small, where)
                     key = unquote(record.key, errors="surrogateescape")
-                    yield Found(key, start, length, label, where, several=several)
+                    yield ScannedRecord(key, start, length, label, where, multi_hot=multi_hot)
                 else:
-                    named, fault = self.found_label(name, record, small, where)
-                    yield Found(f"{stem(name)}/{record.key}", start, length, named, where, fault)
+                    named, fault = self.read_label(name, record, small, where)
+                    yield ScannedRecord(f"{strip_suffix(name)}/{record.key}", start, length, named, where, fault)
 
-    def found_label(self, name: str, record: TarRecord, small: Small, where: str) -> tuple[int | str | None, str]:
-        """A record's label; or none, where no member can hold one, and what is wrong then."""
+    def read_label(
+        self, name: str, record: TarRecord, small: SmallMembers, where: str
+    ) -> tuple[int | str | None, DataError | None]:
+        """A record's label; or none, and the error, if no member can hold one."""
+        holders = record.members.keys() & {"cls", "json"}
         if name in self.files.labels:
-            return partition_label(self.files.labels[name], record.members.keys() & {"cls", "json"}, where), ""
-        try:
-            return label_of(record.members, small, where), ""
-        except DataError as error:
-            if record.members.keys() & {"cls", "json"}:
-                raise
-            return None, str(error)
+            return check_partition(self.files.labels[name], holders, where), None
+        if holders:
+            return read_label(record.members, small, where), None
+        return None, missing_label_error(record.members, where)
 
     def records(self, record: TarRecord, name: str) -> tuple[TarRecord, ...]:
-        """The records of one key, which is one but where names hold further dots."""
+        """The records of one key: one, unless names hold further dots."""
         if self.packed:
             return (record,)
         reading = read_dotted(record, f"{self.store.root}/{name}")
@@ -162,9 +138,11 @@ class TarScanner:
         return reading.records
 
     def count(self, name: str) -> int:
-        return sum(len(self.records(record, name)) for record, _ in tar_records(self.store, name))
+        """The number of records in a shard that is not indexed."""
+        return sum(len(self.records(record, name)) for record, _ in read_tar_records(self.store, name))
 
     def notices(self) -> tuple[str, ...]:
+        """How the shards were read, for the user."""
         ways = {
             "last dot": "keys end at the last dot of the members' names, and not at the first",
             "last suffix": "members are known by their last suffix",
@@ -175,26 +153,26 @@ class TarScanner:
             found.append(f"members beside a record's payload are not read: {kinds}")
         return tuple(found)
 
-    def check_payload(self, extension: str, small: Small, where: str) -> None:
-        """Raises DataError where records are of several kinds."""
+    def check_payload(self, extension: str, small: SmallMembers, where: str) -> None:
+        """Raises DataError if records are of several kinds."""
         if self.packed or (self.modality is not None and extension == "npy"):
             return
-        modality = modality_of(extension, small, where)
+        modality = find_modality(extension, small, where)
         self.modality = self.modality or modality
         if modality != self.modality:
-            raise DataError(
-                f"A set holds records of one kind. {where} holds {extension}, which is {modality}; those before are "
-                f"{self.modality}. Give each kind a folder of its own."
-            )
+            received = f"{extension}, which is {modality}; those before are {self.modality}"
+            fix = "Give each kind a folder of its own."
+            raise DataError("A set holds records of one kind.", received=received, where=where, fix=fix)
 
-    def packed_label(
-        self, packed: Header, record: TarRecord, small: Small, where: str
-    ) -> tuple[int | str, NDArray[np.bool_] | None]:
-        if packed.task == "multi-label":
-            row = read_target(packed.task, -1, len(packed.classes), small, where)
-            assert isinstance(row, np.ndarray)
-            return -1, row
-        return (label_of(record.members, small, where) if "cls" in record.members else -1), None
+
+def read_packed_label(
+    packed: Header, record: TarRecord, small: SmallMembers, where: str
+) -> tuple[int | str, NDArray[np.bool_] | None]:
+    if packed.task == "multi-label":
+        row = read_target(packed.task, -1, len(packed.classes), small, where)
+        assert isinstance(row, np.ndarray)
+        return -1, row
+    return (read_label(record.members, small, where) if "cls" in record.members else -1), None
 
 
 class ColumnScanner:
@@ -209,7 +187,7 @@ class ColumnScanner:
         self.classes: tuple[str, ...] | None = None
         self.reordered: list[str] = []
 
-    def scan(self, name: str, split: Split) -> Iterator[Found]:
+    def scan(self, name: str, split: Split) -> Iterator[ScannedRecord]:
         file = ColumnFile(self.store, name, self.container)
         partition = self.files.labels.get(name)
         columns = choose_columns(file, labelled=partition is None and split in ("all", "train"))
@@ -217,8 +195,8 @@ class ColumnScanner:
             self.columns, self.modality, self.classes = columns, columns.modality, columns.classes
         self.check_payload(columns, file)
         wanted = [c for c in (columns.label, KEY if self.packed else None) if c is not None]
-        fault = "" if columns.label or partition else f"{file.where} has no column of labels."
-        # Where classes have names, -1 is how `datasets` writes a label that is hidden.
+        fault = None if columns.label or partition else DataError(f"{file.where} has no column of labels.")
+        # If classes have names, `datasets` writes -1 for a hidden label.
         named = self.packed is None and (columns.classes or self.columns.classes) is not None
         matched: dict[int, int] | None = None
         row = 0
@@ -226,26 +204,27 @@ class ColumnScanner:
             values = file.group(number, wanted) if wanted else {}
             for place in range(rows):
                 where = f"{file.where}, row {row}"
-                key = str(values[KEY][place]) if self.packed else f"{stem(name)}/{row}"
+                key = str(values[KEY][place]) if self.packed else f"{strip_suffix(name)}/{row}"
                 if columns.label is None:
-                    label = partition_label(partition, (), where) if partition else None
+                    label = check_partition(partition, (), where) if partition else None
                 elif partition:
-                    label = partition_label(partition, (columns.label,), where)
+                    label = check_partition(partition, (columns.label,), where)
                 else:
                     value = values[columns.label][place]
-                    fault = blank_label(value, where)
-                    label = None if fault else cell_label(value, where)
+                    blank = blank_label(value, where)
+                    fault = DataError(blank) if blank else None
+                    label = None if blank else cell_label(value, where)
                     label = None if label == -1 and named else label
                 if label is not None and columns.label is not None:
                     matched = self.match(columns, file) if matched is None else matched
                     label = matched.get(label, label) if isinstance(label, int) else label
-                yield Found(key, number, place, label, where, fault)
+                yield ScannedRecord(key, number, place, label, where, fault)
                 row += 1
 
     def check_payload(self, columns: ColumnChoice, file: ColumnFile) -> None:
         assert self.columns is not None
         if (columns.payload, columns.modality) != (self.columns.payload, self.columns.modality):
-            raise self.other_columns(columns, file)
+            raise self.differing_columns(columns, file)
 
     def match(self, columns: ColumnChoice, file: ColumnFile) -> dict[int, int]:
         """The class of each of a file's numbers: classes are known by their names, whose order may differ."""
@@ -254,19 +233,18 @@ class ColumnScanner:
         if self.columns.label is None:  # of a test split without labels
             self.columns, self.classes, first = columns, own, own
         if columns.label != self.columns.label or sorted(own or ()) != sorted(first or ()):
-            raise self.other_columns(columns, file)
+            raise self.differing_columns(columns, file)
         if own is None or first is None or own == first or len(set(own)) < len(own):
             return {}
         if file.where not in self.reordered:
             self.reordered.append(file.where)
         return {k: first.index(name) for k, name in enumerate(own)}
 
-    def other_columns(self, columns: ColumnChoice, file: ColumnFile) -> DataError:
+    def differing_columns(self, columns: ColumnChoice, file: ColumnFile) -> DataError:
         assert self.columns is not None
-        return DataError(
-            f"All shards of a set have the same columns and classes. {file.where} differs from those before: "
-            f"{shown_columns(columns)}; those before: {shown_columns(self.columns)}. Give it a folder of its own."
-        )
+        received = f"{show_columns(columns)}; those before: {show_columns(self.columns)}"
+        rule, fix = "All shards of a set have the same columns and classes.", "Give it a folder of its own."
+        return DataError(rule, received=received, where=file.where, fix=fix)
 
     def count(self, name: str) -> int:
         return sum(ColumnFile(self.store, name, self.container).groups)
@@ -274,32 +252,33 @@ class ColumnScanner:
     def notices(self) -> tuple[str, ...]:
         if not self.reordered:
             return ()
-        return (f"classes are matched by name, for these files number them in another order: {some(self.reordered)}",)
+        return (f"classes are matched by name: these files number them in another order: {some(self.reordered)}",)
 
 
-def partition_label(partition: tuple[str, int | str | None], others: Collection[str], where: str) -> int | str | None:
-    """The label in a folder's name. Raises DataError where the record has `others`, too."""
+Scanner = TarScanner | ColumnScanner
+
+
+def check_partition(partition: tuple[str, int | str | None], others: Collection[str], where: str) -> int | str | None:
+    """The label in a folder's name. Raises DataError if the record has `others`, too."""
     if others:
-        raise DataError(
-            f"A record has one label. {where} has one in its folder's name, {partition[0]}={partition[1]}, and one in "
-            f"{some(sorted(others))}. Remove one of them."
-        )
+        received = f"{partition[0]}={partition[1]} in its folder's name, and one in {some(sorted(others))}"
+        raise DataError("A record has one label.", received=received, where=where, fix="Remove one of them.")
     return partition[1]
 
 
-def shown_columns(columns: ColumnChoice) -> str:
+def show_columns(columns: ColumnChoice) -> str:
     classes = f" with the classes {some(columns.classes)}" if columns.classes else ""
     return f"{columns.payload}, {columns.label or 'no label'}{classes}"
 
 
-def stem(name: str) -> str:
+def strip_suffix(name: str) -> str:
     return name.removesuffix(PurePosixPath(name).suffix)
 
 
-def first_names(store: Store, name: str, most: int = 4) -> list[str]:
-    """The names of a tar's first few files; none of what is no tar."""
+def read_first_names(store: Store, name: str, most: int = 4) -> list[str]:
+    """The names of a tar's first few files; empty for other files."""
     try:
         window = Window(store, name)
-        return [member.name for member in itertools.islice(walk(window.read, store.stat(name).size, name), most)]
+        return [member.name for member in itertools.islice(walk_tar(window.read, store.stat(name).size, name), most)]
     except DataError:
         return []

@@ -1,4 +1,4 @@
-"""Where shards lie: a folder of this machine, or any address that fsspec reaches. Ranges of bytes are read, no more."""
+"""Where shards lie: a folder of this machine, or any address that fsspec reaches. Only ranges of bytes are read."""
 
 import contextlib
 import importlib
@@ -9,61 +9,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from neocog.dataset.split_names import SPLIT_NAMES
 from neocog.errors import DataError
 
-__all__ = ["SPLIT_FOLDERS", "LocalStore", "RemoteStore", "Stat", "Store", "needed", "open_store", "readable"]
+__all__ = ["CONTAINERS", "SPLIT_FOLDERS", "Container", "LocalStore", "Store", "import_package", "open_store"]
 
+Container = Literal["tar", "parquet", "arrow"]
 KEPT_OPEN = 128  # files; those beyond are opened for each read, as systems allow a process about 1,000
 LISTED = 1_000_000
-SHARDS = (".tar", ".parquet", ".arrow")
+CONTAINERS: dict[str, Container] = {".tar": "tar", ".parquet": "parquet", ".arrow": "arrow"}
+SHARDS = tuple(CONTAINERS)
 SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}
-"""Folders in which shards may lie, below the set's own."""
+"""Folders below the set's own in which shards may lie."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """A file's size in bytes, and what changes when its content does: a time, or a server's tag."""
+    """A file's size in bytes, and a time or a server's tag that changes with its content."""
 
     size: int
     stamp: str
 
 
-class Store(Protocol):
-    """A folder of files, by their names below it. Reading is safe from any thread."""
-
-    @property
-    def root(self) -> str: ...
-    @property
-    def chunk(self) -> int:
-        """Bytes to ask for at once where a file is gone through in small steps."""
-        ...
-
-    def names(self) -> list[str]:
-        """Files in the folder and in its folders that carry a split's name, sorted."""
-        ...
-
-    def stat(self, name: str) -> Stat: ...
-    def read(self, name: str, start: int, length: int) -> bytes:
-        """These bytes, fewer at the file's end. Raises DataError where the file can't be read."""
-        ...
-
-    def open(self, name: str) -> BinaryIO:
-        """The file, for a library that seeks by itself."""
-        ...
-
-
-def open_store(root: str | Path) -> Store:
-    """The store at a path, or at an address such as s3://bucket/folder."""
-    return RemoteStore(root) if isinstance(root, str) and "://" in root else LocalStore(Path(root))
-
-
 class LocalStore:
-    """A folder of this machine; read with pread, which needs no position and lets other threads run."""
+    """A folder of this machine. Reading uses pread, which needs no position: it is safe from any thread."""
 
     chunk = 4096
+    """Bytes to ask for at once while going through a file in small steps."""
 
     def __init__(self, root: Path) -> None:
         self.path, self.root = root, str(root)
@@ -75,36 +49,39 @@ class LocalStore:
         return LocalStore, (self.path,)  # another process opens its own files
 
     def names(self) -> list[str]:
-        # Other folders are not looked into: they may be classes of a million pictures.
+        """Files in the folder and in its folders that carry a split's name, sorted."""
+        # Other folders are not listed: they may be classes of a million images.
         splits = [path for path in self.path.iterdir() if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
         found: list[str] = []
         for path in (path for folder in (self.path, *splits) for path in folder.iterdir()):
             if "=" in path.name:
-                found += below_column(self.path, path)
+                found += list_partition(self.path, path)
             elif path.is_file():
                 found.append(path.relative_to(self.path).as_posix())
         return sorted(found)
 
     def stat(self, name: str) -> Stat:
-        with readable(self.path / name):
+        with explain_unreadable(self.path / name):
             found = (self.path / name).stat()
         return Stat(found.st_size, str(found.st_mtime_ns))
 
     def read(self, name: str, start: int, length: int) -> bytes:
-        with readable(f"{self.root}/{name}"):
+        """These bytes, fewer at the file's end. Raises DataError if the file can't be read."""
+        with explain_unreadable(f"{self.root}/{name}"):
             kept = self.opened.get(name)
             if kept is not None:
                 return read_at(kept, start, length)
-            with self.opened_for(name) as descriptor:
+            with self.open_descriptor(name) as descriptor:
                 return read_at(descriptor, start, length)
 
     def open(self, name: str) -> BinaryIO:
-        with readable(self.path / name):
+        """The file, for a library that seeks by itself."""
+        with explain_unreadable(self.path / name):
             return (self.path / name).open("rb")
 
     @contextmanager
-    def opened_for(self, name: str) -> Iterator[int]:
-        """A file that is opened now. What is kept is never closed while the store lives: no other thread loses it."""
+    def open_descriptor(self, name: str) -> Iterator[int]:
+        """A file that is opened now. A kept one is never closed while the store lives: no other thread loses it."""
         descriptor = os.open(self.path / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         with self.lock:
             keep = name not in self.opened and len(self.opened) < KEPT_OPEN
@@ -117,7 +94,7 @@ class LocalStore:
                 os.close(descriptor)
 
 
-def below_column(root: Path, path: Path) -> Iterator[str]:
+def list_partition(root: Path, path: Path) -> Iterator[str]:
     """Shards below a folder of Hive's layout, COLUMN=VALUE, whose name tells a column; or a file with = in its name."""
     if path.is_file():
         yield path.relative_to(root).as_posix()
@@ -126,7 +103,7 @@ def below_column(root: Path, path: Path) -> Iterator[str]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             inner = path / entry.name
             if entry.name.endswith(SHARDS) or ("=" in entry.name and entry.is_dir()):
-                yield from below_column(root, inner)
+                yield from list_partition(root, inner)
 
 
 def read_at(descriptor: int, start: int, length: int) -> bytes:
@@ -142,7 +119,7 @@ SEEKING = threading.Lock()
 
 
 def seek_and_read(descriptor: int, length: int, start: int) -> bytes:
-    """What pread does, one thread at a time, for systems without it."""
+    """As pread, one thread at a time, for systems without it."""
     with SEEKING:
         os.lseek(descriptor, start, os.SEEK_SET)
         return os.read(descriptor, length)
@@ -157,7 +134,7 @@ def close_all(opened: dict[str, int]) -> None:
             os.close(descriptor)
 
 
-class readable:  # noqa: N801 - a context manager, used as a word; a class, as it stands around every read
+class explain_unreadable:  # noqa: N801 - a context manager, used as a word; a class for speed, as every read uses it
     """Turn the system's refusal to read into one sentence that names the file."""
 
     __slots__ = ("path",)
@@ -170,7 +147,7 @@ class readable:  # noqa: N801 - a context manager, used as a word; a class, as i
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
         if isinstance(error, OSError | OverflowError):  # the latter for a place that no file has
             reason = getattr(error, "strerror", None) or error
-            raise DataError(f"{self.path} can't be read: {reason}. Check the path.") from error
+            raise DataError(f"{self.path} can't be read: {reason}.", fix="Check the path.") from error
 
 
 class RemoteStore:
@@ -180,8 +157,8 @@ class RemoteStore:
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
-        fsspec = needed("fsspec", root)
-        with reachable(root):
+        fsspec = import_package("fsspec", root)
+        with explain_unreachable(root):
             self.files, base = fsspec.core.url_to_fs(self.root)
             self.base = str(base).rstrip("/")
 
@@ -189,18 +166,19 @@ class RemoteStore:
         return RemoteStore, (self.root,)
 
     def names(self) -> list[str]:
-        with reachable(self.root):
+        with explain_unreachable(self.root):
             found = self.files.find(self.base, maxdepth=2)
             if not any(str(path).endswith(SHARDS) for path in found) and self.files.isdir(self.base):
                 found += self.files.ls(self.base, detail=False)
             if any("=" in str(path).removeprefix(self.base) for path in found):  # folders of Hive's layout lie deeper
                 found = self.files.find(self.base)
         if len(found) > LISTED:
-            raise DataError(f"A set has at most {LISTED:,} files. {self.root} has {len(found):,}. Name its folder.")
+            rule = f"A set has at most {LISTED:,} files. {self.root} has {len(found):,}."
+            raise DataError(rule, fix="Name its folder.")
         return sorted(str(path).removeprefix(self.base).lstrip("/") for path in found if path != self.base)
 
     def stat(self, name: str) -> Stat:
-        with reachable(f"{self.root}/{name}"):
+        with explain_unreachable(f"{self.root}/{name}"):
             info = self.files.info(f"{self.base}/{name}")
             tags = (info.get(key) for key in ("ETag", "etag", "LastModified", "mtime", "created"))
             return Stat(int(info["size"]), "|".join(str(tag) for tag in tags if tag is not None))
@@ -208,35 +186,44 @@ class RemoteStore:
     def read(self, name: str, start: int, length: int) -> bytes:
         if length <= 0:
             return b""
-        with reachable(f"{self.root}/{name}"):
+        with explain_unreachable(f"{self.root}/{name}"):
             return bytes(self.files.cat_file(f"{self.base}/{name}", start=start, end=start + length))
 
     def open(self, name: str) -> BinaryIO:
-        with reachable(f"{self.root}/{name}"):
+        with explain_unreachable(f"{self.root}/{name}"):
             return cast(BinaryIO, self.files.open(f"{self.base}/{name}", "rb"))
 
 
+Store = LocalStore | RemoteStore
+
+
+def open_store(root: str | Path) -> Store:
+    """The store at a path, or at an address such as s3://bucket/folder."""
+    return RemoteStore(root) if isinstance(root, str) and "://" in root else LocalStore(Path(root))
+
+
 @contextmanager
-def reachable(address: str) -> Iterator[None]:
+def explain_unreachable(address: str) -> Iterator[None]:
     """Every service raises errors of its own; all of them mean that this address can't be read."""
     try:
         yield
     except DataError:
         raise
     except ImportError as error:
-        raise missing(address, str(error)) from error
+        raise missing_package_error(address, str(error)) from error
     except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"{address} can't be read: {reason}. Check the address and your access to it.") from error
+        rule = f"{address} can't be read: {str(error) or type(error).__name__}."
+        raise DataError(rule, fix="Check the address and your access to it.") from error
 
 
-def needed(package: str, where: object) -> Any:
+def import_package(package: str, where: object) -> Any:
     """A package that only large sets need. Raises DataError that says how to get it."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise missing(where, f"there is no {package}") from error
+        raise missing_package_error(where, f"there is no {package}") from error
 
 
-def missing(where: object, reason: str) -> DataError:
-    return DataError(f"Reading {where} needs a package that is not installed: {reason}. pip install neocog[scale]")
+def missing_package_error(where: object, reason: str) -> DataError:
+    rule = f"Reading {where} needs a package that is not installed: {reason}."
+    return DataError(rule, fix="Install it: pip install neocog[scale].", kind="missing-package")

@@ -1,50 +1,148 @@
-"""Writing one shard: the same records always give the same bytes."""
+"""Writing one shard: the same records always give the same bytes.
+
+Encoded payloads stay as they are, and arrays are stored without loss.
+"""
 
 import hashlib
+import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from neocog.dataset.record import Modality
-from neocog.shards.columns import KEY, ColumnFile, choose_columns, plain
-from neocog.shards.scan import tar_records
-from neocog.shards.store import Store, needed
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from neocog.dataset.file_types import FILE_TYPES, file_type
+from neocog.dataset.record import Modality, Payload
+from neocog.errors import DataError
+from neocog.modalities.audio.wav import is_wav
+from neocog.modalities.image.decode import decode_image
+from neocog.modalities.image.pages import num_pages
+from neocog.modalities.image.tiff import as_pillow_shows, is_tiff
+from neocog.modalities.table import MODALITIES
+from neocog.shards.columns import KEY, ColumnFile, choose_columns, read_cell
+from neocog.shards.contents import encode_array, read_array
+from neocog.shards.scan import read_tar_records
+from neocog.shards.store import Store, import_package
 from neocog.shards.tar import BLOCK
 
-__all__ = [
-    "FEATURES",
-    "ParquetWriter",
-    "ShardWriter",
-    "TarWriter",
-    "columns_digests",
-    "digest",
-    "member_key",
-    "tar_digests",
-]
+__all__ = ["ParquetWriter", "TarWriter", "encode", "hash_columns", "hash_record", "hash_tar", "member_key"]
 
 GROUP_BYTES = 2**22  # of a row group, the least that can be read; small enough for a record at random
 GROUP_ROWS = 1024
-FEATURES = {"image": "Image", "audio": "Audio", "text": "Value"}
+MAX_PIXELS = 2**28
+JPEG_QUALITY = 95
+NO_RESIZE = "Leave --resize out."
+RESIZED = ("L", "LA", "RGB", "RGBA")
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-class ShardWriter(Protocol):
-    """Takes records until the shard is large enough. `size` counts the bytes so far."""
+def encode(payload: Payload, modality: Modality, resize: int | None, where: str) -> tuple[str, bytes]:
+    """An extension and the bytes; with `resize`, an image's short side is at most that many pixels.
 
-    size: int
-    count: int
+    Raises DataError if it can't be decoded.
 
-    def cost(self, members: Mapping[str, bytes]) -> int:
-        """How many bytes a record would add."""
-        ...
+    >>> extension, content = encode(np.zeros((4, 6), np.uint8), "image", None, "a record")
+    >>> extension, Image.open(io.BytesIO(content)).size
+    ('png', (6, 4))
+    """
+    kind = MODALITIES[modality]
+    if isinstance(payload, str):
+        return "txt", encode_text(payload, where)
+    if not isinstance(payload, bytes):
+        return encode_pixels(payload, resize, where) if kind.resizable else ("npy", encode_array(payload))
+    extension = find_extension(payload, where)
+    if extension == "npy":
+        array = read_array(payload, where)
+        return encode_pixels(array, resize, where) if kind.resizable and resize else ("npy", payload)
+    if kind.check_encoded is not None:
+        kind.check_encoded(payload, where)
+    return scale_payload(payload, extension, resize, where) if resize else (extension, payload)
 
-    def add(self, key: str, members: Mapping[str, bytes]) -> None: ...
-    def finish(self) -> None: ...
+
+def encode_text(text: str, where: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        received = repr(text[error.start])
+        raise DataError("A text must be Unicode.", received=received, where=where, fix="Convert it.") from error
+
+
+def find_extension(payload: bytes, where: str) -> str:
+    """The kind of file, by its first bytes."""
+    kind = "WAV" if is_wav(payload) else file_type(payload[:16])
+    if kind:
+        return FILE_TYPES[kind].suffixes[0].removeprefix(".")
+    if payload[:1] == b"\xff" and payload[1:2] >= b"\xe0":  # the frame mark of MPEG audio
+        return "mp3"
+    rule = f"{where} is neither an image nor a sound that is known: it starts with {payload[:8]!r}."
+    raise DataError(rule, fix="Remove it.")
+
+
+def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple[str, bytes]:
+    """Pixels (H, W) or (H, W, C) as PNG if it holds them exactly, which is grey and 8-bit RGB, else as an array."""
+    flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
+    grey, rgb = flat.ndim == 2, flat.shape[2:] == (3,)
+    exact = (flat.dtype == np.uint8 and (grey or rgb)) or (flat.dtype == np.uint16 and grey)
+    if exact:
+        image = Image.fromarray(flat)
+        return "png", encode_image(scale(image, resize) if resize else image, "png")
+    if resize and min(pixels.shape[:2]) > resize:
+        rule, received = "Only images of 8 bits, or grey ones of 16, are resized.", f"{pixels.dtype} {pixels.shape}"
+        raise DataError(rule, received=received, where=where, fix=NO_RESIZE)
+    return "npy", encode_array(pixels)
+
+
+def scale_payload(payload: bytes, extension: str, resize: int, where: str) -> tuple[str, bytes]:
+    """An image with its short side scaled down, turned as its EXIF says; a small one as it is."""
+    pages = num_pages(payload)
+    if pages > 1:
+        rule = f"A file that is resized must hold one image. {where} has {pages} pages or frames: one would be kept."
+        raise DataError(rule, fix="Save each as a file of its own, or leave --resize out.")
+    if is_tiff(payload) and not as_pillow_shows(payload):
+        pixels = decode_image(payload, where, max_pixels=MAX_PIXELS, convert=False)
+        return (extension, payload) if min(pixels.shape[:2]) <= resize else encode_pixels(pixels, resize, where)
+    with Image.open(io.BytesIO(payload)) as opened:
+        if min(opened.size) <= resize:
+            return extension, payload
+        image = ImageOps.exif_transpose(opened)
+    if image.mode in ("P", "1"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB" if image.mode == "P" else "L")
+    if image.mode not in RESIZED + DEEP:
+        rule = "Only grey and RGB images, with or without transparency, are resized."
+        raise DataError(rule, received=image.mode, where=where, fix=f"Convert it. {NO_RESIZE}")
+    kind = "jpg" if extension == "jpg" else "png"
+    return kind, encode_image(scale(image, resize), kind)
+
+
+def scale(image: Image.Image, resize: int) -> Image.Image:
+    """The short side as `resize` pixels, antialiased; never larger."""
+    width, height = image.size
+    short = min(width, height)
+    if short <= resize:
+        return image
+    size = max(1, round(width * resize / short)), max(1, round(height * resize / short))
+    if image.mode not in DEEP:
+        return image.resize(size, Image.Resampling.BILINEAR)
+    # Pillow scales 16 bits exactly only as floating-point numbers.
+    floats = Image.fromarray(np.asarray(image).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return Image.fromarray(np.round(np.asarray(floats)).clip(0, 0xFFFF).astype(np.uint16))
+
+
+def encode_image(image: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    if kind == "jpg":
+        image.save(file, "jpeg", quality=JPEG_QUALITY)
+    else:
+        image.save(file, "png")
+    return file.getvalue()
 
 
 def member_key(key: str) -> str:
-    """A key as it stands in a tar, where the first dot ends it; `unquote` gives it back.
+    """A key as it is written in a tar, where the first dot ends it; `unquote` gives it back.
 
     >>> member_key("cats/a 1.png"), member_key("../x")
     ('cats/a 1%2Epng', '%2E%2E/x')
@@ -54,12 +152,15 @@ def member_key(key: str) -> str:
 
 
 class TarWriter:
-    """A record as neighbours KEY.jpg, KEY.cls; of nobody and no time, so that equal records give equal bytes."""
+    """A record as neighbours KEY.jpg, KEY.cls, without owner and time, so that equal records give equal bytes.
+
+    `size` counts the bytes so far."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size, self.count = file, 0, 0
 
     def cost(self, members: Mapping[str, bytes]) -> int:
+        """The bytes that a record would add."""
         return sum(BLOCK + len(content) + -len(content) % BLOCK for content in members.values())
 
     def add(self, key: str, members: Mapping[str, bytes]) -> None:
@@ -79,23 +180,25 @@ class TarWriter:
 
 
 class ParquetWriter:
-    """A row for each record: key, what was measured, label; with the features that `datasets` reads."""
+    """A row for each record: key, payload, label; with the features that `datasets` reads."""
 
-    def __init__(self, file: BinaryIO, modality: Modality, classes: tuple[str, ...]) -> None:
-        pyarrow, self.parquet = needed("pyarrow", "Parquet"), needed("pyarrow.parquet", "Parquet")
+    def __init__(self, output: BinaryIO, modality: Modality, classes: tuple[str, ...]) -> None:
+        pyarrow, self.parquet = import_package("pyarrow", "Parquet"), import_package("pyarrow.parquet", "Parquet")
         self.pyarrow, self.column = pyarrow, modality
-        cell = pyarrow.string() if modality == "text" else file_type(pyarrow)
+        file = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+        kind = MODALITIES[modality]
+        cell = pyarrow.string() if kind.is_text else file
         fields = [(KEY, pyarrow.string()), (self.column, cell), ("label", pyarrow.int64())]
         features = {
             KEY: {"dtype": "string", "_type": "Value"},
-            self.column: {"dtype": "string", "_type": "Value"} if modality == "text" else {"_type": FEATURES[modality]},
+            self.column: {"dtype": "string", "_type": "Value"} if kind.is_text else {"_type": kind.feature},
             "label": {"names": list(classes), "_type": "ClassLabel"},
         }
         metadata = {"huggingface": json.dumps({"info": {"features": features}})}
         self.schema = pyarrow.schema(fields, metadata=metadata)
-        compression = "zstd" if modality == "text" else "none"  # pictures and sounds are compressed already
+        compression = "zstd" if kind.is_text else "none"  # images and sounds are compressed already
         self.writer: Any = self.parquet.ParquetWriter(
-            file, self.schema, compression=compression, use_dictionary=False, write_statistics=False
+            output, self.schema, compression=compression, use_dictionary=False, write_statistics=False
         )
         self.rows: list[dict[str, Any]] = []
         self.size = self.held = self.count = 0
@@ -122,12 +225,8 @@ class ParquetWriter:
         self.writer.close()
 
 
-def file_type(pyarrow: Any) -> Any:
-    return pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-
-
-def digest(key: str, parts: Mapping[str, bytes]) -> bytes:
-    """A record's hash, by which what was written is compared with what is read back."""
+def hash_record(key: str, parts: Mapping[str, bytes]) -> bytes:
+    """A record's hash, which must be the same when it is read back."""
     hashed = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16)
     for content in parts.values():
         hashed.update(len(content).to_bytes(8, "little"))
@@ -135,20 +234,20 @@ def digest(key: str, parts: Mapping[str, bytes]) -> bytes:
     return hashed.digest()
 
 
-def tar_digests(store: Store, name: str) -> Iterator[bytes]:
-    """The hashes of a tar's records, as they lie on the disk; keys as they stand there."""
-    for record, read in tar_records(store, name):
-        yield digest(record.key, {e: read(member.offset, member.size) for e, member in record.members.items()})
+def hash_tar(store: Store, name: str) -> Iterator[bytes]:
+    """The hashes of a tar's records as they are on the disk, with the keys that are written there."""
+    for record, read in read_tar_records(store, name):
+        yield hash_record(record.key, {e: read(member.offset, member.size) for e, member in record.members.items()})
 
 
-def columns_digests(store: Store, name: str) -> Iterator[bytes]:
-    """The hashes of a Parquet shard's rows, as they lie on the disk."""
+def hash_columns(store: Store, name: str) -> Iterator[bytes]:
+    """The hashes of a Parquet shard's rows as they are on the disk."""
     file = ColumnFile(store, name, "parquet")
     columns = choose_columns(file)
     assert columns.label is not None
     for group in range(len(file.groups)):
         values = file.group(group, [KEY, columns.payload, columns.label])
         for key, cell, label in zip(*values.values(), strict=True):
-            content = plain(cell, file.where)
+            content = read_cell(cell, file.where)
             encoded = content.encode() if isinstance(content, str) else content
-            yield digest(member_key(key), {"payload": encoded, "label": str(label).encode()})
+            yield hash_record(member_key(key), {"payload": encoded, "label": str(label).encode()})

@@ -51,7 +51,7 @@ class Prediction(ABC):
 
 
 class Task(ABC):
-    """What a target means: encoding, loss, metrics, decoding, and how target and prediction are shown.
+    """The meaning of a target: encoding, loss, metrics, decoding, and how target and prediction are shown.
 
     Shapes: logits (N, K) are the outputs of a network for N inputs; targets (N,) or (N, D) are as `encode` gives them.
     """

@@ -1,4 +1,4 @@
-"""Saving beside training: the state is copied in memory, and a thread writes the copy while training goes on."""
+"""Saving in the background: the state is copied in memory, and a thread writes the copy while training continues."""
 
 from collections.abc import Callable, Mapping
 from threading import Thread
@@ -10,7 +10,7 @@ __all__ = ["Background", "Buffers"]
 
 
 class Buffers:
-    """Memory for copies of tensors on the CPU, kept from one copy to the next.
+    """Memory for copies of tensors on the CPU, reused from one copy to the next.
 
     >>> buffers, weights = Buffers(), {"w": torch.zeros(2)}
     >>> copied = buffers.hold(weights)
@@ -23,7 +23,7 @@ class Buffers:
         self.kept: dict[str, Tensor] = {}
 
     def hold(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Copies of these tensors, in their own memory layouts. They are valid until the next call."""
+        """Copies of these tensors, in their own memory layouts, valid until the next call."""
         self.kept = {key: self.place(key, value) for key, value in tensors.items()}
         for key, value in tensors.items():
             self.kept[key].copy_(value, non_blocking=value.is_cuda)
@@ -32,7 +32,7 @@ class Buffers:
         return self.kept
 
     def place(self, key: str, like: Tensor) -> Tensor:
-        """Where a tensor is copied to: what it had the last time, if that fits."""
+        """The buffer that a tensor is copied to: the previous one, if it fits."""
         buffer = self.kept.get(key)
         if buffer is not None and (buffer.shape, buffer.dtype, buffer.stride()) == (
             like.shape,
@@ -40,12 +40,12 @@ class Buffers:
             like.stride(),
         ):
             return buffer
-        # Pinned memory is what a GPU can copy to without a detour.
+        # A GPU copies to pinned memory without a detour.
         return torch.empty_like(like, device="cpu", pin_memory=like.is_cuda, requires_grad=False)
 
 
 class Background:
-    """One job at a time on a thread of its own. What goes wrong there is raised here, at the next call."""
+    """One job at a time on a thread of its own. Its errors are raised here, at the next call."""
 
     def __init__(self) -> None:
         self.thread: Thread | None = None
@@ -56,13 +56,13 @@ class Background:
         return self.thread is not None and self.thread.is_alive()
 
     def start(self, job: Callable[[], None]) -> None:
-        """Wait for the job before, and begin this one. Raises the error of the job before instead."""
+        """Wait for the previous job and start this one. Raises the error of the previous one instead."""
         self.wait()
-        self.thread = Thread(target=self.carry_out, args=(job,), name="neocog-save")
+        self.thread = Thread(target=self.run, args=(job,), name="neocog-save")
         self.thread.start()
 
     def wait(self) -> None:
-        """Wait until nothing is under way. Raises the job's error, once."""
+        """Wait for the current job. Raises its error, once."""
         if self.thread is not None:
             self.thread.join()
             self.thread = None
@@ -70,7 +70,7 @@ class Background:
         if error is not None:
             raise error
 
-    def carry_out(self, job: Callable[[], None]) -> None:
+    def run(self, job: Callable[[], None]) -> None:
         try:
             job()
         except BaseException as error:

@@ -1,7 +1,7 @@
 """A run's state on disk: one safetensors file, written whole or not at all, never pickle.
 
 Its header carries the state's numbers as JSON, what the run was trained on, and a CRC-32 over all tensors.
-torch.distributed.checkpoint is not used, as the metadata of its folders is a pickle.
+torch.distributed.checkpoint is not used, since the metadata of its folders is a pickle.
 """
 
 import json
@@ -21,8 +21,8 @@ from neocog.training.tensor_file import raw, write_tensors
 __all__ = [
     "Checkpoint",
     "DamagedCheckpointError",
-    "checkpoint_of",
     "load_checkpoint",
+    "make_checkpoint",
     "read_checkpoint",
     "read_checkpoint_header",
     "read_state",
@@ -32,12 +32,15 @@ __all__ = [
 ]
 
 FORMAT = 1
-NETWORK = ("model/", "average/")  # what must be there; all else appears with the first step or depends on the machine
+NETWORK = (
+    "model/",
+    "average/",
+)  # tensors that must be there; others appear with the first step or depend on the machine
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint's content: tensors by name, the state, and what was said when it was written."""
+    """A checkpoint's content: tensors by name, the state, and the facts about it that were written with it."""
 
     tensors: dict[str, Tensor]
     state: dict[str, Any]
@@ -45,24 +48,26 @@ class Checkpoint:
 
 
 class DamagedCheckpointError(CheckpointError):
-    """A file that is no whole checkpoint; `verdict` says in what way."""
+    """A file that is not a complete checkpoint; `verdict` says why."""
 
     def __init__(self, path: Path, verdict: str) -> None:
         self.path, self.verdict = path, verdict
-        super().__init__(f"A checkpoint is one whole safetensors file of Neocog. {path} {verdict}. Use another one.")
+        super().__init__(
+            f"A checkpoint must be one complete safetensors file of Neocog. {path} {verdict}.", fix="Use another one."
+        )
 
 
-def checkpoint_of(training: Training, about: dict[str, Any]) -> Checkpoint:
-    """What a checkpoint of this moment holds. The tensors are the training's own, and change as it goes on."""
+def make_checkpoint(training: Training, about: dict[str, Any]) -> Checkpoint:
+    """A checkpoint of the current state. Its tensors are the training's own and change as it continues."""
     said = json.loads(json.dumps({"state": training.state.to_json(), "about": about}))
     tensors = {key: value.detach() for key, value in training.tensors().items()}
     return Checkpoint(tensors, said["state"], said["about"])
 
 
 def save_checkpoint(path: Path, training: Training, about: dict[str, Any]) -> None:
-    """Write the whole training state. Raises StorageError where it can't; the file before is then intact."""
+    """Write the whole training state. Raises StorageError if that fails; the previous file is then intact."""
     with whole_file(path) as file:
-        stream_checkpoint(file, checkpoint_of(training, about))
+        stream_checkpoint(file, make_checkpoint(training, about))
 
 
 def stream_checkpoint(file: BinaryIO, checkpoint: Checkpoint) -> None:
@@ -75,7 +80,7 @@ def stream_checkpoint(file: BinaryIO, checkpoint: Checkpoint) -> None:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and check it.
 
-    Raises DamagedCheckpointError where it is not whole, CheckpointError where it is not there or of a later format.
+    Raises DamagedCheckpointError if it is incomplete, CheckpointError if it is missing or of a later format.
     """
     meta, tensors = read_file(path, with_tensors=True)
     if checksum(tensors, {key: value for key, value in meta.items() if key != "crc32"}) != meta["crc32"]:
@@ -90,13 +95,13 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def read_checkpoint_header(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The state and what was said about it in a checkpoint's header, unchecked. Raises as `read_checkpoint` does."""
+    """The state and the facts about it in a checkpoint's header, unchecked. Raises as `read_checkpoint` does."""
     meta = read_file(path, with_tensors=False)[0]
     return meta["state"], meta["about"]
 
 
 def read_file(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What the header says, and the tensors."""
+    """The header, and the tensors."""
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["neocog"])
@@ -108,19 +113,21 @@ def read_file(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[s
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
     except (SafetensorError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DamagedCheckpointError(path, f"is truncated or something else: {error}") from error
+        raise DamagedCheckpointError(path, f"is truncated or not a checkpoint: {error}") from error
     if not known:
         raise CheckpointError(
-            f"This Neocog reads checkpoints of format {FORMAT}. {path} has format {meta['format']}. Use the Neocog "
-            "that wrote it, or a later one."
+            f"This version of Neocog reads checkpoints of format {FORMAT}.",
+            received=f"format {meta['format']}",
+            where=str(path),
+            fix="Use the version that wrote it, or a later one.",
         )
     return meta, tensors
 
 
 def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
-    """Restore a training's state from a file and return what the file says about itself.
+    """Restore a training's state from a file and return the facts that were written with it.
 
-    Raises CheckpointError where the file is damaged, or belongs to another network.
+    Raises CheckpointError if the file is damaged, or belongs to another network.
     """
     found = read_checkpoint(path)
     restore_checkpoint(found, training, path)
@@ -130,7 +137,7 @@ def load_checkpoint(path: Path, training: Training) -> dict[str, Any]:
 def restore_checkpoint(found: Checkpoint, training: Training, path: Path) -> None:
     """Bring a training to the state that was read from `path`.
 
-    Raises CheckpointError where it belongs to another network.
+    Raises CheckpointError if it belongs to another network.
     """
     own = {key: value for key, value in training.tensors().items() if key.startswith(NETWORK)}
     theirs = {key: value for key, value in found.tensors.items() if key.startswith(NETWORK)}
@@ -143,7 +150,10 @@ def restore_checkpoint(found: Checkpoint, training: Training, path: Path) -> Non
     if missing or foreign or reshaped:
         parts = {"missing": missing, "unexpected": foreign, "of another shape": reshaped}
         details = "; ".join(f"{kind}: {some(keys)}" for kind, keys in parts.items() if keys)
-        raise CheckpointError(f"{path} belongs to another network. {details}. Resume the run that it came from.")
+        raise CheckpointError(
+            f"{path} belongs to another network. {details[:1].upper()}{details[1:]}.",
+            fix="Resume the run that it came from.",
+        )
     training.restore(found.tensors, found.state)
 
 

@@ -1,4 +1,4 @@
-"""Settings of the loop."""
+"""Settings of the training loop."""
 
 from typing import Annotated, Literal
 
@@ -14,49 +14,49 @@ __all__ = ["TrainConfig", "check_train"]
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
 class TrainConfig:
-    """How long, how many at once, and when to stop or save."""
+    """How long to train, how many samples per step, and when to stop or save."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training data."""
     batch_size: Annotated[int, Field(ge=1)] = 64
-    """Records in one step, of all processes together."""
+    """Samples in one step, over all processes together."""
     accumulate: Annotated[int, Field(ge=1)] = 1
-    """Compute each batch in so many parts, one after the other, which takes less memory."""
+    """Compute each batch in N parts, one after the other, which takes less memory."""
     freeze_epochs: Annotated[int, Field(ge=0)] = 0
-    """In so many epochs at the beginning all but the head stands still; 0: none."""
+    """Head warm-up: freeze the backbone for the first N epochs; 0: off."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Initial weights, order, splits and augmentation follow from it."""
+    """Seed of initial weights, sampling, splits and augmentation."""
     clip_norm: Annotated[float, Field(ge=0)] = 0.0
-    """Scale the gradient down to this norm where it is longer; 0: never."""
+    """Scale the gradient down to this norm if it is larger; 0: off."""
     adaptive_clip: Annotated[float, Field(ge=0)] = 0.0
-    """Scale the gradient of a unit down to this share of its weights where it is longer (NFNets: 0.01); 0: never."""
+    """Scale the gradient of a unit down to this share of its weights if it is larger (NFNets: 0.01); 0: off."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Keep a moving average of the weights with this decay, and use it as the result; 0: no average."""
+    """Keep a moving average of the weights with this decay, and use it as the result; 0: off."""
     precise_bn: Annotated[int, Field(ge=0)] = 0
-    """Before each validation, measure the statistics of batch norm over so many batches; 0: keep moving averages."""
+    """Before each validation, measure batch-norm statistics over N batches; 0: keep the moving averages."""
     monitor: Literal["accuracy", "loss", "last"] = "accuracy"
-    """The validation figure by which the best weights are chosen; last: those of the last epoch, for schedules that end
-    at a rate of zero."""
+    """The choice of the best epoch on validation data. accuracy: the task's own metric, which is the accuracy in
+    classification; last: simply the last epoch, for schedules that end at a rate of zero."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many epochs without improvement; 0: never."""
+    """Stop after N epochs without improvement; 0: never."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """How much better counts as an improvement for patience."""
+    """Smallest gain that counts as an improvement for patience."""
     checkpoint_steps: Annotated[int, Field(ge=0)] = 0
-    """Save every so many steps, beside the end of each epoch; 0: no."""
+    """Save every N steps, besides the end of each epoch; 0: off."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
-    """Save every so many seconds, beside the end of each epoch; 0: no."""
+    """Save every N seconds, besides the end of each epoch; 0: off."""
     keep: Annotated[int, Field(ge=1)] = 2
-    """Keep so many of the last checkpoints; should the newest be damaged, the run goes on from the one before."""
+    """Keep the last N checkpoints; if the newest is damaged, the run resumes from the one before."""
     on_full: Literal["stop", "go_on"] = "stop"
-    """Where the disk is full: stop, or train on without that checkpoint; the last good one is kept in either case."""
+    """If the disk is full: stop, or train on without that checkpoint; the last good one is kept either way."""
     sync_batch_norm: bool = True
-    """Several processes: let batch norm see the whole batch, as one process would, rather than each its part."""
+    """Several processes: compute batch norm over the whole batch, as a single process would, not over each part."""
     bf16_gradients: bool = False
     """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
     tta: TTA = "none"
     """In the final evaluation, also average the predictions over this test-time augmentation of images."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."""
+    """cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one."""
 
     def ignored(self) -> dict[str, str]:
         found = {} if self.patience else {"min_delta": "train.patience is 0, so nothing stops early"}

@@ -1,4 +1,4 @@
-"""Ctrl-C and a batch system's SIGTERM: the first asks the loop to save and stop, the second leaves at once."""
+"""Ctrl-C and a batch system's SIGTERM: the first asks the loop to save and stop, the second exits immediately."""
 
 import signal
 import threading
@@ -15,7 +15,7 @@ SAME_REQUEST = 2.0  # seconds within which both signals are one request
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by the user and its state is saved; the message says how to go on."""
+    """Training was stopped by the user and its state is saved; the message says how to resume."""
 
     def __init__(self, message: str, signum: int = signal.SIGINT) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupt:
-    """Within this block a first signal sets `asked`; a second one raises KeyboardInterrupt where it is."""
+    """Within this block a first signal sets `asked`; a second one raises KeyboardInterrupt right there."""
 
     def __init__(self) -> None:
         self.asked = 0  # the signal's number
@@ -31,7 +31,7 @@ class Interrupt:
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+        if threading.current_thread() is threading.main_thread():  # other threads may not set handlers
             self.before = {number: signal.signal(number, self.handle) for number in SIGNALS}
         return self
 
@@ -45,4 +45,4 @@ class Interrupt:
                 return  # torchrun passes Ctrl-C, which the terminal has sent already, on as SIGTERM
             raise KeyboardInterrupt
         self.asked, self.asked_at = signum, time.monotonic()
-        note("Stopping after this step and saving. Once more: leave at once, from the last checkpoint.")
+        note("Stopping after this step and saving. Press again to exit immediately, keeping the last checkpoint.")

@@ -1,19 +1,22 @@
-"""The training loop. It reads top to bottom: batch, forward, loss, backward, update; then validate, keep, go on."""
+"""The training loop. It reads top to bottom: batch, forward, loss, backward, update; then validate, save, continue."""
 
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from neocog.errors import DivergenceError
 from neocog.loading import Loader
 from neocog.progress import Bar
 from neocog.rng import derive_seed
 from neocog.tasks import Task
 from neocog.training.config import TrainConfig
 from neocog.training.distributed import (
+    SINGLE_PROCESS,
     World,
     agree_stop,
     barrier,
@@ -23,29 +26,42 @@ from neocog.training.distributed import (
     unsynchronised,
 )
 from neocog.training.divergence import divergence
-from neocog.training.engine import Engine
+from neocog.training.executor import StepExecutor
 from neocog.training.interrupt import Interrupt, Interrupted
-from neocog.training.optimizers import OptimizerConfig, set_rate
+from neocog.training.monitoring import NO_MONITOR, Monitor, null_log
+from neocog.training.optim import OptimizerConfig, ScheduleConfig, learning_rate, set_rate
 from neocog.training.precise_bn import precise_bn
-from neocog.training.sam import perturbed
-from neocog.training.schedules import ScheduleConfig, learning_rate
 from neocog.training.speed import PLAIN
 from neocog.training.state import State, Training
-from neocog.training.step import NotFiniteError, gradients, hold_still, update
-from neocog.training.watching import Watch, WatchConfig
+from neocog.training.step import (
+    Batch,
+    DeviceFlag,
+    NotFiniteError,
+    StepLoss,
+    TrainingStep,
+    freeze_backbone,
+    split_batch,
+)
 
-__all__ = ["ALONE", "QUIET", "Keeper", "fit", "silent"]
+__all__ = ["Checkpointer", "FitSettings", "fit"]
 
-QUIET = WatchConfig(log_seconds=0, warnings=False)
-ALONE = World()
-METER_STEPS = 16  # logits of so many steps are scored at once
+METER_STEPS = 16  # steps whose logits are scored at once, and whose losses on a GPU are read at once
 
 
-class Keeper(Protocol):
-    """What keeps a run's state safe: it says when, and writes."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitSettings:
+    """The settings of a run that the loop follows."""
+
+    train: TrainConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+
+
+class Checkpointer(Protocol):
+    """Keeps a run's state safe: it decides when to write, and writes."""
 
     def due(self, step: int) -> bool:
-        """Whether a checkpoint is wanted after so many steps."""
+        """Whether a checkpoint is due after this many steps."""
         ...
 
     def save(self, training: Training) -> None: ...
@@ -55,151 +71,203 @@ class Keeper(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loop:
+    """All that the loop works with."""
+
+    training: Training
+    loader: Loader
+    settings: FitSettings
+    task: Task
+    step: TrainingStep
+    checkpointer: Checkpointer
+    interrupt: Interrupt
+    monitor: Monitor
+    world: World
+
+    @property
+    def epoch_steps(self) -> int:
+        return self.loader.num_steps
+
+    @property
+    def num_steps(self) -> int:
+        return self.loader.num_steps * self.settings.train.epochs
+
+    def seed(self, step: int) -> int:
+        """Of dropout in this step."""
+        rank = [self.world.rank] if self.world.rank else []
+        return derive_seed(self.settings.train.seed, "dropout", *rank) + step
+
+    def rate(self, step: int) -> float:
+        """The learning rate of this step."""
+        settings = self.settings
+        return learning_rate(settings.schedule, settings.optimizer.lr, step, self.num_steps, self.epoch_steps)
+
+    def explain(self, loss: float, images: Tensor, step: int, model: nn.Module | None = None) -> DivergenceError:
+        """The error for a loss that was not finite after this many steps; each process looks on its own."""
+        with unsynchronised():
+            epoch = len(self.training.state.history)
+            rate = self.rate(min(step, (epoch + 1) * self.epoch_steps - 1))
+            return divergence(model or self.training.model, images, loss, step=step, epoch=epoch, rate=rate)
+
+    def explain_later(self, step: int, part: int, loss: float) -> DivergenceError:
+        """The same for a loss that was read some steps later: the weights are still those of that step."""
+        batch = self.loader.batch(*divmod(step, self.epoch_steps))
+        images = list(split_batch(batch, self.settings.train.accumulate))[part][0]
+        return self.explain(loss, images, step)
+
+
 def fit(
     training: Training,
     loader: Loader,
     validate: Callable[[nn.Module], dict[str, float]],
     task: Task,
+    settings: FitSettings,
     *,
-    config: TrainConfig,
-    optimizer: OptimizerConfig,
-    schedule: ScheduleConfig,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     interrupt: Interrupt,
-    watch: Watch | None = None,
-    world: World = ALONE,
+    monitor: Monitor | None = None,
+    world: World = SINGLE_PROCESS,
+    check_later: bool | None = None,
 ) -> None:
-    """Train from where the state stands to the end.
+    """Train from the current state to the end.
 
-    Raises DivergenceError where the loss is no finite number, before it reaches the weights; and Interrupted, with the
-    state saved, where the user asks to stop.
+    `check_later` says whether the host reads losses every few steps only, so that it need not wait for the device in
+    each; by default on a GPU. A loss that is not finite never reaches the weights or a checkpoint either way.
+    Raises DivergenceError for such a loss; and Interrupted, with the state saved, if the user asks to stop.
     """
-    model, state = training.model, training.state
-    engine = training.engine or Engine(model, task.loss, PLAIN, next(model.parameters()).device)
-    watch = watch or Watch(QUIET, model, silent, device=engine.device)
-    epoch_steps, num_steps = loader.num_steps, loader.num_steps * config.epochs
-    base_seed = derive_seed(config.seed, "dropout", *([world.rank] if world.rank else []))
-    device = engine.device
+    executor = training.executor or StepExecutor(training.model, task.loss, PLAIN, device_of(training.model))
+    device = executor.device
+    later = device.type == "cuda" if check_later is None else check_later
+    step = TrainingStep(
+        training=training, executor=executor, task=task, train=settings.train, optimizer=settings.optimizer,
+        world=world, flag=DeviceFlag(device) if later else None,
+    )  # fmt: skip
+    monitor = monitor or Monitor(NO_MONITOR, training.model, null_log, device=device)
+    loop = Loop(
+        training=training, loader=loader, settings=settings, task=task, step=step, checkpointer=checkpointer,
+        interrupt=interrupt, monitor=monitor, world=world,
+    )  # fmt: skip
     if not world.first:
-        state.start_epoch()  # the sums of a checkpoint are those of all processes, and the first has them
+        training.state.start_epoch()  # the sums of a checkpoint are those of all processes, and the first has them
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        while len(state.history) < config.epochs and not state.stopped_early:
-            epoch = len(state.history)
-            meter = Meter(state, task)
-            # The last rate used, should a resumed epoch have nothing left but its validation.
-            rate = learning_rate(schedule, optimizer.lr, max(0, state.step - 1), num_steps, epoch_steps)
-            model.train()
-            watch.start_epoch(epoch, epoch_steps)
-            with Bar(f"epoch {epoch + 1}/{config.epochs}", epoch_steps) as bar:
-                while state.step < (epoch + 1) * epoch_steps:
-                    step = state.step
-                    asked_at = time.perf_counter()
-                    batch = loader.batch(epoch, step - epoch * epoch_steps)
-                    watch.waited(time.perf_counter() - asked_at)
-                    rate = learning_rate(schedule, optimizer.lr, step, num_steps, epoch_steps)
-                    set_rate(training.optimizer, rate)
-                    watch.begin(step, batch[0])
-                    try:
-                        seed_dropout(base_seed + step, device)
-                        value, logits = gradients(training, engine, batch, task, config, world)
-                        if optimizer.sam_rho:
-                            seed_dropout(base_seed + step, device)
-                            with perturbed(model, training.optimizer, optimizer.sam_rho):
-                                gradients(training, engine, batch, task, config, world)
-                    except NotFiniteError as error:
-                        with unsynchronised():
-                            found = divergence(model, error.images, error.loss, step=step, epoch=epoch, rate=rate)
-                        raise found from None
-                    engine.unscale(training.optimizer)
-                    watch.gradients()
-                    if epoch < config.freeze_epochs:
-                        hold_still(training)
-                    update(training, engine, config, optimizer, last=step + 1 == (epoch + 1) * epoch_steps)
-
-                    state.step += 1
-                    meter.add(value, logits, batch[1])
-                    watch.step(state.step, value, rate, len(logits) * world.size)
-                    if bar.due:
-                        bar.draw(state.step - epoch * epoch_steps, meter.text())
-                    due, stop = agreed(keeper.due(state.step), interrupt.asked, world)
-                    if due or stop:
-                        meter.flush()
-                        gather_sums(state, world)
-                        keeper.save(training)
-                    if stop:
-                        leave(keeper, world, f"Stopped after step {state.step} of {num_steps}", stop)
-            meter.flush()
-            settle_norms(training.result, loader, epoch, config, world)
-            figures = validate(training.result)
-            if not math.isfinite(figures["loss"]):
-                images, _ = loader.batch(epoch, 0)
-                with unsynchronised():
-                    raise divergence(training.result, images, figures["loss"], step=state.step, epoch=epoch, rate=rate)
-            gather_sums(state, world, everywhere=True)
-            best = close_epoch(state, figures, task, config, rate)
-            keeper.epoch_done(training, best=best)
-            watch.epoch(state.history[-1])
-            if stop := agree_stop(interrupt.asked, world):
-                leave(keeper, world, f"Stopped after epoch {epoch + 1} of {config.epochs}", stop)
+        while len(training.state.history) < settings.train.epochs and not training.state.stopped_early:
+            train_epoch(loop)
+            validate_epoch(loop, validate)
 
 
-def settle_norms(model: nn.Module, loader: Loader, epoch: int, config: TrainConfig, world: World) -> None:
-    """Give batch norm the statistics with which it is measured and kept, the same in all processes."""
+def train_epoch(loop: Loop) -> None:
+    """Train to the end of the current epoch, from wherever in it the state is."""
+    state, epoch = loop.training.state, len(loop.training.state.history)
+    first = epoch * loop.epoch_steps
+    meter = Meter(state, loop.task, loop.explain_later)
+    loop.training.model.train()
+    loop.monitor.start_epoch(epoch, loop.epoch_steps)
+    with Bar(f"epoch {epoch + 1}/{loop.settings.train.epochs}", loop.epoch_steps) as bar:
+        while state.step < first + loop.epoch_steps:
+            train_step(loop, epoch, meter)
+            if bar.due:
+                bar.draw(state.step - first, meter.text())
+            save_or_stop(loop, meter)
+    meter.flush()
+
+
+def train_step(loop: Loop, epoch: int, meter: "Meter") -> None:
+    """One batch, forward and backward, and the update that follows from it."""
+    training, monitor, step = loop.training, loop.monitor, loop.training.state.step
+    batch = wait_for_batch(loop, epoch, step)
+    rate = loop.rate(step)
+    set_rate(training.optimizer, rate)
+    monitor.begin_step(step, batch[0])
+    try:
+        loss, logits = loop.step.compute_gradients(batch, loop.seed(step))
+    except NotFiniteError as error:
+        raise loop.explain(error.loss, error.images, step) from None
+    monitor.read_gradients()
+    if epoch < loop.settings.train.freeze_epochs:
+        freeze_backbone(training)
+    loop.step.update(last=step + 1 == (epoch + 1) * loop.epoch_steps)
+    training.state.step += 1
+    meter.add(step, loss, logits, batch[1])
+    monitor.end_step(step + 1, loss, rate, len(logits) * loop.world.size)
+
+
+def wait_for_batch(loop: Loop, epoch: int, step: int) -> Batch:
+    """The batch of this step; the monitor is told for how long the loop waited."""
+    asked_at = time.perf_counter()
+    batch = loop.loader.batch(epoch, step - epoch * loop.epoch_steps)
+    loop.monitor.add_waiting(time.perf_counter() - asked_at)
+    return batch
+
+
+def save_or_stop(loop: Loop, meter: "Meter") -> None:
+    """Save if a checkpoint is due; stop, with the state saved, if a signal asked for it; the same in all processes."""
+    state, world = loop.training.state, loop.world
+    due = loop.checkpointer.due(state.step)
+    asked = agree_stop(2 * loop.interrupt.asked + due, world)
+    if asked:
+        meter.flush()
+        gather_sums(state, world)
+        loop.checkpointer.save(loop.training)
+    if signum := asked // 2:
+        stop_training(loop, f"Stopped after step {state.step} of {loop.num_steps}", signum)
+
+
+def validate_epoch(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]) -> None:
+    """Validate the result of an epoch, add it to the history, and save."""
+    training, epoch, settings = loop.training, len(loop.training.state.history), loop.settings.train
+    finalise_batch_norm(loop, epoch)
+    metrics = validate(training.result)
+    if not math.isfinite(metrics["loss"]):
+        raise loop.explain(metrics["loss"], loop.loader.batch(epoch, 0)[0], training.state.step, training.result)
+    gather_sums(training.state, loop.world, everywhere=True)
+    # The last rate used, also if a resumed epoch had nothing left but its validation.
+    best = finish_epoch(training.state, metrics, loop.task, settings, loop.rate(max(0, training.state.step - 1)))
+    loop.checkpointer.epoch_done(training, best=best)
+    loop.monitor.end_epoch(training.state.history[-1])
+    if signum := agree_stop(loop.interrupt.asked, loop.world):
+        stop_training(loop, f"Stopped after epoch {epoch + 1} of {settings.epochs}", signum)
+
+
+def finalise_batch_norm(loop: Loop, epoch: int) -> None:
+    """Give batch norm the statistics with which it is validated and saved, the same in all processes."""
+    model, loader, config = loop.training.result, loop.loader, loop.settings.train
     if config.precise_bn:
         num_batches = min(config.precise_bn, loader.num_steps)
         precise_bn(model, (loader.batch(epoch, i)[0] for i in range(num_batches)))
-        combine_statistics(model, sum(len(loader.mine(i)) for i in range(num_batches)))
+        combine_statistics(model, sum(len(loader.own_positions(i)) for i in range(num_batches)))
     elif not config.sync_batch_norm:
-        broadcast_buffers(model, world)
+        broadcast_buffers(model, loop.world)
 
 
-def leave(keeper: Keeper, world: World, message: str, signum: int) -> NoReturn:
-    """Stop once all is written: where one process ends, a launcher may end the others."""
-    keeper.close()
-    barrier(world)
+def stop_training(loop: Loop, message: str, signum: int) -> NoReturn:
+    """Stop once all is written: when one process ends, a launcher may end the others."""
+    loop.checkpointer.close()
+    barrier(loop.world)
     raise Interrupted(message, signum)
-
-
-def silent(event: str, **facts: Any) -> None:
-    """A log that keeps nothing."""
-
-
-def agreed(due: bool, stop: int, world: World) -> tuple[bool, int]:
-    """Whether a checkpoint is due, and by which signal to stop, the same in all processes."""
-    asked = agree_stop(2 * stop + due, world)
-    return bool(asked % 2), asked // 2
 
 
 def gather_sums(state: State, world: World, *, everywhere: bool = False) -> None:
     """Bring an epoch's sums together in the first process, or in all; seconds are not added, as all work at once."""
     if world.size > 1:
-        sums = sum_everywhere([state.loss_sum, state.num_correct, state.num_seen], world)
-        loss_sum, correct, seen = sums if world.first or everywhere else (0.0, 0, 0)
-        state.loss_sum, state.num_correct, state.num_seen = loss_sum, correct, round(seen)
+        sums = sum_everywhere([state.loss_sum, state.progress_sum, state.num_seen], world)
+        loss_sum, progress, seen = sums if world.first or everywhere else (0.0, 0.0, 0)
+        state.loss_sum, state.progress_sum, state.num_seen = loss_sum, progress, round(seen)
 
 
-def seed_dropout(seed: int, device: torch.device) -> None:
-    """Layers that draw in a step, such as dropout, draw by the step's number, whatever was drawn before."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
-
-
-def close_epoch(state: State, figures: dict[str, float], task: Task, config: TrainConfig, rate: float) -> bool:
+def finish_epoch(state: State, metrics: dict[str, float], task: Task, config: TrainConfig, rate: float) -> bool:
     """Add the epoch's row to the history; returns whether it is the best so far."""
     row: dict[str, float] = {
         "epoch": len(state.history) + 1,
         "lr": rate,
         "train_loss": state.loss_sum / state.num_seen,
-        f"train_{task.progress_metric}": state.num_correct / state.num_seen,
-        **{f"val_{name}": value for name, value in figures.items()},
+        f"train_{task.progress_metric}": state.progress_sum / state.num_seen,
+        **{f"val_{name}": value for name, value in metrics.items()},
         "seconds": state.seconds,
         "samples_per_second": state.num_seen / state.seconds,
     }
-    figure = merit(row, task, config)
-    best = max((merit(old, task, config) for old in state.history), default=-math.inf)
+    figure = score(row, task, config)
+    best = max((score(old, task, config) for old in state.history), default=-math.inf)
     if state.reference is None or figure > state.reference + config.min_delta:
         state.reference, state.stale = figure, 0
     else:
@@ -213,48 +281,66 @@ def close_epoch(state: State, figures: dict[str, float], task: Task, config: Tra
     return False
 
 
-def merit(row: dict[str, float], task: Task, config: TrainConfig) -> float:
-    """By what an epoch is better than another: the more, the better."""
-    if config.monitor != "accuracy":
-        return row["epoch"] if config.monitor == "last" else -row["val_loss"]
+def score(row: dict[str, float], task: Task, config: TrainConfig) -> float:
+    """The figure by which epochs are compared: higher is better."""
+    if config.monitor == "last":
+        return row["epoch"]
+    if config.monitor == "loss":
+        return -row["val_loss"]
     value = row[f"val_{task.criterion.metric}"]
     return value if task.criterion.mode == "max" else -value
 
 
-class Meter:
-    """The running loss, accuracy and speed of an epoch, at a few microseconds for each step.
+def device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
 
-    The sums live in the state, so that they survive a kill; logits wait until several steps can be scored at once.
+
+class Meter:
+    """The running loss, progress metric and speed of an epoch, at a few microseconds per step.
+
+    The sums live in the state, so that they survive a kill; losses and logits wait until several steps can be read and
+    scored at once. `explain` gives the error for a loss that was not finite, by its step, its part of it and its value.
     """
 
-    def __init__(self, state: State, task: Task) -> None:
-        self.state, self.task = state, task
-        self.waiting: list[tuple[Tensor, Tensor]] = []
+    def __init__(self, state: State, task: Task, explain: Callable[[int, int, float], DivergenceError]) -> None:
+        self.state, self.task, self.explain = state, task, explain
+        self.waiting: list[tuple[int, StepLoss, Tensor, Tensor]] = []
         self.since = time.perf_counter()
 
-    def add(self, loss: float, logits: Tensor, labels: Tensor) -> None:
-        self.state.loss_sum += loss * len(labels)
-        self.state.num_seen += len(labels)
-        self.waiting.append((logits, labels))
+    def add(self, step: int, loss: StepLoss, logits: Tensor, targets: Tensor) -> None:
+        self.waiting.append((step, loss, logits, targets))
         if len(self.waiting) == METER_STEPS:
             self.flush()
 
     def flush(self) -> None:
-        """Score what waits, and bring the sums up to date."""
+        """Read and score what waits, and bring the sums up to date. Raises DivergenceError."""
         if self.waiting:
-            logits, labels = (torch.cat(parts) for parts in zip(*self.waiting, strict=True))
-            self.state.num_correct += self.task.progress_sum(logits, labels)
+            steps, losses, logits, targets = zip(*self.waiting, strict=True)
             self.waiting.clear()
+            for step, loss, values, batch in zip(steps, losses, read_losses(losses), targets, strict=True):
+                wrong = next((part for part, value in enumerate(values) if not math.isfinite(value)), None)
+                if wrong is not None:
+                    raise self.explain(step, wrong, values[wrong])
+                self.state.loss_sum += loss.mean(values) * len(batch)
+                self.state.num_seen += len(batch)
+            self.state.progress_sum += self.task.progress_sum(torch.cat(logits), torch.cat(targets))
         now = time.perf_counter()
         self.state.seconds += now - self.since
         self.since = now
 
     def text(self) -> str:
-        """What the bar says: loss, accuracy, samples per second."""
+        """The text of the bar: loss, progress metric, samples per second."""
         self.flush()
-        s = self.state
-        progress = format(s.num_correct / s.num_seen, ".2%" if self.task.progress_percent else ".4f")
+        s, task = self.state, self.task
+        progress = format(s.progress_sum / s.num_seen, ".2%" if task.progress_percent else ".4f")
         return (
-            f"loss {s.loss_sum / s.num_seen:.4f}  {self.task.progress_metric} {progress}  "
+            f"loss {s.loss_sum / s.num_seen:.4f}  {task.progress_metric} {progress}  "
             f"{s.num_seen / max(s.seconds, 1e-9):,.0f}/s"
         )
+
+
+def read_losses(losses: tuple[StepLoss, ...]) -> list[list[float]]:
+    """The values of each step's parts, those on the device in one transfer."""
+    tensors = [part for loss in losses for part in loss.parts if isinstance(part, Tensor)]
+    read = iter(torch.stack(tensors).tolist() if tensors else [])
+    return [[next(read) if isinstance(part, Tensor) else part for part in loss.parts] for loss in losses]

@@ -1,4 +1,4 @@
-"""Statistics of batch norm over a whole population, in place of a moving average over the last batches."""
+"""Batch-norm statistics of a whole population, in place of a moving average over the last batches."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -6,26 +6,27 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from neocog.torch_private import BatchNormBase
 
 __all__ = ["freeze_norms", "precise_bn"]
 
 
 @torch.no_grad()
 def precise_bn(model: nn.Module, batches: Iterable[Tensor], *, freeze: bool = False) -> None:
-    """Set the statistics of every batch norm to the mean and variance of all that it meets in these batches.
+    """Set the statistics of every batch norm to the mean and variance of all its inputs in these batches.
 
         mean = sum(x) / n    var = sum((x - mean)**2) / n    over the n values of a channel in all batches together
 
-    The moving average that training leaves lags behind the weights and is noisy; this is neither. In the pass over the
-    batches the weights stand still, and each norm normalises by the batch at hand, as in training. What a later layer
-    meets therefore depends a little on how the inputs are split: take batches as large as in training. All else, such
-    as dropout, is in evaluation mode. Afterwards everything is in the mode in which it was; with `freeze` the norms
-    stay in evaluation mode from then on (see `freeze_norms`).
+    The moving average of training lags behind the weights and is noisy; this is neither. During the pass the weights
+    don't change, and each norm normalises by the current batch, as in training. The inputs of a later layer therefore
+    depend slightly on how the data are batched: use batches as large as in training. Everything else, such as dropout,
+    is in evaluation mode. Afterwards all modules are in their previous mode; with `freeze` the norms stay in evaluation
+    mode from then on (see `freeze_norms`).
 
-    Norms keep their statistics where they are frozen, which is what evaluation mode means while the model trains, and
-    where the pass does not reach them. torch's own moving variance divides by n - 1.
-    Raises ValueError where there are no batches.
+    Frozen norms (in evaluation mode while the model trains) and norms that the pass does not reach keep their
+    statistics. torch's own moving variance divides by n - 1.
+    Raises ValueError without batches.
     Source: Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm", section 3.
 
     >>> norm = nn.BatchNorm1d(1)
@@ -35,7 +36,7 @@ def precise_bn(model: nn.Module, batches: Iterable[Tensor], *, freeze: bool = Fa
     """
     modes = [(module, module.training) for module in model.modules()]
     if not model.training:
-        model.train()  # what is frozen shows itself: it stays in evaluation mode
+        model.train()  # frozen norms then stay in evaluation mode
     norms = [norm for norm in batch_norms(model) if norm.training and norm.track_running_stats]
     populations = [Population() for _ in norms]
     hooks = [norm.register_forward_pre_hook(met.add) for norm, met in zip(norms, populations, strict=True)]
@@ -43,7 +44,7 @@ def precise_bn(model: nn.Module, batches: Iterable[Tensor], *, freeze: bool = Fa
     try:
         model.eval()
         for norm in norms:
-            norm.training, norm.track_running_stats = True, False  # normalises by the batch, and keeps nothing of it
+            norm.training, norm.track_running_stats = True, False  # normalise by the batch, and store nothing
         for inputs in batches:
             model(inputs)
             num_batches += 1
@@ -55,7 +56,7 @@ def precise_bn(model: nn.Module, batches: Iterable[Tensor], *, freeze: bool = Fa
         for module, mode in modes:
             module.training = mode
     if not num_batches:
-        raise ValueError("Statistics need one batch or more. Received: none.")
+        raise ValueError("Statistics need at least one batch. Received: none.")
     for norm, met in zip(norms, populations, strict=True):
         met.store(norm)
     if freeze:
@@ -65,8 +66,8 @@ def precise_bn(model: nn.Module, batches: Iterable[Tensor], *, freeze: bool = Fa
 def freeze_norms(model: nn.Module) -> None:
     """Keep every batch norm in evaluation mode from now on, whatever `train` says.
 
-    Its scale and shift go on learning. A frozen norm is of a class derived from what it was, so that `repr` shows it; a
-    `state_dict` does not, and a network that is built again has to be frozen again.
+    Its scale and shift keep learning. A frozen norm has a class derived from the original one, as `repr` shows; a
+    `state_dict` does not, so that a network that is rebuilt must be frozen again.
 
     >>> model = nn.Sequential(nn.BatchNorm2d(3))
     >>> freeze_norms(model)
@@ -75,12 +76,12 @@ def freeze_norms(model: nn.Module) -> None:
     """
     for norm in batch_norms(model):
         if not isinstance(norm, Frozen):
-            norm.__class__ = frozen(type(norm))  # type: ignore[arg-type]
+            norm.__class__ = make_frozen(type(norm))  # type: ignore[arg-type]
         norm.eval()
 
 
-def batch_norms(model: nn.Module) -> list[_BatchNorm]:
-    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
+def batch_norms(model: nn.Module) -> list[BatchNormBase]:
+    return [module for module in model.modules() if isinstance(module, BatchNormBase)]
 
 
 class Frozen(nn.Module):
@@ -91,13 +92,13 @@ class Frozen(nn.Module):
 
 
 @cache
-def frozen(kind: type[_BatchNorm]) -> type[_BatchNorm]:
+def make_frozen(kind: type[BatchNormBase]) -> type[BatchNormBase]:
     """A kind of batch norm that is frozen."""
     return type(f"Frozen{kind.__name__}", (Frozen, kind), {})
 
 
 class Population:
-    """Mean and variance, for each channel, of all values that a layer has met; each batch counts by its size."""
+    """Mean and variance per channel of all inputs of a layer so far; each batch counts by its size."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -115,8 +116,8 @@ class Population:
         self.var = torch.lerp(spread, var, share) + share * (1 - share) * (mean - before).square()
         self.count += count
 
-    def store(self, norm: _BatchNorm) -> None:
-        """Write both into a layer's buffers, if it has met anything."""
+    def store(self, norm: BatchNormBase) -> None:
+        """Write both into a layer's buffers, if there were inputs."""
         if self.count and norm.running_mean is not None and norm.running_var is not None:
             norm.running_mean.copy_(self.mean)
             norm.running_var.copy_(self.var)

@@ -1,4 +1,4 @@
-"""Does this network take these inputs? Asked before anything is trained, without computing anything."""
+"""Does this network take these inputs? Checked before training, without computing anything."""
 
 import torch
 from torch import nn
@@ -14,17 +14,18 @@ def check_input(
 ) -> Plan:
     """The plan of the network for inputs of this shape, and of this type if they are ids.
 
-    Raises GeometryError that names the layer at which sizes do not meet and what would fit, or an output that is not
-    one number for each class.
+    Raises GeometryError that names the layer at which sizes don't match and what would fit, or an output that is not
+    one number per class.
     """
     try:
         found = plan(model, shape, dtype=dtype)
     except GeometryError as error:
-        raise GeometryError(f"{error} {advice}") from error
+        fix = f"{error.fix} {advice}".strip()
+        raise GeometryError(error.rule, received=error.received, where=error.where, fix=fix, kind=error.kind) from error
     if found.output_shapes != ((num_classes,),):
-        given = " and ".join(map(str, found.output_shapes))
         raise GeometryError(
-            f"The network must give one number for each of {num_classes} classes. For inputs of "
-            f"{'x'.join(map(str, shape))} it gives {given}. {advice}"
+            f"The network must give one number for each of {num_classes} classes.",
+            received=f"{' and '.join(map(str, found.output_shapes))} for inputs of {'x'.join(map(str, shape))}",
+            fix=advice,
         )
     return found

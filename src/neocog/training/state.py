@@ -1,47 +1,84 @@
-"""What a run is at one moment: all that has to be saved to go on from there."""
+"""The state of a run at one moment: everything that must be saved to resume from there."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from neocog.training.averaging import AveragedModel
-from neocog.training.engine import Engine, laid_out_like
-from neocog.training.optimizers import OptimizerConfig, make_optimizer
+from neocog.torch_private import foreach_lerp_
+from neocog.training.executor import StepExecutor, lay_out_like
+from neocog.training.optim import OptimizerConfig, make_optimizer
 from neocog.zoo import Network
 
-__all__ = ["State", "Training"]
+__all__ = ["State", "Training", "WeightAverage", "build_seeded", "hidden_parameters"]
+
+
+class WeightAverage:
+    """A copy of a network whose weights follow the original's slowly.
+
+        average <- d * average + (1 - d) * weights,    d = min(decay, (1 + t) / (10 + t)) at update t
+
+    The decay rises so that the random initial weights are soon forgotten. Buffers, such as the statistics of batch
+    norm, are copied. torch.optim.swa_utils.WeightAverage takes the weights of the first update whole, where this decay
+    takes 9/10 of them, and reads its count of updates from the device in each.
+    Source: Tarvainen & Valpola 2017; the rising decay as in TensorFlow's ExponentialMovingAverage.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        pairs = list(zip(self.model.parameters(), model.parameters(), strict=True))
+        self.averages: list[Tensor] = [average for average, _ in pairs]
+        self.weights: list[Tensor] = [weight for _, weight in pairs]
+        self.buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Follow the weights after update number `step`, from 0."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        foreach_lerp_(self.averages, self.weights, 1 - decay)
+        for average, buffer in self.buffers:
+            average.copy_(buffer)
+
 
 Built = TypeVar("Built", bound=nn.Module)
 
 
 @dataclass(slots=True)
 class State:
-    """Where a run stands. Sums are over the epoch that is under way."""
+    """The progress of a run. Sums are over the current epoch."""
 
     step: int = 0
     """Updates made in all."""
     loss_sum: float = 0.0
-    num_correct: float = 0.0
+    progress_sum: float = 0.0
+    """Of the metric that is followed beside the loss, over samples."""
     num_seen: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
-    """One row for each epoch that is trained and validated."""
+    """One row per epoch that is trained and validated."""
     best_epoch: int = -1
     reference: float | None = None
-    """The figure that patience compares with: the last one that was better by more than min_delta."""
+    """The figure that patience compares with: the last that was better by more than min_delta."""
     stale: int = 0
     """Epochs since then."""
     stopped_early: bool = False
 
     def start_epoch(self) -> None:
-        self.loss_sum, self.num_correct, self.num_seen, self.seconds = 0.0, 0, 0, 0.0
+        self.loss_sum, self.progress_sum, self.num_seen, self.seconds = 0.0, 0.0, 0, 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`; earlier checkpoints count correct answers, the metric of their only task."""
+        renamed = {"progress_sum" if key == "num_correct" else key: value for key, value in state.items()}
+        return cls(**renamed)
 
 
 class Training:
@@ -53,13 +90,13 @@ class Training:
         optimizer: OptimizerConfig,
         ema_decay: float = 0.0,
         *,
-        engine: Engine | None = None,
+        executor: StepExecutor | None = None,
     ) -> None:
-        """Without an `engine` steps are computed in plain float32; one is made before, as it may lay weights out."""
+        """Without an `executor` steps are computed in plain float32; make it first: it may change layouts."""
         self.model = model
-        self.engine = engine
+        self.executor = executor
         self.optimizer = make_optimizer(model, optimizer, self.hidden)
-        self.average = AveragedModel(model, ema_decay) if ema_decay else None
+        self.average = WeightAverage(model, ema_decay) if ema_decay else None
         self.state = State()
 
     @cached_property
@@ -69,11 +106,11 @@ class Training:
 
     @property
     def result(self) -> nn.Module:
-        """The network that is validated and kept: the average where there is one."""
+        """The network that is validated and kept: the average, if there is one."""
         return self.average.model if self.average else self.model
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything in tensors by name; the optimiser's by the parameter that it belongs to."""
+        """All tensors by name; the optimiser's by the parameter that they belong to."""
         named = {f"model/{key}": value for key, value in self.model.state_dict().items()}
         if self.average:
             named |= {f"average/{key}": value for key, value in self.average.model.state_dict().items()}
@@ -81,8 +118,8 @@ class Training:
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 if isinstance(value, Tensor):
                     named[f"optimizer/{name}/{slot}"] = value
-        if self.engine:
-            named |= {f"engine/{key}": value for key, value in self.engine.tensors().items()}
+        if self.executor:
+            named |= {f"engine/{key}": value for key, value in self.executor.tensors().items()}
         return named
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -93,18 +130,18 @@ class Training:
         self.optimizer.state.clear()
         for name, parameter in self.model.named_parameters():
             slots = part(tensors, f"optimizer/{name}/")
-            if slots:  # all beside their parameter, also the count of steps, as torch's fused updates want it
+            if slots:  # all on their parameter's device, also the count of steps, as torch's fused updates require
                 self.optimizer.state[parameter] = {
-                    slot: laid_out_like(value, parameter) for slot, value in slots.items()
+                    slot: lay_out_like(value, parameter) for slot, value in slots.items()
                 }
-        if self.engine and (scale := part(tensors, "engine/")):
-            self.engine.restore(scale)
-        self.state = State(**state)
+        if self.executor and (scale := part(tensors, "engine/")):
+            self.executor.restore(scale)
+        self.state = State.from_json(state)
 
 
 def hidden_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """All but those whose shape follows from the number of classes; of a network that is not of the catalogue, all but
-    those of its last layer."""
+    """All parameters but those whose shape follows from the number of outputs; in a network from outside the catalogue,
+    all but those of its last layer."""
     parameters = dict(model.named_parameters())
     if isinstance(model, Network) and model.build_spec is not None:
         last = model.build_spec.class_keys()
@@ -115,12 +152,12 @@ def hidden_parameters(model: nn.Module) -> list[nn.Parameter]:
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors below a prefix, without it."""
+    """The tensors under a prefix, without it."""
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def build_seeded(build: Callable[[], Built], seed: int) -> Built:
-    """Build a network with weights that follow from the seed alone; torch's own generators are left as they were."""
+    """Build a network whose weights follow from the seed alone; torch's own generators are left as they were."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return build()

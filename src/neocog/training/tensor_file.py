@@ -1,7 +1,7 @@
 """Writing tensors in the safetensors format straight from their own memory, without a second copy of them.
 
-The bytes are those of `safetensors.torch.save`. The file's and zlib's calls release Python's lock for large values, so
-a thread can write while another one trains.
+The bytes are those of `safetensors.torch.save`. File and zlib calls release Python's lock for large values, so that a
+thread can write while another one trains.
 """
 
 import json
@@ -17,7 +17,7 @@ from neocog.errors import CheckpointError
 
 __all__ = ["raw", "write_tensors"]
 
-# In the order in which the format's own writer lays them out: large first, so that all values are aligned.
+# In the order of the format's own writer: large types first, so that all values are aligned.
 NAMES = {
     torch.uint64: "U64",
     torch.int64: "I64",
@@ -43,9 +43,9 @@ ALIGNMENT = 8  # bytes
 def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors of any device and memory layout to an open file.
 
-        8 bytes: length of the header | header: JSON, padded with spaces | values, without holes
+        8 bytes: length of the header | header: JSON, padded with spaces | values, without gaps
 
-    Raises CheckpointError for a type that the format does not know. Source: the safetensors format, version 0.
+    Raises CheckpointError for a type that the format doesn't have. Source: the safetensors format, version 0.
 
     >>> import io
     >>> file = io.BytesIO()
@@ -55,7 +55,7 @@ def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mappi
     """
     unknown = sorted({str(value.dtype) for value in tensors.values()} - {str(dtype) for dtype in NAMES})
     if unknown:
-        raise CheckpointError(f"A checkpoint holds {', '.join(NAMES.values())}. Received: {', '.join(unknown)}.")
+        raise CheckpointError(f"A checkpoint can hold {', '.join(NAMES.values())} only.", received=", ".join(unknown))
     keys = sorted(tensors, key=lambda key: (LAYOUT[tensors[key].dtype], key))
     entries: dict[str, object] = {"__metadata__": dict(metadata)}
     begin = 0

@@ -11,7 +11,7 @@ from neocog.zoo.network import Network
 
 __all__ = ["ModelInfo"]
 
-Modality = Literal["image", "signal", "audio", "text", "board"]
+Modality = str  # the name of a row of `neocog.modalities.table.MODALITIES`
 Task = Literal["classification", "segmentation", "detection", "next move"]
 
 
@@ -39,7 +39,7 @@ class ModelInfo:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of one input, without the batch; a text is a row of token ids."""
-        return self.input_size if self.modality == "text" else (self.in_channels, *self.input_size)
+        return self.input_size if self.input_dtype else (self.in_channels, *self.input_size)
 
     @property
     def input_dtype(self) -> torch.dtype | None:

@@ -60,7 +60,7 @@ def test_hue_keeps_value_and_saturation():
 
 def test_grey_is_that_of_pillow():
     expected = np.asarray(Image.fromarray(PICTURE).convert("L"))[:, :, None]
-    assert np.abs(array(colour.greyed(tensor(PICTURE))) - expected).max() < 0.51
+    assert np.abs(array(colour.grey(tensor(PICTURE))) - expected).max() < 0.51
 
 
 def test_grey_falls_on_its_share_of_the_pictures():

@@ -38,7 +38,7 @@ def test_values_out_of_range_are_refused(settings):
 
 def test_a_shift_must_be_smaller_than_the_picture():
     check_augment(AugmentConfig(shift=27), (1, 28, 32))
-    with pytest.raises(ConfigError, match=r"augment\.shift must be smaller.*Received: 28 for pictures of 28x32"):
+    with pytest.raises(ConfigError, match=r"augment\.shift must be smaller.*Received: 28 for images of 28x32"):
         check_augment(AugmentConfig(shift=28), (1, 28, 32))
 
 
@@ -46,5 +46,7 @@ def test_a_shift_must_be_smaller_than_the_picture():
 def test_colours_need_three_channels(name):
     config = AugmentConfig(**{name: 0.3})
     check_augment(config, (3, 8, 8))
-    with pytest.raises(ConfigError, match=rf"augment\.{name} needs pictures of three channels. Received: 1. Remove it"):
+    with pytest.raises(
+        ConfigError, match=rf"augment\.{name} needs images of three channels. Received: 1 channel. Remove it"
+    ):
         check_augment(config, (1, 8, 8))

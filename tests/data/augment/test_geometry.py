@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.dataset.targets import Objects
-from neocog.modalities.image.augment import AugmentConfig, Geometry, augment, draw_geometry
+from neocog.dataset.record import Objects
+from neocog.modalities.image.augment import AugmentConfig, SpatialTransform, augment, draw_spatial
 
 SIZE = (40, 56)
 SAMPLES = np.arange(500, 524, dtype=np.uint64)
@@ -27,7 +27,7 @@ moves = pytest.mark.parametrize("config", MOVES.values(), ids=MOVES)
 
 
 def geometry(config, epoch=0):
-    return draw_geometry(SAMPLES, SIZE, config, seed=1, epoch=epoch)
+    return draw_spatial(SAMPLES, SIZE, config, seed=1, epoch=epoch)
 
 
 def spots(places):
@@ -98,7 +98,7 @@ def test_augment_moves_pictures_as_the_geometry_says(config):
 @given(st.integers(0, 2**32), st.integers(0, 5))
 def test_whole_moves_of_boxes_are_exact(sample, epoch):
     config = AugmentConfig(shift=4, flip=0.5, vertical_flip=0.5)
-    geo = draw_geometry(np.array([sample], np.uint64), SIZE, config, seed=0, epoch=epoch)
+    geo = draw_spatial(np.array([sample], np.uint64), SIZE, config, seed=0, epoch=epoch)
     image = torch.zeros(1, 1, *SIZE, dtype=torch.uint8)
     image[0, 0, 10:13, 20:27] = 9
     rows, columns = torch.nonzero(geo.images(image)[0, 0], as_tuple=True)
@@ -133,7 +133,7 @@ def test_nothing_moved_keeps_all_bit_for_bit():
 
 
 def moved_by(x, y):
-    return Geometry(np.array([[[1.0, 0, -x], [0, 1, -y]]]), (10, 10))
+    return SpatialTransform(np.array([[[1.0, 0, -x], [0, 1, -y]]]), (10, 10))
 
 
 def test_objects_that_leave_the_picture_go():

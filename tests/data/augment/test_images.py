@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from neocog.modalities.augment import Key
 from neocog.modalities.image.augment import AugmentConfig, augment
-from neocog.modalities.image.augment.policies import draw
-from neocog.modalities.keys import Key
+from neocog.modalities.image.augment.policies import draw_policy
 from neocog.rng import integers, uniform
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 10, 12), dtype=np.uint8))
@@ -79,7 +79,7 @@ def test_nothing_asked_nothing_changed():
 @pytest.mark.parametrize("policy", ["randaugment", "trivialaugment"])
 def test_samples_with_nothing_drawn_keep_their_values(policy):
     config = AugmentConfig(policy=policy, number=1)
-    idle = np.flatnonzero(draw(config, Key(seed=5, epoch=0, samples=SAMPLES)).operations[:, 0] == 0)
+    idle = np.flatnonzero(draw_policy(config, Key(seed=5, epoch=0, samples=SAMPLES)).operations[:, 0] == 0)
     assert len(idle)
     assert torch.equal(run(config)[idle], IMAGES[idle].float())
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from neocog.modalities.image.augment import AugmentConfig, draw_geometry
-from neocog.modalities.image.augment.random_resized_crop import cut_out
+from neocog.modalities.image.augment import AugmentConfig, draw_spatial
+from neocog.modalities.image.augment.spatial import random_resized_crop
 from neocog.rng import integers, uniform
 
 SAMPLES = np.arange(8, dtype=np.uint64)
@@ -17,7 +17,7 @@ def picture(height, width):
 
 
 def geometry(config, size, samples=SAMPLES):
-    return draw_geometry(samples, size, config, seed=5, epoch=2)
+    return draw_spatial(samples, size, config, seed=5, epoch=2)
 
 
 def warped(image, matrix):
@@ -79,7 +79,7 @@ def test_draws_are_spread_over_the_ranges_asked_for():
 @pytest.mark.parametrize("size", [(32, 32), (30, 50), (20, 200)])
 def test_windows_have_the_area_and_shape_of_the_paper(size):
     key = {"seed": 0, "epoch": 0, "samples": np.arange(4000, dtype=np.uint64)}
-    matrices = cut_out(0.08, key, size)
+    matrices = random_resized_crop(0.08, key, size)
     w, h = matrices[:, 0, 0] * size[1], matrices[:, 1, 1] * size[0]
     left, top = matrices[:, 0, 2], matrices[:, 1, 2]
     assert (left >= 0).all() and (top >= 0).all()
@@ -95,7 +95,7 @@ def test_windows_have_the_area_and_shape_of_the_paper(size):
 
 def test_a_picture_of_an_odd_shape_is_cut_to_the_nearest_shape_where_nothing_fits():
     key = {"seed": 0, "epoch": 0, "samples": np.arange(50, dtype=np.uint64)}
-    matrices = cut_out(0.9, key, (10, 100))  # nine tenths of it are longer than 4:3
+    matrices = random_resized_crop(0.9, key, (10, 100))  # nine tenths of it are longer than 4:3
     window = matrices[:, 0, 0] * 100, matrices[:, 1, 1] * 10, matrices[:, 0, 2], matrices[:, 1, 2]
     for value, expected in zip(window, (10 * 4 / 3, 10, (100 - 40 / 3) / 2, 0), strict=True):
         assert np.allclose(value, expected)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageEnhance, ImageOps
 
-from neocog.modalities.image.augment import operations
+from neocog.modalities.image.augment import colour as operations
 
 PICTURES = arrays(np.uint8, (9, 31, 3), elements=st.integers(0, 255)) | arrays(
     np.uint8, (17, 40, 3), elements=st.integers(90, 96)

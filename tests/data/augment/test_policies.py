@@ -3,8 +3,15 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from neocog.modalities.image.augment import AugmentConfig, augment, draw_geometry
-from neocog.modalities.image.augment.policies import OPERATIONS, RANDAUGMENT, TRIVIALAUGMENT, Drawn, draw, ranges
+from neocog.modalities.image.augment import AugmentConfig, augment, draw_spatial
+from neocog.modalities.image.augment.policies import (
+    OPERATIONS,
+    RANDAUGMENT,
+    TRIVIALAUGMENT,
+    DrawnPolicy,
+    draw_policy,
+    ranges,
+)
 from neocog.rng import uniform
 
 NUM = 7000
@@ -16,7 +23,7 @@ TRIVIAL = AugmentConfig(policy="trivialaugment")
 
 @pytest.mark.parametrize("config", [RAND, TRIVIAL], ids=["rand", "trivial"])
 def test_each_operation_is_drawn_equally_often(config):
-    drawn = draw(config, KEY)
+    drawn = draw_policy(config, KEY)
     for column in drawn.operations.T:
         counts = np.bincount(column, minlength=14)
         assert len(counts) == 14
@@ -25,7 +32,7 @@ def test_each_operation_is_drawn_equally_often(config):
 
 
 def test_randaugment_makes_so_many_changes_of_one_strength():
-    drawn = draw(AugmentConfig(policy="randaugment", magnitude=6, number=3), KEY)
+    drawn = draw_policy(AugmentConfig(policy="randaugment", magnitude=6, number=3), KEY)
     assert drawn.operations.shape == (NUM, 3)
     assert (drawn.levels == 0.6).all()
     together = np.corrcoef(drawn.operations.T)
@@ -33,7 +40,7 @@ def test_randaugment_makes_so_many_changes_of_one_strength():
 
 
 def test_trivialaugment_makes_one_change_of_31_strengths():
-    drawn = draw(TRIVIAL, KEY)
+    drawn = draw_policy(TRIVIAL, KEY)
     assert drawn.operations.shape == (NUM, 1)
     values, counts = np.unique(drawn.levels, return_counts=True)
     assert np.allclose(values, np.arange(31) / 30)
@@ -42,8 +49,8 @@ def test_trivialaugment_makes_one_change_of_31_strengths():
 
 def full_strength(name, full, size, sign=1.0):
     """The matrix of one operation at full strength."""
-    drawn = Drawn(np.array([[OPERATIONS.index(name)]]), np.ones((1, 1)), np.full((1, 1), sign))
-    return drawn.moves(size, full)[0]
+    drawn = DrawnPolicy(np.array([[OPERATIONS.index(name)]]), np.ones((1, 1)), np.full((1, 1), sign))
+    return drawn.matrices(size, full)[0]
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -100,7 +107,7 @@ def by_pillow(pixels, name, level, full):
 @pytest.mark.parametrize("config", [AugmentConfig(policy="randaugment", number=1), TRIVIAL], ids=["rand", "trivial"])
 def test_every_change_of_colour_is_that_of_pillow(config):
     pixels = np.random.default_rng(1).integers(20, 200, (16, 24, 3), dtype=np.uint8)
-    drawn, tried = draw(config, KEY), set()
+    drawn, tried = draw_policy(config, KEY), set()
     for sample in range(200):
         name = OPERATIONS[drawn.operations[sample, 0]]
         if name not in ("rotate", "shear x", "shear y", "translate x", "translate y"):
@@ -112,20 +119,20 @@ def test_every_change_of_colour_is_that_of_pillow(config):
 
 def test_several_moves_are_one_map_in_the_order_drawn():
     config = AugmentConfig(policy="randaugment", number=4)
-    drawn = draw(config, KEY)
+    drawn = draw_policy(config, KEY)
     size = (20, 30)
     expected = np.eye(3)
-    moved = draw_geometry(SAMPLES[:50], size, config, seed=3, epoch=1).matrices
+    moved = draw_spatial(SAMPLES[:50], size, config, seed=3, epoch=1).matrices
     for sample in range(50):
         expected = np.eye(3)
         for i in range(4):
-            one = Drawn(
+            one = DrawnPolicy(
                 *(part[sample : sample + 1, i : i + 1] for part in (drawn.operations, drawn.levels, drawn.signs))
             )
-            expected = expected @ one.moves(size, RANDAUGMENT)[0]
+            expected = expected @ one.matrices(size, RANDAUGMENT)[0]
         assert np.allclose(moved[sample], expected[:2])
 
 
 def test_the_draws_of_a_policy_are_its_own():
     draws = uniform(3, 1, SAMPLES, "policy", 3)
-    assert np.array_equal(draw(TRIVIAL, KEY).operations[:, 0], np.floor(14 * draws[:, 0]))
+    assert np.array_equal(draw_policy(TRIVIAL, KEY).operations[:, 0], np.floor(14 * draws[:, 0]))

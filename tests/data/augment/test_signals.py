@@ -158,7 +158,7 @@ def test_all_may_be_masked():
 
 
 def test_what_can_not_be_is_named():
-    with pytest.raises(ConfigError, match="needs bands of frequency. Received: frequency_mask=0.2 for signals of 3x50"):
+    with pytest.raises(ConfigError, match="needs frequency bands. Received: frequency_mask=0.2 for signals of 3x50"):
         run(SignalAugmentConfig(frequency_mask=0.2))
     with pytest.raises(ConfigError, match="smaller than the signals. Received: shift=50 for 50 samples"):
         run(SignalAugmentConfig(shift=50))

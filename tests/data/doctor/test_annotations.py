@@ -6,7 +6,7 @@ from PIL import Image
 
 from neocog.annotations.coco import open_coco
 from neocog.annotations.mask_folder import open_mask_folder
-from neocog.dataset.targets import Objects
+from neocog.dataset.record import Objects
 from neocog.doctor import check
 
 
@@ -84,9 +84,9 @@ def test_boxes(drawn, found, keys):
 def test_what_a_source_says_of_its_own_boxes_is_believed(drawn, found):
     source = drawn([objects((1, 1, 99, 9, 0))] * 6 + [objects((1, 1, 9, 9, 1))] * 6, "detection")
     sentences = [
-        ("record 3", "object 1: it reaches 2 pixels out of the picture"),
-        ("record 3", "object 2 has no area and was left out"),
-        ("elsewhere", "unknown"),
+        ("record 3", "object 1: it reaches 2 pixels beyond the image", "box-outside"),
+        ("record 3", "object 2 has no area and was left out", "box-empty"),
+        ("elsewhere", "unknown", ""),
     ]
     source.faults = lambda: iter(sentences)
     findings = found(source)

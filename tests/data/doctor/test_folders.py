@@ -78,7 +78,7 @@ def test_class_folders_that_differ_by_case(clean, found):
     ("spoil", "message"),
     [
         (lambda root: (root / "valid").mkdir(), "val and valid both mean val"),
-        (lambda root: shutil.move(root / "val", root / "birds"), "for it also has birds"),
+        (lambda root: shutil.move(root / "val", root / "birds"), "because it also has birds"),
     ],
 )
 def test_a_set_that_can_not_be_opened_is_a_finding(clean, spoil, message):

@@ -87,7 +87,7 @@ def test_sounds(memory, keys):
     findings = {finding.kind: finding for finding in report.findings}
     unreadable = findings.pop("sound-unreadable")
     assert keys(unreadable) == ["record 31", "record 33", "record 34", "record 36"]
-    assert "is AIFF. Convert it" in unreadable.examples[3].detail
+    assert "received AIFF. Convert it" in unreadable.examples[3].detail
     lengths = findings.pop("lengths-differ")
     assert lengths.sentence == "sounds have different lengths, from 0.25 s to 0.5 s"
     assert {kind: keys(finding) for kind, finding in findings.items()} == {

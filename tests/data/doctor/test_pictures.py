@@ -110,8 +110,8 @@ def test_details_say_what_is_the_matter(clean, found, noisy, save):
     assert details["moving.webp"] == "3 of them"
     assert details["large.png"] == "400 x 300"
     assert details["thin.png"] == "1 x 24"
-    assert "page.jpg is a web page" in details["page.jpg"]
-    assert "moving.jpg.png is of the format GIF" in details["moving.jpg.png"]
+    assert "page.jpg: received a web page" in details["page.jpg"]
+    assert "moving.jpg.png: received a file of the format GIF" in details["moving.jpg.png"]
     assert details["black.png"] == "grey"
     assert findings["channels-differ"].sentence == "1 image is grey, the others in colour"
     assert "--image.convert true" in findings["cmyk"].remedy

@@ -39,9 +39,9 @@ def test_choose_loading_streams_data_that_do_not_fit(pictures):
 
 
 def test_disk_cache_decodes_once_and_is_mapped_afterwards(pictures, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     source = ImageFolder(pictures)
-    open_one = lambda: open_dataset(source, np.arange(5, 30), SPEC, "x", feeding="memory", cache=True)  # noqa: E731
+    open_one = lambda: open_dataset(source, np.arange(5, 30), SPEC, "x", loading="memory", cache=True)  # noqa: E731
     first = open_one()
     monkeypatch.setattr(ImageFolder, "read", lambda *_: pytest.fail("decoded again"))
     second = open_one()
@@ -49,11 +49,11 @@ def test_disk_cache_decodes_once_and_is_mapped_afterwards(pictures, tmp_path, mo
     assert torch.equal(first.inputs, second.inputs)
     assert torch.equal(first.labels, second.labels)
     assert (first.ids == second.ids).all()
-    (folder,) = (path for path in (tmp_path / "cache/neocog/decoded").iterdir() if path.is_dir())
+    (folder,) = (path for path in (tmp_path / "cache/decoded").iterdir() if path.is_dir())
     before = (folder / "inputs.npy").read_bytes()
     second.inputs.zero_()  # a private copy of the touched pages
     assert (folder / "inputs.npy").read_bytes() == before
-    other = open_dataset(ImageFolder(pictures), np.arange(5, 30), SPEC, "x", feeding="stream")
+    other = open_dataset(ImageFolder(pictures), np.arange(5, 30), SPEC, "x", loading="stream")
     assert isinstance(other, StreamingDataset)
     other.close()
 
@@ -76,9 +76,9 @@ def test_disk_cache_without_a_folder_is_a_storage_error(pictures, tmp_path, monk
     from neocog.errors import StorageError
 
     (tmp_path / "cache").write_text("a file where a folder should be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
     with pytest.raises(StorageError):
-        open_dataset(ImageFolder(pictures), np.arange(5), SPEC, "x", feeding="memory", cache=True)
+        open_dataset(ImageFolder(pictures), np.arange(5), SPEC, "x", loading="memory", cache=True)
 
 
 def test_cached_source_reads_each_file_once(pictures, monkeypatch):

@@ -102,5 +102,5 @@ def test_load_in_memory_counts_all_unreadable_images(pictures):
         path = pictures / "red" / f"{i:02}.png"
         path.write_bytes(path.read_bytes()[:-40])
     source = ImageFolder(pictures)
-    with pytest.raises(DataError, match=r"red/00\.png is truncated(?s:.*)5 more cannot be read"):
+    with pytest.raises(DataError, match=r"red/00\.png: received a truncated(?s:.*)5 more can't be read"):
         load_in_memory(source, np.arange(36), ImagePreprocess(size=(8, 8), channels=3))

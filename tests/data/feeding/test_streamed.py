@@ -133,7 +133,7 @@ def test_streaming_stops_at_an_unreadable_sample(pictures):
     feed = StreamingDataset(ImageFolder(pictures), np.arange(36), SPEC)
     damage(pictures, "red/03.png")
     loader = Loader(feed, SPEC, batch_size=36, seed=0)
-    with pytest.raises(DataError, match=r"red/03\.png is truncated.*--data\.on_corrupt skip"):
+    with pytest.raises(DataError, match=r"red/03\.png: received a truncated.*--data\.on_corrupt skip"):
         loader.batch(0, 0)
     feed.close()
 

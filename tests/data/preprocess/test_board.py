@@ -54,7 +54,7 @@ def test_it_survives_json():
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"(;SZ[13];B[aa])", "takes boards of 9 x 9 points. Received: 13 x 13, for mine.sgf"),
+        (b"(;SZ[13];B[aa])", "takes boards of 9 x 9 points. mine.sgf: received 13 x 13 points"),
         (b"(;SZ[9];B[aa];W[aa])", "move 2, White A9: there is a stone already, in mine.sgf"),
         ("no game", "mine.sgf has none"),
         ("\udc80", "mine.sgf has none"),
@@ -71,7 +71,7 @@ def test_what_is_no_such_position_is_named(payload, message):
 )
 def test_the_networks_planes_choose_the_features(games, network, features, num_classes):
     num_planes = FEATURES[features].num_planes
-    pre, reasons = choose_board(games, games.splits["all"], (num_planes, 19, 19))
+    pre, reasons = choose_board(games, games.splits["all"], None, (num_planes, 19, 19))
     assert pre == BoardPreprocess(features=features, size=9)
     assert reasons == {"features": f"the network takes {num_planes} planes", "size": "the size of the games' board"}
     model = create_model(network, in_channels=pre.in_channels, num_classes=num_classes).eval()
@@ -80,6 +80,6 @@ def test_the_networks_planes_choose_the_features(games, network, features, num_c
 
 def test_a_network_for_something_else_is_named(games):
     with pytest.raises(
-        DataError, match=r"takes 17 \(zero17\) or 48 \(alphago48\) planes. Received: a network for 3, for"
+        DataError, match=r"must take 17 \(zero17\) or 48 \(alphago48\) planes. .*: received a network for 3 planes"
     ):
-        choose_board(games, games.splits["all"], (3, 32, 32))
+        choose_board(games, games.splits["all"], None, (3, 32, 32))

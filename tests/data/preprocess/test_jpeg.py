@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ImagePreprocess, picture_pixels
+from neocog.data import ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.jpeg import choose_eighths, decode_jpeg, read_frame
 from neocog.modalities.image.pixels import Decoded
 
@@ -81,8 +81,7 @@ def test_a_tiny_jpeg_stays_whole():
         payload = jpeg(noise[:height, :width], "L")
         whole = np.asarray(Image.open(io.BytesIO(payload)))
         assert (
-            np.abs(picture_pixels(payload, "a", max_pixels=LIMIT, convert=False)[:, :, 0] - whole.astype(int)).max()
-            <= 1
+            np.abs(decode_image(payload, "a", max_pixels=LIMIT, convert=False)[:, :, 0] - whole.astype(int)).max() <= 1
         )
         assert decoded(payload, (2, 2)).full == (height, width)
 
@@ -119,7 +118,7 @@ def test_no_part_of_a_picture_moves():
 
 def test_grey_stays_grey_and_colour_is_weighted():
     grey = jpeg(SCENE, "L")
-    assert picture_header(grey, "a", LIMIT).channels == 1
+    assert image_header(grey, "a", LIMIT).channels == 1
     assert decoded(grey, (90, 90)).pixels.shape == (95, 126, 1)
     one = ImagePreprocess(size=(90, 90), channels=1).decode(grey)
     three = ImagePreprocess(size=(90, 90), channels=3).decode(grey)
@@ -130,27 +129,31 @@ def test_headers_agree_with_pillow():
     for mode in ("L", "RGB"):
         for orientation in (1, 2, 6):
             payload = jpeg(SCENE, mode, orientation)
-            header = picture_header(payload, "a", LIMIT)
+            header = image_header(payload, "a", LIMIT)
             size = (501, 377) if orientation == 6 else (377, 501)
-            assert (header.height, header.width, header.channels, header.depth) == (*size, 1 if mode == "L" else 3, 8)
+            assert (header.height, header.width, header.channels, header.bit_depth) == (
+                *size,
+                1 if mode == "L" else 3,
+                8,
+            )
             assert read_frame(payload).size == (377, 501)
     assert read_frame(jpeg(SCENE, progressive=True)).blocks
 
 
 def test_cmyk_and_sizes_are_refused_in_the_same_words():
     cmyk = jpeg(SCENE, "CMYK")
-    with pytest.raises(DataError, match=r"must be grey or RGB. a\.jpg is CMYK.*--image\.convert true"):
+    with pytest.raises(DataError, match=r"must be grey or RGB. a\.jpg: received CMYK.*--image\.convert true"):
         ImagePreprocess(size=(9, 9), channels=3).decode(cmyk, "a.jpg")
     assert ImagePreprocess(size=(9, 9), channels=3, convert=True).decode(cmyk).shape == (3, 9, 9)
     for read in (
-        picture_header,
+        image_header,
         lambda *args: ImagePreprocess(size=(9, 9), channels=3, max_pixels=args[2]).decode(*args[:2]),
     ):
         with pytest.raises(
-            DataError, match=r"at most 0\.1 million pixels. a\.jpg has 501 x 377, which is 0\.2 million"
+            DataError, match=r"at most 0\.1 million pixels. a\.jpg: received 501 x 377, which is 0\.2 million"
         ):
             read(jpeg(SCENE), "a.jpg", 100_000)
-        with pytest.raises(DataError, match=r"at least 2 pixels on each side. a\.jpg is 9 wide and 1 high"):
+        with pytest.raises(DataError, match=r"at least 2 pixels on each side. a\.jpg: received 9 x 1"):
             read(jpeg(SCENE[:1, :9]), "a.jpg", 100_000)
 
 
@@ -158,7 +161,7 @@ def test_a_truncated_jpeg_is_named_at_every_scale():
     payload = jpeg(SCENE)
     for cut in (len(payload) // 2, len(payload) - 40):
         for size in ((16, 16), (200, 200), (400, 600)):
-            with pytest.raises(DataError, match=r"decode to its last row. a\.jpg is truncated or damaged"):
+            with pytest.raises(DataError, match=r"decode to its last row. a\.jpg: received a truncated or damaged \w+"):
                 ImagePreprocess(size=size, channels=3).decode(payload[:cut], "a.jpg")
 
 
@@ -347,7 +350,7 @@ def test_version_1_gives_the_bits_that_it_gave(rule):
 
 
 def test_version_1_with_scaling_contradicts_itself():
-    with pytest.raises(DataError, match="version 1 decodes pictures whole. .* Set dct_scaling to false"):
+    with pytest.raises(DataError, match="version 1 decodes images at full size. .* Set dct_scaling to false"):
         ImagePreprocess(size=(4, 4), channels=3, version=1)
 
 

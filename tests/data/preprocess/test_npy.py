@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.data import ImageFolder, ImagePreprocess, picture_pixels
+from neocog.data import ImageFolder, ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
-from neocog.modalities.image.npy import promises_picture
+from neocog.modalities.image.decode import image_header
+from neocog.modalities.image.npy import promises_image
 
 LIMIT = 40_000_000
 CUBE = np.random.default_rng(0).integers(0, 65_536, (12, 9, 7), dtype=np.uint16)
@@ -28,7 +28,7 @@ def with_header(header: str, content: bytes = b"") -> bytes:
 
 
 def decode(payload: bytes, limit: int = LIMIT) -> np.ndarray:
-    return picture_pixels(payload, "a.npy", max_pixels=limit, convert=False)
+    return decode_image(payload, "a.npy", max_pixels=limit, convert=False)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_arrays_are_read_as_they_were_written(pixels):
         found = decode(npy(pixels, version))
         assert np.array_equal(found, pixels.reshape(12, 9, -1))
         assert found.dtype in (np.uint8, np.uint16)
-        header = picture_header(npy(pixels, version), "a.npy", LIMIT)
+        header = image_header(npy(pixels, version), "a.npy", LIMIT)
         assert (header.height, header.width, header.channels) == found.shape
-        assert header.depth == 8 * found.itemsize
+        assert header.bit_depth == 8 * found.itemsize
 
 
 def test_many_channels_are_resized_each_for_itself():
@@ -62,36 +62,42 @@ def test_version_1_reads_them_too():
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (npy(CUBE.astype(np.float32)), r"uint8 or uint16. Received: float32 \(12, 9, 7\), for a\.npy. Scale floats"),
-        (npy(CUBE.astype(np.int64)), "uint8 or uint16. Received: int64"),
-        (npy(CUBE[0, 0]), r"\(H, W\) or \(H, W, C\).*Received: uint16 \(7,\)"),
-        (npy(np.zeros((2, 2, 2, 2), np.uint8)), r"Received: uint8 \(2, 2, 2, 2\)"),
-        (npy(np.zeros((4, 4, 257), np.uint8)), r"1 to 256 channels.*Received: uint8 \(4, 4, 257\)"),
-        (npy(np.zeros((4, 4, 0), np.uint8)), r"1 to 256 channels.*Received: uint8 \(4, 4, 0\)"),
-        (npy(np.zeros((3, 40, 50), np.uint8)), r"come last. Received: \(3, 40, 50\), for a\.npy.*Move them with"),
-        (npy(np.zeros((12, 40, 40), np.uint8)), r"come last. Received: \(12, 40, 40\)"),
-        (npy(np.zeros((1, 9), np.uint8)), "at least 2 pixels on each side. a.npy is 9 wide and 1 high"),
-        (npy(CUBE)[:-1], r"a\.npy is truncated or damaged. .* 12 x 9 x 7 values, 1,512 bytes; received: 1,511"),
-        (npy(CUBE) + b"x", "1,512 bytes; received: 1,513"),
+        (npy(CUBE.astype(np.float32)), r"uint8 or uint16. a\.npy: received float32 \(12, 9, 7\). Scale floats"),
+        (npy(CUBE.astype(np.int64)), "uint8 or uint16. [^:]*: received int64"),
+        (npy(CUBE[0, 0]), r"\(H, W\) or \(H, W, C\).*received uint16 \(7,\)"),
+        (npy(np.zeros((2, 2, 2, 2), np.uint8)), r"received uint8 \(2, 2, 2, 2\)"),
+        (npy(np.zeros((4, 4, 257), np.uint8)), r"1 to 256 channels.*received uint8 \(4, 4, 257\)"),
+        (npy(np.zeros((4, 4, 0), np.uint8)), r"1 to 256 channels.*received uint8 \(4, 4, 0\)"),
+        (npy(np.zeros((3, 40, 50), np.uint8)), r"come last. a\.npy: received \(3, 40, 50\).*Move them with"),
+        (npy(np.zeros((12, 40, 40), np.uint8)), r"come last. [^:]*: received \(12, 40, 40\)"),
+        (npy(np.zeros((1, 9), np.uint8)), "at least 2 pixels on each side. a.npy: received 9 x 1"),
+        (npy(CUBE)[:-1], r"a\.npy is truncated or damaged. .* 12 x 9 x 7 values, 1,512 bytes. Received: 1,511"),
+        (npy(CUBE) + b"x", "1,512 bytes. Received: 1,513"),
         (b"\x93NUMPY", "a.npy is damaged: its .npy header can't be read"),
         (b"\x93NUMPY\x09\x00", "a.npy is damaged: its .npy header can't be read"),
         (with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "(" * 90), "header can't be read"),
-        (with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 4)}"), r"Received: uint8 \(-4, 4\)"),
-        (with_header("{'descr': '|V999999999', 'fortran_order': False, 'shape': (4, 4)}"), "uint8 or uint16. Received"),
+        (
+            with_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 4)}"),
+            r"says that its shape is \(-4, 4\)",
+        ),
+        (
+            with_header("{'descr': '|V999999999', 'fortran_order': False, 'shape': (4, 4)}"),
+            "uint8 or uint16. [^:]*: received",
+        ),
     ],
 )
 def test_what_is_no_picture_is_named(payload, message):
     with pytest.raises(DataError, match=message):
         decode(payload)
     with pytest.raises(DataError, match=message):
-        picture_header(payload, "a.npy", LIMIT)
+        image_header(payload, "a.npy", LIMIT)
 
 
 def test_a_header_that_lies_reserves_nothing():
     for shape, message in [
-        ("(6000, 6000)", r"36,000,000 bytes; received: 4\."),
-        ("(60000, 60000)", r"at most 40 million pixels. a\.npy has 60000 x 60000"),
-        ("(6000, 6000, 200)", r"has 6000 x 6000 with 200 channels, each four counted as a pixel, which is 1800"),
+        ("(6000, 6000)", r"36,000,000 bytes. Received: 4\."),
+        ("(60000, 60000)", r"at most 40 million pixels. a\.npy: received 60000 x 60000"),
+        ("(6000, 6000, 200)", r"received 6000 x 6000 with 200 channels, every four counted as a pixel, which is 1800"),
         ("(10**99, 4)", "header can't be read"),
         ("(99999999999999999999999, 4)", "at most 40 million pixels"),
     ]:
@@ -105,15 +111,15 @@ def test_pickled_objects_are_never_loaded():
             return pytest.fail, ("unpickled",)
 
     header = "{'descr': '|O', 'fortran_order': False, 'shape': (4, 4)}"
-    with pytest.raises(DataError, match=r"uint8 or uint16. Received: object \(4, 4\)"):
+    with pytest.raises(DataError, match=r"uint8 or uint16. [^:]*: received object \(4, 4\)"):
         decode(with_header(header, pickle.dumps(Trap())))
 
 
 def test_pictures_are_told_from_signals_by_their_first_bytes():
     for pixels in (CUBE, CUBE[:, :, 0], np.zeros((900, 900), np.uint8)):
-        assert promises_picture(npy(pixels)[:4096])
+        assert promises_image(npy(pixels)[:4096])
     for other in (npy(CUBE.astype(np.float32)), npy(CUBE[0, 0]), npy(np.zeros((2, 9), np.int16)), b"\x93NUMPY", b""):
-        assert not promises_picture(other[:4096])
+        assert not promises_image(other[:4096])
 
 
 def test_a_folder_of_arrays(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from neocog.data import ImageConfig, choose_preprocess, open_source
+from neocog.data import ImageConfig, choose_image, open_source
 from neocog.doctor import check
 from neocog.errors import ConfigError
 from neocog.modalities.image.choose import find_pages
@@ -138,7 +138,7 @@ def test_what_is_found_in_one_split_is_looked_for_in_the_others(tmp_path):
     files |= {"train/a/3.png": animated("png"), "test/a/3.png": animated("png")}
     source = open_source(folder(tmp_path / "s", files))
     several = SeveralPages()
-    choose_preprocess(source, source.splits["train"], ImageConfig(), (32, 32), several)
+    choose_image(source, source.splits["train"], ImageConfig(), (3, 32, 32), several=several)
     find_pages(source, source.splits["test"], several)
     found = {"train/a/0.tif": 3, "train/a/3.png": 2, "test/b/1.tif": 3, "test/b/2.webp": 2, "test/a/3.png": 2}
     assert several.found == found
@@ -165,8 +165,8 @@ def test_channels_that_are_pages_are_refused_where_they_are_asked_for(tmp_path):
     source = open_source(folder(tmp_path / "s", {f"{name}/0.tif": STACK for name in "ab"}))
     config = ImageConfig(channels=3)
     with pytest.raises(ConfigError, match=r"not read as channels. .*channels 3, and .* has 3 pages of 1.*dstack"):
-        choose_preprocess(source, np.arange(2), config, (32, 32))
-    assert choose_preprocess(source, np.arange(2), ImageConfig(channels=1), (32, 32))[0].channels == 1
+        choose_image(source, np.arange(2), config, (3, 32, 32))
+    assert choose_image(source, np.arange(2), ImageConfig(channels=1), (3, 32, 32))[0].channels == 1
 
 
 def test_channels_that_other_files_have_are_not_those_of_pages(tmp_path):
@@ -177,7 +177,7 @@ def test_channels_that_other_files_have_are_not_those_of_pages(tmp_path):
     files = {"a/0.tif": tiff(noise(3, 32, 32), photometric="minisblack"), "b/0.png": file.getvalue()}
     source = open_source(folder(tmp_path / "s", files))
     several = SeveralPages()
-    spec, _ = choose_preprocess(source, np.arange(2), ImageConfig(channels=3), (32, 32), several)
+    spec, _ = choose_image(source, np.arange(2), ImageConfig(channels=3), (3, 32, 32), several=several)
     assert spec.channels == 3 and len(several.notices) == 1
 
 
@@ -211,6 +211,6 @@ def test_the_advice_makes_channels_of_pages(tmp_path, content):
     eval(advice, {"tifffile": tifffile, "numpy": np, "old": old, "new": new})
     source = open_source(folder(tmp_path / "s", {f"{name}/0.tif": new.read_bytes() for name in "ab"}))
     several = SeveralPages()
-    spec, _ = choose_preprocess(source, np.arange(2), ImageConfig(), (24, 32), several)
+    spec, _ = choose_image(source, np.arange(2), ImageConfig(), (3, 24, 32), several=several)
     assert (spec.channels, several.notices) == (4, ())
     assert np.array_equal(spec.decode(new.read_bytes()).numpy(), CHANNELS)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ImagePreprocess, image_pixels, picture_pixels
+from neocog.data import ImagePreprocess, decode_image, pil_pixels
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 
 LIMIT = 40_000_000
 
@@ -22,7 +22,7 @@ def encoded(image: Image.Image, kind: str = "png", **options: object) -> bytes:
 
 
 def decode(payload: bytes, *, convert: bool = False, max_pixels: int = LIMIT) -> np.ndarray:
-    return picture_pixels(payload, "a.png", max_pixels=max_pixels, convert=convert)
+    return decode_image(payload, "a.png", max_pixels=max_pixels, convert=convert)
 
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -66,8 +66,8 @@ def test_exif_orientation_is_applied(orientation):
     exif[0x0112] = orientation
     payload = encoded(Image.fromarray(RGB), exif=exif)
     assert np.array_equal(decode(payload), turned)
-    header = picture_header(payload, "a", LIMIT)
-    assert (header.height, header.width, header.channels, header.depth) == (*turned.shape[:2], 3, 8)
+    header = image_header(payload, "a", LIMIT)
+    assert (header.height, header.width, header.channels, header.bit_depth) == (*turned.shape[:2], 3, 8)
 
 
 def test_an_alpha_channel_that_hides_nothing_is_dropped():
@@ -85,7 +85,9 @@ def see_through() -> Image.Image:
 def test_transparency_is_refused_or_laid_over_white(mode):
     image = see_through().quantize(4) if mode == "P" else see_through().convert(mode)
     payload = encoded(image)
-    with pytest.raises(DataError, match=r"must be opaque. a\.png .* is transparent in places.*--image\.convert true"):
+    with pytest.raises(
+        DataError, match=r"must be opaque. a\.png: received a partly transparent image.*--image\.convert true"
+    ):
         decode(payload)
     pixels = decode(payload, convert=True)
     assert pixels[0, 0].tolist() == [255] * pixels.shape[2]
@@ -96,56 +98,56 @@ def test_transparency_is_refused_or_laid_over_white(mode):
 def test_alpha_is_kept_where_four_channels_are_asked_for(mode):
     image = see_through().quantize(4) if mode == "P" else see_through().convert(mode)
     payload = encoded(image)
-    kept = picture_pixels(payload, "a.png", max_pixels=LIMIT, convert=False, channels=4)
+    kept = decode_image(payload, "a.png", max_pixels=LIMIT, convert=False, channels=4)
     assert np.array_equal(kept, np.asarray(image.convert("RGBA")))
-    assert np.array_equal(image_pixels(image, "a", convert=False, channels=4), kept)
+    assert np.array_equal(pil_pixels(image, "a", convert=False, channels=4), kept)
     spec = ImagePreprocess(size=(4, 4), channels=4)
     assert np.array_equal(spec.decode(payload).permute(1, 2, 0).numpy(), kept)
-    assert picture_header(payload, "a", LIMIT).alpha
-    with pytest.raises(DataError, match=r"takes pictures of 4 channels. a\.png has 3"):
+    assert image_header(payload, "a", LIMIT).alpha
+    with pytest.raises(DataError, match=r"takes images of 4 channels; .* a\.png: received 3"):
         spec.decode(encoded(Image.fromarray(RGB)), "a.png")
 
 
 def test_cmyk_is_refused_or_converted():
     image = Image.fromarray(RGB).convert("CMYK")
     payload = encoded(image, "tiff")
-    with pytest.raises(DataError, match=r"must be grey or RGB. a\.png is CMYK.*--image\.convert true"):
+    with pytest.raises(DataError, match=r"must be grey or RGB. a\.png: received CMYK.*--image\.convert true"):
         decode(payload)
     assert np.array_equal(decode(payload, convert=True), np.asarray(image.convert("RGB")))
 
 
 def test_a_large_picture_is_refused_before_it_is_decoded():
     image = encoded(Image.new("1", (10_000, 5_000)))  # 50 megapixels in a few kilobytes
-    with pytest.raises(DataError, match=r"at most 40 million pixels. a\.png has 10000 x 5000, which is 50\.0 million"):
+    with pytest.raises(
+        DataError, match=r"at most 40 million pixels. a\.png: received 10000 x 5000, which is 50\.0 million"
+    ):
         decode(image)
     assert decode(image, max_pixels=50_000_000).shape == (5_000, 10_000, 1)
-    with pytest.raises(DataError, match="more pixels than Pillow itself takes"):
+    with pytest.raises(DataError, match="more pixels than Pillow accepts"):
         decode(encoded(Image.new("1", (20_000, 18_000))))  # over Pillow's own limits too
 
 
 @pytest.mark.parametrize("size", [(1, 9), (9, 1), (1, 1)])
 def test_a_picture_one_pixel_wide_is_refused(size):
-    with pytest.raises(
-        DataError, match=rf"at least 2 pixels on each side. a\.png is {size[0]} wide and {size[1]} high"
-    ):
+    with pytest.raises(DataError, match=rf"at least 2 pixels on each side. a\.png: received {size[0]} x {size[1]}"):
         decode(encoded(Image.new("L", size)))
 
 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"", "must not be empty. a.png has 0 bytes"),
-        (b"just a text\n", "a.png is not an image: it starts with b'just a t'"),
-        (b"\x89PNG\r\n\x1a\n", "a.png, a PNG, is truncated or damaged"),
-        (encoded(Image.fromarray(RGB))[:120], "a.png is truncated or damaged"),
-        (encoded(Image.new("RGB", (64, 64)), "jpeg")[:400], "a.png(, a JPEG,)? is truncated or damaged"),
+        (b"", "must not be empty. a.png: received 0 bytes"),
+        (b"just a text\n", "a.png: received a file that is not an image and starts with b'just a t'"),
+        (b"\x89PNG\r\n\x1a\n", "a.png: received a truncated or damaged PNG"),
+        (encoded(Image.fromarray(RGB))[:120], "a.png: received a truncated or damaged"),
+        (encoded(Image.new("RGB", (64, 64)), "jpeg")[:400], "a.png: received a truncated or damaged (JPEG|file)"),
         (
             encoded(Image.fromarray(GREY.astype(np.float32)), "tiff"),
-            "of 8 or 16 bits; .* a.png holds floating-point ones of 32 bits",
+            "of 8 or 16 bits; .* a.png: received floating-point numbers of 32 bits",
         ),
         (
             encoded(Image.fromarray(GREY.astype(np.int32) * 70_000), "tiff"),
-            "from 0 to 65,535. a.png holds values from [\\d,]+ to 17,\\d+,000. Shift or scale",
+            "from 0 to 65,535. a.png: received values from [\\d,]+ to 17,\\d+,000. Shift or scale",
         ),
     ],
 )
@@ -162,14 +164,14 @@ def test_colour_of_16_bits_is_refused_or_halved():
     rows = b"".join(b"\0" + np.full((4, 3), 40_000, ">u2").tobytes() for _ in range(4))
     header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    with pytest.raises(DataError, match=r"must be of 8 bits. a\.png has 16 in each channel"):
+    with pytest.raises(DataError, match=r"must have 8 bits per channel. a\.png: received 16 bits per channel"):
         decode(png)
     assert decode(png, convert=True)[0, 0].tolist() == [156, 156, 156]
 
 
 def test_kinds_that_would_start_a_program_are_no_pictures():
     eps = encoded(Image.fromarray(RGB), "eps")
-    with pytest.raises(DataError, match=r"a\.png is of the format PostScript \(EPS\). Convert it"):
+    with pytest.raises(DataError, match=r"a\.png: received a file of the format PostScript \(EPS\). Convert it"):
         decode(eps)
 
 
@@ -177,7 +179,7 @@ def test_an_orientation_that_is_no_number_is_survived():
     entry = struct.pack("<HHI4s", 0x0112, 2, 4, b"six\0")
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
     payload = encoded(Image.fromarray(RGB), "jpeg", exif=exif)
-    for read in (lambda: decode(payload), lambda: picture_header(payload, "a.png", LIMIT)):
+    for read in (lambda: decode(payload), lambda: image_header(payload, "a.png", LIMIT)):
         try:
             read()
         except DataError as error:

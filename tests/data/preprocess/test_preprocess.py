@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ArraySource, ImageConfig, ImageFolder, ImagePreprocess, Record, choose_preprocess
+from neocog.data import ArraySource, ImageConfig, ImageFolder, ImagePreprocess, Record, choose_image
 from neocog.errors import DataError
 from neocog.modalities.image.choose import check_channels
 from neocog.modalities.image.pixels import Header
@@ -103,7 +103,7 @@ def test_depths_are_converted_exactly():
     deep = ImagePreprocess(size=(2, 2), channels=1, bit_depth=16)
     assert deep.decode(grey)[0].tolist() == [[0, 257], [128 * 257, 65535]]
     assert deep.normalise(deep.decode(grey)[None]).max() == 1.0
-    with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--image\.bit_depth 16"):
+    with pytest.raises(DataError, match=r"takes images of 8 bits. a\.tif: received 16 bits.*--image\.bit_depth 16"):
         ImagePreprocess(size=(2, 2), channels=1).decode(grey.astype(np.uint16), "a.tif")
     shallow = ImagePreprocess(size=(2, 2), channels=1, convert=True)
     assert shallow.decode(grey.astype(np.uint16) * 257)[0].tolist() == grey.tolist()
@@ -126,18 +126,20 @@ def test_measured_is_the_mean_and_deviation_of_each_channel():
 
 
 def test_a_version_from_the_future_is_refused():
-    with pytest.raises(DataError, match="version 3 is understood. Received: .*'version': 9"):
+    with pytest.raises(DataError, match="up to version 3 is supported. Received: .*'version': 9"):
         ImagePreprocess.from_json({**ImagePreprocess(size=(2, 2), channels=1).to_json(), "version": 9})
 
 
 def test_an_array_that_is_no_picture():
-    with pytest.raises(DataError, match=r"uint8 or uint16. Received: float32 \(9, 7\)"):
+    with pytest.raises(DataError, match=r"uint8 or uint16. the image: received float32 \(9, 7\)"):
         ImagePreprocess(size=(2, 2), channels=1).decode(np.zeros((9, 7), np.float32))
 
 
 def test_channels_that_cannot_be_made_of_each_other_are_refused():
     for found, asked in ((4, 3), (3, 4), (2, 1), (7, 3), (3, 5)):
-        with pytest.raises(DataError, match=rf"takes pictures of {asked} channels. a\.npy has {found}, and only grey"):
+        with pytest.raises(
+            DataError, match=rf"takes images of {asked} channels; only grey .* a\.npy: received {found} channels"
+        ):
             ImagePreprocess(size=(2, 2), channels=asked).decode(np.zeros((9, 7, found), np.uint8), "a.npy")
 
 
@@ -159,7 +161,7 @@ def test_four_channels_are_no_colours_with_alpha_when_resized():
 
 
 def choose(source, **settings):
-    return choose_preprocess(source, np.arange(len(source)), ImageConfig(**settings), (32, 32))
+    return choose_image(source, np.arange(len(source)), ImageConfig(**settings), (3, 32, 32))
 
 
 def array_source(*shape, dtype=np.uint8):
@@ -194,7 +196,9 @@ def test_folders_are_surveyed_by_their_headers(tmp_path, draw):
     assert (spec.size, spec.pad, spec.channels) == ((24, 24), (4, 4), 3)
     for path in (source.paths[0], source.paths[4]):
         path.write_bytes(b"text")
-    with pytest.raises(DataError, match=r"a/00\.png is not an image(?s:.*)1 more cannot be read:\n.*b/01\.png"):
+    with pytest.raises(
+        DataError, match=r"a/00\.png: received a file that is not an image(?s:.*)1 more can't be read:\n.*b/01\.png"
+    ):
         choose(source)
 
 
@@ -215,7 +219,9 @@ def test_the_pictures_own_channels_are_chosen(tmp_path):
 def test_grey_and_rgb_mix_and_others_do_not(tmp_path):
     assert choose(folder_of(tmp_path, 1, 3))[0].channels == 3
     np.save(tmp_path / "a" / "2.npy", np.zeros((9, 7, 4), np.uint8))
-    with pytest.raises(DataError, match="one number of channels.*numbers: 1 of 1, 1 of 3, 1 of 4 channels. Give each"):
+    with pytest.raises(
+        DataError, match="one number of channels.*numbers, 1 of 1, 1 of 3, 1 of 4 channels. Make a data set of each"
+    ):
         choose(ImageFolder(tmp_path))
 
 
@@ -245,19 +251,19 @@ def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
     (pictures / "red" / "00.png").write_bytes(b"")
     source, everything = ImageFolder(pictures), np.arange(36)
     with pytest.raises(DataError, match="must not be empty"):
-        choose_preprocess(source, everything, ImageConfig(), (24, 24))
-    spec, _ = choose_preprocess(source, everything, ImageConfig(), (24, 24), skip=True)
+        choose_image(source, everything, ImageConfig(), (3, 24, 24))
+    spec, _ = choose_image(source, everything, ImageConfig(), (3, 24, 24), skip=True)
     assert spec.channels == 3
     for path in pictures.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match="must not be empty"):
-        choose_preprocess(source, everything, ImageConfig(), (24, 24), skip=True)
+        choose_image(source, everything, ImageConfig(), (3, 24, 24), skip=True)
 
 
 def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
-    monkeypatch.setattr("neocog.modalities.survey.MOST_SURVEYED", 6)
+    monkeypatch.setattr("neocog.modalities.choose.MOST_SURVEYED", 6)
     source = ImageFolder(pictures)
     read = []
     monkeypatch.setattr(ImageFolder, "read", lambda self, i, plain=ImageFolder.read: read.append(i) or plain(self, i))
-    choose_preprocess(source, np.arange(36), ImageConfig(), (24, 24))
+    choose_image(source, np.arange(36), ImageConfig(), (3, 24, 24))
     assert read == [0, 6, 12, 18, 24, 30]

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from scipy import interpolate, stats
 
 from neocog.errors import DataError
-from neocog.modalities.signal.preprocess import SignalConfig, SignalPreprocess, choose_signal, stretch
+from neocog.modalities.signal.choose import SignalConfig, choose_signal
+from neocog.modalities.signal.preprocess import SignalPreprocess, stretch
 from neocog.modalities.signal.source import SignalSource
 
 NAN = np.nan
@@ -47,9 +48,9 @@ def test_missing_values():
     signal = np.array([[NAN, 2, NAN, NAN, 8, NAN]], np.float32)
     assert plain(length=6)(signal).tolist() == [[2, 2, 4, 6, 8, 8]]
     assert plain(length=6, missing="zero")(signal).tolist() == [[0, 2, 0, 0, 8, 0]]
-    with pytest.raises(DataError, match="4 missing values, the first in channel 0, sample 0 of set: train/3"):
+    with pytest.raises(DataError, match="set: train/3: received 4 missing values, the first in channel 0, sample 0"):
         plain(length=6, missing="refuse")(signal, "set: train/3")
-    with pytest.raises(DataError, match="here has no value at all in channel 1"):
+    with pytest.raises(DataError, match="here: received no value at all in channel 1"):
         plain(channels=2)(np.array([[1, 2], [NAN, NAN]]), "here")
     assert not plain(channels=2, missing="zero")(np.array([[1, 2], [NAN, NAN]]))[1].any()
 
@@ -120,13 +121,13 @@ def test_a_batch_of_any_size_is_normalised_alike():
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"bytes", r"A signal is an array \(channels, length\).*Received: bytes, for here"),
-        (np.zeros((1, 2, 3)), r"Received: float64 \(1, 2, 3\), for here"),
-        (np.zeros((1, 3), complex), "Received: complex128"),
-        (np.zeros((2, 3)), r"have 1 channels and at least one sample here. Received: \(2, 3\), for here"),
-        (np.zeros((1, 0)), r"Received: \(1, 0\)"),
-        (np.array([[0, np.inf]]), "must be finite. Received: inf in channel 0, sample 1 of here"),
-        (np.array([[0, 1e300]]), "must be finite. Received: 1e\\+300 in channel 0, sample 1"),
+        (b"bytes", r"A signal must be an array \(channels, length\).*here: received bytes"),
+        (np.zeros((1, 2, 3)), r"here: received float64 \(1, 2, 3\)"),
+        (np.zeros((1, 3), complex), "received complex128"),
+        (np.zeros((2, 3)), r"must have 1 channels and at least one value per channel. here: received \(2, 3\)"),
+        (np.zeros((1, 0)), r"received \(1, 0\)"),
+        (np.array([[0, np.inf]]), "must be finite. here: received inf in channel 0, sample 1"),
+        (np.array([[0, 1e300]]), "must be finite. .*: received 1e\\+300 in channel 0, sample 1"),
     ],
 )
 def test_what_is_no_signal_is_named(payload, message):
@@ -149,20 +150,20 @@ def source(*lengths, channels=2):
 
 
 def test_what_is_left_open_is_chosen_from_the_data():
-    spec, reasons = choose_signal(source(5, 5, 9), np.array([0, 1]), SignalConfig(), (140,))
+    spec, reasons = choose_signal(source(5, 5, 9), np.array([0, 1]), SignalConfig(), (1, 140))
     assert spec == SignalPreprocess(channels=2, length=5, fit="crop", missing="interpolate", scale="channel")
     assert reasons["length"] == "that of every signal; the network was made for 140"
     assert set(reasons) == {"length", "fit", "missing", "scale"}
-    spec, reasons = choose_signal(source(5, 7, 9), np.array([0, 1]), SignalConfig(scale="series"), (140,))
+    spec, reasons = choose_signal(source(5, 7, 9), np.array([0, 1]), SignalConfig(scale="series"), (1, 140))
     assert (spec.length, spec.scale) == (7, "series")
     assert "of the longest signal" in reasons["length"] and "scale" not in reasons
-    spec, _ = choose_signal(source(5, 7), np.array([0, 1]), SignalConfig(length=40, fit="resample"), (140,))
+    spec, _ = choose_signal(source(5, 7), np.array([0, 1]), SignalConfig(length=40, fit="resample"), (1, 140))
     assert spec.shape == (2, 40) and spec.fit == "resample"
 
 
 def test_a_length_out_of_range_is_named():
     with pytest.raises(DataError, match="2 to 1,048,576 samples. The longest of s has 1. Cut it"):
-        choose_signal(source(1, 1), np.array([0, 1]), SignalConfig(), (140,))
+        choose_signal(source(1, 1), np.array([0, 1]), SignalConfig(), (1, 140))
 
 
 def test_settings_without_an_effect_are_told():

@@ -10,9 +10,9 @@ from scipy import fft, signal
 
 from neocog.errors import ConfigError, DataError
 from neocog.loading import load_in_memory
-from neocog.modalities.audio.audio_folder import open_sound_folder
-from neocog.modalities.audio.choose import choose_sound
-from neocog.modalities.audio.preprocess import SoundConfig, SoundPreprocess, fft_size
+from neocog.modalities.audio.audio_folder import open_audio_folder
+from neocog.modalities.audio.choose import AudioConfig, choose_audio
+from neocog.modalities.audio.preprocess import AudioPreprocess, fft_size
 from neocog.modalities.audio.spectrogram import mel_bank
 from neocog.modalities.audio.waveform import resample, sound_header, sound_waveform
 from neocog.progress import quiet
@@ -81,20 +81,26 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"", "A sound must be a WAV, FLAC or OGG file. here is not one, or is damaged: "),
-        (b"\x89PNG\r\n" + bytes(100), "here is not one, or is damaged: Format not recognised. Convert"),
+        (b"", "Audio must be a WAV, FLAC, OGG or MP3 file. here: received a file of another kind, or damaged: "),
+        (
+            b"\x89PNG\r\n" + bytes(100),
+            "here: received a file of another kind, or damaged: Format not recognised. Convert",
+        ),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:",
-            "here is a pointer of Git LFS.*Run `git lfs pull`",
+            "here: received a pointer of Git LFS.*Run `git lfs pull`",
         ),
-        (b"<!DOCTYPE html><html>404", "here is a web page or XML, which a failed download leaves. Download it again"),
-        (bytes(900), "here holds 900 zero bytes alone. Replace or remove it"),
-        (b"PK\3\4" + bytes(99), "here is a zip archive. Replace"),
+        (
+            b"<!DOCTYPE html><html>404",
+            "here: received a web page or XML, perhaps from a failed download. Download it again",
+        ),
+        (bytes(900), "here: received 900 zero bytes. Replace or remove it"),
+        (b"PK\3\4" + bytes(99), "here: received a zip archive. Replace"),
         (WAV[:-10], "here is truncated or damaged: it ends 10 bytes before the end that it promises. Replace"),
         (WAV[: len(WAV) // 2], "here is truncated or damaged: it ends 4,022 bytes before"),
         (OGG[:-10], "it ends 10 bytes before the end"),
         (FLAC[: len(FLAC) // 2], "here is truncated or damaged: "),
-        (encoded(noise(), format="AU"), "A sound must be a WAV, FLAC or OGG file. here is AU. Convert it"),
+        (encoded(noise(), format="AU"), "Audio must be a WAV, FLAC, OGG or MP3 file. here: received AU. Convert it"),
         (encoded(np.zeros(0)), "at least one sample. here has none"),
         (encoded(noise(), rate=500), "Sounds have 1,000 to 384,000 samples per second.*Received: 500 and 1, for here"),
         (encoded(noise(channels=70)), "at most 64 channels. Received: 8,000 and 70"),
@@ -157,7 +163,7 @@ def test_damaged_bytes_are_read_or_refused(payload, where, change, cut):
 
 
 def pre(features="mel", **settings):
-    return SoundPreprocess(**{"sample_rate": 8000, "seconds": 0.5, "features": features} | settings)
+    return AudioPreprocess(**{"sample_rate": 8000, "seconds": 0.5, "features": features} | settings)
 
 
 def test_the_waveform_is_cut_to_its_centre_or_put_into_it():
@@ -200,17 +206,17 @@ def test_bands_are_scaled_by_the_training_data(features):
     assert measured == spec.measured(inputs.flip(0))
     assert torch.broadcast_to(measured.fill, spec.shape).shape == spec.shape
     assert spec.measured(torch.zeros(3, *spec.shape)).std[0] == 1.0
-    assert SoundPreprocess.from_json(measured.to_json()) == measured
+    assert AudioPreprocess.from_json(measured.to_json()) == measured
     assert (spec.in_channels, spec.dtype, spec.to_json()["modality"]) == (1, torch.float32, "audio")
 
 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        ("text", "A sound is an encoded file, or an array.*Received: str, for here"),
-        (np.zeros(9, np.int16), r"Received: int16 \(9,\)"),
-        (np.zeros(0), r"Received: float64 \(0,\)"),
-        (np.array([np.nan]), "A waveform must be finite. here holds"),
+        ("text", "Audio must be an encoded file, or an array.*here: received str"),
+        (np.zeros(9, np.int16), r"received int16 \(9,\)"),
+        (np.zeros(0), r"received float64 \(0,\)"),
+        (np.array([np.nan]), "A waveform must be finite. here: received"),
     ],
 )
 def test_what_is_no_sound_is_named(payload, message):
@@ -230,23 +236,23 @@ def folder(tmp_path, seconds=(1.0, 1.0, 1.0, 1.0), rate=16_000):
         place = tmp_path / "ab"[i % 2] / f"{i}.wav"
         place.parent.mkdir(exist_ok=True)
         soundfile.write(place, noise(int(length * rate), seed=i), rate)
-    return open_sound_folder(tmp_path)
+    return open_audio_folder(tmp_path)
 
 
 def choose(source, config=None, input_size=(101, 40)):
     with quiet():
-        return choose_sound(source, source.splits["all"], config or SoundConfig(), input_size)
+        return choose_audio(source, source.splits["all"], config or AudioConfig(), (1, *input_size))
 
 
 def test_one_second_of_speech_is_what_was_published(tmp_path):
     source = folder(tmp_path)
     spec, reasons = choose(source)
-    assert spec == SoundPreprocess(
+    assert spec == AudioPreprocess(
         sample_rate=16_000, seconds=1.0, features="mfcc", window_ms=30.0, hop_ms=10.0, num_mels=40, num_coefficients=40
     )
     assert reasons["features"] == "the network was made for 101x40"
-    assert reasons["sample_rate"] == "the recordings' own"
-    assert reasons["seconds"] == "95% of the recordings are no longer, about; the longest has 1.00"
+    assert reasons["sample_rate"] == "that of the recordings"
+    assert reasons["seconds"] == "covers about 95% of the recordings; the longest has 1.00"
     spec, _ = choose(source, input_size=(49, 10))
     assert (spec.features, spec.shape, spec.num_mels) == ("mfcc", (1, 49, 10), 40)
     spec, _ = choose(source, input_size=(32, 40))
@@ -282,15 +288,15 @@ def test_pictures_networks_and_networks_of_one_axis(tmp_path):
 
 
 def test_what_is_set_is_kept(tmp_path):
-    config = SoundConfig(
+    config = AudioConfig(
         seconds=0.5, hop_ms=20, window_ms=25, features="mel", num_mels=16, f_max=4000, sample_rate=12_000
     )
     spec, reasons = choose(folder(tmp_path), config)
     assert (spec.shape, spec.window, spec.hop, spec.f_max) == ((1, 26, 16), 300, 240, 4000)
     assert reasons == {}
-    spec, _ = choose(folder(tmp_path), SoundConfig(seconds=2.0))
+    spec, _ = choose(folder(tmp_path), AudioConfig(seconds=2.0))
     assert spec.shape == (1, 101, 40)
-    spec, _ = choose(folder(tmp_path), SoundConfig(seconds=1.0), (64, 40))
+    spec, _ = choose(folder(tmp_path), AudioConfig(seconds=1.0), (64, 40))
     assert (spec.shape, spec.hop) == ((1, 64, 40), 253)
 
 
@@ -301,22 +307,22 @@ def test_a_few_long_recordings_do_not_stretch_the_time(tmp_path):
     (tmp_path / "long").mkdir()
     spec, reasons = choose(folder(tmp_path / "long", [12.0] * 2, rate=1000))
     assert spec.seconds == pytest.approx(10.0)
-    assert reasons["seconds"] == "no more is chosen than this; the longest recording has 12.0"
+    assert reasons["seconds"] == "the most that is chosen; the longest recording has 12.0"
 
 
 @pytest.mark.parametrize(
     ("config", "input_size", "message"),
     [
-        (SoundConfig(f_max=9000), (101, 40), r"half of the sample rate, 8000. Received: f_min=20, f_max=9000"),
-        (SoundConfig(f_min=5000, f_max=4000), (101, 40), "Frequencies lie in order"),
-        (SoundConfig(num_mels=20), (101, 40), "at most as many coefficients as bands. Received: num_coefficients=40"),
+        (AudioConfig(f_max=9000), (101, 40), r"8000, half of the sample rate. Received: f_min=20, f_max=9000"),
+        (AudioConfig(f_min=5000, f_max=4000), (101, 40), "Frequencies must satisfy"),
+        (AudioConfig(num_mels=20), (101, 40), "be more coefficients than mel bands. Received: num_coefficients=40"),
         (
-            SoundConfig(f_min=100, f_max=100.1),
+            AudioConfig(f_min=100, f_max=100.1),
             (101, 40),
-            "Each band needs a frequency of its own. Received: num_mels=40",
+            "Each mel band needs a frequency of its own. Received: num_mels=40",
         ),
-        (SoundConfig(num_mels=20), (140,), r"audio\.num_mels would be ignored: a waveform has no frames"),
-        (SoundConfig(num_coefficients=20), (64, 64), r"audio\.num_coefficients would be ignored: only mfcc"),
+        (AudioConfig(num_mels=20), (140,), r"audio\.num_mels would be ignored, because a waveform has no frames"),
+        (AudioConfig(num_coefficients=20), (64, 64), r"audio\.num_coefficients would be ignored, because only mfcc"),
     ],
 )
 def test_settings_that_do_not_go_together_are_named(tmp_path, config, input_size, message):
@@ -329,12 +335,12 @@ def test_all_damaged_sounds_are_named(tmp_path):
     for path in ("a/0.wav", "b/1.wav"):
         (tmp_path / path).write_bytes((tmp_path / path).read_bytes()[:-100])
     with pytest.raises(
-        DataError, match=r"a/0\.wav is truncated(.|\n)*1 more cannot be read:(.|\n)*b/1\.wav is truncated"
+        DataError, match=r"a/0\.wav is truncated(.|\n)*1 more can't be read:(.|\n)*b/1\.wav is truncated"
     ):
         choose(source)
 
 
 def test_settings_without_an_effect_are_told():
-    assert "num_mels" in SoundConfig(features="waveform").ignored()
-    assert set(SoundConfig(features="mel").ignored()) == {"num_coefficients"}
-    assert SoundConfig().ignored() == {}
+    assert "num_mels" in AudioConfig(features="waveform").ignored()
+    assert set(AudioConfig(features="mel").ignored()) == {"num_coefficients"}
+    assert AudioConfig().ignored() == {}

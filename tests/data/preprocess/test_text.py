@@ -120,7 +120,7 @@ def source(tmp_path):
 
 def test_the_vocabulary_comes_from_the_training_texts_alone(source):
     train = np.arange(160)
-    pre, reasons = choose_text(source, train, TextConfig(), (50,), "text_cnn")
+    pre, reasons = choose_text(source, train, TextConfig(), (50,), network="text_cnn")
     counts = Counter(word for i in train for word in words(source.read(int(i)).payload))
     # w0 ... w9 are w and a number: w comes in each text, each number once.
     assert pre.vocabulary == ("x", "b", "a", "c", "w")
@@ -128,10 +128,10 @@ def test_the_vocabulary_comes_from_the_training_texts_alone(source):
     assert (pre.level, pre.lowercase, pre.unknown, pre.backward) == ("word", True, 1, False)
     assert pre.length == 4 + 19 + 2
     assert pre.in_channels == 7
-    assert reasons["length"] == "99% of the training texts have no more tokens; the longest has 25"
-    assert reasons["vocabulary"].startswith(f"5 of {len(counts):,} different tokens of the training texts; 9")
+    assert reasons["length"] == "99% of the training texts are no longer; the longest has 25"
+    assert reasons["vocabulary"].startswith(f"5 of {len(counts):,} different tokens in the training texts; covers 9")
     assert reasons["level"] == "the network was not made for single characters"
-    again, _ = choose_text(source, train[::-1], TextConfig(), (50,), "text_cnn")
+    again, _ = choose_text(source, train[::-1], TextConfig(), (50,), network="text_cnn")
     assert again == pre
 
 
@@ -139,15 +139,15 @@ def test_the_length_is_what_99_of_100_need(tmp_path):
     rows = ["a " * (1 + i // 2) + ",0" for i in range(198)] + ["a " * 5000 + ",1"] * 2
     (tmp_path / "set.csv").write_text("text,label\n" + "\n".join(rows))
     source = open_text_table(tmp_path / "set.csv")
-    assert choose_text(source, np.arange(200), TextConfig(), (50,), None)[0].length == 99
+    assert choose_text(source, np.arange(200), TextConfig(), (50,))[0].length == 99
 
 
 def test_settings_are_kept(source):
     config = TextConfig(level="character", length=7, vocabulary=3, min_count=1, lowercase=False)
-    pre, reasons = choose_text(source, np.arange(160), config, (50,), "text_cnn")
+    pre, reasons = choose_text(source, np.arange(160), config, (50,), network="text_cnn")
     assert (pre.level, pre.length, len(pre.vocabulary), pre.lowercase) == ("character", 7, 3, False)
     assert reasons.keys() == {"vocabulary"}
-    once, _ = choose_text(source, np.arange(160), TextConfig(min_count=1, vocabulary=30), (50,), None)
+    once, _ = choose_text(source, np.arange(160), TextConfig(min_count=1, vocabulary=30), (50,))
     # Of equal counts, the earlier in the alphabet comes first.
     assert once.vocabulary[5:] == tuple(sorted(str(i) for i in range(160)))[:25]
 
@@ -155,19 +155,19 @@ def test_settings_are_kept(source):
 def test_a_vocabulary_without_tokens_is_named(tmp_path):
     (tmp_path / "set.csv").write_text("text,label\none,1\ntwo,0\n")
     source = open_text_table(tmp_path / "set.csv")
-    with pytest.raises(DataError, match="come 2 times. Received: 2 training texts of set, without any.*min_count 1"):
-        choose_text(source, np.arange(2), TextConfig(), (50,), None)
+    with pytest.raises(DataError, match="occur 2 times. Received: 2 training texts of set without any.*min_count 1"):
+        choose_text(source, np.arange(2), TextConfig(), (50,))
 
 
 def test_texts_that_are_empty_have_a_length(tmp_path):
     (tmp_path / "set.csv").write_text("text,label\n" + ",1\n" * 200 + "a a,0\n")
-    pre, _ = choose_text(open_text_table(tmp_path / "set.csv"), np.arange(201), TextConfig(), (50,), None)
+    pre, _ = choose_text(open_text_table(tmp_path / "set.csv"), np.arange(201), TextConfig(), (50,))
     assert pre.length == 1
 
 
 def test_networks_of_characters_read_texts_as_published(source):
     assert len(ALPHABET) == 70 and ALPHABET[0] == "a" and ALPHABET[69] == "\n" and Counter(ALPHABET)["-"] == 2
-    pre, reasons = choose_text(source, np.arange(3), TextConfig(), (1014,), "char_cnn_small")
+    pre, reasons = choose_text(source, np.arange(3), TextConfig(), (1014,), network="char_cnn_small")
     assert (pre.vocabulary, pre.shape, pre.in_channels, pre.unknown) == (ALPHABET, (1014,), 70, 0)
     assert reasons.keys() == {"vocabulary", "level", "length"}
     ids = pre("Zé a\n")
@@ -177,7 +177,7 @@ def test_networks_of_characters_read_texts_as_published(source):
     assert longer[0] == 2 and longer[1] == 1 and (longer > 0).all()
     model = create_model("char_cnn_small", in_channels=70, num_classes=2).eval()
     assert model.stem(ids[None])[0, 25, 4] == 1
-    shorter, _ = choose_text(source, np.arange(3), TextConfig(length=200), (1014,), "char_cnn_small")
+    shorter, _ = choose_text(source, np.arange(3), TextConfig(length=200), (1014,), network="char_cnn_small")
     assert shorter.length == 200
 
 
@@ -190,11 +190,11 @@ def test_networks_of_characters_read_texts_as_published(source):
 )
 def test_settings_that_such_a_network_can_not_take_are_errors(source, config, message):
     with pytest.raises(ConfigError, match=message):
-        choose_text(source, np.arange(3), config, (1014,), "char_cnn_large")
+        choose_text(source, np.arange(3), config, (1014,), network="char_cnn_large")
 
 
 def test_a_network_of_words_takes_the_ids(source):
-    pre, _ = choose_text(source, np.arange(160), TextConfig(), (50,), "text_cnn")
+    pre, _ = choose_text(source, np.arange(160), TextConfig(), (50,), network="text_cnn")
     model = create_model("text_cnn", in_channels=pre.in_channels, num_classes=2).eval()
     batch = torch.stack([pre(source.read(i).payload) for i in (0, 199)])
     assert model(batch).shape == (2, 2)

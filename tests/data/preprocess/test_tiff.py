@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.data import ImagePreprocess, picture_pixels
+from neocog.data import ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.tiff import inflates_beyond, needs_tifffile
 
 LIMIT = 40_000_000
@@ -25,7 +25,7 @@ def tiff(pixels: np.ndarray, **options: object) -> bytes:
 
 
 def decode(payload: bytes, *, convert: bool = False, channels: int | None = None, limit: int = LIMIT) -> np.ndarray:
-    return picture_pixels(payload, "a.tif", max_pixels=limit, convert=convert, channels=channels)
+    return decode_image(payload, "a.tif", max_pixels=limit, convert=convert, channels=channels)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5, 13, 256])
@@ -39,8 +39,8 @@ def test_channels_are_read_as_they_were_written(channels, dtype, options):
     found = decode(payload)
     assert found.dtype == dtype
     assert np.array_equal(found, pixels)
-    header = picture_header(payload, "a.tif", LIMIT)
-    assert (header.height, header.width, header.channels, header.depth) == (12, 9, channels, 8 * pixels.itemsize)
+    header = image_header(payload, "a.tif", LIMIT)
+    assert (header.height, header.width, header.channels, header.bit_depth) == (12, 9, channels, 8 * pixels.itemsize)
 
 
 def test_planes_tiles_big_files_and_parts_are_read():
@@ -60,14 +60,14 @@ def test_colour_of_16_bits_keeps_them():
     assert np.array_equal(decode(payload), pixels)
     deep = ImagePreprocess(size=(12, 9), channels=3, bit_depth=16)
     assert np.array_equal(deep.decode(payload).permute(1, 2, 0).numpy(), pixels)
-    with pytest.raises(DataError, match=r"takes 8 bits. a\.tif has 16.*--image\.bit_depth 16"):
+    with pytest.raises(DataError, match=r"takes images of 8 bits. a\.tif: received 16 bits.*--image\.bit_depth 16"):
         ImagePreprocess(size=(12, 9), channels=3).decode(payload, "a.tif")
 
 
 def test_version_1_still_refuses_or_halves_colour_of_16_bits():
     payload = tiff(DEEP[:, :, :3], photometric="rgb")
     first = {"size": (12, 9), "channels": 3, "dct_scaling": False, "version": 1}
-    with pytest.raises(DataError, match=r"must be of 8 bits. a\.tif has 16 in each channel"):
+    with pytest.raises(DataError, match=r"must have 8 bits per channel. a\.tif: received 16 bits per channel"):
         ImagePreprocess(**first).decode(payload, "a.tif")
     halved = ImagePreprocess(**first, convert=True).decode(payload).permute(1, 2, 0).numpy()
     assert np.array_equal(halved, DEEP[:, :, :3] >> 8)
@@ -98,7 +98,7 @@ def test_the_orientation_is_applied(orientation):
         7: np.rot90(pixels.transpose(1, 0, 2), 2), 8: np.rot90(pixels),
     }[orientation]  # fmt: skip
     assert np.array_equal(decode(payload), turned)
-    header = picture_header(payload, "a.tif", LIMIT)
+    header = image_header(payload, "a.tif", LIMIT)
     assert (header.height, header.width) == turned.shape[:2]
 
 
@@ -107,13 +107,14 @@ def test_deep_alpha_is_kept_or_must_hide_nothing(channels):
     pixels = DEEP[:, :, : channels + 1].copy()
     kind = {"photometric": "rgb" if channels == 3 else "minisblack", "extrasamples": ["unassalpha"]}
     payload = tiff(pixels, **kind)
-    assert picture_header(payload, "a.tif", LIMIT).fits(4)
-    assert picture_header(payload, "a.tif", LIMIT).channels == channels
+    assert image_header(payload, "a.tif", LIMIT).fits(4)
+    assert image_header(payload, "a.tif", LIMIT).channels == channels
     kept = decode(payload, channels=4)
     assert np.array_equal(kept[:, :, 3], pixels[:, :, -1])
     assert np.array_equal(kept[:, :, :3], np.broadcast_to(pixels[:, :, :channels], (12, 9, 3)))
     with pytest.raises(
-        DataError, match=r"must be opaque. a\.tif is transparent.*--image\.channels 4.*--image\.convert true"
+        DataError,
+        match=r"must be opaque. a\.tif: received a partly transparent.*--image\.channels 4.*--image\.convert true",
     ):
         decode(payload)
     share = pixels[:, :, -1:] / 65_535
@@ -126,20 +127,23 @@ def test_deep_alpha_is_kept_or_must_hide_nothing(channels):
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (tiff(DEEP[:, :, :5].astype(np.float32)), "of 8 or 16 bits; .* a.tif holds floating-point ones of 32 bits"),
+        (
+            tiff(DEEP[:, :, :5].astype(np.float32)),
+            "of 8 or 16 bits; .* a.tif: received floating-point numbers of 32 bits",
+        ),
         (
             tiff(DEEP[:, :, :5].astype(np.int16)),
-            r"from 0 to 65,535. a.tif holds values from -32,\d+ to 32,\d+. Shift or scale",
+            r"from 0 to 65,535. a.tif: received values from -32,\d+ to 32,\d+. Shift or scale",
         ),
-        (tiff(DEEP[:, :, :5].astype(np.uint32) * 9), r"from 0 to 65,535. a.tif holds values from 225 to 585,900"),
-        (tiff(DEEP[:, :, :300]), "1 to 256 channels. a.tif has 300 of 16 bits"),
+        (tiff(DEEP[:, :, :5].astype(np.uint32) * 9), r"from 0 to 65,535. a.tif: received values from 225 to 585,900"),
+        (tiff(DEEP[:, :, :300]), "1 to 256 channels. a.tif: received 300 of 16 bits"),
         (
             tiff(DEEP[:, :, :5], photometric="separated"),
-            "a.tif has 5 of 16 bits, of photometric interpretation SEPARATED",
+            "a.tif: received 5 of 16 bits, of photometric interpretation SEPARATED",
         ),
-        (tiff(DEEP[:, :, :5])[:700], "a.tif is truncated or damaged"),
-        (b"II*\0\x08\0\0\0\0\0", "a.tif is 0 wide and 0 high|truncated or damaged"),
-        (b"II*\0", "a.tif is truncated or damaged"),
+        (tiff(DEEP[:, :, :5])[:700], "a.tif: received a truncated or damaged"),
+        (b"II*\0\x08\0\0\0\0\0", "a.tif: received 0 x 0|truncated or damaged"),
+        (b"II*\0", "a.tif: received a truncated or damaged"),
     ],
 )
 def test_what_cannot_be_read_is_named(payload, message):
@@ -159,7 +163,7 @@ def patched(payload: bytes, tag: int, value: int) -> bytes:
 def test_compression_of_another_library_is_named():
     lzw = patched(tiff(DEEP[:, :, :3], photometric="rgb"), 259, 5)
     with pytest.raises(
-        DataError, match=r"without compression, or with deflate or PackBits. a\.tif is compressed by LZW"
+        DataError, match=r"without compression, or with deflate or PackBits. a\.tif: received LZW compression"
     ):
         decode(lzw)
 
@@ -172,9 +176,9 @@ def test_one_signed_channel_is_named_as_such():
 
 def test_a_header_that_lies_reserves_nothing():
     payload = tiff(DEEP[:, :, :5])
-    with pytest.raises(DataError, match=r"at most 40 million pixels. a\.tif has 65535 x 12000 with 5 channels"):
+    with pytest.raises(DataError, match=r"at most 40 million pixels. a\.tif: received 65535 x 12000 with 5 channels"):
         decode(patched(patched(payload, 256, 65_535), 257, 12_000))
-    with pytest.raises(DataError, match="truncated or damaged: .* bytes can't hold 32,767,500 values"):
+    with pytest.raises(DataError, match="truncated or damaged file: .* bytes can't hold 32,767,500 values"):
         decode(patched(patched(patched(payload, 256, 65_535), 257, 100), 278, 100))
     with pytest.raises(DataError, match="parts of it lie beyond its end"):
         decode(patched(payload, 279, 2**31))
@@ -196,7 +200,7 @@ def test_a_part_that_inflates_to_more_than_promised_is_stopped():
 def test_few_pixels_of_many_channels_count_as_more():
     payload = tiff(DEEP[:, :, :200])
     assert decode(payload, limit=12 * 9 * 50).shape == (12, 9, 200)
-    with pytest.raises(DataError, match=r"has 9 x 12 with 200 channels, each four counted as a pixel"):
+    with pytest.raises(DataError, match=r"received 9 x 12 with 200 channels, every four counted as a pixel"):
         decode(payload, limit=12 * 9 * 50 - 1)
 
 

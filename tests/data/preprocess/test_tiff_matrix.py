@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from neocog.data import ImagePreprocess, picture_pixels
+from neocog.data import ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from tests.support.tiff_writer import write_tiff
 
 LIMIT = 10_000_000
@@ -46,22 +46,22 @@ READ = [
 """Read in every way to store them, but for those in `may_refuse`; alpha is opaque, and signed values positive."""
 
 REFUSED = {
-    Kind(1, RGB, 3): "x.tif holds whole ones of 1 bits",
-    Kind(4, GREY, 2): "x.tif holds whole ones of 4 bits",
-    Kind(6, GREY, 1): "x.tif holds whole ones of 6 bits",
-    Kind(12, WHITE_IS_ZERO, 1): "x.tif holds whole ones of 12 bits",
-    Kind(12, RGB, 3): "x.tif holds whole ones of 12 bits",
-    Kind(14, GREY, 1): "x.tif holds whole ones of 14 bits",
-    Kind(16, PALETTE, 1): "x.tif has 1 of 16 bits, of photometric interpretation PALETTE",
-    Kind(16, YCBCR, 3): "x.tif has 3 of 16 bits, of photometric interpretation YCBCR",
-    Kind(16, LAB, 3): "x.tif has 3 of 16 bits, of photometric interpretation CIELAB",
-    Kind(16, CFA, 1): "x.tif has 1 of 16 bits, of photometric interpretation CFA",
-    Kind(16, CMYK, 5, (0,)): "x.tif has 5 of 16 bits, of photometric interpretation SEPARATED",
+    Kind(1, RGB, 3): "x.tif: received whole numbers of 1 bits",
+    Kind(4, GREY, 2): "x.tif: received whole numbers of 4 bits",
+    Kind(6, GREY, 1): "x.tif: received whole numbers of 6 bits",
+    Kind(12, WHITE_IS_ZERO, 1): "x.tif: received whole numbers of 12 bits",
+    Kind(12, RGB, 3): "x.tif: received whole numbers of 12 bits",
+    Kind(14, GREY, 1): "x.tif: received whole numbers of 14 bits",
+    Kind(16, PALETTE, 1): "x.tif: received 1 of 16 bits, of photometric interpretation PALETTE",
+    Kind(16, YCBCR, 3): "x.tif: received 3 of 16 bits, of photometric interpretation YCBCR",
+    Kind(16, LAB, 3): "x.tif: received 3 of 16 bits, of photometric interpretation CIELAB",
+    Kind(16, CFA, 1): "x.tif: received 1 of 16 bits, of photometric interpretation CFA",
+    Kind(16, CMYK, 5, (0,)): "x.tif: received 5 of 16 bits, of photometric interpretation SEPARATED",
     Kind(8, WHITE_IS_ZERO, 1, None, 2): "of photometric interpretation MINISWHITE",
-    Kind(32, GREY, 1, None, 3): "x.tif holds floating-point ones of 32 bits",
-    Kind(32, RGB, 3, None, 3): "x.tif holds floating-point ones of 32 bits",
-    Kind(8, GREY, 1, None, 4): "x.tif holds undefined ones of 8 bits",
-    Kind(16, GREY, 3, None, 4): "x.tif holds undefined ones of 16 bits",
+    Kind(32, GREY, 1, None, 3): "x.tif: received floating-point numbers of 32 bits",
+    Kind(32, RGB, 3, None, 3): "x.tif: received floating-point numbers of 32 bits",
+    Kind(8, GREY, 1, None, 4): "x.tif: received undefined numbers of 8 bits",
+    Kind(16, GREY, 3, None, 4): "x.tif: received undefined numbers of 16 bits",
 }
 
 CELLS = [
@@ -117,7 +117,7 @@ def right(kind: Kind, values: np.ndarray) -> np.ndarray:
 
 
 def decode(payload: bytes, **options: object) -> np.ndarray:
-    return picture_pixels(payload, "x.tif", **{"max_pixels": LIMIT, "convert": False} | options)
+    return decode_image(payload, "x.tif", **{"max_pixels": LIMIT, "convert": False} | options)
 
 
 def by_pillow_alone(kind: Kind, cell: dict[str, object]) -> bool:
@@ -154,16 +154,16 @@ def test_pixels_are_those_that_were_written(kind):
     for cell in cells_of(kind):
         payload = stored(kind, values, cell)
         if by_pillow_alone(kind, cell):
-            for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
-                with pytest.raises(DataError, match=r"x\.tif is compressed by|of photometric inter|bits in this form"):
+            for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
+                with pytest.raises(DataError, match=r"received LZW compression|of photometric inter|bits in this form"):
                     read(payload)
             continue
         found = decode(payload)
         assert np.array_equal(found, expected), cell
         assert found.dtype == (np.uint8 if kind.bits <= 8 else np.uint16)
-        header = picture_header(payload, "x.tif", LIMIT)
+        header = image_header(payload, "x.tif", LIMIT)
         assert (header.height, header.width, header.channels) == found.shape, cell
-        assert header.depth == 8 * found.itemsize
+        assert header.bit_depth == 8 * found.itemsize
         if kind.bits >= 8 and cell["compression"] in ("none", "deflate"):
             axes = (0, 1, 2) if cell["planar"] == 1 else (2, 0, 1)
             assert np.array_equal(tifffile.imread(io.BytesIO(payload)), np.squeeze(values.transpose(axes))), cell
@@ -174,7 +174,7 @@ def test_what_is_not_read_is_refused_by_name(kind, message):
     values = values_of(kind)
     for cell in cells_of(kind):
         payload = stored(kind, values, cell)
-        for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
+        for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
             with pytest.raises(DataError, match=message) as raised:
                 read(payload)
             assert "truncated" not in str(raised.value)
@@ -188,12 +188,12 @@ def test_reversed_bits_are_read_or_refused(bits, samples):
     for planar, order in itertools.product((1, 2) if samples > 1 else (1,), "<>"):
         payload = stored(kind, values, {"planar": planar, "order": order}, fill_order=2)
         if samples == 3 and bits < 8:
-            with pytest.raises(DataError, match=f"x.tif holds whole ones of {bits} bits"):
+            with pytest.raises(DataError, match=f"x.tif: received whole numbers of {bits} bits"):
                 decode(payload)
         else:
             assert np.array_equal(decode(payload), right(kind, values))
     packed = stored(Kind(8, RGB, 3), values_of(Kind(8, RGB, 3)), {"compression": "deflate"}, fill_order=2)
-    with pytest.raises(DataError, match=r"x\.tif is compressed by ADOBE_DEFLATE with reversed bits. Save it"):
+    with pytest.raises(DataError, match=r"x\.tif: received ADOBE_DEFLATE compression with reversed bits. Save it"):
         decode(packed)
 
 
@@ -213,7 +213,7 @@ def test_twelve_bits_keep_their_values():
         found = decode(stored(kind, values, {"compression": compression}))
         assert found.dtype == np.uint16
         assert np.array_equal(found, values)
-        with pytest.raises(DataError, match=r"x\.tif holds whole ones of 12 bits"):
+        with pytest.raises(DataError, match=r"x\.tif: received whole numbers of 12 bits"):
             decode(stored(kind, values, {"compression": compression, "order": ">"}))
 
 
@@ -224,8 +224,8 @@ def test_negative_values_are_refused_where_pixels_and_headers_are_read(bits, low
     kind = Kind(bits, GREY, 1, None, 2)
     for compression, order in itertools.product(("none", "deflate", "packbits"), "<>"):
         payload = stored(kind, values, {"compression": compression, "order": order})
-        message = f"from 0 to 65,535. x.tif holds values from {low:,} to .* Shift or scale all images alike"
-        for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
+        message = f"from 0 to 65,535. x.tif: received values from {low:,} to .* Shift or scale all images alike"
+        for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
             with pytest.raises(DataError, match=message):
                 read(payload)
 
@@ -244,7 +244,7 @@ def test_transparency_is_refused_kept_or_laid_over_white(bits, planar, compressi
         values.astype(f"u{bits // 8}"), bits=bits, photometric=photometric, planar=planar, compression=compression,
         extra=extra,
     )  # fmt: skip
-    with pytest.raises(DataError, match=r"must be opaque. x\.tif .*--image\.channels 4"):
+    with pytest.raises(DataError, match=r"must be opaque. x\.tif: received .*--image\.channels 4"):
         decode(payload)
     colours = values[:, :, :-1] / (share if extra == (1,) else 1)
     kept = decode(payload, channels=4)
@@ -273,15 +273,15 @@ def test_colour_differences_are_read_or_refused():
     for compression in ("deflate", "lzw"):
         shared = write_tiff(full, bits=8, photometric=YCBCR, compression=compression, content=units.tobytes())
         assert np.abs(decode(shared) - colours_of(y, *many)).max() <= 1
-    with pytest.raises(DataError, match=r"x\.tif has 3 of 8 bits, of photometric interpretation YCBCR"):
+    with pytest.raises(DataError, match=r"x\.tif: received 3 of 8 bits, of photometric interpretation YCBCR"):
         decode(write_tiff(full, bits=8, photometric=YCBCR, content=units.tobytes()))
-    with pytest.raises(DataError, match=r"x\.tif has 3 of 8 bits, of photometric interpretation YCBCR"):
+    with pytest.raises(DataError, match=r"x\.tif: received 3 of 8 bits, of photometric interpretation YCBCR"):
         decode(write_tiff(full, bits=8, photometric=YCBCR, planar=2, tags=[(530, 3, [1, 1])]))
 
 
 def test_colours_of_lab_in_planes_are_refused():
     values = values_of(Kind(8, RGB, 3))
-    with pytest.raises(DataError, match=r"x\.tif has 3 of 8 bits, of photometric interpretation CIELAB"):
+    with pytest.raises(DataError, match=r"x\.tif: received 3 of 8 bits, of photometric interpretation CIELAB"):
         decode(write_tiff(values, bits=8, photometric=LAB, planar=2, compression="deflate"))
 
 
@@ -290,7 +290,7 @@ def test_cmyk_of_16_bits_is_halved_only_where_that_is_right(planar):
     values = DRAW.integers(0, 2**16, (HEIGHT, WIDTH, 4)).astype(np.uint16)
     payload = write_tiff(values, bits=16, photometric=CMYK, planar=planar)
     if planar == 2:
-        with pytest.raises(DataError, match=r"x\.tif has 4 of 16 bits, of photometric interpretation SEPARATED"):
+        with pytest.raises(DataError, match=r"x\.tif: received 4 of 16 bits, of photometric interpretation SEPARATED"):
             decode(payload, convert=True)
     else:
         halved = Image.fromarray((values >> 8).astype(np.uint8), "CMYK").convert("RGB")
@@ -304,14 +304,14 @@ def test_a_palette_with_alpha_is_read_or_refused():
     for compression in ("none", "deflate", "lzw"):
         kept = decode(write_tiff(values, compression=compression, **fields), channels=4)
         assert np.array_equal(kept, np.concatenate([colours, values[:, :, 1:]], axis=2))
-        with pytest.raises(DataError, match=r"x\.tif has 2 of 8 bits, of photometric interpretation PALETTE"):
+        with pytest.raises(DataError, match=r"x\.tif: received 2 of 8 bits, of photometric interpretation PALETTE"):
             decode(write_tiff(values, compression=compression, planar=2, **fields), channels=4)
 
 
 def test_a_palette_of_bytes_is_refused_rather_than_black():
     values = DRAW.integers(0, 256, (HEIGHT, WIDTH, 1)).astype(np.uint8)
     tags = [(320, 3, (COLOURS[8] >> 8).ravel().tolist())]
-    with pytest.raises(DataError, match=r"PALETTE, with colours of 8 bits where 16 are due. Convert it"):
+    with pytest.raises(DataError, match=r"PALETTE, with colours of 8 bits instead of 16. Convert it"):
         decode(write_tiff(values, bits=8, photometric=PALETTE, tags=tags))
 
 
@@ -321,8 +321,8 @@ def test_a_volume_is_refused_rather_than_read_in_part(tile):
     volume = DRAW.integers(0, 256, (3, 32, 32)).astype(np.uint8)
     options = {"tile": tile} if tile else {}
     tifffile.imwrite(file, volume, photometric="minisblack", volumetric=True, **options)
-    for read in (decode, lambda payload: picture_header(payload, "x.tif", LIMIT)):
-        with pytest.raises(DataError, match=r"must have one layer. x\.tif is a volume of 3 .*Save each layer"):
+    for read in (decode, lambda payload: image_header(payload, "x.tif", LIMIT)):
+        with pytest.raises(DataError, match=r"must have one layer. x\.tif: received a volume of 3 .*Save each layer"):
             read(file.getvalue())
 
 
@@ -345,5 +345,5 @@ def test_compression_that_no_decoder_here_knows_is_named():
     for number, name in ((50001, "WEBP"), (50002, "JPEGXL"), (34712, "JPEG2000"), (34887, "LERC")):
         place = payload.index(b"\x03\x01\x03\0\x01\0\0\0")
         other = payload[: place + 8] + number.to_bytes(2, "little") + payload[place + 10 :]
-        with pytest.raises(DataError, match=rf"x\.tif is compressed by {name}. Save it without compression"):
+        with pytest.raises(DataError, match=rf"x\.tif: received {name} compression. Save it without compression"):
             decode(other)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neocog.data import picture_pixels
+from neocog.data import decode_image
 from neocog.doctor.facts import Facts
 from neocog.doctor.images import examine_picture
 from neocog.errors import DataError
-from neocog.modalities.image.decode import picture_header
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.pixels import UnsupportedImageError
 from tests.support.tiff_writer import write_tiff
 
@@ -28,8 +28,8 @@ def refusals(payload: bytes) -> list[DataError]:
     """What is said where pixels and where headers are read."""
     found = []
     for read in (
-        lambda: picture_pixels(payload, "a.jpg", max_pixels=LIMIT, convert=True),
-        lambda: picture_header(payload, "a.jpg", LIMIT),
+        lambda: decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True),
+        lambda: image_header(payload, "a.jpg", LIMIT),
     ):
         with pytest.raises(DataError) as raised:
             read()
@@ -44,32 +44,32 @@ def kinds_of(facts: Facts) -> list[str]:
 @pytest.mark.parametrize(
     ("payload", "what", "fix"),
     [
-        (encoded("gif"), "is of the format GIF", "Convert it to PNG or JPEG"),
-        (encoded("avif"), "is of the format AVIF", "Convert it"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is of the format HEIC", "Convert it"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "is of the format HEIF", "Convert it"),
-        (encoded("jpeg2000"), "is of the format JPEG 2000", "Convert it"),
-        (b"\xff\x0a" + bytes(9), "is of the format JPEG XL", "Convert it"),
-        (encoded("ico"), r"is of the format icon \(ICO\)", "Convert it"),
-        (encoded("ppm"), "is of the format Netpbm", "Convert it"),
-        (encoded("pdf"), "is of the format PDF", "Convert it"),
-        (b"8BPS\0\1" + bytes(30), r"is of the format Photoshop \(PSD\)", "Convert it"),
-        (b'\n<svg xmlns="http://www.w3.org/2000/svg"/>', "is of the format SVG", "Convert it"),
-        (b'<?xml version="1.0"?>\n<svg/>', "is of the format SVG", "Convert it"),
-        (bytes(128) + b"DICM" + bytes(9), "is of the format DICOM", "Convert it to PNG or TIFF of 16 bits"),
-        (b"<!DOCTYPE html><html>", "is a web page or XML, which a failed download leaves", "Download it again"),
-        (b"<?xml version='1.0'?><Error><Code>AccessDenied", "is a web page or XML", "Download it again"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS, not the file", "git lfs pull"),
-        (bytes(500), "holds 500 zero bytes alone", "Replace or remove it"),
-        (b"\0\0\0\x18ftypisom", r"is a video \(MP4\)", "Save its frames as images"),
-        (b"PK\3\4" + bytes(30), "is a zip archive", "Replace or remove it"),
-        (b"just a text\n", "is not an image: it starts with b'just a t'", "Replace or remove it"),
+        (encoded("gif"), "a file of the format GIF", "Convert it to PNG or JPEG"),
+        (encoded("avif"), "a file of the format AVIF", "Convert it"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a file of the format HEIC", "Convert it"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a file of the format HEIF", "Convert it"),
+        (encoded("jpeg2000"), "a file of the format JPEG 2000", "Convert it"),
+        (b"\xff\x0a" + bytes(9), "a file of the format JPEG XL", "Convert it"),
+        (encoded("ico"), r"a file of the format icon \(ICO\)", "Convert it"),
+        (encoded("ppm"), "a file of the format Netpbm", "Convert it"),
+        (encoded("pdf"), "a file of the format PDF", "Convert it"),
+        (b"8BPS\0\1" + bytes(30), r"a file of the format Photoshop \(PSD\)", "Convert it"),
+        (b'\n<svg xmlns="http://www.w3.org/2000/svg"/>', "a file of the format SVG", "Convert it"),
+        (b'<?xml version="1.0"?>\n<svg/>', "a file of the format SVG", "Convert it"),
+        (bytes(128) + b"DICM" + bytes(9), "a file of the format DICOM", "Convert it to PNG or TIFF of 16 bits"),
+        (b"<!DOCTYPE html><html>", "a web page or XML, perhaps from a failed download", "Download it again"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied", "a web page or XML", "Download it again"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS, not the file", "git lfs pull"),
+        (bytes(500), "500 zero bytes", "Replace or remove it"),
+        (b"\0\0\0\x18ftypisom", r"a video \(MP4\)", "Save its frames as images"),
+        (b"PK\3\4" + bytes(30), "a zip archive", "Replace or remove it"),
+        (b"just a text\n", "a file that is not an image and starts with b'just a t'", "Replace or remove it"),
     ],
 )
 def test_a_file_of_another_kind_is_named_and_what_to_do(payload, what, fix):
     for error in refusals(payload):
-        assert error.args[0].startswith("Images must be PNG, JPEG, BMP, WebP, TIFF or .npy. a.jpg ")
-        with pytest.raises(DataError, match=f"a.jpg {what}.*{fix}"):
+        assert error.args[0].startswith("Images must be PNG, JPEG, BMP, WebP, TIFF or .npy.")
+        with pytest.raises(DataError, match=f"a.jpg: received {what}.*{fix}"):
             raise error
     assert kinds_of(examine_picture(payload, "a.jpg", LIMIT)) == ["not-a-picture"]
 
@@ -79,7 +79,9 @@ def test_a_cut_webp_is_said_to_be_cut(lossless):
     payload = encoded("webp", lossless=lossless)
     for length in (13, 40, len(payload) // 2, len(payload) - 3):
         for error in refusals(payload[:length]):
-            said = f"a.jpg, a WebP, is truncated or damaged: {length:,} of {len(payload):,} bytes are there. Replace"
+            said = (
+                f"a.jpg: received a truncated or damaged WebP: {length:,} of {len(payload):,} bytes are there. Replace"
+            )
             assert said in str(error)
         assert kinds_of(examine_picture(payload[:length], "a.jpg", LIMIT)) == ["damaged"]
 
@@ -88,8 +90,8 @@ def test_a_cut_webp_is_said_to_be_cut(lossless):
 def test_other_formats_cut_within_their_header_are_said_to_be_cut(kind):
     payload = encoded(kind)
     for length in (6, 13, 20, 40, 100, len(payload) // 2):
-        with pytest.raises(DataError, match=r"decode to its last row. a\.jpg(, an? \w+,)? is truncated or damaged"):
-            picture_pixels(payload[:length], "a.jpg", max_pixels=LIMIT, convert=True)
+        with pytest.raises(DataError, match=r"decode to its last row. a\.jpg: received a truncated or damaged \w+"):
+            decode_image(payload[:length], "a.jpg", max_pixels=LIMIT, convert=True)
         assert kinds_of(examine_picture(payload[:length], "a.jpg", LIMIT)) == ["damaged"] or length == 6
 
 
@@ -98,7 +100,9 @@ def test_a_tiff_cut_behind_its_pixels_is_said_to_be_cut():
     payload = encoded("tiff", compression="tiff_lzw")
     for length in (len(payload) // 2, len(payload) - 3):
         for error in refusals(payload[:length]):
-            assert "a.jpg is truncated or damaged: what it says of its first page lies beyond its end" in str(error)
+            assert "a.jpg: received a truncated or damaged file: the tags of its first page lie beyond its end" in str(
+                error
+            )
 
 
 def framed(marker: int = 0xC0, bits: int = 8, components: int = 3) -> bytes:
@@ -115,31 +119,33 @@ def framed(marker: int = 0xC0, bits: int = 8, components: int = 3) -> bytes:
 @pytest.mark.parametrize(
     ("payload", "what"),
     [
-        (framed(0xC1, bits=12), "has 12 bits. Convert it to PNG or TIFF of 16 bits, or to a JPEG of 8"),
-        (framed(0xC3, bits=16), "has 16 bits. Convert it to PNG or TIFF of 16 bits"),
-        (framed(0xC5), "is a hierarchical JPEG. Convert it to PNG, TIFF or an ordinary JPEG"),
-        (framed(0xCB), "is a lossless JPEG with arithmetic coding. Convert it"),
-        (framed(0xF7), "is a JPEG-LS. Convert it"),
-        (framed(components=2), "has 2 components. Convert it to PNG or TIFF"),
+        (framed(0xC1, bits=12), "12 bits. Convert it to PNG or TIFF of 16 bits, or to a JPEG of 8"),
+        (framed(0xC3, bits=16), "16 bits. Convert it to PNG or TIFF of 16 bits"),
+        (framed(0xC5), "a hierarchical JPEG. Convert it to PNG, TIFF or an ordinary JPEG"),
+        (framed(0xCB), "a lossless JPEG with arithmetic coding. Convert it"),
+        (framed(0xF7), "JPEG-LS. Convert it"),
+        (framed(components=2), "2 components. Convert it to PNG or TIFF"),
     ],
 )
 def test_a_jpeg_that_is_not_decoded_is_named_and_what_to_do(payload, what):
-    with pytest.raises(UnsupportedImageError, match=f"must be baseline, progressive or lossless, .* a.jpg {what}"):
-        picture_pixels(payload, "a.jpg", max_pixels=LIMIT, convert=True)
+    with pytest.raises(
+        UnsupportedImageError, match=f"must be baseline, progressive or lossless, .* a.jpg: received {what}"
+    ):
+        decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True)
     assert kinds_of(examine_picture(payload, "a.jpg", LIMIT)) == ["unusual-pixels"]
 
 
 def test_jpegs_that_are_decoded_are_called_damaged_where_they_are():
     for marker in (0xC0, 0xC1, 0xC2, 0xC3, 0xCA):
         payload = framed(marker)
-        with pytest.raises(DataError, match="a.jpg is truncated or damaged"):
-            picture_pixels(payload[: len(payload) // 2], "a.jpg", max_pixels=LIMIT, convert=True)
+        with pytest.raises(DataError, match="a.jpg: received a truncated or damaged"):
+            decode_image(payload[: len(payload) // 2], "a.jpg", max_pixels=LIMIT, convert=True)
 
 
 def test_arithmetic_coding_is_read():
     """Hardly any program writes it; its pixels are those of the frame's own decoder."""
     payload = framed(0xC9)
-    assert picture_pixels(payload, "a.jpg", max_pixels=LIMIT, convert=True).shape == (40, 50, 3)
+    assert decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True).shape == (40, 50, 3)
 
 
 def test_deep_transparency_is_neither_damage_nor_too_deep_to_the_doctor():
@@ -157,7 +163,7 @@ def test_signed_values_and_volumes_are_no_damage_to_the_doctor():
     payload = write_tiff(values, bits=8, photometric=1, sample_format=2)
     facts = examine_picture(payload, "a.tif", LIMIT)
     assert kinds_of(facts) == ["unusual-pixels"]
-    assert "holds values from -90 to 89. Shift or scale" in facts.faults[0][1]
+    assert "values from -90 to 89. Shift or scale" in facts.faults[0][1]
     volume = write_tiff(abs(values).astype(np.uint8), bits=8, photometric=1, tags=[(32997, 4, [3])])
     assert kinds_of(examine_picture(volume, "a.tif", LIMIT)) == ["unusual-pixels"]
 

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from neocog.dataset.record import sample_ids
 from neocog.errors import DataError
-from neocog.shards.header import INDEX, Header, Shard
-from neocog.shards.index import Index, IndexWriter, runs
+from neocog.shards.index import INDEX, Header, Index, IndexWriter, Shard, find_runs
 
 
 def write_index(folder, keys, shards=None):
@@ -37,13 +36,13 @@ def test_rows_and_keys_come_back(tmp_path_factory, keys, data):
 
 
 @given(st.lists(st.integers(0, 20)))
-def test_runs_are_all_of_it(indices):
+def test_find_runs_covers_all_indices(indices):
     array = np.array(indices, np.int64)
-    found = [list(range(array[a], array[a] + b - a)) for a, b in runs(array)]
+    found = [list(range(array[a], array[a] + b - a)) for a, b in find_runs(array)]
     assert [k for run in found for k in run] == indices
 
 
-def test_names_that_are_no_unicode_come_back(tmp_path):
+def test_keys_that_are_not_unicode_come_back(tmp_path):
     assert write_index(tmp_path, ["\udcff.png", "b"]).keys(np.array([0, 1])) == ["\udcff.png", "b"]
 
 
@@ -55,12 +54,12 @@ def test_a_record_of_four_gibibytes_is_refused(tmp_path):
         writer.add("a", 0, 0, 2**32, 0)
 
 
-def test_keys_that_are_not_unique_are_named(tmp_path):
+def test_duplicate_keys_are_refused(tmp_path):
     with pytest.raises(DataError, match="Each record needs a key of its own. a has 'two' twice, 1 such in all"):
         write_index(tmp_path, ["one", "two", "two"])
 
 
-def test_an_index_that_is_cut_off_while_it_is_open_is_named(tmp_path):
+def test_index_truncated_while_open_is_refused(tmp_path):
     index = write_index(tmp_path, ["one", "two"])
     path = tmp_path / "neocog-index.rows.npy"
     path.write_bytes(path.read_bytes()[:-3])
@@ -68,7 +67,7 @@ def test_an_index_that_is_cut_off_while_it_is_open_is_named(tmp_path):
         index.rows(np.array([1]))
 
 
-def test_keys_that_end_before_they_begin_are_named(tmp_path):
+def test_index_with_keys_that_end_before_they_begin_is_refused(tmp_path):
     index = write_index(tmp_path, ["one", "two"])
     path = tmp_path / "neocog-index.starts.npy"
     path.write_bytes(path.read_bytes()[:-8] + bytes(8))
@@ -76,7 +75,7 @@ def test_keys_that_end_before_they_begin_are_named(tmp_path):
         index.keys(np.array([0, 1]))
 
 
-def test_a_header_that_is_far_too_large_is_refused(tmp_path, monkeypatch):
+def test_oversized_index_is_refused(tmp_path, monkeypatch):
     write_index(tmp_path, ["one"])
     monkeypatch.setattr("neocog.shards.index.MAX_HEADER", 10)
     with pytest.raises(DataError, match=f"{INDEX} is larger than any index: 10 bytes"):

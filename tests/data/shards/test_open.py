@@ -1,4 +1,5 @@
 import contextlib
+import io
 import json
 import pickle
 import sys
@@ -9,15 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from neocog.data.pack import pack
 from neocog.dataset.record import fingerprint, sample_ids
 from neocog.errors import DataError
+from neocog.modalities.audio.waveform import sound_waveform
 from neocog.shards import holds_shards, open_shards
 
 
-def test_records_are_reached_by_index(foreign, png):
+def test_records_are_read_by_index(foreign, png):
     source = open_shards(foreign)
     assert (len(source), source.classes, source.modality, source.task) == (
         13,
@@ -44,15 +48,15 @@ def test_records_are_reached_by_index(foreign, png):
         source.read(13)
 
 
-def test_the_index_is_made_once_and_kept_in_the_cache(foreign, cache, monkeypatch):
+def test_index_is_built_once_and_cached(foreign, cache, monkeypatch):
     before = sorted(path.name for path in foreign.iterdir())
     first = open_shards(foreign)
     assert sorted(path.name for path in foreign.iterdir()) == before
     (folder,) = (cache / "neocog" / "indexes").iterdir()
-    monkeypatch.setattr("neocog.shards.build.index_shards", None)  # a second call would fail
+    monkeypatch.setattr("neocog.shards.open.index_shards", None)  # a second call would fail
     assert fingerprint(open_shards(foreign)) == fingerprint(first)
     monkeypatch.undo()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("NEOCOG_CACHE", str(cache / "neocog"))
     rows = folder / "neocog-index.rows.npy"
     rows.write_bytes(rows.read_bytes()[:-1] + b"\x55")  # a damaged cache is made anew
     assert open_shards(foreign).read(12).target == 0
@@ -119,10 +123,11 @@ def test_shards_at_an_address(foreign, png):
     files.rm("/bucket", recursive=True)
 
 
-def test_a_missing_package_is_named(monkeypatch, tmp_path):
+def test_missing_package_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(
-        DataError, match=r"needs a package that is not installed: there is no fsspec. pip install neocog\[scale\]"
+        DataError,
+        match=r"needs a package that is not installed: there is no fsspec. Install it: pip install neocog\[scale\]",
     ):
         open_shards("memory://set")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -147,9 +152,9 @@ def test_classes_by_name_by_json_and_by_list(tmp_path, tar, png):
     (folder / "classes.txt").write_text("bird\ndog\ncat\n")
     source = open_shards(folder)
     assert (source.classes, source.targets.tolist()) == (("bird", "dog", "cat"), [1, 2])
-    assert source.notices == ("all has no record of 'bird'",)
+    assert source.notices == ("all has no sample of 'bird'",)
     (folder / "classes.txt").write_text("bird\n")
-    with pytest.raises(DataError, match="one of the 1 classes: bird. Received: 'dog'.*Add it to classes.txt"):
+    with pytest.raises(DataError, match="one of the 1 classes: bird. .*received 'dog'.*Add it to classes.txt"):
         open_shards(folder)
     (folder / "classes.txt").write_text("dog\ndog\n")
     with pytest.raises(DataError, match="Each class needs a name of its own"):
@@ -177,42 +182,44 @@ def test_arrays_texts_and_sounds(tmp_path, tar, png):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"0.png": b"x"}, r"all.tar: 0 has png. The members of one record must follow each other"),
-        ({"0.png": b"x", "0.json": b'{"label": 1.5}'}, r"has json, png and label 1.5"),
-        ({"0.png": b"x", "0.json": b"{"}, r"a .json member that is no JSON"),
-        ({"0.png": b"x", "0.json": b"[" * 100_000}, r"a .json member that is no JSON"),
+        ({"0.png": b"x"}, r"all.tar: 0: received png. The members of one record must follow each other"),
+        ({"0.png": b"x", "0.json": b'{"label": 1.5}'}, r"received json, png and label 1.5"),
+        ({"0.png": b"x", "0.json": b"{"}, r"a .json member that is not JSON"),
+        ({"0.png": b"x", "0.json": b"[" * 100_000}, r"a .json member that is not JSON"),
         (
             {"0.png": b"x", "0.cls": b"-1"},
-            r"Labels number the classes from 0. Received: -1, in .*all.tar: 0. If it stands for a hidden label",
+            r"Labels number the classes from 0. .*all.tar: 0: received -1. If it means a hidden label",
         ),
-        ({"0.png": b"x", "0.cls": b"99999999"}, "Received: 99999999"),
+        ({"0.png": b"x", "0.cls": b"99999999"}, "received 99999999"),
         ({"0.png": b"x", "0.cls": b"\xff"}, "A text is UTF-8.*at byte 0"),
-        ({"0.cls": b"1"}, r"A record needs a picture, a sound, an array or a text.*Received: cls, in .*all.tar: 0"),
-        ({"0.png": b"x", "0.jpg": b"x", "0.cls": b"0"}, "Received: jpg and png, in"),
+        ({"0.cls": b"1"}, r"A record needs an image, a sound, an array or a text.*all.tar: 0: received cls"),
+        ({"0.png": b"x", "0.jpg": b"x", "0.cls": b"0"}, "received jpg and png"),
         (
             {"0.png": b"x", "0.cls": b"0", "1.wav": b"x", "1.cls": b"0"},
-            "holds wav, which is audio; those before are image",
+            "received wav, which is audio; those before are image",
         ),
-        ({"0.png": b"x", "0.cls": b"0", "1.png": b"x", "1.cls": b"dog"}, "all numbers or all names. Received: 'dog'"),
+        ({"0.png": b"x", "0.cls": b"0", "1.png": b"x", "1.cls": b"dog"}, "all numbers or all names. .*received 'dog'"),
         (
             {"0.png": b"x", "0.cls": b"0", "1.png": b"x", "1.cls": b"0", "0.tif": b"x", "0.json": b'{"label": 0}'},
             "Each record needs a key of its own. set has 'all/0' twice, 1 such in all",
         ),
-        ({"0.npy": b"\x93NUMPY\x01\x00\x08\x00 nonsense", "0.cls": b"0"}, r"is no .npy file"),
+        ({"0.npy": b"\x93NUMPY\x01\x00\x08\x00 nonsense", "0.cls": b"0"}, r"is not a .npy file"),
         ({}, "A set needs at least one record"),
     ],
 )
-def test_records_that_can_not_be_used_are_named(tmp_path, tar, members, message):
+def test_unusable_records_are_refused(tmp_path, tar, members, message):
     with pytest.raises(DataError, match=message):
         open_shards(write_tar(tmp_path / "set", tar, members))
 
 
 def test_shards_of_several_kinds_and_compressed_ones_are_refused(foreign, tmp_path):
     (foreign / "extra.tar").write_bytes((foreign / "test-000.tar").read_bytes())
-    with pytest.raises(DataError, match=r"Either all shards name their split.*has extra.tar beside test-000.tar, "):
+    with pytest.raises(
+        DataError, match=r"Either all shards name their split.*received extra.tar beside test-000.tar, "
+    ):
         open_shards(foreign)
     (foreign / "extra.tar").rename(foreign / "test-1.parquet")
-    with pytest.raises(DataError, match=r"all of one kind. Received: .parquet, .tar"):
+    with pytest.raises(DataError, match=r"all of one kind. .*received .parquet, .tar"):
         open_shards(foreign)
     packed = tmp_path / "packed"
     packed.mkdir()
@@ -290,27 +297,28 @@ def test_text_in_columns(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"a": [1]}, r"Received: a \(int64\), in .*Rename or leave out columns"),
-        ({"image": [b"x"], "picture": [b"x"], "label": [1]}, r"one of pictures, sounds or text"),
+        ({"a": [1]}, r"received a \(int64\). Rename or leave out columns"),
+        ({"image": [b"x"], "picture": [b"x"], "label": [1]}, r"one of images, sounds or text"),
         (
             {"image": [b"x"], "label": [None]},
-            r"Each record needs a label. Received: none in all 1 training records, in .*Write the labels",
+            r"Each record needs a label. .*received none in all 1 training records. Write the labels",
         ),
-        ({"image": pa.array([None], pa.binary()), "label": [1]}, r"Each record holds its own bytes. .* has None"),
-        ({"image": [b"x"], "label": [-3]}, r"Received: -3, in .*a.parquet, row 0"),
+        ({"image": pa.array([None], pa.binary()), "label": [1]}, r"Each record holds its own bytes. .*received None"),
+        ({"image": [b"x"], "label": [-3]}, r"a.parquet, row 0: received -3"),
     ],
 )
-def test_columns_that_can_not_be_used_are_named(tmp_path, columns, message):
+def test_unusable_columns_are_refused(tmp_path, columns, message):
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(DataError, match=message):
         open_shards(tmp_path).read(0)
 
 
-def test_shards_with_other_columns_are_named(tmp_path, png):
+def test_shards_with_differing_columns_are_refused(tmp_path, png):
     pq.write_table(hf_table(png), tmp_path / "a.parquet")
     pq.write_table(hf_table(png, names=("dog", "bird")), tmp_path / "b.parquet")
     with pytest.raises(
-        DataError, match=r"same columns and classes. .*b.parquet differs from those before: image, label w"
+        DataError,
+        match=r"same columns and classes. .*b.parquet: received image, label w.*; those before: image, label w",
     ):
         open_shards(tmp_path)
 
@@ -336,7 +344,7 @@ def test_damaged_columns_end_in_an_error_or_a_record(tmp_path, png, data):
     path.unlink()
 
 
-def test_a_shard_that_was_changed_behind_the_index_is_named(foreign, tar, png):
+def test_shard_changed_after_indexing_is_refused(foreign, tar, png):
     source = open_shards(foreign)
     path = foreign / "test-000.tar"
     path.write_bytes(path.read_bytes().replace(b"0001.", b"0009.").replace(b"0002.", b"0001."))
@@ -344,11 +352,11 @@ def test_a_shard_that_was_changed_behind_the_index_is_named(foreign, tar, png):
         source.read(11)
     members = {f"{k:04}.{kind}": content for k in (7, 8, 9) for kind, content in (("png", png(k)), ("cls", b"0"))}
     path.write_bytes(tar(members))
-    with pytest.raises(DataError, match=r"test-000.tar: test-000/0000 does not lie where the index says"):
+    with pytest.raises(DataError, match=r"test-000.tar: test-000/0000 is not where the index says"):
         source.read(10)
 
 
-def test_columns_that_changed_behind_the_index_are_named(tmp_path, png):
+def test_columns_changed_after_indexing_are_refused(tmp_path, png):
     path = tmp_path / "a.parquet"
     pq.write_table(hf_table(png), path, row_group_size=3)
     source = open_shards(tmp_path)
@@ -359,7 +367,7 @@ def test_columns_that_changed_behind_the_index_are_named(tmp_path, png):
         source.read(2)
 
 
-def test_arrow_shards_from_afar_are_refused():
+def test_remote_arrow_shards_are_refused():
     files = fsspec.filesystem("memory")
     files.pipe_file("/arrows/a.arrow", b"ARROW1")
     with pytest.raises(DataError, match="Arrow shards are read from a folder of this machine.*Use Parquet"):
@@ -371,7 +379,7 @@ def test_row_groups_and_lists_of_files_have_limits(tmp_path, png, monkeypatch):
     pq.write_table(hf_table(png), tmp_path / "a.parquet")
     monkeypatch.setattr("neocog.shards.columns.MAX_GROUP", 100)
     with pytest.raises(
-        DataError, match="A row group has at most 100 bytes.*promises 7 rows of .* Write it with smaller"
+        DataError, match="A row group has at most 100 bytes.*received 7 rows of .* Write it with smaller"
     ):
         open_shards(tmp_path)
     files = fsspec.filesystem("memory")
@@ -386,7 +394,7 @@ def test_row_groups_and_lists_of_files_have_limits(tmp_path, png, monkeypatch):
 def test_labels_have_limits(tmp_path, tar, png, monkeypatch):
     monkeypatch.setattr("neocog.shards.scan.MAX_TEXT", 100)
     folder = write_tar(tmp_path / "a", tar, {"0.png": b"x", "0.cls": b"1" * 101})
-    with pytest.raises(DataError, match="has at most 100 bytes. .*0.cls has 101"):
+    with pytest.raises(DataError, match="has at most 100 bytes. .*0.cls: received 101"):
         open_shards(folder)
     monkeypatch.setattr("neocog.shards.contents.MAX_TEXT", 20)
     folder = write_tar(tmp_path / "b", tar, {"0.png": b"x", "0.json": b'{"label": 1,       "x": 2}'})
@@ -394,12 +402,30 @@ def test_labels_have_limits(tmp_path, tar, png, monkeypatch):
         open_shards(folder)
 
 
-def test_an_array_of_something_else_is_named(tmp_path, tar):
+def test_arrays_without_numbers_are_refused(tmp_path, tar):
     np.save(tmp_path / "x.npy", np.array(["a"]))
     folder = write_tar(tmp_path / "a", tar, {"0.npy": (tmp_path / "x.npy").read_bytes(), "0.cls": b"0"})
-    with pytest.raises(DataError, match="A .npy file holds an array of numbers. .* holds <U1"):
+    with pytest.raises(DataError, match="A .npy file holds an array of numbers. .*received <U1"):
         open_shards(folder)
     np.save(tmp_path / "x.npy", np.array([{}]), allow_pickle=True)
     folder = write_tar(tmp_path / "b", tar, {"0.npy": (tmp_path / "x.npy").read_bytes(), "0.cls": b"0"})
-    with pytest.raises(DataError, match="is no .npy file: it holds Python objects"):
+    with pytest.raises(DataError, match="is not a .npy file: it holds Python objects"):
         open_shards(folder)
+
+
+def test_mp3_members_open_and_decode(tmp_path, tar):
+    members = {}
+    for number, pitch in enumerate((440, 880)):
+        wave = 0.4 * np.sin(2 * np.pi * pitch * np.arange(8000) / 16_000)
+        file = io.BytesIO()
+        soundfile.write(file, wave, 16_000, format="MP3")
+        members |= {f"{number}.mp3": file.getvalue(), f"{number}.cls": str(number).encode()}
+    foreign = open_shards(write_tar(tmp_path / "set", tar, members))
+    pack(tmp_path / "set", tmp_path / "packed")
+    for source in (foreign, open_shards(tmp_path / "packed")):
+        assert (source.modality, len(source)) == ("audio", 2)
+        for number in range(2):
+            record = source.read(number)
+            waveform, rate = sound_waveform(record.payload, record.key, max_seconds=10)
+            assert (record.payload, record.target, rate) == (members[f"{number}.mp3"], number, 16_000)
+            assert np.abs(waveform).max() == pytest.approx(0.4, abs=0.1)

@@ -15,15 +15,13 @@ from PIL import Image
 
 from neocog.data import choose_board, open_source
 from neocog.data import pack as packing
-from neocog.data.pack import pack
-from neocog.dataset.record import Record, fingerprint
-from neocog.dataset.targets import Objects
+from neocog.data.pack import pack, parse_size
+from neocog.dataset.record import Objects, Record, fingerprint
 from neocog.errors import ConfigError, DataError, StorageError
 from neocog.files import file_hash
 from neocog.modalities.image.image_folder import ImageFolder
 from neocog.shards import open_shards, packer, verify
-from neocog.shards.header import INDEX
-from neocog.shards.size import parse_size
+from neocog.shards.index import INDEX
 
 
 @pytest.fixture
@@ -141,7 +139,7 @@ def test_datasets_reads_the_parquet_files(photos, tmp_path):
         assert np.array_equal(np.asarray(row["image"]), np.asarray(Image.open(io.BytesIO(record.payload))))
 
 
-def test_a_pack_can_be_read_without_its_index_and_from_afar(photos, tmp_path):
+def test_pack_is_read_without_its_index_and_from_an_address(photos, tmp_path):
     pack(photos, tmp_path / "out", shard_size="12kB")
     source = open_shards(tmp_path / "out")
     files = fsspec.filesystem("memory")
@@ -157,7 +155,7 @@ def test_a_pack_can_be_read_without_its_index_and_from_afar(photos, tmp_path):
     assert plain.key(0).startswith("train-000000/train/cat/01%2Epng")
 
 
-def test_a_pack_is_packed_anew(photos, tmp_path):
+def test_pack_can_be_packed_again(photos, tmp_path):
     pack(photos, tmp_path / "one", shard_size="12kB")
     source = open_shards(tmp_path / "one")
     pack(str(tmp_path / "one" / "{train,test}-000000.tar"), tmp_path / "part")
@@ -248,7 +246,7 @@ def test_every_kind_of_target_comes_back(pack_source, tmp_path, png):
     assert open_shards(tmp_path / "go").targets.tolist() == [-1, 7]
 
 
-def test_resized_pictures(photos, tmp_path, pack_source, png):
+def test_images_are_resized(photos, tmp_path, pack_source, png):
     file = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -280,7 +278,7 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize("format", ["tar", "parquet"])
-def test_a_pack_that_was_stopped_is_gone_on_with(photos, tmp_path, monkeypatch, format):
+def test_stopped_pack_resumes(photos, tmp_path, monkeypatch, format):
     options = {"shard_size": "12kB", "format": format}
     pack(photos, tmp_path / "whole", **options)
     save = packer.save_state
@@ -318,7 +316,7 @@ def test_a_pack_that_was_stopped_is_gone_on_with(photos, tmp_path, monkeypatch, 
     assert contents(out) == contents(tmp_path / "whole")
 
 
-def test_a_shard_that_was_damaged_meanwhile_is_written_anew(photos, tmp_path, monkeypatch):
+def test_resumed_pack_rewrites_damaged_shards(photos, tmp_path, monkeypatch):
     pack(photos, tmp_path / "whole", shard_size="12kB")
     out = tmp_path / "out"
     monkeypatch.setattr(packer, "index_shards", lambda *_, **__: (_ for _ in ()).throw(StoppedError))
@@ -333,7 +331,7 @@ def test_a_shard_that_was_damaged_meanwhile_is_written_anew(photos, tmp_path, mo
     assert contents(out) == contents(tmp_path / "whole")
 
 
-def test_data_that_changed_meanwhile_are_refused(photos, tmp_path, monkeypatch, png):
+def test_resumed_pack_refuses_changed_data(photos, tmp_path, monkeypatch, png):
     monkeypatch.setattr(packer, "index_shards", lambda *_, **__: (_ for _ in ()).throw(StoppedError))
     with pytest.raises(StoppedError):
         pack(photos, tmp_path / "out")
@@ -342,7 +340,7 @@ def test_data_that_changed_meanwhile_are_refused(photos, tmp_path, monkeypatch, 
         pack(photos, tmp_path / "out")
 
 
-def test_flipped_bits_are_found(photos, tmp_path):
+def test_verify_finds_flipped_bits(photos, tmp_path):
     pack(photos, tmp_path / "out", shard_size="12kB")
     generator = np.random.default_rng(0)
     for path in sorted((tmp_path / "out").glob("*.tar")):
@@ -362,15 +360,15 @@ def test_flipped_bits_are_found(photos, tmp_path):
             open_shards(tmp_path / "out")
         path.write_bytes(content)
     (tmp_path / "out/test-000000.tar").write_bytes(b"short")
-    with pytest.raises(DataError, match=r"test-000000.tar is truncated or has been changed: .* Received: 5"):
+    with pytest.raises(DataError, match=r"test-000000.tar is truncated or has been changed: .*, the file has 5"):
         open_shards(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda header: header.update(version=2), "no index of version 1.*version"),
-        (lambda header: header.update(shards="x"), "no index of version 1.*shards"),
+        (lambda header: header.update(version=2), "not an index of version 1.*version"),
+        (lambda header: header.update(shards="x"), "not an index of version 1.*shards"),
         (lambda header: header["shards"][0].update(name="../x.tar"), "Shards lie beside their index.*'../x.tar'"),
         (lambda header: header["shards"][0].update(name="/etc/x.tar"), "Shards lie beside their index"),
         (lambda header: header["shards"][0].update(records=10**9), r"must hold .*\(1000000"),
@@ -389,7 +387,7 @@ def test_a_damaged_index_is_named(photos, tmp_path, change, message):
         open_shards(tmp_path / "out").read_many(np.arange(23))
     for content in (b"", b"{", b"[" * 10_000, b"\xff"):
         path.write_bytes(content)
-        with pytest.raises(DataError, match="no index of version 1"):
+        with pytest.raises(DataError, match="not an index of version 1"):
             open_shards(tmp_path / "out")
 
 
@@ -406,7 +404,7 @@ def test_a_damaged_index_is_named(photos, tmp_path, change, message):
         ("starts", lambda starts: starts.__iadd__(np.uint64(2**63)), "can't be read: Python int too large"),
     ],
 )
-def test_an_index_that_agrees_with_itself_and_lies_is_refused(photos, tmp_path, kind, change, message):
+def test_consistent_index_with_wrong_rows_is_refused(photos, tmp_path, kind, change, message):
     pack(photos, tmp_path / "out", shard_size="12kB")
     path, place = tmp_path / "out" / INDEX, tmp_path / "out" / f"neocog-index.{kind}.npy"
     array = np.load(place)
@@ -419,8 +417,8 @@ def test_an_index_that_agrees_with_itself_and_lies_is_refused(photos, tmp_path, 
         open_shards(tmp_path / "out").read(0)
 
 
-def test_verifying_needs_hashes(foreign):
-    with pytest.raises(DataError, match="Only a set made by `neocog pack` brings hashes"):
+def test_verify_needs_hashes(foreign):
+    with pytest.raises(DataError, match="Only a set made by `neocog pack` has hashes"):
         verify(foreign)
 
 
@@ -439,7 +437,7 @@ def test_unreadable_records_stop_or_are_skipped(photos, tmp_path):
     assert not {source.key(k) for k in range(19)} & set(packed.skipped)
 
 
-def test_nothing_readable_is_said(pack_source):
+def test_pack_without_readable_records_is_refused(pack_source):
     records = [Record(str(k), DataError("gone"), 0) for k in range(3)]
     with pytest.raises(DataError, match="None of the records of listed can be read"):
         pack_source(Listed(records), on_corrupt="skip")
@@ -448,12 +446,12 @@ def test_nothing_readable_is_said(pack_source):
 @pytest.mark.parametrize(
     ("payload", "modality", "message"),
     [
-        (b"words", "image", "neither a picture nor a sound that is known: it starts with b'words'"),
+        (b"words", "image", "neither an image nor a sound that is known: it starts with b'words'"),
         (b"fLaC" + bytes(50), "audio", "listed: 0 is truncated or damaged"),
         ("\ud800", "text", "A text must be Unicode. listed: 0"),
     ],
 )
-def test_payloads_that_can_not_be_packed_are_named(pack_source, payload, modality, message):
+def test_payloads_that_can_not_be_packed_are_refused(pack_source, payload, modality, message):
     with pytest.raises(DataError, match=message):
         pack_source(Listed([Record("0", payload, 0)], modality=modality))
 
@@ -474,7 +472,7 @@ def test_resized_tiffs_are_those_that_training_reads(pack_source, tmp_path):
     assert np.abs(resized[2:-2, 2:-2].astype(int) - grey[::4, ::4][2:-2, 2:-2]).max() <= 60
     planes = tiff_file(np.zeros((3, 40, 40), np.uint16), photometric="rgb", planarconfig="separate")
     with pytest.raises(
-        DataError, match=r"Pictures of 8 bits, or grey ones of 16, are resized. .* is uint16 \(40, 40, 3"
+        DataError, match=r"Only images of 8 bits, or grey ones of 16, are resized. .*received uint16 \(40, 40, 3"
     ):
         pack_source(Listed([Record("0", planes, 0)]), "two", resize=20)
 
@@ -487,16 +485,16 @@ def test_a_file_of_several_pages_is_packed_whole_and_not_resized(pack_source, tm
         pack_source(Listed([Record("0", pages, 0)]), "two", resize=20)
 
 
-def test_pictures_that_can_not_be_resized_are_named(pack_source, tmp_path):
+def test_images_that_can_not_be_resized_are_refused(pack_source, tmp_path):
     file = io.BytesIO()
     Image.new("CMYK", (40, 40)).save(file, "jpeg")
-    with pytest.raises(DataError, match="Grey and RGB pictures are resized.*is CMYK.*leave --resize out"):
+    with pytest.raises(DataError, match="Only grey and RGB images.*are resized.*received CMYK.*Leave --resize out"):
         pack_source(Listed([Record("0", file.getvalue(), 0)]), resize=20)
-    with pytest.raises(DataError, match="Pictures of 8 bits, or grey ones of 16, are resized"):
+    with pytest.raises(DataError, match="images of 8 bits, or grey ones of 16, are resized"):
         pack_source(Listed([Record("0", np.zeros((40, 40, 5), np.uint8), 0)]), "two", resize=20)
 
 
-def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, png):
+def test_invalid_settings_are_refused(pack_source, photos, tmp_path, png):
     for options, message in (
         ({"format": "zip"}, "--format is one of tar, parquet. Received: 'zip'"),
         ({"on_corrupt": "x"}, "--on-corrupt is one of stop, skip"),
@@ -506,22 +504,22 @@ def test_settings_that_make_no_sense_are_refused(pack_source, photos, tmp_path, 
         with pytest.raises(ConfigError, match=message):
             pack(photos, tmp_path / "out", **options)
     signals = Listed([Record("0", SIGNAL, 0)], modality="signal")
-    with pytest.raises(DataError, match="--resize is for pictures. listed holds signal"):
+    with pytest.raises(DataError, match="--resize is for images. listed holds signal"):
         pack_source(signals, resize=9)
     with pytest.raises(
-        DataError, match="Parquet shards hold pictures, sounds or texts with one class each.*Use --format tar"
+        DataError, match="Parquet shards hold images, sounds or texts with one class each.*Use --format tar"
     ):
         pack_source(signals, format="parquet")
     masks = Listed([Record("0", png(0), np.zeros((6, 8), np.uint8))], task="segmentation")
-    with pytest.raises(DataError, match="--resize would leave masks and boxes behind"):
+    with pytest.raises(DataError, match="--resize would not scale masks and boxes"):
         pack_source(masks, resize=9)
     assert not (tmp_path / "packed").exists()
 
 
-def test_folders_that_are_not_free_are_refused(photos, tmp_path):
-    with pytest.raises(DataError, match="A data set is never written into. .* lies within .*photos"):
+def test_pack_refuses_folders_that_are_not_empty(photos, tmp_path):
+    with pytest.raises(DataError, match="A data set is never written to. .* is within .*photos"):
         pack(photos, photos / "train" / "out")
-    with pytest.raises(DataError, match="A data set is never written into"):
+    with pytest.raises(DataError, match="A data set is never written to"):
         pack(photos, photos)
     taken = tmp_path / "taken"
     taken.mkdir()
@@ -530,7 +528,7 @@ def test_folders_that_are_not_free_are_refused(photos, tmp_path):
         pack(photos, taken)
     assert (taken / "letter.txt").read_text() == "dear"
     pack(photos, tmp_path / "out")
-    with pytest.raises(DataError, match="holds a finished pack already"):
+    with pytest.raises(DataError, match="already holds a finished pack"):
         pack(photos, tmp_path / "out")
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="file could not be written"):
@@ -542,7 +540,7 @@ def test_folders_that_are_not_free_are_refused(photos, tmp_path):
         pack(photos, half)
 
 
-def test_a_full_disk_is_one_sentence(photos, tmp_path, monkeypatch):
+def test_full_disk_raises_storage_error(photos, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
@@ -553,7 +551,7 @@ def test_a_full_disk_is_one_sentence(photos, tmp_path, monkeypatch):
     assert pack(photos, tmp_path / "out").records == 23
 
 
-def test_what_is_read_back_is_compared(photos, tmp_path, monkeypatch):
+def test_pack_compares_shards_with_what_was_written(photos, tmp_path, monkeypatch):
     def damaging(self, name, hashes, check=packer.Packer.check_written):
         path = self.out / name
         content = bytearray(path.read_bytes())
@@ -568,7 +566,7 @@ def test_what_is_read_back_is_compared(photos, tmp_path, monkeypatch):
         pack(photos, tmp_path / "out")
 
 
-def test_two_packings_of_one_folder_do_not_meet(photos, tmp_path, monkeypatch):
+def test_pack_refuses_a_folder_in_use(photos, tmp_path, monkeypatch):
     def again(*_, **__):
         with pytest.raises(DataError, match="is being packed by another process"):
             pack(photos, tmp_path / "out")
@@ -580,12 +578,12 @@ def test_two_packings_of_one_folder_do_not_meet(photos, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "MB", "12 apples", "-3MB", "1e9", "1" * 30, "5B", "0", "9TiB9", "2000TB"])
-def test_sizes_that_are_none_are_refused(text):
+def test_invalid_sizes_are_refused(text):
     with pytest.raises(ConfigError, match=r"Units are kB, MB|A shard has 1kB to 1TB"):
         parse_size(text)
 
 
-def test_a_target_that_is_gone_is_named(pack_source, tmp_path, png):
+def test_missing_target_is_refused(pack_source, tmp_path, png):
     pack_source(Listed([Record("0", png(0), np.zeros((6, 8), np.uint8))], task="segmentation"))
     path = tmp_path / "packed" / INDEX
     path.write_text(path.read_text().replace("segmentation", "detection"))
@@ -602,14 +600,14 @@ def games(folder, count=3):
 
 
 def test_records_that_belong_together_need_splits_of_their_own(tmp_path):
-    with pytest.raises(DataError, match="must stay in one split(?s:.*)3 of these and no splits. Put them into folders"):
+    with pytest.raises(DataError, match="must stay in one split(?s:.*)3 groups and no splits. Put them into folders"):
         pack(games(tmp_path / "games"), tmp_path / "out")
     for split in ("train", "val", "test"):
         games(tmp_path / "divided" / split)
     pack(tmp_path / "divided", tmp_path / "out")
     packed, source = open_shards(tmp_path / "out"), open_source(tmp_path / "divided")
     assert {name: len(rows) for name, rows in packed.splits.items()} == {"train": 36, "val": 36, "test": 36}
-    spec, _ = choose_board(packed, packed.splits["train"], (17, 9, 9))
+    spec, _ = choose_board(packed, packed.splits["train"], None, (17, 9, 9))
     keys = {source.key(i): i for i in range(len(source))}
     for i in (0, 40, 107):
         ours, theirs = packed.read(i), source.read(keys[packed.key(i)])

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import DataError
-from neocog.shards.tar import group, plain_header, walk
+from neocog.shards.tar import group_members, read_plain_header, walk_tar
 
 
 def walked(content):
-    return list(walk(lambda start, length: content[start : start + length], len(content), "a.tar"))
+    return list(walk_tar(lambda start, length: content[start : start + length], len(content), "a.tar"))
 
 
 def special(kind, name="x.jpg", link="y"):
@@ -35,7 +35,7 @@ def test_members_lie_where_tarfile_says(tar, members, format):
     assert found == members
 
 
-def test_folders_and_what_has_no_extension_are_passed_over(tar):
+def test_folders_and_files_without_extension_are_ignored(tar):
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as archive:
         folder = tarfile.TarInfo("./a")
@@ -43,7 +43,7 @@ def test_folders_and_what_has_no_extension_are_passed_over(tar):
         archive.addfile(folder)
         for name in ("./README", "./a/.hidden.jpg", "./a/1.JPG", "./a/1.seg.png", "./a/2.jpg"):
             archive.addfile(tarfile.TarInfo(name))
-    records = list(group(walked(file.getvalue()), "a.tar"))
+    records = list(group_members(walked(file.getvalue()), "a.tar"))
     assert [(record.key, list(record.members)) for record in records] == [("a/1", ["jpg", "seg.png"]), ("a/2", ["jpg"])]
 
 
@@ -62,12 +62,12 @@ def test_folders_and_what_has_no_extension_are_passed_over(tar):
         ),
         (special(tarfile.REGTYPE, "a/../../b.jpg"), "a path that leaves its folder"),
         (b"", "truncated: it ends at byte 0 without an end mark"),
-        (b"no tar" * 200, "damaged, or no tar: there is no header at byte 0"),
+        (b"no tar" * 200, "damaged, or not a tar: there is no header at byte 0"),
         (special(tarfile.REGTYPE)[:512], "truncated: it ends at byte 512 without an end mark"),
-        (bytes(1024) + special(tarfile.REGTYPE), "goes on after its end mark, behind byte 0"),
+        (bytes(1024) + special(tarfile.REGTYPE), "continues after its end mark, behind byte 0"),
     ],
 )
-def test_what_is_no_plain_tar_is_refused(content, message):
+def test_damaged_and_unsafe_tars_are_refused(content, message):
     with pytest.raises(DataError, match=message):
         walked(content)
 
@@ -80,9 +80,9 @@ def test_a_size_that_goes_past_the_end_is_refused(tar):
             walked(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
 
 
-def test_a_member_twice_in_a_record_is_named(tar):
+def test_duplicate_member_is_refused(tar):
     with pytest.raises(DataError, match=r"a.tar holds '1.JPG' twice"):
-        list(group(walked(tar({"1.jpg": b"", "1.cls": b"", "1.JPG": b""})), "a.tar"))
+        list(group_members(walked(tar({"1.jpg": b"", "1.cls": b"", "1.JPG": b""})), "a.tar"))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_member_twice_in_a_record_is_named(tar):
         (b"28 GNU.sparse.major=1000000\n", "a sparse or renamed one"),
     ],
 )
-def test_a_damaged_extended_header_is_named(values, message):
+def test_damaged_extended_header_is_refused(values, message):
     head = tarfile.TarInfo("pax")
     head.type, head.size = tarfile.XHDTYPE, len(values)
     content = head.tobuf() + values.ljust(512, b"\0") + tarfile.TarInfo("x.jpg").tobuf() + bytes(1024)
@@ -103,7 +103,7 @@ def test_a_damaged_extended_header_is_named(values, message):
         walked(content)
 
 
-def test_a_name_that_is_absurdly_long_is_refused():
+def test_absurdly_long_name_is_refused():
     head = tarfile.TarInfo("long")
     head.type, head.size = tarfile.GNUTYPE_LONGNAME, 2**21
     with pytest.raises(DataError, match="a name at byte 512 is 2,097,152 bytes long"):
@@ -124,9 +124,9 @@ def test_damaged_tars_end_in_an_error_or_in_members_within_the_file(tar, changes
 @given(st.integers(0, 511), st.integers(0, 255))
 def test_the_fast_way_to_read_a_header_agrees_with_tarfile(place, value):
     block = bytearray(tarfile.TarInfo("some/name.jpg").tobuf(tarfile.GNU_FORMAT))
-    assert plain_header(bytes(block)) == ("some/name.jpg", 0, tarfile.REGTYPE)
+    assert read_plain_header(bytes(block)) == ("some/name.jpg", 0, tarfile.REGTYPE)
     block[place] = value
-    found = plain_header(bytes(block))
+    found = read_plain_header(bytes(block))
     if found:
         info = tarfile.TarInfo.frombuf(bytes(block), "utf-8", "surrogateescape")
         assert found == (info.name, info.size, info.type)

@@ -54,7 +54,7 @@ def test_files_of_a_folder_come_into_one_order_by_name(tmp_path, other, said):
         (["x"], r"Received: x, in .*b.1.csv \(missing: y\). Rename, add or remove columns"),
         (["x", "y", "z"], r"Received: x, y, z, in .*b.1.csv \(not known: z\)"),
         (["x", "X"], r"Received: x, X, in .*\(missing: y; not known: X\)"),
-        (["x", "x"], "Each column needs a name of its own. Received: 'x', 'x'"),
+        (["x", "x"], "Each column needs a name of its own. .*received 'x', 'x'"),
     ],
 )
 def test_files_of_a_folder_with_other_names_are_refused(tmp_path, names, wrong):
@@ -70,7 +70,7 @@ def test_splits_of_a_folder_come_into_one_order(tmp_path):
         np.testing.assert_array_equal(source.read(i).payload, [X, Y])
 
 
-def test_arrays_among_tables_are_read_by_place_and_that_is_said(tmp_path):
+def test_arrays_among_tables_are_read_by_place_and_that_is_reported(tmp_path):
     source = open_signal_folder(
         write(tmp_path, {"a/0.csv": table("xy"), "a/1.npy": np.stack([X, Y]), "b/2.csv": table("xy")})
     )
@@ -123,7 +123,7 @@ def test_an_archive_may_name_its_channels(tmp_path, key):
     chosen = open_signal_npz(tmp_path / "s.npz", columns=("Acc Y",))
     np.testing.assert_array_equal(chosen.read(2).payload, SIGNALS[2, 1:])
     assert chosen.notices[:2] == ("channels: acc y", "not channels: acc x, which signal.columns does not name")
-    with pytest.raises(DataError, match=r"signal.columns names channels. Received: z; there are acc x, acc y, in s"):
+    with pytest.raises(DataError, match=r"signal.columns names channels. .*s: received z; there are acc x, acc y"):
         open_signal_npz(tmp_path / "s.npz", columns=("z",))
 
 
@@ -187,13 +187,13 @@ def test_fields_of_an_archive_are_channels(tmp_path, ragged):
         {"channels": np.array([1, 2])},
     ],
 )
-def test_other_arrays_are_no_names_of_channels(tmp_path, other):
+def test_other_arrays_are_not_names_of_channels(tmp_path, other):
     np.savez(tmp_path / "s.npz", x=SIGNALS, y=LABELS, **other)
     source = open_signal_npz(tmp_path / "s.npz")
     assert (source.channel_names, source.notices) == ((), ())
 
 
-def test_names_that_do_not_fit_an_archive_are_said_or_refused(tmp_path):
+def test_names_that_do_not_fit_an_archive_are_reported_or_refused(tmp_path):
     np.savez(tmp_path / "s.npz", x=SIGNALS, y=LABELS, channels=np.array(["x", "y", "z"]))
     assert open_signal_npz(tmp_path / "s.npz").notices == ("names of 3 channels are not used, because signals have 2",)
     np.savez(tmp_path / "t.npz", x=SIGNALS, y=LABELS, channels=np.array(["x", "x"]))

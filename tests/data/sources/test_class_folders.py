@@ -123,28 +123,28 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
     [
         (
             ("train", "bus", "car"),
-            r"in two ways: as splits \(train\) or as classes, for it also has bus, car\..*class_level 1\.",
+            r"in two ways: as splits \(train\) or as classes, because it also has bus, car\..*class_level 1\.",
         ),
         (
             product(("Training", "Testing", "docs"), CLASSES),
-            r"as splits \(train, test\) or as classes, for it also has docs",
+            r"as splits \(train, test\) or as classes, because it also has docs",
         ),
         (("cat_train", "cat_test", "dog_train", "dog_test"), "two ways: cat_test and dog_test both mean test"),
         (product(("train", "train2", "test"), CLASSES), "two ways: train and train2 both mean train"),
-        (("train", "test"), r"needs a folder.*those of splits \(train, test\), and hold the files themselves"),
+        (("train", "test"), r"needs a folder.*splits \(train, test\), and hold the files directly"),
         (
             ("Training", "Testing"),
-            r"of splits \(Training, Testing\), and hold the files.*set/train/CLASS/.*class_level 1",
+            r"are splits \(Training, Testing\), and hold the files.*set/train/CLASS/.*class_level 1",
         ),
-        (("train",), r"those of splits \(train\), and hold.*; if train is a class: --data\.class_level 1\.$"),
-        (("fold1", "fold2"), r"are folds \(fold1, fold2\), and hold the files themselves: no class is known"),
+        (("train",), r"splits \(train\), and hold.*; if train is a class: --data\.class_level 1\.$"),
+        (("fold1", "fold2"), r"are folds \(fold1, fold2\), and hold the files directly, so the classes are unknown"),
         (
             product(("fold1", "fold2"), ("train", "test"), CLASSES),
-            r"each fold has splits of its own\. Name one .*set/fold1",
+            r"each fold has splits of its own\. Give one .*set/fold1",
         ),
         (
             product(("train", "test"), ("train", "test")),
-            "folders of splits hold those of classes. Received: test, train",
+            "folders of splits hold those of classes. .*received test, train",
         ),
         (
             product(("siteA", "siteB"), CLASSES),
@@ -176,15 +176,15 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
         ),
         (
             (*CLASSES, *product(("set",), CLASSES)),
-            r"set as a class, or as the data set once more, for the folders cat, dog are beside .*/set/set and",
+            r"set as a class, or as a copy of the data set, because the folders cat, dog are beside .*/set/set and",
         ),
         (
             (*product(("train", "test"), CLASSES), *product(("train/old",), CLASSES)),
-            r"old as a class, or as the data set once more.*if it is a class: --data\.class_level 2\.$",
+            r"old as a class, or as a copy of the data set.*if it is a class: --data\.class_level 2\.$",
         ),
         (
             (*product(("images",), ("train", "test"), CLASSES), "notes"),
-            r"images as a class, or as a data set of its own, for it has folders test, train .*set/images; else",
+            r"images as a class, or as a data set of its own, because it has folders test, train .*set/images; else",
         ),
     ],
 )
@@ -244,7 +244,7 @@ def test_level_2_makes_the_upper_folders_groups(write, modality):
     assert (source.classes, list(source.splits)) == (("run", "walk"), ["all"])
     upper = [source.key(i).split("/")[0] for i in range(len(source))]
     assert len(set(zip(upper, source.groups.tolist(), strict=True))) == len(set(upper)) == 3
-    assert "3 groups, none of which is divided: the folders s01, s02, s03" in source.notices
+    assert "3 groups, each kept in one split: the folders s01, s02, s03" in source.notices
 
 
 def test_two_upper_folders_are_put_together(write):
@@ -281,11 +281,13 @@ def test_folders_in_common_count_only_where_they_hold_data(write):
     assert open_source(root).classes == CLASSES
 
 
-def test_folders_within_classes_are_said_where_all_files_lie_in_them(write):
+def test_folders_within_classes_are_reported_where_all_files_lie_in_them(write):
     source = open_source(write("cat/p1", "cat/p2", "dog/p3"))
     assert source.classes == CLASSES
     [notice] = source.notices
-    assert notice.startswith("the classes are cat, dog; the folders within theirs, such as p1, p2 and 1 more, are no c")
+    assert notice.startswith(
+        "the classes are cat, dog; the folders within theirs, such as p1, p2 and 1 more, are not c"
+    )
     assert notice.endswith("(--data.class_level 2 makes them so)")
     assert open_source(source.root, class_level=2).classes == ("p1", "p2", "p3")
 
@@ -295,12 +297,12 @@ def test_splits_within_classes_are_splits(write, level):
     source = open_source(write(*product(CLASSES, ("Train", "Test"))), class_level=level)
     assert source.classes == CLASSES
     assert files_in(source, "test") == [f"{name}/Test/{k}.png" for name in CLASSES for k in range(2)]
-    assert "the folders within those of the classes are read as splits: Test, Train" in source.notices
+    assert "the folders within the class folders are read as splits: Test, Train" in source.notices
 
 
 def test_splits_within_some_classes_only_are_refused(write):
     with pytest.raises(
-        DataError, match=r"cat, dog as classes, or as data sets of their own, for they have folders test, train"
+        DataError, match=r"cat, dog as classes, or as data sets of their own, because they have folders test, train"
     ):
         open_source(write(*product(CLASSES, ("train", "test")), "ox"))
 
@@ -311,9 +313,7 @@ def test_split_without_classes_is_left_out_with_its_count(write, modality):
     source = open_source(root)
     assert list(source.splits) == ["train"]
     assert (len(source), num_left_out(source)) == (6, 3)
-    left = (
-        "3 records of test have no labels and are left out; a part of the training records is kept for the test instead"
-    )
+    left = "3 samples of test have no labels and are left out; training samples are held out for the test instead"
     assert left in source.notices
     parts = divide(source, val_fraction=0.3, test_fraction=0.3, seed=0)
     assert [source.targets[part].tolist() for part in (parts.val, parts.test)] == [[0, 1], [0, 1]]
@@ -326,22 +326,22 @@ def test_files_to_predict_beside_the_splits_are_left_out_and_counted(write, moda
     source = open_source(root)
     assert list(source.splits) == ["train", "test"] and source.classes == tuple(sorted(CLASSES))
     assert (len(source), num_left_out(source)) == (12, 3)
-    assert any("without a class were passed over" in notice and name in notice for notice in source.notices)
-    with pytest.raises(DataError, match=r"as splits \(train, test\) or as classes, for it also has bus"):
+    assert any("without a class were skipped" in notice and name in notice for notice in source.notices)
+    with pytest.raises(DataError, match=r"as splits \(train, test\) or as classes, because it also has bus"):
         open_source(write("bus", modality=modality))
 
 
-def test_folders_without_data_beside_the_splits_are_said(write):
+def test_folders_without_data_beside_the_splits_are_reported(write):
     root = write(*product(("train", "test"), CLASSES))
     (root / "docs").mkdir()
     (root / "docs" / "guide.html").write_text("-")
     (root / "annotations").mkdir()
-    notice = "folders beside the splits without any such files were passed over: annotations, docs"
+    notice = "folders beside the splits without any such files were skipped: annotations, docs"
     assert notice in open_source(root).notices and check(root).notices == open_source(root).notices
     assert open_source(root).classes == tuple(sorted(CLASSES))
 
 
-def test_folder_of_images_in_a_split_is_no_class(write):
+def test_folder_of_images_in_a_split_is_not_a_class(write):
     source = open_source(write(*product(("train",), CLASSES, ("images",)), "val/images", "test/images"))
     assert (source.classes, list(source.splits), source.unlabelled) == (CLASSES, ["train"], ("val", "test"))
     assert (len(source), num_left_out(source)) == (4, 4)
@@ -351,13 +351,13 @@ def test_folder_of_images_in_a_split_is_no_class(write):
 def test_class_without_files_stays_where_splits_lie_within_classes(write):
     root = write(*product(CLASSES, ("train", "test")))
     (root / "ox").mkdir()
-    with pytest.raises(DataError, match=r"no record of 1 of them, first 'ox'"):
+    with pytest.raises(DataError, match=r"no sample of 1 of them, first 'ox'"):
         check_trainable(open_source(root))
 
 
 def test_texts_in_folders_of_splits_have_no_class(write, tmp_path):
     root = write("train", "test", modality="text")
-    with pytest.raises(DataError, match=r"folders of .* are those of splits \(train, test\), and hold the files"):
+    with pytest.raises(DataError, match=r"folders of .* are splits \(train, test\), and hold the files"):
         open_source(root)
     (root / "train.csv").write_text("text,label\na,1\nb,2\n")
     assert open_source(root).format == "text-table"
@@ -379,7 +379,7 @@ def test_the_last_fold_is_the_test_and_none_is_divided(write, names, modality):
     folds = [source.key(i).split("/")[0] for i in range(len(source))]
     assert len(set(zip(folds, source.groups.tolist(), strict=True))) == len(names)
     assert (
-        f"{len(names)} folds: {last} is the test, and no fold is divided; --data.test_fold chooses another"
+        f"{len(names)} folds: {last} is the test, and each fold stays whole; --data.test_fold chooses another"
         in source.notices
     )
 
@@ -393,7 +393,7 @@ def test_a_fold_is_chosen_by_name_or_number(write, wanted):
 def test_a_class_may_be_missing_from_a_fold(write):
     source = open_source(write("fold1/cat", "fold1/dog", "fold2/cat", "fold3/dog", "fold3/ox"))
     assert source.classes == ("cat", "dog", "ox")
-    assert "train has no record of 'ox'" in source.notices and "test has no record of 'cat'" in source.notices
+    assert "train has no sample of 'ox'" in source.notices and "test has no sample of 'cat'" in source.notices
 
 
 def test_of_two_folds_one_trains_and_is_divided(write):
@@ -412,9 +412,7 @@ def test_of_three_folds_each_has_its_part(write):
 
 
 def test_fold_that_there_is_not_is_named(write):
-    with pytest.raises(
-        ConfigError, match="one of those that there are: fold1, fold2, fold3. Received: 'fold9', for .*set"
-    ):
+    with pytest.raises(ConfigError, match="one of fold1, fold2, fold3. .*set: received 'fold9'"):
         open_source(write(*product(("fold1", "fold2", "fold3"), CLASSES)), test_fold="fold9")
 
 
@@ -426,16 +424,16 @@ def test_options_of_folders_are_refused_elsewhere(write, tmp_path):
         open_source(root, test_fold=1)
     with pytest.raises(
         ConfigError,
-        match=r"must have an effect\. data\.class_level is for folders of classes, and .*mnist, idx files, has",
+        match=r"must have an effect\. data\.class_level is for class folders, and .*mnist, idx files, has",
     ):
         open_source("mnist", class_level=2)
-    with pytest.raises(ConfigError, match=r"data\.test_fold is for folders of classes, and a Python object has none"):
+    with pytest.raises(ConfigError, match=r"data\.test_fold is for class folders, and a Python object has none"):
         open_source((np.zeros((2, 4, 4), np.uint8), [0, 1]), test_fold=2)
     digits = tmp_path / "digits"
     for name in ("1_ann_0", "2_ann_0"):
         write_file(digits / f"{name}.wav", 0)
     with pytest.raises(
-        ConfigError, match=r"sounds that are named after their class, such as 1_ann_0\.wav, not folders"
+        ConfigError, match=r"audio files that are named after their class, such as 1_ann_0\.wav, not class folders"
     ):
         open_source(digits, class_level=1)
 
@@ -451,7 +449,7 @@ LEFTOVERS = (
 
 
 @pytest.mark.parametrize("modality", SUFFIXES)
-def test_folders_that_systems_leave_are_no_classes_and_hold_no_data(write, modality):
+def test_folders_that_systems_leave_are_not_classes_and_hold_no_data(write, modality):
     root = write(*CLASSES, modality=modality)
     before = [open_source(root).key(i) for i in range(4)]
     for name in LEFTOVERS:
@@ -473,7 +471,7 @@ def test_folders_that_systems_leave_are_no_classes_and_hold_no_data(write, modal
     assert [source.key(i) for i in range(len(source))] == before
 
 
-def test_classes_that_sound_like_leftovers_stay(write):
+def test_classes_that_audio_like_leftovers_stay(write):
     names = ("cache", "recycle", "success", "temporary", "trash")
     assert open_source(write(*names)).classes == names
 
@@ -504,14 +502,14 @@ def test_links_of_texts_that_are_not_followed_are_counted(write, tmp_path):
 
 def test_unlabelled_texts_are_counted(write):
     source = open_source(write(*product(("train",), (*CLASSES, "unsup")), modality="text", count=3))
-    assert source.notices == ("folders of texts without a class were passed over: unsup",)
+    assert source.notices == ("folders of texts without a class were skipped: unsup",)
     assert (len(source), num_left_out(source)) == (6, 3)
 
 
-def test_other_files_among_texts_are_said(write):
+def test_other_files_among_texts_are_reported(write):
     root = write(*CLASSES, modality="text", count=60)
     (root / "dog" / "z.csv").write_text("a")
-    assert open_source(root).notices == ("other files than texts were passed over: 1 .csv",)
+    assert open_source(root).notices == ("files other than texts were skipped: 1 .csv",)
 
 
 def test_class_map_counts_what_it_does_not_name(write):

@@ -63,12 +63,12 @@ def test_every_type_is_read_in_its_byte_order(tmp_path_factory, kind):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "starts with two zero bytes.*Received: nothing"),
-        (b"\x00\x01\x08\x03", "starts with two zero bytes.*Received: 00 01 08 03"),
-        (b"\x00\x00\x07\x03", "Received: 00 00 07 03"),
-        (b"\x00\x00\x08\x00", "Received: 00 00 08 00"),
+        (b"", "starts with two zero bytes.*received nothing"),
+        (b"\x00\x01\x08\x03", "starts with two zero bytes.*received 00 01 08 03"),
+        (b"\x00\x00\x07\x03", "received 00 00 07 03"),
+        (b"\x00\x00\x08\x00", "received 00 00 08 00"),
         (b"\x00\x00\x08\x03\x00\x00", "truncated: it ends within its header"),
-        (b"\x00\x00\x08\x01\x00\x00\x00\x05abc", "truncated. Its header promises 5 values, 5 bytes; received: 3"),
+        (b"\x00\x00\x08\x01\x00\x00\x00\x05abc", "truncated. Its header promises 5 values, 5 bytes. Received: 3"),
         (b"\x00\x00\x08\x01\x00\x00\x00\x02abc", "longer than its header says"),
         (b"\x00\x00\x08\x02" + b"\xff" * 8, "says that it holds .* more than"),
     ],
@@ -106,7 +106,7 @@ def test_two_sets_in_one_folder_are_named(tmp_path):
 def test_different_counts_are_named(tmp_path):
     folder = write_set(tmp_path / "set")
     (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(19, np.uint8)))
-    with pytest.raises(DataError, match="Received: 20 pictures, 19 labels, in set, test"):
+    with pytest.raises(DataError, match="set, test: received 20 images, 19 labels"):
         open_source(folder)
 
 
@@ -116,7 +116,7 @@ def test_a_label_out_of_range_is_named(tmp_path):
     labels[7] = 200
     (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     with pytest.raises(
-        DataError, match=r"Labels must be in 0\.\.3.*Received: 200 at record 7 of set, test; 1 out of range"
+        DataError, match=r"Labels must be in 0\.\.3.*set, test: received 200 at sample 7; 1 out of range"
     ):
         open_source(folder)
 
@@ -139,14 +139,14 @@ def write_labels(folder, **labels):
         ([1, 4, 7], [2, 4], ("1", "2", "4", "7"), "0, 3, 5 and 1 more"),
     ],
 )
-def test_labels_without_samples_are_no_classes(tmp_path, train, test, classes, unused):
+def test_labels_without_samples_are_not_classes(tmp_path, train, test, classes, unused):
     source = open_source(write_labels(tmp_path / "letters", train=train, test=test))
     check_trainable(source)
     assert source.classes == classes
     written = [*train, *test]
     assert [int(source.classes[k]) for k in source.targets] == written
     assert [int(source.classes[source.read(i).target]) for i in range(len(source))] == written
-    assert source.notices[0] == f"labels without a sample are no classes: {unused}"
+    assert source.notices[0] == f"labels without samples are not classes: {unused}"
 
 
 def test_labels_without_a_gap_need_no_word(tmp_path):
@@ -154,8 +154,8 @@ def test_labels_without_a_gap_need_no_word(tmp_path):
     assert (source.classes, source.notices, source.targets.tolist()) == (("0", "1", "2"), (), [0, 1, 2, 2, 1, 0])
 
 
-def test_a_label_that_is_in_no_training_record_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"Labels must be in 0\.\.3.*Received: 5 at record 1 of set, test"):
+def test_a_label_that_is_in_no_training_sample_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"Labels must be in 0\.\.3.*set, test: received 5 at sample 1"):
         open_source(write_labels(tmp_path / "set", train=[1, 3], test=[1, 5]))
 
 
@@ -167,7 +167,7 @@ def test_numbers_of_npz_files_and_of_arrays_lose_their_gaps_too(tmp_path):
     for source in (open_source(tmp_path / "pictures.npz"), open_source(tmp_path / "signals.npz"), pair, texts):
         assert (source.classes, source.targets.tolist()) == (("5", "7"), [0, 1, 0, 1])
         check_trainable(source)
-    assert pair.notices == texts.notices == ("labels without a sample are no classes: 0, 1, 2 and 3 more",)
+    assert pair.notices == texts.notices == ("labels without samples are not classes: 0, 1, 2 and 3 more",)
 
 
 def mapping(folder, text):
@@ -183,7 +183,7 @@ def test_a_mapping_names_the_classes(tmp_path):
     assert source.notices[0] == "emnist-letters-mapping.txt names the classes"
     check_trainable(source)
     with pytest.raises(
-        DataError, match=r"no record of 1 of them, first 'D'\. Add its samples, or remove the file that nam"
+        DataError, match=r"no sample of 1 of them, first 'D'\. Add its samples, or remove the file that nam"
     ):
         check_trainable(open_source(mapping(folder, "1 65 97\n2 66 98\n3 49\n4 68\n")))
 
@@ -195,20 +195,20 @@ def test_a_mapping_names_the_classes(tmp_path):
         ("1 65\n1 66\n", "each label once.*the line '1 66'"),
         ("1 65\n2\n3 67\n", "a label and code points on each line.*the line '2'"),
         ("a b\n", "a label and code points on each line.*invalid literal"),
-        ("1 99999999\n", "can't be read so: "),
+        ("1 99999999\n", "can't be read as one: "),
         ("99999999 65\n", "the line '99999999 65'"),
         ("1 65\n2 65\n3 66\n", "gives two labels the same characters"),
-        ("1 10\n2 65\n3 66\n", "some that can't be shown"),
-        ("", "has none, or some"),
+        ("1 10\n2 65\n3 66\n", "unprintable ones"),
+        ("", "has none, or unprintable"),
     ],
 )
-def test_a_mapping_that_can_not_be_meant_is_named(tmp_path, text, message):
+def test_a_mapping_that_cannot_be_meant_is_named(tmp_path, text, message):
     folder = write_labels(tmp_path / "letters", train=[1, 2, 3], test=[3, 1])
     with pytest.raises(DataError, match=message):
         open_source(mapping(folder, text))
 
 
-def test_a_mapping_of_other_files_is_passed_over(tmp_path):
+def test_a_mapping_of_other_files_is_skipped(tmp_path):
     folder = write_labels(tmp_path / "letters", train=[1, 2], test=[2, 1])
     (folder / "emnist-digits-mapping.txt").write_text("0 48\n")
     assert open_source(folder).classes == ("1", "2")

@@ -59,7 +59,7 @@ def records(source):
     ],
 )
 @pytest.mark.parametrize("labels", [LABELS, np.array(LABELS, np.uint8)[:, None], torch.tensor(LABELS)])
-def test_pictures_of_one_size_are_an_array_source(pictures, labels):
+def test_images_of_one_size_are_an_array_source(pictures, labels):
     source = as_source((pictures, labels))
     assert isinstance(source, ArraySource)
     assert (source.name, source.format, source.classes, list(source.splits)) == ("data", "python", ("0", "1"), ["all"])
@@ -115,13 +115,13 @@ def test_splits_take_their_usual_names_and_share_their_classes():
     source = as_source({"test": (["x"], ["b"]), "validation": (["y"], ["a"]), "train": (["z"], ["c"])})
     assert list(source.splits) == ["train", "val", "test"]
     assert (source.classes, source.targets.tolist()) == (("a", "b", "c"), [2, 0, 1])
-    assert source.notices[0] == "train has no record of 'a', 'b'"
+    assert source.notices[0] == "train has no sample of 'a', 'b'"
     assert [source.key(i) for i in range(3)] == ["train/0", "val/0", "test/0"]
     assert len(set(sample_ids(map(source.key, range(3))).tolist())) == 3
     assert list(as_source({"all": (["x", "y"], [0, 1])}).splits) == ["all"]
 
 
-def test_a_list_may_hold_signals_of_many_lengths_and_pictures_of_many_sizes():
+def test_a_list_may_hold_signals_of_many_lengths_and_images_of_many_sizes():
     source = as_source(([np.zeros(3), torch.zeros(2, 5)], [0, 1]))
     assert [r.payload.shape for r in records(source)] == [(1, 3), (2, 5)]
     source = as_source(([np.zeros((4, 5), np.uint8), Image.new("RGB", (7, 3))], [0, 1]))
@@ -159,7 +159,7 @@ def test_torchs_own_datasets_and_lists_of_pairs():
     assert {split: len(part) for split, part in both.splits.items()} == {"train": 4, "test": 2}
 
 
-def test_targets_are_taken_where_they_say_what_the_records_say():
+def test_targets_are_taken_where_they_say_what_the_samples_say():
     many = LABELS * 100
     dataset = Items(["x"] * 400, many, targets=torch.tensor(many), classes=["cat", "dog"])
     source = as_source(dataset)
@@ -187,73 +187,73 @@ FLOATS = np.zeros((2, 3, 8, 8))
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (3, "Data is a pair .*Received: int, in data. Pass one of these"),
-        ("mnist", "Received: str, in data.*paths go to open_source"),
-        (GREY, "Received: ndarray, in data"),
-        ((GREY, LABELS, LABELS), "Received: tuple of 3, in data"),
-        (((GREY, LABELS), (GREY, LABELS)), "Received: tuple of 2, in data"),
-        ({}, "one part for each split: train, val, test; or all. Received: nothing"),
-        ({"x": GREY, "y": LABELS}, "Received: 'x', 'y', in data. Rename them; a pair is"),
-        ({"val": (GREY, LABELS), "valid": (GREY, LABELS)}, "Received: 'val', 'valid'"),
-        ({"train": {"a": 1}}, "Received: dict, in data, train"),
-        ({"train": (GREY, LABELS), "test": (5, None)}, "Inputs are a NumPy array, .* Received: int, in data, test"),
-        ({"test": (None, None)}, "Received: NoneType, in data, test"),
-        ((5, [0, 1]), "Inputs are a NumPy array, .* Received: int, in data. Convert them"),
-        ((GREY, LABELS[1:]), "Each input needs one label.* Received: 4 inputs, 3 labels, in data"),
+        (3, "Data is a pair .*data: received int.*Pass one of these"),
+        ("mnist", "data: received str"),
+        (GREY, "data: received ndarray"),
+        ((GREY, LABELS, LABELS), "data: received tuple of 3"),
+        (((GREY, LABELS), (GREY, LABELS)), "data: received tuple of 2"),
+        ({}, "one part for each split: train, val, test; or all. .*received nothing"),
+        ({"x": GREY, "y": LABELS}, "data: received 'x', 'y'.*Rename them; a pair is"),
+        ({"val": (GREY, LABELS), "valid": (GREY, LABELS)}, "received 'val', 'valid'"),
+        ({"train": {"a": 1}}, "data, train: received dict"),
+        ({"train": (GREY, LABELS), "test": (5, None)}, "Inputs are a NumPy array, .*data, test: received int"),
+        ({"test": (None, None)}, "data, test: received NoneType"),
+        ((5, [0, 1]), "Inputs are a NumPy array, .*data: received int.*Convert them"),
+        ((GREY, LABELS[1:]), "Each input needs one label.*data: received 4 inputs, 3 labels"),
         ((np.uint8(3), [0]), "Inputs are a NumPy array"),
-        ((np.array(3.0), [0]), "Received: 0 inputs, 1 labels"),
-        (([], []), "and there must be some. Received: 0 inputs, 0 labels"),
-        ((FLOATS, [0, 1]), r"Received: float64 \(2, 3, 8, 8\), at data. Give pictures as they are stored, 0..255"),
+        ((np.array(3.0), [0]), "received 0 inputs, 1 labels"),
+        (([], []), "and there must be some. .*received 0 inputs, 0 labels"),
+        ((FLOATS, [0, 1]), r"data: received float64 \(2, 3, 8, 8\)"),
         (
             (GREY.astype(int), LABELS),
-            r"signals \(N, L\) or \(N, C, L\) of floats; or texts. Received: int64 \(4, 6, 5\)",
+            r"signals \(N, L\) or \(N, C, L\) of floats; or texts. .*received int64 \(4, 6, 5\)",
         ),
-        ((np.zeros((2, 3), complex), [0, 1]), "Received: complex128"),
-        ((np.zeros((2, 0)), [0, 1]), r"A signal needs at least one value. Received: \(0,\), at data, record 0"),
-        ((np.zeros((2, 5, 5, 0), np.uint8), [0, 1]), r"with 1 to 256 channels. Received: \(2, 5, 5, 0\), in data, all"),
-        (([None, "a"], [0, 1]), "Received: NoneType, at data, record 0"),
-        ((torch.zeros(2, 3).to_sparse(), [0, 1]), "A tensor must be dense and hold values.*in data"),
-        ((torch.zeros(2, 3, device="meta"), [0, 1]), "A tensor must be dense and hold values.*in data"),
-        ((GREY, np.eye(4)), r"whole numbers or names.* Received: float64 \(4, 4\), in data. .*y.argmax\(1\)"),
-        ((GREY, np.zeros(4)), r"Received: float64 \(4,\), in data. Convert floats with y.astype\(int\)"),
-        ((GREY, iter(LABELS)), "Received: list_iterator, in data"),
-        ((GREY, [0, "b", 1, 0]), r"or names, one for each record. Received: 'b' \(str\) at record 1, in data"),
-        ((GREY, [0, 1, None, 0]), r"Received: 'None' \(NoneType\) at record 2"),
-        ((GREY, [0, 1, 0, 10**30]), "Labels number the classes from 0. Received: 1000000000000000000000000000000, in"),
+        ((np.zeros((2, 3), complex), [0, 1]), "received complex128"),
+        ((np.zeros((2, 0)), [0, 1]), r"A signal needs at least one value. .*data, sample 0: received \(0,\)"),
+        ((np.zeros((2, 5, 5, 0), np.uint8), [0, 1]), r"with 1 to 256 channels. .*data, all: received \(2, 5, 5, 0\)"),
+        (([None, "a"], [0, 1]), "data, sample 0: received NoneType"),
+        ((torch.zeros(2, 3).to_sparse(), [0, 1]), "A tensor must be dense and hold values.*data: received"),
+        ((torch.zeros(2, 3, device="meta"), [0, 1]), "A tensor must be dense and hold values.*data: received"),
+        ((GREY, np.eye(4)), r"whole numbers or names.*data: received float64 \(4, 4\).*y.argmax\(1\)"),
+        ((GREY, np.zeros(4)), r"data: received float64 \(4,\).*Convert floats with y.astype\(int\)"),
+        ((GREY, iter(LABELS)), "data: received list_iterator"),
+        ((GREY, [0, "b", 1, 0]), r"or names, one for each sample. .*data: received 'b' \(str\) at sample 1"),
+        ((GREY, [0, 1, None, 0]), r"received 'None' \(NoneType\) at sample 2"),
+        ((GREY, [0, 1, 0, 10**30]), "Labels number the classes from 0. data: received 1000000000000000000000000000000"),
         (
             (GREY, np.array([0, 1, 0, 2**64 - 1], np.uint64)),
-            "number the classes from 0. Received: 18446744073709551615",
+            "number the classes from 0. .*received 18446744073709551615",
         ),
-        ((GREY, [0, 1, -1, 0]), r"Labels must be in 0..1.*Received: -1 at record 2 of data, all"),
-        ((["a", "b"], [0, -1]), r"Labels must be in 0..0.*Received: -1 at record 1 of data, all"),
+        ((GREY, [0, 1, -1, 0]), r"Labels must be in 0..1.*data, all: received -1 at sample 2"),
+        ((["a", "b"], [0, -1]), r"Labels must be in 0..0.*data, all: received -1 at sample 1"),
         (
             {"train": (["a"], ["x"]), "test": (["a"], [0])},
-            r"of one kind in all splits. data has names in train, numbers",
+            r"of one kind in all splits. data: received names in train, numbers",
         ),
         (
             {"train": (["a"], ["x"]), "test": (GREY, LABELS)},
-            "All splits must be of one kind. Received: train: text, test:",
+            "All splits must be of one kind. .*received train: text, test:",
         ),
-        ([], "A dataset needs at least one record. Received: none, in data"),
-        ([1, 2], r"gives \(input, label\). Received: int, at data, record 0. Wrap it so that it does"),
-        ([("a", 1, 2)], r"gives \(input, label\). Received: tuple of 3, at data, record 0"),
-        ([{"image": 1}], r"gives \(input, label\). Received: dict, at data"),
-        ([(torch.zeros(3, 8, 8), 0)], r"Received: float32 \(3, 8, 8\), at data, record 0. .* without ToTensor\(\)"),
+        ([], "A dataset needs at least one sample. .*data: received none"),
+        ([1, 2], r"gives \(input, label\). .*data, sample 0: received int.*Wrap it so that it does"),
+        ([("a", 1, 2)], r"gives \(input, label\). .*data, sample 0: received tuple of 3"),
+        ([{"image": 1}], r"gives \(input, label\). .*data.*received dict"),
+        ([(torch.zeros(3, 8, 8), 0)], r"data, sample 0: received float32 \(3, 8, 8\).* without ToTensor\(\)"),
         (
             [(np.zeros((8, 8, 0), np.uint8), 0)],
-            r"A picture as an array is .* Received: uint8 \(8, 8, 0\), for data, rec",
+            r"An image as an array must be .* data, sample 0: received uint8 \(8, 8, 0\)",
         ),
-        ([(np.zeros(8, np.uint8), 0)], r"Received: uint8 \(8,\), at data, record 0"),
-        ([("a", 0.5)], r"Received: '0.5' \(float\) at record 0, in data"),
-        ([(Image.new("CMYK", (4, 4)), 0)], "data, record 0 is CMYK"),
-        (Items(["a", "b"], [0]), r"data, record 1 can't be read: IndexError: list index out of range"),
+        ([(np.zeros(8, np.uint8), 0)], r"data, sample 0: received uint8 \(8,\)"),
+        ([("a", 0.5)], r"data: received '0.5' \(float\) at sample 0"),
+        ([(Image.new("CMYK", (4, 4)), 0)], "data, sample 0: received CMYK"),
+        (Items(["a", "b"], [0]), r"data, sample 1 can't be read: IndexError: list index out of range"),
         (
             DataLoader([("a", 0)]),
-            "Records are read one by one. Received: a DataLoader, .* Pass its dataset: loader.dat",
+            "Samples are read one by one. .*received a DataLoader, .* Pass its dataset: loader.dat",
         ),
     ],
 )
-def test_what_is_no_data_says_what_it_is(data, message):
+def test_what_is_not_a_data_says_what_it_is(data, message):
     with pytest.raises(DataError, match=message):
         records(as_source(data))
 
@@ -264,7 +264,7 @@ def test_what_has_no_index_or_no_length():
             return iter([("a", 0)])
 
     with pytest.raises(
-        DataError, match=r"read by index. Received: an IterableDataset \(Stream\).* Pass list\(dataset\)"
+        DataError, match=r"read by index. .*received an IterableDataset \(Stream\).* Pass list\(dataset\)"
     ):
         as_source(Stream())
 
@@ -272,14 +272,14 @@ def test_what_has_no_index_or_no_length():
         def __getitem__(self, index):
             return "a", 0
 
-    with pytest.raises(DataError, match="A dataset needs a length. Received: Endless, data"):
+    with pytest.raises(DataError, match="A dataset needs a length. data: received Endless"):
         as_source(Endless())
 
 
 def test_classes_that_do_not_fit():
-    with pytest.raises(DataError, match="No class of data is called 'dg'. Did you mean 'dog'"):
+    with pytest.raises(DataError, match="data has no class 'dg'. Did you mean 'dog'"):
         as_source((["a", "b"], ["cat", "dg"]), classes=["cat", "dog"])
-    with pytest.raises(DataError, match="Each class needs a name of its own. Received: 'cat', 'cat', for data"):
+    with pytest.raises(DataError, match="Each class needs a name of its own. data: received 'cat', 'cat'"):
         as_source((["a", "b"], [0, 1]), classes=["cat", "cat"])
     parts = {split: Items(["a", "b"], [0, 1], classes=names) for split, names in (("train", "ab"), ("test", "cd"))}
     for part in parts.values():
@@ -291,12 +291,12 @@ def test_classes_that_do_not_fit():
     assert as_source(parts, classes=["x", "y"]).classes == ("x", "y")
 
 
-def test_a_record_of_another_kind_or_a_damaged_picture_is_named():
+def test_a_sample_of_another_kind_or_a_damaged_image_is_named():
     source = as_source((["a", np.zeros(3)], [0, 1]))
-    with pytest.raises(DataError, match="must be of one kind. Received: signal among text, at data, record 1"):
+    with pytest.raises(DataError, match="must be of one kind. .*data, sample 1: received signal among text"):
         source.read(1)
     cut = Image.open(io.BytesIO(png((50, 50))[:-30]))
-    with pytest.raises(DataError, match="must decode to its last row. data, record 0 does not: .* Replace it"):
+    with pytest.raises(DataError, match="must decode to its last row. data, sample 0 does not: .* Replace it"):
         as_source([(cut, 0)])
 
 
@@ -314,7 +314,7 @@ def picture_set(count=4, labels=None, *, image=None):
     )
 
 
-def test_hugging_face_pictures_stay_encoded():
+def test_hugging_face_images_stay_encoded():
     source = as_source(picture_set(), name="pets")
     assert (source.name, source.modality, source.classes, source.format) == ("pets", "image", ("cat", "dog"), "python")
     assert [r.payload for r in records(source)] == [png(value=k) for k in range(4)]
@@ -337,7 +337,7 @@ def test_hugging_face_splits():
     source = as_source(parts)
     assert {split: len(part) for split, part in source.splits.items()} == {"train": 4, "val": 2}
     assert source.notices == (
-        "the split unsupervised is left out, for it is no train, val or test: 3 records",
+        "the split unsupervised is left out, because it is not train, val or test: 3 samples",
         unlabelled_split("test", 2),
     )
     assert (num_left_out(source), source.unlabelled) == (5, ("test",))
@@ -345,7 +345,7 @@ def test_hugging_face_splits():
     assert list(as_source({"train": parts["train"], "test": parts["validation"]}).splits) == ["train", "test"]
 
 
-def test_hugging_face_texts_and_sounds():
+def test_hugging_face_texts_and_audio_files():
     texts = datasets.Dataset.from_dict({"title": ["t", "u"], "text": ["good", "bad"], "label": [1, 0]})
     source = as_source(texts)
     assert (source.modality, source.classes) == ("text", ("0", "1"))
@@ -358,18 +358,18 @@ def test_hugging_face_texts_and_sounds():
     assert (as_source(sounds).modality, as_source(sounds).read(0).payload) == ("audio", b"RIFF")
 
 
-def test_hugging_face_files_are_read_where_they_lie(tmp_path):
+def test_hugging_face_files_are_read_where_they_are(tmp_path):
     (tmp_path / "a.png").write_bytes(png())
     rows = {"image": [str(tmp_path / "a.png"), str(tmp_path / "gone.png"), None], "label": [0, 1, 0]}
     types = features(image=datasets.Image(), label=datasets.ClassLabel(names=["x", "y"]))
     source = as_source(datasets.Dataset.from_dict(rows, features=types))
     assert source.read(0).payload == png()
-    with pytest.raises(DataError, match="data, record 1 lies in .*gone.png, which is no file on this machine. Fetch"):
+    with pytest.raises(DataError, match="The file of data, sample 1, .*gone.png, is not on this machine. Fetch"):
         source.read(1)
-    with pytest.raises(DataError, match="needs a value. Received: none in column 'image', at data, record 2. Drop it"):
+    with pytest.raises(DataError, match="needs a value. data, sample 2: received none in column 'image'. Drop it"):
         source.read(2)
     rows["image"][1] = "\0"
-    with pytest.raises(DataError, match="data, record 1 can't be read from|which is no file on this machine"):
+    with pytest.raises(DataError, match="data, sample 1 can't be read from|is not on this machine"):
         as_source(datasets.Dataset.from_dict(rows, features=types)).read(1)
 
 
@@ -398,29 +398,29 @@ def test_hugging_face_fingerprints_know_texts_and_sizes():
         ),
         (
             {"text": ["a"], "label": [0.5]},
-            r"Received: '0.5' \(float\), in record 0 of data. .* put quantities into classes",
+            r"data, sample 0: received '0.5' \(float\). .* bin quantities into classes",
         ),
-        ({"text": ["a", "b"], "label": [None, None]}, r"Each record needs a label. data has none, or -1 for all"),
-        ({"text": [], "label": []}, "at least one record. Received: none, in data"),
+        ({"text": ["a", "b"], "label": [None, None]}, r"Each sample needs a label. data has none, or -1 for all"),
+        ({"text": [], "label": []}, "at least one sample. .*data: received none"),
     ],
 )
-def test_hugging_face_columns_that_can_not_be_meant(columns, message):
+def test_hugging_face_columns_that_cannot_be_meant(columns, message):
     with pytest.raises(DataError, match=message):
         as_source(datasets.Dataset.from_dict(columns))
 
 
-def test_hugging_face_sets_that_can_not_be_read():
+def test_hugging_face_sets_that_cannot_be_read():
     with pytest.raises(
-        DataError, match="read by index. Received: a streamed IterableDataset, .* without streaming=True"
+        DataError, match="read by index. .*received a streamed IterableDataset.* without streaming=True"
     ):
         as_source(picture_set().to_iterable_dataset())
-    with pytest.raises(DataError, match="Received: a streamed IterableDataset, in data, train"):
+    with pytest.raises(DataError, match="data, train: received a streamed IterableDataset"):
         as_source(datasets.IterableDatasetDict({"train": picture_set().to_iterable_dataset()}))
-    with pytest.raises(DataError, match="has splits called train, .* Received: extra, in data. Rename them"):
+    with pytest.raises(DataError, match="has splits called train, .*data: received extra. Rename them"):
         as_source(datasets.DatasetDict(extra=picture_set()))
     with pytest.raises(DataError, match="read in two ways: two of val, validation mean val. Remove one"):
         as_source(datasets.DatasetDict(val=picture_set(), validation=picture_set()))
-    with pytest.raises(DataError, match="Each record needs a label. data has none, or -1 for all"):
+    with pytest.raises(DataError, match="Each sample needs a label. data has none, or -1 for all"):
         as_source(picture_set(2, [-1, -1]))
 
 
@@ -444,17 +444,17 @@ def test_test_part_without_labels_is_left_out(train, test):
     assert (list(source.splits), len(source), source.unlabelled) == (["train"], 2, ("test",))
     assert source.notices == (unlabelled_split("test", 3),)
     assert num_left_out(source) == 3
-    with pytest.raises(DataError, match=r"Each record needs a label|Labels must be|gives \(input, label\)"):
+    with pytest.raises(DataError, match=r"Each sample needs a label|Labels must be|gives \(input, label\)"):
         as_source({"train": test, "test": train})
 
 
-def test_single_test_records_without_a_label_are_left_out():
+def test_single_test_samples_without_a_label_are_left_out():
     for inputs in (GREY, GREY * 1.0, list("abcd")):
         source = as_source({"train": (inputs, LABELS), "test": (inputs, [1, -1, 0, -1])})
         assert (source.targets.tolist(), num_left_out(source)) == ([*LABELS, 1, 0], 2)
         assert np.array_equal(source.read(5).payload, source.read(2).payload)
-        assert source.notices == ("2 records of test have no label and are left out",)
-    with pytest.raises(DataError, match=r"Labels must be in 0..1.*Received: -1 at record 1 of data, train"):
+        assert source.notices == ("2 samples of test have no label and are left out",)
+    with pytest.raises(DataError, match=r"Labels must be in 0..1.*data, train: received -1 at sample 1"):
         as_source({"train": (GREY, [1, -1, 0, -1])})
 
 
@@ -465,9 +465,9 @@ def test_classes_are_matched_by_name_between_parts():
     }
     source = as_source(parts)
     assert (source.classes, source.targets.tolist()) == (("x", "y", "z"), [0, 1, 2, 0, 1, 2, 2, 0, 1])
-    assert source.notices == ("classes are matched by name, for test numbers them in another order",)
+    assert source.notices == ("classes are matched by name, because test numbers them in another order",)
     parts["test"].labels = [0, 1, 3]
-    with pytest.raises(DataError, match="Labels must be in 0..2, .* Received: 3 at record 2 of data, test"):
+    with pytest.raises(DataError, match="Labels must be in 0..2, .* data, test: received 3 at sample 2"):
         as_source(parts)
 
 

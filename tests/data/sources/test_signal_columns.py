@@ -92,7 +92,7 @@ def test_a_measured_column_stays_a_channel_whatever_its_values(tmp_path, name, v
     assert "not channels" not in notices
 
 
-def test_an_even_rise_without_a_telling_name_is_said(tmp_path):
+def test_an_even_rise_without_a_telling_name_is_reported(tmp_path):
     channels, notices = channels_of(recording(tmp_path, Messung=COUNT, x=X))
     assert channels == ("Messung", "x")
     assert "rising by the same from row to row: Messung; if this only counts, name the other channels" in notices
@@ -219,7 +219,7 @@ def test_files_of_one_person_stay_in_one_split(tmp_path):
     assert is_signal_folder(tmp_path)
     assert source.groups.tolist() == [k // 2 for _ in "ab" for k in range(10)]
     assert "subject tells 5 groups, and each stays in one split" in source.notices
-    assert "trial changes within a file, so that no files are kept together by it" in source.notices
+    assert "trial changes within a file, so files are not grouped by it" in source.notices
     windows = open_signal_folder(tmp_path, window=5)
     assert windows.groups.tolist() == [k // 2 for _ in "ab" for k in range(10) for _ in range(2)]
 

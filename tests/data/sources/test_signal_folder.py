@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neocog.errors import ConfigError, DataError
-from neocog.modalities.audio.audio_folder import is_sound_folder
+from neocog.modalities.audio.audio_folder import is_audio_folder
 from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal_folder
 
 GENERATOR = np.random.default_rng(0)
@@ -30,13 +30,13 @@ def test_arrays_and_tables_by_class(tmp_path):
         tmp_path / "set", {"run/a.npy": a, "run/deep/b.npy": a[:, :3], "walk/c.csv": table(4), "walk/no.txt": "-"}
     )
     assert is_signal_folder(root)
-    assert not is_sound_folder(root)
+    assert not is_audio_folder(root)
     source = open_signal_folder(root)
     assert (source.name, source.classes, list(source.splits)) == ("set", ("run", "walk"), ["all"])
     assert [source.key(i) for i in range(3)] == ["run/a.npy", "run/deep/b.npy", "walk/c.csv"]
     assert np.array_equal(source.read(0).payload, a.astype(np.float32))
     assert source.read(2).payload.tolist() == [[0, 2, 4, 6], [0, 3, 6, 9]]
-    assert "other files than signals (.npy, .csv) were passed over: 1 .txt" in source.notices
+    assert "files other than signals (.npy, .csv) were skipped: 1 .txt" in source.notices
     assert source.groups is None
 
 
@@ -54,9 +54,9 @@ def test_files_are_cut_into_windows_that_stay_together(tmp_path):
     assert (source.groups.tolist(), source.targets.tolist()) == ([0, 0, 2], [0, 0, 1])
     assert {split: part.tolist() for split, part in source.splits.items()} == {"train": [0, 1], "test": [2]}
     assert source.read(1).payload.tolist() == [[4, 6, 8, 10], [6, 9, 12, 15]]
-    assert "files that are shorter than a window were passed over: 1" in source.notices
+    assert "files that are shorter than a window were skipped: 1" in source.notices
     assert "3 windows of 4 samples were cut; neighbours share 2" in source.notices
-    with pytest.raises(DataError, match="No file below .* has 50 samples"):
+    with pytest.raises(DataError, match="No file below .* has 50 values"):
         open_signal_folder(tmp_path, window=50)
 
 
@@ -82,7 +82,7 @@ def test_the_axis_of_channels_is_the_one_that_all_files_share(tmp_path, shapes, 
     assert source.channels == channels
     for i, array in enumerate(arrays):
         assert np.array_equal(source.read(i).payload, array.T if turned else array)
-    assert any("are read as (samples, channels)" in notice for notice in source.notices) is turned
+    assert any("are read as (length, channels)" in notice for notice in source.notices) is turned
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_the_axis_of_channels_is_the_one_that_all_files_share(tmp_path, shapes, 
             {"a/0.npy": np.zeros((2, 5)), "a/1.npy": np.zeros((3, 6))},
             r"Received: \(2, 5\) in .*0.npy, \(3, 6\) in .*1.npy",
         ),
-        ({"a/0.npy": np.zeros((2, 5, 5))}, r"A signal is \(length,\) or.*Received: float64 \(2, 5, 5\), in .*0.npy"),
-        ({"a/0.npy": np.zeros(0)}, "with at least one sample. Received"),
+        ({"a/0.npy": np.zeros((2, 5, 5))}, r"A signal is \(length,\) or.*0.npy: received float64 \(2, 5, 5\)"),
+        ({"a/0.npy": np.zeros(0)}, "with at least one value. .*received"),
         ({"a/0.npy": np.zeros(3, complex)}, "of real numbers.*complex128"),
         ({"a/0.npy": np.array([{}, {}])}, "0.npy can't be read.*Python objects"),
-        ({"a/0.npy": "no array"}, "0.npy can't be read as an array of NumPy"),
-        ({"a/0.npy": np.zeros((2, 5)), "b/1.csv": "x\n1\n"}, "the same channels. Received: 2 at record 0 and 1"),
+        ({"a/0.npy": "no array"}, "0.npy can't be read as a NumPy array"),
+        ({"a/0.npy": np.zeros((2, 5)), "b/1.csv": "x\n1\n"}, "the same channels. .*received 2 at sample 0 and 1"),
         ({"a/0.csv": "x,label\n1,1\n"}, "needs no label.*0.csv has a column of labels"),
         ({"a/0.csv": "x\none\n"}, "Received: 'one', in .*0.csv, line 2, x"),
-        ({"0.npy": np.zeros(3)}, r"holds no signals \(.npy, .csv\). Put them at"),
+        ({"0.npy": np.zeros(3)}, r"holds no signals \(.npy, .csv\).* Put them at"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, files, message):
+def test_faults_are_named(tmp_path, files, message):
     with pytest.raises(DataError, match=message):
         open_signal_folder(write(tmp_path, files))
 

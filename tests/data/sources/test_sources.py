@@ -62,11 +62,11 @@ def test_cifar_truncated_missing_or_out_of_range(tmp_path):
     path.unlink()
     with pytest.raises(DataError, match=r"has a file data_batch_2\.bin. It is missing"):
         open_source(folder)
-    with pytest.raises(DataError, match=r"Labels must be in 0\.\.9.*Received: 10 at record 3"):
+    with pytest.raises(DataError, match=r"Labels must be in 0\.\.9.*received 10 at sample 3"):
         open_source(cifar10(tmp_path / "b", labels=[0, 1, 2, 10, *range(10), *range(6)]))
 
 
-def test_cifar_names_that_are_no_text(tmp_path):
+def test_cifar_names_that_are_not_text(tmp_path):
     folder = cifar10(tmp_path / "a")
     next(folder.rglob("batches.meta.txt")).write_bytes(b"cat\n\xff\n")
     with pytest.raises(
@@ -97,7 +97,7 @@ def test_npz_labels_that_are_texts_are_names_of_classes(tmp_path):
     source = open_source(tmp_path / "c.npz")
     assert source.classes == ("b", "a") and source.targets.tolist() == [0, 1, 0, 1]
     np.savez(tmp_path / "d.npz", x=x, y=np.array(["b", "a", "B", "a"]), classes=["b", "a"])
-    with pytest.raises(DataError, match=r"No class of .*d\.npz is called 'B'\. Known: a, b"):
+    with pytest.raises(DataError, match=r"d\.npz has no class 'B'\. Known: a, b"):
         open_source(tmp_path / "d.npz")
 
 
@@ -109,23 +109,26 @@ def test_npz_channels_first_is_turned(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": [1]}, "holds x and y.*Received: a, in"),
-        ({"x": np.zeros((2, 4, 4), np.uint8)}, "holds x and y.*Received: x, in"),
-        ({"x": np.zeros((2, 4, 4, 3)), "y": [0, 1]}, r"8 or 16 bits \(uint8, uint16\). Received: float64"),
-        ({"x": np.zeros((2, 4), np.uint8), "y": [0, 1]}, r"must be \(N, H, W\).*Received: \(2, 4\)"),
+        ({"a": [1]}, "holds x and y.*a.npz: received a"),
+        ({"x": np.zeros((2, 4, 4), np.uint8)}, "holds x and y.*a.npz: received x"),
+        ({"x": np.zeros((2, 4, 4, 3)), "y": [0, 1]}, r"8 or 16 bits \(uint8, uint16\). .*received float64"),
+        ({"x": np.zeros((2, 4), np.uint8), "y": [0, 1]}, r"must be \(N, H, W\).*received \(2, 4\)"),
         ({"x": np.zeros((2, 4, 4, 300), np.uint8), "y": [0, 1]}, "1 to 256 channels"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0.0, 1.0]}, "Labels must be whole numbers.*float64"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1, 1]}, "2 pictures, 3 labels"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, -1]}, r"Labels must be in 0\.\.0.*Received: -1 at record 1"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1, 1]}, "2 images, 3 labels"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, -1]}, r"Labels must be in 0\.\.0.*received -1 at sample 1"),
         (
             {"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 2], "classes": ["a", "b", "c"]},
-            "no record of 1 of them, first 'b'. Add samples of it; or remove its name",
+            "no sample of 1 of them, first 'b'. Add samples of it; or remove its name",
         ),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 0]}, "at least two classes. a has one: 0"),
-        ({"x": np.zeros((0, 4, 4), np.uint8), "y": np.zeros(0, int)}, "at least one record"),
+        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 0]}, "at least two classes. a: received one: 0"),
+        ({"x": np.zeros((0, 4, 4), np.uint8), "y": np.zeros(0, int)}, "at least one sample"),
         ({"x": np.zeros((2, 1, 4), np.uint8), "y": [0, 1]}, "at least 2 pixels on each side"),
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 10**10]}, "at most 65,536 are read. Received: 10000000000"),
-        ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1], "classes": ["c", "c"]}, "a name of its own. a has c, c"),
+        (
+            {"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1], "classes": ["c", "c"]},
+            "a name of its own. a: received c, c",
+        ),
     ],
 )
 def test_npz_that_is_wrong_says_what_it_holds(tmp_path, arrays, message):
@@ -138,7 +141,7 @@ def test_npz_splits_must_agree(tmp_path):
     x, y = np.zeros((2, 4, 4), np.uint8), np.array([0, 1])
     for other in (x.astype(np.uint16), np.zeros((2, 5, 5), np.uint8)):
         np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=other, y_test=y)
-        with pytest.raises(DataError, match="pictures of one type and size. a has train: uint8"):
+        with pytest.raises(DataError, match="images of one type and size. a: received train: uint8"):
             open_source(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", x=x, y=y, x_train=x, y_train=y)
     with pytest.raises(DataError, match="can be read in two ways: x and y, or by split"):
@@ -177,7 +180,7 @@ def test_splits_share_one_class_map_and_a_missing_class_is_reported(tmp_path, dr
     assert source.classes == ("blue", "green", "red", "yellow")
     assert {split: len(indices) for split, indices in source.splits.items()} == {"train": 9, "val": 4, "test": 4}
     assert source.targets[source.splits["val"]].tolist() == [0, 0, 2, 2]
-    assert source.notices == ("train has no record of 'yellow'", "val has no record of 'green', 'yellow'")
+    assert source.notices == ("train has no sample of 'yellow'", "val has no sample of 'green', 'yellow'")
 
 
 def test_two_readings_are_an_error_that_shows_both(tmp_path, draw):
@@ -187,7 +190,7 @@ def test_two_readings_are_an_error_that_shows_both(tmp_path, draw):
     with pytest.raises(DataError, match="read in two ways: val and validation both mean val"):
         open_source(tmp_path)
     (tmp_path / "validation").rename(tmp_path / "cats")
-    with pytest.raises(DataError, match=r"as splits \(train, val\) or as classes, for it also has cats"):
+    with pytest.raises(DataError, match=r"as splits \(train, val\) or as classes, because it also has cats"):
         open_source(tmp_path)
 
 
@@ -198,7 +201,7 @@ def test_other_files_are_counted_not_hidden(pictures):
     Image.new("RGB", (9, 9)).save(pictures / "red" / "deeper" / "a.JPG", format="jpeg")
     source = open_source(pictures)
     assert len(source) == 37
-    assert source.notices == ("files that are no pictures were passed over: 1 .txt",)
+    assert source.notices == ("files other than images were skipped: 1 .txt",)
 
 
 def test_folders_without_anything_to_learn(tmp_path, draw):
@@ -210,24 +213,24 @@ def test_folders_without_anything_to_learn(tmp_path, draw):
     with pytest.raises(DataError, match="holds folders, but no file in them. Received: a. Put each class's files"):
         open_source(empty)
     draw(tmp_path / "one", {"only": (1, 2, 3)}, count=3)
-    with pytest.raises(DataError, match="at least two classes. one has one: only"):
+    with pytest.raises(DataError, match="at least two classes. one: received one: only"):
         check_trainable(open_source(tmp_path / "one"))
     draw(tmp_path / "s" / "train", {"a": (1, 2, 3), "b": (1, 2, 3)}, count=3)
     (tmp_path / "s" / "test").mkdir()
-    with pytest.raises(DataError, match="at least one record. s has none in test"):
+    with pytest.raises(DataError, match="at least one sample. s: received none in test"):
         check_trainable(open_source(tmp_path / "s"))
 
 
-def test_a_file_that_is_no_data_set(tmp_path):
+def test_a_file_that_is_not_a_data_set(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(DataError, match=r"a.txt is a single text. A data set is many of them: FOLDER/CLASS/\*.txt"):
+    with pytest.raises(DataError, match=r"a.txt is a single text. A data set has many of them: FOLDER/CLASS/\*.txt"):
         open_source(tmp_path / "a.txt")
     (tmp_path / "a.bin").write_text("x")
     with pytest.raises(DataError, match="No known layout of a data set is recognised at .*a.bin. Put images at"):
         open_source(tmp_path / "a.bin")
 
 
-def test_what_programs_leave_is_no_data_and_links_are_followed(pictures, tmp_path):
+def test_what_programs_leave_is_not_a_data_and_links_are_followed(pictures, tmp_path):
     for name in (".ipynb_checkpoints", "__MACOSX"):
         (pictures / "red" / name).mkdir()
         shutil.copy(pictures / "red" / "00.png", pictures / "red" / name / "00.png")
@@ -237,22 +240,22 @@ def test_what_programs_leave_is_no_data_and_links_are_followed(pictures, tmp_pat
     shutil.copy(pictures / "red" / "00.png", pictures / "stray.png")
     source = open_source(pictures)
     assert len(source) == 48
-    assert source.notices == ("pictures beside the classes' folders were passed over: stray.png",)
+    assert source.notices == ("images outside the class folders were skipped: stray.png",)
 
 
-def test_links_to_nothing_are_passed_over(pictures):
+def test_links_to_nothing_are_skipped(pictures):
     before = fingerprint(open_source(pictures))
     (pictures / "red" / "lost.png").symlink_to("nowhere.png")
     (pictures / "red" / "self.png").symlink_to("self.png")
     source = open_source(pictures)
     assert (len(source), fingerprint(source)) == (36, before)
-    assert source.notices == ("files that are no pictures were passed over: 2 broken links or pipes",)
+    assert source.notices == ("files other than images were skipped: 2 broken links or pipes",)
     (pictures / "red" / "00.png").unlink()
     with pytest.raises(DataError, match=r"red/00\.png can't be read: No such file"):
         fingerprint(source)
 
 
-def test_a_name_that_is_no_text_is_read(pictures):
+def test_a_name_that_is_not_a_text_is_read(pictures):
     name = b"caf\xe9.png"
     shutil.copy(pictures / "red" / "00.png", os.fsencode(pictures / "red") + b"/" + name)
     source = open_source(pictures)

@@ -28,7 +28,7 @@ def test_name_of_a_split_is_known_by_its_words(split, name):
 
 
 @pytest.mark.parametrize("name", OTHERS.split())
-def test_name_with_other_words_is_no_split(name):
+def test_name_with_other_words_is_not_a_split(name):
     assert split_meant(name) is None
 
 

@@ -115,7 +115,7 @@ def test_class_names_of_which_a_split_has_no_series_are_told(tmp_path):
     source = open_ts(tmp_path)
     assert source.classes == ("in bed", "up")
     assert "classes that a header names and no series has: 'away'" in source.notices
-    assert "test has no record of 'in bed'" in source.notices
+    assert "test has no sample of 'in bed'" in source.notices
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.annotations.rle import outline_mask
+from neocog.annotations.outlines import draw_outline
 from neocog.annotations.yolo import is_yolo, open_yolo, read_settings
 from neocog.dataset.record import fingerprint, num_left_out
 from neocog.errors import DataError
@@ -54,7 +54,7 @@ def test_lines_are_boxes_in_pixels(tmp_path):
     assert source.notices == ()
 
 
-def test_boxes_are_those_of_the_upright_picture(tmp_path):
+def test_boxes_are_those_of_the_upright_image(tmp_path):
     write_set(tmp_path)
     exif = Image.Exif()
     exif[0x0112] = 8
@@ -71,11 +71,11 @@ def test_outlines_become_masks(tmp_path, size):
     target = source.read(0).target
     corners = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 0.55]]) * size
     np.testing.assert_allclose(target.boxes, [[*corners.min(axis=0), *corners.max(axis=0)]], rtol=1e-6)
-    assert np.array_equal(target.masks[0], outline_mask([corners], size[1], size[0]))
+    assert np.array_equal(target.masks[0], draw_outline([corners], size[1], size[0]))
     assert source.read_target(1).masks.shape == (2, 30, 40)
     assert source.read_target(1).masks[0].all()
     write_set(tmp_path, settings=ALONE)
-    with pytest.raises(DataError, match=r"needs an outline, x1 y1 x2 y2 x3 y3 \.\.\. .*a\.txt:1 is a box"):
+    with pytest.raises(DataError, match=r"needs an outline, x1 y1 x2 y2 x3 y3 \.\.\. .*a\.txt:1: received a box"):
         open_yolo(tmp_path, with_masks=True)
 
 
@@ -96,39 +96,39 @@ def test_names_are_a_list_or_a_mapping(tmp_path, names, classes):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("names: [cat, dog]\nnc: 3", "nc must be the number of names. Received: nc 3, 2 names"),
-        ("nc: many", "nc is the number of classes, 1 to 65,536. Received: 'many'"),
-        ("nc: 1000000000", "Received: 1000000000"),
-        ("nc: true", "Received: True"),
-        ("names: cat", "names must be a list, or a mapping from numbers. Received: 'cat'"),
-        ("names: []", r"Received: \[\]"),
-        ("names: {0: cat, 2: dog}", "number the classes 0, 1, 2, ... Received: 0, 2"),
+        ("names: [cat, dog]\nnc: 3", "nc must be the number of names. .*received nc 3, 2 names"),
+        ("nc: many", "'nc' must be a valid integer. .*data.yaml: received 'many'"),
+        ("nc: 1000000000", "received 1000000000"),
+        ("nc: true", "received True"),
+        ("names: cat", "names must be a list, or a mapping from numbers. .*received 'cat'"),
+        ("names: []", r"received \[\]"),
+        ("names: {0: cat, 2: dog}", "number the classes 0, 1, 2, ... .*received 0, 2"),
         ("names: {0: cat, x: dog}", "number the classes"),
-        ("names: [cat, no]", "A class needs a name. Received: False, in .*data.yaml. Put it in quotes"),
-        ("names: [cat, cat]", "name of its own. Received: 'cat' twice"),
-        ("names: [cat, [dog]]", r"A class needs a name. Received: \['dog'\]"),
+        ("names: [cat, no]", "A class needs a name. .*data.yaml: received False. Put it in quotes"),
+        ("names: [cat, cat]", "name of its own. .*received 'cat' twice"),
+        ("names: [cat, [dog]]", r"A class needs a name. .*received \['dog'\]"),
         ('names: [cat, "\\uD800"]', "A class needs a name"),
-        ("names: [0x" + "f" * 5000 + ", cat]", "A class needs a name. Received: a huge number"),
+        ("names: [0x" + "f" * 5000 + ", cat]", "A class needs a name. .*received a huge number"),
         ("names: [cat]\nkpt_shape: [17, 3]", "Keypoints are not read. .*data.yaml has kpt_shape"),
         ("names: &a [cat]\nothers: [*a, *a]", "repeats nothing by alias"),
-        ("names: [2001-99-99]", "is no YAML, or damaged"),
-        ("names: [", "is no YAML, or damaged"),
+        ("names: [2001-99-99]", "is not YAML, or damaged"),
+        ("names: [", "is not YAML, or damaged"),
         ("names: " + "[" * 50_000, "nested 16 deep at most"),
-        ("names: !!python/object/apply:os.getcwd []", "is no YAML, or damaged"),
-        ("names: \x01", "is no YAML, or damaged"),
-        ("#" + "x" * 300_000, "has more than 262,144 bytes"),
+        ("names: !!python/object/apply:os.getcwd []", "is not YAML, or damaged"),
+        ("names: \x01", "is not YAML, or damaged"),
+        ("#" + "x" * 300_000, "may have at most 262,144 bytes. .*data.yaml: received 300,0"),
     ],
 )
-def test_settings_that_are_none_are_named(tmp_path, text, message):
+def test_invalid_settings_are_refused(tmp_path, text, message):
     write_set(tmp_path, settings=f"train: images/train\n{text}")
     with pytest.raises(DataError, match=message) as error:
         open_yolo(tmp_path)
     assert "data.yaml" in str(error.value)
 
 
-def test_settings_that_are_no_mapping_are_named(tmp_path):
+def test_settings_without_a_mapping_are_refused(tmp_path):
     (tmp_path / "data.yaml").write_text("[1, 2]")
-    with pytest.raises(DataError, match=r"is a mapping with train and names. Received: \[1, 2\], in .*data.yaml"):
+    with pytest.raises(DataError, match=r"is a mapping with train and names. .*data.yaml.*received \[1, 2\]"):
         read_settings(tmp_path / "data.yaml")
     with pytest.raises(DataError, match="has none of data.yaml, data.yml"):
         open_yolo(tmp_path / "nowhere")
@@ -151,7 +151,7 @@ def test_settings_that_are_no_mapping_are_named(tmp_path):
 def test_paths_that_leave_the_folder_are_refused(tmp_path, settings):
     picture(tmp_path / "outside/a.jpg")
     write_set(tmp_path / "set", settings=f"{settings}\nnames: [cat, dog, ant]")
-    with pytest.raises(DataError, match=r"must be in the folder of data.yaml.*Received: '.*(\.\.|/etc|/tmp)"):
+    with pytest.raises(DataError, match=r"must be in the folder of data.yaml.*received '.*(\.\.|/etc|/tmp)"):
         open_yolo(tmp_path / "set")
 
 
@@ -175,7 +175,7 @@ def test_paths_within_the_folder_are_read(tmp_path, settings, count, notice):
     assert len(source) == count
     (*told, last) = [n for n in source.notices if "no record" not in n] + ([""] if count == 3 else [])
     first = "images/train/b.jpg" if "list.txt" in settings else "images/val/c.jpg"
-    assert last == ("" if count == 3 else f"pictures that data.yaml does not name are left out: 1, first {first}")
+    assert last == ("" if count == 3 else f"images that data.yaml does not name are left out: 1, first {first}")
     assert num_left_out(source) == 3 - count
     assert tuple(told) == notice
 
@@ -183,18 +183,21 @@ def test_paths_within_the_folder_are_read(tmp_path, settings, count, notice):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("train: images/nowhere", "neither a folder nor a list of pictures at .*images/nowhere"),
-        ("train: 5", "must be paths. Received: 5"),
-        ("train: [[images]]", r"must be paths. Received: \['images'\]"),
+        ("train: images/nowhere", "neither a folder nor a list of images at .*images/nowhere"),
+        ("train: 5", "must be paths. .*received 5"),
+        ("train: [[images]]", r"must be paths. .*received \['images'\]"),
         ('train: "images\\0"', "must be paths"),
-        ("train: images/train\nval: images", "A picture is listed once.*lists 2 more than once, first images/train/a"),
-        ("train: list.txt", r"must name a picture below .*Received: 'images/x.jpg', at .*list.txt:2"),
-        ("train: out.txt", r"must name a picture below .*Received: '../a.jpg', at .*out.txt:1"),
-        ("train: empty", "needs at least one picture"),
+        (
+            "train: images/train\nval: images",
+            "belongs to one split.*lists 2 more than once, first images/train/a",
+        ),
+        ("train: list.txt", r"must name an image below .*list.txt:2.*received 'images/x.jpg'"),
+        ("train: out.txt", r"must name an image below .*out.txt:1.*received '../a.jpg'"),
+        ("train: empty", "needs at least one image"),
         ("train: " + "x" * 5000, "neither a folder nor a list"),
     ],
 )
-def test_pictures_that_are_not_there_are_named(tmp_path, settings, message):
+def test_missing_images_are_refused(tmp_path, settings, message):
     write_set(tmp_path / "set", settings=f"{settings}\nnames: [cat, dog, ant]")
     picture(tmp_path / "a.jpg")
     (tmp_path / "set/list.txt").write_text("images/train/a.jpg\nimages/x.jpg")
@@ -207,35 +210,36 @@ def test_pictures_that_are_not_there_are_named(tmp_path, settings, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("3 0.5 0.5 0.1 0.1", "A class is 0 to 2. Received: 3, at"),
-        ("-1 0.5 0.5 0.1 0.1", "A class is 0 to 2. Received: -1, at"),
-        ("0.5 0.5 0.5 0.1 0.1", "A class is 0 to 2. Received: 0.5, at"),
-        ("nan 0.5 0.5 0.1 0.1", "A line holds numbers. Received: 'nan 0.5"),
+        ("3 0.5 0.5 0.1 0.1", "A class is 0 to 2. .*received 3"),
+        ("-1 0.5 0.5 0.1 0.1", "A class is 0 to 2. .*received -1"),
+        ("0.5 0.5 0.5 0.1 0.1", "A class is 0 to 2. .*received 0.5"),
+        ("nan 0.5 0.5 0.1 0.1", "A line holds numbers. .*received 'nan 0.5"),
         ("1e99 0.5 0.5 0.1 0.1", "A line holds numbers"),
-        ("0 0.5 0.5 0.1 1.01", "are shares, 0 to 1, of the picture. Received: 1.01, at"),
-        ("0 -0.1 0.5 0.1 1", "Received: -0.1, at"),
-        ("0 nan 0.5 0.1 1", "Received: nan, at"),
-        ("0 0.5 0.5 0.1 12", "Received: 12, at"),
-        ("0 0.1 0.1 0.2 0.2 0.1 1.5", "Received: 1.5, at"),
-        ("0 0.5 0.5 0.1", "Received: 4 fields, at"),
-        ("0 0.5 0.5 0.1 0.1 0.9", "Received: 6 fields, at"),
-        ("0 0.5 0.5 0.1 0.1 0.9 0.8 0.7", "Received: 8 fields, at"),
-        ("0 0.5 x 0.1 0.1", "A line holds numbers. Received: '0 0.5 x 0.1 0.1', at"),
+        ("0 0.5 0.5 0.1 1.01", "are shares, 0 to 1, of the image. .*received 1.01"),
+        ("0 -0.1 0.5 0.1 1", "received -0.1"),
+        ("0 nan 0.5 0.1 1", "received nan"),
+        ("0 0.5 0.5 0.1 12", "received 12"),
+        ("0 0.1 0.1 0.2 0.2 0.1 1.5", "received 1.5"),
+        ("0 0.5 0.5 0.1", "received 4 fields"),
+        ("0 0.5 0.5 0.1 0.1 0.9", "received 6 fields"),
+        ("0 0.5 0.5 0.1 0.1 0.9 0.8 0.7", "received 8 fields"),
+        ("0 0.5 x 0.1 0.1", "A line holds numbers. .*received '0 0.5 x 0.1 0.1'"),
         ("0 0.5 0.5 0.1 0.1_0", "A line holds numbers"),
     ],
 )
-def test_a_faulty_line_is_named_with_its_number(tmp_path, line, message):
+def test_faulty_line_is_refused_with_its_number(tmp_path, line, message):
     write_set(tmp_path, LABELS | {"train/b": f"0 .5 .5 .1 .1\n\n{line}\n"})
-    with pytest.raises(DataError, match=message + r".*labels/train/b\.txt:3" if message.endswith("at") else message):
+    with pytest.raises(DataError, match=message) as error:
         open_yolo(tmp_path)
+    assert error.value.where == f"{tmp_path}/labels/train/b.txt:3"
 
 
-def test_rounding_beyond_the_edge_is_no_fault(tmp_path):
+def test_rounding_beyond_the_edge_is_not_a_fault(tmp_path):
     source = open_yolo(write_set(tmp_path, {"train/a": "0 0.5 0.5 1.0000001 1"}, ALONE))
     assert list(source.faults()) == []
 
 
-def test_pictures_without_label_file_have_no_objects(tmp_path):
+def test_images_without_label_file_have_no_objects(tmp_path):
     write_set(tmp_path)
     (tmp_path / "labels/train/b.txt").unlink()
     (tmp_path / "labels/val/c.txt").write_text("")
@@ -243,12 +247,12 @@ def test_pictures_without_label_file_have_no_objects(tmp_path):
     source = open_yolo(tmp_path)
     assert len(source.read(1).target) == len(source.read(2).target) == 0
     assert source.notices[:2] == (
-        "pictures without a label file, taken as without objects: 1",
-        "files that are no pictures were passed over: 1 .heic",
+        "images without a label file, taken as without objects: 1",
+        "files that are not images were ignored: 1 .heic",
     )
     (tmp_path / "labels/train/a.txt").unlink()
     (tmp_path / "labels/val/c.txt").unlink()
-    with pytest.raises(DataError, match=r"No picture of .* has any; the first would be .*labels/train/a\.txt"):
+    with pytest.raises(DataError, match=r"No image of .* has any; the first would be .*labels/train/a\.txt"):
         open_yolo(tmp_path)
 
 
@@ -256,7 +260,7 @@ def test_pictures_without_label_file_have_no_objects(tmp_path):
     ("pictures", "labels"),
     [("train/images", "train/labels"), ("images", "labels"), ("images/images/x", "images/labels/x"), ("all", "all")],
 )
-def test_labels_stand_where_images_is_called_labels(tmp_path, pictures, labels):
+def test_labels_folder_replaces_images_folder(tmp_path, pictures, labels):
     picture(tmp_path / pictures / "a.jpg")
     (tmp_path / labels).mkdir(parents=True, exist_ok=True)
     (tmp_path / labels / "a.txt").write_text("1 0.5 0.5 0.5 0.5")
@@ -264,25 +268,25 @@ def test_labels_stand_where_images_is_called_labels(tmp_path, pictures, labels):
     assert open_yolo(tmp_path).read_target(0).labels.tolist() == [1]
 
 
-def test_boxes_without_area_or_beyond_the_picture_are_told(tmp_path):
+def test_boxes_without_area_or_beyond_the_image_are_faults(tmp_path):
     source = open_yolo(write_set(tmp_path, {"train/a": "0 .5 .5 0 .5\n1 1 .5 .5 .5\n2 .5 .5 1e-9 .2"}, ALONE))
     assert source.read_target(0).labels.tolist() == [1]
     assert source.notices[0] == "boxes without area were left out: 2, first line 1 of images/train/a.jpg"
-    assert [sentence for _, sentence in source.faults()] == [
+    assert [sentence for _, sentence, _ in source.faults()] == [
         "line 1: the box from 20, 7.5 to 20, 22.5 has no area and was left out",
-        "line 2: the box from 30, 7.5 to 50, 22.5 reaches 10.0 pixels out of the picture, which is 40 wide and 30 high",
+        "line 2: the box from 30, 7.5 to 50, 22.5 reaches 10.0 pixels beyond the image, which is 40 wide and 30 high",
         "line 3: the box from 20, 12 to 20, 18 has no area and was left out",
     ]
 
 
-def test_a_label_file_that_is_no_text_is_named(tmp_path):
+def test_label_file_that_is_not_text_is_refused(tmp_path):
     write_set(tmp_path)
     (tmp_path / "labels/train/a.txt").write_bytes(b"0 \xff")
-    with pytest.raises(DataError, match=r"a\.txt is no text in UTF-8: .* at byte 2"):
+    with pytest.raises(DataError, match=r"a\.txt is not UTF-8: .* at byte 2"):
         open_yolo(tmp_path)
 
 
-def test_a_picture_without_a_readable_header_is_named(tmp_path):
+def test_image_without_a_readable_header_is_refused(tmp_path):
     write_set(tmp_path)
     (tmp_path / "images/train/a.jpg").write_bytes(b"x")
     source = open_yolo(tmp_path)

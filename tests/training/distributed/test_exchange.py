@@ -15,7 +15,7 @@ def test_each_knows_its_place(found):
     assert [each["place"] for each in found] == [[rank, SIZE, rank, SIZE, "cpu", rank == 0] for rank in range(SIZE)]
 
 
-def test_all_get_the_same_of_what_each_brings(found):
+def test_all_receive_the_same_from_all(found):
     for rank, each in enumerate(found):
         assert each["sums"] == pytest.approx([6, 0.3], rel=1e-15)
         assert each["sums"] == found[0]["sums"]
@@ -25,11 +25,11 @@ def test_all_get_the_same_of_what_each_brings(found):
         assert each["first"] == (5 if rank == 0 else None)
 
 
-def test_what_differs_is_named_everywhere(found):
+def test_differences_are_named_in_all_processes(found):
     for each in found:
         data, settings = each["differs"]
-        assert "All processes need the same data. Received, in process 0 and process 2: 'a1' and 'b2'." in data
-        assert "need the same settings. Received, in process 0 and process 1: new is None and 1; " in settings
+        assert "All processes need the same data. Processes 0 and 2: received 'a1' and 'b2'." in data
+        assert "need the same settings. Processes 0 and 1: received new is None and 1; " in settings
         assert "train.epochs is 3 and 4. Start all with the same command" in settings
         assert "seed" not in settings
 
@@ -55,7 +55,7 @@ def test_rows_are_divided_evenly(size):
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_alone_nothing_is_exchanged():
+def test_single_process_exchanges_nothing():
     world = World()
     same_everywhere({"a": 1}, "settings", world)
     assert sum_everywhere([0.1], world) == [0.1]

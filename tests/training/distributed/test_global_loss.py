@@ -29,6 +29,6 @@ def test_scaled_losses_average_to_the_mean_over_the_global_batch(mixed, weights,
     torch.testing.assert_close(sum(scaled) / len(parts), loss(slice(None)))
 
 
-def test_alone_the_loss_is_given_back():
+def test_single_process_gets_the_loss_back():
     loss = torch.ones(())
     assert scaled_loss(loss, 3.0, 3.0, World()) is loss

@@ -88,7 +88,7 @@ def test_buffers_of_the_first_process_can_be_taken(ranks):
     assert torch.equal(others, own)
 
 
-def test_alone_the_model_is_given_back():
+def test_single_process_gets_the_model_back():
     model = nn.Sequential(nn.BatchNorm1d(2))
     assert distribute(model, World(), bf16_gradients=True) is model
     assert type(model[0]) is nn.BatchNorm1d
@@ -108,3 +108,15 @@ def test_all_processes_together_see_the_samples_that_one_sees(size):
         for step in range(one.num_steps):
             together = zip(*[part.batch(epoch, step) for part in parts], strict=True)
             assert all(map(torch.equal, map(torch.cat, together), one.batch(epoch, step)))
+
+
+def test_losses_checked_later_give_the_same_weights(ranks):
+    for before, later, _, now in ranks(2, "steps_checked_later"):
+        assert all(torch.equal(value, now[name]) for name, value in later.items())
+        assert not torch.equal(before["0.weight"], later["0.weight"])
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_loss_that_is_not_finite_in_one_process_reaches_no_weight_of_any(ranks, rank):
+    for before, after in ranks(2, "steps_checked_later", rank):
+        assert all(torch.equal(value, after[name]) for name, value in before.items())

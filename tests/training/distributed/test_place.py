@@ -21,7 +21,7 @@ def test_torchrun():
     assert find_place(TORCHRUN) == Place(3, 4, 1, 2, "h", 29500, "torchrun")
 
 
-def test_torchrun_goes_before_slurm_that_it_runs_in():
+def test_torchrun_takes_precedence_over_slurm():
     assert find_place(SLURM | TORCHRUN).launcher == "torchrun"
 
 
@@ -45,22 +45,24 @@ def test_alone(environment):
 
 
 @pytest.mark.parametrize("name", TORCHRUN)
-def test_what_torchrun_has_left_out_is_named(name):
+def test_missing_torchrun_variable_is_named(name):
     environment = {key: value for key, value in TORCHRUN.items() if key != name}
-    with pytest.raises(ConfigError, match=rf"told its place by torchrun. Missing: {name}. Start it with torchrun"):
+    with pytest.raises(
+        ConfigError, match=rf"needs its place from torchrun. Received: no {name}. Start it with torchrun"
+    ):
         find_place(environment)
 
 
 @pytest.mark.parametrize("name", ["SLURM_LOCALID", "SLURM_JOB_NODELIST", "SLURM_JOB_ID"])
-def test_what_slurm_has_left_out_is_named(name):
+def test_missing_slurm_variable_is_named(name):
     environment = {key: value for key, value in SLURM.items() if key != name}
-    with pytest.raises(ConfigError, match=rf"told its place by SLURM. Missing: {name}. Start it with srun"):
+    with pytest.raises(ConfigError, match=rf"needs its place from SLURM. Received: no {name}. Start it with srun"):
         find_place(environment)
 
 
 def test_a_count_of_tasks_is_needed():
     environment = {key: value for key, value in SLURM.items() if "PER_NODE" not in key}
-    with pytest.raises(ConfigError, match="Missing: SLURM_NTASKS_PER_NODE"):
+    with pytest.raises(ConfigError, match="Received: no SLURM_NTASKS_PER_NODE"):
         find_place(environment)
 
 
@@ -69,12 +71,15 @@ def test_a_count_of_tasks_is_needed():
     [
         ({"RANK": "-1"}, "RANK must be a whole number from 0 to 2147483648. Received: '-1'."),
         ({"MASTER_PORT": "70000"}, "MASTER_PORT must be a whole number from 0 to 65535. Received: '70000'."),
-        ({"RANK": "4"}, "Received from torchrun: rank 4 of 4, on its machine 1 of 2. Start all with one command."),
+        (
+            {"RANK": "4"},
+            "Variables of torchrun: received rank 4 of 4, on its machine 1 of 2. Start all with one command.",
+        ),
         ({"LOCAL_RANK": "2"}, "rank 3 of 4, on its machine 2 of 2."),
         ({"LOCAL_WORLD_SIZE": "5"}, "rank 3 of 4, on its machine 1 of 5."),
     ],
 )
-def test_what_does_not_fit_together_is_told(change, message):
+def test_inconsistent_variables_are_named(change, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         find_place(TORCHRUN | change)
 
@@ -85,7 +90,7 @@ def test_counts_that_can_t_be_read(text):
     if text == "4":  # of a job whose machines have as many each
         assert find_place(environment).local_size == 4
         return
-    with pytest.raises(ConfigError, match=r"SLURM_TASKS_PER_NODE counts the tasks of each machine, as in 4\(x2\),3"):
+    with pytest.raises(ConfigError, match=r"SLURM_TASKS_PER_NODE must list the tasks of each machine, as in 4\(x2\),3"):
         find_place(environment)
 
 
@@ -121,5 +126,5 @@ def test_first_host_of_any_list_is_the_first_of_all(prefix, ranges, width):
 
 @pytest.mark.parametrize("nodes", ["", ",a", "node[1-", "node]1[", "a b"])
 def test_a_list_that_can_t_be_read(nodes):
-    with pytest.raises(ConfigError, match=r"names machines as in node\[003-005,9\]. Received: '"):
+    with pytest.raises(ConfigError, match=r"must name machines, as in node\[003-005,9\]. Received: '"):
         first_host(nodes)

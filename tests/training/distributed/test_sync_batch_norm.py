@@ -34,7 +34,7 @@ def close(actual, expected):
     torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
 
 
-def test_where_it_is_not_to_be_synchronised_it_does_what_it_did(found):
+def test_unsynchronised_norm_computes_as_before(found):
     assert [of_rank["modes"] for of_rank in found] == [{"eval": True, "frozen": True, "apart": True}] * 3
 
 

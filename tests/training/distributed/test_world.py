@@ -8,7 +8,7 @@ from neocog.training.distributed.world import device_of
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
-def test_alone_there_is_no_process_group():
+def test_single_process_has_no_process_group():
     world = join_world("cpu")
     assert world == World(device=torch.device("cpu"))
     assert world.first
@@ -16,17 +16,19 @@ def test_alone_there_is_no_process_group():
     leave_world(world)
 
 
-def test_a_launcher_of_one_process_starts_it_alone(monkeypatch, port):
+def test_launcher_of_one_process_gives_a_single_process(monkeypatch, port):
     for name, value in zip(NAMES, ("0", "1", "0", "1", "127.0.0.1", str(port)), strict=True):
         monkeypatch.setenv(name, value)
     assert join_world("cpu").size == 1
     assert not torch.distributed.is_initialized()
 
 
-def test_others_that_do_not_come_are_missed(monkeypatch, port):
+def test_missing_processes_are_an_error(monkeypatch, port):
     for name, value in zip(NAMES, ("1", "2", "1", "2", "127.0.0.1", str(port)), strict=True):
         monkeypatch.setenv(name, value)
-    message = rf"2 processes meet at 127.0.0.1:{port}. Process 1 could not, for 0.2 seconds: .* with MASTER_PORT"
+    message = (
+        rf"2 processes must meet at 127.0.0.1:{port}. Process 1 could not connect for 0.2 seconds: .* with MASTER_PORT"
+    )
     with pytest.raises(ConfigError, match=message):
         join_world("cpu", join_seconds=0.2)
     assert not torch.distributed.is_initialized()
@@ -38,17 +40,17 @@ def test_under_slurm_srun_is_named(monkeypatch, port):
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", str(port))
-    with pytest.raises(ConfigError, match="Tasks of SLURM are started with srun"):
+    with pytest.raises(ConfigError, match="Start tasks of SLURM with srun"):
         join_world("cpu", join_seconds=0.2)
 
 
-def test_a_group_that_is_there_is_used_and_left_as_it_is(ranks):
+def test_existing_process_group_is_used_and_left_as_it_is(ranks):
     assert ranks(2, "joined_before") == [[0, 2, 0, 2, [2.0], True], [1, 2, 1, 2, [2.0], True]]
 
 
 @pytest.mark.parametrize("name", ["cuda:1", "mps"])
-def test_of_several_processes_none_takes_a_device_of_its_choice(name):
-    with pytest.raises(ConfigError, match=f"takes its own device. Received: train.device='{name}' for 2"):
+def test_several_processes_cannot_choose_their_device(name):
+    with pytest.raises(ConfigError, match=f"needs its own device. Received: train.device='{name}' for 2"):
         device_of(name, 0, 2, shared=True)
 
 
@@ -68,7 +70,7 @@ def test_each_process_takes_the_gpu_of_its_number(taken, name):
     assert taken == [1]
 
 
-def test_a_process_that_sees_one_gpu_alone_takes_it(taken, monkeypatch):
+def test_process_that_sees_one_gpu_takes_it(taken, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert device_of("cuda", 3, 4, shared=False) == torch.device("cuda", 0)
 

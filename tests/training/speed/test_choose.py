@@ -10,13 +10,12 @@ from torch import nn
 
 from neocog.errors import CheckpointError, ConfigError
 from neocog.tasks import Classification
-from neocog.training.engine import Engine
+from neocog.training.executor import StepExecutor
 from neocog.training.speed import PLAIN, Candidate, Decision, SpeedConfig, choose_speed, exact_arithmetic
 from neocog.training.speed import choose as choose_module
-from neocog.training.speed.cache import identity, read_measurements, write_measurements
 from neocog.training.speed.candidates import candidates
-from neocog.training.speed.measurements import Measurements
-from neocog.training.speed.timing import DroppedError, ModelBench
+from neocog.training.speed.measure import DroppedError, ModelBench
+from neocog.training.speed.measurements import Measurements, identity, read_measurements, write_measurements
 from neocog.training.state import build_seeded
 
 TASK = Classification(("a", "b", "c"))
@@ -82,11 +81,11 @@ def test_a_tiny_run_is_plain_without_measuring(monkeypatch, cache):
     monkeypatch.setattr(ModelBench, "begin", lambda *_: pytest.fail("a step was timed"))
     decision = chosen(steps=40)
     assert (decision.precision, decision.channels_last, decision.compiled) == ("fp32", False, False)
-    assert decision.lines() == ["speed: fp32, contiguous, eager: 40 steps are too few to measure what is faster"]
+    assert decision.lines() == ["speed: fp32, contiguous, eager: 40 steps are too few to measure a faster way"]
     assert not cache.exists()
 
 
-def test_what_was_measured_is_kept_and_taken_by_a_tiny_run(monkeypatch):
+def test_measurements_are_kept_and_used_by_a_tiny_run(monkeypatch):
     write_measurements(key(), FASTER)
     monkeypatch.setattr(ModelBench, "begin", lambda *_: pytest.fail("a step was timed"))
     decision = chosen(steps=40)
@@ -147,14 +146,14 @@ def test_a_damaged_or_foreign_file_is_ignored(cache, damage):
     assert read_measurements(key()) == Measurements()
 
 
-def test_a_cache_that_can_not_be_written_is_said_and_does_no_harm(monkeypatch, tmp_path, capsys):
+def test_unwritable_cache_is_noted_and_does_no_harm(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "file"))
     write_measurements(key(), FASTER)
-    assert "The speed measurements could not be kept, and will be made again" in capsys.readouterr().err
+    assert "The speed measurements could not be saved and will be repeated" in capsys.readouterr().err
 
 
-def test_the_cache_lies_where_the_user_says(monkeypatch, tmp_path):
+def test_cache_is_where_the_user_sets_it(monkeypatch, tmp_path):
     monkeypatch.delenv("NEOCOG_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     write_measurements(key(), FASTER)
@@ -174,7 +173,7 @@ def test_a_convolution_that_is_wrong_in_bf16_drops_bf16_and_says_why(monkeypatch
     reason = decision.dropped["bf16, contiguous, eager"]
     assert reason.startswith("the forward of 0 (conv2d) is off by 2.0e-01, more than 3e-02")
     assert decision.precision == "fp32"
-    assert f"  left out: bf16, contiguous, eager: {reason}" in decision.lines()
+    assert f"  dropped: bf16, contiguous, eager: {reason}" in decision.lines()
     assert "bf16, contiguous, eager" not in decision.timings
 
 
@@ -192,13 +191,13 @@ def test_a_loss_far_from_that_of_plain_fp32_drops_a_candidate(monkeypatch):
     bench = ModelBench(small(), IMAGES, LABELS, TASK.loss, sgd)
     low, high = bench.expected
     assert low < high
-    monkeypatch.setattr("neocog.training.speed.timing.Engine", Doubling)
+    monkeypatch.setattr("neocog.training.speed.measure.StepExecutor", Doubling)
     bench.begin(Candidate("bf16"))
-    with pytest.raises(DroppedError, match="the loss is .*, where plain fp32 gives"):
+    with pytest.raises(DroppedError, match="the loss is .*, while plain fp32 gives"):
         bench.step()
 
 
-class Doubling(Engine):
+class Doubling(StepExecutor):
     def forward(self, images, labels):
         loss, outputs = super().forward(images, labels)
         return loss * 20, outputs
@@ -231,12 +230,12 @@ def test_an_error_of_plain_steps_is_the_users():
 def test_manual_is_as_the_settings_say():
     decision = chosen(mode="manual", precision="fp16", channels_last=True, compile=True)
     assert (decision.precision, decision.channels_last, decision.compiled) == ("fp16", True, True)
-    assert decision.lines() == ["speed: fp16, channels_last, compiled, as asked for"]
+    assert decision.lines() == ["speed: fp16, channels_last, compiled, as speed.mode is manual"]
 
 
-def test_channels_last_without_pictures_is_an_error():
+def test_channels_last_without_images_is_an_error():
     model, signals = nn.Sequential(nn.Flatten(), nn.Linear(24, 3)), IMAGES[:, :, 0]
-    with pytest.raises(ConfigError, match=r"speed.channels_last is for pictures .* shape \(8, 3, 8\). Leave it out"):
+    with pytest.raises(ConfigError, match=r"speed.channels_last is for images .* shape \(8, 3, 8\). Leave it out"):
         chosen(model, images=signals, mode="manual", channels_last=True)
     assert [way.name for way in candidates(model, signals)[0]] == ["fp32, contiguous, eager", "bf16, contiguous, eager"]
 
@@ -252,7 +251,7 @@ def test_without_instructions_bf16_is_not_tried(monkeypatch):
 
 
 def test_exact_is_plain_and_its_scope_leaves_torch_as_it_was():
-    assert chosen(mode="exact").reason == "fp32, contiguous, eager and deterministic: exact was asked for"
+    assert chosen(mode="exact").reason == "fp32, contiguous, eager and deterministic, as speed.mode is exact"
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.conv.fp32_precision
     with pytest.raises(KeyError), exact_arithmetic():
         assert torch.are_deterministic_algorithms_enabled()
@@ -282,9 +281,9 @@ def test_a_decision_survives_json():
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda found: found | {"precision": "fp8"}, "What is kept is damaged: precision: Input should be"),
+        (lambda found: found | {"precision": "fp8"}, "computed is damaged: precision: Input should be"),
         (lambda found: {key: value for key, value in found.items() if key != "threads"}, "damaged: threads: "),
-        (lambda found: [found], "What is kept is damaged"),
+        (lambda found: [found], "computed is damaged"),
     ],
 )
 def test_a_damaged_decision_is_named(damage, message):

@@ -6,9 +6,8 @@ import pytest
 
 from neocog.training.speed.candidates import PLAIN, Candidate
 from neocog.training.speed.choose import explain
-from neocog.training.speed.measure import Length, fastest, measure, total
+from neocog.training.speed.measure import DroppedError, Length, fastest, measure, total
 from neocog.training.speed.measurements import Measurements
-from neocog.training.speed.timing import DroppedError
 
 BF16, BF16_LAST, LAST = Candidate("bf16"), Candidate("bf16", True), Candidate("fp32", True)
 WAYS = [PLAIN, BF16, BF16_LAST, LAST]
@@ -63,7 +62,7 @@ def measured(bench, length=None, known=None):
     return known
 
 
-def test_all_eager_ways_are_timed_and_the_quickest_is_taken():
+def test_all_eager_candidates_are_timed_and_the_fastest_is_chosen():
     bench = Planted(QUICK)
     known = measured(bench, run(compile_seconds=1e9))
     assert known.seconds == {way.name: seconds for way, seconds in QUICK.items()}
@@ -96,7 +95,7 @@ def test_the_first_step_does_not_count_and_the_quickest_does():
     assert measured(bench, run(compile_seconds=1e9)).seconds[BF16_LAST.name] == 0.4
 
 
-def test_what_is_far_behind_is_timed_no_further():
+def test_slow_candidate_is_timed_no_further():
     bench = Planted(QUICK | {BF16: [3.0, 2.0], BF16_LAST: 7.0})
     known = measured(bench, run(compile_seconds=1e9))
     assert (bench.times(BF16), known.seconds[BF16.name]) == (2, 2.0)
@@ -111,7 +110,7 @@ def test_a_tiny_run_is_not_measured_at_all(steps):
     assert (bench.clock, bench.tried) == (0.0, [])
     assert fastest(known, WAYS, steps) == PLAIN
     assert explain(known, WAYS, PLAIN, steps) == (
-        f"fp32, contiguous, eager: {steps} steps are too few to measure what is faster"
+        f"fp32, contiguous, eager: {steps} steps are too few to measure a faster way"
     )
 
 
@@ -181,7 +180,7 @@ def test_a_compiler_that_fails_is_a_dropped_candidate():
     assert explain(known, [*WAYS, COMPILED], BF16_LAST, 10_000).endswith("compiling failed")
 
 
-def test_what_computes_wrong_is_dropped_before_it_is_timed():
+def test_wrong_candidate_is_dropped_before_it_is_timed():
     bench = Planted(QUICK, {BF16_LAST: "wrong"})
     known = measured(bench, run(compile_seconds=1e9))
     assert known.dropped == {BF16_LAST.name: "wrong"}
@@ -189,7 +188,7 @@ def test_what_computes_wrong_is_dropped_before_it_is_timed():
     assert fastest(known, WAYS, 10_000) == BF16
 
 
-def test_plain_that_computes_wrong_is_not_taken_where_another_is_right():
+def test_wrong_plain_is_not_chosen_if_another_is_correct():
     known = measured(
         Planted(QUICK | {BF16: 2.0, BF16_LAST: 2.0, LAST: 2.0}, {PLAIN: "wrong"}), run(compile_seconds=1e9)
     )
@@ -197,16 +196,16 @@ def test_plain_that_computes_wrong_is_not_taken_where_another_is_right():
     assert fastest(known, WAYS, 10_000, gain=0.05) != PLAIN
 
 
-def test_a_gain_too_small_to_tell_from_noise_is_none():
+def test_gain_within_noise_does_not_count():
     known = measured(Planted({PLAIN: 1.0, BF16: 0.96, BF16_LAST: 0.97, LAST: 0.98}), run(compile_seconds=1e9))
     assert fastest(known, WAYS, 1_000, gain=0.05) == PLAIN
     assert explain(known, WAYS, PLAIN, 1_000) == (
-        "fp32, contiguous, eager: 1,000 ms a step, the best of 4 ways for 1,000 steps; "
+        "fp32, contiguous, eager: 1,000 ms a step, the best of 4 candidates for 1,000 steps; "
         "compiling was not worth it for 1,000 steps"
     )
 
 
-def test_what_is_known_already_is_not_tried_again():
+def test_known_measurements_are_not_repeated():
     known = measured(Planted(QUICK), run(compile_seconds=1e9))
     bench = Planted(QUICK)
     measured(bench, run(compile_seconds=1e9), known)

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from neocog.training.speed.candidates import PLAIN, Candidate
-from neocog.training.speed.cases import collect_cases, select_cases
-from neocog.training.speed.selftest import SelfTest, drawn, drawn_like
+from neocog.training.speed.selftest import SelfTest, collect_cases, draw_tensors, draw_upstream, select_cases
 from neocog.training.state import build_seeded
 
 BF16 = Candidate("bf16")
@@ -70,9 +69,9 @@ def test_the_largest_of_each_kind_are_taken():
 
 def test_the_truth_of_a_part_is_that_of_the_whole(varied):
     for case in (test := SelfTest(varied, IMAGES)).cases:
-        tensors = [tensor.double().requires_grad_() for tensor in drawn(case)]
+        tensors = [tensor.double().requires_grad_() for tensor in draw_tensors(case)]
         maps = case.run(*tensors, case.groups)
-        gradients = torch.autograd.grad(maps, tensors, drawn_like(maps, case).double())
+        gradients = torch.autograd.grad(maps, tensors, draw_upstream(maps, case).double())
         true = test.truths[test.cases.index(case)]
         for part, whole in zip(true, (maps, *gradients), strict=True):
             corner = whole[tuple(slice(size) for size in part.shape)]
@@ -125,7 +124,7 @@ class Backward(torch.autograd.Function):
 def test_a_convolution_that_is_wrong_in_bf16_is_named(monkeypatch, varied, change, reason):
     test = SelfTest(varied, IMAGES)
     monkeypatch.setattr(F, "conv2d", wrong(change))
-    monkeypatch.setattr("neocog.training.speed.cases.F.conv2d", F.conv2d)
+    monkeypatch.setattr("neocog.training.speed.selftest.F.conv2d", F.conv2d)
     assert test.fault(PLAIN) is None
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(test.fault(BF16))
@@ -140,5 +139,5 @@ def test_sums_in_bf16_are_found():
 
     test = SelfTest(nn.Sequential(nn.Linear(3000, 20)), torch.ones(8, 3000))
     case, true = test.cases[0], test.truths[0]
-    found = summed_in_bf16(*drawn(case))[:, :4].double()
+    found = summed_in_bf16(*draw_tensors(case))[:, :4].double()
     assert (found - true.forward).norm() / true.forward.norm() > 3e-2

@@ -24,7 +24,8 @@ def foreign_file(name, source):
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path, monkeypatch, server):
     """An empty cache, and addresses of the test's server."""
-    monkeypatch.setattr(pretrained, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(pretrained, "TORCHVISION_ADDRESS", f"{server.url}/models")
     monkeypatch.setattr(pretrained, "TIMM_ADDRESS", f"{server.url}/timm")
     return tmp_path
@@ -67,14 +68,14 @@ def test_torchvisions_file_is_fetched_once_and_computes_the_same(squeezenet, ser
 def test_a_file_that_was_tampered_with_is_refused_and_removed(squeezenet, server, nowhere):
     (path,) = server.content
     server.content[path] = server.content[path][:-1] + b"x"
-    with pytest.raises(DataError, match=r"is not the published file\. SHA-256 expected"):
+    with pytest.raises(DataError, match=r"must have the published SHA-256"):
         create_model("squeezenet1_1", pretrained="torchvision")
-    assert not list((nowhere / "cache").iterdir())
+    assert not list((nowhere / "cache/weights").iterdir())
 
 
 def test_without_a_network_connection_the_place_for_the_file_is_named(monkeypatch, nowhere):
     monkeypatch.setattr(pretrained, "TORCHVISION_ADDRESS", "http://127.0.0.1:1/models")
-    place = nowhere / "cache" / "resnet18-f37072fd.pth"
+    place = nowhere / "cache/weights/resnet18-f37072fd.pth"
     with pytest.raises(DataError, match=rf"can't be reached.*put the file at {place}"):
         create_model("resnet18", pretrained="torchvision")
 
@@ -88,7 +89,7 @@ def test_timms_file_is_checked_by_its_published_hash_and_says_its_normalisation(
     assert len(server.requests) == 3
     create_model("mobilenet_v2", pretrained="timm/mobilenetv2_100.ra_in1k")
     assert len(server.requests) == 3
-    assert sorted(p.name for p in (nowhere / "cache/timm/mobilenetv2_100.ra_in1k").iterdir()) == [
+    assert sorted(p.name for p in (nowhere / "cache/weights/timm/mobilenetv2_100.ra_in1k").iterdir()) == [
         "config.json",
         "model.safetensors",
     ]
@@ -97,7 +98,7 @@ def test_timms_file_is_checked_by_its_published_hash_and_says_its_normalisation(
 def test_timm_without_a_hash_and_with_another_file(server):
     serve_timm(server, "mobilenet_v2", "mobilenetv2_100.x", mean=0.4)
     server.content["/timm/mobilenetv2_100.x/resolve/main/model.safetensors"] += b"x"
-    with pytest.raises(DataError, match="is not the published file"):
+    with pytest.raises(DataError, match="must have the published SHA-256"):
         create_model("mobilenet_v2", pretrained="timm/mobilenetv2_100.x")
     server.serve("/timm/mobilenetv2_100.x/raw/main/model.safetensors", b"<html>moved</html>")
     with pytest.raises(DataError, match="does not say the SHA-256 of its weights"):

@@ -1,105 +1,86 @@
-"""Sounds in files: a folder for each class, or one folder of files that are named after their class.
+"""Audio files: a folder for each class, or one folder of files that are named after their class.
 
 File names such as `7_jackson_32.wav`, label, speaker and number, are those of the Free Spoken Digit Dataset (Jackson et
 al. 2018, https://github.com/Jakobovski/free-spoken-digit-dataset).
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neocog.dataset.class_files import ClassFiles, FileKind, first_file, gather
-from neocog.dataset.class_names import number_labels
-from neocog.dataset.folders import plain_files, size_bytes
-from neocog.dataset.record import Modality, Record
-from neocog.dataset.targets import Task
+from neocog.dataset.class_files import ClassFiles, ClassFolderSource, FileKind, first_file
+from neocog.dataset.file_types import SUFFIXES
+from neocog.dataset.files import plain_files
+from neocog.dataset.labels import number_texts
 from neocog.errors import ConfigError, DataError, some
 
-__all__ = ["SUFFIXES", "SoundFolder", "is_sound_folder", "open_sound_folder"]
+__all__ = ["AudioFolder", "is_audio_folder", "open_audio_folder"]
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
-SOUNDS = FileKind(SUFFIXES, "sounds")
 NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>[^_]+)_\d+$")
-MAX_BYTES = 2**30
 
 
-class SoundFolder:
-    """Encoded sounds by index. `groups` number the speakers, where file names tell them, or the folds or folders that
-    must not be divided; (N,)."""
+class AudioFolder(ClassFolderSource):
+    """Audio at `train|val|test/CLASS/*.wav` and so on; see `ClassFolderSource`.
 
-    modality: Modality = "audio"
-    task: Task = "classification"
-    format = "sound-folder"
+    If the class and the speaker of each file are told by its name, `groups` number the speakers; (N,).
+    """
 
-    def __init__(self, files: ClassFiles, groups: NDArray[np.int64] | None = None) -> None:
-        self.files, self.groups = files, files.groups if groups is None else groups
-        self.group_kind = files.group_kind if groups is None else "speakers"
-        self.name = files.root.resolve().name
-        self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
-        self.notices, self.folders, self.unlabelled = files.notices, files.folders, files.unlabelled
+    modality, format = "audio", "sound-folder"
+    kind = FileKind(SUFFIXES["audio"], "audio files", "*.wav")
+    file_noun = "An audio file"
 
-    def __len__(self) -> int:
-        return len(self.files.paths)
-
-    def key(self, index: int) -> str:
-        return self.files.key(index)
-
-    def content(self) -> Iterator[bytes]:
-        """File sizes: the files themselves may be many gigabytes."""
-        return map(size_bytes, self.files.paths)
-
-    def read(self, index: int) -> Record:
-        path = self.files.paths[index]
-        try:
-            size = path.stat().st_size
-            if size > MAX_BYTES:
-                raise DataError(f"A sound's file may have at most {MAX_BYTES:,} bytes. {path} has {size:,}. Cut it.")
-            payload = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} can't be read: {error.strerror}.") from error
-        return Record(self.key(index), payload, int(self.targets[index]))
-
-
-def is_sound_folder(path: Path) -> bool:
-    """Whether a folder has CLASS/*.wav, .flac or .ogg, or such files that are all named LABEL_SPEAKER_NUMBER."""
-    return first_file(path, SUFFIXES) is not None or (path.is_dir() and bool(named_sounds(path)))
-
-
-def open_sound_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> SoundFolder:
-    """The source that these files make. Raises DataError where there are no sounds, or two ways to read them."""
-    named = named_sounds(path)
-    if named and first_file(path, SUFFIXES):
-        raise DataError(
-            f"{path} can be read in two ways: sounds in folders of their classes, and sounds that are named after "
-            f"theirs, such as {named[0].name}. Move the one or the other."
+    @classmethod
+    def from_names(cls, root: Path, paths: list[Path]) -> "AudioFolder":
+        """The source of files that tell label and speaker by their names."""
+        matches = [match for path in paths if (match := NAME.match(path.stem))]
+        classes, numbers = number_texts({"all": [match["label"] for match in matches]})
+        speakers, groups = np.unique([match["speaker"] for match in matches], return_inverse=True)
+        notices = [f"file names tell {len(speakers)} speakers: {some(speakers.tolist())}"]
+        others = [path.name for path in plain_files(root) if not cls.kind.matches(path.name)]
+        if others:
+            notices.append(f"files other than audio files were skipped: {some(others)}")
+        source = cls.__new__(cls)
+        source.take(
+            ClassFiles(
+                root,
+                tuple(paths),
+                classes,
+                numbers["all"],
+                {"all": np.arange(len(paths))},
+                tuple(notices),
+                groups.astype(np.int64),
+            )
         )
+        source.group_kind = "speakers"
+        return source
+
+
+def is_audio_folder(path: Path) -> bool:
+    """Whether a folder has CLASS/*.wav and so on, or such files that are all named LABEL_SPEAKER_NUMBER."""
+    return first_file(path, SUFFIXES["audio"]) is not None or (path.is_dir() and bool(named_files(path)))
+
+
+def open_audio_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> AudioFolder:
+    """The source that these files make. Raises DataError if there are none, or two ways to read them."""
+    named = named_files(path)
     if not named:
-        return SoundFolder(gather(path, SOUNDS, class_level=class_level, test_fold=test_fold))
+        return AudioFolder(path, class_level=class_level, test_fold=test_fold)
+    if first_file(path, SUFFIXES["audio"]):
+        raise DataError(
+            f"{path} can be read in two ways: audio in class folders, and audio files that are named after their "
+            f"class, such as {named[0].name}.",
+            fix="Move one of the two.",
+        )
     if class_level is not None or test_fold is not None:
         raise ConfigError(
-            f"{path} holds sounds that are named after their class, such as {named[0].name}, not folders of classes. "
-            "Remove --data.class_level and --data.test_fold."
+            f"{path} holds audio files that are named after their class, such as {named[0].name}, not class folders.",
+            fix="Remove --data.class_level and --data.test_fold.",
         )
-    return by_name(path, named)
+    return AudioFolder.from_names(path, named)
 
 
-def named_sounds(root: Path) -> list[Path]:
-    """The sounds of a folder, if all are named LABEL_SPEAKER_NUMBER; else none."""
-    sounds = [path for path in plain_files(root) if path.suffix.lower() in SUFFIXES]
-    return sounds if all(NAME.match(path.stem) for path in sounds) else []
-
-
-def by_name(root: Path, sounds: list[Path]) -> SoundFolder:
-    """The source of files that tell label and speaker by their names."""
-    matches = [match for path in sounds if (match := NAME.match(path.stem))]
-    classes, numbers = number_labels({"all": [match["label"] for match in matches]})
-    speakers, groups = np.unique([match["speaker"] for match in matches], return_inverse=True)
-    notices = [f"file names tell {len(speakers)} speakers: {some(speakers.tolist())}"]
-    others = [path.name for path in plain_files(root) if path.suffix.lower() not in SUFFIXES]
-    if others:
-        notices.append(f"files that are no sounds were passed over: {some(others)}")
-    files = ClassFiles(root, tuple(sounds), classes, numbers["all"], {"all": np.arange(len(sounds))}, tuple(notices))
-    return SoundFolder(files, groups.astype(np.int64))
+def named_files(root: Path) -> list[Path]:
+    """The audio files of a folder, if all are named LABEL_SPEAKER_NUMBER; else none."""
+    paths = [path for path in plain_files(root) if path.suffix.lower() in SUFFIXES["audio"]]
+    return paths if all(NAME.match(path.stem) for path in paths) else []

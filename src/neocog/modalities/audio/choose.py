@@ -1,163 +1,181 @@
-"""Choosing a sound's preprocessing: what the settings leave open follows from the recordings and the network."""
+"""Settings of audio, and choosing its preprocessing: what they leave open follows from the data and the network."""
 
 import math
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
-from neocog.dataset.record import Source
+from neocog.dataset.record import Record, Source
 from neocog.errors import ConfigError, DataError, agree
-from neocog.modalities.audio.preprocess import Features, SoundConfig, SoundPreprocess
+from neocog.modalities.audio.preprocess import AudioPreprocess, Features
 from neocog.modalities.audio.spectrogram import mel_bank
-from neocog.modalities.audio.waveform import LENGTH_UNKNOWN, SoundHeader, sound_header
-from neocog.modalities.survey import all_faults, surveyed
-from neocog.progress import note, track
+from neocog.modalities.audio.waveform import LENGTH_UNKNOWN, RATES, SoundHeader, sound_header
+from neocog.modalities.choose import Choices, read_headers
+from neocog.progress import note
+from neocog.settings import SETTINGS
 
-__all__ = ["choose_sound"]
+__all__ = ["AudioConfig", "choose_audio"]
 
 COVERED = 0.95  # share of the recordings that fit into the chosen time
-LONGEST = 10.0  # seconds that are chosen at most
+LONGEST = 10.0  # seconds, the most that is chosen
 SPEECH_RATE = 16_000
 WINDOW_MS = 30.0  # Tang & Lin 2018
 MIN_MELS = 40  # for cepstral coefficients, of which fewer may be kept
 PUBLISHED_MFCC = ((101, 40), (49, 10))  # inputs of Tang & Lin 2018 and Zhang et al. 2017
 
 
-def choose_sound(
-    source: Source, indices: NDArray[np.int64], config: SoundConfig, input_size: tuple[int, ...], *, skip: bool = False
-) -> tuple[SoundPreprocess, dict[str, str]]:
-    """The preprocessing for these sounds and a network's input size, and a reason for each value that was chosen.
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class AudioConfig:
+    """How audio is preprocessed."""
 
-    What the config sets is kept. A network of frames x bands gets as many: bands by their number, frames by the hop.
-    A network with one axis gets the waveform. A note says how many headers do not state their sound's length. Raises
-    ConfigError for settings that do not go together, and DataError that names all sounds that can't be read, unless
-    such are to be skipped.
+    sample_rate: Annotated[int, Field(ge=RATES[0], le=RATES[1])] | None = None
+    """Samples per second; unset: that of the recordings, at most 16,000."""
+    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
+    """Longer recordings are centre-cropped, shorter ones zero-padded; unset: what covers 95% of the recordings."""
+    features: Features | None = None
+    """The waveform, log-mel bands or cepstral coefficients; unset: what the network was made for."""
+    window_ms: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Length of a frame in milliseconds."""
+    hop_ms: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """From one frame to the next in milliseconds; unset: such that the network gets its number of frames."""
+    num_mels: Annotated[int, Field(ge=1, le=512)] | None = None
+    """Number of mel bands."""
+    num_coefficients: Annotated[int, Field(ge=1, le=512)] | None = None
+    """Number of cepstral coefficients to keep."""
+    f_min: Annotated[float, Field(ge=0)] | None = None
+    """Lowest frequency in hertz."""
+    f_max: Annotated[float, Field(gt=0)] | None = None
+    """Highest frequency in hertz; unset: half of the sample rate."""
+    max_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """Refuse longer audio before it is decoded."""
+
+    def ignored(self) -> dict[str, str]:
+        if self.features == "waveform":
+            names = ("window_ms", "hop_ms", "num_mels", "num_coefficients", "f_min", "f_max")
+            return dict.fromkeys(names, "a waveform has no frames")
+        return {"num_coefficients": "only mfcc has coefficients"} if self.features == "mel" else {}
+
+
+def choose_audio(
+    source: Source,
+    indices: NDArray[np.int64],
+    settings: AudioConfig,
+    input_shape: tuple[int, ...],
+    *,
+    skip: bool = False,
+    **_: object,
+) -> tuple[AudioPreprocess, dict[str, str]]:
+    """As `neocog.modalities.table.Choose`; the settings that are set are kept.
+
+    A network of frames x bands gets that many: bands by their number, frames by the hop. A network with one axis gets
+    the waveform. A note says how many headers do not state the length. Raises ConfigError for settings that do not go
+    together, and DataError that names all recordings that can't be read, unless such are to be skipped.
     """
-    headers = survey(source, indices, config.max_seconds, skip=skip)
+    headers = read_headers(source, indices, partial(read_header, max_seconds=settings.max_seconds), skip=skip)
     if streamed := sum(not header.states_length for header in headers):
         note(f"  of the training data, {agree(LENGTH_UNKNOWN, streamed)}")
-    info = f"the network was made for {'x'.join(map(str, input_size))}"
-    choice = Choice(config)
-    rate = choice.pick("sample_rate", *common_rate(headers))
-    seconds = choice.pick("seconds", *covering(headers))
-    features = choice.pick("features", features_for(input_size), info)
-    refuse_ignored(config, features)
+    input_size = input_shape[1:]
+    made_for = f"the network was made for {'x'.join(map(str, input_size))}"
+    choices = Choices(settings)
+    rate = choices.pick("sample_rate", *common_rate(headers))
+    seconds = choices.pick("seconds", *covering_length(headers))
+    features = choices.pick("features", features_for(input_size), made_for)
+    refuse_ignored(settings, features)
     if features != "waveform":
         frames, bands = input_size if len(input_size) == 2 else (101, MIN_MELS)
-        spread_frames(choice, frames, seconds * rate, rate, info)
-        choice.pick("window_ms", max(WINDOW_MS, 2 * choice.values["hop_ms"]), "frames overlap by half or more")
+        spread_frames(choices, frames, seconds * rate, rate, made_for)
+        choices.pick("window_ms", max(WINDOW_MS, 2 * choices.values["hop_ms"]), "frames overlap by half or more")
         if features == "mfcc":
-            kept = choice.pick("num_coefficients", bands, info)
-            choice.pick(
-                "num_mels", max(MIN_MELS, kept), "as many as are usual for speech, or as there are coefficients"
-            )
-        else:
-            choice.pick("num_mels", bands, info)
-    given = {key: getattr(config, key) for key in ("f_min", "f_max") if getattr(config, key) is not None}
-    spec = SoundPreprocess(**choice.values, **given, max_seconds=config.max_seconds)
+            kept = choices.pick("num_coefficients", bands, made_for)
+            bands, made_for = max(MIN_MELS, kept), "usual for speech, or the number of coefficients"
+        choices.pick("num_mels", bands, made_for)
+    given = {key: getattr(settings, key) for key in ("f_min", "f_max") if getattr(settings, key) is not None}
+    spec = AudioPreprocess(**choices.values, **given, max_seconds=settings.max_seconds)
     check_settings(spec)
-    return spec, choice.reasons
+    return spec, choices.reasons
 
 
-class Choice:
-    """The values so far, and why those were chosen that the user did not set."""
-
-    def __init__(self, config: SoundConfig) -> None:
-        self.config = config
-        self.values: dict[str, Any] = {}
-        self.reasons: dict[str, str] = {}
-
-    def pick(self, key: str, value: Any, reason: str) -> Any:
-        """The user's value where there is one, else this."""
-        given = getattr(self.config, key)
-        if given is None:
-            self.reasons[key] = reason
-        self.values[key] = value if given is None else given
-        return self.values[key]
+def read_header(record: Record, where: str, max_seconds: float) -> SoundHeader:
+    if not isinstance(record.payload, bytes):
+        raise DataError("Audio must be an encoded file.", received=type(record.payload).__name__, where=where)
+    return sound_header(record.payload, where, max_seconds)
 
 
-def refuse_ignored(config: SoundConfig, features: Features) -> None:
-    """Raises ConfigError for a setting that these features leave without an effect."""
-    for key, reason in replace(config, features=features).ignored().items():
-        if getattr(config, key) is not None:
+def refuse_ignored(settings: AudioConfig, features: Features) -> None:
+    """Raises ConfigError for a setting that has no effect on these features."""
+    for key, reason in replace(settings, features=features).ignored().items():
+        if getattr(settings, key) is not None:
             raise ConfigError(
-                f"A setting must have an effect. audio.{key} would be ignored: {reason}, and the features are "
-                f"{features!r}. Remove it, or set audio.features."
+                f"A setting must have an effect. audio.{key} would be ignored, because {reason}, and the features are "
+                f"{features!r}.",
+                fix="Remove it, or set audio.features.",
+                kind="ignored",
             )
 
 
-def spread_frames(choice: Choice, frames: int, samples: float, rate: int, info: str) -> None:
-    """The hop that spreads so many frames over the time; a time that was chosen is changed so that it fits exactly."""
+def spread_frames(choices: Choices, frames: int, samples: float, rate: int, made_for: str) -> None:
+    """Choose the hop that spreads the frames over the time; a time that was chosen is changed to fit exactly."""
     steps = max(1, frames - 1)
-    free = choice.config.seconds is None and choice.config.hop_ms is None
+    free = choices.settings.seconds is None and choices.settings.hop_ms is None
     hop = max(1, round(samples / steps) if free else int(samples / steps))
-    choice.pick("hop_ms", 1000 * hop / rate, f"gives {frames} frames; {info}")
+    choices.pick("hop_ms", 1000 * hop / rate, f"gives {frames} frames; {made_for}")
     if free:
-        choice.values["seconds"] = hop * steps / rate
+        choices.values["seconds"] = hop * steps / rate
 
 
 def features_for(input_size: tuple[int, ...]) -> Features:
-    """What a network of this input was published with; log-mel bands where nothing is known."""
+    """What a network of this input was published with; log-mel bands if nothing is known."""
     if len(input_size) != 2:
         return "waveform"
     return "mfcc" if input_size in PUBLISHED_MFCC else "mel"
 
 
 def common_rate(headers: list[SoundHeader]) -> tuple[int, str]:
-    """The rate of most recordings, at most that of speech."""
+    """The most frequent sample rate, at most that of speech."""
     ((rate, count),) = Counter(header.sample_rate for header in headers).most_common(1)
     if rate > SPEECH_RATE:
         return SPEECH_RATE, f"enough for speech; most recordings have {rate:,}"
-    return rate, "the recordings' own" if count == len(headers) else f"that of {count:,} of {len(headers):,} recordings"
+    return rate, "that of the recordings" if count == len(
+        headers
+    ) else f"that of {count:,} of {len(headers):,} recordings"
 
 
-def covering(headers: list[SoundHeader]) -> tuple[float, str]:
-    """The time in seconds, rounded up to hundredths, that no more than a few recordings exceed."""
+def covering_length(headers: list[SoundHeader]) -> tuple[float, str]:
+    """The time in seconds, rounded up to hundredths, that only a few recordings exceed."""
     lengths = sorted(header.seconds for header in headers)
     seconds = math.ceil(100 * lengths[math.ceil(COVERED * len(lengths)) - 1] - 1e-6) / 100
     if seconds > LONGEST:
-        return LONGEST, f"no more is chosen than this; the longest recording has {lengths[-1]:,.1f}"
-    return seconds, f"{COVERED:.0%} of the recordings are no longer, about; the longest has {lengths[-1]:.2f}"
+        return LONGEST, f"the most that is chosen; the longest recording has {lengths[-1]:,.1f}"
+    return seconds, f"covers about {COVERED:.0%} of the recordings; the longest has {lengths[-1]:.2f}"
 
 
-def check_settings(spec: SoundPreprocess) -> None:
-    """Raises ConfigError for frequencies, bands or frames that can't be."""
+def check_settings(spec: AudioPreprocess) -> None:
+    """Raises ConfigError for impossible frequencies, bands or coefficients."""
     if spec.features == "waveform":
         return
     nyquist = spec.sample_rate / 2
     if not 0 <= spec.f_min < spec.highest <= nyquist:
         raise ConfigError(
-            f"Frequencies lie in order from 0 to half of the sample rate, {nyquist:g}. Received: f_min={spec.f_min:g}, "
-            f"f_max={spec.highest:g}. Change audio.f_min, audio.f_max or audio.sample_rate."
+            f"Frequencies must satisfy 0 <= f_min < f_max <= {nyquist:g}, half of the sample rate.",
+            received=f"f_min={spec.f_min:g}, f_max={spec.highest:g}",
+            fix="Change audio.f_min, audio.f_max or audio.sample_rate.",
         )
     if spec.features == "mfcc" and spec.num_coefficients > spec.num_mels:
         raise ConfigError(
-            f"There are at most as many coefficients as bands. Received: num_coefficients={spec.num_coefficients}, "
-            f"num_mels={spec.num_mels}. Raise audio.num_mels."
+            "There can't be more coefficients than mel bands.",
+            received=f"num_coefficients={spec.num_coefficients}, num_mels={spec.num_mels}",
+            fix="Raise audio.num_mels.",
         )
     bank = mel_bank(spec.num_mels, spec.n_fft, spec.sample_rate, spec.f_min, spec.highest)
     if not bool((bank > 0).any(dim=0).all()):
         raise ConfigError(
-            f"Each band needs a frequency of its own. Received: num_mels={spec.num_mels} from {spec.f_min:g} to "
-            f"{spec.highest:g} Hz. Use fewer bands, or a wider range."
+            "Each mel band needs a frequency of its own.",
+            received=f"num_mels={spec.num_mels} from {spec.f_min:g} to {spec.highest:g} Hz",
+            fix="Use fewer bands, or a wider range.",
         )
-
-
-def survey(source: Source, indices: NDArray[np.int64], max_seconds: float, *, skip: bool) -> list[SoundHeader]:
-    """The headers of the recordings."""
-    found, faults = [], []
-    for index in track(surveyed(indices).tolist(), "reading headers"):
-        try:
-            record = source.read(index)
-            where = f"{source.name}: {record.key}"
-            if not isinstance(record.payload, bytes):
-                raise DataError(f"A sound is an encoded file. Received: {type(record.payload).__name__}, for {where}.")
-            found.append(sound_header(record.payload, where, max_seconds))
-        except DataError as error:
-            faults.append(str(error))
-    if faults and (not skip or not found):
-        raise all_faults(faults)
-    return found

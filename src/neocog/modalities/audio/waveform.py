@@ -9,7 +9,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from neocog.errors import DataError
-from neocog.modalities.audio import flac
+from neocog.modalities.audio import flac, mp3
 from neocog.modalities.audio.wav import find_samples, with_plain_header
 from neocog.modalities.image.unreadable import not_the_file
 
@@ -24,7 +24,7 @@ __all__ = [
     "sound_waveform",
 ]
 
-FORMATS = ("WAV", "WAVEX", "FLAC", "OGG")
+FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
 RATES = (1000, 384_000)
 """Samples per second, lowest and highest that are read; the filters for other rates could grow without bound."""
 MAX_CHANNELS = 64
@@ -63,9 +63,11 @@ def sound_waveform(payload: bytes, where: str, max_seconds: float) -> tuple[NDAr
     sound, header = open_sound(payload, where, max_seconds)
     with sound:
         blocks, left = [], header.num_samples
+        # soundfile seeks after each read, which is inexact in MP3: its frames depend on earlier ones.
+        most = left if sound.format == "MP3" else BLOCK
         try:
             while left:
-                block = sound.read(min(left, BLOCK), dtype="float32", always_2d=True)
+                block = sound.read(min(left, most), dtype="float32", always_2d=True)
                 if not len(block):
                     break
                 blocks.append(block.mean(axis=1))
@@ -101,14 +103,19 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
         sound = soundfile.SoundFile(io.BytesIO(decodable(payload)))
     except Exception as error:  # decoders of damaged bytes raise more than their own errors
         known = not_the_file(payload)
-        what, fix = known or (f"is not one, or is damaged: {plain(error)}", "Convert or remove it")
-        raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} {what}. {fix}.") from error
+        what, fix = known or (f"a file of another kind, or damaged: {plain(error)}", "Convert or remove it.")
+        raise DataError("Audio must be a WAV, FLAC, OGG or MP3 file.", received=what, where=where, fix=fix) from error
     try:
         if sound.format not in FORMATS:
-            raise DataError(f"A sound must be a WAV, FLAC or OGG file. {where} is {sound.format}. Convert it.")
+            raise DataError(
+                "Audio must be a WAV, FLAC, OGG or MP3 file.", received=sound.format, where=where, fix="Convert it."
+            )
         if lost:
             raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
-        stated = samples.num_bytes is not None if samples else flac.states_length(payload)
+        if sound.format == "MP3" and sound.frames > mp3.most_samples(payload):
+            raise damaged(where, f"its header promises {sound.frames:,} samples, more than its frames hold")
+        found = flac.states_length(payload) and (sound.format != "MP3" or mp3.states_length(payload))
+        stated = samples.num_bytes is not None if samples else found
         header = SoundHeader(sound.samplerate, sound.frames, sound.channels, stated)
         check_header(header, where, max_seconds)
     except DataError:
@@ -119,7 +126,9 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
 
 def decodable(payload: bytes) -> bytes:
     """A file as libsndfile reads it: with its length in the header, and as plain WAV where it is RF64 or BW64."""
-    return flac.with_length(payload) if payload.startswith(b"fLaC") else with_plain_header(payload)
+    if payload.startswith(b"fLaC"):
+        return flac.with_length(payload)
+    return mp3.with_length(payload) if mp3.is_mp3(payload) else with_plain_header(payload)
 
 
 def check_header(header: SoundHeader, where: str, max_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""From a position of Go to the planes that a network sees."""
+"""From a position of Go to the planes that a network sees, and choosing which."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload, Source
-from neocog.errors import DataError
+from neocog.errors import ConfigError, DataError
 from neocog.modalities.go.features import FEATURES, FeatureSet
 from neocog.modalities.go.game import replay
 from neocog.modalities.go.records import last_position
@@ -22,7 +22,7 @@ __all__ = ["BoardPreprocess", "choose_board"]
 class BoardPreprocess(Preprocess):
     """Replay the moves that led to a position, and compute its planes: zeros and ones.
 
-    A payload is a position as `neocog.modalities.go.game` writes it, or an SGF record, whose last position is meant.
+    A payload is a position as `neocog.modalities.go.game` writes it, or an SGF record, of which it is the last one.
 
     >>> pre = BoardPreprocess(features="zero17", size=9)
     >>> planes = pre(b"(;SZ[9];B[aa])")
@@ -60,11 +60,19 @@ class BoardPreprocess(Preprocess):
         code = last_position(payload, where) if isinstance(payload, bytes) else np.ravel(payload)
         position = replay(code, where)
         if position.board.size != self.size:
-            raise DataError(
-                f"This preprocessing takes boards of {self.size} x {self.size} points. Received: "
-                f"{position.board.size} x {position.board.size}, for {where}."
-            )
+            rule = f"This network takes boards of {self.size} x {self.size} points."
+            raise DataError(rule, received=f"{position.board.size} x {position.board.size} points", where=where)
         return torch.from_numpy(FEATURES[self.features].compute(position))
+
+    def check_continues(self, before: Preprocess, model: str, data: str) -> None:
+        if self.shape != before.shape:
+            raise ConfigError(
+                "A fine-tuned network of boards keeps the size of its boards: "
+                f"{model} has {before.shape[-1]} x {before.shape[-1]} points.",
+                received=f"{self.size} x {self.size} points",
+                where=data,
+                fix="Choose games on boards of that size, or train a new network.",
+            )
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """Zeros and ones as float32; (N, planes, S, S) -> the same."""
@@ -72,12 +80,12 @@ class BoardPreprocess(Preprocess):
 
 
 def choose_board(
-    source: Source, indices: NDArray[np.int64], input_shape: tuple[int, ...]
+    source: Source, indices: NDArray[np.int64], settings: None, input_shape: tuple[int, ...], **_: object
 ) -> tuple[BoardPreprocess, dict[str, str]]:
-    """The preprocessing for these positions and a network's input (planes, S, S), and why.
+    """As `neocog.modalities.table.Choose`, for an input (planes, S, S); there are no settings.
 
-    The network's planes say which features it takes; the board's size is that of the games.
-    Raises DataError where no features have so many planes.
+    The number of planes tells the features that the network takes; the board's size is that of the games.
+    Raises DataError if no features have that number of planes.
     """
     for name, features in FEATURES.items():
         if features.num_planes == input_shape[0]:
@@ -87,6 +95,8 @@ def choose_board(
             return BoardPreprocess(features=name, size=size), reasons
     known = " or ".join(f"{features.num_planes} ({name})" for name, features in FEATURES.items())
     raise DataError(
-        f"A network for positions of Go takes {known} planes. Received: a network for {input_shape[0]}, for "
-        f"{source.name}. Choose go_policy or go_residual."
+        f"A network for positions of Go must take {known} planes.",
+        received=f"a network for {input_shape[0]} planes",
+        where=source.name,
+        fix="Choose go_policy or go_residual.",
     )

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.dataset.files import files_below, holds_files, read_limited
-from neocog.dataset.record import LeftOut, Modality, Record
+from neocog.dataset.record import LeftOut, Modality, Record, Task
 from neocog.dataset.split_names import splits_meant
-from neocog.dataset.targets import Task
 from neocog.errors import DataError, agree, some
 from neocog.modalities.go.game import KIND, MOVE, colour_of, position_code
 from neocog.modalities.go.records import Game, UnplayableGame, playable_games

@@ -1,1 +1,3 @@
-"""Images: sources, decoders, preprocessing, augmentation."""
+"""Images: sources, decoders, preprocessing, augmentation. Its row of the table is in `modality`."""
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their binary version: label bytes, then 3,072 bytes of picture, plane by plane.
+"""CIFAR-10 and CIFAR-100 in their binary version: label bytes, then the 3,072 bytes of an image, plane by plane.
 
 Source: Krizhevsky 2009; the page of the CIFAR data sets, "Binary version".
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neocog.errors import DataError
 from neocog.modalities.image.arrays import ArraySource
 
-__all__ = ["find_cifar", "open_cifar"]
+__all__ = ["is_cifar", "open_cifar"]
 
 PIXELS = 3 * 32 * 32
 MAX_NAMES = 2**20
@@ -20,7 +20,7 @@ MAX_NAMES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of one version; `label_bytes` precede each picture and the last of them is the class."""
+    """The files of one version; `label_bytes` precede each image, and the last of them is the class."""
 
     folder: str
     names: str
@@ -41,7 +41,7 @@ LAYOUTS = (
 
 
 def find_cifar(folder: Path) -> tuple[Path, Layout] | None:
-    """The folder with the binary files, which is this one or the published one within it."""
+    """The folder with the binary files: this one, or the published one within it."""
     for layout in LAYOUTS:
         for place in (folder, folder / layout.folder):
             if (place / layout.names).is_file():
@@ -49,19 +49,29 @@ def find_cifar(folder: Path) -> tuple[Path, Layout] | None:
     return None
 
 
-def open_cifar(name: str, folder: Path, layout: Layout) -> ArraySource:
-    """The source that these files make. Raises DataError where one is missing or cut off."""
+def is_cifar(path: Path) -> bool:
+    """Whether this is a folder with CIFAR's binary files."""
+    return path.is_dir() and find_cifar(path) is not None
+
+
+def open_cifar(path: Path) -> ArraySource:
+    """The source that a folder's files make. Raises DataError if one is missing or truncated."""
+    found = find_cifar(path) if path.is_dir() else None
+    if not found:
+        rule = "CIFAR's binary files are data_batch_1.bin and the like beside batches.meta.txt."
+        raise DataError(f"{rule} {path} holds none.", fix="Check the path, or leave out --data.format.")
+    folder, layout = found
     classes = class_names(folder / layout.names)
     parts = {}
     for split, files in layout.splits.items():
         batches = [read_batch(folder / file, layout.label_bytes) for file in files]
-        pictures = np.concatenate([pixels for pixels, _ in batches])
-        parts[split] = (pictures, np.concatenate([labels for _, labels in batches]))
-    return ArraySource(name, parts, classes, format="cifar")
+        images = np.concatenate([pixels for pixels, _ in batches])
+        parts[split] = (images, np.concatenate([labels for _, labels in batches]))
+    return ArraySource(path.name, parts, classes, format="cifar")
 
 
 def class_names(path: Path) -> list[str]:
-    """The words of a file. Raises DataError where it is no text."""
+    """The words of a file. Raises DataError if it is not text."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_NAMES).decode().split()
@@ -70,16 +80,15 @@ def class_names(path: Path) -> list[str]:
 
 
 def read_batch(path: Path, label_bytes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pictures (N, 32, 32, 3) and labels (N,)."""
+    """Images (N, 32, 32, 3) and labels (N,)."""
     if not path.is_file():
         raise DataError(f"CIFAR's binary version has a file {path.name}. It is missing in {path.parent}.")
     values = np.fromfile(path, np.uint8)
     record = label_bytes + PIXELS
     if values.size == 0 or values.size % record:
-        raise DataError(
-            f"{path} is truncated: records have {record:,} bytes each. Received: {values.size:,} bytes, which is "
-            f"{values.size // record:,} records and {values.size % record:,} bytes. Fetch it again."
-        )
+        rule = f"{path} is truncated: records have {record:,} bytes each."
+        received = f"{values.size:,} bytes: {values.size // record:,} records and {values.size % record:,} bytes"
+        raise DataError(rule, received=received, fix="Fetch it again.")
     rows = values.reshape(-1, record)
     planes = rows[:, label_bytes:].reshape(-1, 3, 32, 32)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), rows[:, label_bytes - 1]

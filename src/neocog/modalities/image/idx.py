@@ -16,17 +16,18 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import MAX_CLASSES
 from neocog.dataset.files import check_inflation, read_at_most
+from neocog.dataset.labels import MAX_CLASSES
 from neocog.errors import DataError, some
 from neocog.modalities.image.arrays import ArraySource
 
-__all__ = ["find_idx", "open_idx", "read_idx"]
+__all__ = ["is_idx", "open_idx", "read_idx"]
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 NAME = re.compile(r"(?P<stem>.*)(?P<kind>images|labels)[-.]idx(?P<axes>[13])-ubyte(\.gz)?$")
 MAX_BYTES = 2**36
 MAX_MAPPING = 2**20
+FETCH = "Fetch it again."
 
 
 def read_idx(path: Path) -> NDArray[np.generic]:
@@ -38,13 +39,11 @@ def read_idx(path: Path) -> NDArray[np.generic]:
         with open_plain(path) as file:
             head = file.read(4)
             if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in DTYPES or not 1 <= head[3] <= 4:
-                raise DataError(
-                    "An idx file starts with two zero bytes, a type code and the number of axes. "
-                    f"Received: {head.hex(' ') or 'nothing'}, in {path}. Fetch the file again."
-                )
+                rule = "An idx file starts with two zero bytes, a type code and the number of axes."
+                raise DataError(rule, received=head.hex(" ") or "nothing", where=str(path), fix=FETCH)
             sizes = file.read(4 * head[3])
             if len(sizes) < 4 * head[3]:
-                raise DataError(f"{path} is truncated: it ends within its header. Fetch it again.")
+                raise DataError(f"{path} is truncated: it ends within its header.", fix=FETCH)
             shape = struct.unpack(f">{head[3]}I", sizes)
             dtype = np.dtype(DTYPES[head[2]])
             expected = math.prod(shape) * dtype.itemsize
@@ -54,24 +53,22 @@ def read_idx(path: Path) -> NDArray[np.generic]:
                 check_inflation(expected, path.stat().st_size)
             content = read_at_most(file, expected + 1)
     except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is truncated or damaged: {error}. Fetch it again.") from error
+        raise DataError(f"{path} is truncated or damaged: {error}.", fix=FETCH) from error
     if len(content) != expected:
         state = "truncated" if len(content) < expected else "longer than its header says"
-        found = len(content) if len(content) < expected else f"over {expected:,}"
-        raise DataError(
-            f"{path} is {state}. Its header promises {' x '.join(map(str, shape))} values, {expected:,} bytes; "
-            f"received: {found}. Fetch it again."
-        )
+        found = f"{len(content):,}" if len(content) < expected else f"over {expected:,}"
+        rule = f"{path} is {state}. Its header promises {' x '.join(map(str, shape))} values, {expected:,} bytes."
+        raise DataError(rule, received=found, fix=FETCH)
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """The file's content, unpacked where it is gzipped."""
+    """The file's content, unpacked if it is gzipped."""
     return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
-    """The idx files of a folder as split -> kind -> path; a plain file goes before its gzipped twin."""
+    """The idx files of a folder as split -> kind -> path; a plain file takes precedence over its gzipped twin."""
     found: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir(), reverse=True):
         match = NAME.match(path.name)
@@ -82,21 +79,30 @@ def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
             if plain and plain.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
                 raise DataError(
                     f"{folder} can be read in two ways: {plain.name} and {path.name} both hold the {match['kind']} of "
-                    f"{split}. Give each set a folder of its own."
+                    f"{split}.",
+                    fix="Give each set a folder of its own.",
                 )
             found[split][match["kind"]] = path
     return {split: found[split] for split in ("train", "val", "test") if split in found}
 
 
-def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str, ...] | None) -> ArraySource:
-    """The source that these idx files make. Without `classes`, a mapping file beside them may name them."""
+def is_idx(path: Path) -> bool:
+    """Whether this is a folder with idx files."""
+    return path.is_dir() and bool(find_idx(path))
+
+
+def open_idx(folder: Path, classes: tuple[str, ...] | None = None) -> ArraySource:
+    """The source that a folder's idx files make. Without `classes`, a mapping file beside them may name them."""
+    files = find_idx(folder) if folder.is_dir() else None
+    if not files:
+        rule = "Idx files are pairs such as train-images-idx3-ubyte and train-labels-idx1-ubyte."
+        raise DataError(f"{rule} {folder} holds none.", fix="Check the path, or leave out --data.format.")
     parts = {}
     for split, kinds in files.items():
         if len(kinds) != 2:
             here = next(iter(kinds.values())).name
-            raise DataError(
-                f"Pictures and labels come as two idx files. {folder} has {here} for {split}, not its partner."
-            )
+            rule = "Images and labels come as two idx files."
+            raise DataError(f"{rule} {folder} has {here} for {split}, not its partner.")
         parts[split] = (read_idx(kinds["images"]), read_idx(kinds["labels"]))
     mapping = None if classes else find_mapping(folder, files)
     if mapping is None:
@@ -104,16 +110,16 @@ def open_idx(folder: Path, files: dict[str, dict[str, Path]], classes: tuple[str
     names = read_mapping(mapping)
     place = np.full(max(names) + 1, -1)
     place[list(names)] = np.arange(len(names))
-    for split, (pictures, labels) in parts.items():
+    for split, (images, labels) in parts.items():
         if labels.dtype.kind not in "iu":
-            continue  # which is refused below
+            continue  # refused below
         unnamed = [label for label in np.unique(labels).tolist() if label not in names]
         if unnamed:
             raise DataError(
-                f"A mapping names each label. {mapping} has no line for {some(map(str, unnamed))}, of {split}. Add "
-                "them, or move the mapping away."
+                f"A mapping names each label. {mapping} has no line for {some(map(str, unnamed))}, of {split}.",
+                fix="Add them, or move the mapping away.",
             )
-        parts[split] = (pictures, place[labels.astype(np.int64)])
+        parts[split] = (images, place[labels.astype(np.int64)])
     source = ArraySource(folder.name, parts, tuple(names.values()), format="idx")  # type: ignore[arg-type]
     source.notices = (f"{mapping.name} names the classes", *source.notices)
     return source
@@ -131,7 +137,7 @@ def read_mapping(path: Path) -> dict[int, str]:
     """The name of each label, sorted by label: on each line a label, and the code points of one or more characters.
 
     Source: the files of EMNIST (Cohen et al. 2017, https://arxiv.org/abs/1702.05373), in which `1 65 97` stands for
-    both A and a; its name is A/a. Raises DataError for what is no such line.
+    both A and a; its name is A/a. Raises DataError for any other line.
     """
     names: dict[int, str] = {}
     try:
@@ -145,10 +151,11 @@ def read_mapping(path: Path) -> dict[int, str]:
     except (OSError, ValueError, OverflowError) as error:
         raise DataError(
             f"A mapping has a label and code points on each line, such as 1 65 97, and each label once. {path} can't "
-            f"be read so: {error}. Fetch it again, or move it away."
+            f"be read as one: {error}.",
+            fix="Fetch it again, or move it away.",
         ) from error
     if not names or not all(name.isprintable() for name in names.values()):
-        raise DataError(f"A mapping names labels by characters. {path} has none, or some that can't be shown.")
+        raise DataError(f"A mapping names labels by characters. {path} has none, or unprintable ones.")
     if len(set(names.values())) < len(names):
         raise DataError(f"Each class needs a name of its own. {path} gives two labels the same characters.")
     return dict(sorted(names.items()))

@@ -1,49 +1,55 @@
-"""Pictures in folders: one folder for each class, within one folder for each split or without splits."""
+"""Image files below a folder, and images in a folder for each class, in folders for splits or without."""
 
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
-from neocog.dataset.class_files import FileKind, gather
-from neocog.dataset.folders import size_bytes
-from neocog.dataset.record import Modality, Record
-from neocog.dataset.targets import Task
-from neocog.modalities.image.folder import EXTENSIONS, read_picture
+from neocog.dataset.class_files import ClassFolderSource, FileKind
+from neocog.dataset.file_types import SUFFIXES
+from neocog.dataset.files import class_folders, is_kind, list_files, walk
+from neocog.modalities.image.npy import promises_image
 
-__all__ = ["PICTURES", "ImageFolder"]
+__all__ = ["EXTENSIONS", "ImageFolder", "has_image", "holds_images", "is_image", "list_images", "open_image_folder"]
 
-PICTURES = FileKind(EXTENSIONS, "pictures", "*.png", "files that are no pictures")
+EXTENSIONS = SUFFIXES["image"]
 
 
-class ImageFolder:
-    """`train|val|test/CLASS/*.png` and so on, `fold1/CLASS/*.png`, or `CLASS/*.png` without splits.
+class ImageFolder(ClassFolderSource):
+    """Images at `train|val|test/CLASS/*.png` and so on; see `ClassFolderSource`."""
 
-    The classes are the folder names of all splits together, sorted, numbered once. A picture may lie deeper within its
-    class's folder; its key is its path below the root. `groups` number the folds, or the folders above the classes', of
-    which none is divided; (N,). Raises DataError where there is nothing to learn from, or where folders can be meant in
-    two ways.
-    """
-
-    modality: Modality = "image"
-    task: Task = "classification"
     format = "image-folder"
+    kind = FileKind(EXTENSIONS, "images", "*.png")
+    file_noun = "An image file"
 
-    def __init__(self, root: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> None:
-        self.root, self.name = root, root.resolve().name
-        files = gather(root, PICTURES, class_level=class_level, test_fold=test_fold)
-        self.paths = list(files.paths)
-        self.classes, self.targets, self.splits = files.classes, files.targets, files.splits
-        self.notices, self.folders = files.notices, files.folders
-        self.groups, self.group_kind, self.unlabelled = files.groups, files.group_kind, files.unlabelled
 
-    def __len__(self) -> int:
-        return len(self.paths)
+def open_image_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> ImageFolder:
+    return ImageFolder(path, class_level=class_level, test_fold=test_fold)
 
-    def key(self, index: int) -> str:
-        return self.paths[index].relative_to(self.root).as_posix()
 
-    def content(self) -> Iterator[bytes]:
-        """File sizes: the files themselves may be many gigabytes."""
-        return map(size_bytes, self.paths)
+def is_image(path: Path) -> bool:
+    """Whether a file is named as an image."""
+    return path.suffix.lower() in EXTENSIONS
 
-    def read(self, index: int) -> Record:
-        return Record(self.key(index), read_picture(self.paths[index]), int(self.targets[index]))
+
+def list_images(folder: Path, others: Counter[str] | None = None) -> list[Path]:
+    """All images below a folder, sorted; other files are counted by suffix in `others`."""
+    return list_files(folder, EXTENSIONS, others if others is not None else Counter())
+
+
+def holds_images(root: Path) -> bool:
+    """Whether a folder has folders in which, at any depth, there is an image."""
+    return root.is_dir() and any(has_image(folder) for folder in class_folders(root))
+
+
+def has_image(folder: Path) -> bool:
+    """Whether there is an image at any depth; an .npy file is one if its header promises pixels, not a signal."""
+    entries = (entry for entry in walk(folder, follow=False) if is_image(Path(entry.name)))
+    paths = (Path(entry.path) for entry in entries if is_kind(entry.is_file))  # a pipe would never end
+    return any(path.suffix.lower() != ".npy" or is_image_array(path) for path in paths)
+
+
+def is_image_array(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return promises_image(file.read(4096))
+    except OSError:
+        return False

@@ -1,139 +1,328 @@
-"""Pictures with a list beside them: a CSV, TSV or JSONL file that names each picture and its labels.
+"""Images with a table beside them: a CSV, TSV or JSONL file that names each image and its labels.
 
-Hugging Face's ImageFolder keeps its `metadata.csv` and `metadata.jsonl` so, Kaggle its `train.csv`.
+Hugging Face's ImageFolder has such a `metadata.csv` or `metadata.jsonl`, Kaggle its `train.csv`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neocog.dataset.class_columns import Columns, find_columns
-from neocog.dataset.class_names import in_order, ordered_names
-from neocog.dataset.column_names import FILE_LABELS, FILES, SPLIT, TAGS, UNNAMED, Asked
+from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS, FILES, SPLIT, TAGS
+from neocog.dataset.columns import (
+    NO_CHOICE,
+    ColumnChoice,
+    Columns,
+    file_columns,
+    is_file_table,
+    marked_columns,
+    multi_hot,
+    one_label,
+    split_of,
+    split_tags,
+)
 from neocog.dataset.dialect import find_dialect
-from neocog.dataset.folders import plain_files, size_bytes
-from neocog.dataset.multi_label import yes_and_no
-from neocog.dataset.record import LeftOut, Modality, Record, absent_classes
-from neocog.dataset.tables import is_table, table_notices
-from neocog.dataset.targets import Task
+from neocog.dataset.files import class_folders, plain_files
+from neocog.dataset.labels import Spellings, numbers_of, order_names, order_texts
+from neocog.dataset.list_source import FileSource
+from neocog.dataset.record import LeftOut, absent_classes
+from neocog.dataset.split_names import split_meant
+from neocog.dataset.tables import Row, first_row, is_table, read_columns, read_rows, table_notices, tables_in
 from neocog.errors import DataError, some
-from neocog.modalities.image.folder import has_picture, is_picture, read_picture
-from neocog.modalities.image.image_rows import Listed, read_list, without_repeats
-from neocog.modalities.image.image_table_files import ListedFiles, is_listed
-from neocog.modalities.image.image_tables import find_tables, first_row, holds_tables, names_pictures
+from neocog.modalities.image.image_folder import has_image, is_image
+from neocog.modalities.image.image_table_files import ImageFiles, names_image, relative_name
 
-__all__ = ["ClassList", "is_class_list", "open_class_list", "why_no_list"]
+__all__ = ["ImageTable", "is_image_table", "lists_images", "open_image_table", "why_no_image_table"]
+
+ORDER = ("all", "train", "val", "test")
+TWICE = "Remove one of the rows, otherwise a sample that is trained on would be tested."
 
 
-class ClassList:
-    """The pictures that lists name, in the order of the lists, split by split.
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One image of a table."""
 
-    One column of labels makes a classification; its classes are sorted, as numbers where they are numbers. A column of
+    key: str
+    """Its path below the root."""
+    split: str
+    labels: tuple[str, ...]
+    table: Path
+    line: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.table}, line {self.line}"
+
+
+class ImageTable(FileSource):
+    """The images that tables name, in the order of the tables, split by split.
+
+    One column of labels makes a classification; its classes are sorted, as numbers if they are numbers. A column of
     tags (`labels`, `tags`), or one column of 0 and 1 for each class, makes a task of several labels, `targets` being
-    (N, K) bool. A picture's key is its path below the root. Raises DataError for a list that can't be meant.
+    (N, K) bool. A sample's key is its path below the root. Raises DataError for a table that is wrong or ambiguous.
     """
 
-    modality: Modality = "image"
     format = "class-list"
+    file_noun = "An image file"
 
-    def __init__(self, root: Path, tables: Mapping[str, Path], asked: Asked = UNNAMED) -> None:
-        self.root, self.name = root, root.resolve().name
-        files = ListedFiles(root)
+    def __init__(self, root: Path, tables: Mapping[str, Path], chosen: ColumnChoice = NO_CHOICE) -> None:
+        files = ImageFiles(root)
         where = ", ".join(map(str, tables.values()))
-        columns, rows = read_lists(tables, files, asked)
-        listed = sorted(without_repeats(rows), key=lambda one: ("all", "train", "val", "test").index(one.split))
-        self.keys = [one.key for one in listed]
-        self.task: Task = "classification" if columns.kind == "label" else "multi-label"
-        found = {name for one in listed for name in one.labels}
-        self.classes = in_order(columns.labels) if columns.kind == "marks" else ordered_names(found, where)
-        hot = yes_and_no if self.task == "multi-label" else class_numbers
-        self.targets: NDArray[Any] = hot([one.labels for one in listed], self.classes, where)
-        splits = np.array([one.split for one in listed])
-        self.splits = {str(split): np.flatnonzero(splits == split) for split in dict.fromkeys(splits.tolist())}
-        self.notices = (*self.absent(), *table_notices(tables.values()), *notices(columns, rows, listed, files))
-
-    def absent(self) -> tuple[str, ...]:
-        """A sentence for each split from which a class is missing."""
-        classes = {
-            split: np.flatnonzero(self.targets[indices].any(0)) if self.targets.ndim == 2 else self.targets[indices]
-            for split, indices in self.splits.items()
+        columns, read = read_tables(tables, files, chosen)
+        rows = sorted(without_repeats(read), key=lambda row: ORDER.index(row.split))
+        labels = [row.labels for row in rows]
+        if columns.kind == "marks":
+            classes = order_texts(columns.labels)
+        else:
+            classes = order_names({name for names in labels for name in names}, where)
+        if columns.kind == "label":
+            targets: Any = numbers_of([name for (name,) in labels], classes)
+        else:
+            self.task = "multi-label"
+            targets = multi_hot(labels, classes, where)
+        split = np.array([row.split for row in rows])
+        splits = {str(name): np.flatnonzero(split == name) for name in dict.fromkeys(split.tolist())}
+        found = {
+            name: np.flatnonzero(targets[part].any(0)) if targets.ndim == 2 else targets[part]
+            for name, part in splits.items()
         }
-        return absent_classes(self.classes, classes)
-
-    def __len__(self) -> int:
-        return len(self.keys)
+        notices = (*absent_classes(classes, found), *table_notices(tables.values()))
+        notices += tuple(about(columns, len(read), rows, files))
+        super().__init__(root, (), targets, splits, classes, notices)
+        self.keys = [row.key for row in rows]  # a path for each of very many rows would take longer than reading them
 
     def key(self, index: int) -> str:
         return self.keys[index]
 
-    def content(self) -> Iterator[bytes]:
-        """File sizes: the files themselves may be many gigabytes."""
-        return (size_bytes(self.root / key) for key in self.keys)
-
-    def read(self, index: int) -> Record:
-        path = self.root / self.keys[index]
-        target = self.targets[index]
-        if path.exists() and not path.is_file():  # a pipe would never end
-            raise DataError(f"{path} is no file any more. Put it back, or remove its row from the list.")
-        payload = read_picture(path)
-        return Record(self.keys[index], payload, target if self.targets.ndim == 2 else int(target))
+    def path(self, index: int) -> Path:
+        return self.root / self.keys[index]
 
 
-def is_class_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> bool:
-    """Whether this is a table that names pictures and labels, or a folder with one."""
-    asked = Asked(file=file_column, label=label_column)
+def is_image_table(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> bool:
+    """Whether this is a table that names images and labels, or a folder with one."""
+    chosen = ColumnChoice(file=file_column, label=label_column)
     try:
         if path.is_dir():
-            return holds_tables(path, asked)
-        return names_pictures(path, asked)
+            return bool(image_tables_in(path, chosen) or tables_of_splits(path, chosen))
+        return lists_images(path, chosen)
     except OSError:
         return False
 
 
-def open_class_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> ClassList:
-    """The pictures that a table names, or the tables in a folder; the columns that are meant may be named."""
-    asked = Asked(file=file_column, label=label_column)
-    if not path.is_dir():
-        return ClassList(path.parent, {"all": path}, asked)
-    return ClassList(path, find_tables(path, asked), asked)
+def open_image_table(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> ImageTable:
+    """The images that a table names, or the tables in a folder; the columns may be chosen by name."""
+    chosen = ColumnChoice(file=file_column, label=label_column)
+    if path.is_dir():
+        return ImageTable(path, find_tables(path, chosen), chosen)
+    return ImageTable(path.parent, {"all": path}, chosen)
 
 
-def why_no_list(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> str | None:
-    """Why a table of files, or one beside pictures, is not a list with labels. None where it is not about images."""
-    asked = Asked(file=file_column, label=label_column)
+def find_tables(folder: Path, chosen: ColumnChoice) -> dict[str, Path]:
+    """A table for each split, or {"all": the table}. Raises DataError if there is none, or more than one way."""
+    ways: list[dict[str, Path]] = []
+    by_split: dict[str, list[Path]] = {}
+    for table in image_tables_in(folder, chosen):
+        if split := split_meant(table.stem):
+            by_split.setdefault(split, []).append(table)
+        else:
+            ways.append({"all": table})
+    for found in (by_split, tables_of_splits(folder, chosen)):
+        for twins in found.values():
+            if len(twins) > 1:
+                raise two_ways(folder, twins)
+        if found:
+            ways.append({split: found[split][0] for split in ORDER if split in found})
+    if len(ways) > 1:
+        raise two_ways(folder, [table for way in ways for table in way.values()])
+    if not ways:
+        raise DataError(
+            f"{folder} holds no list of images: a .csv, .tsv or .jsonl file with a column for the file "
+            f"({', '.join(FILES)}) and one for the label ({', '.join((*FILE_LABELS, *TAGS))}).",
+            fix="Add it, or rename columns.",
+        )
+    return ways[0]
+
+
+def two_ways(folder: Path, tables: list[Path]) -> DataError:
+    shown = ", ".join(str(table.relative_to(folder)) for table in tables)
+    return DataError(
+        f"{folder} can be read in {len(tables)} ways: {shown} all list images with labels.",
+        fix="Give the path of the right one, or move the others away.",
+    )
+
+
+def image_tables_in(folder: Path, chosen: ColumnChoice) -> list[Path]:
+    """The tables directly in a folder that name images and labels."""
+    return [path for path in tables_in(folder) if lists_images(path, chosen)]
+
+
+def tables_of_splits(folder: Path, chosen: ColumnChoice) -> dict[str, list[Path]]:
+    """The tables called `metadata` in the folders of the splits."""
+    found: dict[str, list[Path]] = {}
+    for place in class_folders(folder):
+        split = split_meant(place.name)
+        tables = [t for t in image_tables_in(place, chosen) if t.stem.lower() == "metadata"] if split else []
+        if split and tables:
+            found.setdefault(split, []).extend(tables)
+    return found
+
+
+def lists_images(path: Path, chosen: ColumnChoice = NO_CHOICE) -> bool:
+    """Whether a table's header and first row are those of a list of images."""
+    if not is_table(path):
+        return False
+    try:
+        columns = read_columns(path)
+        chosen = choose_by_place(path, columns, chosen)
+    except DataError:
+        return False
+    called = {column.lower() for column in columns}
+    if not is_file_table(columns, chosen):
+        return False
+    labelled = bool(chosen.label or called & {*FILE_LABELS, *TAGS})
+    try:
+        first = first_row(path)
+        if not labelled:
+            marked_columns(first, [column for column in columns if column.lower() not in (*FILES, SPLIT)], str(path))
+    except DataError:  # with these columns it is a damaged list, which says where when it is opened
+        return labelled and not called & {*COMMON_TEXTS}
+    files = {chosen.file.lower()} if chosen.file else {*FILES}
+    return any(names_image(path, value) for column, value in first.values.items() if column.lower() in files)
+
+
+def choose_by_place(path: Path, columns: Sequence[str], chosen: ColumnChoice) -> ColumnChoice:
+    """The columns of a table without a header, if it is certain: of two, the file is the one that holds images."""
+    if chosen or tuple(columns) != ("0", "1"):
+        return chosen
+    cells = first_row(path).values
+    files = [column for column in columns if is_image(Path(str(cells[column])))]
+    return ColumnChoice(file=files[0], label="1" if files[0] == "0" else "0") if len(files) == 1 else chosen
+
+
+def read_tables(tables: Mapping[str, Path], files: ImageFiles, chosen: ColumnChoice) -> tuple[Columns, list[TableRow]]:
+    """All rows of all tables, whose labels must be of one kind; columns of 0 and 1 may come in any order."""
+    read = {table: read_table(table, split, files, chosen) for split, table in tables.items()}
+    kinds = {
+        (columns.kind, frozenset(columns.labels if columns.kind == "marks" else ())) for columns, _ in read.values()
+    }
+    if len(kinds) > 1:
+        shown = "; ".join(f"{table.name}: {some(columns.labels)}" for table, (columns, _) in read.items())
+        rule = "All tables of a set must have the same columns of labels."
+        raise DataError(rule, received=shown, fix="Make them alike.")
+    return next(iter(read.values()))[0], [row for _, rows in read.values() for row in rows]
+
+
+def read_table(table: Path, split: str, files: ImageFiles, chosen: ColumnChoice) -> tuple[Columns, list[TableRow]]:
+    """All rows of a table; its column `split` takes precedence over `split`, which must then be "all".
+
+    Raises DataError for a value that has no meaning, and for files that are not there.
+    """
+    called = read_columns(table)
+    columns = file_columns(called, str(table), choose_by_place(table, called, chosen))
+    if columns.split and split != "all":
+        raise DataError(
+            f"{table} can be read in two ways: as {split}, by its place, or by its column {columns.split!r}.",
+            fix="Remove the column, or list all images in one table.",
+        )
+    names, splits, labels, lines = [], [], [], []
+    spellings = Spellings()
+    for row in read_rows(table):
+        where = f"{table}, line {row.line}"
+        names.append(relative_name(row.values[columns.payload], where))
+        splits.append(split_of(row.values[columns.split], where) if columns.split else split)
+        labels.append(labels_of(row, columns, spellings, where))
+        lines.append(row.line)
+    if columns.kind == "tags":
+        labels = split_tags([value for (value,) in labels], str(table))
+    keys = files.find_all(table, names, lines)
+    return columns, [TableRow(*row[:3], table, row[3]) for row in zip(keys, splits, labels, lines, strict=True)]
+
+
+def labels_of(row: Row, columns: Columns, spellings: Spellings, where: str) -> tuple[Any, ...]:
+    """The class; or the columns that hold 1; or, of tags, the value that holds them."""
+    if columns.kind == "marks":
+        return marked_columns(row, columns.labels, where)
+    column = columns.labels[0]
+    value = row.values[column]
+    if columns.kind == "tags":
+        return (value,)
+    fix = "Fill it, or remove the row; for several labels name the column 'labels'."
+    return (one_label(str(value), value, column, spellings, where, "file", fix),)
+
+
+def without_repeats(rows: Sequence[TableRow]) -> Iterator[TableRow]:
+    """Each image once, in the order of the tables.
+
+    Raises DataError for an image that is listed with different labels, or in two splits.
+    """
+    seen: dict[str, TableRow] = {}
+    for row in rows:
+        before = seen.setdefault(row.key, row)
+        if before is row:
+            yield row
+        elif before.labels != row.labels:
+            raise DataError(
+                f"Each image has its labels once. {row.key} has {some(before.labels) or 'none'} in {before.where}, "
+                f"and {some(row.labels) or 'none'} in {row.where}.",
+                fix="Remove one of the rows.",
+            )
+        elif before.split != row.split:
+            raise DataError(
+                f"An image belongs to one split. {row.key} is in {before.split} ({before.where}) and in {row.split} "
+                f"({row.where}).",
+                fix=TWICE,
+            )
+
+
+def about(columns: Columns, num_read: int, rows: list[TableRow], files: ImageFiles) -> Iterator[str]:
+    """Notices on what was skipped, and what may not be meant."""
+    if columns.others:
+        yield f"columns that are not labels were skipped: {some(columns.others)}"
+    if num_read > len(rows):
+        yield f"rows that repeat another were skipped: {num_read - len(rows):,}"
+    unlisted = sorted(files.keys - {row.key for row in rows})
+    if unlisted:
+        count = len(unlisted)
+        yield LeftOut(f"images that no table names were skipped: {count:,}, first {unlisted[0]!r}", count)
+    if columns.kind != "label" and all(len(row.labels) == 1 for row in rows):
+        yield "each image has exactly one label; a column called label would make this single-label classification"
+
+
+def why_no_image_table(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> str | None:
+    """Why a table of files, or one beside images, is not a list with labels. None if it is not about images."""
+    chosen = ColumnChoice(file=file_column, label=label_column)
     if not path.is_dir():
         tables = [path] if is_table(path) else []
-    elif has_picture(path):
+    elif has_image(path):
         tables = [table for table in plain_files(path) if is_table(table)]
     else:
         return None
-    reasons = [reason for table in tables if (reason := what_is_missing(table, asked, beside=path.is_dir()))]
+    reasons = [reason for table in tables if (reason := what_is_missing(table, chosen, beside=path.is_dir()))]
     return reasons[0] if reasons else None
 
 
-def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
-    """What a table lacks to be a list of images; `beside` says that it lies beside some."""
+def what_is_missing(table: Path, chosen: ColumnChoice, *, beside: bool) -> str | None:
+    """The reason why a table is not a list of images; `beside` says that it lies beside some."""
     try:
         cells = first_row(table).values
-        if asked != UNNAMED:
-            find_columns(tuple(cells), str(table), asked)
+        if chosen:
+            file_columns(tuple(cells), str(table), chosen)
     except DataError as error:
-        return str(error) if beside or asked != UNNAMED else None
-    found = [name for name, value in cells.items() if is_picture(Path(str(value)))]
+        return str(error) if beside or chosen else None
+    found = [name for name, value in cells.items() if is_image(Path(str(value)))]
     if beside and not found:
-        found = [name for name, value in cells.items() if is_listed(table, value)]
-    if not found:
+        found = [name for name, value in cells.items() if names_image(table, value)]
+    if not found and beside:
         shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
         return (
             f"A list names images that lie beside it or in a folder there. Received: {shown}, the first row of "
             f"{table}, none of which is an image there. Correct the names."
-            if beside
-            else None
         )
+    if not found:
+        return None
     labels = [name for name in cells if name.lower() in (*FILE_LABELS, *TAGS)]
     others = [name for name in cells if name not in found and name.lower() not in (*FILES, SPLIT)]
     label = (labels or others or ["NAME"])[0]
@@ -141,38 +330,7 @@ def what_is_missing(table: Path, asked: Asked, *, beside: bool) -> str | None:
     return (
         f"A list of images needs a column for the file ({', '.join(FILES)}) and one for the label "
         f"({', '.join((*FILE_LABELS, *TAGS))}). Received: the columns {some(cells, 8)}, in {table}"
-        + (", named by their place, for its first line looks like a sample" if headless else "")
-        + f". {'Add a line of names' if headless else 'Rename them'}, or say which is meant, such as "
+        + (", named by their place because its first line looks like a sample" if headless else "")
+        + f". {'Add a line of names' if headless else 'Rename them'}, or say which is which, such as "
         f"--data.file_column {quote(found[0])} --data.label_column {quote(label)}."
     )
-
-
-def read_lists(tables: Mapping[str, Path], files: ListedFiles, asked: Asked) -> tuple[Columns, list[Listed]]:
-    """All rows of all tables, whose labels must be of one kind; columns of 0 and 1 may come in any order."""
-    read = {table: read_list(table, split, files, asked) for split, table in tables.items()}
-    kinds = {(found.kind, frozenset(found.labels if found.kind == "marks" else ())) for found, _ in read.values()}
-    if len(kinds) > 1:
-        shown = "; ".join(f"{table.name}: {some(found.labels)}" for table, (found, _) in read.items())
-        raise DataError(f"All lists of a set must have the same columns of labels. Received: {shown}. Make them alike.")
-    return next(iter(read.values()))[0], [row for _, rows in read.values() for row in rows]
-
-
-def class_numbers(labels: list[tuple[str, ...]], classes: tuple[str, ...], where: str) -> NDArray[np.int64]:
-    """The class of each record; (N,)."""
-    number = {name: k for k, name in enumerate(classes)}
-    return np.array([number[name] for (name,) in labels], np.int64)
-
-
-def notices(columns: Columns, rows: list[Listed], listed: list[Listed], files: ListedFiles) -> Iterator[str]:
-    """What was passed over, and what may not be meant."""
-    if columns.others:
-        yield f"columns that are no labels were passed over: {some(columns.others)}"
-    if len(rows) > len(listed):
-        yield f"rows that repeat another were passed over: {len(rows) - len(listed):,}"
-    unlisted = sorted(files.keys - {one.key for one in listed})
-    if unlisted:
-        yield LeftOut(
-            f"pictures that no list names were passed over: {len(unlisted):,}, first {unlisted[0]!r}", len(unlisted)
-        )
-    if columns.kind != "label" and all(len(one.labels) == 1 for one in listed):
-        yield "each picture has exactly one label; a column called label would make this a choice of one class"

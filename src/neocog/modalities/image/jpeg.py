@@ -1,7 +1,7 @@
-"""JPEG by libjpeg-turbo, at the smallest eighths of its size that resizing needs: most of the work is then never done.
+"""JPEG by libjpeg-turbo, decoded at the smallest k/8 of its size that resizing needs, which saves most of the work.
 
-A JPEG holds blocks of 8x8 frequencies. From the lowest k x k of each, a picture of k/8 the size follows directly,
-antialiased. Source: libjpeg's `scale_num`; Wallace 1992, The JPEG still picture compression standard.
+A JPEG holds blocks of 8x8 frequencies. The lowest k x k of each directly give an image of k/8 the size, antialiased.
+Source: libjpeg's `scale_num`; Wallace 1992, The JPEG still picture compression standard.
 """
 
 from collections.abc import Callable
@@ -11,24 +11,24 @@ import simplejpeg
 
 from neocog.modalities.image.jpeg_frame import Frame, component_scales, read_frame
 from neocog.modalities.image.pillow import open_image, orientation_of
-from neocog.modalities.image.pixels import Decoded, Header, Size, check_size, flips, oriented
+from neocog.modalities.image.pixels import Decoded, Header, Size, check_size, flips, orient
 
 __all__ = ["choose_eighths", "decode_jpeg", "jpeg_header", "read_frame"]
 
 COLOURS = {1: "GRAY", 3: "RGB"}
-"""By number of components. Four are CMYK, which is not for this decoder."""
+"""By number of components. Four are CMYK, which this decoder does not take."""
 GREY = bytes([0x11])
-"""The sampling factors of a JPEG in grey."""
+"""The sampling factors of a grey JPEG."""
 
 
 def usual_frame(payload: bytes) -> Frame | None:
-    """What a JPEG's markers say; None for one that is not for this decoder."""
+    """The frame header of a JPEG; None if this decoder does not take it."""
     frame = read_frame(payload)
     return frame if frame and frame.bits == 8 and frame.components in COLOURS else None
 
 
 def jpeg_header(payload: bytes, where: str, max_pixels: int) -> Header | None:
-    """The header of a JPEG without tags; None where Pillow has to read it. Raises DataError for its size."""
+    """The header of a JPEG without tags; None if Pillow has to read it. Raises DataError for its size."""
     frame = usual_frame(payload)
     if not frame or frame.tagged:
         return None
@@ -37,17 +37,17 @@ def jpeg_header(payload: bytes, where: str, max_pixels: int) -> Header | None:
 
 
 def choose_eighths(full: Size, need: Size, sampling: bytes = GREY) -> int:
-    """The smallest k with which k/8 of an image is at least as large as needed, on both sides; 8 where none is.
+    """The smallest k for which k/8 of an image is at least as large as needed, on both sides; 8 if none is.
 
-    Nor may a colour plane become smaller than needed, unless it is stored so: where only rows or only columns of it
-    were halved, as in 4:2:2, it takes a larger k. `sampling` are the components' factors.
+    A colour plane must not become smaller than needed either, unless it is stored so: if only its rows or only its
+    columns are subsampled, as in 4:2:2, k must be larger. `sampling` holds the factors of the components.
 
     >>> choose_eighths((1500, 2000), (224, 224)), choose_eighths((375, 500), (224, 224))
     (2, 5)
-    >>> choose_eighths((256, 256), (32, 32), bytes([0x22, 0x11, 0x11])), "of 4:2:0"
-    (1, 'of 4:2:0')
-    >>> choose_eighths((256, 256), (32, 32), bytes([0x21, 0x11, 0x11])), "of 4:2:2"
-    (4, 'of 4:2:2')
+    >>> choose_eighths((256, 256), (32, 32), bytes([0x22, 0x11, 0x11])), "for 4:2:0"
+    (1, 'for 4:2:0')
+    >>> choose_eighths((256, 256), (32, 32), bytes([0x21, 0x11, 0x11])), "for 4:2:2"
+    (4, 'for 4:2:2')
     """
     if max(full) < 8:  # two scales could give the same number of pixels, by which alone the decoder knows them
         return 8
@@ -58,7 +58,7 @@ def choose_eighths(full: Size, need: Size, sampling: bytes = GREY) -> int:
 def keeps_colours(full: Size, need: Size, sampling: bytes, eighths: int) -> bool:
     """Whether every component has as many rows and columns as needed, or all that are stored.
 
-    Those that the decoder then has to enlarge must be twice as many, since it smooths them.
+    If the decoder has to enlarge them, there must be twice as many, since it smooths them.
     """
     return all(
         stored
@@ -78,11 +78,11 @@ def decode_jpeg(
     *,
     whole_colours: bool = True,
 ) -> Decoded | None:
-    """Decode a JPEG, turned as its EXIF orientation says, at the scale that `need` asks for; without: whole.
+    """Decode a JPEG, turned as its EXIF orientation says, at the scale that `need` asks for, or at full size.
 
-    `need` maps the size of a picture to what it will be resized to. Without `whole_colours`, the scale follows from the
-    brightness alone, as in version 2 of the preprocessing. None where this decoder can't read it exactly:
-    no JPEG, CMYK, damaged, unusual. Pillow then says why, or reads it. Raises DataError for its size.
+    `need` maps the size of an image to what it will be resized to. Without `whole_colours`, the scale follows from the
+    brightness alone, as in version 2 of the preprocessing. None if this decoder can't read it exactly: not a JPEG,
+    CMYK, damaged, unusual. Pillow then reads it, or says why not. Raises DataError for its size.
     """
     frame = usual_frame(payload)
     if not frame:
@@ -105,12 +105,12 @@ def decode_jpeg(
             min_width=small[1],
             strict=True,
         )
-    except Exception:  # damaged bytes end in anything here, and Pillow's words for them are those that users know
+    except Exception:  # damaged bytes raise anything here, and Pillow reports them better
         return None
-    assert pixels.shape[:2] == small, "simplejpeg chooses the scale that was asked for"
+    assert pixels.shape[:2] == small, "simplejpeg decodes at the scale that was asked for"
     if orientation == 1:
         return Decoded(pixels, full, eighths)
-    turned = np.ascontiguousarray(oriented(pixels, orientation))
+    turned = np.ascontiguousarray(orient(pixels, orientation))
     rows, columns = flips(orientation)
     top = turned.shape[0] - full[0] * eighths / 8 if rows else 0.0
     left = turned.shape[1] - full[1] * eighths / 8 if columns else 0.0
@@ -118,9 +118,9 @@ def decode_jpeg(
 
 
 def tagged_orientation(payload: bytes, where: str, max_pixels: int) -> int:
-    """The orientation in a JPEG's tags, of which Pillow knows all forms."""
+    """The orientation in the tags of a JPEG, of which Pillow knows all forms."""
     image = open_image(payload, where, max_pixels)
     try:
         return orientation_of(image)
-    except Exception:  # tags can be damaged in any way, and the picture be good
+    except Exception:  # tags can be damaged in an intact image
         return 1

@@ -1,40 +1,41 @@
-"""What a JPEG's markers say of how it is stored, up to its scan. Source: ITU-T T.81, annex B."""
+"""How a JPEG is stored, from its markers up to the scan. Source: ITU-T T.81, annex B."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.modalities.image.pixels import Size
 
 __all__ = ["Frame", "component_scales", "read_frame"]
 
-START = b"\xff\xd8\xff"
+(START,) = FILE_TYPES["JPEG"].starts
 BLOCKS, FRAMES, NO_FRAMES = frozenset({0xC0, 0xC1, 0xC2}), range(0xC0, 0xD0), frozenset({0xC4, 0xC8, 0xCC})
 JPEG_LS = 0xF7
 SCAN, TAGS, UNUSUAL = 0xDA, 0xE1, frozenset({*range(0xC0), *range(0xD0, 0xDA), 0xFF})
 
 
 class Frame(NamedTuple):
-    """What the frame's header says."""
+    """A frame header."""
 
     marker: int
-    """The way of coding: 0xC0 to 0xC2 are those that all programs know."""
+    """The coding process: 0xC0 to 0xC2 are those that all programs support."""
     bits: int
     size: Size
     """As stored."""
     components: int
     sampling: bytes
-    """Of each component, the horizontal factor in the upper half, the vertical one in the lower."""
+    """A byte per component: the horizontal factor in the upper half, the vertical one in the lower."""
     tagged: bool
-    """Whether EXIF or XMP tags are there, and with them perhaps an orientation."""
+    """Whether there are EXIF or XMP tags, and so perhaps an orientation."""
 
     @property
     def blocks(self) -> bool:
-        """Whether it holds blocks of frequencies. One that does not, a lossless one, must not be decoded to scale."""
+        """Whether it holds blocks of frequencies. A lossless JPEG does not, and must not be scaled."""
         return self.marker in BLOCKS
 
 
 def read_frame(payload: bytes) -> Frame | None:
-    """Follow a JPEG's markers up to its scan, as a decoder does; None where anything on the way is unusual."""
+    """Follow the markers of a JPEG up to its scan, as a decoder does; None if anything on the way is unusual."""
     place, frame, tagged = 2, None, False
     while payload.startswith(START) and place + 4 <= len(payload) and payload[place] == 0xFF:
         marker, length = payload[place + 1], int.from_bytes(payload[place + 2 : place + 4])
@@ -55,10 +56,10 @@ def read_frame(payload: bytes) -> Frame | None:
 
 @lru_cache(maxsize=1024)
 def component_scales(sampling: bytes, eighths: int) -> tuple[tuple[tuple[float, float], bool], ...]:
-    """At which shares of the picture's rows and columns each component comes out of a decoder at some eighths.
+    """The shares of rows and columns of the image that each component is decoded at, for a scale of k/8.
 
     A colour plane with half the rows and half the columns is decoded at twice the scale, so that nothing of it is
-    lost; one with half the columns alone is not. The last value says whether all that is stored of it is kept.
+    lost; one with only half the columns is not. The last value says whether all that is stored is kept.
     Source: libjpeg-turbo's jdmaster.c, `jpeg_calc_output_dimensions`.
 
     >>> component_scales(bytes([0x22, 0x11, 0x11]), 4)[1], component_scales(bytes([0x21, 0x11, 0x11]), 4)[1]

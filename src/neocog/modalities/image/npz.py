@@ -1,4 +1,4 @@
-"""Pictures and labels in one NumPy .npz file."""
+"""Images and labels in one NumPy .npz file."""
 
 import zipfile
 from pathlib import Path
@@ -12,13 +12,13 @@ from neocog.dataset.npy_files import read_npy
 from neocog.errors import DataError
 from neocog.modalities.image.arrays import ArraySource
 
-__all__ = ["holds_pictures_npz", "open_npz"]
+__all__ = ["is_image_npz", "open_npz"]
 
 SPLITS = {"all": ("x", "y"), **{split: (f"x_{split}", f"y_{split}") for split in ("train", "val", "test")}}
 
 
-def holds_pictures_npz(path: Path) -> bool:
-    """Whether this is an .npz file, and not one of signals, which tell their lengths."""
+def is_image_npz(path: Path) -> bool:
+    """Whether this is an .npz file; those of signals, which state their lengths, are told apart elsewhere."""
     return path.is_file() and path.suffix == ".npz"
 
 
@@ -26,7 +26,7 @@ def open_npz(path: Path) -> ArraySource:
     """Arrays `x` and `y`, or `x_train`, `y_train`, `x_val`, `y_val`, `x_test`, `y_test`; class names in `classes`.
 
     Labels are numbers of classes, or their names; numbers that are written as text are names too.
-    Raises DataError for a file that is no .npz, lacks these names, or holds pickled objects, which are never loaded.
+    Raises DataError for a file that is not an .npz, lacks these names, or holds pickled objects: they are never loaded.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -34,12 +34,10 @@ def open_npz(path: Path) -> ArraySource:
             pairs = {split: pair for split, pair in SPLITS.items() if set(pair) <= names}
             lone = {name for pair in SPLITS.values() for name in pair if name in names and not set(pair) <= names}
             if not pairs or lone:
-                raise DataError(
-                    "An .npz data set holds x and y, or x_train and y_train, and so on for val and test. "
-                    f"Received: {', '.join(sorted(names)) or 'nothing'}, in {path}."
-                )
+                rule = "An .npz data set holds x and y, or x_train and y_train, and so on for val and test."
+                raise DataError(rule, received=", ".join(sorted(names)) or "nothing", where=str(path))
             if "all" in pairs and len(pairs) > 1:
-                raise DataError(f"{path} can be read in two ways: x and y, or by split. Remove one of them.")
+                raise DataError(f"{path} can be read in two ways: x and y, or by split.", fix="Remove one of them.")
             parts = {split: (array(archive, x), labels(array(archive, y))) for split, (x, y) in pairs.items()}
             classes = tuple(map(str, array(archive, "classes").ravel())) if "classes" in names else None
     except DataError:
@@ -49,14 +47,14 @@ def open_npz(path: Path) -> ArraySource:
     targets = {split: y for split, (_, y) in parts.items()}
     if any(y.dtype.kind == "U" for y in targets.values()):
         named = {split: plain_labels(y, f"{path}, {split}") for split, y in targets.items()}
-        targets, classes, _ = number_labels(named, classes, str(path))
+        classes, targets, _ = number_labels(named, classes, str(path))
     return ArraySource(
         path.stem, {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}, classes, format="npz"
     )
 
 
 def array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """A member that is an array; a .npz may hold other files too."""
+    """A member that is an array; an .npz may hold other files too."""
     with archive.open(f"{name}.npy") as file:
         return read_npy(file, Path(str(archive.filename)).stat().st_size)
 
@@ -67,8 +65,8 @@ def labels(values: NDArray[Any]) -> NDArray[Any]:
     return np.char.decode(vector, "utf-8") if vector.dtype.kind == "S" else vector
 
 
-def channels_last(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, C, H, W) as (N, H, W, C), where only that reading makes sense."""
-    if pictures.ndim == 4 and pictures.shape[1] in (1, 3) and pictures.shape[3] not in (1, 3):
-        return np.moveaxis(pictures, 1, 3)
-    return pictures
+def channels_last(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, C, H, W) as (N, H, W, C), if only that reading makes sense."""
+    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
+        return np.moveaxis(images, 1, 3)
+    return images

@@ -7,32 +7,33 @@ from collections.abc import Mapping
 from itertools import islice
 from os.path import splitext  # four times as fast as a Path
 
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.errors import some
 from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories
 
 __all__ = ["FIRST_ALONE", "HINT", "SeveralPages", "num_pages", "pages_notice"]
 
 FIRST_ALONE = "files that hold several pages or frames, of which only the first is read: {n}"
-"""What training, checking and prediction say; a kind of the doctor's, too."""
+"""A notice of training, checking and prediction, and the sentence of a finding of the doctor."""
 HINT = (
     "If the pages are channels, save them as one page: tifffile.imwrite(new, numpy.dstack(tifffile.imread(old, "
     "key=slice(None))), photometric='minisblack', planarconfig='contig'). Otherwise save each page as a file of its "
     "own."
 )
 PAGED = frozenset({".tif", ".tiff", ".webp"})
-"""Endings of the files that often hold several. Others are looked at where their content is at hand."""
-PNG = b"\x89PNG\r\n\x1a\n"
+"""Suffixes of files that often hold several pages. Others are looked at if their content is at hand."""
+(PNG,) = FILE_TYPES["PNG"].starts
 ASIDE = 0b101  # a thumbnail or a mask
 OLD_THUMBNAIL = 2
 ANIMATED = 2
-MOST = 100_000  # pages that are counted
+MAX_PAGES = 100_000  # that are counted
 IMAGEJ = re.compile(rb"^ImageJ=.*?\bimages=(\d{1,9})\b", re.DOTALL)
 
 
 def num_pages(payload: bytes) -> int:
-    """How many images a file holds; 1 for all that are not TIFF, WebP or PNG, and where that can't be told.
+    """The number of images in a file; 1 if it is not TIFF, WebP or PNG, or can't be read.
 
-    Thumbnails, masks and smaller copies of a page do not count; nor do further images in a JPEG, which are previews.
+    Thumbnails, masks and smaller copies of a page do not count, nor do further images in a JPEG, which are previews.
     """
     if payload.startswith(MAGIC):
         return tiff_pages(payload)
@@ -42,7 +43,7 @@ def num_pages(payload: bytes) -> int:
 
 
 def pages_notice(several: Mapping[str, int]) -> str:
-    """What is said of files that hold several images, given by key with their number.
+    """The notice on files that hold several images, given by key with their number.
 
     >>> pages_notice({"b.tif": 5, "a.tif": 3}).split(". ")[0]
     'files that hold several pages or frames, of which only the first is read: 2 (a.tif has 3, b.tif has 5)'
@@ -55,24 +56,24 @@ def pages_notice(several: Mapping[str, int]) -> str:
 
 
 class SeveralPages:
-    """Which files of a set hold several images, gathered while their headers are read."""
+    """The files of a data set that hold several images, gathered while their headers are read."""
 
     def __init__(self) -> None:
         self.found: dict[str, int] = {}
-        self.endings = set(PAGED)
+        self.suffixes = set(PAGED)
         """Of the files that may hold several."""
 
     def look(self, key: str, payload: bytes) -> int:
-        """Note how many images a file holds."""
+        """Note the number of images in a file."""
         count = num_pages(payload)
         if count > 1:
             self.found[key] = count
-            self.endings.add(suffix(key))
+            self.suffixes.add(suffix(key))
         return count
 
     def may_have(self, key: str) -> bool:
-        """Whether a file that was not read may hold several, by its ending and by those that do."""
-        return suffix(key) in self.endings
+        """Whether a file that was not read may hold several, by its suffix and by the files that do."""
+        return suffix(key) in self.suffixes
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -84,9 +85,9 @@ def suffix(key: str) -> str:
 
 
 def tiff_pages(payload: bytes) -> int:
-    """Pages of full size, those too that follow a single directory without one of their own."""
+    """Pages of full size, including those that follow a single directory without one of their own."""
     found, first = 0, Directory()
-    for place, tags in enumerate(islice(directories(payload), MOST)):
+    for place, tags in enumerate(islice(directories(payload), MAX_PAGES)):
         first = tags if place == 0 else first
         found += place == 0 or not aside(tags)
     if aside(first) and Tag.SUBIFDS in first:  # a preview, before the images themselves
@@ -104,9 +105,9 @@ def number(tags: Directory, tag: Tag, default: int) -> int:
 
 
 def stacked(tags: Directory, size: int) -> int:
-    """How many images follow the first directory of a file of this size without one of their own.
+    """The number of images without a directory of their own after the first, in a file of this size.
 
-    These are the layers of a volume, or what ImageJ and tifffile say in the description of stacks of many gigabytes.
+    These are the layers of a volume, or stacks of many gigabytes that ImageJ and tifffile describe in a text.
     """
     layers, text = number(tags, Tag.LAYERS, 1), tags.get(Tag.DESCRIPTION, b"")
     page = math.prod(number(tags, tag, 1) for tag in (Tag.WIDTH, Tag.HEIGHT, Tag.SAMPLES))
@@ -135,7 +136,7 @@ def webp_frames(payload: bytes) -> int:
 
 
 def png_frames(payload: bytes) -> int:
-    """What an animated PNG says before its pixels."""
+    """The number of frames that an animated PNG states before its pixels."""
     place = len(PNG)
     while place + 12 <= len(payload):
         size, kind = int.from_bytes(payload[place : place + 4]), payload[place + 4 : place + 8]

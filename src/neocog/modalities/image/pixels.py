@@ -1,4 +1,4 @@
-"""The forms that a picture takes here: its header, its pixels, and the sizes that are taken."""
+"""The forms that an image takes: its header, its pixels, and the checks that all readers share."""
 
 import math
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ __all__ = [
     "channels_first",
     "check_array",
     "check_size",
+    "damaged",
     "flips",
-    "oriented",
-    "unsigned",
-    "whole",
+    "orient",
+    "over_white",
+    "to_unsigned",
 ]
 
 Pixels = NDArray[Any]
@@ -36,26 +37,34 @@ Size = tuple[int, int]
 
 
 class UnsupportedImageError(DataError):
-    """An image that may be whole, stored in a way that is not read."""
+    """An image that may be intact, stored in a way that is not supported."""
 
 
 MIN_SIDE = 2
 MAX_CHANNELS = 256
 
 
+def damaged(where: str, reason: object, kind: str = "file") -> DataError:
+    """The error for an image that can't be decoded whole."""
+    received = f"a truncated or damaged {kind}" + (f": {reason}" if reason else "")
+    return DataError(
+        "An image must decode to its last row.", received=received, where=where, fix="Replace or remove it."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture says of itself before it is decoded: size as it will be shown, and kind of pixels."""
+    """What is known of an image before it is decoded: its size as it will be shown, and its kind of pixels."""
 
     height: int
     width: int
     channels: int
     """Without alpha."""
-    depth: int
+    bit_depth: int
     alpha: bool = False
 
     def fits(self, channels: int) -> bool:
-        """Whether such a picture can be brought to so many channels: as it is, grey as RGB and back, with its alpha.
+        """Whether the image can be brought to this number of channels: as it is, grey to RGB and back, with its alpha.
 
         >>> Header(9, 7, 1, 8).fits(3), Header(9, 7, 3, 8).fits(4), Header(9, 7, 3, 8, alpha=True).fits(4)
         (True, False, True)
@@ -65,39 +74,39 @@ class Header:
 
 @dataclass(slots=True)
 class Decoded:
-    """A picture's pixels, and where the picture lies in them: a JPEG can be decoded at some eighths of its size.
+    """The pixels of an image, and where the image lies in them: a JPEG can be decoded at k/8 of its size.
 
-    A side that is not divisible then ends within a pixel, at the beginning where the picture was turned.
+    A side that is not divisible then ends within a pixel, or begins within one if the image was turned.
     """
 
     pixels: Pixels
     full: Size
-    """The size of the picture itself, as it will be shown."""
+    """The size of the image itself, as it will be shown."""
     eighths: int = 8
     origin: tuple[float, float] = (0.0, 0.0)
-    """The picture's left and upper edge within the pixels."""
+    """The left and upper edge of the image within the pixels."""
 
-
-def whole(pixels: Pixels) -> Decoded:
-    """Pixels that are the picture."""
-    return Decoded(pixels, (pixels.shape[0], pixels.shape[1]))
+    @classmethod
+    def whole(cls, pixels: Pixels) -> "Decoded":
+        """Pixels at full size."""
+        return cls(pixels, (pixels.shape[0], pixels.shape[1]))
 
 
 def check_size(size: Size, channels: int, where: str, max_pixels: int) -> None:
-    """Raises DataError for a picture that is too large or too small. Each four channels count as one pixel."""
+    """Raises DataError for an image that is too large or too small. Every four channels count as one pixel."""
     height, width = size
     million = height * width * max(1.0, channels / 4) / 1e6
     if million > max_pixels / 1e6:
-        layers = f" with {channels} channels, each four counted as a pixel" if channels > 4 else ""
+        layers = f" with {channels} channels, every four counted as a pixel," if channels > 4 else ","
         raise DataError(
-            f"A picture may have at most {max_pixels / 1e6:g} million pixels. {where} has {width} x {height}{layers}, "
-            f"which is {million:.1f} million. Shrink it, or raise the limit with --image.max_pixels in training."
+            f"An image may have at most {max_pixels / 1e6:g} million pixels.",
+            received=f"{width} x {height}{layers} which is {million:.1f} million",
+            where=where,
+            fix="Shrink it, or raise the limit with --image.max_pixels in training.",
         )
     if min(size) < MIN_SIDE:
-        raise DataError(
-            f"A picture must be at least {MIN_SIDE} pixels on each side. {where} is {width} wide and {height} high. "
-            "Replace or remove it."
-        )
+        rule = f"An image must have at least {MIN_SIDE} pixels on each side."
+        raise DataError(rule, received=f"{width} x {height}", where=where, fix="Replace or remove it.")
 
 
 def array_pixels(payload: NDArray[Any], where: str) -> Pixels:
@@ -112,23 +121,27 @@ def array_pixels(payload: NDArray[Any], where: str) -> Pixels:
 
 
 def array_header(pixels: NDArray[Any]) -> Header:
-    """Of a picture that is an array; (H, W) or (H, W, C)."""
+    """Of an image that is an array; (H, W) or (H, W, C)."""
     return Header(pixels.shape[0], pixels.shape[1], math.prod(pixels.shape[2:]), 8 * pixels.itemsize)
 
 
 def check_array(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
-    """Raises DataError where an array of this shape and type is no picture."""
+    """Raises DataError if an array of this shape and type is not an image."""
     channels = shape[2] if len(shape) == 3 else 1
     counted = len(shape) in (2, 3) and 1 <= channels <= MAX_CHANNELS and min(shape) >= 0
     if not counted or dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise DataError(
-            f"A picture as an array is (H, W) or (H, W, C) with 1 to {MAX_CHANNELS} channels, uint8 or uint16. "
-            f"Received: {dtype} {shape}, for {where}. Scale floats to 0..255 and convert them to uint8."
+            f"An image as an array must be (H, W) or (H, W, C) with 1 to {MAX_CHANNELS} channels, uint8 or uint16.",
+            received=f"{dtype} {shape}",
+            where=where,
+            fix="Scale floats to 0..255 and convert them to uint8.",
         )
     if channels_first((*shape[:2], channels)):
         raise DataError(
-            f"The channels of a picture as an array come last. Received: {shape}, for {where}, which looks as "
-            "if they came first. Move them with np.moveaxis(pixels, 0, -1)."
+            "The channels of an image as an array must come last.",
+            received=f"{shape}, which looks as if they came first",
+            where=where,
+            fix="Move them with np.moveaxis(pixels, 0, -1).",
         )
 
 
@@ -142,20 +155,43 @@ def channels_first(shape: tuple[int, ...]) -> bool:
     return channels > 4 and rows < columns and (rows in (1, 3, 4) or columns == channels)
 
 
-def unsigned(values: NDArray[Any], where: str) -> Pixels:
-    """Whole numbers of any kind as uint8 or uint16. Raises DataError where they do not fit."""
+def to_unsigned(values: NDArray[Any], where: str) -> Pixels:
+    """Whole numbers of any type as uint8 or uint16. Raises DataError if they do not fit."""
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 0xFFFF:
         raise UnsupportedImageError(
-            f"Pixels must be whole numbers from 0 to 65,535. {where} holds values from {low:,} to {high:,}. Shift or "
-            "scale all images alike to 0..255 (uint8) or 0..65535 (uint16)."
+            "Pixels must be whole numbers from 0 to 65,535.",
+            received=f"values from {low:,} to {high:,}",
+            where=where,
+            fix="Shift or scale all images alike to 0..255 (uint8) or 0..65535 (uint16).",
         )
     return values.astype(np.uint8 if values.itemsize == 1 else np.uint16)
 
 
-def oriented(pixels: Pixels, orientation: int) -> Pixels:
+def over_white(pixels: Pixels, where: str, convert: bool, mode: str = "") -> Pixels:
+    """Pixels without their last channel, alpha, which must hide nothing, or is blended with white if `convert`.
+
+    Equal to Pillow's `alpha_composite` over white, bit for bit. Raises DataError for transparency without `convert`.
+    """
+    white = np.iinfo(pixels.dtype).max
+    colours, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
+    if alpha.min() == white:
+        return colours
+    if not convert:
+        raise DataError(
+            "Images must be opaque.",
+            received=f"a partly transparent image{f' ({mode})' if mode else ''}, whose background is not known",
+            where=where,
+            fix="Flatten it, keep alpha as a channel with --image.channels 4, or accept a white background with "
+            "--image.convert true in training.",
+        )
+    share = alpha / np.float64(white)
+    return np.round(colours * share + white * (1 - share)).astype(pixels.dtype)
+
+
+def orient(pixels: Pixels, orientation: int) -> Pixels:
     """Pixels as they are stored, turned as an EXIF or TIFF orientation 1..8 says; a view."""
     turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     rows, columns = flips(orientation)

@@ -1,4 +1,4 @@
-"""What is done to a picture before the network sees it, as data."""
+"""The preprocessing of an image, as data."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -6,15 +6,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
-from neocog.modalities.image.decode import decode_picture
+from neocog.modalities.image.decode import decode_scaled
 from neocog.modalities.image.npy import is_npy
 from neocog.modalities.image.pillow import pillow_pixels
-from neocog.modalities.image.pixels import Decoded, Pixels, array_pixels, whole
-from neocog.modalities.image.resize import ResizeRule, Size, needed, resized
+from neocog.modalities.image.pixels import Decoded, Pixels, array_pixels
+from neocog.modalities.image.resize import ResizeRule, Size, needed_size, resize_image
 from neocog.modalities.preprocess import Preprocess
 
 __all__ = ["ImagePreprocess"]
@@ -27,7 +28,7 @@ class ImagePreprocess(Preprocess):
     """Decode, orient, convert, resize, pad, scale to 0..1, normalise.
 
     A call maps one payload to (C, H, W) float32. Its two halves are used apart in training: `decode` once for each
-    picture, giving integers that fit in memory, and `normalise` for each batch.
+    image, giving integers that fit in memory, and `normalise` for each batch.
 
     >>> pre = ImagePreprocess(size=(2, 2), channels=1, mean=(0.5,), std=(0.25,))
     >>> pre(np.array([[0, 255], [255, 0]], np.uint8)).tolist()
@@ -36,43 +37,45 @@ class ImagePreprocess(Preprocess):
 
     modality: ClassVar[Modality] = "image"
     newest: ClassVar[int] = 3
+    statistics_of: ClassVar[tuple[str, ...] | None] = ("channels",)
     # The name of the first release, kept so that all versions read the same bundles and find the same cached files.
     stored_names: ClassVar[dict[str, str]] = {"bit_depth": "depth"}
 
     size: Size
     """Height and width after resizing, before padding."""
     channels: int
-    """1 for grey, 3 for RGB, 4 for RGB with alpha, or as many as the pictures have."""
+    """1 for grey, 3 for RGB, 4 for RGB with alpha, or the number of channels of the images."""
     bit_depth: int = 8
-    """Bits of each value."""
+    """Bits per value."""
     resize: ResizeRule = "squash"
-    """Stretch both sides; or scale the short side and crop the centre; or fit the long side and fill with black."""
+    """squash: stretch both sides. crop: scale the short side, crop the centre. letterbox: fit the long side, pad."""
     pad: tuple[int, int] = (0, 0)
-    """Rows above and below, columns left and right, filled with black after resizing."""
+    """Black rows above and below, and black columns left and right, added after resizing."""
     convert: bool = False
     """Whether CMYK, transparent and 16-bit images are converted rather than refused."""
     max_pixels: int = 40_000_000
-    """A larger picture is refused before it is decoded."""
+    """Larger images are refused before they are decoded."""
     mean: tuple[float, ...] = (0.0,)
     """What is subtracted from each channel, on the scale 0..1."""
     std: tuple[float, ...] = (1.0,)
     """What each channel is divided by."""
     dct_scaling: bool = True
-    """Whether a JPEG that is larger than needed is decoded at some eighths of its size, which is faster."""
+    """Whether large JPEGs are decoded at reduced resolution (libjpeg DCT scaling)."""
     version: int = field(default=3)
-    """1: Pillow reads all files, whole. 2: libjpeg-turbo reads JPEGs, tifffile the TIFFs that Pillow does not read as
-    they are. 3: scaled JPEGs keep colours as fine as they are stored; white is never zero in a TIFF."""
+    """1: Pillow reads all files at full size. 2: libjpeg-turbo reads JPEGs, tifffile the TIFFs that Pillow does not
+    read exactly. 3: scaled JPEGs keep the stored resolution of colours; white is never zero in a TIFF."""
 
     def __post_init__(self) -> None:
         if self.version == 1 and self.dct_scaling:
             raise DataError(
-                "Preprocessing of version 1 decodes pictures whole. Received: version 1 with dct_scaling. "
-                "Set dct_scaling to false, or version to 3."
+                "Preprocessing of version 1 decodes images at full size.",
+                received="version 1 with dct_scaling",
+                fix="Set dct_scaling to false, or version to 3.",
             )
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """What the network receives: channels, height, width."""
+        """Channels, height, width."""
         return self.channels, self.size[0] + 2 * self.pad[0], self.size[1] + 2 * self.pad[1]
 
     @property
@@ -82,7 +85,7 @@ class ImagePreprocess(Preprocess):
 
     @property
     def fill(self) -> Tensor:
-        """What stands for nothing in a decoded picture: each channel's mean; (channels,)."""
+        """The mean of each channel, which means nothing in a decoded image; (channels,)."""
         return torch.tensor(self.mean) * self.white
 
     @property
@@ -93,32 +96,35 @@ class ImagePreprocess(Preprocess):
     def dtype(self) -> torch.dtype:
         return torch.uint16 if self.bit_depth == 16 else torch.uint8
 
-    def decode(self, payload: Payload, where: str = "the picture") -> Tensor:
-        """One picture as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""
-        picture = self.read(payload, where)
-        picture.pixels = self.to_channels(self.to_depth(picture.pixels, where), where)
-        pixels = resized(picture, self.resize, self.size)
-        return torch.from_numpy(np.array(self.padded(pixels[None])[0].transpose(2, 0, 1), order="C"))
+    def decode(self, payload: Payload, where: str = "the image") -> Tensor:
+        """One image as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""
+        image = self.read(payload, where)
+        image.pixels = self.to_channels(self.to_bit_depth(image.pixels, where), where)
+        pixels = resize_image(image, self.resize, self.size)
+        return torch.from_numpy(np.array(self.add_border(pixels[None])[0].transpose(2, 0, 1), order="C"))
 
     def read(self, payload: Payload, where: str) -> Decoded:
-        """One picture as it is stored, or no larger than needed."""
+        """One image as it is stored, or no larger than needed."""
         limits: dict[str, Any] = {"max_pixels": self.max_pixels, "convert": self.convert, "channels": self.channels}
         if not isinstance(payload, bytes):
-            return whole(array_pixels(np.asarray(payload), where))
+            return Decoded.whole(array_pixels(np.asarray(payload), where))
         if self.version == 1 and not is_npy(payload):
-            return whole(pillow_pixels(payload, where, **limits))
-        need = partial(needed, rule=self.resize, size=self.size) if self.dct_scaling else None
-        return decode_picture(payload, where, **limits, need=need, exact=self.version >= 3)
+            return Decoded.whole(pillow_pixels(payload, where, **limits))
+        need = partial(needed_size, rule=self.resize, size=self.size) if self.dct_scaling else None
+        return decode_scaled(payload, where, **limits, need=need, exact=self.version >= 3)
 
     def decode_many(self, payloads: Pixels) -> Tensor:
-        """Pictures of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).
+        """Images of one size at once; (N, H, W) or (N, H, W, C) -> (N, channels, height, width).
 
-        Equal to `decode` of each, bit for bit, and much faster where nothing has to be resized or converted.
+        Equal to `decode` of each, bit for bit, and much faster if nothing has to be resized or converted.
         """
         batch = payloads.reshape(*payloads.shape[:3], -1)
         if batch.shape[1:] != (*self.size, self.channels) or batch.dtype != self.pixel_type:
             return super(ImagePreprocess, self).decode_many(payloads)
-        return torch.from_numpy(np.array(self.padded(batch).transpose(0, 3, 1, 2), order="C"))
+        return torch.from_numpy(np.array(self.add_border(batch).transpose(0, 3, 1, 2), order="C"))
+
+    def is_one(self, array: NDArray[Any]) -> bool:
+        return array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, self.channels))
 
     def normalise(self, images: Tensor) -> Tensor:
         """Integers or floats on the scale 0..255 (or 0..65,535) as float32 around zero; (N, C, H, W) -> the same."""
@@ -133,23 +139,25 @@ class ImagePreprocess(Preprocess):
     def pixel_type(self) -> type[np.uint8] | type[np.uint16]:
         return np.uint16 if self.bit_depth == 16 else np.uint8
 
-    def padded(self, batch: Pixels) -> Pixels:
-        """(N, H, W, C) with black rows and columns around."""
+    def add_border(self, batch: Pixels) -> Pixels:
+        """(N, H, W, C) with black rows and columns around it."""
         rows, columns = self.pad
         if not any(self.pad):
             return batch
         return np.pad(batch, ((0, 0), (rows, rows), (columns, columns), (0, 0))).astype(batch.dtype, copy=False)
 
-    def to_depth(self, pixels: Pixels, where: str) -> Pixels:
-        """8 bits as 16 exactly, times 257; 16 bits as 8 only where conversion is accepted."""
+    def to_bit_depth(self, pixels: Pixels, where: str) -> Pixels:
+        """8 bits as 16 exactly, times 257; 16 bits as 8 only if conversion is accepted."""
         if pixels.dtype == self.pixel_type:
             return pixels
         if self.bit_depth == 16:
             return pixels.astype(np.uint16) * np.uint16(257)
         if not self.convert:
             raise DataError(
-                f"This preprocessing takes 8 bits. {where} has 16, of which 8 would be lost. Convert it, or "
-                "set --image.bit_depth 16, or accept the upper 8 with --image.convert true, in training."
+                "This preprocessing takes images of 8 bits.",
+                received="16 bits, of which 8 would be lost",
+                where=where,
+                fix="Convert it, train with --image.bit_depth 16, or accept the upper 8 with --image.convert true.",
             )
         return np.round(pixels / np.float32(257)).astype(np.uint8)
 
@@ -160,17 +168,19 @@ class ImagePreprocess(Preprocess):
             return pixels
         if {channels, self.channels} != {1, 3}:
             raise DataError(
-                f"This preprocessing takes pictures of {self.channels} channels. {where} has {channels}, and only grey "
-                "and RGB can be made of each other. Choose the pictures, or the channels with --image.channels in "
-                "training."
+                f"This preprocessing takes images of {self.channels} channels; only grey and RGB are converted to each "
+                "other.",
+                received=f"{channels} channels",
+                where=where,
+                fix="Choose other images, or the number of channels with --image.channels in training.",
             )
         converted = np.repeat(pixels, 3, axis=2) if self.channels == 3 else np.round(pixels @ GREY_WEIGHTS)[:, :, None]
         return converted.astype(pixels.dtype, copy=False)
 
     def measured(self, images: Tensor) -> Self:
-        """This preprocessing with mean and standard deviation of these decoded pictures, channel by channel.
+        """This preprocessing with mean and standard deviation of these decoded images, channel by channel.
 
-        Counted exactly, so that the result depends on no order. Shapes: (N, C, H, W) uint8 or uint16.
+        Counted exactly, so that their order makes no difference. Shapes: (N, C, H, W) uint8 or uint16.
         """
         values = np.arange(self.white + 1) / self.white
         mean, std = [], []
@@ -182,11 +192,11 @@ class ImagePreprocess(Preprocess):
             total = np.sum(counts)
             mean.append(float(counts @ values / total))
             std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2 / total)))
-        # A channel without any variation is left at its scale rather than divided by zero.
+        # A constant channel keeps its scale, rather than being divided by zero.
         return replace(self, mean=tuple(mean), std=tuple(s if s > 1e-6 else 1.0 for s in std))
 
     @classmethod
     def from_json(cls, spec: dict[str, Any]) -> Self:
-        """The inverse of `to_json`; of version 1 too, which knew no scaling."""
+        """The inverse of `to_json`, also of version 1, which had no scaling."""
         first = isinstance(spec, dict) and spec.get("version") == 1
         return super(ImagePreprocess, cls).from_json({"dct_scaling": False, **spec} if first else spec)

@@ -1,4 +1,4 @@
-"""Bringing a picture to a size: three rules, each antialiased."""
+"""Resizing an image by one of three rules, each antialiased."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -8,7 +8,7 @@ from PIL import Image
 
 from neocog.modalities.image.pixels import Decoded, Pixels, Size
 
-__all__ = ["FITS", "Box", "Fit", "ResizeRule", "Size", "needed", "resized"]
+__all__ = ["FITS", "Box", "Fit", "ResizeRule", "Size", "needed_size", "resize_image"]
 
 ResizeRule = Literal["squash", "crop", "letterbox"]
 
@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 
 class Fit(NamedTuple):
-    """Which part of a picture is kept, in its own pixels, and the size that this part becomes."""
+    """The part of an image that is kept, in its own pixels, and the size that this part becomes."""
 
     box: Box
     size: Size
@@ -29,10 +29,10 @@ def squash(full: Size, size: Size) -> Fit:
 
 
 def crop(full: Size, size: Size) -> Fit:
-    """The largest central part of the target's shape, scaled to it: the short side fits, the long side is cut."""
+    """The largest centre crop with the aspect ratio of the target, scaled to it."""
     height, width = full
     scale = min(height / size[0], width / size[1])
-    # Rounding must not let the box reach out of the picture by a hair.
+    # Rounding must not let the box reach outside the image.
     rows, columns = min(height, size[0] * scale), min(width, size[1] * scale)
     left, top = (width - columns) / 2, (height - rows) / 2
     return Fit((left, top, min(width, left + columns), min(height, top + rows)), size)
@@ -48,34 +48,34 @@ def letterbox(full: Size, size: Size) -> Fit:
 FITS: dict[ResizeRule, Callable[[Size, Size], Fit]] = {"squash": squash, "crop": crop, "letterbox": letterbox}
 
 
-def needed(full: Size, rule: ResizeRule, size: Size) -> Size:
-    """How large a picture of `full` size must be decoded, so that resizing it never enlarges what was there.
+def needed_size(full: Size, rule: ResizeRule, size: Size) -> Size:
+    """The size that an image of `full` size must be decoded at, so that resizing enlarges it no further.
 
-    Where a rule cuts, the part that is kept is large enough exactly when both sides are.
+    If a rule crops, the part that is kept is large enough exactly if both sides are.
 
-    >>> needed((1500, 2000), "letterbox", (224, 224))
+    >>> needed_size((1500, 2000), "letterbox", (224, 224))
     (168, 224)
     """
     return FITS[rule](full, size).size
 
 
-def resized(picture: Decoded, rule: ResizeRule, size: Size) -> Pixels:
-    """A picture brought to a size by a rule, with black around it where it does not fill it; (*size, C)."""
-    fit = FITS[rule](picture.full, size)
-    (left, top), scale = picture.origin, picture.eighths / 8
+def resize_image(image: Decoded, rule: ResizeRule, size: Size) -> Pixels:
+    """An image resized by a rule, with black bars if it does not fill the size; (*size, C)."""
+    fit = FITS[rule](image.full, size)
+    (left, top), scale = image.origin, image.eighths / 8
     x0, y0, x1, y1 = (side * scale for side in fit.box)
-    pixels = resample(picture.pixels, fit.size, (left + x0, top + y0, left + x1, top + y1))
-    return pixels if fit.size == size else framed(pixels, size)
+    pixels = resample(image.pixels, fit.size, (left + x0, top + y0, left + x1, top + y1))
+    return pixels if fit.size == size else letterboxed(pixels, size)
 
 
 def resample(pixels: Pixels, size: Size, box: Box) -> Pixels:
-    """A box of a picture stretched to a size, antialiased, each channel for itself; (H, W, C) -> (*size, C)."""
+    """A box of an image stretched to a size, antialiased, each channel by itself; (H, W, C) -> (*size, C)."""
     if pixels.shape[:2] == size:
         return pixels
     height, width = size
     if pixels.dtype == np.uint8:
         parts = [image.resize((width, height), Image.Resampling.BILINEAR, box) for image in images_of(pixels)]
-        # Taken out plane by plane, the values lie as torch wants them, and are never laid out anew.
+        # Taken plane by plane, the values have the layout that torch wants, without another copy.
         values = bytearray().join(band.tobytes() for part in parts for band in part.split())
         return np.frombuffer(values, np.uint8).reshape(-1, height, width).transpose(1, 2, 0)
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
@@ -84,17 +84,17 @@ def resample(pixels: Pixels, size: Size, box: Box) -> Pixels:
 
 
 def images_of(pixels: Pixels) -> list[Image.Image]:
-    """Pixels of 8 bits as Pillow's images: in one where they are grey or RGB, else by channel.
+    """Pixels of 8 bits as Pillow images: RGB as one, others by channel.
 
-    Pillow would take two or four channels for colours with alpha, and weigh the colours by it.
+    Pillow would take two or four channels for colours with alpha, and weight the colours by it.
     """
     if pixels.shape[2] == 3:
         return [Image.fromarray(pixels)]
     return [Image.fromarray(plane) for plane in np.moveaxis(pixels, 2, 0)]
 
 
-def framed(pixels: Pixels, size: Size) -> Pixels:
-    """A picture in the middle of a black one; (H, W, C) -> (*size, C)."""
+def letterboxed(pixels: Pixels, size: Size) -> Pixels:
+    """An image in the middle of a black one; (H, W, C) -> (*size, C)."""
     height, width, channels = pixels.shape
     filled = np.zeros((*size, channels), pixels.dtype)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2

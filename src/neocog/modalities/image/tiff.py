@@ -1,4 +1,4 @@
-"""TIFF images: which of them Pillow gives exactly, and all others by tifffile, or a reason why not."""
+"""TIFF images: by Pillow if it reads them exactly, else by tifffile, or a reason why not."""
 
 import io
 import logging
@@ -19,8 +19,10 @@ from neocog.modalities.image.pixels import (
     Pixels,
     UnsupportedImageError,
     check_size,
-    oriented,
-    unsigned,
+    damaged,
+    orient,
+    over_white,
+    to_unsigned,
 )
 from neocog.modalities.image.tiff_tags import MAGIC, Tags, read_tags
 
@@ -28,14 +30,14 @@ __all__ = ["as_pillow_shows", "is_tiff", "needs_tifffile", "pillow_is_exact", "t
 
 Read = TypeVar("Read")
 INFLATION = {1: 1, 8: 1032, 32946: 1032, 32773: 64}
-"""The ways of compression that need no further library, by their TIFF numbers, and how many bytes each makes of one."""
+"""The kinds of compression that need no further library, by TIFF number: the most bytes that one byte inflates to."""
 BILEVEL, JPEG = (2, 3, 4), (6, 7)
 BY_LIBTIFF = (5, *JPEG, 8, 32773, 32946, 34925, 50000)
-"""What Pillow's libtiff decompresses: LZW, JPEG, deflate, PackBits, LZMA, Zstandard."""
+"""What libtiff in Pillow decompresses: LZW, JPEG, deflate, PackBits, LZMA, Zstandard."""
 ORIENTATION = 274
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
 UINT, INT = 1, 2
-ASSOCIATED, UNASSOCIATED, COREL = 1, 2, 999  # what a further sample is, the last in Corel's own way
+ASSOCIATED, UNASSOCIATED, COREL = 1, 2, 999  # what an extra sample is; the last is what Corel writes
 ALPHA = (RGB, 4, ()), (RGB, 4, (UNASSOCIATED,)), (RGB, 4, (ASSOCIATED,)), (RGB, 4, (COREL,))
 TOGETHER = {
     (RGB, 3, ()),
@@ -46,17 +48,17 @@ TOGETHER = {
     (YCBCR, 3, ()),
     (CIELAB, 3, ()),
 }
-"""Photometric interpretation, samples and further samples of what Pillow reads exactly where pixels are of 8 bits."""
+"""Photometric interpretation, samples and extra samples of 8-bit images that Pillow reads exactly."""
 APART = {(RGB, 3, ()), (RGB, 4, (UNASSOCIATED,)), (CMYK, 4, ())}
-"""As `TOGETHER`, where each sample has a plane of its own."""
+"""As `TOGETHER`, if each sample has a plane of its own."""
 
-# What these say of a file that is damaged, or not for them, our own errors say in the user's words.
+# Our errors tell the user what these loggers would say of damaged or foreign files.
 for reader in ("tifffile", "PIL.TiffImagePlugin"):
     logging.getLogger(reader).addHandler(logging.NullHandler())
 
 
 def needs_tifffile(payload: bytes) -> bool:
-    """Whether this is a TIFF of which Pillow would give nothing, other pixels than are stored, or only a part."""
+    """Whether this is a TIFF that Pillow can't read, or not exactly and in full."""
     if not payload.startswith(MAGIC):
         return False
     tags = read_tags(payload)
@@ -64,7 +66,7 @@ def needs_tifffile(payload: bytes) -> bool:
 
 
 def pillow_is_exact(tags: Tags) -> bool:
-    """Whether Pillow gives the pixels that are stored. The tests compare every kind with tifffile."""
+    """Whether Pillow returns the stored pixels. The tests compare every kind with tifffile."""
     if tags.layers != 1 or tags.byte_palette or (tags.big and not tags.little_endian):
         return False
     if tags.compression in BILEVEL:
@@ -74,7 +76,7 @@ def pillow_is_exact(tags: Tags) -> bool:
     if tags.samples == 1:
         return grey_is_exact(tags)
     kind = (tags.photometric, tags.samples, tags.extra)
-    if kind == (CMYK, 4, ()) and tags.bits == 16:  # of which 8 bits are left, which is said
+    if kind == (CMYK, 4, ()) and tags.bits == 16:  # converted to 8 bits, with a message
         return (tags.sample_format, tags.planar, tags.fill_order) == (UINT, 1, 1)
     if tags.photometric == YCBCR and tags.compression == 1 and tags.subsampled:
         return False
@@ -83,25 +85,25 @@ def pillow_is_exact(tags: Tags) -> bool:
 
 
 def shown_inverted(payload: bytes) -> bool:
-    """Whether white is zero in the pixels that Pillow gives of a TIFF: it inverts those of up to 8 bits alone."""
+    """Whether white is zero in the pixels that Pillow returns: it only inverts those of up to 8 bits."""
     tags = read_tags(payload)
     return tags is not None and (tags.photometric, tags.bits) == (WHITE_IS_ZERO, 16)
 
 
 def as_pillow_shows(payload: bytes) -> bool:
-    """Whether a TIFF is what Pillow makes of it."""
+    """Whether Pillow shows a TIFF exactly."""
     return not needs_tifffile(payload) and not shown_inverted(payload)
 
 
 def grey_is_exact(tags: Tags) -> bool:
-    """As `pillow_is_exact`, of grey and palettes."""
+    """As `pillow_is_exact`, for grey images and palettes."""
     if (tags.sample_format == INT and tags.bits in (16, 32)) or (tags.sample_format == UINT and tags.bits == 32):
-        # Where tifffile can read these, it sees already of the header whether their values fit.
+        # If tifffile can read these, it also sees whether their values fit.
         usual = tags.photometric == BLACK_IS_ZERO and tags.fill_order == 1
         return usual and tags.little_endian and tags.compression not in INFLATION
     if tags.sample_format != UINT:
         return False
-    apart = tags.planar != 1 and tags.compression == 1  # for which Pillow unpacks bytes of black to white alone
+    apart = tags.planar != 1 and tags.compression == 1  # of these, Pillow only unpacks bytes with black as zero
     if apart and (tags.photometric, tags.bits) not in ((BLACK_IS_ZERO, 1), (BLACK_IS_ZERO, 8), (PALETTE, 8)):
         return False
     if tags.fill_order != 1:
@@ -120,13 +122,13 @@ def is_tiff(payload: bytes) -> bool:
 
 
 def tiff_header(payload: bytes, where: str, max_pixels: int) -> Header:
-    """Read a TIFF's header. Raises DataError as `tiff_pixels` does, as far as a header can tell."""
+    """Read the header of a TIFF. Raises DataError as `tiff_pixels` does, as far as a header can tell."""
     found = by_pillow(payload, lambda: pillow_header(payload, where, max_pixels))
     if found:
         return found
-    with opened(payload, where) as file:
+    with open_tiff(payload, where) as file:
         header = read_header(file, where, max_pixels)
-        if file.pages.first.dtype not in (np.uint8, np.uint16):  # whether its values fit can only be seen
+        if file.pages.first.dtype not in (np.uint8, np.uint16):  # only the pixels show whether their values fit
             first_page(file, payload, where, max_pixels)
         return header
 
@@ -134,17 +136,17 @@ def tiff_header(payload: bytes, where: str, max_pixels: int) -> Header:
 def tiff_pixels(
     payload: bytes, where: str, max_pixels: int, *, convert: bool, channels: int | None, exact: bool = True
 ) -> Pixels:
-    """Decode a TIFF's first page; (H, W, C) uint8 or uint16, where white is the largest value.
+    """Decode the first page of a TIFF; (H, W, C) uint8 or uint16, with white as the largest value.
 
-    Its alpha is kept as a fourth channel where `channels` is 4, else must hide nothing, or is applied over white where
-    `convert`. Without `exact`, as in version 2 of the preprocessing, 16 bits whose white is zero are not inverted.
-    Raises DataError for a file that is truncated, damaged, too large, or stored in a way not known here.
+    Alpha is kept as a fourth channel if `channels` is 4; otherwise it must hide nothing, or is blended with white if
+    `convert`. Without `exact`, as in version 2 of the preprocessing, 16 bits with white as zero are not inverted.
+    Raises DataError for a file that is truncated, damaged, too large, or stored in an unknown way.
     """
     limits: dict[str, Any] = {"max_pixels": max_pixels, "convert": convert, "channels": channels}
     found = by_pillow(payload, lambda: pillow_pixels(payload, where, **limits))
     if found is not None:
         return np.invert(found) if exact and shown_inverted(payload) else found
-    with opened(payload, where) as file:
+    with open_tiff(payload, where) as file:
         header = read_header(file, where, max_pixels)
         pixels = first_page(file, payload, where, max_pixels)
         page: Any = file.pages.first
@@ -153,14 +155,14 @@ def tiff_pixels(
         if not header.alpha:
             return pixels
         if ASSOCIATED in page.extrasamples:
-            pixels = straight(pixels)
+            pixels = unmultiply(pixels)
     if channels == 4:
         return pixels if header.channels == 3 else pixels[:, :, [0, 0, 0, 1]]
-    return opaque(pixels, where, convert)
+    return over_white(pixels, where, convert)
 
 
 def by_pillow(payload: bytes, read: Callable[[], Read]) -> Read | None:
-    """What Pillow reads of a TIFF; None where it would not be exact, or Pillow knows no such TIFF."""
+    """What Pillow reads from a TIFF; None if that would not be exact, or Pillow can't identify it."""
     if needs_tifffile(payload):
         return None
     try:
@@ -172,37 +174,31 @@ def by_pillow(payload: bytes, read: Callable[[], Read]) -> Read | None:
 
 
 def first_page(file: tifffile.TiffFile, payload: bytes, where: str, max_pixels: int) -> Pixels:
-    """The first page's values as they are stored, turned upright."""
+    """The values of the first page as they are stored, turned upright."""
     try:
         page = file.pages.first
         check_stored(page, payload, where, 4 * max_pixels)
         mixed: Pixels = page.asarray(squeeze=False, maxworkers=1)[:, 0]  # (planes, H, W, channels of a plane)
         pixels = np.moveaxis(mixed, 0, 2).reshape(*mixed.shape[1:3], -1)
-        pixels = np.ascontiguousarray(oriented(pixels, orientation_of(page)), pixels.dtype.newbyteorder("="))
+        pixels = np.ascontiguousarray(orient(pixels, orientation_of(page)), pixels.dtype.newbyteorder("="))
     except DataError:
         raise
-    except Exception as error:  # damaged bytes end in anything
+    except Exception as error:  # damaged bytes can raise anything
         raise damaged(where, error) from error
-    return unsigned(pixels, where)
+    return to_unsigned(pixels, where)
 
 
-def opened(payload: bytes, where: str) -> tifffile.TiffFile:
+def open_tiff(payload: bytes, where: str) -> tifffile.TiffFile:
     if read_tags(payload) is None:
-        raise damaged(where, ValueError("what it says of its first page lies beyond its end"))
+        raise damaged(where, "the tags of its first page lie beyond its end")
     try:
         return tifffile.TiffFile(io.BytesIO(payload))
     except Exception as error:  # a header can be damaged in any way
         raise damaged(where, error) from error
 
 
-def damaged(where: str, error: Exception) -> DataError:
-    return DataError(
-        f"A picture must decode to its last row. {where} is truncated or damaged: {error}. Replace or remove it."
-    )
-
-
 def read_header(file: tifffile.TiffFile, where: str, max_pixels: int) -> Header:
-    """What the first page's tags say, checked."""
+    """The header from the tags of the first page, checked."""
     try:
         page: Any = file.pages.first
         samples, bits, numbers = int(page.samplesperpixel), page.bitspersample, page.sampleformat
@@ -219,38 +215,45 @@ def read_header(file: tifffile.TiffFile, where: str, max_pixels: int) -> Header:
     inverted = photometric == WHITE_IS_ZERO and samples - alpha == 1 and numbers == UINT and bits < 32
     if layers != 1:
         raise UnsupportedImageError(
-            f"An image must have one layer. {where} is a volume of {layers} (ImageDepth). Save each layer as a file "
-            "of its own, or the layers as the channels of one page."
+            "An image must have one layer.",
+            received=f"a volume of {layers} layers (ImageDepth)",
+            where=where,
+            fix="Save each layer as a file of its own, or the layers as the channels of one page.",
         )
     if not 1 <= samples <= MAX_CHANNELS or not (photometric in (BLACK_IS_ZERO, RGB) or inverted):
         name = getattr(photometric, "name", photometric)
-        odd = ", with colours of 8 bits where 16 are due" if photometric == PALETTE and samples == 1 else ""
+        odd = ", with colours of 8 bits instead of 16" if photometric == PALETTE and samples == 1 else ""
         raise UnsupportedImageError(
-            f"A TIFF that is stored in this way must be grey, RGB, or hold 1 to {MAX_CHANNELS} channels. {where} has "
-            f"{samples} of {bits} bits, of photometric interpretation {name}{odd}. Convert it to grey or RGB."
+            f"A TIFF that is stored in this way must be grey, RGB, or hold 1 to {MAX_CHANNELS} channels.",
+            received=f"{samples} of {bits} bits, of photometric interpretation {name}{odd}",
+            where=where,
+            fix="Convert it to grey or RGB.",
         )
     if compression not in INFLATION or reversed_bits:
         name = getattr(compression, "name", compression)
         kind = f"{samples} channel{'s' * (samples > 1)} of {bits} bits{', signed,' * (numbers == INT)}"
         raise UnsupportedImageError(
-            f"A TIFF with {kind} must be stored without compression, or with deflate or PackBits. {where} is "
-            f"compressed by {name}{' with reversed bits' if reversed_bits else ''}. Save it without "
-            "compression, or with deflate (ZIP)."
+            f"A TIFF with {kind} must be stored without compression, or with deflate or PackBits.",
+            received=f"{name} compression{' with reversed bits' if reversed_bits else ''}",
+            where=where,
+            fix="Save it without compression, or with deflate (ZIP).",
         )
     size = (width, height) if turned else (height, width)
     return Header(*size, samples - alpha, 8 if bits == 8 else 16, alpha)
 
 
 def check_numbers(bits: object, numbers: int, where: str) -> None:
-    """Raises DataError for values that are no whole numbers, or of a number of bits that is not read."""
+    """Raises DataError for values that are not whole numbers, or have an unsupported number of bits."""
     if numbers in (UINT, INT) and bits in (8, 16, 32):
         return
     kind = {UINT: "whole", INT: "signed", 3: "floating-point", 5: "complex", 6: "complex"}.get(numbers, "undefined")
     said = " and ".join(map(str, bits)) if isinstance(bits, tuple) else bits
     raise UnsupportedImageError(
-        "Pixels must be whole numbers of 8 or 16 bits; grey may also have 1, 2, 4 or 12, and RGB must have 8 or 16. "
-        f"{where} holds {kind} ones of {said} bits in this form. Scale all images alike to 0..255 (uint8) or 0..65535 "
-        "(uint16), and save them without compression, or with deflate."
+        "Pixels must be whole numbers of 8 or 16 bits; grey may also have 1, 2, 4 or 12, and RGB must have 8 or 16.",
+        received=f"{kind} numbers of {said} bits in this form",
+        where=where,
+        fix="Scale all images alike to 0..255 (uint8) or 0..65535 (uint16), and save them without compression, or with "
+        "deflate.",
     )
 
 
@@ -260,28 +263,28 @@ def orientation_of(page: Any) -> int:
 
 
 def check_stored(page: Any, payload: bytes, where: str, max_values: int) -> None:
-    """Raises DataError where the file can't hold what it promises, so that no memory is reserved for a lie."""
+    """Raises DataError if the file can't hold what its tags promise, before any memory is reserved for it."""
     offsets, counts = page.dataoffsets, page.databytecounts
     expected = math.prod(page.chunked)
     if not len(offsets) == len(counts) == expected:
-        raise damaged(where, ValueError(f"it has {len(counts)} of {expected} parts"))
+        raise damaged(where, f"it has {len(counts)} of {expected} parts")
     if any(o <= 0 or c <= 0 or o + c > len(payload) for o, c in zip(offsets, counts, strict=True)):
-        raise damaged(where, ValueError("parts of it lie beyond its end"))
+        raise damaged(where, "parts of it lie beyond its end")
     itemsize, inflation = page.dtype.itemsize, INFLATION[page.compression]
     values = math.prod(page.shape)
     if sum(counts) > len(payload) or values * itemsize > inflation * sum(counts):
-        raise damaged(where, ValueError(f"{sum(counts):,} bytes can't hold {values:,} values"))
+        raise damaged(where, f"{sum(counts):,} bytes can't hold {values:,} values")
     part = math.prod(page.chunks)
     if part > max_values:
-        raise damaged(where, ValueError(f"one part of it has {part:,} values"))
+        raise damaged(where, f"one part of it has {part:,} values")
     if inflation == INFLATION[8]:
         for offset, count in zip(offsets, counts, strict=True):
             if inflates_beyond(payload[offset : offset + count], part * itemsize):
-                raise damaged(where, ValueError("a part of it inflates to more than it should hold"))
+                raise damaged(where, "a part of it inflates to more than it should hold")
 
 
 def inflates_beyond(data: bytes, limit: int) -> bool:
-    """Whether a deflated stream is longer than it should be, found without keeping it."""
+    """Whether a deflated stream is longer than it should be, without keeping its content."""
     stream, length = zlib.decompressobj(), 0
     while length <= limit:
         piece = stream.decompress(data, 2**20)
@@ -291,24 +294,8 @@ def inflates_beyond(data: bytes, limit: int) -> bool:
     return True
 
 
-def opaque(pixels: Pixels, where: str, convert: bool) -> Pixels:
-    """The picture without its last channel, alpha, which must hide nothing, or is applied over white."""
-    white = np.iinfo(pixels.dtype).max
-    colours, alpha = pixels[:, :, :-1], pixels[:, :, -1:]
-    if alpha.min() == white:
-        return colours
-    if not convert:
-        raise DataError(
-            f"Pictures must be opaque. {where} is transparent in places, and what lies behind is not known. Flatten "
-            "it, keep alpha as a channel with --image.channels 4, or accept a white background with "
-            "--image.convert true in training."
-        )
-    share = alpha / np.float64(white)
-    return np.round(colours * share + white * (1 - share)).astype(pixels.dtype)
-
-
-def straight(pixels: Pixels) -> Pixels:
-    """Colours that were multiplied with their alpha, the last channel, as they were before."""
+def unmultiply(pixels: Pixels) -> Pixels:
+    """Colours that are premultiplied with alpha, the last channel, as they were before."""
     white = np.iinfo(pixels.dtype).max
     colours, alpha = pixels[:, :, :-1].astype(np.float64), pixels[:, :, -1:]
     colours = np.round(colours * white / np.maximum(alpha, 1)).clip(0, white).astype(pixels.dtype)

@@ -1,4 +1,4 @@
-"""What a TIFF's tags say of how its pixels are stored, read without a library in some microseconds.
+"""How the pixels of a TIFF are stored, read from its tags without a library in a few microseconds.
 
 Sources: TIFF 6.0; BigTIFF; libtiff for SGI's ImageDepth.
 """
@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
+from neocog.dataset.file_types import FILE_TYPES
+
 __all__ = ["MAGIC", "Tag", "Tags", "directories", "read_tags"]
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAGIC = FILE_TYPES["TIFF"].starts
 
 
 class Tag(IntEnum):
-    """The tags that are read here."""
+    """The tags that are read."""
 
     SUBFILE = 254
     OLD_SUBFILE = 255
@@ -39,27 +41,27 @@ READ = frozenset(map(int, Tag))
 TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 9: "i", 13: "I", 16: "Q", 18: "Q"}
 WIDTHS = {"B": 1, "s": 1, "H": 2, "I": 4, "i": 4, "Q": 8}
 MANY = 3 * 2**16
-"""The most values of one tag that are read: those of a palette for 16 bits."""
+"""The largest number of values that is read from one tag: that of a palette for 16 bits."""
 WIDE = 2**8
-"""The least value that shows a palette to be of 16 bits, as it must be."""
+"""A palette with values from this on is of 16 bits, as it must be."""
 Directory = dict[int, tuple[int, ...] | bytes]
 """Some tags of a page: numbers, or a text."""
 
 
 class Tags(NamedTuple):
-    """Of a TIFF's first page."""
+    """Tags of the first page."""
 
     bits: int
-    """Of each sample; 0 where they differ."""
+    """Of each sample; 0 if they differ."""
     sample_format: int
-    """1: unsigned, 2: signed, 3: floating point, 4: undefined, 5 and 6: complex; 0 where the samples differ."""
+    """1: unsigned, 2: signed, 3: floating point, 4: undefined, 5 and 6: complex; 0 if the samples differ."""
     samples: int
     photometric: int
     compression: int
     planar: int
     """1: the samples of a pixel are neighbours. 2: each has a plane of its own."""
     extra: tuple[int, ...]
-    """What further samples are. 0: unspecified, 1: associated alpha, 2: unassociated alpha."""
+    """What extra samples are. 0: unspecified, 1: associated alpha, 2: unassociated alpha."""
     fill_order: int
     """1: the first pixel is in the highest bits of a byte. 2: in the lowest."""
     layers: int
@@ -67,14 +69,14 @@ class Tags(NamedTuple):
     subsampled: bool
     """Whether several pixels share the colours of YCbCr."""
     byte_palette: bool
-    """Whether the colours of a palette are of 8 bits, and so nearly black, as some programs wrote them."""
+    """Whether the colours of a palette have 8 bits instead of 16, as some programs wrote them: nearly black."""
     little_endian: bool
     big: bool
     """A BigTIFF."""
 
 
 def read_tags(payload: bytes) -> Tags | None:
-    """What tells how the first page's pixels are stored; None where that can't be read."""
+    """The tags that tell how the pixels of the first page are stored; None if they can't be read."""
     first = next(directories(payload), None)
     if first is None:
         return None
@@ -103,7 +105,7 @@ def read_tags(payload: bytes) -> Tags | None:
 
 
 def directories(payload: bytes) -> Iterator[Directory]:
-    """Some tags of one page after the other, up to the last one, or to where the file is damaged."""
+    """Some tags of each page in turn, up to the last page, or to where the file is damaged."""
     order, big = "<" if payload.startswith(b"II") else ">", payload[2:4] in (b"+\0", b"\0+")
     pointer, length, room = (f"{order}Q", f"{order}Q", 8) if big else (f"{order}I", f"{order}H", 4)
     entry, seen = struct.Struct(f"{order}HHQ" if big else f"{order}HHI"), set[int]()

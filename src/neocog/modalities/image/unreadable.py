@@ -1,17 +1,17 @@
-"""Why a file that no decoder takes is not read: what it is, by its first bytes, and what to do about it."""
+"""Why no decoder reads a file: what it is, by its first bytes, and what to do about it."""
 
 import re
 
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.errors import DataError
 from neocog.modalities.image.jpeg_frame import read_frame
-from neocog.modalities.image.pixels import UnsupportedImageError
-from neocog.modalities.image.tiff_tags import MAGIC
+from neocog.modalities.image.pages import PNG
+from neocog.modalities.image.pixels import UnsupportedImageError, damaged
 
 __all__ = ["not_the_file", "unreadable", "unsupported_jpeg"]
 
 READ = "PNG, JPEG, BMP, WebP, TIFF or .npy"
-PNG = b"\x89PNG\r\n\x1a\n"
-OURS = {b"\xff\xd8\xff": "JPEG", PNG: "PNG", b"BM": "BMP", **dict.fromkeys(MAGIC, "TIFF")}
+OURS = {start: name for name in ("JPEG", "PNG", "BMP", "TIFF") for start in FILE_TYPES[name].starts}
 BRANDS = {
     b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"mif1": "HEIF",
     b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF", b"crx ": "Canon raw (CR3)", b"jp2 ": "JPEG 2000",
@@ -46,89 +46,85 @@ OTHERS: dict[str, tuple[bytes, ...]] = {
     "a macOS metadata file (AppleDouble)": (b"\0\5\x16\7",),
 }
 MARKUP = re.compile(rb"<(!doctype\s+html|html|head|body|svg|\?xml)", re.IGNORECASE)
-CONVERT = "Convert it to PNG or JPEG"
-REPLACE = "Replace or remove it"
+CONVERT = "Convert it to PNG or JPEG."
+REPLACE = "Replace or remove it."
 RARE = {
-    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "is a hierarchical JPEG"),
-    0xCB: "is a lossless JPEG with arithmetic coding",
-    0xF7: "is a JPEG-LS",
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG"),
+    0xCB: "a lossless JPEG with arithmetic coding",
+    0xF7: "JPEG-LS",
 }
-"""The ways of coding that libjpeg-turbo does not decode, by the marker of the frame."""
+"""The coding processes that libjpeg-turbo does not decode, by the marker of the frame."""
 
 
 def unreadable(payload: bytes, where: str) -> DataError:
-    """Of a file whose header no decoder understands."""
+    """The error for a file whose header no decoder understands."""
     odd = unsupported_jpeg(payload, where)
     if odd:
         return odd
     ours = "WebP" if webp(payload) else next((name for head, name in OURS.items() if payload.startswith(head)), None)
     if ours or (len(payload) < len(PNG) and PNG.startswith(payload)):
         promised = int.from_bytes(payload[4:8], "little") + 8 if ours == "WebP" else 0
-        held = f": {len(payload):,} of {promised:,} bytes are there" if promised > len(payload) else ""
-        return DataError(
-            f"A picture must decode to its last row. {where}, a {ours or 'PNG'}, is truncated or damaged{held}. "
-            f"{REPLACE}."
-        )
-    what, fix = foreign(payload)
-    return DataError(f"Images must be {READ}. {where} {what}. {fix}.")
+        held = f"{len(payload):,} of {promised:,} bytes are there" if promised > len(payload) else ""
+        return damaged(where, held, ours or "PNG")
+    what, fix = identify_foreign(payload)
+    return DataError(f"Images must be {READ}.", received=what, where=where, fix=fix)
 
 
 def unsupported_jpeg(payload: bytes, where: str) -> DataError | None:
-    """Of a JPEG that is whole and coded in a way that is not read; None for all other files."""
+    """The error for an intact JPEG with an unsupported coding; None for all other files."""
     frame = read_frame(payload)
     if not frame:
         return None
     if frame.marker in RARE:
-        what, fix = RARE[frame.marker], "Convert it to PNG, TIFF or an ordinary JPEG"
+        what, fix = RARE[frame.marker], "Convert it to PNG, TIFF or an ordinary JPEG."
     elif frame.bits != 8:
-        what, fix = f"has {frame.bits} bits", "Convert it to PNG or TIFF of 16 bits, or to a JPEG of 8"
+        what, fix = f"{frame.bits} bits", "Convert it to PNG or TIFF of 16 bits, or to a JPEG of 8."
     elif frame.components not in (1, 3, 4):
-        what, fix = f"has {frame.components} components", "Convert it to PNG or TIFF"
+        what, fix = f"{frame.components} components", "Convert it to PNG or TIFF."
     else:
         return None
-    return UnsupportedImageError(
-        f"A JPEG must be baseline, progressive or lossless, of 8 bits, in grey, RGB or CMYK. {where} {what}. {fix}."
-    )
+    rule = "A JPEG must be baseline, progressive or lossless, of 8 bits, in grey, RGB or CMYK."
+    return UnsupportedImageError(rule, received=what, where=where, fix=fix)
 
 
 def webp(payload: bytes) -> bool:
     return payload.startswith(b"RIFF") and (payload[8:12] == b"WEBP" or len(payload) < 12)
 
 
-def foreign(payload: bytes) -> tuple[str, str]:
-    """What a file is that is none of ours, and what to do."""
+def identify_foreign(payload: bytes) -> tuple[str, str]:
+    """What a file is that is not a supported image, and what to do."""
     brand = BRANDS.get(payload[8:12]) if payload[4:8] == b"ftyp" else None
     name = brand or next((name for name, heads in IMAGES.items() if payload.startswith(heads)), None)
     if name:
-        return f"is of the format {name}", CONVERT
+        return f"a file of the format {name}", CONVERT
     if payload[128:132] == b"DICM":
-        return "is of the format DICOM", "Convert it to PNG or TIFF of 16 bits"
+        return "a file of the format DICOM", "Convert it to PNG or TIFF of 16 bits."
     if MARKUP.search(head_of(payload)) and b"<svg" in payload[:4096].lower():
-        return "is of the format SVG", CONVERT
+        return "a file of the format SVG", CONVERT
     found = not_the_file(payload)
     if found:
         return found
     if payload[4:8] == b"ftyp":
-        return "is a video (MP4)", "Save its frames as images, or remove it"
-    return f"is not an image: it starts with {payload[:8]!r}", REPLACE
+        return "a video (MP4)", "Save its frames as images, or remove it."
+    return f"a file that is not an image and starts with {payload[:8]!r}", REPLACE
 
 
 def not_the_file(payload: bytes) -> tuple[str, str] | None:
-    """What lies in the place of an image or a sound, and what to do; None for content that is not known.
+    """What was stored instead of an image or audio, and what to do; None if that is not known.
 
     >>> not_the_file(b"version https://git-lfs.github.com/spec/v1")
-    ('is a pointer of Git LFS, not the file itself', 'Run `git lfs pull`')
+    ('a pointer of Git LFS, not the file itself', 'Run `git lfs pull`.')
     """
     if MARKUP.search(head_of(payload)):
-        return "is a web page or XML, which a failed download leaves", f"Download it again, or {REPLACE.lower()}"
+        return "a web page or XML, perhaps from a failed download", f"Download it again, or {REPLACE.lower()}"
     if payload.startswith(b"version https://git-lfs"):
-        return "is a pointer of Git LFS, not the file itself", "Run `git lfs pull`"
+        return "a pointer of Git LFS, not the file itself", "Run `git lfs pull`."
     if payload and not payload.strip(b"\0"):
-        return f"holds {len(payload):,} zero bytes alone", REPLACE
+        return f"{len(payload):,} zero bytes", REPLACE
     other = next((name for name, heads in OTHERS.items() if payload.startswith(heads)), None)
-    return (f"is {other}", REPLACE) if other else None
+    return (other, REPLACE) if other else None
 
 
 def head_of(payload: bytes) -> bytes:
-    """A file's beginning, without what may stand before a text."""
+    """The beginning of a file, without a byte order mark and white space."""
     return payload[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -1,1 +1,3 @@
-"""Signals: sources, preprocessing, augmentation."""
+"""Signals (time series): sources, preprocessing, augmentation. Its row of the table is in `modality`."""
+
+__all__: list[str] = []

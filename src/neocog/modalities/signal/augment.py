@@ -1,4 +1,4 @@
-"""Small random changes of whole batches of signals and spectrograms, each sample by its own draws."""
+"""Augmentation of whole batches of signals and spectrograms, each sample by its own draws."""
 
 from typing import Annotated, Literal
 
@@ -10,11 +10,12 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from neocog.errors import ConfigError
-from neocog.modalities.keys import Key, spread
+from neocog.modalities.augment import Key, Stage, draw_spread
+from neocog.modalities.preprocess import Preprocess
 from neocog.rng import integers, normal, uniform
 from neocog.settings import SETTINGS
 
-__all__ = ["SignalAugmentConfig", "augment_signals"]
+__all__ = ["SignalAugmentConfig", "augment_signals", "augment_stages"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 WARPED = 0.1  # share of the time that is warped (Le Guennec et al. 2016, section 3.2)
@@ -22,37 +23,43 @@ WARPED = 0.1  # share of the time that is warped (Le Guennec et al. 2016, sectio
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
 class SignalAugmentConfig:
-    """Random changes of training signals and spectrograms."""
+    """Augmentation of training signals and spectrograms."""
 
     jitter: Annotated[float, Field(ge=0)] = 0.0
-    """Deviation of the noise that is added to each value, where the data's deviation is 1."""
+    """Standard deviation of noise to add to each value; that of the data is 1."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Make larger or smaller by up to this share: 0.1 draws a factor from 0.9 to 1.1."""
+    """Scale values by up to this share: 0.1 draws a factor from 0.9 to 1.1."""
     shift: Annotated[int, Field(ge=0)] = 0
-    """Move by up to so many samples, or frames, each way."""
+    """Shift in time by up to N samples, or frames, each way."""
     border: Literal["fill", "wrap"] = "fill"
-    """What comes in from outside: the mean, or the other end."""
+    """What fills the gap after a shift: the mean, or the other end."""
     warp: Annotated[float, Field(ge=0, le=3)] = 0.0
-    """Stretch or squeeze a tenth of the time: 1 draws a factor from a half to double."""
+    """Time warping: stretch or compress a tenth of the time; 1 draws a factor from a half to double."""
     time_mask: Share = 0.0
-    """Replace a stretch of time, up to this share of it, by the mean."""
+    """Time masking: replace a stretch of time, up to this share of it, by the mean."""
     frequency_mask: Share = 0.0
-    """Replace neighbouring bands of a spectrogram, up to this share of them, by the mean."""
+    """Frequency masking: replace neighbouring bands of a spectrogram, up to this share of them, by the mean."""
 
     def ignored(self) -> dict[str, str]:
         return {} if self.shift else {"border": "nothing is shifted"}
 
 
+def augment_stages(config: SignalAugmentConfig, spec: Preprocess, key: Key) -> list[Stage]:
+    """Normalisation, then augmentation, since its settings count in standard deviations."""
+    return [spec.normalise, lambda inputs: augment_signals(inputs, config=config, fill=inputs.new_zeros(()), **key)]
+
+
 def augment_signals(
     inputs: Tensor, samples: NDArray[np.uint64], config: SignalAugmentConfig, *, seed: int, epoch: int, fill: Tensor
 ) -> Tensor:
-    """Change each signal by its own draws: warp, shift, scale, jitter, and masks.
+    """Augment each signal by its own draws: warp, shift, scale, jitter, and masks, in this order.
 
-    Meant for normalised inputs, in which `jitter` has the data's deviation as its unit and `fill` is zero. `fill` is
-    what stands for nothing, of a shape that spreads over one input. The same input comes back where nothing is asked.
+    Meant for normalised inputs, of which `jitter` has the standard deviation as its unit and `fill` is zero. `fill` is
+    a value that means nothing, of a shape that broadcasts over one input. Without augmentation, the same tensor is
+    returned.
 
     Shapes: inputs (N, C, L) or (N, C, frames, bands) float32, samples (N,) -> the same.
-    Raises ConfigError for a frequency mask where there are no bands, and a shift beyond the end.
+    Raises ConfigError for a frequency mask on inputs without bands, and for a shift beyond the end.
     Sources: Um et al. 2017, https://arxiv.org/abs/1706.00527, for jitter and scale; Le Guennec et al. 2016, "Data
     augmentation for time series classification using convolutional neural networks", section 3.2, for warping; Park et
     al. 2019, "SpecAugment", https://arxiv.org/abs/1904.08779, section 2, for masks.
@@ -65,7 +72,7 @@ def augment_signals(
     if config.shift:
         inputs = shift(inputs, config, key, fill)
     if config.scale:
-        factors = along(inputs, 0, 1 + spread(key, "signal scale", config.scale))
+        factors = along(inputs, 0, 1 + draw_spread(key, "signal scale", config.scale))
         inputs = fill + factors * (inputs - fill)
     if config.jitter:
         noise = normal(**key, purpose="signal jitter", num=inputs[0].numel())
@@ -79,14 +86,15 @@ def augment_signals(
 
 def check(inputs: Tensor, config: SignalAugmentConfig) -> None:
     if config.frequency_mask and inputs.ndim != 4:
+        shape = "x".join(map(str, inputs.shape[1:]))
         raise ConfigError(
-            "A frequency mask needs bands of frequency. Received: frequency_mask="
-            f"{config.frequency_mask:g} for signals of {'x'.join(map(str, inputs.shape[1:]))}. Use time_mask."
+            "A frequency mask needs frequency bands.",
+            received=f"frequency_mask={config.frequency_mask:g} for signals of {shape}",
+            fix="Use time_mask.",
         )
     if config.shift >= inputs.shape[2]:
-        raise ConfigError(
-            f"A shift must be smaller than the signals. Received: shift={config.shift} for {inputs.shape[2]} samples."
-        )
+        received = f"shift={config.shift} for {inputs.shape[2]} samples"
+        raise ConfigError("A shift must be smaller than the signals.", received=received, fix="Reduce it.")
 
 
 def as_tensor(values: NDArray[np.float64], like: Tensor) -> Tensor:
@@ -94,14 +102,14 @@ def as_tensor(values: NDArray[np.float64], like: Tensor) -> Tensor:
 
 
 def along(inputs: Tensor, axis: int, values: NDArray[np.float64]) -> Tensor:
-    """One value for each place along an axis, as a tensor that spreads over the others."""
+    """One value for each place along an axis, as a tensor that broadcasts over the others."""
     return as_tensor(values, inputs).view([-1 if i == axis else 1 for i in range(inputs.ndim)])
 
 
 def warp(inputs: Tensor, most: float, key: Key) -> Tensor:
-    """Stretch a tenth of the time by a factor between 1 / (1 + most) and 1 + most, and the whole to its length again.
+    """Stretch a tenth of the time by a factor between 1 / (1 + most) and 1 + most, then the whole to its old length.
 
-    A new time is mapped to an old one by three straight lines; between two samples values lie on a line.
+    New times map to old ones piecewise linearly, and values are interpolated linearly.
     """
     length = inputs.shape[2]
     place, power = uniform(**key, purpose="signal warp", num=2).T
@@ -120,7 +128,7 @@ def warp(inputs: Tensor, most: float, key: Key) -> Tensor:
 
 
 def shift(inputs: Tensor, config: SignalAugmentConfig, key: Key, fill: Tensor) -> Tensor:
-    """Move along the time by a whole number of samples."""
+    """Shift in time by a whole number of samples."""
     length = inputs.shape[2]
     moves = integers(**key, purpose="signal shift", low=-config.shift, high=config.shift)  # (N, 1)
     old = np.arange(length) - moves
@@ -134,7 +142,7 @@ def shift(inputs: Tensor, config: SignalAugmentConfig, key: Key, fill: Tensor) -
 
 
 def mask(inputs: Tensor, axis: int, share: float, purpose: str, key: Key, fill: Tensor) -> Tensor:
-    """Fill t neighbouring places along an axis from t0 on: t from 0 to the share, t0 where t fits, both evenly."""
+    """Fill t neighbouring places along an axis from t0 on: t uniform from 0 to the share, t0 uniform where t fits."""
     size = inputs.shape[axis]
     draws = uniform(**key, purpose=purpose, num=2)
     width = np.floor(draws[:, :1] * (int(share * size) + 1))

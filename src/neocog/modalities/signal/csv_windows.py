@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import number_labels
 from neocog.dataset.column_names import TIME_LABELS
 from neocog.dataset.dialect import find_dialect
+from neocog.dataset.labels import number_texts
 from neocog.dataset.tables import read_columns, table_notices
 from neocog.errors import ConfigError, DataError, some
 from neocog.modalities.signal.recording import Recording, holds_numbers, make_recording, read_signal_table
@@ -88,7 +88,7 @@ def open_csv_windows(
             f"A window has one label from its first sample to its last. {path} has no stretch of {window:,} samples "
             f"with one label{of_one(recording)} and without a gap. Choose a shorter window."
         )
-    classes, numbers = number_labels({"all": [recording.names[k] for k in recording.labels[cut.starts].tolist()]})
+    classes, numbers = number_texts({"all": [recording.names[k] for k in recording.labels[cut.starts].tolist()]})
     signals: list[Signal] = [recording.values[:, start : start + window] for start in cut.starts.tolist()]
     groups, grouping = number_groups(
         {name: [cells[k] for k in cut.starts.tolist()] for name, cells in recording.groups.items()}

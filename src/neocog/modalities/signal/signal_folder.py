@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_files import ClassFiles, find_class_files, first_file
+from neocog.dataset.class_files import ClassFiles, FileKind, find_class_files, first_file
+from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.npy_files import npy_header, read_npy
 from neocog.dataset.tables import table_notices
 from neocog.errors import ConfigError, DataError, agree, some
@@ -19,13 +20,13 @@ from neocog.modalities.signal.source import Signal, SignalSource
 
 __all__ = ["is_signal_folder", "open_signal_folder"]
 
-SUFFIXES = frozenset({".npy", ".csv"})
+KIND = FileKind(SUFFIXES["signal"], "signals (.npy, .csv)")
 
 
 def is_signal_folder(path: Path) -> bool:
-    """Whether a folder has CLASS/*.npy of one axis, or two that are not unsigned as pictures are, or CLASS/*.csv of
+    """Whether a folder has CLASS/*.npy of one axis, or of two that are not unsigned as in images, or CLASS/*.csv of
     numbers."""
-    found = first_file(path, SUFFIXES)
+    found = first_file(path, KIND.suffixes)
     if found is None:
         return False
     try:
@@ -53,11 +54,10 @@ def open_signal_folder(
     """`CLASS/*` or `train|val|test/CLASS/*`: each file is a signal, or is cut into windows, which are one group then.
 
     An .npy file is (L,) or (C, L), a .csv file has a row for each sample, and its times, if it has any, in a column
-    `time`. Channels with names, which are those of columns or of fields, are brought into one order. `columns` are the
-    channels, where not all are meant. Raises DataError for a file that is damaged, or has other channels than the
-    others.
+    `time`. Channels with names, which are those of columns or of fields, are brought into one order. `columns` selects
+    channels by name. Raises DataError for a file that is damaged, or has other channels than the others.
     """
-    files = find_class_files(path, SUFFIXES, "signals (.npy, .csv)", class_level=class_level, test_fold=test_fold)
+    files = find_class_files(path, KIND, class_level=class_level, test_fold=test_fold)
     read = read_all(files, columns)
     if window is not None:
         return windows_of(files, read, window, step or window, rate)
@@ -67,30 +67,44 @@ def open_signal_folder(
     }
     keys = [files.key(i) for i in range(len(read.arrays))]
     groups, grouping = groups_of_files(files, read)
+    kind = files.group_kind
+    return make_source(files, read, parts, keys, groups, kind, (*read.notices, *grouping))
+
+
+def make_source(
+    files: ClassFiles,
+    read: "FolderContent",
+    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]],
+    keys: list[str],
+    groups: NDArray[np.int64] | None,
+    group_kind: str,
+    notices: tuple[str, ...],
+) -> SignalSource:
+    """The source of these signals, with what is known of their folders."""
     source = SignalSource(
-        path.resolve().name,
+        files.root.resolve().name,
         parts,
         files.classes,
         keys=keys,
         groups=groups,
         channel_names=read.channels,
         unused=read.unused,
-        notices=(*files.notices, *read.notices, *grouping),
+        notices=(*files.notices, *notices),
         format="signal-folder",
     )
-    source.folders, source.group_kind, source.unlabelled = files.folders, files.group_kind, files.unlabelled
+    source.folders, source.unlabelled, source.group_kind = files.folders, files.unlabelled, group_kind
     return source
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FolderContent:
     """All files of a folder."""
 
     arrays: list[Recording]
     channels: tuple[str, ...]
     unused: tuple[str, ...]
     groups: tuple[str, ...]
-    """Columns that tell of all files whose each sample is."""
+    """Columns that tell, in all files, which group each value belongs to."""
     notices: list[str]
 
 
@@ -99,25 +113,27 @@ def one_each(values: list[set[str]]) -> bool:
     return all(len(one) == 1 for one in values)
 
 
-def groups_of_files(files: ClassFiles, read: Files) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """What must stay in one split, by the folders or by columns that tell; (N,), or None; and what to know of it."""
+def groups_of_files(files: ClassFiles, read: FolderContent) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """Numbers of what must stay in one split, by the folders or by columns; (N,), or None; and notices."""
     if files.groups is not None:
         return files.groups, ()
     alone = {name: [set(array.groups[name]) for array in read.arrays] for name in read.groups}
     groups, said = number_groups({name: [min(one) for one in own] for name, own in alone.items() if one_each(own)})
     changing = [name for name, own in alone.items() if not one_each(own)]
     if changing:
-        said += (f"{some(changing)} changes within a file, so that no files are kept together by it",)
+        said += (f"{some(changing)} changes within a file, so files are not grouped by it",)
     return groups, said
 
 
-def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: float | None) -> SignalSource:
-    """The windows of all files, each file a group, or what columns tell of persons and sessions."""
+def windows_of(files: ClassFiles, read: FolderContent, window: int, step: int, rate: float | None) -> SignalSource:
+    """The windows of all files; a group is a file, or what columns tell of persons and sessions."""
     arrays = read.arrays
     cut = [cut_windows(array, window, step, rate, files.key(i)) for i, array in enumerate(arrays)]
     windows = [(i, start) for i, part in enumerate(cut) for start in part.starts.tolist()]
     if not windows:
-        raise DataError(f"No file below {files.root} has {window:,} samples without a gap. Choose a shorter window.")
+        raise DataError(
+            f"No file below {files.root} has {window:,} values without a gap.", fix="Choose a shorter window."
+        )
     parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {}
     for split, part in files.splits.items():
         here = [(i, start) for i, start in windows if part.size and part[0] <= i <= part[-1]]
@@ -126,7 +142,7 @@ def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: flo
     notices = list(read.notices)
     short = sum(array.values.shape[1] < window for array in arrays)
     if short:
-        notices.append(f"files that are shorter than a window were passed over: {short:,}")
+        notices.append(f"files that are shorter than a window were skipped: {short:,}")
     notices += window_notices(window, step, len(windows), sum(part.num_dropped for part in cut), read.groups)
     groups: NDArray[np.int64] | None = None
     grouping: tuple[str, ...] = ()
@@ -136,24 +152,14 @@ def windows_of(files: ClassFiles, read: Files, window: int, step: int, rate: flo
         groups, grouping = number_groups(
             {name: [arrays[i].groups[name][k] for i, k in windows] for name in read.groups}
         )
-    source = SignalSource(
-        files.root.resolve().name,
-        parts,
-        files.classes,
-        keys=[f"{files.key(i)}:{start}" for i, start in windows],
-        groups=np.array([i for i, _ in windows], np.int64) if groups is None else groups,
-        channel_names=read.channels,
-        unused=read.unused,
-        notices=(*files.notices, *grouping, *notices),
-        format="signal-folder",
-    )
-    source.folders, source.unlabelled = files.folders, files.unlabelled
-    source.group_kind = files.group_kind if files.groups is not None else "groups" if grouping else "files"
-    return source
+    kind = files.group_kind if files.groups is not None else "groups" if grouping else "files"
+    keys = [f"{files.key(i)}:{start}" for i, start in windows]
+    numbers = np.array([i for i, _ in windows], np.int64) if groups is None else groups
+    return make_source(files, read, parts, keys, numbers, kind, (*grouping, *notices))
 
 
-def read_all(files: ClassFiles, columns: Sequence[str]) -> Files:
-    """Every file as (C, L) with its channels in one order, and what a user should know of them."""
+def read_all(files: ClassFiles, columns: Sequence[str]) -> FolderContent:
+    """Every file as (C, L) with its channels in one order, and notices."""
     tables = {
         i: read_signal_table(path, columns) for i, path in enumerate(files.paths) if path.suffix.lower() == ".csv"
     }
@@ -168,23 +174,22 @@ def read_all(files: ClassFiles, columns: Sequence[str]) -> Files:
             else:
                 arrays[i] = array
     turned, turns = channels_first(files, arrays)
-    # What is too large for float32 becomes infinite, and is refused where it is decoded.
+    # Values too large for float32 become infinite, and are refused when they are decoded.
     with np.errstate(over="ignore"):
         recordings |= {i: Recording(np.asarray(array, np.float32)) for i, array in turned.items()}
     in_order, order_notices = one_order(files, [recordings[i] for i in range(len(files.paths))])
     if columns and len(turned) == len(files.paths):
-        raise ConfigError(
-            f"signal.columns names the columns of tables. Received: {some(columns)}, and {files.root} holds arrays "
-            "without names. Leave it out."
-        )
+        rule = "signal.columns names the columns of tables."
+        received = f"{some(columns)}, and {files.root} holds arrays without names"
+        raise ConfigError(rule, received=received, fix="Leave it out.")
     said = dict.fromkeys(sentence for recording in in_order for sentence in recording.notices)
     groups = tuple(name for name in roles.groups if all(name in recording.groups for recording in in_order))
     channels = next((recording.channels for recording in in_order if recording.channels), ())
-    return Files(in_order, channels, roles.unused, groups, [*notices, *said, *turns, *order_notices])
+    return FolderContent(in_order, channels, roles.unused, groups, [*notices, *said, *turns, *order_notices])
 
 
 def read_tables(tables: dict[int, SignalTable], columns: Sequence[str]) -> tuple[dict[int, Recording], Roles]:
-    """Tables as recordings, and what their columns are, which is decided by what is so in all of them."""
+    """Tables as recordings, and what their columns are, which is decided over all of them."""
     facts = in_all(table.facts() for table in tables.values())
     found: dict[int, Recording] = {}
     whole = Roles(())
@@ -194,9 +199,10 @@ def read_tables(tables: dict[int, SignalTable], columns: Sequence[str]) -> tuple
         )
         if roles.label is not None and not columns:
             raise DataError(
-                f"A file in a class's folder needs no label, and none may be learned from. {table.path} has a column "
-                "of labels. Remove it, or name the channels: --signal.columns. Or give the whole recording as one "
-                "file, to be cut into windows."
+                "A file in a class folder needs no label, and a label must not become an input. "
+                f"{table.path} has a column of labels.",
+                fix="Remove it, or name the channels: --signal.columns. Or give the whole recording as one file, to "
+                "be cut into windows.",
             )
         found[i] = make_recording(table, replace(roles, label=None))
         whole = replace(
@@ -220,7 +226,7 @@ def from_fields(array: NDArray[np.void], columns: Sequence[str], where: str) -> 
 
 
 def one_order(files: ClassFiles, recordings: list[Recording]) -> tuple[list[Recording], list[str]]:
-    """Recordings with their channels in the order of the first that names them, and what a user should know of that.
+    """Recordings with their channels in the order of the first that names them, and notices on that.
 
     Raises DataError for other names.
     """
@@ -254,29 +260,26 @@ def read_array(path: Path) -> Signal:
         with path.open("rb") as file:
             array = read_npy(file)
     except Exception as error:  # headers that are damaged raise anything: struct.error, SyntaxError, ...
-        raise DataError(f"{path} can't be read as an array of NumPy: {error}.") from error
+        raise DataError(f"{path} can't be read as a NumPy array: {error}.") from error
     if has_fields(array.dtype) and array.ndim == 1 and array.size:
         return array
     if array.ndim not in (1, 2) or array.size == 0 or array.dtype.kind not in "fiu":
-        raise DataError(
-            "A signal is (length,) or (channels, length) of real numbers, with at least one sample. "
-            f"Received: {array.dtype} {array.shape}, in {path}."
-        )
+        rule = "A signal is (length,) or (channels, length) of real numbers, with at least one value."
+        raise DataError(rule, received=f"{array.dtype} {array.shape}", where=str(path))
     return np.atleast_2d(array)
 
 
 def channels_first(files: ClassFiles, arrays: dict[int, Signal]) -> tuple[dict[int, Signal], list[str]]:
-    """Arrays as (C, L): the axis that is alike in all files is that of the channels; if both are, the shorter one."""
+    """Arrays as (C, L): channels are on the axis that has the same length in all files; of two such, on the shorter."""
     first, second = ({array.shape[axis] for array in arrays.values()} for axis in (0, 1))
     if len(first) > 1 and len(second) > 1:
         odd = next(i for i, array in arrays.items() if len(array) != len(arrays[min(arrays)]))
-        raise DataError(
-            f"All signals must have the same channels. Received: {arrays[min(arrays)].shape} in "
-            f"{files.paths[min(arrays)]}, {arrays[odd].shape} in {files.paths[odd]}."
-        )
+        first_at = min(arrays)
+        received = f"{arrays[first_at].shape} in {files.paths[first_at]}, {arrays[odd].shape} in {files.paths[odd]}"
+        raise DataError("All signals must have the same channels.", received=received)
     if len(first) > 1 or (len(first) == len(second) == 1 and min(first) > min(second)):
         lengths = some(sorted(first), 2)
         return {i: array.T for i, array in arrays.items()}, [
-            f"arrays are read as (samples, channels): {lengths} samples of {min(second)} channels"
+            f"arrays are read as (length, channels): {lengths} values of {min(second)} channels"
         ]
     return arrays, []

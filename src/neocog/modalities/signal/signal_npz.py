@@ -15,8 +15,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import number_labels
-from neocog.dataset.folders import plain_files
+from neocog.dataset.files import plain_files
+from neocog.dataset.labels import number_texts
 from neocog.dataset.npy_files import npy_header, read_npy
 from neocog.errors import DataError, did_you_mean, some
 from neocog.modalities.signal.channel_names import (
@@ -162,7 +162,7 @@ def with_numbers(place: Path, arrays: Mapping[str, NDArray[Any]], parts: Parts) 
         return parts, classes
     texts = {split: as_texts(labels.ravel()) for split, (_, labels) in parts.items()}
     if classes is None:
-        classes, numbers = number_labels(texts)
+        classes, numbers = number_texts(texts)
     else:
         unknown = sorted({label for part in texts.values() for label in part} - set(classes))
         if unknown:

@@ -1,4 +1,4 @@
-"""A source whose records are signals: channels of samples, of one length or of many."""
+"""A source whose samples are signals: channels of samples, of one length or of many."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
@@ -7,23 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_folders import ClassFolders
-from neocog.dataset.class_names import check_range, number_classes
-from neocog.dataset.record import Modality, Record, absent_classes
-from neocog.dataset.targets import Task
+from neocog.dataset.labels import check_labels, name_classes
+from neocog.dataset.list_source import ListSource
+from neocog.dataset.record import absent_classes
 from neocog.errors import DataError, some
 from neocog.modalities.signal.channel_names import SHOWN, check_names, match_names, said_of_channels
 
 __all__ = ["Signal", "SignalSource"]
 
 Signal = NDArray[Any]
-"""(channels, length) of real numbers; NaN stands for a missing value."""
+"""(channels, length) of real numbers; NaN is a missing value."""
 
 
-class SignalSource:
+class SignalSource(ListSource):
     """Signals (C, L) and labels (N,) by split; all have C channels, and each may have its own length L.
 
-    Labels number the classes 0..K-1. Raises DataError where counts, channels or types differ, a signal is empty, or a
+    Labels number the classes 0..K-1. Raises DataError if counts, channels or types differ, a signal is empty, or a
     label is out of range.
 
     >>> x, y = np.zeros((4, 1, 9), np.float32), np.array([0, 1, 0, 1])
@@ -32,8 +31,7 @@ class SignalSource:
     (4, ('0', '1'), 'train/3', (1, 9))
     """
 
-    modality: Modality = "signal"
-    task: Task = "classification"
+    modality = "signal"
 
     def __init__(
         self,
@@ -48,48 +46,30 @@ class SignalSource:
         notices: tuple[str, ...] = (),
         format: str = "signals",
     ) -> None:
-        """`keys` name the records in the order of the parts; `groups` number what must not be torn apart; (N,).
+        """`keys` name the samples in the order of the parts; `groups` number what must stay in one split; (N,).
 
         `channel_names` are those in the files, if they have any; `unused` names their columns that are not channels;
-        `format` is the layout in which they came.
+        `format` is the layout that they came in.
         """
-        self.name, self.format = name, format
+        self.format = format
         self.signals: list[NDArray[np.float32]] = []
-        self.splits: dict[str, NDArray[np.int64]] = {}
+        splits: dict[str, NDArray[np.int64]] = {}
         for split, (signals, labels) in parts.items():
-            check_labels(f"{name}, {split}", len(signals), labels)
-            self.splits[split] = np.arange(len(self.signals), len(self.signals) + len(signals))
+            check_labels(f"{name}, {split}", len(signals), labels, "signal")
+            splits[split] = np.arange(len(self.signals), len(self.signals) + len(signals))
             self.signals += as_floats(f"{name}, {split}", signals)
         self.channels = one_width(name, self.signals)
         targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
-        if classes:
-            self.classes = tuple(classes)
-        else:
-            self.classes, targets, dropped = number_classes(name, targets)
-            notices += dropped
-        if len(set(self.classes)) < len(self.classes):
-            raise DataError(f"Each class needs a name of its own. {name} has {some(self.classes, 20)}.")
-        check_range(name, targets, self.classes)
-        self.targets = np.concatenate(list(targets.values()))
-        self.keys = keys or [f"{split}/{place}" for split, part in self.splits.items() for place in range(len(part))]
+        names, targets, unused_labels = name_classes(name, targets, classes)
+        keys = keys or [f"{split}/{place}" for split, part in splits.items() for place in range(len(part))]
         self.groups = groups
         self.channel_names, self.unused = channel_names, unused
+        notices += unused_labels
         if channel_names:
             check_names(channel_names, self.channels, name)
             notices = (said_of_channels(channel_names), *notices)
-        self.group_kind = "groups"
-        """What the groups are, as users call them."""
-        self.unlabelled: tuple[str, ...] = ()
-        """Splits that are left out because no class of their files is known."""
-        self.folders: ClassFolders | None = None
-        """Those of the classes, where files lie in such."""
-        self.notices = tuple(dict.fromkeys((*notices, *absent_classes(self.classes, targets))))
-
-    def __len__(self) -> int:
-        return len(self.signals)
-
-    def key(self, index: int) -> str:
-        return self.keys[index]
+        about = tuple(dict.fromkeys((*notices, *absent_classes(names, targets))))
+        super().__init__(name, keys, np.concatenate(list(targets.values())), splits, names, about)
 
     def content(self) -> Iterator[bytes]:
         """Each signal's length, then its samples."""
@@ -97,8 +77,8 @@ class SignalSource:
             yield signal.shape[1].to_bytes(8, "little")
             yield np.ascontiguousarray(signal, dtype="<f4").tobytes()
 
-    def read(self, index: int) -> Record:
-        return Record(self.key(index), self.signals[index], int(self.targets[index]))
+    def payload(self, index: int) -> NDArray[np.float32]:
+        return self.signals[index]
 
     def with_channels(self, names: Sequence[str]) -> "SignalSource":
         """The same signals with these channels, by name, in this order."""
@@ -113,10 +93,9 @@ class SignalSource:
         matched = match_names(columns, self.channel_names)
         missing = [name for name in columns if name not in matched]
         if missing:
-            raise DataError(
-                f"signal.columns names channels. Received: {some(missing, SHOWN)}; there are "
-                f"{some(self.channel_names, SHOWN) or 'no names'}, in {self.name}. Correct the names."
-            )
+            rule = "signal.columns names channels."
+            received = f"{some(missing, SHOWN)}; there are {some(self.channel_names, SHOWN) or 'no names'}"
+            raise DataError(rule, received=received, where=self.name, fix="Correct the names.")
         other = self.with_channels([matched[name] for name in columns])
         other.unused = tuple(name for name in self.channel_names if name not in other.channel_names)
         unused = f"not channels: {some(other.unused, SHOWN)}, which signal.columns does not name"
@@ -130,21 +109,18 @@ class SignalSource:
 
 
 def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[NDArray[np.float32]]:
-    """Each signal as (C, L) float32. Raises DataError for what is no signal."""
+    """Each signal as (C, L) float32. Raises DataError for anything that is not a signal."""
     found = []
-    # What is too large for float32 becomes infinite, and is refused, with its record's name, where it is decoded.
+    # Values too large for float32 become infinite, and are refused, with the sample's name, when it is decoded.
     with np.errstate(over="ignore", invalid="ignore"):
         for place, signal in enumerate(signals):
             if signal.dtype.kind not in "fiu":
-                raise DataError(
-                    f"Signals must be real numbers. Received: {signal.dtype}, in {where}, record {place}. "
-                    "Give a complex signal as two channels."
-                )
+                rule = "Signals must be real numbers."
+                fix = "Give a complex signal as two channels."
+                raise DataError(rule, received=str(signal.dtype), where=f"{where}, sample {place}", fix=fix)
             if signal.ndim != 2 or 0 in signal.shape:
-                raise DataError(
-                    "A signal is (channels, length), with at least one sample. "
-                    f"Received: {signal.shape}, in {where}, record {place}."
-                )
+                rule = "A signal is (channels, length), with at least one value."
+                raise DataError(rule, received=str(signal.shape), where=f"{where}, sample {place}")
             found.append(np.asarray(signal, np.float32))
     return found
 
@@ -154,20 +130,6 @@ def one_width(name: str, signals: list[NDArray[np.float32]]) -> int:
     widths = np.array([len(signal) for signal in signals])
     others = np.flatnonzero(widths != widths[:1])
     if others.size:
-        raise DataError(
-            f"All signals must have the same channels. Received: {widths[0]} at record 0 and {widths[others[0]]} at "
-            f"record {others[0]} of {name}."
-        )
+        received = f"{widths[0]} at sample 0 and {widths[others[0]]} at sample {others[0]}"
+        raise DataError("All signals must have the same channels.", received=received, where=name)
     return int(widths[0]) if widths.size else 1
-
-
-def check_labels(where: str, count: int, labels: NDArray[Any]) -> None:
-    """Raises DataError where labels can't be those of so many signals."""
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(
-            f"Labels must be whole numbers, one for each signal. Received: {labels.dtype} {labels.shape}, in {where}."
-        )
-    if len(labels) != count:
-        raise DataError(
-            f"Each signal needs one label. Received: {count:,} signals, {len(labels):,} labels, in {where}."
-        )

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import number_labels
-from neocog.dataset.folders import plain_files
+from neocog.dataset.files import plain_files
+from neocog.dataset.labels import number_texts
 from neocog.errors import DataError, some
 from neocog.modalities.signal.source import Signal, SignalSource
 from neocog.modalities.signal.ucr import numbered_lines, numbers
@@ -68,7 +68,7 @@ def open_ts(path: Path) -> SignalSource:
     if list(files) == ["test"]:
         raise DataError(f"Training needs a training split. {path} has {name}_TEST.ts, not {name}_TRAIN.ts.")
     read = {split: read_ts(files[split]) for split in ("all", "train", "test") if split in files}
-    classes, targets = number_labels({split: labels for split, (_, _, labels) in read.items()})
+    classes, targets = number_texts({split: labels for split, (_, _, labels) in read.items()})
     parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {
         split: ([*series], targets[split]) for split, (_, series, _) in read.items()
     }

@@ -15,8 +15,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_names import number_labels
-from neocog.dataset.folders import plain_files
+from neocog.dataset.files import plain_files
+from neocog.dataset.labels import number_texts
 from neocog.errors import DataError, some
 from neocog.modalities.signal.source import SignalSource
 
@@ -53,7 +53,7 @@ def open_ucr(path: Path) -> SignalSource:
         )
     read = {split: read_ucr(files[split]) for split in ("train", "test")}
     names, notices = name_classes({label for _, labels in read.values() for label in labels})
-    classes, numbers = number_labels({split: [names[label] for label in labels] for split, (_, labels) in read.items()})
+    classes, numbers = number_texts({split: [names[label] for label in labels] for split, (_, labels) in read.items()})
     parts = {split: (series, numbers[split]) for split, (series, _) in read.items()}
     return SignalSource(name, parts, classes, notices=notices, format="ucr")
 

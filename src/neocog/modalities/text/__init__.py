@@ -1,1 +1,3 @@
-"""Text: sources, tokens, preprocessing, augmentation."""
+"""Text: sources, tokens, preprocessing, augmentation. Its row of the table is in `modality`."""
+
+__all__: list[str] = []

@@ -1,5 +1,6 @@
-"""Word dropout: some tokens of a text are read as unknown, by each sample's own draws."""
+"""Word dropout: random tokens of a text become unknown, by each sample's own draws."""
 
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -9,20 +10,27 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from neocog.modalities.augment import Key, Stage
+from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.text.preprocess import PADDING, UNKNOWN, TextPreprocess
 from neocog.rng import uniform
 from neocog.settings import SETTINGS
 
-__all__ = ["TextAugmentConfig", "augment_texts"]
-
-PADDING, UNKNOWN = 0, 1
+__all__ = ["TextAugmentConfig", "augment_stages", "augment_texts"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
 class TextAugmentConfig:
-    """Random changes of training texts."""
+    """Augmentation of training texts."""
 
     drop: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Chance of each token to be read as an unknown one. At least one is kept."""
+    """Probability that a token becomes unknown (word dropout). At least one token is kept."""
+
+
+def augment_stages(config: TextAugmentConfig, spec: Preprocess, key: Key) -> list[Stage]:
+    """Word dropout, then normalisation."""
+    unknown = spec.unknown if isinstance(spec, TextPreprocess) else UNKNOWN
+    return [partial(augment_texts, config=config, unknown=unknown, **key), spec.normalise]
 
 
 def augment_texts(
@@ -36,7 +44,7 @@ def augment_texts(
 ) -> Tensor:
     """Replace tokens by `unknown`; padding, which is 0, stays.
 
-    Shapes: tokens (N, L) of integers, samples (N,) -> (N, L). Where all of a text's tokens would go, the one with the
+    Shapes: tokens (N, L) of integers, samples (N,) -> (N, L). If all tokens of a text would go, the one with the
     highest draw is kept.
     Source: Iyyer et al. 2015, "Deep unordered composition rivals syntactic methods for text classification".
     """  # fmt: skip

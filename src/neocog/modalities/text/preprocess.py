@@ -18,12 +18,12 @@ PADDING: Final = 0
 UNKNOWN: Final = 1
 
 
-# Without slots, so that an instance can hold what it looks ids up in.
+# Without slots, so that an instance can cache its ids.
 @dataclass(frozen=True, kw_only=True)
 class TextPreprocess(Preprocess):
-    """Split a text into tokens, number them, and cut or fill the row to one length.
+    """Split a text into tokens, number them, and cut or pad the row to one length.
 
-    Id 0 fills up shorter texts; id 1 stands for what the vocabulary does not hold; its entries follow.
+    Id 0 is padding; id 1 is any token that is not in the vocabulary; the ids of the vocabulary follow.
 
     >>> pre = TextPreprocess(level="word", length=5, vocabulary=("good", "film"))
     >>> pre("A good film!").tolist(), pre.in_channels
@@ -31,17 +31,18 @@ class TextPreprocess(Preprocess):
     """
 
     modality: ClassVar[Modality] = "text"
+    has_vocabulary: ClassVar[bool] = True
 
     level: Level
     """What a token is."""
     length: int
-    """Tokens of an input: longer texts are cut at their end, shorter ones filled up there."""
+    """Tokens of an input: longer texts are cut at their end, shorter ones padded there."""
     vocabulary: tuple[str, ...]
-    """The tokens that have an id of their own, in the order of their ids. One that stands twice has the later."""
+    """The tokens that have an id of their own, in the order of their ids. A token that comes twice has the later id."""
     lowercase: bool = True
-    """Whether capital and small letters are the same."""
+    """Whether texts are converted to lower case."""
     unknown: Literal[0, 1] = UNKNOWN
-    """The id of what the vocabulary does not hold; 0 where that counts as nothing, and entries start with 1."""
+    """The id of a token that is not in the vocabulary; 0: it counts as padding, and the vocabulary starts with 1."""
     backward: bool = False
     """Whether the last token comes first, as in Zhang et al. 2015, section 2.2."""
     version: int = field(default=1)
@@ -52,7 +53,7 @@ class TextPreprocess(Preprocess):
 
     @property
     def in_channels(self) -> int:
-        """How many different ids there are; without 0 where unknown tokens share it, for then it has no channel."""
+        """The number of different ids; without 0 if unknown tokens share it, since it then has no channel."""
         return len(self.vocabulary) + 2 * self.unknown
 
     @property

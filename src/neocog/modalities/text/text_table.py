@@ -10,38 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from neocog.dataset.class_names import Spellings, ordered_names
-from neocog.dataset.column_names import SPLIT, TEXT_LABELS, TEXTS, Asked, column_named
+from neocog.dataset.column_names import TEXT_LABELS, TEXTS
+from neocog.dataset.columns import ColumnChoice, Columns, lacks_labels, one_label, split_of, text_columns
 from neocog.dataset.dialect import Dialect, find_dialect
-from neocog.dataset.folders import hidden, plain_files
-from neocog.dataset.record import LeftOut, Modality, Record, absent_classes
-from neocog.dataset.split_names import SPLIT_NAMES, split_meant, split_written
-from neocog.dataset.tables import is_table, read_columns, read_rows, table_notices
-from neocog.dataset.targets import Task
+from neocog.dataset.files import plain_files
+from neocog.dataset.labels import Spellings, numbers_of, order_names
+from neocog.dataset.list_source import ListSource
+from neocog.dataset.record import LeftOut, absent_classes
+from neocog.dataset.split_names import split_meant
+from neocog.dataset.tables import first_row, is_table, read_columns, read_rows, table_notices, tables_in
 from neocog.errors import DataError, some
-from neocog.modalities.image.folder import is_picture
-from neocog.modalities.image.image_tables import first_row, names_pictures
+from neocog.modalities.image.image_folder import is_image
+from neocog.modalities.image.image_table import lists_images
 from neocog.progress import track
 
-__all__ = ["TextTable", "is_text_table", "open_text_table", "why_no_texts"]
+__all__ = ["TextTable", "is_text_table", "open_text_table", "why_no_text_table"]
 
 LOOK = 200
 """Rows by which columns without names are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """What a table calls its texts, labels and splits."""
-
-    text: str
-    label: str
-    split: str | None
-    others: tuple[str, ...] = ()
-    """What is not read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
+class TextRow:
     """One row: a stable name, the text, its label, and the split that its column names."""
 
     key: str
@@ -50,94 +40,78 @@ class Entry:
     split: str
 
 
-class TextTable:
+class TextTable(ListSource):
     """Texts of tables, in memory; the key of each is its file and line. Texts may be empty.
 
-    `parts` has a table for each split, or {"all": the table}, whose rows may then name their splits themselves.
-    `text_column` and `label_column` name the columns that are meant, whatever they are called.
-    Raises DataError where a row has no label, a split has no known name, or columns are missing.
+    `tables` has a table for each split, or {"all": the table}, whose rows may then name their splits themselves.
+    Raises DataError if a row has no label, a split has an unknown name, or columns are missing.
     """
 
-    modality: Modality = "text"
-    task: Task = "classification"
-    format = "text-table"
+    modality, format = "text", "text-table"
 
-    def __init__(
-        self, name: str, parts: Mapping[str, Path], *, text_column: str | None = None, label_column: str | None = None
-    ) -> None:
-        self.name = name
-        entries: list[Entry] = []
+    def __init__(self, name: str, tables: Mapping[str, Path], chosen: ColumnChoice) -> None:
+        rows: list[TextRow] = []
         others: dict[str, None] = {}
         spellings = Spellings()
-        unlabelled: list[str] = []
+        notices: list[str] = []
         by_content: list[str] = []
-        for split, path in parts.items():
+        for split, path in tables.items():
             called = read_columns(path)
-            if split in ("val", "test") and lacks_labels(called, text_column, label_column):
+            if split in ("val", "test") and lacks_labels(called, chosen):
                 count = sum(1 for _ in read_rows(path))
-                unlabelled.append(
-                    LeftOut(f"{path.name} has no column of labels: its {count:,} texts are left out", count)
-                )
+                notices.append(LeftOut(f"{path.name} has no column of labels: its {count:,} texts are left out", count))
                 continue
-            columns = meant_columns(path, called, text_column, label_column)
-            if not (text_column or label_column or find_dialect(path).has_header):
+            columns = find_columns(path, called, chosen)
+            if not chosen and not find_dialect(path).has_header:
                 by_content.append(
-                    f"{path.name} is read with its texts in column {columns.text} and its labels in column "
-                    f"{columns.label}, by what they hold"
+                    f"{path.name} is read with its texts in column {columns.payload} and its labels in column "
+                    f"{columns.labels[0]}, inferred from their content"
                 )
-            entries += track(read_entries(path, split, columns, spellings), f"reading {path.name}")
+            rows += track(read_table(path, split, columns, spellings), f"reading {path.name}")
             own = (columns.split,) if columns.split and split != "all" else ()
             others |= dict.fromkeys((*columns.others, *own))
-        self.classes = ordered_names({entry.label for entry in entries}, name)
-        index = {label: k for k, label in enumerate(self.classes)}
-        self.keys = [entry.key for entry in entries]
-        self.texts = [entry.text for entry in entries]
-        self.targets = np.array([index[entry.label] for entry in entries], np.int64)
-        of = np.array([entry.split for entry in entries])
-        self.splits = {split: np.flatnonzero(of == split) for split in ("all", "train", "val", "test") if split in of}
-        self.notices = absent_classes(self.classes, {split: self.targets[part] for split, part in self.splits.items()})
-        self.notices += (*unlabelled, *table_notices(parts.values()), *by_content)
-        if others:
-            self.notices += (f"columns that are not read: {some(others, 8)}",)
+        classes = order_names({row.label for row in rows}, name)
+        targets = numbers_of([row.label for row in rows], classes)
+        of = np.array([row.split for row in rows])
+        splits = {split: np.flatnonzero(of == split) for split in ("all", "train", "val", "test") if split in of}
+        absent = absent_classes(classes, {split: targets[part] for split, part in splits.items()})
+        ignored = (f"columns that are not read: {some(others, 8)}",) if others else ()
+        about = (*absent, *notices, *table_notices(tables.values()), *by_content, *ignored)
+        super().__init__(name, [row.key for row in rows], targets, splits, classes, about)
+        self.texts = [row.text for row in rows]
 
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def key(self, index: int) -> str:
-        return self.keys[index]
+    def payload(self, index: int) -> str:
+        return self.texts[index]
 
     def content(self) -> Iterator[bytes]:
         return (text.encode(errors="surrogatepass") + b"\0" for text in self.texts)
 
-    def read(self, index: int) -> Record:
-        return Record(self.keys[index], self.texts[index], int(self.targets[index]))
-
 
 def is_text_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> bool:
     """Whether this is a table of texts with labels, or a folder with one that is named train or is its only table."""
+    chosen = ColumnChoice(text=text_column, label=label_column)
     try:
         found = main_tables(path)
     except OSError:
         return False
-    return bool(found) and all(names_texts(table, text_column, label_column) for table in found)
+    return bool(found) and all(holds_texts(table, chosen) for table in found)
 
 
 def open_text_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> TextTable:
     """The source that a table makes, or a folder with tables named train, val and test, or with a single one."""
-    named = {"text_column": text_column, "label_column": label_column}
+    chosen = ColumnChoice(text=text_column, label=label_column)
     if path.is_file():
-        return TextTable(path.stem, {"all": path}, **named)
-    found = split_tables(path)
+        return TextTable(path.stem, {"all": path}, chosen)
+    name, found = path.resolve().name, split_tables(path)
     if not found and (alone := only_table(path)):
-        return TextTable(path.resolve().name, {"all": alone[0]}, **named)
+        return TextTable(name, {"all": alone[0]}, chosen)
     for split, tables in found.items():
         if len(tables) > 1:
             shown = " and ".join(table.name for table in tables)
-            raise DataError(f"{path} can be read in two ways: {shown} both mean {split}. Move the one away.")
-    parts: dict[str, Path] = {split: found[split][0] for split in ("train", "val", "test") if split in found}
-    if "train" not in parts:
-        raise DataError(f"A folder of tables has one named train, such as train.csv. {path} has none. Add it.")
-    return TextTable(path.resolve().name, parts, **named)
+            raise DataError(f"{path} can be read in two ways: {shown} both mean {split}.", fix="Move one of them away.")
+    if "train" not in found:
+        raise DataError(f"A folder of tables has one named train, such as train.csv. {path} has none.", fix="Add it.")
+    return TextTable(name, {split: found[split][0] for split in ("train", "val", "test") if split in found}, chosen)
 
 
 def main_tables(path: Path) -> list[Path]:
@@ -147,38 +121,78 @@ def main_tables(path: Path) -> list[Path]:
     return split_tables(path).get("train", only_table(path))
 
 
-def tables_in(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if not hidden(path.name) and is_table(path)]
-
-
 def split_tables(folder: Path) -> dict[str, list[Path]]:
     """The tables in a folder that are named as splits are."""
     found: dict[str, list[Path]] = {}
     for path in tables_in(folder):
-        split = split_meant(path.stem)
-        if split:
+        if split := split_meant(path.stem):
             found.setdefault(split, []).append(path)
     return found
 
 
 def only_table(folder: Path) -> list[Path]:
-    """The one table of a folder, if it is not that of one split; none where there are several."""
+    """The one table of a folder, unless it is that of one split; none if there are several."""
     tables = tables_in(folder)
     return tables if len(tables) == 1 and split_meant(tables[0].stem) is None else []
 
 
-def names_texts(path: Path, text_column: str | None = None, label_column: str | None = None) -> bool:
-    """Whether a table's header is that of texts with labels, and its rows do not list pictures."""
+def holds_texts(path: Path, chosen: ColumnChoice) -> bool:
+    """Whether a table's header is that of texts with labels, and its rows do not list images."""
     try:
-        meant_columns(path, read_columns(path), text_column, label_column)
+        find_columns(path, read_columns(path), chosen)
     except DataError:
         return False
-    return text_column is not None or not names_pictures(path, Asked(label=label_column))
+    return chosen.text is not None or not lists_images(path, ColumnChoice(label=chosen.label))
 
 
-def why_no_texts(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> str | None:
-    """Why a table, or a folder of tables, is not one of texts with labels. None where it is not about texts."""
-    if path.is_dir() and any(map(is_picture, plain_files(path))):
+def find_columns(path: Path, called: Sequence[str], chosen: ColumnChoice) -> Columns:
+    """The columns of a table: by their names; without a header, by what two columns hold if it is certain."""
+    if not chosen and not find_dialect(path).has_header and len(called) == 2:
+        with closing(read_rows(path)) as rows:
+            cells = [tuple(row.values.values()) for row in islice(rows, LOOK)]
+        kinds = [kind_of_content(column) for column in zip(*cells, strict=True)]
+        if sorted(kinds) == ["labels", "texts"]:
+            chosen = ColumnChoice(text=called[kinds.index("texts")], label=called[kinds.index("labels")])
+    return text_columns(called, str(path), chosen)
+
+
+def kind_of_content(cells: Sequence[str]) -> str:
+    """Whether a column can only be that of texts, or only that of labels; "" if it could be either, or neither.
+
+    Texts differ from each other, and most have at least three words; labels are short, and most occur several times.
+
+    >>> kind_of_content(["a fine film", "a bad film", "so very dull"]), kind_of_content(["pos", "neg", "pos", "neg"])
+    ('texts', 'labels')
+    >>> kind_of_content(["pos", "neg", "so", "on"]), kind_of_content(["a fine day.png", "b.png", "c.png"])
+    ('', '')
+    """
+    values = [cell.strip() for cell in cells]
+    different, long = len(set(values)), sum(len(value.split()) >= 3 for value in values)
+    if 2 * long > len(values) and 2 * different > len(values):
+        return "" if any(is_image(Path(value)) for value in values) else "texts"
+    is_short = all(value and len(value.split()) < 3 for value in values)
+    return "labels" if is_short and 2 * different <= len(values) else ""
+
+
+def read_table(path: Path, split: str, columns: Columns, spellings: Spellings) -> Iterator[TextRow]:
+    """All rows of a table; in a table for one split, a column of splits is ignored."""
+    label_column = columns.labels[0]
+    for row in read_rows(path):
+        where = f"{path}, line {row.line}"
+        text, value = row.values[columns.payload], row.values[label_column]
+        if not isinstance(text, str):
+            received = repr(str(text)[:60])
+            raise DataError("A text must be letters.", received=received, where=where, fix="Correct or remove it.")
+        own = split_of(row.values[columns.split], where) if columns.split and split == "all" else split
+        written = str(value).lower() if isinstance(value, bool) else str(value)
+        label = one_label(written, value, label_column, spellings, where, "text", "Fill it, or remove the row.")
+        yield TextRow(f"{path.name}#{row.line}", text, label, own)
+
+
+def why_no_text_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> str | None:
+    """Why a table, or a folder of tables, is not one of texts with labels. None if it is not about texts."""
+    chosen = ColumnChoice(text=text_column, label=label_column)
+    if path.is_dir() and any(map(is_image, plain_files(path))):
         return None
     tables = main_tables(path)
     if path.is_dir() and not tables and (others := tables_in(path)):
@@ -189,13 +203,12 @@ def why_no_texts(path: Path, *, text_column: str | None = None, label_column: st
     for table in tables:
         try:
             cells = first_row(table).values
-            if text_column or label_column:
-                find_columns(tuple(cells), str(table), text_column, label_column)
+            if chosen:
+                text_columns(tuple(cells), str(table), chosen)
         except DataError as error:
             return str(error)
-        if holds_prose(cells, find_dialect(table)) and not any(
-            is_picture(Path(str(value))) for value in cells.values()
-        ):
+        names_images = any(is_image(Path(str(value))) for value in cells.values())
+        if holds_prose(cells, find_dialect(table)) and not names_images:
             return what_is_missing(table, cells)
     return None
 
@@ -209,129 +222,27 @@ def holds_prose(cells: Mapping[str, Any], dialect: Dialect) -> bool:
 def what_is_missing(table: Path, cells: Mapping[str, Any]) -> str:
     """Which columns a table of texts lacks, and how they can be named; the text is likely the longest value."""
     called = {name.lower(): name for name in reversed(list(cells))}
-    text = next((called[name] for name in TEXTS if name in called), None)
-    label = next((called[name] for name in TEXT_LABELS if name in called), None)
-    likely_text = text or max(
-        (name for name in cells if name != label), key=lambda name: len(str(cells[name])), default="NAME"
-    )
-    others = [name for name in cells if name != likely_text]
-    likely_label = label or min(others, key=lambda name: len(str(cells[name])), default="NAME")
-    needed = [f"a column of texts ({', '.join(TEXTS)})"] * (not text) + [
-        f"{'one' if not text else 'a column'} of labels ({', '.join(TEXT_LABELS)})"
-    ] * (not label)
-    named = f" --data.text_column {quote(likely_text)}" * (not text) + f" --data.label_column {quote(likely_label)}" * (
-        not label
-    )
+    text, label = (next((called[name] for name in names if name in called), None) for names in (TEXTS, TEXT_LABELS))
+
+    def length(name: str) -> int:
+        return len(str(cells[name]))
+
+    likely_text = text or max((name for name in cells if name != label), key=length, default="NAME")
+    likely_label = label or min((name for name in cells if name != likely_text), key=length, default="NAME")
+    needed, flags = [], ""
+    if not text:
+        needed.append(f"a column of texts ({', '.join(TEXTS)})")
+        flags += f" --data.text_column {quote(likely_text)}"
+    if not label:
+        needed.append(f"{'a column' if text else 'one'} of labels ({', '.join(TEXT_LABELS)})")
+        flags += f" --data.label_column {quote(likely_label)}"
     if not find_dialect(table).has_header:
         return (
             f"A table begins with the names of its columns. Received: {some(map(repr, cells.values()), 4)}, which "
             f"looks like a sample, as the first line of {table}. Add a line such as text,label above it, or say which "
-            f"column is which:{named}."
+            f"column is which:{flags}."
         )
     return (
         f"A table of texts needs {' and '.join(needed)}. Received: the columns {some(cells, 8)}, in {table}. Rename "
-        f"them, or say which is meant, such as{named}."
+        f"them, or say which is which, such as{flags}."
     )
-
-
-def find_columns(
-    columns: Sequence[str], where: str, text_column: str | None = None, label_column: str | None = None
-) -> Columns:
-    """What each column means; of several that may hold the texts or the labels, the first in our lists.
-
-    >>> find_columns(["id", "Sentiment", "tweet"], "a.csv")
-    Columns(text='tweet', label='Sentiment', split=None, others=('id',))
-    >>> find_columns(["v1", "v2"], "a.csv", text_column="v2", label_column="v1").text
-    'v2'
-    """
-    text = pick(columns, "text", TEXTS, text_column, where)
-    label = pick(columns, "label", TEXT_LABELS, label_column, where)
-    split = next((column for column in columns if column.lower() == SPLIT and column not in (text, label)), None)
-    others = tuple(column for column in columns if column not in (text, label, split))
-    return Columns(text, label, split, others)
-
-
-def meant_columns(path: Path, called: Sequence[str], text_column: str | None, label_column: str | None) -> Columns:
-    """What the columns of a table mean: by their names; without a header, by what two columns hold if it is certain."""
-    if not (text_column or label_column or find_dialect(path).has_header) and len(called) == 2:
-        with closing(read_rows(path)) as rows:
-            cells = [tuple(row.values.values()) for row in islice(rows, LOOK)]
-        kinds = [kind_of_content(column) for column in zip(*cells, strict=True)]
-        if sorted(kinds) == ["labels", "texts"]:
-            text_column, label_column = called[kinds.index("texts")], called[kinds.index("labels")]
-    return find_columns(called, str(path), text_column, label_column)
-
-
-def kind_of_content(cells: Sequence[str]) -> str:
-    """Whether a column can only be that of texts, or only that of labels; "" where it could be either, or neither.
-
-    Texts differ from each other, and most have at least three words; labels are short, and most occur several times.
-
-    >>> kind_of_content(["a fine film", "a bad film", "so very dull"]), kind_of_content(["pos", "neg", "pos", "neg"])
-    ('texts', 'labels')
-    >>> kind_of_content(["pos", "neg", "so", "on"]), kind_of_content(["a fine day.png", "b.png", "c.png"])
-    ('', '')
-    """
-    values = [cell.strip() for cell in cells]
-    different, long = len(set(values)), sum(len(value.split()) >= 3 for value in values)
-    if 2 * long > len(values) and 2 * different > len(values):
-        return "" if any(is_picture(Path(value)) for value in values) else "texts"
-    is_short = all(value and len(value.split()) < 3 for value in values)
-    return "labels" if is_short and 2 * different <= len(values) else ""
-
-
-def lacks_labels(columns: Sequence[str], text_column: str | None, label_column: str | None) -> bool:
-    """Whether these are the columns of texts whose labels are kept back, as those of a competition's test are."""
-    try:
-        text = pick(columns, "text", TEXTS, text_column, "")
-    except DataError:
-        return False
-    names = {label_column.lower()} if label_column else {*TEXT_LABELS}
-    return not any(column.lower() in names for column in columns if column != text)
-
-
-def pick(columns: Sequence[str], what: str, names: Sequence[str], asked: str | None, where: str) -> str:
-    """The column that was asked for, or the first of the names that is there."""
-    if asked is not None:
-        return column_named(columns, asked, f"{what}_column", where)
-    called = {column.lower(): column for column in reversed(columns)}
-    found = next((called[name] for name in names if name in called), None)
-    if found is None:
-        raise DataError(
-            f"A table of texts needs a column of {what}s: {', '.join(names)}. Received: {some(columns, 8)}, in "
-            f"{where}. Rename the column, or name it: --data.{what}_column NAME."
-        )
-    return found
-
-
-def read_entries(path: Path, split: str, columns: Columns, spellings: Spellings) -> Iterator[Entry]:
-    """All rows of a table; of a table for one split, a column of splits has nothing to say."""
-    for row in read_rows(path):
-        where = f"{path}, line {row.line}"
-        text = row.values[columns.text]
-        if not isinstance(text, str):
-            raise DataError(f"A text must be letters. Received: {str(text)[:60]!r}. Mend or remove it. Where: {where}.")
-        own = split_of(row.values[columns.split], where) if columns.split and split == "all" else split
-        label = label_of(row.values[columns.label], columns.label, spellings, where)
-        yield Entry(f"{path.name}#{row.line}", text, label, own)
-
-
-def label_of(value: Any, column: str, spellings: Spellings, where: str) -> str:
-    """A label as text. Raises DataError for none, and for a list or an object."""
-    label = spellings.add(str(value).lower() if isinstance(value, bool) else str(value), value, where)
-    if value is None or not label or isinstance(value, list | dict):
-        raise DataError(
-            f"Each text needs one label. Received: {str(value)[:60]!r} in column {column!r}. Fill it, or remove the "
-            f"row. Where: {where}."
-        )
-    return label
-
-
-def split_of(value: Any, where: str) -> str:
-    split = split_written(value)
-    if split is None:
-        raise DataError(
-            f"A split is one of {', '.join(SPLIT_NAMES)}. Received: {str(value)[:60]!r}. Give each row one. "
-            f"Where: {where}."
-        )
-    return split

@@ -1,4 +1,7 @@
-"""One network in several processes, whose gradients are averaged while they are computed."""
+"""One network in several processes, whose gradients are averaged while they are computed.
+
+The loss of a batch that several processes share is exact, however its samples are divided.
+"""
 
 from collections.abc import Callable
 
@@ -13,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from neocog.training.distributed.sync_batch_norm import convert_batch_norms
 from neocog.training.distributed.world import World
 
-__all__ = ["distribute"]
+__all__ = ["distribute", "loss_weight", "scaled_loss"]
 
 
 def distribute(
@@ -26,11 +29,11 @@ def distribute(
 ) -> nn.Module:
     """A callable like the model, through which `backward` leaves the same gradient in all processes.
 
-    The gradient is the average over processes; `scaled_loss` makes it that of the global batch. All begin with the
-    first process's weights. The model itself is changed in its batch norms alone, which compute with the statistics of
-    the global batch (see `convert_batch_norms`); save, evaluate and optimise it, not what is returned. Gradients travel
-    in buckets of `bucket_mb` mebibytes, with `bf16_gradients` as bfloat16: half the bytes, three digits less. A world
-    of one gets the model back as it is.
+    The gradient is the average over processes; `scaled_loss` makes it that of the global batch. All start with the
+    first process's weights. The model itself changes in its batch norms only, which compute with the statistics of the
+    global batch (see `convert_batch_norms`); save, evaluate and optimise the model rather than the returned callable.
+    Gradients travel in buckets of `bucket_mb` mebibytes, with `bf16_gradients` as bfloat16: half the bytes and three
+    digits less. In a single process the model is returned as it is.
     Source: Li et al. 2020, "PyTorch Distributed", sections 3 and 4.
     """
     if world.size == 1:
@@ -58,9 +61,9 @@ Hook = Callable[[object, GradBucket], torch.futures.Future[Tensor]]
 def average_in_order(wire: torch.dtype | None) -> Hook:
     """A hook that averages gradients in the order of ranks, so that a resumed run has the same bits.
 
-    gloo's own sums go round a ring, and begin, for each piece of a bucket, at another rank; and buckets are laid out
-    anew after the first step, of a resumed run as well. Here each process gets its piece from all, adds up, and sends
-    the mean to all: as many bytes as the ring. `wire` is the type in which they travel; sums are in float32 at least.
+    gloo's own sums go round a ring and start, for each piece of a bucket, at another rank; and buckets change their
+    layout after the first step, also that of a resumed run. Here each process receives its piece from all, adds up, and
+    sends the mean to all: as many bytes as the ring. `wire` is their type on the way; sums are float32 at least.
     """
 
     def average(_: object, bucket: GradBucket) -> torch.futures.Future[Tensor]:
@@ -79,3 +82,33 @@ def average_in_order(wire: torch.dtype | None) -> Hook:
         return done
 
     return average
+
+
+def scaled_loss(loss: Tensor, own: float, total: float, world: World) -> Tensor:
+    """The loss whose gradient, averaged over processes, is that of the mean over the global batch.
+
+        loss * own * W / total    so that    1/W sum_r grad(scaled_r) = grad(sum_r own_r loss_r / total)
+
+    `own` is the divisor of this process's mean: its number of samples, or with class weights their sum (see
+    `loss_weight`); `total` is its sum over all W processes (see `sum_everywhere`).
+
+    >>> import torch
+    >>> scaled_loss(torch.tensor(2.0), own=3, total=8, world=World(size=2))
+    tensor(1.5000)
+    """
+    return loss if world.size == 1 else loss * (own * world.size / total)
+
+
+def loss_weight(labels: Tensor, class_weights: Tensor | None = None) -> float:
+    """The divisor of the mean loss of these targets.
+
+    The sum of the weights of the labels (N,); or N if classes have no weights or targets are values or probabilities
+    (N, K), over which torch takes the mean by sample. Source: torch.nn.CrossEntropyLoss.
+
+    >>> import torch
+    >>> loss_weight(torch.tensor([0, 1, 1])), loss_weight(torch.tensor([0, 1, 1]), torch.tensor([2.0, 0.5]))
+    (3.0, 3.0)
+    """
+    if class_weights is None or labels.ndim > 1:
+        return float(len(labels))
+    return float(class_weights.to(labels.device)[labels].double().sum())

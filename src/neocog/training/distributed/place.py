@@ -1,4 +1,4 @@
-"""Where this process stands among those that train together, as its launcher tells it in environment variables."""
+"""The place of this process among those that train together, from the environment variables of its launcher."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ __all__ = ["Place", "find_place", "first_host"]
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
-PORTS = range(15_000, 32_000)  # below those that the system gives out
+PORTS = range(15_000, 32_000)  # below the ones that the system assigns
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One process among several, and where the first of them is met."""
+    """One process among several, and the address of the first."""
 
     rank: int
     size: int
@@ -31,16 +31,17 @@ class Place:
     def __post_init__(self) -> None:
         if not (0 <= self.local_rank <= self.rank < self.size and self.local_rank < self.local_size <= self.size):
             raise ConfigError(
-                "A process has a rank below the number of processes, and on its machine as well. Received from "
-                f"{self.launcher}: rank {self.rank} of {self.size}, on its machine {self.local_rank} of "
-                f"{self.local_size}. Start all with one command."
+                "A process must have a rank below the number of processes, and so on its machine.",
+                received=f"rank {self.rank} of {self.size}, on its machine {self.local_rank} of {self.local_size}",
+                where=f"Variables of {self.launcher}",
+                fix="Start all with one command.",
             )
 
 
 def find_place(environment: Mapping[str, str]) -> Place | None:
-    """What torchrun's variables say, or else SLURM's; None for a process that was started alone.
+    """The place in torchrun's variables, or else in SLURM's; None for a single process.
 
-    Raises ConfigError for variables that are missing, are no numbers, or do not fit together.
+    Raises ConfigError for variables that are missing, not numbers, or inconsistent.
 
     >>> find_place({}) is None
     True
@@ -49,25 +50,25 @@ def find_place(environment: Mapping[str, str]) -> Place | None:
     >>> found.rank, found.local_rank, found.local_size, found.host, found.port
     (5, 1, 4, 'node003', 17170)
     """
-    if any(name in environment for name in TORCHRUN[:4]):  # the address alone is often set in a SLURM script
-        return of_torchrun(environment)
+    if any(name in environment for name in TORCHRUN[:4]):  # a SLURM script often sets the address alone
+        return read_torchrun(environment)
     if environment.get("SLURM_PROCID") is not None and environment.get("SLURM_NTASKS", "1") != "1":
-        return of_slurm(environment)
+        return read_slurm(environment)
     return None
 
 
-def of_torchrun(environment: Mapping[str, str]) -> Place:
-    """The place that torchrun and those who speak as it does name."""
+def read_torchrun(environment: Mapping[str, str]) -> Place:
+    """The place according to torchrun and launchers that set the same variables."""
     check_there(environment, TORCHRUN, "torchrun")
     rank, size, local_rank, local_size = (number(environment, name) for name in TORCHRUN[:4])
     host, port = environment["MASTER_ADDR"], number(environment, "MASTER_PORT", most=2**16 - 1)
     return Place(rank, size, local_rank, local_size, host, port, "torchrun")
 
 
-def of_slurm(environment: Mapping[str, str]) -> Place:
-    """The place of a task that srun has started. Of several steps and jobs on one machine each has a port of its own.
+def read_slurm(environment: Mapping[str, str]) -> Place:
+    """The place of a task that srun has started. Each of several steps and jobs on one machine gets its own port.
 
-    MASTER_ADDR and MASTER_PORT go before what follows from the list of nodes and the job's number.
+    MASTER_ADDR and MASTER_PORT take precedence over the list of nodes and the job's number.
     """
     check_there(environment, SLURM, "SLURM")
     nodes = environment.get("SLURM_STEP_NODELIST", environment.get("SLURM_JOB_NODELIST"))
@@ -85,7 +86,7 @@ def of_slurm(environment: Mapping[str, str]) -> Place:
 
 
 def tasks_here(environment: Mapping[str, str]) -> int:
-    """How many tasks this machine has. `SLURM_TASKS_PER_NODE` counts them from the first machine on: `4(x2),3`.
+    """The number of tasks on this machine. `SLURM_TASKS_PER_NODE` lists them by machine: `4(x2),3`.
 
     >>> tasks_here({"SLURM_TASKS_PER_NODE": "4(x2),3", "SLURM_NODEID": "2"})
     3
@@ -98,15 +99,15 @@ def tasks_here(environment: Mapping[str, str]) -> int:
         node = number(environment, "SLURM_NODEID", "0")
         if not all(parts) or len(counts) not in (1, *range(node + 1, len(counts) + 1)):
             raise ConfigError(
-                f"{name} counts the tasks of each machine, as in 4(x2),3. Received: {environment[name]!r}, "
-                f"on machine {node}."
+                f"{name} must list the tasks of each machine, as in 4(x2),3.",
+                received=f"{environment[name]!r}, on machine {node}",
             )
         return counts[0] if len(counts) == 1 else counts[node]
     raise missing(["SLURM_NTASKS_PER_NODE"], "SLURM")
 
 
 def first_host(nodes: str) -> str:
-    """The first machine of a list in SLURM's notation. Raises ConfigError for one that can't be read.
+    """The first machine of a list in SLURM's notation. Raises ConfigError if it can't be read.
 
     >>> first_host("node[003-005,9],gpu1")
     'node003'
@@ -115,7 +116,7 @@ def first_host(nodes: str) -> str:
     """
     first = re.match(r"(?:[\w.-]|\[\w+[\w,-]*\])+(?=,|$)", nodes)
     if first is None:
-        raise ConfigError(f"SLURM_JOB_NODELIST names machines as in node[003-005,9]. Received: {nodes!r}.")
+        raise ConfigError("SLURM_JOB_NODELIST must name machines, as in node[003-005,9].", received=repr(nodes))
     return re.sub(r"\[(\w+)[^\]]*\]", r"\1", first[0])
 
 
@@ -131,13 +132,15 @@ def missing(absent: Sequence[str], launcher: str) -> ConfigError:
         "SLURM": "srun python -m neocog train ...",
     }
     return ConfigError(
-        f"A process that trains with others is told its place by {launcher}. Missing: {', '.join(absent)}. "
-        f"Start it with {command[launcher]}, or unset the other variables of {launcher} to train alone."
+        f"A process that trains with others needs its place from {launcher}.",
+        received=f"no {', '.join(absent)}",
+        fix=f"Start it with {command[launcher]}, or unset the other variables of {launcher} to train in a single "
+        "process.",
     )
 
 
 def number(environment: Mapping[str, str], name: str, default: str = "", most: int = 2**31) -> int:
     text = environment.get(name, default)
     if not (text.isascii() and text.isdigit()) or int(text) > most:
-        raise ConfigError(f"{name} must be a whole number from 0 to {most}. Received: {text!r}.")
+        raise ConfigError(f"{name} must be a whole number from 0 to {most}.", received=repr(text))
     return int(text)

@@ -11,8 +11,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from neocog.torch_private import BatchNormBase, check_rank
 from neocog.training.distributed.statistics import global_moments
 
 __all__ = ["SyncBatchNorm", "convert_batch_norms", "unsynchronised"]
@@ -23,8 +23,8 @@ apart: ContextVar[bool] = ContextVar("apart", default=False)
 def convert_batch_norms(model: nn.Module) -> None:
     """Let every batch norm of a model compute with the global batch, in place.
 
-    Names, parameters, buffers and modes stay; the class becomes one derived from what it was, as `repr` shows. In
-    evaluation mode, frozen, or in a process alone, a norm does what it did.
+    Names, parameters, buffers and modes stay; the class becomes one derived from the original, as `repr` shows. In
+    evaluation mode, frozen, or in a single process, a norm computes as before.
 
     >>> model = nn.Sequential(nn.BatchNorm2d(3))
     >>> convert_batch_norms(model)
@@ -34,13 +34,13 @@ def convert_batch_norms(model: nn.Module) -> None:
     )
     """
     for norm in model.modules():
-        if isinstance(norm, _BatchNorm) and not isinstance(norm, SyncBatchNorm | nn.SyncBatchNorm):
-            norm.__class__ = synchronised(type(norm))  # type: ignore[arg-type]
+        if isinstance(norm, BatchNormBase) and not isinstance(norm, SyncBatchNorm | nn.SyncBatchNorm):
+            norm.__class__ = make_synchronised(type(norm))  # type: ignore[arg-type]
 
 
 @contextmanager
 def unsynchronised() -> Iterator[None]:
-    """Within this block each process is on its own: for what one alone runs, such as the search for a NaN."""
+    """Within this block each process is on its own: for work that one process does alone, such as locating a NaN."""
     token = apart.set(True)
     try:
         yield
@@ -48,20 +48,20 @@ def unsynchronised() -> Iterator[None]:
         apart.reset(token)
 
 
-class SyncBatchNorm(_BatchNorm):
+class SyncBatchNorm(BatchNormBase):
     """Mixed into a batch norm, normalises by the statistics of all processes' values together.
 
         y = (x - mean) / sqrt(var + eps) * weight + bias
 
-    Counts may differ by process. Statistics are float32 at least; the moving variance is the unbiased one, of the
-    global count. torch's own runs on GPUs alone. Shapes: (N, C, ...) -> (N, C, ...).
-    Raises ValueError for a global count of one, of which there is no variance.
+    Counts may differ by process. Statistics are float32 or wider; the moving variance is unbiased, by the global count.
+    torch.nn.SyncBatchNorm runs on GPUs only. Shapes: (N, C, ...) -> (N, C, ...).
+    Raises ValueError for a global count of one, which has no variance.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1) or apart.get():
             return super().forward(maps)
-        self._check_input_dim(maps)  # type: ignore[no-untyped-call]
+        check_rank(self, maps)
         outputs, mean, var, count = Normalise.apply(maps, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
         if self.track_running_stats:
             self.follow(mean, var, count)
@@ -80,7 +80,7 @@ class SyncBatchNorm(_BatchNorm):
 
 
 @cache
-def synchronised(kind: type[_BatchNorm]) -> type[_BatchNorm]:
+def make_synchronised(kind: type[BatchNormBase]) -> type[BatchNormBase]:
     """A kind of batch norm that is synchronised."""
     return type(f"Sync{kind.__name__}", (SyncBatchNorm, kind), {})
 
@@ -98,7 +98,9 @@ class Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
         mean, var, count = global_moments(maps)
-        if maps.numel() <= maps.shape[1] and count <= 1:  # in this order: to look at the count makes a GPU wait
+        if (
+            maps.numel() <= maps.shape[1] and count <= 1
+        ):  # in this order: reading the count makes the host wait for a GPU
             raise ValueError(f"Batch norm needs two values of each channel. Received: maps {tuple(maps.shape)} alone.")
         outputs = F.batch_norm(maps, mean, var, as_type(weight, mean), as_type(bias, mean), eps=eps)
         ctx.save_for_backward(maps, weight, mean, var, count)
@@ -111,7 +113,7 @@ class Normalise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         maps, weight, mean, var, count = ctx.saved_tensors
         scale = torch.ones_like(mean) if weight is None else weight.to(mean)
-        # With running statistics its sums are over the values that it is given, all in one pass.
+        # With running statistics it sums over the given values, all in one pass.
         _, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(
             grad, maps, scale, mean, var, None, None, False, ctx.eps, [False, True, True]
         )
@@ -133,7 +135,7 @@ class Normalise(torch.autograd.Function):
 
 
 def along(maps: Tensor, values: Tensor) -> Tensor:
-    """Values (C,) in a shape that meets maps (N, C, ...)."""
+    """Values (C,) in a shape that broadcasts to maps (N, C, ...)."""
     return values.view(-1, *[1] * (maps.ndim - 2))
 
 

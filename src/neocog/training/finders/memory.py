@@ -1,4 +1,4 @@
-"""How much memory a trial takes at its fullest, and how much it may take: on a GPU, and in the machine's own memory."""
+"""How much memory a trial takes at its fullest, and how much it may take: on a GPU, and in main memory."""
 
 import gc
 from pathlib import Path
@@ -11,30 +11,30 @@ from neocog.planning.machine import available_bytes
 
 __all__ = ["GpuMemory", "HostMemory", "Memory", "free_bytes", "memory_of"]
 
-SHARE = 0.9  # of what is free: the run itself fragments memory, validates, and writes checkpoints
+SHARE = 0.9  # of free memory: the run itself fragments it, validates, and writes checkpoints
 PROCESS = Path("/proc/self")
-CGROUP_1 = Path("/sys/fs/cgroup/memory")  # an older Linux says there what a container may take
+CGROUP_1 = Path("/sys/fs/cgroup/memory")  # where an older Linux keeps a container's limit
 
 
 class Memory(Protocol):
-    """Measures one trial after another, beside what was in use when it was made."""
+    """Measures one trial after another, relative to the memory in use at its creation."""
 
     limit: int
     """Bytes that a trial may take."""
 
     def begin(self) -> None:
-        """Clear what trials before have left, and measure from here on."""
+        """Clear what earlier trials left, and measure from here on."""
         ...
 
     def clear(self) -> None: ...
 
     def peak(self) -> int:
-        """The most bytes in use since then, beside what was there at first."""
+        """The most bytes in use since `begin`, beyond those at creation."""
         ...
 
 
 class GpuMemory:
-    """A GPU's memory, by what torch's allocator has reserved, which counts the holes between tensors too."""
+    """A GPU's memory as reserved by torch's allocator, including the gaps between tensors."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -55,7 +55,7 @@ class GpuMemory:
 
 
 class HostMemory:
-    """The process's resident memory; its peak where Linux keeps it, else what is in use when asked."""
+    """The process's resident memory; its peak if Linux records it, else the current value."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -70,7 +70,7 @@ class HostMemory:
         self.clear()
         self.before = min(self.before, int(psutil.Process().memory_info().rss))
         try:
-            (PROCESS / "clear_refs").write_text("5")  # 5: the peak begins anew at what is in use now
+            (PROCESS / "clear_refs").write_text("5")  # 5: reset the peak to the memory in use now
             self.keeps_peak = True
         except OSError:
             self.keeps_peak = False
@@ -92,7 +92,7 @@ def memory_of(device: torch.device) -> Memory:
 
 
 def free_bytes() -> int:
-    """Memory that could be taken now without swapping, of the machine and the container that this runs in."""
+    """Memory that could be taken now without swapping, on this machine and in its container."""
     free = available_bytes("cpu")
     try:
         limit, used = (int((CGROUP_1 / f"memory.{name}_in_bytes").read_text()) for name in ("limit", "usage"))

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -11,18 +12,13 @@ from torch import Tensor, nn
 from neocog.rng import derive_seed
 from neocog.tasks import Task
 from neocog.training.config import TrainConfig
-from neocog.training.distributed import World
-from neocog.training.engine import Arithmetic, Engine
-from neocog.training.loop import seed_dropout
-from neocog.training.optimizers import OptimizerConfig, set_rate
-from neocog.training.sam import perturbed
+from neocog.training.executor import Arithmetic, StepExecutor
+from neocog.training.optim import OptimizerConfig, set_rate
 from neocog.training.speed import PLAIN
 from neocog.training.state import Training
-from neocog.training.step import gradients, update
+from neocog.training.step import TrainingStep
 
-__all__ = ["Batches", "Trial", "own_randomness"]
-
-ALONE = World()
+__all__ = ["Batches", "Trial", "TrialSettings", "own_randomness"]
 
 
 class Batches(Protocol):
@@ -33,51 +29,47 @@ class Batches(Protocol):
     def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialSettings:
+    """The settings of a run that its trials share."""
+
+    train: TrainConfig
+    optimizer: OptimizerConfig
+    arithmetic: Arithmetic = PLAIN
+
+
 class Trial:
     """A copy of a network that takes the steps of a run, as the loop takes them; the original is left as it is."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        task: Task,
-        optimizer: OptimizerConfig,
-        config: TrainConfig,
-        *,
-        ema_decay: float = 0.0,
-        arithmetic: Arithmetic = PLAIN,
-    ) -> None:
+    def __init__(self, model: nn.Module, task: Task, settings: TrialSettings, *, ema_decay: float = 0.0) -> None:
         own = copy.deepcopy(model)
         self.device = next(own.parameters()).device
-        self.engine = Engine(own, task.loss, arithmetic, self.device)
-        self.training = Training(own, optimizer, ema_decay, engine=self.engine)
-        self.task, self.optimizer, self.config = task, optimizer, config
-        self.seed = derive_seed(config.seed, "finder")
+        executor = StepExecutor(own, task.loss, settings.arithmetic, self.device)
+        self.training = Training(own, settings.optimizer, ema_decay, executor=executor)
+        self.step = TrainingStep(
+            training=self.training, executor=executor, task=task, train=settings.train, optimizer=settings.optimizer
+        )
+        self.seed = derive_seed(settings.train.seed, "finder")
         own.train()
 
     def gradients(self, batch: tuple[Tensor, Tensor]) -> float:
-        """Leave the gradients of a batch, and give its loss; dropout draws by the number of the step.
+        """Leave the gradients of a batch and return its loss; dropout draws by the number of the step.
 
-        Raises NotFiniteError where the loss is none.
+        Raises NotFiniteError if the loss is not finite.
         """
-        seed_dropout(self.seed + self.training.state.step, self.device)
-        loss, _ = gradients(self.training, self.engine, batch, self.task, self.config, ALONE)
-        if self.optimizer.sam_rho:
-            seed_dropout(self.seed + self.training.state.step, self.device)
-            with perturbed(self.training.model, self.training.optimizer, self.optimizer.sam_rho):
-                gradients(self.training, self.engine, batch, self.task, self.config, ALONE)
-        return loss
+        return float(self.step.compute_gradients(batch, self.seed + self.training.state.step)[0])
 
     def update(self, rate: float | None = None) -> None:
         """Let the weights follow their gradients, at this rate instead of the optimiser's own."""
         if rate is not None:
             set_rate(self.training.optimizer, rate)
-        update(self.training, self.engine, self.config, self.optimizer)
+        self.step.update()
         self.training.state.step += 1
 
 
 @contextmanager
 def own_randomness(model: nn.Module) -> Iterator[None]:
-    """Within this block torch's generators may be seeded; afterwards they are as they were."""
+    """Within this block torch's generators may be seeded; afterwards they are as before."""
     device = next(model.parameters()).device
     of_mps = torch.mps.get_rng_state() if device.type == "mps" else None
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from neocog.training.engine import Precision
+from neocog.torch_private import has_mkldnn_bf16
+from neocog.training.executor import Precision
 
 __all__ = ["PLAIN", "Candidate", "candidates"]
 
@@ -32,7 +33,7 @@ PLAIN = Candidate()
 
 
 def candidates(model: nn.Module, images: Tensor) -> tuple[list[Candidate], dict[str, str]]:
-    """The eager ways, plain first and then by what they promise; and those that need not be tried, with the reason.
+    """The eager candidates, plain first, then by expected speed; and those that need no trial, with the reason.
 
     fp16 is for CUDA: elsewhere it is no faster than bf16, and overflows.
     """
@@ -46,17 +47,14 @@ def candidates(model: nn.Module, images: Tensor) -> tuple[list[Candidate], dict[
 
 
 def takes_channels_last(model: nn.Module, images: Tensor) -> bool:
-    """Whether there are pictures with channels, and filters to match."""
+    """Whether inputs are images with channels, and the network has filters for them."""
     return images.ndim == 4 and any(weight.ndim == 4 for weight in model.parameters())
 
 
 def lacks_bf16(device: torch.device) -> str | None:
-    """Why bf16 can't be fast here; without its instructions a step may take a hundred times as long."""
-    if device.type == "cpu" and not (
-        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    ):
-        return "this CPU has no instructions for bf16"
+    """Why bf16 can't be fast here: without its instructions a step may take a hundred times as long."""
+    if device.type == "cpu" and not has_mkldnn_bf16():
+        return "this CPU has no bf16 instructions"
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return "this GPU has no instructions for bf16"
+        return "this GPU has no bf16 instructions"
     return None

@@ -1,26 +1,78 @@
-"""The choice: from a network, a batch and the number of steps to the way in which they are computed."""
+"""The decision how a step is computed: from a network, a batch and the number of steps."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from neocog.errors import ConfigError
-from neocog.training.speed.cache import device_name, identity, read_measurements, versions, write_measurements
+from neocog.errors import CheckpointError, ConfigError
+from neocog.settings import SETTINGS
+from neocog.training.executor import Precision
 from neocog.training.speed.candidates import PLAIN, Candidate, candidates
 from neocog.training.speed.config import SpeedConfig
-from neocog.training.speed.decision import Decision
-from neocog.training.speed.measure import Length, fastest, measure
-from neocog.training.speed.measurements import Measurements
-from neocog.training.speed.timing import ModelBench
+from neocog.training.speed.measure import Length, ModelBench, fastest, measure
+from neocog.training.speed.measurements import (
+    Measurements,
+    device_name,
+    identity,
+    read_measurements,
+    versions,
+    write_measurements,
+)
 
-__all__ = ["choose_speed"]
+__all__ = ["Decision", "choose_speed"]
 
-GAIN = 0.05  # another way must save so much: less is noise, and plain is plain
-COMPILE_SECONDS, LAYER_SECONDS = 20.0, 1.0  # what torch.compile usually takes, and for each layer
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class Decision:
+    """How the steps of a run are computed. A resumed run keeps it, since other arithmetic gives other weights."""
+
+    mode: Literal["auto", "exact", "manual"]
+    """Who decided."""
+    precision: Precision = "fp32"
+    channels_last: bool = False
+    compiled: bool = False
+    reason: str
+    """One sentence with figures."""
+    timings: dict[str, float]
+    """Seconds per step, by candidate."""
+    dropped: dict[str, str]
+    """Candidates that were dropped, and why."""
+    threads: int
+    device: str
+    """Its kind and name."""
+    versions: dict[str, str]
+    """Of Neocog and torch."""
+
+    def lines(self) -> list[str]:
+        """The lines that a user reads."""
+        return [f"speed: {self.reason}", *(f"  dropped: {name}: {why}" for name, why in self.dropped.items())]
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = TypeAdapter(type(self)).dump_python(self)
+        return found
+
+    @classmethod
+    def from_json(cls, found: object) -> Self:
+        """The inverse of `to_json`. Raises CheckpointError for anything else."""
+        try:
+            return TypeAdapter(cls).validate_python(found)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise CheckpointError(
+                f"The record of how the steps of a run are computed is damaged: {where}: {first['msg']}.",
+                fix="Start a new run with the same settings.",
+            ) from error
+
+
+GAIN = 0.05  # a candidate must save this share over plain: less is noise
+COMPILE_SECONDS, LAYER_SECONDS = 20.0, 1.0  # that torch.compile usually takes, in all and per layer
 
 
 def choose_speed(
@@ -35,21 +87,24 @@ def choose_speed(
 ) -> Decision:
     """How `steps` steps like one on this batch are best computed on its device, as the settings say.
 
-    `optimizer` makes an optimiser for a copy of the network. The network, its gradients and torch's generators are as
-    before. What is measured is kept for later runs of the same network here; see `measure` for the price.
-    Raises ConfigError where channels_last is asked for and there are no pictures.
+    `optimizer` makes an optimiser for a copy of the network. The network, its gradients and torch's generators are left
+    as they were. Measurements are kept for later runs of the same network here; see `measure` for the cost.
+    Raises ConfigError if channels_last is requested and inputs are not images.
     """
     if config.mode == "exact":
-        return decided(config, PLAIN, images.device, "fp32, contiguous, eager and deterministic: exact was asked for")
+        return make_decision(
+            config, PLAIN, images.device, "fp32, contiguous, eager and deterministic, as speed.mode is exact"
+        )
     ways, dropped = candidates(model, images)
     if config.mode == "manual":
         way = Candidate(config.precision, config.channels_last, config.compile)
         if way.channels_last and not any(found.channels_last for found in ways):
             raise ConfigError(
-                f"speed.channels_last is for pictures and networks that convolve them. Received: inputs of shape "
-                f"{tuple(images.shape)}. Leave it out."
+                "speed.channels_last is for images and networks that convolve them.",
+                received=f"inputs of shape {tuple(images.shape)}",
+                fix="Leave it out.",
             )
-        return decided(config, way, images.device, f"{way.name}, as asked for")
+        return make_decision(config, way, images.device, f"{way.name}, as speed.mode is manual")
     run = Length(steps=steps, budget=config.budget, compile_seconds=usual_compile_seconds(model))
     key = identity(model, images, type(optimizer(copy.deepcopy(model))))
     known = read_measurements(key)
@@ -58,14 +113,14 @@ def choose_speed(
         measure(known, ways, ModelBench(model, images, labels, loss, optimizer), run)
     if known != before:
         write_measurements(key, known)
-    return concluded(known, ways, dropped, run, config, images.device)
+    return conclude(known, ways, dropped, run, config, images.device)
 
 
 def usual_compile_seconds(model: nn.Module) -> float:
     return COMPILE_SECONDS + LAYER_SECONDS * sum(1 for module in model.modules() if not list(module.children()))
 
 
-def concluded(
+def conclude(
     known: Measurements,
     ways: Sequence[Candidate],
     dropped: Mapping[str, str],
@@ -73,31 +128,31 @@ def concluded(
     config: SpeedConfig,
     device: torch.device,
 ) -> Decision:
-    """The decision that follows from what was measured."""
+    """The decision that follows from the measurements."""
     every = [*ways, *(replace(way, compiled=True) for way in ways)]
     way = fastest(known, every, run.steps, gain=GAIN)
     reason = explain(known, every, way, run.steps)
-    return decided(config, way, device, reason, known.seconds, {**dropped, **known.dropped})
+    return make_decision(config, way, device, reason, known.seconds, {**dropped, **known.dropped})
 
 
 def explain(known: Measurements, every: Sequence[Candidate], way: Candidate, steps: int) -> str:
     """The decision in one sentence, with its figures."""
     plain = known.seconds.get(PLAIN.name)
     if plain is None:
-        return f"{PLAIN.name}: {steps:,} steps are too few to measure what is faster"
+        return f"{PLAIN.name}: {steps:,} steps are too few to measure a faster way"
     took = known.seconds[way.name]
     text = f"{way.name}: {milliseconds(took)} a step"
     if way != PLAIN:
         text += f", {plain / took:.1f} times as fast as plain fp32 ({milliseconds(plain)})"
     elif len(known.seconds) > 1:
-        text += f", the best of {len(known.seconds)} ways for {steps:,} steps"
+        text += f", the best of {len(known.seconds)} candidates for {steps:,} steps"
     else:
-        text += ", and no time to measure another way"
+        text += "; no time to measure another candidate"
     return f"{text}; {about_compiling(known, every, way, steps)}"
 
 
 def about_compiling(known: Measurements, every: Sequence[Candidate], way: Candidate, steps: int) -> str:
-    """What came of compiling, in half a sentence."""
+    """The outcome of compiling, in half a sentence."""
     if way.compiled:
         return f"compiling took {known.compiling[way.name]:.0f} s"
     tried = next((other for other in every if other.compiled and other.name in known.seconds), None)
@@ -116,7 +171,7 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:,.1f} ms" if seconds < 0.1 else f"{seconds * 1e3:,.0f} ms"
 
 
-def decided(
+def make_decision(
     config: SpeedConfig,
     way: Candidate,
     device: torch.device,

@@ -1,4 +1,4 @@
-"""Settings of the choice."""
+"""Settings of how steps are computed."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from neocog.settings import SETTINGS
-from neocog.training.engine import Precision
+from neocog.training.executor import Precision
 
 __all__ = ["SpeedConfig"]
 
@@ -16,17 +16,17 @@ class SpeedConfig:
     """How a step is computed, and who decides."""
 
     mode: Literal["auto", "exact", "manual"] = "auto"
-    """auto measures what is fastest here; exact is fp32, deterministic and plain; manual is as the next three say."""
+    """auto: the fastest way measured here; exact: fp32, deterministic and plain; manual: the next three settings."""
     precision: Precision = "fp32"
-    """Type in which convolutions and products are computed (manual)."""
+    """Type in which convolutions and matrix products are computed (manual)."""
     channels_last: bool = False
-    """Keep pictures and filters in memory with their channels last (manual)."""
+    """Store images and filters with their channels last (manual)."""
     compile: bool = False
-    """Make one program of the network with torch.compile (manual)."""
+    """Compile the network with torch.compile (manual)."""
     budget: Annotated[float, Field(ge=0, le=1)] = 0.03
     """Share of the expected training time that measuring may take (auto)."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """Threads of the CPU; 0: one for each physical core that this process may use, or OMP_NUM_THREADS."""
+    """CPU threads; 0: one per physical core that this process may use, or OMP_NUM_THREADS."""
 
     def ignored(self) -> dict[str, str]:
         own = {"auto": {"budget"}, "exact": set(), "manual": {"precision", "channels_last", "compile"}}[self.mode]

@@ -1,40 +1,182 @@
-"""Which candidates are worth trying, in which order, and for how long."""
+"""Which candidates are worth a trial, in which order and for how long; and the trial itself: timed steps on a copy."""
 
-from collections.abc import Sequence
+import copy
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
 
+import torch
+from torch import Tensor, nn
+
+from neocog.rng import derive_seed
+from neocog.training.executor import StepExecutor
 from neocog.training.speed.candidates import PLAIN, Candidate
 from neocog.training.speed.measurements import Measurements
-from neocog.training.speed.timing import Bench, DroppedError
+from neocog.training.speed.selftest import SelfTest
 
-__all__ = ["Length", "fastest", "measure", "total"]
+__all__ = ["Bench", "DroppedError", "Length", "ModelBench", "fastest", "measure", "total"]
+
+STILL = 1e-9  # of the learning rate: an update takes its usual time, and the weights barely move
+AGREEMENT = 0.05  # by which the loss may differ from plain fp32, beyond the spread of its own random draws
+
+
+class DroppedError(Exception):
+    """A candidate that fails or computes wrong results; the message says how."""
+
+
+class Bench(Protocol):
+    """Tries candidates."""
+
+    @property
+    def check_seconds(self) -> float:
+        """About how long the first check takes."""
+        ...
+
+    def now(self) -> float:
+        """Seconds since some moment."""
+        ...
+
+    def check(self, candidate: Candidate) -> None:
+        """Raises DroppedError if it computes wrong results."""
+        ...
+
+    def begin(self, candidate: Candidate) -> None:
+        """Prepare steps of this candidate. Raises DroppedError if that fails."""
+        ...
+
+    def step(self) -> float:
+        """Seconds of one step. Raises DroppedError if it fails."""
+        ...
+
+
+class ModelBench:
+    """Real steps on copies of the network with their own optimisers, all on one batch."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        loss: Callable[[Any, Tensor], Tensor],
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+    ) -> None:
+        self.model, self.images, self.labels = model, images, labels
+        self.loss, self.make_optimizer = loss, optimizer
+        self.device = images.device
+        self.candidate = PLAIN
+        self.executor: StepExecutor | None = None
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.num_steps = 0
+
+    @cached_property
+    def test(self) -> SelfTest:
+        return SelfTest(self.model, self.images)
+
+    @property
+    def check_seconds(self) -> float:
+        return self.test.seconds
+
+    def now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+        return time.perf_counter()
+
+    def check(self, candidate: Candidate) -> None:
+        try:
+            fault = self.test.fault(candidate)
+        except RuntimeError as error:
+            raise DroppedError(first_line(error)) from error
+        if fault:
+            raise DroppedError(fault)
+
+    def begin(self, candidate: Candidate) -> None:
+        self.executor = self.optimizer = None  # free the last copy first
+        self.candidate, self.num_steps = candidate, 0
+        model = copy.deepcopy(self.model).train()
+        self.executor = StepExecutor(model, self.loss, candidate, self.device)
+        self.optimizer = self.make_optimizer(model)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= STILL
+
+    def step(self) -> float:
+        begin = self.now()
+        try:
+            loss = self.take_step()
+        except Exception as error:  # compilers raise what they like
+            if self.candidate == PLAIN:
+                raise  # the run would fail as well
+            raise DroppedError(first_line(error)) from error
+        seconds = self.now() - begin
+        low, high = self.expected
+        if not low <= loss <= high:  # also NaN
+            raise DroppedError(f"the loss is {loss:.4g}, while plain fp32 gives at most {low:.4g} to {high:.4g}")
+        return seconds
+
+    def take_step(self) -> float:
+        """One step as the loop takes it; returns its loss."""
+        assert self.executor is not None, "begin comes first"
+        assert self.optimizer is not None
+        torch.manual_seed(derive_seed(0, "speed", self.num_steps))
+        self.num_steps += 1
+        loss, _ = self.executor.forward(self.images, self.labels)
+        value = loss.item()
+        self.optimizer.zero_grad()
+        self.executor.backward(loss)
+        self.executor.unscale(self.optimizer)
+        self.executor.step(self.optimizer)
+        return value
+
+    @cached_property
+    def expected(self) -> tuple[float, float]:
+        """The range of the loss in plain fp32; it varies if a network draws, as in dropout."""
+        executor = StepExecutor(copy.deepcopy(self.model).train(), self.loss, PLAIN, self.device)
+        losses = []
+        with torch.no_grad():
+            for i in range(3):
+                torch.manual_seed(derive_seed(0, "speed", i))
+                losses.append(executor.forward(self.images, self.labels)[0].item())
+        room = 3 * (max(losses) - min(losses)) + AGREEMENT * max(map(abs, losses))
+        return min(losses) - room, max(losses) + room
+
+
+def first_line(error: BaseException) -> str:
+    """The error in one line; the first of a chain of errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = (str(error).strip().splitlines() or [""])[0][:200]
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
 
 FEWEST = 3  # steps that a trial needs: one to warm up, two that count
-TIMED = 5  # steps of which the quickest counts: others may use the machine, and can only slow it down
+TIMED = 5  # steps of which the fastest counts: other processes can only slow the machine down
 ENOUGH = 2.0  # seconds of counted steps after which no more are timed: long steps vary little
-FAR = 1.5  # times the best: no further look
-FAR_FIRST, FIRST_SECONDS = 3.0, 0.5  # the same for a first step, less what choosing programs and taking memory may last
-COMPILED_GAIN = 1.3  # times as fast as eager, at the best
+FAR = 1.5  # times the best: not timed further
+FAR_FIRST, FIRST_SECONDS = 3.0, 0.5  # the same for a first step, less the time for choosing kernels and allocating
+COMPILED_GAIN = 1.3  # times as fast as eager, at best
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Length:
-    """For how many steps a way is sought, and at what price."""
+    """The number of steps to choose for, and the cost of choosing."""
 
     steps: int
     budget: float
-    """Share of the expected run that may go into measuring."""
+    """Share of the expected run that measuring may take."""
     compile_seconds: float
-    """What compiling usually takes."""
+    """Usual time of compiling."""
 
 
 def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: Length) -> None:
-    """Fill in what is missing of the measurements, as far as the budget goes.
+    """Fill in missing measurements, as far as the budget allows.
 
         seconds for measuring = budget x steps x seconds of a plain step
 
-    and for compiling the same with the step that is the fastest so far. They are overstepped by one check or one step
-    at most, and by what compiling takes beyond the usual. A run so short that they hold no trial is left unmeasured.
+    and for compiling the same with the fastest step so far. They are exceeded by one check or one step at most, and by
+    the time that compiling takes beyond the usual. A run too short for a trial is left unmeasured.
     """
     begin = bench.now()
     if PLAIN.name not in known.seconds:
@@ -64,7 +206,7 @@ def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: L
 
 
 def time_plain_again(known: Measurements, bench: Bench, until: float) -> None:
-    """What seems faster than plain must still be so, should the machine have been busy at the beginning."""
+    """A candidate that seems faster than plain must still be so if the machine was busy at the beginning."""
     plain = known.seconds[PLAIN.name]
     if bench.now() + FEWEST * plain >= until:
         return
@@ -80,7 +222,7 @@ def untried(known: Measurements, way: Candidate) -> bool:
 
 
 def check(known: Measurements, way: Candidate, bench: Bench, until: float) -> bool:
-    """Whether a candidate computes right; a fault is noted. Without time for a check nobody knows: False."""
+    """Whether a candidate computes correct results; a fault is recorded. False without time for a check."""
     if bench.now() + bench.check_seconds > until:
         return False
     try:
@@ -92,15 +234,15 @@ def check(known: Measurements, way: Candidate, bench: Bench, until: float) -> bo
 
 
 def time_steps(known: Measurements, way: Candidate, bench: Bench, until: float) -> None:
-    """Time a candidate, or note how it fails; where time runs out after its first step, nobody knows."""
+    """Time a candidate, or record how it fails; if time runs out after its first step, it stays unknown."""
     best = min(known.seconds.values())
     try:
         bench.begin(way)
         first = bench.step()
         steps = [first] if first >= FAR_FIRST * best + FIRST_SECONDS and not way.compiled else []
-        if way.compiled:  # what took so long to make is also looked at
+        if way.compiled:  # at least one step, after so long a compilation
             steps.append(bench.step())
-        while goes_on(steps, best, until - bench.now(), first):
+        while worth_another(steps, best, until - bench.now(), first):
             steps.append(bench.step())
     except DroppedError as error:
         known.dropped[way.name] = str(error)
@@ -112,14 +254,14 @@ def time_steps(known: Measurements, way: Candidate, bench: Bench, until: float) 
         known.compiling[way.name] = max(first - known.seconds[way.name], known.seconds[way.name])
 
 
-def goes_on(steps: Sequence[float], best: float, left: float, first: float) -> bool:
-    """Whether another step is timed: not where the last was far behind, or where time runs out."""
+def worth_another(steps: Sequence[float], best: float, left: float, first: float) -> bool:
+    """Whether to time another step: not if the last was far slower, or time runs out."""
     last = steps[-1] if steps else first
     return len(steps) < TIMED and sum(steps) < ENOUGH and last < left and (not steps or last < FAR * best)
 
 
 def worth_compiling(known: Measurements, way: Candidate, run: Length, left: float) -> bool:
-    """Whether compiling could save more than it costs, and the budget holds it."""
+    """Whether compiling could save more than it costs, and fits the budget."""
     eager = known.seconds.get(replace(way, compiled=False).name)
     if eager is None:
         return False
@@ -128,14 +270,14 @@ def worth_compiling(known: Measurements, way: Candidate, run: Length, left: floa
 
 
 def total(known: Measurements, way: Candidate, steps: int) -> float:
-    """Seconds that a run of so many steps takes this way."""
+    """Seconds that a run of this many steps takes with a candidate."""
     return known.compiling.get(way.name, 0.0) + steps * known.seconds[way.name]
 
 
 def fastest(known: Measurements, ways: Sequence[Candidate], steps: int, gain: float = 0.0) -> Candidate:
-    """The candidate with the lowest expected total, of those that were timed and compute right.
+    """The candidate with the lowest expected total, of those that were timed and are correct.
 
-    Plain is taken where the best saves less than the share `gain`, and where nothing is known.
+    Plain is taken if the best saves less than the share `gain`, or nothing is known.
     """
     timed = [way for way in ways if way.name in known.seconds and way.name not in known.dropped]
     if not timed:

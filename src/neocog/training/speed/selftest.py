@@ -1,17 +1,130 @@
-"""Does this device compute this network's convolutions and products right, in this precision and memory format?"""
+"""Does this device compute this network's convolutions and products correctly, in this precision and memory format?"""
 
+import copy
+import math
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from neocog.rng import derive_seed
-from neocog.training.engine import Precision, lower_precision
+from neocog.training.executor import Precision, lower_precision
 from neocog.training.speed.candidates import Candidate
-from neocog.training.speed.cases import Case, collect_cases, select_cases
 
-__all__ = ["SelfTest"]
+__all__ = ["Case", "SelfTest", "collect_cases", "select_cases"]
+
+WINDOW = ("stride", "padding", "dilation", "groups")
+TRANSPOSED_WINDOW = ("stride", "padding", "output_padding", "groups", "dilation")
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    **{f"conv{n}d": WINDOW for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": TRANSPOSED_WINDOW for n in (1, 2, 3)},
+    "linear": (),
+}
+NAMES = {getattr(F, name): name for name in ARGUMENTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call: in which layer, what it computes, on which shapes."""
+
+    layer: str
+    operation: str
+    """Its name in torch.nn.functional."""
+    inputs: tuple[int, ...]
+    weight: tuple[int, ...]
+    settings: tuple[tuple[str, Any], ...]
+    """Stride, padding, dilation and groups, as given."""
+    num_macs: int
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """The traits that determine its kernel, besides sizes: 1x1 or 3x3, strided, grouped, depthwise."""
+        groups = self.groups
+        depthwise = groups > 1 and self.weight[1] == 1
+        return self.operation, self.weight[2:], dict(self.settings).get("stride"), groups > 1, depthwise
+
+    @property
+    def groups(self) -> int:
+        return int(dict(self.settings).get("groups", 1))
+
+    @property
+    def transposed(self) -> bool:
+        return "transpose" in self.operation
+
+    def run(self, inputs: Tensor, weight: Tensor, groups: int = 1) -> Tensor:
+        """Compute it on these tensors, in torch."""
+        settings = dict(self.settings) | ({"groups": groups} if self.operation != "linear" else {})
+        found: Tensor = getattr(F, self.operation)(inputs, weight, None, **settings)
+        return found
+
+
+def collect_cases(model: nn.Module, images: Tensor) -> list[Case]:
+    """All calls of one forward pass in training mode, in order; the network itself is left as it is."""
+    model = copy.deepcopy(model).train()
+    recorder = Recorder()
+    with ExitStack() as hooks, torch.no_grad(), recorder:
+        for name, module in model.named_modules():
+            hooks.callback(module.register_forward_pre_hook(recorder.entering(name)).remove)
+        model(images)
+    return recorder.cases
+
+
+def select_cases(cases: Iterable[Case], most: int = 12, largest: int = 3) -> list[Case]:
+    """The largest of each kind and the largest of all, at most `most`, in the order of the network."""
+    by_size = sorted(cases, key=lambda case: -case.num_macs)
+    kinds: dict[tuple[object, ...], Case] = {}
+    for case in by_size:
+        kinds.setdefault(case.kind, case)
+    chosen = dict.fromkeys([*by_size[:largest], *kinds.values()])
+    kept = set(list(chosen)[:most])
+    return list(dict.fromkeys(case for case in cases if case in kept))
+
+
+class Recorder(TorchFunctionMode):
+    """Records every convolution and product, also those that a layer calls without a module of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cases: list[Case] = []
+        self.layer = ""
+
+    def entering(self, name: str) -> Callable[[nn.Module, Any], None]:
+        def enter(_: nn.Module, __: Any) -> None:
+            self.layer = name
+
+        return enter
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in NAMES:
+            self.note(NAMES[func], args, kwargs or {}, result)
+        return result
+
+    def note(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+        named = dict(zip(("input", "weight", "bias", *ARGUMENTS[operation]), args, strict=False)) | kwargs
+        inputs, weight = named["input"], named["weight"]
+        shape = (-1, inputs.shape[-1]) if operation == "linear" else inputs.shape
+        settings = tuple((key, named[key]) for key in ARGUMENTS[operation] if key in named)
+        spread = inputs if "transpose" in operation else result  # each of its values is multiplied by a whole filter
+        case = Case(
+            layer=self.layer or "the network",
+            operation=operation,
+            inputs=tuple(inputs.reshape(shape).shape),
+            weight=tuple(weight.shape),
+            settings=tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in settings),
+            num_macs=spread.numel() * math.prod(weight.shape[1:]),
+        )
+        if len(case.inputs) == len(case.weight):  # else a single image without a batch axis
+            self.cases.append(case)
+
 
 PART = 4  # channels, or groups, for which the float64 results are computed
 SAMPLES = 2  # of the batch
@@ -19,7 +132,7 @@ RATE = 1e9  # multiplications a second in float64, at the least
 
 
 class Results(NamedTuple):
-    """Of one call, each of which a device computes with a program of its own."""
+    """Of one call; a device computes each with a kernel of its own."""
 
     forward: Tensor
     input_gradient: Tensor
@@ -30,7 +143,7 @@ class SelfTest:
     """The calls of one network at one input shape, forward and both backward, against float64.
 
     The truth is torch's own float64 on a CPU: it runs through a plain matrix product that shares nothing with the tuned
-    programs under test, and takes milliseconds where the NumPy reference would take minutes. It is computed for a few
+    kernels under test, and takes milliseconds while the NumPy reference would take minutes. It is computed for a few
     channels only, each from all inputs that it depends on. Inputs are two samples of normal numbers in the full shape.
     """
 
@@ -40,35 +153,35 @@ class SelfTest:
 
     @cached_property
     def truths(self) -> list[Results]:
-        return [truth(case, *drawn(case)) for case in self.cases]
+        return [truth(case, *draw_tensors(case)) for case in self.cases]
 
     @property
     def seconds(self) -> float:
-        """About what the float64 results take, at most."""
+        """About how long the float64 results take, at most."""
         return sum(3 * case.num_macs * min(1.0, PART / min(case.weight[:2])) for case in self.cases) / RATE
 
     def fault(self, candidate: Candidate) -> str | None:
-        """What this candidate computes wrong, by layer, error and tolerance; None where all is right.
+        """A wrong result of this candidate, with layer, error and tolerance; None if all are correct.
 
         error = |result - truth| / |truth|    in the Euclidean norm
         """
         limit = tolerance(candidate.precision, self.device)
         for case, true in zip(self.cases, self.truths, strict=True):
-            for what, result, expected in zip(Results._fields, self.computed(case, candidate), true, strict=True):
+            for what, result, expected in zip(Results._fields, self.compute(case, candidate), true, strict=True):
                 error = relative_error(result, expected)
                 if not error <= limit:  # also NaN
                     where = f"{case.layer} ({case.operation})"
                     return f"the {what.replace('_', ' ')} of {where} is off by {error:.1e}, more than {limit:.0e}"
         return None
 
-    def computed(self, case: Case, candidate: Candidate) -> Results:
-        """The results as the candidate computes them, of the channels whose truth is known."""
+    def compute(self, case: Case, candidate: Candidate) -> Results:
+        """The candidate's results, for the channels whose truth is known."""
         layout = torch.channels_last if candidate.channels_last and len(case.inputs) == 4 else torch.contiguous_format
-        tensors = [tensor.to(self.device).contiguous(memory_format=layout) for tensor in drawn(case)]
+        tensors = [tensor.to(self.device).contiguous(memory_format=layout) for tensor in draw_tensors(case)]
         inputs, weight = (tensor.requires_grad_() for tensor in tensors)
         with lower_precision(candidate.precision, self.device):
             maps = case.run(inputs, weight, case.groups)
-        upstream = drawn_like(maps, case).to(maps)
+        upstream = draw_upstream(maps, case).to(maps)
         gradients = torch.autograd.grad(maps, (inputs, weight), upstream)
         if case.groups == 1:
             return Results(maps[:, :PART], gradients[0][:, :PART], gradients[1][:PART, :PART])
@@ -77,7 +190,7 @@ class SelfTest:
 
 
 def tolerance(precision: Precision, device: torch.device) -> float:
-    """The largest relative error of right arithmetic, with room: about 8, 20 and 1,600 times the unit roundoff.
+    """The largest relative error of correct arithmetic, with room: about 8, 20 and 1,600 times the unit roundoff.
 
     Inputs, filters and results are rounded, each with a relative error below u = 2^-8 (bf16), 2^-11 (fp16) or 2^-24
     (fp32). Errors of K summands are independent and grow like sqrt(K), and so does the sum, so that the relative error
@@ -93,21 +206,21 @@ def relative_error(result: Tensor, expected: Tensor) -> float:
     return float(difference.norm() / expected.norm().clamp(min=1e-300))
 
 
-def drawn(case: Case) -> tuple[Tensor, Tensor]:
-    """Inputs and filters of this case: normal, and such that outputs are about normal too."""
+def draw_tensors(case: Case) -> tuple[Tensor, Tensor]:
+    """Inputs and filters of this case: normal, and scaled so that outputs are about normal too."""
     generator = torch.Generator().manual_seed(derive_seed(0, "speed self-test"))
     inputs, weight = (torch.randn(shape, generator=generator) for shape in (case.inputs, case.weight))
     return inputs, weight / weight[0].numel() ** 0.5
 
 
-def drawn_like(maps: Tensor, case: Case) -> Tensor:
-    """The gradient that comes from above."""
+def draw_upstream(maps: Tensor, case: Case) -> Tensor:
+    """The gradient from above."""
     generator = torch.Generator().manual_seed(derive_seed(0, "speed self-test gradient"))
     return torch.randn(maps.shape, generator=generator)
 
 
 def truth(case: Case, inputs: Tensor, weight: Tensor) -> Results:
-    """The results in float64 for the first channels, or, of a grouped call, for the first groups."""
+    """The results in float64 for the first channels, or, in a grouped call, for the first groups."""
     inputs, weight = inputs.double(), weight.double()
     if case.groups > 1:
         number = min(case.groups, PART)
@@ -136,5 +249,5 @@ def results(case: Case, inputs: Tensor, weight: Tensor, groups: int, channels: s
     maps = case.run(inputs, weight, groups)
     c_out = case.weight[1] * case.groups if case.transposed else case.weight[0]
     whole = maps.new_empty((maps.shape[0], c_out, *maps.shape[2:]))
-    upstream = drawn_like(whole, case).double()[:, channels]
+    upstream = draw_upstream(whole, case).double()[:, channels]
     return Results(maps.detach(), *torch.autograd.grad(maps, (inputs, weight), upstream))

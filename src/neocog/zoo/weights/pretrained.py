@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neocog.errors import ConfigError, DataError
-from neocog.files import Remote, fetch, storage_errors
+from neocog.files import Remote, cached_path, fetch, storage_errors
 from neocog.progress import note
 from neocog.zoo.network import BuildSpec, Network, Normalisation
 from neocog.zoo.weights.files import TORCHVISION
@@ -122,17 +122,13 @@ def without_owner(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key.partition(".")[2]: value for key, value in tensors.items()} if len(owners) == 1 else tensors
 
 
-def cache_folder() -> Path:
-    return Path.home() / ".cache" / "neocog" / "weights"
-
-
 def torchvision_file(name: str) -> Path:
     """The published file, from the cache or fetched."""
     if name not in TORCHVISION:
         raise ConfigError(f"torchvision has no weights for {name}. It has some for: {', '.join(sorted(TORCHVISION))}.")
     file = TORCHVISION[name]
     digits = file.removesuffix(".pth").rpartition("-")[2]
-    return fetched(Remote(f"{TORCHVISION_ADDRESS}/{file}", digits), cache_folder() / file)
+    return fetched(Remote(f"{TORCHVISION_ADDRESS}/{file}", digits), cached_path("weights", file))
 
 
 def timm_file(name: str, theirs: str) -> tuple[Path, Normalisation]:
@@ -145,7 +141,7 @@ def timm_file(name: str, theirs: str) -> tuple[Path, Normalisation]:
             received=f"timm/{theirs}",
             fix=f"Give a name such as timm/{TIMM[name]}.tv_in1k.",
         )
-    folder = cache_folder() / "timm" / theirs
+    folder = cached_path("weights", "timm", theirs)
     path, settings = folder / "model.safetensors", folder / "config.json"
     if not (path.exists() and settings.exists()):
         address = f"{TIMM_ADDRESS}/{theirs}"

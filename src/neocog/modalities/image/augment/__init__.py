@@ -1,20 +1,12 @@
-"""Augmentation: random changes of whole batches, each sample by its own draws.
+"""Augmentation of images: random changes of whole batches, each sample by its own draws.
 
-`augment` changes pictures, `draw_geometry` gives the moves among these changes for masks, boxes and points, and
-`mix` blends pairs with their labels. Test-time augmentation is in `neocog.modalities.image.tta`.
+`augment` changes images, `draw_spatial` gives the spatial transforms among these changes for masks, boxes and points,
+and `mix` blends pairs with their labels. Test-time augmentation is in `neocog.modalities.image.tta`.
 """
 
+from neocog.modalities.image.augment.apply import augment
 from neocog.modalities.image.augment.config import AugmentConfig, check_augment
-from neocog.modalities.image.augment.images import augment
 from neocog.modalities.image.augment.mix import mix
-from neocog.modalities.image.augment.random_resized_crop import draw_geometry
-from neocog.modalities.image.augment.spatial import Geometry
+from neocog.modalities.image.augment.spatial import SpatialTransform, draw_spatial
 
-__all__ = [
-    "AugmentConfig",
-    "Geometry",
-    "augment",
-    "check_augment",
-    "draw_geometry",
-    "mix",
-]
+__all__ = ["AugmentConfig", "SpatialTransform", "augment", "check_augment", "draw_spatial", "mix"]

@@ -1,24 +1,38 @@
-"""Brightness, contrast, saturation and hue of whole batches: (N, C, H, W) float32 on the scale 0..255.
+"""Photometric changes of whole batches: (N, C, H, W) float32 on the scale 0..255.
 
-A factor of 1 keeps a picture, as in Pillow's ImageEnhance. Where there are not three channels there is no colour: each
-channel is its own grey.
+A factor of 1 keeps an image, as in Pillow's ImageEnhance; the functions that policies draw do what those of the same
+name do in Pillow's ImageOps, on floats. Without three channels there is no colour: each channel is its own grey.
 """
 
 import torch
 from torch import Tensor
 
-__all__ = ["WHITE", "brightness", "contrast", "greyed", "hue", "lighting", "luma", "saturation"]
+__all__ = [
+    "WHITE",
+    "auto_contrast",
+    "brightness",
+    "contrast",
+    "equalize",
+    "grey",
+    "hue",
+    "lighting",
+    "luma",
+    "posterize",
+    "saturation",
+    "sharpness",
+    "solarize",
+]
 
 WHITE = 255.0
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-# Of RGB from 0 to 1 in ImageNet's pictures, the strongest first: in rows the axes, and what a draw of one moves along
-# each. Source: Facebook's fb.resnet.torch, datasets/imagenet.lua.
+# Principal components of RGB from 0 to 1 in ImageNet, the strongest first: the axes as rows, and the standard deviation
+# along each. Source: Facebook's fb.resnet.torch, datasets/imagenet.lua.
 AXES = ((-0.5675, -0.5808, -0.5836), (0.7192, -0.0045, -0.6948), (0.4009, -0.8140, 0.4203))
 STRENGTHS = (0.2175, 0.0188, 0.0045)
 
 
 def luma(images: Tensor) -> Tensor:
-    """The grey of each pixel; (N, 3, H, W) -> (N, 1, H, W), else as it is."""
+    """The grey of each pixel; (N, 3, H, W) -> (N, 1, H, W), other channels as they are."""
     if images.shape[1] != 3:
         return images
     red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
@@ -26,13 +40,13 @@ def luma(images: Tensor) -> Tensor:
 
 
 def brightness(images: Tensor, factors: Tensor) -> Tensor:
-    """Values times a factor for each picture; factors (N,)."""
+    """Values times a factor for each image; factors (N,)."""
     return (images * column(factors)).clamp_(0, WHITE)
 
 
 def contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Distances from the picture's mean grey times a factor; factors (N,)."""
-    # Of whole numbers the sum is exact in any order, and so the same in any batch.
+    """Distances from the mean grey of the image times a factor; factors (N,)."""
+    # The sum of whole numbers is exact in any order, and so the same in any batch.
     mean = luma(images).round().mean(dim=(1, 2, 3), dtype=torch.float64)
     return blend(column(mean.float()), images, factors)
 
@@ -42,7 +56,7 @@ def saturation(images: Tensor, factors: Tensor) -> Tensor:
     return blend(luma(images), images, factors) if images.shape[1] == 3 else images
 
 
-def greyed(images: Tensor) -> Tensor:
+def grey(images: Tensor) -> Tensor:
     """Every pixel its grey, in all channels."""
     return luma(images).expand_as(images)
 
@@ -73,21 +87,64 @@ def hue(images: Tensor, turns: Tensor) -> Tensor:
 
 
 def lighting(images: Tensor, draws: Tensor) -> Tensor:
-    """All pixels of a picture moved alike along the principal axes of photographs' RGB; draws (N, 3), of unit size.
+    """All pixels of an image moved alike along the principal axes of photographs' RGB; draws (N, 3), of unit size.
 
     Source: Krizhevsky et al. 2012, section 4.1.
     """
     along = draws * draws.new_tensor(STRENGTHS)
-    # A product of matrices may add in another order in another batch.
+    # A matrix product may add in another order in another batch.
     moves = WHITE * (along[:, :, None] * draws.new_tensor(AXES)).sum(dim=1)
     return (images + moves[:, :, None, None]).clamp_(0, WHITE)
 
 
+def auto_contrast(images: Tensor) -> Tensor:
+    """The darkest value of each channel becomes 0, its brightest 255; a channel of one value stays."""
+    low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
+    stretched = (images - low) * (WHITE / (high - low).clamp(min=1e-6))
+    return torch.where(high > low, stretched.clamp_(0, WHITE), images)
+
+
+def equalize(images: Tensor) -> Tensor:
+    """Each channel's values mapped such that all 256 are about equally frequent, as Pillow's `equalize`."""
+    planes = images.round().long().flatten(2).flatten(0, 1)  # (N C, H W)
+    starts = 256 * torch.arange(len(planes), device=images.device)[:, None]
+    counts = (planes + starts).flatten().bincount(minlength=256 * len(planes)).view(-1, 256)
+    highest = counts.gather(1, planes.amax(1, keepdim=True))
+    step = (planes.shape[1] - highest) // 255
+    below = counts.cumsum(1) - counts
+    table = ((below + step // 2) // step.clamp(min=1)).clamp(max=255)
+    moved = table.gather(1, planes).view_as(images).float()
+    return torch.where((step > 0).view(*images.shape[:2], 1, 1), moved, images)
+
+
+def posterize(images: Tensor, bits: Tensor) -> Tensor:
+    """The lowest bits of every value become 0; bits (N,)."""
+    steps = column(2.0**bits)
+    return (images.round() / steps).floor() * steps
+
+
+def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
+    """Values from a threshold on become their negative; thresholds (N,)."""
+    return torch.where(images >= column(thresholds), WHITE - images, images)
+
+
+def sharpness(images: Tensor, factors: Tensor) -> Tensor:
+    """Distances from the smoothed image times a factor, the outermost pixels as they are; factors (N,).
+
+    Smoothed: (the eight neighbours + 5 times the pixel) / 13, as Pillow's SMOOTH.
+    """
+    rows = images[:, :, :-2] + images[:, :, 1:-1] + images[:, :, 2:]
+    sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    smooth = images.clone()
+    smooth[:, :, 1:-1, 1:-1] = (sums + 4 * images[:, :, 1:-1, 1:-1]) / 13
+    return blend(smooth, images, factors)
+
+
 def blend(zero: Tensor, images: Tensor, factors: Tensor) -> Tensor:
-    """From what a factor of 0 gives to the picture, 1, and beyond."""
+    """From `zero`, at a factor of 0, to the image, at 1, and beyond."""
     return (images - zero).mul_(column(factors)).add_(zero).clamp_(0, WHITE)
 
 
 def column(values: Tensor) -> Tensor:
-    """One value for each picture, to be spread over it; (N,) -> (N, 1, 1, 1)."""
+    """One value for each image, which broadcasts over it; (N,) -> (N, 1, 1, 1)."""
     return values.view(-1, 1, 1, 1)

@@ -1,12 +1,13 @@
-"""MixUp and CutMix: pairs of pictures become mixtures of two, and so do their labels."""
+"""Mixup and CutMix: pairs of images, and their labels, are mixed."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neocog.modalities.augment import Key
 from neocog.modalities.image.augment.config import AugmentConfig
-from neocog.modalities.keys import Key
+from neocog.modalities.image.augment.texture import boxes
 from neocog.rng import bits, uniform
 
 __all__ = ["mix"]
@@ -15,7 +16,7 @@ __all__ = ["mix"]
 def mix(
     images: Tensor, targets: Tensor, samples: NDArray[np.uint64], config: AugmentConfig, *, seed: int, epoch: int
 ) -> tuple[Tensor, Tensor]:
-    """Mix rows 2i and 2i + 1, and their labels by the same shares: of each row what is left of itself.
+    """Mix rows 2i and 2i + 1, and their labels by the share of each image that is left.
 
     The draws of a pair follow from its two samples, whichever comes first. Shapes: images (2M, C, H, W) float, targets
     (2M, K) probabilities, samples (2M,) -> images and targets of the same shapes.
@@ -26,7 +27,7 @@ def mix(
     num, height, width = len(images) // 2, *images.shape[2:]
     key: Key = {"seed": seed, "epoch": epoch, "samples": pair_ids(samples)}
     draws = uniform(**key, purpose="mix", num=4)
-    # What stays of each picture, place by place: 1 or 0 where a box is cut, the same share everywhere where blended.
+    # The share of each image that stays, place by place: 0 or 1 for CutMix, one share everywhere for mixup.
     kept = np.empty((num, height, width), np.float32)
     shares = np.empty(num, np.float32)
     cuts = draws[:, 0] < 0.5 if config.mixup and config.cutmix else np.full(num, config.cutmix > 0)
@@ -44,7 +45,7 @@ def mix(
 def pair_ids(samples: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A number for each pair, the same whichever comes first; (2M,) -> (M,).
 
-    The numbers are scrambled before they are added, since those that follow each other have equal sums and differences.
+    The numbers are scrambled before they are added, since consecutive ones have equal sums and differences.
     """
     words = bits(0, 0, samples, "pair", 2)
     scrambled = words[:, 0] << np.uint64(32) | words[:, 1]
@@ -60,21 +61,18 @@ def blended(rows: Tensor, own: Tensor) -> Tensor:
 def outside_boxes(draws: NDArray[np.float64], alpha: float, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Where no box is cut; draws (n, 4) -> (n, H, W).
 
-    A box has the picture's shape, a share 1 - Beta of its area, a centre anywhere, and is cut at the picture's edge.
+    A box has the shape of the image, a share 1 - Beta of its area, a centre anywhere, and is clipped to the image.
     """
     height, width = size
     side = np.sqrt(1 - symmetric_beta(alpha, draws[:, 1]))
     h, w = np.floor(height * side), np.floor(width * side)
     top = np.floor(height * draws[:, 2]) - h // 2
     left = np.floor(width * draws[:, 3]) - w // 2
-    y, x = np.arange(height), np.arange(width)
-    rows = (y >= top[:, None]) & (y < (top + h)[:, None])
-    columns = (x >= left[:, None]) & (x < (left + w)[:, None])
-    return np.asarray(~(rows[:, :, None] & columns[:, None, :]))
+    return np.asarray(~boxes(top, left, h, w, size))
 
 
 def symmetric_beta(alpha: float, draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Draws from Beta(alpha, alpha), from even draws in [0, 1); (n,) -> (n,)."""
+    """Draws from Beta(alpha, alpha), from uniform draws in [0, 1); (n,) -> (n,)."""
     from scipy.special import betaincinv  # takes a quarter of a second to import
 
     return np.asarray(betaincinv(alpha, alpha, draws))

@@ -1,4 +1,4 @@
-"""RandAugment and TrivialAugment: which changes each picture draws, how strong, and where they move it.
+"""RandAugment and TrivialAugment: which operations each image draws, and how strong they are.
 
 Sources: Cubuk et al. 2020, "RandAugment", section 3, with the ranges of AutoAugment (Cubuk et al. 2019, table 6);
 Müller & Hutter 2021, "TrivialAugment", with the ranges that it calls wide.
@@ -9,34 +9,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.modalities.image.augment.affine import Matrices, about, identity
+from neocog.modalities.augment import Key
+from neocog.modalities.image.augment.affine import Matrices, identity, keep_centre
 from neocog.modalities.image.augment.config import AugmentConfig
-from neocog.modalities.keys import Key
 from neocog.rng import uniform
 
-__all__ = ["OPERATIONS", "Drawn", "Ranges", "draw", "ranges"]
+__all__ = ["OPERATIONS", "DrawnPolicy", "Ranges", "draw_policy", "ranges"]
 
 OPERATIONS = (
     "identity", "auto-contrast", "equalize", "rotate", "solarize", "colour", "posterize", "contrast", "brightness",
     "sharpness", "shear x", "shear y", "translate x", "translate y",
 )  # fmt: skip
-STRENGTHS = 31  # TrivialAugment draws one of so many, from none to full
+STRENGTHS = 31  # the levels that TrivialAugment draws from, from none to full
 
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """What full strength means for each change."""
+    """What full strength means for each operation."""
 
     rotate: float
     """Degrees."""
     shear: float
     """Pixels per pixel of distance from the upper left corner."""
     translate: tuple[float, float]
-    """A share of the side, and pixels; both are added."""
+    """A share of the side, plus pixels."""
     bits: int
-    """How many bits posterize takes away."""
+    """The number of bits that posterize removes."""
     factors: tuple[float, float]
-    """Of colour, contrast, brightness and sharpness, from no strength to full; 1 keeps the picture."""
+    """Of colour, contrast, brightness and sharpness, from no strength to full; 1 keeps the image."""
 
 
 RANDAUGMENT = Ranges(rotate=30, shear=0.3, translate=(150 / 331, 0), bits=4, factors=(0.1, 1.9))
@@ -48,45 +48,47 @@ def ranges(config: AugmentConfig) -> Ranges:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """The changes of each picture, in the order in which they are made."""
+class DrawnPolicy:
+    """The operations of each image, in order."""
 
     operations: NDArray[np.int64]
     """Indices into OPERATIONS; (N, number)."""
     levels: NDArray[np.float64]
     """Strengths from 0 to 1; (N, number)."""
     signs: NDArray[np.float64]
-    """-1 or 1: which way a picture is moved; (N, number)."""
+    """-1 or 1, the direction of spatial operations; (N, number)."""
 
-    def moves(self, size: tuple[int, int], full: Ranges) -> Matrices:
-        """From a place in the changed picture to one before; (N, 3, 3), in pixels."""
+    def matrices(self, size: tuple[int, int], full: Ranges) -> Matrices:
+        """The spatial operations as one affine transform; (N, 3, 3)."""
         total = identity(len(self.operations))
         for i in range(self.operations.shape[1]):
             operation, signed = self.operations[:, i], self.signs[:, i] * self.levels[:, i]
-            total = total @ move(operation, signed, size, full)
+            total = total @ operation_matrices(operation, signed, size, full)
         return total
 
 
-def draw(config: AugmentConfig, key: Key) -> Drawn:
-    """Which changes each picture gets, each of the fourteen as often as any other."""
+def draw_policy(config: AugmentConfig, key: Key) -> DrawnPolicy:
+    """The operations of each image, each of the fourteen with the same probability."""
     wide = config.policy == "trivialaugment"
     number = 1 if wide else config.number
     draws = uniform(**key, purpose="policy", num=3 * number).reshape(-1, number, 3)
     levels = np.floor(STRENGTHS * draws[:, :, 1]) / (STRENGTHS - 1)
-    return Drawn(
+    return DrawnPolicy(
         operations=np.floor(len(OPERATIONS) * draws[:, :, 0]).astype(np.int64),
         levels=levels if wide else np.full_like(levels, config.magnitude / 10),
         signs=np.where(draws[:, :, 2] < 0.5, -1.0, 1.0),
     )
 
 
-def move(operations: NDArray[np.int64], signed: NDArray[np.float64], size: tuple[int, int], full: Ranges) -> Matrices:
-    """One change of each picture as a matrix: angles and distances in whole degrees and pixels, as published."""
+def operation_matrices(
+    operations: NDArray[np.int64], signed: NDArray[np.float64], size: tuple[int, int], full: Ranges
+) -> Matrices:
+    """One operation of each image as a matrix: angles and distances in whole degrees and pixels, as published."""
     height, width = size
     matrices = identity(len(operations))
     turned, angle = operations == OPERATIONS.index("rotate"), np.deg2rad(np.trunc(full.rotate * signed))
     cos, sin = np.cos(angle[turned]), np.sin(angle[turned])
-    matrices[turned] = about(np.stack([cos, sin, -sin, cos], axis=1).reshape(-1, 2, 2), size)
+    matrices[turned] = keep_centre(np.stack([cos, sin, -sin, cos], axis=1).reshape(-1, 2, 2), size)
     share, pixels = full.translate
     for name, place, amount in [
         ("shear x", (0, 1), full.shear * signed),

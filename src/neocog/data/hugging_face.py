@@ -1,0 +1,165 @@
+"""Datasets of Hugging Face's `datasets`, whose images and sounds stay encoded as they are stored.
+
+Nothing here imports `datasets`: an object that is one brings it along.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from neocog.data.python_objects import SplitData
+from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
+from neocog.dataset.labels import blank_label, cell_label, is_hidden, plain_labels
+from neocog.dataset.record import Modality, Payload, other_split
+from neocog.dataset.split_names import SPLIT_NAMES, splits_meant
+from neocog.errors import DataError, some
+from neocog.modalities.table import MODALITIES
+
+__all__ = ["is_hugging_face", "known_splits", "read_hugging_face"]
+
+MEDIA: dict[str, Modality] = {"Image": "image", "Audio": "audio"}
+BATCH = 1000
+USUAL = (*FILE_LABELS, "labels", "cls")
+
+
+def is_hugging_face(data: object, kind: str) -> bool:
+    """Whether this is a `Dataset`, `DatasetDict` and so on of `datasets`."""
+    return any(c.__module__.split(".")[0] == "datasets" and c.__name__ == kind for c in type(data).__mro__)
+
+
+def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The splits of a `DatasetDict`, and a notice on each that is not train, val or test."""
+    found: dict[str, Any] = {}
+    meant = splits_meant([str(key) for key in data])
+    for key, dataset in data.items():
+        split = meant.get(str(key))
+        if split in found:
+            rule = f"{name} can be read in two ways: two of {', '.join(data)} mean {split}."
+            raise DataError(rule, fix="Remove one.")
+        if split:
+            found[split] = dataset
+    if not found:
+        rule = f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}."
+        raise DataError(rule, received=some(data, 8) or "none", where=name, fix="Rename them, or pass one Dataset.")
+    notices = tuple(other_split(str(key), len(part)) for key, part in data.items() if str(key) not in meant)
+    return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
+
+
+def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitData | None:
+    """The samples of a `Dataset` with an image, a sound or a text, and a label; None if no sample has a label.
+
+    One that `hides_labels` may lack a column of them. Samples without a label are left out: those that have none, and
+    those with -1 if the classes have names. Raises DataError if its columns are missing or ambiguous.
+    """
+    if not len(dataset):
+        raise DataError("A dataset needs at least one sample.", received="none", where=where)
+    features = dataset.features
+    if hides_labels and not label_columns(features):
+        return None
+    label = label_column(features, where)
+    column, modality = input_column(features, label, where)
+    plain = dataset.with_format(None)
+    names = getattr(features[label], "names", None)
+    found = list(plain.select_columns([label])[label])
+    if hides_labels and all(blank_label(value, where) for value in found):
+        return None
+    found = [cell_label(value, f"{where}, sample {k}") for k, value in enumerate(found)]
+    kept = [k for k, value in enumerate(found) if value is not None and (value != -1 or not names)]
+    if not kept or is_hidden([found[k] for k in kept]):
+        return None
+    if len(kept) < len(found):
+        plain = plain.select(kept)
+    if not MODALITIES[modality].is_text:
+        plain = plain.cast_column(column, type(features[column])(decode=False))
+    payloads = Column(plain.select_columns([column]), column, where, encoded=not MODALITIES[modality].is_text)
+    return SplitData(
+        modality=modality,
+        labels=plain_labels([found[k] for k in kept], where),
+        read=payloads.read,
+        content=payloads.content,
+        classes=tuple(names) if names else None,
+        num_unlabelled=len(found) - len(kept),
+    )
+
+
+class Column:
+    """The payloads of one column."""
+
+    def __init__(self, dataset: Any, column: str, where: str, *, encoded: bool) -> None:
+        self.dataset, self.column, self.where, self.encoded = dataset, column, where, encoded
+
+    def read(self, index: int) -> Payload:
+        where = f"{self.where}, sample {index}"
+        value = self.dataset[index][self.column]
+        if isinstance(value, dict):  # as Image(decode=False) gives it
+            value = value["bytes"] if value["bytes"] is not None else self.read_file(value["path"], where)
+        if not isinstance(value, str | bytes):
+            received = f"none in column {self.column!r}"
+            raise DataError("Each sample needs a value.", received=received, where=where, fix="Drop it.")
+        return value
+
+    def read_file(self, path: str | None, where: str) -> bytes | None:
+        try:
+            if path is not None and not Path(path).is_file():
+                rule = f"The file of {where}, {path}, is not on this machine."
+                raise DataError(rule, fix="Fetch it, or drop the sample.")
+            return Path(path).read_bytes() if path is not None else None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{where} can't be read from {path}: {error}.") from error
+
+    def content(self) -> Iterator[bytes]:
+        """All texts; of encoded media the sizes and names, since they may be many gigabytes."""
+        import pyarrow.compute as pc  # comes with datasets
+
+        for batch in self.dataset.with_format("arrow").iter(BATCH):
+            values = batch.column(self.column)
+            if self.encoded:
+                yield str(pc.binary_length(pc.struct_field(values, "bytes")).to_pylist()).encode()
+                yield str([path and Path(path).name for path in pc.struct_field(values, "path").to_pylist()]).encode()
+            else:
+                yield str(values.to_pylist()).encode()
+
+
+def label_column(features: Mapping[str, Any], where: str) -> str:
+    """The column of the labels: a ClassLabel, or a number or text under a usual name."""
+    found = label_columns(features)
+    if len(found) != 1:
+        kind = "a ClassLabel, or a number or text called " + ", ".join(USUAL)
+        raise wrong_columns("label", kind, found, features, where)
+    return found[0]
+
+
+def label_columns(features: Mapping[str, Any]) -> list[str]:
+    """The columns that may hold the labels."""
+    labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
+    usual = [name for name in features if name.lower() in USUAL and kind_of(features[name]) in ("ClassLabel", "Value")]
+    return [name for name in labels if name in usual] or labels or usual
+
+
+def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[str, Modality]:
+    """The column of the inputs, and its modality."""
+    media = [name for name in features if kind_of(features[name]) in MEDIA]
+    if len(media) == 1:
+        return media[0], MEDIA[kind_of(features[media[0]])]
+    texts = [name for name in features if is_text(features[name]) and name != label]
+    found = media or [name for name in texts if name.lower() in COMMON_TEXTS] or texts
+    if len(found) != 1:
+        raise wrong_columns("input", "an Image, an Audio, or text", found, features, where)
+    return found[0], "text"
+
+
+def is_text(feature: Any) -> bool:
+    return kind_of(feature) == "Value" and "string" in str(feature.dtype)
+
+
+def kind_of(feature: object) -> str:
+    return type(feature).__name__
+
+
+def wrong_columns(what: str, kind: str, found: list[str], features: Mapping[str, Any], where: str) -> DataError:
+    listed = ", ".join(f"{name}: {kind_of(feature)}" for name, feature in features.items())
+    many = f"can be read in {len(found)} ways, as {' or '.join(map(repr, found))}" if found else f"has none ({listed})"
+    return DataError(
+        f"A dataset needs one column for the {what}: {kind}. {where} {many}.",
+        fix="Use remove_columns, rename_column or cast_column.",
+    )

@@ -1,0 +1,253 @@
+"""The columns of tables: what they are usually called, which holds what, and what a cell of each kind says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.column_names import FILE_LABELS, FILES, NUMBERS, SPLIT, TAGS, TEXT_LABELS, TEXTS
+from neocog.dataset.labels import Spellings
+from neocog.dataset.split_names import SPLIT_NAMES, split_written
+from neocog.dataset.tables import Row
+from neocog.errors import DataError, some
+
+__all__ = [
+    "NO_CHOICE",
+    "ColumnChoice",
+    "Columns",
+    "file_columns",
+    "is_file_table",
+    "lacks_labels",
+    "marked_columns",
+    "multi_hot",
+    "one_label",
+    "split_of",
+    "split_tags",
+    "text_columns",
+]
+
+MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+TAG_SEPARATORS = "|;"
+MAX_CELLS = 2**32
+"""Samples times classes; above it the multi-hot table would take more than 4 GB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnChoice:
+    """The columns that a user names, whatever they are called."""
+
+    file: str | None = None
+    text: str | None = None
+    label: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.file or self.text or self.label)
+
+
+NO_CHOICE = ColumnChoice()
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a table. `labels` has one, or one for each class if they hold 0 and 1."""
+
+    kind: Literal["label", "tags", "marks"]
+    payload: str
+    """The file, or the text."""
+    labels: tuple[str, ...]
+    split: str | None
+    others: tuple[str, ...]
+    """Columns that are not read."""
+
+
+def file_columns(columns: Sequence[str], where: str, chosen: ColumnChoice = NO_CHOICE) -> Columns:
+    """The columns of a table of files. Raises DataError if none names the files or the classes, or two do.
+
+    >>> file_columns(["Id", "age", "Label"], "labels.csv")
+    Columns(kind='label', payload='Id', labels=('Label',), split=None, others=('age',))
+    >>> file_columns(["image", "cat", "dog"], "labels.csv").labels
+    ('cat', 'dog')
+    """
+    files = named(columns, FILES)
+    if chosen.file is not None:
+        file = column_named(columns, chosen.file, "file_column", where)
+    else:
+        usual = [column for column in files if column.lower() not in NUMBERS]
+        file = only(usual or files, "file", FILES, columns, where)
+    splits = [column for column in named(columns, (SPLIT,)) if column not in (file, chosen.label)]
+    split = only(splits, "split", (SPLIT,), columns, where) if splits else None
+    rest = [column for column in columns if column not in (*files, file, split)]
+    single, several = named(rest, FILE_LABELS), named(rest, TAGS)
+    if chosen.label is not None:
+        label = column_named(columns, chosen.label, "label_column", where)
+    elif single or several:
+        label = only(single + several, "label", (*FILE_LABELS, *TAGS), columns, where)
+    elif len(rest) < 2:
+        raise missing("list of files", "label", (*FILE_LABELS, *TAGS), columns, where)
+    else:
+        return Columns("marks", file, tuple(rest), split, tuple(column for column in files if column != file))
+    others = tuple(column for column in columns if column not in (file, split, label))
+    return Columns("label" if chosen.label is not None or single else "tags", file, (label,), split, others)
+
+
+def is_file_table(columns: Sequence[str], chosen: ColumnChoice) -> bool:
+    """Whether these can be the columns of a table of files at all."""
+    try:
+        file_columns(columns, "", chosen)
+    except DataError:
+        called = [column.lower() for column in columns]
+        others = [column for column in called if column not in (*FILES, SPLIT)]
+        labelled = any(column in (*FILE_LABELS, *TAGS) for column in others) or len(others) > 1
+        return not chosen and labelled and any(column in FILES for column in called)
+    return True
+
+
+def text_columns(columns: Sequence[str], where: str, chosen: ColumnChoice = NO_CHOICE) -> Columns:
+    """The columns of a table of texts; of several that may hold texts or labels, the first in our lists.
+
+    >>> text_columns(["id", "Sentiment", "tweet"], "a.csv")
+    Columns(kind='label', payload='tweet', labels=('Sentiment',), split=None, others=('id',))
+    >>> text_columns(["v1", "v2"], "a.csv", ColumnChoice(text="v2", label="v1")).payload
+    'v2'
+    """
+    text = first_named(columns, "text", TEXTS, chosen.text, where)
+    label = first_named(columns, "label", TEXT_LABELS, chosen.label, where)
+    split = next((column for column in columns if column.lower() == SPLIT and column not in (text, label)), None)
+    others = tuple(column for column in columns if column not in (text, label, split))
+    return Columns("label", text, (label,), split, others)
+
+
+def lacks_labels(columns: Sequence[str], chosen: ColumnChoice) -> bool:
+    """Whether these are the columns of texts whose labels are withheld, such as those of a competition's test."""
+    try:
+        text = first_named(columns, "text", TEXTS, chosen.text, "")
+    except DataError:
+        return False
+    names = {chosen.label.lower()} if chosen.label else {*TEXT_LABELS}
+    return not any(column.lower() in names for column in columns if column != text)
+
+
+def named(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [column for column in columns if column.lower() in names]
+
+
+def column_named(columns: Sequence[str], name: str, setting: str, where: str) -> str:
+    """The column of this name, in any case if that is clear. Raises DataError if there is none.
+
+    >>> column_named(("V1", "v2"), "v1", "label_column", "a.csv")
+    'V1'
+    """
+    found = [column for column in columns if column == name] or named(columns, [name.lower()])
+    if len(found) != 1:
+        rule = f"data.{setting} names a column of the table."
+        fix = "Correct the name; columns without a header are called 0, 1, ..."
+        raise DataError(rule, received=f"{name!r}, and the columns {some(columns, 8)}", where=where, fix=fix)
+    return found[0]
+
+
+def only(found: list[str], what: str, names: tuple[str, ...], columns: Sequence[str], where: str) -> str:
+    """The one column of its kind."""
+    if not found:
+        raise missing("list of files", what, names, columns, where)
+    if len(found) > 1:
+        raise DataError(
+            f"{where} can be read in {len(found)} ways: each of {', '.join(map(repr, found))} can be the column of the "
+            f"{what}.",
+            fix="Rename or remove the others.",
+        )
+    return found[0]
+
+
+def first_named(columns: Sequence[str], what: str, names: Sequence[str], chosen: str | None, where: str) -> str:
+    """The column that was chosen, or the first of the names that is there."""
+    if chosen is not None:
+        return column_named(columns, chosen, f"{what}_column", where)
+    called = {column.lower(): column for column in reversed(columns)}
+    found = next((called[name] for name in names if name in called), None)
+    if found is None:
+        raise missing("table of texts", what, names, columns, where)
+    return found
+
+
+def missing(table: str, what: str, names: Sequence[str], columns: Sequence[str], where: str) -> DataError:
+    return DataError(
+        f"A {table} needs a column for the {what}: {', '.join(names)}.",
+        received=some(columns, 8),
+        where=where,
+        fix=f"Rename the column, or name it: --data.{what}_column NAME.",
+    )
+
+
+def split_of(value: object, where: str) -> str:
+    """The split that a cell names."""
+    split = split_written(value)
+    if split is None:
+        names = ", ".join(SPLIT_NAMES)
+        raise DataError(
+            f"A split is one of {names}.", received=repr(str(value)[:60]), where=where, fix="Give each row one."
+        )
+    return split
+
+
+def one_label(text: str, value: Any, column: str, spellings: Spellings, where: str, noun: str, fix: str) -> str:
+    """The label of a cell with this value, written as `text`. Raises DataError for none, and for a list or object."""
+    label = spellings.add(text, value, where)
+    if value is None or not label or isinstance(value, list | dict):
+        received = f"{str(value)[:60]!r} in column {column!r}"
+        raise DataError(f"Each {noun} needs one label.", received=received, where=where, fix=fix)
+    return label
+
+
+def marked_columns(row: Row, columns: Sequence[str], where: str) -> tuple[str, ...]:
+    """The columns that hold 1. Raises DataError for a value that is neither 0 nor 1."""
+    marks = {column: MARKS.get(str(row.values[column]).strip().lower()) for column in columns}
+    for column, mark in marks.items():
+        if mark is None:
+            rule = "If each class has a column, it holds 0 or 1."
+            received = f"{str(row.values[column])[:60]!r} in column {column!r}"
+            fix = "Remove columns that are not classes, or name the column of the class 'label'."
+            raise DataError(rule, received=received, where=where, fix=fix)
+    return tuple(column for column, mark in marks.items() if mark)
+
+
+def split_tags(values: Sequence[Any], where: str) -> list[tuple[str, ...]]:
+    """The tags in each value: a JSON list, or text with | or ; between them; sorted, each once.
+
+    Raises DataError if both signs occur, since one of them then belongs to the tags.
+
+    >>> split_tags(["sky|sea", "", "sea"], "labels.csv")
+    [('sea', 'sky'), (), ('sea',)]
+    """
+    signs = [sign for sign in TAG_SEPARATORS if any(isinstance(value, str) and sign in value for value in values)]
+    if len(signs) > 1:
+        raise DataError(
+            f"{where} can be read in two ways: its labels are separated by '|' or by ';'.",
+            fix="Use one of them throughout.",
+        )
+    sign = signs[0] if signs else TAG_SEPARATORS[0]
+    return [tags_of(value, sign, where) for value in values]
+
+
+def tags_of(value: Any, sign: str, where: str) -> tuple[str, ...]:
+    listed = value.split(sign) if isinstance(value, str) else [] if value is None else value
+    if not isinstance(listed, list):
+        listed = [listed]
+    if not all(isinstance(tag, str | int) and not isinstance(tag, bool) for tag in listed):
+        rule = "Labels are text, or a list of text."
+        raise DataError(rule, received=repr(str(value)[:80]), where=where, fix="Write names.")
+    return tuple(sorted({str(tag).strip() for tag in listed} - {""}))
+
+
+def multi_hot(labels: Sequence[tuple[str, ...]], classes: tuple[str, ...], where: str) -> NDArray[np.bool_]:
+    """Whether each sample has each label; (N, K). Raises DataError if that does not fit in memory."""
+    if len(labels) * len(classes) > MAX_CELLS:
+        rule = f"Samples times classes may be at most {MAX_CELLS:,}."
+        received = f"{len(labels):,} samples and {len(classes):,} classes"
+        raise DataError(rule, received=received, where=where, fix="Keep the more frequent labels.")
+    number = {name: k for k, name in enumerate(classes)}
+    targets = np.zeros((len(labels), len(classes)), np.bool_)
+    for i, names in enumerate(labels):
+        targets[i, [number[name] for name in names]] = True
+    return targets

@@ -1,0 +1,127 @@
+"""Sources whose samples are known from the start: a list of keys and targets, and payloads that are read one by one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.dataset.class_folders import ClassFolders
+from neocog.dataset.files import read_limited, size_bytes
+from neocog.dataset.record import Modality, Payload, Record, Target, Task
+
+__all__ = ["FileSource", "ListSource", "SplitSource"]
+
+
+class ListSource:
+    """A source that knows its keys, targets, splits and classes. A subclass says what a sample's payload is.
+
+    `targets` are (N,) classes; (N, K) bool for several labels; or -1 each, if `target` is given by the subclass.
+    """
+
+    modality: Modality = "image"
+    task: Task = "classification"
+    format = "python"
+    """The layout, as `--data.format` names it; "python" for objects in memory."""
+    groups: NDArray[np.int64] | None = None
+    """The number of what must stay in one split, such as a fold, a speaker or a recording; (N,)."""
+    group_kind = "groups"
+    """The name of these groups among users."""
+    unlabelled: tuple[str, ...] = ()
+    """Splits that are left out because their labels are hidden."""
+    folders: ClassFolders | None = None
+    """Those of the classes, if the files lie in such folders."""
+
+    def __init__(
+        self,
+        name: str,
+        keys: Sequence[str],
+        targets: NDArray[Any],
+        splits: Mapping[str, NDArray[np.int64]],
+        classes: tuple[str, ...],
+        notices: tuple[str, ...] = (),
+    ) -> None:
+        self.name, self.keys, self.targets = name, keys, targets
+        self.splits, self.classes, self.notices = dict(splits), classes, notices
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def key(self, index: int) -> str:
+        return self.keys[index]
+
+    def payload(self, index: int) -> Payload:
+        raise NotImplementedError
+
+    def target(self, index: int) -> Target:
+        target = self.targets[index]
+        return int(target) if self.targets.ndim == 1 and self.targets.dtype.kind != "f" else target
+
+    def content(self) -> Iterator[bytes]:
+        """Bytes that tell these payloads from those of other sources, for a fingerprint."""
+        raise NotImplementedError
+
+    def read(self, index: int) -> Record:
+        return Record(self.key(index), self.payload(index), self.target(index))
+
+
+class FileSource(ListSource):
+    """Each sample is a file of at most `max_bytes`; its key is its path below `root`."""
+
+    max_bytes = 2**30
+    file_noun = "A file"
+
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[Path],
+        targets: NDArray[Any],
+        splits: Mapping[str, NDArray[np.int64]],
+        classes: tuple[str, ...],
+        notices: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(root.resolve().name, (), targets, splits, classes, notices)
+        self.root, self.paths = root, list(paths)
+
+    def path(self, index: int) -> Path:
+        return self.paths[index]
+
+    def key(self, index: int) -> str:
+        return self.path(index).relative_to(self.root).as_posix()
+
+    def file_bytes(self, index: int) -> bytes:
+        """Raises DataError if the file can't be read, or is too large."""
+        return read_limited(self.path(index), self.max_bytes, self.file_noun)
+
+    def payload(self, index: int) -> Payload:
+        return self.file_bytes(index)
+
+    def content(self) -> Iterator[bytes]:
+        """File sizes: the files themselves may be many gigabytes."""
+        return (size_bytes(self.path(index)) for index in range(len(self)))
+
+
+class SplitSource(ListSource):
+    """The samples of one split after those of another; a sample's key is its split and its place in it."""
+
+    def __init__(
+        self,
+        name: str,
+        targets: Mapping[str, NDArray[np.int64]],
+        classes: tuple[str, ...],
+        notices: tuple[str, ...] = (),
+    ) -> None:
+        self.starts = np.cumsum([0, *map(len, targets.values())])
+        splits = {split: np.arange(a, a + len(t)) for (split, t), a in zip(targets.items(), self.starts, strict=False)}
+        self.split_names = tuple(targets)
+        super().__init__(name, (), np.concatenate(list(targets.values())), splits, classes, notices)
+
+    def place(self, index: int) -> tuple[int, int]:
+        """The number of the split that holds a sample, and its place there."""
+        number = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return number, index - int(self.starts[number])
+
+    def key(self, index: int) -> str:
+        number, place = self.place(index)
+        return f"{self.split_names[number]}/{place}"

@@ -1,0 +1,35 @@
+"""Signals, as the table of kinds of data knows them."""
+
+import numpy as np
+from torch import Tensor
+
+from neocog.dataset.file_types import SUFFIXES
+from neocog.dataset.record import Payload
+from neocog.modalities.draw import Drawing, draw_curves
+from neocog.modalities.signal.augment import augment_stages
+from neocog.modalities.signal.choose import choose_signal
+from neocog.modalities.signal.preprocess import SignalPreprocess
+from neocog.modalities.table import ModalityInfo
+
+__all__ = ["ROW"]
+
+
+def draw(payload: Payload, decoded: Tensor | None, _: str) -> Drawing:
+    return Drawing(curves=draw_curves(np.asarray(payload) if decoded is None else decoded.numpy()))
+
+
+ROW = ModalityInfo(
+    name="signal",
+    noun="signal",
+    plural="signals",
+    preprocess=SignalPreprocess,
+    choose=choose_signal,
+    suffixes=SUFFIXES["signal"],
+    network="time_series_fcn",
+    recipe="signal",
+    section="signal",
+    augment_section="augment_signal",
+    augment=augment_stages,
+    size_advice=": set --signal.length {length}",
+    draw=draw,
+)
