@@ -172,7 +172,7 @@ def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, fin
     assert str(broken) not in out
     lines = err.strip().splitlines()
     assert len(lines) == 2
-    assert "broken.png is truncated or damaged" in lines[0]
+    assert "broken.png: received a truncated or damaged" in lines[0]
     assert "absent.png can't be read: No such file" in lines[1]
     code, out, _ = run_main("predict", finished_run.bundle, broken, seven, "--json")
     assert [("error" in json.loads(line)) for line in out.splitlines()] == [True, False]
@@ -285,13 +285,13 @@ def picture(kind):
 
 
 KINDS = {
-    "corrupt": "is truncated or damaged",
-    "truncated": "is truncated or damaged",
-    "zero bytes": "has 0 bytes",
-    "text": "is not an image: it starts with b'These ar'",
-    "1 pixel wide": "is 1 wide and 20 high",
-    "cmyk": "is CMYK",
-    "palette with transparency": "is transparent in places",
+    "corrupt": "received a truncated or damaged",
+    "truncated": "received a truncated or damaged",
+    "zero bytes": "received 0 bytes",
+    "text": "received a file that is not an image and starts with b'These ar'",
+    "1 pixel wide": "received 1 x 20",
+    "cmyk": "received CMYK",
+    "palette with transparency": "received a partly transparent image",
     "50 megapixels": r"at most 40 million pixels.*50\.0 million",
 }
 
@@ -327,8 +327,8 @@ def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_r
     path.write_bytes(picture("16-bit"))
     code, _, err = run_main("predict", finished_run.bundle, path)
     assert code == 2
-    assert "takes 8 bits" in err
-    assert "deep.png has 16" in err
+    assert "takes images of 8 bits" in err
+    assert "deep.png: received 16 bits" in err
     code, _, err = run_main("train", pictures, *QUICK, "--image.bit_depth", "8", "--name", "ok")
     assert code == 0, err
     (pictures / "red" / "05.png").write_bytes(picture("16-bit"))
@@ -413,7 +413,7 @@ def test_standard_input_keeps_its_name_in_errors(run_main, finished_run, monkeyp
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text")))
     code, out, _ = run_main("predict", finished_run.bundle, "-", "--json")
     assert code == 2
-    assert "standard input is not an image" in json.loads(out)["error"]
+    assert "standard input: received a file that is not an image" in json.loads(out)["error"]
 
 
 def test_a_terminal_without_block_characters_gets_the_figures_all_the_same(finished_run, digits):

@@ -448,7 +448,7 @@ def test_start_keeps_the_size_of_boards(tmp_path):
 
 
 def test_start_refuses_another_kind_of_data(first, reviews, tmp_path):
-    with pytest.raises(ConfigError, match=r"Texts are classified by networks made for that\. lenet5_relu is for"):
+    with pytest.raises(ConfigError, match=r"novels holds texts for classification, and lenet5_relu is for"):
         train(
             config(reviews / "novels.csv", base="text", pretrained=first.bundle, model__name="lenet5_relu"),
             runs=tmp_path,

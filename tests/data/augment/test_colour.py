@@ -45,7 +45,7 @@ def test_hue_turns_as_colorsys_says(red, green, blue, turn):
 
 
 @given(BYTES, BYTES, BYTES)
-def test_once_around_the_circle_is_where_it_began(red, green, blue):
+def test_full_hue_turn_is_the_identity(red, green, blue):
     pixel = tensor(np.array([[[red, green, blue]]]))
     torch.testing.assert_close(colour.hue(pixel, torch.tensor([1.0])), pixel, rtol=0, atol=0.01)
     there_and_back = colour.hue(colour.hue(pixel, torch.tensor([0.3])), torch.tensor([-0.3]))
@@ -63,7 +63,7 @@ def test_grey_is_that_of_pillow():
     assert np.abs(array(colour.grey(tensor(PICTURE))) - expected).max() < 0.51
 
 
-def test_grey_falls_on_its_share_of_the_pictures():
+def test_grey_converts_its_share_of_the_images():
     images = torch.from_numpy(PICTURE).permute(2, 0, 1)[None].expand(2000, -1, -1, -1)
     samples = np.arange(2000, dtype=np.uint64)
     changed = augment(images, samples, AugmentConfig(grey=0.3), seed=0, epoch=0, fill=torch.zeros(3))
@@ -97,7 +97,7 @@ def test_lighting_moves_along_the_principal_axes_of_imagenet():
     torch.testing.assert_close(axes @ axes.T, torch.eye(3), atol=1e-3, rtol=0)
 
 
-def test_lighting_is_drawn_for_each_picture_and_epoch():
+def test_lighting_differs_by_image_and_epoch():
     images, samples = torch.full((4, 3, 2, 2), 128.0), np.arange(4, dtype=np.uint64)
     config, fill = AugmentConfig(lighting=0.1), torch.zeros(3)
     first, again, later = (augment(images, samples, config, seed=0, epoch=e, fill=fill) for e in (0, 0, 1))

@@ -36,7 +36,7 @@ def test_values_out_of_range_are_refused(settings):
         AugmentConfig(**settings)
 
 
-def test_a_shift_must_be_smaller_than_the_picture():
+def test_shift_must_be_smaller_than_the_image():
     check_augment(AugmentConfig(shift=27), (1, 28, 32))
     with pytest.raises(ConfigError, match=r"augment\.shift must be smaller.*Received: 28 for images of 28x32"):
         check_augment(AugmentConfig(shift=28), (1, 28, 32))

@@ -38,7 +38,7 @@ def spots(places):
 
 
 @moves
-def test_points_come_to_lie_where_the_pictures_show_them(config):
+def test_points_move_with_the_images(config):
     places = np.random.default_rng(0).uniform([18, 12], [38, 28], (len(SAMPLES), 2))
     moved = geometry(config).points(places[:, None])[:, 0]
     images = geometry(config).images(spots(places))[:, 0]
@@ -54,7 +54,7 @@ def test_points_come_to_lie_where_the_pictures_show_them(config):
 
 
 @moves
-def test_boxes_and_masks_move_with_the_pictures(config):
+def test_boxes_and_masks_move_with_the_images(config):
     """A bright rectangle, its class mask, its box and its own mask, all moved; then compared."""
     images = torch.zeros(len(SAMPLES), 1, *SIZE)
     masks = torch.zeros(len(SAMPLES), *SIZE, dtype=torch.uint8)
@@ -88,7 +88,7 @@ def test_boxes_and_masks_move_with_the_pictures(config):
 
 
 @moves
-def test_augment_moves_pictures_as_the_geometry_says(config):
+def test_augment_applies_the_drawn_spatial_transform(config):
     images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (len(SAMPLES), 3, *SIZE), np.uint8))
     if not config.policy:
         whole = augment(images, SAMPLES, config, seed=1, epoch=4, fill=torch.zeros(3))
@@ -107,13 +107,13 @@ def test_whole_moves_of_boxes_are_exact(sample, epoch):
 
 
 @pytest.mark.parametrize("border", ["black", "edge", "mirror"])
-def test_masks_are_unlabelled_outside_whatever_the_border(border):
+def test_masks_are_unlabelled_outside_for_any_border(border):
     masks = torch.full((len(SAMPLES), *SIZE), 4, dtype=torch.uint8)
     moved = geometry(AugmentConfig(shift=5, border=border)).masks(masks)
     assert set(moved.unique().tolist()) == {4, 255}
 
 
-def test_masks_move_by_whole_pixels_as_pictures_do():
+def test_masks_move_by_whole_pixels_as_images_do():
     masks = torch.from_numpy(np.random.default_rng(2).integers(0, 20, (len(SAMPLES), *SIZE), np.uint8))
     geo = geometry(MOVES["shift, flip"])
     moved, shown = geo.masks(masks), geo.images(masks[:, None])[:, 0]
@@ -136,7 +136,7 @@ def moved_by(x, y):
     return SpatialTransform(np.array([[[1.0, 0, -x], [0, 1, -y]]]), (10, 10))
 
 
-def test_objects_that_leave_the_picture_go():
+def test_objects_that_leave_the_image_are_dropped():
     boxes = np.array([[0, 0, 4, 4], [6, 6, 9, 9]], np.float32)
     objects = Objects(boxes, np.array([1, 2]))
     (moved,) = moved_by(3, 3).boxes([objects])
@@ -147,6 +147,6 @@ def test_objects_that_leave_the_picture_go():
     assert moved.masks is None
 
 
-def test_a_picture_without_objects_has_none_when_moved():
+def test_boxes_of_an_image_without_objects_stay_empty():
     none = Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
     assert len(moved_by(1, 1).boxes([none])[0]) == 0

@@ -72,12 +72,12 @@ def test_the_order_in_a_batch_does_not_matter(config, order):
     assert torch.equal(run(config)[order], run(config, IMAGES[order], SAMPLES[order]))
 
 
-def test_nothing_asked_nothing_changed():
+def test_no_augmentation_returns_the_same_tensor():
     assert run(AugmentConfig()) is IMAGES
 
 
 @pytest.mark.parametrize("policy", ["randaugment", "trivialaugment"])
-def test_samples_with_nothing_drawn_keep_their_values(policy):
+def test_identity_operation_keeps_values(policy):
     config = AugmentConfig(policy=policy, number=1)
     idle = np.flatnonzero(draw_policy(config, Key(seed=5, epoch=0, samples=SAMPLES)).operations[:, 0] == 0)
     assert len(idle)
@@ -103,7 +103,7 @@ def test_16_bits_are_changed_as_8_bits_are(settings):
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_pictures_without_colour_are_changed_too(channels):
+def test_augment_accepts_images_without_colour(channels):
     config = AugmentConfig(saturation=0.5, hue=0.5, grey=1.0)
     assert torch.equal(run(config, IMAGES[:, :channels]), IMAGES[:, :channels].float())
     every = AugmentConfig(policy="randaugment", number=5, contrast=0.3, blur=1, noise=0.1)
@@ -111,7 +111,7 @@ def test_pictures_without_colour_are_changed_too(channels):
 
 
 @pytest.mark.parametrize(("border", "mode"), [("black", "constant"), ("edge", "edge"), ("mirror", "reflect")])
-def test_shift_cuts_out_of_the_padded_picture(border, mode):
+def test_shift_crops_the_padded_image(border, mode):
     moved = run(AugmentConfig(shift=2, border=border))
     padded = np.pad(IMAGES.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode=mode)
     places = integers(5, 0, SAMPLES, "shift", 0, 4, 2)
@@ -120,7 +120,7 @@ def test_shift_cuts_out_of_the_padded_picture(border, mode):
     assert len(np.unique(places, axis=0)) > 15
 
 
-def test_flip_mirrors_half_of_the_pictures():
+def test_flip_mirrors_half_of_the_images():
     many = IMAGES[:1].expand(2000, -1, -1, -1)
     flipped = run(AugmentConfig(flip=0.5), many, np.arange(2000, dtype=np.uint64))
     mirrored = (flipped == IMAGES[0].flip(2)).all(dim=(1, 2, 3))
@@ -139,7 +139,7 @@ def test_alternating_flips_show_each_side_every_second_epoch():
     assert torch.equal(epochs[3], epochs[1])
 
 
-def test_vertical_flips_turn_pictures_upside_down():
+def test_vertical_flip_turns_images_upside_down():
     many = IMAGES[:1].expand(2000, -1, -1, -1)
     flipped = run(AugmentConfig(vertical_flip=0.3), many, np.arange(2000, dtype=np.uint64))
     turned = (flipped == IMAGES[0].flip(1)).all(dim=(1, 2, 3))
@@ -204,7 +204,7 @@ def test_scale_zooms_by_the_drawn_factor():
         assert centre == pytest.approx((20 + factor * (14 - 20), 20 + factor * (26 - 20)), abs=0.5)
 
 
-def test_warping_by_nothing_keeps_the_picture_and_shifts_by_whole_pixels():
+def test_tiny_rotation_still_shifts_by_whole_pixels():
     tiny = AugmentConfig(rotate=1e-9, shift=3)
     moved = run(tiny, IMAGES.float())
     draws = integers(5, 0, SAMPLES, "shift", -3, 3, 2)
@@ -218,7 +218,7 @@ def test_warp_flips_as_the_fast_way_does():
     assert (run(AugmentConfig(rotate=1e-9, flip=1.0)) - IMAGES.flip(3)).abs().max() < 1e-2
 
 
-def test_erasing_fills_rectangles_of_the_promised_area():
+def test_erase_fills_rectangles_of_the_published_area():
     num = 3000
     images = torch.full((num, 3, 32, 32), 200, dtype=torch.uint8)
     erased = run(AugmentConfig(erase=0.4), images, np.arange(num, dtype=np.uint64))

@@ -94,7 +94,7 @@ def test_a_pair_is_mixed_alike_in_any_batch(start, count, config):
     assert torch.equal(labels[part], their)
 
 
-def test_which_of_a_pair_comes_first_does_not_matter():
+def test_mix_ignores_the_order_within_a_pair():
     images, targets = torch.randn(40, 3, 6, 6), torch.softmax(torch.randn(40, 5), 1)
     swapped = np.arange(40) ^ 1
     mixed, labels = run(BOTH, images, targets)

@@ -56,14 +56,14 @@ def test_affine_grid_of_torch_agrees():
     torch.testing.assert_close(geo.images(image), expected, rtol=0, atol=0.02)
 
 
-def test_a_shear_moves_rows_by_their_distance_from_the_centre():
+def test_shear_moves_rows_by_their_distance_from_the_centre():
     geo = geometry(AugmentConfig(shear=0.3), (20, 20))
     right, below = (0.3 * (2 * uniform(5, 2, SAMPLES, "warp", 4)[:, 2:] - 1)).T
     expected = np.array([[[1, r, -10 * r], [b, 1, -10 * b]] for r, b in zip(right, below, strict=True)])
     np.testing.assert_allclose(geo.matrices, expected, atol=1e-12)
 
 
-def test_draws_are_spread_over_the_ranges_asked_for():
+def test_draws_cover_the_given_ranges():
     many = np.arange(4000, dtype=np.uint64)
     moved = geometry(AugmentConfig(translate=0.25), (40, 80), many).matrices[:, :, 2]
     assert np.abs(moved).max(axis=0) == pytest.approx([20, 10], rel=0.01)
@@ -77,7 +77,7 @@ def test_draws_are_spread_over_the_ranges_asked_for():
 
 
 @pytest.mark.parametrize("size", [(32, 32), (30, 50), (20, 200)])
-def test_windows_have_the_area_and_shape_of_the_paper(size):
+def test_random_resized_crop_has_published_area_and_aspect(size):
     key = {"seed": 0, "epoch": 0, "samples": np.arange(4000, dtype=np.uint64)}
     matrices = random_resized_crop(0.08, key, size)
     w, h = matrices[:, 0, 0] * size[1], matrices[:, 1, 1] * size[0]
@@ -93,7 +93,7 @@ def test_windows_have_the_area_and_shape_of_the_paper(size):
         assert (left / (size[1] - w)).mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_a_picture_of_an_odd_shape_is_cut_to_the_nearest_shape_where_nothing_fits():
+def test_crop_falls_back_to_the_nearest_aspect_ratio():
     key = {"seed": 0, "epoch": 0, "samples": np.arange(50, dtype=np.uint64)}
     matrices = random_resized_crop(0.9, key, (10, 100))  # nine tenths of it are longer than 4:3
     window = matrices[:, 0, 0] * 100, matrices[:, 1, 1] * 10, matrices[:, 0, 2], matrices[:, 1, 2]
@@ -101,14 +101,14 @@ def test_a_picture_of_an_odd_shape_is_cut_to_the_nearest_shape_where_nothing_fit
         assert np.allclose(value, expected)
 
 
-def test_a_cut_picture_does_not_darken_at_its_edge():
+def test_random_resized_crop_does_not_darken_the_edge():
     white = torch.full((200, 1, 12, 12), 200, dtype=torch.uint8)
     config = AugmentConfig(crop_area=0.2, flip=0.5)
     cut = geometry(config, (12, 12), np.arange(200, dtype=np.uint64)).images(white)
     torch.testing.assert_close(cut, white.float())
 
 
-def test_pictures_are_cut_out_first_and_then_mirrored_and_shifted():
+def test_crop_comes_before_flip_and_shift():
     many = np.arange(50, dtype=np.uint64)
     cut = geometry(AugmentConfig(crop_area=0.3), (20, 30), many).matrices
     moved = geometry(AugmentConfig(crop_area=0.3, flip=1.0, shift=2), (20, 30), many).matrices

@@ -28,7 +28,7 @@ def test_equalize_is_that_of_pillow(pixels):
 
 
 @given(PICTURES)
-def test_auto_contrast_is_that_of_pillow_before_rounding(pixels):
+def test_auto_contrast_matches_pillow_before_rounding(pixels):
     expected = np.asarray(ImageOps.autocontrast(Image.fromarray(pixels))).astype(np.float32)
     assert np.abs(array(operations.auto_contrast(tensor(pixels))) - expected).max() < 1.01
 
@@ -47,21 +47,21 @@ def test_solarize_is_that_of_pillow(pixels, threshold):
 
 @pytest.mark.parametrize("factor", [0.1, 1.0, 1.9])
 @given(pixels=PICTURES)
-def test_sharpness_is_that_of_pillow_before_rounding(pixels, factor):
+def test_sharpness_matches_pillow_before_rounding(pixels, factor):
     expected = np.asarray(ImageEnhance.Sharpness(Image.fromarray(pixels)).enhance(factor)).astype(np.float32)
     changed = array(operations.sharpness(tensor(pixels), torch.tensor([factor])))
     assert np.abs(changed - expected).max() < 1.51
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2), (3, 1)])
-def test_the_smallest_pictures_go_through_every_operation(size):
+def test_every_operation_accepts_tiny_images(size):
     images = torch.full((2, 3, *size), 7.0)
     assert torch.equal(operations.sharpness(images, torch.tensor([0.1, 1.9])), images)
     assert torch.equal(operations.equalize(images), images)
     assert torch.equal(operations.auto_contrast(images), images)
 
 
-def test_every_picture_of_a_batch_has_its_own_table():
+def test_equalize_uses_one_table_per_image():
     pixels = np.random.default_rng(0).integers(0, 120, (6, 20, 30, 3), dtype=np.uint8)
     batch = operations.equalize(torch.cat([tensor(one) for one in pixels]))
     for changed, one in zip(batch, pixels, strict=True):

@@ -31,7 +31,7 @@ def test_each_operation_is_drawn_equally_often(config):
     assert np.abs(drawn.signs.mean(axis=0)).max() < 4 / np.sqrt(NUM)
 
 
-def test_randaugment_makes_so_many_changes_of_one_strength():
+def test_randaugment_draws_n_operations_of_one_strength():
     drawn = draw_policy(AugmentConfig(policy="randaugment", magnitude=6, number=3), KEY)
     assert drawn.operations.shape == (NUM, 3)
     assert (drawn.levels == 0.6).all()
@@ -39,7 +39,7 @@ def test_randaugment_makes_so_many_changes_of_one_strength():
     assert np.abs(together[np.triu_indices(3, 1)]).max() < 0.05  # one does not tell the next
 
 
-def test_trivialaugment_makes_one_change_of_31_strengths():
+def test_trivialaugment_draws_one_operation_of_31_strengths():
     drawn = draw_policy(TRIVIAL, KEY)
     assert drawn.operations.shape == (NUM, 1)
     values, counts = np.unique(drawn.levels, return_counts=True)
@@ -75,7 +75,7 @@ def test_full_strength_is_that_of_the_paper(full, angle, slant, across, down, si
     assert max(same.mean(), other.mean()) > 0.99
 
 
-def test_values_change_within_the_ranges_of_the_papers():
+def test_policy_values_stay_within_published_ranges():
     assert (RANDAUGMENT.factors, TRIVIALAUGMENT.factors) == ((0.1, 1.9), (0.01, 2.0))
     assert (8 - RANDAUGMENT.bits, 8 - TRIVIALAUGMENT.bits) == (4, 2)  # that are kept
 
@@ -117,7 +117,7 @@ def test_every_change_of_colour_is_that_of_pillow(config):
     assert len(tried) == 9
 
 
-def test_several_moves_are_one_map_in_the_order_drawn():
+def test_several_operations_compose_in_order():
     config = AugmentConfig(policy="randaugment", number=4)
     drawn = draw_policy(config, KEY)
     size = (20, 30)

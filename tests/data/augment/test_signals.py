@@ -52,7 +52,7 @@ def test_shape_type_and_input_are_kept(config, sound):
     assert torch.equal(inputs, before)
 
 
-def test_nothing_asked_nothing_changed():
+def test_no_augmentation_returns_the_same_tensor():
     assert run(SignalAugmentConfig()) is SIGNALS
 
 
@@ -95,7 +95,7 @@ def test_shift_moves_along_the_time(inputs, border):
         assert torch.equal(after, expected)
 
 
-def test_what_comes_in_may_differ_by_band():
+def test_fill_may_differ_by_band():
     fill = torch.arange(20.0)
     moved = run(SignalAugmentConfig(shift=6), SPECTROGRAMS, fill=fill)
     move = integers(5, 0, SAMPLES, "signal shift", -6, 6)[0, 0]
@@ -125,7 +125,7 @@ def test_warp_stretches_a_tenth_by_the_drawn_factor():
 
 
 @given(st.sampled_from([2, 3, 10, 50]), st.floats(0.01, 3))
-def test_a_warped_signal_stays_between_its_extremes(length, most):
+def test_warp_keeps_values_between_the_extremes(length, most):
     warped = run(SignalAugmentConfig(warp=most), SIGNALS[:, :, :length])
     assert (warped.amax(2) <= SIGNALS[:, :, :length].amax(2) + 1e-5).all()
     assert (warped.amin(2) >= SIGNALS[:, :, :length].amin(2) - 1e-5).all()
@@ -136,7 +136,7 @@ def test_one_frame_can_not_be_warped():
 
 
 @pytest.mark.parametrize(("axis", "kind", "size"), [(2, "time_mask", 30), (3, "frequency_mask", 20)])
-def test_a_mask_is_one_stretch_of_the_promised_length(axis, kind, size):
+def test_mask_is_one_stretch_up_to_the_given_share(axis, kind, size):
     inputs, samples = many(3000, SPECTROGRAMS[:1])
     masked = run(SignalAugmentConfig(**{kind: 0.3}), inputs, samples)
     hidden = (masked == FILL).transpose(2, axis)[:, 0]  # (N, size, others)
@@ -157,7 +157,7 @@ def test_all_may_be_masked():
     assert (masked == FILL).all(dim=(1, 2)).any()
 
 
-def test_what_can_not_be_is_named():
+def test_impossible_settings_are_refused():
     with pytest.raises(ConfigError, match="needs frequency bands. Received: frequency_mask=0.2 for signals of 3x50"):
         run(SignalAugmentConfig(frequency_mask=0.2))
     with pytest.raises(ConfigError, match="smaller than the signals. Received: shift=50 for 50 samples"):

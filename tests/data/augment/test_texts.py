@@ -24,7 +24,7 @@ def test_a_sample_comes_out_the_same_in_any_batch(drop, start, count):
 
 
 @given(st.floats(0, 1), st.integers(0, 5), st.sampled_from([0, 1]))
-def test_tokens_stay_or_are_unknown_and_padding_stays(drop, epoch, unknown):
+def test_drop_makes_tokens_unknown_and_keeps_padding(drop, epoch, unknown):
     before = TOKENS.clone()
     changed = run(drop, epoch=epoch, unknown=unknown)
     assert changed.dtype == torch.int64 and torch.equal(TOKENS, before)
@@ -35,7 +35,7 @@ def test_tokens_stay_or_are_unknown_and_padding_stays(drop, epoch, unknown):
 
 
 @pytest.mark.parametrize("drop", [0.1, 0.5, 0.9])
-def test_so_many_tokens_are_dropped(drop):
+def test_drop_removes_its_share_of_tokens(drop):
     tokens = torch.full((2000, 50), 7)
     changed = run(drop, tokens, np.arange(2000, dtype=np.uint64))
     share = (changed == 1).double().mean().item()
@@ -44,7 +44,7 @@ def test_so_many_tokens_are_dropped(drop):
     assert ((changed == 1).double().mean(0) - drop).abs().max() < 5 * (drop * (1 - drop) / 2000) ** 0.5
 
 
-def test_of_all_tokens_one_is_kept_wherever_it_stands():
+def test_one_token_is_always_kept():
     tokens = torch.full((400, 4), 7)
     changed = run(1.0, tokens, np.arange(400, dtype=np.uint64))
     assert ((changed == 7).sum(1) == 1).all()
@@ -57,7 +57,7 @@ def test_epochs_differ_and_seeds_too():
     assert not torch.equal(run(0.3), other)
 
 
-def test_nothing_asked_nothing_changed():
+def test_no_augmentation_returns_the_same_tensor():
     assert run(0.0) is TOKENS
     assert run(0.5, torch.zeros(0, 4, dtype=torch.int64), SAMPLES[:0]).shape == (0, 4)
 

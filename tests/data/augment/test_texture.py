@@ -24,7 +24,7 @@ def test_scipy_blurs_alike():
             assert np.abs(after - expected).max() < 1e-3
 
 
-def test_a_blur_wider_than_the_picture_is_possible():
+def test_blur_may_be_wider_than_the_image():
     assert torch.allclose(blur(torch.full((12, 1, 2, 1), 9.0), 8, KEY), torch.tensor(9.0))
 
 
@@ -32,7 +32,7 @@ def noisy(images, samples, epoch=0, **settings):
     return augment(images, samples, AugmentConfig(noise=0.1), seed=5, epoch=epoch, fill=torch.zeros(1), **settings)
 
 
-def test_noise_is_normal_and_of_the_deviation_asked_for():
+def test_noise_is_normal_with_the_given_deviation():
     images = torch.full((40, 1, 31, 31), 128.0)
     added = (noisy(images, np.arange(40, dtype=np.uint64)) - 128).numpy() / 25.5
     assert kstest(added[np.abs(added) < 4].ravel(), "norm").pvalue > 0.01

@@ -61,7 +61,7 @@ def test_it_survives_json():
         (np.zeros((9, 9), np.uint8), "row of 16-bit integers.*for mine.sgf"),
     ],
 )
-def test_what_is_no_such_position_is_named(payload, message):
+def test_invalid_position_is_refused_by_name(payload, message):
     with pytest.raises(DataError, match=message):
         BoardPreprocess(features="zero17", size=9).decode(payload, "mine.sgf")
 

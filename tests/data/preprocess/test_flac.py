@@ -46,7 +46,7 @@ def test_a_cut_flac_of_unknown_length_is_refused(cut):
         sound_waveform(streamed(encoded(20_000))[:-cut], "x.flac", 600)
 
 
-def test_what_follows_the_last_frame_is_refused_rather_than_guessed():
+def test_data_after_the_last_flac_frame_is_refused():
     with pytest.raises(DataError, match="its last frame is not whole"):
         sound_waveform(streamed(encoded(20_000)) + b"TAG" + bytes(125), "x.flac", 600)
 

@@ -59,12 +59,12 @@ def decoded(payload: bytes, need: tuple[int, int]):
         ((7, 7), (2, 2), 8),  # here 2/8 and 1/8 both give one pixel
     ],
 )
-def test_the_scale_is_the_smallest_that_is_large_enough(size, need, eighths):
+def test_choose_eighths_takes_the_smallest_sufficient_scale(size, need, eighths):
     assert choose_eighths(size, need) == eighths
 
 
 @given(st.tuples(*[st.integers(2, 90)] * 2), st.tuples(*[st.integers(1, 90)] * 2))
-def test_a_jpeg_is_decoded_at_exactly_the_chosen_scale(size, need):
+def test_jpeg_decodes_at_the_chosen_scale(size, need):
     payload = jpeg(np.zeros((*size, 3), np.uint8), "L")
     picture = decoded(payload, need)
     fitting = [k for k in range(1, 9) if all(s * k / 8 >= n for s, n in zip(size, need, strict=True))]
@@ -89,7 +89,7 @@ def test_a_tiny_jpeg_stays_whole():
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("orientation", [1, 3, 4, 5, 6, 7, 8])
 @pytest.mark.parametrize("size", [(64, 80), (150, 90)])
-def test_a_scaled_picture_is_the_whole_one_resized(rule, orientation, size):
+def test_scaled_jpeg_matches_the_resized_whole_image(rule, orientation, size):
     """All sides of 377 x 501 end within a pixel at all scales, so a box that is off by a pixel would be seen."""
     payload = jpeg(SCENE, orientation=orientation)
     spec = {"size": size, "channels": 3, "resize": rule}
@@ -104,7 +104,7 @@ def test_a_scaled_picture_is_the_whole_one_resized(rule, orientation, size):
     assert (small - whole).double().mean().abs() < 0.3
 
 
-def test_no_part_of_a_picture_moves():
+def test_grey_planes_stay_aligned_when_scaled():
     """On a slope of colours, an error of one pixel of the scaled picture would be 2 levels."""
     slope = np.repeat((np.arange(503) // 2).astype(np.uint8)[None, :, None], 301, axis=0).repeat(3, axis=2)
     for orientation in (1, 2, 5, 7):
@@ -140,7 +140,7 @@ def test_headers_agree_with_pillow():
     assert read_frame(jpeg(SCENE, progressive=True)).blocks
 
 
-def test_cmyk_and_sizes_are_refused_in_the_same_words():
+def test_cmyk_and_sizes_are_refused_with_the_same_message():
     cmyk = jpeg(SCENE, "CMYK")
     with pytest.raises(DataError, match=r"must be grey or RGB. a\.jpg: received CMYK.*--image\.convert true"):
         ImagePreprocess(size=(9, 9), channels=3).decode(cmyk, "a.jpg")
@@ -210,7 +210,7 @@ def contrast(picture: Decoded, size: int) -> int:
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("period", [4, 8, 16])
 @pytest.mark.parametrize("sampling", USUAL)
-def test_scaled_colours_keep_what_the_whole_picture_keeps(sampling, period, columns):
+def test_scaled_colours_match_the_whole_image(sampling, period, columns):
     payload = striped(sampling, period, columns=columns)
     assert read_frame(payload).sampling == bytes([USUAL[sampling], 0x11, 0x11])
     whole = decode_jpeg(payload, "a.jpg", LIMIT, None)
@@ -222,7 +222,7 @@ def test_scaled_colours_keep_what_the_whole_picture_keeps(sampling, period, colu
             assert scaled.eighths == choose_eighths((SIDE, SIDE), (size, size))
 
 
-def test_colours_were_lost_in_version_2_which_still_gives_its_bits():
+def test_version_2_still_decodes_scaled_colours_as_before():
     payload = striped("422", 4, columns=True)
     spec = {"size": (64, 64), "channels": 3, "resize": "squash"}
     older = ImagePreprocess.from_json({"modality": "image", **spec, "version": 2})
@@ -256,7 +256,7 @@ def test_the_scale_follows_the_sampling_factors(sampling, need, eighths):
     assert choose_eighths((256, 256), (need, need), bytes.fromhex(sampling)) == eighths
 
 
-def test_a_turned_picture_needs_its_sides_exchanged():
+def test_turned_jpeg_swaps_the_sides_that_it_needs():
     """4:2:2 halves what are rows once it is turned."""
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -355,7 +355,7 @@ def test_version_1_with_scaling_contradicts_itself():
 
 
 @given(st.data())
-def test_any_damage_ends_in_a_named_error_or_a_picture(data):
+def test_any_damage_ends_in_a_named_error_or_an_image(data):
     kind = data.draw(st.sampled_from([{}, {"progressive": True}, {"subsampling": 0}, {"orientation": 6}]))
     payload = bytearray(jpeg(SCENE[:60, :70], **kind))
     for _ in range(data.draw(st.integers(0, 5))):

@@ -45,7 +45,7 @@ def test_arrays_are_read_as_they_were_written(pixels):
         assert header.bit_depth == 8 * found.itemsize
 
 
-def test_many_channels_are_resized_each_for_itself():
+def test_many_channels_are_resized_independently():
     for pixels in (CUBE, CUBE.astype(np.uint8), CUBE[:, :, :2].astype(np.uint8), CUBE[:, :, :4].astype(np.uint8)):
         for rule in ("squash", "crop", "letterbox"):
             kind = {"size": (5, 6), "bit_depth": 8 * pixels.itemsize, "resize": rule, "pad": (1, 0)}
@@ -86,7 +86,7 @@ def test_version_1_reads_them_too():
         ),
     ],
 )
-def test_what_is_no_picture_is_named(payload, message):
+def test_non_image_is_refused_by_name(payload, message):
     with pytest.raises(DataError, match=message):
         decode(payload)
     with pytest.raises(DataError, match=message):
@@ -115,7 +115,7 @@ def test_pickled_objects_are_never_loaded():
         decode(with_header(header, pickle.dumps(Trap())))
 
 
-def test_pictures_are_told_from_signals_by_their_first_bytes():
+def test_npy_images_differ_from_signals_by_their_header():
     for pixels in (CUBE, CUBE[:, :, 0], np.zeros((900, 900), np.uint8)):
         assert promises_image(npy(pixels)[:4096])
     for other in (npy(CUBE.astype(np.float32)), npy(CUBE[0, 0]), npy(np.zeros((2, 9), np.int16)), b"\x93NUMPY", b""):
@@ -132,7 +132,7 @@ def test_a_folder_of_arrays(tmp_path):
 
 
 @given(st.data())
-def test_any_damage_ends_in_a_named_error_or_a_picture(data):
+def test_any_damage_ends_in_a_named_error_or_an_image(data):
     payload = bytearray(npy(data.draw(st.sampled_from([CUBE, CUBE[:, :, 0], np.asfortranarray(CUBE)]))))
     for _ in range(data.draw(st.integers(0, 4))):
         payload[data.draw(st.integers(6, 130))] = data.draw(st.integers(0, 255))

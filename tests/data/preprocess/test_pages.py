@@ -69,7 +69,7 @@ def test_smaller_copies_of_a_page_do_not_count():
     assert num_pages(file.getvalue()) == 1
 
 
-def test_a_preview_before_the_images_counts_with_them():
+def test_num_pages_counts_images_after_a_preview():
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
         writer.write(noise(16, 16, 3), photometric="rgb", subfiletype=1, subifds=1)
@@ -77,7 +77,7 @@ def test_a_preview_before_the_images_counts_with_them():
     assert num_pages(file.getvalue()) == 2
 
 
-def test_a_stack_of_imagej_with_one_directory_is_counted_by_its_description():
+def test_num_pages_reads_the_description_of_an_imagej_stack():
     pixels = noise(6, 32, 24, dtype=np.uint16).astype(">u2")
     whole = tiff(pixels[0], description="ImageJ=1.54\nimages=6\nslices=6\n", metadata=None, **GREY)
     assert num_pages(whole) == 1  # as left by a program that kept the description of a single slice
@@ -132,7 +132,7 @@ def animated(kind: str) -> bytes:
     return file.getvalue()
 
 
-def test_what_is_found_in_one_split_is_looked_for_in_the_others(tmp_path):
+def test_find_pages_looks_in_other_splits(tmp_path):
     files = {f"{split}/{name}/{k}.tif": PLAIN for split in ("train", "test") for name in "ab" for k in range(2)}
     files |= {"train/a/0.tif": STACK, "test/b/1.tif": STACK, "test/b/2.webp": animated("webp")}
     files |= {"train/a/3.png": animated("png"), "test/a/3.png": animated("png")}
@@ -161,7 +161,7 @@ def test_other_files_are_not_read_for_their_pages(tmp_path):
     assert several.notices == ()
 
 
-def test_channels_that_are_pages_are_refused_where_they_are_asked_for(tmp_path):
+def test_pages_requested_as_channels_are_refused(tmp_path):
     source = open_source(folder(tmp_path / "s", {f"{name}/0.tif": STACK for name in "ab"}))
     config = ImageConfig(channels=3)
     with pytest.raises(ConfigError, match=r"not read as channels. .*channels 3, and .* has 3 pages of 1.*dstack"):
@@ -169,7 +169,7 @@ def test_channels_that_are_pages_are_refused_where_they_are_asked_for(tmp_path):
     assert choose_image(source, np.arange(2), ImageConfig(channels=1), (3, 32, 32))[0].channels == 1
 
 
-def test_channels_that_other_files_have_are_not_those_of_pages(tmp_path):
+def test_channels_of_other_files_are_not_mistaken_for_pages(tmp_path):
     """A set that is trained on without a word about channels goes on with the number that was chosen for it."""
     colour = Image.fromarray(noise(32, 32, 3))
     file = io.BytesIO()

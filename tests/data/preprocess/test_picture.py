@@ -49,7 +49,7 @@ def test_grey_has_one_channel_and_16_bits_stay():
         assert np.array_equal(pixels[:, :, 0], deep)
 
 
-def test_one_bit_and_palette_pictures():
+def test_one_bit_and_palette_images_decode():
     bits = Image.fromarray(np.where(GREY > 128, 255, 0).astype(np.uint8)).convert("1")
     assert set(np.unique(decode(encoded(bits)))) == {0, 255}
     palette = Image.fromarray(RGB).quantize(16)
@@ -70,7 +70,7 @@ def test_exif_orientation_is_applied(orientation):
     assert (header.height, header.width, header.channels, header.bit_depth) == (*turned.shape[:2], 3, 8)
 
 
-def test_an_alpha_channel_that_hides_nothing_is_dropped():
+def test_opaque_alpha_channel_is_dropped():
     assert np.array_equal(decode(encoded(Image.fromarray(RGB).convert("RGBA"))), RGB)
     assert np.array_equal(decode(encoded(Image.fromarray(GREY).convert("LA")))[:, :, 0], GREY)
 
@@ -82,7 +82,7 @@ def see_through() -> Image.Image:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
-def test_transparency_is_refused_or_laid_over_white(mode):
+def test_transparency_is_refused_or_blended_with_white(mode):
     image = see_through().quantize(4) if mode == "P" else see_through().convert(mode)
     payload = encoded(image)
     with pytest.raises(
@@ -95,7 +95,7 @@ def test_transparency_is_refused_or_laid_over_white(mode):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
-def test_alpha_is_kept_where_four_channels_are_asked_for(mode):
+def test_alpha_is_kept_if_four_channels_are_asked_for(mode):
     image = see_through().quantize(4) if mode == "P" else see_through().convert(mode)
     payload = encoded(image)
     kept = decode_image(payload, "a.png", max_pixels=LIMIT, convert=False, channels=4)
@@ -116,7 +116,7 @@ def test_cmyk_is_refused_or_converted():
     assert np.array_equal(decode(payload, convert=True), np.asarray(image.convert("RGB")))
 
 
-def test_a_large_picture_is_refused_before_it_is_decoded():
+def test_large_image_is_refused_before_decoding():
     image = encoded(Image.new("1", (10_000, 5_000)))  # 50 megapixels in a few kilobytes
     with pytest.raises(
         DataError, match=r"at most 40 million pixels. a\.png: received 10000 x 5000, which is 50\.0 million"
@@ -128,7 +128,7 @@ def test_a_large_picture_is_refused_before_it_is_decoded():
 
 
 @pytest.mark.parametrize("size", [(1, 9), (9, 1), (1, 1)])
-def test_a_picture_one_pixel_wide_is_refused(size):
+def test_image_one_pixel_wide_is_refused(size):
     with pytest.raises(DataError, match=rf"at least 2 pixels on each side. a\.png: received {size[0]} x {size[1]}"):
         decode(encoded(Image.new("L", size)))
 
@@ -169,13 +169,13 @@ def test_colour_of_16_bits_is_refused_or_halved():
     assert decode(png, convert=True)[0, 0].tolist() == [156, 156, 156]
 
 
-def test_kinds_that_would_start_a_program_are_no_pictures():
+def test_formats_that_start_programs_are_refused():
     eps = encoded(Image.fromarray(RGB), "eps")
     with pytest.raises(DataError, match=r"a\.png: received a file of the format PostScript \(EPS\). Convert it"):
         decode(eps)
 
 
-def test_an_orientation_that_is_no_number_is_survived():
+def test_malformed_orientation_is_ignored():
     entry = struct.pack("<HHI4s", 0x0112, 2, 4, b"six\0")
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
     payload = encoded(Image.fromarray(RGB), "jpeg", exif=exif)
@@ -187,7 +187,7 @@ def test_an_orientation_that_is_no_number_is_survived():
 
 
 @given(st.data())
-def test_any_damage_ends_in_a_named_error_or_a_picture(data):
+def test_any_damage_ends_in_a_named_error_or_an_image(data):
     image = Image.fromarray(RGB)
     payload = bytearray(encoded(image, data.draw(st.sampled_from(["png", "jpeg", "bmp", "tiff", "webp"]))))
     for _ in range(data.draw(st.integers(0, 4))):

@@ -43,19 +43,19 @@ def test_json_round_trip_and_shape(spec):
 
 
 @given(specs)
-def test_one_by_one_and_all_at_once_are_the_same_bits(spec):
+def test_decode_many_equals_decode_of_each(spec):
     many = spec.decode_many(PICTURES)
     single = [spec.decode(picture) for picture in PICTURES]
     assert torch.equal(many, torch.stack(single))
     assert torch.equal(spec.normalise(many), torch.stack([spec(picture) for picture in PICTURES]))
 
 
-def test_an_encoded_picture_and_its_pixels_give_the_same_bits():
+def test_encoded_image_and_its_pixels_decode_alike():
     spec = ImagePreprocess(size=(6, 6), channels=3, resize="crop", mean=(0.1, 0.2, 0.3), std=(0.2, 0.2, 0.2))
     assert torch.equal(spec(png(PICTURES[0])), spec(PICTURES[0]))
 
 
-def test_normalise_is_what_it_says():
+def test_normalise_subtracts_mean_and_divides_by_std():
     spec = ImagePreprocess(size=(9, 7), channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125))
     images = torch.from_numpy(PICTURES).permute(0, 3, 1, 2)
     mean, std = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (spec.mean, spec.std))
@@ -130,12 +130,12 @@ def test_a_version_from_the_future_is_refused():
         ImagePreprocess.from_json({**ImagePreprocess(size=(2, 2), channels=1).to_json(), "version": 9})
 
 
-def test_an_array_that_is_no_picture():
+def test_array_of_floats_is_refused():
     with pytest.raises(DataError, match=r"uint8 or uint16. the image: received float32 \(9, 7\)"):
         ImagePreprocess(size=(2, 2), channels=1).decode(np.zeros((9, 7), np.float32))
 
 
-def test_channels_that_cannot_be_made_of_each_other_are_refused():
+def test_inconvertible_channels_are_refused():
     for found, asked in ((4, 3), (3, 4), (2, 1), (7, 3), (3, 5)):
         with pytest.raises(
             DataError, match=rf"takes images of {asked} channels; only grey .* a\.npy: received {found} channels"
@@ -143,7 +143,7 @@ def test_channels_that_cannot_be_made_of_each_other_are_refused():
             ImagePreprocess(size=(2, 2), channels=asked).decode(np.zeros((9, 7, found), np.uint8), "a.npy")
 
 
-def test_many_channels_are_kept_and_normalised_each():
+def test_many_channels_are_normalised_independently():
     pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 7, 5), dtype=np.uint8)
     spec = ImagePreprocess(size=(9, 7), channels=5, pad=(1, 2))
     assert spec.shape == (5, 11, 11)
@@ -153,7 +153,7 @@ def test_many_channels_are_kept_and_normalised_each():
     assert torch.equal(spec.decode(pixels[0]), spec.decode_many(pixels[:1])[0])
 
 
-def test_four_channels_are_no_colours_with_alpha_when_resized():
+def test_resize_treats_four_channels_independently():
     """Pillow would weigh the first three by the fourth, and give nothing where it is zero."""
     pixels = np.full((20, 20, 4), 200, np.uint8)
     pixels[:, :, 3] = 0
@@ -168,13 +168,13 @@ def array_source(*shape, dtype=np.uint8):
     return ArraySource("a", {"all": (np.zeros((4, *shape), dtype), np.array([0, 1, 0, 1]))})
 
 
-def test_a_little_smaller_is_padded_and_the_reason_given():
+def test_choose_image_pads_slightly_smaller_images():
     spec, reasons = choose(array_source(28, 28))
     assert (spec.size, spec.pad, spec.channels, spec.bit_depth) == ((28, 28), (2, 2), 1, 8)
     assert reasons["pad"] == "the network was made for 32x32"
 
 
-def test_other_sizes_are_resized():
+def test_choose_image_resizes_other_sizes():
     assert choose(array_source(8, 8))[0].size == (32, 32)
     assert choose(array_source(8, 8))[0].pad == (0, 0)
     assert choose(array_source(28, 27))[0].pad == (0, 0)
@@ -183,7 +183,7 @@ def test_other_sizes_are_resized():
     assert choose(array_source(32, 32, dtype=np.uint16))[0].bit_depth == 16
 
 
-def test_what_is_set_is_kept():
+def test_choose_image_keeps_given_settings():
     spec, reasons = choose(array_source(28, 28), size="24x20", channels=3, resize="letterbox", pad=1)
     assert (spec.size, spec.pad, spec.channels, spec.resize) == ((24, 20), (1, 1), 3, "letterbox")
     assert set(reasons) == {"bit_depth"}
@@ -211,7 +211,7 @@ def folder_of(tmp_path, *kinds):
     return ImageFolder(tmp_path)
 
 
-def test_the_pictures_own_channels_are_chosen(tmp_path):
+def test_choose_image_takes_the_channels_of_the_images(tmp_path):
     assert choose(array_source(32, 32, 5))[0].channels == 5
     assert choose(folder_of(tmp_path, 7, 7))[0].channels == 7
 
@@ -225,7 +225,7 @@ def test_grey_and_rgb_mix_and_others_do_not(tmp_path):
         choose(ImageFolder(tmp_path))
 
 
-def test_channels_that_are_asked_for_must_be_there(tmp_path):
+def test_requested_channels_must_be_available(tmp_path):
     with pytest.raises(DataError, match=r"Asked for: 3. In a, 4 can't be brought to that: 4 of 5 channels"):
         choose(array_source(9, 7, 5), channels=3)
     check_channels("a", Counter({Header(9, 7, 3, 8, alpha=True): 2}), 4)
@@ -233,7 +233,7 @@ def test_channels_that_are_asked_for_must_be_there(tmp_path):
         check_channels("a", Counter({Header(9, 7, 3, 8, alpha=True): 2, Header(9, 7, 3, 8): 1}), 4)
 
 
-def test_a_source_of_arrays_of_many_sizes_is_surveyed():
+def test_choose_image_surveys_arrays_of_many_sizes():
     class Arrays:
         name = "a"
 
@@ -247,7 +247,7 @@ def test_a_source_of_arrays_of_many_sizes_is_surveyed():
     assert (spec.size, spec.channels, spec.bit_depth) == ((32, 32), 1, 16)
 
 
-def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
+def test_choose_image_skips_unreadable_images_on_request(pictures):
     (pictures / "red" / "00.png").write_bytes(b"")
     source, everything = ImageFolder(pictures), np.arange(36)
     with pytest.raises(DataError, match="must not be empty"):
@@ -260,7 +260,7 @@ def test_what_cannot_be_read_is_passed_over_where_it_is_to_be_skipped(pictures):
         choose_image(source, everything, ImageConfig(), (3, 24, 24), skip=True)
 
 
-def test_of_very_many_pictures_some_headers_are_read(pictures, monkeypatch):
+def test_choose_image_samples_headers_of_many_images(pictures, monkeypatch):
     monkeypatch.setattr("neocog.modalities.choose.MOST_SURVEYED", 6)
     source = ImageFolder(pictures)
     read = []

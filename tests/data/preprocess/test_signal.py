@@ -64,12 +64,12 @@ def test_series_are_z_normalised_each_for_itself(signal):
         assert not channel[9:].any()  # the filling is the mean
 
 
-def test_a_small_change_on_a_large_value_is_no_rounding():
+def test_small_change_on_a_large_value_is_not_rounding():
     pre = SignalPreprocess(channels=1, length=4, scale="series")
     assert pre(np.array([[1000.1, 999.9, 1000.1, 999.9]]))[0].tolist() == pytest.approx([1, -1, 1, -1])
 
 
-def test_the_order_of_the_training_data_makes_no_difference():
+def test_choose_text_ignores_the_order_of_texts():
     generator = np.random.default_rng(0)
     inputs = torch.from_numpy(generator.normal(size=(300, 2, 7)) * 10 ** generator.uniform(-3, 6, (300, 1, 1))).float()
     pre = SignalPreprocess(channels=2, length=7)
@@ -77,7 +77,7 @@ def test_the_order_of_the_training_data_makes_no_difference():
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
-def test_a_constant_series_becomes_zero_and_a_faint_one_does_not(scale):
+def test_series_scale_zeroes_a_constant_signal_but_not_a_faint_one(scale):
     pre = SignalPreprocess(channels=1, length=4, scale="series")
     assert not pre(np.full((1, 4), 0.1 * scale, np.float32)).any()
     assert pre(np.array([[1, -1, 1, -1]]) * scale)[0].tolist() == pytest.approx([1, -1, 1, -1])
@@ -130,12 +130,12 @@ def test_a_batch_of_any_size_is_normalised_alike():
         (np.array([[0, 1e300]]), "must be finite. .*: received 1e\\+300 in channel 0, sample 1"),
     ],
 )
-def test_what_is_no_signal_is_named(payload, message):
+def test_non_signal_is_refused_by_name(payload, message):
     with pytest.raises(DataError, match=message):
         plain().decode(payload, "here")
 
 
-def test_settings_travel():
+def test_preprocess_round_trips_through_json():
     pre = SignalPreprocess(channels=2, length=5, fit="pad", missing="zero", mean=(1.0, 2.0), std=(3.0, 4.0))
     assert pre.to_json()["modality"] == "signal"
     assert SignalPreprocess.from_json(pre.to_json()) == pre
@@ -149,7 +149,7 @@ def source(*lengths, channels=2):
     return SignalSource("s", {"all": (signals, np.arange(len(lengths)) % 2)})
 
 
-def test_what_is_left_open_is_chosen_from_the_data():
+def test_choose_signal_fills_in_open_settings():
     spec, reasons = choose_signal(source(5, 5, 9), np.array([0, 1]), SignalConfig(), (1, 140))
     assert spec == SignalPreprocess(channels=2, length=5, fit="crop", missing="interpolate", scale="channel")
     assert reasons["length"] == "that of every signal; the network was made for 140"
@@ -173,13 +173,13 @@ def test_settings_without_an_effect_are_told():
         SignalConfig(length=1)
 
 
-def test_columns_are_named_in_one_text_or_in_a_list():
+def test_columns_are_a_comma_separated_text_or_a_list():
     assert SignalConfig(columns="x, y").columns == SignalConfig(columns=["x", "y"]).columns == ("x", "y")
     with pytest.raises(ValidationError):
         SignalConfig(columns=[])
 
 
-def test_every_bit_pattern_that_is_no_number_is_a_missing_value():
+def test_every_nan_bit_pattern_is_a_missing_value():
     signal = np.array([[0x3F800000, 0x7FA00000, 0x7FC00000, 0xFFFFFFFF]], np.uint32).view(np.float32)
     pre = SignalPreprocess(channels=1, length=4, scale="none")
     assert pre(signal).tolist() == [[1, 1, 1, 1]]

@@ -45,7 +45,7 @@ def encoded(waveform, rate=8000, format="WAV", subtype=None):
         ("OGG", None, 0.1),
     ],
 )
-def test_what_was_written_is_read(format, subtype, error):
+def test_tiff_pixels_round_trip(format, subtype, error):
     written = tone(440) if format == "OGG" else noise()  # which does not keep noise as it was
     payload = encoded(written, format=format, subtype=subtype)
     waveform, rate = sound_waveform(payload, "here", 600)
@@ -60,7 +60,7 @@ def test_channels_are_mixed():
     assert waveform == pytest.approx(noise(channels=3).mean(axis=1), abs=1e-6)
 
 
-def test_sounds_longer_than_a_block_are_read_whole():
+def test_audio_longer_than_a_block_is_read_whole():
     waveform, _ = sound_waveform(encoded(noise(200_000), subtype="FLOAT"), "here", 600)
     assert np.abs(waveform - noise(200_000)).max() < 1e-6
 
@@ -107,12 +107,12 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
         (encoded(np.array([0, np.inf, 0]), subtype="FLOAT"), "damaged: it holds infinite values"),
     ],
 )
-def test_what_is_wrong_is_named(payload, message):
+def test_damaged_file_is_refused_by_name(payload, message):
     with pytest.raises(DataError, match=message):
         sound_waveform(payload, "here", 600)
 
 
-def test_a_long_sound_is_refused_by_its_header(monkeypatch):
+def test_long_audio_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "read", None)  # decoding would fail
     for read in (sound_header, sound_waveform):
         with pytest.raises(DataError, match=r"at most 0\.4 seconds. here has 0\..*raise --audio.max_seconds"):
@@ -166,7 +166,7 @@ def pre(features="mel", **settings):
     return AudioPreprocess(**{"sample_rate": 8000, "seconds": 0.5, "features": features} | settings)
 
 
-def test_the_waveform_is_cut_to_its_centre_or_put_into_it():
+def test_waveform_is_centre_cropped_or_padded():
     waveform = noise().astype(np.float32)
     short, long = pre("waveform", seconds=0.25), pre("waveform", seconds=0.75)
     assert short(waveform)[0].numpy() == pytest.approx(waveform[1000:3000])
@@ -175,7 +175,7 @@ def test_the_waveform_is_cut_to_its_centre_or_put_into_it():
     assert torch.equal(pre("waveform")(encoded(waveform, subtype="FLOAT")), pre("waveform")(waveform))
 
 
-def test_a_sound_of_another_rate_is_resampled():
+def test_audio_of_another_rate_is_resampled():
     found = pre("waveform", seconds=1.0)(encoded(tone(440, 22_050, 22_050), rate=22_050))[0].numpy()
     assert found.shape == (8000,)
     assert np.abs(found - tone(440, 8000))[200:-200].max() < 0.01
@@ -219,7 +219,7 @@ def test_bands_are_scaled_by_the_training_data(features):
         (np.array([np.nan]), "A waveform must be finite. here: received"),
     ],
 )
-def test_what_is_no_sound_is_named(payload, message):
+def test_non_audio_is_refused_by_name(payload, message):
     with pytest.raises(DataError, match=message):
         pre().decode(payload, "here")
 
@@ -244,7 +244,7 @@ def choose(source, config=None, input_size=(101, 40)):
         return choose_audio(source, source.splits["all"], config or AudioConfig(), (1, *input_size))
 
 
-def test_one_second_of_speech_is_what_was_published(tmp_path):
+def test_one_second_of_speech_gets_the_published_features(tmp_path):
     source = folder(tmp_path)
     spec, reasons = choose(source)
     assert spec == AudioPreprocess(
@@ -287,7 +287,7 @@ def test_pictures_networks_and_networks_of_one_axis(tmp_path):
     assert set(reasons) == {"sample_rate", "seconds", "features"}
 
 
-def test_what_is_set_is_kept(tmp_path):
+def test_choose_image_keeps_given_settings(tmp_path):
     config = AudioConfig(
         seconds=0.5, hop_ms=20, window_ms=25, features="mel", num_mels=16, f_max=4000, sample_rate=12_000
     )
@@ -300,7 +300,7 @@ def test_what_is_set_is_kept(tmp_path):
     assert (spec.shape, spec.hop) == ((1, 64, 40), 253)
 
 
-def test_a_few_long_recordings_do_not_stretch_the_time(tmp_path):
+def test_choose_audio_ignores_a_few_long_recordings(tmp_path):
     spec, reasons = choose(folder(tmp_path, [0.4] * 30 + [3.0], rate=8000))
     assert spec.seconds == pytest.approx(0.4)
     assert "the longest has 3.00" in reasons["seconds"]
@@ -325,12 +325,12 @@ def test_a_few_long_recordings_do_not_stretch_the_time(tmp_path):
         (AudioConfig(num_coefficients=20), (64, 64), r"audio\.num_coefficients would be ignored, because only mfcc"),
     ],
 )
-def test_settings_that_do_not_go_together_are_named(tmp_path, config, input_size, message):
+def test_conflicting_settings_are_refused(tmp_path, config, input_size, message):
     with pytest.raises(ConfigError, match=message):
         choose(folder(tmp_path), config, input_size)
 
 
-def test_all_damaged_sounds_are_named(tmp_path):
+def test_choose_audio_names_all_damaged_files(tmp_path):
     source = folder(tmp_path)
     for path in ("a/0.wav", "b/1.wav"):
         (tmp_path / path).write_bytes((tmp_path / path).read_bytes()[:-100])

@@ -45,7 +45,7 @@ def test_words_are_split_as_documented(text, expected):
     assert words(text) == expected
 
 
-def test_capitals_stay_where_they_are_asked_for():
+def test_lowercase_false_keeps_capitals():
     assert words("The The", lowercase=False) == ["The", "The"]
     assert list(tokens("A\u2019b", "character", lowercase=False)) == ["A", "'", "b"]
 
@@ -71,7 +71,7 @@ def test_ids_are_those_of_the_tokens(text, length, level, backward):
     assert pre.fill.item() == 0
 
 
-def test_a_text_is_cut_filled_and_left_alone_by_normalise():
+def test_text_is_cut_padded_and_unchanged_by_normalise():
     pre = TextPreprocess(level="word", length=5, vocabulary=VOCABULARY)
     assert pre("The film's end!").tolist() == [2, 3, 4, 1, 5]
     assert pre("The film's own end!").tolist() == [2, 3, 4, 1, 1]
@@ -103,7 +103,7 @@ def test_it_survives_json():
         (np.zeros(3), "A text must be letters. Received: ndarray, for mine.txt"),
     ],
 )
-def test_what_is_no_text_is_named(payload, message):
+def test_non_text_is_refused_by_name(payload, message):
     with pytest.raises(DataError, match=message):
         TextPreprocess(level="word", length=5, vocabulary=VOCABULARY).decode(payload, "mine.txt")
 
@@ -118,7 +118,7 @@ def source(tmp_path):
     return open_text_table(tmp_path / "set.csv")
 
 
-def test_the_vocabulary_comes_from_the_training_texts_alone(source):
+def test_vocabulary_comes_from_training_texts_only(source):
     train = np.arange(160)
     pre, reasons = choose_text(source, train, TextConfig(), (50,), network="text_cnn")
     counts = Counter(word for i in train for word in words(source.read(int(i)).payload))
@@ -135,7 +135,7 @@ def test_the_vocabulary_comes_from_the_training_texts_alone(source):
     assert again == pre
 
 
-def test_the_length_is_what_99_of_100_need(tmp_path):
+def test_choose_text_covers_99_percent_of_lengths(tmp_path):
     rows = ["a " * (1 + i // 2) + ",0" for i in range(198)] + ["a " * 5000 + ",1"] * 2
     (tmp_path / "set.csv").write_text("text,label\n" + "\n".join(rows))
     source = open_text_table(tmp_path / "set.csv")
@@ -165,7 +165,7 @@ def test_texts_that_are_empty_have_a_length(tmp_path):
     assert pre.length == 1
 
 
-def test_networks_of_characters_read_texts_as_published(source):
+def test_character_networks_read_texts_as_published(source):
     assert len(ALPHABET) == 70 and ALPHABET[0] == "a" and ALPHABET[69] == "\n" and Counter(ALPHABET)["-"] == 2
     pre, reasons = choose_text(source, np.arange(3), TextConfig(), (1014,), network="char_cnn_small")
     assert (pre.vocabulary, pre.shape, pre.in_channels, pre.unknown) == (ALPHABET, (1014,), 70, 0)
@@ -188,7 +188,7 @@ def test_networks_of_characters_read_texts_as_published(source):
         (TextConfig(lowercase=False), "Received: text.lowercase=false. Remove the setting, or choose text_cnn"),
     ],
 )
-def test_settings_that_such_a_network_can_not_take_are_errors(source, config, message):
+def test_character_network_refuses_conflicting_settings(source, config, message):
     with pytest.raises(ConfigError, match=message):
         choose_text(source, np.arange(3), config, (1014,), network="char_cnn_large")
 

@@ -73,7 +73,7 @@ def test_version_1_still_refuses_or_halves_colour_of_16_bits():
     assert np.array_equal(halved, DEEP[:, :, :3] >> 8)
 
 
-def test_what_pillow_reads_exactly_is_left_to_it():
+def test_exact_tiffs_are_left_to_pillow():
     for mode in ("L", "LA", "RGB", "RGBA", "P", "CMYK", "I;16", "1"):
         buffer = io.BytesIO()
         Image.new(mode, (9, 7)).save(buffer, "tiff")
@@ -146,7 +146,7 @@ def test_deep_alpha_is_kept_or_must_hide_nothing(channels):
         (b"II*\0", "a.tif: received a truncated or damaged"),
     ],
 )
-def test_what_cannot_be_read_is_named(payload, message):
+def test_unreadable_file_is_refused_by_name(payload, message):
     with pytest.raises(DataError, match=message):
         decode(payload)
 
@@ -188,7 +188,7 @@ def test_a_header_that_lies_reserves_nothing():
         decode(patched(payload, 278, 1))
 
 
-def test_a_part_that_inflates_to_more_than_promised_is_stopped():
+def test_tiff_strip_that_inflates_too_far_is_refused():
     assert not inflates_beyond(zlib.compress(bytes(5000)), 5000)
     assert inflates_beyond(zlib.compress(bytes(5001)), 5000)
     assert inflates_beyond(zlib.compress(bytes(2**25)), 5000)
@@ -205,7 +205,7 @@ def test_few_pixels_of_many_channels_count_as_more():
 
 
 @given(st.data())
-def test_any_damage_ends_in_a_named_error_or_a_picture(data):
+def test_any_damage_ends_in_a_named_error_or_an_image(data):
     options = data.draw(st.sampled_from([{}, {"compression": "deflate"}, {"byteorder": ">"}, {"tile": (16, 16)}]))
     channels = data.draw(st.sampled_from([3, 5]))
     payload = bytearray(tiff(DEEP[:, :, :channels], photometric="rgb" if channels == 3 else "minisblack", **options))

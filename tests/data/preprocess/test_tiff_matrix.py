@@ -170,7 +170,7 @@ def test_pixels_are_those_that_were_written(kind):
 
 
 @pytest.mark.parametrize(("kind", "message"), REFUSED.items(), ids=str)
-def test_what_is_not_read_is_refused_by_name(kind, message):
+def test_unsupported_tiff_is_refused_by_name(kind, message):
     values = values_of(kind)
     for cell in cells_of(kind):
         payload = stored(kind, values, cell)
@@ -197,7 +197,7 @@ def test_reversed_bits_are_read_or_refused(bits, samples):
         decode(packed)
 
 
-def test_version_2_still_leaves_white_at_zero_in_16_bits():
+def test_version_2_still_keeps_white_at_zero_in_16_bits():
     kind = Kind(16, WHITE_IS_ZERO, 1)
     values = values_of(kind)
     payload = stored(kind, values, {})
@@ -218,7 +218,7 @@ def test_twelve_bits_keep_their_values():
 
 
 @pytest.mark.parametrize(("bits", "low"), [(8, -100), (16, -3000), (32, -1)])
-def test_negative_values_are_refused_where_pixels_and_headers_are_read(bits, low):
+def test_negative_values_are_refused_by_header_and_decoder(bits, low):
     values = values_of(Kind(bits, GREY, 1, None, 2))
     values[3, 4] = low
     kind = Kind(bits, GREY, 1, None, 2)
@@ -234,7 +234,7 @@ def test_negative_values_are_refused_where_pixels_and_headers_are_read(bits, low
 @pytest.mark.parametrize("planar", [1, 2])
 @pytest.mark.parametrize("compression", ["none", "deflate"])
 @pytest.mark.parametrize(("photometric", "extra"), [(RGB, (1,)), (RGB, (2,)), (GREY, (1,)), (GREY, (2,))])
-def test_transparency_is_refused_kept_or_laid_over_white(bits, planar, compression, photometric, extra):
+def test_transparency_is_refused_kept_or_blended_with_white(bits, planar, compression, photometric, extra):
     white, samples = 2**bits - 1, 4 if photometric == RGB else 2
     values = DRAW.integers(white // 4, white, (HEIGHT, WIDTH, samples))
     share = values[:, :, -1:] / white
@@ -286,7 +286,7 @@ def test_colours_of_lab_in_planes_are_refused():
 
 
 @pytest.mark.parametrize("planar", [1, 2])
-def test_cmyk_of_16_bits_is_halved_only_where_that_is_right(planar):
+def test_cmyk_of_16_bits_is_converted_only_if_pillow_is_exact(planar):
     values = DRAW.integers(0, 2**16, (HEIGHT, WIDTH, 4)).astype(np.uint16)
     payload = write_tiff(values, bits=16, photometric=CMYK, planar=planar)
     if planar == 2:
@@ -308,7 +308,7 @@ def test_a_palette_with_alpha_is_read_or_refused():
             decode(write_tiff(values, compression=compression, planar=2, **fields), channels=4)
 
 
-def test_a_palette_of_bytes_is_refused_rather_than_black():
+def test_tiff_with_8_bit_palette_is_refused():
     values = DRAW.integers(0, 256, (HEIGHT, WIDTH, 1)).astype(np.uint8)
     tags = [(320, 3, (COLOURS[8] >> 8).ravel().tolist())]
     with pytest.raises(DataError, match=r"PALETTE, with colours of 8 bits instead of 16. Convert it"):
@@ -316,7 +316,7 @@ def test_a_palette_of_bytes_is_refused_rather_than_black():
 
 
 @pytest.mark.parametrize("tile", [None, (1, 16, 16), (3, 16, 16)])
-def test_a_volume_is_refused_rather_than_read_in_part(tile):
+def test_tiff_volume_is_refused(tile):
     file = io.BytesIO()
     volume = DRAW.integers(0, 256, (3, 32, 32)).astype(np.uint8)
     options = {"tile": tile} if tile else {}
@@ -340,7 +340,7 @@ def test_jpeg_and_fax_within_tiff_are_read():
         assert np.array_equal(decode(file.getvalue())[:, :, 0], np.asarray(bits.convert("L")))
 
 
-def test_compression_that_no_decoder_here_knows_is_named():
+def test_unknown_tiff_compression_is_refused_by_name():
     payload = write_tiff(values_of(Kind(8, RGB, 3)), bits=8, photometric=RGB)
     for number, name in ((50001, "WEBP"), (50002, "JPEGXL"), (34712, "JPEG2000"), (34887, "LERC")):
         place = payload.index(b"\x03\x01\x03\0\x01\0\0\0")

@@ -66,7 +66,7 @@ def kinds_of(facts: Facts) -> list[str]:
         (b"just a text\n", "a file that is not an image and starts with b'just a t'", "Replace or remove it"),
     ],
 )
-def test_a_file_of_another_kind_is_named_and_what_to_do(payload, what, fix):
+def test_decoding_a_foreign_file_names_its_format_and_a_fix(payload, what, fix):
     for error in refusals(payload):
         assert error.args[0].startswith("Images must be PNG, JPEG, BMP, WebP, TIFF or .npy.")
         with pytest.raises(DataError, match=f"a.jpg: received {what}.*{fix}"):
@@ -87,7 +87,7 @@ def test_a_cut_webp_is_said_to_be_cut(lossless):
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "jpeg", "tiff"])
-def test_other_formats_cut_within_their_header_are_said_to_be_cut(kind):
+def test_truncated_headers_are_called_truncated(kind):
     payload = encoded(kind)
     for length in (6, 13, 20, 40, 100, len(payload) // 2):
         with pytest.raises(DataError, match=r"decode to its last row. a\.jpg: received a truncated or damaged \w+"):
@@ -95,7 +95,7 @@ def test_other_formats_cut_within_their_header_are_said_to_be_cut(kind):
         assert kinds_of(examine_picture(payload[:length], "a.jpg", LIMIT)) == ["damaged"] or length == 6
 
 
-def test_a_tiff_cut_behind_its_pixels_is_said_to_be_cut():
+def test_tiff_truncated_after_its_pixels_is_called_truncated():
     """Its tags stand at its end, and would be taken for others were they missing."""
     payload = encoded("tiff", compression="tiff_lzw")
     for length in (len(payload) // 2, len(payload) - 3):
@@ -127,7 +127,7 @@ def framed(marker: int = 0xC0, bits: int = 8, components: int = 3) -> bytes:
         (framed(components=2), "2 components. Convert it to PNG or TIFF"),
     ],
 )
-def test_a_jpeg_that_is_not_decoded_is_named_and_what_to_do(payload, what):
+def test_unsupported_jpeg_is_refused_with_a_fix(payload, what):
     with pytest.raises(
         UnsupportedImageError, match=f"must be baseline, progressive or lossless, .* a.jpg: received {what}"
     ):
@@ -135,7 +135,7 @@ def test_a_jpeg_that_is_not_decoded_is_named_and_what_to_do(payload, what):
     assert kinds_of(examine_picture(payload, "a.jpg", LIMIT)) == ["unusual-pixels"]
 
 
-def test_jpegs_that_are_decoded_are_called_damaged_where_they_are():
+def test_damaged_jpeg_of_a_supported_kind_is_called_damaged():
     for marker in (0xC0, 0xC1, 0xC2, 0xC3, 0xCA):
         payload = framed(marker)
         with pytest.raises(DataError, match="a.jpg: received a truncated or damaged"):
@@ -148,7 +148,7 @@ def test_arithmetic_coding_is_read():
     assert decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True).shape == (40, 50, 3)
 
 
-def test_deep_transparency_is_neither_damage_nor_too_deep_to_the_doctor():
+def test_doctor_reports_16_bit_transparency_as_transparency():
     """Of the second, Pillow knows nothing."""
     for samples, photometric in ((4, 2), (2, 1)):
         values = np.random.default_rng(0).integers(0, 65_535, (30, 40, samples)).astype(np.uint16)
@@ -158,7 +158,7 @@ def test_deep_transparency_is_neither_damage_nor_too_deep_to_the_doctor():
         assert facts.depth == 16
 
 
-def test_signed_values_and_volumes_are_no_damage_to_the_doctor():
+def test_doctor_reports_signed_values_and_volumes_not_damage():
     values = np.random.default_rng(0).integers(-90, 90, (30, 40, 1)).astype(np.int8)
     payload = write_tiff(values, bits=8, photometric=1, sample_format=2)
     facts = examine_picture(payload, "a.tif", LIMIT)
@@ -168,7 +168,7 @@ def test_signed_values_and_volumes_are_no_damage_to_the_doctor():
     assert kinds_of(examine_picture(volume, "a.tif", LIMIT)) == ["unusual-pixels"]
 
 
-def test_pixels_that_are_not_read_are_no_damage_to_the_doctor():
+def test_doctor_reports_unsupported_pixels_not_damage():
     floats = io.BytesIO()
     Image.fromarray(NOISE[:, :, 0].astype(np.float32)).save(floats, "tiff")
     facts = examine_picture(floats.getvalue(), "a.tif", LIMIT)

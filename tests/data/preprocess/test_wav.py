@@ -105,7 +105,7 @@ def test_wav_of_unknown_length_is_read_as_soundfile_reads_it(name):
     "subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM"]
 )
 @pytest.mark.parametrize("length", [FULL, 0x7FFFF000, 0])
-def test_every_encoding_of_unknown_length_is_read_as_if_it_were_stated(subtype, length):
+def test_audio_of_unknown_length_decodes_as_if_stated(subtype, length):
     buffer = io.BytesIO()
     soundfile.write(buffer, np.sin(np.arange(6000) / 9).reshape(-1, 2) / 3, RATE, format="WAV", subtype=subtype)
     payload = buffer.getvalue()
@@ -156,7 +156,7 @@ def test_truncated_and_empty_wav_is_refused(payload, message):
 
 
 @pytest.mark.parametrize(("format", "name"), [("W64", "W64"), ("AIFF", "AIFF"), ("CAF", "CAF"), ("AU", "AU")])
-def test_another_container_under_the_name_of_wav_is_named(format, name):
+def test_other_container_named_wav_is_refused(format, name):
     buffer = io.BytesIO()
     soundfile.write(buffer, WRITTEN, RATE, format=format)
     with pytest.raises(DataError, match=f"must be a WAV, FLAC, OGG or MP3 file. x.wav: received {name}. Convert it"):
@@ -168,7 +168,7 @@ def test_length_of_a_streamed_wav_is_still_limited():
         sound_waveform(STREAMED["stopped recorder"], "x.wav", 0.2)
 
 
-def test_silence_behind_a_length_of_zero_is_samples():
+def test_silence_after_a_zero_length_is_read():
     payload = wav(0, 0, samples=bytes(6000))
     assert find_samples(payload).num_bytes is None
     assert of(payload) == [0] * 3000
@@ -191,7 +191,7 @@ def folder(root, streamed):
         (3, "3 sounds do not state their length in the header: read to the end of the file"),
     ],
 )
-def test_check_and_training_say_in_the_same_words_which_lengths_are_unknown(tmp_path, capsys, streamed, sentence):
+def test_check_and_training_report_unknown_lengths_alike(tmp_path, capsys, streamed, sentence):
     root = folder(tmp_path / "sounds", streamed)
     (finding,) = [found for found in check(root).findings if found.kind == "sound-length-unknown"]
     assert (finding.severity, finding.sentence, finding.count) == ("note", sentence, streamed)
@@ -201,7 +201,7 @@ def test_check_and_training_say_in_the_same_words_which_lengths_are_unknown(tmp_
     assert f"  of the training data, {sentence}\n" in capsys.readouterr().err
 
 
-def test_nothing_is_said_where_all_lengths_are_stated(tmp_path, capsys):
+def test_stated_lengths_produce_no_notice(tmp_path, capsys):
     root = folder(tmp_path / "sounds", 0)
     assert "sound-length-unknown" not in [found.kind for found in check(root).findings]
     source = open_source(root)

@@ -504,10 +504,10 @@ def test_invalid_settings_are_refused(pack_source, photos, tmp_path, png):
         with pytest.raises(ConfigError, match=message):
             pack(photos, tmp_path / "out", **options)
     signals = Listed([Record("0", SIGNAL, 0)], modality="signal")
-    with pytest.raises(DataError, match="--resize is for images. listed holds signal"):
+    with pytest.raises(DataError, match="--resize is for images. listed holds signals"):
         pack_source(signals, resize=9)
     with pytest.raises(
-        DataError, match="Parquet shards hold images, sounds or texts with one class each.*Use --format tar"
+        DataError, match="Parquet shards hold images, audio or texts with one class each.*Use --format tar"
     ):
         pack_source(signals, format="parquet")
     masks = Listed([Record("0", png(0), np.zeros((6, 8), np.uint8))], task="segmentation")

@@ -291,7 +291,7 @@ def test_image_without_a_readable_header_is_refused(tmp_path):
     (tmp_path / "images/train/a.jpg").write_bytes(b"x")
     source = open_yolo(tmp_path)
     for read in (source.read, source.read_target):
-        with pytest.raises(DataError, match=r"a\.jpg is not an image"):
+        with pytest.raises(DataError, match=r"a\.jpg: received a file that is not an image"):
             read(0)
     (tmp_path / "images/train/a.jpg").unlink()
     with pytest.raises(DataError, match=r"a\.jpg can't be read: No such file"):
