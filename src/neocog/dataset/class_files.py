@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.dataset.class_folders import LEAST_GROUPS, ClassFolders, check_depth, find_class_folders, within_classes
-from neocog.dataset.files import class_folders, files_below, list_files, plain_files, suffix_of, walk
+from neocog.dataset.files import class_folders, list_files, plain_files, suffix_of, walk
+from neocog.dataset.labels import numbers_of
 from neocog.dataset.list_source import FileSource
 from neocog.dataset.record import LeftOut, absent_classes, unlabelled_split
 from neocog.errors import DataError, some
@@ -145,23 +146,21 @@ def find_class_files(
     groups, about_groups = number_groups(folders, found.groups)
     notices = absent_classes(classes, {split: targets[part] for split, part in found.splits.items()})
     notices += folders.notices + about_groups + check_depth(folders, inner, direct=found.direct)
-    notices += passed_over(folders, found, kind)
+    notices += skipped_notices(folders, found, kind)
     return ClassFiles(root, tuple(found.paths), classes, targets, found.splits, notices, groups, folders)
 
 
 def find_files(folders: ClassFolders, kind: FileKind) -> FoundFiles:
     """All files of the classes, sorted within each of their folders."""
-    found, index = FoundFiles(), {name: k for k, name in enumerate(folders.classes)}
+    found, number = FoundFiles(), {name: k for k, name in enumerate(folders.classes)}
     for split, places in folders.splits.items():
         start = len(found.paths)
         for place in places:
             inner: list[Path] = []
-            if kind.follow:
-                paths = list_files(place.path, kind.suffixes, found.others, inner)
-            else:
-                to_folders: list[Path] = []
-                paths, links = files_below(place.path, kind.suffixes, found.others, inner, to_folders)
-                found.links += links + [f"{link.name}/{name}" for link in to_folders for name in kind.names_in(link)]
+            links: list[Path] = []
+            paths = list_files(place.path, kind.suffixes, found.others, inner, None if kind.follow else links)
+            for link in sorted(links):
+                found.links += [f"{link.name}/{n}" for n in kind.names_in(link)] if link.is_dir() else [link.name]
             depth = len(place.path.parts) + 1
             found.direct = found.direct or any(len(path.parts) == depth for path in (paths if inner else paths[:1]))
             if inner:
@@ -169,7 +168,7 @@ def find_files(folders: ClassFolders, kind: FileKind) -> FoundFiles:
             if len(inner) == 1:
                 found.deeper.setdefault(place.name, []).extend(folders_of(paths, inner[0]))
             found.paths += paths
-            found.numbers += [index[place.name]] * len(paths)
+            found.numbers += [number[place.name]] * len(paths)
             found.groups += [place.group] * len(paths)
         found.splits[split] = np.arange(start, len(found.paths))
     return found
@@ -188,35 +187,29 @@ def number_groups(folders: ClassFolders, groups: list[str]) -> tuple[NDArray[np.
     names = list(dict.fromkeys(groups))
     if names in ([], [""]):
         return None, ()
-    if folders.folds:
-        notices: tuple[str, ...] = ()
-    elif len(names) < LEAST_GROUPS:
+    if not folders.folds and len(names) < LEAST_GROUPS:
         return None, (f"the files of the folders {some(names)} are put together",)
-    else:
-        notices = (f"{len(names)} groups, each kept in one split: the folders {some(sorted(names))}",)
-    number = {name: k for k, name in enumerate(names)}
-    return np.array([number[name] for name in groups], np.int64), notices
+    notice = f"{len(names)} groups, each kept in one split: the folders {some(sorted(names))}"
+    return numbers_of(groups, names), () if folders.folds else (notice,)
 
 
-def passed_over(folders: ClassFolders, found: FoundFiles, kind: FileKind) -> tuple[str, ...]:
+def skipped_notices(folders: ClassFolders, found: FoundFiles, kind: FileKind) -> tuple[str, ...]:
     """Notices on the content of the data set's folders that is not read."""
-    notices: tuple[str, ...] = ()
-    for split, path in folders.unlabelled.items():
-        notices += (unlabelled_split(split, len(kind.names_in(path))),)
+    hidden = folders.unlabelled.items()
+    notices: list[str] = [unlabelled_split(split, len(kind.names_in(path))) for split, path in hidden]
     loose = [path.name for folder in folders.above for path in plain_files(folder) if kind.matches(path.name)]
     if loose:
-        notices += (LeftOut(f"{kind.noun} outside the class folders were skipped: {some(loose)}", len(loose)),)
+        notices.append(LeftOut(f"{kind.noun} outside the class folders were skipped: {some(loose)}", len(loose)))
     if folders.passed:
         count = sum(len(kind.names_in(folder)) for folder in folders.passed)
         names = some(path.name for path in folders.passed)
-        notices += (LeftOut(f"folders of {kind.noun} without a class were skipped: {names}", count),)
-    if found.links:
-        sentence = f"links that lead out of their folder were skipped: {some(found.links)}"
-        notices += (LeftOut(sentence, len(found.links)),)
+        notices.append(LeftOut(f"folders of {kind.noun} without a class were skipped: {names}", count))
+    if links := found.links:
+        notices.append(LeftOut(f"links that lead out of their folder were skipped: {some(links)}", len(links)))
     if found.others:
         counts = some(f"{count} {suffix or 'without extension'}" for suffix, count in found.others.most_common())
-        notices += (f"files other than {kind.noun} were skipped: {counts}",)
-    return notices
+        notices.append(f"files other than {kind.noun} were skipped: {counts}")
+    return tuple(notices)
 
 
 def first_file(root: Path, suffixes: Collection[str]) -> Path | None:

@@ -1,7 +1,7 @@
 """Decide which folders of a data set are splits, which are folds or groups, and which are classes."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,9 +24,7 @@ LEAST_GROUPS = 3
 """One for training, one for validation, one for the test."""
 SPLITS = ("train", "val", "test")
 LEVELS = (1, 2, 3)
-TO_PREDICT = frozenset(
-    {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "unsup", "submission"}
-)
+TO_PREDICT = {"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "unsup", "submission"}
 """Words in the names of folders beside those of splits whose files have no class."""
 FLAG = "--data.class_level"
 
@@ -104,7 +102,7 @@ def find_class_folders(
     if splits:
         check_inner(root, "splits", {path.name: descend(path) for path in splits.values()}, holds)
         places = [Place(descend(path), split) for split, path in splits.items()]
-        notices = renamed(root, splits, places)
+        notices = describe_splits(root, splits, places)
     elif folds:
         check_inner(root, "folds", folds, holds)
         chosen = choose_fold(root, folds, test_fold)
@@ -115,10 +113,8 @@ def find_class_folders(
     for _ in range(deeper):
         places = [below for place in places for below in places_below(place)]
     if deeper > 0 and not any(class_folders(place.path) for place in places):
-        raise ConfigError(
-            f"{FLAG} {level} reads the folders {level} levels below {root} as classes. There are none.",
-            fix="Choose a smaller level, or leave it out.",
-        )
+        rule = f"{FLAG} {level} reads the folders {level} levels below {root} as classes. There are none."
+        raise ConfigError(rule, fix="Choose a smaller level, or leave it out.")
     unlabelled = {
         place.split: splits[place.split]
         for place in places
@@ -135,9 +131,8 @@ def find_class_folders(
                 passed.append(path)
             else:
                 found[place.split].append(ClassFolder(path, path.name, place.group))
-    return ClassFolders(
-        root, found, tuple(all_above(root, places)), level, notices, tuple(folds), chosen, unlabelled, tuple(passed)
-    )
+    above = all_above(root, places)
+    return ClassFolders(root, found, above, level, notices, tuple(folds), chosen, unlabelled, tuple(passed))
 
 
 def without_classes(place: Place, places: list[Place], no_class: Collection[str]) -> bool:
@@ -176,36 +171,31 @@ def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
         return {}  # a class such as "training": as a split it would hold none
     if twice:
         first, second = (folder.name for folder in twice[:2])
-        raise DataError(
-            f"{root} can be read in two ways: {first} and {second} both mean {meant[first]}.",
-            fix=f"Rename one, or move it away; if all of its folders are classes: {FLAG} 1.",
-        )
+        fix = f"Rename one, or move it away; if all of its folders are classes: {FLAG} 1."
+        raise ambiguous(root, f"{first} and {second} both mean {meant[first]}", fix)
     if others and found:
         shown = ", ".join(split for split in SPLITS if split in found)
-        raise DataError(
-            f"{root} can be read in two ways: as splits ({shown}) or as classes, because it also has {some(others)}.",
-            fix=f"Move one of the two; if all of its folders are classes: {FLAG} 1.",
-        )
+        fix = f"Move one of the two; if all of its folders are classes: {FLAG} 1."
+        raise ambiguous(root, f"as splits ({shown}) or as classes, because it also has {some(others)}", fix)
     return {split: found[split][0] for split in SPLITS if split in found}
 
 
-def renamed(root: Path, splits: dict[str, Path], places: list[Place]) -> tuple[str, ...]:
+def ambiguous(root: Path, ways: str, fix: str) -> DataError:
+    return DataError(f"{root} can be read in two ways: {ways}.", fix=fix)
+
+
+def describe_splits(root: Path, splits: dict[str, Path], places: list[Place]) -> tuple[str, ...]:
     """Notices on folders whose names differ from the splits that they are read as, or that lie within such."""
     other = [f"{path.name} as {split}" for split, path in splits.items() if path.name.lower() not in SPLIT_NAMES]
-    within = [
-        f"{place.path.relative_to(root).as_posix()} is read as {place.split}"
-        for place in places
-        if place.path != splits[place.split]
-    ]
-    return ((f"folders are read as splits: {some(other)}",) if other else ()) + tuple(within)
+    inner = {place.path.relative_to(root): place.split for place in places if place.path != splits[place.split]}
+    within = tuple(f"{path.as_posix()} is read as {split}" for path, split in inner.items())
+    return ((f"folders are read as splits: {some(other)}",) if other else ()) + within
 
 
 def descend(folder: Path) -> Path:
     """The folder that an archive has put into one of its own name: seg_train/seg_train."""
     inside = class_folders(folder)
-    same = len(inside) == 1 and (
-        inside[0].name == folder.name or split_meant(inside[0].name) == split_meant(folder.name)
-    )
+    same = len(inside) == 1 and split_meant(inside[0].name) == split_meant(folder.name)
     return inside[0] if same else folder
 
 
@@ -217,21 +207,17 @@ def check_inner(root: Path, kind: str, folders: dict[str, Path], holds: Callable
         place = "train" if kind == "splits" else next(iter(folders))
         which = "the folds" if kind == "folds" else shown
         are = "is a class" if len(folders) == 1 else "are classes"
-        raise DataError(
-            f"Each class needs a folder. The folders of {root} are {kind} ({shown}), and hold the files directly, so "
-            "the classes are unknown.",
-            fix=f"Put the files into {root}/{place}/CLASS/; if {which} {are}: {FLAG} 1.",
-        )
+        direct = f"are {kind} ({shown}), and hold the files directly, so the classes are unknown"
+        rule = f"Each class needs a folder. The folders of {root} {direct}."
+        raise DataError(rule, fix=f"Put the files into {root}/{place}/CLASS/; if {which} {are}: {FLAG} 1.")
     if len(names) > 1 and len(splits_meant(names)) == len(names):
         within, fix = (
             f"{some(sorted(names))} within {shown}",
             "Give a folder that has splits once, or rename the classes.",
         )
         if kind == "folds":
-            within, fix = (
-                f"{within}: each fold has splits of its own",
-                f"Give one of them: {root / next(iter(folders))}.",
-            )
+            within += ": each fold has splits of its own"
+            fix = f"Give one of them: {root / next(iter(folders))}."
         raise DataError(f"The folders of {kind} hold those of classes.", received=within, where=str(root), fix=fix)
 
 
@@ -239,9 +225,8 @@ def fold_folders(folders: list[Path]) -> dict[str, Path]:
     """The folds in the order of their numbers, if all folders are folds; else {}."""
     numbers = {folder: FOLD.fullmatch(folder.name) for folder in folders}
     found = {folder: int(match[1]) for folder, match in numbers.items() if match}
-    if len(found) < 2 or len(found) < len(folders):
-        return {}
-    return {folder.name: folder for folder in sorted(found, key=lambda folder: (found[folder], folder.name))}
+    ordered = sorted(found, key=lambda folder: (found[folder], folder.name))
+    return {folder.name: folder for folder in ordered} if len(found) == len(folders) > 1 else {}
 
 
 def places_of_folds(folds: dict[str, Path], test: str) -> tuple[list[Place], tuple[str, ...]]:
@@ -273,13 +258,11 @@ def places_below(place: Place) -> list[Place]:
     return [Place(folder, place.split, f"{place.group}/{folder.name}".lstrip("/")) for folder in groups]
 
 
-def all_above(root: Path, places: list[Place]) -> Iterator[Path]:
+def all_above(root: Path, places: list[Place]) -> tuple[Path, ...]:
     """The root, the places, and all folders between, once each."""
-    found = {root: None}
-    for place in places:
-        between = place.path.relative_to(root).parts
-        found |= {root.joinpath(*between[:k]): None for k in range(1, len(between) + 1)}
-    yield from found
+    between = [place.path.relative_to(root).parts for place in places]
+    paths = (root.joinpath(*parts[:k]) for parts in between for k in range(1, len(parts) + 1))
+    return tuple(dict.fromkeys((root, *paths)))
 
 
 def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> ClassFolders | None:
@@ -289,12 +272,8 @@ def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> Class
     """
     names = {path.name for paths in inner.values() for path in paths}
     meant = splits_meant(names)
-    whole = len(meant) == len(names) > 1 and "train" in meant.values()
-    if (
-        set(folders.splits) != {"all"}
-        or not whole
-        or any(class_folders(path) for paths in inner.values() for path in paths)
-    ):
+    whole = set(folders.splits) == {"all"} and len(meant) == len(names) > 1 and "train" in meant.values()
+    if not whole or any(class_folders(path) for paths in inner.values() for path in paths):
         return None
     found: dict[str, list[ClassFolder]] = {split: [] for split in SPLITS if split in meant.values()}
     for name, paths in inner.items():
@@ -329,15 +308,12 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
         outer = sorted(set().union(*(by_name[name] for name in shared)))
         if len(splits_meant(shared)) == len(shared):
             raise nested_sets(folders, outer, shared, level)
-        ways = f"{FLAG} {level} or {FLAG} {deeper}"
-        if deeper not in LEVELS:
-            ways = f"{FLAG} {level}; or move the inner folders up"
+        choice = f"{FLAG} {level}" + (f" or {FLAG} {deeper}" if deeper in LEVELS else "; or move the inner folders up")
         splits = "" if level > 1 else f" If {some(outer)} are splits, call them train, val and test."
-        raise DataError(
-            f"{folders.root} can be read in two ways: as the classes {some(outer)}, or as the classes {some(shared)}, "
-            "whose folders lie within several of the others.",
-            fix=f"Say at which level the classes are: {ways}.{splits}",
+        ways = (
+            f"as the classes {some(outer)}, or as the classes {some(shared)}, whose folders lie within several others"
         )
+        raise ambiguous(folders.root, ways, f"Say at which level the classes are: {choice}.{splits}")
     for name, paths in inner.items():
         meant = splits_meant(sorted({path.name for path in paths}))
         if "train" in meant.values() and len(set(meant.values())) > 1:
@@ -345,11 +321,8 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
     if direct or not any(len(paths) > 1 for paths in inner.values()):
         return ()
     flag = f" ({FLAG} {deeper} makes them so)" if deeper in LEVELS else ""
-    notice = (
-        f"the classes are {some(folders.classes)}; the folders within theirs, such as {some(sorted(by_name), 2)}, are "
-        f"not classes{flag}"
-    )
-    return (notice,)
+    within = f"the folders within theirs, such as {some(sorted(by_name), 2)}, are not classes{flag}"
+    return (f"the classes are {some(folders.classes)}; {within}",)
 
 
 def check_copies(folders: ClassFolders, inner: dict[str, list[Path]], level: int) -> None:
@@ -362,23 +335,19 @@ def check_copies(folders: ClassFolders, inner: dict[str, list[Path]], level: int
             within = {path.name for path in inner.get(place.name, ()) if path.parent == place.path}
             copied = sorted(within & beside[place.path.parent] - {place.name})
             if len(copied) > 1:
-                raise DataError(
-                    f"{folders.root} can be read in two ways: {place.name} as a class, or as a copy of the data set, "
-                    f"because the folders {some(copied)} are beside {place.path} and within it.",
-                    fix=f"Move {place.name} away if it is a copy; if it is a class: {FLAG} {level}.",
-                )
+                why = f"because the folders {some(copied)} are beside {place.path} and within it"
+                fix = f"Move {place.name} away if it is a copy; if it is a class: {FLAG} {level}."
+                raise ambiguous(folders.root, f"{place.name} as a class, or as a copy of the data set, {why}", fix)
 
 
 def nested_sets(folders: ClassFolders, outer: list[str], inner: list[str], level: int) -> DataError:
     """Folders that would be classes, but have splits within them."""
-    several = len(outer) > 1
-    as_what = "as classes, or as data sets" if several else "as a class, or as a data set"
-    why = "of their own, because they have" if several else "of its own, because it has"
+    root, names = folders.root, some(outer)
     path = next(place.path for places in folders.splits.values() for place in places if place.name == outer[0])
-    return DataError(
-        f"{folders.root} can be read in two ways: {some(outer)} {as_what} {why} folders {some(inner)} and more within "
-        f"{'them' if several else 'it'}.",
-        fix=f"Give {'one of them' if several else 'that'} if it is a data set: {path}; else put the files into "
-        f"{folders.root}/train/CLASS and {folders.root}/test/CLASS. To read {some(outer)} as "
-        f"{'classes' if several else 'a class'}: {FLAG} {level}.",
-    )
+    that, them, kind, why = "that", "it", "a class", "as a class, or as a data set of its own, because it has"
+    if len(outer) > 1:
+        that, them, kind = "one of them", "them", "classes"
+        why = "as classes, or as data sets of their own, because they have"
+    fix = f"Give {that} if it is a data set: {path}; else put the files into {root}/train/CLASS and {root}/test/CLASS."
+    ways = f"{names} {why} folders {some(inner)} and more within {them}"
+    return ambiguous(root, ways, f"{fix} To read {names} as {kind}: {FLAG} {level}.")

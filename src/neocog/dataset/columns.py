@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.dataset.column_names import FILE_LABELS, FILES, NUMBERS, SPLIT, TAGS, TEXT_LABELS, TEXTS
-from neocog.dataset.labels import Spellings
+from neocog.dataset.labels import Spellings, numbers_of
 from neocog.dataset.split_names import SPLIT_NAMES, split_written
 from neocog.dataset.tables import Row
 from neocog.errors import DataError, some
@@ -71,11 +72,10 @@ def file_columns(columns: Sequence[str], where: str, chosen: ColumnChoice = NO_C
     ('cat', 'dog')
     """
     files = named(columns, FILES)
+    usual = [column for column in files if column.lower() not in NUMBERS] or files
     if chosen.file is not None:
-        file = column_named(columns, chosen.file, "file_column", where)
-    else:
-        usual = [column for column in files if column.lower() not in NUMBERS]
-        file = only(usual or files, "file", FILES, columns, where)
+        usual = [column_named(columns, chosen.file, "file_column", where)]
+    file = only(usual, "file", FILES, columns, where)
     splits = [column for column in named(columns, (SPLIT,)) if column not in (file, chosen.label)]
     split = only(splits, "split", (SPLIT,), columns, where) if splits else None
     rest = [column for column in columns if column not in (*files, file, split)]
@@ -99,8 +99,8 @@ def is_file_table(columns: Sequence[str], chosen: ColumnChoice) -> bool:
     except DataError:
         called = [column.lower() for column in columns]
         others = [column for column in called if column not in (*FILES, SPLIT)]
-        labelled = any(column in (*FILE_LABELS, *TAGS) for column in others) or len(others) > 1
-        return not chosen and labelled and any(column in FILES for column in called)
+        labelled = bool(named(others, (*FILE_LABELS, *TAGS))) or len(others) > 1
+        return not chosen and labelled and bool(named(called, FILES))
     return True
 
 
@@ -152,11 +152,9 @@ def only(found: list[str], what: str, names: tuple[str, ...], columns: Sequence[
     if not found:
         raise missing("list of files", what, names, columns, where)
     if len(found) > 1:
-        raise DataError(
-            f"{where} can be read in {len(found)} ways: each of {', '.join(map(repr, found))} can be the column of the "
-            f"{what}.",
-            fix="Rename or remove the others.",
-        )
+        ways = f"each of {', '.join(map(repr, found))} can be the column of the {what}"
+        rule = f"{where} can be read in {len(found)} ways: {ways}."
+        raise DataError(rule, fix="Rename or remove the others.")
     return found[0]
 
 
@@ -172,22 +170,17 @@ def first_named(columns: Sequence[str], what: str, names: Sequence[str], chosen:
 
 
 def missing(table: str, what: str, names: Sequence[str], columns: Sequence[str], where: str) -> DataError:
-    return DataError(
-        f"A {table} needs a column for the {what}: {', '.join(names)}.",
-        received=some(columns, 8),
-        where=where,
-        fix=f"Rename the column, or name it: --data.{what}_column NAME.",
-    )
+    rule = f"A {table} needs a column for the {what}: {', '.join(names)}."
+    fix = f"Rename the column, or name it: --data.{what}_column NAME."
+    return DataError(rule, received=some(columns, 8), where=where, fix=fix)
 
 
 def split_of(value: object, where: str) -> str:
     """The split that a cell names."""
     split = split_written(value)
     if split is None:
-        names = ", ".join(SPLIT_NAMES)
-        raise DataError(
-            f"A split is one of {names}.", received=repr(str(value)[:60]), where=where, fix="Give each row one."
-        )
+        rule = f"A split is one of {', '.join(SPLIT_NAMES)}."
+        raise DataError(rule, received=repr(str(value)[:60]), where=where, fix="Give each row one.")
     return split
 
 
@@ -203,12 +196,12 @@ def one_label(text: str, value: Any, column: str, spellings: Spellings, where: s
 def marked_columns(row: Row, columns: Sequence[str], where: str) -> tuple[str, ...]:
     """The columns that hold 1. Raises DataError for a value that is neither 0 nor 1."""
     marks = {column: MARKS.get(str(row.values[column]).strip().lower()) for column in columns}
-    for column, mark in marks.items():
-        if mark is None:
-            rule = "If each class has a column, it holds 0 or 1."
-            received = f"{str(row.values[column])[:60]!r} in column {column!r}"
-            fix = "Remove columns that are not classes, or name the column of the class 'label'."
-            raise DataError(rule, received=received, where=where, fix=fix)
+    wrong = next((column for column, mark in marks.items() if mark is None), None)
+    if wrong is not None:
+        rule = "If each class has a column, it holds 0 or 1."
+        received = f"{str(row.values[wrong])[:60]!r} in column {wrong!r}"
+        fix = "Remove columns that are not classes, or name the column of the class 'label'."
+        raise DataError(rule, received=received, where=where, fix=fix)
     return tuple(column for column, mark in marks.items() if mark)
 
 
@@ -222,18 +215,15 @@ def split_tags(values: Sequence[Any], where: str) -> list[tuple[str, ...]]:
     """
     signs = [sign for sign in TAG_SEPARATORS if any(isinstance(value, str) and sign in value for value in values)]
     if len(signs) > 1:
-        raise DataError(
-            f"{where} can be read in two ways: its labels are separated by '|' or by ';'.",
-            fix="Use one of them throughout.",
-        )
+        rule = f"{where} can be read in two ways: its labels are separated by '|' or by ';'."
+        raise DataError(rule, fix="Use one of them throughout.")
     sign = signs[0] if signs else TAG_SEPARATORS[0]
     return [tags_of(value, sign, where) for value in values]
 
 
 def tags_of(value: Any, sign: str, where: str) -> tuple[str, ...]:
     listed = value.split(sign) if isinstance(value, str) else [] if value is None else value
-    if not isinstance(listed, list):
-        listed = [listed]
+    listed = listed if isinstance(listed, list) else [listed]
     if not all(isinstance(tag, str | int) and not isinstance(tag, bool) for tag in listed):
         rule = "Labels are text, or a list of text."
         raise DataError(rule, received=repr(str(value)[:80]), where=where, fix="Write names.")
@@ -246,8 +236,7 @@ def multi_hot(labels: Sequence[tuple[str, ...]], classes: tuple[str, ...], where
         rule = f"Samples times classes may be at most {MAX_CELLS:,}."
         received = f"{len(labels):,} samples and {len(classes):,} classes"
         raise DataError(rule, received=received, where=where, fix="Keep the more frequent labels.")
-    number = {name: k for k, name in enumerate(classes)}
     targets = np.zeros((len(labels), len(classes)), np.bool_)
-    for i, names in enumerate(labels):
-        targets[i, [number[name] for name in names]] = True
+    rows = np.repeat(np.arange(len(labels)), np.array([*map(len, labels)], np.int64))
+    targets[rows, numbers_of(list(chain.from_iterable(labels)), classes)] = True
     return targets

@@ -8,13 +8,15 @@ import codecs
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal
 
 from neocog.dataset.column_names import KNOWN_NAMES
+from neocog.dataset.files import suffix_of
 from neocog.errors import DataError, some
 
 __all__ = ["DELIMITERS", "MISSING", "Dialect", "find_dialect", "is_missing"]
@@ -83,9 +85,7 @@ class Dialect:
     def number(self, cell: str) -> float | None:
         """A cell as a number; None if it is not one, or could mean two, such as 1.234,56."""
         text = cell.strip()
-        if not NUMBERS[self.decimal].fullmatch(text):
-            return None
-        return float(text.replace(",", "."))
+        return float(text.replace(",", ".")) if NUMBERS[self.decimal].fullmatch(text) else None
 
     def why_no_number(self, cell: str) -> str:
         """How to make a cell a number, as the end of a message.
@@ -130,78 +130,53 @@ def look_at(path: Path, _changed: int, _size: int) -> Dialect:
         if whole or len(lines) > FEW + 1:
             break
     named = SEPARATOR_LINE.match(lines[0])
-    if named:
-        del lines[0]
-    lines = lines if whole else lines[:-1]
+    lines = lines[bool(named) : None if whole else -1]
     delimiter = named[1] if named else choose_delimiter(lines, plain)
-    rows = [row for row in parse(lines, delimiter)[0] if row]
+    rows = [row for row in parse(lines, delimiter) if row]
     if not whole and len(rows) > 1:
         del rows[-1]  # it may continue
-    return dialect_of(path, rows, delimiter, plain, encoding, newline, bool(named), whole)
-
-
-def dialect_of(
-    path: Path,
-    rows: Rows,
-    delimiter: str,
-    plain: str,
-    encoding: str,
-    newline: Literal["\n", "\r"],
-    named: bool,
-    whole: bool,
-) -> Dialect:
-    """Everything that can be told once the cells are known."""
     first, rest = (rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]) if rows else ([], [])
-    decimal = decimal_sign(path, rest or rows, delimiter, whole)
+    decimal, skipped = decimal_sign(path, rest or rows, delimiter, whole), int(bool(named))
+    known = Dialect(delimiter=delimiter, decimal=decimal, encoding=encoding, newline=newline, num_skipped=skipped)
+    return complete(known, first, rest, plain)
+
+
+def complete(dialect: Dialect, first: list[str], rest: Rows, plain: str) -> Dialect:
+    """A dialect with everything that can be told once the cells are known: those of the first row, and of others."""
+    decimal = dialect.decimal
     header = not looks_like_sample(first, rest, decimal)
     index = leading_index(first, rest, decimal) if header else ()
-    empty = tuple(
-        k for k, name in enumerate(first) if header and not name.strip() and rest and not any(row[k] for row in rest)
-    )
+    unnamed = [k for k, name in enumerate(first) if header and not name.strip() and rest]
+    empty = tuple(k for k in unnamed if not any(row[k] for row in rest))
     differences = []
-    if delimiter != plain:
-        differences.append(f"is separated by {SEPARATORS.get(delimiter, repr(delimiter))}")
+    if dialect.delimiter != plain:
+        differences.append(f"is separated by {SEPARATORS.get(dialect.delimiter, repr(dialect.delimiter))}")
     if decimal == ",":
         differences.append("has decimal commas")
-    differences += encoded(encoding)
+    differences += encoded(dialect.encoding)
     if not header:
-        differences.append(f"has no line of column names: its columns are called {called_by_place(len(first))}")
+        called = some(range(len(first)), 2) if len(first) < 3 else f"0 to {len(first) - 1}"
+        differences.append(f"has no line of column names: its columns are called {called}")
     names = [cell.strip() for k, cell in enumerate(first) if k not in (*index, *empty)]
     if header and names and all(map(NUMBERS["."].fullmatch, names)):
         differences.append(f"has numbers in its first line, which are read as the names of its columns: {some(names)}")
     if index:
         differences.append("numbers its rows in a column without a name, which is left out")
-    return Dialect(
-        delimiter=delimiter,
-        decimal=decimal,
-        encoding=encoding,
-        newline=newline,
-        num_skipped=int(named),
-        has_header=header,
-        index=index,
-        empty=empty,
-        dated=header and bool(rest) and not first[0].strip() and kind_of([row[0] for row in rest], decimal) == "time",
-        differences=tuple(differences),
-    )
+    dated = 0 in unnamed and kind_of([row[0] for row in rest], decimal) == "time"
+    how = tuple(differences)
+    return replace(dialect, has_header=header, index=index, empty=empty, dated=dated, differences=how)
 
 
 def encoded(encoding: str) -> tuple[str, ...]:
     return () if encoding == "utf-8" else (f"is {encoding.upper()}",)
 
 
-def called_by_place(count: int) -> str:
-    return some(range(count), 2) if count < 3 else f"0 to {count - 1}"
-
-
-def parse(lines: Sequence[str], delimiter: str) -> tuple[Rows, bool]:
-    """The first rows, and whether they are quoted as spreadsheets do."""
+def parse(lines: Sequence[str], delimiter: str) -> Rows:
+    """The first rows, up to one that is not quoted as spreadsheets do."""
     rows: Rows = []
-    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, strict=True)
-    try:
-        rows.extend(islice(reader, ENOUGH))
-    except csv.Error:
-        return rows, False
-    return rows, True
+    with suppress(csv.Error):
+        rows.extend(islice(csv.reader((line + "\n" for line in lines), delimiter=delimiter, strict=True), ENOUGH))
+    return rows
 
 
 def choose_delimiter(lines: Sequence[str], plain: str) -> str:
@@ -216,15 +191,13 @@ def choose_delimiter(lines: Sequence[str], plain: str) -> str:
     if candidates in ([], [plain]):
         return plain
     read = {sign: parse(lines, sign) for sign in candidates}
-    widths = {sign: [len(row) for row in rows if row] for sign, (rows, _) in read.items()}
+    widths = {sign: [len(row) for row in rows if row] for sign, rows in read.items()}
     even = [s for s in candidates if widths[s] and widths[s][0] > 1 and len(set(widths[s][:-1] or widths[s])) == 1]
     if len(even) > 1:
         # If all commas are between digits they are decimal commas, provided that something else can separate columns.
         usual = even[1] if even[0] == "," and not LOOSE_COMMA.search("\n".join(lines)) else even[0]
-        return max([usual, *even], key=lambda sign: share_of_numbers(read[sign][0]))
-    if even:
-        return even[0]
-    return next((sign for sign in candidates if widths[sign] and widths[sign][0] > 1), plain)
+        return max([usual, *even], key=lambda sign: share_of_numbers(read[sign]))
+    return next((sign for sign in even or candidates if widths[sign] and widths[sign][0] > 1), plain)
 
 
 def share_of_numbers(rows: Rows) -> float:
@@ -267,8 +240,7 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
     columns = list(zip(*rest, strict=True)) if rest else [()] * len(first)
     if counts_columns(first) and any(cells and kind_of(cells, decimal) != "number" for cells in columns):
         return False
-    numeric: list[int] = []
-    alike = False
+    numeric, alike = list[int](), False
     for k, (name, cells) in enumerate(zip(first, columns, strict=True)):
         if is_missing(name):
             continue
@@ -276,18 +248,15 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
         usual = kind_of(cells, decimal) if rest else kind
         if usual == "number":
             numeric.append(k)
-        if usual != "text" and (kind != usual or (rest and kind == "file" and not same_extension(name, cells))):
+        other_files = rest and kind == "file" and suffix_of(name.strip()) not in {suffix_of(c.strip()) for c in cells}
+        if usual != "text" and (kind != usual or other_files):
             return False
         alike |= usual not in ("text", "number")
-    known = any(name.strip().lower() in KNOWN_NAMES for name in first)
-    repeats = any(
-        repeats_value(name, [row[k] for row in rest if row != first])
-        for k, name in enumerate(first)
-        if k not in numeric and not is_missing(name)
-    )
+    others, labels = [row for row in rest if row != first], [k for k in range(len(first)) if k not in numeric]
+    repeats = any(repeats_value(first[k], [row[k] for row in others]) for k in labels if not is_missing(first[k]))
     if alike or (numeric and repeats):
         return True
-    if known:
+    if any(name.strip().lower() in KNOWN_NAMES for name in first):
         return False
     if numeric:
         alone = sum(not is_missing(name) for name in first) == len(numeric)
@@ -310,23 +279,14 @@ def kind_of(cells: Iterable[str], decimal: str) -> str:
 
 def heads_numbers(first: list[str], rest: Rows, decimal: str) -> bool:
     """Whether a text is above numbers: a quick proof that most tables of numbers have a header."""
-    return len(rest) == FEW and any(
-        not is_missing(name)
-        and kind_of([name], decimal) == "text"
-        and all(NUMBERS[decimal].fullmatch(row[k].strip()) for row in rest)
-        for k, name in enumerate(first)
-    )
+    texts = [k for k, name in enumerate(first) if not is_missing(name) and kind_of([name], decimal) == "text"]
+    return len(rest) == FEW and any(all(NUMBERS[decimal].fullmatch(row[k].strip()) for row in rest) for k in texts)
 
 
 def repeats_value(name: str, cells: Sequence[str]) -> bool:
     """Whether a text is one of the few values that fill a column, as labels do."""
     values = [cell.strip() for cell in cells]
     return name.strip() in values and 2 * len(set(values)) <= len(values) + 2
-
-
-def same_extension(name: str, cells: Sequence[str]) -> bool:
-    """Whether a file has an extension that occurs among others."""
-    return Path(name.strip()).suffix.lower() in {Path(cell.strip()).suffix.lower() for cell in cells}
 
 
 def names_columns(first: list[str], columns: Sequence[Sequence[str]], *, alone: bool) -> bool:
@@ -343,11 +303,10 @@ def names_columns(first: list[str], columns: Sequence[Sequence[str]], *, alone: 
     """
     if not all(map(WHOLE.fullmatch, first)) or len(set(first)) < len(first):
         return False
+    fractions = (any(POINT.fullmatch(cell.strip()) or COMMA.fullmatch(cell.strip()) for cell in c) for c in columns)
+    if (alone and counts_columns(first)) or all(fractions):
+        return True
     values = [int(cell) for cell in first]
-    if alone and counts_columns(first):
-        return True
-    if all(any(POINT.fullmatch(cell.strip()) or COMMA.fullmatch(cell.strip()) for cell in cells) for cells in columns):
-        return True
     rising = len(values) > 2 and all(a < b for a, b in pairwise(values))
     return rising and all(outside(value, cells) for value, cells in zip(values, columns, strict=True))
 
@@ -370,9 +329,8 @@ def counts_rows(first: list[str], rest: Rows) -> bool:
 
 def is_counter(cells: Sequence[str]) -> bool:
     """Whether cells are whole numbers, each one more than the one before."""
-    if not all(WHOLE.fullmatch(cell.strip()) for cell in cells):
-        return False
-    return all(b - a == 1 for a, b in pairwise(map(int, cells)))
+    whole = all(WHOLE.fullmatch(cell.strip()) for cell in cells)
+    return whole and all(b - a == 1 for a, b in pairwise(map(int, cells)))
 
 
 def leading_index(first: list[str], rest: Rows, decimal: str) -> tuple[int, ...]:

@@ -14,7 +14,6 @@ from neocog.errors import DataError
 __all__ = [
     "check_inflation",
     "class_folders",
-    "files_below",
     "hidden",
     "holds_files",
     "is_kind",
@@ -105,7 +104,7 @@ def walk(
     With `follow`, links to folders are followed; otherwise they are put into `links`. The folders directly within
     `folder` are put into `inner`. Raises DataError for more than `MAX_LINKS` links.
     """
-    folders, num_links = [folder], 0
+    folders, num_links, links = [folder], 0, [] if links is None else links
     while folders:
         for entry in listing(folders.pop()):
             if hidden(entry.name):
@@ -115,71 +114,49 @@ def walk(
             elif not entry.is_symlink():
                 folders.append(Path(entry.path))
             elif not leads_back(Path(entry.path)):
-                if follow:
-                    folders.append(Path(entry.path))
-                    num_links += 1
-                elif links is not None:
-                    links.append(Path(entry.path))
+                (folders if follow else links).append(Path(entry.path))
+                num_links += follow
             if num_links > MAX_LINKS:
-                raise DataError(
-                    f"At most {MAX_LINKS:,} links to folders are followed. {folder} has more, or they lead to each "
-                    "other.",
-                    fix="Put the files themselves there.",
-                )
+                rule = f"At most {MAX_LINKS:,} links to folders are followed. {folder} has more."
+                raise DataError(rule, fix="Put the files themselves there.")
         if inner is not None:
             inner += folders
             inner = None
 
 
 def list_files(
-    folder: Path, suffixes: Collection[str], others: Counter[str], inner: list[Path] | None = None
-) -> list[Path]:
-    """All files with these suffixes below a folder, sorted, links followed; others are counted by suffix in `others`.
-
-    The folders directly within it are put into `inner`.
-    """
-    found = []
-    for entry in walk(folder, inner=inner):
-        plain, suffix = is_kind(entry.is_file), suffix_of(entry.name)
-        if plain and suffix in suffixes:  # a pipe with such a name would never end
-            found.append(Path(entry.path))
-        else:
-            others[suffix if plain else "broken links or pipes"] += 1
-    return sorted(found, key=attrgetter("parts"))  # the order of paths themselves, several times as fast
-
-
-def files_below(
     folder: Path,
-    suffixes: str | Collection[str],
-    others: Counter[str] | None = None,
+    suffixes: Collection[str],
+    others: Counter[str],
     inner: list[Path] | None = None,
     links: list[Path] | None = None,
-) -> tuple[list[Path], list[str]]:
-    """All files with these suffixes at any depth, sorted, and the names of links to such files outside the folder.
+) -> list[Path]:
+    """All files with these suffixes at any depth, sorted; others are counted by suffix in `others`.
 
-    Other files are counted by suffix in `others`; the folders directly within are put into `inner`, and links to
-    folders outside into `links`.
+    Links are followed, unless `links` is given: those to such files, and to folders, outside the folder go there. The
+    folders directly within are put into `inner`.
     """
-    ends = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
-    found, outside, root = [], [], os.path.realpath(folder)
-    to_folders: list[Path] = []
-    for entry in walk(folder, follow=False, inner=inner, links=to_folders):
-        if not entry.name.lower().endswith(ends):
-            if others is not None:
-                others[suffix_of(entry.name)] += 1
-        elif entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
-            outside.append(entry.name)
+    found, outside, root = list[Path](), list[Path](), os.path.realpath(folder)
+    for entry in walk(folder, follow=links is None, inner=inner, links=outside):
+        suffix = suffix_of(entry.name)
+        if links is None and not is_kind(entry.is_file):  # a pipe would never end
+            others["broken links or pipes"] += 1
+        elif suffix not in suffixes:
+            others[suffix] += 1
         else:
-            found.append(Path(entry.path))
-    if links is not None:  # the files of others are read in their own folders
-        links += [link for link in to_folders if not Path(os.path.realpath(link)).is_relative_to(root)]
-    return sorted(found), sorted(outside)
+            (outside if links is not None and entry.is_symlink() else found).append(Path(entry.path))
+    for link in outside:  # one within the folder leads to what is read there
+        inside = Path(os.path.realpath(link)).is_relative_to(root)
+        if not inside and links is not None:
+            links.append(link)
+        elif inside and not link.is_dir():
+            found.append(link)
+    return sorted(found, key=attrgetter("parts"))  # the order of paths themselves, several times as fast
 
 
 def holds_files(folder: Path, suffix: str) -> bool:
     """Whether there is such a file at any depth, among the first that are found."""
-    entries = itertools.islice(walk(folder, follow=False), LOOKED_AT)
-    return any(entry.name.lower().endswith(suffix) for entry in entries)
+    return any(suffix_of(entry.name) == suffix for entry in itertools.islice(walk(folder, follow=False), LOOKED_AT))
 
 
 def size_bytes(path: Path) -> bytes:
@@ -216,7 +193,5 @@ def read_at_most(file: IO[bytes], limit: int) -> bytes:
 def check_inflation(expected: int, packed: int) -> None:
     """Raises ValueError if a few bytes, unpacked, would fill the memory: they were made for that."""
     if expected > max(PLENTY, MAX_INFLATION * packed):
-        raise ValueError(
-            f"it says that its {packed:,} bytes hold {expected:,}, more than {MAX_INFLATION} times as many; save it "
-            "without compression"
-        )
+        says = f"it says that its {packed:,} bytes hold {expected:,}, more than {MAX_INFLATION} times as many"
+        raise ValueError(f"{says}; save it without compression")

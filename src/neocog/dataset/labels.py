@@ -35,6 +35,9 @@ __all__ = [
 
 MAX_DIGITS = 18
 MAX_CLASSES = 65_536
+NEEDS_CLASS = "Each sample needs a class: a whole number or a name."
+NEEDS_NAME = "Each class needs a name of its own."
+NEEDS_LABELS = "Labels must be whole numbers or names, one for each sample."
 
 Labels = NDArray[np.int64] | list[str]
 """A class's number for each sample, or its name."""
@@ -54,8 +57,9 @@ def order_names(names: Collection[str], where: str) -> tuple[str, ...]:
         rule = f"At most {MAX_CLASSES:,} classes are read."
         received = f"{len(names):,} different labels, first {some(map(repr, sorted(names)))}"
         raise DataError(rule, received=received, where=where, fix="Name the column that holds classes 'label'.")
-    measured = [name for name in sorted(names) if not is_whole(name)]
-    if measured and all(map(is_number, names)):
+    values = {name: read_number(name) for name in sorted(names)}
+    measured = [name for name, value in values.items() if value is not None and not value.is_integer()]
+    if measured and None not in values.values():
         rule = "A label is a class: a name or a whole number."
         fix = "Regression is not supported; bin quantities into classes, such as low and high."
         raise DataError(rule, received=some(measured), where=where, fix=fix)
@@ -110,34 +114,24 @@ def cell_label(value: Any, where: str) -> int | str | None:
         return None
     if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return int(value)
-    if not isinstance(value, bool):
-        rule = "Each sample needs a class: a whole number or a name."
-        fix = "Leave that row out; bin quantities into classes, such as low and high."
-        raise DataError(rule, received=f"{str(value)[:60]!r} ({type(value).__name__})", where=where, fix=fix)
-    return int(value)
+    if isinstance(value, bool):
+        return int(value)
+    received = f"{str(value)[:60]!r} ({type(value).__name__})"
+    fix = "Leave that row out; bin quantities into classes, such as low and high."
+    raise DataError(NEEDS_CLASS, received=received, where=where, fix=fix)
 
 
 def blank_label(value: Any, where: str) -> str:
-    """The fault of an empty text as a label, if other samples of its split have one; "" for other values.
-
-    Tables write hidden labels this way; no cell of such a column has any other value.
-    """
-    if value != "":
-        return ""
-    rule = "Each sample needs a class: a whole number or a name."
-    return str(DataError(rule, received="'' (str)", where=where, fix="Leave that row out, or give it a class."))
+    """The fault of an empty text as a label, which hides it if its whole split has only such; "" for other values."""
+    fix = "Leave that row out, or give it a class."
+    return "" if value != "" else str(DataError(NEEDS_CLASS, received="'' (str)", where=where, fix=fix))
 
 
-def is_number(name: str) -> bool:
+def read_number(text: str) -> float | None:
     try:
-        float(name)
+        return float(text)
     except ValueError:
-        return False
-    return True
-
-
-def is_whole(name: str) -> bool:
-    return is_number(name) and float(name).is_integer()
+        return None
 
 
 def finite_number(text: str) -> float | None:
@@ -145,7 +139,8 @@ def finite_number(text: str) -> float | None:
     >>> finite_number("1.0"), finite_number("nan"), finite_number("walk")
     (1.0, None, None)
     """
-    return value if is_number(text) and math.isfinite(value := float(text)) else None
+    value = read_number(text)
+    return None if value is None or not math.isfinite(value) else value
 
 
 def number_texts(labels: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
@@ -182,7 +177,7 @@ def name_classes(
     """
     if classes:
         if len(set(classes)) < len(classes):
-            raise DataError("Each class needs a name of its own.", received=some(classes, 20), where=name)
+            raise DataError(NEEDS_NAME, received=some(classes, 20), where=name)
         check_range(name, targets, classes)
         return tuple(classes), dict(targets), ()
     first = targets.get("train", next(iter(targets.values())))
@@ -191,16 +186,13 @@ def name_classes(
         raise DataError(f"Labels number the classes from 0; at most {MAX_CLASSES:,} are read.", received=str(highest))
     names = tuple(str(k) for k in range(highest + 1))
     check_range(name, targets, names)
-    counts = sum((np.bincount(labels, minlength=len(names)) for labels in targets.values()), np.zeros(len(names), int))
-    if counts.all():
+    used = np.bincount(np.concatenate([*targets.values()]), minlength=len(names)) > 0
+    if used.all():
         return names, dict(targets), ()
-    place = np.cumsum(counts > 0) - 1
-    unused = some([names[k] for k in np.flatnonzero(counts == 0).tolist()])
-    return (
-        tuple(names[k] for k in np.flatnonzero(counts).tolist()),
-        {split: place[labels] for split, labels in targets.items()},
-        (f"labels without samples are not classes: {unused}",),
-    )
+    place = np.cumsum(used) - 1
+    unused = f"labels without samples are not classes: {some(names[k] for k in np.flatnonzero(~used).tolist())}"
+    kept = tuple(names[k] for k in np.flatnonzero(used).tolist())
+    return kept, {split: place[labels] for split, labels in targets.items()}, (unused,)
 
 
 def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> None:
@@ -231,7 +223,7 @@ def number_labels(
     Raises DataError if labels are names in one split and numbers in another, or name none of the classes.
     """
     if classes is not None and (len(set(classes)) < len(classes) or not all(isinstance(c, str) for c in classes)):
-        raise DataError("Each class needs a name of its own.", received=some(map(repr, classes), 20), where=name)
+        raise DataError(NEEDS_NAME, received=some(map(repr, classes), 20), where=name)
     named = {split: own for split, own in labels.items() if isinstance(own, list)}
     numbers = {split: own for split, own in labels.items() if not isinstance(own, list)}
     if named and numbers:
@@ -276,10 +268,9 @@ def plain_labels(labels: Any, where: str) -> Labels:
     if array is not None and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array is None or array.ndim != 1 or array.dtype.kind not in "iubUO":
-        rule = "Labels must be whole numbers or names, one for each sample."
         received = type(labels).__name__ if array is None else f"{array.dtype} {array.shape}"
         fix = "Convert floats with y.astype(int), rows of 0 and 1 with y.argmax(1)."
-        raise DataError(rule, received=received, where=where, fix=fix)
+        raise DataError(NEEDS_LABELS, received=received, where=where, fix=fix)
     listed = array.dtype.kind in "UO" or array.dtype == np.uint64
     return listed_labels(array.tolist(), where) if listed else array.astype(np.int64)
 
@@ -290,9 +281,8 @@ def listed_labels(labels: Sequence[Any], where: str) -> Labels:
         return found
     wrong = next((k for k, label in enumerate(found) if not isinstance(label, int)), None)
     if wrong is not None:
-        rule = "Labels must be whole numbers, or names, one for each sample."
         received = f"{str(labels[wrong])[:60]!r} ({type(labels[wrong]).__name__}) at sample {wrong}"
-        raise DataError(rule, received=received, where=where, fix="Make all of one kind.")
+        raise DataError(NEEDS_LABELS, received=received, where=where, fix="Make all of one kind.")
     try:
         return np.array(found, np.int64)
     except OverflowError as error:

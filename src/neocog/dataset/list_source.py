@@ -13,6 +13,9 @@ from neocog.dataset.record import Modality, Payload, Record, Target, Task
 
 __all__ = ["FileSource", "ListSource", "SplitSource"]
 
+Names = tuple[str, ...]
+Splits = Mapping[str, NDArray[np.int64]]
+
 
 class ListSource:
     """A source that knows its keys, targets, splits and classes. A subclass says what a sample's payload is.
@@ -34,13 +37,7 @@ class ListSource:
     """Those of the classes, if the files lie in such folders."""
 
     def __init__(
-        self,
-        name: str,
-        keys: Sequence[str],
-        targets: NDArray[Any],
-        splits: Mapping[str, NDArray[np.int64]],
-        classes: tuple[str, ...],
-        notices: tuple[str, ...] = (),
+        self, name: str, keys: Sequence[str], targets: NDArray[Any], splits: Splits, classes: Names, notices: Names = ()
     ) -> None:
         self.name, self.keys, self.targets = name, keys, targets
         self.splits, self.classes, self.notices = dict(splits), classes, notices
@@ -59,7 +56,6 @@ class ListSource:
         return int(target) if self.targets.ndim == 1 and self.targets.dtype.kind != "f" else target
 
     def content(self) -> Iterator[bytes]:
-        """Bytes that tell these payloads from those of other sources, for a fingerprint."""
         raise NotImplementedError
 
     def read(self, index: int) -> Record:
@@ -77,9 +73,9 @@ class FileSource(ListSource):
         root: Path,
         paths: Sequence[Path],
         targets: NDArray[Any],
-        splits: Mapping[str, NDArray[np.int64]],
-        classes: tuple[str, ...],
-        notices: tuple[str, ...] = (),
+        splits: Splits,
+        classes: Names,
+        notices: Names = (),
     ) -> None:
         super().__init__(root.resolve().name, (), targets, splits, classes, notices)
         self.root, self.paths = root, list(paths)
@@ -105,13 +101,7 @@ class FileSource(ListSource):
 class SplitSource(ListSource):
     """The samples of one split after those of another; a sample's key is its split and its place in it."""
 
-    def __init__(
-        self,
-        name: str,
-        targets: Mapping[str, NDArray[np.int64]],
-        classes: tuple[str, ...],
-        notices: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, name: str, targets: Splits, classes: Names, notices: Names = ()) -> None:
         self.starts = np.cumsum([0, *map(len, targets.values())])
         splits = {split: np.arange(a, a + len(t)) for (split, t), a in zip(targets.items(), self.starts, strict=False)}
         self.split_names = tuple(targets)

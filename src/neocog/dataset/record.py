@@ -102,13 +102,8 @@ class Source(Protocol):
         """The layout that was opened, as `--data.format` names it."""
         ...
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Sentences that a user should read about this set; a `LeftOut` for samples that are not read."""
-        ...
-
-    @notices.setter
-    def notices(self, sentences: tuple[str, ...]) -> None: ...
+    notices: tuple[str, ...]
+    """Sentences that a user should read about this set; a `LeftOut` for samples that are not read."""
 
     def __len__(self) -> int: ...
     def key(self, index: int) -> str: ...
@@ -142,8 +137,8 @@ def unlabelled_split(split: str, count: int) -> LeftOut:
     '6 samples of test have no labels and are left out; training samples are held out for the test instead'
     """
     instead = "validation" if split == "val" else "the test"
-    left_out = f"{count:,} samples of {split} have no labels and are left out"
-    return LeftOut(f"{left_out}; training samples are held out for {instead} instead", count)
+    held_out = f"training samples are held out for {instead} instead"
+    return LeftOut(f"{count:,} samples of {split} have no labels and are left out; {held_out}", count)
 
 
 def unlabelled_samples(split: str, count: int) -> LeftOut:
@@ -172,12 +167,8 @@ def num_left_out(source: Source) -> int:
 
 def absent_classes(classes: tuple[str, ...], splits: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
     """A sentence for each split from which a class is missing; `splits` holds the targets by split."""
-    notices = []
-    for split, targets in splits.items():
-        absent = sorted(set(range(len(classes))) - set(np.unique(targets).tolist()))
-        if absent:
-            notices.append(f"{split} has no sample of {some(repr(classes[k]) for k in absent)}")
-    return tuple(notices)
+    absent = {split: sorted({*range(len(classes))} - {*np.unique(there).tolist()}) for split, there in splits.items()}
+    return tuple(f"{split} has no sample of {some(repr(classes[k]) for k in ks)}" for split, ks in absent.items() if ks)
 
 
 FILL_FOLDER = "Put files into its folder, or remove the folder."
@@ -206,13 +197,10 @@ def check_trainable(source: Source) -> None:
         raise DataError(rule, received=received, where=source.name, fix="Give each class its own folder or label.")
     empty = np.flatnonzero(np.bincount(source.targets, minlength=len(source.classes)) == 0)
     if empty.size:
-        raise DataError(
-            "Each class needs at least one sample.",
-            received=f"{len(source.classes)} classes, and no sample of {empty.size} of them, first "
-            f"{source.classes[empty[0]]!r}",
-            where=source.name,
-            fix=EMPTY_CLASS.get(source.format, EMPTY_CLASS_ELSEWHERE),
-        )
+        rule, fix = "Each class needs at least one sample.", EMPTY_CLASS.get(source.format, EMPTY_CLASS_ELSEWHERE)
+        first = source.classes[empty[0]]
+        received = f"{len(source.classes)} classes, and no sample of {empty.size} of them, first {first!r}"
+        raise DataError(rule, received=received, where=source.name, fix=fix)
 
 
 def describe(source: Source) -> str:

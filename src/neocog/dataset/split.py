@@ -50,24 +50,18 @@ def divide(
     notes: list[str] = []
     train = splits.get("train", splits.get("all"))
     if train is None:
-        raise DataError(
-            "Training needs a training split.",
-            received=f"only {', '.join(splits)}",
-            where=source.name,
-            fix="Name a training split train, or give the data without splits.",
-        )
-    test = splits.get("test", np.empty(0, np.int64))
+        rule, fix = "Training needs a training split.", "Name a training split train, or give the data without splits."
+        raise DataError(rule, received=f"only {', '.join(splits)}", where=source.name, fix=fix)
+    test, val, choice = splits.get("test", np.empty(0, np.int64)), splits.get("val"), describe_choice(source)
     if keeps_test(source):
         whole = train
         train, test = take(source, whole, test_fraction, seed, "test", groups_by_class)
-        notes.append(f"{len(test):,} of {len(whole):,} samples are held out for testing{describe_choice(source)}")
+        notes.append(f"{len(test):,} of {len(whole):,} samples are held out for testing{choice}")
         notes += explain_absent(source, whole, test, "test")
-    if "val" in splits:
-        val = splits["val"]
-    else:
+    if val is None:
         whole = train
         train, val = take(source, whole, val_fraction, seed, "val", groups_by_class)
-        notes.append(f"{len(val):,} training samples are held out for validation{describe_choice(source)}")
+        notes.append(f"{len(val):,} training samples are held out for validation{choice}")
         notes += explain_absent(source, whole, val, "val")
     if not val.size:
         raise explain_no_validation(source, val_fraction)
@@ -87,15 +81,11 @@ def check_test(source: Source, splits: Splits) -> None:
         return
     found = np.unique(source.targets[splits.test])
     if len(found) == 1:
-        fix = "Choose another fold: --data.test_fold."
-        if kind != "folds":
-            fix = f"Add {kind} of other classes, three of each (training, validation, test), or give a test split."
-        raise DataError(
-            f"A test split needs at least two classes, and {kind} are never torn apart.",
-            received=f"{len(splits.test):,} test samples, all of class {source.classes[found[0]]!r}",
-            where=source.name,
-            fix=fix,
-        )
+        rule = f"A test split needs at least two classes, and {kind} are never torn apart."
+        received = f"{len(splits.test):,} test samples, all of class {source.classes[found[0]]!r}"
+        fix = f"Add {kind} of other classes, three of each (training, validation, test), or give a test split."
+        fix = "Choose another fold: --data.test_fold." if kind == "folds" else fix
+        raise DataError(rule, received=received, where=source.name, fix=fix)
 
 
 def read_groups(source: Source) -> NDArray[np.int64] | None:
@@ -138,26 +128,16 @@ def explain_absent(source: Source, whole: Indices, part: Indices, split: str) ->
     if groups is None:
         return list(absent_classes(source.classes, {split: source.targets[part]}))
     kind = getattr(source, "group_kind", "groups")
-    there, num_groups = np.unique(
-        np.unique(np.stack([source.targets[whole], groups[whole]]), axis=1)[0], return_counts=True
+    pairs = np.unique(np.stack([source.targets[whole], groups[whole]]), axis=1)
+    num_groups = np.bincount(pairs[0], minlength=len(source.classes))
+    absent = ~np.isin(np.arange(len(source.classes)), source.targets[part])
+    reasons = (
+        (num_groups == 1, f": all samples of such a class are in one of the {kind}, which is kept for training"),
+        (num_groups > 1, f": all {kind} with such a class are kept for training, as the last of some class"),
+        (num_groups == 0, ""),
     )
-    numbers = dict(zip(there.tolist(), num_groups.tolist(), strict=True))
-    taken = set(source.targets[part].tolist())
-    absent = [k for k in range(len(source.classes)) if k not in taken]
-    reasons = {
-        f": all samples of such a class are in one of the {kind}, which is kept for training": [
-            k for k in absent if numbers.get(k) == 1
-        ],
-        f": all {kind} with such a class are kept for training, as the last of some class": [
-            k for k in absent if numbers.get(k, 0) > 1
-        ],
-        "": [k for k in absent if k not in numbers],
-    }
-    return [
-        f"{split} has no sample of {some(repr(source.classes[k]) for k in classes)}{why}"
-        for why, classes in reasons.items()
-        if classes
-    ]
+    found = [(some(repr(source.classes[k]) for k in np.flatnonzero(absent & which)), why) for which, why in reasons]
+    return [f"{split} has no sample of {classes}{why}" for classes, why in found if classes]
 
 
 def take(
@@ -165,10 +145,9 @@ def take(
 ) -> tuple[Indices, Indices]:
     """Split off a share of each class; the rest and the share, both in the order of the source."""
     groups = read_groups(source)
-    if groups is not None and groups_by_class and divides_by_class(source):
-        return take_groups_by_class(source, indices, groups[indices], fraction, seed, purpose)
     if groups is not None:
-        return take_groups(source, indices, groups[indices], fraction, seed, purpose)
+        take_whole = take_groups_by_class if groups_by_class and divides_by_class(source) else take_groups
+        return take_whole(source, indices, groups[indices], fraction, seed, purpose)
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose=f"split {purpose}")[:, 0]
     taken = np.zeros(len(indices), bool)
     targets = source.targets[indices]
@@ -235,14 +214,11 @@ def choose_groups(
     pairs, counts = np.unique(np.stack([groups, targets]), axis=1, return_counts=True)
     classes, pairs[1] = np.unique(pairs[1], return_inverse=True)
     starts = np.searchsorted(pairs[0], np.arange(int(groups.max(initial=-1)) + 2))
-    contents = [
-        dict(zip(pairs[1][start:stop].tolist(), counts[start:stop].tolist(), strict=True))
-        for start, stop in itertools.pairwise(starts.tolist())
-    ]
+    spans = [slice(start, stop) for start, stop in itertools.pairwise(starts.tolist())]
+    contents = [dict(zip(pairs[1][span].tolist(), counts[span].tolist(), strict=True)) for span in spans]
     best: Choice | None = None
     tries = max(1, min(TRIES, ENOUGH_GROUPS // max(1, len(contents))))
-    for number in range(tries):
-        first = number * len(contents) // tries
+    for first in (number * len(contents) // tries for number in range(tries)):
         choice = Choice(contents, [*range(first, len(contents)), *range(first)], len(classes), fraction)
         choice.cover()
         choice.fill(reserve)
@@ -299,13 +275,12 @@ class Choice:
 
     def gain(self, group: int, sign: int = 1) -> float:
         """How much nearer to the wanted one the shares come if a group is chosen; or, with -1, given back."""
-        wanted, moved = self.fraction, sum(self.groups[group].values())
-        before = after = 0.0
-        for k, count in self.groups[group].items():
-            before += (self.taken[k] / self.sizes[k] - wanted) ** 2
-            after += ((self.taken[k] + sign * count) / self.sizes[k] - wanted) ** 2
-        before += (self.num_taken / self.size - wanted) ** 2
-        after += ((self.num_taken + sign * moved) / self.size - wanted) ** 2
+        moves = [(self.taken[k], count, self.sizes[k]) for k, count in self.groups[group].items()]
+        moves.append((self.num_taken, sum(self.groups[group].values()), self.size))
+        before = after = 0.0  # each summed in this order, so that equal shares compare as equal
+        for taken, count, size in moves:
+            before += (taken / size - self.fraction) ** 2
+            after += ((taken + sign * count) / size - self.fraction) ** 2
         return before - after
 
     def take(self, group: int, sign: int = 1) -> None:
@@ -314,7 +289,4 @@ class Choice:
             self.taken[k] += sign * count
             self.left[k] -= sign
             self.num_taken += sign * count
-        if sign > 0:
-            self.chosen.add(group)
-        else:
-            self.chosen.remove(group)
+        (self.chosen.add if sign > 0 else self.chosen.remove)(group)

@@ -9,14 +9,13 @@ import csv
 import io
 import json
 import os
-import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from neocog.dataset.dialect import DELIMITERS, SEPARATORS, Dialect, find_dialect
+from neocog.dataset.dialect import DELIMITERS, SEPARATORS, WHOLE, Dialect, find_dialect
 from neocog.dataset.files import hidden, suffix_of
 from neocog.errors import DataError, some
 
@@ -36,12 +35,8 @@ SUFFIXES = (*DELIMITERS, ".jsonl")
 MAX_ROW = 2**24
 """Bytes of a row; a larger one is refused before it is read whole. A CSV field is limited to 131,072 characters by
 Python's csv module."""
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 INDEX = "Unnamed: 0"
 """The name that pandas gives a first column without one."""
-WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-SIGNS = {sign: f"a {name[:-1]}" for sign, name in SEPARATORS.items()}
-"""Column separators, in the singular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +97,8 @@ def table_notices(paths: Iterable[Path]) -> tuple[str, ...]:
         differences = find_dialect(path).differences
         if differences:
             found.setdefault("; ".join(differences), []).append(path.name)
-    return tuple(
-        f"{names[0]} {how}" if len(names) == 1 else f"each of {len(names):,} tables ({some(names, 2)}) {how}"
-        for how, names in found.items()
-    )
+    many = {how: f"each of {len(names):,} tables ({some(names, 2)})" for how, names in found.items() if len(names) > 1}
+    return tuple(f"{many.get(how, names[0])} {how}" for how, names in found.items())
 
 
 def entries(path: Path) -> Generator[Row, None, None]:
@@ -123,10 +116,9 @@ class Lines:
     """The lines of a file as text, each no longer than the rest of its row may be."""
 
     def __init__(self, file: IO[bytes], path: Path, dialect: Dialect) -> None:
-        self.file, self.path = file, path
-        self.number, self.size = 0, 0
-        self.plain = dialect.encoding == "utf-8" and dialect.newline == "\n"
-        self.text = io.TextIOWrapper(file, dialect.encoding, newline=dialect.newline) if not self.plain else None
+        self.path, self.number, self.size = path, 0, 0
+        plain = dialect.encoding == "utf-8" and dialect.newline == "\n"
+        self.file = file if plain else io.TextIOWrapper(file, dialect.encoding, newline=dialect.newline)
         for _ in range(dialect.num_skipped):
             next(self, None)
 
@@ -134,43 +126,30 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        return self.next_decoded(self.text) if self.text else self.next_plain()
-
-    def next_plain(self) -> str:
-        """The next line of UTF-8; each is decoded by itself, so that the line of a wrong byte is known."""
-        raw = self.file.readline(MAX_ROW + 1 - self.size)
-        if not raw:
-            raise StopIteration
-        self.count(len(raw))
-        if b"\0" in raw:
-            self.fail(
-                "A table is UTF-8 text.", "NUL bytes, as in UTF-16 without a byte order mark", "Save it as UTF-8."
-            )
+        """The next line. Each of UTF-8 is decoded by itself, so that the line of a wrong byte is known."""
+        fix = "Save it as UTF-8."
         try:
-            return (raw.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else raw).decode()
-        except UnicodeDecodeError as error:
-            fix = f"iconv -f WINDOWS-1252 -t UTF-8 {self.path.name} > NEW.csv"
-            fix = f"Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: {fix}."
-            self.fail("A table is UTF-8 text.", f"byte 0x{raw[error.start]:02x}", fix, error)
-
-    def next_decoded(self, text: io.TextIOWrapper) -> str:
-        """The next line in another encoding, or of a file whose lines end with a carriage return alone."""
-        try:
-            line = text.readline(MAX_ROW + 1 - self.size)
+            line = self.file.readline(MAX_ROW + 1 - self.size)
         except UnicodeError as error:
             self.number += 1
-            self.fail("A table is text.", f"undecodable bytes ({error})", "Save it as UTF-8.", error)
+            self.fail("A table is text.", f"undecodable bytes ({error})", fix, error)
         if not line:
             raise StopIteration
-        self.count(len(line))
-        if "\0" in line:
-            self.fail("A table is text.", "NUL characters", "Save it as UTF-8.")
-        return line.removeprefix("\ufeff") if self.number == 1 else line
-
-    def count(self, size: int) -> None:
-        self.number, self.size = self.number + 1, self.size + size
+        self.number, self.size = self.number + 1, self.size + len(line)
         if self.size > MAX_ROW:
             self.fail(f"A row may have at most {MAX_ROW:,} bytes.", "more", "Is a quote left open?")
+        if isinstance(line, bytes):
+            if b"\0" in line:
+                self.fail("A table is UTF-8 text.", "NUL bytes, as in UTF-16 without a byte order mark", fix)
+            try:
+                line = line.decode()
+            except UnicodeDecodeError as error:
+                how = f"iconv -f WINDOWS-1252 -t UTF-8 {self.path.name} > NEW.csv"
+                fix = f"Save it as UTF-8; if a spreadsheet wrote it as Windows-1252: {how}."
+                self.fail("A table is UTF-8 text.", f"byte 0x{line[error.start]:02x}", fix, error)
+        elif "\0" in line:
+            self.fail("A table is text.", "NUL characters", fix)
+        return line.removeprefix("\ufeff") if self.number == 1 else line
 
     def start_row(self) -> int:
         """The number of the line on which the next row starts."""
@@ -188,10 +167,9 @@ def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
     # Strict, otherwise a quote that is left open would silently take the rest of the file as one field.
     reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     columns: tuple[str, ...] = ()
-    repeated: list[str] = []
-    """The header as it is written, unless it could be a row of numbers."""
-    width = 0
-    left_out = (*dialect.index, *dialect.empty)
+    repeated: list[str] = []  # the header as it is written, unless it could be a row of numbers
+    width, left_out = 0, (*dialect.index, *dialect.empty)
+    sign = f"a {SEPARATORS[dialect.delimiter][:-1]}" if dialect.delimiter in SEPARATORS else repr(dialect.delimiter)
     while True:
         line = lines.start_row()
         try:
@@ -211,14 +189,13 @@ def csv_rows(lines: Lines, dialect: Dialect) -> Iterator[Row]:
                 repeated = cells if named and width > 1 else repeated
                 continue
         if len(cells) != width:
-            received = f"{len(cells)} values for {width} columns"
-            fix = f'Put values that hold {SIGNS.get(dialect.delimiter, repr(dialect.delimiter))} into "quotes".'
+            received, fix = f"{len(cells)} values for {width} columns", f'Put values that hold {sign} into "quotes".'
             lines.fail("Each row needs one value for each column.", received, fix, line=line)
         if cells == repeated:
             rule = "A line repeats the names of the columns, as in concatenated tables."
             lines.fail(rule, "the header again", "Remove it.", line=line)
         if left_out:
-            check_left_out(lines, cells, dialect, line)
+            check_left_out(lines, cells, dialect, line, sign)
             cells = [cell for k, cell in enumerate(cells) if k not in left_out]
         yield Row(line, dict(zip(columns, cells, strict=True)))
     if not columns:
@@ -237,7 +214,7 @@ def header(lines: Lines, cells: list[str], dialect: Dialect) -> tuple[str, ...]:
     return names
 
 
-def check_left_out(lines: Lines, cells: list[str], dialect: Dialect, line: int) -> None:
+def check_left_out(lines: Lines, cells: list[str], dialect: Dialect, line: int, sign: str) -> None:
     """Raises DataError if a column that was left out because of its first values holds something after all."""
     for k in dialect.index:
         if not WHOLE.fullmatch(cells[k].strip()):
@@ -245,7 +222,6 @@ def check_left_out(lines: Lines, cells: list[str], dialect: Dialect, line: int) 
             lines.fail(rule, repr(cells[k][:60]), "Give the column a name, or remove it.", line=line)
     for k in dialect.empty:
         if cells[k].strip():
-            sign = SIGNS.get(dialect.delimiter, repr(dialect.delimiter))
             fix = f'Put values that hold {sign} into "quotes", or name the column.'
             received = f"{cells[k][:60]!r} in column {k + 1}"
             lines.fail("A column without a name must be empty.", received, fix, line=line)
@@ -262,9 +238,8 @@ def json_rows(lines: Lines) -> Iterator[Row]:
                 columns = set(values)
                 yield Row(lines.number, {key: key for key in values})
             if set(values) != columns:
-                received = f"{some(sorted(set(values) ^ columns))} in one of them only"
-                fix = "Give each row all keys, null if there is no value."
-                lines.fail("Each row needs the same keys as the first.", received, fix)
+                rule, fix = "Each row needs the same keys as the first.", "Write null if there is no value."
+                lines.fail(rule, f"{some(sorted(set(values) ^ columns))} in one of them only", fix)
             yield Row(lines.number, values)
         lines.start_row()
     if not columns:
@@ -294,9 +269,6 @@ def check_text(value: object) -> None:
         if "\0" in value:
             raise ValueError("a NUL character")
         value.encode()
-    elif isinstance(value, dict):
-        for pair in value.items():
-            check_text(pair)
-    elif isinstance(value, list | tuple):
-        for member in value:
+    elif isinstance(value, dict | list | tuple):
+        for member in value.items() if isinstance(value, dict) else value:
             check_text(member)

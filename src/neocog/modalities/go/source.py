@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.files import files_below, holds_files, read_limited
+from neocog.dataset.files import holds_files, list_files, read_limited
 from neocog.dataset.record import LeftOut, Modality, Record, Task
 from neocog.dataset.split_names import splits_meant
 from neocog.errors import DataError, agree, some
@@ -41,7 +41,9 @@ class SgfSource:
     def __init__(self, path: Path) -> None:
         self.name = path.stem if path.is_file() else path.resolve().name
         self.root = path.parent if path.is_file() else path
-        files, outside = ([path], []) if path.is_file() else files_below(path, SUFFIX)
+        links: list[Path] = []
+        files = [path] if path.is_file() else list_files(path, {SUFFIX}, Counter(), links=links)
+        outside = sorted(link.name for link in links if not link.is_dir())
         self.games: list[Game] = []
         self.names: list[str] = []
         self.unplayable: dict[str, UnplayableGame] = {}
