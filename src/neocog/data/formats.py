@@ -56,27 +56,23 @@ class Format:
 
 
 def open_idx_folder(path: Path) -> Source:
-    known = KNOWN.get(path.name)
-    return open_idx(path, known.classes if known else None)
+    return open_idx(path, KNOWN[path.name].classes if path.name in KNOWN else None)
 
 
 COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 """Settings that name the columns of tables."""
+FILES, TEXTS = COLUMNS - {"text_column"}, COLUMNS - {"file_column"}
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
 FOLDERS = frozenset({"class_level", "test_fold"})
+BOTH = WINDOWS | FOLDERS
 FORMATS = [
     Format("idx", "idx files", is_idx, open_idx_folder),
     Format("cifar", "CIFAR's binary files", is_cifar, open_cifar),
     Format("npz", "images in an .npz file", lambda path: is_image_npz(path) and not is_signal_npz(path), open_npz),
     Format("class-map", "images in folders that class_map.txt names", has_class_map, open_class_map, options=FOLDERS),
     Format(
-        "class-list",
-        "images that a table names",
-        is_image_table,
-        open_image_table,
-        options=frozenset({"file_column", "label_column"}),
-        nearly=why_no_image_table,
+        "class-list", "images that a table names", is_image_table, open_image_table, "image", FILES, why_no_image_table
     ),
     Format("masks", "images with a mask for each", is_mask_folder, open_mask_folder),
     Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco),
@@ -87,25 +83,10 @@ FORMATS = [
     Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", CHANNELS),
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
-    Format(
-        "signal-folder",
-        "signals in a folder for each class",
-        is_signal_folder,
-        open_signal_folder,
-        "signal",
-        WINDOWS | FOLDERS,
-    ),
+    Format("signal-folder", "signals in a folder for each class", is_signal_folder, open_signal_folder, "signal", BOTH),
     Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
     Format("sound-folder", "audio in a folder for each class", is_audio_folder, open_audio_folder, "audio", FOLDERS),
-    Format(
-        "text-table",
-        "texts in a table",
-        is_text_table,
-        open_text_table,
-        "text",
-        frozenset({"text_column", "label_column"}),
-        why_no_text_table,
-    ),
+    Format("text-table", "texts in a table", is_text_table, open_text_table, "text", TEXTS, why_no_text_table),
     Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text", FOLDERS),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
     Format("image-folder", "images in a folder for each class", holds_images, open_image_folder, options=FOLDERS),

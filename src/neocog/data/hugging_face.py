@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.data.python_objects import SplitData
+from neocog.dataset.class_folders import SPLITS
 from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.dataset.labels import blank_label, cell_label, is_hidden, plain_labels
 from neocog.dataset.record import Modality, Payload, other_split
@@ -42,7 +43,7 @@ def known_splits(data: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tu
         rule = f"A DatasetDict has splits called {', '.join(SPLIT_NAMES)}."
         raise DataError(rule, received=some(data, 8) or "none", where=name, fix="Rename them, or pass one Dataset.")
     notices = tuple(other_split(str(key), len(part)) for key, part in data.items() if str(key) not in meant)
-    return {split: found[split] for split in ("train", "val", "test") if split in found}, notices
+    return {split: found[split] for split in SPLITS if split in found}, notices
 
 
 def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitData | None:
@@ -69,17 +70,13 @@ def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitD
         return None
     if len(kept) < len(found):
         plain = plain.select(kept)
-    if not MODALITIES[modality].is_text:
+    encoded = not MODALITIES[modality].is_text
+    if encoded:
         plain = plain.cast_column(column, type(features[column])(decode=False))
-    payloads = Column(plain.select_columns([column]), column, where, encoded=not MODALITIES[modality].is_text)
-    return SplitData(
-        modality=modality,
-        labels=plain_labels([found[k] for k in kept], where),
-        read=payloads.read,
-        content=payloads.content,
-        classes=tuple(names) if names else None,
-        num_unlabelled=len(found) - len(kept),
-    )
+    payloads = Column(plain.select_columns([column]), column, where, encoded=encoded)
+    labels, classes = plain_labels([found[k] for k in kept], where), tuple(names) if names else None
+    missing = len(found) - len(kept)
+    return SplitData(modality, labels, payloads.read, payloads.content, classes=classes, num_unlabelled=missing)
 
 
 class Column:
@@ -131,35 +128,27 @@ def label_column(features: Mapping[str, Any], where: str) -> str:
 
 def label_columns(features: Mapping[str, Any]) -> list[str]:
     """The columns that may hold the labels."""
-    labels = [name for name in features if type(features[name]).__name__ == "ClassLabel"]
-    usual = [name for name in features if name.lower() in USUAL and kind_of(features[name]) in ("ClassLabel", "Value")]
+    kinds = {name: type(feature).__name__ for name, feature in features.items()}
+    labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
+    usual = [name for name, kind in kinds.items() if name.lower() in USUAL and kind in ("ClassLabel", "Value")]
     return [name for name in labels if name in usual] or labels or usual
 
 
 def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[str, Modality]:
     """The column of the inputs, and its modality."""
-    media = [name for name in features if kind_of(features[name]) in MEDIA]
+    kinds = {name: type(feature).__name__ for name, feature in features.items() if name != label}
+    media = [name for name, kind in kinds.items() if kind in MEDIA]
     if len(media) == 1:
-        return media[0], MEDIA[kind_of(features[media[0]])]
-    texts = [name for name in features if is_text(features[name]) and name != label]
+        return media[0], MEDIA[kinds[media[0]]]
+    texts = [name for name, kind in kinds.items() if kind == "Value" and "string" in str(features[name].dtype)]
     found = media or [name for name in texts if name.lower() in COMMON_TEXTS] or texts
     if len(found) != 1:
         raise wrong_columns("input", "an Image, an Audio, or text", found, features, where)
     return found[0], "text"
 
 
-def is_text(feature: Any) -> bool:
-    return kind_of(feature) == "Value" and "string" in str(feature.dtype)
-
-
-def kind_of(feature: object) -> str:
-    return type(feature).__name__
-
-
 def wrong_columns(what: str, kind: str, found: list[str], features: Mapping[str, Any], where: str) -> DataError:
-    listed = ", ".join(f"{name}: {kind_of(feature)}" for name, feature in features.items())
+    listed = ", ".join(f"{name}: {type(feature).__name__}" for name, feature in features.items())
     many = f"can be read in {len(found)} ways, as {' or '.join(map(repr, found))}" if found else f"has none ({listed})"
-    return DataError(
-        f"A dataset needs one column for the {what}: {kind}. {where} {many}.",
-        fix="Use remove_columns, rename_column or cast_column.",
-    )
+    rule = f"A dataset needs one column for the {what}: {kind}. {where} {many}."
+    return DataError(rule, fix="Use remove_columns, rename_column or cast_column.")

@@ -14,9 +14,10 @@ from neocog.files import Remote, cache_dir, fetch, storage_errors, whole_file
 __all__ = ["KNOWN", "Known", "data_folders", "download_set", "find_data", "unpack"]
 
 CHUNK = 2**16
+CIFAR = "https://www.cs.toronto.edu/~kriz/cifar"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Known:
     """A published set: its files, and the names of its classes if its files do not carry them."""
 
@@ -36,7 +37,7 @@ def idx_files(address: str, **hashes: str) -> tuple[Remote, ...]:
 
 KNOWN = {
     "mnist": Known(
-        files=idx_files(
+        idx_files(
             # The mirror that the original page's successors name; the original refuses most programs.
             "https://ossci-datasets.s3.amazonaws.com/mnist",
             train_images="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -46,7 +47,7 @@ KNOWN = {
         ),
     ),
     "fashion_mnist": Known(
-        files=idx_files(
+        idx_files(
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
             train_images="3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
             train_labels="a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
@@ -57,22 +58,12 @@ KNOWN = {
             "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
         ),
     ),
-    "cifar10": Known(
-        files=(
-            Remote(
-                "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-            ),
-        )
-    ),
-    "cifar100": Known(
-        files=(
-            Remote(
-                "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-                "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-            ),
-        )
-    ),
+    "cifar10": Known((
+        Remote(f"{CIFAR}-10-binary.tar.gz", "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),
+    )),
+    "cifar100": Known((
+        Remote(f"{CIFAR}-100-binary.tar.gz", "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"),
+    )),
 }  # fmt: skip
 
 
@@ -87,10 +78,7 @@ def data_folders() -> list[Path]:
 
 
 def find_data(data: str | Path, *, download: bool = False) -> Path:
-    """The folder or file that a path or a name means.
-
-    Raises DataError that says where to put a set of this name.
-    """
+    """The folder or file that a path or a name means. Raises DataError that says where to put a set of this name."""
     path, name = Path(data), str(data)
     if name and path.exists():
         return path
@@ -101,17 +89,14 @@ def find_data(data: str | Path, *, download: bool = False) -> Path:
             return folder / name
     places = ", ".join(str(folder / name) for folder in data_folders())
     if name not in KNOWN:
-        raise DataError(
-            f"No data set {name!r} is on this machine: neither a path here nor {places}.", fix=did_you_mean(name, KNOWN)
-        )
+        rule = f"No data set {name!r} is on this machine: neither a path here nor {places}."
+        raise DataError(rule, fix=did_you_mean(name, KNOWN))
     target = Path(os.environ.get("NEOCOG_DATA") or cache_dir("datasets")) / name
     if download:
         return download_set(KNOWN[name].files, target)
     addresses = "\n  ".join(remote.url for remote in KNOWN[name].files)
-    raise DataError(
-        f"The data set {name!r} is not on this machine, and nothing is fetched unless asked. Looked for {places}.",
-        fix=f"Add --download, or fetch these yourself and put them into {target}:\n  {addresses}",
-    )
+    rule = f"The data set {name!r} is not on this machine, and nothing is fetched unless asked. Looked for {places}."
+    raise DataError(rule, fix=f"Add --download, or fetch these yourself and put them into {target}:\n  {addresses}")
 
 
 def download_set(files: tuple[Remote, ...], folder: Path) -> Path:

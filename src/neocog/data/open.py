@@ -45,8 +45,7 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     asked = {name for name in FOLDERS if options.get(name) is not None}
     if not isinstance(data, str | Path | Location):
-        if columns:
-            raise no_columns(columns, "a Python object", "arrays and lists")
+        check_table_columns(columns, frozenset(), "a Python object", "arrays and lists")
         check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
         check_folder_options(asked, "a Python object")
         return data if isinstance(data, Source) else as_source(data)
@@ -75,9 +74,8 @@ def check_channels(columns: object, known: frozenset[str], where: str, what: str
 def check_folder_options(asked: Collection[str], what: str) -> None:
     """Raises ConfigError for options that would be ignored."""
     for name in sorted(asked):
-        raise ConfigError(
-            f"A setting must have an effect. data.{name} is for class folders, and {what} has none.", fix="Remove it."
-        )
+        rule = f"A setting must have an effect. data.{name} is for class folders, and {what} has none."
+        raise ConfigError(rule, fix="Remove it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +106,7 @@ def find_format(
         if format not in (None, "shards"):
             received = f"the layout {format!r}, for {data}"
             raise DataError("An address must be one of shards.", received=received, fix="Remove the layout.")
-        if columns:
-            raise no_columns(columns, str(data), layouts["shards"].description)
+        check_table_columns(columns, frozenset(), str(data), layouts["shards"].description)
         return Location(layouts["shards"], str(data))
     outer = find_data(data, download=download)
     path = data_folder(outer, format=format, columns=columns)
@@ -119,8 +116,7 @@ def find_format(
         rule = f"{path} can be read in {len(found)} ways."
         raise DataError(rule, fix=f"Choose one, or move the others away:\n{ways}")
     for layout in found or recognise(path)[:1]:
-        if not columns.keys() <= layout.options:
-            raise no_columns(columns, str(path), layout.description)
+        check_table_columns(columns, layout.options, str(path), layout.description)
     if not found or (format is None and is_unread_table(path, found, columns)):
         raise explain_unrecognised(path, columns)
     notices = () if path == outer else (f"the data set is read from {path}, because {outer} holds nothing else",)
@@ -153,12 +149,10 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     return inner if wanted and (names <= BY_FOLDERS or names_split(inner)) else path
 
 
-def no_columns(columns: Mapping[str, str], where: str, what: str) -> ConfigError:
-    """A column was named, but the layout has none of its kind."""
-    name, value = next(iter(columns.items()))
-    kind = {"file_column": "a table of files", "text_column": "a table of texts", "label_column": "a table"}[name]
-    return ConfigError(
-        f"A setting must have an effect. data.{name} names a column of {kind}.",
-        received=f"{value!r}, for {where}, which is read as {what}",
-        fix="Remove it.",
-    )
+def check_table_columns(columns: Mapping[str, str], known: frozenset[str], where: str, what: str) -> None:
+    """Raises ConfigError if a column was named, but the layout has none of its kind."""
+    if not columns.keys() <= known:
+        name, value = next(iter(columns.items()))
+        kind = {"file_column": "a table of files", "text_column": "a table of texts", "label_column": "a table"}[name]
+        rule = f"A setting must have an effect. data.{name} names a column of {kind}."
+        raise ConfigError(rule, received=f"{value!r}, for {where}, which is read as {what}", fix="Remove it.")

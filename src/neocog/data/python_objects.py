@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 
-from neocog.dataset.labels import (
-    Labels,
-    check_range,
-    is_hidden,
-    number_labels,
-    plain_array,
-    plain_label,
-    plain_labels,
-)
+from neocog.dataset.class_folders import SPLITS
+from neocog.dataset.labels import Labels, check_range, is_hidden, number_labels, plain_array, plain_label, plain_labels
 from neocog.dataset.list_source import SplitSource
 from neocog.dataset.record import Modality, Payload, absent_classes, unlabelled_samples, unlabelled_split
 from neocog.dataset.split_names import split_meant
@@ -34,10 +29,18 @@ __all__ = ["ObjectSource", "SplitData", "as_source"]
 PIXELS = (np.dtype(np.uint8), np.dtype(np.uint16))
 FINGERPRINTED = 64
 """Samples of a torch dataset that enter a fingerprint, spread evenly: reading all could take hours."""
-SPLITS = ("train", "val", "test", "all")
+Names = tuple[str, ...]
+SHAPES = {
+    many: f"Inputs are images ({many}H, W), ({many}H, W, C) or ({many}C, H, W) of uint8 or uint16; signals ({many}L) "
+    f"or ({many}C, L) of floats; or texts."
+    for many in ("", "N, ")
+}
+"""What one input is, and what many are."""
+AS_STORED = "Give images as they are stored, 0..255, without ToTensor() or a division by 255."
+TO_NUMPY = "Convert them with numpy.asarray."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class SplitData:
     """The samples of one split, as they were handed over."""
 
@@ -75,11 +78,7 @@ class ObjectSource(SplitSource):
     """Samples of Python objects, read one by one."""
 
     def __init__(
-        self,
-        name: str,
-        parts: Mapping[str, SplitData],
-        targets: Mapping[str, NDArray[np.int64]],
-        classes: tuple[str, ...],
+        self, name: str, parts: Mapping[str, SplitData], targets: Mapping[str, NDArray[np.int64]], classes: Names
     ) -> None:
         check_range(name, targets, classes)
         super().__init__(name, targets, classes, absent_classes(classes, targets))
@@ -87,8 +86,7 @@ class ObjectSource(SplitSource):
         self.modality = self.parts[0].modality
 
     def content(self) -> Iterator[bytes]:
-        for part in self.parts:
-            yield from part.content()
+        return chain.from_iterable(part.content() for part in self.parts)
 
     def payload(self, index: int) -> Payload:
         number, place = self.place(index)
@@ -110,13 +108,12 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
     """
     from neocog.data.hugging_face import is_hugging_face, known_splits  # which builds on this module
 
-    notices: tuple[str, ...] = ()
+    notices: Names = ()
     if is_hugging_face(data, "DatasetDict"):
         data, notices = known_splits(data, name)
     else:
         data = own_splits(data, name) if isinstance(data, Mapping) else {"all": data}
-    parts: dict[str, SplitData] = {}
-    unlabelled: list[str] = []
+    parts, unlabelled = dict[str, SplitData](), list[str]()
     for split, part in data.items():
         where = name if split == "all" else f"{name}, {split}"
         may_hide = split in ("val", "test")
@@ -148,55 +145,52 @@ def count_inputs(part: Any, where: str) -> int:
         return len(inputs)
     except TypeError as error:
         rule = "Inputs are a NumPy array, a torch tensor, or a list."
-        received = type(inputs).__name__
-        raise DataError(rule, received=received, where=where, fix="Convert them with numpy.asarray.") from error
+        raise DataError(rule, received=type(inputs).__name__, where=where, fix=TO_NUMPY) from error
 
 
 def own_splits(data: Mapping[Any, Any], name: str) -> dict[str, Any]:
     """The parts of a mapping by split, in their usual order."""
     found = {(split_meant(key) if isinstance(key, str) else None) or key: part for key, part in data.items()}
-    if not found or len(found) < len(data) or not (set(found) <= set(SPLITS[:3]) or set(found) == {"all"}):
+    if not found or len(found) < len(data) or not (set(found) <= set(SPLITS) or set(found) == {"all"}):
         rule = "A mapping has one part for each split: train, val, test; or all."
         received = ", ".join(map(repr, data)) or "nothing"
         raise DataError(rule, received=received, where=name, fix="Rename them; a pair is (inputs, labels).")
-    return {split: found[split] for split in SPLITS if split in found}
+    return {split: found[split] for split in (*SPLITS, "all") if split in found}
 
 
 def read_part(part: Any, where: str, *, hides_labels: bool) -> SplitData | None:
-    """One split's samples, whatever holds them; None if no sample has a label.
-
-    A part that `hides_labels` may lack even a place for them.
-    """
+    """One split's samples; None if no sample has a label. A part that `hides_labels` may lack even a place for them."""
     from neocog.data.hugging_face import is_hugging_face, read_hugging_face
 
     kind = type(part).__name__
     if is_hugging_face(part, "Dataset"):
         return read_hugging_face(part, where, hides_labels=hides_labels)
+    received = ""
     if is_hugging_face(part, "IterableDataset"):
         received, fix = f"a streamed {kind}", "Load it without streaming=True."
-        raise DataError("Samples are read by index.", received=received, where=where, fix=fix)
-    if isinstance(part, DataLoader):
+    elif isinstance(part, DataLoader):
         received, fix = "a DataLoader, which gives batches", "Pass its dataset: loader.dataset."
-        raise DataError("Samples are read one by one.", received=received, where=where, fix=fix)
-    if isinstance(part, IterableDataset):
+    elif isinstance(part, IterableDataset):
+        received = f"an IterableDataset ({kind})"
         fix = "Pass list(dataset) if it fits in memory, or a dataset with __getitem__ and __len__."
-        raise DataError("Samples are read by index.", received=f"an IterableDataset ({kind})", where=where, fix=fix)
+    if received:
+        raise DataError("Samples are read by index, one by one.", received=received, where=where, fix=fix)
     if isinstance(part, tuple) and len(part) == 2 and not isinstance(part[0], tuple):
         return None if hides_labels and is_hidden(part[1]) else read_pair(*part, where)
     indexed = hasattr(part, "__getitem__") and not hasattr(part, "shape")
     if indexed and not isinstance(part, str | bytes | tuple | Mapping):
         return read_items(part, where, hides_labels=hides_labels)
-    raise DataError(
-        "Data is a pair (inputs, labels), a dataset that gives (input, label) by index, a mapping from train, val and "
-        "test to such, or a Dataset or DatasetDict of Hugging Face.",
-        received=f"{kind}{f' of {len(part)}' if isinstance(part, tuple) else ''}",
-        where=where,
-        fix="Pass one of these; paths go to open_source.",
+    ways = (
+        "a pair (inputs, labels), a dataset that gives (input, label) by index, a mapping from train, val and test to "
     )
+    received = f"{kind} of {len(part)}" if isinstance(part, tuple) else kind
+    fix = "Pass one of these; paths go to open_source."
+    rule = f"Data is {ways}such, or a Dataset or DatasetDict of Hugging Face."
+    raise DataError(rule, received=received, where=where, fix=fix)
 
 
 def join_parts(
-    parts: Mapping[str, SplitData], name: str, classes: tuple[str, ...] | None, notices: tuple[str, ...]
+    parts: Mapping[str, SplitData], name: str, classes: Names | None, notices: Names
 ) -> ArraySource | ObjectSource:
     """One source over all splits. Raises DataError if they do not belong together."""
     kinds = {split: part.modality for split, part in parts.items()}
@@ -207,17 +201,14 @@ def join_parts(
     own = classes or next((part.classes for part in parts.values() if part.classes), None)
     own, targets, about_labels = number_labels({split: part.labels for split, part in parts.items()}, own, name)
     images = {split: part.images for split, part in parts.items() if part.images is not None}
-    source: ArraySource | ObjectSource
-    if len(images) == len(parts):
-        arrays = {split: (pixels, targets[split]) for split, pixels in images.items()}
-        source = ArraySource(name, arrays, own, format="python")
-    else:
-        source = ObjectSource(name, parts, targets, own)
+    arrays = {split: (pixels, targets[split]) for split, pixels in images.items()}
+    whole = len(images) == len(parts)
+    source = ArraySource(name, arrays, own, format="python") if whole else ObjectSource(name, parts, targets, own)
     source.notices += (*about_labels, *notices, *reordered)
     return source
 
 
-def align_classes(parts: Mapping[str, SplitData], name: str) -> tuple[dict[str, SplitData], tuple[str, ...]]:
+def align_classes(parts: Mapping[str, SplitData], name: str) -> tuple[dict[str, SplitData], Names]:
     """The parts with the same numbers for the same classes: matched by name, in the order of the first part.
 
     Raises DataError if the names differ.
@@ -227,8 +218,7 @@ def align_classes(parts: Mapping[str, SplitData], name: str) -> tuple[dict[str, 
         shown = " and ".join(map(str, dict.fromkeys(known)))
         fix = "Make them alike, or pass classes=."
         raise DataError("All splits must have the same classes.", received=shown, where=name, fix=fix)
-    found: dict[str, SplitData] = {}
-    reordered = []
+    found, reordered = dict[str, SplitData](), list[str]()
     for split, part in parts.items():
         labels = part.labels
         if part.classes and part.classes != known[0] and not isinstance(labels, list):
@@ -236,9 +226,8 @@ def align_classes(parts: Mapping[str, SplitData], name: str) -> tuple[dict[str, 
             check_range(name, {split: labels}, part.classes)
             labels = np.array([known[0].index(called) for called in part.classes], np.int64)[labels]
         found[split] = replace(part, labels=labels, classes=known[0] if part.classes else None)
-    if not reordered:
-        return found, ()
-    return found, (f"classes are matched by name, because {some(reordered)} numbers them in another order",)
+    notice = f"classes are matched by name, because {some(reordered)} numbers them in another order"
+    return found, (notice,) if reordered else ()
 
 
 def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
@@ -250,7 +239,7 @@ def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
     array = plain_array(inputs, where)
     if array is None and not isinstance(inputs, list | tuple):
         rule = "Inputs are a NumPy array, a torch tensor, or a list of texts or of these."
-        raise DataError(rule, received=type(inputs).__name__, where=where, fix="Convert them with numpy.asarray.")
+        raise DataError(rule, received=type(inputs).__name__, where=where, fix=TO_NUMPY)
     count = len(inputs) if array is None or array.ndim else 0
     if not count or count != len(numbers):
         received = f"{count:,} inputs, {len(numbers):,} labels"
@@ -259,17 +248,11 @@ def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
         return read_list(inputs if array is None else array.tolist(), numbers, where)
     if array.dtype in PIXELS:
         pixels = channels_last(array, 1, torch_order=isinstance(inputs, torch.Tensor))
-        return SplitData(
-            modality="image", labels=numbers, read=lambda k: pixels[k], content=lambda: iter(()), images=pixels
-        )
+        return SplitData("image", numbers, lambda k: pixels[k], lambda: iter(()), pixels)
     if array.dtype.kind != "f" or array.ndim not in (2, 3):
-        raise not_an_input(f"{array.dtype} {array.shape}", where, batch="N, ")
-    return SplitData(
-        modality="signal",
-        labels=numbers,
-        read=lambda k: as_signal(array[k], f"{where}, sample {k}"),
-        content=lambda: (np.ascontiguousarray(row).tobytes() for row in array),
-    )
+        raise DataError(SHAPES["N, "], received=f"{array.dtype} {array.shape}", where=where, fix=AS_STORED)
+    content = lambda: (np.ascontiguousarray(row).tobytes() for row in array)  # noqa: E731
+    return SplitData("signal", numbers, lambda k: as_signal(array[k], f"{where}, sample {k}"), content)
 
 
 def read_list(inputs: Sequence[Any], labels: Any, where: str) -> SplitData:
@@ -279,33 +262,29 @@ def read_list(inputs: Sequence[Any], labels: Any, where: str) -> SplitData:
     def read(index: int) -> Payload:
         return payload_of(inputs[index], f"{where}, sample {index}", modality)[1]
 
-    content = lambda: (payload_bytes(read(k)) for k in range(len(inputs)))  # noqa: E731
-    return SplitData(modality=modality, labels=labels, read=read, content=content)
+    return SplitData(modality, labels, read, lambda: map(payload_bytes, map(read, range(len(inputs)))))
 
 
 def payload_of(item: Any, where: str, expected: Modality | None = None) -> tuple[Modality, Payload]:
     """The modality of one input, and its payload. Raises DataError for anything that can't be learned from."""
-    found: tuple[Modality, Payload]
-    if isinstance(item, str):
-        found = "text", str(item)
-    elif isinstance(item, Image.Image):
-        found = "image", pillow_pixels(item, where)
-    else:
-        found = array_payload(item, where)
-    if expected and found[0] != expected:
-        raise DataError("All samples must be of one kind.", received=f"{found[0]} among {expected}", where=where)
-    return found
-
-
-def array_payload(item: Any, where: str) -> tuple[Modality, Payload]:
     array = plain_array(item, where)
-    if array is not None and array.dtype in PIXELS and array.ndim in (2, 3):
-        pixels = channels_last(array, 0, torch_order=isinstance(item, torch.Tensor))
-        check_array(pixels.shape, pixels.dtype, where)
-        return "image", pixels
-    if array is None or array.dtype.kind != "f" or array.ndim not in (1, 2):
-        raise not_an_input(type(item).__name__ if array is None else f"{array.dtype} {array.shape}", where)
-    return "signal", as_signal(array, where)
+    modality: Modality
+    payload: Payload
+    if isinstance(item, str):
+        modality, payload = "text", str(item)
+    elif isinstance(item, Image.Image):
+        modality, payload = "image", pillow_pixels(item, where)
+    elif array is not None and array.dtype in PIXELS and array.ndim in (2, 3):
+        modality, payload = "image", channels_last(array, 0, torch_order=isinstance(item, torch.Tensor))
+        check_array(payload.shape, payload.dtype, where)
+    elif array is not None and array.dtype.kind == "f" and array.ndim in (1, 2):
+        modality, payload = "signal", as_signal(array, where)
+    else:
+        received = type(item).__name__ if array is None else f"{array.dtype} {array.shape}"
+        raise DataError(SHAPES[""], received=received, where=where, fix=AS_STORED)
+    if expected and modality != expected:
+        raise DataError("All samples must be of one kind.", received=f"{modality} among {expected}", where=where)
+    return modality, payload
 
 
 def as_signal(array: NDArray[Any], where: str) -> NDArray[np.float32]:
@@ -347,16 +326,6 @@ def payload_bytes(payload: Payload) -> bytes:
     return payload if isinstance(payload, bytes) else np.ascontiguousarray(payload).tobytes()
 
 
-def not_an_input(received: str, where: str, batch: str = "") -> DataError:
-    return DataError(
-        f"Inputs are images ({batch}H, W), ({batch}H, W, C) or ({batch}C, H, W) of uint8 or uint16; signals "
-        f"({batch}L) or ({batch}C, L) of floats; or texts.",
-        received=received,
-        where=where,
-        fix="Give images as they are stored, 0..255, without ToTensor() or a division by 255.",
-    )
-
-
 class Items:
     """The samples of a dataset, read by one thread at a time, since few datasets are made for more."""
 
@@ -374,8 +343,8 @@ class Items:
             raise DataError(f"{where} can't be read: {type(error).__name__}: {error}") from error
         if not isinstance(item, tuple | list) or len(item) != 2:
             received = type(item).__name__ + (f" of {len(item)}" if isinstance(item, tuple | list) else "")
-            rule = "A dataset gives (input, label)."
-            raise DataError(rule, received=received, where=where, fix="Wrap it so that it does.")
+            fix = "Wrap it so that it does."
+            raise DataError("A dataset gives (input, label).", received=received, where=where, fix=fix)
         return item[0], item[1]
 
     def read(self, index: int) -> Payload:
@@ -387,22 +356,15 @@ class Items:
         return (payload_bytes(self.read(place)) for place in places)
 
     def labels(self) -> Labels | None:
-        """All labels: from the attribute `targets` if it agrees with the samples, else from each sample.
-
-        None if they are hidden.
-        """
+        """All labels, from the attribute `targets` if it agrees with the samples, else from each; None if hidden."""
         count = len(self.dataset)
         listed: Any = getattr(self.dataset, "targets", None)
         if hasattr(listed, "__len__") and len(listed) == count:
-            try:
+            with suppress(DataError):  # it may hold something else by the same name
                 labels = plain_labels(listed, self.where)
-            except DataError:  # it holds something else by the same name
-                labels = None
-            # A transform of the targets would not have been applied to the attribute.
-            if labels is not None and all(
-                labels[k] == plain_label(self.pair(k)[1]) for k in {0, count // 2, count - 1}
-            ):
-                return labels
+                # A transform of the targets would not have been applied to the attribute.
+                if all(labels[k] == plain_label(self.pair(k)[1]) for k in {0, count // 2, count - 1}):
+                    return labels
         found = [self.pair(k)[1] for k in track(range(count), f"reading labels of {self.where}")]
         return None if is_hidden(found) else plain_labels(found, self.where)
 
@@ -411,27 +373,22 @@ def gives_inputs(dataset: Any, where: str) -> bool:
     """Whether the first sample is an input without a label."""
     try:
         item = dataset[0]
-        if not isinstance(item, tuple | list):
-            payload_of(item, where)
-            return True
+        return not isinstance(item, tuple | list) and bool(payload_of(item, where))
     except Exception:  # it is the user's code; a fault is reported when it is read
         return False
-    return False
 
 
 def read_items(dataset: Any, where: str, *, hides_labels: bool) -> SplitData | None:
-    """The samples of a map-style dataset; None if no sample has a label.
+    """The samples of a map-style dataset; None if no sample has a label. One that `hides_labels` may give inputs alone.
 
-    One that `hides_labels` may give inputs alone. Raises DataError if it is empty or gives anything but
-    (input, label).
+    Raises DataError if it is empty or gives anything but (input, label).
     """
     try:
-        count = len(dataset)
+        if not len(dataset):
+            raise DataError("A dataset needs at least one sample.", received="none", where=where)
     except TypeError as error:
         received = f"{type(dataset).__name__}: {error}"
         raise DataError("A dataset needs a length.", received=received, where=where) from error
-    if not count:
-        raise DataError("A dataset needs at least one sample.", received="none", where=where)
     if hides_labels and gives_inputs(dataset, where):
         return None
     items = Items(dataset, where)
@@ -440,10 +397,5 @@ def read_items(dataset: Any, where: str, *, hides_labels: bool) -> SplitData | N
         return None
     names = getattr(dataset, "classes", None)
     named = isinstance(names, Sequence) and not isinstance(names, str) and all(isinstance(n, str) for n in names)
-    return SplitData(
-        modality=items.modality,
-        labels=labels,
-        read=items.read,
-        content=items.content,
-        classes=tuple(names) if named and names else None,
-    )
+    classes = tuple(names) if named and names else None
+    return SplitData(items.modality, labels, items.read, items.content, classes=classes)

@@ -47,26 +47,22 @@ UNREAD_IMAGES = frozenset({
 UNNAMED_TABLES = frozenset({"", ".txt", ".dat", ".data", ".tab", ".text", ".asc"})
 """Suffixes of tables beside .csv and .tsv."""
 UNREAD_AUDIO = frozenset({".m4a", ".aac", ".wma", ".aif", ".aiff", ".opus", ".amr", ".au", ".3gp"})
+NOUNS = {"image": "image", "audio": "sound", "text": "text"}
 
 
 def explain_unrecognised(path: Path, columns: Mapping[str, str]) -> DataError:
     """An error that begins with the reason, if there is one."""
-    reasons = [
-        reason
-        for layout in FORMATS
-        if layout.nearly and columns.keys() <= layout.options and (reason := layout.nearly(path, **columns))
-    ]
+    able = [layout.nearly for layout in FORMATS if layout.nearly and columns.keys() <= layout.options]
+    reasons = [reason for nearly in able if (reason := nearly(path, **columns))]
     if not reasons and (reason := explain_folder(path) if path.is_dir() else explain_file(path)):
         reasons = [reason]
     if reasons:
         return DataError("\n".join(dict.fromkeys(reasons)), fix="All layouts are in docs/data.md.")
     inside = sorted(entry.name for entry in path.iterdir())[:5] if path.is_dir() else []
-    return DataError(
-        f"No known layout of a data set is recognised at {path}"
-        + (f", which holds {', '.join(inside)}{' ...' if len(inside) == 5 else ''}." if inside else "."),
-        fix="Put images at FOLDER/CLASS/*.png, or use one of the other layouts that docs/data.md shows: "
-        f"{', '.join(layout.name for layout in FORMATS)}.",
-    )
+    holds = f", which holds {', '.join(inside)}{' ...' if len(inside) == 5 else ''}" if inside else ""
+    layouts = f"one of the other layouts that docs/data.md shows: {', '.join(layout.name for layout in FORMATS)}"
+    rule = f"No known layout of a data set is recognised at {path}{holds}."
+    return DataError(rule, fix=f"Put images at FOLDER/CLASS/*.png, or use {layouts}.")
 
 
 def explain_file(path: Path) -> str | None:
@@ -81,22 +77,16 @@ def explain_file(path: Path) -> str | None:
     if kind in FOREIGN:
         what, fix = FOREIGN[kind]
         return f"{path} is {what} ({kind}), which is not read. {fix}."
+    above = "the folder above the class folders"
     if kind in UNREAD_IMAGES | UNREAD_AUDIO:
-        what, fix = unread(kind)
-        return (
-            f"{path} is {what} of a type that is not read ({kind}). {fix}, and give the folder above the class folders."
-        )
+        what, fix = convert(kind)
+        return f"{path} is {what} of a type that is not read ({kind}). {fix}, and give {above}."
     if kind in UNNAMED_TABLES and (separated := separator_of(path)):
-        return (
-            f"A table is called .csv, .tsv or .jsonl. Received: {path}, with columns separated by {separated}. "
-            "Rename it."
-        )
-    for modality, what in (("image", "a single image"), ("audio", "a single sound"), ("text", "a single text")):
+        received = f"{path}, with columns separated by {separated}"
+        return f"A table is called .csv, .tsv or .jsonl. Received: {received}. Rename it."
+    for modality, what in NOUNS.items():
         if kind in SUFFIXES[modality]:
-            return (
-                f"{path} is {what}. A data set has many of them: FOLDER/CLASS/*{kind}. Give the folder above the "
-                "class folders."
-            )
+            return f"{path} is a single {what}. A data set has many of them: FOLDER/CLASS/*{kind}. Give {above}."
     return None
 
 
@@ -119,51 +109,45 @@ def explain_numbers(table: Path) -> str | None:
         columns = read_columns(table)
     except DataError as error:
         return str(error)
+    shown, times, labels = some(columns, 8), ", ".join(TIMES), ", ".join(TIME_LABELS)
     if not find_dialect(table).has_header:
-        return (
-            f"A recording begins with the names of its columns. Received: {some(columns, 8)} by their place, because "
-            f"the first line of {table} looks like values. Add a line such as {TIMES[0]},x,y,{TIME_LABELS[0]} above it."
-        )
+        received = f"{shown} by their place, because the first line of {table} looks like values"
+        fix = f"Add a line such as {TIMES[0]},x,y,{TIME_LABELS[0]} above it."
+        return f"A recording begins with the names of its columns. Received: {received}. {fix}"
     return (
-        f"A recording has the time in its first column ({', '.join(TIMES)}) and the label in its last "
-        f"({', '.join(TIME_LABELS)}). Received: the columns {some(columns, 8)}, in {table}. Rename them, if it is one. "
-        "Tabular data, with a sample in each row and a quantity in each column, are not supported."
+        f"A recording has the time in its first column ({times}) and the label in its last ({labels}). Received: the "
+        f"columns {shown}, in {table}. Rename them, if it is one. Tabular data, with a sample in each row and a "
+        "quantity in each column, are not supported."
     )
 
 
 def explain_folder(path: Path) -> str | None:
     """Say what a folder holds that is not a data set, and what to do about it."""
     if not any(path.iterdir()):
-        return (
-            f"{path} is empty. Put images at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or use one of the other "
-            "layouts."
-        )
-    tables = [file for file in plain_files(path) if is_table(file)]
-    if len(tables) == 1 or (tables and len(tables) == len(plain_files(path))):
+        return f"{path} is empty. Put images at {path}/train/CLASS/*.png or {path}/CLASS/*.png, or use another layout."
+    files = plain_files(path)
+    tables = [file for file in files if is_table(file)]
+    if len(tables) == 1 or (tables and len(tables) == len(files)):
         return explain_numbers(tables[0])
-    direct = Counter(type_of(file.name) for file in plain_files(path))
-    for modality, what in (("image", "images"), ("audio", "sounds"), ("text", "texts")):
+    direct = Counter(type_of(file.name) for file in files)
+    for modality, what in NOUNS.items():
         kinds = [kind for kind in direct if kind in SUFFIXES[modality]]
         count = sum(direct[kind] for kind in kinds)
         if count > 1 or (count and len(direct) == 1):
-            return explain_flat(path, what, count, kinds[0])
+            return explain_flat(path, f"{what}s", count, kinds[0])
     found = Counter(type_of(entry.name) for entry in itertools.islice(walk(path, follow=False), LOOKED_AT))
     if not found:
-        folders = some(folder.name for folder in class_folders(path))
-        return (
-            f"{path} holds folders, but no file in them. Received: {folders or 'none'}. Put each class's files there."
-        )
+        received = some(folder.name for folder in class_folders(path)) or "none"
+        return f"{path} holds folders, but no file in them. Received: {received}. Put each class's files there."
     if table := first_file(path, {".csv", ".tsv"}):
         return explain_signal(table)
     if set(found) == {""}:
-        first = next(walk(path, follow=False))
-        return (
-            f"Files are told apart by the ends of their names, such as .png, .wav or .txt. Received: {found['']:,} "
-            f"files without one in {path}, such as {first.path}. Rename them."
-        )
+        received = f"{found['']:,} files without one in {path}, such as {next(walk(path, follow=False)).path}"
+        rule = "Files are told apart by the ends of their names, such as .png, .wav or .txt."
+        return f"{rule} Received: {received}. Rename them."
     for kind, count in found.most_common():
         if kind in UNREAD_IMAGES | UNREAD_AUDIO:
-            what, fix = unread(kind)
+            what, fix = convert(kind)
             return f"{path} holds {what.split()[-1]}s of a type that is not read. Received: {count:,} {kind}. {fix}."
         if kind in FOREIGN:
             what, fix = FOREIGN[kind]
@@ -178,25 +162,22 @@ def explain_signal(table: Path) -> str:
     except DataError as error:
         return str(error)
     shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
-    return (
-        "A table in a class folder is a signal: a .csv file of numbers, with columns separated by "
-        f"{', '.join(SEPARATORS.values())}. Received: {shown}, the first row of {table}. Save it so; texts are read "
-        "from one table for all classes, or from .txt files."
-    )
+    rule = "A table in a class folder is a signal: a .csv file of numbers, with columns separated by "
+    fix = "Save it so; texts are read from one table for all classes, or from .txt files."
+    return f"{rule}{', '.join(SEPARATORS.values())}. Received: {shown}, the first row of {table}. {fix}"
 
 
 def explain_flat(path: Path, what: str, count: int, kind: str) -> str:
     """Why files without folders have no classes."""
     table = " Or list them in a table beside them: file,label." if what == "images" else ""
     folders = some(folder.name for folder in class_folders(path))
-    return (
-        f"The class of each file is the name of its folder. Received: {count:,} {what} in {path} itself"
-        + (f", and no {what} in its folders ({folders})" if folders else ", which has no folders")
-        + f". Move them to {path}/CLASS/*{kind}.{table}"
-    )
+    inner = f"and no {what} in its folders ({folders})" if folders else "which has no folders"
+    received = f"{count:,} {what} in {path} itself, {inner}"
+    rule = "The class of each file is the name of its folder."
+    return f"{rule} Received: {received}. Move them to {path}/CLASS/*{kind}.{table}"
 
 
-def unread(kind: str) -> tuple[str, str]:
+def convert(kind: str) -> tuple[str, str]:
     """The kind of a file that is not read, and how to convert it."""
     if kind in UNREAD_AUDIO:
         return "a sound", f"Convert to WAV or FLAC: ffmpeg -i FILE{kind} FILE.wav"

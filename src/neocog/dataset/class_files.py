@@ -21,7 +21,7 @@ from neocog.dataset.list_source import FileSource
 from neocog.dataset.record import LeftOut, absent_classes, unlabelled_split
 from neocog.errors import DataError, some
 
-__all__ = ["ClassFiles", "ClassFolderSource", "FileKind", "find_class_files", "first_file"]
+__all__ = ["ClassFolderSource", "FileKind", "first_file"]
 
 LOOK = 10_000  # files that are looked at to recognise a layout
 
@@ -52,53 +52,40 @@ class FileKind:
         return sorted(entry.name for entry in walk(folder, follow=self.follow) if self.matches(entry.name))
 
 
-@dataclass(frozen=True, slots=True)
-class ClassFiles:
-    """The files of a data set, sorted within splits and classes, and the class of each."""
-
-    root: Path
-    paths: tuple[Path, ...]
-    classes: tuple[str, ...]
-    targets: NDArray[np.int64]
-    """(N,)."""
-    splits: dict[str, NDArray[np.int64]]
-    notices: tuple[str, ...] = ()
-    groups: NDArray[np.int64] | None = None
-    """Numbers of what must not be divided: the fold, or the folder above that of the class; (N,)."""
-    folders: ClassFolders | None = None
-
-    @property
-    def group_kind(self) -> str:
-        return "folds" if self.folders and self.folders.folds else "folders"
-
-    @property
-    def unlabelled(self) -> tuple[str, ...]:
-        """Splits that are left out because the classes of their files are unknown."""
-        return tuple(self.folders.unlabelled) if self.folders else ()
-
-    def key(self, index: int) -> str:
-        """A file's path below the root."""
-        return self.paths[index].relative_to(self.root).as_posix()
-
-
 class ClassFolderSource(FileSource):
     """`train|val|test/CLASS/*`, `fold1/CLASS/*`, or `CLASS/*` without splits. A subclass declares its `kind` of files.
 
-    The classes are the folder names of all splits together, sorted. A file may lie deeper within its class's folder;
-    its key is its path below the root. `groups` number the folds, or the folders above the classes', of which none is
-    divided; (N,). Raises DataError if there are no such files, or if folders can be read in two ways.
+    The classes are the folder names of all splits together, sorted; see `find_class_folders`. A file may lie deeper
+    within its class's folder; its key is its path below the root. `groups` number the folds, or the folders above the
+    classes', of which none is divided; (N,). Raises DataError if there are no such files, or if folders can be read in
+    two ways.
     """
 
     kind: ClassVar[FileKind]
 
     def __init__(self, root: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> None:
-        self.take(find_class_files(root, self.kind, class_level=class_level, test_fold=test_fold))
-
-    def take(self, files: ClassFiles) -> None:
-        """Hold these files."""
-        FileSource.__init__(self, files.root, files.paths, files.targets, files.splits, files.classes, files.notices)
-        self.groups, self.group_kind = files.groups, files.group_kind
-        self.folders, self.unlabelled = files.folders, files.unlabelled
+        kind, path = self.kind, str(root)
+        if not root.is_dir():
+            rule = f"Each class of {kind.noun} needs a folder."
+            raise DataError(rule, received="a file", where=path, fix="Give the folder above the class folders.")
+        folders = find_class_folders(root, kind.holds, level=class_level, test_fold=test_fold, no_class=kind.no_class)
+        found = find_files(folders, kind)
+        inner = {name: paths for name, all_ in found.inner.items() if (paths := list(filter(kind.holds, all_)))}
+        if inner and not found.direct and (divided := within_classes(folders, inner)):
+            folders, found, inner = divided, find_files(divided, kind), {}
+        if not found.paths:
+            rule = f"{path} holds no {kind.noun}. Suffixes that are read: {', '.join(sorted(kind.suffixes))}."
+            raise DataError(rule, fix=f"Put them at {path}/train/CLASS/{kind.example} or {path}/CLASS/{kind.example}.")
+        if not found.direct:
+            inner = {name: found.deeper.get(name) or paths for name, paths in inner.items()}
+        classes, targets = folders.classes, np.array(found.numbers, np.int64)
+        self.groups, about_groups = number_groups(folders, found.groups)
+        notices = absent_classes(classes, {split: targets[part] for split, part in found.splits.items()})
+        notices += folders.notices + about_groups + check_depth(folders, inner, direct=found.direct)
+        notices += skipped_notices(folders, found, kind)
+        super().__init__(root, found.paths, targets, found.splits, classes, notices)
+        self.folders, self.unlabelled = folders, tuple(folders.unlabelled)
+        self.group_kind = "folds" if folders.folds else "folders"
 
 
 @dataclass(slots=True)
@@ -118,36 +105,6 @@ class FoundFiles:
     """Whether a file lies directly in the folder of a class."""
     links: list[str] = field(default_factory=list)
     """Of files that are not followed."""
-
-
-def find_class_files(
-    root: Path, kind: FileKind, *, class_level: int | None = None, test_fold: str | int | None = None
-) -> ClassFiles:
-    """`SPLIT/CLASS/*`, `FOLD/CLASS/*` or `CLASS/*`, at any depth below the class; see `find_class_folders`.
-
-    Raises DataError if there are no such files, or if folders can be read in two ways.
-    """
-    if not root.is_dir():
-        rule = f"Each class of {kind.noun} needs a folder."
-        raise DataError(rule, received="a file", where=str(root), fix="Give the folder above the class folders.")
-    folders = find_class_folders(root, kind.holds, level=class_level, test_fold=test_fold, no_class=kind.no_class)
-    found = find_files(folders, kind)
-    inner = {name: paths for name, all_ in found.inner.items() if (paths := list(filter(kind.holds, all_)))}
-    if inner and not found.direct and (divided := within_classes(folders, inner)):
-        folders, found, inner = divided, find_files(divided, kind), {}
-    if not found.paths:
-        raise DataError(
-            f"{root} holds no {kind.noun}. Suffixes that are read: {', '.join(sorted(kind.suffixes))}.",
-            fix=f"Put them at {root}/train/CLASS/{kind.example} or {root}/CLASS/{kind.example}.",
-        )
-    if not found.direct:
-        inner = {name: found.deeper.get(name) or paths for name, paths in inner.items()}
-    classes, targets = folders.classes, np.array(found.numbers, np.int64)
-    groups, about_groups = number_groups(folders, found.groups)
-    notices = absent_classes(classes, {split: targets[part] for split, part in found.splits.items()})
-    notices += folders.notices + about_groups + check_depth(folders, inner, direct=found.direct)
-    notices += skipped_notices(folders, found, kind)
-    return ClassFiles(root, tuple(found.paths), classes, targets, found.splits, notices, groups, folders)
 
 
 def find_files(folders: ClassFolders, kind: FileKind) -> FoundFiles:

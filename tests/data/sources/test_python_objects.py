@@ -249,7 +249,7 @@ FLOATS = np.zeros((2, 3, 8, 8))
         (Items(["a", "b"], [0]), r"data, sample 1 can't be read: IndexError: list index out of range"),
         (
             DataLoader([("a", 0)]),
-            "Samples are read one by one. .*received a DataLoader, .* Pass its dataset: loader.dat",
+            "Samples are read by index, one by one. .*received a DataLoader, .* Pass its dataset: loader.dat",
         ),
     ],
 )

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.dataset.class_files import ClassFiles, ClassFolderSource, FileKind, first_file
+from neocog.dataset.class_files import ClassFolderSource, FileKind, first_file
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.files import plain_files
 from neocog.dataset.labels import number_texts
+from neocog.dataset.list_source import FileSource
 from neocog.errors import ConfigError, DataError, some
 
 __all__ = ["AudioFolder", "is_audio_folder", "open_audio_folder"]
@@ -41,18 +42,9 @@ class AudioFolder(ClassFolderSource):
         if others:
             notices.append(f"files other than audio files were skipped: {some(others)}")
         source = cls.__new__(cls)
-        source.take(
-            ClassFiles(
-                root,
-                tuple(paths),
-                classes,
-                numbers["all"],
-                {"all": np.arange(len(paths))},
-                tuple(notices),
-                groups.astype(np.int64),
-            )
-        )
-        source.group_kind = "speakers"
+        splits = {"all": np.arange(len(paths))}
+        FileSource.__init__(source, root, paths, numbers["all"], splits, classes, tuple(notices))
+        source.groups, source.group_kind = groups.astype(np.int64), "speakers"
         return source
 
 

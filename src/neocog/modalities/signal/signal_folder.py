@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.class_files import ClassFiles, FileKind, find_class_files, first_file
+from neocog.dataset.class_files import ClassFolderSource, FileKind, first_file
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.npy_files import npy_header, read_npy
 from neocog.dataset.tables import table_notices
@@ -20,13 +20,17 @@ from neocog.modalities.signal.source import Signal, SignalSource
 
 __all__ = ["is_signal_folder", "open_signal_folder"]
 
-KIND = FileKind(SUFFIXES["signal"], "signals (.npy, .csv)")
+
+class SignalFiles(ClassFolderSource):
+    """The files of the signals, by class."""
+
+    kind = FileKind(SUFFIXES["signal"], "signals (.npy, .csv)")
 
 
 def is_signal_folder(path: Path) -> bool:
     """Whether a folder has CLASS/*.npy of one axis, or of two that are not unsigned as in images, or CLASS/*.csv of
     numbers."""
-    found = first_file(path, KIND.suffixes)
+    found = first_file(path, SUFFIXES["signal"])
     if found is None:
         return False
     try:
@@ -57,7 +61,7 @@ def open_signal_folder(
     `time`. Channels with names, which are those of columns or of fields, are brought into one order. `columns` selects
     channels by name. Raises DataError for a file that is damaged, or has other channels than the others.
     """
-    files = find_class_files(path, KIND, class_level=class_level, test_fold=test_fold)
+    files = SignalFiles(path, class_level=class_level, test_fold=test_fold)
     read = read_all(files, columns)
     if window is not None:
         return windows_of(files, read, window, step or window, rate)
@@ -72,7 +76,7 @@ def open_signal_folder(
 
 
 def make_source(
-    files: ClassFiles,
+    files: ClassFolderSource,
     read: "FolderContent",
     parts: dict[str, tuple[list[Signal], NDArray[np.int64]]],
     keys: list[str],
@@ -113,7 +117,7 @@ def one_each(values: list[set[str]]) -> bool:
     return all(len(one) == 1 for one in values)
 
 
-def groups_of_files(files: ClassFiles, read: FolderContent) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+def groups_of_files(files: ClassFolderSource, read: FolderContent) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
     """Numbers of what must stay in one split, by the folders or by columns; (N,), or None; and notices."""
     if files.groups is not None:
         return files.groups, ()
@@ -125,7 +129,9 @@ def groups_of_files(files: ClassFiles, read: FolderContent) -> tuple[NDArray[np.
     return groups, said
 
 
-def windows_of(files: ClassFiles, read: FolderContent, window: int, step: int, rate: float | None) -> SignalSource:
+def windows_of(
+    files: ClassFolderSource, read: FolderContent, window: int, step: int, rate: float | None
+) -> SignalSource:
     """The windows of all files; a group is a file, or what columns tell of persons and sessions."""
     arrays = read.arrays
     cut = [cut_windows(array, window, step, rate, files.key(i)) for i, array in enumerate(arrays)]
@@ -158,7 +164,7 @@ def windows_of(files: ClassFiles, read: FolderContent, window: int, step: int, r
     return make_source(files, read, parts, keys, numbers, kind, (*grouping, *notices))
 
 
-def read_all(files: ClassFiles, columns: Sequence[str]) -> FolderContent:
+def read_all(files: ClassFolderSource, columns: Sequence[str]) -> FolderContent:
     """Every file as (C, L) with its channels in one order, and notices."""
     tables = {
         i: read_signal_table(path, columns) for i, path in enumerate(files.paths) if path.suffix.lower() == ".csv"
@@ -225,7 +231,7 @@ def from_fields(array: NDArray[np.void], columns: Sequence[str], where: str) -> 
     return Recording(rows[[names.index(name) for name in roles.channels]], channels=roles.channels)
 
 
-def one_order(files: ClassFiles, recordings: list[Recording]) -> tuple[list[Recording], list[str]]:
+def one_order(files: ClassFolderSource, recordings: list[Recording]) -> tuple[list[Recording], list[str]]:
     """Recordings with their channels in the order of the first that names them, and notices on that.
 
     Raises DataError for other names.
@@ -269,7 +275,7 @@ def read_array(path: Path) -> Signal:
     return np.atleast_2d(array)
 
 
-def channels_first(files: ClassFiles, arrays: dict[int, Signal]) -> tuple[dict[int, Signal], list[str]]:
+def channels_first(files: ClassFolderSource, arrays: dict[int, Signal]) -> tuple[dict[int, Signal], list[str]]:
     """Arrays as (C, L): channels are on the axis that has the same length in all files; of two such, on the shorter."""
     first, second = ({array.shape[axis] for array in arrays.values()} for axis in (0, 1))
     if len(first) > 1 and len(second) > 1:
