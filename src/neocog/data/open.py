@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data.formats import COLUMNS, FOLDERS, FORMATS, Format, recognise
+from neocog.data.formats import COLUMNS, FORMATS, Format, recognise
 from neocog.data.known import find_data
 from neocog.data.nested import innermost, names_split
 from neocog.data.python_objects import as_source
@@ -21,6 +21,15 @@ __all__ = ["Location", "Opened", "data_folder", "find_format", "open_source"]
 
 BY_FOLDERS = frozenset({"image-folder", "sound-folder", "text-folder", "signal-folder"})
 """Layouts that would read the only folder of a folder as the only class."""
+PURPOSES = {
+    "file_column": "data.file_column names a column of a table of files",
+    "text_column": "data.text_column names a column of a table of texts",
+    "label_column": "data.label_column names a column of a table",
+    "class_level": "data.class_level is for class folders",
+    "test_fold": "data.test_fold is for class folders",
+    "columns": "signal.columns names the channels of tables, and of arrays with names",
+}
+"""What the options that only some layouts take are for."""
 
 
 def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
@@ -43,17 +52,13 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     if isinstance(data, Opened):
         return data.source
     columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
-    asked = {name for name in FOLDERS if options.get(name) is not None}
     if not isinstance(data, str | Path | Location):
-        check_table_columns(columns, frozenset(), "a Python object", "arrays and lists")
-        check_channels(options.get("columns"), frozenset(), "a Python object", "arrays and lists")
-        check_folder_options(asked, "a Python object")
+        check_options(options, (), "a Python object", "arrays and lists")
         return data if isinstance(data, Source) else as_source(data)
     found = data if isinstance(data, Location) else find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
-    check_folder_options(asked - layout.options, f"{path}, {layout.description},")
+    check_options(options, layout.options, str(path), layout.description)
     given = {name: value for name, value in options.items() if value is not None and name in layout.options}
-    check_channels(options.get("columns"), layout.options, str(path), layout.description)
     try:
         source = layout.opens(path, **(given | columns))
     except OSError as error:  # a file in the place of a folder, or missing permission
@@ -64,18 +69,12 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     return source
 
 
-def check_channels(columns: object, known: frozenset[str], where: str, what: str) -> None:
-    """Raises ConfigError if channels are named that have no names."""
-    if columns and "columns" not in known:
-        rule = "A setting must have an effect. signal.columns names the channels of tables, and of arrays with names."
-        raise ConfigError(rule, received=f"{columns}, for {where}, which is read as {what}", fix="Leave it out.")
-
-
-def check_folder_options(asked: Collection[str], what: str) -> None:
-    """Raises ConfigError for options that would be ignored."""
-    for name in sorted(asked):
-        rule = f"A setting must have an effect. data.{name} is for class folders, and {what} has none."
-        raise ConfigError(rule, fix="Remove it.")
+def check_options(options: Mapping[str, object], known: Collection[str], where: str, what: str) -> None:
+    """Raises ConfigError for an option that would be ignored."""
+    for name, purpose in PURPOSES.items():
+        if (value := options.get(name)) not in (None, (), []) and name not in known:
+            received = f"{value!r}, for {where}, which is read as {what}"
+            raise ConfigError(f"A setting must have an effect. {purpose}.", received=received, fix="Remove it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def find_format(
         if format not in (None, "shards"):
             received = f"the layout {format!r}, for {data}"
             raise DataError("An address must be one of shards.", received=received, fix="Remove the layout.")
-        check_table_columns(columns, frozenset(), str(data), layouts["shards"].description)
+        check_options(columns, (), str(data), layouts["shards"].description)
         return Location(layouts["shards"], str(data))
     outer = find_data(data, download=download)
     path = data_folder(outer, format=format, columns=columns)
@@ -116,7 +115,7 @@ def find_format(
         rule = f"{path} can be read in {len(found)} ways."
         raise DataError(rule, fix=f"Choose one, or move the others away:\n{ways}")
     for layout in found or recognise(path)[:1]:
-        check_table_columns(columns, layout.options, str(path), layout.description)
+        check_options(columns, layout.options, str(path), layout.description)
     if not found or (format is None and is_unread_table(path, found, columns)):
         raise explain_unrecognised(path, columns)
     notices = () if path == outer else (f"the data set is read from {path}, because {outer} holds nothing else",)
@@ -147,12 +146,3 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     within = {layout.name for layout in recognise(inner, columns)}
     wanted = within if format is None else within & {format}
     return inner if wanted and (names <= BY_FOLDERS or names_split(inner)) else path
-
-
-def check_table_columns(columns: Mapping[str, str], known: frozenset[str], where: str, what: str) -> None:
-    """Raises ConfigError if a column was named, but the layout has none of its kind."""
-    if not columns.keys() <= known:
-        name, value = next(iter(columns.items()))
-        kind = {"file_column": "a table of files", "text_column": "a table of texts", "label_column": "a table"}[name]
-        rule = f"A setting must have an effect. data.{name} names a column of {kind}."
-        raise ConfigError(rule, received=f"{value!r}, for {where}, which is read as {what}", fix="Remove it.")

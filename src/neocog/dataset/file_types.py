@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["FILE_TYPES", "SUFFIXES", "FileType", "file_type", "suffixes_of"]
+__all__ = ["FILE_TYPES", "SUFFIXES", "FileType", "file_type"]
 
 
 class FileType(NamedTuple):
@@ -27,28 +27,19 @@ FILE_TYPES = {
     "FLAC": FileType("audio", (".flac",), (b"fLaC",)),
     "OGG": FileType("audio", (".ogg",), (b"OggS",)),
     # An ID3 tag, or the first frame: MPEG 1, 2 or 2.5, layer III, with a checksum or without.
-    "MP3": FileType(
-        "audio",
-        (".mp3",),
-        (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2"),
-    ),
+    "MP3": FileType("audio", (".mp3",), (b"ID3", *(bytes((0xFF, end)) for end in b"\xfb\xfa\xf3\xf2\xe3\xe2"))),
     "text": FileType("text", (".txt",)),
     "CSV": FileType("signal", (".csv",)),
     "SGF": FileType("board", (".sgf",)),
 }
 
 
-def suffixes_of(kind: str) -> frozenset[str]:
-    """The suffixes of files with one kind of data.
-
-    >>> sorted(suffixes_of("audio"))
-    ['.flac', '.mp3', '.ogg', '.wav']
-    """
-    found = {suffix for file_type in FILE_TYPES.values() if file_type.kind == kind for suffix in file_type.suffixes}
-    return frozenset(found | {".npy"} if kind == "signal" else found)
-
-
-SUFFIXES = {kind: suffixes_of(kind) for kind in ("image", "signal", "audio", "text", "board")}
+SUFFIXES = {
+    kind: frozenset(suffix for known in FILE_TYPES.values() if known.kind == kind for suffix in known.suffixes)
+    for kind in ("image", "signal", "audio", "text", "board")
+}
+"""The suffixes of files, by kind of data."""
+SUFFIXES["signal"] |= {".npy"}
 
 
 def file_type(start: bytes) -> str | None:

@@ -46,8 +46,7 @@ LEFT_FILES = (".crc", ".lock")
 MAX_LINKS = 10_000
 """Links to folders that are followed: links to folders of links can make few folders look like millions."""
 LOOKED_AT = 1_000  # files of a folder, to recognise it
-CHUNK = 2**24
-PLENTY = 2**28
+CHUNK, PLENTY = 2**24, 2**28
 MAX_INFLATION = 200
 """The largest ratio of unpacked to packed size once it is large. Images reach 2 to 20, zeros alone 1,000."""
 

@@ -36,7 +36,6 @@ __all__ = [
 MAX_DIGITS = 18
 MAX_CLASSES = 65_536
 NEEDS_CLASS = "Each sample needs a class: a whole number or a name."
-NEEDS_NAME = "Each class needs a name of its own."
 NEEDS_LABELS = "Labels must be whole numbers or names, one for each sample."
 
 Labels = NDArray[np.int64] | list[str]
@@ -176,12 +175,10 @@ def name_classes(
     (('1', '3'), {'train': array([0, 1]), 'test': array([1])}, ('labels without samples are not classes: 0, 2',))
     """
     if classes:
-        if len(set(classes)) < len(classes):
-            raise DataError(NEEDS_NAME, received=some(classes, 20), where=name)
+        check_names(classes, name)
         check_range(name, targets, classes)
         return tuple(classes), dict(targets), ()
-    first = targets.get("train", next(iter(targets.values())))
-    highest = int(first.max(initial=-1))
+    highest = int(targets.get("train", next(iter(targets.values()))).max(initial=-1))
     if highest >= MAX_CLASSES:
         raise DataError(f"Labels number the classes from 0; at most {MAX_CLASSES:,} are read.", received=str(highest))
     names = tuple(str(k) for k in range(highest + 1))
@@ -193,6 +190,12 @@ def name_classes(
     unused = f"labels without samples are not classes: {some(names[k] for k in np.flatnonzero(~used).tolist())}"
     kept = tuple(names[k] for k in np.flatnonzero(used).tolist())
     return kept, {split: place[labels] for split, labels in targets.items()}, (unused,)
+
+
+def check_names(classes: Sequence[str], where: str) -> None:
+    """Raises DataError for class names that are not texts, or not unique."""
+    if len(set(classes)) < len(classes) or not all(isinstance(name, str) for name in classes):
+        raise DataError("Each class needs a name of its own.", received=some(map(repr, classes), 20), where=where)
 
 
 def check_range(name: str, targets: Mapping[str, NDArray[np.int64]], classes: Sequence[str]) -> None:
@@ -222,8 +225,7 @@ def number_labels(
 
     Raises DataError if labels are names in one split and numbers in another, or name none of the classes.
     """
-    if classes is not None and (len(set(classes)) < len(classes) or not all(isinstance(c, str) for c in classes)):
-        raise DataError(NEEDS_NAME, received=some(map(repr, classes), 20), where=name)
+    check_names(classes or (), name)
     named = {split: own for split, own in labels.items() if isinstance(own, list)}
     numbers = {split: own for split, own in labels.items() if not isinstance(own, list)}
     if named and numbers:

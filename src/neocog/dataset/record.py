@@ -245,12 +245,12 @@ def fingerprint(source: Source) -> str:
     digest = hashlib.sha256("\n".join(source.classes).encode(errors="surrogateescape"))
     if isinstance(source, Indexed):
         digest.update(source.identity())
-        return digest.hexdigest()[:16]
-    digest.update("\n".join(source.key(i) for i in range(len(source))).encode(errors="surrogateescape"))
-    kind = "<f8" if source.targets.dtype.kind == "f" else "<i8"
-    digest.update(np.ascontiguousarray(source.targets, dtype=kind).tobytes())
-    for part in source.content():
-        digest.update(part)
+    else:
+        digest.update("\n".join(map(source.key, range(len(source)))).encode(errors="surrogateescape"))
+        kind = "<f8" if source.targets.dtype.kind == "f" else "<i8"
+        digest.update(np.ascontiguousarray(source.targets, dtype=kind).tobytes())
+        for part in source.content():
+            digest.update(part)
     return digest.hexdigest()[:16]
 
 

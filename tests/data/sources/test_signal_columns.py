@@ -242,7 +242,7 @@ def test_columns_of_what_has_none_are_refused(tmp_path):
     (tmp_path / "U").mkdir()
     for split in ("TRAIN", "TEST"):
         (tmp_path / "U" / f"U_{split}.tsv").write_text("1\t0.5\t0.6\n2\t0.1\t0.2\n")
-    with pytest.raises(ConfigError, match="for .*, which is read as the UCR archive's .tsv files. Leave it out"):
+    with pytest.raises(ConfigError, match="for .*, which is read as the UCR archive's .tsv files. Remove it"):
         open_source(tmp_path / "U", columns=("x",))
 
 
