@@ -209,7 +209,7 @@ def test_passes_age_stones_and_lift_a_ko():
     assert position.ages[1] > 1000 and position.ages[7] == 0
 
 
-def test_setup_changes_the_board_and_is_no_move():
+def test_setup_changes_the_board_without_a_move():
     steps = [KIND * BLACK + 12, move(WHITE, 0), KIND * EMPTY + 12, KIND * WHITE + 6]
     position = replay(position_code(5, BLACK, steps), "g.sgf")
     assert [point for point, stone in enumerate(position.board.stones) if stone] == [0, 6]
@@ -246,7 +246,7 @@ def test_an_illegal_game_is_named_with_its_move(steps, message):
         (np.array([9, 1, 7 * KIND], np.int16), "points of such a board"),
     ],
 )
-def test_what_is_no_position_is_named(code, message):
+def test_invalid_position_is_named(code, message):
     with pytest.raises(DataError, match=message):
         replay(code, "p")
 

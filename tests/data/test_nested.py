@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from neocog.data import check_trainable, open_source
-from neocog.data.nested import innermost, is_document, only_folder
+from neocog.data.open import innermost, is_document, only_folder
 from neocog.doctor import check
 from neocog.errors import DataError
 
@@ -43,7 +43,7 @@ def test_folder_within_its_own_folder_is_read(tmp_path, nested):
     assert open_source(inner).notices == ()
 
 
-def test_archive_that_it_came_in_may_lie_beside_it(tmp_path):
+def test_archive_of_a_folder_may_lie_beside_it(tmp_path):
     inner = two_classes(tmp_path / "x" / "pets")
     write(tmp_path / "x" / "pets.zip")
     assert open_source(tmp_path / "x").notices == (said(tmp_path / "x", inner),)
@@ -91,7 +91,7 @@ def test_splits_within_are_kept(tmp_path):
     assert open_source(tmp_path / "x" / "x").notices == ()
 
 
-def test_lone_split_is_not_a_outer_folder(tmp_path):
+def test_lone_split_is_not_an_outer_folder(tmp_path):
     two_classes(tmp_path / "x" / "train")
     source = open_source(tmp_path / "x")
     assert (list(source.splits), source.notices, source.key(0)) == (["train"], (), "train/cat/0.png")
@@ -110,21 +110,21 @@ def test_one_class_is_still_one_class(tmp_path, place):
 
 
 @pytest.mark.parametrize("beside", ["labels.csv", "1.png", "notes.json", "data.yaml", "classes.txt"])
-def test_what_lies_beside_data_keeps_it_where_it_is(tmp_path, beside):
+def test_files_beside_a_folder_keep_the_outer_folder(tmp_path, beside):
     two_classes(tmp_path / "x" / "pets")
     write(tmp_path / "x" / beside)
     assert innermost(tmp_path / "x") == tmp_path / "x"
     assert open_source(tmp_path / "x").classes == ("pets",)
 
 
-def test_more_than_three_folders_are_not_gone_through(tmp_path):
+def test_search_ends_after_three_folders(tmp_path):
     two_classes(tmp_path / "x" / "a" / "b" / "c" / "d")
     assert innermost(tmp_path / "x") == tmp_path / "x"
     assert innermost(tmp_path / "x" / "a") == tmp_path / "x" / "a" / "b" / "c" / "d"
     assert open_source(tmp_path / "x").classes == ("a",)
 
 
-def test_folder_that_leads_back_is_not_gone_into(tmp_path):
+def test_link_to_a_folder_above_is_not_followed(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "x").symlink_to(tmp_path / "x")
     assert innermost(tmp_path / "x") == tmp_path / "x"

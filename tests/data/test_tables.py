@@ -120,7 +120,7 @@ cell = st.text(st.characters(exclude_characters="\0\r", exclude_categories=("Cs"
 
 
 @given(st.lists(st.tuples(cell, cell), min_size=1), st.sampled_from([".csv", ".tsv"]))
-def test_what_pythons_writer_writes_is_read(tmp_path_factory, rows, suffix):
+def test_tables_of_pythons_writer_are_read(tmp_path_factory, rows, suffix):
     path = tmp_path_factory.mktemp("t") / f"a{suffix}"
     text = io.StringIO()
     writer = csv.writer(text, delimiter="," if suffix == ".csv" else "\t")

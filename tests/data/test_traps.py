@@ -356,7 +356,7 @@ def huge(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["bmp", "jpeg", "webp", "tiff"])
-def test_a_image_that_says_it_is_huge_is_refused_before_memory_is_taken(tmp_path, kind):
+def test_image_that_claims_to_be_huge_is_refused_before_memory_is_taken(tmp_path, kind):
     source = open_source(write_set(tmp_path / "set", {f"{k}/0.{kind}": huge(kind) for k in "ab"}))
     with (
         little_memory(),
@@ -469,7 +469,7 @@ def test_stones_without_end_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["coco", "yolo"])
-def test_an_outline_as_long_as_a_image_may_be_takes_little_memory(tmp_path, layout):
+def test_longest_outline_takes_little_memory(tmp_path, layout):
     wide = io.BytesIO()
     Image.new("1", (39_000_000, 2)).save(wide, "png")
     files = {name: wide.getvalue() if name.endswith("a.png") else content for name, content in files_of(layout).items()}
@@ -526,7 +526,7 @@ def test_a_set_opened_as_any_layout_is_read_or_refused(tmp_path, name):
 SUFFIXES = ("npz", "npy", "csv", "tsv", "jsonl", "png", "jpg", "tif", "wav", "flac")
 
 
-def test_nothing_and_garbage_are_not_layout(tmp_path):
+def test_nothing_and_garbage_have_no_layout(tmp_path):
     (tmp_path / "empty").mkdir()
     for seed, suffix in enumerate(
         (*SUFFIXES, "json", "yaml", "ts", "tar", "parquet", "arrow", "sgf", "gz", "txt", "xml")

@@ -216,7 +216,7 @@ def test_tables_by_class_that_are_not_signals(tmp_path, content, begins):
     assert reason(tmp_path).startswith(begins.format(path=tmp_path))
 
 
-def test_sampleing_without_names_is_told_to_name_its_columns(tmp_path):
+def test_recording_without_column_names_is_told_to_name_them(tmp_path):
     write(tmp_path, {"a.csv": "".join(f"{k / 50:.2f},{k * k % 7 / 8},{'ab'[k // 9 % 2]}\n" for k in range(40))})
     assert reason(tmp_path / "a.csv").startswith("A recording begins with the names of its columns. Received: 0, 1, 2")
 
@@ -275,7 +275,7 @@ def test_layouts_are_listed_where_nothing_is_near(tmp_path):
         ({"format": "image-folder", "file_column": "x"}, "data.file_column names a column of a table of files"),
     ],
 )
-def test_column_of_what_is_not_a_table_would_have_no_effect(tmp_path, columns, message):
+def test_column_of_other_layouts_is_refused(tmp_path, columns, message):
     draw(tmp_path, "a/0.png", "b/1.png")
     with pytest.raises(ConfigError, match=f"A setting must have an effect. {message}"):
         open_source(tmp_path, **columns)

@@ -7,17 +7,8 @@ to the data of the user.
 from neocog.data.config import DataConfig
 from neocog.data.known import find_data
 from neocog.data.open import Location, Opened, find_format, open_source
-from neocog.dataset.record import (
-    Modality,
-    Payload,
-    Record,
-    Source,
-    check_trainable,
-    describe,
-    fingerprint,
-    sample_ids,
-    tell,
-)
+from neocog.dataset import Modality, Payload, Record, Source, describe, fingerprint
+from neocog.dataset.record import check_trainable, sample_ids, tell
 from neocog.dataset.split import Splits, check_test, divide, divides_by_class, keeps_test
 from neocog.modalities.audio.choose import AudioConfig, choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess
@@ -40,57 +31,12 @@ from neocog.modalities.text.choose import TextConfig, choose_text
 from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = [
-    "MODALITIES",
-    "TTA",
-    "ArraySource",
-    "AudioConfig",
-    "AudioPreprocess",
-    "AugmentConfig",
-    "BoardPreprocess",
-    "DataConfig",
-    "ImageConfig",
-    "ImageFolder",
-    "ImagePreprocess",
-    "Location",
-    "Modality",
-    "ModalityInfo",
-    "Opened",
-    "Payload",
-    "Pixels",
-    "Preprocess",
-    "Record",
-    "SignalAugmentConfig",
-    "SignalConfig",
-    "SignalPreprocess",
-    "Source",
-    "Splits",
-    "TextAugmentConfig",
-    "TextConfig",
-    "TextPreprocess",
-    "augment",
-    "check_augment",
-    "check_test",
-    "check_trainable",
-    "choose_audio",
-    "choose_board",
-    "choose_image",
-    "choose_signal",
-    "choose_text",
-    "decode_image",
-    "describe",
-    "divide",
-    "divides_by_class",
-    "find_data",
-    "find_format",
-    "fingerprint",
-    "keeps_test",
-    "list_images",
-    "open_source",
-    "pil_pixels",
-    "read_preprocess",
-    "register_modality",
-    "sample_ids",
-    "tell",
-    "tta_views",
+    "MODALITIES", "TTA", "ArraySource", "AudioConfig", "AudioPreprocess", "AugmentConfig", "BoardPreprocess",
+    "DataConfig", "ImageConfig", "ImageFolder", "ImagePreprocess", "Location", "Modality", "ModalityInfo", "Opened",
+    "Payload", "Pixels", "Preprocess", "Record", "SignalAugmentConfig", "SignalConfig", "SignalPreprocess", "Source",
+    "Splits", "TextAugmentConfig", "TextConfig", "TextPreprocess", "augment", "check_augment", "check_test",
+    "check_trainable", "choose_audio", "choose_board", "choose_image", "choose_signal", "choose_text", "decode_image",
+    "describe", "divide", "divides_by_class", "find_data", "find_format", "fingerprint", "keeps_test", "list_images",
+    "open_source", "pil_pixels", "read_preprocess", "register_modality", "sample_ids", "tell", "tta_views",
     "tta_weights",
-]
+]  # fmt: skip

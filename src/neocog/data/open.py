@@ -1,16 +1,16 @@
-"""From a path or a name to a source: detect the layout, and open it."""
+"""From a path or a name to a source: find the folder in which the data starts, detect the layout, and open it."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from neocog.data.formats import COLUMNS, FORMATS, Format, recognise
 from neocog.data.known import find_data
-from neocog.data.nested import innermost, names_split
 from neocog.data.python_objects import as_source
 from neocog.data.unrecognised import explain_unrecognised
-from neocog.dataset.class_folders import split_folders
-from neocog.dataset.files import class_folders, plain_files
+from neocog.dataset.class_folders import fold_folders, split_folders
+from neocog.dataset.files import class_folders, hidden, is_kind, leads_back, plain_files, suffix_of
 from neocog.dataset.record import Source
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.image_folder import is_image
@@ -29,7 +29,12 @@ PURPOSES = {
     "test_fold": "data.test_fold is for class folders",
     "columns": "signal.columns names the channels of tables, and of arrays with names",
 }
-"""What the options that only some layouts take are for."""
+"""The purposes of options that only some layouts take."""
+
+DEPTH = 3
+DOCUMENTS = frozenset({".md", ".rst", ".pdf", ".html", ".htm", ".bib", ".url", ".docx", ".rtf", ".sha256", ".md5"})
+DOCUMENT_NAMES = ("readme", "license", "licence", "copying", "citation", "notice", "changelog", "checksums", "md5sums")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".rar", ".7z")
 
 
 def open_source(data: object, *, format: str | None = None, download: bool = False, **options: object) -> Source:
@@ -146,3 +151,57 @@ def data_folder(path: Path, *, format: str | None = None, columns: Mapping[str, 
     within = {layout.name for layout in recognise(inner, columns)}
     wanted = within if format is None else within & {format}
     return inner if wanted and (names <= BY_FOLDERS or names_split(inner)) else path
+
+
+def innermost(path: Path) -> Path:
+    """The folder below a path up to which each folder holds one other and nothing else that is data.
+
+    A folder that holds a split is the last. It is the path itself if there are more than `DEPTH` on the way.
+    """
+    place = path
+    for _ in range(DEPTH + 1):
+        inner = only_folder(place)
+        if inner is None or names_split(place):
+            return place
+        place = inner
+    return path
+
+
+def only_folder(folder: Path) -> Path | None:
+    """The only folder in a folder, if there is no file beside it but documents, or the archive that it came in."""
+    found: Path | None = None
+    archives = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:  # left at the first that decides: there may be very many
+                if hidden(entry.name) or is_document(entry.name):
+                    continue
+                if is_kind(entry.is_dir):
+                    if found is not None or leads_back(Path(entry.path)):
+                        return None
+                    found = Path(entry.path)
+                elif entry.name.lower().endswith(ARCHIVES):
+                    archives.append(entry.name)
+                else:
+                    return None
+    except OSError:
+        return None
+    return found if found and all(name.startswith(f"{found.name}.") for name in archives) else None
+
+
+def is_document(name: str) -> bool:
+    """Whether a file tells people about the data.
+
+    >>> is_document("README.txt"), is_document("classes.txt")
+    (True, False)
+    """
+    return name.lower().startswith(DOCUMENT_NAMES) or suffix_of(name) in DOCUMENTS
+
+
+def names_split(folder: Path) -> bool:
+    """Whether folders in a folder are splits, or folds."""
+    folders = class_folders(folder)
+    try:
+        return bool(split_folders(folder, folders) or fold_folders(folders))
+    except DataError:
+        return True

@@ -35,7 +35,7 @@ SHAPES = {
     f"or ({many}C, L) of floats; or texts."
     for many in ("", "N, ")
 }
-"""What one input is, and what many are."""
+"""The kinds of one input, and of many at once."""
 AS_STORED = "Give images as they are stored, 0..255, without ToTensor() or a division by 255."
 TO_NUMPY = "Convert them with numpy.asarray."
 

@@ -4,15 +4,6 @@ from neocog.dataset.list_source import FileSource, ListSource, SplitSource
 from neocog.dataset.record import Modality, Payload, Record, Source, Target, Task, describe, fingerprint
 
 __all__ = [
-    "FileSource",
-    "ListSource",
-    "Modality",
-    "Payload",
-    "Record",
-    "Source",
-    "SplitSource",
-    "Target",
-    "Task",
-    "describe",
+    "FileSource", "ListSource", "Modality", "Payload", "Record", "Source", "SplitSource", "Target", "Task", "describe",
     "fingerprint",
-]
+]  # fmt: skip

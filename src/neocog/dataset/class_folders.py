@@ -10,14 +10,9 @@ from neocog.dataset.split_names import SPLIT_NAMES, is_neutral, split_meant, spl
 from neocog.errors import ConfigError, DataError, some
 
 __all__ = [
-    "ClassFolder",
-    "ClassFolders",
-    "check_depth",
-    "find_class_folders",
-    "fold_folders",
-    "split_folders",
+    "ClassFolder", "ClassFolders", "check_depth", "find_class_folders", "fold_folders", "split_folders",
     "within_classes",
-]
+]  # fmt: skip
 
 FOLD = re.compile(r"(?:cv|k|x)?[\s_.-]*fold[\s_.-]*(\d{1,4})", re.IGNORECASE)
 LEAST_GROUPS = 3

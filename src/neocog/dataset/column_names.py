@@ -1,18 +1,9 @@
 """The usual names of the columns of tables, in any case: by these each reader knows what a column means."""
 
 __all__ = [
-    "COMMON_TEXTS",
-    "FILES",
-    "FILE_LABELS",
-    "KNOWN_NAMES",
-    "NUMBERS",
-    "SPLIT",
-    "TAGS",
-    "TEXTS",
-    "TEXT_LABELS",
-    "TIMES",
+    "COMMON_TEXTS", "FILES", "FILE_LABELS", "KNOWN_NAMES", "NUMBERS", "SPLIT", "TAGS", "TEXTS", "TEXT_LABELS", "TIMES",
     "TIME_LABELS",
-]
+]  # fmt: skip
 
 SPLIT = "split"
 FILES = ("file_name", "filename", "file", "path", "image", "image_path", "image_id", "id")

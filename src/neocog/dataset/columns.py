@@ -15,19 +15,9 @@ from neocog.dataset.tables import Row
 from neocog.errors import DataError, some
 
 __all__ = [
-    "NO_CHOICE",
-    "ColumnChoice",
-    "Columns",
-    "file_columns",
-    "is_file_table",
-    "lacks_labels",
-    "marked_columns",
-    "multi_hot",
-    "one_label",
-    "split_of",
-    "split_tags",
-    "text_columns",
-]
+    "NO_CHOICE", "ColumnChoice", "Columns", "file_columns", "is_file_table", "lacks_labels", "marked_columns",
+    "multi_hot", "one_label", "split_of", "split_tags", "text_columns",
+]  # fmt: skip
 
 MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 TAG_SEPARATORS = "|;"

@@ -12,20 +12,9 @@ from typing import IO
 from neocog.errors import DataError
 
 __all__ = [
-    "check_inflation",
-    "class_folders",
-    "hidden",
-    "holds_files",
-    "is_kind",
-    "leads_back",
-    "list_files",
-    "plain_files",
-    "read_at_most",
-    "read_limited",
-    "size_bytes",
-    "suffix_of",
-    "walk",
-]
+    "check_inflation", "class_folders", "hidden", "holds_files", "is_kind", "leads_back", "list_files", "plain_files",
+    "read_at_most", "read_limited", "size_bytes", "suffix_of", "walk",
+]  # fmt: skip
 
 CLUTTER = frozenset(
     {

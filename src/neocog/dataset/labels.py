@@ -13,25 +13,10 @@ from numpy.typing import NDArray
 from neocog.errors import DataError, did_you_mean, some
 
 __all__ = [
-    "MAX_CLASSES",
-    "Labels",
-    "Spellings",
-    "blank_label",
-    "cell_label",
-    "check_labels",
-    "check_range",
-    "finite_number",
-    "is_hidden",
-    "name_classes",
-    "number_labels",
-    "number_texts",
-    "numbers_of",
-    "order_names",
-    "order_texts",
-    "plain_array",
-    "plain_label",
-    "plain_labels",
-]
+    "MAX_CLASSES", "Labels", "Spellings", "blank_label", "cell_label", "check_labels", "check_range", "finite_number",
+    "is_hidden", "name_classes", "number_labels", "number_texts", "numbers_of", "order_names", "order_texts",
+    "plain_array", "plain_label", "plain_labels",
+]  # fmt: skip
 
 MAX_DIGITS = 18
 MAX_CLASSES = 65_536

@@ -12,28 +12,10 @@ from neocog.errors import DataError, agree, some
 from neocog.progress import note
 
 __all__ = [
-    "UNLABELLED",
-    "Indexed",
-    "LeftOut",
-    "Modality",
-    "Objects",
-    "Payload",
-    "Record",
-    "Source",
-    "Target",
-    "Task",
-    "absent_classes",
-    "check_trainable",
-    "describe",
-    "fingerprint",
-    "num_left_out",
-    "other_split",
-    "record_ids",
-    "sample_ids",
-    "tell",
-    "unlabelled_samples",
-    "unlabelled_split",
-]
+    "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source", "Target", "Task",
+    "absent_classes", "check_trainable", "describe", "fingerprint", "num_left_out", "other_split", "record_ids",
+    "sample_ids", "tell", "unlabelled_samples", "unlabelled_split",
+]  # fmt: skip
 
 UNLABELLED = 255
 """In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""

@@ -19,7 +19,7 @@ __all__ = ["Splits", "check_test", "divide", "divides_by_class", "keeps_test"]
 TRIES = 8
 """Orders in which groups are offered; the best is kept."""
 ENOUGH_GROUPS = 20_000
-"""Groups times tries beyond which more tries take too long; among so many groups, one order is as good as another."""
+"""Groups times tries beyond which more tries take too long; among that many groups, one order is as good as another."""
 
 Indices = NDArray[np.int64]
 

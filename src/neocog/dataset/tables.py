@@ -20,16 +20,8 @@ from neocog.dataset.files import hidden, suffix_of
 from neocog.errors import DataError, some
 
 __all__ = [
-    "MAX_ROW",
-    "SUFFIXES",
-    "Row",
-    "first_row",
-    "is_table",
-    "read_columns",
-    "read_rows",
-    "table_notices",
-    "tables_in",
-]
+    "MAX_ROW", "SUFFIXES", "Row", "first_row", "is_table", "read_columns", "read_rows", "table_notices", "tables_in",
+]  # fmt: skip
 
 SUFFIXES = (*DELIMITERS, ".jsonl")
 MAX_ROW = 2**24

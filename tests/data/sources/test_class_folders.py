@@ -188,7 +188,7 @@ def test_classes_with_such_names_stay_classes(write, folders, classes):
         ),
     ],
 )
-def test_what_can_be_meant_in_two_ways_is_refused(write, folders, message):
+def test_folders_with_two_readings_are_refused(write, folders, message):
     with pytest.raises(DataError, match=message):
         open_source(write(*folders))
 
@@ -262,7 +262,7 @@ def test_level_3_is_below_splits(write):
         assert open_source(root, class_level=level).classes == expected
 
 
-def test_level_that_there_is_not_is_named(write):
+def test_missing_level_is_named(write):
     root = write(*CLASSES)
     with pytest.raises(
         ConfigError, match=r"class_level 2 reads the folders 2 levels below .*set as classes\. There are n"
@@ -411,7 +411,7 @@ def test_of_three_folds_each_has_its_part(write):
     assert folds[2] == {"fold3"} and sorted(map(len, folds)) == [1, 1, 1] and len(set().union(*folds)) == 3
 
 
-def test_fold_that_there_is_not_is_named(write):
+def test_missing_fold_is_named(write):
     with pytest.raises(ConfigError, match="one of fold1, fold2, fold3. .*set: received 'fold9'"):
         open_source(write(*product(("fold1", "fold2", "fold3"), CLASSES)), test_fold="fold9")
 
@@ -471,7 +471,7 @@ def test_folders_that_systems_leave_are_not_classes_and_hold_no_data(write, moda
     assert [source.key(i) for i in range(len(source))] == before
 
 
-def test_classes_that_audio_like_leftovers_stay(write):
+def test_classes_that_sound_like_clutter_stay(write):
     names = ("cache", "recycle", "success", "temporary", "trash")
     assert open_source(write(*names)).classes == names
 

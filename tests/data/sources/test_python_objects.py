@@ -68,7 +68,7 @@ def test_images_of_one_size_are_an_array_source(pictures, labels):
     assert np.array_equal(source.read(2).payload, np.asarray(pictures)[2])
 
 
-def test_channels_are_found_where_they_stand():
+def test_channels_are_found_first_or_last():
     colour = np.zeros((2, 3, 7, 5), np.uint8)
     assert as_source((colour, [0, 1])).read(0).payload.shape == (7, 5, 3)
     assert as_source((torch.from_numpy(colour), [0, 1])).read(0).payload.shape == (7, 5, 3)
@@ -159,7 +159,7 @@ def test_torchs_own_datasets_and_lists_of_pairs():
     assert {split: len(part) for split, part in both.splits.items()} == {"train": 4, "test": 2}
 
 
-def test_targets_are_taken_where_they_say_what_the_samples_say():
+def test_targets_are_used_if_they_agree_with_the_samples():
     many = LABELS * 100
     dataset = Items(["x"] * 400, many, targets=torch.tensor(many), classes=["cat", "dog"])
     source = as_source(dataset)
@@ -253,12 +253,12 @@ FLOATS = np.zeros((2, 3, 8, 8))
         ),
     ],
 )
-def test_what_is_not_a_data_says_what_it_is(data, message):
+def test_other_objects_are_refused_by_type(data, message):
     with pytest.raises(DataError, match=message):
         records(as_source(data))
 
 
-def test_what_has_no_index_or_no_length():
+def test_dataset_without_index_or_length_is_refused():
     class Stream(IterableDataset[Any]):
         def __iter__(self):
             return iter([("a", 0)])
@@ -481,7 +481,7 @@ def test_labels_keep_what_is_written():
         assert [source.classes[target] for target in source.targets] == list(labels)
 
 
-def test_nothing_imports_datasets_that_is_not_asked_to():
+def test_datasets_is_not_imported():
     code = (
         "import sys, numpy; from neocog.data.python_objects import as_source;"
         "as_source((numpy.zeros((2, 3)), [0, 1])); assert 'datasets' not in sys.modules"

@@ -127,7 +127,7 @@ def test_npz_channels_first_is_turned(tmp_path):
         ({"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 10**10]}, "at most 65,536 are read. Received: 10000000000"),
         (
             {"x": np.zeros((2, 4, 4), np.uint8), "y": [0, 1], "classes": ["c", "c"]},
-            "a name of its own. a: received c, c",
+            "a name of its own. a: received 'c', 'c'",
         ),
     ],
 )
@@ -230,7 +230,7 @@ def test_a_file_that_is_not_a_data_set(tmp_path):
         open_source(tmp_path / "a.bin")
 
 
-def test_what_programs_leave_is_not_a_data_and_links_are_followed(pictures, tmp_path):
+def test_clutter_is_skipped_and_links_are_followed(pictures, tmp_path):
     for name in (".ipynb_checkpoints", "__MACOSX"):
         (pictures / "red" / name).mkdir()
         shutil.copy(pictures / "red" / "00.png", pictures / "red" / name / "00.png")

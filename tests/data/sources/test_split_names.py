@@ -23,7 +23,7 @@ NAMED = [(split, name) for split, names in (("train", TRAIN), ("val", VAL), ("te
 
 
 @pytest.mark.parametrize(("split", "name"), NAMED)
-def test_name_of_a_split_is_known_by_its_words(split, name):
+def test_split_is_known_by_the_words_of_its_name(split, name):
     assert split_meant(name) == split
 
 
