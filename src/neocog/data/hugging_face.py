@@ -55,9 +55,13 @@ def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitD
     if not len(dataset):
         raise DataError("A dataset needs at least one sample.", received="none", where=where)
     features = dataset.features
-    if hides_labels and not label_columns(features):
+    labelled = label_columns(features)
+    if hides_labels and not labelled:
         return None
-    label = label_column(features, where)
+    if len(labelled) != 1:
+        kind = "a ClassLabel, or a number or text called " + ", ".join(USUAL)
+        raise wrong_columns("label", kind, labelled, features, where)
+    label = labelled[0]
     column, modality = input_column(features, label, where)
     plain = dataset.with_format(None)
     names = getattr(features[label], "names", None)
@@ -117,17 +121,8 @@ class Column:
                 yield str(values.to_pylist()).encode()
 
 
-def label_column(features: Mapping[str, Any], where: str) -> str:
-    """The column of the labels: a ClassLabel, or a number or text under a usual name."""
-    found = label_columns(features)
-    if len(found) != 1:
-        kind = "a ClassLabel, or a number or text called " + ", ".join(USUAL)
-        raise wrong_columns("label", kind, found, features, where)
-    return found[0]
-
-
 def label_columns(features: Mapping[str, Any]) -> list[str]:
-    """The columns that may hold the labels."""
+    """The columns that may hold the labels: a ClassLabel, or a number or text under a usual name."""
     kinds = {name: type(feature).__name__ for name, feature in features.items()}
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
     usual = [name for name, kind in kinds.items() if name.lower() in USUAL and kind in ("ClassLabel", "Value")]

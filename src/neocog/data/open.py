@@ -56,10 +56,10 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     """
     if isinstance(data, Opened):
         return data.source
-    columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     if not isinstance(data, str | Path | Location):
         check_options(options, (), "a Python object", "arrays and lists")
         return data if isinstance(data, Source) else as_source(data)
+    columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     found = data if isinstance(data, Location) else find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
     check_options(options, layout.options, str(path), layout.description)
@@ -176,11 +176,9 @@ def only_folder(folder: Path) -> Path | None:
             for entry in entries:  # left at the first that decides: there may be very many
                 if hidden(entry.name) or is_document(entry.name):
                     continue
-                if is_kind(entry.is_dir):
-                    if found is not None or leads_back(Path(entry.path)):
-                        return None
+                if is_kind(entry.is_dir) and found is None and not leads_back(Path(entry.path)):
                     found = Path(entry.path)
-                elif entry.name.lower().endswith(ARCHIVES):
+                elif entry.name.lower().endswith(ARCHIVES) and not is_kind(entry.is_dir):
                     archives.append(entry.name)
                 else:
                     return None

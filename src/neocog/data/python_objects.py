@@ -120,8 +120,7 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
         found = read_part(part, where, hides_labels=may_hide)
         if found is not None:
             parts[split] = found = found.labelled() if may_hide else found
-            if found.num_unlabelled:
-                notices += (unlabelled_samples(split, found.num_unlabelled),)
+            notices += (unlabelled_samples(split, found.num_unlabelled),) if found.num_unlabelled else ()
         elif may_hide:
             unlabelled.append(split)
             notices += (unlabelled_split(split, count_inputs(part, where)),)
@@ -129,7 +128,7 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
             raise no_labels(where)
     if not parts:
         raise no_labels(name)
-    source = join_parts(parts, name, tuple(classes) if classes is not None else None, notices)
+    source = join_parts(parts, name, None if classes is None else tuple(classes), notices)
     source.unlabelled = tuple(unlabelled)
     return source
 

@@ -106,7 +106,8 @@ def find_class_folders(
         places, notices = [Place(root, "all")], ()
     deeper = (level or 1) - (2 if splits or folds else 1)
     for _ in range(deeper):
-        places = [below for place in places for below in places_below(place)]
+        inner = [(place, folder) for place in places for folder in class_folders(place.path)]
+        places = [Place(path, above.split, f"{above.group}/{path.name}".lstrip("/")) for above, path in inner]
     if deeper > 0 and not any(class_folders(place.path) for place in places):
         rule = f"{FLAG} {level} reads the folders {level} levels below {root} as classes. There are none."
         raise ConfigError(rule, fix="Choose a smaller level, or leave it out.")
@@ -120,12 +121,11 @@ def find_class_folders(
     passed = [folder for folder in aside if holds(folder)]
     if empty := [folder.name for folder in aside if folder not in passed]:
         notices += (f"folders beside the splits without any such files were skipped: {some(empty)}",)
-    for place in places:
-        for path in class_folders(place.path):
-            if path.name.lower() in no_class:
-                passed.append(path)
-            else:
-                found[place.split].append(ClassFolder(path, path.name, place.group))
+    for place, path in [(at, path) for at in places for path in class_folders(at.path)]:
+        if path.name.lower() in no_class:
+            passed.append(path)
+        else:
+            found[place.split].append(ClassFolder(path, path.name, place.group))
     above = all_above(root, places)
     return ClassFolders(root, found, above, level, notices, tuple(folds), chosen, unlabelled, tuple(passed))
 
@@ -199,8 +199,7 @@ def check_inner(root: Path, kind: str, folders: dict[str, Path], holds: Callable
     names = {folder.name for path in folders.values() for folder in class_folders(path)}
     shown = some(folders)
     if not names and any(map(holds, folders.values())):
-        place = "train" if kind == "splits" else next(iter(folders))
-        which = "the folds" if kind == "folds" else shown
+        place, which = ("train", shown) if kind == "splits" else (next(iter(folders)), "the folds")
         are = "is a class" if len(folders) == 1 else "are classes"
         direct = f"are {kind} ({shown}), and hold the files directly, so the classes are unknown"
         rule = f"Each class needs a folder. The folders of {root} {direct}."
@@ -247,12 +246,6 @@ def choose_fold(root: Path, folds: dict[str, Path], wanted: str | int | None) ->
     return named[0]
 
 
-def places_below(place: Place) -> list[Place]:
-    """The folders within, each a group of its own."""
-    groups = class_folders(place.path)
-    return [Place(folder, place.split, f"{place.group}/{folder.name}".lstrip("/")) for folder in groups]
-
-
 def all_above(root: Path, places: list[Place]) -> tuple[Path, ...]:
     """The root, the places, and all folders between, once each."""
     between = [place.path.relative_to(root).parts for place in places]
@@ -271,9 +264,8 @@ def within_classes(folders: ClassFolders, inner: dict[str, list[Path]]) -> Class
     if not whole or any(class_folders(path) for paths in inner.values() for path in paths):
         return None
     found: dict[str, list[ClassFolder]] = {split: [] for split in SPLITS if split in meant.values()}
-    for name, paths in inner.items():
-        for path in paths:
-            found[meant[path.name]].append(ClassFolder(path, name))
+    for name, path in [(name, path) for name, paths in inner.items() for path in paths]:
+        found[meant[path.name]].append(ClassFolder(path, name))
     found["train"] += [folder for folder in folders.splits["all"] if folder.name not in inner]  # without any file
     above = (*folders.above, *(folder.path for folder in folders.splits["all"]))
     notice = f"the folders within the class folders are read as splits: {some(sorted(names))}"
@@ -290,9 +282,8 @@ def check_depth(folders: ClassFolders, inner: dict[str, list[Path]], *, direct: 
     if folders.level is not None:
         return ()
     by_name: dict[str, set[str]] = {}
-    for name, paths in inner.items():
-        for path in paths:
-            by_name.setdefault(path.name, set()).add(name)
+    for name, path in [(name, path) for name, paths in inner.items() for path in paths]:
+        by_name.setdefault(path.name, set()).add(name)
     shared = sorted(name for name, classes in by_name.items() if len(classes) > 1)
     level = 1 + (set(folders.splits) != {"all"})
     check_copies(folders, inner, level)

@@ -235,7 +235,8 @@ def looks_like_sample(first: list[str], rest: Rows, decimal: str) -> bool:
     >>> looks_like_sample(["1.png", "cat"], [["2.png", "dog"]], ".")
     True
     """
-    if not first or counts_rows(first, rest) or heads_numbers(first, rest[:FEW], decimal):
+    numbered = bool(first and rest and UNNAMED.match(first[0].strip())) and is_counter([row[0] for row in rest])
+    if not first or numbered or heads_numbers(first, rest[:FEW], decimal):
         return False
     columns = list(zip(*rest, strict=True)) if rest else [()] * len(first)
     if counts_columns(first) and any(cells and kind_of(cells, decimal) != "number" for cells in columns):
@@ -320,11 +321,6 @@ def counts_columns(first: Sequence[str]) -> bool:
 def outside(value: int, cells: Sequence[str]) -> bool:
     others = [float(cell.strip().replace(",", ".")) for cell in cells if not is_missing(cell)]
     return bool(others) and not min(others) <= value <= max(others)
-
-
-def counts_rows(first: list[str], rest: Rows) -> bool:
-    """Whether the first column has no name, and its values count."""
-    return bool(rest) and bool(UNNAMED.match(first[0].strip())) and is_counter([row[0] for row in rest])
 
 
 def is_counter(cells: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neocog.errors import DataError, did_you_mean, some
 
 __all__ = [
-    "MAX_CLASSES", "Labels", "Spellings", "blank_label", "cell_label", "check_labels", "check_range", "finite_number",
+    "MAX_CLASSES", "Labels", "Spellings", "blank_label", "cell_label", "check_labels", "check_range",
     "is_hidden", "name_classes", "number_labels", "number_texts", "numbers_of", "order_names", "order_texts",
     "plain_array", "plain_label", "plain_labels",
 ]  # fmt: skip
@@ -118,26 +118,17 @@ def read_number(text: str) -> float | None:
         return None
 
 
-def finite_number(text: str) -> float | None:
-    """
-    >>> finite_number("1.0"), finite_number("nan"), finite_number("walk")
-    (1.0, None, None)
-    """
-    value = read_number(text)
-    return None if value is None or not math.isfinite(value) else value
-
-
 def number_texts(labels: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
     """Class names and class numbers for labels that are texts, by split; each text is a class of its own.
 
-    If all labels are numbers they are sorted as such, else as texts.
+    If all labels are finite numbers they are sorted as such, else as texts.
 
     >>> number_texts({"train": ["10", "-1", "02"], "test": ["2"]})
     (('-1', '02', '2', '10'), {'train': array([3, 0, 1]), 'test': array([2])})
     """
     written = {label for part in labels.values() for label in part}
-    numbers = {label: finite_number(label) for label in written}
-    numeric = None not in numbers.values()
+    numbers = {label: read_number(label) for label in written}
+    numeric = all(number is not None and math.isfinite(number) for number in numbers.values())
     classes = tuple(sorted(written, key=lambda label: (numbers[label] if numeric else 0, label)))
     return classes, {split: numbers_of(part, classes) for split, part in labels.items()}
 

@@ -70,7 +70,7 @@ def test_what_does_not_fit_together_is_named(signals, labels, message):
 
 
 def test_classes_have_names_of_their_own():
-    with pytest.raises(DataError, match="Each class needs a name of its own. s: received a, a"):
+    with pytest.raises(DataError, match="Each class needs a name of its own. s: received 'a', 'a'"):
         SignalSource("s", {"all": (np.zeros((2, 1, 3)), np.array([0, 1]))}, ["a", "a"])
 
 
