@@ -36,6 +36,8 @@ SHAPES = {
     for many in ("", "N, ")
 }
 """The kinds of one input, and of many at once."""
+KINDS = """Data is a pair (inputs, labels), a dataset that gives (input, label) by index, a mapping from train, val \
+and test to such, or a Dataset or DatasetDict of Hugging Face."""
 AS_STORED = "Give images as they are stored, 0..255, without ToTensor() or a division by 255."
 TO_NUMPY = "Convert them with numpy.asarray."
 
@@ -179,29 +181,22 @@ def read_part(part: Any, where: str, *, hides_labels: bool) -> SplitData | None:
     indexed = hasattr(part, "__getitem__") and not hasattr(part, "shape")
     if indexed and not isinstance(part, str | bytes | tuple | Mapping):
         return read_items(part, where, hides_labels=hides_labels)
-    ways = (
-        "a pair (inputs, labels), a dataset that gives (input, label) by index, a mapping from train, val and test to "
-    )
     received = f"{kind} of {len(part)}" if isinstance(part, tuple) else kind
-    fix = "Pass one of these; paths go to open_source."
-    rule = f"Data is {ways}such, or a Dataset or DatasetDict of Hugging Face."
-    raise DataError(rule, received=received, where=where, fix=fix)
+    raise DataError(KINDS, received=received, where=where, fix="Pass one of these; paths go to open_source.")
 
 
 def join_parts(
     parts: Mapping[str, SplitData], name: str, classes: Names | None, notices: Names
 ) -> ArraySource | ObjectSource:
     """One source over all splits. Raises DataError if they do not belong together."""
-    kinds = {split: part.modality for split, part in parts.items()}
-    if len(set(kinds.values())) > 1:
-        shown = ", ".join(f"{split}: {kind}" for split, kind in kinds.items())
+    if len({part.modality for part in parts.values()}) > 1:
+        shown = ", ".join(f"{split}: {part.modality}" for split, part in parts.items())
         raise DataError("All splits must be of one kind.", received=shown, where=name, fix="Make them alike.")
     parts, reordered = align_classes(parts, name) if classes is None else (parts, ())
     own = classes or next((part.classes for part in parts.values() if part.classes), None)
     own, targets, about_labels = number_labels({split: part.labels for split, part in parts.items()}, own, name)
-    images = {split: part.images for split, part in parts.items() if part.images is not None}
-    arrays = {split: (pixels, targets[split]) for split, pixels in images.items()}
-    whole = len(images) == len(parts)
+    arrays = {split: (part.images, targets[split]) for split, part in parts.items() if part.images is not None}
+    whole = len(arrays) == len(parts)
     source = ArraySource(name, arrays, own, format="python") if whole else ObjectSource(name, parts, targets, own)
     source.notices += (*about_labels, *notices, *reordered)
     return source
@@ -244,7 +239,10 @@ def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
         received = f"{count:,} inputs, {len(numbers):,} labels"
         raise DataError("Each input needs one label, and there must be some.", received=received, where=where)
     if array is None or array.dtype.kind in "OU":
-        return read_list(inputs if array is None else array.tolist(), numbers, where)
+        items = inputs if array is None else array.tolist()
+        modality = payload_of(items[0], f"{where}, sample 0")[0]
+        read = lambda k: payload_of(items[k], f"{where}, sample {k}", modality)[1]  # noqa: E731
+        return SplitData(modality, numbers, read, lambda: map(payload_bytes, map(read, range(count))))
     if array.dtype in PIXELS:
         pixels = channels_last(array, 1, torch_order=isinstance(inputs, torch.Tensor))
         return SplitData("image", numbers, lambda k: pixels[k], lambda: iter(()), pixels)
@@ -252,16 +250,6 @@ def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
         raise DataError(SHAPES["N, "], received=f"{array.dtype} {array.shape}", where=where, fix=AS_STORED)
     content = lambda: (np.ascontiguousarray(row).tobytes() for row in array)  # noqa: E731
     return SplitData("signal", numbers, lambda k: as_signal(array[k], f"{where}, sample {k}"), content)
-
-
-def read_list(inputs: Sequence[Any], labels: Any, where: str) -> SplitData:
-    """A list whose members are texts, arrays, tensors or images, all of one kind."""
-    modality = payload_of(inputs[0], f"{where}, sample 0")[0]
-
-    def read(index: int) -> Payload:
-        return payload_of(inputs[index], f"{where}, sample {index}", modality)[1]
-
-    return SplitData(modality, labels, read, lambda: map(payload_bytes, map(read, range(len(inputs)))))
 
 
 def payload_of(item: Any, where: str, expected: Modality | None = None) -> tuple[Modality, Payload]:

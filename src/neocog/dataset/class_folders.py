@@ -146,17 +146,14 @@ def beside_splits(folders: list[Path], holds: Callable[[Path], bool]) -> list[Pa
     meant = splits_meant([folder.name for folder in folders])
     if "train" not in meant.values() or len(set(meant.values())) < 2:
         return []
-    others = [folder for folder in folders if folder.name not in meant]
-    return [folder for folder in others if set(words(folder.name)) & TO_PREDICT or not holds(folder)]
+    others = (folder for folder in folders if folder.name not in meant)
+    return [folder for folder in others if TO_PREDICT.intersection(words(folder.name)) or not holds(folder)]
 
 
 def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
     """The folder of each split, or {} if the root's folders are classes."""
     meant = splits_meant([folder.name for folder in folders])
-    found: dict[str, list[Path]] = {}
-    for folder in folders:
-        if folder.name in meant:
-            found.setdefault(meant[folder.name], []).append(folder)
+    found = {split: [f for f in folders if meant.get(f.name) == split] for split in SPLITS if split in meant.values()}
     others = [folder.name for folder in folders if folder.name not in meant]
     plain = [folder.name for folder in folders if folder.name.lower() in SPLIT_NAMES]
     twice = next((same for same in found.values() if len(same) > 1), None)
@@ -169,10 +166,9 @@ def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
         fix = f"Rename one, or move it away; if all of its folders are classes: {FLAG} 1."
         raise ambiguous(root, f"{first} and {second} both mean {meant[first]}", fix)
     if others and found:
-        shown = ", ".join(split for split in SPLITS if split in found)
         fix = f"Move one of the two; if all of its folders are classes: {FLAG} 1."
-        raise ambiguous(root, f"as splits ({shown}) or as classes, because it also has {some(others)}", fix)
-    return {split: found[split][0] for split in SPLITS if split in found}
+        raise ambiguous(root, f"as splits ({', '.join(found)}) or as classes, because it also has {some(others)}", fix)
+    return {split: same[0] for split, same in found.items()}
 
 
 def ambiguous(root: Path, ways: str, fix: str) -> DataError:

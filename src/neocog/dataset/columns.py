@@ -115,8 +115,8 @@ def lacks_labels(columns: Sequence[str], chosen: ColumnChoice) -> bool:
         text = first_named(columns, "text", TEXTS, chosen.text, "")
     except DataError:
         return False
-    names = {chosen.label.lower()} if chosen.label else {*TEXT_LABELS}
-    return not any(column.lower() in names for column in columns if column != text)
+    names = [chosen.label.lower()] if chosen.label else TEXT_LABELS
+    return not set(named(columns, names)) - {text}
 
 
 def named(columns: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -152,11 +152,10 @@ def first_named(columns: Sequence[str], what: str, names: Sequence[str], chosen:
     """The column that was chosen, or the first of the names that is there."""
     if chosen is not None:
         return column_named(columns, chosen, f"{what}_column", where)
-    called = {column.lower(): column for column in reversed(columns)}
-    found = next((called[name] for name in names if name in called), None)
-    if found is None:
+    found = [column for name in names for column in named(columns, [name])]
+    if not found:
         raise missing("table of texts", what, names, columns, where)
-    return found
+    return found[0]
 
 
 def missing(table: str, what: str, names: Sequence[str], columns: Sequence[str], where: str) -> DataError:

@@ -18,8 +18,7 @@ __all__ = [
     "plain_array", "plain_label", "plain_labels",
 ]  # fmt: skip
 
-MAX_DIGITS = 18
-MAX_CLASSES = 65_536
+MAX_DIGITS, MAX_CLASSES = 18, 65_536
 NEEDS_CLASS = "Each sample needs a class: a whole number or a name."
 NEEDS_LABELS = "Labels must be whole numbers or names, one for each sample."
 
@@ -279,7 +278,5 @@ def is_hidden(labels: Any) -> bool:
     array = plain_array(labels, "the labels")
     if array is not None:
         return array.dtype.kind in "iuf" and array.size > 0 and bool(((array == -1) | np.isnan(array)).all())
-    if not isinstance(labels, list | tuple) or not labels:
-        return False
-    found = [plain_label(label) for label in labels]
+    found = [plain_label(label) for label in labels] if isinstance(labels, list | tuple) and labels else [0]
     return all(label is None for label in found) or all(isinstance(label, int) and label == -1 for label in found)

@@ -60,14 +60,15 @@ class Record:
 class Source(Protocol):
     """A data set: `len()`, any sample by index, and which indices belong to which split."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def modality(self) -> Modality: ...
-    @property
-    def task(self) -> Task: ...
+    name: str
+    classes: tuple[str, ...]
+    modality: Modality
+    task: Task
+    format: str
+    """The layout that was opened, as `--data.format` names it."""
+    notices: tuple[str, ...]
+    """Sentences that a user should read about this set; a `LeftOut` for samples that are not read."""
+
     @property
     def splits(self) -> Mapping[str, NDArray[np.int64]]:
         """Indices by split: some of train, val, test; or all, if the set has no splits of its own."""
@@ -78,14 +79,6 @@ class Source(Protocol):
         """The class of every sample, (len,) int64; floats (len,) or (len, D); (len, classes) bool for several labels;
         else -1 each."""
         ...
-
-    @property
-    def format(self) -> str:
-        """The layout that was opened, as `--data.format` names it."""
-        ...
-
-    notices: tuple[str, ...]
-    """Sentences that a user should read about this set; a `LeftOut` for samples that are not read."""
 
     def __len__(self) -> int: ...
     def key(self, index: int) -> str: ...
