@@ -156,7 +156,7 @@ def split_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
     found = {split: [f for f in folders if meant.get(f.name) == split] for split in SPLITS if split in meant.values()}
     others = [folder.name for folder in folders if folder.name not in meant]
     plain = [folder.name for folder in folders if folder.name.lower() in SPLIT_NAMES]
-    twice = next((same for same in found.values() if len(same) > 1), None)
+    twice = next((found[split] for split in meant.values() if len(found[split]) > 1), None)
     if "train" not in found and (others or (twice and not all(folder.name in plain for folder in twice))):
         return {}  # classes that merely carry a split's name, such as "test"
     if others and not twice and not plain and not any(map(class_folders, found["train"])):
