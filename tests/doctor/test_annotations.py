@@ -17,7 +17,7 @@ def objects(*rows):
 
 @pytest.fixture
 def drawn(memory, noisy):
-    """Pictures of 24 x 32 with these targets."""
+    """Images of 24 x 32 with these targets."""
 
     def make(targets, task, classes=("a", "b")):
         return memory([noisy(i) for i in range(len(targets))], labels=targets, task=task, classes=classes)
@@ -37,8 +37,8 @@ def test_masks(drawn, found, keys):
     assert keys(findings.pop("mask-unlabelled")) == ["record 12"]
     sizes = findings.pop("annotation-of-another-size")
     assert [(e.key, e.detail) for e in sizes.examples] == [
-        ("record 13", "24 x 32, the picture 32 x 24"),
-        ("record 14", "31 x 24, the picture 32 x 24"),
+        ("record 13", "24 x 32, the image 32 x 24"),
+        ("record 14", "31 x 24, the image 32 x 24"),
     ]
     assert not findings
     assert check(source).counts == {"all": (14, 14)}
@@ -78,7 +78,7 @@ def test_boxes(drawn, found, keys):
         "no-objects": (1, "record 13"),
         "label-out-of-range": (2, "record 14"),
     }
-    assert findings["box-outside"].examples[0].detail == "the box from 20, 20 to 33, 24, the picture 32 x 24"
+    assert findings["box-outside"].examples[0].detail == "the box from 20, 20 to 33, 24, the image 32 x 24"
 
 
 def test_what_a_source_says_of_its_own_boxes_is_believed(drawn, found):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from neocog.doctor import check
-from neocog.doctor.check import chosen
+from neocog.doctor.check import choose_records
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_several_labels_at_once(memory, noisy, found, keys):
 
 
 def test_a_limit_examines_evenly_spread_records(labelled):
-    assert chosen(10, 3).tolist() == [0, 3, 6]
-    assert chosen(3, 10).tolist() == chosen(3, None).tolist() == [0, 1, 2]
+    assert choose_records(10, 3).tolist() == [0, 3, 6]
+    assert choose_records(3, 10).tolist() == choose_records(3, None).tolist() == [0, 1, 2]
     report = check(labelled(train=[0, 1] * 50), limit=7)
     assert (report.records, report.examined, report.findings) == (100, 7, ())

@@ -8,8 +8,8 @@ from PIL import Image
 
 from neocog.data import ArraySource
 from neocog.doctor import check
-from neocog.doctor.digest import digest, full_digest
 from neocog.doctor.duplicates import equal_groups
+from neocog.doctor.facts import digest, full_digest
 
 
 @given(st.lists(st.integers(0, 6), max_size=40))

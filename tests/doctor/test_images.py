@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from neocog.doctor import check, kinds
-from neocog.doctor.images import add_thumbs, examine_array, examine_arrays, examine_picture, file_kind
+from neocog.doctor.images import add_thumbs, examine_array, examine_arrays, examine_encoded, file_kind
 
 
 def png_16_bit_colour(height=24, width=32):
@@ -152,7 +152,7 @@ def test_damaged_bytes_are_a_fault_and_never_an_exception(noisy, seed):
     content = bytearray(buffer.getvalue())
     for place in generator.integers(0, len(content), 8):
         content[place] = generator.integers(0, 256)
-    facts = examine_picture(bytes(content), "a.png", 10**6)
+    facts = examine_encoded(bytes(content), "a.png", 10**6)
     assert facts.faults or facts.size[:2] != (0, 0)
 
 
@@ -165,7 +165,7 @@ def test_pixels_in_arrays_are_examined_alike_alone_and_together(noisy):
         assert (alone.size, alone.depth, alone.faults) == (facts.size, facts.depth, facts.faults)
         assert (alone.thumb is None) == (facts.thumb is None)
         assert alone.thumb is None or np.abs(alone.thumb.astype(int) - facts.thumb).max() <= 1
-    assert together[5].faults == [(kinds.CONSTANT_PICTURE, "")]
+    assert together[5].faults == [(kinds.CONSTANT_IMAGE, "")]
 
 
 def test_arrays_that_are_no_pictures(memory, noisy, found, keys):

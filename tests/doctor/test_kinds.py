@@ -1,7 +1,7 @@
 import re
 
 from neocog.doctor import KINDS
-from neocog.doctor.finding import EXAMPLES, Tally
+from neocog.doctor.findings import EXAMPLES, Tally
 from neocog.doctor.kinds import CMYK, DAMAGED, MIXED_SIZES
 from neocog.errors import agree
 

@@ -2,8 +2,8 @@ import unicodedata
 
 import pytest
 
+from neocog.doctor.findings import printable
 from neocog.doctor.names import source_of, spelling
-from neocog.doctor.printable import printable
 
 
 @pytest.fixture

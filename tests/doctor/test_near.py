@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.doctor.near import MAX_BITS, MIN_CORRELATION, correlations, near_pairs
-from neocog.doctor.thumbs import perceptual_hashes, sample_places, samples_of, small_pictures, thumbs_of
+from neocog.doctor.near import (
+    MAX_BITS,
+    MIN_CORRELATION,
+    correlations,
+    near_pairs,
+    perceptual_hashes,
+    sample_places,
+    samples_of,
+    small_images,
+    thumbs_of,
+)
 
 
 def all_pairs(hashes):
@@ -71,25 +80,25 @@ def test_samples_are_spread_evenly_over_the_whole_side(side):
 
 def test_a_small_picture_is_about_what_pillow_makes_of_it(noisy):
     picture = noisy(3, 300, 420)
-    small = small_pictures(samples_of(picture[None]))[0]
+    small = small_images(samples_of(picture[None]))[0]
     reduced = np.asarray(Image.fromarray(picture).convert("L").resize((16, 16), Image.BOX), float)
     assert np.abs(small - reduced).max() < 4
     exact = noisy(4, 32, 64)
     blocks = (exact @ [0.299, 0.587, 0.114]).reshape(16, 2, 16, 4).mean(axis=(1, 3))
-    assert np.allclose(small_pictures(samples_of(exact[None]))[0], blocks, atol=1e-3)
-    deep = small_pictures(samples_of(picture[None].astype(np.uint16) * 257))[0]
+    assert np.allclose(small_images(samples_of(exact[None]))[0], blocks, atol=1e-3)
+    deep = small_images(samples_of(picture[None].astype(np.uint16) * 257))[0]
     assert np.abs(deep - small).max() < 0.01
-    grey = small_pictures(samples_of(picture[None, ..., 0]))[0]
+    grey = small_images(samples_of(picture[None, ..., 0]))[0]
     for channels in (1, 2, 5):
         many = np.repeat(picture[..., :1], channels, axis=2)[None]
-        assert np.abs(small_pictures(samples_of(many))[0] - grey).max() < 0.01
+        assert np.abs(small_images(samples_of(many))[0] - grey).max() < 0.01
     with_alpha = np.dstack([picture, np.zeros((300, 420), np.uint8)])[None]
-    assert np.abs(small_pictures(samples_of(with_alpha))[0] - small).max() < 0.01
+    assert np.abs(small_images(samples_of(with_alpha))[0] - small).max() < 0.01
 
 
 def alike(one, other):
     """Bits of difference and correlation of two images."""
-    thumbs = np.concatenate([thumbs_of(small_pictures(samples_of(p[None])))[0] for p in (one, other)])
+    thumbs = np.concatenate([thumbs_of(samples_of(p[None]))[0] for p in (one, other)])
     hashes = perceptual_hashes(thumbs)
     correlation = correlations(thumbs, np.array([0]), np.array([1]))[0]
     return (int(hashes[0]) ^ int(hashes[1])).bit_count(), correlation
@@ -117,7 +126,7 @@ def test_a_new_size_compression_and_brightness_leave_a_picture_near(noisy):
 
 
 def test_hashes_have_half_their_bits_set(noisy):
-    thumbs, clear = thumbs_of(small_pictures(samples_of(np.stack([noisy(i) for i in range(50)]))))
+    thumbs, clear = thumbs_of(samples_of(np.stack([noisy(i) for i in range(50)])))
     assert clear.all()
     assert set(np.bitwise_count(perceptual_hashes(thumbs)).tolist()) == {32}
-    assert not thumbs_of(small_pictures(samples_of(np.full((1, 9, 9), 200, np.uint8))))[1][0]
+    assert not thumbs_of(samples_of(np.full((1, 9, 9), 200, np.uint8)))[1][0]

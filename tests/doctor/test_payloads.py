@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from neocog.doctor import check, kinds
-from neocog.doctor.signals import examine_signal
+from neocog.doctor.payloads import examine_signal
 from neocog.doctor.sounds import examine_sound
 from neocog.errors import DataError
 

@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.doctor.skip_list import check_place, escaped, plain, read_skip_list, write_skip_list
+from neocog.doctor.skip_list import check_place, escape, read_skip_list, unescape, write_skip_list
 from neocog.errors import ConfigError, DataError
 
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_stands_in_one_field_of_one_line(tmp_path_factory, text):
-    field = escaped(text)
+    field = escape(text)
     assert not set(field) & set("\t\n\r")
     assert not field.startswith("#")
     field.encode()
-    assert plain(field, None, 1) == text
+    assert unescape(field, "a.txt, line 1") == text
 
 
 NASTY = {
@@ -52,12 +52,12 @@ def test_a_list_may_be_edited(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a.png\n", r"is a record's key, a tab, and a reason. Received: 'a.png', in .*skip.txt, line 1"),
-        (b"# x\na\tb\n\treason\n", r"Received: '\\treason', in .*skip.txt, line 3. Fix or remove it"),
-        (b"a\\q\tb\n", r"A backslash in a skip list is written twice. Received: 'a\\\\q', in .*skip.txt, line 1"),
-        (b"a\\u12\tb\n", r"A backslash in a skip list is written twice"),
-        (b"ok\tb\\\n", r"A backslash in a skip list is written twice"),
-        (b"caf\xe9\tb\n", r"A skip list is UTF-8. .*skip.txt is not, at byte 3"),
+        (b"a.png\n", r"must be a sample's key, a tab and a reason\. .*skip\.txt, line 1: received 'a\.png'"),
+        (b"# x\na\tb\n\treason\n", r"skip\.txt, line 3: received '\\treason'\. Fix or remove it"),
+        (b"a\\q\tb\n", r"must double each backslash\. .*skip\.txt, line 1: received 'a\\\\q'"),
+        (b"a\\u12\tb\n", r"A skip list must double each backslash"),
+        (b"ok\tb\\\n", r"A skip list must double each backslash"),
+        (b"caf\xe9\tb\n", r"A skip list must be UTF-8\. Found in .*skip\.txt, byte 3\. Save it as UTF-8"),
     ],
 )
 def test_a_malformed_list_says_where(tmp_path, content, message):
@@ -89,7 +89,7 @@ def test_where_a_list_may_stand(tmp_path):
         check_place(tmp_path, data)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(
-        ConfigError, match="Only a skip list is replaced by a skip list. .*thesis.txt is something else"
+        ConfigError, match=r"may replace only a skip list\. Received: .*thesis\.txt, another file\. Name another"
     ):
         check_place(tmp_path / "thesis.txt", data)
     write_skip_list(tmp_path / "old.txt", {}, name="x", fingerprint="")

@@ -1,9 +1,7 @@
 """The data doctor: looks at every record of a data set and says what is wrong with it. It only reads."""
 
 import warnings
-from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +15,23 @@ from neocog.doctor import kinds
 from neocog.doctor.agreement import examine_agreement
 from neocog.doctor.annotations import add_faults, knows_boxes
 from neocog.doctor.classes import count_classes, examine_classes, examine_labels
-from neocog.doctor.digest import full_digest
 from neocog.doctor.duplicates import (
     Membership,
-    confirmed,
+    confirm_equal,
     equal_groups,
     examine_groups,
     examine_near,
     examine_texts,
 )
 from neocog.doctor.examine import examine_all, in_threads
-from neocog.doctor.facts import Columns
-from neocog.doctor.finding import Tally
+from neocog.doctor.facts import Columns, full_digest
+from neocog.doctor.findings import DataReport, Tally
 from neocog.doctor.folders import examine_folder
-from neocog.doctor.images import decoded
 from neocog.doctor.names import examine_class_names, examine_keys, examine_sources
-from neocog.doctor.report import DataReport
 from neocog.errors import ConfigError, DataError, did_you_mean
-from neocog.modalities.go.source import SgfSource
 from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.image.decode import decode_image
+from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.table import MODALITIES
 from neocog.progress import track
 from neocog.shards import is_address
@@ -69,24 +64,27 @@ def check(
     """
     if limit is not None and limit < 1:
         raise ConfigError("--limit must be at least 1.", received=f"{limit}")
-    layouts = {layout.name: layout.description for layout in FORMATS}
+    layouts = [layout.name for layout in FORMATS]
     if format is not None and format not in layouts:
         raise ConfigError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a decoder's remarks on damaged files; those that matter become findings
         if not isinstance(data, str | Path):
-            return examine(data, str(data.name), None, layouts, limit, max_pixels, workers)
+            return examine(data, str(data.name), Tally(data.key), limit, max_pixels, workers)
         path = None if is_address(data) else find_data(data, download=download)
         try:
             source = open_source(path or data, format=format, download=False, **options)
         except (DataError, OSError) as error:
-            return unopened(str(data), path, format, str(error))
+            return report_unopened(str(data), path, format, str(error))
         columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
         folder = data_folder(path, format=format, columns=columns) if path else None
-        return examine(source, str(data), folder, layouts, limit, max_pixels, workers)
+        tally = Tally(source.key)
+        if folder is not None and folder.is_dir():
+            examine_folder(folder, source.format, tally, getattr(source, "folders", None))
+        return examine(source, str(data), tally, limit, max_pixels, workers)
 
 
-def unopened(data: str, path: Path | None, layout: str | None, message: str) -> DataReport:
+def report_unopened(data: str, path: Path | None, layout: str | None, message: str) -> DataReport:
     """The report on a set that can't be opened."""
     tally = Tally()
     name = path.name if path else data
@@ -97,24 +95,13 @@ def unopened(data: str, path: Path | None, layout: str | None, message: str) -> 
 
 
 def examine(
-    source: Source,
-    data: str,
-    path: Path | None,
-    layouts: dict[str, str],
-    limit: int | None,
-    max_pixels: int,
-    workers: int | None,
+    source: Source, data: str, tally: Tally, limit: int | None, max_pixels: int, workers: int | None
 ) -> DataReport:
-    """Examine the folder, the records, and the set as a whole."""
-    tally = Tally(source.key)
-    if path is not None and path.is_dir():
-        examine_folder(path, source.format, tally, getattr(source, "folders", None))
-    indices = chosen(len(source), limit)
-    several = SeveralPages()
-    columns, present = examine_records(source, indices, tally, max_pixels, workers, several)
-    if isinstance(source, SgfSource):
-        for name, game in source.unplayable.items():
-            tally.add(kinds.GAME_UNPLAYABLE, name, game.reason)
+    """Examine the records, and the set as a whole."""
+    indices = choose_records(len(source), limit)
+    columns = examine_records(source, indices, tally, max_pixels, workers)
+    for name, game in getattr(source, "unplayable", {}).items():
+        tally.add(kinds.GAME_UNPLAYABLE, name, game.reason)
     if knows_boxes(source):
         add_faults(source, columns.readable, tally)
     examine_labels(source, tally)
@@ -126,13 +113,14 @@ def examine(
     examine_sources(source, keys, tally)
     del keys  # those of a million records take a hundred megabytes
     examine_agreement(source, columns, tally)
-    counts = count_classes(source, present)
+    counts = count_classes(source, columns.labels)
     examine_classes(source, counts, tally, whole=len(indices) == len(source))
+    pages = {source.key(index): count for index, count in columns.pages.items()}
     return DataReport(
         data=data,
         name=source.name,
         format=source.format,
-        what=layouts.get(source.format, ""),
+        what=next((layout.description for layout in FORMATS if layout.name == source.format), ""),
         modality=source.modality,
         task=source.task,
         fingerprint=fingerprint_of(source),
@@ -141,17 +129,17 @@ def examine(
         classes=source.classes,
         splits={split: len(part) for split, part in source.splits.items()},
         counts={split: tuple(count.tolist()) for split, count in counts.items()},
-        notices=(*source.notices, *several.notices),
+        notices=(*source.notices, pages_notice(pages)) if pages else source.notices,
         findings=tally.findings(),
         skip=tally.skip,
         source=source,
     )
 
 
-def chosen(count: int, limit: int | None) -> NDArray[np.int64]:
+def choose_records(count: int, limit: int | None) -> NDArray[np.int64]:
     """All indices, or as many as the limit, evenly spread.
 
-    >>> chosen(10, 4).tolist()
+    >>> choose_records(10, 4).tolist()
     [0, 2, 5, 7]
     """
     if limit is None or limit >= count:
@@ -160,38 +148,37 @@ def chosen(count: int, limit: int | None) -> NDArray[np.int64]:
 
 
 def examine_records(
-    source: Source,
-    indices: NDArray[np.int64],
-    tally: Tally,
-    max_pixels: int,
-    workers: int | None,
-    several: SeveralPages,
-) -> tuple[Columns, dict[int, tuple[int, ...]]]:
-    """Each record alone: its facts, and the classes in its mask or of its objects; `several` gathers page counts."""
+    source: Source, indices: NDArray[np.int64], tally: Tally, max_pixels: int, workers: int | None
+) -> Columns:
+    """Examine each record alone."""
     columns = Columns(len(source), thumbs=MODALITIES[source.modality].near_duplicates == "thumbs")
-    present: dict[int, tuple[int, ...]] = {}
     with closing(examine_all(source, indices, max_pixels, workers)) as facts_of_all:  # Ctrl-C stops its threads
         for index, facts in track(facts_of_all, "examining", total=len(indices)):
             columns.put(index, facts)
             for kind, detail in facts.faults:
                 tally.add_record(kind, index, detail)
-            if facts.labels:
-                present[index] = facts.labels
-            if facts.pages > 1:
-                several.found[source.key(index)] = facts.pages
-    return columns, present
+    return columns
 
 
 def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: int, workers: int | None) -> None:
-    """Equal and nearly equal records. Positions of games are equal by their nature."""
+    """Look for equal and nearly equal records. Positions of games are equal by their nature."""
     if source.task == "next move":
         return
+
+    def digest_image(index: int) -> bytes:
+        """Read an image again, to be sure that it equals another."""
+        record = source.read(index)
+        if not isinstance(record.payload, bytes):
+            return full_digest(np.asarray(record.payload))
+        return full_digest(decode_image(record.payload, record.key, max_pixels=max_pixels, convert=True))
+
     member = Membership(dict(source.splits), source.targets)
     groups = list(equal_groups(columns.digests))
     near = MODALITIES[source.modality].near_duplicates
     if near == "thumbs" and not isinstance(source, ArraySource):
-        digests = partial(full_digests, source, max_pixels=max_pixels, workers=workers)
-        groups = confirmed(groups, digests)
+        indices = [index for group in groups for index in group.tolist()]
+        digests = track(in_threads(digest_image, indices, workers), "comparing", total=len(indices))
+        groups = confirm_equal(groups, dict(zip(indices, digests, strict=True)))
     examine_groups(groups, member, tally)
     if near == "thumbs":
         examine_near(columns, groups, member, tally)
@@ -199,19 +186,8 @@ def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: 
         examine_texts(columns, groups, tally)
 
 
-def full_digests(source: Source, indices: list[int], *, max_pixels: int, workers: int | None) -> Iterator[bytes]:
-    """Images read once more, to be sure that they are equal."""
-
-    def one(index: int) -> bytes:
-        record = source.read(index)
-        assert not isinstance(record.payload, str), "an image"
-        return full_digest(decoded(record.payload, record.key, max_pixels))
-
-    yield from track(in_threads(one, indices, workers), "comparing", total=len(indices))
-
-
 def examine_membership(source: Source, tally: Tally) -> None:
-    """Records in two splits, or in none."""
+    """Look for records in two splits, or in none."""
     times = np.zeros(len(source), np.int64)
     for indices in source.splits.values():
         times += np.bincount(indices, minlength=len(source))

@@ -1,17 +1,16 @@
 """The same thing twice: equal records, and images that nearly equal each other, within a split and across splits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.doctor import kinds
 from neocog.doctor.facts import Columns
-from neocog.doctor.finding import Tally
-from neocog.doctor.near import MIN_CORRELATION, correlations, near_pairs
-from neocog.doctor.thumbs import perceptual_hashes
+from neocog.doctor.findings import Tally
+from neocog.doctor.near import MIN_CORRELATION, correlations, near_pairs, perceptual_hashes
 
-__all__ = ["Membership", "confirmed", "equal_groups", "examine_groups", "examine_near", "examine_texts"]
+__all__ = ["Membership", "confirm_equal", "equal_groups", "examine_groups", "examine_near", "examine_texts"]
 
 Indices = NDArray[np.int64]
 KEPT_FIRST = ("test", "val", "train", "all")
@@ -56,24 +55,19 @@ def examine_groups(groups: list[Indices], member: Membership, tally: Tally) -> N
         used = group[member.split[group] >= 0]
         kept = [used[member.split[used] == number] for number in np.unique(member.split[used])]
         for copies in kept[1:]:
-            for index in copies.tolist():
-                tally.add_record(kinds.DUPLICATE_ACROSS, index, "equal to ", other=int(kept[0][0]))
+            tally.add_records(kinds.DUPLICATE_ACROSS, copies, "equal to ", other=kept[0][0])
         for copies in kept:
-            for index in copies[1:].tolist():
-                tally.add_record(kinds.DUPLICATE_WITHIN, index, "equal to ", other=int(copies[0]))
+            tally.add_records(kinds.DUPLICATE_WITHIN, copies[1:], "equal to ", other=copies[0])
 
 
 def examine_texts(columns: Columns, groups: list[Indices], tally: Tally) -> None:
-    """Texts that differ from each other in case, spaces and punctuation alone."""
-    first = one_of_each(columns, groups)
-    loose = np.where(first, columns.loose, 0).astype(np.uint64)
-    for group in equal_groups(loose):
-        for index in group[1:].tolist():
-            tally.add_record(kinds.TEXT_NEAR, index, "nearly equal to ", other=int(group[0]))
+    """Look for texts that differ from each other in case, spaces and punctuation alone."""
+    for group in equal_groups(np.where(one_of_each(columns, groups), columns.loose, np.uint64(0))):
+        tally.add_records(kinds.TEXT_NEAR, group[1:], "nearly equal to ", other=group[0])
 
 
 def one_of_each(columns: Columns, groups: list[Indices]) -> NDArray[np.bool_]:
-    """Which records stand for themselves and all that equal them."""
+    """Which records remain if only the first of each group of equal ones is kept."""
     first = columns.examined.copy()
     for group in groups:
         first[group[1:]] = False
@@ -81,47 +75,29 @@ def one_of_each(columns: Columns, groups: list[Indices]) -> NDArray[np.bool_]:
 
 
 def examine_near(columns: Columns, groups: list[Indices], member: Membership, tally: Tally) -> None:
-    """Images that nearly equal each other, one of each group of equal ones."""
+    """Look for images that nearly equal each other, one of each group of equal ones."""
     places = np.flatnonzero(one_of_each(columns, groups) & columns.has_thumb)
-    thumbs = columns.thumbs[places]
-    marks = {kind: np.zeros(len(places), bool) for kind in (kinds.NEAR_ACROSS, kinds.NEAR_WITHIN, kinds.NEAR_CONFLICT)}
-    partner = {kind: np.full(len(places), -1) for kind in marks}
+    thumbs, split, label = columns.thumbs[places], member.split[places], member.label[places]
+    partners = {  # of each image the last that was found, -1 for none
+        kind: np.full(len(places), -1) for kind in (kinds.NEAR_ACROSS, kinds.NEAR_WITHIN, kinds.NEAR_CONFLICT)
+    }
     for pairs in near_pairs(perceptual_hashes(thumbs)):
         if pairs is None:
             tally.add(kinds.NEAR_CUT, "")
             break
         alike = correlations(thumbs, *pairs) >= MIN_CORRELATION
         first, second = pairs[0][alike], pairs[1][alike]
-        split, label = member.split[places], member.label[places]
-        across = split[first] != split[second]
-        other_label = label[first] != label[second]
-        for kind, chosen in (
-            (kinds.NEAR_ACROSS, across),
-            (kinds.NEAR_WITHIN, ~across & ~other_label),
-            (kinds.NEAR_CONFLICT, other_label),
-        ):
-            for a, b in ((first[chosen], second[chosen]), (second[chosen], first[chosen])):
-                marks[kind][a] = True
-                partner[kind][a] = b
-    report(marks, partner, places, tally)
+        across, other_label = split[first] != split[second], label[first] != label[second]
+        for partner, chosen in zip(partners.values(), (across, ~across & ~other_label, other_label), strict=True):
+            partner[first[chosen]] = second[chosen]
+            partner[second[chosen]] = first[chosen]
+    for kind, partner in partners.items():
+        for place in np.flatnonzero(partner >= 0).tolist():
+            tally.add_record(kind, int(places[place]), "nearly equal to ", other=int(places[partner[place]]))
 
 
-def report(
-    marks: dict[kinds.Kind, NDArray[np.bool_]],
-    partner: dict[kinds.Kind, Indices],
-    places: Indices,
-    tally: Tally,
-) -> None:
-    for kind, marked in marks.items():
-        for place in np.flatnonzero(marked).tolist():
-            other = int(places[partner[kind][place]])
-            tally.add_record(kind, int(places[place]), "nearly equal to ", other=other)
-
-
-def confirmed(groups: list[Indices], full: Callable[[list[int]], Iterator[bytes]]) -> list[Indices]:
-    """Groups split into those that are equal by their full digests, which `full` gives for indices."""
-    indices = [index for group in groups for index in group.tolist()]
-    digests = dict(zip(indices, full(indices), strict=True))
+def confirm_equal(groups: list[Indices], digests: Mapping[int, bytes]) -> list[Indices]:
+    """Groups split into those that are equal by their full digests, by index."""
     found = []
     for group in groups:
         by_digest: dict[bytes, list[int]] = {}

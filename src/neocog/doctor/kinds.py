@@ -7,7 +7,7 @@ from neocog.modalities.audio.waveform import LENGTH_UNKNOWN
 from neocog.modalities.image.image_folder import EXTENSIONS
 from neocog.modalities.image.pages import FIRST_ALONE, HINT
 
-__all__ = ["KINDS", "Kind", "Severity"]
+__all__ = ["BY_NAME", "KINDS", "Kind", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -27,7 +27,6 @@ class Kind:
     """The effect in Neocog, and what the user can do."""
     skip: str = ""
     """The reason in the skip list; empty if records of this kind are not put there."""
-
 
 
 def unusable(name: str, says: str, skip: str, fix: str = "") -> Kind:
@@ -69,7 +68,7 @@ REPEATED_KEY = Kind("repeated-key", "error", "{n} record(|s) (has|have) the name
     "They share their randomness and can't be told apart. Rename them.")
 
 # The folder and its names
-STRAY_PICTURE = Kind("stray-picture", "warning", "{n} image(|s) (is|are) beside the class folders",
+STRAY_IMAGE = Kind("stray-picture", "warning", "{n} image(|s) (is|are) beside the class folders",
     "Ignored. Move each into the folder of its class.")
 STRANGER = Kind("no-picture-name", "note", "{n} file(|s) in class folders (has|have) no image suffix",
     f"Ignored. Image suffixes are {', '.join(sorted(EXTENSIONS))}.")
@@ -107,7 +106,7 @@ UNREADABLE = unusable("unreadable", "{n} record(|s) can't be read", "can't be re
 ZERO_BYTES = unusable("zero-bytes", "{n} file(|s) (has|have) 0 bytes", "empty")
 
 # Images
-NOT_A_PICTURE = unusable("not-a-picture",
+NOT_AN_IMAGE = unusable("not-a-picture",
     "{n} file(|s) with an image's name (is not an image|are not images) that Neocog reads", "not an image")
 DAMAGED = unusable("damaged", "{n} image(|s) (is|are) truncated or damaged", "truncated or damaged")
 TOO_LARGE = unusable("too-large", "{n} image(|s) (has|have) more pixels than are allowed", "too large",
@@ -126,7 +125,7 @@ OTHER_FORMAT = Kind("content-not-as-named", "note", "{n} image(|s) (has|have) th
 TURNED = Kind("exif-turned", "note", "{n} image(|s) (is|are) stored rotated, with an EXIF orientation",
     "Rotated upright in training and prediction alike. Masks and boxes must match the upright image.")
 FRAMES = Kind("several-frames", "warning", FIRST_ALONE, HINT)
-CONSTANT_PICTURE = Kind("constant-picture", "warning", "{n} image(|s) (is|are) a single colour",
+CONSTANT_IMAGE = Kind("constant-picture", "warning", "{n} image(|s) (is|are) a single colour",
     "Used as is. It shows nothing and should probably be removed.")
 MIXED_SIZES = Kind("sizes-differ", "note", "images have {n} sizes, from {low} to {high}",
     "All are resized to one size, as --image.resize says.")
@@ -233,3 +232,4 @@ BOARD_SIZES = Kind("boards-differ", "error", "{n} board(|s) (has|have) another s
 
 KINDS: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 """All kinds, in the order in which they are shown."""
+BY_NAME = {kind.name: kind for kind in KINDS}

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 
 import numpy as np
@@ -12,8 +12,7 @@ from neocog.dataset.record import Source, sample_ids
 from neocog.dataset.split_names import split_meant
 from neocog.doctor import kinds
 from neocog.doctor.duplicates import equal_groups
-from neocog.doctor.finding import Tally
-from neocog.doctor.kinds import Kind
+from neocog.doctor.findings import Tally
 
 __all__ = ["examine_class_names", "examine_keys", "examine_sources", "source_of"]
 
@@ -22,9 +21,13 @@ LEAST_SOURCES = 3
 
 
 def examine_class_names(classes: tuple[str, ...], tally: Tally) -> None:
-    """Names of classes that look the same, or nearly."""
-    pairs(kinds.CLASSES_CASE, classes, str.casefold, tally)
-    pairs(kinds.CLASSES_SPELLING, classes, spelling, tally)
+    """Look for names of classes that look the same, or nearly; each is shown with the first of its like."""
+    for kind, plain in ((kinds.CLASSES_CASE, str.casefold), (kinds.CLASSES_SPELLING, spelling)):
+        seen: dict[str, str] = {}
+        for name in classes:
+            first = seen.setdefault(plain(name), name)
+            if first is not name:
+                tally.add(kind, name, f"beside {first!r}")
 
 
 def spelling(name: str) -> str:
@@ -36,37 +39,22 @@ def spelling(name: str) -> str:
     return re.sub(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])", " ", unicodedata.normalize("NFKC", name).strip(" \t\n_"))
 
 
-def pairs(kind: Kind, names: tuple[str, ...], plain: Callable[[str], str], tally: Tally) -> None:
-    """Names that are equal once they are made plain, each with the first of its like."""
-    seen: dict[str, str] = {}
-    for name in names:
-        first = seen.setdefault(plain(name), name)
-        if first is not name:
-            tally.add(kind, name, f"beside {first!r}")
-
-
 def examine_keys(keys: Sequence[str], tally: Tally) -> None:
-    """Names of records: used twice, equal but for case, or no Unicode."""
-    shown = [encodable(key) for key in keys]
+    """Look for names of records that are used twice, differ by case alone, or are not Unicode."""
+    shown = [key if key.isascii() else key.encode(errors="backslashreplace").decode() for key in keys]
     tally.add_records(kinds.NAME_BYTES, (i for i, key in enumerate(keys) if shown[i] != key))
     ids = sample_ids(shown)
     for group in equal_groups(ids):
-        tally.add_records(kinds.REPEATED_KEY, group[1:].tolist())
+        tally.add_records(kinds.REPEATED_KEY, group[1:])
     firsts = np.unique(ids, return_index=True)[1]  # a repeated name is not said to differ by case too
     alone = np.zeros(len(keys), np.uint64)
     alone[firsts] = sample_ids(key.casefold() for key in shown)[firsts]
     for group in equal_groups(alone):
-        for index in group[1:].tolist():
-            tally.add_record(kinds.KEYS_CASE, index, "beside ", other=int(group[0]))
-
-
-def encodable(key: str) -> str:
-    """A key in which broken Unicode is written as escapes."""
-    return key if key.isascii() else key.encode(errors="backslashreplace").decode()
+        tally.add_records(kinds.KEYS_CASE, group[1:], "beside ", other=group[0])
 
 
 def examine_sources(source: Source, keys: Sequence[str], tally: Tally) -> None:
-    """Records that seem to come from one source, such as a patient, in more than one split."""
+    """Look for records that seem to come from one source, such as a patient, in more than one split."""
     names = groups_of(source, keys)
     if names is None:
         return
@@ -114,10 +102,9 @@ def source_of(key: str, classes: Container[str] = ()) -> str:
     ('patient12', 'p7', '')
     """
     *folders, name = key.split("/")
-    below = [
-        folder for place, folder in enumerate(folders) if folder not in classes and (place or not is_split(folder))
-    ]
-    inner = "/".join(folder for folder in below if has_digit(folder))
+    if folders and is_split(folders[0]):
+        del folders[0]
+    inner = "/".join(folder for folder in folders if folder not in classes and has_digit(folder))
     if inner:
         return inner
     stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
