@@ -1,7 +1,7 @@
 """The data doctor: looks at every record of a data set and says what is wrong with it. It only reads."""
 
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +115,9 @@ def examine(
     examine_agreement(source, columns, tally)
     counts = count_classes(source, columns.labels)
     examine_classes(source, counts, tally, whole=len(indices) == len(source))
+    name = ""
+    with suppress(DataError, OSError, ValueError):  # a file that is gone, a name that is not text: findings already
+        name = fingerprint(source)
     pages = {source.key(index): count for index, count in columns.pages.items()}
     return DataReport(
         data=data,
@@ -123,7 +126,7 @@ def examine(
         what=next((layout.description for layout in FORMATS if layout.name == source.format), ""),
         modality=source.modality,
         task=source.task,
-        fingerprint=fingerprint_of(source),
+        fingerprint=name,
         records=len(source),
         examined=len(indices),
         classes=source.classes,
@@ -193,10 +196,3 @@ def examine_membership(source: Source, tally: Tally) -> None:
         times += np.bincount(indices, minlength=len(source))
     tally.add_records(kinds.SPLIT_TWICE, np.flatnonzero(times > 1))
     tally.add_records(kinds.SPLIT_NONE, np.flatnonzero(times == 0))
-
-
-def fingerprint_of(source: Source) -> str:
-    try:
-        return fingerprint(source)
-    except (DataError, OSError, ValueError):  # a file that is gone, a name that is not text: both are findings already
-        return ""

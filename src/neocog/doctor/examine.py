@@ -1,8 +1,9 @@
-"""One pass over all records, each read and examined once, by as many threads as there are num_cpus."""
+"""One pass over all records, each read and examined once, by one thread for each CPU."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -38,9 +39,7 @@ def examine_all(
             yield from zip(part.tolist(), examine_arrays(source.pictures(part)), strict=True)
         return
 
-    def examine(index: int) -> Facts:
-        return examine_one(source, index, max_pixels)
-
+    examine = partial(examine_one, source, max_pixels)
     facts = in_threads(examine, indices.tolist(), workers, finish=add_thumbs)
     yield from zip(indices.tolist(), facts, strict=True)
 
@@ -72,7 +71,7 @@ def in_threads(
         pool.shutdown(cancel_futures=True)
 
 
-def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
+def examine_one(source: Source, max_pixels: int, index: int) -> Facts:
     """Read and examine a record."""
     try:
         if isinstance(source, AnnotatedImages):
@@ -83,7 +82,7 @@ def examine_one(source: Source, index: int, max_pixels: int) -> Facts:
         return facts
     except Exception as error:  # whatever a reader stumbles over, the other records are still looked at
         detail = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
-        return Facts(faults=[(kinds.UNREADABLE, detail)])
+        return Facts().fault(kinds.UNREADABLE, detail)
 
 
 def examine_annotated(source: AnnotatedImages, index: int, max_pixels: int) -> Facts:

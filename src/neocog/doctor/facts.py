@@ -39,8 +39,9 @@ class Facts:
     labels: tuple[int, ...] = ()
     """The classes in a mask, or of the objects; each once."""
 
-    def fault(self, kind: Kind, detail: str = "") -> None:
+    def fault(self, kind: Kind, detail: str = "") -> "Facts":
         self.faults.append((kind, detail))
+        return self
 
 
 class Columns:

@@ -92,8 +92,7 @@ def examine_entry(entry: os.DirEntry[str], folder: str, tally: Tally, *, within:
         return True
     if entry.is_file(follow_symlinks=False):
         kind = content_kind(entry.path)
-        detail = f"it is {kind}" if kind else ""
-        tally.add(kinds.MISNAMED if kind else kinds.STRANGER, folder + entry.name, detail)
+        tally.add(kinds.MISNAMED if kind else kinds.STRANGER, folder + entry.name, f"it is {kind}" if kind else "")
     return False
 
 

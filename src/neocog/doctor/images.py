@@ -46,8 +46,7 @@ def examine_encoded(payload: bytes, key: str, max_pixels: int) -> Facts:
             return facts
         pixels = converted
     look_at_file(payload, key, facts)
-    look_at_pixels(pixels, facts)
-    return facts
+    return look_at_pixels(pixels, facts)
 
 
 def explain_refusal(
@@ -99,14 +98,15 @@ def look_at_file(payload: bytes, key: str, facts: Facts) -> None:
         facts.fault(kinds.TURNED, f"orientation {turned}")
 
 
-def look_at_pixels(pixels: NDArray[Any], facts: Facts) -> None:
+def look_at_pixels(pixels: NDArray[Any], facts: Facts) -> Facts:
     """Size and samples of decoded pixels, (H, W, C); `add_thumbs` does the rest for many at once."""
     facts.size = (*pixels.shape[:2], pixels.shape[2] if pixels.ndim == 3 else 1)
     facts.depth = 8 * pixels.itemsize
     facts.samples = samples_of(pixels[None])
     facts.digest = digest(facts.samples, (pixels.dtype.str, pixels.shape))
-    if constant(facts.samples[0]) and constant(pixels):
+    if is_constant(facts.samples[0]) and is_constant(pixels):
         facts.fault(kinds.CONSTANT_IMAGE)
+    return facts
 
 
 def add_thumbs(many: list[Facts]) -> None:
@@ -121,22 +121,19 @@ def add_thumbs(many: list[Facts]) -> None:
             facts.thumb, facts.samples = thumb if has_contrast else None, None
 
 
-def constant(pixels: NDArray[Any]) -> bool:
-    """Whether all pixels have one colour."""
-    corners_differ = pixels[0, 0].tolist() != pixels[-1, -1].tolist()  # saves most images the long look
-    return not corners_differ and bool((pixels == pixels[:1, :1]).all())
+def is_constant(pixels: NDArray[Any]) -> bool:
+    """Whether all pixels have one colour. Two corners save most images the long look."""
+    return pixels[0, 0].tolist() == pixels[-1, -1].tolist() and bool((pixels == pixels[:1, :1]).all())
 
 
 def examine_array(payload: NDArray[Any] | str) -> Facts:
     """Look at pixels that came as an array, (H, W) or (H, W, C)."""
-    facts, pixels = Facts(), np.asarray(payload)
+    pixels = np.asarray(payload)
     if pixels.ndim not in (2, 3) or pixels.dtype not in (np.uint8, np.uint16):
-        facts.fault(kinds.UNUSUAL_PIXELS, f"{pixels.dtype} {pixels.shape}")
-    elif min(pixels.shape[:2]) < MIN_SIDE:
-        facts.fault(kinds.TOO_SMALL, f"{pixels.shape[1]} x {pixels.shape[0]}")
-    else:
-        look_at_pixels(pixels, facts)
-    return facts
+        return Facts().fault(kinds.UNUSUAL_PIXELS, f"{pixels.dtype} {pixels.shape}")
+    if min(pixels.shape[:2]) < MIN_SIDE:
+        return Facts().fault(kinds.TOO_SMALL, f"{pixels.shape[1]} x {pixels.shape[0]}")
+    return look_at_pixels(pixels, Facts())
 
 
 def examine_arrays(images: NDArray[Any]) -> list[Facts]:
@@ -148,7 +145,7 @@ def examine_arrays(images: NDArray[Any]) -> list[Facts]:
         facts = Facts(digest=digest(image), size=size, depth=8 * images.itemsize)
         if has_contrast:
             facts.thumb = thumb
-        elif constant(image):
+        elif is_constant(image):
             facts.fault(kinds.CONSTANT_IMAGE)
         many.append(facts)
     return many

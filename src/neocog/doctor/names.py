@@ -18,6 +18,7 @@ __all__ = ["examine_class_names", "examine_keys", "examine_sources", "source_of"
 
 LAST_PART = re.compile(r"[\s_.\-]+[^\s_.\-]*$")
 LEAST_SOURCES = 3
+split_named = cache(split_meant)
 
 
 def examine_class_names(classes: tuple[str, ...], tally: Tally) -> None:
@@ -76,7 +77,7 @@ def examine_sources(source: Source, keys: Sequence[str], tally: Tally) -> None:
 
 
 def groups_of(source: Source, keys: Sequence[str]) -> list[str] | None:
-    """The source of each record, "" where none is known; None if names do not tell sources apart.
+    """The source of each record, "" if it is unknown; None if names do not tell sources apart.
 
     A source of games knows which record is of which game. Elsewhere names must make several groups, none of which
     holds most of the records, and more groups than there are classes: else they may be the classes' own names.
@@ -96,13 +97,13 @@ def groups_of(source: Source, keys: Sequence[str]) -> list[str] | None:
 def source_of(key: str, classes: Container[str] = ()) -> str:
     """The source that a name seems to tell: a folder within the class's, or the file's name without its last part.
 
-    Only what has a digit in it counts, for "patient12" is one of many and "patient" is all of them.
+    Only what has a digit in it counts, because "patient12" is one of many and "patient" is all of them.
 
     >>> source_of("train/cat/patient12_03.png"), source_of("train/cat/p7/03.png", ["cat"]), source_of("cat/img_1.png")
     ('patient12', 'p7', '')
     """
     *folders, name = key.split("/")
-    if folders and is_split(folders[0]):
+    if folders and split_named(folders[0]):
         del folders[0]
     inner = "/".join(folder for folder in folders if folder not in classes and has_digit(folder))
     if inner:
@@ -110,11 +111,6 @@ def source_of(key: str, classes: Container[str] = ()) -> str:
     stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
     before = LAST_PART.sub("", stem)
     return before if before != stem and has_digit(before) else ""
-
-
-@cache
-def is_split(folder: str) -> bool:
-    return split_meant(folder) is not None
 
 
 def has_digit(text: str) -> bool:

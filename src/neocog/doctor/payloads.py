@@ -34,17 +34,13 @@ def examine_payload(payload: Payload, key: str, modality: Modality, max_pixels: 
 
 def examine_signal(signal: NDArray[Any]) -> Facts:
     """Look at one signal, (channels, length), for NaN and infinite values, and for channels that are constant."""
-    facts = Facts()
     if not signal.size:
-        facts.fault(kinds.SIGNAL_EMPTY)
-        return facts
+        return Facts().fault(kinds.SIGNAL_EMPTY)
     channels = signal.reshape(1, -1) if signal.ndim < 2 else signal.reshape(len(signal), -1)
     missing = np.isnan(channels)
     if missing.all():
-        facts.fault(kinds.ALL_NAN)
-        return facts
-    facts.size = (*channels.shape, 0)
-    facts.digest = digest(signal, (signal.dtype.str, signal.shape))
+        return Facts().fault(kinds.ALL_NAN)
+    facts = Facts(size=(*channels.shape, 0), digest=digest(signal, (signal.dtype.str, signal.shape)))
     if infinite := np.count_nonzero(np.isinf(channels)):
         facts.fault(kinds.INFINITE, f"{infinite:,} of {channels.size:,} values")
     empty = np.flatnonzero(missing.all(axis=1)).tolist()
@@ -62,12 +58,10 @@ def examine_signal(signal: NDArray[Any]) -> Facts:
 
 
 def examine_text(text: str) -> Facts:
-    facts = Facts()
     if not text.strip():
-        facts.fault(kinds.TEXT_EMPTY)
-        return facts
-    facts.size = (len(text), 0, 0)
-    facts.digest, facts.loose = digest(text.encode(errors="surrogatepass")), loose_digest(text)
+        return Facts().fault(kinds.TEXT_EMPTY)
+    whole = digest(text.encode(errors="surrogatepass"))
+    facts = Facts(size=(len(text), 0, 0), digest=whole, loose=loose_digest(text))
     if not any(c.isalnum() for c in text):
         facts.fault(kinds.TEXT_NO_LETTERS)
     if odd := sorted({c for c in text if is_broken(c)}):

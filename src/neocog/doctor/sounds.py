@@ -28,29 +28,25 @@ CLIPPED_SHARE = 1e-3
 
 def examine_sound(payload: bytes, key: str) -> Facts:
     """Decode a sound to its end and look how loud it is."""
-    facts = Facts()
     if not payload:
-        facts.fault(kinds.ZERO_BYTES)
-        return facts
+        return Facts().fault(kinds.ZERO_BYTES)
     try:
         file, header = open_sound(payload, key, MAX_SECONDS)
         with file:
             heard = listen(file, header.num_samples)
     except Exception as error:  # our own refusals, libsndfile's, and whatever a damaged header leads to
-        facts.fault(explain_refusal(payload), str(error))
-        return facts
+        return Facts().fault(explain_refusal(payload), str(error))
     if heard.frames < header.num_samples:
-        facts.fault(kinds.SOUND_UNREADABLE, f"{heard.frames:,} of the {header.num_samples:,} samples that it promises")
-        return facts
+        promised = f"{heard.frames:,} of the {header.num_samples:,} samples that it promises"
+        return Facts().fault(kinds.SOUND_UNREADABLE, promised)
+    rate, channels = header.sample_rate, header.channels
+    facts = Facts(size=(channels, heard.frames, rate))
     if not header.states_length:
         facts.fault(kinds.SOUND_STREAMED)
-    rate, channels = header.sample_rate, header.channels
-    facts.size = (channels, heard.frames, rate)
     if not heard.finite:
         facts.fault(kinds.SOUND_INFINITE)
     elif heard.peak < SILENCE:
-        facts.fault(kinds.SILENT)
-        return facts  # all silence is alike
+        return facts.fault(kinds.SILENT)  # all silence is alike
     elif heard.clipped > CLIPPED_SHARE * heard.frames * channels:
         facts.fault(kinds.CLIPPED, f"{heard.clipped / heard.frames / channels:.1%} of the samples")
     facts.digest = heard.digest(rate)

@@ -102,8 +102,9 @@ class StreamingDataset:
                 inputs[place] = self.preprocess.decode(record.payload, f"{self.source.name}: {record.key}")
             except DataError as error:
                 if self.on_corrupt == "stop":
-                    fix = "Or name it in --data.skip_list, or leave out such training samples: --data.on_corrupt skip."
-                    raise with_fix(error, fix) from error
+                    more = "Or name it in --data.skip_list, or leave out such training samples: --data.on_corrupt skip."
+                    error.fix = f"{error.fix} {more}".strip()
+                    raise
                 with self.lock:
                     self.skipped[self.source.key(index)] = str(error)
                 kept[place] = False
@@ -111,12 +112,6 @@ class StreamingDataset:
 
     def close(self) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
-
-
-def with_fix(error: DataError, fix: str) -> DataError:
-    """The error with one more way to fix it."""
-    more = f"{error.fix} {fix}".strip()
-    return DataError(error.rule, received=error.received, where=error.where, fix=more, kind=error.kind)
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, *, pin: bool) -> Tensor:
