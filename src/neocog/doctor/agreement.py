@@ -29,8 +29,8 @@ def examine_agreement(source: Source, columns: Columns, tally: Tally) -> None:
     places = np.flatnonzero(columns.readable)
     if not places.size:
         return
-    compare = COMPARISONS.get(source.modality, examine_shapes)
-    compare(places, columns.sizes[places], columns.depths[places], tally)
+    examine = COMPARISONS.get(source.modality, examine_shapes)
+    examine(places, columns.sizes[places], columns.depths[places], tally)
 
 
 def examine_shapes(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:

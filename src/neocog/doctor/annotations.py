@@ -11,20 +11,17 @@ from neocog.doctor import kinds
 from neocog.doctor.facts import Facts
 from neocog.doctor.findings import Tally
 
-__all__ = ["add_faults", "examine_target", "knows_boxes"]
+__all__ = ["add_faults", "examine_target"]
 
 TOLERANCE = 0.5  # pixels by which a box may reach out, from rounding
 
 
-def examine_target(target: Target, num_classes: int, facts: Facts, *, with_boxes: bool) -> None:
-    """Look at a mask or objects; a class or several labels are looked at all together, elsewhere.
-
-    `with_boxes`: whether the places of boxes are looked at too, which some sources do themselves.
-    """
+def examine_target(source: Source, target: Target, facts: Facts) -> None:
+    """Look at a mask or objects; a class or several labels are looked at all together, elsewhere."""
     if isinstance(target, Objects):
-        examine_objects(target, num_classes, facts, with_boxes)
+        examine_objects(target, len(source.classes), facts, with_boxes=not knows_boxes(source))
     elif isinstance(target, np.ndarray) and target.ndim == 2:
-        examine_mask(target, num_classes, facts)
+        examine_mask(target, len(source.classes), facts)
 
 
 def examine_mask(mask: NDArray[Any], num_classes: int, facts: Facts) -> None:
@@ -41,8 +38,8 @@ def examine_mask(mask: NDArray[Any], num_classes: int, facts: Facts) -> None:
         facts.fault(kinds.MASK_EMPTY)
 
 
-def examine_objects(objects: Objects, num_classes: int, facts: Facts, with_boxes: bool) -> None:
-    """Look at objects with boxes (M, 4)."""
+def examine_objects(objects: Objects, num_classes: int, facts: Facts, *, with_boxes: bool) -> None:
+    """Look at objects with boxes (M, 4), unless the source does that itself."""
     if not len(objects):
         facts.fault(kinds.NO_OBJECTS)
         return
@@ -69,6 +66,8 @@ def describe_box(left: float, top: float, right: float, bottom: float, *_: objec
 
 def add_faults(source: Source, readable: NDArray[np.bool_], tally: Tally) -> None:
     """Add the faults that a source of boxes itself finds in images that could be read; (N,)."""
+    if not knows_boxes(source):
+        return
     index = {source.key(i): i for i in range(len(source))}
     for key, sentence, name in source.faults():  # type: ignore[attr-defined]
         kind = kinds.BY_NAME.get(name, kinds.ANNOTATION_FAULT)

@@ -13,24 +13,15 @@ from neocog.data.open import data_folder, open_source
 from neocog.dataset.record import Source, fingerprint
 from neocog.doctor import kinds
 from neocog.doctor.agreement import examine_agreement
-from neocog.doctor.annotations import add_faults, knows_boxes
+from neocog.doctor.annotations import add_faults
 from neocog.doctor.classes import count_classes, examine_classes, examine_labels
-from neocog.doctor.duplicates import (
-    Membership,
-    confirm_equal,
-    equal_groups,
-    examine_groups,
-    examine_near,
-    examine_texts,
-)
-from neocog.doctor.examine import examine_all, in_threads
-from neocog.doctor.facts import Columns, full_digest
+from neocog.doctor.duplicates import examine_repeats
+from neocog.doctor.examine import examine_all
+from neocog.doctor.facts import Columns
 from neocog.doctor.findings import DataReport, Tally
 from neocog.doctor.folders import examine_folder
 from neocog.doctor.names import examine_class_names, examine_keys, examine_sources
 from neocog.errors import ConfigError, DataError, did_you_mean
-from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.decode import decode_image
 from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.table import MODALITIES
 from neocog.progress import track
@@ -102,8 +93,7 @@ def examine(
     columns = examine_records(source, indices, tally, max_pixels, workers)
     for name, game in getattr(source, "unplayable", {}).items():
         tally.add(kinds.GAME_UNPLAYABLE, name, game.reason)
-    if knows_boxes(source):
-        add_faults(source, columns.readable, tally)
+    add_faults(source, columns.readable, tally)
     examine_labels(source, tally)
     examine_repeats(source, columns, tally, max_pixels, workers)
     examine_membership(source, tally)
@@ -163,36 +153,8 @@ def examine_records(
     return columns
 
 
-def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: int, workers: int | None) -> None:
-    """Look for equal and nearly equal records. Positions of games are equal by their nature."""
-    if source.task == "next move":
-        return
-
-    def digest_image(index: int) -> bytes:
-        """Read an image again, to be sure that it equals another."""
-        record = source.read(index)
-        if not isinstance(record.payload, bytes):
-            return full_digest(np.asarray(record.payload))
-        return full_digest(decode_image(record.payload, record.key, max_pixels=max_pixels, convert=True))
-
-    member = Membership(dict(source.splits), source.targets)
-    groups = list(equal_groups(columns.digests))
-    near = MODALITIES[source.modality].near_duplicates
-    if near == "thumbs" and not isinstance(source, ArraySource):
-        indices = [index for group in groups for index in group.tolist()]
-        digests = track(in_threads(digest_image, indices, workers), "comparing", total=len(indices))
-        groups = confirm_equal(groups, dict(zip(indices, digests, strict=True)))
-    examine_groups(groups, member, tally)
-    if near == "thumbs":
-        examine_near(columns, groups, member, tally)
-    elif near == "letters":
-        examine_texts(columns, groups, tally)
-
-
 def examine_membership(source: Source, tally: Tally) -> None:
     """Look for records in two splits, or in none."""
-    times = np.zeros(len(source), np.int64)
-    for indices in source.splits.values():
-        times += np.bincount(indices, minlength=len(source))
+    times = np.bincount(np.concatenate([np.arange(0), *source.splits.values()]), minlength=len(source))
     tally.add_records(kinds.SPLIT_TWICE, np.flatnonzero(times > 1))
     tally.add_records(kinds.SPLIT_NONE, np.flatnonzero(times == 0))

@@ -1,46 +1,74 @@
 """The same thing twice: equal records, and images that nearly equal each other, within a split and across splits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.dataset.record import Source
 from neocog.doctor import kinds
-from neocog.doctor.facts import Columns
+from neocog.doctor.examine import in_threads
+from neocog.doctor.facts import Columns, full_digest
 from neocog.doctor.findings import Tally
 from neocog.doctor.near import MIN_CORRELATION, correlations, near_pairs, perceptual_hashes
+from neocog.modalities.image.arrays import ArraySource
+from neocog.modalities.image.decode import decode_image
+from neocog.modalities.table import MODALITIES
+from neocog.progress import track
 
-__all__ = ["Membership", "confirm_equal", "equal_groups", "examine_groups", "examine_near", "examine_texts"]
+__all__ = ["equal_groups", "examine_repeats"]
 
 Indices = NDArray[np.int64]
 KEPT_FIRST = ("test", "val", "train", "all")
 """Of equal records in several splits the one in the first of these is kept."""
 
 
+def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: int, workers: int | None) -> None:
+    """Look for equal and nearly equal records. Positions of games are equal by their nature."""
+    if source.task == "next move":
+        return
+
+    def digest_image(index: int) -> bytes:
+        """Read an image again, to be sure that it equals another."""
+        record = source.read(index)
+        if not isinstance(record.payload, bytes):
+            return full_digest(np.asarray(record.payload))
+        return full_digest(decode_image(record.payload, record.key, max_pixels=max_pixels, convert=True))
+
+    member = Membership(source)
+    groups = equal_groups(columns.digests)
+    near = MODALITIES[source.modality].near_duplicates
+    if near == "thumbs" and not isinstance(source, ArraySource):
+        indices = [index for group in groups for index in group.tolist()]
+        digests = track(in_threads(digest_image, indices, workers), "comparing", total=len(indices))
+        groups = confirm_equal(groups, dict(zip(indices, digests, strict=True)))
+    examine_groups(groups, member, tally)
+    if near == "thumbs":
+        examine_near(columns, groups, member, tally)
+    elif near == "letters":
+        examine_texts(columns, groups, tally)
+
+
 class Membership:
-    """Where each record belongs: its split as a number into `splits`, -1 for none; its label."""
+    """Where each record belongs: the number of its split, in the order of `KEPT_FIRST`, -1 for none; its label."""
 
-    def __init__(self, splits: dict[str, Indices], targets: NDArray[np.int64]) -> None:
-        self.splits = sorted(splits, key=lambda name: KEPT_FIRST.index(name) if name in KEPT_FIRST else 9)
-        self.split = np.full(len(targets), -1, np.int64)
-        for number, name in reversed(list(enumerate(self.splits))):
-            self.split[splits[name]] = number
-        if targets.ndim == 2:  # several labels: a number for each combination of them
-            self.label = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-        else:
-            self.label = targets
+    def __init__(self, source: Source) -> None:
+        splits = sorted(source.splits, key=lambda name: KEPT_FIRST.index(name) if name in KEPT_FIRST else 9)
+        self.split = np.full(len(source), -1, np.int64)
+        for number, name in reversed(list(enumerate(splits))):
+            self.split[source.splits[name]] = number
+        self.label = source.targets
+        if self.label.ndim == 2:  # several labels: a number for each combination of them
+            self.label = np.unique(self.label, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def equal_groups(digests: NDArray[np.uint64]) -> Iterator[Indices]:
+def equal_groups(digests: NDArray[np.uint64]) -> list[Indices]:
     """Places of equal digests, two or more, in order, the group of the first place first; 0 equals nothing."""
-    order = np.argsort(digests, kind="stable")
-    order = order[np.searchsorted(digests[order], 1) :] if len(order) else order
-    values = digests[order]
-    repeated = np.flatnonzero(np.r_[False, values[1:] == values[:-1]]) if len(order) else order
-    starts = repeated[np.r_[True, np.diff(repeated) > 1]] if len(repeated) else repeated
-    for start in starts[np.argsort(order[starts - 1])].tolist():
-        end = int(np.searchsorted(values, values[start], side="right"))
-        yield order[start - 1 : end]
+    inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)[1:]
+    places = np.flatnonzero((counts[inverse] > 1) & (digests != 0))
+    order = places[np.argsort(digests[places], kind="stable")]
+    groups = np.split(order, np.flatnonzero(np.diff(digests[order])) + 1)
+    return sorted((group for group in groups if group.size), key=lambda group: int(group[0]))
 
 
 def examine_groups(groups: list[Indices], member: Membership, tally: Tally) -> None:

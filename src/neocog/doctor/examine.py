@@ -13,7 +13,7 @@ from neocog.annotations.annotated import AnnotatedImages
 from neocog.cpus import num_cpus
 from neocog.dataset.record import Source
 from neocog.doctor import kinds
-from neocog.doctor.annotations import examine_target, knows_boxes
+from neocog.doctor.annotations import examine_target
 from neocog.doctor.facts import Facts
 from neocog.doctor.images import add_thumbs, examine_arrays, examine_encoded
 from neocog.doctor.payloads import examine_payload
@@ -78,7 +78,7 @@ def examine_one(source: Source, max_pixels: int, index: int) -> Facts:
             return examine_annotated(source, index, max_pixels)
         record = source.read(index)
         facts = examine_payload(record.payload, record.key, source.modality, max_pixels)
-        examine_target(record.target, len(source.classes), facts, with_boxes=not knows_boxes(source))
+        examine_target(source, record.target, facts)
         return facts
     except Exception as error:  # whatever a reader stumbles over, the other records are still looked at
         detail = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
@@ -91,9 +91,7 @@ def examine_annotated(source: AnnotatedImages, index: int, max_pixels: int) -> F
     facts = examine_encoded(payload, source.key(index), max_pixels)
     if facts.size != (0, 0, 0):
         try:
-            target = source.target_for(index, payload)
+            examine_target(source, source.target_for(index, payload), facts)
         except DataError as error:
             facts.fault(kinds.BY_NAME.get(error.kind, kinds.ANNOTATION_UNREADABLE), str(error))
-        else:
-            examine_target(target, len(source.classes), facts, with_boxes=not knows_boxes(source))
     return facts

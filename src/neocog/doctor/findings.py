@@ -69,7 +69,6 @@ class DataReport:
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Records by split and class, in the order of the classes."""
     notices: tuple[str, ...] = ()
-    """Notices of the reader."""
     findings: tuple[Finding, ...] = ()
     skip: Mapping[str, str] = field(default_factory=dict)
     """Keys of records to leave out, each with its reason."""

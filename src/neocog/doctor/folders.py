@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from neocog.dataset.class_folders import ClassFolders, find_class_folders
@@ -91,14 +92,8 @@ def examine_entry(entry: os.DirEntry[str], folder: str, tally: Tally, *, within:
     if named:
         return True
     if entry.is_file(follow_symlinks=False):
-        kind = content_kind(entry.path)
+        kind = None
+        with suppress(OSError), Path(entry.path).open("rb") as file:
+            kind = file_kind(file.read(16))
         tally.add(kinds.MISNAMED if kind else kinds.STRANGER, folder + entry.name, f"it is {kind}" if kind else "")
     return False
-
-
-def content_kind(path: str) -> str | None:
-    try:
-        with Path(path).open("rb") as file:
-            return file_kind(file.read(16))
-    except OSError:
-        return None

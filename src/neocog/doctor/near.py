@@ -16,16 +16,7 @@ from numpy.typing import NDArray
 
 from neocog.doctor.facts import THUMB
 
-__all__ = [
-    "MAX_BITS",
-    "MIN_CORRELATION",
-    "correlations",
-    "near_pairs",
-    "perceptual_hashes",
-    "samples_of",
-    "small_images",
-    "thumbs_of",
-]
+__all__ = ["MIN_CORRELATION", "correlations", "near_pairs", "perceptual_hashes", "samples_of", "thumbs_of"]
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]

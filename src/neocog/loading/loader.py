@@ -14,7 +14,7 @@ from torch import Tensor
 from neocog.errors import ConfigError, DataError
 from neocog.loading.dataset import Dataset
 from neocog.loading.sampler import RandomSampler, Sampler
-from neocog.modalities.augment import Key, Stage
+from neocog.modalities.augment import Key
 from neocog.modalities.image.augment.config import AugmentConfig
 from neocog.modalities.image.augment.mix import mix
 from neocog.modalities.preprocess import Preprocess
@@ -79,8 +79,7 @@ class Loader:
     def own_positions(self, step: int) -> range:
         """The positions of a step that this process reads."""
         start, stop = (k * self.sampler.size // self.num_steps for k in (step, step + 1))
-        size = stop - start
-        return range(start + self.rank * size // self.world, start + (self.rank + 1) * size // self.world)
+        return range(*(start + k * (stop - start) // self.world for k in (self.rank, self.rank + 1)))
 
     def batch(self, epoch: int, step: int) -> Batch:
         """Inputs (n, *shape) of one step, and labels (n,), or probabilities (n, K) if inputs are mixed."""
@@ -102,24 +101,23 @@ class Loader:
         if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
         samples = distinguish(self.data.samples(rows), self.sampler.times(positions, epoch))
-        for stage in self.stages({"seed": self.seed, "epoch": epoch, "samples": samples}):
+        augment = MODALITIES[self.preprocess.modality].augment if self.augment is not None else None
+        key: Key = {"seed": self.seed, "epoch": epoch, "samples": samples}
+        # Each stage is applied in turn, so that at most two results are held.
+        for stage in augment(self.augment, self.preprocess, key) if augment else [self.preprocess.normalise]:
             inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
         if self.mixes:
             inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)
         batches = []
         for step in self.steps(first):
-            low, high = np.searchsorted(positions, [self.own_positions(step).start, self.own_positions(step).stop])
+            own = self.own_positions(step)
+            low, high = np.searchsorted(positions, [own.start, own.stop])
             if low == high:
                 rule = "Each batch needs a sample that can be read."
                 raise DataError(rule, received=f"none in step {step}", fix="Check the data.")
             batches.append((inputs[low:high], labels[low:high]))
         return batches
-
-    def stages(self, key: Key) -> list[Stage]:
-        """From decoded inputs to those of the network; applied in turn, so that at most two results are held."""
-        augment = MODALITIES[self.preprocess.modality].augment if self.augment is not None else None
-        return augment(self.augment, self.preprocess, key) if augment else [self.preprocess.normalise]
 
     def steps(self, first: int) -> range:
         """The steps of a block."""

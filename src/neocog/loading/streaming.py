@@ -36,10 +36,6 @@ class Request:
         kept = np.concatenate([part.result() for part in self.parts])
         return (self.inputs if kept.all() else self.inputs[torch.from_numpy(kept)]), kept
 
-    def cancel(self) -> None:
-        for part in self.parts:
-            part.cancel()
-
 
 class StreamingDataset:
     """The samples of a split, decoded when they are requested.
@@ -63,9 +59,8 @@ class StreamingDataset:
         self.source, self.indices, self.preprocess = source, indices, preprocess
         self.on_corrupt, self.pin = on_corrupt, pin
         self.labels = encode(np.asarray(source.targets[indices]))
-        threads = threads or num_cpus()
         self.ahead = AHEAD
-        self.pool = ThreadPoolExecutor(threads, "decode")
+        self.pool = ThreadPoolExecutor(threads or num_cpus(), "decode")
         self.started: dict[bytes, Request] = {}
         self.skipped: dict[str, str] = {}
         """Samples that could not be read: their keys and why; each counts once."""
@@ -80,7 +75,8 @@ class StreamingDataset:
     def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
         wanted = {request.tobytes(): request for request in (rows, *upcoming)}
         for name in self.started.keys() - wanted.keys():
-            self.started.pop(name).cancel()
+            for part in self.started.pop(name).parts:
+                part.cancel()
         for name, request in wanted.items():
             if name not in self.started:
                 self.started[name] = self.start(request)
