@@ -1,6 +1,6 @@
-"""What the data doctor costs beside decoding alone, on pictures as photographs are stored.
+"""The cost of the data doctor beside decoding alone, on images as photographs are stored.
 
-    python bench/doctor.py [PICTURES]
+    python bench/doctor.py [COUNT]
 
 2,000 JPEGs of 500x375 in a folder of two classes, made here. In turn, in one process and with the same threads: every
 file read and decoded to its last row, and `check` over the folder. Medians of five passes each.

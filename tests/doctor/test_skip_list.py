@@ -9,7 +9,7 @@ from neocog.errors import ConfigError, DataError
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_text_stands_in_one_field_of_one_line(tmp_path_factory, text):
+def test_escape_fits_any_text_into_one_field(tmp_path_factory, text):
     field = escape(text)
     assert not set(field) & set("\t\n\r")
     assert not field.startswith("#")
@@ -30,7 +30,7 @@ NASTY = {
 }
 
 
-def test_a_list_is_read_as_it_was_written(tmp_path):
+def test_skip_list_round_trips(tmp_path):
     path = tmp_path / "skip.txt"
     write_skip_list(path, NASTY, name="my\nset", fingerprint="0123456789abcdef")
     assert read_skip_list(path) == NASTY
@@ -43,7 +43,7 @@ def test_a_list_is_read_as_it_was_written(tmp_path):
     assert read_skip_list(path) == {}
 
 
-def test_a_list_may_be_edited(tmp_path):
+def test_skip_list_may_be_edited(tmp_path):
     path = tmp_path / "skip.txt"
     path.write_bytes(b"\xef\xbb\xbf# mine\r\n\r\na.png\tblurred\r\n# more\nb.png\t\nb.png\tlater\n")
     assert read_skip_list(path) == {"a.png": "blurred", "b.png": ""}
@@ -60,18 +60,18 @@ def test_a_list_may_be_edited(tmp_path):
         (b"caf\xe9\tb\n", r"A skip list must be UTF-8\. Found in .*skip\.txt, byte 3\. Save it as UTF-8"),
     ],
 )
-def test_a_malformed_list_says_where(tmp_path, content, message):
+def test_malformed_skip_list_names_the_line(tmp_path, content, message):
     (tmp_path / "skip.txt").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_skip_list(tmp_path / "skip.txt")
 
 
-def test_a_list_that_is_not_there(tmp_path):
+def test_missing_skip_list_is_an_error(tmp_path):
     with pytest.raises(DataError, match=re.escape("absent.txt can't be read: No such file or directory. Check")):
         read_skip_list(tmp_path / "absent.txt")
 
 
-def test_where_a_list_may_stand(tmp_path):
+def test_check_place_refuses_the_data_folder_and_other_files(tmp_path):
     data = tmp_path / "data"
     (data / "deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to(data)
