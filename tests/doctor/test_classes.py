@@ -37,14 +37,14 @@ def test_check_finds_missing_tiny_and_empty_classes(labelled, found, keys):
         ("c", "not in val"),
         ("d", "not in test"),
     ]
-    assert findings["class-tiny"].sentence == "1 class has fewer than 10 training records"
+    assert findings["class-tiny"].sentence == "1 class has fewer than 10 training samples"
     assert [(e.key, e.detail) for e in findings["class-tiny"].examples] == [("c", "9")]
 
 
 def test_imbalance_starts_above_ten_times(labelled, found):
     assert found(labelled(train=[0] * 100 + [1] * 10)) == {}
     finding = found(labelled(train=[0] * 101 + [1] * 10))["imbalance"]
-    assert finding.sentence == "the largest class has 10 times the training records of the smallest"
+    assert finding.sentence == "the largest class has 10 times the training samples of the smallest"
     assert (finding.count, [(e.key, e.detail) for e in finding.examples]) == (1, [("a", "101"), ("b", "10")])
 
 

@@ -76,7 +76,7 @@ def test_check_notes_sources_of_a_set_without_splits(named, found, keys):
     findings = found(named(all=[f"a/speaker{i}_{k}.wav" for i in range(8) for k in range(3)]))
     assert set(findings) == {"sources-undivided"}
     assert findings["sources-undivided"].count == 8
-    assert findings["sources-undivided"].examples[0].detail == "3 records"
+    assert findings["sources-undivided"].examples[0].detail == "3 samples"
 
 
 def test_check_finds_class_names_that_look_alike(memory, found, noisy):

@@ -1,4 +1,4 @@
-"""Properties that should agree in all records: sizes, shapes, channels, depths, lengths, sampling rates."""
+"""Properties that should agree in all samples: sizes, shapes, channels, depths, lengths, sampling rates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ Depths = NDArray[np.uint8]
 
 
 def examine_agreement(source: Source, columns: Columns, tally: Tally) -> None:
-    """Compare all records that could be read."""
+    """Compare all samples that could be read."""
     places = np.flatnonzero(columns.readable)
     if not places.size:
         return
@@ -82,7 +82,7 @@ def examine_sounds(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> No
 
 
 def examine_rare(kind: Kind, places: Indices, values: NDArray[np.integer], named: dict[int, str], tally: Tally) -> None:
-    """Look for records whose value is not the most frequent one."""
+    """Look for samples whose value is not the most frequent one."""
     found, counts = np.unique(values, return_counts=True)
     if len(found) < 2:
         return

@@ -1,4 +1,4 @@
-"""The data doctor: looks at every record of a data set and says what is wrong with it. It only reads."""
+"""The data doctor: looks at every sample of a data set and says what is wrong with it. It only reads."""
 
 import warnings
 from contextlib import closing, suppress
@@ -42,9 +42,9 @@ def check(
     workers: int | None = None,
     **options: object,
 ) -> DataReport:
-    """Examine a data set: each record once, then all of them together. Nothing is written.
+    """Examine a data set: each sample once, then all of them together. Nothing is written.
 
-    `data` is a name, a path or an open source; `limit` examines that many records, evenly spread over the set;
+    `data` is a name, a path or an open source; `limit` examines that many samples, evenly spread over the set;
     `workers` is the number of threads, one for each processor unless given; `options` are those of `open_source`. A set
     that can't be opened is a finding.
     Raises DataError if there is no such data, ConfigError for a layout that does not exist.
@@ -88,7 +88,7 @@ def report_unopened(data: str, path: Path | None, layout: str | None, message: s
 def examine(
     source: Source, data: str, tally: Tally, limit: int | None, max_pixels: int, workers: int | None
 ) -> DataReport:
-    """Examine the records, and the set as a whole."""
+    """Examine the samples, and the set as a whole."""
     indices = choose_records(len(source), limit)
     columns = examine_records(source, indices, tally, max_pixels, workers)
     for name, game in getattr(source, "unplayable", {}).items():
@@ -101,7 +101,7 @@ def examine(
     keys = [source.key(i) for i in range(len(source))]
     examine_keys(keys, tally)
     examine_sources(source, keys, tally)
-    del keys  # those of a million records take a hundred megabytes
+    del keys  # those of a million samples take a hundred megabytes
     examine_agreement(source, columns, tally)
     counts = count_classes(source, columns.labels)
     examine_classes(source, counts, tally, whole=len(indices) == len(source))
@@ -143,7 +143,7 @@ def choose_records(count: int, limit: int | None) -> NDArray[np.int64]:
 def examine_records(
     source: Source, indices: NDArray[np.int64], tally: Tally, max_pixels: int, workers: int | None
 ) -> Columns:
-    """Examine each record alone."""
+    """Examine each sample alone."""
     columns = Columns(len(source), thumbs=MODALITIES[source.modality].near_duplicates == "thumbs")
     with closing(examine_all(source, indices, max_pixels, workers)) as facts_of_all:  # Ctrl-C stops its threads
         for index, facts in track(facts_of_all, "examining", total=len(indices)):
@@ -154,7 +154,7 @@ def examine_records(
 
 
 def examine_membership(source: Source, tally: Tally) -> None:
-    """Look for records in two splits, or in none."""
+    """Look for samples in two splits, or in none."""
     times = np.bincount(np.concatenate([np.arange(0), *source.splits.values()]), minlength=len(source))
     tally.add_records(kinds.SPLIT_TWICE, np.flatnonzero(times > 1))
     tally.add_records(kinds.SPLIT_NONE, np.flatnonzero(times == 0))

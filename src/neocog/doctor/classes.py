@@ -1,4 +1,4 @@
-"""How many records each class has in each split, and what is odd about that."""
+"""The number of samples of each class in each split, and anything odd about it."""
 
 from collections.abc import Mapping
 
@@ -14,17 +14,17 @@ __all__ = ["count_classes", "examine_classes", "examine_labels"]
 Counts = Mapping[str, NDArray[np.int64]]
 DRAWN: tuple[Task, ...] = ("segmentation", "detection")  # whose classes are in masks and objects
 LEAST = 10
-"""Training records below which a class is called tiny."""
+"""Training samples below which a class is called tiny."""
 MOST_RATIO = 10
 """Of the largest class to the smallest, from which on a set is called imbalanced."""
 SHIFT = 0.2  # half the sum of differences between shares of classes, from which on a split is said to differ
-ENOUGH = 50  # records of a split; with fewer, shares differ by chance
+ENOUGH = 50  # samples of a split; with fewer, shares differ by chance
 
 
 def count_classes(source: Source, present: Mapping[int, tuple[int, ...]]) -> Counts:
-    """Records by split and class; (classes,) each. A record with several labels counts for each of them.
+    """Samples by split and class; (classes,) each. A sample with several labels counts for each of them.
 
-    `present` holds the classes in each record's mask or objects.
+    `present` holds the classes in each sample's mask or objects.
     """
     counts = {}
     for split, indices in source.splits.items():
@@ -40,7 +40,7 @@ def count_classes(source: Source, present: Mapping[int, tuple[int, ...]]) -> Cou
 
 
 def examine_labels(source: Source, tally: Tally) -> None:
-    """Look for labels that are not a class, and records without a label."""
+    """Look for labels that are not a class, and samples without a label."""
     if source.task in DRAWN:
         return
     if source.targets.ndim == 2:
@@ -61,7 +61,7 @@ def examine_classes(source: Source, counts: Counts, tally: Tally, *, whole: bool
             tally.add(kinds.EMPTY_SPLIT, split)
     drawn = source.task in DRAWN
     if source.task == "next move" or (drawn and not whole):
-        return  # a point of a board is not a class that could have too few records
+        return  # a point of a board is not a class that could have too few samples
     if len(source.classes) < 2 and not drawn:
         tally.add(kinds.ONE_CLASS, source.classes[0] if source.classes else "none")
     total: NDArray[np.int64] = np.array(list(counts.values()), np.int64).reshape(-1, len(source.classes)).sum(axis=0)

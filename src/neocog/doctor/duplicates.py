@@ -1,4 +1,4 @@
-"""The same thing twice: equal records, and images that nearly equal each other, within a split and across splits."""
+"""The same thing twice: equal samples, and images that nearly equal each other, within a split and across splits."""
 
 from collections.abc import Mapping
 
@@ -20,11 +20,11 @@ __all__ = ["equal_groups", "examine_repeats"]
 
 Indices = NDArray[np.int64]
 KEPT_FIRST = ("test", "val", "train", "all")
-"""Of equal records in several splits the one in the first of these is kept."""
+"""Of equal samples in several splits the one in the first of these is kept."""
 
 
 def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: int, workers: int | None) -> None:
-    """Look for equal and nearly equal records. Positions of games are equal by their nature."""
+    """Look for equal and nearly equal samples. Positions of games are equal by their nature."""
     if source.task == "next move":
         return
 
@@ -50,7 +50,7 @@ def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: 
 
 
 class Membership:
-    """Where each record belongs: the number of its split, in the order of `KEPT_FIRST`, -1 for none; its label."""
+    """Where each sample belongs: the number of its split, in the order of `KEPT_FIRST`, -1 for none; its label."""
 
     def __init__(self, source: Source) -> None:
         splits = sorted(source.splits, key=lambda name: KEPT_FIRST.index(name) if name in KEPT_FIRST else 9)
@@ -72,7 +72,7 @@ def equal_groups(digests: NDArray[np.uint64]) -> list[Indices]:
 
 
 def examine_groups(groups: list[Indices], member: Membership, tally: Tally) -> None:
-    """Look at groups of equal records: across splits, within one, and with labels that contradict each other."""
+    """Look at groups of equal samples: across splits, within one, and with labels that contradict each other."""
     for group in groups:
         otherwise = group[member.label[group] != member.label[group[0]]]
         if otherwise.size:
@@ -95,7 +95,7 @@ def examine_texts(columns: Columns, groups: list[Indices], tally: Tally) -> None
 
 
 def one_of_each(columns: Columns, groups: list[Indices]) -> NDArray[np.bool_]:
-    """Which records remain if only the first of each group of equal ones is kept."""
+    """Which samples remain if only the first of each group of equal ones is kept."""
     first = columns.examined.copy()
     for group in groups:
         first[group[1:]] = False

@@ -20,10 +20,10 @@ class Example:
     """One of those that were found."""
 
     key: str
-    """A record's key; or a file, a class, a split."""
+    """A sample's key; or a file, a class, a split."""
     detail: str = ""
     records: tuple[int, ...] = ()
-    """Indices of the records to look at, if any."""
+    """Indices of the samples to look at, if any."""
 
     def to_json(self) -> dict[str, str]:
         return {"key": self.key, "detail": self.detail}
@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataReport:
-    """Records examined and findings; `source` is None if the set could not be opened."""
+    """Samples examined and findings; `source` is None if the set could not be opened."""
 
     data: str
     """As it was asked for."""
@@ -65,13 +65,13 @@ class DataReport:
     examined: int = 0
     classes: tuple[str, ...] = ()
     splits: Mapping[str, int] = field(default_factory=dict)
-    """Records by split."""
+    """Samples by split."""
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Records by split and class, in the order of the classes."""
+    """Samples by split and class, in the order of the classes."""
     notices: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     skip: Mapping[str, str] = field(default_factory=dict)
-    """Keys of records to leave out, each with its reason."""
+    """Keys of samples to leave out, each with its reason."""
     source: Source | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -101,7 +101,7 @@ class Entry:
 
 
 class Tally:
-    """Counts of findings; `key` gives a record's key by its index.
+    """Counts of findings; `key` gives a sample's key by its index.
 
     `skip` collects the keys that belong on the skip list, each with its reason; the first reason stays.
     """
@@ -119,7 +119,7 @@ class Tally:
             entry.examples.append(Example(name, detail, records))
 
     def add_record(self, kind: Kind, index: int, detail: str = "", *, other: int | None = None, count: int = 1) -> None:
-        """Add one more record, also to the skip list if its kind belongs there; `other` is the one compared to it."""
+        """Add one more sample, also to the skip list if its kind belongs there; `other` is the one compared to it."""
         key, compared = self.key(index), "" if other is None else self.key(other)
         records = (index,) if other is None else (index, other)
         self.add(kind, key, detail + compared, records=records, count=count)

@@ -27,7 +27,7 @@ class Kind:
     """The effect in Neocog, and what the user can do."""
     severity: Severity
     skip: str = ""
-    """The reason in the skip list; empty if records of this kind are not put there."""
+    """The reason in the skip list; empty if samples of this kind are not put there."""
 
 
 error, warning = partial(Kind, severity="error"), partial(Kind, severity="warning")
@@ -35,7 +35,7 @@ note = partial(Kind, severity="note")
 
 
 def unusable(name: str, says: str, skip: str, fix: str = "") -> Kind:
-    """A kind of record on which training stops, and which goes on the skip list."""
+    """A kind of sample on which training stops, and which goes on the skip list."""
     return error(name, says, f"Training stops at it. On the skip list. {fix}".rstrip(), skip=skip)
 
 
@@ -43,31 +43,31 @@ def unusable(name: str, says: str, skip: str, fix: str = "") -> Kind:
 # The set as a whole
 CANNOT_OPEN = error("cannot-open", "the data set can't be opened",
     "Training stops with the same message. Only the folder itself could be examined.")
-EMPTY_SPLIT = error("empty-split", "{n} split(|s) (has|have) no records",
+EMPTY_SPLIT = error("empty-split", "{n} split(|s) (has|have) no samples",
     "Training refuses an empty split. Fill it, or remove its folder.")
 ONE_CLASS = error("one-class", "there are fewer than two classes",
     "Training needs at least two classes. Give each class its own folder or label.")
-CLASS_EMPTY = error("class-without-records", "{n} class(|es) (has|have) no record at all",
-    "Training refuses a class without records. Add some, or remove the class.")
+CLASS_EMPTY = error("class-without-records", "{n} class(|es) (has|have) no sample at all",
+    "Training refuses a class without samples. Add some, or remove the class.")
 CLASS_UNDRAWN = warning("class-not-annotated", "{n} class(|es) (is|are) not annotated in any image",
     "It remains a class, but nothing can be learned about it. Annotate it, or remove it from the list of classes.")
 CLASS_UNTRAINED = error("class-not-in-training", "{n} class(|es) (is|are) evaluated but never trained",
     "Training continues, but every sample of such a class will be misclassified. Move some into the training split.")
 CLASS_MISSING = warning("class-missing", "{n} time(|s) a class is missing from a split",
     "Training continues; a class that a split lacks is not evaluated there.")
-CLASS_TINY = warning("class-tiny", "{n} class(|es) (has|have) fewer than {least} training records",
+CLASS_TINY = warning("class-tiny", "{n} class(|es) (has|have) fewer than {least} training samples",
     "Training continues. Add samples: the figures of so small a class say little.")
-IMBALANCE = warning("imbalance", "the largest class has {ratio} times the training records of the smallest",
+IMBALANCE = warning("imbalance", "the largest class has {ratio} times the training samples of the smallest",
     "Training uses the samples as they are. Look at the figures of each class, not only at accuracy.")
 SHIFTED_CLASSES = note("classes-shifted", "{n} split(|s) (has|have) a different class distribution than training",
     "No action. Accuracy there will differ from that of training.")
 LABEL_RANGE = error("label-out-of-range", "{n} label(|s) (is|are) not a class",
     "Training stops at it. Fix the label, or name the class.")
-NO_LABEL = note("no-label", "{n} record(|s) (carries|carry) no label at all", "Learned as having none of the classes.")
-SPLIT_TWICE = error("record-in-two-splits", "{n} record(|s) (is|are) listed in more than one split",
+NO_LABEL = note("no-label", "{n} sample(|s) (carries|carry) no label at all", "Learned as having none of the classes.")
+SPLIT_TWICE = error("record-in-two-splits", "{n} sample(|s) (is|are) listed in more than one split",
     "Figures measured on them are too optimistic. List each in one split.")
-SPLIT_NONE = note("record-in-no-split", "{n} record(|s) (belongs|belong) to no split", "Never used.")
-REPEATED_KEY = error("repeated-key", "{n} record(|s) (has|have) the name of another",
+SPLIT_NONE = note("record-in-no-split", "{n} sample(|s) (belongs|belong) to no split", "Never used.")
+REPEATED_KEY = error("repeated-key", "{n} sample(|s) (has|have) the name of another",
     "They share their randomness and can't be told apart. Rename them.")
 
 # The folder and its names
@@ -92,19 +92,19 @@ CLASSES_CASE = warning("classes-differ-by-case", "{n} class name(|s) (differs|di
 CLASSES_SPELLING = warning("classes-differ-by-spelling",
     "{n} class name(|s) (differs|differ) from another only in spaces, hyphens or Unicode form",
     "Learned as separate classes. They are probably one: rename the folder or label.")
-KEYS_CASE = note("names-differ-by-case", "{n} record name(|s) (differs|differ) from another only in case",
+KEYS_CASE = note("names-differ-by-case", "{n} sample name(|s) (differs|differ) from another only in case",
     "Read as two. On Windows and macOS one would overwrite the other.")
-NAME_BYTES = note("name-not-unicode", "{n} record name(|s) (is|are) not valid Unicode",
+NAME_BYTES = note("name-not-unicode", "{n} sample name(|s) (is|are) not valid Unicode",
     "Read anyway, and shown with escapes. Other programs may fail on them.")
 GROUP_LEAK = warning("source-in-two-splits", "{n} source(|s) (seems|seem) to be in more than one split",
     "No action. Samples of one source (a patient, a film, a speaker) are alike: figures are too optimistic "
     "unless each source is in one split.")
 GROUPS_UNDIVIDED = note("sources-undivided",
-    "records seem to come from {n} source(|s) with several each, but the set has no splits",
-    "Neocog splits by record. If samples of one source are alike, make folders train, val and test by source.")
+    "samples seem to come from {n} source(|s) with several each, but the set has no splits",
+    "Neocog splits by sample. If samples of one source are alike, make folders train, val and test by source.")
 
 # Reading
-UNREADABLE = unusable("unreadable", "{n} record(|s) can't be read", "can't be read")
+UNREADABLE = unusable("unreadable", "{n} sample(|s) can't be read", "can't be read")
 ZERO_BYTES = unusable("zero-bytes", "{n} file(|s) (has|have) 0 bytes", "empty")
 
 # Images
@@ -141,12 +141,12 @@ MUCH_SMALLER = note("much-smaller", "{n} image(|s) (is|are) less than a quarter 
     "Enlarged. Check whether they are thumbnails.")
 
 # The same thing twice
-DUPLICATE_ACROSS = error("duplicate-across-splits", "{n} record(|s) (is|are) equal to one in another split",
+DUPLICATE_ACROSS = error("duplicate-across-splits", "{n} sample(|s) (is|are) equal to one in another split",
     "Figures measured on them are too optimistic. On the skip list. The copy in test is kept, otherwise the one "
     "in val.", skip="duplicate of")
-DUPLICATE_WITHIN = warning("duplicate-within-split", "{n} record(|s) (repeats|repeat) another of the same split",
+DUPLICATE_WITHIN = warning("duplicate-within-split", "{n} sample(|s) (repeats|repeat) another of the same split",
     "Each copy is used.")
-CONFLICT = error("labels-contradict", "{n} record(|s) (is|are) equal to one with another label",
+CONFLICT = error("labels-contradict", "{n} sample(|s) (is|are) equal to one with another label",
     "No network can learn both. All of them are on the skip list.", skip="labelled otherwise in")
 NEAR_ACROSS = warning("near-duplicate-across-splits", "{n} image(|s) nearly (equals|equal) one in another split",
     "Used as is. Look at them: if they show the same thing, figures are too optimistic.")

@@ -1,4 +1,4 @@
-"""Evidence in names: classes and records that are told apart by a trifle, and records that come from one source."""
+"""Evidence in names: classes and samples whose names hardly differ, and samples that come from one source."""
 
 import re
 import unicodedata
@@ -41,7 +41,7 @@ def spelling(name: str) -> str:
 
 
 def examine_keys(keys: Sequence[str], tally: Tally) -> None:
-    """Look for names of records that are used twice, differ by case alone, or are not Unicode."""
+    """Look for names of samples that are used twice, differ by case alone, or are not Unicode."""
     shown = [key if key.isascii() else key.encode(errors="backslashreplace").decode() for key in keys]
     tally.add_records(kinds.NAME_BYTES, (i for i, key in enumerate(keys) if shown[i] != key))
     ids = sample_ids(shown)
@@ -55,7 +55,7 @@ def examine_keys(keys: Sequence[str], tally: Tally) -> None:
 
 
 def examine_sources(source: Source, keys: Sequence[str], tally: Tally) -> None:
-    """Look for records that seem to come from one source, such as a patient, in more than one split."""
+    """Look for samples that seem to come from one source, such as a patient, in more than one split."""
     names = groups_of(source, keys)
     if names is None:
         return
@@ -63,7 +63,7 @@ def examine_sources(source: Source, keys: Sequence[str], tally: Tally) -> None:
         counts, firsts = Counter(names), {name: i for i, name in reversed(list(enumerate(names)))}
         for name, count in counts.items():
             if name and count > 1:
-                tally.add(kinds.GROUPS_UNDIVIDED, name, f"{count:,} records", records=(firsts[name],))
+                tally.add(kinds.GROUPS_UNDIVIDED, name, f"{count:,} samples", records=(firsts[name],))
         return
     first: dict[str, tuple[str, int]] = {}
     told = {""}
@@ -77,10 +77,10 @@ def examine_sources(source: Source, keys: Sequence[str], tally: Tally) -> None:
 
 
 def groups_of(source: Source, keys: Sequence[str]) -> list[str] | None:
-    """The source of each record, "" if it is unknown; None if names do not tell sources apart.
+    """The source of each sample, "" if it is unknown; None if names do not tell sources apart.
 
-    A source of games knows which record is of which game. Elsewhere names must make several groups, none of which
-    holds most of the records, and more groups than there are classes: else they may be the classes' own names.
+    A source of games knows which sample is of which game. Elsewhere names must make several groups, none of which
+    holds most of the samples, and more groups than there are classes: else they may be the classes' own names.
     """
     known = getattr(source, "groups", None)
     if known is not None:

@@ -1,4 +1,4 @@
-"""The skip list: records to leave out, one line each, so that the data itself need not be touched.
+"""The skip list: samples to leave out, one line each, so that the data itself need not be touched.
 
 The first line is a comment with the set's name and fingerprint. Every other is `KEY<TAB>REASON` in UTF-8; in both,
 backslash, tab, line breaks and invalid Unicode are written as escapes, as is a # that begins a key.
