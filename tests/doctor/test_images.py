@@ -173,3 +173,10 @@ def test_arrays_of_unusual_shape_or_type_are_faults(memory, noisy, found, keys):
     findings = found(memory([*odd, *(noisy(i) for i in range(1, 25))]))
     assert keys(findings["unusual-pixels"]) == ["record 0", "record 1"]
     assert keys(findings["too-small"]) == ["record 2"]
+
+
+def test_arrays_with_an_alpha_channel_among_others_are_noted(memory, noisy, found, keys):
+    alpha = np.dstack([noisy(0), noisy(30, channels=1)])
+    finding = found(memory([alpha, *(noisy(i) for i in range(1, 25))]))["channels-differ"]
+    assert keys(finding) == ["record 0"]
+    assert finding.sentence == "1 image is of 4 channels, the others in colour"

@@ -61,7 +61,8 @@ def examine_images(places: Indices, sizes: Sizes, depths: Depths, tally: Tally) 
     area = sizes[:, 0].astype(np.int64) * sizes[:, 1]
     by_area = np.unique(np.column_stack([area, sizes[:, :2]]), axis=0, return_inverse=True)[1].reshape(-1)
     examine_range(kinds.MIXED_SIZES, places, by_area, name, tally)
-    examine_rare(kinds.MIXED_CHANNELS, places, sizes[:, 2], NAMES_OF_CHANNELS, tally)
+    named = {int(c): NAMES_OF_CHANNELS.get(int(c), f"of {c} channels") for c in np.unique(sizes[:, 2])}
+    examine_rare(kinds.MIXED_CHANNELS, places, sizes[:, 2], named, tally)
     examine_rare(kinds.MIXED_DEPTHS, places, depths, {8: "8", 16: "16"}, tally)
     ratio = np.log(sizes[:, 1] / sizes[:, 0])
     odd = np.abs(ratio - np.median(ratio)) > np.log(ASPECT_RATIO)

@@ -1,7 +1,5 @@
 """The same thing twice: equal samples, and images that nearly equal each other, within a split and across splits."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +39,10 @@ def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: 
     if near == "thumbs" and not isinstance(source, ArraySource):
         indices = [index for group in groups for index in group.tolist()]
         digests = track(in_threads(digest_image, indices, workers), "comparing", total=len(indices))
-        groups = confirm_equal(groups, dict(zip(indices, digests, strict=True)))
+        by_digest: dict[bytes, list[int]] = {}
+        for index, full in zip(indices, digests, strict=True):
+            by_digest.setdefault(full, []).append(index)
+        groups = [np.array(members) for members in by_digest.values() if len(members) > 1]
     examine_groups(groups, member, tally)
     if near == "thumbs":
         examine_near(columns, groups, member, tally)
@@ -122,14 +123,3 @@ def examine_near(columns: Columns, groups: list[Indices], member: Membership, ta
     for kind, partner in partners.items():
         for place in np.flatnonzero(partner >= 0).tolist():
             tally.add_record(kind, int(places[place]), "nearly equal to ", other=int(places[partner[place]]))
-
-
-def confirm_equal(groups: list[Indices], digests: Mapping[int, bytes]) -> list[Indices]:
-    """Groups split into those that are equal by their full digests, by index."""
-    found = []
-    for group in groups:
-        by_digest: dict[bytes, list[int]] = {}
-        for index in group.tolist():
-            by_digest.setdefault(digests[index], []).append(index)
-        found += [np.array(members) for members in by_digest.values() if len(members) > 1]
-    return found
