@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import filelock
 import numpy as np
@@ -32,7 +31,12 @@ def load_from_cache(
         folder.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder.with_suffix(".lock")):  # a second process waits, and finds the work done
         if not folder.is_dir():
-            save(source, indices, load(), folder)
+            data = load()
+            places = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
+            with storage_errors(folder), whole_folder(folder) as new:
+                np.save(new / "inputs.npy", data.inputs.numpy())
+                np.save(new / "kept.npy", np.array(places, np.int64))
+                (new / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")
             note(f"Decoded samples are kept in {folder}")
     # Copy on write: pages are shared with other processes, and nothing here can change the file.
     inputs = torch.from_numpy(np.load(folder / "inputs.npy", mmap_mode="c"))
@@ -47,12 +51,3 @@ def cache_name(source: Source, indices: Rows, preprocess: Preprocess) -> str:
     digest.update(json.dumps(preprocess.to_json(), sort_keys=True).encode())
     digest.update(np.ascontiguousarray(indices, "<i8").tobytes())
     return digest.hexdigest()[:32]
-
-
-def save(source: Source, indices: Rows, data: InMemoryDataset, folder: Path) -> None:
-    """Write decoded samples as a folder that appears once it is complete."""
-    kept = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
-    with storage_errors(folder), whole_folder(folder) as new:
-        np.save(new / "inputs.npy", data.inputs.numpy())
-        np.save(new / "kept.npy", np.array(kept, np.int64))
-        (new / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")
