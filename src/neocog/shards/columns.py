@@ -33,8 +33,7 @@ class ColumnChoice:
     """The columns to read, and what the schema says of them."""
 
     payload: str
-    label: str | None
-    """None if the file has no such column."""
+    label: str | None  # None if the file has no such column
     modality: Modality
     classes: tuple[str, ...] | None
 
@@ -66,23 +65,18 @@ class ColumnFile:
                 file = store.path / name if isinstance(store, LocalStore) else store.open(name)
                 self.parquet: Any = parquet.ParquetFile(file)
                 self.schema: Any = self.parquet.schema_arrow
-                meta = self.parquet.metadata
-                self.groups = [meta.row_group(k).num_rows for k in range(meta.num_row_groups)]
-                self.check_sizes()
+                groups = [self.parquet.metadata.row_group(k) for k in range(self.parquet.num_row_groups)]
+                self.groups = [group.num_rows for group in groups]
+                for k, (rows, size) in enumerate((group.num_rows, group.total_byte_size) for group in groups):
+                    if not 0 <= size <= MAX_GROUP or not 0 <= rows <= MAX_ROWS:
+                        rule = f"A row group has at most {MAX_GROUP:,} bytes and {MAX_ROWS:,} rows."
+                        received = f"{rows:,} rows of {size:,} bytes in group {k}"
+                        raise DataError(rule, received=received, where=self.where, fix=SMALLER)
             else:
                 self.parquet = None
                 self.batches = read_arrow_batches(pyarrow, self.where)
                 self.schema = self.batches[0].schema if self.batches else pyarrow.schema([])
                 self.groups = [batch.num_rows for batch in self.batches]
-
-    def check_sizes(self) -> None:
-        meta = self.parquet.metadata
-        for k, rows in enumerate(self.groups):
-            size = meta.row_group(k).total_byte_size
-            if not 0 <= size <= MAX_GROUP or not 0 <= rows <= MAX_ROWS:
-                rule = f"A row group has at most {MAX_GROUP:,} bytes and {MAX_ROWS:,} rows."
-                received = f"{rows:,} rows of {size:,} bytes in group {k}"
-                raise DataError(rule, received=received, where=self.where, fix=SMALLER)
 
     def group(self, number: int, columns: list[str]) -> dict[str, list[Any]]:
         """The values of one row group, by column."""
@@ -106,8 +100,7 @@ class ColumnFile:
         for batch in self.parquet.iter_batches(AT_ONCE, row_groups=[number], columns=columns, use_threads=False):
             size += batch.nbytes
             if size > MAX_GROUP:
-                rule = f"A row group has at most {MAX_GROUP:,} bytes."
-                where = f"group {number} of {self.where}"
+                rule, where = f"A row group has at most {MAX_GROUP:,} bytes.", f"group {number} of {self.where}"
                 raise DataError(rule, received="more when unpacked", where=where, fix=SMALLER)
             yield batch
 
@@ -136,32 +129,26 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
         raise DataError(rule, fix="Save the data set itself with save_to_disk.")
     features = read_features(file.schema)
     kinds = {name: find_kind(name, kind, features.get(name, {})) for name, kind in fields.items()}
-    payloads = {name: kind for name, kind in kinds.items() if kind in ("image", "audio")}
     labels = [name for name in LABELS if kinds.get(name) in ("number", "text")]
     labels = labels or [name for name in kinds if features.get(name, {}).get("_type") == "ClassLabel"]
     labels = labels or [name for name in kinds if name.lower() in FILE_LABELS and kinds[name] in ("number", "text")]
-    texts = {name: kind for name, kind in kinds.items() if kind == "text" and name not in labels}
-    payloads = payloads or {name: kind for name, kind in texts.items() if name in COMMON_TEXTS[:2]}
-    payloads = payloads or {name: kind for name, kind in texts.items() if name.lower() in COMMON_TEXTS}
+    texts = [name for name, kind in kinds.items() if kind == "text" and name not in labels]
+    payloads = [name for name, kind in kinds.items() if kind in ("image", "audio")]
+    payloads = payloads or [name for name in texts if name in COMMON_TEXTS[:2]]
+    payloads = payloads or [name for name in texts if name.lower() in COMMON_TEXTS]
     odd = next((name for name in LABELS if name in fields and name not in labels), None)
     if odd is not None and not labels and len(payloads) == 1:
         rule = "A label is a whole number, a text, or true and false, one for each record."
-        received = f"the column {odd!r} of type {show_type(fields[odd])}"
+        received = f"the column {odd!r} of type {str(fields[odd])[:80]}"
         raise DataError(rule, received=received, where=file.where, fix="Convert the column.")
     if len(payloads) != 1 or (len(labels) != 1 and (labelled or labels)):
-        found = some((f"{name} ({show_type(kind)})" for name, kind in fields.items()), 12) or "none"
+        found = some((f"{name} ({str(kind)[:80]})" for name, kind in fields.items()), 12) or "none"
         rule = "Shards in columns have one of images, sounds or text, and one named label of numbers or names."
         raise DataError(rule, received=found, where=file.where, fix="Rename or leave out columns.")
-    ((payload, kind),) = payloads.items()
     label = labels[0] if labels else None
     names = features.get(label, {}).get("names") if label is not None else None
     classes = tuple(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
-    modality: Modality = "image" if kind == "image" else "audio" if kind == "audio" else "text"
-    return ColumnChoice(payload, label, modality, classes)
-
-
-def show_type(kind: Any) -> str:
-    return str(kind)[:80]
+    return ColumnChoice(payloads[0], label, kinds[payloads[0]], classes)
 
 
 def read_features(schema: Any) -> dict[str, dict[str, Any]]:
@@ -180,7 +167,8 @@ def find_kind(name: str, kind: Any, feature: dict[str, Any]) -> str:
     """
     types = import_package("pyarrow", name).types
     inner = kind.value_type if types.is_dictionary(kind) else kind
-    if is_bytes(types, inner) or is_file(types, inner):
+    place = inner.get_field_index("bytes") if types.is_struct(inner) else -1  # of a struct with a file's bytes
+    if is_bytes(types, inner if place < 0 else inner.field(place).type):
         return "audio" if feature.get("_type") == "Audio" or name == "audio" else "image"
     if types.is_string(inner) or types.is_large_string(inner) or types.is_string_view(inner):
         return "text"
@@ -190,12 +178,6 @@ def find_kind(name: str, kind: Any, feature: dict[str, Any]) -> str:
 
 def is_bytes(types: Any, kind: Any) -> bool:
     return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
-
-
-def is_file(types: Any, kind: Any) -> bool:
-    """Whether this is a struct with a file's bytes."""
-    place = kind.get_field_index("bytes") if types.is_struct(kind) else -1
-    return place >= 0 and is_bytes(types, kind.field(place).type)
 
 
 class Columns:
@@ -218,8 +200,7 @@ class Columns:
     def read_group(self, name: str, group: int) -> list[bytes | str]:
         file = self.open(name)
         if group >= len(file.groups):
-            rule = f"{file.where} has {len(file.groups)} row groups, not {group + 1}."
-            raise DataError(rule, fix="Index it again.")
+            raise DataError(f"{file.where} has {len(file.groups)} row groups, not {group + 1}.", fix="Index it again.")
         return [read_cell(value, file.where) for value in file.group(group, [self.payload])[self.payload]]
 
 

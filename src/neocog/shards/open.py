@@ -8,6 +8,7 @@ import itertools
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from neocog.errors import DataError, some
@@ -15,7 +16,7 @@ from neocog.files import cache_dir, file_hash, storage_errors, whole_folder, wri
 from neocog.progress import track
 from neocog.shards.build import index_shards, read_classes
 from neocog.shards.index import ARRAYS, INDEX, MAX_HEADER, Index, array_name, read_header
-from neocog.shards.leftovers import LISTS, SPLITS
+from neocog.shards.leftovers import LISTS, SPLITS, tell_unread
 from neocog.shards.names import ShardFiles, find_shards, is_address, is_shard, looks_packed
 from neocog.shards.scan import read_first_names
 from neocog.shards.source import ShardSource
@@ -24,14 +25,12 @@ from neocog.shards.tar import holds_payload
 
 __all__ = ["STATE", "holds_shards", "open_shards", "verify", "why_no_shards"]
 
-STATE = "neocog-pack.json"
-"""The state of a pack that is not finished."""
+STATE = "neocog-pack.json"  # the state of a pack that is not finished
 READING = "3"
 """Raised whenever the same shards are read otherwise than before, so that no older index in a cache is taken."""
 CHUNK = 2**24  # bytes
 NUMBERED = re.compile(r"\d{3,}\.")
-DEEP, MOST = 3, 50
-"""Levels and entries of a folder in which to look for shards further down."""
+DEEP, MOST = 3, 50  # levels and entries of a folder in which to look for shards further down
 MAGIC = {".parquet": b"PAR1", ".arrow": b""}
 
 
@@ -49,11 +48,10 @@ def open_shards(path: Path | str) -> ShardSource:
         if INDEX in names:
             return open_packed(store, names)
         if STATE in names:
-            fix = "Call `neocog pack` with the same settings again to finish it."
-            raise DataError(f"{path} is packed only in part.", fix=fix)
+            raise DataError(f"{path} is packed only in part.", fix="Call `neocog pack` with the same settings again.")
     if is_hub_cache(Path(text)):
-        rule = f"{path} is a repository in the cache of Hugging Face's hub."
-        raise DataError(rule, fix=f"Name a folder of one of its snapshots: {some(find_shards_below(Path(text)))}.")
+        fix = f"Name a folder of one of its snapshots: {some(find_shards_below(Path(text)))}."
+        raise DataError(f"{path} is a repository in the cache of Hugging Face's hub.", fix=fix)
     files = find_shards(path)
     return ShardSource(files.store, load_index(files))
 
@@ -63,8 +61,7 @@ def open_packed(store: Store, names: Sequence[str]) -> ShardSource:
     source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetch_index(store))
     known = {shard.name for shard in source.header.shards}
     others = [name for name in names if is_shard(name) and name not in known]
-    if others:
-        source.notices += (f"shards that {INDEX} does not list are not read: {len(others):,} ({some(others)})",)
+    source.notices += tell_unread(f"shards that {INDEX} does not list are not read", others)
     return source
 
 
@@ -121,8 +118,7 @@ def begins_like_shard(path: Path) -> bool:
     if path.suffix != ".tar":
         with path.open("rb") as file:
             return file.read(4).startswith(MAGIC[path.suffix])
-    found = read_first_names(LocalStore(path.parent), path.name)
-    return any(map(holds_payload, found))
+    return any(map(holds_payload, read_first_names(LocalStore(path.parent), path.name)))
 
 
 def load_index(files: ShardFiles) -> Index:
@@ -142,27 +138,14 @@ def fetch_index(store: Store) -> Index:
     read_header(content, f"{store.root}/{INDEX}")
 
     def fetch(folder: Path) -> None:
-        for kind in ARRAYS:
-            fetch_file(store, array_name(kind), folder)
+        for name in map(array_name, ARRAYS):
+            place, size = 0, store.stat(name).size
+            with storage_errors(folder / name), (folder / name).open("wb") as file:
+                while place < size and (piece := store.read(name, place, min(CHUNK, size - place))):
+                    place += file.write(piece)
         write_whole(folder / INDEX, content)
 
     return get_or_make_index([store.root, content.hex()], fetch)
-
-
-def fetch_file(store: Store, name: str, folder: Path) -> None:
-    place, size = 0, store.stat(name).size
-    with storage_errors(folder / name), (folder / name).open("wb") as file:
-        while place < size and (piece := store.read(name, place, min(CHUNK, size - place))):
-            file.write(piece)
-            place += len(piece)
-
-
-def read_kept_index(folder: Path) -> Index | None:
-    """The index in the cache, unless there is none or it is damaged."""
-    try:
-        return Index(folder) if (folder / INDEX).is_file() else None
-    except DataError:
-        return None
 
 
 def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
@@ -172,10 +155,10 @@ def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> I
     """
     digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
     folder = cache_dir("indexes", digest)
-    found = read_kept_index(folder)
-    if found is not None:
-        return found
-    shutil.rmtree(folder, ignore_errors=True)  # damaged
+    if (folder / INDEX).is_file():
+        with suppress(DataError):  # damaged
+            return Index(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     with whole_folder(folder) as new:
         make(new)
     return Index(folder)
@@ -186,15 +169,13 @@ def verify(folder: Path | str) -> int:
 
     Raises DataError that names all shards that differ, or if the set brings no hashes.
     """
-    source = open_shards(folder)
+    source, root = open_shards(folder), Path(folder)
     shards = source.header.shards
     if not source.header.packed:
-        rule = f"Only a set made by `neocog pack` has hashes to compare. {folder} has none."
-        raise DataError(rule, fix="Pack it.")
-    root = Path(folder)
+        raise DataError(f"Only a set made by `neocog pack` has hashes to compare. {folder} has none.", fix="Pack it.")
     damaged = [shard.name for shard in track(shards, "verifying") if file_hash(root / shard.name) != shard.sha256]
     if damaged:
         rule = f"{len(damaged)} of {len(shards)} shards of {folder} are damaged: {some(damaged, 10)}."
-        fix = "Fetch them again, or pack the set again."
-        raise DataError(f"{rule} Their SHA-256 is not the one in the index.", fix=fix)
+        rule += " Their SHA-256 is not the one in the index."
+        raise DataError(rule, fix="Fetch them again, or pack the set again.")
     return len(source)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,10 +92,6 @@ def begin_state(out: Path, wanted: State) -> State:
     return found
 
 
-def save_state(out: Path, state: State) -> None:
-    write_whole(out / STATE, STATES.dump_json(state, indent=1) + b"\n")
-
-
 def keep_finished(out: Path, state: State) -> tuple[Done, ...]:
     """The finished shards that are still whole; in each split, all after a damaged one are written again."""
     kept: list[Done] = []
@@ -109,29 +105,13 @@ def keep_finished(out: Path, state: State) -> tuple[Done, ...]:
     return tuple(kept)
 
 
-Encoded = tuple[str, dict[str, bytes]]
-"""A key, and its members by extension: first the payload, then the target."""
-Fault = tuple[str, DataError]
-"""The key of a record that can't be read, and why."""
+class Encoded(NamedTuple):
+    """A record that can be read, and the keys of those before it that can't."""
 
-
-class Ahead:
-    """Records whose `next` can be seen before it is taken; `place` is the index of the one after it."""
-
-    def __init__(self, items: Iterator[Encoded | Fault], place: int) -> None:
-        self.items, self.place = items, place
-        self.step()
-
-    def step(self) -> None:
-        """Move to the next record that can be read; `faults` are the keys of those before it that can't."""
-        self.next: Encoded | None = None
-        self.faults: list[str] = []
-        for item in self.items:
-            self.place += 1
-            if isinstance(item[1], dict):
-                self.next = (item[0], item[1])
-                return
-            self.faults.append(item[0])
+    key: str
+    members: dict[str, bytes]  # by extension: first the payload, then the target
+    skipped: tuple[str, ...]
+    stop: int  # the index in the split of the record after it
 
 
 class Packer:
@@ -149,34 +129,36 @@ class Packer:
 
     def run(self) -> None:
         """Write all missing shards, then the index."""
-        save_state(self.out, self.state)
+        self.save()
         splits = {split: self.source.splits[split] for split in SPLITS if split in self.source.splits}
-        total = sum(len(indices) for indices in splits.values())
-        with Bar("packing", total) as bar, ThreadPoolExecutor(num_cpus()) as pool:
+        with Bar("packing", sum(map(len, splits.values()))) as bar, ThreadPoolExecutor(num_cpus()) as pool:
             before = 0
             for split, indices in splits.items():
                 self.write_split(pool, bar, before, split, indices)
                 before += len(indices)
         self.finish()
 
+    def save(self) -> None:
+        write_whole(self.out / STATE, STATES.dump_json(self.state, indent=1) + b"\n")
+
     def write_split(
         self, pool: ThreadPoolExecutor, bar: Bar, before: int, split: Split, indices: NDArray[np.int64]
     ) -> None:
         there = [done for done in self.state.shards if done.split == split]
-        first = there[-1].stop if there else 0
-        ahead = Ahead(self.encode_records(pool, bar, before, indices, first), first)
+        records = self.encode_records(pool, bar, before, indices, there[-1].stop if there else 0)
+        record = next(records, None)
         for number in itertools.count(len(there)):
-            if ahead.next is None:
-                self.late += ahead.faults
+            if record is None:
                 return
-            done = self.write_shard(f"{split}-{number:06}.{self.state.format}", split, ahead)
+            done, record = self.write_shard(f"{split}-{number:06}.{self.state.format}", split, record, records)
             self.state = replace(self.state, shards=(*self.state.shards, done))
-            save_state(self.out, self.state)
+            self.save()
 
     def encode_records(
         self, pool: ThreadPoolExecutor, bar: Bar, before: int, indices: NDArray[np.int64], first: int
-    ) -> Iterator[Encoded | Fault]:
-        """The records of a split from the first on, in order; or why one could not be read."""
+    ) -> Iterator[Encoded]:
+        """The records of a split from the first on, in order. Raises DataError if one is not to be skipped."""
+        skipped: tuple[str, ...] = ()
         for start in range(first, len(indices), AT_ONCE):
             bar.draw(before + start)
             part = list(pool.map(self.encode, indices[start : start + AT_ONCE].tolist()))
@@ -186,9 +168,15 @@ class Packer:
                 rule = str(faults[0][1]) + (others if len(faults) > 1 else "")
                 fix = "Fix or remove such records, or skip them with --on-corrupt skip. Finished shards are kept."
                 raise DataError(rule, fix=fix)
-            yield from part
+            for stop, (key, found) in enumerate(part, start + 1):
+                if isinstance(found, DataError):
+                    skipped += (key,)
+                else:
+                    yield Encoded(key, found, skipped, stop)
+                    skipped = ()
+        self.late += skipped
 
-    def encode(self, index: int) -> Encoded | Fault:
+    def encode(self, index: int) -> tuple[str, dict[str, bytes] | DataError]:
         try:
             record = self.source.read(index)
             where = f"{self.source.name}: {record.key}"
@@ -199,27 +187,26 @@ class Packer:
         except DataError as error:
             return self.source.key(index), error
 
-    def write_shard(self, name: str, split: Split, ahead: Ahead) -> Done:
-        """One shard of records up to its size, at least one, checked after writing."""
-        hashes: list[bytes] = []
-        skipped: list[str] = []
-        stop = ahead.place
+    def write_shard(
+        self, name: str, split: Split, record: Encoded | None, records: Iterator[Encoded]
+    ) -> tuple[Done, Encoded | None]:
+        """One shard of records up to its size, at least one, checked after writing; and the record after them."""
+        hashes, skipped, stop, source = list[bytes](), tuple[str, ...](), 0, self.source
         with whole_file(self.out / name) as file:
-            tar, source = self.state.format == "tar", self.source
+            tar = self.state.format == "tar"
             writer = TarWriter(file) if tar else ParquetWriter(file, source.modality, source.classes)
-            while ahead.next is not None:
-                key, members = ahead.next
-                if writer.count and writer.size + writer.cost(members) > self.state.shard_size:
+            while record is not None:
+                if writer.count and writer.size + writer.cost(record.members) > self.state.shard_size:
                     break
-                writer.add(key, members)
-                hashes.append(hash_record(member_key(key), members))
-                skipped, stop = skipped + ahead.faults, ahead.place
-                ahead.step()
+                writer.add(record.key, record.members)
+                hashes.append(hash_record(member_key(record.key), record.members))
+                skipped, stop = skipped + record.skipped, record.stop
+                record = next(records, None)
             writer.finish()
         self.check_written(name, hashes)
-        size, sha256 = self.store.stat(name).size, file_hash(self.out / name)
-        records, passed = len(hashes), tuple(skipped)
-        return Done(name=name, split=split, size=size, records=records, sha256=sha256, stop=stop, skipped=passed)
+        size, sha256, records_in = self.store.stat(name).size, file_hash(self.out / name), len(hashes)
+        done = Done(name=name, split=split, size=size, records=records_in, sha256=sha256, stop=stop, skipped=skipped)
+        return done, record
 
     def check_written(self, name: str, hashes: list[bytes]) -> None:
         """Read a shard back. Raises StorageError if it differs from what was written."""

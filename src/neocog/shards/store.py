@@ -7,9 +7,8 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from neocog.dataset.split_names import SPLIT_NAMES
 from neocog.errors import DataError
@@ -21,12 +20,10 @@ KEPT_OPEN = 128  # files; those beyond are opened for each read, as systems allo
 LISTED = 1_000_000
 CONTAINERS: dict[str, Container] = {".tar": "tar", ".parquet": "parquet", ".arrow": "arrow"}
 SHARDS = tuple(CONTAINERS)
-SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}
-"""Folders below the set's own in which shards may lie."""
+SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}  # folders below the set's own in which shards may lie
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """A file's size in bytes, and a time or a server's tag that changes with its content."""
 
     size: int
@@ -36,8 +33,7 @@ class Stat:
 class LocalStore:
     """A folder of this machine. Reading uses pread, which needs no position: it is safe from any thread."""
 
-    chunk = 4096
-    """Bytes to ask for at once while going through a file in small steps."""
+    chunk = 4096  # bytes to ask for at once while going through a file in small steps
 
     def __init__(self, root: Path) -> None:
         self.path, self.root = root, str(root)
@@ -54,10 +50,8 @@ class LocalStore:
         splits = [path for path in self.path.iterdir() if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
         found: list[str] = []
         for path in (path for folder in (self.path, *splits) for path in folder.iterdir()):
-            if "=" in path.name:
+            if "=" in path.name or path.is_file():
                 found += list_partition(self.path, path)
-            elif path.is_file():
-                found.append(path.relative_to(self.path).as_posix())
         return sorted(found)
 
     def stat(self, name: str) -> Stat:
@@ -68,8 +62,7 @@ class LocalStore:
     def read(self, name: str, start: int, length: int) -> bytes:
         """These bytes, fewer at the file's end. Raises DataError if the file can't be read."""
         with explain_unreadable(f"{self.root}/{name}"):
-            kept = self.opened.get(name)
-            if kept is not None:
+            if (kept := self.opened.get(name)) is not None:
                 return read_at(kept, start, length)
             with self.open_descriptor(name) as descriptor:
                 return read_at(descriptor, start, length)
@@ -115,9 +108,6 @@ def read_at(descriptor: int, start: int, length: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-SEEKING = threading.Lock()
-
-
 def seek_and_read(descriptor: int, length: int, start: int) -> bytes:
     """As pread, one thread at a time, for systems without it."""
     with SEEKING:
@@ -125,7 +115,7 @@ def seek_and_read(descriptor: int, length: int, start: int) -> bytes:
         return os.read(descriptor, length)
 
 
-PREAD = getattr(os, "pread", seek_and_read)
+SEEKING, PREAD = threading.Lock(), getattr(os, "pread", seek_and_read)
 
 
 def close_all(opened: dict[str, int]) -> None:
@@ -173,8 +163,9 @@ class RemoteStore:
             if any("=" in str(path).removeprefix(self.base) for path in found):  # folders of Hive's layout lie deeper
                 found = self.files.find(self.base)
         if len(found) > LISTED:
-            rule = f"A set has at most {LISTED:,} files. {self.root} has {len(found):,}."
-            raise DataError(rule, fix="Name its folder.")
+            raise DataError(
+                f"A set has at most {LISTED:,} files. {self.root} has {len(found):,}.", fix="Name its folder."
+            )
         return sorted(str(path).removeprefix(self.base).lstrip("/") for path in found if path != self.base)
 
     def stat(self, name: str) -> Stat:
