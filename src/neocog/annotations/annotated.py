@@ -20,7 +20,10 @@ from neocog.errors import DataError
 from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.image_folder import is_image
 
-__all__ = ["AnnotatedImages", "Box", "DetectionImages", "Fault", "ObjectList", "Size", "tell_left_out", "tell_unlisted"]
+__all__ = [
+    "AnnotatedImages", "Box", "DetectionImages", "Fault", "Object", "ObjectList", "Size", "tell_left_out",
+    "tell_unlisted",
+]  # fmt: skip
 
 Size = tuple[int, int]  # height and width of the upright image
 ImagesBySplit = Mapping[str, Sequence[Path]]
@@ -131,6 +134,16 @@ class AnnotatedImages(FileSource, ABC):
         """All that is wrong in the annotations though they can be read."""
 
 
+class Object(NamedTuple):
+    """An object of the image with this number; `place` is its number in the annotation."""
+
+    image: int
+    label: int
+    box: Box
+    place: int | str
+    outline: Outline | None = None
+
+
 @dataclass(slots=True)
 class ObjectList:
     """The objects of all images, in any order.
@@ -138,24 +151,12 @@ class ObjectList:
     `relative` boxes and outlines are shares of the image's width and height; others are pixels.
     """
 
-    place: str  # the noun for `places`: annotation, line, object
+    place: str  # the noun for places: annotation, line, object
     relative: bool = False
     with_masks: bool = False
-    images: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
-    places: list[int | str] = field(default_factory=list)
-    outlines: list[Outline] = field(default_factory=list)  # empty, or one for each object
+    found: list[Object] = field(default_factory=list)
     sizes: list[Size | None] = field(default_factory=list)
     """Of the images, as annotated; empty if no annotation tells any."""
-
-    def add(self, image: int, label: int, box: Box, place: int | str, outline: Outline | None = None) -> None:
-        self.images.append(image)
-        self.labels.append(label)
-        self.boxes.append(box)
-        self.places.append(place)
-        if outline is not None:
-            self.outlines.append(outline)
 
 
 class DetectionImages(AnnotatedImages):
@@ -169,13 +170,13 @@ class DetectionImages(AnnotatedImages):
         self.place, self.sizes = objects.place, objects.sizes
         self.relative, self.with_masks = objects.relative, objects.with_masks
         self.needs_size = self.relative or self.with_masks
-        owners = np.array(objects.images, np.int64)
-        order = np.argsort(owners, kind="stable")
-        self.starts: NDArray[np.int64] = np.searchsorted(owners[order], np.arange(len(self) + 1))
-        self.labels = np.array(objects.labels, np.int64)[order]
-        self.boxes = np.array(objects.boxes, np.float64).reshape(-1, 4)[order]
-        self.places = [objects.places[i] for i in order.tolist()]
-        self.outlines = [objects.outlines[i] for i in order.tolist()] if self.with_masks else []
+        found = sorted(objects.found, key=lambda thing: thing.image)
+        owners = np.array([thing.image for thing in found], np.int64)
+        self.starts: NDArray[np.int64] = np.searchsorted(owners, np.arange(len(self) + 1))
+        self.labels = np.array([thing.label for thing in found], np.int64)
+        self.boxes = np.array([thing.box for thing in found], np.float64).reshape(-1, 4)
+        self.places = [thing.place for thing in found]
+        self.outlines = [thing.outline for thing in found if thing.outline is not None]
         # Float32 still tells a millionth of an image from nothing after scaling.
         stored = self.boxes.astype(np.float32)
         self.kept = np.all(stored[:, 2:] - stored[:, :2] > (1e-6 if self.relative else 0), axis=1)
@@ -186,10 +187,8 @@ class DetectionImages(AnnotatedImages):
         self.notices += absent_classes(self.classes, {k: self.labels_of(part) for k, part in self.splits.items()})
 
     def labels_of(self, part: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The labels of all objects in consecutive images."""
         rows = slice(self.starts[part[0]], self.starts[part[-1] + 1]) if part.size else slice(0)
-        labels: NDArray[np.int64] = self.labels[rows][self.kept[rows]]
-        return labels
+        return np.asarray(self.labels[rows][self.kept[rows]])
 
     def annotations(self) -> Iterator[bytes]:
         for values in (self.starts, self.labels, self.boxes):
@@ -241,21 +240,12 @@ class DetectionImages(AnnotatedImages):
             except DataError as error:
                 yield Fault(self.key(index), str(error))
                 continue
-            scale = np.tile(self.scale(size), 2)
             for row in self.rows(index).tolist():
-                sentence, kind = describe_fault(self.boxes[row] * scale, size, bool(self.kept[row]))
-                if kind:
-                    yield Fault(self.key(index), f"{self.place} {self.places[row]}: {sentence}", kind)
-
-
-def describe_fault(box: NDArray[np.float64], size: Size, kept: bool) -> tuple[str, str]:
-    """The fault of a box, as a sentence and its kind; empty if there is none."""
-    left, top, right, bottom = box.tolist()
-    sentence = f"the box from {left:g}, {top:g} to {right:g}, {bottom:g}"
-    if not kept:
-        return f"{sentence} has no area and was left out", "box-empty"
-    beyond = max(-left, -top, right - size[1], bottom - size[0])
-    if beyond <= TOLERANCE:
-        return "", ""
-    edge = f"{beyond:.1f} pixels beyond the image, which is {size[1]} wide and {size[0]} high"
-    return f"{sentence} reaches {edge}", "box-outside"
+                left, top, right, bottom = (self.boxes[row] * np.tile(self.scale(size), 2)).tolist()
+                box = f"{self.place} {self.places[row]}: the box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+                beyond = max(-left, -top, right - size[1], bottom - size[0])
+                if not self.kept[row]:
+                    yield Fault(self.key(index), f"{box} has no area and was left out", "box-empty")
+                elif beyond > TOLERANCE:
+                    edge = f"{beyond:.1f} pixels beyond the image, which is {size[1]} wide and {size[0]} high"
+                    yield Fault(self.key(index), f"{box} reaches {edge}", "box-outside")

@@ -17,7 +17,7 @@ from pydantic import FailFast, Field, PlainValidator, StrictInt, StrictStr, Type
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
-from neocog.annotations.annotated import FAR, DetectionImages, ObjectList, Size, tell_unlisted
+from neocog.annotations.annotated import FAR, DetectionImages, Object, ObjectList, Size, tell_unlisted
 from neocog.annotations.files import EXPORT, check_names, entry_error, list_entries, resolve_below, schema_error, show
 from neocog.annotations.outlines import MAX_PIXELS, Outline, check_runs, unpack_runs
 from neocog.dataset.files import is_kind, read_limited
@@ -126,7 +126,7 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
     numbers = [number for number in sorted(listed) if number not in parents]
     classes = check_names([names[number] for number in numbers], file)
     labels = {number: label for label, number in enumerate(numbers)}
-    objects.labels = [labels[number] for number in objects.labels]
+    objects.found = [entry._replace(label=labels[entry.label]) for entry in objects.found]
     return DetectionImages(path, images, classes, objects, notices, "coco")
 
 
@@ -208,7 +208,6 @@ def find_unused_parents(listed: Mapping[int, Category], annotated: Container[int
 
 
 def number_categories(content: Content, file: Path) -> dict[int, Category]:
-    """Categories by id."""
     found: dict[int, Category] = {}
     for place, category in enumerate(content.categories):
         if category.id in found:
@@ -243,7 +242,8 @@ def add_file(objects: ObjectList, content: Content, file: Path, root: Path, know
             index = images[entry.image_id]
             size = sizes[index] if objects.with_masks else None
             outline = check_outline(entry.segmentation, size, where) if size else None
-            objects.add(index, entry.category_id, (left, top, left + width, top + height), mark, outline)
+            box = (left, top, left + width, top + height)
+            objects.found.append(Object(index, entry.category_id, box, mark, outline))
     return find_images(root, file, names)
 
 

@@ -184,7 +184,6 @@ def find_values(masks: Sequence[Path], *, stop: bool) -> tuple[set[int], bool]:
 
 
 def number_classes(root: Path, values: set[int], white_is_one: bool, notices: list[str]) -> ClassTable:
-    """A table for masks without names."""
     present = {0, 1} if white_is_one else values - {UNLABELLED}
     if not present or max(present) > UNLABELLED:
         received = f"the value {max(present)}" if present else "unlabelled pixels alone"
@@ -249,7 +248,6 @@ def find_partners(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def holds_kind(folder: Path, wanted: Callable[[Path], bool]) -> bool:
-    """Whether a file of this kind is in a folder, at any depth."""
     return any(wanted(Path(entry.name)) for entry in walk(folder, follow=False))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from neocog.annotations.annotated import FAR, DetectionImages, ObjectList, Size, tell_left_out
+from neocog.annotations.annotated import FAR, DetectionImages, Object, ObjectList, Size, tell_left_out
 from neocog.annotations.files import EXPORT, by_stem, check_names, entry_error, list_entries, read_lines
 from neocog.annotations.mask_folder import TABLES, ClassTable, SegmentationImages, is_png, read_table
 from neocog.annotations.outlines import MAX_PIXELS
@@ -58,10 +58,10 @@ def open_voc(path: Path) -> DetectionImages:
         for place, entry in enumerate(root.findall("object"), 1):
             where = f"object {place} of {file}"
             names.append(read_text(entry, "name", where))
-            objects.add(index, 0, read_box(entry, where), place)
+            objects.found.append(Object(index, 0, read_box(entry, where), place))
     classes = check_names(sorted(set(names)), path / "Annotations")
     numbers = {name: k for k, name in enumerate(classes)}
-    objects.labels = [numbers[name] for name in names]
+    objects.found = [found._replace(label=numbers[name]) for found, name in zip(objects.found, names, strict=True)]
     return DetectionImages(path, images, classes, objects, notices, "voc")
 
 
@@ -160,7 +160,6 @@ def parse_xml(path: Path) -> Element:
 
 
 def read_text(entry: Element, tag: str, where: str) -> str:
-    """The text of a child element. Raises DataError if it is missing or empty."""
     if text := (entry.findtext(tag) or "").strip():
         return text
     raise entry_error(f"VOC's annotations need <{tag}>.", "none", where, EXPORT)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from neocog.annotations.annotated import DetectionImages, ObjectList, tell_unlisted
+from neocog.annotations.annotated import DetectionImages, Object, ObjectList, tell_unlisted
 from neocog.annotations.files import check_names, entry_error, is_encodable, read_lines, schema_error, show
 from neocog.dataset.files import is_kind, read_limited
 from neocog.dataset.labels import MAX_CLASSES
@@ -224,11 +224,13 @@ def add_lines(objects: ObjectList, index: int, file: Path, num_classes: int) -> 
                 rule = "An object that is read with its mask needs an outline, x1 y1 x2 y2 x3 y3 ..."
                 raise entry_error(rule, "a box", where)
             x, y, width, height = shares
-            objects.add(index, label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), number)
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+            objects.found.append(Object(index, label, box, number))
         else:
             points: NDArray[np.float64] = np.array(shares).reshape(-1, 2)
             (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-            objects.add(index, label, (left, top, right, bottom), number, [points] if objects.with_masks else None)
+            outline = [points] if objects.with_masks else None
+            objects.found.append(Object(index, label, (left, top, right, bottom), number, outline))
 
 
 def read_values(line: str, where: str) -> list[float]:

@@ -79,30 +79,19 @@ class ColumnFile:
                 self.groups = [batch.num_rows for batch in self.batches]
 
     def group(self, number: int, columns: list[str]) -> dict[str, list[Any]]:
-        """The values of one row group, by column."""
+        size, found = 0, {column: list[Any]() for column in columns}
         with explain_damage(self.where):
-            found: dict[str, list[Any]] = {column: [] for column in columns}
-            for table in self.tables(number, columns):
+            whole = [] if self.parquet else [self.batches[number].select(columns)]
+            options = {"row_groups": [number], "columns": columns, "use_threads": False}
+            for table in self.parquet.iter_batches(AT_ONCE, **options) if self.parquet else whole:
+                size += table.nbytes
+                if self.parquet and size > MAX_GROUP:  # a few bytes of Parquet can hold many that repeat
+                    rule, where = f"A row group has at most {MAX_GROUP:,} bytes.", f"group {number} of {self.where}"
+                    raise DataError(rule, received="more when unpacked", where=where, fix=SMALLER)
                 table.validate(full=True)  # offsets that point elsewhere would be followed
                 for column in columns:
                     found[column] += table.column(column).to_pylist()
-            return found
-
-    def tables(self, number: int, columns: list[str]) -> Iterator[Any]:
-        """The parts of a row group.
-
-        Raises DataError once they are larger than a group may be: a few bytes of Parquet can hold many that repeat.
-        """
-        if self.parquet is None:
-            yield self.batches[number].select(columns)
-            return
-        size = 0
-        for batch in self.parquet.iter_batches(AT_ONCE, row_groups=[number], columns=columns, use_threads=False):
-            size += batch.nbytes
-            if size > MAX_GROUP:
-                rule, where = f"A row group has at most {MAX_GROUP:,} bytes.", f"group {number} of {self.where}"
-                raise DataError(rule, received="more when unpacked", where=where, fix=SMALLER)
-            yield batch
+        return found
 
 
 def read_arrow_batches(pyarrow: Any, path: str) -> list[Any]:
@@ -193,7 +182,6 @@ class Columns:
         return Columns, (self.store, self.container, self.payload)
 
     def payloads(self, name: str, group: int) -> list[bytes | str]:
-        """The payloads of every row in a group."""
         with self.lock:
             return self.held(name, group)
 

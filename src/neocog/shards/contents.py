@@ -87,7 +87,6 @@ def read_array(content: bytes, where: str) -> NDArray[Any]:
 
 
 def encode_array(array: NDArray[Any]) -> bytes:
-    """An array as a .npy file."""
     file = io.BytesIO()
     np.save(file, np.ascontiguousarray(array), allow_pickle=False)
     return file.getvalue()

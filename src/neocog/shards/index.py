@@ -187,7 +187,6 @@ class Index:
             raise DataError(f"{path} is damaged: {error}.", fix=AGAIN) from error
 
     def read(self, kind: str, start: int, count: int) -> NDArray[Any]:
-        """Some values of an array, read from the disk."""
         width = ARRAYS[kind].itemsize
         content = self.store.read(array_name(kind), self.places[kind] + start * width, count * width)
         if len(content) < count * width:
@@ -203,7 +202,6 @@ class Index:
         return found
 
     def keys(self, indices: NDArray[np.int64]) -> list[str]:
-        """The keys of these records."""
         found: list[str] = []
         for first, last in find_runs(indices):
             ends: list[int] = self.read("starts", int(indices[first]), last - first + 1).tolist()

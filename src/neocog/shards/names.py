@@ -65,7 +65,6 @@ def is_address(data: str | Path) -> bool:
 
 
 def is_glob(text: str) -> bool:
-    """Whether this is a pattern such as shards/*.arrow."""
     name = PurePosixPath(text).name
     return bool(set("*?") & set(name)) and PurePosixPath(name).suffix in CONTAINERS and not Path(text).exists()
 

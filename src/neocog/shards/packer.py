@@ -124,7 +124,6 @@ class Packer:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """The keys of all records that were skipped."""
         return (*(key for done in self.state.shards for key in done.skipped), *self.late)
 
     def run(self) -> None:

@@ -63,7 +63,6 @@ def read_tar_records(store: Store, name: str) -> Iterator[tuple[TarRecord, Read]
 
 
 def small_members(record: TarRecord, read: Read, where: str) -> Callable[[str], bytes]:
-    """Reads members of one record while scanning, by extension."""
 
     def content(extension: str) -> bytes:
         member = record.members[extension]
@@ -135,7 +134,6 @@ class TarScanner:
         return sum(len(self.records(record, name)) for record, _ in read_tar_records(self.store, name))
 
     def notices(self) -> tuple[str, ...]:
-        """How the shards were read, for the user."""
         ways = {
             "last dot": "keys end at the last dot of the members' names, and not at the first",
             "last suffix": "members are known by their last suffix",
@@ -216,10 +214,12 @@ class ColumnScanner:
         return {k: first.index(name) for k, name in enumerate(own)}
 
     def differing_columns(self, columns: ColumnChoice, file: ColumnFile) -> DataError:
-        assert self.columns is not None
-        received = f"{show_columns(columns)}; those before: {show_columns(self.columns)}"
+        shown = []
+        for choice in (columns, self.columns or columns):
+            classes = f" with the classes {some(choice.classes)}" if choice.classes else ""
+            shown.append(f"{choice.payload}, {choice.label or 'no label'}{classes}")
         rule, fix = "All shards of a set have the same columns and classes.", "Give it a folder of its own."
-        return DataError(rule, received=received, where=file.where, fix=fix)
+        return DataError(rule, received="; those before: ".join(shown), where=file.where, fix=fix)
 
     def count(self, name: str) -> int:
         return sum(ColumnFile(self.store, name, self.container).groups)
@@ -234,11 +234,6 @@ def check_partition(partition: tuple[str, int | str | None], others: Collection[
         received = f"{partition[0]}={partition[1]} in its folder's name, and one in {some(sorted(others))}"
         raise DataError("A record has one label.", received=received, where=where, fix="Remove one of them.")
     return partition[1]
-
-
-def show_columns(columns: ColumnChoice) -> str:
-    classes = f" with the classes {some(columns.classes)}" if columns.classes else ""
-    return f"{columns.payload}, {columns.label or 'no label'}{classes}"
 
 
 def record_key(name: str, key: str, *, packed: bool) -> str:

@@ -52,12 +52,10 @@ class ShardSource:
 
     def __init__(self, store: Store, index: Index) -> None:
         self.store, self.index, self.header = store, index, index.header
-        self.name, self.classes = self.header.name, self.header.classes
+        self.name, self.classes, self.format = self.header.name, self.header.classes, "shards"
         self.modality: Modality = self.header.modality
         self.task: Task = self.header.task
-        self.format = "shards"
-        left_out = tuple(LeftOut(sentence, count) for sentence, count in self.header.left_out)
-        self.notices: tuple[str, ...] = (*left_out, *self.header.notices)
+        self.notices: tuple[str, ...] = (*(LeftOut(*notice) for notice in self.header.left_out), *self.header.notices)
         self.unlabelled: tuple[str, ...] = self.header.unlabelled
         self.ranges = self.header.ranges
         self.channel_names = self.header.channels  # of signals whose channels had names when they were packed
@@ -125,13 +123,14 @@ class ShardSource:
         self.index.check_labels(rows["label"], int(rows["shard"].max(initial=0)) + 1)
         found = dict(self.read_tars(rows, keys) if self.columns is None else self.read_columns(rows, keys))
         records = [found[place] for place in range(len(indices))]
-        return records if self.places is None else [reorder_channels(record, self.places) for record in records]
+        if self.places is None:
+            return records
+        return [replace(record, payload=np.asarray(record.payload)[self.places]) for record in records]
 
     def with_channels(self, names: Sequence[str]) -> "ShardSource":
         """The same signals with these channels, by name, in this order."""
         other = copy(self)
-        other.places = [self.channel_names.index(name) for name in names]
-        other.channel_names = tuple(names)
+        other.places, other.channel_names = [self.channel_names.index(name) for name in names], tuple(names)
         return other
 
     def read_tars(self, rows: NDArray[Any], keys: list[str]) -> Iterator[tuple[int, Record]]:
@@ -171,12 +170,6 @@ class ShardSource:
             if row >= len(payloads):
                 raise DataError(f"{name} has no row for {keys[place]}.", fix=CHANGED)
             yield place, Record(keys[place], payloads[row], int(rows["label"][place]))
-
-
-def reorder_channels(record: Record, places: list[int]) -> Record:
-    """A record with the channels at these places."""
-    assert isinstance(record.payload, np.ndarray), "a signal"
-    return replace(record, payload=record.payload[places])
 
 
 def group_near(rows: NDArray[Any]) -> Iterator[list[int]]:

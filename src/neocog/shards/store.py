@@ -67,11 +67,6 @@ class LocalStore:
             with self.open_descriptor(name) as descriptor:
                 return read_at(descriptor, start, length)
 
-    def open(self, name: str) -> BinaryIO:
-        """The file, for a library that seeks by itself."""
-        with explain_unreadable(self.path / name):
-            return (self.path / name).open("rb")
-
     @contextmanager
     def open_descriptor(self, name: str) -> Iterator[int]:
         """A file that is opened now. A kept one is never closed while the store lives: no other thread loses it."""
@@ -189,7 +184,6 @@ Store = LocalStore | RemoteStore
 
 
 def open_store(root: str | Path) -> Store:
-    """The store at a path, or at an address such as s3://bucket/folder."""
     return RemoteStore(root) if isinstance(root, str) and "://" in root else LocalStore(Path(root))
 
 

@@ -153,10 +153,9 @@ def read_extended(read: Read, kind: bytes, offset: int, length: int, where: str)
     if length > MAX_NAMES:
         raise damage_error(f"{where} is damaged: a name at byte {offset:,} is {length:,} bytes long.")
     content = read(offset, length)
-    if kind == tarfile.GNUTYPE_LONGLINK:
-        return {}
-    if kind == tarfile.GNUTYPE_LONGNAME:
-        return {"path": content.rstrip(b"\0").decode("utf-8", "surrogateescape")}
+    if kind in (tarfile.GNUTYPE_LONGLINK, tarfile.GNUTYPE_LONGNAME):
+        name = content.rstrip(b"\0").decode("utf-8", "surrogateescape")
+        return {"path": name} if kind == tarfile.GNUTYPE_LONGNAME else {}
     values = parse_pax(content, where)
     strange = next((key for key in values if key.startswith("GNU.sparse")), None)
     if strange or (kind == tarfile.XGLTYPE and values.keys() & {"path", "size"}):
@@ -193,14 +192,12 @@ def group_members(members: Iterable[Member], where: str) -> Iterator[TarRecord]:
         stem, dot, extension = base.partition(".")
         if not stem or not dot:  # left by a system, or a file such as README
             continue
-        name = folder + slash + stem
-        if found and name != key:
+        if found and folder + slash + stem != key:
             yield TarRecord(key, found)
             found = {}
-        key = name
-        if extension.lower() in found:
+        key = folder + slash + stem
+        if found.setdefault(extension.lower(), member) is not member:
             raise DataError(f"{where} holds {member.name[:200]!r} twice.", fix="Give each record a name of its own.")
-        found[extension.lower()] = member
     if found:
         yield TarRecord(key, found)
 

@@ -68,7 +68,6 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
 
 
 def find_extension(payload: bytes, where: str) -> str:
-    """The kind of file, by its first bytes."""
     kind = "WAV" if is_wav(payload) else file_type(payload[:16])
     if kind:
         return FILE_TYPES[kind].suffixes[0].removeprefix(".")
@@ -82,8 +81,7 @@ def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple
     """Pixels (H, W) or (H, W, C) as PNG if it holds them exactly, which is grey and 8-bit RGB, else as an array."""
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
     grey, rgb = flat.ndim == 2, flat.shape[2:] == (3,)
-    exact = (flat.dtype == np.uint8 and (grey or rgb)) or (flat.dtype == np.uint16 and grey)
-    if exact:
+    if (flat.dtype == np.uint8 and (grey or rgb)) or (flat.dtype == np.uint16 and grey):
         return encode_image(scale(Image.fromarray(flat), resize), "png")
     if resize and min(pixels.shape[:2]) > resize:
         rule, received = "Only images of 8 bits, or grey ones of 16, are resized.", f"{pixels.dtype} {pixels.shape}"
@@ -93,8 +91,7 @@ def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple
 
 def scale_payload(payload: bytes, extension: str, resize: int, where: str) -> tuple[str, bytes]:
     """An image with its short side scaled down, turned as its EXIF says; a small one as it is."""
-    pages = num_pages(payload)
-    if pages > 1:
+    if (pages := num_pages(payload)) > 1:
         rule = f"A file that is resized must hold one image. {where} has {pages} pages or frames: one would be kept."
         raise DataError(rule, fix="Save each as a file of its own, or leave --resize out.")
     if is_tiff(payload) and not as_pillow_shows(payload):
@@ -150,7 +147,6 @@ class TarWriter:
         self.file, self.size, self.count = file, 0, 0
 
     def cost(self, members: Mapping[str, bytes]) -> int:
-        """The bytes that a record would add."""
         return sum(BLOCK + len(content) + -len(content) % BLOCK for content in members.values())
 
     def add(self, key: str, members: Mapping[str, bytes]) -> None:
@@ -181,8 +177,7 @@ class ParquetWriter:
         packing = "zstd" if kind.is_text else "none"  # images and sounds are compressed already
         options: dict[str, Any] = {"compression": packing, "use_dictionary": False, "write_statistics": False}
         self.writer: Any = parquet.ParquetWriter(output, self.schema, **options)
-        self.rows: list[dict[str, Any]] = []
-        self.size = self.held = self.count = 0
+        self.rows, self.size, self.held, self.count = list[dict[str, Any]](), 0, 0, 0
 
     def cost(self, members: Mapping[str, bytes]) -> int:
         return 64 + sum(len(content) for content in members.values())
@@ -210,8 +205,7 @@ def hash_record(key: str, parts: Mapping[str, bytes]) -> bytes:
     """A record's hash, which must be the same when it is read back."""
     hashed = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16)
     for content in parts.values():
-        hashed.update(len(content).to_bytes(8, "little"))
-        hashed.update(content)
+        hashed.update(len(content).to_bytes(8, "little") + content)
     return hashed.digest()
 
 
@@ -225,9 +219,8 @@ def hash_columns(store: Store, name: str) -> Iterator[bytes]:
     """The hashes of a Parquet shard's rows as they are on the disk."""
     file = ColumnFile(store, name, "parquet")
     columns = choose_columns(file)
-    assert columns.label is not None
     for group in range(len(file.groups)):
-        values = file.group(group, [KEY, columns.payload, columns.label])
+        values = file.group(group, [KEY, columns.payload, str(columns.label)])
         for key, cell, label in zip(*values.values(), strict=True):
             content = read_cell(cell, file.where)
             encoded = content.encode() if isinstance(content, str) else content
