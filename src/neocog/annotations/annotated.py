@@ -33,8 +33,7 @@ FAR = 1e9  # no coordinate in pixels is larger
 TOLERANCE = 0.5  # pixels by which rounding may move a box out of its image before that counts as a fault
 MAX_MASK_BYTES = 2**31  # of all masks of one image
 MAX_SIDE = 2**18  # of an image with masks: the memory for an edge of an outline grows with its length
-DRAWN = re.compile(r"mask|segmentation|panoptic|stuff|label|annotation|runs/")
-"""Names of folders whose images were drawn, not taken."""
+DRAWN = re.compile(r"mask|segmentation|panoptic|stuff|label|annotation|runs/")  # folders of drawn images
 
 
 class Fault(NamedTuple):
@@ -146,17 +145,13 @@ class Object(NamedTuple):
 
 @dataclass(slots=True)
 class ObjectList:
-    """The objects of all images, in any order.
-
-    `relative` boxes and outlines are shares of the image's width and height; others are pixels.
-    """
+    """All objects, in any order. `relative` boxes and outlines are shares of width and height; others are pixels."""
 
     place: str  # the noun for places: annotation, line, object
     relative: bool = False
     with_masks: bool = False
     found: list[Object] = field(default_factory=list)
-    sizes: list[Size | None] = field(default_factory=list)
-    """Of the images, as annotated; empty if no annotation tells any."""
+    sizes: list[Size | None] = field(default_factory=list)  # of images, as annotated; empty if not told
 
 
 class DetectionImages(AnnotatedImages):

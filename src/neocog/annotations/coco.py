@@ -62,10 +62,6 @@ class Category:
     name: StrictStr
     supercategory: Any = None
 
-    @property
-    def parent(self) -> str:
-        return self.supercategory.strip() if isinstance(self.supercategory, str) else ""
-
 
 @dataclass(slots=True)
 class Annotation:
@@ -118,7 +114,7 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
             raise DataError(f"All splits must have the same categories. {file} has others than the file before it.")
         images[split] = add_file(objects, content, file, path, names)
         annotated |= {entry.category_id for entry in content.annotations}
-        crowds += sum(entry.iscrowd for entry in content.annotations)
+        crowds += sum(bool(entry.iscrowd) for entry in content.annotations)
     notices: list[str] = [f"annotations of crowds (iscrowd) were left out: {crowds:,}"] if crowds else []
     notices += tell_unlisted(path, images, "images that no annotation file names")
     if parents := find_unused_parents(listed, annotated):
@@ -164,9 +160,7 @@ def find_splits(root: Path, files: Sequence[Path]) -> dict[str, Path]:
         raise DataError(f"COCO's layout has a .json file with images, annotations and categories. {root} has none.")
     if "all" in found and len(found) > 1:
         rule = f"{root} can be read in two ways: {found['all'].name} names no split, and there are others."
-        raise DataError(
-            rule, fix="Call it instances_train.json, instances_val.json or instances_test.json, or move it."
-        )
+        raise DataError(rule, fix="Call it instances_train.json (or _val, _test), or move it away.")
     return {split: found[split] for split in ("train", "val", "test", "all") if split in found}
 
 
@@ -185,13 +179,10 @@ def read_content(path: Path) -> Content:
         if not isinstance(place, int):
             raise schema_error(error, str(path), EXPORT) from error
         entry = values[key][place]
-        mark = name_annotation(entry.get("id") if isinstance(entry, dict) else None, place)
+        identity = entry.get("id") if isinstance(entry, dict) else None
+        mark = identity if isinstance(identity, int | str) else f"at place {place}"
         name = {"images": f"image {place}", "categories": f"category {place}"}.get(str(key), f"annotation {mark}")
         raise schema_error(error, f"{name} of {path}", EXPORT, skip=2) from error
-
-
-def name_annotation(identity: object, place: int) -> int | str:
-    return identity if isinstance(identity, int | str) else f"at place {place}"
 
 
 def find_unused_parents(listed: Mapping[int, Category], annotated: Container[int]) -> list[int]:
@@ -201,9 +192,10 @@ def find_unused_parents(listed: Mapping[int, Category], annotated: Container[int
     >>> find_unused_parents(listed, annotated={1})
     [0]
     """
-    children = Counter(category.parent for category in listed.values())
-    parents = {number: category.name for number, category in sorted(listed.items()) if number not in annotated}
-    found = [number for number, name in parents.items() if children[name] > (listed[number].parent == name)]
+    parent = {k: c.supercategory.strip() if isinstance(c.supercategory, str) else "" for k, c in listed.items()}
+    children = Counter(parent.values())
+    names = {number: category.name for number, category in sorted(listed.items()) if number not in annotated}
+    found = [number for number, name in names.items() if children[name] > (parent[number] == name)]
     return found if len(found) < len(listed) else []
 
 
@@ -230,7 +222,7 @@ def add_file(objects: ObjectList, content: Content, file: Path, root: Path, know
         names.append(str(resolve_below(root, image.file_name, where).relative_to(root)))
         sizes.append(check_size(image, where, required=objects.with_masks))
     for place, entry in enumerate(content.annotations):
-        mark = name_annotation(entry.id, place)
+        mark = entry.id if isinstance(entry.id, int | str) else f"at place {place}"
         where = f"annotation {str(mark)[:40]} of {file}"
         for key, ids, of in (("image_id", images, "an image's"), ("category_id", known, "a category's")):
             if getattr(entry, key) not in ids:
@@ -295,10 +287,18 @@ def check_run_lengths(value: dict[str, Any], size: Size, where: str) -> NDArray[
 
 
 def find_images(root: Path, file: Path, names: Sequence[str]) -> list[Path]:
-    """The images' paths, in the folder that has the first of them. Raises DataError if one is not there."""
+    """The images' paths, in the folder that has the first of them. Raises DataError if one is not there.
+
+    Those of instances_train2017.json may be in train2017, train, images, or beside it, in this order; those of CVAT's
+    instances_default.json in images/default.
+    """
     if not names:
         raise entry_error("A data set needs at least one image.", "no images", file)
-    places = list_image_places(root, file)
+    split = file.stem.removeprefix("instances_")
+    inner = [split, named[1]] if (named := SPLIT.match(split)) else []
+    places = [root / "images" / part for part in inner] + [root / part for part in inner]
+    places += [root / "images", file.parent / "images", file.parent, root, root / "images" / split]
+    places = [place for place in dict.fromkeys(places) if place.is_dir()]
     folder = next((place for place in places if is_kind((place / names[0]).is_file)), None)
     if folder is None:
         tried = some([place.relative_to(root).as_posix() + "/" for place in places], 9)
@@ -308,16 +308,3 @@ def find_images(root: Path, file: Path, names: Sequence[str]) -> list[Path]:
         received = f"{len(missing):,} of {len(names):,} that are not in {folder}, first {missing[0][:200]}"
         raise entry_error("All images must be there.", received, file, "Add them, or take them out of the file.")
     return [folder / name for name in names]
-
-
-def list_image_places(root: Path, file: Path) -> list[Path]:
-    """Where the images of instances_train2017.json may be, in this order: train2017, train, images, beside it.
-
-    Those of CVAT's instances_default.json may be in images/default.
-    """
-    name = file.stem.removeprefix("instances_")
-    named = SPLIT.match(name)
-    inner = [name, named[1]] if named else []
-    places = [root / "images" / part for part in inner] + [root / part for part in inner]
-    places += [root / "images", file.parent / "images", file.parent, root, root / "images" / name]
-    return [place for place in dict.fromkeys(places) if place.is_dir()]

@@ -3,9 +3,8 @@
 import io
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +28,10 @@ TABLES = ("classes.txt", "classes.csv", "label_colors.txt")
 NOTHING = frozenset({"void", "unlabelled", "unlabeled", "ignore"})  # names for pixels that belong to no class
 SCALED = {"L;2": 85, "L;4": 17}  # Pillow multiplies grey values of 2 and 4 bits by these
 ABSENT = -1
-
 SPLITS = ("train", "val", "test", "all")
 
 
-@dataclass(frozen=True, slots=True)
-class ClassTable:
+class ClassTable(NamedTuple):
     """The classes' names in the order of their numbers, and their colours if masks may be coloured.
 
     A row named void, unlabelled, unlabeled or ignore is not a class: its number and colour become UNLABELLED.
@@ -52,8 +49,7 @@ class ClassTable:
         numbers = np.full(256, ABSENT)
         numbers[UNLABELLED] = UNLABELLED
         named = {name: k for k, name in enumerate(self.classes)}
-        for value, name in enumerate(self.rows):
-            numbers[value] = named.get(name, UNLABELLED)
+        numbers[: len(self.rows)] = [named.get(name, UNLABELLED) for name in self.rows]
         return numbers
 
 
@@ -64,8 +60,7 @@ class SegmentationImages(AnnotatedImages):
     Without a table all masks are looked through, and the classes are "0", "1", ... up to the highest value.
     Two classes: if all grey masks of a set hold 0 and 255 and nothing else, and there are no names, or two, 255 means
     class 1. A grey mask of one bit holds 0 and 1.
-    Raises DataError, on reading, for a value or a colour without a class, and for a mask of another size than its
-    image.
+    Raises DataError, on reading, for a value or colour without a class, or a mask of another size than its image.
     """
 
     task: Task = "segmentation"
@@ -95,7 +90,7 @@ class SegmentationImages(AnnotatedImages):
 
     def read_target(self, index: int) -> Mask:
         path = self.masks[index]
-        values = read_mask_values(open_mask(path), path)
+        values, _ = read_mask_values(path)
         values = values if values.ndim == 2 else find_rows(values, self.table, path)
         found: NDArray[np.int64] = self.numbers[np.minimum(values, 255)]
         bad = (found == ABSENT) | (values > 255)
@@ -133,8 +128,9 @@ def open_mask(path: Path) -> Image.Image:
     return image
 
 
-def read_mask_values(image: Image.Image, path: Path) -> NDArray[Any]:
-    """The values of a mask as they are stored, (H, W), or its colours, (H, W, 3)."""
+def read_mask_values(path: Path) -> tuple[NDArray[Any], str]:
+    """The values of a mask as they are stored, (H, W), or its colours, (H, W, 3); and Pillow's mode."""
+    image = open_mask(path)
     if image.mode not in ("1", "L", "P", "RGB", "I;16", "I"):
         rule = "A mask holds class numbers or colours, and no transparency."
         raise entry_error(rule, image.mode, path, "Save it grey, indexed, or as RGB.")
@@ -143,7 +139,7 @@ def read_mask_values(image: Image.Image, path: Path) -> NDArray[Any]:
         values: NDArray[Any] = np.asarray(image)
     except Exception as error:  # as above
         raise DataError(f"{path} is truncated or damaged: {error}.", fix="Export the mask again.") from error
-    return values.astype(np.uint8) if values.dtype == bool else values // SCALED.get(packing, 1)
+    return values.astype(np.uint8) if values.dtype == bool else values // SCALED.get(packing, 1), image.mode
 
 
 def find_rows(colours: NDArray[np.uint8], table: ClassTable, path: Path) -> NDArray[np.int64]:
@@ -169,15 +165,13 @@ def find_values(masks: Sequence[Path], *, stop: bool) -> tuple[set[int], bool]:
     found, bits = set[int](), set[int]()
     plain, palette = {0, 255}, False
     for path in masks:
-        image = open_mask(path)
-        values = read_mask_values(image, path)
-        if values.ndim == 3 and stop:
-            return found, False
-        if values.ndim == 3:
+        values, mode = read_mask_values(path)
+        if values.ndim == 3 and not stop:
             find_rows(values, ClassTable(()), path)
-        palette |= image.mode == "P"
-        (bits if image.mode == "1" else found).update(np.unique(values).tolist())
-        if stop and (palette or not found <= plain):
+        palette |= mode == "P"
+        if values.ndim == 2:
+            (bits if mode == "1" else found).update(np.unique(values).tolist())
+        if stop and (values.ndim == 3 or palette or not found <= plain):
             return found, False
     # A set bit is white, so that sets with some masks saved as bits keep one meaning.
     return found | bits, not palette and 255 in found and found | {255 * bit for bit in bits} == plain

@@ -58,8 +58,7 @@ def unpack_runs(packed: str, where: str = "the mask") -> Runs:
     if runs.size and not 0 <= runs.min() <= runs.max() <= MAX_PIXELS:
         wrong = runs[(runs < 0) | (runs > MAX_PIXELS)][0]
         raise DataError(f"A run has 0 to {MAX_PIXELS:,} pixels.", received=f"{wrong:,}", where=where)
-    found: Runs = runs
-    return found
+    return np.asarray(runs)
 
 
 def draw_outline(outline: Outline, height: int, width: int) -> NDArray[np.bool_]:

@@ -4,7 +4,6 @@ VOC counts pixels from 1 and includes the last: xmin, ymin, xmax, ymax become xm
 Source: Everingham et al. 2010, and the development kit's documentation, "Annotation files".
 """
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from neocog.annotations.files import EXPORT, by_stem, check_names, entry_error, 
 from neocog.annotations.mask_folder import TABLES, ClassTable, SegmentationImages, is_png, read_table
 from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.files import read_limited
+from neocog.dataset.labels import finite_number
 from neocog.dataset.record import LeftOut
 from neocog.errors import DataError
 from neocog.modalities.image.image_folder import is_image
@@ -99,10 +99,8 @@ def read_layout(root: Path, folder: str, lists: str, is_wanted: Callable[[Path],
     apart = [images[stem] for stem in known if stem not in listed]
     notices = tell_left_out(bare, f"images without {what}s", root)
     notices += tell_left_out(apart, "annotated images that are in no split", root)
-    of_images, of_files = (
-        {k: [paths[stem] for stem in stems] for k, stems in splits.items()} for paths in (images, known)
-    )
-    return of_images, of_files, notices
+    images_of = {split: [images[stem] for stem in stems] for split, stems in splits.items()}
+    return images_of, {split: [known[stem] for stem in stems] for split, stems in splits.items()}, notices
 
 
 def read_splits(folder: Path, known: Mapping[str, Path]) -> dict[str, list[str]]:
@@ -115,11 +113,9 @@ def read_splits(folder: Path, known: Mapping[str, Path]) -> dict[str, list[str]]
         lines = read_lines(file) if file.is_file() else None
         missing = [(number, stem) for number, stem in lines or () if stem not in known]
         if missing or lines == []:
-            first = (
-                f"{missing[0][1][:100]!r} in line {missing[0][0]}, {len(missing):,} in all" if missing else "nothing"
-            )
-            rule = "A list of a split names annotated images."
-            raise entry_error(rule, first, file, "Add them, or take them out.")
+            number, stem = missing[0] if missing else (0, "")
+            first = f"{stem[:100]!r} in line {number}, {len(missing):,} in all" if missing else "nothing"
+            raise entry_error("A list of a split names annotated images.", first, file, "Add them, or take them out.")
         if lines:
             splits[split] = [stem for _, stem in lines]
     return splits or {"all": sorted(known)}
@@ -154,9 +150,7 @@ def parse_xml(path: Path) -> Element:
         parser.Parse(read_limited(path, MAX_BYTES), True)
     except (expat.ExpatError, LookupError, ValueError) as error:  # damaged, or in an encoding that is not known
         raise DataError(f"{path} is not XML, or damaged: {error}.", fix=EXPORT) from error
-    root = builder.close()
-    assert isinstance(root, Element)
-    return root
+    return builder.close()
 
 
 def read_text(entry: Element, tag: str, where: str) -> str:
@@ -167,11 +161,8 @@ def read_text(entry: Element, tag: str, where: str) -> str:
 
 def read_number(entry: Element, tag: str, where: str) -> float:
     text = read_text(entry, tag, where)
-    try:
-        value = float(text) if "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
-    if not -FAR <= value <= FAR:
+    value = finite_number(text)
+    if value is None or "_" in text or abs(value) > FAR:
         raise entry_error(f"<{tag}> must be a number of pixels.", repr(text[:40]), where)
     return value
 
@@ -188,11 +179,10 @@ def read_box(entry: Element, where: str) -> tuple[float, float, float, float]:
 def read_size(root: Element, path: Path) -> Size | None:
     """Height and width, if they are given; some tools write 0 for not known."""
     size = root.find("size")
-    if size is None:
+    sides = [read_number(size, tag, f"<size> of {path}") for tag in ("height", "width")] if size is not None else [0]
+    if 0 in sides:
         return None
-    height, width = (read_number(size, tag, f"<size> of {path}") for tag in ("height", "width"))
-    if height == 0 or width == 0:
-        return None
+    height, width = sides
     if min(height, width) < 0 or height % 1 or width % 1 or height * width > MAX_PIXELS:
         raise entry_error(f"An image has 1 to {MAX_PIXELS:,} pixels.", f"{width:g} x {height:g}", path)
     return int(height), int(width)

@@ -104,9 +104,14 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
 
 def read_settings(path: Path) -> Settings:
     """data.yaml. Raises DataError for one that is damaged, breaks the schema, or would take without bound to read."""
-    content = read_limited(path, MAX_BYTES)
+    content, depth = read_limited(path, MAX_BYTES), 0
     try:
-        check_events(content, path)
+        for event in yaml.parse(content, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):  # with these, a short text can mean one without bound
+                raise DataError(f"data.yaml repeats nothing by alias (*name). {path} does.", fix="Write it out.")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # each level makes every further one slower to read
+                raise DataError(f"data.yaml is nested {MAX_DEPTH} deep at most. {path} is deeper.")
         values = yaml.safe_load(content)
     except DataError:
         raise
@@ -121,17 +126,6 @@ def read_settings(path: Path) -> Settings:
     if settings.kpt_shape:
         raise DataError(f"Keypoints are not read. {path} has kpt_shape.", fix="Take the keypoints out of the labels.")
     return settings
-
-
-def check_events(content: bytes, path: Path) -> None:
-    """Raises DataError for aliases, with which a short text can mean one without bound, and for deep nesting."""
-    depth = 0
-    for event in yaml.parse(content, yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise DataError(f"data.yaml repeats nothing by alias (*name). {path} does.", fix="Write it out.")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:  # each level makes every further one slower to read
-            raise DataError(f"data.yaml is nested {MAX_DEPTH} deep at most. {path} is deeper.")
 
 
 def name_classes(settings: Settings, path: Path) -> tuple[str, ...]:
@@ -210,39 +204,34 @@ def find_label_file(root: Path, image: Path) -> Path:
 
 
 def add_lines(objects: ObjectList, index: int, file: Path, num_classes: int) -> None:
-    """Gather the objects of one image. Raises DataError with file and line."""
+    """Gather the objects of one image. Raises DataError with file and line.
+
+    A line is a class and 4 shares, or a class and the x and y of at least 3 points.
+    """
     for number, line in read_lines(file):
-        where = f"{file}:{number}"
-        values = read_values(line, where)
-        label, shares = int(values[0]), values[1:]
-        if label != values[0] or not 0 <= label < num_classes:
-            raise entry_error(f"A class is 0 to {num_classes - 1}.", f"{values[0]:g}", where)
+        where, fields = f"{file}:{number}", line.split()
+        if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
+            rule = "A line is `class cx cy w h`, or `class x1 y1 x2 y2 x3 y3 ...`."
+            raise entry_error(rule, f"{len(fields)} fields", where)
+        try:
+            label, *shares = map(float, fields)
+        except ValueError:
+            label, shares = np.nan, []
+        if "_" in line or not abs(label) < MAX_CLASSES:  # Python reads 1_0 as 10; NaN is less than nothing
+            raise entry_error("A line holds numbers.", repr(line[:100]), where)
+        if label != int(label) or not 0 <= label < num_classes:
+            raise entry_error(f"A class is 0 to {num_classes - 1}.", f"{label:g}", where)
         if wrong := [share for share in shares if not -ROUNDING <= share <= 1 + ROUNDING]:
             raise entry_error("Boxes and outlines are shares, 0 to 1, of the image.", f"{wrong[0]:g}", where)
+        outline = None
         if len(shares) == 4:
             if objects.with_masks:
                 rule = "An object that is read with its mask needs an outline, x1 y1 x2 y2 x3 y3 ..."
                 raise entry_error(rule, "a box", where)
             x, y, width, height = shares
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            objects.found.append(Object(index, label, box, number))
         else:
             points: NDArray[np.float64] = np.array(shares).reshape(-1, 2)
             (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-            outline = [points] if objects.with_masks else None
-            objects.found.append(Object(index, label, (left, top, right, bottom), number, outline))
-
-
-def read_values(line: str, where: str) -> list[float]:
-    """The numbers of a line: a class and 4 shares, or a class and the x and y of at least 3 points."""
-    fields = line.split()
-    if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
-        rule = "A line is `class cx cy w h`, or `class x1 y1 x2 y2 x3 y3 ...`."
-        raise entry_error(rule, f"{len(fields)} fields", where)
-    try:
-        values = [float(field) for field in fields]
-    except ValueError:
-        values = [np.nan]
-    if "_" in line or not abs(values[0]) < MAX_CLASSES:  # Python reads 1_0 as 10; NaN is less than nothing
-        raise entry_error("A line holds numbers.", repr(line[:100]), where)
-    return values
+            box, outline = (left, top, right, bottom), [points] if objects.with_masks else None
+        objects.found.append(Object(index, int(label), box, number, outline))

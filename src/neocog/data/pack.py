@@ -1,9 +1,9 @@
 """Packing: any data set as a few large shards with an index, checked after writing, resumed if it was stopped."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from pydantic import ByteSize, TypeAdapter
@@ -24,8 +24,7 @@ SIZES = (10**3, 10**12)  # bytes of a shard, the least and the most
 SIZE = re.compile(r"\s*\d+(\.\d+)?\s*([kmgt]i?b|b)?\s*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """The result: the folder, records, shards and bytes, and the keys of records that were skipped."""
 
     folder: Path
@@ -49,8 +48,8 @@ def pack(
     """
     settings = check_settings(shard_size, resize, format, on_corrupt)
     out = Path(out)
-    if not is_address(data):
-        check_apart(out, find_data(data, download=download))
+    if not is_address(data) and out.resolve().is_relative_to((place := find_data(data, download=download)).resolve()):
+        raise DataError(f"A data set is never written to. {out} is within {place}.", fix="Choose another folder.")
     source = open_source(data, format=data_format, download=download, **options)
     check_packable(source, resize, format)
     tell(source)
@@ -96,13 +95,6 @@ def parse_size(text: str) -> int:
         received = f"{text!r}, which is {size:,} bytes"
         raise ConfigError("A shard has 1kB to 1TB.", received=received, fix="256MB suits most disks.")
     return int(size)
-
-
-def check_apart(out: Path, data: Path) -> None:
-    """Raises DataError if the shards would lie in the data that they are made from."""
-    inner, outer = out.resolve(), data.resolve()
-    if inner.is_relative_to(outer):
-        raise DataError(f"A data set is never written to. {out} is within {data}.", fix="Choose another folder.")
 
 
 def check_packable(source: Source, resize: int | None, format: Format) -> None:

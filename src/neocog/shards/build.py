@@ -117,11 +117,9 @@ class Indexing:
         """A notice of each split with records without a label. Raises DataError if there is nothing to train on."""
         for split, count in self.unlabelled.items():
             if split in ("all", "train") and split not in self.labelled:
-                received, fix = (
-                    f"none in all {count:,} training records",
-                    "Write the labels, or name the files with labels.",
-                )
-                raise DataError("Each record needs a label.", received=received, where=self.files.store.root, fix=fix)
+                received, where = f"none in all {count:,} training records", self.files.store.root
+                fix = "Write the labels, or name the files with labels."
+                raise DataError("Each record needs a label.", received=received, where=where, fix=fix)
             yield (unlabelled_samples if split in self.labelled else unlabelled_split)(split, count)
 
     def tell_other_splits(self) -> Iterator[LeftOut]:
@@ -194,10 +192,8 @@ class Labels:
         listed = label in self.place or (self.as_lines and is_padded(label) and int(label) < len(self.place))
         if (self.classes is not None and not listed) or len(self.written) >= MAX_CLASSES:
             known = self.classes if self.classes is not None else tuple(self.written)
-            rule, fix = (
-                f"A label is one of the {len(known):,} classes: {some(known)}.",
-                "Add it to classes.txt, or fix the record.",
-            )
+            rule = f"A label is one of the {len(known):,} classes: {some(known)}."
+            fix = "Add it to classes.txt, or fix the record."
             raise DataError(rule, received=repr(label[:100]), where=where, fix=fix)
 
     def finish(self) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
@@ -238,9 +234,7 @@ class Labels:
             other = found.setdefault(place, label)
             if other != label:
                 received = f"{other!r} and {label!r}, which both are line {place + 1} of classes.txt"
-                raise DataError(
-                    "Two labels may not mean one class.", received=received, fix="Write all labels in one way."
-                )
+                raise DataError("Two labels may not mean one class.", received=received, fix="Write them in one way.")
         return np.array(places, np.int64)
 
 

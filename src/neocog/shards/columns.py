@@ -7,17 +7,14 @@ Source: the documentation of `datasets`, "Load tabular data" and "Create an imag
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
 from neocog.shards.names import LABELS
-from neocog.shards.store import Container, LocalStore, Store, import_package
+from neocog.shards.store import Container, LocalStore, Store, explain_failure, import_package
 
 __all__ = ["KEY", "ColumnChoice", "ColumnFile", "Columns", "choose_columns", "read_cell"]
 
@@ -28,8 +25,7 @@ KEY = "key"
 SMALLER = "Write it with smaller groups."
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnChoice:
+class ColumnChoice(NamedTuple):
     """The columns to read, and what the schema says of them."""
 
     payload: str
@@ -38,16 +34,7 @@ class ColumnChoice:
     classes: tuple[str, ...] | None
 
 
-@contextmanager
-def explain_damage(where: str) -> Iterator[None]:
-    """pyarrow raises errors of many kinds on damaged files; all of them mean that this file can't be read."""
-    try:
-        yield
-    except (DataError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise DataError(f"{where} is damaged, or not what its name says: {reason}.", fix="Fetch it again.") from error
+explain_damage = partial(explain_failure, problem="is damaged, or not what its name says", fix="Fetch it again.")
 
 
 class ColumnFile:
@@ -73,8 +60,13 @@ class ColumnFile:
                         received = f"{rows:,} rows of {size:,} bytes in group {k}"
                         raise DataError(rule, received=received, where=self.where, fix=SMALLER)
             else:
-                self.parquet = None
-                self.batches = read_arrow_batches(pyarrow, self.where)
+                self.parquet, mapped = None, pyarrow.memory_map(self.where)
+                try:
+                    reader = pyarrow.ipc.open_file(mapped)
+                    self.batches = [reader.get_batch(k) for k in range(reader.num_record_batches)]
+                except pyarrow.ArrowInvalid:  # a stream, as `datasets` writes it; not copied
+                    mapped.seek(0)
+                    self.batches = list(pyarrow.ipc.open_stream(mapped))
                 self.schema = self.batches[0].schema if self.batches else pyarrow.schema([])
                 self.groups = [batch.num_rows for batch in self.batches]
 
@@ -92,17 +84,6 @@ class ColumnFile:
                 for column in columns:
                     found[column] += table.column(column).to_pylist()
         return found
-
-
-def read_arrow_batches(pyarrow: Any, path: str) -> list[Any]:
-    """The record batches of an Arrow file, or of an Arrow stream, as `datasets` writes it; not copied."""
-    mapped = pyarrow.memory_map(path)
-    try:
-        reader = pyarrow.ipc.open_file(mapped)
-        return [reader.get_batch(k) for k in range(reader.num_record_batches)]
-    except pyarrow.ArrowInvalid:
-        mapped.seek(0)
-        return list(pyarrow.ipc.open_stream(mapped))
 
 
 def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
@@ -157,16 +138,13 @@ def find_kind(name: str, kind: Any, feature: dict[str, Any]) -> str:
     types = import_package("pyarrow", name).types
     inner = kind.value_type if types.is_dictionary(kind) else kind
     place = inner.get_field_index("bytes") if types.is_struct(inner) else -1  # of a struct with a file's bytes
-    if is_bytes(types, inner if place < 0 else inner.field(place).type):
+    held = inner if place < 0 else inner.field(place).type
+    if types.is_binary(held) or types.is_large_binary(held) or types.is_binary_view(held):
         return "audio" if feature.get("_type") == "Audio" or name == "audio" else "image"
     if types.is_string(inner) or types.is_large_string(inner) or types.is_string_view(inner):
         return "text"
     whole = types.is_integer(inner) or types.is_boolean(inner) or types.is_null(inner)
     return "number" if whole or types.is_floating(inner) or types.is_decimal(inner) else ""
-
-
-def is_bytes(types: Any, kind: Any) -> bool:
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 class Columns:

@@ -45,8 +45,7 @@ class Shard:
     split: Split
     size: Count
     records: Count
-    groups: tuple[Count, ...] = ()
-    """Records of each row group, the least that a columnar container reads; empty for a tar."""
+    groups: tuple[Count, ...] = ()  # records of each row group, the least that a columnar container reads
     sha256: Digest | None = None  # of the whole file, if we packed it
 
 
@@ -68,11 +67,9 @@ class Header:
     channels: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
     """The names of the channels of signals, if they have any; earlier versions refuse them."""
     packed: bool = False  # whether we packed it, so that members carry the records' own keys
-    resize: Annotated[int, Field(ge=1)] | None = None
-    """The short side to which images were scaled when they were packed, in pixels."""
+    resize: Annotated[int, Field(ge=1)] | None = None  # the short side of images when they were packed, in pixels
     notices: tuple[str, ...] = ()
-    left_out: tuple[tuple[str, Count], ...] = ()
-    """Notices of records that are in the shards and not in the index, and how many they are."""
+    left_out: tuple[tuple[str, Count], ...] = ()  # notices of records that are not in the index, and their number
     unlabelled: tuple[Split, ...] = ()  # splits that are left out because their labels are hidden
 
     def __len__(self) -> int:
@@ -239,9 +236,6 @@ class IndexWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         for file in self.files.values():
             file.close()
 
@@ -269,13 +263,10 @@ class IndexWriter:
             self.files["targets"].write(struct.pack("<q", label))
 
     def finish(self, header: Header, mapping: NDArray[np.int64] | None = None) -> Header:
-        """Complete the arrays, renumber the labels if a mapping is given, and write the header, which names them.
-
-        Raises DataError if two records share a key.
-        """
+        """Complete the arrays, renumber labels, and write the header. Raises DataError if two records share a key."""
         with storage_errors(self.folder):
             self.write_headers()
-            self.close()
+            self.__exit__()
             if mapping is not None:
                 self.renumber(mapping)
             if header.task == "multi-label":
@@ -291,8 +282,7 @@ class IndexWriter:
 
     def renumber(self, mapping: NDArray[np.int64]) -> None:
         rows, targets = (np.load(self.folder / array_name(kind), mmap_mode="r+") for kind in ("rows", "targets"))
-        for start in range(0, self.count, CHUNK):
-            part = slice(start, start + CHUNK)
+        for part in (slice(start, start + CHUNK) for start in range(0, self.count, CHUNK)):
             rows["label"][part] = targets[part] = mapping[targets[part]]
         rows.flush()
         targets.flush()

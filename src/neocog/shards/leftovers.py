@@ -27,8 +27,7 @@ COPY = re.compile(r"(.+?)(?: ?\(\d+\)| - Copy(?: \(\d+\))?| copy(?: \d+)?)\.(tar
 STATE, SPLITS, INFO = "state.json", "dataset_dict.json", "dataset_info.json"
 LISTS = (STATE, SPLITS, INFO)
 UNLISTED = "files that {} does not list are not read"
-PREPARED = r".+-{}(-\d{{5}}-of-\d{{5}})?\.arrow"
-"""A file of the cache that load_dataset fills, by the name of its split."""
+PREPARED = r".+-{}(-\d{{5}}-of-\d{{5}})?\.arrow"  # a file in the cache of load_dataset, by its split
 UNFINISHED = (".tmp", ".part", ".partial", ".incomplete", ".crdownload", ".download", ".filepart", ".aria2")
 BESIDE = frozenset(
     {".json", ".txt", ".md", ".rst", ".html", ".pdf", ".license", ".yaml", ".yml", ".toml", ".ini", ".py", ".sh"}
@@ -73,7 +72,9 @@ def choose_files(store: Store, everything: Sequence[str], shards: Sequence[str])
     others = sorted(set(everything) - set(shards))
     unfinished = [name for name in others if name.lower().endswith(UNFINISHED)]
     notices += tell_unread("downloads that are not finished are not read", unfinished)
-    data = [name for name in others if name not in unfinished and may_be_data(PurePosixPath(name))]
+    paths = [PurePosixPath(name) for name in others if name not in unfinished]
+    named = [path for path in paths if path.suffix and not hidden(path.name) and path.name[0] != "_"]
+    data = [str(path) for path in named if path.suffix.lower() not in BESIDE]
     return Kept(tuple(kept), words, notices + tell_unread("files that are not shards are not read", data))
 
 
@@ -167,10 +168,6 @@ def tell(sentence: str, items: Collection[object]) -> tuple[str, ...]:
 
 def tell_unread(sentence: str, names: Sequence[str]) -> tuple[str, ...]:
     return (f"{sentence}: {count_names(names)}",) if names else ()
-
-
-def may_be_data(path: PurePosixPath) -> bool:
-    return bool(path.suffix) and path.suffix.lower() not in BESIDE and not hidden(path.name) and path.name[0] != "_"
 
 
 def count_names(names: Sequence[str]) -> str:

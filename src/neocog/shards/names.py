@@ -26,10 +26,8 @@ PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 WORDS = "training|trn|train|validation|valid|val|vld|dev|testing|test|tst|eval|holdout"
 PREFIX = re.compile(rf"({WORDS})(?=[-_.\d])", re.IGNORECASE)
 WITHIN = re.compile(rf"(?<=[-_.])({WORDS})(?=[-_.\d])", re.IGNORECASE)
-NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})")
-"""How `datasets` names the shards of a split: train-00000-of-00002.parquet."""
-PARTITION = re.compile(r"([^=]+)=(.+)")
-"""A folder of Hive's layout: its name is a column's name and the value of all rows below."""
+NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})")  # as `datasets` names shards: train-00000-of-00002.parquet
+PARTITION = re.compile(r"([^=]+)=(.+)")  # a folder of Hive's layout: a column, and its value in all rows below
 LABELS = ("label", "labels", "cls")  # names of a column of classes
 NULL = "__HIVE_DEFAULT_PARTITION__"
 BRACES = re.compile(r"\{([^{}]*)\}")
@@ -46,11 +44,11 @@ class ShardFiles:
     store: Store
     splits: dict[str, Split]
     container: Container
-    passed: dict[str, str] = field(default_factory=dict)
-    """Shards of other splits, with the split's own name: they are counted and not read."""
-    aside: tuple[str, ...] = ()  # shards in folders that name no split: they are counted and not read
-    labels: dict[str, tuple[str, int | str | None]] = field(default_factory=dict)
-    """The column and the class that a folder's name gives to all records of a shard."""
+    passed: dict[str, str] = field(default_factory=dict)  # split by shard, if other: counted and not read
+    aside: tuple[str, ...] = ()  # shards in folders that name no split: counted and not read
+    labels: dict[str, tuple[str, int | str | None]] = field(
+        default_factory=dict
+    )  # column and class, by its folder's name
     notices: tuple[str, ...] = ()
 
 
@@ -75,10 +73,7 @@ def looks_packed(name: str) -> bool:
 
 
 def find_shards(data: str | Path) -> ShardFiles:
-    """The shards in a folder, of a pattern, at an address, or one file alone.
-
-    Raises DataError if there are none, if they are of two kinds, or if only some name their split.
-    """
+    """The shards in a folder, of a pattern, at an address, or one file. Raises DataError for none, or for a mixture."""
     root, names = split_place(str(data))
     if looks_packed(str(data)) or any(looks_packed(name) for name in names or ()):
         raise compressed_error(data)
@@ -113,10 +108,7 @@ def find_shards(data: str | Path) -> ShardFiles:
 
 
 def find_shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[str]:
-    """Shards of this kind in further folders of this machine, which were not listed.
-
-    A folder may also hold a million images: only its first MAX_LOOKED names are looked at.
-    """
+    """Shards of this kind in further folders of this machine; of each, which may be huge, MAX_LOOKED names are read."""
     if not isinstance(store, LocalStore):
         return
     for folder in class_folders(store.path):
@@ -164,24 +156,20 @@ def expand(pattern: str) -> list[str]:
     >>> expand("{train,test}-{08..10}.tar")[:3]
     ['train-08.tar', 'train-09.tar', 'train-10.tar']
     """
-    # Every other part of the split pattern was in braces.
-    parts = [expand_part(part, pattern) if place % 2 else [part] for place, part in enumerate(BRACES.split(pattern))]
+    parts: list[list[str]] = []
+    for place, part in enumerate(BRACES.split(pattern)):
+        bounds = RANGE.fullmatch(part) if place % 2 else None  # every other part was in braces
+        parts.append(part.split(",") if place % 2 else [part])
+        if bounds:
+            first, last = (int(text[:9]) for text in bounds.groups())
+            if last < first or last - first >= MAX_NAMES:
+                rule = f"A range in braces goes upwards, over at most {MAX_NAMES:,} numbers, as in {{000..009}}."
+                raise DataError(rule, received=pattern)
+            parts[-1] = [str(number).zfill(len(bounds[1])) for number in range(first, last + 1)]
     count = math.prod(map(len, parts))
     if count > MAX_NAMES:
         raise DataError(f"A pattern may name at most {MAX_NAMES:,} shards. {pattern} names {count:,}.", fix="Split it.")
     return ["".join(chosen) for chosen in itertools.product(*parts)]
-
-
-def expand_part(inner: str, pattern: str) -> list[str]:
-    """The choices in one pair of braces: a range of numbers of one width, or a list."""
-    bounds = RANGE.fullmatch(inner)
-    if bounds is None:
-        return inner.split(",")
-    first, last = (int(text[:9]) for text in bounds.groups())
-    if last < first or last - first >= MAX_NAMES:
-        rule = f"A range in braces goes upwards, over at most {MAX_NAMES:,} numbers, as in {{000..009}}."
-        raise DataError(rule, received=pattern)
-    return [str(number).zfill(len(bounds[1])) for number in range(first, last + 1)]
 
 
 def sort_by_split(kept: Kept, data: str | Path) -> tuple[dict[str, Split], dict[str, str]]:

@@ -18,16 +18,15 @@ from neocog.shards.build import index_shards, read_classes
 from neocog.shards.index import ARRAYS, INDEX, MAX_HEADER, Index, array_name, read_header
 from neocog.shards.leftovers import LISTS, SPLITS, tell_unread
 from neocog.shards.names import ShardFiles, find_shards, is_address, is_shard, looks_packed
-from neocog.shards.scan import read_first_names
+from neocog.shards.scan import Window
 from neocog.shards.source import ShardSource
 from neocog.shards.store import LocalStore, Store, open_store
-from neocog.shards.tar import holds_payload
+from neocog.shards.tar import holds_payload, walk_tar
 
 __all__ = ["STATE", "holds_shards", "open_shards", "verify", "why_no_shards"]
 
 STATE = "neocog-pack.json"  # the state of a pack that is not finished
-READING = "3"
-"""Raised whenever the same shards are read otherwise than before, so that no older index in a cache is taken."""
+READING = "3"  # raised whenever the same shards are read otherwise, so that no older index in a cache is taken
 CHUNK = 2**24  # bytes
 NUMBERED = re.compile(r"\d{3,}\.")
 DEEP, MOST = 3, 50  # levels and entries of a folder in which to look for shards further down
@@ -46,7 +45,11 @@ def open_shards(path: Path | str) -> ShardSource:
         store = open_store(text)
         names = store.names()
         if INDEX in names:
-            return open_packed(store, names)
+            source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetch_index(store))
+            known = {shard.name for shard in source.header.shards}
+            others = [name for name in names if is_shard(name) and name not in known]
+            source.notices += tell_unread(f"shards that {INDEX} does not list are not read", others)
+            return source
         if STATE in names:
             raise DataError(f"{path} is packed only in part.", fix="Call `neocog pack` with the same settings again.")
     if is_hub_cache(Path(text)):
@@ -56,15 +59,6 @@ def open_shards(path: Path | str) -> ShardSource:
     return ShardSource(files.store, load_index(files))
 
 
-def open_packed(store: Store, names: Sequence[str]) -> ShardSource:
-    """A set with its index; shards beside it that it doesn't list are named."""
-    source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetch_index(store))
-    known = {shard.name for shard in source.header.shards}
-    others = [name for name in names if is_shard(name) and name not in known]
-    source.notices += tell_unread(f"shards that {INDEX} does not list are not read", others)
-    return source
-
-
 def is_hub_cache(place: Path) -> bool:
     """Whether Hugging Face's hub keeps a repository here: files by hash, and folders of links to them."""
     return all((place / name).is_dir() for name in ("snapshots", "blobs", "refs")) and bool(find_shards_below(place))
@@ -72,8 +66,7 @@ def is_hub_cache(place: Path) -> bool:
 
 def find_shards_below(place: Path) -> list[str]:
     """Folders a few levels deeper that hold shards; of large folders only the beginning is read."""
-    found: list[str] = []
-    folders = [place]
+    found, folders = list[str](), [place]
     for _ in range(DEEP):
         inside = [entry for folder in folders for entry in itertools.islice(folder.iterdir(), MOST)]
         folders = sorted(entry for entry in inside if not entry.name.startswith(".") and entry.is_dir())[:MOST]
@@ -86,8 +79,7 @@ def why_no_shards(path: Path) -> str | None:
     if path.name in LISTS and (found := [name for name in LocalStore(path.parent).names() if is_shard(name)]):
         rule = "A data set that `datasets` saved is named by its folder."
         return f"{rule} {path} only describes {some(found)}. Name {path.parent}."
-    found = find_shards_below(path) if path.is_dir() else []
-    if not found:
+    if not (path.is_dir() and (found := find_shards_below(path))):
         return None
     place = f"{path} holds shards only in {some(found)}"
     return f"Shards lie in the named folder, or in train, val and test below it. {place}. Name one of these folders."
@@ -118,7 +110,12 @@ def begins_like_shard(path: Path) -> bool:
     if path.suffix != ".tar":
         with path.open("rb") as file:
             return file.read(4).startswith(MAGIC[path.suffix])
-    return any(map(holds_payload, read_first_names(LocalStore(path.parent), path.name)))
+    store, name = LocalStore(path.parent), path.name
+    try:
+        first = list(itertools.islice(walk_tar(Window(store, name).read, store.stat(name).size, name), 4))
+    except DataError:
+        return False
+    return any(holds_payload(member.name) for member in first)
 
 
 def load_index(files: ShardFiles) -> Index:
@@ -149,10 +146,7 @@ def fetch_index(store: Store) -> Index:
 
 
 def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
-    """The index that these parts tell from others, from the user's cache, or else made.
-
-    Its folder appears when it is complete; if two processes make it at once, one of them stays.
-    """
+    """The index that these parts tell from others, from the user's cache or made; of two made at once, one stays."""
     digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
     folder = cache_dir("indexes", digest)
     if (folder / INDEX).is_file():

@@ -67,10 +67,7 @@ STATES = TypeAdapter(State)
 
 
 def begin_state(out: Path, wanted: State) -> State:
-    """The state that an earlier call with these settings left in the folder, or a new one in an empty folder.
-
-    Raises DataError for a folder that holds something else.
-    """
+    """The state that a call with these settings left here, or a new one. Raises DataError if there are other files."""
     path = out / STATE
     if not path.is_file():
         inside = sorted(entry.name for entry in out.iterdir() if entry.name != ".lock")
@@ -94,8 +91,7 @@ def begin_state(out: Path, wanted: State) -> State:
 
 def keep_finished(out: Path, state: State) -> tuple[Done, ...]:
     """The finished shards that are still whole; in each split, all after a damaged one are written again."""
-    kept: list[Done] = []
-    broken: set[str] = set()
+    kept, broken = list[Done](), set[str]()
     for done in state.shards:
         path = out / done.name
         if done.split in broken or not path.is_file() or file_hash(path) != done.sha256:
@@ -133,29 +129,23 @@ class Packer:
         with Bar("packing", sum(map(len, splits.values()))) as bar, ThreadPoolExecutor(num_cpus()) as pool:
             before = 0
             for split, indices in splits.items():
-                self.write_split(pool, bar, before, split, indices)
+                there = [done for done in self.state.shards if done.split == split]
+                records = self.encode_records(pool, bar, before, indices, there[-1].stop if there else 0)
+                record = next(records, None)
+                for number in itertools.count(len(there)):
+                    if record is None:
+                        break
+                    done, record = self.write_shard(f"{split}-{number:06}.{self.state.format}", split, record, records)
+                    self.state = replace(self.state, shards=(*self.state.shards, done))
+                    self.save()
                 before += len(indices)
         self.finish()
 
     def save(self) -> None:
         write_whole(self.out / STATE, STATES.dump_json(self.state, indent=1) + b"\n")
 
-    def write_split(
-        self, pool: ThreadPoolExecutor, bar: Bar, before: int, split: Split, indices: NDArray[np.int64]
-    ) -> None:
-        there = [done for done in self.state.shards if done.split == split]
-        records = self.encode_records(pool, bar, before, indices, there[-1].stop if there else 0)
-        record = next(records, None)
-        for number in itertools.count(len(there)):
-            if record is None:
-                return
-            done, record = self.write_shard(f"{split}-{number:06}.{self.state.format}", split, record, records)
-            self.state = replace(self.state, shards=(*self.state.shards, done))
-            self.save()
-
-    def encode_records(
-        self, pool: ThreadPoolExecutor, bar: Bar, before: int, indices: NDArray[np.int64], first: int
-    ) -> Iterator[Encoded]:
+    def encode_records(self, pool: ThreadPoolExecutor, bar: Bar, before: int, indices: NDArray[np.int64],
+                       first: int) -> Iterator[Encoded]:  # fmt: skip
         """The records of a split from the first on, in order. Raises DataError if one is not to be skipped."""
         skipped: tuple[str, ...] = ()
         for start in range(first, len(indices), AT_ONCE):
@@ -186,9 +176,8 @@ class Packer:
         except DataError as error:
             return self.source.key(index), error
 
-    def write_shard(
-        self, name: str, split: Split, record: Encoded | None, records: Iterator[Encoded]
-    ) -> tuple[Done, Encoded | None]:
+    def write_shard(self, name: str, split: Split, record: Encoded | None,
+                    records: Iterator[Encoded]) -> tuple[Done, Encoded | None]:  # fmt: skip
         """One shard of records up to its size, at least one, checked after writing; and the record after them."""
         hashes, skipped, stop, source = list[bytes](), tuple[str, ...](), 0, self.source
         with whole_file(self.out / name) as file:
@@ -209,14 +198,13 @@ class Packer:
 
     def check_written(self, name: str, hashes: list[bytes]) -> None:
         """Read a shard back. Raises StorageError if it differs from what was written."""
-        hash_shard = hash_tar if self.state.format == "tar" else hash_columns
-        rule, fix = f"{self.out / name} is not what was written:", "Check the disk."
+        hash_shard, fault, cause = hash_tar if self.state.format == "tar" else hash_columns, "its records differ.", None
         try:
-            same = list(hash_shard(LocalStore(self.out), name)) == hashes
+            if list(hash_shard(LocalStore(self.out), name)) == hashes:
+                return
         except DataError as error:
-            raise StorageError(f"{rule} {error}", fix=fix) from error
-        if not same:
-            raise StorageError(f"{rule} its records differ.", fix=fix)
+            fault, cause = str(error), error
+        raise StorageError(f"{self.out / name} is not what was written: {fault}", fix="Check the disk.") from cause
 
     def finish(self) -> None:
         """Write the index, which completes the pack."""

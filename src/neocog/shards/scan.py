@@ -1,10 +1,9 @@
 """Going through a shard once: labels are read, payloads are skipped."""
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -19,13 +18,12 @@ from neocog.shards.index import Header
 from neocog.shards.leftovers import tell
 from neocog.shards.names import ShardFiles, Split
 from neocog.shards.store import Store
-from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
+from neocog.shards.tar import Read, TarRecord, group_members, read_dotted, walk_tar
 
-__all__ = ["ColumnScanner", "ScannedRecord", "TarScanner", "read_first_names", "read_tar_records", "record_key"]
+__all__ = ["ColumnScanner", "ScannedRecord", "TarScanner", "Window", "read_tar_records", "record_key"]
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedRecord:
+class ScannedRecord(NamedTuple):
     """A record as a scan meets it: its key, its place in the shard, its class by number or name."""
 
     key: str
@@ -35,9 +33,6 @@ class ScannedRecord:
     where: str
     fault: DataError | None = None  # an error for a record without a label, unless none of its split has one
     multi_hot: NDArray[np.bool_] | None = None  # (classes,), if a record has several labels
-
-
-Read = Callable[[int, int], bytes]
 
 
 class Window:
@@ -63,25 +58,18 @@ def read_tar_records(store: Store, name: str) -> Iterator[tuple[TarRecord, Read]
 
 
 def small_members(record: TarRecord, read: Read, where: str) -> Callable[[str], bytes]:
-
     def content(extension: str) -> bytes:
         member = record.members[extension]
         if member.size > MAX_TEXT:
-            rule, place = (
-                f"A label, or an array that tells its kind, has at most {MAX_TEXT:,} bytes.",
-                f"{where}.{extension}",
-            )
-            raise DataError(rule, received=f"{member.size:,}", where=place, fix="Shorten it.")
+            rule = f"A label, or an array that tells its kind, has at most {MAX_TEXT:,} bytes."
+            raise DataError(rule, received=f"{member.size:,}", where=f"{where}.{extension}", fix="Shorten it.")
         return read(member.offset, member.size)
 
     return content
 
 
 class TarScanner:
-    """Reads headers and labels of tar shards. Of a set that we packed, `packed` is what is known.
-
-    What it has learnt of the set is in its attributes.
-    """
+    """Reads headers and labels of tar shards, and keeps what it learns of the set. `packed` describes one of ours."""
 
     columns: ColumnChoice | None = None
     classes: tuple[str, ...] | None = None
@@ -90,9 +78,8 @@ class TarScanner:
     def __init__(self, files: ShardFiles, packed: Header | None) -> None:
         self.files, self.store, self.packed = files, files.store, packed
         self.modality: Modality | None = packed.modality if packed else None
-        self.dotted: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
-        self.unread: Counter[str] = Counter()
+        self.dotted, self.unread = Counter[str](), Counter[str]()
 
     def scan(self, name: str, split: Split) -> Iterator[ScannedRecord]:
         for whole, read in read_tar_records(self.store, name):
@@ -104,16 +91,13 @@ class TarScanner:
                 label: int | str | None = -1 if self.packed else None
                 fault = multi_hot = None
                 holders = members.keys() & {"cls", "json"}
-                if self.packed:
-                    if self.packed.task == "multi-label":
-                        multi_hot = np.asarray(read_target("multi-label", -1, len(self.packed.classes), small, where))
-                    elif "cls" in members:
-                        label = read_label(members, small, where)
+                if self.packed and self.packed.task == "multi-label":
+                    multi_hot = np.asarray(read_target("multi-label", -1, len(self.packed.classes), small, where))
                 elif name in self.files.labels:
                     label = check_partition(self.files.labels[name], holders, where)
-                elif holders:
+                elif "cls" in members or (holders and not self.packed):
                     label = read_label(members, small, where)
-                else:
+                elif not self.packed:
                     fault = missing_label_error(members, where)
                 yield ScannedRecord(key, start, record.stop - start, label, where, fault, multi_hot)
 
@@ -134,10 +118,8 @@ class TarScanner:
         return sum(len(self.records(record, name)) for record, _ in read_tar_records(self.store, name))
 
     def notices(self) -> tuple[str, ...]:
-        ways = {
-            "last dot": "keys end at the last dot of the members' names, and not at the first",
-            "last suffix": "members are known by their last suffix",
-        }
+        ways = {"last dot": "keys end at the last dot of the members' names, and not at the first"}
+        ways["last suffix"] = "members are known by their last suffix"
         found = [f"{way}: {self.examples[k]}, as in {self.dotted[k]:,}" for k, way in ways.items() if self.dotted[k]]
         kinds = [f"{extension} ({count:,})" for extension, count in sorted(self.unread.items())]
         return (*found, *tell("members beside a record's payload are not read", kinds))
@@ -238,15 +220,5 @@ def check_partition(partition: tuple[str, int | str | None], others: Collection[
 
 def record_key(name: str, key: str, *, packed: bool) -> str:
     """A record's key from its name in a tar, or its row; in a set that we packed, the key that it had before."""
-    return (
-        unquote(key, errors="surrogateescape") if packed else f"{name.removesuffix(PurePosixPath(name).suffix)}/{key}"
-    )
-
-
-def read_first_names(store: Store, name: str, most: int = 4) -> list[str]:
-    """The names of a tar's first few files; empty for other files."""
-    try:
-        window = Window(store, name)
-        return [member.name for member in itertools.islice(walk_tar(window.read, store.stat(name).size, name), most)]
-    except DataError:
-        return []
+    place = name.removesuffix(PurePosixPath(name).suffix)
+    return unquote(key, errors="surrogateescape") if packed else f"{place}/{key}"

@@ -174,8 +174,7 @@ class ShardSource:
 
 def group_near(rows: NDArray[Any]) -> Iterator[list[int]]:
     """The rows of a tar that are read at once: in one shard, with small gaps, up to MOST bytes."""
-    together: list[int] = []
-    shard = start = stop = -1
+    together, shard, start, stop = list[int](), -1, -1, -1
     for place in np.lexsort((rows["offset"], rows["shard"])).tolist():
         at, length = int(rows["offset"][place]), int(rows["length"][place])
         if together and (rows["shard"][place] != shard or at > stop + GAP or at + length > start + MOST):

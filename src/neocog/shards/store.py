@@ -7,13 +7,23 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from neocog.dataset.split_names import SPLIT_NAMES
 from neocog.errors import DataError
 
-__all__ = ["CONTAINERS", "SPLIT_FOLDERS", "Container", "LocalStore", "Store", "import_package", "open_store"]
+__all__ = [
+    "CONTAINERS",
+    "SPLIT_FOLDERS",
+    "Container",
+    "LocalStore",
+    "Store",
+    "explain_failure",
+    "import_package",
+    "open_store",
+]
 
 Container = Literal["tar", "parquet", "arrow"]
 KEPT_OPEN = 128  # files; those beyond are opened for each read, as systems allow a process about 1,000
@@ -158,9 +168,8 @@ class RemoteStore:
             if any("=" in str(path).removeprefix(self.base) for path in found):  # folders of Hive's layout lie deeper
                 found = self.files.find(self.base)
         if len(found) > LISTED:
-            raise DataError(
-                f"A set has at most {LISTED:,} files. {self.root} has {len(found):,}.", fix="Name its folder."
-            )
+            rule = f"A set has at most {LISTED:,} files. {self.root} has {len(found):,}."
+            raise DataError(rule, fix="Name its folder.")
         return sorted(str(path).removeprefix(self.base).lstrip("/") for path in found if path != self.base)
 
     def stat(self, name: str) -> Stat:
@@ -188,17 +197,20 @@ def open_store(root: str | Path) -> Store:
 
 
 @contextmanager
-def explain_unreachable(address: str) -> Iterator[None]:
-    """Every service raises errors of its own; all of them mean that this address can't be read."""
+def explain_failure(where: str, *, problem: str, fix: str) -> Iterator[None]:
+    """Services and pyarrow raise errors of many kinds; all of them mean that this address or file can't be read."""
     try:
         yield
     except DataError:
         raise
     except ImportError as error:
-        raise missing_package_error(address, str(error)) from error
+        raise missing_package_error(where, str(error)) from error
     except Exception as error:
-        rule = f"{address} can't be read: {str(error) or type(error).__name__}."
-        raise DataError(rule, fix="Check the address and your access to it.") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
+        raise DataError(f"{where} {problem}: {reason}.", fix=fix) from error
+
+
+explain_unreachable = partial(explain_failure, problem="can't be read", fix="Check the address and your access to it.")
 
 
 def import_package(package: str, where: object) -> Any:

@@ -15,8 +15,7 @@ import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from neocog.errors import DataError, some
 from neocog.shards.contents import EXTENSIONS, KINDS
@@ -39,8 +38,7 @@ PLAIN = re.compile(rb"([0-7]{11})[\0 ].{12}([0-7]{6})\0 0.{100}ustar", re.DOTALL
 Read = Callable[[int, int], bytes]  # gives the bytes at (offset, length), fewer at the end
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A file in a tar: its headers begin at `start`, its content lies at `offset`."""
 
     name: str
@@ -53,8 +51,7 @@ class Member:
         return self.offset + self.size
 
 
-@dataclass(frozen=True, slots=True)
-class TarRecord:
+class TarRecord(NamedTuple):
     """Neighbours with one base name; members by extension, in small letters: "jpg", "cls", "seg.png"."""
 
     key: str
@@ -99,7 +96,11 @@ def walk_tar(read: Read, size: int, where: str, *, ended: bool = True) -> Iterat
             continue
         name = extended.get("path", name)
         if kind != tarfile.DIRTYPE:
-            check_member(name, kind, where)
+            if kind not in FILES:
+                what = f"{name[:200]!r}, which is {REFUSED.get(kind, f'of an unknown type ({kind!r})')}"
+                raise DataError(f"Shards hold plain files. {where} holds {what}.", fix="Pack it without.")
+            if not name or name.startswith("/") or ".." in name.split("/"):
+                raise DataError(f"{where} holds a path that leaves its folder: {name[:200]!r}.", fix="It is not read.")
             yield Member(name.removeprefix("./"), start, offset, length)
         extended, start = {}, position
 
@@ -133,19 +134,10 @@ def check_end(read: Read, position: int, size: int, where: str) -> None:
     while position < size and (piece := read(position, min(size - position, 2**20))):
         if piece.count(0) != len(piece):
             rule = (
-                f"{where} continues after its end mark, behind byte {position:,}: damage, or several tars in one file."
+                f"{where} continues after its end mark, behind byte {position:,}: it is damaged, or holds several tars."
             )
             raise DataError(rule, fix="Fetch it again, or give each tar a file of its own.")
         position += len(piece)
-
-
-def check_member(name: str, kind: bytes, where: str) -> None:
-    """Raises DataError for anything but a plain file below the tar's own root."""
-    if kind not in FILES:
-        what = f"{name[:200]!r}, which is {REFUSED.get(kind, f'of an unknown type ({kind!r})')}"
-        raise DataError(f"Shards hold plain files. {where} holds {what}.", fix="Pack it without.")
-    if not name or name.startswith("/") or ".." in name.split("/"):
-        raise DataError(f"{where} holds a path that leaves its folder: {name[:200]!r}.", fix="It is not read.")
 
 
 def read_extended(read: Read, kind: bytes, offset: int, length: int, where: str) -> dict[str, str]:
@@ -206,8 +198,7 @@ LABELS = ("cls", "json")
 WHOLE = ("seg.png", "masks.npy")  # extensions with a dot that have a meaning of their own
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The records that the members of one WebDataset key make, and the rule by which they are read."""
 
     rule: Literal["first dot", "last dot", "last suffix"]
@@ -243,8 +234,10 @@ def read_dotted(record: TarRecord, where: str) -> Reading:
         parts[inner][suffix] = member
     if set(parts) <= {""}:
         return Reading("first dot", (record,))
-    labelled = any(label in part for part in parts.values() for label in LABELS)
-    whole = [inner for inner, part in parts.items() if is_whole(part, labelled)]
+    # A record has one payload, and a label if others have one.
+    found_labels = {inner for inner, part in parts.items() if not part.keys().isdisjoint(LABELS)}
+    alone = [inner for inner, part in parts.items() if len(find_payloads(part)) == 1]
+    whole = [inner for inner in alone if inner in found_labels or not found_labels]
     if whole == [""]:
         unread = tuple(e for e in record.members if "." in e and e.rpartition(".")[2] in EXTENSIONS and e not in WHOLE)
         return Reading("first dot", (record,), unread)
@@ -274,11 +267,6 @@ def split_extension(extension: str) -> tuple[str, str]:
 def find_payloads(part: dict[str, Member]) -> list[str]:
     """The members of the first kind that can be a payload."""
     return next(([e for e in kind if e in part] for kind in KINDS if any(e in part for e in kind)), [])
-
-
-def is_whole(part: dict[str, Member], labelled: bool) -> bool:
-    """Whether these members make a record: one payload, with a label if others have one."""
-    return len(find_payloads(part)) == 1 and (not labelled or not part.keys().isdisjoint(LABELS))
 
 
 def pool_members(record: TarRecord, parts: dict[str, dict[str, Member]], where: str) -> TarRecord:

@@ -58,23 +58,18 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
             raise DataError("A text must be Unicode.", received=received, where=where, fix="Convert it.") from error
     if not isinstance(payload, bytes):
         return encode_pixels(payload, resize, where) if kind.resizable else ("npy", encode_array(payload))
-    extension = find_extension(payload, where)
+    known = "WAV" if is_wav(payload) else file_type(payload[:16])
+    mpeg = payload[:1] == b"\xff" and payload[1:2] >= b"\xe0"  # the frame mark of MPEG audio
+    if not known and not mpeg:
+        rule = f"{where} is neither an image nor a sound that is known: it starts with {payload[:8]!r}."
+        raise DataError(rule, fix="Remove it.")
+    extension = FILE_TYPES[known].suffixes[0].removeprefix(".") if known else "mp3"
     if extension == "npy":
         array = read_array(payload, where)
         return encode_pixels(array, resize, where) if kind.resizable and resize else ("npy", payload)
     if kind.check_encoded is not None:
         kind.check_encoded(payload, where)
     return scale_payload(payload, extension, resize, where) if resize else (extension, payload)
-
-
-def find_extension(payload: bytes, where: str) -> str:
-    kind = "WAV" if is_wav(payload) else file_type(payload[:16])
-    if kind:
-        return FILE_TYPES[kind].suffixes[0].removeprefix(".")
-    if payload[:1] == b"\xff" and payload[1:2] >= b"\xe0":  # the frame mark of MPEG audio
-        return "mp3"
-    rule = f"{where} is neither an image nor a sound that is known: it starts with {payload[:8]!r}."
-    raise DataError(rule, fix="Remove it.")
 
 
 def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple[str, bytes]:
@@ -139,9 +134,7 @@ def member_key(key: str) -> str:
 
 
 class TarWriter:
-    """A record as neighbours KEY.jpg, KEY.cls, without owner and time, so that equal records give equal bytes.
-
-    `size` counts the bytes so far."""
+    """A record as KEY.jpg, KEY.cls, without owner and time: equal records give equal bytes, which `size` counts."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size, self.count = file, 0, 0
