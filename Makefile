@@ -11,7 +11,7 @@ TESTS ?=
 PARALLEL := -n $(WORKERS) --dist worksteal
 
 run: RUN := lenet5-$(shell date +%Y%m%d-%H%M%S)
-run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, predict two pictures
+run: $(READY)  ## train LeNet-5 on MNIST, evaluate, write the run folder, classify two images
 	$(BIN)/neocog train mnist --recipe lenet5 --name $(RUN)
 	@echo
 	$(BIN)/neocog predict runs/$(RUN)/model.neocog examples/pictures/seven.png examples/pictures/two.png

@@ -170,7 +170,7 @@ def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(pictures, tmp_p
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-def test_mixed_pictures_are_learned_from(pictures, tmp_path):
+def test_training_takes_mixed_images(pictures, tmp_path):
     config = quick("lenet5_relu", pictures, augment=AugmentConfig(mixup=0.4, cutmix=1.0))
     assert train(config, runs=tmp_path / "runs").evaluation.count > 0
 
@@ -333,7 +333,7 @@ def test_signals_in_files_are_predicted(tmp_path, capsys):
         ("pictures", ["--data.format", "pngs"], "No layout is called 'pngs'"),
         ("reviews", ["--data.format", "idx"], "Idx files are pairs such as"),
         ("reviews", ["--data.format", "cifar"], "CIFAR's binary files are"),
-        ("reviews", ["--data.format", "image-folder"], "is a file. Name the folder above"),
+        ("reviews", ["--data.format", "image-folder"], "received a file. Give the folder above"),
         ("reviews", ["--model", "char_cnn_small", "--text.vocabulary", "9"], "text.vocabulary (flag) would be ignored"),
         ("reviews", ["--model", "char_cnn_small", "--text.min_count", "9"], "text.min_count (flag) would be ignored"),
         ("waves", ["--model", "mnist1d_greydanus"], "was made for 40: set --signal.length 40."),
@@ -350,7 +350,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(where, flags, message, tmp_pat
 
 
 def test_at_an_address_are_shards():
-    with pytest.raises(DataError, match="At an address there are shards. Received: the layout 'idx', for s3://b/f"):
+    with pytest.raises(DataError, match="An address must be one of shards. Received: the layout 'idx', for s3://b/f"):
         open_source("s3://b/f", format="idx")
 
 
@@ -367,7 +367,7 @@ def test_training_without_any_readable_record(pictures, tmp_path):
         train(config, runs=tmp_path / "runs")
 
 
-def test_a_picture_without_a_header_is_skipped_too(pictures, tmp_path):
+def test_image_without_a_header_is_skipped_too(pictures, tmp_path):
     config = quick("lenet5_relu", pictures, epochs=1)
     config = replace(config, data=replace(config.data, on_corrupt="skip"))
     parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)
@@ -429,7 +429,7 @@ def test_the_fold_of_training_is_that_of_measuring(pictures, tmp_path, capsys):
     config = quick("lenet5_relu", data, epochs=1)
     run = train(replace(config, data=replace(config.data, test_fold="2")), runs=tmp_path / "runs")
     said = capsys.readouterr().err
-    assert "4 folds: fold2 is the test, and no fold is divided" in said
+    assert "4 folds: fold2 is the test, and each fold stays whole" in said
     assert "36 training samples are held out for validation: whole folds, chosen by class and seed" in said
     assert (run.evaluation.split, run.evaluation.count) == ("test", 36)
     measured = evaluate(run.bundle, data)
@@ -447,5 +447,5 @@ def test_level_of_the_classes_is_a_setting(pictures, tmp_path, capsys):
     assert "Say at which level the classes are: --data.class_level 1 or --data.class_level 2" in capsys.readouterr().err
     assert main(["train", str(tmp_path / "sites"), "--data.class_level", "2", *flags]) == 0
     said = capsys.readouterr().err
-    assert "6 groups, none of which is divided: the folders a, b, c and 3 more" in said
+    assert "6 groups, each kept in one split: the folders a, b, c and 3 more" in said
     assert "36 of 216 samples are held out for testing: whole folders, chosen by class and seed" in said

@@ -34,8 +34,8 @@ class TrainConfig:
     """Keep a moving average of the weights with this decay, and use it as the result; 0: off."""
     precise_bn: Annotated[int, Field(ge=0)] = 0
     """Before each validation, measure batch-norm statistics over N batches; 0: keep the moving averages."""
-    monitor: Literal["accuracy", "loss", "last"] = "accuracy"
-    """The choice of the best epoch on validation data. accuracy: the task's own metric, which is the accuracy in
+    monitor: Literal["metric", "loss", "last"] = "metric"
+    """The choice of the best epoch on validation data. metric: that of the task, such as accuracy in
     classification; last: simply the last epoch, for schedules that end at a rate of zero."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after N epochs without improvement; 0: never."""
@@ -47,7 +47,7 @@ class TrainConfig:
     """Save every N seconds, besides the end of each epoch; 0: off."""
     keep: Annotated[int, Field(ge=1)] = 2
     """Keep the last N checkpoints; if the newest is damaged, the run resumes from the one before."""
-    on_full: Literal["stop", "go_on"] = "stop"
+    on_full: Literal["stop", "continue"] = "stop"
     """If the disk is full: stop, or train on without that checkpoint; the last good one is kept either way."""
     sync_batch_norm: bool = True
     """Several processes: compute batch norm over the whole batch, as a single process would, not over each part."""

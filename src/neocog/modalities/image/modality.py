@@ -3,13 +3,13 @@
 import numpy as np
 from torch import Tensor
 
+from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.modalities.draw import Drawing, colour_map, image_address, thumbnail
 from neocog.modalities.image.augment.apply import augment_stages
 from neocog.modalities.image.augment.config import check_augment
 from neocog.modalities.image.choose import choose_image
 from neocog.modalities.image.decode import decode_image
-from neocog.modalities.image.image_folder import EXTENSIONS
 from neocog.modalities.image.pages import num_pages
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.table import ModalityInfo
@@ -40,7 +40,7 @@ ROW = ModalityInfo(
     plural="images",
     preprocess=ImagePreprocess,
     choose=choose_image,
-    suffixes=EXTENSIONS,
+    suffixes=SUFFIXES["image"],
     network="resnet18",
     recipe="lenet5_relu",
     recipe_for_network="general",
