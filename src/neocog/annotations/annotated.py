@@ -3,7 +3,6 @@
 import math
 import re
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.annotations.files import find_twice
 from neocog.annotations.outlines import MAX_PIXELS, Outline, draw_outline
 from neocog.dataset.files import walk
 from neocog.dataset.list_source import FileSource
@@ -20,22 +20,20 @@ from neocog.errors import DataError
 from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.image_folder import is_image
 
-__all__ = ["AnnotatedImages", "Box", "DetectionImages", "Fault", "ObjectList", "Size", "tell_left_out", "tell_unlisted"]
+__all__ = [
+    "AnnotatedImages", "Box", "DetectionImages", "Fault", "Object", "ObjectList", "Size", "tell_left_out",
+    "tell_unlisted",
+]  # fmt: skip
 
-Size = tuple[int, int]
-"""Height and width of the upright image."""
+Size = tuple[int, int]  # height and width of the upright image
 ImagesBySplit = Mapping[str, Sequence[Path]]
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-TOLERANCE = 0.5
-"""Pixels by which rounding may move a box out of its image before that counts as a fault."""
-MAX_MASK_BYTES = 2**31
-"""Of all masks of one image."""
-MAX_SIDE = 2**18
-"""Of an image with masks: the memory for an edge of an outline grows with its length."""
-DRAWN = re.compile(r"mask|segmentation|panoptic|stuff|label|annotation|runs/")
-"""Names of folders whose images were drawn, not taken."""
+FAR = 1e9  # no coordinate in pixels is larger
+TOLERANCE = 0.5  # pixels by which rounding may move a box out of its image before that counts as a fault
+MAX_MASK_BYTES = 2**31  # of all masks of one image
+MAX_SIDE = 2**18  # of an image with masks: the memory for an edge of an outline grows with its length
+DRAWN = re.compile(r"mask|segmentation|panoptic|stuff|label|annotation|runs/")  # folders of drawn images
 
 
 class Fault(NamedTuple):
@@ -75,19 +73,17 @@ class AnnotatedImages(FileSource, ABC):
 
     file_noun = "An image file"
 
-    def __init__(
-        self, root: Path, images: ImagesBySplit, classes: Sequence[str], notices: Sequence[str], format: str
-    ) -> None:
-        paths = [path for files in images.values() for path in files]
-        ends = np.cumsum([len(files) for files in images.values()], dtype=np.int64)
-        parts = zip(images.items(), ends, strict=True)
-        splits = {split: np.arange(end - len(files), end) for (split, files), end in parts}
+    def __init__(self, root: Path, images: ImagesBySplit, classes: Sequence[str],
+                 notices: Sequence[str], format: str) -> None:  # fmt: skip
+        paths, splits = list[Path](), dict[str, NDArray[np.int64]]()
+        for split, files in images.items():
+            splits[split] = np.arange(len(paths), len(paths) + len(files))
+            paths += files
         super().__init__(root, paths, np.full(len(paths), -1, np.int64), splits, tuple(classes), tuple(notices))
         self.format = format
         if not paths:
             raise DataError(f"A data set needs at least one image. {root} has none.")
-        twice = [key for key, count in Counter(self.key(i) for i in range(len(self))).items() if count > 1]
-        if twice:
+        if twice := find_twice(self.key(i) for i in range(len(self))):
             rule = f"An image belongs to one split, once. {root} lists {len(twice):,} more than once, first {twice[0]}."
             raise DataError(rule, fix="Take them out of all splits but one.")
 
@@ -113,13 +109,12 @@ class AnnotatedImages(FileSource, ABC):
     def check_size(self, index: int, payload: bytes) -> Size:
         """The image's size. Raises DataError if the annotation gives another one."""
         size, said = self.image_size(index, payload), self.size(index)
-        if said not in (None, size):
-            assert said is not None
-            sizes = f"{size[1]} wide and {size[0]} high upright, and annotated as {said[1]} wide and {said[0]} high"
-            rule = f"An image and its annotation must have the same size. {self.paths[index]} is {sizes}."
-            fix = "Annotate the upright image, or replace one of the two."
-            raise DataError(rule, fix=fix, kind="annotation-of-another-size")
-        return size
+        if said is None or said == size:
+            return size
+        sizes = f"{size[1]} wide and {size[0]} high upright, and annotated as {said[1]} wide and {said[0]} high"
+        rule = f"An image and its annotation must have the same size. {self.paths[index]} is {sizes}."
+        fix = "Annotate the upright image, or replace one of the two."
+        raise DataError(rule, fix=fix, kind="annotation-of-another-size")
 
     @abstractmethod
     def annotations(self) -> Iterator[bytes]:
@@ -138,33 +133,25 @@ class AnnotatedImages(FileSource, ABC):
         """All that is wrong in the annotations though they can be read."""
 
 
+class Object(NamedTuple):
+    """An object of the image with this number; `place` is its number in the annotation."""
+
+    image: int
+    label: int
+    box: Box
+    place: int | str
+    outline: Outline | None = None
+
+
 @dataclass(slots=True)
 class ObjectList:
-    """The objects of all images, in any order.
+    """All objects, in any order. `relative` boxes and outlines are shares of width and height; others are pixels."""
 
-    `relative` boxes and outlines are shares of the image's width and height; others are pixels.
-    """
-
-    place: str
-    """The noun for `places`: annotation, line, object."""
+    place: str  # the noun for places: annotation, line, object
     relative: bool = False
     with_masks: bool = False
-    images: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
-    places: list[int | str] = field(default_factory=list)
-    outlines: list[Outline] = field(default_factory=list)
-    """Empty, or one for each object."""
-    sizes: list[Size | None] = field(default_factory=list)
-    """Of the images, as annotated; empty if no annotation tells any."""
-
-    def add(self, image: int, label: int, box: Box, place: int | str, outline: Outline | None = None) -> None:
-        self.images.append(image)
-        self.labels.append(label)
-        self.boxes.append(box)
-        self.places.append(place)
-        if outline is not None:
-            self.outlines.append(outline)
+    found: list[Object] = field(default_factory=list)
+    sizes: list[Size | None] = field(default_factory=list)  # of images, as annotated; empty if not told
 
 
 class DetectionImages(AnnotatedImages):
@@ -177,30 +164,26 @@ class DetectionImages(AnnotatedImages):
         super().__init__(root, images, classes, notices, format)
         self.place, self.sizes = objects.place, objects.sizes
         self.relative, self.with_masks = objects.relative, objects.with_masks
-        owners = np.array(objects.images, np.int64)
-        order = np.argsort(owners, kind="stable")
-        self.starts = np.searchsorted(owners[order], np.arange(len(self) + 1))
-        self.labels = np.array(objects.labels, np.int64)[order]
-        self.boxes = np.array(objects.boxes, np.float64).reshape(-1, 4)[order]
-        self.places = [objects.places[i] for i in order.tolist()]
-        self.outlines = [objects.outlines[i] for i in order.tolist()] if self.with_masks else []
+        self.needs_size = self.relative or self.with_masks
+        found = sorted(objects.found, key=lambda thing: thing.image)
+        owners = np.array([thing.image for thing in found], np.int64)
+        self.starts: NDArray[np.int64] = np.searchsorted(owners, np.arange(len(self) + 1))
+        self.labels = np.array([thing.label for thing in found], np.int64)
+        self.boxes = np.array([thing.box for thing in found], np.float64).reshape(-1, 4)
+        self.places = [thing.place for thing in found]
+        self.outlines = [thing.outline for thing in found if thing.outline is not None]
         # Float32 still tells a millionth of an image from nothing after scaling.
         stored = self.boxes.astype(np.float32)
         self.kept = np.all(stored[:, 2:] - stored[:, :2] > (1e-6 if self.relative else 0), axis=1)
-        if not self.kept.all():
-            empty = np.flatnonzero(~self.kept)
+        if (empty := np.flatnonzero(~self.kept)).size:
             image = int(np.searchsorted(self.starts, empty[0], side="right")) - 1
             first = f"{self.place} {self.places[empty[0]]} of {self.key(image)}"
             self.notices += (f"boxes without area were left out: {len(empty):,}, first {first}",)
         self.notices += absent_classes(self.classes, {k: self.labels_of(part) for k, part in self.splits.items()})
 
     def labels_of(self, part: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The labels of all objects in consecutive images."""
-        if not part.size:
-            return self.labels[:0]
-        rows = slice(self.starts[part[0]], self.starts[part[-1] + 1])
-        labels: NDArray[np.int64] = self.labels[rows][self.kept[rows]]
-        return labels
+        rows = slice(self.starts[part[0]], self.starts[part[-1] + 1]) if part.size else slice(0)
+        return np.asarray(self.labels[rows][self.kept[rows]])
 
     def annotations(self) -> Iterator[bytes]:
         for values in (self.starts, self.labels, self.boxes):
@@ -214,16 +197,16 @@ class DetectionImages(AnnotatedImages):
     def read_target(self, index: int) -> Objects:
         """The objects, in pixels. If their size is needed and only the image tells it, its header is read."""
         size = self.size(index)
-        if size is None and (self.relative or self.with_masks):
-            size = self.image_size(index)
-        return self.objects(index, size)
+        return self.objects(index, self.image_size(index) if size is None and self.needs_size else size)
 
     def target_for(self, index: int, payload: bytes) -> Objects:
-        return self.objects(index, self.check_size(index, payload) if self.relative or self.with_masks else None)
+        return self.objects(index, self.check_size(index, payload) if self.needs_size else None)
+
+    def rows(self, index: int) -> NDArray[np.int64]:
+        return np.arange(self.starts[index], self.starts[index + 1])
 
     def objects(self, index: int, size: Size | None) -> Objects:
-        rows = np.arange(self.starts[index], self.starts[index + 1])
-        rows = rows[self.kept[rows]]
+        rows = self.rows(index)[self.kept[self.rows(index)]]
         boxes = (self.boxes[rows] * np.tile(self.scale(size), 2)).astype(np.float32)
         return Objects(boxes, self.labels[rows], self.masks(index, rows, size) if self.with_masks else None)
 
@@ -246,30 +229,18 @@ class DetectionImages(AnnotatedImages):
         return np.array([size[1], size[0]] if size and self.relative else [1, 1], np.float64)
 
     def faults(self) -> Iterator[Fault]:
-        for index in range(len(self)):
-            rows = np.arange(self.starts[index], self.starts[index + 1])
-            if not rows.size:
-                continue
+        for index in np.flatnonzero(np.diff(self.starts)).tolist():
             try:
                 size = self.size(index) or self.image_size(index)
             except DataError as error:
                 yield Fault(self.key(index), str(error))
                 continue
-            boxes = self.boxes[rows] * np.tile(self.scale(size), 2)
-            for row, box in zip(rows.tolist(), boxes, strict=True):
-                sentence, kind = describe_fault(box, size, bool(self.kept[row]))
-                if kind:
-                    yield Fault(self.key(index), f"{self.place} {self.places[row]}: {sentence}", kind)
-
-
-def describe_fault(box: NDArray[np.float64], size: Size, kept: bool) -> tuple[str, str]:
-    """The fault of a box, as a sentence and its kind; empty if there is none."""
-    left, top, right, bottom = box.tolist()
-    sentence = f"the box from {left:g}, {top:g} to {right:g}, {bottom:g}"
-    if not kept:
-        return f"{sentence} has no area and was left out", "box-empty"
-    beyond = max(-left, -top, right - size[1], bottom - size[0])
-    if beyond <= TOLERANCE:
-        return "", ""
-    edge = f"{beyond:.1f} pixels beyond the image, which is {size[1]} wide and {size[0]} high"
-    return f"{sentence} reaches {edge}", "box-outside"
+            for row in self.rows(index).tolist():
+                left, top, right, bottom = (self.boxes[row] * np.tile(self.scale(size), 2)).tolist()
+                box = f"{self.place} {self.places[row]}: the box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+                beyond = max(-left, -top, right - size[1], bottom - size[0])
+                if not self.kept[row]:
+                    yield Fault(self.key(index), f"{box} has no area and was left out", "box-empty")
+                elif beyond > TOLERANCE:
+                    edge = f"{beyond:.1f} pixels beyond the image, which is {size[1]} wide and {size[0]} high"
+                    yield Fault(self.key(index), f"{box} reaches {edge}", "box-outside")

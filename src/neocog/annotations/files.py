@@ -5,13 +5,28 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from pydantic import ValidationError
 
 from neocog.dataset.files import read_limited
 from neocog.errors import DataError, some
 
-__all__ = ["by_stem", "check_names", "is_encodable", "list_entries", "read_lines", "resolve_below", "schema_error"]
+__all__ = [
+    "by_stem", "check_names", "entry_error", "find_twice", "is_encodable", "list_entries", "read_lines",
+    "resolve_below", "schema_error", "show",
+]  # fmt: skip
+EXPORT = "Export it again."
+
+
+def entry_error(rule: str, received: str, where: object, fix: str = "") -> DataError:
+    """An error in an entry of an annotation file."""
+    return DataError(rule, received=received, where=str(where), fix=fix)
+
+
+def find_twice(values: Iterable[Any]) -> list[Any]:
+    """The values that occur more than once, in their order."""
+    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def list_entries(folder: Path) -> list[Path]:
@@ -30,11 +45,10 @@ def by_stem(paths: Iterable[Path], folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in paths:
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if stem in found:
+        other = found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+        if other != path:
             rule = "An image and its annotation share a name, so two images must not."
-            raise DataError(rule, received=f"{found[stem].name} and {path.name}", where=str(folder), fix="Rename one.")
-        found[stem] = path
+            raise entry_error(rule, f"{other.name} and {path.name}", folder, "Rename one.")
     return found
 
 
@@ -52,7 +66,7 @@ def resolve_below(folder: Path, name: str, where: str) -> Path:
     path = PurePosixPath(name.replace("\\", "/"))
     leaves = path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive)
     if leaves or not path.parts or "\0" in name or not is_encodable(name):
-        raise DataError(f"An image's name must lead to a file below {folder}.", received=repr(name[:200]), where=where)
+        raise entry_error(f"An image's name must lead to a file below {folder}.", repr(name[:200]), where)
     return folder / path
 
 
@@ -61,12 +75,10 @@ def check_names(names: Sequence[object], where: str | Path) -> tuple[str, ...]:
     checked = []
     for name in names:
         if not isinstance(name, str) or not name.strip() or not is_encodable(name):
-            raise DataError("A class needs a name.", received=show(name), where=str(where), fix="Put it in quotes.")
+            raise entry_error("A class needs a name.", show(name), where, "Put it in quotes.")
         checked.append(name.strip())
-    twice = [name for name, count in Counter(checked).items() if count > 1]
-    if twice:
-        received = f"{some(map(repr, twice))} twice"
-        raise DataError("Each class needs a name of its own.", received=received, where=str(where))
+    if twice := find_twice(checked):
+        raise entry_error("Each class needs a name of its own.", f"{some(map(repr, twice))} twice", where)
     return tuple(checked)
 
 
@@ -98,12 +110,8 @@ def schema_error(error: ValidationError, where: str, fix: str, *, skip: int = 0,
     if path and isinstance(path[0], str):
         name, *path = repr(path[0]), *path[1:]
     name += "".join(f"[{key}]" for key in path)
-    if first["type"] == "missing":
-        rule = f"The key {name} is needed."
-    elif first["type"] == "dataclass_type":
-        rule = f"{name} must be an object with named values."
-    else:
-        rule = re.sub("(Input|List) should", f"{name} must", first["msg"]).replace(" after validation", "") + "."
-    if isinstance(received, Mapping) and received:
-        return DataError(rule, received=f"the keys {some(map(show, received), 8)}", where=where, fix=fix)
-    return DataError(rule[0].upper() + rule[1:], received=show(received), where=where, fix=fix)
+    message = re.sub("(Input|List) should", f"{name} must", first["msg"]).replace(" after validation", "") + "."
+    rules = {"missing": f"The key {name} is needed.", "dataclass_type": f"{name} must be an object with named values."}
+    rule = rules.get(first["type"], message)
+    keys = f"the keys {some(map(show, received), 8)}" if isinstance(received, Mapping) and received else ""
+    return entry_error(rule if keys else rule[0].upper() + rule[1:], keys or show(received), where, fix)

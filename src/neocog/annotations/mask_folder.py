@@ -3,16 +3,15 @@
 import io
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from neocog.annotations.annotated import AnnotatedImages, Fault, ImagesBySplit, Size
-from neocog.annotations.files import by_stem, check_names, list_entries, read_lines
+from neocog.annotations.files import by_stem, check_names, entry_error, find_twice, list_entries, read_lines
 from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.files import read_limited, walk
 from neocog.dataset.record import UNLABELLED, Task
@@ -24,28 +23,22 @@ __all__ = ["TABLES", "ClassTable", "SegmentationImages", "is_mask_folder", "is_p
 
 Mask = NDArray[np.uint8]
 MASK_FOLDERS = ("masks", "labels", "annotations")
-ENDINGS = ("_mask", "_label", "_L")
-"""Some tools add these to the image's name to name its mask; `_L` is CamVid's."""
+ENDINGS = ("_mask", "_label", "_L")  # some tools add these to the image's name to name its mask; `_L` is CamVid's
 TABLES = ("classes.txt", "classes.csv", "label_colors.txt")
-NOTHING = frozenset({"void", "unlabelled", "unlabeled", "ignore"})
-"""Names for pixels that belong to no class."""
-SCALED = {"L;2": 85, "L;4": 17}
-"""Pillow multiplies grey values of 2 and 4 bits by these."""
+NOTHING = frozenset({"void", "unlabelled", "unlabeled", "ignore"})  # names for pixels that belong to no class
+SCALED = {"L;2": 85, "L;4": 17}  # Pillow multiplies grey values of 2 and 4 bits by these
 ABSENT = -1
-VALUE_WITHOUT_CLASS = "mask-value-without-class"
 SPLITS = ("train", "val", "test", "all")
 
 
-@dataclass(frozen=True, slots=True)
-class ClassTable:
+class ClassTable(NamedTuple):
     """The classes' names in the order of their numbers, and their colours if masks may be coloured.
 
     A row named void, unlabelled, unlabeled or ignore is not a class: its number and colour become UNLABELLED.
     """
 
     rows: tuple[str, ...]
-    colours: tuple[tuple[int, int, int], ...] = ()
-    """One for each row, or none."""
+    colours: tuple[tuple[int, int, int], ...] = ()  # one for each row, or none
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -56,8 +49,7 @@ class ClassTable:
         numbers = np.full(256, ABSENT)
         numbers[UNLABELLED] = UNLABELLED
         named = {name: k for k, name in enumerate(self.classes)}
-        for value, name in enumerate(self.rows):
-            numbers[value] = named.get(name, UNLABELLED)
+        numbers[: len(self.rows)] = [named.get(name, UNLABELLED) for name in self.rows]
         return numbers
 
 
@@ -68,21 +60,13 @@ class SegmentationImages(AnnotatedImages):
     Without a table all masks are looked through, and the classes are "0", "1", ... up to the highest value.
     Two classes: if all grey masks of a set hold 0 and 255 and nothing else, and there are no names, or two, 255 means
     class 1. A grey mask of one bit holds 0 and 1.
-    Raises DataError, on reading, for a value or a colour without a class, and for a mask of another size than its
-    image.
+    Raises DataError, on reading, for a value or colour without a class, or a mask of another size than its image.
     """
 
     task: Task = "segmentation"
 
-    def __init__(
-        self,
-        root: Path,
-        images: ImagesBySplit,
-        masks: Sequence[Path],
-        table: ClassTable | None,
-        told: Sequence[str],
-        format: str,
-    ) -> None:
+    def __init__(self, root: Path, images: ImagesBySplit, masks: Sequence[Path], table: ClassTable | None,
+                 told: Sequence[str], format: str) -> None:  # fmt: skip
         notices, white_is_one = list(told), False
         if table is None or (len(table.rows) == 2 and len(table.classes) == 2):
             values, white_is_one = find_values(masks, stop=table is not None)
@@ -106,18 +90,15 @@ class SegmentationImages(AnnotatedImages):
 
     def read_target(self, index: int) -> Mask:
         path = self.masks[index]
-        values = read_mask_values(open_mask(path), path)
-        if values.ndim == 3:
-            values = find_rows(values, self.table, path)
-        found = self.numbers[np.minimum(values, 255)]
+        values, _ = read_mask_values(path)
+        values = values if values.ndim == 2 else find_rows(values, self.table, path)
+        found: NDArray[np.int64] = self.numbers[np.minimum(values, 255)]
         bad = (found == ABSENT) | (values > 255)
         if bad.any():
             rule = f"A mask's values are 0..{len(self.table.rows) - 1}, one for each class, or 255 for unlabelled."
             received = f"{values[bad][0]}, at {np.count_nonzero(bad):,} pixels without a class"
-            fix = "Name all classes in classes.txt."
-            raise DataError(rule, received=received, where=str(path), fix=fix, kind=VALUE_WITHOUT_CLASS)
-        mask: Mask = found.astype(np.uint8)
-        return mask
+            raise class_error(rule, received, path, "Name all classes in classes.txt.")
+        return found.astype(np.uint8)
 
     def target_for(self, index: int, payload: bytes) -> Mask:
         self.check_size(index, payload)
@@ -131,6 +112,10 @@ class SegmentationImages(AnnotatedImages):
                 yield Fault(self.key(index), str(error), error.kind)
 
 
+def class_error(rule: str, received: str, path: Path, fix: str) -> DataError:
+    return DataError(rule, received=received, where=str(path), fix=fix, kind="mask-value-without-class")
+
+
 def open_mask(path: Path) -> Image.Image:
     """A PNG's header. Raises DataError if it is not a PNG, or too large."""
     content = read_limited(path, AnnotatedImages.max_bytes)
@@ -139,24 +124,22 @@ def open_mask(path: Path) -> Image.Image:
     except Exception as error:  # a damaged header raises anything, and a huge one a warning or an error
         raise DataError(f"A mask must be a PNG file. {path} is not, or damaged: {str(error)[:200]}.") from error
     if math.prod(image.size) > MAX_PIXELS:
-        received = f"{image.width} x {image.height}"
-        raise DataError(f"A mask may have {MAX_PIXELS:,} pixels.", received=received, where=str(path))
+        raise entry_error(f"A mask may have {MAX_PIXELS:,} pixels.", f"{image.width} x {image.height}", path)
     return image
 
 
-def read_mask_values(image: Image.Image, path: Path) -> NDArray[Any]:
-    """The values of a mask as they are stored, (H, W), or its colours, (H, W, 3)."""
+def read_mask_values(path: Path) -> tuple[NDArray[Any], str]:
+    """The values of a mask as they are stored, (H, W), or its colours, (H, W, 3); and Pillow's mode."""
+    image = open_mask(path)
     if image.mode not in ("1", "L", "P", "RGB", "I;16", "I"):
-        rule, fix = "A mask holds class numbers or colours, and no transparency.", "Save it grey, indexed, or as RGB."
-        raise DataError(rule, received=image.mode, where=str(path), fix=fix)
+        rule = "A mask holds class numbers or colours, and no transparency."
+        raise entry_error(rule, image.mode, path, "Save it grey, indexed, or as RGB.")
     packing = str(image.tile[0].args) if isinstance(image, ImageFile.ImageFile) and image.tile else ""
     try:
         values: NDArray[Any] = np.asarray(image)
     except Exception as error:  # as above
         raise DataError(f"{path} is truncated or damaged: {error}.", fix="Export the mask again.") from error
-    if values.dtype == bool:
-        return values.astype(np.uint8)
-    return values // SCALED[packing] if packing in SCALED else values
+    return values.astype(np.uint8) if values.dtype == bool else values // SCALED.get(packing, 1), image.mode
 
 
 def find_rows(colours: NDArray[np.uint8], table: ClassTable, path: Path) -> NDArray[np.int64]:
@@ -172,38 +155,33 @@ def find_rows(colours: NDArray[np.uint8], table: ClassTable, path: Path) -> NDAr
     bad = known[rows] != codes
     if bad.any():
         received = f"{np.count_nonzero(bad):,} pixels of others, first {' '.join(map(str, colours[bad][0].tolist()))}"
-        rule, fix = "All colours of a mask must be in the table.", "Add them, named void if they mean nothing."
-        raise DataError(rule, received=received, where=str(path), fix=fix, kind=VALUE_WITHOUT_CLASS)
+        fix = "Add them, named void if they mean nothing."
+        raise class_error("All colours of a mask must be in the table.", received, path, fix)
     return rows
 
 
 def find_values(masks: Sequence[Path], *, stop: bool) -> tuple[set[int], bool]:
     """All values in these masks, and whether 255 means class 1; with `stop`, only until a mask denies it."""
-    found: set[int] = set()
+    found, bits = set[int](), set[int]()
     plain, palette = {0, 255}, False
-    bits: set[int] = set()
     for path in masks:
-        image = open_mask(path)
-        values = read_mask_values(image, path)
-        if values.ndim == 3 and stop:
-            return found, False
-        if values.ndim == 3:
+        values, mode = read_mask_values(path)
+        if values.ndim == 3 and not stop:
             find_rows(values, ClassTable(()), path)
-        palette |= image.mode == "P"
-        (bits if image.mode == "1" else found).update(np.unique(values).tolist())
-        if stop and (palette or not found <= plain):
+        palette |= mode == "P"
+        if values.ndim == 2:
+            (bits if mode == "1" else found).update(np.unique(values).tolist())
+        if stop and (values.ndim == 3 or palette or not found <= plain):
             return found, False
     # A set bit is white, so that sets with some masks saved as bits keep one meaning.
     return found | bits, not palette and 255 in found and found | {255 * bit for bit in bits} == plain
 
 
 def number_classes(root: Path, values: set[int], white_is_one: bool, notices: list[str]) -> ClassTable:
-    """A table for masks without names."""
     present = {0, 1} if white_is_one else values - {UNLABELLED}
     if not present or max(present) > UNLABELLED:
         received = f"the value {max(present)}" if present else "unlabelled pixels alone"
-        rule, fix = "Masks hold class numbers from 0 to 254.", "Number the classes."
-        raise DataError(rule, received=received, where=str(root), fix=fix)
+        raise entry_error("Masks hold class numbers from 0 to 254.", received, root, "Number the classes.")
     count = max(present) + 1
     if absent := sorted(set(range(count)) - present):
         numbers = f"{some(absent)}, of {count} that the highest value makes"
@@ -223,12 +201,10 @@ def read_table(path: Path) -> ClassTable:
     kinds = [colour is not None for _, colour in rows]
     if not 1 <= len(rows) <= UNLABELLED or len(set(kinds)) > 1:
         odd = f"line {lines[kinds.index(not kinds[0])][0]} unlike the first" if len(set(kinds)) > 1 else str(len(rows))
-        rule = "A table of classes has 1 to 255 lines, all `name`, or all `name r g b`."
-        raise DataError(rule, received=odd, where=str(path))
+        raise entry_error("A table of classes has 1 to 255 lines, all `name`, or all `name r g b`.", odd, path)
     colours = [colour for _, colour in rows if colour is not None]
-    if len(set(colours)) < len(colours):
-        again = next(colour for colour in colours if colours.count(colour) > 1)
-        raise DataError("Each class needs a colour of its own.", received=f"{again} twice", where=str(path))
+    if twice := find_twice(colours):
+        raise entry_error("Each class needs a colour of its own.", f"{twice[0]} twice", path)
     return ClassTable(check_names([name for name, _ in rows], path), tuple(colours))
 
 
@@ -250,10 +226,8 @@ def is_mask_folder(path: Path) -> bool:
 def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
     """The folders of images and masks with their split: within split folders, or as `images` and `masks` here."""
     found = [("all", *pair) for pair in find_partners(root)]
-    for folder in list_entries(root):
-        if split := split_meant(folder.name):
-            found += [(split, *pair) for pair in find_partners(folder)]
-    return found
+    splits = [(split, folder) for folder in list_entries(root) if (split := split_meant(folder.name))]
+    return found + [(split, *pair) for split, folder in splits for pair in find_partners(folder)]
 
 
 def find_partners(folder: Path) -> list[tuple[Path, Path]]:
@@ -268,7 +242,6 @@ def find_partners(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def holds_kind(folder: Path, wanted: Callable[[Path], bool]) -> bool:
-    """Whether a file of this kind is in a folder, at any depth."""
     return any(wanted(Path(entry.name)) for entry in walk(folder, follow=False))
 
 
@@ -295,12 +268,11 @@ def open_mask_folder(path: Path) -> SegmentationImages:
             pairs[name] = pair_files(inner_images, inner_masks)
     if "all" in pairs and len(pairs) > 1:
         raise DataError(f"{two_ways} with the splits {some(sorted(set(pairs) - {'all'}))}, or not.")
-    ordered: dict[str, dict[Path, Path]] = {split: pairs[split] for split in SPLITS if split in pairs}
+    listed = {split: list(pairs[split]) for split in SPLITS if split in pairs}
+    masks_of = [mask for split in listed for mask in pairs[split].values()]
     tables = [path / name for name in TABLES if (path / name).is_file()]
     if len(tables) > 1:
         raise DataError(f"{path} needs one table of classes.", received=some(table.name for table in tables))
-    masks_of = [mask for partner in ordered.values() for mask in partner.values()]
-    listed = {split: list(partner) for split, partner in ordered.items()}
     return SegmentationImages(path, listed, masks_of, read_table(tables[0]) if tables else None, (), "masks")
 
 
@@ -318,8 +290,7 @@ def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
 def pair_files(images: Path, masks: Path) -> dict[Path, Path]:
     """Each image's mask. Raises DataError for an image or a mask without its partner."""
     listed, found = by_stem(list_images(images), images), by_stem(list_images(masks), masks)
-    foreign = [path for path in found.values() if not is_png(path)]
-    if foreign:
+    if foreign := [path for path in found.values() if not is_png(path)]:
         raise DataError("A mask must be a PNG file.", received=some(foreign), fix="Other formats blur its values.")
     for stem in list(found):
         ending = next((ending for ending in ENDINGS if stem.endswith(ending)), "")

@@ -21,8 +21,7 @@ Runs = NDArray[np.int64]
 Outline = Sequence[NDArray[Any]]
 """Of one object: polygons (P, 2) of x and y, whose union it is; or run lengths, one array (R,)."""
 
-MAX_PIXELS = 80_000_000
-"""Of one mask. Pillow itself warns of images that are slightly larger."""
+MAX_PIXELS = 80_000_000  # of one mask. Pillow itself warns of images that are slightly larger.
 PACKED = re.compile("(?:[P-o]{0,6}[0-O])*")
 """Numbers of 1 to 7 characters with 5 bits each, lowest first; a character from P on is not a number's last."""
 
@@ -59,8 +58,7 @@ def unpack_runs(packed: str, where: str = "the mask") -> Runs:
     if runs.size and not 0 <= runs.min() <= runs.max() <= MAX_PIXELS:
         wrong = runs[(runs < 0) | (runs > MAX_PIXELS)][0]
         raise DataError(f"A run has 0 to {MAX_PIXELS:,} pixels.", received=f"{wrong:,}", where=where)
-    found: Runs = runs
-    return found
+    return np.asarray(runs)
 
 
 def draw_outline(outline: Outline, height: int, width: int) -> NDArray[np.bool_]:

@@ -4,18 +4,18 @@ VOC counts pixels from 1 and includes the last: xmin, ymin, xmax, ymax become xm
 Source: Everingham et al. 2010, and the development kit's documentation, "Annotation files".
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from neocog.annotations.annotated import DetectionImages, ObjectList, Size, tell_left_out
-from neocog.annotations.files import by_stem, check_names, list_entries, read_lines
+from neocog.annotations.annotated import FAR, DetectionImages, Object, ObjectList, Size, tell_left_out
+from neocog.annotations.files import EXPORT, by_stem, check_names, entry_error, list_entries, read_lines
 from neocog.annotations.mask_folder import TABLES, ClassTable, SegmentationImages, is_png, read_table
 from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.files import read_limited
+from neocog.dataset.labels import finite_number
 from neocog.dataset.record import LeftOut
 from neocog.errors import DataError
 from neocog.modalities.image.image_folder import is_image
@@ -24,13 +24,13 @@ __all__ = ["is_voc", "is_voc_masks", "open_voc", "open_voc_masks", "parse_xml"]
 
 MAX_BYTES = 2**24
 MAX_DEPTH = 32
-FAR = 1e9
-"""No coordinate in pixels is larger."""
-EXPORT = "Export it again."
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+
+
+Layout = tuple[dict[str, list[Path]], dict[str, list[Path]], list[LeftOut]]
 
 
 def is_voc(path: Path) -> bool:
@@ -50,28 +50,19 @@ def open_voc(path: Path) -> DetectionImages:
     Classes are the names of all objects, sorted. Difficult objects are read; whether one is truncated is not kept.
     Raises DataError that names the file, for XML that is damaged or declares a document type, and for missing parts.
     """
-    images = list_images(path)
-    annotations = {file.stem: file for file in list_entries(path / "Annotations") if is_xml(file)}
-    lone = sorted(annotations.keys() - images.keys())
-    if lone:
-        rule = "Each annotation needs an image of the same name."
-        received = f"{len(lone):,} without one in JPEGImages, first {lone[0]}.xml"
-        raise DataError(rule, received=received, where=str(path), fix="Add or remove them.")
-    splits = read_splits(path / "ImageSets" / "Main", annotations)
-    notices = list_unread(path, images, annotations, splits, "an annotation")
+    images, splits, notices = read_layout(path, "Annotations", "Main", is_xml, "annotation")
     objects, names = ObjectList("object"), list[str]()
-    for index, stem in enumerate(stem for stems in splits.values() for stem in stems):
-        root = parse_xml(annotations[stem])
-        objects.sizes.append(read_size(root, annotations[stem]))
+    for index, file in enumerate(file for files in splits.values() for file in files):
+        root = parse_xml(file)
+        objects.sizes.append(read_size(root, file))
         for place, entry in enumerate(root.findall("object"), 1):
-            where = f"object {place} of {annotations[stem]}"
+            where = f"object {place} of {file}"
             names.append(read_text(entry, "name", where))
-            objects.add(index, 0, read_box(entry, where), place)
+            objects.found.append(Object(index, 0, read_box(entry, where), place))
     classes = check_names(sorted(set(names)), path / "Annotations")
     numbers = {name: k for k, name in enumerate(classes)}
-    objects.labels = [numbers[name] for name in names]
-    paths = {split: [images[stem] for stem in stems] for split, stems in splits.items()}
-    return DetectionImages(path, paths, classes, objects, notices, "voc")
+    objects.found = [found._replace(label=numbers[name]) for found, name in zip(objects.found, names, strict=True)]
+    return DetectionImages(path, images, classes, objects, notices, "voc")
 
 
 def open_voc_masks(path: Path) -> SegmentationImages:
@@ -79,43 +70,37 @@ def open_voc_masks(path: Path) -> SegmentationImages:
 
     The classes are those of a table beside them (classes.txt), or else VOC's background and twenty.
     """
-    images = list_images(path)
-    masks = {file.stem: file for file in list_entries(path / "SegmentationClass") if is_png(file)}
-    lone = sorted(masks.keys() - images.keys())
-    if lone or not masks:
-        received = f"{len(lone):,} without one, first {lone[0]}.png" if lone else "no masks"
-        raise DataError("Each mask needs an image of the same name in JPEGImages.", received=received, where=str(path))
-    splits = read_splits(path / "ImageSets" / "Segmentation", masks)
-    notices = list_unread(path, images, masks, splits, "a mask")
+    images, splits, notices = read_layout(path, "SegmentationClass", "Segmentation", is_png, "mask")
     tables = [path / name for name in TABLES if (path / name).is_file()]
     table = read_table(tables[0]) if tables else ClassTable(("background", *VOC_CLASSES))
-    paths = {split: [images[stem] for stem in stems] for split, stems in splits.items()}
-    masks_of = [masks[stem] for stems in splits.values() for stem in stems]
-    return SegmentationImages(path, paths, masks_of, table, notices, "voc-masks")
-
-
-def list_images(root: Path) -> dict[str, Path]:
-    """The images by their names without suffix."""
-    folder = root / "JPEGImages"
-    images = by_stem(filter(is_image, list_entries(folder)), folder)
-    if not images:
-        raise DataError(f"VOC's images are in JPEGImages. {folder} has none.")
-    return images
+    masks_of = [file for files in splits.values() for file in files]
+    return SegmentationImages(path, images, masks_of, table, notices, "voc-masks")
 
 
 def is_xml(path: Path) -> bool:
     return path.suffix.lower() == ".xml"
 
 
-def list_unread(
-    root: Path, images: Mapping[str, Path], known: Mapping[str, Path], splits: Mapping[str, list[str]], what: str
-) -> list[LeftOut]:
-    """Notices of the images that are not annotated, and of those that are but belong to no split."""
+def read_layout(root: Path, folder: str, lists: str, is_wanted: Callable[[Path], bool], what: str) -> Layout:
+    """The images and their annotations by split, and notices of images that have none, or belong to no split."""
+    place = root / "JPEGImages"
+    images = by_stem(filter(is_image, list_entries(place)), place)
+    if not images:
+        raise DataError(f"VOC's images are in JPEGImages. {place} has none.")
+    known = {file.stem: file for file in list_entries(root / folder) if is_wanted(file)}
+    lone = sorted(known.keys() - images.keys())
+    if lone or not known:
+        received = f"{len(lone):,} without one, first {known[lone[0]].name}" if lone else f"no {what}s"
+        rule = f"Each {what} needs an image of the same name in JPEGImages."
+        raise entry_error(rule, received, root, "Add or remove them.")
+    splits = read_splits(root / "ImageSets" / lists, known)
     listed = {stem for stems in splits.values() for stem in stems}
     bare = [path for stem, path in images.items() if stem not in known]
     apart = [images[stem] for stem in known if stem not in listed]
-    notices = tell_left_out(bare, f"images without {what}", root)
-    return notices + tell_left_out(apart, "annotated images that are in no split", root)
+    notices = tell_left_out(bare, f"images without {what}s", root)
+    notices += tell_left_out(apart, "annotated images that are in no split", root)
+    images_of = {split: [images[stem] for stem in stems] for split, stems in splits.items()}
+    return images_of, {split: [known[stem] for stem in stems] for split, stems in splits.items()}, notices
 
 
 def read_splits(folder: Path, known: Mapping[str, Path]) -> dict[str, list[str]]:
@@ -123,18 +108,17 @@ def read_splits(folder: Path, known: Mapping[str, Path]) -> dict[str, list[str]]
     files = {split: folder / f"{split}.txt" for split in ("train", "val", "test")}
     if not files["train"].is_file() and (folder / "trainval.txt").is_file():
         files = {"train": folder / "trainval.txt", "test": files["test"]}  # a val.txt would be part of it
-    splits = {split: read_stems(file, known) for split, file in files.items() if file.is_file()}
+    splits = {}
+    for split, file in files.items():
+        lines = read_lines(file) if file.is_file() else None
+        missing = [(number, stem) for number, stem in lines or () if stem not in known]
+        if missing or lines == []:
+            number, stem = missing[0] if missing else (0, "")
+            first = f"{stem[:100]!r} in line {number}, {len(missing):,} in all" if missing else "nothing"
+            raise entry_error("A list of a split names annotated images.", first, file, "Add them, or take them out.")
+        if lines:
+            splits[split] = [stem for _, stem in lines]
     return splits or {"all": sorted(known)}
-
-
-def read_stems(file: Path, known: Mapping[str, Path]) -> list[str]:
-    lines = read_lines(file)
-    missing = [(number, stem) for number, stem in lines if stem not in known]
-    if missing or not lines:
-        first = f"{missing[0][1][:100]!r} in line {missing[0][0]}, {len(missing):,} in all" if missing else "nothing"
-        rule, fix = "A list of a split names annotated images.", "Add them, or take them out."
-        raise DataError(rule, received=first, where=str(file), fix=fix)
-    return [stem for _, stem in lines]
 
 
 def parse_xml(path: Path) -> Element:
@@ -166,27 +150,20 @@ def parse_xml(path: Path) -> Element:
         parser.Parse(read_limited(path, MAX_BYTES), True)
     except (expat.ExpatError, LookupError, ValueError) as error:  # damaged, or in an encoding that is not known
         raise DataError(f"{path} is not XML, or damaged: {error}.", fix=EXPORT) from error
-    root = builder.close()
-    assert isinstance(root, Element)
-    return root
+    return builder.close()
 
 
 def read_text(entry: Element, tag: str, where: str) -> str:
-    """The text of a child element. Raises DataError if it is missing or empty."""
-    text = (entry.findtext(tag) or "").strip()
-    if not text:
-        raise DataError(f"VOC's annotations need <{tag}>.", received="none", where=where, fix=EXPORT)
-    return text
+    if text := (entry.findtext(tag) or "").strip():
+        return text
+    raise entry_error(f"VOC's annotations need <{tag}>.", "none", where, EXPORT)
 
 
 def read_number(entry: Element, tag: str, where: str) -> float:
     text = read_text(entry, tag, where)
-    try:
-        value = float(text) if "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
-    if not -FAR <= value <= FAR:
-        raise DataError(f"<{tag}> must be a number of pixels.", received=repr(text[:40]), where=where)
+    value = finite_number(text)
+    if value is None or "_" in text or abs(value) > FAR:
+        raise entry_error(f"<{tag}> must be a number of pixels.", repr(text[:40]), where)
     return value
 
 
@@ -194,7 +171,7 @@ def read_box(entry: Element, where: str) -> tuple[float, float, float, float]:
     """Left, top, right, bottom from 0, the last two beyond the object."""
     box = entry.find("bndbox")
     if box is None:
-        raise DataError("VOC's annotations need <bndbox>.", received="none", where=where, fix=EXPORT)
+        raise entry_error("VOC's annotations need <bndbox>.", "none", where, EXPORT)
     left, top, right, bottom = (read_number(box, tag, where) for tag in ("xmin", "ymin", "xmax", "ymax"))
     return left - 1, top - 1, right, bottom
 
@@ -202,12 +179,10 @@ def read_box(entry: Element, where: str) -> tuple[float, float, float, float]:
 def read_size(root: Element, path: Path) -> Size | None:
     """Height and width, if they are given; some tools write 0 for not known."""
     size = root.find("size")
-    if size is None:
+    sides = [read_number(size, tag, f"<size> of {path}") for tag in ("height", "width")] if size is not None else [0]
+    if 0 in sides:
         return None
-    height, width = (read_number(size, tag, f"<size> of {path}") for tag in ("height", "width"))
-    if height == 0 or width == 0:
-        return None
+    height, width = sides
     if min(height, width) < 0 or height % 1 or width % 1 or height * width > MAX_PIXELS:
-        rule = f"An image has 1 to {MAX_PIXELS:,} pixels."
-        raise DataError(rule, received=f"{width:g} x {height:g}", where=str(path))
+        raise entry_error(f"An image has 1 to {MAX_PIXELS:,} pixels.", f"{width:g} x {height:g}", path)
     return int(height), int(width)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from neocog.annotations.annotated import DetectionImages, ObjectList, tell_unlisted
-from neocog.annotations.files import check_names, is_encodable, read_lines, schema_error, show
+from neocog.annotations.annotated import DetectionImages, Object, ObjectList, tell_unlisted
+from neocog.annotations.files import check_names, entry_error, is_encodable, read_lines, schema_error, show
 from neocog.dataset.files import is_kind, read_limited
 from neocog.dataset.labels import MAX_CLASSES
 from neocog.errors import DataError, some
@@ -29,10 +29,8 @@ MAX_BYTES = 2**18
 MAX_DEPTH = 16
 KEYS = (re.compile(rb"^(train|val)\s*:", re.MULTILINE), re.compile(rb"^(names|nc)\s*:", re.MULTILINE))
 SPLITS = ("train", "val", "test")
-MOST = 10**9
-"""Below it, a number is taken as a class's name."""
-ROUNDING = 1e-6
-"""By which a share of the image may be below 0 or above 1."""
+MOST = 10**9  # below it, a number is taken as a class's name
+ROUNDING = 1e-6  # by which a share of the image may be below 0 or above 1
 
 
 @dataclass(slots=True)
@@ -86,18 +84,15 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     named = {split: entry for split in SPLITS if (entry := getattr(settings, split))}
     images = {split: list_split(entry, root, base, file, strangers, notices) for split, entry in named.items()}
     if not images:
-        raise DataError("data.yaml must name the folder of train.", received=show(settings), where=str(file))
-    objects, bare = ObjectList("line", relative=True, with_masks=with_masks), list[Path]()
-    paths = [image for part in images.values() for image in part]
-    for index, image in enumerate(paths):
-        labels = find_label_file(root, image)
-        if is_kind(labels.is_file):
-            add_lines(objects, index, labels, len(classes))
-        else:
-            bare.append(labels)
-    if paths and len(bare) == len(paths):
-        rule = f"Labels of images/ are in labels/. No image of {root} has any; the first would be {bare[0]}."
+        raise entry_error("data.yaml must name the folder of train.", show(settings), file)
+    objects = ObjectList("line", relative=True, with_masks=with_masks)
+    labels = [find_label_file(root, image) for part in images.values() for image in part]
+    bare = [index for index, file in enumerate(labels) if not is_kind(file.is_file)]
+    if bare and len(bare) == len(labels):
+        rule = f"Labels of images/ are in labels/. No image of {root} has any; the first would be {labels[0]}."
         raise DataError(rule, fix="Add them.")
+    for index in sorted(set(range(len(labels))) - set(bare)):
+        add_lines(objects, index, labels[index], len(classes))
     if bare:
         notices.append(f"images without a label file, taken as without objects: {len(bare):,}")
     if strangers:
@@ -109,16 +104,21 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
 
 def read_settings(path: Path) -> Settings:
     """data.yaml. Raises DataError for one that is damaged, breaks the schema, or would take without bound to read."""
-    content = read_limited(path, MAX_BYTES)
+    content, depth = read_limited(path, MAX_BYTES), 0
     try:
-        check_events(content, path)
+        for event in yaml.parse(content, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):  # with these, a short text can mean one without bound
+                raise DataError(f"data.yaml repeats nothing by alias (*name). {path} does.", fix="Write it out.")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # each level makes every further one slower to read
+                raise DataError(f"data.yaml is nested {MAX_DEPTH} deep at most. {path} is deeper.")
         values = yaml.safe_load(content)
     except DataError:
         raise
     except Exception as error:  # beside YAMLError: ValueError for dates, RecursionError for depth, and others
         raise DataError(f"{path} is not YAML, or damaged: {str(error)[:200] or type(error).__name__}.") from error
     if not isinstance(values, dict):
-        raise DataError("data.yaml is a mapping with train and names.", received=show(values), where=str(path))
+        raise entry_error("data.yaml is a mapping with train and names.", show(values), path)
     try:
         settings = TypeAdapter(Settings).validate_python({k: values[k] for k in Settings.__slots__ if k in values})
     except ValidationError as error:
@@ -128,17 +128,6 @@ def read_settings(path: Path) -> Settings:
     return settings
 
 
-def check_events(content: bytes, path: Path) -> None:
-    """Raises DataError for aliases, with which a short text can mean one without bound, and for deep nesting."""
-    depth = 0
-    for event in yaml.parse(content, yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise DataError(f"data.yaml repeats nothing by alias (*name). {path} does.", fix="Write it out.")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:  # each level makes every further one slower to read
-            raise DataError(f"data.yaml is nested {MAX_DEPTH} deep at most. {path} is deeper.")
-
-
 def name_classes(settings: Settings, path: Path) -> tuple[str, ...]:
     """From names, a list or a mapping from 0..K-1; or else "0", "1", ... up to nc."""
     names, count = settings.names, settings.nc
@@ -146,19 +135,17 @@ def name_classes(settings: Settings, path: Path) -> tuple[str, ...]:
         return tuple(str(k) for k in range(count))
     if isinstance(names, dict):
         if set(names) != set(range(len(names))):
-            raise DataError("names must number the classes 0, 1, 2, ...", received=some(names), where=str(path))
+            raise entry_error("names must number the classes 0, 1, 2, ...", some(names), path)
         names = [names[k] for k in range(len(names))]
     if not isinstance(names, list) or not names:
-        raise DataError("names must be a list, or a mapping from numbers.", received=show(names), where=str(path))
+        raise entry_error("names must be a list, or a mapping from numbers.", show(names), path)
     if count is not None and count != len(names):
-        received = f"nc {count}, {len(names)} names"
-        raise DataError("nc must be the number of names.", received=received, where=str(path))
+        raise entry_error("nc must be the number of names.", f"nc {count}, {len(names)} names", path)
     return check_names([str(name) if type(name) is int and abs(name) < MOST else name for name in names], path)
 
 
-def list_split(
-    entry: Any, root: Path, base: Path, file: Path, strangers: Counter[str], notices: list[str]
-) -> list[Path]:
+def list_split(entry: Any, root: Path, base: Path, file: Path, strangers: Counter[str],
+               notices: list[str]) -> list[Path]:  # fmt: skip
     """The images of one split: of a folder, of a list in a .txt, or of several of these."""
     images = []
     for part in entry if isinstance(entry, list) else [entry]:
@@ -178,18 +165,15 @@ def resolve_path(root: Path, base: Path, entry: Any, file: Path, notices: list[s
     Roboflow writes ../train/images for train/images, and Ultralytics reads it so; here, too, if that is there.
     """
     if not isinstance(entry, str) or not entry or "\0" in entry or not is_encodable(entry):
-        raise DataError("train, val, test and path must be paths.", received=show(entry), where=str(file))
-    place = resolve_within(root, base / entry)
-    if place is None and entry.startswith("../"):
-        place = resolve_within(root, base / entry.removeprefix("../"))
-        if place is not None and os.path.lexists(place):
-            notices.append(f"{entry} in {file.name} is read as {entry.removeprefix('../')}")
-            return place
-        place = None
-    if place is None:
+        raise entry_error("train, val, test and path must be paths.", show(entry), file)
+    if place := resolve_within(root, base / entry):
+        return place
+    inner = entry.removeprefix("../")
+    place = resolve_within(root, base / inner)
+    if inner == entry or place is None or not os.path.lexists(place):
         rule = f"Images and labels must be in the folder of data.yaml, {root}."
-        fix = "Move data.yaml above them, or write paths from its folder."
-        raise DataError(rule, received=repr(entry[:200]), where=str(file), fix=fix)
+        raise entry_error(rule, repr(entry[:200]), file, "Move data.yaml above them, or write paths from its folder.")
+    notices.append(f"{entry} in {file.name} is read as {inner}")
     return place
 
 
@@ -206,8 +190,7 @@ def read_list(root: Path, file: Path) -> list[Path]:
     for number, line in read_lines(file, 2**28):
         path = resolve_within(root, file.parent / line) if "\0" not in line else None
         if path is None or not is_image(path) or not is_kind(path.is_file):
-            rule = f"Each line must name an image below {root}."
-            raise DataError(rule, received=repr(line[:200]), where=f"{file}:{number}")
+            raise entry_error(f"Each line must name an image below {root}.", repr(line[:200]), f"{file}:{number}")
         images.append(path)
     return images
 
@@ -221,39 +204,34 @@ def find_label_file(root: Path, image: Path) -> Path:
 
 
 def add_lines(objects: ObjectList, index: int, file: Path, num_classes: int) -> None:
-    """Gather the objects of one image. Raises DataError with file and line."""
+    """Gather the objects of one image. Raises DataError with file and line.
+
+    A line is a class and 4 shares, or a class and the x and y of at least 3 points.
+    """
     for number, line in read_lines(file):
-        where = f"{file}:{number}"
-        values = read_values(line, where)
-        label, shares = int(values[0]), values[1:]
-        if label != values[0] or not 0 <= label < num_classes:
-            raise DataError(f"A class is 0 to {num_classes - 1}.", received=f"{values[0]:g}", where=where)
-        wrong = next((share for share in shares if not -ROUNDING <= share <= 1 + ROUNDING), None)
-        if wrong is not None:
-            rule = "Boxes and outlines are shares, 0 to 1, of the image."
-            raise DataError(rule, received=f"{wrong:g}", where=where)
-        if len(shares) == 4 and objects.with_masks:
-            rule = "An object that is read with its mask needs an outline, x1 y1 x2 y2 x3 y3 ..."
-            raise DataError(rule, received="a box", where=where)
+        where, fields = f"{file}:{number}", line.split()
+        if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
+            rule = "A line is `class cx cy w h`, or `class x1 y1 x2 y2 x3 y3 ...`."
+            raise entry_error(rule, f"{len(fields)} fields", where)
+        try:
+            label, *shares = map(float, fields)
+        except ValueError:
+            label, shares = np.nan, []
+        if "_" in line or not abs(label) < MAX_CLASSES:  # Python reads 1_0 as 10; NaN is less than nothing
+            raise entry_error("A line holds numbers.", repr(line[:100]), where)
+        if label != int(label) or not 0 <= label < num_classes:
+            raise entry_error(f"A class is 0 to {num_classes - 1}.", f"{label:g}", where)
+        if wrong := [share for share in shares if not -ROUNDING <= share <= 1 + ROUNDING]:
+            raise entry_error("Boxes and outlines are shares, 0 to 1, of the image.", f"{wrong[0]:g}", where)
+        outline = None
         if len(shares) == 4:
+            if objects.with_masks:
+                rule = "An object that is read with its mask needs an outline, x1 y1 x2 y2 x3 y3 ..."
+                raise entry_error(rule, "a box", where)
             x, y, width, height = shares
-            objects.add(index, label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), number)
+            box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         else:
             points: NDArray[np.float64] = np.array(shares).reshape(-1, 2)
             (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-            objects.add(index, label, (left, top, right, bottom), number, [points] if objects.with_masks else None)
-
-
-def read_values(line: str, where: str) -> list[float]:
-    """The numbers of a line: a class and 4 shares, or a class and the x and y of at least 3 points."""
-    fields = line.split()
-    if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
-        rule = "A line is `class cx cy w h`, or `class x1 y1 x2 y2 x3 y3 ...`."
-        raise DataError(rule, received=f"{len(fields)} fields", where=where)
-    try:
-        values = [float(field) for field in fields]
-    except ValueError:
-        values = [np.nan]
-    if "_" in line or not abs(values[0]) < MAX_CLASSES:  # Python reads 1_0 as 10; NaN is less than nothing
-        raise DataError("A line holds numbers.", received=repr(line[:100]), where=where)
-    return values
+            box, outline = (left, top, right, bottom), [points] if objects.with_masks else None
+        objects.found.append(Object(index, int(label), box, number, outline))

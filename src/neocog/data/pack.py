@@ -1,11 +1,9 @@
 """Packing: any data set as a few large shards with an index, checked after writing, resumed if it was stopped."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from pydantic import ByteSize, TypeAdapter
@@ -22,36 +20,25 @@ from neocog.shards.store import import_package
 
 __all__ = ["Packed", "pack", "parse_size"]
 
-SIZES = (10**3, 10**12)
-"""Bytes of a shard, the least and the most."""
+SIZES = (10**3, 10**12)  # bytes of a shard, the least and the most
 SIZE = re.compile(r"\s*\d+(\.\d+)?\s*([kmgt]i?b|b)?\s*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """The result: the folder, records, shards and bytes, and the keys of records that were skipped."""
 
     folder: Path
     records: int
     shards: int
     size: ByteSize
-    kept: int
-    """Shards that an earlier call had finished."""
+    kept: int  # shards that an earlier call had finished
     skipped: tuple[str, ...]
 
 
 def pack(
-    data: str | Path,
-    out: str | Path,
-    *,
-    shard_size: str = "256MB",
-    resize: int | None = None,
-    format: Format = "tar",
-    on_corrupt: OnCorrupt = "stop",
-    data_format: str | None = None,
-    download: bool = False,
-    **options: object,
-) -> Packed:
+    data: str | Path, out: str | Path, *, shard_size: str = "256MB", resize: int | None = None, format: Format = "tar",
+    on_corrupt: OnCorrupt = "stop", data_format: str | None = None, download: bool = False, **options: object,
+) -> Packed:  # fmt: skip
     """Write a data set as shards of about `shard_size` into an empty folder, with an index beside them.
 
     Encoded payloads stay as they are; with `resize`, images have at most that short side. Called again with the same
@@ -61,18 +48,22 @@ def pack(
     """
     settings = check_settings(shard_size, resize, format, on_corrupt)
     out = Path(out)
-    if not is_address(data):
-        check_apart(out, find_data(data, download=download))
+    if not is_address(data) and out.resolve().is_relative_to((place := find_data(data, download=download)).resolve()):
+        raise DataError(f"A data set is never written to. {out} is within {place}.", fix="Choose another folder.")
     source = open_source(data, format=data_format, download=download, **options)
     check_packable(source, resize, format)
     tell(source)
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with lock(out):
-        state = begin_state(out, replace(settings, fingerprint=fingerprint(source)))
-        packer = Packer(source, out, replace(state, shards=keep_finished(out, state)))
-        kept = len(packer.state.shards)
-        packer.run()
+    try:
+        with folder_lock(out):
+            state = begin_state(out, replace(settings, fingerprint=fingerprint(source)))
+            packer = Packer(source, out, replace(state, shards=keep_finished(out, state)))
+            kept = len(packer.state.shards)
+            packer.run()
+    except RunError:
+        fix = "Wait for it, or choose another folder."
+        raise DataError(f"{out} is being packed by another process.", fix=fix) from None
     (out / ".lock").unlink(missing_ok=True)
     shards = packer.state.shards
     records, size = sum(done.records for done in shards), sum(done.size for done in shards)
@@ -106,22 +97,14 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def check_apart(out: Path, data: Path) -> None:
-    """Raises DataError if the shards would lie in the data that they are made from."""
-    inner, outer = out.resolve(), data.resolve()
-    if inner == outer or outer in inner.parents:
-        rule = f"A data set is never written to. {out} is within {data}."
-        raise DataError(rule, fix="Choose another folder.")
-
-
 def check_packable(source: Source, resize: int | None, format: Format) -> None:
     """Raises DataError for settings that a set of this kind can't be packed with."""
     kind = MODALITIES[source.modality]
     if resize is not None and not kind.resizable:
         raise DataError(f"--resize is for images. {source.name} holds {kind.plural}.", fix="Leave it out.")
     if resize is not None and source.task in ("segmentation", "detection"):
-        rule = f"--resize would not scale masks and boxes. {source.name} is for {source.task}."
-        raise DataError(rule, fix="Leave it out.")
+        task = f"{source.name} is for {source.task}"
+        raise DataError(f"--resize would not scale masks and boxes. {task}.", fix="Leave it out.")
     groups = getattr(source, "groups", None)
     if groups is not None and "all" in source.splits and len(np.unique(groups)) < len(source):
         rule = "Samples of one game, speaker or recording must stay in one split, and shards do not store groups."
@@ -133,13 +116,3 @@ def check_packable(source: Source, resize: int | None, format: Format) -> None:
             received = f"{source.modality} for {source.task}"
             raise DataError(rule, received=received, where=source.name, fix="Use --format tar.")
         import_package("pyarrow", "Parquet shards")
-
-
-@contextmanager
-def lock(out: Path) -> Iterator[None]:
-    try:
-        with folder_lock(out):
-            yield
-    except RunError:
-        fix = "Wait for it, or choose another folder."
-        raise DataError(f"{out} is being packed by another process.", fix=fix) from None

@@ -16,7 +16,7 @@ from neocog.shards.contents import MAX_TEXT, read_text
 from neocog.shards.index import Header, IndexWriter, Shard
 from neocog.shards.leftovers import count_names
 from neocog.shards.names import ShardFiles, Split
-from neocog.shards.scan import ColumnScanner, ScannedRecord, Scanner, TarScanner
+from neocog.shards.scan import ColumnScanner, ScannedRecord, TarScanner
 from neocog.shards.store import Store
 
 __all__ = ["CLASSES", "index_shards", "read_classes"]
@@ -40,7 +40,7 @@ def index_shards(files: ShardFiles, folder: Path, *, packed: Header | None = Non
 
 
 class Indexing:
-    """An index while it is written: the shards so far, their labels, and the records without one."""
+    """An index while it is written: the shards so far, their labels, and the records without one, left out."""
 
     def __init__(self, files: ShardFiles, writer: IndexWriter, packed: Header | None) -> None:
         self.files, self.writer, self.packed = files, writer, packed
@@ -48,89 +48,93 @@ class Indexing:
         known = packed.classes if packed else read_classes(files.store)
         self.listed = known is not None
         self.labels: Labels | None = Labels(known, as_lines=not packed) if known is not None else None
-        self.unlabelled = Unlabelled()
+        self.labelled: set[Split] = set()  # splits in which a record has a label
+        self.unlabelled: Counter[Split] = Counter()  # records without one, by split
+        self.faults: dict[Split, DataError] = {}
         self.hashes = {shard.name: shard.sha256 for shard in packed.shards} if packed else {}
         self.shards: list[Shard] = []
 
     def add_shard(self, name: str, split: Split) -> None:
         """The records of one shard, which is left out if none has a label."""
-        before, missing = self.writer.count, self.unlabelled.counts[split]
+        before, missing = self.writer.count, self.unlabelled[split]
         groups: Counter[int] = Counter()
         for record in self.scanner.scan(name, split):
             if self.add(record, split) and self.scanner.grouped:
                 groups[record.offset] += 1
-        if self.writer.count == before and self.unlabelled.counts[split] > missing:
-            return
-        shard = Shard(
-            name=name, split=split, size=self.files.store.stat(name).size, records=self.writer.count - before,
-            groups=tuple(groups.values()), sha256=self.hashes.get(name),
-        )  # fmt: skip
-        self.shards.append(shard)
+        size, records = self.files.store.stat(name).size, self.writer.count - before
+        if records or self.unlabelled[split] == missing:
+            rows, digest = tuple(groups.values()), self.hashes.get(name)
+            self.shards.append(Shard(name=name, split=split, size=size, records=records, groups=rows, sha256=digest))
 
     def add(self, record: ScannedRecord, split: Split) -> bool:
-        """Whether a record has a label, with which it is written."""
+        """Whether a record has a label, with which it is written. Raises DataError if others of its split have one."""
         minus = record.label == -1 and self.packed is None
         if record.label is None or minus:
             fault = record.fault
             if minus and not self.listed and split in ("all", "train"):  # where -1 could be one of the classes
                 rule = "Labels number the classes from 0."
                 fault = DataError(rule, received="-1", where=record.where, fix=MINUS)
-            self.unlabelled.add(split, fault)
+            self.unlabelled[split] += 1
+            if fault:
+                self.faults.setdefault(split, fault)
+        else:
+            self.labelled.add(split)
+        if split in self.faults and (split in self.labelled or split in ("all", "train")):
+            raise self.faults[split]
+        if record.label is None or minus:
             return False
-        self.unlabelled.add_labelled(split)
         self.labels = self.labels or Labels(self.scanner.classes)
         label = -1 if record.label == -1 else self.labels.number(record.label, split, record.where)
-        self.writer.add(record.key, len(self.shards), record.offset, record.length, label)
-        if record.multi_hot is not None:
-            self.writer.add_labels(record.multi_hot)
+        self.writer.add(record.key, len(self.shards), record.offset, record.length, label, record.multi_hot)
         return True
 
     def finish(self) -> Header:
         """Complete the index. Raises DataError if there are no records, or none to train on."""
-        root = self.files.store.root
-        left_out = (*self.unlabelled.notices(root), *tell_other_splits(self.files, self.scanner))
+        files, columns = self.files, self.scanner.columns
+        left_out = [*self.tell_unlabelled(), *self.tell_other_splits()]
         if self.labels is None or not self.writer.count:
-            raise DataError(f"A set needs at least one record. The shards at {root} hold none.")
-        header = describe_set(self.files, self.scanner, self.packed)
+            raise DataError(f"A set needs at least one record. The shards at {files.store.root} hold none.")
+        header = self.packed or Header(
+            name=files.name, container=files.container, modality=self.scanner.modality or "image",
+            task="classification", classes=(), shards=(), arrays={},
+        )  # fmt: skip
         classes, mapping = self.labels.finish()
-        seen = {split: n if mapping is None else mapping[n] for split, n in self.labels.seen.items()}
-        notices = absent_classes(classes, seen) if header.task == "classification" else ()
+        notices = (*files.notices, *self.scanner.notices(), *self.labels.notices)
+        if header.task == "classification":
+            seen = {split: np.array(sorted(numbers), np.int64) for split, numbers in self.labels.found.items()}
+            notices += absent_classes(classes, seen if mapping is None else {k: mapping[n] for k, n in seen.items()})
         if header.unlabelled:
             notices += (f"the set that was packed had no labels in {some(header.unlabelled)}",)
         header = replace(
-            header, shards=tuple(self.shards), classes=classes, unlabelled=self.unlabelled.hidden or header.unlabelled,
-            notices=(*self.files.notices, *self.scanner.notices(), *self.labels.notices, *notices),
+            header, payload=columns.payload if columns else None, label=columns.label if columns else None,
+            shards=tuple(self.shards), classes=classes, notices=notices,
+            unlabelled=tuple(k for k in self.unlabelled if k not in self.labelled) or header.unlabelled,
             left_out=tuple((str(notice), notice.num_samples) for notice in left_out),
         )  # fmt: skip
         return self.writer.finish(header, mapping)
 
+    def tell_unlabelled(self) -> Iterator[LeftOut]:
+        """A notice of each split with records without a label. Raises DataError if there is nothing to train on."""
+        for split, count in self.unlabelled.items():
+            if split in ("all", "train") and split not in self.labelled:
+                received, where = f"none in all {count:,} training records", self.files.store.root
+                fix = "Write the labels, or name the files with labels."
+                raise DataError("Each record needs a label.", received=received, where=where, fix=fix)
+            yield (unlabelled_samples if split in self.labelled else unlabelled_split)(split, count)
 
-def tell_other_splits(files: ShardFiles, scanner: Scanner) -> Iterator[LeftOut]:
-    """A notice of each split that is not train, val or test, with the number of its records."""
-    for split in sorted(set(files.passed.values())):
-        count = sum(scanner.count(name) for name, called in files.passed.items() if called == split)
-        yield other_split(split, count)
-    if files.aside:
-        said = f"shards in folders that are not called train, val or test are not read: {count_names(files.aside)}"
-        try:
-            count = sum(scanner.count(name) for name in files.aside)
-        except DataError as error:  # they are not read, and so may be damaged
-            yield LeftOut(f"{said}; their records can't be counted: {error}", 0)
-        else:
-            yield LeftOut(f"{said}, with {count:,} records", count)
-
-
-def describe_set(files: ShardFiles, scanner: Scanner, packed: Header | None) -> Header:
-    """The header, without its shards and classes."""
-    columns = scanner.columns
-    chosen = {"payload": columns.payload, "label": columns.label} if columns else {"payload": None, "label": None}
-    if packed:
-        return replace(packed, **chosen)
-    modality = scanner.modality or "image"
-    return Header(
-        name=files.name, container=files.container, modality=modality, task="classification", classes=(), shards=(),
-        arrays={}, **chosen,
-    )  # fmt: skip
+    def tell_other_splits(self) -> Iterator[LeftOut]:
+        """A notice of each split that is not train, val or test, with the number of its records."""
+        passed, aside, count = self.files.passed, self.files.aside, self.scanner.count
+        for split in sorted(set(passed.values())):
+            yield other_split(split, sum(count(name) for name, called in passed.items() if called == split))
+        if aside:
+            said = f"shards in folders that are not called train, val or test are not read: {count_names(aside)}"
+            try:
+                total = sum(map(count, aside))
+            except DataError as error:  # they are not read, and so may be damaged
+                yield LeftOut(f"{said}; their records can't be counted: {error}", 0)
+            else:
+                yield LeftOut(f"{said}, with {total:,} records", total)
 
 
 def read_classes(store: Store) -> tuple[str, ...] | None:
@@ -158,16 +162,10 @@ class Labels:
             raise DataError("Each class needs a name of its own.", received=some(classes, 20))
         self.classes, self.as_lines = classes, as_lines
         self.place = {name: k for k, name in enumerate(classes or ())}
-        self.written: dict[int | str, int] = {}
-        """Each label as it is written, and its number until the end."""
-        self.first: dict[type, str] = {}
-        self.found: dict[str, set[int]] = {}
+        self.written: dict[int | str, int] = {}  # each label as it is written, and its number until the end
+        self.kinds: set[type] = set()
+        self.found: dict[str, set[int]] = {}  # the numbers that occur, by split
         self.notices: tuple[str, ...] = ()
-
-    @property
-    def seen(self) -> dict[str, NDArray[np.int64]]:
-        """The numbers that occur, by split."""
-        return {split: np.array(sorted(numbers), np.int64) for split, numbers in self.found.items()}
 
     def number(self, label: int | str, split: str, where: str) -> int:
         """The number of a label. Raises DataError if numbers and names are mixed, or it is out of range."""
@@ -181,11 +179,9 @@ class Labels:
 
     def check(self, label: int | str, where: str) -> None:
         """Raises DataError for a label that doesn't fit to those before."""
-        if self.classes is None:
-            kind = type(label) if isinstance(label, int) or not is_padded(label) else None
-            if kind is not None:
-                self.first.setdefault(kind, where)
-            if len(self.first) > 1:
+        if self.classes is None and (isinstance(label, int) or not is_padded(label)):
+            self.kinds.add(type(label))
+            if len(self.kinds) > 1:
                 received = f"{label!r} after the other kind"
                 raise DataError("Labels are all numbers or all names.", received=received, where=where)
         if isinstance(label, int):
@@ -204,15 +200,13 @@ class Labels:
         """The classes, sorted if nobody has numbered them, and the final number for each one given before."""
         if self.classes is not None:
             return tuple(self.classes), self.match_lines() if self.as_lines else None
-        labels = list(self.written)
-        if all(isinstance(label, int) for label in labels):
-            values = [int(label) for label in labels]
-            unused = sorted(set(range(max(values) + 1)) - set(values))
-            if unused:
+        names = list(map(str, self.written))
+        if all(isinstance(label, int) for label in self.written):
+            values = list(map(int, names))
+            if unused := sorted(set(range(max(values) + 1)) - set(values)):
                 self.notices = (f"labels without a sample are not classes: {some(unused)}",)
             return tuple(map(str, sorted(values))), np.argsort(np.argsort(values))
-        names = [str(label) for label in labels]
-        padded = all(isinstance(label, int) or is_padded(label) for label in labels)
+        padded = all(isinstance(label, int) or is_padded(label) for label in self.written)
         ordered = sorted(names, key=lambda name: (int(name), name)) if padded else sorted(names)
         place = {name: k for k, name in enumerate(ordered)}
         return tuple(ordered), np.array([place[name] for name in names], np.int64)
@@ -233,63 +227,15 @@ class Labels:
             raise DataError(rule, fix="Give the classes names that are not numbers.")
         if not numbering and not named:
             raise DataError(OUT_OF_RANGE.format(len(self.place) - 1), received=str(max(numbers.values())))
-        found: dict[int, int | str] = {}
-        places = []
+        found, places = dict[int, int | str](), list[int]()
         for label in self.written:
             by_name = label not in numbers or not numbering
-            place = self.place[str(label)] if by_name else numbers[label]
+            places.append(place := self.place[str(label)] if by_name else numbers[label])
             other = found.setdefault(place, label)
             if other != label:
                 received = f"{other!r} and {label!r}, which both are line {place + 1} of classes.txt"
-                fix = "Write all labels in one way."
-                raise DataError("Two labels may not mean one class.", received=received, fix=fix)
-            places.append(place)
+                raise DataError("Two labels may not mean one class.", received=received, fix="Write them in one way.")
         return np.array(places, np.int64)
-
-
-class Unlabelled:
-    """Records without a label, by split. They are left out: single ones, and whole splits."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[Split] = Counter()
-        self.labelled: set[Split] = set()
-        """Splits in which a record has a label."""
-        self.faults: dict[Split, DataError] = {}
-
-    def add(self, split: Split, fault: DataError | None) -> None:
-        """One record without a label; `fault` is an error if others of its split have one."""
-        self.counts[split] += 1
-        if fault:
-            self.faults.setdefault(split, fault)
-        self.check(split)
-
-    def add_labelled(self, split: Split) -> None:
-        if split not in self.labelled:
-            self.labelled.add(split)
-            self.check(split)
-
-    def check(self, split: Split) -> None:
-        if split in self.faults and (split in self.labelled or split in ("all", "train")):
-            raise self.faults[split]
-
-    @property
-    def hidden(self) -> tuple[Split, ...]:
-        """Splits in which no record has a label."""
-        return tuple(split for split in self.counts if split not in self.labelled)
-
-    def notices(self, root: str) -> tuple[LeftOut, ...]:
-        """A sentence for each split. Raises DataError if there is nothing to train on; `root` is the set's place."""
-        found = []
-        for split, count in self.counts.items():
-            if split not in self.hidden:
-                found.append(unlabelled_samples(split, count))
-            elif split in ("all", "train"):
-                received = f"none in all {count:,} training records"
-                fix = "Write the labels, or name the files with labels."
-                raise DataError("Each record needs a label.", received=received, where=root, fix=fix)
-            else:
-                found.append(unlabelled_split(split, count))
-        return tuple(found)
 
 
 def is_padded(label: str) -> bool:

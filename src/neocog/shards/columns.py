@@ -7,17 +7,14 @@ Source: the documentation of `datasets`, "Load tabular data" and "Create an imag
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
 from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
 from neocog.shards.names import LABELS
-from neocog.shards.store import Container, LocalStore, Store, import_package
+from neocog.shards.store import Container, LocalStore, Store, explain_failure, import_package
 
 __all__ = ["KEY", "ColumnChoice", "ColumnFile", "Columns", "choose_columns", "read_cell"]
 
@@ -28,27 +25,16 @@ KEY = "key"
 SMALLER = "Write it with smaller groups."
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnChoice:
+class ColumnChoice(NamedTuple):
     """The columns to read, and what the schema says of them."""
 
     payload: str
-    label: str | None
-    """None if the file has no such column."""
+    label: str | None  # None if the file has no such column
     modality: Modality
     classes: tuple[str, ...] | None
 
 
-@contextmanager
-def explain_damage(where: str) -> Iterator[None]:
-    """pyarrow raises errors of many kinds on damaged files; all of them mean that this file can't be read."""
-    try:
-        yield
-    except (DataError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise DataError(f"{where} is damaged, or not what its name says: {reason}.", fix="Fetch it again.") from error
+explain_damage = partial(explain_failure, problem="is damaged, or not what its name says", fix="Fetch it again.")
 
 
 class ColumnFile:
@@ -66,61 +52,38 @@ class ColumnFile:
                 file = store.path / name if isinstance(store, LocalStore) else store.open(name)
                 self.parquet: Any = parquet.ParquetFile(file)
                 self.schema: Any = self.parquet.schema_arrow
-                meta = self.parquet.metadata
-                self.groups = [meta.row_group(k).num_rows for k in range(meta.num_row_groups)]
-                self.check_sizes()
+                groups = [self.parquet.metadata.row_group(k) for k in range(self.parquet.num_row_groups)]
+                self.groups = [group.num_rows for group in groups]
+                for k, (rows, size) in enumerate((group.num_rows, group.total_byte_size) for group in groups):
+                    if not 0 <= size <= MAX_GROUP or not 0 <= rows <= MAX_ROWS:
+                        rule = f"A row group has at most {MAX_GROUP:,} bytes and {MAX_ROWS:,} rows."
+                        received = f"{rows:,} rows of {size:,} bytes in group {k}"
+                        raise DataError(rule, received=received, where=self.where, fix=SMALLER)
             else:
-                self.parquet = None
-                self.batches = read_arrow_batches(pyarrow, self.where)
+                self.parquet, mapped = None, pyarrow.memory_map(self.where)
+                try:
+                    reader = pyarrow.ipc.open_file(mapped)
+                    self.batches = [reader.get_batch(k) for k in range(reader.num_record_batches)]
+                except pyarrow.ArrowInvalid:  # a stream, as `datasets` writes it; not copied
+                    mapped.seek(0)
+                    self.batches = list(pyarrow.ipc.open_stream(mapped))
                 self.schema = self.batches[0].schema if self.batches else pyarrow.schema([])
                 self.groups = [batch.num_rows for batch in self.batches]
 
-    def check_sizes(self) -> None:
-        meta = self.parquet.metadata
-        for k, rows in enumerate(self.groups):
-            size = meta.row_group(k).total_byte_size
-            if not 0 <= size <= MAX_GROUP or not 0 <= rows <= MAX_ROWS:
-                rule = f"A row group has at most {MAX_GROUP:,} bytes and {MAX_ROWS:,} rows."
-                received = f"{rows:,} rows of {size:,} bytes in group {k}"
-                raise DataError(rule, received=received, where=self.where, fix=SMALLER)
-
     def group(self, number: int, columns: list[str]) -> dict[str, list[Any]]:
-        """The values of one row group, by column."""
+        size, found = 0, {column: list[Any]() for column in columns}
         with explain_damage(self.where):
-            found: dict[str, list[Any]] = {column: [] for column in columns}
-            for table in self.tables(number, columns):
+            whole = [] if self.parquet else [self.batches[number].select(columns)]
+            options = {"row_groups": [number], "columns": columns, "use_threads": False}
+            for table in self.parquet.iter_batches(AT_ONCE, **options) if self.parquet else whole:
+                size += table.nbytes
+                if self.parquet and size > MAX_GROUP:  # a few bytes of Parquet can hold many that repeat
+                    rule, where = f"A row group has at most {MAX_GROUP:,} bytes.", f"group {number} of {self.where}"
+                    raise DataError(rule, received="more when unpacked", where=where, fix=SMALLER)
                 table.validate(full=True)  # offsets that point elsewhere would be followed
                 for column in columns:
                     found[column] += table.column(column).to_pylist()
-            return found
-
-    def tables(self, number: int, columns: list[str]) -> Iterator[Any]:
-        """The parts of a row group.
-
-        Raises DataError once they are larger than a group may be: a few bytes of Parquet can hold many that repeat.
-        """
-        if self.parquet is None:
-            yield self.batches[number].select(columns)
-            return
-        size = 0
-        for batch in self.parquet.iter_batches(AT_ONCE, row_groups=[number], columns=columns, use_threads=False):
-            size += batch.nbytes
-            if size > MAX_GROUP:
-                rule = f"A row group has at most {MAX_GROUP:,} bytes."
-                where = f"group {number} of {self.where}"
-                raise DataError(rule, received="more when unpacked", where=where, fix=SMALLER)
-            yield batch
-
-
-def read_arrow_batches(pyarrow: Any, path: str) -> list[Any]:
-    """The record batches of an Arrow file, or of an Arrow stream, as `datasets` writes it; not copied."""
-    mapped = pyarrow.memory_map(path)
-    try:
-        reader = pyarrow.ipc.open_file(mapped)
-        return [reader.get_batch(k) for k in range(reader.num_record_batches)]
-    except pyarrow.ArrowInvalid:
-        mapped.seek(0)
-        return list(pyarrow.ipc.open_stream(mapped))
+        return found
 
 
 def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
@@ -136,32 +99,26 @@ def choose_columns(file: ColumnFile, *, labelled: bool = True) -> ColumnChoice:
         raise DataError(rule, fix="Save the data set itself with save_to_disk.")
     features = read_features(file.schema)
     kinds = {name: find_kind(name, kind, features.get(name, {})) for name, kind in fields.items()}
-    payloads = {name: kind for name, kind in kinds.items() if kind in ("image", "audio")}
     labels = [name for name in LABELS if kinds.get(name) in ("number", "text")]
     labels = labels or [name for name in kinds if features.get(name, {}).get("_type") == "ClassLabel"]
     labels = labels or [name for name in kinds if name.lower() in FILE_LABELS and kinds[name] in ("number", "text")]
-    texts = {name: kind for name, kind in kinds.items() if kind == "text" and name not in labels}
-    payloads = payloads or {name: kind for name, kind in texts.items() if name in COMMON_TEXTS[:2]}
-    payloads = payloads or {name: kind for name, kind in texts.items() if name.lower() in COMMON_TEXTS}
+    texts = [name for name, kind in kinds.items() if kind == "text" and name not in labels]
+    payloads = [name for name, kind in kinds.items() if kind in ("image", "audio")]
+    payloads = payloads or [name for name in texts if name in COMMON_TEXTS[:2]]
+    payloads = payloads or [name for name in texts if name.lower() in COMMON_TEXTS]
     odd = next((name for name in LABELS if name in fields and name not in labels), None)
     if odd is not None and not labels and len(payloads) == 1:
         rule = "A label is a whole number, a text, or true and false, one for each record."
-        received = f"the column {odd!r} of type {show_type(fields[odd])}"
+        received = f"the column {odd!r} of type {str(fields[odd])[:80]}"
         raise DataError(rule, received=received, where=file.where, fix="Convert the column.")
     if len(payloads) != 1 or (len(labels) != 1 and (labelled or labels)):
-        found = some((f"{name} ({show_type(kind)})" for name, kind in fields.items()), 12) or "none"
+        found = some((f"{name} ({str(kind)[:80]})" for name, kind in fields.items()), 12) or "none"
         rule = "Shards in columns have one of images, sounds or text, and one named label of numbers or names."
         raise DataError(rule, received=found, where=file.where, fix="Rename or leave out columns.")
-    ((payload, kind),) = payloads.items()
     label = labels[0] if labels else None
     names = features.get(label, {}).get("names") if label is not None else None
     classes = tuple(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
-    modality: Modality = "image" if kind == "image" else "audio" if kind == "audio" else "text"
-    return ColumnChoice(payload, label, modality, classes)
-
-
-def show_type(kind: Any) -> str:
-    return str(kind)[:80]
+    return ColumnChoice(payloads[0], label, kinds[payloads[0]], classes)
 
 
 def read_features(schema: Any) -> dict[str, dict[str, Any]]:
@@ -180,22 +137,14 @@ def find_kind(name: str, kind: Any, feature: dict[str, Any]) -> str:
     """
     types = import_package("pyarrow", name).types
     inner = kind.value_type if types.is_dictionary(kind) else kind
-    if is_bytes(types, inner) or is_file(types, inner):
+    place = inner.get_field_index("bytes") if types.is_struct(inner) else -1  # of a struct with a file's bytes
+    held = inner if place < 0 else inner.field(place).type
+    if types.is_binary(held) or types.is_large_binary(held) or types.is_binary_view(held):
         return "audio" if feature.get("_type") == "Audio" or name == "audio" else "image"
     if types.is_string(inner) or types.is_large_string(inner) or types.is_string_view(inner):
         return "text"
     whole = types.is_integer(inner) or types.is_boolean(inner) or types.is_null(inner)
     return "number" if whole or types.is_floating(inner) or types.is_decimal(inner) else ""
-
-
-def is_bytes(types: Any, kind: Any) -> bool:
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
-
-
-def is_file(types: Any, kind: Any) -> bool:
-    """Whether this is a struct with a file's bytes."""
-    place = kind.get_field_index("bytes") if types.is_struct(kind) else -1
-    return place >= 0 and is_bytes(types, kind.field(place).type)
 
 
 class Columns:
@@ -211,15 +160,13 @@ class Columns:
         return Columns, (self.store, self.container, self.payload)
 
     def payloads(self, name: str, group: int) -> list[bytes | str]:
-        """The payloads of every row in a group."""
         with self.lock:
             return self.held(name, group)
 
     def read_group(self, name: str, group: int) -> list[bytes | str]:
         file = self.open(name)
         if group >= len(file.groups):
-            rule = f"{file.where} has {len(file.groups)} row groups, not {group + 1}."
-            raise DataError(rule, fix="Index it again.")
+            raise DataError(f"{file.where} has {len(file.groups)} row groups, not {group + 1}.", fix="Index it again.")
         return [read_cell(value, file.where) for value in file.group(group, [self.payload])[self.payload]]
 
 

@@ -7,6 +7,7 @@ txt                              a text             masks.npy  outlines, with bo
 """
 
 import io
+import itertools
 import json
 from collections.abc import Callable, Collection
 from typing import Any
@@ -30,12 +31,11 @@ IMAGES = tuple(sorted(suffix[1:] for suffix in SUFFIXES["image"] if suffix != ".
 SOUNDS = tuple(sorted(suffix[1:] for suffix in SUFFIXES["audio"]))
 KINDS: tuple[tuple[str, ...], ...] = (IMAGES, SOUNDS, ("npy",), ("txt",))
 """A record may carry a text beside its image: the first of these kinds is the payload."""
-EXTENSIONS = frozenset(extension for kind in KINDS for extension in kind)
+EXTENSIONS = frozenset(itertools.chain(*KINDS))
 MAX_TEXT = 2**24  # bytes of a member that is read as text or JSON
 MAX_PIXELS = 2**28
 
-Content = Callable[[str], bytes]
-"""Gives a member's bytes by its extension."""
+Content = Callable[[str], bytes]  # gives a member's bytes by its extension
 
 
 def find_payload(extensions: Collection[str], where: str) -> str:
@@ -46,8 +46,7 @@ def find_payload(extensions: Collection[str], where: str) -> str:
             raise DataError(f"A record holds one of {', '.join(kind)}.", received=" and ".join(found), where=where)
         if found:
             return found[0]
-    kinds = ", ".join(extension for kind in KINDS for extension in kind)
-    rule = f"A record needs an image, a sound, an array or a text ({kinds})."
+    rule = f"A record needs an image, a sound, an array or a text ({', '.join(itertools.chain(*KINDS))})."
     raise DataError(rule, received=some(sorted(extensions), 8), where=where)
 
 
@@ -55,9 +54,7 @@ def find_modality(extension: str, content: Content, where: str) -> Modality:
     """The modality of a member with this extension; an array is examined."""
     if extension == "npy":
         array = read_array(content(extension), where)
-        if array.dtype in (np.uint8, np.uint16) and array.ndim in (2, 3):
-            return "image"
-        return "signal"
+        return "image" if array.dtype in (np.uint8, np.uint16) and array.ndim in (2, 3) else "signal"
     return "image" if extension in IMAGES else "audio" if extension in SOUNDS else "text"
 
 
@@ -81,8 +78,8 @@ def read_array(content: bytes, where: str) -> NDArray[Any]:
     try:
         array = read_npy(io.BytesIO(content))
     except Exception as error:  # NumPy's header is a Python literal, which can be damaged in any way
-        rule = f"{where} is not a .npy file: {str(error)[:200]}."
-        raise DataError(rule, fix="Write it with numpy.save.") from error
+        rule, fix = f"{where} is not a .npy file: {str(error)[:200]}.", "Write it with numpy.save."
+        raise DataError(rule, fix=fix) from error
     if array.dtype.kind not in "buif" or not array.ndim:
         received = f"{array.dtype} {array.shape}"
         raise DataError("A .npy file holds an array of numbers.", received=received, where=where, fix="Write it again.")
@@ -90,7 +87,6 @@ def read_array(content: bytes, where: str) -> NDArray[Any]:
 
 
 def encode_array(array: NDArray[Any]) -> bytes:
-    """An array as a .npy file."""
     file = io.BytesIO()
     np.save(file, np.ascontiguousarray(array), allow_pickle=False)
     return file.getvalue()
@@ -126,8 +122,8 @@ def parse_label(text: str) -> int | str:
 def read_json(content: bytes, where: str) -> Any:
     """A JSON member. Raises DataError for one that is damaged, too long or too deep."""
     if len(content) > MAX_TEXT:
-        rule = f"A .json member has at most {MAX_TEXT:,} bytes. {where} has {len(content):,}."
-        raise DataError(rule, fix="Shorten it.")
+        size = f"{MAX_TEXT:,} bytes. {where} has {len(content):,}"
+        raise DataError(f"A .json member has at most {size}.", fix="Shorten it.")
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -146,15 +142,15 @@ def encode_target(target: Target, task: Task) -> dict[str, bytes]:
         return members if target.masks is None else members | {"masks.npy": encode_array(target.masks)}
     if isinstance(target, np.ndarray) and task == "multi-label":
         return {"json": json.dumps({"labels": np.flatnonzero(target).tolist()}).encode()}
-    if isinstance(target, np.ndarray):
-        file = io.BytesIO()
-        Image.fromarray(target).save(file, "png")
-        return {"seg.png": file.getvalue()}
-    return {"cls": str(int(target)).encode()}
+    if not isinstance(target, np.ndarray):
+        return {"cls": str(int(target)).encode()}
+    file = io.BytesIO()
+    Image.fromarray(target).save(file, "png")
+    return {"seg.png": file.getvalue()}
 
 
 def read_target(task: Task, label: int, num_classes: int, content: Content, where: str) -> Target:
-    """The inverse of `target_members`, for a record whose index row holds `label`."""
+    """The inverse of `encode_target`, for a record whose index row holds `label`."""
     try:
         if task == "multi-label":
             row = np.zeros(num_classes, bool)

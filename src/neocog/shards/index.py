@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import Annotated, Any, BinaryIO, Literal, Self
 
 import numpy as np
@@ -46,10 +45,8 @@ class Shard:
     split: Split
     size: Count
     records: Count
-    groups: tuple[Count, ...] = ()
-    """Records of each row group, the least that a columnar container reads; empty for a tar."""
-    sha256: Digest | None = None
-    """Of the whole file, if we packed it."""
+    groups: tuple[Count, ...] = ()  # records of each row group, the least that a columnar container reads
+    sha256: Digest | None = None  # of the whole file, if we packed it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -65,21 +62,15 @@ class Header:
     classes: tuple[str, ...]
     shards: tuple[Shard, ...]
     arrays: dict[str, Digest]
-    payload: str | None = None
-    """The column of the payload, of Parquet and Arrow."""
-    label: str | None = None
-    """The column of the class."""
+    payload: str | None = None  # the column of the payload, of Parquet and Arrow
+    label: str | None = None  # the column of the class
     channels: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
     """The names of the channels of signals, if they have any; earlier versions refuse them."""
-    packed: bool = False
-    """Whether we packed it, so that members carry the records' own keys."""
-    resize: Annotated[int, Field(ge=1)] | None = None
-    """The short side to which images were scaled when they were packed, in pixels."""
+    packed: bool = False  # whether we packed it, so that members carry the records' own keys
+    resize: Annotated[int, Field(ge=1)] | None = None  # the short side of images when they were packed, in pixels
     notices: tuple[str, ...] = ()
-    left_out: tuple[tuple[str, Count], ...] = ()
-    """Notices of records that are in the shards and not in the index, and how many they are."""
-    unlabelled: tuple[Split, ...] = ()
-    """Splits that are left out because their labels are hidden."""
+    left_out: tuple[tuple[str, Count], ...] = ()  # notices of records that are not in the index, and their number
+    unlabelled: tuple[Split, ...] = ()  # splits that are left out because their labels are hidden
 
     def __len__(self) -> int:
         return sum(shard.records for shard in self.shards)
@@ -108,15 +99,13 @@ HEADERS = TypeAdapter(Header)
 
 def write_header(header: Header) -> bytes:
     """Raises DataError for names that can't be encoded."""
+    unused = {key for key in ("left_out", "unlabelled") if not getattr(header, key)}  # earlier versions refuse these
     try:
-        # Earlier versions refuse these.
-        unused = {key for key in ("left_out", "unlabelled") if not getattr(header, key)}
         return HEADERS.dump_json(header, indent=1, exclude=unused) + b"\n"
     except ValueError as error:  # such as the bytes of a file's name that are not UTF-8
         names = (header.name, *header.classes, *(shard.name for shard in header.shards))
-        odd = next((name for name in names if not is_encodable(name)), header.name)
-        rule = "Sets, shards and classes need names in Unicode."
-        raise DataError(rule, received=repr(odd[:200]), fix="Rename it.") from error
+        odd = repr(next((name for name in names if not is_encodable(name)), header.name)[:200])
+        raise DataError("Sets, shards and classes need names in Unicode.", received=odd, fix="Rename it.") from error
 
 
 def read_header(content: bytes, where: str) -> Header:
@@ -125,8 +114,8 @@ def read_header(content: bytes, where: str) -> Header:
         header = HEADERS.validate_json(content)
     except (ValidationError, ValueError, RecursionError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-        place = ".".join(map(str, first["loc"]))
-        rule = f"{where} is not an index of version 1: {first['msg']}{', at ' + place if place else ''}."
+        place = ", at " + ".".join(map(str, first["loc"])) if first["loc"] else ""
+        rule = f"{where} is not an index of version 1: {first['msg']}{place}."
         raise DataError(rule, fix="Pack the set again, or update Neocog.") from error
     for shard in header.shards:
         path = PurePosixPath(shard.name)
@@ -166,23 +155,26 @@ class Index:
         """Where the values of an array begin in its file. Raises DataError unless it is the one that was written."""
         path = self.folder / array_name(kind)
         if not path.is_file() or file_hash(path) != self.header.arrays.get(kind):
-            state = "damaged" if path.is_file() else "missing"
-            rule = f"{path} is {state}: it is not what {INDEX} describes."
+            rule = f"{path} is {'damaged' if path.is_file() else 'missing'}: it is not what {INDEX} describes."
             raise DataError(rule, fix="Fetch it again, or pack the set again.")
-        array, task, num_classes = self.open_array(kind), self.header.task, len(self.header.classes)
-        shapes = {"rows": (len(self),), "starts": (len(self) + 1,), "keys": array.shape[:1], "targets": (len(self),)}
-        expected, dtype = shapes[kind], ARRAYS[kind]
-        if kind == "targets" and task == "multi-label":
-            expected, dtype = (len(self), num_classes), np.dtype(bool)
+        array, count = self.open_array(kind), len(self)
+        expected, dtype = {"starts": (count + 1,), "keys": array.shape[:1]}.get(kind, (count,)), ARRAYS[kind]
+        if kind == "targets" and self.header.task == "multi-label":
+            expected, dtype = (count, len(self.header.classes)), np.dtype(bool)
         if array.shape != expected or array.dtype != dtype or not array.flags.c_contiguous:
             received = f"{array.dtype} {array.shape}"
             raise DataError(f"{path} must hold {dtype} {expected}.", received=received, fix=AGAIN)
-        if kind == "targets" and task != "multi-label" and len(self):
-            lowest = 0 if task == "classification" else -1  # for records without a class of their own
-            if array.min() < lowest or array.max() >= max(1, num_classes):
-                rule = f"The index of {self.header.name} leads to a shard or a class that is not there."
-                raise DataError(rule, fix=AGAIN)
+        if kind == "targets" and array.ndim == 1:
+            self.check_labels(array)
         return int(array.offset)
+
+    def check_labels(self, labels: NDArray[Any], num_shards: int = 0) -> None:
+        """Raises DataError for labels without a class, or if there are more shards than the set has."""
+        lowest = 0 if self.header.task == "classification" else -1  # for records without a class of their own
+        outside = labels.size and (labels.min() < lowest or labels.max() >= max(1, len(self.header.classes)))
+        if outside or num_shards > len(self.header.shards):
+            rule = f"The index of {self.header.name} leads to a shard or a class that is not there."
+            raise DataError(rule, fix=AGAIN)
 
     def open_array(self, kind: str) -> "np.memmap[Any, Any]":
         path = self.folder / array_name(kind)
@@ -191,17 +183,12 @@ class Index:
         except Exception as error:  # NumPy's header is a Python literal, which can be damaged in any way
             raise DataError(f"{path} is damaged: {error}.", fix=AGAIN) from error
 
-    def targets(self) -> NDArray[np.int64]:
-        """All classes, (N,) or (N, classes); pages of the file come into memory as they are used."""
-        return self.open_array("targets")
-
     def read(self, kind: str, start: int, count: int) -> NDArray[Any]:
-        """Some values of an array, read from the disk."""
         width = ARRAYS[kind].itemsize
         content = self.store.read(array_name(kind), self.places[kind] + start * width, count * width)
         if len(content) < count * width:
-            rule = f"{self.folder / array_name(kind)} has been cut off since it was opened."
-            raise DataError(rule, fix="Open it again.")
+            path = self.folder / array_name(kind)
+            raise DataError(f"{path} has been cut off since it was opened.", fix="Open it again.")
         return np.frombuffer(content, ARRAYS[kind])
 
     def rows(self, indices: NDArray[np.int64]) -> NDArray[Any]:
@@ -212,7 +199,6 @@ class Index:
         return found
 
     def keys(self, indices: NDArray[np.int64]) -> list[str]:
-        """The keys of these records."""
         found: list[str] = []
         for first, last in find_runs(indices):
             ends: list[int] = self.read("starts", int(indices[first]), last - first + 1).tolist()
@@ -242,54 +228,53 @@ class IndexWriter:
         self.folder, self.count, self.length = folder, 0, 0
         self.multi_hot: list[bytes] = []
         with storage_errors(folder):
-            self.files = {kind: self.begin(folder / array_name(kind), dtype) for kind, dtype in ARRAYS.items()}
-        self.files["starts"].write(bytes(8))
+            self.files = {kind: (folder / array_name(kind)).open("wb+") for kind in ARRAYS}
+            self.write_headers()
+            self.files["starts"].write(bytes(8))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for file in self.files.values():
             file.close()
 
-    def begin(self, path: Path, dtype: np.dtype[Any]) -> BinaryIO:
-        file = path.open("wb+")
-        write_npy_header(file, dtype, (0,))
-        return file
+    def write_headers(self) -> None:
+        """NumPy leaves room for growth, so that the same header with the final shape takes the same place."""
+        shapes = {"keys": (self.length,), "starts": (self.count + 1,)}
+        for kind, file in self.files.items():
+            file.seek(0)
+            write_npy_header(file, ARRAYS[kind], shapes.get(kind, (self.count,)))
 
-    def add(self, key: str, shard: int, offset: int, length: int, label: int) -> None:
-        """One record, behind all others. Raises DataError for one of 4 GiB or more."""
+    def add(self, key: str, shard: int, offset: int, length: int, label: int,
+            multi_hot: NDArray[np.bool_] | None = None) -> None:  # fmt: skip
+        """One record, behind all others; `multi_hot` are its labels, (classes,). Raises DataError for 4 GiB or more."""
         if length > MAX_LENGTH:
             raise DataError(f"A record has less than 4 GiB. {key!r} has {length:,} bytes.", fix="Divide it.")
         encoded = key.encode("utf-8", "surrogateescape")
         self.length += len(encoded)
         self.count += 1
-        identity = int(sample_ids([key])[0])
+        if multi_hot is not None:
+            self.multi_hot.append(np.packbits(multi_hot).tobytes())
         with storage_errors(self.folder):
-            self.files["rows"].write(PACK_ROW(shard, offset, length, label, identity))
+            self.files["rows"].write(PACK_ROW(shard, offset, length, label, int(sample_ids([key])[0])))
             self.files["keys"].write(encoded)
             self.files["starts"].write(struct.pack("<Q", self.length))
             self.files["targets"].write(struct.pack("<q", label))
 
-    def add_labels(self, chosen: NDArray[np.bool_]) -> None:
-        """The multi-hot labels of the record that was added last; (classes,)."""
-        self.multi_hot.append(np.packbits(chosen).tobytes())
-
     def finish(self, header: Header, mapping: NDArray[np.int64] | None = None) -> Header:
-        """Complete the arrays, renumber the labels if a mapping is given, and write the header, which names them.
-
-        Raises DataError if two records share a key.
-        """
-        shapes = {"keys": (self.length,), "starts": (self.count + 1,)}
+        """Complete the arrays, renumber labels, and write the header. Raises DataError if two records share a key."""
         with storage_errors(self.folder):
-            for kind, file in self.files.items():
-                file.seek(0)
-                write_npy_header(file, ARRAYS[kind], shapes.get(kind, (self.count,)))
-                file.close()
+            self.write_headers()
+            self.__exit__()
             if mapping is not None:
                 self.renumber(mapping)
             if header.task == "multi-label":
-                self.write_multi_hot(len(header.classes))
+                num_classes = len(header.classes)
+                with (self.folder / array_name("targets")).open("wb") as targets:
+                    write_npy_header(targets, np.dtype(bool), (self.count, num_classes))
+                    for packed in self.multi_hot:
+                        targets.write(np.unpackbits(np.frombuffer(packed, np.uint8), count=num_classes).tobytes())
         self.check_unique(header.name)
         header = replace(header, arrays={kind: file_hash(self.folder / array_name(kind)) for kind in ARRAYS})
         write_whole(self.folder / INDEX, write_header(header))
@@ -297,35 +282,25 @@ class IndexWriter:
 
     def renumber(self, mapping: NDArray[np.int64]) -> None:
         rows, targets = (np.load(self.folder / array_name(kind), mmap_mode="r+") for kind in ("rows", "targets"))
-        for start in range(0, self.count, CHUNK):
-            part = slice(start, start + CHUNK)
-            targets[part] = mapping[targets[part]]
-            rows["label"][part] = targets[part]
+        for part in (slice(start, start + CHUNK) for start in range(0, self.count, CHUNK)):
+            rows["label"][part] = targets[part] = mapping[targets[part]]
         rows.flush()
         targets.flush()
 
-    def write_multi_hot(self, num_classes: int) -> None:
-        with (self.folder / array_name("targets")).open("wb") as file:
-            write_npy_header(file, np.dtype(bool), (self.count, num_classes))
-            for packed in self.multi_hot:
-                file.write(np.unpackbits(np.frombuffer(packed, np.uint8), count=num_classes).tobytes())
-
     def check_unique(self, name: str) -> None:
         """Keys are told apart by their 64-bit hashes, as all randomness does."""
-        ids = np.sort(np.load(self.folder / array_name("rows"), mmap_mode="r")["id"])
+        arrays = {kind: np.load(self.folder / array_name(kind), mmap_mode="r") for kind in ("rows", "starts", "keys")}
+        ids = np.sort(arrays["rows"]["id"])
         twice = ids[1:][ids[1:] == ids[:-1]]
         if twice.size:
-            rows = np.load(self.folder / array_name("rows"), mmap_mode="r")
-            place = int(np.flatnonzero(rows["id"] == twice[0])[1])
-            starts = np.load(self.folder / array_name("starts"), mmap_mode="r")
-            keys = np.load(self.folder / array_name("keys"), mmap_mode="r")
-            key = keys[int(starts[place]) : int(starts[place + 1])].tobytes().decode("utf-8", "replace")
+            place = int(np.flatnonzero(arrays["rows"]["id"] == twice[0])[1])
+            start, stop = arrays["starts"][place : place + 2].tolist()
+            key = arrays["keys"][start:stop].tobytes().decode("utf-8", "replace")
             rule = f"Each record needs a key of its own. {name} has {key!r} twice, {twice.size:,} such in all."
             fix = "The members of one record follow each other in a tar; rename those that do not belong together."
             raise DataError(rule, fix=fix)
 
 
 def write_npy_header(file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    """NumPy leaves room for growth, so that the same header with the final shape takes the same place."""
     described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, described)

@@ -11,28 +11,24 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote
 
-from neocog.dataset.files import hidden
+from neocog.dataset.files import class_folders, hidden
 from neocog.dataset.split_names import SPLIT_NAMES, split_meant
 from neocog.errors import DataError, some
 from neocog.shards.contents import parse_label
-from neocog.shards.leftovers import CACHE, Kept, choose_files, is_leftover
+from neocog.shards.leftovers import CACHE, Kept, choose_files, is_leftover, tell
 from neocog.shards.store import CONTAINERS, SPLIT_FOLDERS, Container, LocalStore, Store, open_store
 
 __all__ = ["LABELS", "ShardFiles", "Split", "expand", "find_shards", "is_address", "is_shard", "looks_packed"]
 
 Split = Literal["all", "train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("all", "train", "val", "test")
-"""In the order of the records."""
+SPLITS: tuple[Split, ...] = ("all", "train", "val", "test")  # in the order of the records
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 WORDS = "training|trn|train|validation|valid|val|vld|dev|testing|test|tst|eval|holdout"
 PREFIX = re.compile(rf"({WORDS})(?=[-_.\d])", re.IGNORECASE)
 WITHIN = re.compile(rf"(?<=[-_.])({WORDS})(?=[-_.\d])", re.IGNORECASE)
-NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})")
-"""How `datasets` names the shards of a split: train-00000-of-00002.parquet."""
-PARTITION = re.compile(r"([^=]+)=(.+)")
-"""A folder of Hive's layout: its name is a column's name and the value of all rows below."""
-LABELS = ("label", "labels", "cls")
-"""Names of a column of classes."""
+NUMBERED = re.compile(r"(.+)-\d{5}-of-(\d{5})")  # as `datasets` names shards: train-00000-of-00002.parquet
+PARTITION = re.compile(r"([^=]+)=(.+)")  # a folder of Hive's layout: a column, and its value in all rows below
+LABELS = ("label", "labels", "cls")  # names of a column of classes
 NULL = "__HIVE_DEFAULT_PARTITION__"
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -48,12 +44,11 @@ class ShardFiles:
     store: Store
     splits: dict[str, Split]
     container: Container
-    passed: dict[str, str] = field(default_factory=dict)
-    """Shards of other splits, with the split's own name: they are counted and not read."""
-    aside: tuple[str, ...] = ()
-    """Shards in folders that name no split: they are counted and not read."""
-    labels: dict[str, tuple[str, int | str | None]] = field(default_factory=dict)
-    """The column and the class that a folder's name gives to all records of a shard."""
+    passed: dict[str, str] = field(default_factory=dict)  # split by shard, if other: counted and not read
+    aside: tuple[str, ...] = ()  # shards in folders that name no split: counted and not read
+    labels: dict[str, tuple[str, int | str | None]] = field(
+        default_factory=dict
+    )  # column and class, by its folder's name
     notices: tuple[str, ...] = ()
 
 
@@ -68,7 +63,6 @@ def is_address(data: str | Path) -> bool:
 
 
 def is_glob(text: str) -> bool:
-    """Whether this is a pattern such as shards/*.arrow."""
     name = PurePosixPath(text).name
     return bool(set("*?") & set(name)) and PurePosixPath(name).suffix in CONTAINERS and not Path(text).exists()
 
@@ -79,10 +73,7 @@ def looks_packed(name: str) -> bool:
 
 
 def find_shards(data: str | Path) -> ShardFiles:
-    """The shards in a folder, of a pattern, at an address, or one file alone.
-
-    Raises DataError if there are none, if they are of two kinds, or if only some name their split.
-    """
+    """The shards in a folder, of a pattern, at an address, or one file. Raises DataError for none, or for a mixture."""
     root, names = split_place(str(data))
     if looks_packed(str(data)) or any(looks_packed(name) for name in names or ()):
         raise compressed_error(data)
@@ -94,7 +85,7 @@ def find_shards(data: str | Path) -> ShardFiles:
     elif whole:
         kept = choose_files(store, there, [name for name in there if fnmatchcase(name, names[0]) and "/" not in name])
     else:
-        left = [name for name in names if CACHE.fullmatch(name)]
+        left = filter(CACHE.fullmatch, names)
         kept = Kept(tuple(names), notices=tuple(f"{name} is a file that `datasets` left as its cache" for name in left))
     if not kept.names:
         if any(looks_packed(name) for name in there):
@@ -112,19 +103,16 @@ def find_shards(data: str | Path) -> ShardFiles:
     labels = read_partition_labels(splits)
     known = SPLIT_FOLDERS | {name.partition("/")[0].lower() for name in kept.names if "/" in name}
     aside = tuple(find_shards_aside(store, kinds[0], known)) if names is None else ()
-    notices = (*kept.notices, *tell_unread(splits), *tell_incomplete(splits), *tell_spread(splits))
+    notices = (*kept.notices, *tell_oddities(splits))
     return ShardFiles(name, store, splits, CONTAINERS[kinds[0]], passed, aside, labels, notices)
 
 
 def find_shards_aside(store: Store, suffix: str, known: Collection[str]) -> Iterator[str]:
-    """Shards of this kind in further folders of this machine, which were not listed.
-
-    A folder may also hold a million images: only its first MAX_LOOKED names are looked at.
-    """
+    """Shards of this kind in further folders of this machine; of each, which may be huge, MAX_LOOKED names are read."""
     if not isinstance(store, LocalStore):
         return
-    for folder in sorted(path for path in store.path.iterdir() if path.is_dir()):
-        if folder.name.lower() in known or "=" in folder.name or hidden(folder.name) or folder.name.startswith("_"):
+    for folder in class_folders(store.path):
+        if folder.name.lower() in known or "=" in folder.name or folder.name.startswith("_"):
             continue
         try:
             inside = sorted(path.name for path in itertools.islice(folder.iterdir(), MAX_LOOKED))
@@ -168,24 +156,20 @@ def expand(pattern: str) -> list[str]:
     >>> expand("{train,test}-{08..10}.tar")[:3]
     ['train-08.tar', 'train-09.tar', 'train-10.tar']
     """
-    # Every other part of the split pattern was in braces.
-    parts = [expand_part(part, pattern) if place % 2 else [part] for place, part in enumerate(BRACES.split(pattern))]
+    parts: list[list[str]] = []
+    for place, part in enumerate(BRACES.split(pattern)):
+        bounds = RANGE.fullmatch(part) if place % 2 else None  # every other part was in braces
+        parts.append(part.split(",") if place % 2 else [part])
+        if bounds:
+            first, last = (int(text[:9]) for text in bounds.groups())
+            if last < first or last - first >= MAX_NAMES:
+                rule = f"A range in braces goes upwards, over at most {MAX_NAMES:,} numbers, as in {{000..009}}."
+                raise DataError(rule, received=pattern)
+            parts[-1] = [str(number).zfill(len(bounds[1])) for number in range(first, last + 1)]
     count = math.prod(map(len, parts))
     if count > MAX_NAMES:
         raise DataError(f"A pattern may name at most {MAX_NAMES:,} shards. {pattern} names {count:,}.", fix="Split it.")
     return ["".join(chosen) for chosen in itertools.product(*parts)]
-
-
-def expand_part(inner: str, pattern: str) -> list[str]:
-    """The choices in one pair of braces: a range of numbers of one width, or a list."""
-    bounds = RANGE.fullmatch(inner)
-    if bounds is None:
-        return inner.split(",")
-    first, last = (int(text[:9]) for text in bounds.groups())
-    if last < first or last - first >= MAX_NAMES:
-        rule = f"A range in braces goes upwards, over at most {MAX_NAMES:,} numbers, as in {{000..009}}."
-        raise DataError(rule, received=pattern)
-    return [str(number).zfill(len(bounds[1])) for number in range(first, last + 1)]
 
 
 def sort_by_split(kept: Kept, data: str | Path) -> tuple[dict[str, Split], dict[str, str]]:
@@ -197,9 +181,11 @@ def sort_by_split(kept: Kept, data: str | Path) -> tuple[dict[str, Split], dict[
     splits = {name: parse_split(word) for name, word in words.items()}
     passed: dict[str, str] = {}
     if any(split != "all" for split in splits.values()) or kept.words:
-        others = {name: find_other_split(name, words[name]) for name in splits if splits[name] == "all"}
-        passed = {name: other for name, other in others.items() if other}
-        splits = {name: split for name, split in splits.items() if name not in passed}
+        for name in [name for name, split in splits.items() if split == "all"]:
+            match = NUMBERED.match(PurePosixPath(name).name)
+            if other := words[name] or (match[1] if match else ""):
+                passed[name] = other
+                del splits[name]
     if not splits:
         rule, received = f"A set has splits called {', '.join(SPLIT_NAMES)}.", some(sorted(set(passed.values())), 8)
         fix = "Rename them, or name the folder or the files of one."
@@ -223,9 +209,9 @@ def find_split_word(name: str) -> str:
     for key, value in reversed(parse_partitions(name)):
         if key.lower() == "split":
             return value or ""
-    folder = next((part.lower() for part in reversed(path.parts[:-1]) if split_meant(part)), "")
     match = PREFIX.match(path.name)
-    return folder or (match[1].lower() if match else "")
+    named = match[1].lower() if match else ""
+    return next((part.lower() for part in reversed(path.parts[:-1]) if split_meant(part)), named)
 
 
 def parse_split(word: str) -> Split:
@@ -235,12 +221,6 @@ def parse_split(word: str) -> Split:
     """
     splits: dict[str | None, Split] = {"val": "val", "test": "test", "train": "train"}
     return splits.get(split_meant(word), "all")
-
-
-def find_other_split(name: str, word: str) -> str:
-    """The name of a shard's split that is not train, val or test; empty if it has none."""
-    match = NUMBERED.match(PurePosixPath(name).name)
-    return word or (match[1] if match else "")
 
 
 def parse_partitions(name: str) -> list[tuple[str, str | None]]:
@@ -267,25 +247,18 @@ def read_partition_labels(names: Iterable[str]) -> dict[str, tuple[str, int | st
     return {name: (key, value if named else numbers[name]) for name, (key, value) in found.items()}
 
 
-def tell_unread(names: Iterable[str]) -> tuple[str, ...]:
-    keys = sorted({key for name in names for key, _ in parse_partitions(name) if key not in LABELS and key != "split"})
-    return (f"columns in the folders' names are not read: {some(keys)}",) if keys else ()
-
-
-def tell_incomplete(names: Iterable[str]) -> list[str]:
-    """A notice of shards that are missing, or too many, if their names say how many there are."""
-    found = Counter((match[1], int(match[2])) for name in names if (match := NUMBERED.match(name)))
+def tell_oddities(splits: dict[str, Split]) -> Iterator[str]:
+    """Notices of columns that are not read, of shards that are missing or too many, and of those in several folders."""
+    keys = {key for name in splits for key, _ in parse_partitions(name)} - {*LABELS, "split"}
+    yield from tell("columns in the folders' names are not read", sorted(keys))
+    found = Counter((match[1], int(match[2])) for name in splits if (match := NUMBERED.match(name)))
     fewer = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here < total]
     more = [f"{start} has {here} of {total:,}" for (start, total), here in found.items() if here > total]
-    notices = [f"some shards are missing, by the names of the others: {some(fewer)}"] if fewer else []
-    return notices + ([f"there are more shards than their names say, and all are read: {some(more)}"] if more else [])
-
-
-def tell_spread(splits: dict[str, Split]) -> tuple[str, ...]:
-    """A notice of splits whose shards lie in several folders: one may hold a copy of the other."""
-    folders: dict[Split, set[str]] = {}
+    yield from tell("some shards are missing, by the names of the others", fewer)
+    yield from tell("there are more shards than their names say, and all are read", more)
+    folders: dict[Split, set[str]] = {}  # one may hold a copy of the other
     for name, split in splits.items():
         inner = "/" in name and not parse_partitions(name)
         folders.setdefault(split, set()).add(PurePosixPath(name).parts[0] + "/" if inner else "the set itself")
     parts = [f"{split} in {' and '.join(sorted(places))}" for split, places in folders.items() if len(places) > 1]
-    return (f"shards of one split lie in several folders, and all are read: {some(parts)}",) if parts else ()
+    yield from tell("shards of one split lie in several folders, and all are read", parts)

@@ -8,6 +8,7 @@ import itertools
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from neocog.errors import DataError, some
@@ -15,23 +16,20 @@ from neocog.files import cache_dir, file_hash, storage_errors, whole_folder, wri
 from neocog.progress import track
 from neocog.shards.build import index_shards, read_classes
 from neocog.shards.index import ARRAYS, INDEX, MAX_HEADER, Index, array_name, read_header
-from neocog.shards.leftovers import LISTS, SPLITS
+from neocog.shards.leftovers import LISTS, SPLITS, tell_unread
 from neocog.shards.names import ShardFiles, find_shards, is_address, is_shard, looks_packed
-from neocog.shards.scan import read_first_names
+from neocog.shards.scan import Window
 from neocog.shards.source import ShardSource
 from neocog.shards.store import LocalStore, Store, open_store
-from neocog.shards.tar import holds_payload
+from neocog.shards.tar import holds_payload, walk_tar
 
 __all__ = ["STATE", "holds_shards", "open_shards", "verify", "why_no_shards"]
 
-STATE = "neocog-pack.json"
-"""The state of a pack that is not finished."""
-READING = "3"
-"""Raised whenever the same shards are read otherwise than before, so that no older index in a cache is taken."""
+STATE = "neocog-pack.json"  # the state of a pack that is not finished
+READING = "3"  # raised whenever the same shards are read otherwise, so that no older index in a cache is taken
 CHUNK = 2**24  # bytes
 NUMBERED = re.compile(r"\d{3,}\.")
-DEEP, MOST = 3, 50
-"""Levels and entries of a folder in which to look for shards further down."""
+DEEP, MOST = 3, 50  # levels and entries of a folder in which to look for shards further down
 MAGIC = {".parquet": b"PAR1", ".arrow": b""}
 
 
@@ -47,25 +45,18 @@ def open_shards(path: Path | str) -> ShardSource:
         store = open_store(text)
         names = store.names()
         if INDEX in names:
-            return open_packed(store, names)
+            source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetch_index(store))
+            known = {shard.name for shard in source.header.shards}
+            others = [name for name in names if is_shard(name) and name not in known]
+            source.notices += tell_unread(f"shards that {INDEX} does not list are not read", others)
+            return source
         if STATE in names:
-            fix = "Call `neocog pack` with the same settings again to finish it."
-            raise DataError(f"{path} is packed only in part.", fix=fix)
+            raise DataError(f"{path} is packed only in part.", fix="Call `neocog pack` with the same settings again.")
     if is_hub_cache(Path(text)):
-        rule = f"{path} is a repository in the cache of Hugging Face's hub."
-        raise DataError(rule, fix=f"Name a folder of one of its snapshots: {some(find_shards_below(Path(text)))}.")
+        fix = f"Name a folder of one of its snapshots: {some(find_shards_below(Path(text)))}."
+        raise DataError(f"{path} is a repository in the cache of Hugging Face's hub.", fix=fix)
     files = find_shards(path)
     return ShardSource(files.store, load_index(files))
-
-
-def open_packed(store: Store, names: Sequence[str]) -> ShardSource:
-    """A set with its index; shards beside it that it doesn't list are named."""
-    source = ShardSource(store, Index(store.path) if isinstance(store, LocalStore) else fetch_index(store))
-    known = {shard.name for shard in source.header.shards}
-    others = [name for name in names if is_shard(name) and name not in known]
-    if others:
-        source.notices += (f"shards that {INDEX} does not list are not read: {len(others):,} ({some(others)})",)
-    return source
 
 
 def is_hub_cache(place: Path) -> bool:
@@ -75,8 +66,7 @@ def is_hub_cache(place: Path) -> bool:
 
 def find_shards_below(place: Path) -> list[str]:
     """Folders a few levels deeper that hold shards; of large folders only the beginning is read."""
-    found: list[str] = []
-    folders = [place]
+    found, folders = list[str](), [place]
     for _ in range(DEEP):
         inside = [entry for folder in folders for entry in itertools.islice(folder.iterdir(), MOST)]
         folders = sorted(entry for entry in inside if not entry.name.startswith(".") and entry.is_dir())[:MOST]
@@ -89,8 +79,7 @@ def why_no_shards(path: Path) -> str | None:
     if path.name in LISTS and (found := [name for name in LocalStore(path.parent).names() if is_shard(name)]):
         rule = "A data set that `datasets` saved is named by its folder."
         return f"{rule} {path} only describes {some(found)}. Name {path.parent}."
-    found = find_shards_below(path) if path.is_dir() else []
-    if not found:
+    if not (path.is_dir() and (found := find_shards_below(path))):
         return None
     place = f"{path} holds shards only in {some(found)}"
     return f"Shards lie in the named folder, or in train, val and test below it. {place}. Name one of these folders."
@@ -121,8 +110,12 @@ def begins_like_shard(path: Path) -> bool:
     if path.suffix != ".tar":
         with path.open("rb") as file:
             return file.read(4).startswith(MAGIC[path.suffix])
-    found = read_first_names(LocalStore(path.parent), path.name)
-    return any(map(holds_payload, found))
+    store, name = LocalStore(path.parent), path.name
+    try:
+        first = list(itertools.islice(walk_tar(Window(store, name).read, store.stat(name).size, name), 4))
+    except DataError:
+        return False
+    return any(holds_payload(member.name) for member in first)
 
 
 def load_index(files: ShardFiles) -> Index:
@@ -142,40 +135,24 @@ def fetch_index(store: Store) -> Index:
     read_header(content, f"{store.root}/{INDEX}")
 
     def fetch(folder: Path) -> None:
-        for kind in ARRAYS:
-            fetch_file(store, array_name(kind), folder)
+        for name in map(array_name, ARRAYS):
+            place, size = 0, store.stat(name).size
+            with storage_errors(folder / name), (folder / name).open("wb") as file:
+                while place < size and (piece := store.read(name, place, min(CHUNK, size - place))):
+                    place += file.write(piece)
         write_whole(folder / INDEX, content)
 
     return get_or_make_index([store.root, content.hex()], fetch)
 
 
-def fetch_file(store: Store, name: str, folder: Path) -> None:
-    place, size = 0, store.stat(name).size
-    with storage_errors(folder / name), (folder / name).open("wb") as file:
-        while place < size and (piece := store.read(name, place, min(CHUNK, size - place))):
-            file.write(piece)
-            place += len(piece)
-
-
-def read_kept_index(folder: Path) -> Index | None:
-    """The index in the cache, unless there is none or it is damaged."""
-    try:
-        return Index(folder) if (folder / INDEX).is_file() else None
-    except DataError:
-        return None
-
-
 def get_or_make_index(parts: Sequence[str], make: Callable[[Path], object]) -> Index:
-    """The index that these parts tell from others, from the user's cache, or else made.
-
-    Its folder appears when it is complete; if two processes make it at once, one of them stays.
-    """
+    """The index that these parts tell from others, from the user's cache or made; of two made at once, one stays."""
     digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
     folder = cache_dir("indexes", digest)
-    found = read_kept_index(folder)
-    if found is not None:
-        return found
-    shutil.rmtree(folder, ignore_errors=True)  # damaged
+    if (folder / INDEX).is_file():
+        with suppress(DataError):  # damaged
+            return Index(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     with whole_folder(folder) as new:
         make(new)
     return Index(folder)
@@ -186,15 +163,13 @@ def verify(folder: Path | str) -> int:
 
     Raises DataError that names all shards that differ, or if the set brings no hashes.
     """
-    source = open_shards(folder)
+    source, root = open_shards(folder), Path(folder)
     shards = source.header.shards
     if not source.header.packed:
-        rule = f"Only a set made by `neocog pack` has hashes to compare. {folder} has none."
-        raise DataError(rule, fix="Pack it.")
-    root = Path(folder)
+        raise DataError(f"Only a set made by `neocog pack` has hashes to compare. {folder} has none.", fix="Pack it.")
     damaged = [shard.name for shard in track(shards, "verifying") if file_hash(root / shard.name) != shard.sha256]
     if damaged:
         rule = f"{len(damaged)} of {len(shards)} shards of {folder} are damaged: {some(damaged, 10)}."
-        fix = "Fetch them again, or pack the set again."
-        raise DataError(f"{rule} Their SHA-256 is not the one in the index.", fix=fix)
+        rule += " Their SHA-256 is not the one in the index."
+        raise DataError(rule, fix="Fetch them again, or pack the set again.")
     return len(source)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +67,7 @@ STATES = TypeAdapter(State)
 
 
 def begin_state(out: Path, wanted: State) -> State:
-    """The state that an earlier call with these settings left in the folder, or a new one in an empty folder.
-
-    Raises DataError for a folder that holds something else.
-    """
+    """The state that a call with these settings left here, or a new one. Raises DataError if there are other files."""
     path = out / STATE
     if not path.is_file():
         inside = sorted(entry.name for entry in out.iterdir() if entry.name != ".lock")
@@ -92,14 +89,9 @@ def begin_state(out: Path, wanted: State) -> State:
     return found
 
 
-def save_state(out: Path, state: State) -> None:
-    write_whole(out / STATE, STATES.dump_json(state, indent=1) + b"\n")
-
-
 def keep_finished(out: Path, state: State) -> tuple[Done, ...]:
     """The finished shards that are still whole; in each split, all after a damaged one are written again."""
-    kept: list[Done] = []
-    broken: set[str] = set()
+    kept, broken = list[Done](), set[str]()
     for done in state.shards:
         path = out / done.name
         if done.split in broken or not path.is_file() or file_hash(path) != done.sha256:
@@ -109,29 +101,13 @@ def keep_finished(out: Path, state: State) -> tuple[Done, ...]:
     return tuple(kept)
 
 
-Encoded = tuple[str, dict[str, bytes]]
-"""A key, and its members by extension: first the payload, then the target."""
-Fault = tuple[str, DataError]
-"""The key of a record that can't be read, and why."""
+class Encoded(NamedTuple):
+    """A record that can be read, and the keys of those before it that can't."""
 
-
-class Ahead:
-    """Records whose `next` can be seen before it is taken; `place` is the index of the one after it."""
-
-    def __init__(self, items: Iterator[Encoded | Fault], place: int) -> None:
-        self.items, self.place = items, place
-        self.step()
-
-    def step(self) -> None:
-        """Move to the next record that can be read; `faults` are the keys of those before it that can't."""
-        self.next: Encoded | None = None
-        self.faults: list[str] = []
-        for item in self.items:
-            self.place += 1
-            if isinstance(item[1], dict):
-                self.next = (item[0], item[1])
-                return
-            self.faults.append(item[0])
+    key: str
+    members: dict[str, bytes]  # by extension: first the payload, then the target
+    skipped: tuple[str, ...]
+    stop: int  # the index in the split of the record after it
 
 
 class Packer:
@@ -144,39 +120,34 @@ class Packer:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """The keys of all records that were skipped."""
         return (*(key for done in self.state.shards for key in done.skipped), *self.late)
 
     def run(self) -> None:
         """Write all missing shards, then the index."""
-        save_state(self.out, self.state)
+        self.save()
         splits = {split: self.source.splits[split] for split in SPLITS if split in self.source.splits}
-        total = sum(len(indices) for indices in splits.values())
-        with Bar("packing", total) as bar, ThreadPoolExecutor(num_cpus()) as pool:
+        with Bar("packing", sum(map(len, splits.values()))) as bar, ThreadPoolExecutor(num_cpus()) as pool:
             before = 0
             for split, indices in splits.items():
-                self.write_split(pool, bar, before, split, indices)
+                there = [done for done in self.state.shards if done.split == split]
+                records = self.encode_records(pool, bar, before, indices, there[-1].stop if there else 0)
+                record = next(records, None)
+                for number in itertools.count(len(there)):
+                    if record is None:
+                        break
+                    done, record = self.write_shard(f"{split}-{number:06}.{self.state.format}", split, record, records)
+                    self.state = replace(self.state, shards=(*self.state.shards, done))
+                    self.save()
                 before += len(indices)
         self.finish()
 
-    def write_split(
-        self, pool: ThreadPoolExecutor, bar: Bar, before: int, split: Split, indices: NDArray[np.int64]
-    ) -> None:
-        there = [done for done in self.state.shards if done.split == split]
-        first = there[-1].stop if there else 0
-        ahead = Ahead(self.encode_records(pool, bar, before, indices, first), first)
-        for number in itertools.count(len(there)):
-            if ahead.next is None:
-                self.late += ahead.faults
-                return
-            done = self.write_shard(f"{split}-{number:06}.{self.state.format}", split, ahead)
-            self.state = replace(self.state, shards=(*self.state.shards, done))
-            save_state(self.out, self.state)
+    def save(self) -> None:
+        write_whole(self.out / STATE, STATES.dump_json(self.state, indent=1) + b"\n")
 
-    def encode_records(
-        self, pool: ThreadPoolExecutor, bar: Bar, before: int, indices: NDArray[np.int64], first: int
-    ) -> Iterator[Encoded | Fault]:
-        """The records of a split from the first on, in order; or why one could not be read."""
+    def encode_records(self, pool: ThreadPoolExecutor, bar: Bar, before: int, indices: NDArray[np.int64],
+                       first: int) -> Iterator[Encoded]:  # fmt: skip
+        """The records of a split from the first on, in order. Raises DataError if one is not to be skipped."""
+        skipped: tuple[str, ...] = ()
         for start in range(first, len(indices), AT_ONCE):
             bar.draw(before + start)
             part = list(pool.map(self.encode, indices[start : start + AT_ONCE].tolist()))
@@ -186,9 +157,15 @@ class Packer:
                 rule = str(faults[0][1]) + (others if len(faults) > 1 else "")
                 fix = "Fix or remove such records, or skip them with --on-corrupt skip. Finished shards are kept."
                 raise DataError(rule, fix=fix)
-            yield from part
+            for stop, (key, found) in enumerate(part, start + 1):
+                if isinstance(found, DataError):
+                    skipped += (key,)
+                else:
+                    yield Encoded(key, found, skipped, stop)
+                    skipped = ()
+        self.late += skipped
 
-    def encode(self, index: int) -> Encoded | Fault:
+    def encode(self, index: int) -> tuple[str, dict[str, bytes] | DataError]:
         try:
             record = self.source.read(index)
             where = f"{self.source.name}: {record.key}"
@@ -199,38 +176,35 @@ class Packer:
         except DataError as error:
             return self.source.key(index), error
 
-    def write_shard(self, name: str, split: Split, ahead: Ahead) -> Done:
-        """One shard of records up to its size, at least one, checked after writing."""
-        hashes: list[bytes] = []
-        skipped: list[str] = []
-        stop = ahead.place
+    def write_shard(self, name: str, split: Split, record: Encoded | None,
+                    records: Iterator[Encoded]) -> tuple[Done, Encoded | None]:  # fmt: skip
+        """One shard of records up to its size, at least one, checked after writing; and the record after them."""
+        hashes, skipped, stop, source = list[bytes](), tuple[str, ...](), 0, self.source
         with whole_file(self.out / name) as file:
-            tar, source = self.state.format == "tar", self.source
+            tar = self.state.format == "tar"
             writer = TarWriter(file) if tar else ParquetWriter(file, source.modality, source.classes)
-            while ahead.next is not None:
-                key, members = ahead.next
-                if writer.count and writer.size + writer.cost(members) > self.state.shard_size:
+            while record is not None:
+                if writer.count and writer.size + writer.cost(record.members) > self.state.shard_size:
                     break
-                writer.add(key, members)
-                hashes.append(hash_record(member_key(key), members))
-                skipped, stop = skipped + ahead.faults, ahead.place
-                ahead.step()
+                writer.add(record.key, record.members)
+                hashes.append(hash_record(member_key(record.key), record.members))
+                skipped, stop = skipped + record.skipped, record.stop
+                record = next(records, None)
             writer.finish()
         self.check_written(name, hashes)
-        size, sha256 = self.store.stat(name).size, file_hash(self.out / name)
-        records, passed = len(hashes), tuple(skipped)
-        return Done(name=name, split=split, size=size, records=records, sha256=sha256, stop=stop, skipped=passed)
+        size, sha256, records_in = self.store.stat(name).size, file_hash(self.out / name), len(hashes)
+        done = Done(name=name, split=split, size=size, records=records_in, sha256=sha256, stop=stop, skipped=skipped)
+        return done, record
 
     def check_written(self, name: str, hashes: list[bytes]) -> None:
         """Read a shard back. Raises StorageError if it differs from what was written."""
-        hash_shard = hash_tar if self.state.format == "tar" else hash_columns
-        rule, fix = f"{self.out / name} is not what was written:", "Check the disk."
+        hash_shard, fault, cause = hash_tar if self.state.format == "tar" else hash_columns, "its records differ.", None
         try:
-            same = list(hash_shard(LocalStore(self.out), name)) == hashes
+            if list(hash_shard(LocalStore(self.out), name)) == hashes:
+                return
         except DataError as error:
-            raise StorageError(f"{rule} {error}", fix=fix) from error
-        if not same:
-            raise StorageError(f"{rule} its records differ.", fix=fix)
+            fault, cause = str(error), error
+        raise StorageError(f"{self.out / name} is not what was written: {fault}", fix="Check the disk.") from cause
 
     def finish(self) -> None:
         """Write the index, which completes the pack."""

@@ -1,10 +1,9 @@
 """Going through a shard once: labels are read, payloads are skipped."""
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,30 +15,24 @@ from neocog.errors import DataError, some
 from neocog.shards.columns import KEY, ColumnChoice, ColumnFile, choose_columns
 from neocog.shards.contents import MAX_TEXT, find_modality, find_payload, missing_label_error, read_label, read_target
 from neocog.shards.index import Header
+from neocog.shards.leftovers import tell
 from neocog.shards.names import ShardFiles, Split
 from neocog.shards.store import Store
-from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
+from neocog.shards.tar import Read, TarRecord, group_members, read_dotted, walk_tar
 
-__all__ = ["ColumnScanner", "ScannedRecord", "Scanner", "TarScanner", "read_first_names", "read_tar_records"]
+__all__ = ["ColumnScanner", "ScannedRecord", "TarScanner", "Window", "read_tar_records", "record_key"]
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedRecord:
+class ScannedRecord(NamedTuple):
     """A record as a scan meets it: its key, its place in the shard, its class by number or name."""
 
     key: str
     offset: int
     length: int
-    label: int | str | None
-    """None if the record has no label; -1 if a packed record has no class of its own."""
+    label: int | str | None  # None if the record has no label; -1 if a packed record has no class of its own
     where: str
-    fault: DataError | None = None
-    """An error for a record without a label, unless none of its split has one."""
-    multi_hot: NDArray[np.bool_] | None = None
-    """(classes,), if a record has several labels."""
-
-
-Read = Callable[[int, int], bytes]
+    fault: DataError | None = None  # an error for a record without a label, unless none of its split has one
+    multi_hot: NDArray[np.bool_] | None = None  # (classes,), if a record has several labels
 
 
 class Window:
@@ -64,66 +57,49 @@ def read_tar_records(store: Store, name: str) -> Iterator[tuple[TarRecord, Read]
         yield record, window.read
 
 
-@dataclass(frozen=True, slots=True)
-class SmallMembers:
-    """The members of one record that are read while scanning, by extension."""
-
-    record: TarRecord
-    read: Read
-    where: str
-
-    def __call__(self, extension: str) -> bytes:
-        member = self.record.members[extension]
+def small_members(record: TarRecord, read: Read, where: str) -> Callable[[str], bytes]:
+    def content(extension: str) -> bytes:
+        member = record.members[extension]
         if member.size > MAX_TEXT:
             rule = f"A label, or an array that tells its kind, has at most {MAX_TEXT:,} bytes."
-            where = f"{self.where}.{extension}"
-            raise DataError(rule, received=f"{member.size:,}", where=where, fix="Shorten it.")
-        return self.read(member.offset, member.size)
+            raise DataError(rule, received=f"{member.size:,}", where=f"{where}.{extension}", fix="Shorten it.")
+        return read(member.offset, member.size)
+
+    return content
 
 
 class TarScanner:
-    """Reads headers and labels of tar shards. Of a set that we packed, `packed` is what is known.
-
-    What it has learnt of the set is in its attributes.
-    """
+    """Reads headers and labels of tar shards, and keeps what it learns of the set. `packed` describes one of ours."""
 
     columns: ColumnChoice | None = None
     classes: tuple[str, ...] | None = None
-    grouped = False
-    """Whether a record's offset is the number of its row group."""
+    grouped = False  # whether a record's offset is the number of its row group
 
     def __init__(self, files: ShardFiles, packed: Header | None) -> None:
         self.files, self.store, self.packed = files, files.store, packed
         self.modality: Modality | None = packed.modality if packed else None
-        self.dotted: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
-        self.unread: Counter[str] = Counter()
+        self.dotted, self.unread = Counter[str](), Counter[str]()
 
     def scan(self, name: str, split: Split) -> Iterator[ScannedRecord]:
         for whole, read in read_tar_records(self.store, name):
             for record in self.records(whole, name):
-                where = f"{self.store.root}/{name}: {record.key}"
-                small = SmallMembers(record, read, where)
-                self.check_payload(find_payload(record.members, where), small, where)
-                start, length = record.start, record.stop - record.start
-                if self.packed:
-                    label, multi_hot = read_packed_label(self.packed, record, small, where)
-                    key = unquote(record.key, errors="surrogateescape")
-                    yield ScannedRecord(key, start, length, label, where, multi_hot=multi_hot)
-                else:
-                    named, fault = self.read_label(name, record, small, where)
-                    yield ScannedRecord(f"{strip_suffix(name)}/{record.key}", start, length, named, where, fault)
-
-    def read_label(
-        self, name: str, record: TarRecord, small: SmallMembers, where: str
-    ) -> tuple[int | str | None, DataError | None]:
-        """A record's label; or none, and the error, if no member can hold one."""
-        holders = record.members.keys() & {"cls", "json"}
-        if name in self.files.labels:
-            return check_partition(self.files.labels[name], holders, where), None
-        if holders:
-            return read_label(record.members, small, where), None
-        return None, missing_label_error(record.members, where)
+                where, members = f"{self.store.root}/{name}: {record.key}", record.members
+                small = small_members(record, read, where)
+                self.check_payload(find_payload(members, where), small, where)
+                key, start = record_key(name, record.key, packed=self.packed is not None), record.start
+                label: int | str | None = -1 if self.packed else None
+                fault = multi_hot = None
+                holders = members.keys() & {"cls", "json"}
+                if self.packed and self.packed.task == "multi-label":
+                    multi_hot = np.asarray(read_target("multi-label", -1, len(self.packed.classes), small, where))
+                elif name in self.files.labels:
+                    label = check_partition(self.files.labels[name], holders, where)
+                elif "cls" in members or (holders and not self.packed):
+                    label = read_label(members, small, where)
+                elif not self.packed:
+                    fault = missing_label_error(members, where)
+                yield ScannedRecord(key, start, record.stop - start, label, where, fault, multi_hot)
 
     def records(self, record: TarRecord, name: str) -> tuple[TarRecord, ...]:
         """The records of one key: one, unless names hold further dots."""
@@ -142,18 +118,13 @@ class TarScanner:
         return sum(len(self.records(record, name)) for record, _ in read_tar_records(self.store, name))
 
     def notices(self) -> tuple[str, ...]:
-        """How the shards were read, for the user."""
-        ways = {
-            "last dot": "keys end at the last dot of the members' names, and not at the first",
-            "last suffix": "members are known by their last suffix",
-        }
+        ways = {"last dot": "keys end at the last dot of the members' names, and not at the first"}
+        ways["last suffix"] = "members are known by their last suffix"
         found = [f"{way}: {self.examples[k]}, as in {self.dotted[k]:,}" for k, way in ways.items() if self.dotted[k]]
-        if self.unread:
-            kinds = some(f"{extension} ({count:,})" for extension, count in sorted(self.unread.items()))
-            found.append(f"members beside a record's payload are not read: {kinds}")
-        return tuple(found)
+        kinds = [f"{extension} ({count:,})" for extension, count in sorted(self.unread.items())]
+        return (*found, *tell("members beside a record's payload are not read", kinds))
 
-    def check_payload(self, extension: str, small: SmallMembers, where: str) -> None:
+    def check_payload(self, extension: str, small: Callable[[str], bytes], where: str) -> None:
         """Raises DataError if records are of several kinds."""
         if self.packed or (self.modality is not None and extension == "npy"):
             return
@@ -161,18 +132,8 @@ class TarScanner:
         self.modality = self.modality or modality
         if modality != self.modality:
             received = f"{extension}, which is {modality}; those before are {self.modality}"
-            fix = "Give each kind a folder of its own."
-            raise DataError("A set holds records of one kind.", received=received, where=where, fix=fix)
-
-
-def read_packed_label(
-    packed: Header, record: TarRecord, small: SmallMembers, where: str
-) -> tuple[int | str, NDArray[np.bool_] | None]:
-    if packed.task == "multi-label":
-        row = read_target(packed.task, -1, len(packed.classes), small, where)
-        assert isinstance(row, np.ndarray)
-        return -1, row
-    return (read_label(record.members, small, where) if "cls" in record.members else -1), None
+            rule, fix = "A set holds records of one kind.", "Give each kind a folder of its own."
+            raise DataError(rule, received=received, where=where, fix=fix)
 
 
 class ColumnScanner:
@@ -193,7 +154,8 @@ class ColumnScanner:
         columns = choose_columns(file, labelled=partition is None and split in ("all", "train"))
         if self.columns is None:
             self.columns, self.modality, self.classes = columns, columns.modality, columns.classes
-        self.check_payload(columns, file)
+        if (columns.payload, columns.modality) != (self.columns.payload, self.columns.modality):
+            raise self.differing_columns(columns, file)
         wanted = [c for c in (columns.label, KEY if self.packed else None) if c is not None]
         fault = None if columns.label or partition else DataError(f"{file.where} has no column of labels.")
         # If classes have names, `datasets` writes -1 for a hidden label.
@@ -203,28 +165,21 @@ class ColumnScanner:
         for number, rows in enumerate(file.groups):
             values = file.group(number, wanted) if wanted else {}
             for place in range(rows):
-                where = f"{file.where}, row {row}"
-                key = str(values[KEY][place]) if self.packed else f"{strip_suffix(name)}/{row}"
-                if columns.label is None:
-                    label = check_partition(partition, (), where) if partition else None
-                elif partition:
-                    label = check_partition(partition, (columns.label,), where)
-                else:
+                where, label = f"{file.where}, row {row}", None
+                key = str(values[KEY][place]) if self.packed else record_key(name, str(row), packed=False)
+                if partition:
+                    label = check_partition(partition, (columns.label,) if columns.label else (), where)
+                elif columns.label is not None:
                     value = values[columns.label][place]
                     blank = blank_label(value, where)
                     fault = DataError(blank) if blank else None
                     label = None if blank else cell_label(value, where)
                     label = None if label == -1 and named else label
-                if label is not None and columns.label is not None:
-                    matched = self.match(columns, file) if matched is None else matched
-                    label = matched.get(label, label) if isinstance(label, int) else label
+                    if label is not None:
+                        matched = self.match(columns, file) if matched is None else matched
+                        label = matched.get(label, label) if isinstance(label, int) else label
                 yield ScannedRecord(key, number, place, label, where, fault)
                 row += 1
-
-    def check_payload(self, columns: ColumnChoice, file: ColumnFile) -> None:
-        assert self.columns is not None
-        if (columns.payload, columns.modality) != (self.columns.payload, self.columns.modality):
-            raise self.differing_columns(columns, file)
 
     def match(self, columns: ColumnChoice, file: ColumnFile) -> dict[int, int]:
         """The class of each of a file's numbers: classes are known by their names, whose order may differ."""
@@ -241,21 +196,18 @@ class ColumnScanner:
         return {k: first.index(name) for k, name in enumerate(own)}
 
     def differing_columns(self, columns: ColumnChoice, file: ColumnFile) -> DataError:
-        assert self.columns is not None
-        received = f"{show_columns(columns)}; those before: {show_columns(self.columns)}"
+        shown = []
+        for choice in (columns, self.columns or columns):
+            classes = f" with the classes {some(choice.classes)}" if choice.classes else ""
+            shown.append(f"{choice.payload}, {choice.label or 'no label'}{classes}")
         rule, fix = "All shards of a set have the same columns and classes.", "Give it a folder of its own."
-        return DataError(rule, received=received, where=file.where, fix=fix)
+        return DataError(rule, received="; those before: ".join(shown), where=file.where, fix=fix)
 
     def count(self, name: str) -> int:
         return sum(ColumnFile(self.store, name, self.container).groups)
 
     def notices(self) -> tuple[str, ...]:
-        if not self.reordered:
-            return ()
-        return (f"classes are matched by name: these files number them in another order: {some(self.reordered)}",)
-
-
-Scanner = TarScanner | ColumnScanner
+        return tell("classes are matched by name: these files number them in another order", self.reordered)
 
 
 def check_partition(partition: tuple[str, int | str | None], others: Collection[str], where: str) -> int | str | None:
@@ -266,19 +218,7 @@ def check_partition(partition: tuple[str, int | str | None], others: Collection[
     return partition[1]
 
 
-def show_columns(columns: ColumnChoice) -> str:
-    classes = f" with the classes {some(columns.classes)}" if columns.classes else ""
-    return f"{columns.payload}, {columns.label or 'no label'}{classes}"
-
-
-def strip_suffix(name: str) -> str:
-    return name.removesuffix(PurePosixPath(name).suffix)
-
-
-def read_first_names(store: Store, name: str, most: int = 4) -> list[str]:
-    """The names of a tar's first few files; empty for other files."""
-    try:
-        window = Window(store, name)
-        return [member.name for member in itertools.islice(walk_tar(window.read, store.stat(name).size, name), most)]
-    except DataError:
-        return []
+def record_key(name: str, key: str, *, packed: bool) -> str:
+    """A record's key from its name in a tar, or its row; in a set that we packed, the key that it had before."""
+    place = name.removesuffix(PurePosixPath(name).suffix)
+    return unquote(key, errors="surrogateescape") if packed else f"{place}/{key}"

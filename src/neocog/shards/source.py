@@ -3,21 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import LeftOut, Modality, Payload, Record, Task
+from neocog.dataset.record import LeftOut, Modality, Record, Task
 from neocog.errors import DataError
 from neocog.modalities.signal.channel_names import said_of_channels
 from neocog.shards.columns import Columns
 from neocog.shards.contents import find_payload, read_payload, read_target
 from neocog.shards.index import Index
+from neocog.shards.scan import record_key
 from neocog.shards.store import Store
-from neocog.shards.tar import TarRecord, group_members, read_dotted, walk_tar
+from neocog.shards.tar import group_members, read_dotted, walk_tar
 
 __all__ = ["ShardSource", "Splits"]
 
@@ -53,24 +52,20 @@ class ShardSource:
 
     def __init__(self, store: Store, index: Index) -> None:
         self.store, self.index, self.header = store, index, index.header
-        self.name, self.classes = self.header.name, self.header.classes
+        self.name, self.classes, self.format = self.header.name, self.header.classes, "shards"
         self.modality: Modality = self.header.modality
         self.task: Task = self.header.task
-        self.format = "shards"
-        left_out = tuple(LeftOut(sentence, count) for sentence, count in self.header.left_out)
-        self.notices: tuple[str, ...] = (*left_out, *self.header.notices)
+        self.notices: tuple[str, ...] = (*(LeftOut(*notice) for notice in self.header.left_out), *self.header.notices)
         self.unlabelled: tuple[str, ...] = self.header.unlabelled
         self.ranges = self.header.ranges
-        self.channel_names = self.header.channels
-        """Of signals whose channels had names when they were packed."""
+        self.channel_names = self.header.channels  # of signals whose channels had names when they were packed
         self.places: list[int] | None = None
         if self.channel_names:
             self.notices = (said_of_channels(self.channel_names), *self.notices)
         self.splits: Mapping[str, NDArray[np.int64]] = Splits(self.ranges)
         self.columns = Columns(store, self.header.container, self.header.payload) if self.header.payload else None
         for shard in self.header.shards:
-            size = store.stat(shard.name).size
-            if size != shard.size:
+            if (size := store.stat(shard.name).size) != shard.size:
                 sizes = f"the index knows {shard.size:,} bytes, the file has {size:,}"
                 rule = f"{store.root}/{shard.name} is truncated or has been changed: {sizes}."
                 raise DataError(rule, fix="Fetch it again, or pack the set again.")
@@ -80,8 +75,8 @@ class ShardSource:
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """The class of every record, (len,), or (len, classes); a view of the disk that is not held."""
-        return self.index.targets()
+        """The class of every record, (len,), or (len, classes); pages of the file come into memory as they are used."""
+        return self.index.open_array("targets")
 
     def key(self, index: int) -> str:
         return self.index.keys(np.array([index]))[0]
@@ -125,28 +120,18 @@ class ShardSource:
         if indices.size and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"a record's index is below {len(self):,}")
         rows, keys = self.index.rows(indices), self.index.keys(indices)
-        self.check_rows(rows)
-        read = self.read_tars if self.columns is None else self.read_columns
-        found: dict[int, Record] = {}
-        for place, record in read(rows, keys):
-            found[place] = record
+        self.index.check_labels(rows["label"], int(rows["shard"].max(initial=0)) + 1)
+        found = dict(self.read_tars(rows, keys) if self.columns is None else self.read_columns(rows, keys))
         records = [found[place] for place in range(len(indices))]
-        return records if self.places is None else [reorder_channels(record, self.places) for record in records]
+        if self.places is None:
+            return records
+        return [replace(record, payload=np.asarray(record.payload)[self.places]) for record in records]
 
     def with_channels(self, names: Sequence[str]) -> "ShardSource":
         """The same signals with these channels, by name, in this order."""
         other = copy(self)
-        other.places = [self.channel_names.index(name) for name in names]
-        other.channel_names = tuple(names)
+        other.places, other.channel_names = [self.channel_names.index(name) for name in names], tuple(names)
         return other
-
-    def check_rows(self, rows: NDArray[Any]) -> None:
-        """Raises DataError if a row leads out of the set."""
-        lost = rows["shard"] >= len(self.header.shards)
-        labels, lowest = rows["label"], 0 if self.task == "classification" else -1
-        if lost.any() or (labels < lowest).any() or (labels >= max(1, len(self.classes))).any():
-            rule = f"The index of {self.name} leads to a shard or a class that is not there."
-            raise DataError(rule, fix="Pack the set again.")
 
     def read_tars(self, rows: NDArray[Any], keys: list[str]) -> Iterator[tuple[int, Record]]:
         for places in group_near(rows):
@@ -163,24 +148,18 @@ class ShardSource:
         """The record in these bytes of a tar. Raises DataError if it is not the one that the index means."""
         where = f"{self.store.root}/{name}: {key}"
         members = walk_tar(lambda start, length: content[start : start + length], len(content), where, ended=False)
-        whole = group_members(members, where)
-        found = list(whole if self.header.packed else (r for key in whole for r in read_dotted(key, where).records))
-        if len(found) != 1 or self.own_key(name, found[0].key) != key:
+        whole, packed = group_members(members, where), self.header.packed
+        found = list(whole if packed else (r for record in whole for r in read_dotted(record, where).records))
+        if len(found) != 1 or record_key(name, found[0].key, packed=packed) != key:
             raise DataError(f"{where} is not where the index says.", fix=CHANGED)
-        record: TarRecord = found[0]
+        members_found = found[0].members
 
         def member(extension: str) -> bytes:
-            return content[record.members[extension].offset : record.members[extension].stop]
+            return content[members_found[extension].offset : members_found[extension].stop]
 
-        extension = find_payload(record.members, where)
+        extension = find_payload(members_found, where)
         payload = read_payload(extension, member(extension), where)
         return Record(key, payload, read_target(self.task, label, len(self.classes), member, where))
-
-    def own_key(self, name: str, tar_key: str) -> str:
-        """A record's key from its name in the tar; in a set that we packed, the key that it had before."""
-        if self.header.packed:
-            return unquote(tar_key, errors="surrogateescape")
-        return f"{name.removesuffix(PurePosixPath(name).suffix)}/{tar_key}"
 
     def read_columns(self, rows: NDArray[Any], keys: list[str]) -> Iterator[tuple[int, Record]]:
         assert self.columns is not None
@@ -190,20 +169,12 @@ class ShardSource:
             row = int(rows["length"][place])
             if row >= len(payloads):
                 raise DataError(f"{name} has no row for {keys[place]}.", fix=CHANGED)
-            payload: Payload = payloads[row]
-            yield place, Record(keys[place], payload, int(rows["label"][place]))
-
-
-def reorder_channels(record: Record, places: list[int]) -> Record:
-    """A record with the channels at these places."""
-    assert isinstance(record.payload, np.ndarray), "a signal"
-    return replace(record, payload=record.payload[places])
+            yield place, Record(keys[place], payloads[row], int(rows["label"][place]))
 
 
 def group_near(rows: NDArray[Any]) -> Iterator[list[int]]:
     """The rows of a tar that are read at once: in one shard, with small gaps, up to MOST bytes."""
-    together: list[int] = []
-    shard = start = stop = -1
+    together, shard, start, stop = list[int](), -1, -1, -1
     for place in np.lexsort((rows["offset"], rows["shard"])).tolist():
         at, length = int(rows["offset"][place]), int(rows["length"][place])
         if together and (rows["shard"][place] != shard or at > stop + GAP or at + length > start + MOST):

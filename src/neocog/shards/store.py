@@ -7,26 +7,33 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from neocog.dataset.split_names import SPLIT_NAMES
 from neocog.errors import DataError
 
-__all__ = ["CONTAINERS", "SPLIT_FOLDERS", "Container", "LocalStore", "Store", "import_package", "open_store"]
+__all__ = [
+    "CONTAINERS",
+    "SPLIT_FOLDERS",
+    "Container",
+    "LocalStore",
+    "Store",
+    "explain_failure",
+    "import_package",
+    "open_store",
+]
 
 Container = Literal["tar", "parquet", "arrow"]
 KEPT_OPEN = 128  # files; those beyond are opened for each read, as systems allow a process about 1,000
 LISTED = 1_000_000
 CONTAINERS: dict[str, Container] = {".tar": "tar", ".parquet": "parquet", ".arrow": "arrow"}
 SHARDS = tuple(CONTAINERS)
-SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}
-"""Folders below the set's own in which shards may lie."""
+SPLIT_FOLDERS = {*SPLIT_NAMES, "data"}  # folders below the set's own in which shards may lie
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """A file's size in bytes, and a time or a server's tag that changes with its content."""
 
     size: int
@@ -36,8 +43,7 @@ class Stat:
 class LocalStore:
     """A folder of this machine. Reading uses pread, which needs no position: it is safe from any thread."""
 
-    chunk = 4096
-    """Bytes to ask for at once while going through a file in small steps."""
+    chunk = 4096  # bytes to ask for at once while going through a file in small steps
 
     def __init__(self, root: Path) -> None:
         self.path, self.root = root, str(root)
@@ -54,10 +60,8 @@ class LocalStore:
         splits = [path for path in self.path.iterdir() if path.name.lower() in SPLIT_FOLDERS and path.is_dir()]
         found: list[str] = []
         for path in (path for folder in (self.path, *splits) for path in folder.iterdir()):
-            if "=" in path.name:
+            if "=" in path.name or path.is_file():
                 found += list_partition(self.path, path)
-            elif path.is_file():
-                found.append(path.relative_to(self.path).as_posix())
         return sorted(found)
 
     def stat(self, name: str) -> Stat:
@@ -68,16 +72,10 @@ class LocalStore:
     def read(self, name: str, start: int, length: int) -> bytes:
         """These bytes, fewer at the file's end. Raises DataError if the file can't be read."""
         with explain_unreadable(f"{self.root}/{name}"):
-            kept = self.opened.get(name)
-            if kept is not None:
+            if (kept := self.opened.get(name)) is not None:
                 return read_at(kept, start, length)
             with self.open_descriptor(name) as descriptor:
                 return read_at(descriptor, start, length)
-
-    def open(self, name: str) -> BinaryIO:
-        """The file, for a library that seeks by itself."""
-        with explain_unreadable(self.path / name):
-            return (self.path / name).open("rb")
 
     @contextmanager
     def open_descriptor(self, name: str) -> Iterator[int]:
@@ -115,9 +113,6 @@ def read_at(descriptor: int, start: int, length: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-SEEKING = threading.Lock()
-
-
 def seek_and_read(descriptor: int, length: int, start: int) -> bytes:
     """As pread, one thread at a time, for systems without it."""
     with SEEKING:
@@ -125,7 +120,7 @@ def seek_and_read(descriptor: int, length: int, start: int) -> bytes:
         return os.read(descriptor, length)
 
 
-PREAD = getattr(os, "pread", seek_and_read)
+SEEKING, PREAD = threading.Lock(), getattr(os, "pread", seek_and_read)
 
 
 def close_all(opened: dict[str, int]) -> None:
@@ -198,22 +193,24 @@ Store = LocalStore | RemoteStore
 
 
 def open_store(root: str | Path) -> Store:
-    """The store at a path, or at an address such as s3://bucket/folder."""
     return RemoteStore(root) if isinstance(root, str) and "://" in root else LocalStore(Path(root))
 
 
 @contextmanager
-def explain_unreachable(address: str) -> Iterator[None]:
-    """Every service raises errors of its own; all of them mean that this address can't be read."""
+def explain_failure(where: str, *, problem: str, fix: str) -> Iterator[None]:
+    """Services and pyarrow raise errors of many kinds; all of them mean that this address or file can't be read."""
     try:
         yield
     except DataError:
         raise
     except ImportError as error:
-        raise missing_package_error(address, str(error)) from error
+        raise missing_package_error(where, str(error)) from error
     except Exception as error:
-        rule = f"{address} can't be read: {str(error) or type(error).__name__}."
-        raise DataError(rule, fix="Check the address and your access to it.") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
+        raise DataError(f"{where} {problem}: {reason}.", fix=fix) from error
+
+
+explain_unreachable = partial(explain_failure, problem="can't be read", fix="Check the address and your access to it.")
 
 
 def import_package(package: str, where: object) -> Any:

@@ -15,8 +15,7 @@ import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from neocog.errors import DataError, some
 from neocog.shards.contents import EXTENSIONS, KINDS
@@ -27,7 +26,7 @@ BLOCK = 512
 MAX_NAMES = 2**20  # bytes of an extended header
 FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 NAMED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
-FETCH = "Fetch it again."
+
 REFUSED = {
     **dict.fromkeys((tarfile.SYMTYPE, tarfile.LNKTYPE), "a link"),
     **dict.fromkeys((tarfile.CHRTYPE, tarfile.BLKTYPE), "a device"),
@@ -36,12 +35,10 @@ REFUSED = {
 PLAIN = re.compile(rb"([0-7]{11})[\0 ].{12}([0-7]{6})\0 0.{100}ustar", re.DOTALL)
 """Size, time, checksum, type, the name of a link, and the format's magic; they begin at byte 124 of a header."""
 
-Read = Callable[[int, int], bytes]
-"""Gives the bytes at (offset, length), fewer at the end."""
+Read = Callable[[int, int], bytes]  # gives the bytes at (offset, length), fewer at the end
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A file in a tar: its headers begin at `start`, its content lies at `offset`."""
 
     name: str
@@ -54,8 +51,7 @@ class Member:
         return self.offset + self.size
 
 
-@dataclass(frozen=True, slots=True)
-class TarRecord:
+class TarRecord(NamedTuple):
     """Neighbours with one base name; members by extension, in small letters: "jpg", "cls", "seg.png"."""
 
     key: str
@@ -80,24 +76,31 @@ def walk_tar(read: Read, size: int, where: str, *, ended: bool = True) -> Iterat
     while ended or position < size:
         block = read(position, BLOCK)
         if len(block) < BLOCK:
-            raise DataError(f"{where} is truncated: it ends at byte {position:,} without an end mark.", fix=FETCH)
+            raise damage_error(f"{where} is truncated: it ends at byte {position:,} without an end mark.")
         if block.count(0) == BLOCK:
             check_end(read, position, size, where)
             return
         name, length, kind = parse_header(block, where, position)
         offset = position + BLOCK
         if kind not in NAMED:
-            length = 0 if kind == tarfile.DIRTYPE else file_size(extended.get("size", length), where, position)
+            text = "0" if kind == tarfile.DIRTYPE else str(extended.get("size", length))
+            if not text.isascii() or not text.isdigit() or len(text) > 18:
+                raise damage_error(f"{where} is damaged: the size at byte {position:,} is {text[:40]!r}.")
+            length = int(text)
         if not 0 <= length <= size - offset:
             rest = f"it promises {length:,} bytes, and only {size - offset:,} follow"
-            raise DataError(f"{where} is truncated or damaged: at byte {position:,} {rest}.", fix=FETCH)
+            raise damage_error(f"{where} is truncated or damaged: at byte {position:,} {rest}.")
         position = offset + -(-length // BLOCK) * BLOCK
         if kind in NAMED:
             extended |= read_extended(read, kind, offset, length, where)
             continue
         name = extended.get("path", name)
         if kind != tarfile.DIRTYPE:
-            check_member(name, kind, where)
+            if kind not in FILES:
+                what = f"{name[:200]!r}, which is {REFUSED.get(kind, f'of an unknown type ({kind!r})')}"
+                raise DataError(f"Shards hold plain files. {where} holds {what}.", fix="Pack it without.")
+            if not name or name.startswith("/") or ".." in name.split("/"):
+                raise DataError(f"{where} holds a path that leaves its folder: {name[:200]!r}.", fix="It is not read.")
             yield Member(name.removeprefix("./"), start, offset, length)
         extended, start = {}, position
 
@@ -109,8 +112,8 @@ def parse_header(block: bytes, where: str, position: int) -> tuple[str, int, byt
     try:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError) as error:
-        rule = f"{where} is damaged, or not a tar: there is no header at byte {position:,} ({error})."
-        raise DataError(rule, fix=FETCH) from error
+        fault = f"there is no header at byte {position:,} ({error})"
+        raise damage_error(f"{where} is damaged, or not a tar: {fault}.") from error
     return info.name, info.size, info.type
 
 
@@ -122,51 +125,34 @@ def read_plain_header(block: bytes) -> tuple[str, int, bytes] | None:
     return block[:100].partition(b"\0")[0].decode("utf-8", "surrogateescape"), int(fields[1], 8), tarfile.REGTYPE
 
 
-def file_size(value: str | int, where: str, position: int) -> int:
-    text = str(value)
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise DataError(f"{where} is damaged: the size at byte {position:,} is {text[:40]!r}.", fix=FETCH)
-    return int(text)
+def damage_error(rule: str) -> DataError:
+    return DataError(rule, fix="Fetch it again.")
 
 
 def check_end(read: Read, position: int, size: int, where: str) -> None:
     """Raises DataError if something follows the end: it would be ignored silently."""
-    while position < size:
-        piece = read(position, min(size - position, 2**20))
-        if not piece:
-            return
+    while position < size and (piece := read(position, min(size - position, 2**20))):
         if piece.count(0) != len(piece):
             rule = (
-                f"{where} continues after its end mark, behind byte {position:,}: damage, or several tars in one file."
+                f"{where} continues after its end mark, behind byte {position:,}: it is damaged, or holds several tars."
             )
             raise DataError(rule, fix="Fetch it again, or give each tar a file of its own.")
         position += len(piece)
 
 
-def check_member(name: str, kind: bytes, where: str) -> None:
-    """Raises DataError for anything but a plain file below the tar's own root."""
-    if kind not in FILES:
-        what = REFUSED.get(kind, f"of an unknown type ({kind!r})")
-        rule = f"Shards hold plain files. {where} holds {name[:200]!r}, which is {what}."
-        raise DataError(rule, fix="Pack it without.")
-    if not name or name.startswith("/") or ".." in name.split("/"):
-        raise DataError(f"{where} holds a path that leaves its folder: {name[:200]!r}.", fix="It is not read.")
-
-
 def read_extended(read: Read, kind: bytes, offset: int, length: int, where: str) -> dict[str, str]:
     """The path and the size that an extended header gives the next file."""
     if length > MAX_NAMES:
-        raise DataError(f"{where} is damaged: a name at byte {offset:,} is {length:,} bytes long.", fix=FETCH)
+        raise damage_error(f"{where} is damaged: a name at byte {offset:,} is {length:,} bytes long.")
     content = read(offset, length)
-    if kind == tarfile.GNUTYPE_LONGLINK:
-        return {}
-    if kind == tarfile.GNUTYPE_LONGNAME:
-        return {"path": content.rstrip(b"\0").decode("utf-8", "surrogateescape")}
+    if kind in (tarfile.GNUTYPE_LONGLINK, tarfile.GNUTYPE_LONGNAME):
+        name = content.rstrip(b"\0").decode("utf-8", "surrogateescape")
+        return {"path": name} if kind == tarfile.GNUTYPE_LONGNAME else {}
     values = parse_pax(content, where)
     strange = next((key for key in values if key.startswith("GNU.sparse")), None)
     if strange or (kind == tarfile.XGLTYPE and values.keys() & {"path", "size"}):
-        rule = f"Shards hold plain files. {where} holds a sparse or renamed one."
-        raise DataError(rule, fix="Pack it with GNU tar's default.")
+        fix = "Pack it with GNU tar's default."
+        raise DataError(f"Shards hold plain files. {where} holds a sparse or renamed one.", fix=fix)
     return {key: value for key, value in values.items() if key in ("path", "size")}
 
 
@@ -179,7 +165,7 @@ def parse_pax(content: bytes, where: str) -> dict[str, str]:
         line = content[len(digits) + 1 : length]
         key, equals, value = line.partition(b"=")
         if not space or not equals or not line.endswith(b"\n") or length > len(content):
-            raise DataError(f"{where} is damaged: an extended header can't be read: {content[:40]!r}.", fix=FETCH)
+            raise damage_error(f"{where} is damaged: an extended header can't be read: {content[:40]!r}.")
         values[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "surrogateescape")
         content = content[length:]
     return values
@@ -202,27 +188,22 @@ def group_members(members: Iterable[Member], where: str) -> Iterator[TarRecord]:
             yield TarRecord(key, found)
             found = {}
         key = folder + slash + stem
-        if extension.lower() in found:
-            rule = f"{where} holds {member.name[:200]!r} twice."
-            raise DataError(rule, fix="Give each record a name of its own.")
-        found[extension.lower()] = member
+        if found.setdefault(extension.lower(), member) is not member:
+            raise DataError(f"{where} holds {member.name[:200]!r} twice.", fix="Give each record a name of its own.")
     if found:
         yield TarRecord(key, found)
 
 
 LABELS = ("cls", "json")
-WHOLE = ("seg.png", "masks.npy")
-"""Extensions with a dot that have a meaning of their own."""
+WHOLE = ("seg.png", "masks.npy")  # extensions with a dot that have a meaning of their own
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The records that the members of one WebDataset key make, and the rule by which they are read."""
 
     rule: Literal["first dot", "last dot", "last suffix"]
     records: tuple[TarRecord, ...]
-    unread: tuple[str, ...] = ()
-    """Extensions of members that look like a sample's and are not read."""
+    unread: tuple[str, ...] = ()  # extensions of members that look like a sample's and are not read
 
 
 def holds_payload(name: str) -> bool:
@@ -248,26 +229,25 @@ def read_dotted(record: TarRecord, where: str) -> Reading:
     if not any("." in extension for extension in record.members):
         return Reading("first dot", (record,))
     parts: dict[str, dict[str, Member]] = defaultdict(dict)
-    keys: dict[str, str] = {}
     for extension, member in record.members.items():
         inner, suffix = split_extension(extension)
         parts[inner][suffix] = member
-        keys.setdefault(inner, member.name[: len(record.key) + 1 + len(inner)])
     if set(parts) <= {""}:
         return Reading("first dot", (record,))
-    labelled = any(label in part for part in parts.values() for label in LABELS)
-    whole = [inner for inner, part in parts.items() if is_whole(part, labelled)]
-    if "" in whole:
-        if len(whole) > 1:
-            raise ambiguous_error(record, where)
+    # A record has one payload, and a label if others have one.
+    found_labels = {inner for inner, part in parts.items() if not part.keys().isdisjoint(LABELS)}
+    alone = [inner for inner, part in parts.items() if len(find_payloads(part)) == 1]
+    whole = [inner for inner in alone if inner in found_labels or not found_labels]
+    if whole == [""]:
         unread = tuple(e for e in record.members if "." in e and e.rpartition(".")[2] in EXTENSIONS and e not in WHOLE)
         return Reading("first dot", (record,), unread)
-    if find_payloads(parts.get("", {})) or not whole:
+    if not whole or ("" not in whole and find_payloads(parts.get("", {}))):
         return Reading("last suffix", (pool_members(record, parts, where),))
-    if len(whole) < len(parts):
+    if "" in whole or len(whole) < len(parts):
         raise ambiguous_error(record, where)
-    found = [TarRecord(keys[inner], part) for inner, part in parts.items()]
-    found.sort(key=lambda part: part.start)
+    # A key is as it is written in the name; the extension is in small letters.
+    keys = {inner: next(iter(part.values())).name[: len(record.key) + 1 + len(inner)] for inner, part in parts.items()}
+    found = sorted((TarRecord(keys[inner], part) for inner, part in parts.items()), key=lambda part: part.start)
     if any(a.stop > b.start for a, b in itertools.pairwise(found)):
         rule = f"The members of one record must follow each other. In {where}, {show_members(record)} do not."
         raise DataError(rule, fix="Sort the names before packing.")
@@ -280,11 +260,8 @@ def split_extension(extension: str) -> tuple[str, str]:
     >>> split_extension("png"), split_extension("2024.05.png"), split_extension("seg.png"), split_extension("a.seg.png")
     (('', 'png'), ('2024.05', 'png'), ('', 'seg.png'), ('a', 'seg.png'))
     """
-    for whole in WHOLE:
-        if extension == whole or extension.endswith("." + whole):
-            return extension.removesuffix(whole).removesuffix("."), whole
-    inner, _, suffix = extension.rpartition(".")
-    return inner, suffix
+    whole = next((whole for whole in WHOLE if f".{extension}".endswith(f".{whole}")), extension.rpartition(".")[2])
+    return extension.removesuffix(whole).removesuffix("."), whole
 
 
 def find_payloads(part: dict[str, Member]) -> list[str]:
@@ -292,19 +269,12 @@ def find_payloads(part: dict[str, Member]) -> list[str]:
     return next(([e for e in kind if e in part] for kind in KINDS if any(e in part for e in kind)), [])
 
 
-def is_whole(part: dict[str, Member], labelled: bool) -> bool:
-    """Whether these members make a record: one payload, with a label if others have one."""
-    return len(find_payloads(part)) == 1 and (not labelled or any(label in part for label in LABELS))
-
-
 def pool_members(record: TarRecord, parts: dict[str, dict[str, Member]], where: str) -> TarRecord:
     """One record of all members, by their last suffixes: 0001.input.jpg with 0001.cls."""
     members: dict[str, Member] = {}
-    for part in parts.values():
-        for suffix, member in part.items():
-            if suffix in members and (suffix in EXTENSIONS or suffix in LABELS):
-                raise ambiguous_error(record, where)
-            members.setdefault(suffix, member)
+    for suffix, member in ((suffix, member) for part in parts.values() for suffix, member in part.items()):
+        if members.setdefault(suffix, member) is not member and (suffix in EXTENSIONS or suffix in LABELS):
+            raise ambiguous_error(record, where)
     if len(find_payloads(members)) > 1:
         raise ambiguous_error(record, where)
     return TarRecord(record.key, members)

@@ -51,10 +51,19 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
     """
     kind = MODALITIES[modality]
     if isinstance(payload, str):
-        return "txt", encode_text(payload, where)
+        try:
+            return "txt", payload.encode("utf-8")
+        except UnicodeEncodeError as error:
+            received = repr(payload[error.start])
+            raise DataError("A text must be Unicode.", received=received, where=where, fix="Convert it.") from error
     if not isinstance(payload, bytes):
         return encode_pixels(payload, resize, where) if kind.resizable else ("npy", encode_array(payload))
-    extension = find_extension(payload, where)
+    known = "WAV" if is_wav(payload) else file_type(payload[:16])
+    mpeg = payload[:1] == b"\xff" and payload[1:2] >= b"\xe0"  # the frame mark of MPEG audio
+    if not known and not mpeg:
+        rule = f"{where} is neither an image nor a sound that is known: it starts with {payload[:8]!r}."
+        raise DataError(rule, fix="Remove it.")
+    extension = FILE_TYPES[known].suffixes[0].removeprefix(".") if known else "mp3"
     if extension == "npy":
         array = read_array(payload, where)
         return encode_pixels(array, resize, where) if kind.resizable and resize else ("npy", payload)
@@ -63,33 +72,12 @@ def encode(payload: Payload, modality: Modality, resize: int | None, where: str)
     return scale_payload(payload, extension, resize, where) if resize else (extension, payload)
 
 
-def encode_text(text: str, where: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        received = repr(text[error.start])
-        raise DataError("A text must be Unicode.", received=received, where=where, fix="Convert it.") from error
-
-
-def find_extension(payload: bytes, where: str) -> str:
-    """The kind of file, by its first bytes."""
-    kind = "WAV" if is_wav(payload) else file_type(payload[:16])
-    if kind:
-        return FILE_TYPES[kind].suffixes[0].removeprefix(".")
-    if payload[:1] == b"\xff" and payload[1:2] >= b"\xe0":  # the frame mark of MPEG audio
-        return "mp3"
-    rule = f"{where} is neither an image nor a sound that is known: it starts with {payload[:8]!r}."
-    raise DataError(rule, fix="Remove it.")
-
-
 def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple[str, bytes]:
     """Pixels (H, W) or (H, W, C) as PNG if it holds them exactly, which is grey and 8-bit RGB, else as an array."""
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
     grey, rgb = flat.ndim == 2, flat.shape[2:] == (3,)
-    exact = (flat.dtype == np.uint8 and (grey or rgb)) or (flat.dtype == np.uint16 and grey)
-    if exact:
-        image = Image.fromarray(flat)
-        return "png", encode_image(scale(image, resize) if resize else image, "png")
+    if (flat.dtype == np.uint8 and (grey or rgb)) or (flat.dtype == np.uint16 and grey):
+        return encode_image(scale(Image.fromarray(flat), resize), "png")
     if resize and min(pixels.shape[:2]) > resize:
         rule, received = "Only images of 8 bits, or grey ones of 16, are resized.", f"{pixels.dtype} {pixels.shape}"
         raise DataError(rule, received=received, where=where, fix=NO_RESIZE)
@@ -98,8 +86,7 @@ def encode_pixels(pixels: NDArray[Any], resize: int | None, where: str) -> tuple
 
 def scale_payload(payload: bytes, extension: str, resize: int, where: str) -> tuple[str, bytes]:
     """An image with its short side scaled down, turned as its EXIF says; a small one as it is."""
-    pages = num_pages(payload)
-    if pages > 1:
+    if (pages := num_pages(payload)) > 1:
         rule = f"A file that is resized must hold one image. {where} has {pages} pages or frames: one would be kept."
         raise DataError(rule, fix="Save each as a file of its own, or leave --resize out.")
     if is_tiff(payload) and not as_pillow_shows(payload):
@@ -114,31 +101,26 @@ def scale_payload(payload: bytes, extension: str, resize: int, where: str) -> tu
     if image.mode not in RESIZED + DEEP:
         rule = "Only grey and RGB images, with or without transparency, are resized."
         raise DataError(rule, received=image.mode, where=where, fix=f"Convert it. {NO_RESIZE}")
-    kind = "jpg" if extension == "jpg" else "png"
-    return kind, encode_image(scale(image, resize), kind)
+    return encode_image(scale(image, resize), "jpg" if extension == "jpg" else "png")
 
 
-def scale(image: Image.Image, resize: int) -> Image.Image:
+def scale(image: Image.Image, resize: int | None) -> Image.Image:
     """The short side as `resize` pixels, antialiased; never larger."""
-    width, height = image.size
-    short = min(width, height)
-    if short <= resize:
+    short = min(image.size)
+    if resize is None or short <= resize:
         return image
-    size = max(1, round(width * resize / short)), max(1, round(height * resize / short))
+    width, height = (max(1, round(side * resize / short)) for side in image.size)
     if image.mode not in DEEP:
-        return image.resize(size, Image.Resampling.BILINEAR)
+        return image.resize((width, height), Image.Resampling.BILINEAR)
     # Pillow scales 16 bits exactly only as floating-point numbers.
-    floats = Image.fromarray(np.asarray(image).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    floats = Image.fromarray(np.asarray(image).astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     return Image.fromarray(np.round(np.asarray(floats)).clip(0, 0xFFFF).astype(np.uint16))
 
 
-def encode_image(image: Image.Image, kind: str) -> bytes:
+def encode_image(image: Image.Image, kind: str) -> tuple[str, bytes]:
     file = io.BytesIO()
-    if kind == "jpg":
-        image.save(file, "jpeg", quality=JPEG_QUALITY)
-    else:
-        image.save(file, "png")
-    return file.getvalue()
+    image.save(file, "png") if kind == "png" else image.save(file, "jpeg", quality=JPEG_QUALITY)
+    return kind, file.getvalue()
 
 
 def member_key(key: str) -> str:
@@ -152,15 +134,12 @@ def member_key(key: str) -> str:
 
 
 class TarWriter:
-    """A record as neighbours KEY.jpg, KEY.cls, without owner and time, so that equal records give equal bytes.
-
-    `size` counts the bytes so far."""
+    """A record as KEY.jpg, KEY.cls, without owner and time: equal records give equal bytes, which `size` counts."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size, self.count = file, 0, 0
 
     def cost(self, members: Mapping[str, bytes]) -> int:
-        """The bytes that a record would add."""
         return sum(BLOCK + len(content) + -len(content) % BLOCK for content in members.values())
 
     def add(self, key: str, members: Mapping[str, bytes]) -> None:
@@ -168,40 +147,30 @@ class TarWriter:
             info = tarfile.TarInfo(f"{member_key(key)}.{extension}")
             info.size = len(content)
             header = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-            self.write(header + content + bytes(-len(content) % BLOCK))
+            self.size += self.file.write(header + content + bytes(-len(content) % BLOCK))
         self.count += 1
 
     def finish(self) -> None:
-        self.write(bytes(2 * BLOCK))
-
-    def write(self, content: bytes) -> None:
-        self.file.write(content)
-        self.size += len(content)
+        self.size += self.file.write(bytes(2 * BLOCK))
 
 
 class ParquetWriter:
     """A row for each record: key, payload, label; with the features that `datasets` reads."""
 
     def __init__(self, output: BinaryIO, modality: Modality, classes: tuple[str, ...]) -> None:
-        pyarrow, self.parquet = import_package("pyarrow", "Parquet"), import_package("pyarrow.parquet", "Parquet")
-        self.pyarrow, self.column = pyarrow, modality
+        pyarrow, parquet = import_package("pyarrow", "Parquet"), import_package("pyarrow.parquet", "Parquet")
+        self.pyarrow, self.column, kind = pyarrow, modality, MODALITIES[modality]
         file = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-        kind = MODALITIES[modality]
         cell = pyarrow.string() if kind.is_text else file
         fields = [(KEY, pyarrow.string()), (self.column, cell), ("label", pyarrow.int64())]
-        features = {
-            KEY: {"dtype": "string", "_type": "Value"},
-            self.column: {"dtype": "string", "_type": "Value"} if kind.is_text else {"_type": kind.feature},
-            "label": {"names": list(classes), "_type": "ClassLabel"},
-        }
+        text, label = {"dtype": "string", "_type": "Value"}, {"names": list(classes), "_type": "ClassLabel"}
+        features = {KEY: text, self.column: text if kind.is_text else {"_type": kind.feature}, "label": label}
         metadata = {"huggingface": json.dumps({"info": {"features": features}})}
         self.schema = pyarrow.schema(fields, metadata=metadata)
-        compression = "zstd" if kind.is_text else "none"  # images and sounds are compressed already
-        self.writer: Any = self.parquet.ParquetWriter(
-            output, self.schema, compression=compression, use_dictionary=False, write_statistics=False
-        )
-        self.rows: list[dict[str, Any]] = []
-        self.size = self.held = self.count = 0
+        packing = "zstd" if kind.is_text else "none"  # images and sounds are compressed already
+        options: dict[str, Any] = {"compression": packing, "use_dictionary": False, "write_statistics": False}
+        self.writer: Any = parquet.ParquetWriter(output, self.schema, **options)
+        self.rows, self.size, self.held, self.count = list[dict[str, Any]](), 0, 0, 0
 
     def cost(self, members: Mapping[str, bytes]) -> int:
         return 64 + sum(len(content) for content in members.values())
@@ -229,8 +198,7 @@ def hash_record(key: str, parts: Mapping[str, bytes]) -> bytes:
     """A record's hash, which must be the same when it is read back."""
     hashed = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=16)
     for content in parts.values():
-        hashed.update(len(content).to_bytes(8, "little"))
-        hashed.update(content)
+        hashed.update(len(content).to_bytes(8, "little") + content)
     return hashed.digest()
 
 
@@ -244,9 +212,8 @@ def hash_columns(store: Store, name: str) -> Iterator[bytes]:
     """The hashes of a Parquet shard's rows as they are on the disk."""
     file = ColumnFile(store, name, "parquet")
     columns = choose_columns(file)
-    assert columns.label is not None
     for group in range(len(file.groups)):
-        values = file.group(group, [KEY, columns.payload, columns.label])
+        values = file.group(group, [KEY, columns.payload, str(columns.label)])
         for key, cell, label in zip(*values.values(), strict=True):
             content = read_cell(cell, file.where)
             encoded = content.encode() if isinstance(content, str) else content

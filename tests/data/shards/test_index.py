@@ -32,7 +32,7 @@ def test_rows_and_keys_come_back(tmp_path_factory, keys, data):
     assert index.keys(chosen) == [keys[k] for k in chosen]
     assert rows["offset"].tolist() == (chosen * 10).tolist()
     assert np.array_equal(rows["id"], sample_ids(keys[k] for k in chosen))
-    assert index.targets().tolist() == [k % 3 for k in range(len(keys))]
+    assert index.open_array("targets").tolist() == [k % 3 for k in range(len(keys))]
 
 
 @given(st.lists(st.integers(0, 20)))

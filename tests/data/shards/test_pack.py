@@ -281,7 +281,7 @@ class StoppedError(Exception):
 def test_stopped_pack_resumes(photos, tmp_path, monkeypatch, format):
     options = {"shard_size": "12kB", "format": format}
     pack(photos, tmp_path / "whole", **options)
-    save = packer.save_state
+    save = packer.Packer.save
     out = tmp_path / "out"
 
     def dies_after(count):
@@ -295,12 +295,12 @@ def test_stopped_pack_resumes(photos, tmp_path, monkeypatch, format):
         return save_or_die
 
     for count in (0, 1, 2):
-        monkeypatch.setattr(packer, "save_state", dies_after(count))
+        monkeypatch.setattr(packer.Packer, "save", dies_after(count))
         with pytest.raises(StoppedError):
             pack(photos, out, **options)
         with pytest.raises(DataError, match="packed only in part. Call `neocog pack` with the same settings again"):
             open_shards(out)
-    monkeypatch.setattr(packer, "save_state", save)
+    monkeypatch.setattr(packer.Packer, "save", save)
     for other, message in (
         ({"shard_size": "13kB"}, "begun with another --shard-size: 12000. Received: 13000. Use the same again"),
         ({"resize": 20}, "begun with another --resize: None. Received: 20"),
@@ -544,7 +544,7 @@ def test_full_disk_raises_storage_error(photos, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("neocog.shards.write.TarWriter.write", full)
+    monkeypatch.setattr("neocog.shards.write.TarWriter.add", full)
     with pytest.raises(StorageError, match=r"train-000000.tar could not be written: No space left.*Free some space"):
         pack(photos, tmp_path / "out")
     monkeypatch.undo()
