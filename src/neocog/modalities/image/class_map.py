@@ -73,16 +73,14 @@ def read_class_map(path: Path, folders: Collection[str]) -> tuple[str, ...]:
     readings = dict.fromkeys(names for names in (tuple(lines), first, last) if names)
     fitting = [names for names in readings if folders.issuperset(names)]
     if len(fitting) > 1:
-        raise DataError(
-            f"{path} can be read in {len(fitting)} ways: as {' or '.join(f'{some(names)}' for names in fitting)}.",
-            fix="Write the names alone, in their order.",
-        )
+        rule = f"{path} can be read in {len(fitting)} ways: as {' or '.join(map(some, fitting))}."
+        raise DataError(rule, fix="Write the names alone, in their order.")
     if not fitting:
         names = list(readings)[-1]  # with numbers, if there are any
         missing = [name for name in names if name not in folders]
-        rule = "Each class of a map needs a folder of its own."
+        rule, fix = "Each class of a map needs a folder of its own.", "Add the folders, or remove the lines."
         received = f"{len(missing):,} classes without one: {some(map(repr, missing))}"
-        raise DataError(rule, received=received, where=str(path), fix="Add the folders, or remove the lines.")
+        raise DataError(rule, received=received, where=str(path), fix=fix)
     return fitting[0]
 
 
@@ -91,19 +89,16 @@ def map_lines(path: Path) -> list[str]:
     try:
         text = read_limited(path, MAX_BYTES, "A class map").decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(
-            "A class map must be UTF-8 text.", received=str(error), where=str(path), fix="Save it as UTF-8."
-        ) from error
+        rule, fix = "A class map must be UTF-8 text.", "Save it as UTF-8."
+        raise DataError(rule, received=str(error), where=str(path), fix=fix) from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        rule = "A class map has a class on each line."
-        fix = "Write the names of the folders, one on each line."
+        rule, fix = "A class map has a class on each line.", "Write the names of the folders, one on each line."
         raise DataError(rule, received="no lines", where=str(path), fix=fix)
     line, times = Counter(lines).most_common(1)[0]
     if times > 1:
-        raise DataError(
-            "A class map names each class once.", received=f"{line!r} {times} times", where=str(path), fix="Keep one."
-        )
+        rule, received = "A class map names each class once.", f"{line!r} {times} times"
+        raise DataError(rule, received=received, where=str(path), fix="Keep one.")
     return lines
 
 

@@ -9,7 +9,7 @@ from os.path import splitext  # four times as fast as a Path
 
 from neocog.dataset.file_types import FILE_TYPES
 from neocog.errors import some
-from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories
+from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories, number
 
 __all__ = ["FIRST_ALONE", "HINT", "SeveralPages", "num_pages", "pages_notice"]
 
@@ -49,10 +49,8 @@ def pages_notice(several: Mapping[str, int]) -> str:
     'files that hold several pages or frames, of which only the first is read: 2 (a.tif has 3, b.tif has 5)'
     """
     shown = some(f"{key} has {count}" for key, count in sorted(several.items()))
-    return (
-        f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). To use all, save pages that are channels as one page, "
-        "and others as files of their own; `neocog check` shows how"
-    )
+    advice = "To use all, save pages that are channels as one page, and others as files of their own"
+    return f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). {advice}; `neocog check` shows how"
 
 
 class SeveralPages:
@@ -97,11 +95,6 @@ def tiff_pages(payload: bytes) -> int:
 
 def aside(tags: Directory) -> bool:
     return bool(number(tags, Tag.SUBFILE, 0) & ASIDE) or number(tags, Tag.OLD_SUBFILE, 0) == OLD_THUMBNAIL
-
-
-def number(tags: Directory, tag: Tag, default: int) -> int:
-    value = tags.get(tag)
-    return int(value[0]) if isinstance(value, tuple) else default
 
 
 def stacked(tags: Directory, size: int) -> int:

@@ -1,14 +1,13 @@
 """Images as Pillow reads them, with an error for every way in which a file can be wrong."""
 
 import io
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 
 from neocog.errors import DataError
 from neocog.modalities.image.pixels import (
+    RANGES,
     Header,
     Pixels,
     UnsupportedImageError,
@@ -19,9 +18,10 @@ from neocog.modalities.image.pixels import (
 )
 from neocog.modalities.image.unreadable import unreadable, unsupported_jpeg
 
-__all__ = ["identify", "open_image", "orientation_of", "pil_pixels", "pillow_header", "pillow_pixels"]
+__all__ = ["open_image", "orientation_of", "pil_pixels", "pillow_header", "pillow_pixels"]
 
 PLUGINS = (TiffImagePlugin, WebPImagePlugin)  # importing them registers these two formats
+CONVERT = "with --image.convert true"
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # others, such as EPS, would start programs
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 GREY = ("1", "L", "LA", *DEEP)
@@ -68,14 +68,11 @@ def pil_pixels(image: Image.Image, where: str, *, convert: bool, channels: int |
 
 def check_depth(image: Image.Image, where: str) -> None:
     """Raises DataError for 16-bit colour, of which Pillow silently gives the upper 8 bits."""
-    layout = str(getattr(image, "tile", ""))
-    if image.mode in ("RGB", "RGBA") and ";16" in layout:
-        raise DataError(
-            "Colour images must have 8 bits per channel.",
-            received="16 bits per channel, of which the decoder reads the upper 8",
-            where=where,
-            fix="Convert it, to TIFF to keep all 16, or accept that with --image.convert true in training.",
-        )
+    if image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
+        rule = "Colour images must have 8 bits per channel."
+        received = "16 bits per channel, of which the decoder reads the upper 8"
+        fix = f"Convert it, to TIFF to keep all 16, or accept the upper 8 {CONVERT}."
+        raise DataError(rule, received=received, where=where, fix=fix)
 
 
 def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
@@ -83,7 +80,7 @@ def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
     if not payload:
         raise DataError("An image must not be empty.", received="0 bytes", where=where, fix="Replace or remove it.")
     try:
-        image = identify(payload)
+        image = Image.open(io.BytesIO(payload), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{where} has more pixels than Pillow accepts: {error}", fix="Shrink it.") from error
     except Exception as error:  # as above: a header can be damaged in any way
@@ -92,31 +89,18 @@ def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
     return image
 
 
-def identify(payload: bytes) -> Image.Image:
-    """Read the header. Raises whatever Pillow raises."""
-    return Image.open(io.BytesIO(payload), formats=FORMATS)
-
-
 def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | None) -> Pixels:
     """A decoded image of any mode as grey or RGB, or with alpha if 4 channels are asked for; (H, W, C)."""
     if image.mode in DEEP:
-        deep: NDArray[Any] = np.asarray(image)
-        return to_unsigned(deep, where)[:, :, None]
+        return to_unsigned(np.asarray(image), where)[:, :, None]
     if image.mode == "F":
-        raise UnsupportedImageError(
-            "Pixels must be whole numbers of 8 or 16 bits.",
-            received="floating-point numbers",
-            where=where,
-            fix="Scale all images alike to 0..255 (uint8) or 0..65535 (uint16).",
-        )
+        rule, fix = "Pixels must be whole numbers of 8 or 16 bits.", f"Scale all images alike to {RANGES}."
+        raise UnsupportedImageError(rule, received="floating-point numbers", where=where, fix=fix)
     if image.mode == "CMYK":
         if not convert:
-            raise DataError(
-                "Images must be grey or RGB.",
-                received="CMYK, whose colours depend on a profile",
-                where=where,
-                fix="Convert it to RGB, or accept a conversion without profile with --image.convert true in training.",
-            )
+            rule, received = "Images must be grey or RGB.", "CMYK, whose colours depend on a profile"
+            fix = f"Convert it to RGB, or accept a conversion without profile {CONVERT}."
+            raise DataError(rule, received=received, where=where, fix=fix)
         image = image.convert("RGB")
     if image.has_transparency_data:
         layered: Pixels = np.asarray(image.convert("RGBA"))
@@ -124,6 +108,5 @@ def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | Non
             return layered
         flat = over_white(layered, where, convert, image.mode)
         return flat[:, :, :1] if image.mode in GREY else flat
-    image = image.convert("L" if image.mode in GREY else "RGB")
-    pixels: NDArray[np.uint8] = np.asarray(image)
+    pixels: Pixels = np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
     return pixels.reshape(image.height, image.width, -1)
