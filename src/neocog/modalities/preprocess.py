@@ -96,11 +96,8 @@ class Preprocess(ABC):
         values = {names.get(key, key): value for key, value in spec.items() if key != "modality"}
         known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         if values.get("version") not in range(1, cls.newest + 1) or not values.keys() <= known:
-            raise DataError(
-                f"Only preprocessing up to version {cls.newest} is supported.",
-                received=str(spec)[:500],
-                fix="Update Neocog.",
-            )
+            rule = f"Only preprocessing up to version {cls.newest} is supported."
+            raise DataError(rule, received=str(spec)[:500], fix="Update Neocog.")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 

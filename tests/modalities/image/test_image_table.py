@@ -11,8 +11,8 @@ from neocog.data import ImageFolder, check_trainable, fingerprint, open_source
 from neocog.dataset import columns
 from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
-from neocog.modalities.image import class_map as class_map_module
-from neocog.modalities.image.class_map import has_class_map, open_class_map
+from neocog.modalities.image import image_folder as image_folder_module
+from neocog.modalities.image.image_folder import ClassMap, has_class_map
 from neocog.modalities.image.image_table import is_image_table, open_image_table
 
 
@@ -473,7 +473,7 @@ def test_a_class_map_orders_the_folders(tmp_path, content):
     root = class_folders(tmp_path, "ape", "bee", "cow", "wolf")
     write(root / "class_map.txt", content)
     assert has_class_map(root)
-    source = open_class_map(root)
+    source = ClassMap(root)
     assert source.classes == ("wolf", "ape", "bee")
     assert (source.task, open_source(root).format, source.modality) == ("classification", "class-map", "image")
     expected = [("ape/0.png", 1), ("ape/1.png", 1), ("bee/0.png", 2), ("bee/1.png", 2), ("wolf/0.png", 0)]
@@ -489,7 +489,7 @@ def test_a_class_map_with_splits(tmp_path):
     class_folders(tmp_path / "test", "ape", "cow")
     write(tmp_path / "test" / "ape" / "notes.txt", "x")
     write(tmp_path / "class_map.txt", "cow\nbee\n")
-    source = open_class_map(tmp_path)
+    source = ClassMap(tmp_path)
     assert {split: source.targets[i].tolist() for split, i in source.splits.items()} == {
         "train": [1, 1, 0, 0],
         "test": [0, 0],
@@ -504,7 +504,7 @@ def test_a_class_map_with_splits(tmp_path):
 def test_names_with_numbers_are_names(tmp_path):
     class_folders(tmp_path, "class 0", "class 1", "n01 12")
     write(tmp_path / "class_map.txt", "class 1\nn01 12\nclass 0\n")
-    assert open_class_map(tmp_path).classes == ("class 1", "n01 12", "class 0")
+    assert ClassMap(tmp_path).classes == ("class 1", "n01 12", "class 0")
 
 
 @pytest.mark.parametrize(
@@ -521,11 +521,11 @@ def test_names_with_numbers_are_names(tmp_path):
     ],
 )
 def test_a_class_map_that_is_wrong(tmp_path, monkeypatch, content, message):
-    monkeypatch.setattr(class_map_module, "MAX_BYTES", 100)
+    monkeypatch.setattr(image_folder_module, "MAX_BYTES", 100)
     class_folders(tmp_path, "ape", "bee", "0", "1", "2")
     (tmp_path / "class_map.txt").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        open_class_map(tmp_path)
+        ClassMap(tmp_path)
 
 
 def test_a_class_map_needs_folders_of_images(tmp_path):
@@ -533,4 +533,4 @@ def test_a_class_map_needs_folders_of_images(tmp_path):
     assert not has_class_map(tmp_path)
     assert not has_class_map(tmp_path / "absent")
     with pytest.raises(DataError, match="can't be read: No such file"):
-        class_map_module.read_class_map(tmp_path / "absent.txt", ())
+        image_folder_module.read_class_map(tmp_path / "absent.txt", ())

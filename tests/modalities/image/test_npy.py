@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from neocog.data import ImageFolder, ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import image_header
-from neocog.modalities.image.npy import promises_image
+from neocog.modalities.image.decode import image_header, promises_image
 
 LIMIT = 40_000_000
 CUBE = np.random.default_rng(0).integers(0, 65_536, (12, 9, 7), dtype=np.uint16)

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 from neocog.errors import DataError
 from neocog.modalities.image.pixels import (
     RANGES,
+    REPLACE,
     Header,
     Pixels,
     UnsupportedImageError,
@@ -78,7 +79,7 @@ def check_depth(image: Image.Image, where: str) -> None:
 def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
     """Read only the header and check the size, so that no huge image is ever decoded."""
     if not payload:
-        raise DataError("An image must not be empty.", received="0 bytes", where=where, fix="Replace or remove it.")
+        raise DataError("An image must not be empty.", received="0 bytes", where=where, fix=REPLACE)
     try:
         image = Image.open(io.BytesIO(payload), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

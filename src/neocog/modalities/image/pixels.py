@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neocog.errors import DataError
 
 __all__ = [
-    "MAX_CHANNELS", "MIN_SIDE", "RANGES", "Decoded", "Header", "Pixels", "Size", "UnsupportedImageError",
+    "MAX_CHANNELS", "MIN_SIDE", "RANGES", "REPLACE", "Decoded", "Header", "Pixels", "Size", "UnsupportedImageError",
     "array_header", "array_pixels", "channels_first", "check_array", "check_size", "damaged", "flips", "orient",
     "over_white", "to_unsigned",
 ]  # fmt: skip
@@ -21,6 +21,7 @@ Size = tuple[int, int]
 """Height and width."""
 MIN_SIDE = 2
 MAX_CHANNELS = 256
+REPLACE = "Replace or remove it."
 RANGES = "0..255 (uint8) or 0..65535 (uint16)"
 
 
@@ -32,7 +33,7 @@ def damaged(where: str, reason: object, kind: str = "file") -> DataError:
     """The error for an image that can't be decoded whole."""
     received = f"a truncated or damaged {kind}" + (f": {reason}" if reason else "")
     rule = "An image must decode to its last row."
-    return DataError(rule, received=received, where=where, fix="Replace or remove it.")
+    return DataError(rule, received=received, where=where, fix=REPLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def check_size(size: Size, channels: int, where: str, max_pixels: int) -> None:
         received = f"{width} x {height}{layers} which is {million:.1f} million"
         fix = "Shrink it, or raise the limit with --image.max_pixels in training."
     elif min(size) < MIN_SIDE:
-        rule, fix = f"An image must have at least {MIN_SIDE} pixels on each side.", "Replace or remove it."
+        rule, fix = f"An image must have at least {MIN_SIDE} pixels on each side.", REPLACE
         received = f"{width} x {height}"
     else:
         return

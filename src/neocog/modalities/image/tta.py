@@ -46,21 +46,15 @@ def tta_views(images: Tensor, kind: TTA, crop: tuple[int, int] | None = None) ->
     torch.Size([10, 8, 3, 28, 28])
     """
     shares_of(kind)
-    if kind == "ten-crop":
-        seen = crops(images, crop)
-    elif "shift" in kind:
-        seen = shifts(images)
-    else:
-        seen = images[None]
+    seen = crops(images, crop) if kind == "ten-crop" else shifts(images) if "shift" in kind else images[None]
     return seen if kind in ("none", "shift") else torch.cat([seen, seen.flip(4)])
 
 
 def shifts(images: Tensor) -> Tensor:
     height, width = images.shape[2:]
     if min(height, width) < 2:
-        raise GeometryError(
-            "Shifted views need at least 2x2 pixels.", received=f"{height}x{width}", fix="Use flip or none."
-        )
+        rule, fix = "Shifted views need at least 2x2 pixels.", "Use flip or none."
+        raise GeometryError(rule, received=f"{height}x{width}", fix=fix)
     padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
     return torch.stack([images, padded[:, :, :height, :width], padded[:, :, 2:, 2:]])
 
@@ -69,9 +63,8 @@ def crops(images: Tensor, crop: tuple[int, int] | None) -> Tensor:
     height, width = images.shape[2:]
     h, w = crop or (height, width)
     if not (1 <= h <= height and 1 <= w <= width):
-        raise GeometryError(
-            "A crop must fit into the image.", received=f"{h}x{w} of {height}x{width}", fix="Make it smaller."
-        )
+        received = f"{h}x{w} of {height}x{width}"
+        raise GeometryError("A crop must fit into the image.", received=received, fix="Make it smaller.")
     down, right = height - h, width - w
     corners = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
     return torch.stack([images[:, :, top : top + h, left : left + w] for top, left in corners])

@@ -6,7 +6,7 @@ from neocog.dataset.file_types import FILE_TYPES
 from neocog.errors import DataError
 from neocog.modalities.image.jpeg_frame import read_frame
 from neocog.modalities.image.pages import PNG
-from neocog.modalities.image.pixels import UnsupportedImageError, damaged
+from neocog.modalities.image.pixels import REPLACE, UnsupportedImageError, damaged
 
 __all__ = ["not_the_file", "unreadable", "unsupported_jpeg"]
 
@@ -31,7 +31,7 @@ OTHERS: dict[str, tuple[bytes, ...]] = {
     "a macOS metadata file (AppleDouble)": (b"\0\5\x16\7",),
 }  # fmt: skip
 MARKUP = re.compile(rb"<(!doctype\s+html|html|head|body|svg|\?xml)", re.IGNORECASE)
-CONVERT, REPLACE = "Convert it to PNG or JPEG.", "Replace or remove it."
+CONVERT = "Convert it to PNG or JPEG."
 RARE = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG"),
     0xCB: "a lossless JPEG with arithmetic coding",

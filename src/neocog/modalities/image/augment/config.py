@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from neocog.errors import ConfigError
+from neocog.errors import ConfigError, agree
 from neocog.settings import SETTINGS
 
 __all__ = ["AugmentConfig", "Border", "Policy", "check_augment"]
@@ -117,8 +117,6 @@ def check_augment(config: AugmentConfig, shape: tuple[int, ...]) -> None:
         raise ConfigError(rule, received=f"{config.shift} for images of {height}x{width}", fix="Reduce it.")
     coloured = [name for name in ("saturation", "hue", "lighting", "grey") if getattr(config, name)]
     if channels != 3 and coloured:
-        raise ConfigError(
-            f"A setting must have an effect. augment.{coloured[0]} needs images of three channels.",
-            received=f"{channels} channels" if channels > 1 else "1 channel",
-            fix="Remove it, or set --image.channels 3.",
-        )
+        rule = f"A setting must have an effect. augment.{coloured[0]} needs images of three channels."
+        received = agree("{n} channel(|s)", channels)
+        raise ConfigError(rule, received=received, fix="Remove it, or set --image.channels 3.")

@@ -39,7 +39,7 @@ def mix(
         kept[~cuts] = shares[~cuts, None, None]
     places = torch.from_numpy(kept).to(images)[:, None, None]  # (M, 1, 1, H, W)
     own = torch.from_numpy(shares).to(targets)[:, None, None]  # (M, 1, 1)
-    return blended(images, places), blended(targets, own)
+    return blend(images, places), blend(targets, own)
 
 
 def pair_ids(samples: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -52,7 +52,7 @@ def pair_ids(samples: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.asarray(scrambled[::2] + scrambled[1::2])
 
 
-def blended(rows: Tensor, own: Tensor) -> Tensor:
+def blend(rows: Tensor, own: Tensor) -> Tensor:
     """own * each + (1 - own) * its partner; (2M, ...)."""
     pairs = rows.reshape(-1, 2, *rows.shape[1:])
     return (pairs * own + pairs.flip(1) * (1 - own)).flatten(0, 1)
