@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from neocog.dataset.file_types import FILE_TYPES
-from neocog.dataset.npy_files import npy_header as array_header_of
+from neocog.dataset.npy_files import npy_header
 from neocog.errors import DataError
 from neocog.modalities.image.jpeg import decode_jpeg, jpeg_header
 from neocog.modalities.image.pillow import pil_pixels, pillow_header, pillow_pixels
@@ -26,22 +26,15 @@ from neocog.modalities.image.pixels import (
 from neocog.modalities.image.tiff import is_tiff, tiff_header, tiff_pixels
 
 __all__ = [
-    "MIN_SIDE",
-    "Header",
-    "Pixels",
-    "decode_image",
-    "decode_scaled",
-    "image_header",
-    "is_npy",
-    "pil_pixels",
+    "MIN_SIDE", "Header", "Pixels", "decode_image", "decode_scaled", "image_header", "is_npy", "pil_pixels",
     "promises_image",
-]
+]  # fmt: skip
 
 
 def image_header(payload: bytes, where: str, max_pixels: int) -> Header:
     """Read the header of an image. Raises DataError as `decode_image` does, as far as a header can tell."""
     if is_npy(payload):
-        return npy_header(payload, where, max_pixels)
+        return array_header(npy_pixels(payload, where, max_pixels))
     if is_tiff(payload):
         return tiff_header(payload, where, max_pixels)
     return jpeg_header(payload, where, max_pixels) or pillow_header(payload, where, max_pixels)
@@ -73,16 +66,13 @@ def decode_scaled(
     Without `exact`, as in version 2 of the preprocessing, JPEG colours with subsampled columns may be decoded smaller
     than needed, and white may be zero in a TIFF of 16 bits.
     """
-    found = decode_jpeg(payload, where, max_pixels, need, whole_colours=exact)
-    if found:
+    if found := decode_jpeg(payload, where, max_pixels, need, whole_colours=exact):
         return found
     if is_npy(payload):
-        pixels = npy_pixels(payload, where, max_pixels)
-    elif is_tiff(payload):
-        pixels = tiff_pixels(payload, where, max_pixels, convert=convert, channels=channels, exact=exact)
-    else:
-        pixels = pillow_pixels(payload, where, max_pixels=max_pixels, convert=convert, channels=channels)
-    return Decoded.whole(pixels)
+        return Decoded.whole(npy_pixels(payload, where, max_pixels))
+    if is_tiff(payload):
+        return Decoded.whole(tiff_pixels(payload, where, max_pixels, convert=convert, channels=channels, exact=exact))
+    return Decoded.whole(pillow_pixels(payload, where, max_pixels=max_pixels, convert=convert, channels=channels))
 
 
 def is_npy(payload: bytes) -> bool:
@@ -92,16 +82,11 @@ def is_npy(payload: bytes) -> bool:
 def promises_image(start: bytes) -> bool:
     """Whether the first 4,096 bytes of an .npy file say that it is an image, not a signal."""
     try:
-        shape, _, dtype = array_header_of(io.BytesIO(start))
+        shape, _, dtype = npy_header(io.BytesIO(start))
         check_array(shape, dtype, "the file")
     except Exception:  # as below
         return False
     return True
-
-
-def npy_header(payload: bytes, where: str, max_pixels: int) -> Header:
-    """The facts in the array's header. Raises DataError as `npy_pixels` does."""
-    return array_header(npy_pixels(payload, where, max_pixels))
 
 
 def npy_pixels(payload: bytes, where: str, max_pixels: int) -> Pixels:
@@ -112,7 +97,7 @@ def npy_pixels(payload: bytes, where: str, max_pixels: int) -> Pixels:
     """
     file = io.BytesIO(payload)
     try:
-        shape, fortran, dtype = array_header_of(file)
+        shape, fortran, dtype = npy_header(file)
     except Exception as error:  # the header is a Python literal, and a damaged one can be anything
         raise DataError(f"{where} is damaged: its .npy header can't be read: {error}.", fix=REPLACE) from error
     check_array(shape, dtype, where)

@@ -85,15 +85,11 @@ class ClassMap(ImageFolder):
         self.groups = None if self.groups is None else self.groups[kept]
         self.splits = {split: np.flatnonzero(np.isin(kept, indices)) for split, indices in splits.items()}
         about_folders = absent_classes(folders, {split: targets[i] for split, i in splits.items()})
-        others = [name for name in folders if name not in number]
-        self.notices = (
-            *absent_classes(self.classes, {split: self.targets[i] for split, i in self.splits.items()}),
-            *(notice for notice in self.notices if notice not in about_folders),
-        )
-        if others:
-            counts = dict(zip(folders, np.bincount(targets, minlength=len(folders)).tolist(), strict=True))
-            shown = some(f"{name} ({counts[name]:,})" for name in others)
-            sentence = f"folders that {CLASS_MAP} does not name were skipped, with their images: {shown}"
+        absent = absent_classes(self.classes, {split: self.targets[i] for split, i in self.splits.items()})
+        self.notices = (*absent, *(notice for notice in self.notices if notice not in about_folders))
+        counts = zip(folders, np.bincount(targets, minlength=len(folders)).tolist(), strict=True)
+        if others := [f"{name} ({count:,})" for name, count in counts if name not in number]:
+            sentence = f"folders that {CLASS_MAP} does not name were skipped, with their images: {some(others)}"
             self.notices += (LeftOut(sentence, len(targets) - len(kept)),)
 
 
@@ -108,8 +104,8 @@ def read_class_map(path: Path, folders: Collection[str]) -> tuple[str, ...]:
     A map that can be read in more ways than one is read as names of folders that are there.
     """
     lines, folders = map_lines(path), frozenset(folders)
-    first = numbered([line.split(maxsplit=1) for line in lines], 0)
-    last = numbered([line.rsplit(maxsplit=1) for line in lines], 1)
+    first = order_numbered([line.split(maxsplit=1) for line in lines], 0)
+    last = order_numbered([line.rsplit(maxsplit=1) for line in lines], 1)
     readings = dict.fromkeys(names for names in (tuple(lines), first, last) if names)
     fitting = [names for names in readings if folders.issuperset(names)]
     if len(fitting) > 1:
@@ -142,12 +138,11 @@ def map_lines(path: Path) -> list[str]:
     return lines
 
 
-def numbered(pairs: list[list[str]], place: int) -> tuple[str, ...] | None:
+def order_numbered(pairs: list[list[str]], place: int) -> tuple[str, ...] | None:
     """The names in the order of the numbers beside them, which must be 0..K-1; None if they are anything else."""
     numbers = [pair[place] for pair in pairs if len(pair) == 2]
     if len(numbers) < len(pairs) or not all(n.isascii() and n.isdigit() and len(n) < MAX_DIGITS for n in numbers):
         return None
     names = dict(zip(map(int, numbers), (pair[1 - place] for pair in pairs), strict=True))
-    if set(names) != set(range(len(pairs))) or len(set(names.values())) < len(pairs):
-        return None
-    return tuple(names[k] for k in range(len(pairs)))
+    unique = set(names) == set(range(len(pairs))) and len(set(names.values())) == len(pairs)
+    return tuple(names[k] for k in range(len(pairs))) if unique else None

@@ -71,12 +71,7 @@ def keeps_colours(full: Size, need: Size, sampling: bytes, eighths: int) -> bool
 
 
 def decode_jpeg(
-    payload: bytes,
-    where: str,
-    max_pixels: int,
-    need: Callable[[Size], Size] | None,
-    *,
-    whole_colours: bool = True,
+    payload: bytes, where: str, max_pixels: int, need: Callable[[Size], Size] | None, *, whole_colours: bool = True
 ) -> Decoded | None:
     """Decode a JPEG, turned as its EXIF orientation says, at the scale that `need` asks for, or at full size.
 
@@ -98,13 +93,8 @@ def decode_jpeg(
     try:
         if simplejpeg.decode_jpeg_header(payload)[:2] != frame.size:
             return None
-        pixels = simplejpeg.decode_jpeg(
-            payload,
-            COLOURS[frame.components],
-            min_height=small[0],
-            min_width=small[1],
-            strict=True,
-        )
+        colours, least = COLOURS[frame.components], {"min_height": small[0], "min_width": small[1]}
+        pixels = simplejpeg.decode_jpeg(payload, colours, **least, strict=True)
     except Exception:  # damaged bytes raise anything here, and Pillow reports them better
         return None
     assert pixels.shape[:2] == small, "simplejpeg decodes at the scale that was asked for"

@@ -48,9 +48,8 @@ def open_npz(path: Path) -> ArraySource:
     if any(y.dtype.kind == "U" for y in targets.values()):
         named = {split: plain_labels(y, f"{path}, {split}") for split, y in targets.items()}
         classes, targets, _ = number_labels(named, classes, str(path))
-    return ArraySource(
-        path.stem, {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}, classes, format="npz"
-    )
+    images = {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}
+    return ArraySource(path.stem, images, classes, format="npz")
 
 
 def array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

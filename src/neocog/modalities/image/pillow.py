@@ -51,8 +51,11 @@ def orientation_of(image: Image.Image) -> int:
 def pillow_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool, channels: int | None = None) -> Pixels:
     """Decode an image at full size, as `decode_image` does."""
     image = open_image(payload, where, max_pixels)
-    if not convert:
-        check_depth(image, where)
+    if not convert and image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
+        rule = "Colour images must have 8 bits per channel."
+        received = "16 bits per channel, of which the decoder reads the upper 8"  # and says nothing
+        fix = f"Convert it, to TIFF to keep all 16, or accept the upper 8 {CONVERT}."
+        raise DataError(rule, received=received, where=where, fix=fix)
     try:
         image.load()
         return pil_pixels(image, where, convert=convert, channels=channels)
@@ -60,20 +63,6 @@ def pillow_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool,
         raise
     except Exception as error:  # decoders of damaged bytes raise anything: OSError, SyntaxError, struct.error, ...
         raise unsupported_jpeg(payload, where) or damaged(where, error) from error
-
-
-def pil_pixels(image: Image.Image, where: str, *, convert: bool, channels: int | None = None) -> Pixels:
-    """The pixels of a Pillow image, as `decode_image` gives those of a file."""
-    return to_pixels(ImageOps.exif_transpose(image), where, convert, channels)
-
-
-def check_depth(image: Image.Image, where: str) -> None:
-    """Raises DataError for 16-bit colour, of which Pillow silently gives the upper 8 bits."""
-    if image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
-        rule = "Colour images must have 8 bits per channel."
-        received = "16 bits per channel, of which the decoder reads the upper 8"
-        fix = f"Convert it, to TIFF to keep all 16, or accept the upper 8 {CONVERT}."
-        raise DataError(rule, received=received, where=where, fix=fix)
 
 
 def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
@@ -90,8 +79,9 @@ def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
     return image
 
 
-def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | None) -> Pixels:
-    """A decoded image of any mode as grey or RGB, or with alpha if 4 channels are asked for; (H, W, C)."""
+def pil_pixels(image: Image.Image, where: str, *, convert: bool, channels: int | None = None) -> Pixels:
+    """A Pillow image of any mode as grey or RGB, or with alpha if 4 channels are asked for; (H, W, C)."""
+    image = ImageOps.exif_transpose(image)
     if image.mode in DEEP:
         return to_unsigned(np.asarray(image), where)[:, :, None]
     if image.mode == "F":

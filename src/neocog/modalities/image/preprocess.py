@@ -66,7 +66,8 @@ class ImagePreprocess(Preprocess):
 
     def __post_init__(self) -> None:
         if self.version == 1 and self.dct_scaling:
-            rule, fix = "Preprocessing of version 1 decodes at full size.", "Set dct_scaling to false, or version to 3."
+            rule = "Preprocessing of version 1 decodes images at full size."
+            fix = "Set dct_scaling to false, or version to 3."
             raise DataError(rule, received="version 1 with dct_scaling", fix=fix)
 
     @property

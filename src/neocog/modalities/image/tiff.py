@@ -102,12 +102,12 @@ def grey_is_exact(tags: Tags) -> bool:
     if tags.fill_order != 1:
         bits = {} if apart else {WHITE_IS_ZERO: (1, 2, 4), BLACK_IS_ZERO: (1, 2, 4, 8), PALETTE: (8,)}
         return tags.bits in bits.get(tags.photometric, ()) and (tags.compression == 1 or tags.bits == 1)
-    exact: dict[int, tuple[int, ...]] = {
-        WHITE_IS_ZERO: (1, 2, 4, 8, 16) if tags.little_endian else (1, 2, 4, 8),
-        BLACK_IS_ZERO: (1, 2, 4, 8, 12, 16) if tags.little_endian else (1, 2, 4, 8, 16),
-        PALETTE: (1, 2, 4, 8),
+    deep = {
+        WHITE_IS_ZERO: (16,) * tags.little_endian,
+        BLACK_IS_ZERO: (12, 16) if tags.little_endian else (16,),
+        PALETTE: (),
     }
-    return tags.bits in exact.get(tags.photometric, ())
+    return tags.photometric in deep and tags.bits in (1, 2, 4, 8, *deep[tags.photometric])
 
 
 def is_tiff(payload: bytes) -> bool:
@@ -268,12 +268,9 @@ def check_stored(page: Any, payload: bytes, where: str, max_values: int) -> None
 def inflates_beyond(data: bytes, limit: int) -> bool:
     """Whether a deflated stream is longer than it should be, without keeping its content."""
     stream, length = zlib.decompressobj(), 0
-    while length <= limit:
-        piece = stream.decompress(data, 2**20)
-        if not piece:
-            return False
+    while length <= limit and (piece := stream.decompress(data, 2**20)):
         length, data = length + len(piece), stream.unconsumed_tail
-    return True
+    return length > limit
 
 
 def unmultiply(pixels: Pixels) -> Pixels:

@@ -1,6 +1,6 @@
 """Test-time augmentation (TTA): several views of each image, over which predictions are averaged."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -72,5 +72,5 @@ def crops(images: Tensor, crop: tuple[int, int] | None) -> Tensor:
 
 def shares_of(kind: str) -> tuple[float, ...]:
     if kind not in WEIGHTS:
-        raise ConfigError(f"Test-time augmentation is one of {', '.join(get_args(TTA))}.", received=repr(kind))
+        raise ConfigError(f"Test-time augmentation is one of {', '.join(WEIGHTS)}.", received=repr(kind))
     return WEIGHTS[kind]
