@@ -23,10 +23,8 @@ POINTS, CHANNELS = 160, 8  # of a curve
 class Drawing:
     """A sample as an image, as curves or as text; empty if it can't be drawn."""
 
-    address: str = ""
-    """A `data:` address."""
-    curves: tuple[str, ...] = ()
-    """The points of each line within 100 x 40, as SVG writes them."""
+    address: str = ""  # a `data:` address
+    curves: tuple[str, ...] = ()  # the points of each line within 100 x 40, as SVG writes them
     text: str = ""
 
     def __bool__(self) -> bool:

@@ -5,9 +5,9 @@ import math
 import re
 from collections.abc import Mapping
 from itertools import islice
-from os.path import splitext  # four times as fast as a Path
 
 from neocog.dataset.file_types import FILE_TYPES
+from neocog.dataset.files import suffix_of
 from neocog.errors import some
 from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories, number
 
@@ -58,28 +58,23 @@ class SeveralPages:
 
     def __init__(self) -> None:
         self.found: dict[str, int] = {}
-        self.suffixes = set(PAGED)
-        """Of the files that may hold several."""
+        self.suffixes = set(PAGED)  # of the files that may hold several
 
     def look(self, key: str, payload: bytes) -> int:
         """Note the number of images in a file."""
         count = num_pages(payload)
         if count > 1:
             self.found[key] = count
-            self.suffixes.add(suffix(key))
+            self.suffixes.add(suffix_of(key.rpartition("/")[2]))
         return count
 
     def may_have(self, key: str) -> bool:
         """Whether a file that was not read may hold several, by its suffix and by the files that do."""
-        return suffix(key) in self.suffixes
+        return suffix_of(key.rpartition("/")[2]) in self.suffixes
 
     @property
     def notices(self) -> tuple[str, ...]:
         return (pages_notice(self.found),) if self.found else ()
-
-
-def suffix(key: str) -> str:
-    return splitext(key)[1].lower()  # noqa: PTH122
 
 
 def tiff_pages(payload: bytes) -> int:

@@ -42,8 +42,7 @@ class Header:
 
     height: int
     width: int
-    channels: int
-    """Without alpha."""
+    channels: int  # without alpha
     bit_depth: int
     alpha: bool = False
 
@@ -64,11 +63,9 @@ class Decoded:
     """
 
     pixels: Pixels
-    full: Size
-    """The size of the image itself, as it will be shown."""
+    full: Size  # the size of the image itself, as it will be shown
     eighths: int = 8
-    origin: tuple[float, float] = (0.0, 0.0)
-    """The left and upper edge of the image within the pixels."""
+    origin: tuple[float, float] = (0.0, 0.0)  # the left and upper edge of the image within the pixels
 
     @classmethod
     def whole(cls, pixels: Pixels) -> "Decoded":

@@ -102,11 +102,8 @@ def grey_is_exact(tags: Tags) -> bool:
     if tags.fill_order != 1:
         bits = {} if apart else {WHITE_IS_ZERO: (1, 2, 4), BLACK_IS_ZERO: (1, 2, 4, 8), PALETTE: (8,)}
         return tags.bits in bits.get(tags.photometric, ()) and (tags.compression == 1 or tags.bits == 1)
-    deep = {
-        WHITE_IS_ZERO: (16,) * tags.little_endian,
-        BLACK_IS_ZERO: (12, 16) if tags.little_endian else (16,),
-        PALETTE: (),
-    }
+    little = tags.little_endian
+    deep = {WHITE_IS_ZERO: (16,) * little, BLACK_IS_ZERO: (16, *(12,) * little), PALETTE: ()}
     return tags.photometric in deep and tags.bits in (1, 2, 4, 8, *deep[tags.photometric])
 
 

@@ -36,23 +36,17 @@ Directory = dict[int, tuple[int, ...] | bytes]
 class Tags(NamedTuple):
     """Tags of the first page."""
 
-    bits: int
-    """Of each sample; 0 if they differ."""
+    bits: int  # of each sample; 0 if they differ
     sample_format: int
     """1: unsigned, 2: signed, 3: floating point, 4: undefined, 5 and 6: complex; 0 if the samples differ."""
     samples: int
     photometric: int
     compression: int
-    planar: int
-    """1: the samples of a pixel are neighbours. 2: each has a plane of its own."""
-    extra: tuple[int, ...]
-    """What extra samples are. 0: unspecified, 1: associated alpha, 2: unassociated alpha."""
-    fill_order: int
-    """1: the first pixel is in the highest bits of a byte. 2: in the lowest."""
-    layers: int
-    """More than one for a volume."""
-    subsampled: bool
-    """Whether several pixels share the colours of YCbCr."""
+    planar: int  # 1: the samples of a pixel are neighbours. 2: each has a plane of its own.
+    extra: tuple[int, ...]  # What extra samples are. 0: unspecified, 1: associated alpha, 2: unassociated alpha.
+    fill_order: int  # 1: the first pixel is in the highest bits of a byte. 2: in the lowest.
+    layers: int  # more than one for a volume
+    subsampled: bool  # whether several pixels share the colours of YCbCr
     byte_palette: bool
     """Whether the colours of a palette have 8 bits instead of 16, as some programs wrote them: nearly black."""
     little_endian: bool

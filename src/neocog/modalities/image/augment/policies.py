@@ -26,14 +26,10 @@ STRENGTHS = 31  # the levels that TrivialAugment draws from, from none to full
 class Ranges(NamedTuple):
     """The full strength of each operation."""
 
-    rotate: float
-    """Degrees."""
-    shear: float
-    """Pixels per pixel of distance from the upper left corner."""
-    translate: tuple[float, float]
-    """A share of the side, plus pixels."""
-    bits: int
-    """The number of bits that posterize removes."""
+    rotate: float  # degrees
+    shear: float  # pixels per pixel of distance from the upper left corner
+    translate: tuple[float, float]  # a share of the side, plus pixels
+    bits: int  # the number of bits that posterize removes
     factors: tuple[float, float]
     """Of colour, contrast, brightness and sharpness, from no strength to full; 1 keeps the image."""
 
@@ -46,12 +42,9 @@ class DrawnPolicy(NamedTuple):
     """The operations of each image, in order."""
 
     full: Ranges
-    operations: NDArray[np.int64]
-    """Indices into OPERATIONS; (N, number)."""
-    levels: NDArray[np.float64]
-    """Strengths from 0 to 1; (N, number)."""
-    signs: NDArray[np.float64]
-    """-1 or 1, the direction of spatial operations; (N, number)."""
+    operations: NDArray[np.int64]  # indices into OPERATIONS; (N, number)
+    levels: NDArray[np.float64]  # strengths from 0 to 1; (N, number)
+    signs: NDArray[np.float64]  # -1 or 1, the direction of spatial operations; (N, number)
 
     def matrices(self, size: tuple[int, int]) -> Matrices:
         """The spatial operations as one affine transform; (N, 3, 3)."""
