@@ -1,4 +1,4 @@
-"""What every preprocessing can do, whatever the kind of data: the one way from a payload to a network's input."""
+"""The interface of every preprocessing, whatever the kind of data: the one way from a payload to a network's input."""
 
 import math
 from abc import ABC, abstractmethod
@@ -43,16 +43,16 @@ class Preprocess(ABC):
     @property
     @abstractmethod
     def in_channels(self) -> int:
-        """What the network is built for: channels, or the number of different tokens."""
+        """Inputs of the network: channels, or the number of different tokens."""
 
     @property
     @abstractmethod
     def dtype(self) -> torch.dtype:
-        """Of what `decode` returns."""
+        """The type of a decoded input."""
 
     @property
     def fill(self) -> Tensor:
-        """What means nothing in a decoded input; ()."""
+        """The value without a meaning in a decoded input; ()."""
         return torch.zeros(())
 
     @abstractmethod

@@ -92,7 +92,7 @@ def test_non_image_is_refused_by_name(payload, message):
         image_header(payload, "a.npy", LIMIT)
 
 
-def test_a_header_that_lies_reserves_nothing():
+def test_lying_header_reserves_nothing():
     for shape, message in [
         ("(6000, 6000)", r"36,000,000 bytes. Received: 4\."),
         ("(60000, 60000)", r"at most 40 million pixels. a\.npy: received 60000 x 60000"),
@@ -121,7 +121,7 @@ def test_npy_images_differ_from_signals_by_their_header():
         assert not promises_image(other[:4096])
 
 
-def test_a_folder_of_arrays(tmp_path):
+def test_folder_of_arrays_is_read(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "1.npy", CUBE)

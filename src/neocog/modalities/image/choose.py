@@ -73,7 +73,7 @@ def choose_image(
 ) -> tuple[ImagePreprocess, dict[str, str]]:
     """As `neocog.modalities.table.Choose`; the settings that are set are kept.
 
-    Chosen are: the size that the network was made for; padding instead of resizing if all images have one size that is
+    The choices: the size that the network was made for; padding instead of resizing if all images have one size that is
     a little smaller; grey if all images are grey; 16 bits if one has them. `several` gathers the files with several
     pages, of which only the first is read. Raises DataError if images can't be read, or not as the settings ask.
     """

@@ -99,28 +99,26 @@ def open_idx(folder: Path, classes: tuple[str, ...] | None = None) -> ArraySourc
             raise DataError(f"Images and labels come as two idx files. {found}.")
         parts[split] = (read_idx(kinds["images"]), read_idx(kinds["labels"]))
     mapping = None if classes else find_mapping(folder, files)
-    if mapping is None:
-        return ArraySource(folder.name, parts, classes, format="idx")  # type: ignore[arg-type]
-    names = read_mapping(mapping)
-    place = np.full(max(names) + 1, -1)
+    names = read_mapping(mapping) if mapping else {}
+    place = np.full(max(names, default=-1) + 1, -1)
     place[list(names)] = np.arange(len(names))
     for split, (images, labels) in parts.items():
-        if labels.dtype.kind not in "iu":
-            continue  # refused below
+        if not mapping or labels.dtype.kind not in "iu":
+            continue  # the latter are refused below
         unnamed = [label for label in np.unique(labels).tolist() if label not in names]
         if unnamed:
             rule = f"A mapping names each label. {mapping} has no line for {some(unnamed)}, of {split}."
             raise DataError(rule, fix="Add them, or move the mapping away.")
         parts[split] = (images, place[labels.astype(np.int64)])
-    source = ArraySource(folder.name, parts, tuple(names.values()), format="idx")  # type: ignore[arg-type]
-    source.notices = (f"{mapping.name} names the classes", *source.notices)
+    source = ArraySource(folder.name, parts, tuple(names.values()) or classes, format="idx")  # type: ignore[arg-type]
+    source.notices = (*([f"{mapping.name} names the classes"] if mapping else ()), *source.notices)
     return source
 
 
 def find_mapping(folder: Path, files: Mapping[str, Mapping[str, Path]]) -> Path | None:
     """The file that names the labels, as EMNIST's emnist-letters-mapping.txt, if its name begins as the idx files'."""
     stems = {path.name for kinds in files.values() for path in kinds.values()}
-    found = [path for path in folder.glob("*-mapping.txt") if path.is_file() and not path.name.startswith(".")]
+    found = [path for path in folder.glob("[!.]*-mapping.txt") if path.is_file()]
     fitting = [path for path in found if all(stem.startswith(path.name.removesuffix("mapping.txt")) for stem in stems)]
     return fitting[0] if len(fitting) == 1 else None
 

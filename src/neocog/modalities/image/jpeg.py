@@ -1,7 +1,7 @@
 """JPEG by libjpeg-turbo, decoded at the smallest k/8 of its size that resizing needs, which saves most of the work.
 
 A JPEG holds blocks of 8x8 frequencies. The lowest k x k of each directly give an image of k/8 the size, antialiased.
-Source: libjpeg's `scale_num`; Wallace 1992, The JPEG still picture compression standard.
+Source: libjpeg's `scale_num`; Wallace 1992, IEEE Transactions on Consumer Electronics 38(1).
 """
 
 from collections.abc import Callable

@@ -79,10 +79,11 @@ class SeveralPages:
 
 def tiff_pages(payload: bytes) -> int:
     """Pages of full size, including those that follow a single directory without one of their own."""
-    found, first = 0, Directory()
-    for place, tags in enumerate(islice(directories(payload), MAX_PAGES)):
-        first = tags if place == 0 else first
-        found += place == 0 or not aside(tags)
+    pages = islice(directories(payload), MAX_PAGES)
+    first = next(pages, None)
+    found = 1 + sum(not aside(tags) for tags in pages)
+    if first is None:
+        return 1
     if aside(first) and Tag.SUBIFDS in first:  # a preview, before the images themselves
         found += len(first[Tag.SUBIFDS])
     return found if found > 1 else max(1, stacked(first, len(payload)))

@@ -7,6 +7,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 
 from neocog.errors import DataError
 from neocog.modalities.image.pixels import (
+    CONVERT,
     RANGES,
     REPLACE,
     Header,
@@ -22,7 +23,6 @@ from neocog.modalities.image.unreadable import unreadable, unsupported_jpeg
 __all__ = ["open_image", "orientation_of", "pil_pixels", "pillow_header", "pillow_pixels"]
 
 PLUGINS = (TiffImagePlugin, WebPImagePlugin)  # importing them registers these two formats
-CONVERT = "with --image.convert true"
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # others, such as EPS, would start programs
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 GREY = ("1", "L", "LA", *DEEP)

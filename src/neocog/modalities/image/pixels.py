@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neocog.errors import DataError
 
 __all__ = [
-    "MAX_CHANNELS", "MIN_SIDE", "RANGES", "REPLACE", "Decoded", "Header", "Pixels", "Size", "UnsupportedImageError",
+    "CONVERT", "MAX_CHANNELS", "MIN_SIDE", "RANGES", "REPLACE", "Decoded", "Header", "Pixels", "Size", "UnsupportedImageError",
     "array_header", "array_pixels", "channels_first", "check_array", "check_size", "damaged", "flips", "orient",
     "over_white", "to_unsigned",
 ]  # fmt: skip
@@ -21,7 +21,7 @@ Size = tuple[int, int]
 """Height and width."""
 MIN_SIDE = 2
 MAX_CHANNELS = 256
-REPLACE = "Replace or remove it."
+REPLACE, CONVERT = "Replace or remove it.", "with --image.convert true in training"
 RANGES = "0..255 (uint8) or 0..65535 (uint16)"
 
 
@@ -38,7 +38,7 @@ def damaged(where: str, reason: object, kind: str = "file") -> DataError:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an image before it is decoded: its size as it will be shown, and its kind of pixels."""
+    """The facts of an image before it is decoded: its size as it will be shown, and its kind of pixels."""
 
     height: int
     width: int
@@ -154,7 +154,7 @@ def over_white(pixels: Pixels, where: str, convert: bool, mode: str = "") -> Pix
         return colours
     if not convert:
         received = f"a partly transparent image{f' ({mode})' if mode else ''}, whose background is not known"
-        fix = "Flatten it, keep alpha with --image.channels 4, or accept a white background with --image.convert true."
+        fix = f"Flatten it, keep alpha with --image.channels 4, or accept a white background {CONVERT}."
         raise DataError("Images must be opaque.", received=received, where=where, fix=fix)
     share = alpha / np.float64(white)
     return np.round(colours * share + white * (1 - share)).astype(pixels.dtype)

@@ -55,9 +55,9 @@ class ImagePreprocess(Preprocess):
     max_pixels: int = 40_000_000
     """Larger images are refused before they are decoded."""
     mean: tuple[float, ...] = (0.0,)
-    """What is subtracted from each channel, on the scale 0..1."""
+    """Subtracted from each channel, on the scale 0..1."""
     std: tuple[float, ...] = (1.0,)
-    """What each channel is divided by."""
+    """Divisor of each channel."""
     dct_scaling: bool = True
     """Whether large JPEGs are decoded at reduced resolution (libjpeg DCT scaling)."""
     version: int = field(default=3)

@@ -23,11 +23,6 @@ class Fit(NamedTuple):
     size: Size
 
 
-def squash(full: Size, size: Size) -> Fit:
-    """Both sides stretched to the target."""
-    return Fit((0, 0, full[1], full[0]), size)
-
-
 def crop(full: Size, size: Size) -> Fit:
     """The largest centre crop with the aspect ratio of the target, scaled to it."""
     height, width = full
@@ -45,7 +40,11 @@ def letterbox(full: Size, size: Size) -> Fit:
     return Fit((0, 0, full[1], full[0]), (height, width))
 
 
-FITS: dict[ResizeRule, Callable[[Size, Size], Fit]] = {"squash": squash, "crop": crop, "letterbox": letterbox}
+FITS: dict[ResizeRule, Callable[[Size, Size], Fit]] = {
+    "squash": lambda full, size: Fit((0, 0, full[1], full[0]), size),
+    "crop": crop,
+    "letterbox": letterbox,
+}
 
 
 def needed_size(full: Size, rule: ResizeRule, size: Size) -> Size:

@@ -34,7 +34,7 @@ INFLATION = {1: 1, 8: 1032, 32946: 1032, 32773: 64}
 """The kinds of compression that need no further library, by TIFF number: the most bytes that one byte inflates to."""
 BILEVEL, JPEG = (2, 3, 4), (6, 7)
 BY_LIBTIFF = (5, *JPEG, 8, 32773, 32946, 34925, 50000)
-"""What libtiff in Pillow decompresses: LZW, JPEG, deflate, PackBits, LZMA, Zstandard."""
+"""Compression that libtiff in Pillow reads: LZW, JPEG, deflate, PackBits, LZMA, Zstandard."""
 ORIENTATION = 274
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
 UINT, INT = 1, 2
@@ -152,7 +152,7 @@ def tiff_pixels(
 
 
 def by_pillow(payload: bytes, read: Callable[[], Read]) -> Read | None:
-    """What Pillow reads from a TIFF; None if that would not be exact, or Pillow can't identify it."""
+    """The result of Pillow for a TIFF; None if that would not be exact, or Pillow can't identify it."""
     if needs_tifffile(payload):
         return None
     try:

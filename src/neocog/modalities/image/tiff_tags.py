@@ -43,7 +43,7 @@ class Tags(NamedTuple):
     photometric: int
     compression: int
     planar: int  # 1: the samples of a pixel are neighbours. 2: each has a plane of its own.
-    extra: tuple[int, ...]  # What extra samples are. 0: unspecified, 1: associated alpha, 2: unassociated alpha.
+    extra: tuple[int, ...]  # 0: unspecified, 1: associated alpha, 2: unassociated alpha.
     fill_order: int  # 1: the first pixel is in the highest bits of a byte. 2: in the lowest.
     layers: int  # more than one for a volume
     subsampled: bool  # whether several pixels share the colours of YCbCr

@@ -30,7 +30,9 @@ def tta_weights(kind: TTA) -> Tensor:
     >>> tta_weights("shift").tolist()
     [0.5, 0.25, 0.25]
     """
-    return torch.tensor(shares_of(kind))
+    if kind not in WEIGHTS:
+        raise ConfigError(f"Test-time augmentation is one of {', '.join(WEIGHTS)}.", received=repr(kind))
+    return torch.tensor(WEIGHTS[kind])
 
 
 def tta_views(images: Tensor, kind: TTA, crop: tuple[int, int] | None = None) -> Tensor:
@@ -45,7 +47,7 @@ def tta_views(images: Tensor, kind: TTA, crop: tuple[int, int] | None = None) ->
     >>> tta_views(torch.zeros(8, 3, 32, 32), "ten-crop", crop=(28, 28)).shape
     torch.Size([10, 8, 3, 28, 28])
     """
-    shares_of(kind)
+    tta_weights(kind)  # refuses an unknown kind
     seen = crops(images, crop) if kind == "ten-crop" else shifts(images) if "shift" in kind else images[None]
     return seen if kind in ("none", "shift") else torch.cat([seen, seen.flip(4)])
 
@@ -68,9 +70,3 @@ def crops(images: Tensor, crop: tuple[int, int] | None) -> Tensor:
     down, right = height - h, width - w
     corners = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
     return torch.stack([images[:, :, top : top + h, left : left + w] for top, left in corners])
-
-
-def shares_of(kind: str) -> tuple[float, ...]:
-    if kind not in WEIGHTS:
-        raise ConfigError(f"Test-time augmentation is one of {', '.join(WEIGHTS)}.", received=repr(kind))
-    return WEIGHTS[kind]

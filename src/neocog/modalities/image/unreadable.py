@@ -72,14 +72,14 @@ def unsupported_jpeg(payload: bytes, where: str) -> DataError | None:
 
 
 def identify_foreign(payload: bytes) -> tuple[str, str]:
-    """What a file is that is not a supported image, and what to do."""
+    """The kind of a file that is not a supported image, and the fix."""
     brand = BRANDS.get(payload[8:12]) if payload[4:8] == b"ftyp" else None
     name = brand or next((name for name, heads in IMAGES.items() if payload.startswith(heads)), None)
     if name:
         return f"a file of the format {name}", CONVERT
     if payload[128:132] == b"DICM":
         return "a file of the format DICOM", "Convert it to PNG or TIFF of 16 bits."
-    if MARKUP.search(head_of(payload)) and b"<svg" in payload[:4096].lower():
+    if MARKUP.search(payload[:1024]) and b"<svg" in payload[:4096].lower():
         return "a file of the format SVG", CONVERT
     if found := not_the_file(payload):
         return found
@@ -89,12 +89,12 @@ def identify_foreign(payload: bytes) -> tuple[str, str]:
 
 
 def not_the_file(payload: bytes) -> tuple[str, str] | None:
-    """What was stored instead of an image or audio, and what to do; None if that is not known.
+    """The kind of a file that was stored instead of an image or audio, and the fix; None if that is not known.
 
     >>> not_the_file(b"version https://git-lfs.github.com/spec/v1")
     ('a pointer of Git LFS, not the file itself', 'Run `git lfs pull`.')
     """
-    if MARKUP.search(head_of(payload)):
+    if MARKUP.search(payload[:1024]):
         return "a web page or XML, perhaps from a failed download", f"Download it again, or {REPLACE.lower()}"
     if payload.startswith(b"version https://git-lfs"):
         return "a pointer of Git LFS, not the file itself", "Run `git lfs pull`."
@@ -102,8 +102,3 @@ def not_the_file(payload: bytes) -> tuple[str, str] | None:
         return f"{len(payload):,} zero bytes", REPLACE
     other = next((name for name, heads in OTHERS.items() if payload.startswith(heads)), None)
     return (other, REPLACE) if other else None
-
-
-def head_of(payload: bytes) -> bytes:
-    """The beginning of a file, without a byte order mark and white space."""
-    return payload[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -78,18 +78,16 @@ def apply_policy(images: Tensor, config: AugmentConfig, key: Key) -> Tensor:
     levels = torch.from_numpy(drawn.levels).to(images.device, torch.float32)
     images = images.clone()
     for i in range(drawn.operations.shape[1]):
-        for operation, name in enumerate(OPERATIONS):
-            rows = torch.from_numpy(np.flatnonzero(drawn.operations[:, i] == operation)).to(images.device)
-            if name in PHOTOMETRIC and len(rows):
-                changed = PHOTOMETRIC[name](images.index_select(0, rows), levels[rows, i], drawn.full)
-                images.index_copy_(0, rows, changed)
+        for name, change in PHOTOMETRIC.items():
+            rows = torch.from_numpy(np.flatnonzero(drawn.operations[:, i] == OPERATIONS.index(name))).to(images.device)
+            if len(rows):
+                images.index_copy_(0, rows, change(images.index_select(0, rows), levels[rows, i], drawn.full))
     return images
 
 
 def factors(levels: Tensor, full: Ranges) -> Tensor:
     """Strengths as factors of colour, contrast, brightness and sharpness."""
-    low, high = full.factors
-    return low + levels * (high - low)
+    return full.factors[0] + levels * (full.factors[1] - full.factors[0])
 
 
 PHOTOMETRIC: dict[str, Callable[[Tensor, Tensor, Ranges], Tensor]] = {

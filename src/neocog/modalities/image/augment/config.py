@@ -39,7 +39,7 @@ class AugmentConfig:
     crop_area: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Random resized crop: at least this share of the area, with an aspect ratio of 3:4 to 4:3; 1: no crop."""
     border: Border = "black"
-    """What fills the area outside the image."""
+    """Fill the area outside the image: black, the pixels at the edge, or a mirror image."""
     brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Multiply all values by a factor of 1 plus or minus up to this share."""
     contrast: Annotated[float, Field(ge=0, le=1)] = 0.0

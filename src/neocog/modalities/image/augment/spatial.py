@@ -37,7 +37,7 @@ class SpatialTransform:
     size: tuple[int, int]
     """Height and width of the images."""
     border: Border = "black"
-    """What comes in from outside the image."""
+    """Fill of the area outside the image."""
     margin: int = 0
     """How far images move by whole pixels at most."""
     resampled: bool = True
@@ -96,9 +96,9 @@ class SpatialTransform:
         part = SpatialTransform(self.matrices[i : i + 1], self.size)
         places = part.points(corners.transpose(2, 0, 1).reshape(1, -1, 2)).reshape(-1, 4, 2)
         boxes = np.concatenate([places.min(axis=1), places.max(axis=1)], axis=1)
-        unclipped = areas(boxes)
-        boxes = boxes.clip(0, [self.size[1], self.size[0]] * 2)
-        kept = areas(boxes) >= VISIBLE * unclipped
+        clipped = boxes.clip(0, [self.size[1], self.size[0]] * 2)
+        left_over, whole = (np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (clipped, boxes))
+        boxes, kept = clipped, left_over >= VISIBLE * whole
         masks = None
         if given.masks is not None:
             planes = torch.from_numpy(given.masks[None].astype(np.uint8))
@@ -107,11 +107,6 @@ class SpatialTransform:
             if part.matrices[0, 0, 1] or part.matrices[0, 1, 0]:
                 boxes[kept] = [enclose(mask) for mask in masks[kept]]
         return Objects(boxes[kept].astype(np.float32), given.labels[kept], None if masks is None else masks[kept])
-
-
-def areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of boxes (left, top, right, bottom); (M, 4) -> (M,)."""
-    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
 
 
 def enclose(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
@@ -182,10 +177,9 @@ def random_resized_crop(least: float, key: Key, size: tuple[int, int]) -> Matric
     Ten areas and aspect ratios are tried until one fits into the image; otherwise the whole image is taken, cropped to
     the nearest aspect ratio. Source: Szegedy et al. 2015, section 6, where the area is 8% to 100%.
     """
-    height, width = size
+    (height, width), (low, high) = size, np.log(CROP_ASPECT)
     draws = uniform(**key, purpose="crop", num=2 + 2 * CROP_TRIALS)
     areas = (least + (1 - least) * draws[:, 2 : 2 + CROP_TRIALS]) * height * width
-    low, high = np.log(CROP_ASPECT)
     aspects = np.exp(low + (high - low) * draws[:, 2 + CROP_TRIALS :])
     w, h = np.sqrt(areas * aspects), np.sqrt(areas / aspects)
     fits = (w <= width) & (h <= height)
