@@ -5,6 +5,7 @@ Source: libjpeg's `scale_num`; Wallace 1992, IEEE Transactions on Consumer Elect
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import simplejpeg
@@ -83,9 +84,12 @@ def decode_jpeg(
     if not frame:
         return None
     check_size(frame.size, 1, where, max_pixels)
-    orientation = tagged_orientation(payload, where, max_pixels) if frame.tagged else 1
+    orientation, eighths = 1, 8
+    if frame.tagged:
+        image = open_image(payload, where, max_pixels)  # Pillow knows all forms of tags
+        with suppress(Exception):  # tags can be damaged in an intact image
+            orientation = orientation_of(image)
     full = frame.size[::-1] if orientation >= 5 else frame.size
-    eighths = 8
     if need and frame.blocks:
         wanted = need(full)[::-1] if orientation >= 5 else need(full)
         eighths = choose_eighths(frame.size, wanted, frame.sampling if whole_colours else GREY)
@@ -105,12 +109,3 @@ def decode_jpeg(
     top = turned.shape[0] - full[0] * eighths / 8 if rows else 0.0
     left = turned.shape[1] - full[1] * eighths / 8 if columns else 0.0
     return Decoded(turned, full, eighths, (left, top))
-
-
-def tagged_orientation(payload: bytes, where: str, max_pixels: int) -> int:
-    """The orientation in the tags of a JPEG, of which Pillow knows all forms."""
-    image = open_image(payload, where, max_pixels)
-    try:
-        return orientation_of(image)
-    except Exception:  # tags can be damaged in an intact image
-        return 1

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from neocog.errors import DataError
 
 __all__ = [
-    "CONVERT", "MAX_CHANNELS", "MIN_SIDE", "RANGES", "REPLACE", "Decoded", "Header", "Pixels", "Size", "UnsupportedImageError",
-    "array_header", "array_pixels", "channels_first", "check_array", "check_size", "damaged", "flips", "orient",
-    "over_white", "to_unsigned",
+    "CONVERT", "MAX_CHANNELS", "MIN_SIDE", "RANGES", "REPLACE", "Decoded", "Header", "Pixels", "Size",
+    "UnsupportedImageError", "array_header", "array_pixels", "channels_first", "check_array", "check_size", "damaged",
+    "flips", "orient", "over_white", "to_unsigned",
 ]  # fmt: skip
 
 Pixels = NDArray[Any]

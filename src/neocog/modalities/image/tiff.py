@@ -5,6 +5,7 @@ import logging
 import math
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -113,8 +114,7 @@ def is_tiff(payload: bytes) -> bool:
 
 def tiff_header(payload: bytes, where: str, max_pixels: int) -> Header:
     """Read the header of a TIFF. Raises DataError as `tiff_pixels` does, as far as a header can tell."""
-    found = by_pillow(payload, lambda: pillow_header(payload, where, max_pixels))
-    if found:
+    if found := by_pillow(payload, partial(pillow_header, payload, where, max_pixels)):
         return found
     with open_tiff(payload, where) as file:
         header = read_header(file, where, max_pixels)
@@ -132,8 +132,8 @@ def tiff_pixels(
     `convert`. Without `exact`, as in version 2 of the preprocessing, 16 bits with white as zero are not inverted.
     Raises DataError for a file that is truncated, damaged, too large, or stored in an unknown way.
     """
-    limits: dict[str, Any] = {"max_pixels": max_pixels, "convert": convert, "channels": channels}
-    found = by_pillow(payload, lambda: pillow_pixels(payload, where, **limits))
+    read = partial(pillow_pixels, payload, where, max_pixels=max_pixels, convert=convert, channels=channels)
+    found = by_pillow(payload, read)
     if found is not None:
         return np.invert(found) if exact and shown_inverted(payload) else found
     with open_tiff(payload, where) as file:

@@ -63,11 +63,9 @@ def outside_boxes(draws: NDArray[np.float64], alpha: float, size: tuple[int, int
 
     A box has the shape of the image, a share 1 - Beta of its area, a centre anywhere, and is clipped to the image.
     """
-    height, width = size
     side = np.sqrt(1 - symmetric_beta(alpha, draws[:, 1]))
-    h, w = np.floor(height * side), np.floor(width * side)
-    top = np.floor(height * draws[:, 2]) - h // 2
-    left = np.floor(width * draws[:, 3]) - w // 2
+    h, w = (np.floor(length * side) for length in size)
+    top, left = np.floor(size[0] * draws[:, 2]) - h // 2, np.floor(size[1] * draws[:, 3]) - w // 2
     return np.asarray(~boxes(top, left, h, w, size))
 
 
