@@ -102,7 +102,7 @@ def test_where_the_list_goes(run_main, monkeypatch):
     assert list(read_skip_list(Path("mine.txt"))) == ["train/cat/0.png"]
     Path("neocog-skip.txt").write_text("something else")
     _, _, err = run_main(run_main.data)
-    assert "No skip list was written. Only a skip list is replaced by a skip list" in err
+    assert "No skip list was written. A skip list may replace only a skip list" in err
     assert Path("neocog-skip.txt").read_text() == "something else"
     monkeypatch.chdir(run_main.data)
     _, out, err = run_main(".")
@@ -239,7 +239,7 @@ def test_level_of_the_classes_and_fold_for_the_test_are_flags(run_main, tmp_path
     assert "its reader says: 3 folds: fold2 is the test, and each fold stays whole" in out
 
 
-def test_folders_above_the_classes_are_no_findings(run_main, tmp_path):
+def test_folders_above_the_classes_are_not_findings(run_main, tmp_path):
     for site in ("a", "b", "c"):
         for name in ("cat", "dog"):
             picture(tmp_path / "sites" / site / name / "0.png", zlib.crc32(f"{site}{name}".encode()))
