@@ -20,7 +20,7 @@ from neocog.modalities.image.pixels import (
 )
 from neocog.modalities.image.unreadable import unreadable, unsupported_jpeg
 
-__all__ = ["open_image", "orientation_of", "pil_pixels", "pillow_header", "pillow_pixels"]
+__all__ = ["identify", "open_image", "orientation_of", "pil_pixels", "pillow_header", "pillow_pixels"]
 
 PLUGINS = (TiffImagePlugin, WebPImagePlugin)  # importing them registers these two formats
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")  # others, such as EPS, would start programs
@@ -70,13 +70,18 @@ def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
     if not payload:
         raise DataError("An image must not be empty.", received="0 bytes", where=where, fix=REPLACE)
     try:
-        image = Image.open(io.BytesIO(payload), formats=FORMATS)
+        image = identify(payload)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{where} has more pixels than Pillow accepts: {error}", fix="Shrink it.") from error
     except Exception as error:  # as above: a header can be damaged in any way
         raise unreadable(payload, where) from error
     check_size((image.height, image.width), 1, where, max_pixels)
     return image
+
+
+def identify(payload: bytes) -> Image.Image:
+    """Read the header. Raises whatever Pillow raises."""
+    return Image.open(io.BytesIO(payload), formats=FORMATS)
 
 
 def pil_pixels(image: Image.Image, where: str, *, convert: bool, channels: int | None = None) -> Pixels:
