@@ -15,8 +15,7 @@ from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.augment import AugmentConfig, augment, check_augment
-from neocog.modalities.image.choose import choose_image
-from neocog.modalities.image.config import ImageConfig
+from neocog.modalities.image.choose import ImageConfig, choose_image
 from neocog.modalities.image.decode import Pixels, decode_image, pil_pixels
 from neocog.modalities.image.image_folder import ImageFolder, list_images
 from neocog.modalities.image.preprocess import ImagePreprocess

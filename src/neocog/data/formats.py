@@ -16,9 +16,8 @@ from neocog.errors import DataError
 from neocog.modalities.audio.audio_folder import is_audio_folder, open_audio_folder
 from neocog.modalities.go.source import SgfSource, holds_games
 from neocog.modalities.image.cifar import is_cifar, open_cifar
-from neocog.modalities.image.class_map import has_class_map, open_class_map
 from neocog.modalities.image.idx import is_idx, open_idx
-from neocog.modalities.image.image_folder import has_image, holds_images, open_image_folder
+from neocog.modalities.image.image_folder import ClassMap, ImageFolder, has_class_map, has_image, holds_images
 from neocog.modalities.image.image_table import is_image_table, open_image_table, why_no_image_table
 from neocog.modalities.image.npz import is_image_npz, open_npz
 from neocog.modalities.signal.csv_windows import is_csv_windows, open_csv_windows
@@ -70,7 +69,7 @@ FORMATS = [
     Format("idx", "idx files", is_idx, open_idx_folder),
     Format("cifar", "CIFAR's binary files", is_cifar, open_cifar),
     Format("npz", "images in an .npz file", lambda path: is_image_npz(path) and not is_signal_npz(path), open_npz),
-    Format("class-map", "images in folders that class_map.txt names", has_class_map, open_class_map, options=FOLDERS),
+    Format("class-map", "images in folders that class_map.txt names", has_class_map, ClassMap, options=FOLDERS),
     Format(
         "class-list", "images that a table names", is_image_table, open_image_table, "image", FILES, why_no_image_table
     ),
@@ -89,7 +88,7 @@ FORMATS = [
     Format("text-table", "texts in a table", is_text_table, open_text_table, "text", TEXTS, why_no_text_table),
     Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text", FOLDERS),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
-    Format("image-folder", "images in a folder for each class", holds_images, open_image_folder, options=FOLDERS),
+    Format("image-folder", "images in a folder for each class", holds_images, ImageFolder, options=FOLDERS),
 ]
 """More than one may recognise a path; then the user has to choose."""
 

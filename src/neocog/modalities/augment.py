@@ -1,4 +1,4 @@
-"""What the augmentation of all kinds of data shares: the key of each sample's draws, and simple draws from it."""
+"""Shared by the augmentation of all kinds of data: the key of each sample's draws, and simple draws from it."""
 
 from collections.abc import Callable
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""What choosing a preprocessing has in common: reading many headers, reporting all faults, filling in settings."""
+"""Shared by the choice of every preprocessing: reading many headers, reporting all faults, filling in settings."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ def spread_evenly(indices: NDArray[np.int64]) -> NDArray[np.int64]:
 def read_headers(
     source: Source, indices: NDArray[np.int64], read: Callable[[Record, str], Read], *, skip: bool = False
 ) -> list[Read]:
-    """What `read` takes from each record and its place.
+    """The values that `read` takes from each record and its place.
 
     Raises DataError that names all records that can't be read, unless such are to be skipped and some are left.
     """

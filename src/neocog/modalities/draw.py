@@ -23,10 +23,8 @@ POINTS, CHANNELS = 160, 8  # of a curve
 class Drawing:
     """A sample as an image, as curves or as text; empty if it can't be drawn."""
 
-    address: str = ""
-    """A `data:` address."""
-    curves: tuple[str, ...] = ()
-    """The points of each line within 100 x 40, as SVG writes them."""
+    address: str = ""  # a `data:` address
+    curves: tuple[str, ...] = ()  # the points of each line within 100 x 40, as SVG writes them
     text: str = ""
 
     def __bool__(self) -> bool:
@@ -44,23 +42,27 @@ def draw_text(payload: Payload, decoded: Tensor | None, name: str) -> Drawing:
 
 def image_address(pixels: NDArray[Any]) -> str:
     """Pixels (C, H, W) or (H, W) of 8 or 16 bits as a `data:` address."""
-    shown = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
-    planes = np.moveaxis(shown, 0, -1) if shown.ndim == 3 else shown
-    image = Image.fromarray(planes[:, :, 0] if planes.ndim == 3 and planes.shape[2] == 1 else planes)
-    buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return png_address(as_image(np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels))
 
 
 def thumbnail(pixels: NDArray[Any]) -> str:
     """Pixels (H, W) or (H, W, C) as the address of a small image; channels beyond RGB are left out."""
-    planes = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    planes = planes[:, :, :3] if planes.shape[2] >= 3 else planes[:, :, :1]
-    small = planes if planes.dtype == np.uint8 else (planes // 257).astype(np.uint8)
-    image = Image.fromarray(small[:, :, 0] if small.shape[2] == 1 else small)
+    planes = np.atleast_3d(pixels)
+    image = as_image(planes[:, :, : 3 if planes.shape[2] >= 3 else 1])
     image.thumbnail((SIDE, SIDE))
-    drawn = np.asarray(image)
-    return image_address(drawn if drawn.ndim == 2 else np.moveaxis(drawn, 2, 0))
+    return png_address(image)
+
+
+def as_image(pixels: NDArray[Any]) -> Image.Image:
+    """Pixels (H, W) or (H, W, C) of 8 or 16 bits as an image of 8."""
+    shown = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
+    return Image.fromarray(shown[:, :, 0] if shown.ndim == 3 and shown.shape[2] == 1 else shown)
+
+
+def png_address(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def colour_map(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What every preprocessing can do, whatever the kind of data: the one way from a payload to a network's input."""
+"""The interface of every preprocessing, whatever the kind of data: the one way from a payload to a network's input."""
 
 import math
 from abc import ABC, abstractmethod
@@ -43,16 +43,16 @@ class Preprocess(ABC):
     @property
     @abstractmethod
     def in_channels(self) -> int:
-        """What the network is built for: channels, or the number of different tokens."""
+        """Inputs of the network: channels, or the number of different tokens."""
 
     @property
     @abstractmethod
     def dtype(self) -> torch.dtype:
-        """Of what `decode` returns."""
+        """The type of a decoded input."""
 
     @property
     def fill(self) -> Tensor:
-        """What means nothing in a decoded input; ()."""
+        """The value without a meaning in a decoded input; ()."""
         return torch.zeros(())
 
     @abstractmethod
@@ -96,11 +96,8 @@ class Preprocess(ABC):
         values = {names.get(key, key): value for key, value in spec.items() if key != "modality"}
         known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
         if values.get("version") not in range(1, cls.newest + 1) or not values.keys() <= known:
-            raise DataError(
-                f"Only preprocessing up to version {cls.newest} is supported.",
-                received=str(spec)[:500],
-                fix="Update Neocog.",
-            )
+            rule = f"Only preprocessing up to version {cls.newest} is supported."
+            raise DataError(rule, received=str(spec)[:500], fix="Update Neocog.")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 

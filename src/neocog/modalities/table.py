@@ -27,7 +27,7 @@ class Choose(Protocol):
     """Chooses a preprocessing: what the settings leave open follows from the training samples and the network.
 
     `input_shape` is what the network was made for and `network` its name; with `skip`, samples that can't be read are
-    passed over; `several` gathers image files with several pages. Returns the preprocessing, and a reason for each
+    skipped; `several` gathers image files with several pages. Returns the preprocessing, and a reason for each
     setting that was chosen.
     """
 
@@ -103,12 +103,9 @@ class Modalities(Mapping[Modality, ModalityInfo]):
     """All kinds of data by name."""
 
     def __init__(self) -> None:
+        folders = {"image": "image", "signal": "signal", "audio": "audio", "text": "text", "board": "go"}
         self.rows: dict[str, str | ModalityInfo] = {
-            "image": "neocog.modalities.image.modality",
-            "signal": "neocog.modalities.signal.modality",
-            "audio": "neocog.modalities.audio.modality",
-            "text": "neocog.modalities.text.modality",
-            "board": "neocog.modalities.go.modality",
+            name: f"neocog.modalities.{folder}.modality" for name, folder in folders.items()
         }
 
     def __getitem__(self, name: Modality) -> ModalityInfo:
@@ -142,7 +139,7 @@ def register_modality(row: ModalityInfo) -> None:
 
 
 def read_preprocess(spec: dict[str, Any]) -> Preprocess:
-    """The inverse of any preprocessing's `to_json`. Raises DataError for what this program does not know.
+    """The inverse of any preprocessing's `to_json`. Raises DataError for an unknown kind of data, setting or version.
 
     >>> spec = MODALITIES["image"].preprocess.from_json({"version": 3, "size": [28, 28], "channels": 1})
     >>> read_preprocess(spec.to_json()) == spec

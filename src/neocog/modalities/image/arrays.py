@@ -20,7 +20,8 @@ Images = NDArray[np.uint8] | NDArray[np.uint16]
 class ArraySource(SplitSource):
     """Images (N, H, W) or (N, H, W, C) and labels (N,) by split.
 
-    Labels number the classes 0..K-1. Raises DataError if counts or types differ, or a label is out of range.
+    Labels number the classes 0..K-1; `format` is the layout that they came in.
+    Raises DataError if counts or types differ, or a label is out of range.
 
     >>> x, y = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
     >>> source = ArraySource("tiny", {"train": (x, y)})
@@ -36,7 +37,6 @@ class ArraySource(SplitSource):
         *,
         format: str = "arrays",
     ) -> None:
-        """`format` is the layout that the arrays came in."""
         for split, (images, labels) in parts.items():
             check_images(f"{name}, {split}", images, labels)
         if len({(images.dtype, images.shape[1:]) for images, _ in parts.values()}) > 1:
@@ -69,18 +69,19 @@ class ArraySource(SplitSource):
 
 def check_images(where: str, images: Images, labels: NDArray[Any]) -> None:
     """Raises DataError if images and labels can't belong together."""
+    shape, fix = images.shape, ""
+    received = str(shape)
     if images.dtype not in (np.uint8, np.uint16):
-        rule = "Images must have 8 or 16 bits (uint8, uint16)."
-        received = str(images.dtype)
-        raise DataError(rule, received=received, where=where, fix="Scale them to 0..255 and convert them to uint8.")
-    if images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[3] <= MAX_CHANNELS):
+        rule, received = "Images must have 8 or 16 bits (uint8, uint16).", str(images.dtype)
+        fix = "Scale them to 0..255 and convert them to uint8."
+    elif len(shape) not in (3, 4) or (len(shape) == 4 and not 1 <= shape[3] <= MAX_CHANNELS):
         rule = f"Images must be (N, H, W) or (N, H, W, C) with 1 to {MAX_CHANNELS} channels."
-        raise DataError(rule, received=str(images.shape), where=where)
-    if images.ndim == 4 and channels_first(images.shape[1:]):
-        rule = "The channels of images come last."
-        received = f"{images.shape}, which looks as if they came first"
-        raise DataError(rule, received=received, where=where, fix="Move them with np.moveaxis(images, 1, -1).")
-    if min(images.shape[1:3]) < MIN_SIDE:
+    elif len(shape) == 4 and channels_first(shape[1:]):
+        rule, fix = "The channels of images come last.", "Move them with np.moveaxis(images, 1, -1)."
+        received = f"{shape}, which looks as if they came first"
+    elif min(shape[1:3]) < MIN_SIDE:
         rule = f"An image must be at least {MIN_SIDE} pixels on each side."
-        raise DataError(rule, received=str(images.shape), where=where)
-    check_labels(where, len(images), labels, "image")
+    else:
+        check_labels(where, len(images), labels, "image")
+        return
+    raise DataError(rule, received=received, where=where, fix=fix)

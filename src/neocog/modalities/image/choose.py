@@ -1,22 +1,64 @@
-"""Choosing the preprocessing of images: what the settings leave open follows from the images and the network."""
+"""The settings of image preprocessing; what they leave open is chosen from the images and the network."""
 
 from collections import Counter
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
 
 from neocog.dataset.record import Record, Source
 from neocog.errors import ConfigError, DataError
 from neocog.modalities.choose import Choices, read_headers, spread_evenly
 from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.config import ImageConfig
 from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.pages import HINT, SeveralPages
 from neocog.modalities.image.pixels import Header, Size, array_header, array_pixels
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.table import MODALITIES
+from neocog.settings import SETTINGS, whole_number
 
-__all__ = ["choose_image", "find_pages"]
+__all__ = ["ImageConfig", "choose_image", "find_pages"]
+
+
+def height_width(value: object) -> object:
+    """`32x48` or `32` as (32, 48) or (32, 32)."""
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, str):
+        parts = value.lower().split("x")
+        return parts * 2 if len(parts) == 1 else parts
+    return value
+
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+HeightWidth = Annotated[tuple[Side, Side], BeforeValidator(height_width)]
+Border = Annotated[int, Field(ge=0, le=512)]
+Channels = Annotated[int, Field(ge=1, le=256)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class ImageConfig:
+    """How images are decoded, resized and padded."""
+
+    size: HeightWidth | None = None
+    """Height x width to resize images to, such as 32x32; unset: what the network was made for."""
+    pad: Annotated[tuple[Border, Border], BeforeValidator(height_width)] | None = None
+    """Black rows x columns to add on each side after resizing; unset: chosen from the images."""
+    resize: Literal["squash", "crop", "letterbox"] | None = None
+    """Stretch both sides, crop the centre, or fit with black bars; unset: chosen from the images."""
+    channels: Annotated[Channels | None, BeforeValidator(whole_number)] = None
+    """1 for grey, 3 for RGB, 4 for RGB with alpha, or the number of channels of the images; unset: that of the
+    images."""
+    dct_scaling: bool = True
+    """Decode large JPEGs at reduced resolution (libjpeg DCT scaling) when the network needs fewer pixels."""
+    bit_depth: Annotated[Literal[8, 16] | None, BeforeValidator(whole_number)] = None
+    """Bits per value; unset: that of the images."""
+    convert: bool = False
+    """Convert CMYK, transparent and 16-bit images instead of refusing them."""
+    max_pixels: Annotated[int, Field(ge=4)] = 40_000_000
+    """Refuse images with more pixels, before they are decoded."""
 
 
 def choose_image(
@@ -31,7 +73,7 @@ def choose_image(
 ) -> tuple[ImagePreprocess, dict[str, str]]:
     """As `neocog.modalities.table.Choose`; the settings that are set are kept.
 
-    Chosen are: the size that the network was made for; padding instead of resizing if all images have one size that is
+    The choices: the size that the network was made for; padding instead of resizing if all images have one size that is
     a little smaller; grey if all images are grey; 16 bits if one has them. `several` gathers the files with several
     pages, of which only the first is read. Raises DataError if images can't be read, or not as the settings ask.
     """
@@ -40,17 +82,12 @@ def choose_image(
     sizes = {(header.height, header.width) for header in headers}
     height, width = input_shape[1:]
     made_for = f"the network was made for {height}x{width}"
-    one = next(iter(sizes)) if len(sizes) == 1 else None
+    one = sizes.pop() if len(sizes) == 1 else None
     border = border_of(one, (height, width)) if one and settings.size is None and settings.pad is None else None
     choices = Choices(settings)
-    if one and border:
-        size = choices.pick("size", one, "the size of every image")
-        choices.pick("pad", border, made_for)
-    else:
-        size = choices.pick("size", (height, width), made_for)
-        choices.pick("pad", (0, 0), "no border is needed")
-    same = one == size
-    choices.pick("resize", "squash" if same else "crop", "nothing to resize" if same else "keeps the aspect ratio")
+    size = choices.pick("size", *((one, "the size of every image") if border else ((height, width), made_for)))
+    choices.pick("pad", *((border, made_for) if border else ((0, 0), "no border is needed")))
+    choices.pick("resize", *(("squash", "nothing to resize") if one == size else ("crop", "keeps the aspect ratio")))
     choices.pick("channels", max(header.channels for header in headers), "that of the images")
     choices.pick("bit_depth", max(header.bit_depth for header in headers), "that of the images")
     limits = {key: getattr(settings, key) for key in ("convert", "max_pixels", "dct_scaling")}
@@ -69,8 +106,7 @@ def survey(
 ) -> Counter[Header]:
     """The kinds of images in a data set, from their headers, and how many there are of each."""
     if isinstance(source, ArraySource):
-        parts = source.parts
-        return Counter({array_header(images[0]): len(images) for images in parts if len(images)})
+        return Counter({array_header(images[0]): len(images) for images in source.parts if len(images)})
     paged: list[tuple[int, Header, str]] = []
 
     def read(record: Record, where: str) -> Header:
@@ -85,12 +121,9 @@ def survey(
     found = Counter(read_headers(source, indices, read, skip=skip))
     if paged and all(header.channels != settings.channels for header in found):
         pages, header, where = paged[0]
-        raise ConfigError(
-            "Pages are not read as channels.",
-            received=f"--image.channels {pages}, and {where} has {pages} pages of {header.channels}, of which only the "
-            "first would be read",
-            fix=f"{HINT} Or leave --image.channels out.",
-        )
+        held = f"{where} has {pages} pages of {header.channels}, of which only the first would be read"
+        received, fix = f"--image.channels {pages}, and {held}", f"{HINT} Or leave --image.channels out."
+        raise ConfigError("Pages are not read as channels.", received=received, fix=fix)
     return found
 
 
@@ -116,16 +149,10 @@ def check_channels(name: str, headers: Counter[Header], asked: int | None) -> No
         kinds[header.channels] += count
     shown = ", ".join(f"{count:,} of {channels}" for channels, count in sorted(kinds.items()))
     if asked is None and len(kinds) > 1 and not kinds.keys() <= {1, 3}:
-        raise DataError(
-            "Images must have one number of channels; only grey and RGB mix.",
-            received=f"images of different numbers, {shown} channels",
-            where=name,
-            fix="Make a data set of each kind.",
-        )
+        rule, fix = "Images must have one number of channels; only grey and RGB mix.", "Make a data set of each kind."
+        raise DataError(rule, received=f"images of different numbers, {shown} channels", where=name, fix=fix)
     unfit = sum(count for header, count in headers.items() if asked is not None and not header.fits(asked))
     if unfit:
-        raise DataError(
-            "Images must have the number of channels that image.channels asks for, or be grey or RGB. "
-            f"Asked for: {asked}. In {name}, {unfit:,} can't be brought to that: {shown} channels.",
-            fix="Leave image.channels out, or choose other images.",
-        )
+        rule = "Images must have the number of channels that image.channels asks for, or be grey or RGB."
+        found = f"Asked for: {asked}. In {name}, {unfit:,} can't be brought to that: {shown} channels."
+        raise DataError(f"{rule} {found}", fix="Leave image.channels out, or choose other images.")

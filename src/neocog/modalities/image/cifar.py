@@ -3,8 +3,8 @@
 Source: Krizhevsky 2009; the page of the CIFAR data sets, "Binary version".
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ PIXELS = 3 * 32 * 32
 MAX_NAMES = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The files of one version; `label_bytes` precede each image, and the last of them is the class."""
 
     folder: str
@@ -28,25 +27,17 @@ class Layout:
     splits: dict[str, tuple[str, ...]]
 
 
+BATCHES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 LAYOUTS = (
-    Layout(
-        "cifar-10-batches-bin", "batches.meta.txt", 1,
-        {"train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test": ("test_batch.bin",)},
-    ),
-    Layout(
-        "cifar-100-binary", "fine_label_names.txt", 2,
-        {"train": ("train.bin",), "test": ("test.bin",)},
-    ),
-)  # fmt: skip
+    Layout("cifar-10-batches-bin", "batches.meta.txt", 1, {"train": BATCHES, "test": ("test_batch.bin",)}),
+    Layout("cifar-100-binary", "fine_label_names.txt", 2, {"train": ("train.bin",), "test": ("test.bin",)}),
+)
 
 
 def find_cifar(folder: Path) -> tuple[Path, Layout] | None:
     """The folder with the binary files: this one, or the published one within it."""
-    for layout in LAYOUTS:
-        for place in (folder, folder / layout.folder):
-            if (place / layout.names).is_file():
-                return place, layout
-    return None
+    places = ((place, layout) for layout in LAYOUTS for place in (folder, folder / layout.folder))
+    return next(((place, layout) for place, layout in places if (place / layout.names).is_file()), None)
 
 
 def is_cifar(path: Path) -> bool:
@@ -61,22 +52,17 @@ def open_cifar(path: Path) -> ArraySource:
         rule = "CIFAR's binary files are data_batch_1.bin and the like beside batches.meta.txt."
         raise DataError(f"{rule} {path} holds none.", fix="Check the path, or leave out --data.format.")
     folder, layout = found
-    classes = class_names(folder / layout.names)
+    names = folder / layout.names
+    try:
+        with names.open("rb") as file:
+            classes = file.read(MAX_NAMES).decode().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{names} names the classes, a word for each. It can't be read: {error}.") from error
     parts = {}
     for split, files in layout.splits.items():
-        batches = [read_batch(folder / file, layout.label_bytes) for file in files]
-        images = np.concatenate([pixels for pixels, _ in batches])
-        parts[split] = (images, np.concatenate([labels for _, labels in batches]))
+        images, labels = zip(*(read_batch(folder / file, layout.label_bytes) for file in files), strict=True)
+        parts[split] = np.concatenate(images), np.concatenate(labels)
     return ArraySource(path.name, parts, classes, format="cifar")
-
-
-def class_names(path: Path) -> list[str]:
-    """The words of a file. Raises DataError if it is not text."""
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_NAMES).decode().split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} names the classes, a word for each. It can't be read: {error}.") from error
 
 
 def read_batch(path: Path, label_bytes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

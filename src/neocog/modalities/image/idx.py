@@ -35,8 +35,9 @@ def read_idx(path: Path) -> NDArray[np.generic]:
 
     Raises DataError for a wrong magic number, and for a file that is shorter or longer than its sizes say.
     """
+    packed = path.suffix == ".gz"
     try:
-        with open_plain(path) as file:
+        with gzip.open(path) if packed else path.open("rb") as file:
             head = file.read(4)
             if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in DTYPES or not 1 <= head[3] <= 4:
                 rule = "An idx file starts with two zero bytes, a type code and the number of axes."
@@ -49,22 +50,18 @@ def read_idx(path: Path) -> NDArray[np.generic]:
             expected = math.prod(shape) * dtype.itemsize
             if expected > MAX_BYTES:
                 raise DataError(f"{path} says that it holds {expected:,} bytes, more than {MAX_BYTES:,}.")
-            if path.suffix == ".gz":
+            if packed:
                 check_inflation(expected, path.stat().st_size)
-            content = read_at_most(file, expected + 1)
+            content = read_at_most(cast(IO[bytes], file), expected + 1)
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise DataError(f"{path} is truncated or damaged: {error}.", fix=FETCH) from error
     if len(content) != expected:
-        state = "truncated" if len(content) < expected else "longer than its header says"
-        found = f"{len(content):,}" if len(content) < expected else f"over {expected:,}"
+        short = len(content) < expected
+        state, found = ("truncated", "") if short else ("longer than its header says", "over ")
+        found += f"{len(content) if short else expected:,}"
         rule = f"{path} is {state}. Its header promises {' x '.join(map(str, shape))} values, {expected:,} bytes."
         raise DataError(rule, received=found, fix=FETCH)
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
-
-
-def open_plain(path: Path) -> IO[bytes]:
-    """The file's content, unpacked if it is gzipped."""
-    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
@@ -77,11 +74,9 @@ def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
             split = "test" if "t10k" in stem or "test" in stem else "val" if "val" in stem else "train"
             plain = found.setdefault(split, {}).get(match["kind"])
             if plain and plain.name.removesuffix(".gz") != path.name.removesuffix(".gz"):
-                raise DataError(
-                    f"{folder} can be read in two ways: {plain.name} and {path.name} both hold the {match['kind']} of "
-                    f"{split}.",
-                    fix="Give each set a folder of its own.",
-                )
+                both = f"{plain.name} and {path.name} both hold the {match['kind']} of {split}"
+                fix = "Give each set a folder of its own."
+                raise DataError(f"{folder} can be read in two ways: {both}.", fix=fix)
             found[split][match["kind"]] = path
     return {split: found[split] for split in ("train", "val", "test") if split in found}
 
@@ -100,35 +95,30 @@ def open_idx(folder: Path, classes: tuple[str, ...] | None = None) -> ArraySourc
     parts = {}
     for split, kinds in files.items():
         if len(kinds) != 2:
-            here = next(iter(kinds.values())).name
-            rule = "Images and labels come as two idx files."
-            raise DataError(f"{rule} {folder} has {here} for {split}, not its partner.")
+            found = f"{folder} has {next(iter(kinds.values())).name} for {split}, not its partner"
+            raise DataError(f"Images and labels come as two idx files. {found}.")
         parts[split] = (read_idx(kinds["images"]), read_idx(kinds["labels"]))
     mapping = None if classes else find_mapping(folder, files)
-    if mapping is None:
-        return ArraySource(folder.name, parts, classes, format="idx")  # type: ignore[arg-type]
-    names = read_mapping(mapping)
-    place = np.full(max(names) + 1, -1)
+    names = read_mapping(mapping) if mapping else {}
+    place = np.full(max(names, default=-1) + 1, -1)
     place[list(names)] = np.arange(len(names))
     for split, (images, labels) in parts.items():
-        if labels.dtype.kind not in "iu":
-            continue  # refused below
+        if not mapping or labels.dtype.kind not in "iu":
+            continue  # the latter are refused below
         unnamed = [label for label in np.unique(labels).tolist() if label not in names]
         if unnamed:
-            raise DataError(
-                f"A mapping names each label. {mapping} has no line for {some(map(str, unnamed))}, of {split}.",
-                fix="Add them, or move the mapping away.",
-            )
+            rule = f"A mapping names each label. {mapping} has no line for {some(unnamed)}, of {split}."
+            raise DataError(rule, fix="Add them, or move the mapping away.")
         parts[split] = (images, place[labels.astype(np.int64)])
-    source = ArraySource(folder.name, parts, tuple(names.values()), format="idx")  # type: ignore[arg-type]
-    source.notices = (f"{mapping.name} names the classes", *source.notices)
+    source = ArraySource(folder.name, parts, tuple(names.values()) or classes, format="idx")  # type: ignore[arg-type]
+    source.notices = (*([f"{mapping.name} names the classes"] if mapping else ()), *source.notices)
     return source
 
 
 def find_mapping(folder: Path, files: Mapping[str, Mapping[str, Path]]) -> Path | None:
     """The file that names the labels, as EMNIST's emnist-letters-mapping.txt, if its name begins as the idx files'."""
     stems = {path.name for kinds in files.values() for path in kinds.values()}
-    found = [path for path in folder.glob("*-mapping.txt") if path.is_file() and not path.name.startswith(".")]
+    found = [path for path in folder.glob("[!.]*-mapping.txt") if path.is_file()]
     fitting = [path for path in found if all(stem.startswith(path.name.removesuffix("mapping.txt")) for stem in stems)]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -149,11 +139,9 @@ def read_mapping(path: Path) -> dict[int, str]:
                 raise ValueError(f"the line {line!r}")
             names[label] = "/".join(map(chr, codes))
     except (OSError, ValueError, OverflowError) as error:
-        raise DataError(
-            f"A mapping has a label and code points on each line, such as 1 65 97, and each label once. {path} can't "
-            f"be read as one: {error}.",
-            fix="Fetch it again, or move it away.",
-        ) from error
+        rule = "A mapping has a label and code points on each line, such as 1 65 97, and each label once."
+        fix = "Fetch it again, or move it away."
+        raise DataError(f"{rule} {path} can't be read as one: {error}.", fix=fix) from error
     if not names or not all(name.isprintable() for name in names.values()):
         raise DataError(f"A mapping names labels by characters. {path} has none, or unprintable ones.")
     if len(set(names.values())) < len(names):

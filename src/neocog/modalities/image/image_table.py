@@ -4,10 +4,9 @@ Hugging Face's ImageFolder has such a `metadata.csv` or `metadata.jsonl`, Kaggle
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,15 +37,14 @@ from neocog.modalities.image.image_table_files import ImageFiles, names_image, r
 __all__ = ["ImageTable", "is_image_table", "lists_images", "open_image_table", "why_no_image_table"]
 
 ORDER = ("all", "train", "val", "test")
+FILE_NAMES, LABEL_NAMES = ", ".join(FILES), ", ".join((*FILE_LABELS, *TAGS))
 TWICE = "Remove one of the rows, otherwise a sample that is trained on would be tested."
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One image of a table."""
+class TableRow(NamedTuple):
+    """One image of a table; `key` is its path below the root."""
 
     key: str
-    """Its path below the root."""
     split: str
     labels: tuple[str, ...]
     table: Path
@@ -69,28 +67,21 @@ class ImageTable(FileSource):
     file_noun = "An image file"
 
     def __init__(self, root: Path, tables: Mapping[str, Path], chosen: ColumnChoice = NO_CHOICE) -> None:
-        files = ImageFiles(root)
-        where = ", ".join(map(str, tables.values()))
+        files, where = ImageFiles(root), ", ".join(map(str, tables.values()))
         columns, read = read_tables(tables, files, chosen)
         rows = sorted(without_repeats(read), key=lambda row: ORDER.index(row.split))
-        labels = [row.labels for row in rows]
-        if columns.kind == "marks":
-            classes = order_texts(columns.labels)
-        else:
-            classes = order_names({name for names in labels for name in names}, where)
+        labels, split = [row.labels for row in rows], np.array([row.split for row in rows])
+        named = {name for names in labels for name in names}
+        classes = order_texts(columns.labels) if columns.kind == "marks" else order_names(named, where)
         if columns.kind == "label":
             targets: Any = numbers_of([name for (name,) in labels], classes)
         else:
-            self.task = "multi-label"
-            targets = multi_hot(labels, classes, where)
-        split = np.array([row.split for row in rows])
+            self.task, targets = "multi-label", multi_hot(labels, classes, where)
         splits = {str(name): np.flatnonzero(split == name) for name in dict.fromkeys(split.tolist())}
-        found = {
-            name: np.flatnonzero(targets[part].any(0)) if targets.ndim == 2 else targets[part]
-            for name, part in splits.items()
-        }
-        notices = (*absent_classes(classes, found), *table_notices(tables.values()))
-        notices += tuple(about(columns, len(read), rows, files))
+        several = targets.ndim == 2
+        found = {name: np.flatnonzero(targets[i].any(0)) if several else targets[i] for name, i in splits.items()}
+        absent = absent_classes(classes, found)
+        notices = (*absent, *table_notices(tables.values()), *notices_on(columns, len(read), rows, files))
         super().__init__(root, (), targets, splits, classes, notices)
         self.keys = [row.key for row in rows]  # a path for each of very many rows would take longer than reading them
 
@@ -115,9 +106,8 @@ def is_image_table(path: Path, *, file_column: str | None = None, label_column: 
 def open_image_table(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> ImageTable:
     """The images that a table names, or the tables in a folder; the columns may be chosen by name."""
     chosen = ColumnChoice(file=file_column, label=label_column)
-    if path.is_dir():
-        return ImageTable(path, find_tables(path, chosen), chosen)
-    return ImageTable(path.parent, {"all": path}, chosen)
+    tables = find_tables(path, chosen) if path.is_dir() else {"all": path}
+    return ImageTable(path if path.is_dir() else path.parent, tables, chosen)
 
 
 def find_tables(folder: Path, chosen: ColumnChoice) -> dict[str, Path]:
@@ -131,27 +121,23 @@ def find_tables(folder: Path, chosen: ColumnChoice) -> dict[str, Path]:
             ways.append({"all": table})
     for found in (by_split, tables_of_splits(folder, chosen)):
         for twins in found.values():
-            if len(twins) > 1:
-                raise two_ways(folder, twins)
+            refuse_several(folder, twins)
         if found:
             ways.append({split: found[split][0] for split in ORDER if split in found})
     if len(ways) > 1:
-        raise two_ways(folder, [table for way in ways for table in way.values()])
+        refuse_several(folder, [table for way in ways for table in way.values()])
     if not ways:
-        raise DataError(
-            f"{folder} holds no list of images: a .csv, .tsv or .jsonl file with a column for the file "
-            f"({', '.join(FILES)}) and one for the label ({', '.join((*FILE_LABELS, *TAGS))}).",
-            fix="Add it, or rename columns.",
-        )
+        kinds = "a .csv, .tsv or .jsonl file with a column for the file"
+        rule = f"{folder} holds no list of images: {kinds} ({FILE_NAMES}) and one for the label ({LABEL_NAMES})."
+        raise DataError(rule, fix="Add it, or rename columns.")
     return ways[0]
 
 
-def two_ways(folder: Path, tables: list[Path]) -> DataError:
-    shown = ", ".join(str(table.relative_to(folder)) for table in tables)
-    return DataError(
-        f"{folder} can be read in {len(tables)} ways: {shown} all list images with labels.",
-        fix="Give the path of the right one, or move the others away.",
-    )
+def refuse_several(folder: Path, tables: list[Path]) -> None:
+    if len(tables) > 1:
+        shown = ", ".join(str(table.relative_to(folder)) for table in tables)
+        rule = f"{folder} can be read in {len(tables)} ways: {shown} all list images with labels."
+        raise DataError(rule, fix="Give the path of the right one, or move the others away.")
 
 
 def image_tables_in(folder: Path, chosen: ColumnChoice) -> list[Path]:
@@ -205,10 +191,7 @@ def choose_by_place(path: Path, columns: Sequence[str], chosen: ColumnChoice) ->
 def read_tables(tables: Mapping[str, Path], files: ImageFiles, chosen: ColumnChoice) -> tuple[Columns, list[TableRow]]:
     """All rows of all tables, whose labels must be of one kind; columns of 0 and 1 may come in any order."""
     read = {table: read_table(table, split, files, chosen) for split, table in tables.items()}
-    kinds = {
-        (columns.kind, frozenset(columns.labels if columns.kind == "marks" else ())) for columns, _ in read.values()
-    }
-    if len(kinds) > 1:
+    if len({(columns.kind, frozenset(columns.labels * (columns.kind == "marks"))) for columns, _ in read.values()}) > 1:
         shown = "; ".join(f"{table.name}: {some(columns.labels)}" for table, (columns, _) in read.items())
         rule = "All tables of a set must have the same columns of labels."
         raise DataError(rule, received=shown, fix="Make them alike.")
@@ -223,12 +206,9 @@ def read_table(table: Path, split: str, files: ImageFiles, chosen: ColumnChoice)
     called = read_columns(table)
     columns = file_columns(called, str(table), choose_by_place(table, called, chosen))
     if columns.split and split != "all":
-        raise DataError(
-            f"{table} can be read in two ways: as {split}, by its place, or by its column {columns.split!r}.",
-            fix="Remove the column, or list all images in one table.",
-        )
-    names, splits, labels, lines = [], [], [], []
-    spellings = Spellings()
+        rule = f"{table} can be read in two ways: as {split}, by its place, or by its column {columns.split!r}."
+        raise DataError(rule, fix="Remove the column, or list all images in one table.")
+    names, splits, labels, lines, spellings = [], [], [], [], Spellings()
     for row in read_rows(table):
         where = f"{table}, line {row.line}"
         names.append(relative_name(row.values[columns.payload], where))
@@ -245,8 +225,7 @@ def labels_of(row: Row, columns: Columns, spellings: Spellings, where: str) -> t
     """The class; or the columns that hold 1; or, of tags, the value that holds them."""
     if columns.kind == "marks":
         return marked_columns(row, columns.labels, where)
-    column = columns.labels[0]
-    value = row.values[column]
+    value = row.values[column := columns.labels[0]]
     if columns.kind == "tags":
         return (value,)
     fix = "Fill it, or remove the row; for several labels name the column 'labels'."
@@ -264,29 +243,23 @@ def without_repeats(rows: Sequence[TableRow]) -> Iterator[TableRow]:
         if before is row:
             yield row
         elif before.labels != row.labels:
-            raise DataError(
-                f"Each image has its labels once. {row.key} has {some(before.labels) or 'none'} in {before.where}, "
-                f"and {some(row.labels) or 'none'} in {row.where}.",
-                fix="Remove one of the rows.",
-            )
+            first, second = (f"{some(each.labels) or 'none'} in {each.where}" for each in (before, row))
+            rule = f"Each image has its labels once. {row.key} has {first}, and {second}."
+            raise DataError(rule, fix="Remove one of the rows.")
         elif before.split != row.split:
-            raise DataError(
-                f"An image belongs to one split. {row.key} is in {before.split} ({before.where}) and in {row.split} "
-                f"({row.where}).",
-                fix=TWICE,
-            )
+            first, second = (f"in {each.split} ({each.where})" for each in (before, row))
+            raise DataError(f"An image belongs to one split. {row.key} is {first} and {second}.", fix=TWICE)
 
 
-def about(columns: Columns, num_read: int, rows: list[TableRow], files: ImageFiles) -> Iterator[str]:
+def notices_on(columns: Columns, num_read: int, rows: list[TableRow], files: ImageFiles) -> Iterator[str]:
     """Notices on what was skipped, and what may not be meant."""
     if columns.others:
         yield f"columns that are not labels were skipped: {some(columns.others)}"
     if num_read > len(rows):
         yield f"rows that repeat another were skipped: {num_read - len(rows):,}"
-    unlisted = sorted(files.keys - {row.key for row in rows})
-    if unlisted:
-        count = len(unlisted)
-        yield LeftOut(f"images that no table names were skipped: {count:,}, first {unlisted[0]!r}", count)
+    if unlisted := files.keys - {row.key for row in rows}:
+        sentence = f"images that no table names were skipped: {len(unlisted):,}, first {min(unlisted)!r}"
+        yield LeftOut(sentence, len(unlisted))
     if columns.kind != "label" and all(len(row.labels) == 1 for row in rows):
         yield "each image has exactly one label; a column called label would make this single-label classification"
 
@@ -294,17 +267,13 @@ def about(columns: Columns, num_read: int, rows: list[TableRow], files: ImageFil
 def why_no_image_table(path: Path, *, file_column: str | None = None, label_column: str | None = None) -> str | None:
     """Why a table of files, or one beside images, is not a list with labels. None if it is not about images."""
     chosen = ColumnChoice(file=file_column, label=label_column)
-    if not path.is_dir():
-        tables = [path] if is_table(path) else []
-    elif has_image(path):
-        tables = [table for table in plain_files(path) if is_table(table)]
-    else:
-        return None
-    reasons = [reason for table in tables if (reason := what_is_missing(table, chosen, beside=path.is_dir()))]
-    return reasons[0] if reasons else None
+    beside = path.is_dir()
+    places = [path] if not beside else plain_files(path) if has_image(path) else []
+    reasons = (explain_missing(table, chosen, beside=beside) for table in places if is_table(table))
+    return next(filter(None, reasons), None)
 
 
-def what_is_missing(table: Path, chosen: ColumnChoice, *, beside: bool) -> str | None:
+def explain_missing(table: Path, chosen: ColumnChoice, *, beside: bool) -> str | None:
     """The reason why a table is not a list of images; `beside` says that it lies beside some."""
     try:
         cells = first_row(table).values
@@ -316,21 +285,18 @@ def what_is_missing(table: Path, chosen: ColumnChoice, *, beside: bool) -> str |
     if beside and not found:
         found = [name for name, value in cells.items() if names_image(table, value)]
     if not found and beside:
+        rule = "A list names images that lie beside it or in a folder there."
         shown = some((repr(str(value)[:40]) for value in cells.values()), 4)
-        return (
-            f"A list names images that lie beside it or in a folder there. Received: {shown}, the first row of "
-            f"{table}, none of which is an image there. Correct the names."
-        )
+        received = f"{shown}, the first row of {table}, none of which is an image there"
+        return str(DataError(rule, received=received, fix="Correct the names."))
     if not found:
         return None
     labels = [name for name in cells if name.lower() in (*FILE_LABELS, *TAGS)]
     others = [name for name in cells if name not in found and name.lower() not in (*FILES, SPLIT)]
-    label = (labels or others or ["NAME"])[0]
-    headless = not find_dialect(table).has_header
-    return (
-        f"A list of images needs a column for the file ({', '.join(FILES)}) and one for the label "
-        f"({', '.join((*FILE_LABELS, *TAGS))}). Received: the columns {some(cells, 8)}, in {table}"
-        + (", named by their place because its first line looks like a sample" if headless else "")
-        + f". {'Add a line of names' if headless else 'Rename them'}, or say which is which, such as "
-        f"--data.file_column {quote(found[0])} --data.label_column {quote(label)}."
-    )
+    chosen_by = f"--data.file_column {quote(found[0])} --data.label_column {quote((labels or others or ['NAME'])[0])}"
+    rule = f"A list of images needs a column for the file ({FILE_NAMES}) and one for the label ({LABEL_NAMES})."
+    received, fix = f"the columns {some(cells, 8)}, in {table}", "Rename them"
+    if not find_dialect(table).has_header:
+        received += ", named by their place because its first line looks like a sample"
+        fix = "Add a line of names"
+    return str(DataError(rule, received=received, fix=f"{fix}, or say which is which, such as {chosen_by}."))

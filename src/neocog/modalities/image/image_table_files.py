@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from neocog.dataset.files import class_folders, hidden, leads_back, suffix_of
+from neocog.dataset.files import class_folders, hidden, is_kind, leads_back, suffix_of
 from neocog.errors import DataError, some
 from neocog.modalities.image.image_folder import EXTENSIONS, is_image
 
@@ -37,8 +37,8 @@ class ImageFiles:
             return name
         found = self.stems.get(name, [])
         if len(found) > 1:
-            rule = f"{name!r} can mean {' or '.join(found)}."
-            raise DataError(rule, where=where, fix="Write it with its extension.")
+            fix = "Write it with its extension."
+            raise DataError(f"{name!r} can mean {' or '.join(found)}.", where=where, fix=fix)
         return found[0] if found else None
 
     def find_all(self, table: Path, names: Sequence[str], lines: Sequence[int]) -> list[str]:
@@ -54,10 +54,8 @@ class ImageFiles:
             else:
                 keys.append(key)
         for why, which in missing.items():
-            raise DataError(
-                f"{table} lists {len(which):,} files {why}: {some(which)}. Looked in {self.root / base}.",
-                fix="Put them there, or remove these rows.",
-            )
+            rule = f"{table} lists {len(which):,} files {why}: {some(which)}. Looked in {self.root / base}."
+            raise DataError(rule, fix="Put them there, or remove these rows.")
         return keys
 
     def base(self, table: Path, names: Sequence[str]) -> str:
@@ -69,10 +67,8 @@ class ImageFiles:
             paths = [(folder, (folder / name).as_posix()) for folder in (*first, *folders)]
             fits = [folder for folder, path in paths if path in self.keys or path in self.stems]
             if fits and fits[0] not in first and len(fits) > 1:
-                raise DataError(
-                    f"{table} can be read in {len(fits)} ways: {name!r} lies in {' and in '.join(map(str, fits))}.",
-                    fix="Write the folder into each name.",
-                )
+                rule = f"{table} can be read in {len(fits)} ways: {name!r} lies in {' and in '.join(map(str, fits))}."
+                raise DataError(rule, fix="Write the folder into each name.")
             if fits:
                 return fits[0].as_posix()
         return home.as_posix()
@@ -80,14 +76,11 @@ class ImageFiles:
     def why_missing(self, key: str) -> str:
         """The fault of a listed file that is not among the images."""
         path = self.root / key
-        try:
-            if path.exists() and not stays_inside(path, self.root.resolve()):
-                return "that lead out of its folder through a link"
-            if path.exists():
-                return f"that are not images ({', '.join(sorted(EXTENSIONS))})"
-        except OSError:  # a name that is too long
-            pass
-        return "that are not there"
+        if not is_kind(path.exists):  # or its name is too long
+            return "that are not there"
+        if not stays_inside(path, self.root.resolve()):
+            return "that lead out of its folder through a link"
+        return f"that are not images ({', '.join(sorted(EXTENSIONS))})"
 
 
 def names_image(table: Path, value: object) -> bool:

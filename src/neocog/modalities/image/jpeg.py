@@ -1,10 +1,11 @@
 """JPEG by libjpeg-turbo, decoded at the smallest k/8 of its size that resizing needs, which saves most of the work.
 
 A JPEG holds blocks of 8x8 frequencies. The lowest k x k of each directly give an image of k/8 the size, antialiased.
-Source: libjpeg's `scale_num`; Wallace 1992, The JPEG still picture compression standard.
+Source: libjpeg's `scale_num`; Wallace 1992, IEEE Transactions on Consumer Electronics 38(1).
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import simplejpeg
@@ -71,12 +72,7 @@ def keeps_colours(full: Size, need: Size, sampling: bytes, eighths: int) -> bool
 
 
 def decode_jpeg(
-    payload: bytes,
-    where: str,
-    max_pixels: int,
-    need: Callable[[Size], Size] | None,
-    *,
-    whole_colours: bool = True,
+    payload: bytes, where: str, max_pixels: int, need: Callable[[Size], Size] | None, *, whole_colours: bool = True
 ) -> Decoded | None:
     """Decode a JPEG, turned as its EXIF orientation says, at the scale that `need` asks for, or at full size.
 
@@ -88,9 +84,12 @@ def decode_jpeg(
     if not frame:
         return None
     check_size(frame.size, 1, where, max_pixels)
-    orientation = tagged_orientation(payload, where, max_pixels) if frame.tagged else 1
+    orientation, eighths = 1, 8
+    if frame.tagged:
+        image = open_image(payload, where, max_pixels)  # Pillow knows all forms of tags
+        with suppress(Exception):  # tags can be damaged in an intact image
+            orientation = orientation_of(image)
     full = frame.size[::-1] if orientation >= 5 else frame.size
-    eighths = 8
     if need and frame.blocks:
         wanted = need(full)[::-1] if orientation >= 5 else need(full)
         eighths = choose_eighths(frame.size, wanted, frame.sampling if whole_colours else GREY)
@@ -98,13 +97,8 @@ def decode_jpeg(
     try:
         if simplejpeg.decode_jpeg_header(payload)[:2] != frame.size:
             return None
-        pixels = simplejpeg.decode_jpeg(
-            payload,
-            COLOURS[frame.components],
-            min_height=small[0],
-            min_width=small[1],
-            strict=True,
-        )
+        colours, least = COLOURS[frame.components], {"min_height": small[0], "min_width": small[1]}
+        pixels = simplejpeg.decode_jpeg(payload, colours, **least, strict=True)
     except Exception:  # damaged bytes raise anything here, and Pillow reports them better
         return None
     assert pixels.shape[:2] == small, "simplejpeg decodes at the scale that was asked for"
@@ -115,12 +109,3 @@ def decode_jpeg(
     top = turned.shape[0] - full[0] * eighths / 8 if rows else 0.0
     left = turned.shape[1] - full[1] * eighths / 8 if columns else 0.0
     return Decoded(turned, full, eighths, (left, top))
-
-
-def tagged_orientation(payload: bytes, where: str, max_pixels: int) -> int:
-    """The orientation in the tags of a JPEG, of which Pillow knows all forms."""
-    image = open_image(payload, where, max_pixels)
-    try:
-        return orientation_of(image)
-    except Exception:  # tags can be damaged in an intact image
-        return 1

@@ -17,16 +17,12 @@ SCAN, TAGS, UNUSUAL = 0xDA, 0xE1, frozenset({*range(0xC0), *range(0xD0, 0xDA), 0
 class Frame(NamedTuple):
     """A frame header."""
 
-    marker: int
-    """The coding process: 0xC0 to 0xC2 are those that all programs support."""
+    marker: int  # the coding process: 0xC0 to 0xC2 are those that all programs support
     bits: int
-    size: Size
-    """As stored."""
+    size: Size  # as stored
     components: int
-    sampling: bytes
-    """A byte per component: the horizontal factor in the upper half, the vertical one in the lower."""
-    tagged: bool
-    """Whether there are EXIF or XMP tags, and so perhaps an orientation."""
+    sampling: bytes  # a byte per component: the horizontal factor in the upper half, the vertical one in the lower
+    tagged: bool  # whether there are EXIF or XMP tags, and so perhaps an orientation
 
     @property
     def blocks(self) -> bool:

@@ -38,8 +38,10 @@ def open_npz(path: Path) -> ArraySource:
                 raise DataError(rule, received=", ".join(sorted(names)) or "nothing", where=str(path))
             if "all" in pairs and len(pairs) > 1:
                 raise DataError(f"{path} can be read in two ways: x and y, or by split.", fix="Remove one of them.")
-            parts = {split: (array(archive, x), labels(array(archive, y))) for split, (x, y) in pairs.items()}
-            classes = tuple(map(str, array(archive, "classes").ravel())) if "classes" in names else None
+            parts = {
+                split: (read_array(archive, x), label_vector(read_array(archive, y))) for split, (x, y) in pairs.items()
+            }
+            classes = tuple(map(str, read_array(archive, "classes").ravel())) if "classes" in names else None
     except DataError:
         raise
     except Exception as error:  # archives and headers that are damaged raise anything: zlib.error, struct.error, ...
@@ -48,18 +50,17 @@ def open_npz(path: Path) -> ArraySource:
     if any(y.dtype.kind == "U" for y in targets.values()):
         named = {split: plain_labels(y, f"{path}, {split}") for split, y in targets.items()}
         classes, targets, _ = number_labels(named, classes, str(path))
-    return ArraySource(
-        path.stem, {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}, classes, format="npz"
-    )
+    images = {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}
+    return ArraySource(path.stem, images, classes, format="npz")
 
 
-def array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     """A member that is an array; an .npz may hold other files too."""
     with archive.open(f"{name}.npy") as file:
         return read_npy(file, Path(str(archive.filename)).stat().st_size)
 
 
-def labels(values: NDArray[Any]) -> NDArray[Any]:
+def label_vector(values: NDArray[Any]) -> NDArray[Any]:
     """Labels as a vector, texts as str: Keras keeps CIFAR's labels as a column."""
     vector = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     return np.char.decode(vector, "utf-8") if vector.dtype.kind == "S" else vector

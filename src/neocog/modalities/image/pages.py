@@ -5,11 +5,11 @@ import math
 import re
 from collections.abc import Mapping
 from itertools import islice
-from os.path import splitext  # four times as fast as a Path
 
 from neocog.dataset.file_types import FILE_TYPES
+from neocog.dataset.files import suffix_of
 from neocog.errors import some
-from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories
+from neocog.modalities.image.tiff_tags import MAGIC, Directory, Tag, directories, number
 
 __all__ = ["FIRST_ALONE", "HINT", "SeveralPages", "num_pages", "pages_notice"]
 
@@ -49,10 +49,8 @@ def pages_notice(several: Mapping[str, int]) -> str:
     'files that hold several pages or frames, of which only the first is read: 2 (a.tif has 3, b.tif has 5)'
     """
     shown = some(f"{key} has {count}" for key, count in sorted(several.items()))
-    return (
-        f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). To use all, save pages that are channels as one page, "
-        "and others as files of their own; `neocog check` shows how"
-    )
+    advice = "To use all, save pages that are channels as one page, and others as files of their own"
+    return f"{FIRST_ALONE.format(n=f'{len(several):,}')} ({shown}). {advice}; `neocog check` shows how"
 
 
 class SeveralPages:
@@ -60,36 +58,32 @@ class SeveralPages:
 
     def __init__(self) -> None:
         self.found: dict[str, int] = {}
-        self.suffixes = set(PAGED)
-        """Of the files that may hold several."""
+        self.suffixes = set(PAGED)  # of the files that may hold several
 
     def look(self, key: str, payload: bytes) -> int:
         """Note the number of images in a file."""
         count = num_pages(payload)
         if count > 1:
             self.found[key] = count
-            self.suffixes.add(suffix(key))
+            self.suffixes.add(suffix_of(key.rpartition("/")[2]))
         return count
 
     def may_have(self, key: str) -> bool:
         """Whether a file that was not read may hold several, by its suffix and by the files that do."""
-        return suffix(key) in self.suffixes
+        return suffix_of(key.rpartition("/")[2]) in self.suffixes
 
     @property
     def notices(self) -> tuple[str, ...]:
         return (pages_notice(self.found),) if self.found else ()
 
 
-def suffix(key: str) -> str:
-    return splitext(key)[1].lower()  # noqa: PTH122
-
-
 def tiff_pages(payload: bytes) -> int:
     """Pages of full size, including those that follow a single directory without one of their own."""
-    found, first = 0, Directory()
-    for place, tags in enumerate(islice(directories(payload), MAX_PAGES)):
-        first = tags if place == 0 else first
-        found += place == 0 or not aside(tags)
+    pages = islice(directories(payload), MAX_PAGES)
+    first = next(pages, None)
+    found = 1 + sum(not aside(tags) for tags in pages)
+    if first is None:
+        return 1
     if aside(first) and Tag.SUBIFDS in first:  # a preview, before the images themselves
         found += len(first[Tag.SUBIFDS])
     return found if found > 1 else max(1, stacked(first, len(payload)))
@@ -97,11 +91,6 @@ def tiff_pages(payload: bytes) -> int:
 
 def aside(tags: Directory) -> bool:
     return bool(number(tags, Tag.SUBFILE, 0) & ASIDE) or number(tags, Tag.OLD_SUBFILE, 0) == OLD_THUMBNAIL
-
-
-def number(tags: Directory, tag: Tag, default: int) -> int:
-    value = tags.get(tag)
-    return int(value[0]) if isinstance(value, tuple) else default
 
 
 def stacked(tags: Directory, size: int) -> int:

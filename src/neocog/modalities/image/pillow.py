@@ -1,14 +1,15 @@
 """Images as Pillow reads them, with an error for every way in which a file can be wrong."""
 
 import io
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, WebPImagePlugin
 
 from neocog.errors import DataError
 from neocog.modalities.image.pixels import (
+    CONVERT,
+    RANGES,
+    REPLACE,
     Header,
     Pixels,
     UnsupportedImageError,
@@ -50,8 +51,11 @@ def orientation_of(image: Image.Image) -> int:
 def pillow_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool, channels: int | None = None) -> Pixels:
     """Decode an image at full size, as `decode_image` does."""
     image = open_image(payload, where, max_pixels)
-    if not convert:
-        check_depth(image, where)
+    if not convert and image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
+        rule = "Colour images must have 8 bits per channel."
+        received = "16 bits per channel, of which the decoder reads the upper 8"  # and says nothing
+        fix = f"Convert it, to TIFF to keep all 16, or accept the upper 8 {CONVERT}."
+        raise DataError(rule, received=received, where=where, fix=fix)
     try:
         image.load()
         return pil_pixels(image, where, convert=convert, channels=channels)
@@ -61,27 +65,10 @@ def pillow_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool,
         raise unsupported_jpeg(payload, where) or damaged(where, error) from error
 
 
-def pil_pixels(image: Image.Image, where: str, *, convert: bool, channels: int | None = None) -> Pixels:
-    """The pixels of a Pillow image, as `decode_image` gives those of a file."""
-    return to_pixels(ImageOps.exif_transpose(image), where, convert, channels)
-
-
-def check_depth(image: Image.Image, where: str) -> None:
-    """Raises DataError for 16-bit colour, of which Pillow silently gives the upper 8 bits."""
-    layout = str(getattr(image, "tile", ""))
-    if image.mode in ("RGB", "RGBA") and ";16" in layout:
-        raise DataError(
-            "Colour images must have 8 bits per channel.",
-            received="16 bits per channel, of which the decoder reads the upper 8",
-            where=where,
-            fix="Convert it, to TIFF to keep all 16, or accept that with --image.convert true in training.",
-        )
-
-
 def open_image(payload: bytes, where: str, max_pixels: int) -> Image.Image:
     """Read only the header and check the size, so that no huge image is ever decoded."""
     if not payload:
-        raise DataError("An image must not be empty.", received="0 bytes", where=where, fix="Replace or remove it.")
+        raise DataError("An image must not be empty.", received="0 bytes", where=where, fix=REPLACE)
     try:
         image = identify(payload)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -97,26 +84,19 @@ def identify(payload: bytes) -> Image.Image:
     return Image.open(io.BytesIO(payload), formats=FORMATS)
 
 
-def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | None) -> Pixels:
-    """A decoded image of any mode as grey or RGB, or with alpha if 4 channels are asked for; (H, W, C)."""
+def pil_pixels(image: Image.Image, where: str, *, convert: bool, channels: int | None = None) -> Pixels:
+    """A Pillow image of any mode as grey or RGB, or with alpha if 4 channels are asked for; (H, W, C)."""
+    image = ImageOps.exif_transpose(image)
     if image.mode in DEEP:
-        deep: NDArray[Any] = np.asarray(image)
-        return to_unsigned(deep, where)[:, :, None]
+        return to_unsigned(np.asarray(image), where)[:, :, None]
     if image.mode == "F":
-        raise UnsupportedImageError(
-            "Pixels must be whole numbers of 8 or 16 bits.",
-            received="floating-point numbers",
-            where=where,
-            fix="Scale all images alike to 0..255 (uint8) or 0..65535 (uint16).",
-        )
+        rule, fix = "Pixels must be whole numbers of 8 or 16 bits.", f"Scale all images alike to {RANGES}."
+        raise UnsupportedImageError(rule, received="floating-point numbers", where=where, fix=fix)
     if image.mode == "CMYK":
         if not convert:
-            raise DataError(
-                "Images must be grey or RGB.",
-                received="CMYK, whose colours depend on a profile",
-                where=where,
-                fix="Convert it to RGB, or accept a conversion without profile with --image.convert true in training.",
-            )
+            rule, received = "Images must be grey or RGB.", "CMYK, whose colours depend on a profile"
+            fix = f"Convert it to RGB, or accept a conversion without profile {CONVERT}."
+            raise DataError(rule, received=received, where=where, fix=fix)
         image = image.convert("RGB")
     if image.has_transparency_data:
         layered: Pixels = np.asarray(image.convert("RGBA"))
@@ -124,6 +104,5 @@ def to_pixels(image: Image.Image, where: str, convert: bool, channels: int | Non
             return layered
         flat = over_white(layered, where, convert, image.mode)
         return flat[:, :, :1] if image.mode in GREY else flat
-    image = image.convert("L" if image.mode in GREY else "RGB")
-    pixels: NDArray[np.uint8] = np.asarray(image)
+    pixels: Pixels = np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
     return pixels.reshape(image.height, image.width, -1)

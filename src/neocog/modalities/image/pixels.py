@@ -10,56 +10,39 @@ from numpy.typing import NDArray
 from neocog.errors import DataError
 
 __all__ = [
-    "MAX_CHANNELS",
-    "MIN_SIDE",
-    "Decoded",
-    "Header",
-    "Pixels",
-    "Size",
-    "UnsupportedImageError",
-    "array_header",
-    "array_pixels",
-    "channels_first",
-    "check_array",
-    "check_size",
-    "damaged",
-    "flips",
-    "orient",
-    "over_white",
-    "to_unsigned",
-]
+    "CONVERT", "MAX_CHANNELS", "MIN_SIDE", "RANGES", "REPLACE", "Decoded", "Header", "Pixels", "Size",
+    "UnsupportedImageError", "array_header", "array_pixels", "channels_first", "check_array", "check_size", "damaged",
+    "flips", "orient", "over_white", "to_unsigned",
+]  # fmt: skip
 
 Pixels = NDArray[Any]
 """(H, W, C), uint8 or uint16."""
-
 Size = tuple[int, int]
 """Height and width."""
+MIN_SIDE = 2
+MAX_CHANNELS = 256
+REPLACE, CONVERT = "Replace or remove it.", "with --image.convert true in training"
+RANGES = "0..255 (uint8) or 0..65535 (uint16)"
 
 
 class UnsupportedImageError(DataError):
     """An image that may be intact, stored in a way that is not supported."""
 
 
-MIN_SIDE = 2
-MAX_CHANNELS = 256
-
-
 def damaged(where: str, reason: object, kind: str = "file") -> DataError:
     """The error for an image that can't be decoded whole."""
     received = f"a truncated or damaged {kind}" + (f": {reason}" if reason else "")
-    return DataError(
-        "An image must decode to its last row.", received=received, where=where, fix="Replace or remove it."
-    )
+    rule = "An image must decode to its last row."
+    return DataError(rule, received=received, where=where, fix=REPLACE)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an image before it is decoded: its size as it will be shown, and its kind of pixels."""
+    """The facts of an image before it is decoded: its size as it will be shown, and its kind of pixels."""
 
     height: int
     width: int
-    channels: int
-    """Without alpha."""
+    channels: int  # without alpha
     bit_depth: int
     alpha: bool = False
 
@@ -80,11 +63,9 @@ class Decoded:
     """
 
     pixels: Pixels
-    full: Size
-    """The size of the image itself, as it will be shown."""
+    full: Size  # the size of the image itself, as it will be shown
     eighths: int = 8
-    origin: tuple[float, float] = (0.0, 0.0)
-    """The left and upper edge of the image within the pixels."""
+    origin: tuple[float, float] = (0.0, 0.0)  # the left and upper edge of the image within the pixels
 
     @classmethod
     def whole(cls, pixels: Pixels) -> "Decoded":
@@ -98,15 +79,15 @@ def check_size(size: Size, channels: int, where: str, max_pixels: int) -> None:
     million = height * width * max(1.0, channels / 4) / 1e6
     if million > max_pixels / 1e6:
         layers = f" with {channels} channels, every four counted as a pixel," if channels > 4 else ","
-        raise DataError(
-            f"An image may have at most {max_pixels / 1e6:g} million pixels.",
-            received=f"{width} x {height}{layers} which is {million:.1f} million",
-            where=where,
-            fix="Shrink it, or raise the limit with --image.max_pixels in training.",
-        )
-    if min(size) < MIN_SIDE:
-        rule = f"An image must have at least {MIN_SIDE} pixels on each side."
-        raise DataError(rule, received=f"{width} x {height}", where=where, fix="Replace or remove it.")
+        rule = f"An image may have at most {max_pixels / 1e6:g} million pixels."
+        received = f"{width} x {height}{layers} which is {million:.1f} million"
+        fix = "Shrink it, or raise the limit with --image.max_pixels in training."
+    elif min(size) < MIN_SIDE:
+        rule, fix = f"An image must have at least {MIN_SIDE} pixels on each side.", REPLACE
+        received = f"{width} x {height}"
+    else:
+        return
+    raise DataError(rule, received=received, where=where, fix=fix)
 
 
 def array_pixels(payload: NDArray[Any], where: str) -> Pixels:
@@ -128,21 +109,16 @@ def array_header(pixels: NDArray[Any]) -> Header:
 def check_array(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
     """Raises DataError if an array of this shape and type is not an image."""
     channels = shape[2] if len(shape) == 3 else 1
-    counted = len(shape) in (2, 3) and 1 <= channels <= MAX_CHANNELS and min(shape) >= 0
+    counted = len(shape) in (2, 3) and 1 <= channels <= MAX_CHANNELS
     if not counted or dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        raise DataError(
-            f"An image as an array must be (H, W) or (H, W, C) with 1 to {MAX_CHANNELS} channels, uint8 or uint16.",
-            received=f"{dtype} {shape}",
-            where=where,
-            fix="Scale floats to 0..255 and convert them to uint8.",
-        )
-    if channels_first((*shape[:2], channels)):
-        raise DataError(
-            "The channels of an image as an array must come last.",
-            received=f"{shape}, which looks as if they came first",
-            where=where,
-            fix="Move them with np.moveaxis(pixels, 0, -1).",
-        )
+        rule = f"An image as an array must be (H, W) or (H, W, C) with 1 to {MAX_CHANNELS} channels, uint8 or uint16."
+        received, fix = f"{dtype} {shape}", "Scale floats to 0..255 and convert them to uint8."
+    elif channels_first((*shape[:2], channels)):
+        rule = "The channels of an image as an array must come last."
+        received, fix = f"{shape}, which looks as if they came first", "Move them with np.moveaxis(pixels, 0, -1)."
+    else:
+        return
+    raise DataError(rule, received=received, where=where, fix=fix)
 
 
 def channels_first(shape: tuple[int, ...]) -> bool:
@@ -161,12 +137,9 @@ def to_unsigned(values: NDArray[Any], where: str) -> Pixels:
         return values
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 0xFFFF:
-        raise UnsupportedImageError(
-            "Pixels must be whole numbers from 0 to 65,535.",
-            received=f"values from {low:,} to {high:,}",
-            where=where,
-            fix="Shift or scale all images alike to 0..255 (uint8) or 0..65535 (uint16).",
-        )
+        rule, received = "Pixels must be whole numbers from 0 to 65,535.", f"values from {low:,} to {high:,}"
+        fix = f"Shift or scale all images alike to {RANGES}."
+        raise UnsupportedImageError(rule, received=received, where=where, fix=fix)
     return values.astype(np.uint8 if values.itemsize == 1 else np.uint16)
 
 
@@ -180,13 +153,9 @@ def over_white(pixels: Pixels, where: str, convert: bool, mode: str = "") -> Pix
     if alpha.min() == white:
         return colours
     if not convert:
-        raise DataError(
-            "Images must be opaque.",
-            received=f"a partly transparent image{f' ({mode})' if mode else ''}, whose background is not known",
-            where=where,
-            fix="Flatten it, keep alpha as a channel with --image.channels 4, or accept a white background with "
-            "--image.convert true in training.",
-        )
+        received = f"a partly transparent image{f' ({mode})' if mode else ''}, whose background is not known"
+        fix = f"Flatten it, keep alpha with --image.channels 4, or accept a white background {CONVERT}."
+        raise DataError("Images must be opaque.", received=received, where=where, fix=fix)
     share = alpha / np.float64(white)
     return np.round(colours * share + white * (1 - share)).astype(pixels.dtype)
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
-from neocog.modalities.image.decode import decode_scaled
-from neocog.modalities.image.npy import is_npy
+from neocog.modalities.image.decode import decode_scaled, is_npy
 from neocog.modalities.image.pillow import pillow_pixels
 from neocog.modalities.image.pixels import Decoded, Pixels, array_pixels
 from neocog.modalities.image.resize import ResizeRule, Size, needed_size, resize_image
@@ -56,9 +55,9 @@ class ImagePreprocess(Preprocess):
     max_pixels: int = 40_000_000
     """Larger images are refused before they are decoded."""
     mean: tuple[float, ...] = (0.0,)
-    """What is subtracted from each channel, on the scale 0..1."""
+    """Subtracted from each channel, on the scale 0..1."""
     std: tuple[float, ...] = (1.0,)
-    """What each channel is divided by."""
+    """Divisor of each channel."""
     dct_scaling: bool = True
     """Whether large JPEGs are decoded at reduced resolution (libjpeg DCT scaling)."""
     version: int = field(default=3)
@@ -67,11 +66,9 @@ class ImagePreprocess(Preprocess):
 
     def __post_init__(self) -> None:
         if self.version == 1 and self.dct_scaling:
-            raise DataError(
-                "Preprocessing of version 1 decodes images at full size.",
-                received="version 1 with dct_scaling",
-                fix="Set dct_scaling to false, or version to 3.",
-            )
+            rule = "Preprocessing of version 1 decodes images at full size."
+            fix = "Set dct_scaling to false, or version to 3."
+            raise DataError(rule, received="version 1 with dct_scaling", fix=fix)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -128,9 +125,9 @@ class ImagePreprocess(Preprocess):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Integers or floats on the scale 0..255 (or 0..65,535) as float32 around zero; (N, C, H, W) -> the same."""
-        scale = 1.0 / (self.white * torch.tensor(self.std, dtype=torch.float64))
-        offset = torch.tensor(self.mean, dtype=torch.float64) / torch.tensor(self.std, dtype=torch.float64)
-        factor, shift = (values.float().view(-1, 1, 1).to(images.device) for values in (scale, offset))
+        mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.std))
+        pair = (1.0 / (self.white * std), mean / std)
+        factor, shift = (values.float().view(-1, 1, 1).to(images.device) for values in pair)
         # Converting first and then working in place is four times as fast as one mixed-type product.
         scaled = images * factor if images.is_floating_point() else images.float().mul_(factor)
         return scaled.sub_(shift)
@@ -153,12 +150,9 @@ class ImagePreprocess(Preprocess):
         if self.bit_depth == 16:
             return pixels.astype(np.uint16) * np.uint16(257)
         if not self.convert:
-            raise DataError(
-                "This preprocessing takes images of 8 bits.",
-                received="16 bits, of which 8 would be lost",
-                where=where,
-                fix="Convert it, train with --image.bit_depth 16, or accept the upper 8 with --image.convert true.",
-            )
+            rule, received = "This preprocessing takes images of 8 bits.", "16 bits, of which 8 would be lost"
+            fix = "Convert it, train with --image.bit_depth 16, or accept the upper 8 with --image.convert true."
+            raise DataError(rule, received=received, where=where, fix=fix)
         return np.round(pixels / np.float32(257)).astype(np.uint8)
 
     def to_channels(self, pixels: Pixels, where: str) -> Pixels:
@@ -167,13 +161,10 @@ class ImagePreprocess(Preprocess):
         if channels == self.channels:
             return pixels
         if {channels, self.channels} != {1, 3}:
-            raise DataError(
-                f"This preprocessing takes images of {self.channels} channels; only grey and RGB are converted to each "
-                "other.",
-                received=f"{channels} channels",
-                where=where,
-                fix="Choose other images, or the number of channels with --image.channels in training.",
-            )
+            mixed = "only grey and RGB are converted to each other"
+            rule = f"This preprocessing takes images of {self.channels} channels; {mixed}."
+            fix = "Choose other images, or the number of channels with --image.channels in training."
+            raise DataError(rule, received=f"{channels} channels", where=where, fix=fix)
         converted = np.repeat(pixels, 3, axis=2) if self.channels == 3 else np.round(pixels @ GREY_WEIGHTS)[:, :, None]
         return converted.astype(pixels.dtype, copy=False)
 

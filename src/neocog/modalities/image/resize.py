@@ -23,11 +23,6 @@ class Fit(NamedTuple):
     size: Size
 
 
-def squash(full: Size, size: Size) -> Fit:
-    """Both sides stretched to the target."""
-    return Fit((0, 0, full[1], full[0]), size)
-
-
 def crop(full: Size, size: Size) -> Fit:
     """The largest centre crop with the aspect ratio of the target, scaled to it."""
     height, width = full
@@ -45,7 +40,11 @@ def letterbox(full: Size, size: Size) -> Fit:
     return Fit((0, 0, full[1], full[0]), (height, width))
 
 
-FITS: dict[ResizeRule, Callable[[Size, Size], Fit]] = {"squash": squash, "crop": crop, "letterbox": letterbox}
+FITS: dict[ResizeRule, Callable[[Size, Size], Fit]] = {
+    "squash": lambda full, size: Fit((0, 0, full[1], full[0]), size),
+    "crop": crop,
+    "letterbox": letterbox,
+}
 
 
 def needed_size(full: Size, rule: ResizeRule, size: Size) -> Size:
@@ -65,38 +64,25 @@ def resize_image(image: Decoded, rule: ResizeRule, size: Size) -> Pixels:
     (left, top), scale = image.origin, image.eighths / 8
     x0, y0, x1, y1 = (side * scale for side in fit.box)
     pixels = resample(image.pixels, fit.size, (left + x0, top + y0, left + x1, top + y1))
-    return pixels if fit.size == size else letterboxed(pixels, size)
+    if fit.size == size:
+        return pixels
+    (height, width), filled = fit.size, np.zeros((*size, pixels.shape[2]), pixels.dtype)
+    up, across = (size[0] - height) // 2, (size[1] - width) // 2
+    filled[up : up + height, across : across + width] = pixels
+    return filled
 
 
 def resample(pixels: Pixels, size: Size, box: Box) -> Pixels:
     """A box of an image stretched to a size, antialiased, each channel by itself; (H, W, C) -> (*size, C)."""
     if pixels.shape[:2] == size:
         return pixels
-    height, width = size
-    if pixels.dtype == np.uint8:
-        parts = [image.resize((width, height), Image.Resampling.BILINEAR, box) for image in images_of(pixels)]
+    small = pixels.dtype == np.uint8
+    values = pixels if small else pixels.astype(np.float32)
+    # RGB as one. Pillow would take two or four channels for colours with alpha, and weight the colours by it.
+    planes = [values] if small and values.shape[2] == 3 else np.moveaxis(values, 2, 0)
+    parts = [Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR, box) for plane in planes]
+    if small:
         # Taken plane by plane, the values have the layout that torch wants, without another copy.
-        values = bytearray().join(band.tobytes() for part in parts for band in part.split())
-        return np.frombuffer(values, np.uint8).reshape(-1, height, width).transpose(1, 2, 0)
-    planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
-    scaled = [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR, box)) for plane in planes]
-    return np.round(np.stack(scaled, axis=2)).clip(0, 0xFFFF).astype(np.uint16)
-
-
-def images_of(pixels: Pixels) -> list[Image.Image]:
-    """Pixels of 8 bits as Pillow images: RGB as one, others by channel.
-
-    Pillow would take two or four channels for colours with alpha, and weight the colours by it.
-    """
-    if pixels.shape[2] == 3:
-        return [Image.fromarray(pixels)]
-    return [Image.fromarray(plane) for plane in np.moveaxis(pixels, 2, 0)]
-
-
-def letterboxed(pixels: Pixels, size: Size) -> Pixels:
-    """An image in the middle of a black one; (H, W, C) -> (*size, C)."""
-    height, width, channels = pixels.shape
-    filled = np.zeros((*size, channels), pixels.dtype)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    filled[top : top + height, left : left + width] = pixels
-    return filled
+        joined = bytearray().join(band.tobytes() for part in parts for band in part.split())
+        return np.frombuffer(joined, np.uint8).reshape(-1, *size).transpose(1, 2, 0)
+    return np.round(np.stack([np.asarray(part) for part in parts], axis=2)).clip(0, 0xFFFF).astype(np.uint16)

@@ -5,6 +5,7 @@ import logging
 import math
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from neocog.errors import DataError
 from neocog.modalities.image.pillow import pillow_header, pillow_pixels
 from neocog.modalities.image.pixels import (
     MAX_CHANNELS,
+    RANGES,
     Header,
     Pixels,
     UnsupportedImageError,
@@ -33,21 +35,16 @@ INFLATION = {1: 1, 8: 1032, 32946: 1032, 32773: 64}
 """The kinds of compression that need no further library, by TIFF number: the most bytes that one byte inflates to."""
 BILEVEL, JPEG = (2, 3, 4), (6, 7)
 BY_LIBTIFF = (5, *JPEG, 8, 32773, 32946, 34925, 50000)
-"""What libtiff in Pillow decompresses: LZW, JPEG, deflate, PackBits, LZMA, Zstandard."""
+"""Compression that libtiff in Pillow reads: LZW, JPEG, deflate, PackBits, LZMA, Zstandard."""
 ORIENTATION = 274
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8
 UINT, INT = 1, 2
 ASSOCIATED, UNASSOCIATED, COREL = 1, 2, 999  # what an extra sample is; the last is what Corel writes
 ALPHA = (RGB, 4, ()), (RGB, 4, (UNASSOCIATED,)), (RGB, 4, (ASSOCIATED,)), (RGB, 4, (COREL,))
 TOGETHER = {
-    (RGB, 3, ()),
-    *ALPHA,
-    (BLACK_IS_ZERO, 2, (UNASSOCIATED,)),
-    (PALETTE, 2, (UNASSOCIATED,)),
-    (CMYK, 4, ()),
-    (YCBCR, 3, ()),
-    (CIELAB, 3, ()),
-}
+    *ALPHA, (BLACK_IS_ZERO, 2, (UNASSOCIATED,)), (PALETTE, 2, (UNASSOCIATED,)),
+    (RGB, 3, ()), (CMYK, 4, ()), (YCBCR, 3, ()), (CIELAB, 3, ()),
+}  # fmt: skip
 """Photometric interpretation, samples and extra samples of 8-bit images that Pillow reads exactly."""
 APART = {(RGB, 3, ()), (RGB, 4, (UNASSOCIATED,)), (CMYK, 4, ())}
 """As `TOGETHER`, if each sample has a plane of its own."""
@@ -59,10 +56,7 @@ for reader in ("tifffile", "PIL.TiffImagePlugin"):
 
 def needs_tifffile(payload: bytes) -> bool:
     """Whether this is a TIFF that Pillow can't read, or not exactly and in full."""
-    if not payload.startswith(MAGIC):
-        return False
-    tags = read_tags(payload)
-    return tags is None or not pillow_is_exact(tags)
+    return is_tiff(payload) and not ((tags := read_tags(payload)) and pillow_is_exact(tags))
 
 
 def pillow_is_exact(tags: Tags) -> bool:
@@ -109,12 +103,9 @@ def grey_is_exact(tags: Tags) -> bool:
     if tags.fill_order != 1:
         bits = {} if apart else {WHITE_IS_ZERO: (1, 2, 4), BLACK_IS_ZERO: (1, 2, 4, 8), PALETTE: (8,)}
         return tags.bits in bits.get(tags.photometric, ()) and (tags.compression == 1 or tags.bits == 1)
-    exact: dict[int, tuple[int, ...]] = {
-        WHITE_IS_ZERO: (1, 2, 4, 8, 16) if tags.little_endian else (1, 2, 4, 8),
-        BLACK_IS_ZERO: (1, 2, 4, 8, 12, 16) if tags.little_endian else (1, 2, 4, 8, 16),
-        PALETTE: (1, 2, 4, 8),
-    }
-    return tags.bits in exact.get(tags.photometric, ())
+    little = tags.little_endian
+    deep = {WHITE_IS_ZERO: (16,) * little, BLACK_IS_ZERO: (16, *(12,) * little), PALETTE: ()}
+    return tags.photometric in deep and tags.bits in (1, 2, 4, 8, *deep[tags.photometric])
 
 
 def is_tiff(payload: bytes) -> bool:
@@ -123,8 +114,7 @@ def is_tiff(payload: bytes) -> bool:
 
 def tiff_header(payload: bytes, where: str, max_pixels: int) -> Header:
     """Read the header of a TIFF. Raises DataError as `tiff_pixels` does, as far as a header can tell."""
-    found = by_pillow(payload, lambda: pillow_header(payload, where, max_pixels))
-    if found:
+    if found := by_pillow(payload, partial(pillow_header, payload, where, max_pixels)):
         return found
     with open_tiff(payload, where) as file:
         header = read_header(file, where, max_pixels)
@@ -142,8 +132,8 @@ def tiff_pixels(
     `convert`. Without `exact`, as in version 2 of the preprocessing, 16 bits with white as zero are not inverted.
     Raises DataError for a file that is truncated, damaged, too large, or stored in an unknown way.
     """
-    limits: dict[str, Any] = {"max_pixels": max_pixels, "convert": convert, "channels": channels}
-    found = by_pillow(payload, lambda: pillow_pixels(payload, where, **limits))
+    read = partial(pillow_pixels, payload, where, max_pixels=max_pixels, convert=convert, channels=channels)
+    found = by_pillow(payload, read)
     if found is not None:
         return np.invert(found) if exact and shown_inverted(payload) else found
     with open_tiff(payload, where) as file:
@@ -162,7 +152,7 @@ def tiff_pixels(
 
 
 def by_pillow(payload: bytes, read: Callable[[], Read]) -> Read | None:
-    """What Pillow reads from a TIFF; None if that would not be exact, or Pillow can't identify it."""
+    """The result of Pillow for a TIFF; None if that would not be exact, or Pillow can't identify it."""
     if needs_tifffile(payload):
         return None
     try:
@@ -214,32 +204,24 @@ def read_header(file: tifffile.TiffFile, where: str, max_pixels: int) -> Header:
     alpha |= bits == 8 and (photometric, samples, extra) in ALPHA
     inverted = photometric == WHITE_IS_ZERO and samples - alpha == 1 and numbers == UINT and bits < 32
     if layers != 1:
-        raise UnsupportedImageError(
-            "An image must have one layer.",
-            received=f"a volume of {layers} layers (ImageDepth)",
-            where=where,
-            fix="Save each layer as a file of its own, or the layers as the channels of one page.",
-        )
-    if not 1 <= samples <= MAX_CHANNELS or not (photometric in (BLACK_IS_ZERO, RGB) or inverted):
+        rule, received = "An image must have one layer.", f"a volume of {layers} layers (ImageDepth)"
+        fix = "Save each layer as a file of its own, or the layers as the channels of one page."
+    elif not 1 <= samples <= MAX_CHANNELS or not (photometric in (BLACK_IS_ZERO, RGB) or inverted):
         name = getattr(photometric, "name", photometric)
         odd = ", with colours of 8 bits instead of 16" if photometric == PALETTE and samples == 1 else ""
-        raise UnsupportedImageError(
-            f"A TIFF that is stored in this way must be grey, RGB, or hold 1 to {MAX_CHANNELS} channels.",
-            received=f"{samples} of {bits} bits, of photometric interpretation {name}{odd}",
-            where=where,
-            fix="Convert it to grey or RGB.",
-        )
-    if compression not in INFLATION or reversed_bits:
+        rule = f"A TIFF that is stored in this way must be grey, RGB, or hold 1 to {MAX_CHANNELS} channels."
+        received = f"{samples} of {bits} bits, of photometric interpretation {name}{odd}"
+        fix = "Convert it to grey or RGB."
+    elif compression not in INFLATION or reversed_bits:
         name = getattr(compression, "name", compression)
         kind = f"{samples} channel{'s' * (samples > 1)} of {bits} bits{', signed,' * (numbers == INT)}"
-        raise UnsupportedImageError(
-            f"A TIFF with {kind} must be stored without compression, or with deflate or PackBits.",
-            received=f"{name} compression{' with reversed bits' if reversed_bits else ''}",
-            where=where,
-            fix="Save it without compression, or with deflate (ZIP).",
-        )
-    size = (width, height) if turned else (height, width)
-    return Header(*size, samples - alpha, 8 if bits == 8 else 16, alpha)
+        rule = f"A TIFF with {kind} must be stored without compression, or with deflate or PackBits."
+        received = f"{name} compression{' with reversed bits' * reversed_bits}"
+        fix = "Save it without compression, or with deflate (ZIP)."
+    else:
+        size = (width, height) if turned else (height, width)
+        return Header(*size, samples - alpha, 8 if bits == 8 else 16, alpha)
+    raise UnsupportedImageError(rule, received=received, where=where, fix=fix)
 
 
 def check_numbers(bits: object, numbers: int, where: str) -> None:
@@ -248,13 +230,10 @@ def check_numbers(bits: object, numbers: int, where: str) -> None:
         return
     kind = {UINT: "whole", INT: "signed", 3: "floating-point", 5: "complex", 6: "complex"}.get(numbers, "undefined")
     said = " and ".join(map(str, bits)) if isinstance(bits, tuple) else bits
-    raise UnsupportedImageError(
-        "Pixels must be whole numbers of 8 or 16 bits; grey may also have 1, 2, 4 or 12, and RGB must have 8 or 16.",
-        received=f"{kind} numbers of {said} bits in this form",
-        where=where,
-        fix="Scale all images alike to 0..255 (uint8) or 0..65535 (uint16), and save them without compression, or with "
-        "deflate.",
-    )
+    rule = "Pixels must be whole numbers of 8 or 16 bits; grey may also have 1, 2, 4 or 12, and RGB must have 8 or 16."
+    received = f"{kind} numbers of {said} bits in this form"
+    fix = f"Scale all images alike to {RANGES}, and save them without compression, or with deflate."
+    raise UnsupportedImageError(rule, received=received, where=where, fix=fix)
 
 
 def orientation_of(page: Any) -> int:
@@ -265,33 +244,30 @@ def orientation_of(page: Any) -> int:
 def check_stored(page: Any, payload: bytes, where: str, max_values: int) -> None:
     """Raises DataError if the file can't hold what its tags promise, before any memory is reserved for it."""
     offsets, counts = page.dataoffsets, page.databytecounts
-    expected = math.prod(page.chunked)
-    if not len(offsets) == len(counts) == expected:
-        raise damaged(where, f"it has {len(counts)} of {expected} parts")
-    if any(o <= 0 or c <= 0 or o + c > len(payload) for o, c in zip(offsets, counts, strict=True)):
-        raise damaged(where, "parts of it lie beyond its end")
+    parts = list(zip(offsets, counts, strict=False))
     itemsize, inflation = page.dtype.itemsize, INFLATION[page.compression]
-    values = math.prod(page.shape)
-    if sum(counts) > len(payload) or values * itemsize > inflation * sum(counts):
-        raise damaged(where, f"{sum(counts):,} bytes can't hold {values:,} values")
-    part = math.prod(page.chunks)
-    if part > max_values:
-        raise damaged(where, f"one part of it has {part:,} values")
-    if inflation == INFLATION[8]:
-        for offset, count in zip(offsets, counts, strict=True):
-            if inflates_beyond(payload[offset : offset + count], part * itemsize):
-                raise damaged(where, "a part of it inflates to more than it should hold")
+    expected, values, part = (math.prod(sizes) for sizes in (page.chunked, page.shape, page.chunks))
+    if not len(offsets) == len(counts) == expected:
+        fault = f"it has {len(counts)} of {expected} parts"
+    elif any(o <= 0 or c <= 0 or o + c > len(payload) for o, c in parts):
+        fault = "parts of it lie beyond its end"
+    elif sum(counts) > len(payload) or values * itemsize > inflation * sum(counts):
+        fault = f"{sum(counts):,} bytes can't hold {values:,} values"
+    elif part > max_values:
+        fault = f"one part of it has {part:,} values"
+    elif inflation == INFLATION[8] and any(inflates_beyond(payload[o : o + c], part * itemsize) for o, c in parts):
+        fault = "a part of it inflates to more than it should hold"
+    else:
+        return
+    raise damaged(where, fault)
 
 
 def inflates_beyond(data: bytes, limit: int) -> bool:
     """Whether a deflated stream is longer than it should be, without keeping its content."""
     stream, length = zlib.decompressobj(), 0
-    while length <= limit:
-        piece = stream.decompress(data, 2**20)
-        if not piece:
-            return False
+    while length <= limit and (piece := stream.decompress(data, 2**20)):
         length, data = length + len(piece), stream.unconsumed_tail
-    return True
+    return length > limit
 
 
 def unmultiply(pixels: Pixels) -> Pixels:

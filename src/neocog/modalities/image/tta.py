@@ -1,6 +1,6 @@
 """Test-time augmentation (TTA): several views of each image, over which predictions are averaged."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,9 @@ def tta_weights(kind: TTA) -> Tensor:
     >>> tta_weights("shift").tolist()
     [0.5, 0.25, 0.25]
     """
-    return torch.tensor(shares_of(kind))
+    if kind not in WEIGHTS:
+        raise ConfigError(f"Test-time augmentation is one of {', '.join(WEIGHTS)}.", received=repr(kind))
+    return torch.tensor(WEIGHTS[kind])
 
 
 def tta_views(images: Tensor, kind: TTA, crop: tuple[int, int] | None = None) -> Tensor:
@@ -45,22 +47,16 @@ def tta_views(images: Tensor, kind: TTA, crop: tuple[int, int] | None = None) ->
     >>> tta_views(torch.zeros(8, 3, 32, 32), "ten-crop", crop=(28, 28)).shape
     torch.Size([10, 8, 3, 28, 28])
     """
-    shares_of(kind)
-    if kind == "ten-crop":
-        seen = crops(images, crop)
-    elif "shift" in kind:
-        seen = shifts(images)
-    else:
-        seen = images[None]
+    tta_weights(kind)  # refuses an unknown kind
+    seen = crops(images, crop) if kind == "ten-crop" else shifts(images) if "shift" in kind else images[None]
     return seen if kind in ("none", "shift") else torch.cat([seen, seen.flip(4)])
 
 
 def shifts(images: Tensor) -> Tensor:
     height, width = images.shape[2:]
     if min(height, width) < 2:
-        raise GeometryError(
-            "Shifted views need at least 2x2 pixels.", received=f"{height}x{width}", fix="Use flip or none."
-        )
+        rule, fix = "Shifted views need at least 2x2 pixels.", "Use flip or none."
+        raise GeometryError(rule, received=f"{height}x{width}", fix=fix)
     padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
     return torch.stack([images, padded[:, :, :height, :width], padded[:, :, 2:, 2:]])
 
@@ -69,15 +65,8 @@ def crops(images: Tensor, crop: tuple[int, int] | None) -> Tensor:
     height, width = images.shape[2:]
     h, w = crop or (height, width)
     if not (1 <= h <= height and 1 <= w <= width):
-        raise GeometryError(
-            "A crop must fit into the image.", received=f"{h}x{w} of {height}x{width}", fix="Make it smaller."
-        )
+        received = f"{h}x{w} of {height}x{width}"
+        raise GeometryError("A crop must fit into the image.", received=received, fix="Make it smaller.")
     down, right = height - h, width - w
     corners = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
     return torch.stack([images[:, :, top : top + h, left : left + w] for top, left in corners])
-
-
-def shares_of(kind: str) -> tuple[float, ...]:
-    if kind not in WEIGHTS:
-        raise ConfigError(f"Test-time augmentation is one of {', '.join(get_args(TTA))}.", received=repr(kind))
-    return WEIGHTS[kind]

@@ -14,17 +14,10 @@ from torch import Tensor
 from neocog.modalities.image.augment.config import Border
 
 __all__ = [
-    "Matrices",
-    "identity",
-    "keep_centre",
-    "sample_bilinear",
-    "sample_nearest",
-    "sample_whole_pixels",
-    "translations",
-]
+    "Matrices", "identity", "keep_centre", "sample_bilinear", "sample_nearest", "sample_whole_pixels", "translations",
+]  # fmt: skip
 
 Matrices = NDArray[np.float64]
-
 PADDED = {"black": "constant", "edge": "replicate", "mirror": "reflect"}
 SAMPLED = {"black": "zeros", "edge": "border", "mirror": "reflection"}
 
@@ -66,19 +59,13 @@ def sample_whole_pixels(images: Tensor, matrices: Matrices, margin: int, border:
             images = images.index_copy(0, flipped, images.index_select(0, flipped).flip(3 - axis))
     if not margin:
         return images
-    padded = pad(images, margin, border).contiguous()
+    floats = images if border == "black" else images.float()
+    padded = F.pad(floats, (margin,) * 4, mode=PADDED[border]).to(images.dtype).contiguous()
     row, plane = width + 2 * margin, (width + 2 * margin) * (height + 2 * margin)
     last = padded.numel() - (channels - 1) * plane - (height - 1) * row - width
     windows = padded.as_strided((last + 1, channels, height, width), (1, plane, row, 1))
     starts = np.arange(num) * channels * plane + (moves[:, 1] + margin) * row + moves[:, 0] + margin
     return windows.index_select(0, torch.from_numpy(starts).to(images.device))
-
-
-def pad(images: Tensor, margin: int, border: Border) -> Tensor:
-    margins = (margin,) * 4
-    if border == "black":
-        return F.pad(images, margins)
-    return F.pad(images.float(), margins, mode=PADDED[border]).to(images.dtype)
 
 
 def sample_bilinear(images: Tensor, matrices: Matrices, border: Border) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from neocog.modalities.augment import Key, Stage, draw_chosen, draw_spread
 from neocog.modalities.image.augment import colour
 from neocog.modalities.image.augment.config import AugmentConfig
-from neocog.modalities.image.augment.policies import OPERATIONS, Ranges, draw_policy, ranges
+from neocog.modalities.image.augment.policies import OPERATIONS, Ranges, draw_policy
 from neocog.modalities.image.augment.spatial import draw_spatial
 from neocog.modalities.image.augment.texture import blur, erase, noise, normal
 from neocog.modalities.image.preprocess import ImagePreprocess
@@ -55,15 +55,11 @@ def recolour(images: Tensor, config: AugmentConfig, key: Key) -> Tensor:
     """All that changes values in place; (N, C, H, W) float32 on the scale 0..255."""
     if config.policy:
         images = apply_policy(images, config, key)
-    for name, change, middle in [
-        ("brightness", colour.brightness, 1),
-        ("contrast", colour.contrast, 1),
-        ("saturation", colour.saturation, 1),
-        ("hue", colour.hue, 0),
-    ]:
+    for change in (colour.brightness, colour.contrast, colour.saturation, colour.hue):
+        name = change.__name__
         if limit := getattr(config, name):
-            amounts = (middle + draw_spread(key, name, limit)).astype(np.float32)
-            images = change(images, torch.from_numpy(amounts).to(images.device))
+            amounts = (name != "hue") + draw_spread(key, name, limit)  # a factor around 1, or a turn around 0
+            images = change(images, torch.from_numpy(amounts.astype(np.float32)).to(images.device))
     if config.lighting:
         images = colour.lighting(images, config.lighting * normal(key, "lighting", 3).to(images.device))
     if config.grey:
@@ -78,22 +74,20 @@ def recolour(images: Tensor, config: AugmentConfig, key: Key) -> Tensor:
 
 def apply_policy(images: Tensor, config: AugmentConfig, key: Key) -> Tensor:
     """The photometric operations of a policy; images with the same operation are changed at once."""
-    drawn, full = draw_policy(config, key), ranges(config)
+    drawn = draw_policy(config, key)
     levels = torch.from_numpy(drawn.levels).to(images.device, torch.float32)
     images = images.clone()
     for i in range(drawn.operations.shape[1]):
-        for operation, name in enumerate(OPERATIONS):
-            rows = torch.from_numpy(np.flatnonzero(drawn.operations[:, i] == operation)).to(images.device)
-            if name in PHOTOMETRIC and len(rows):
-                changed = PHOTOMETRIC[name](images.index_select(0, rows), levels[rows, i], full)
-                images.index_copy_(0, rows, changed)
+        for name, change in PHOTOMETRIC.items():
+            rows = torch.from_numpy(np.flatnonzero(drawn.operations[:, i] == OPERATIONS.index(name))).to(images.device)
+            if len(rows):
+                images.index_copy_(0, rows, change(images.index_select(0, rows), levels[rows, i], drawn.full))
     return images
 
 
 def factors(levels: Tensor, full: Ranges) -> Tensor:
     """Strengths as factors of colour, contrast, brightness and sharpness."""
-    low, high = full.factors
-    return low + levels * (high - low)
+    return full.factors[0] + levels * (full.factors[1] - full.factors[0])
 
 
 PHOTOMETRIC: dict[str, Callable[[Tensor, Tensor, Ranges], Tensor]] = {

@@ -8,20 +8,9 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "WHITE",
-    "auto_contrast",
-    "brightness",
-    "contrast",
-    "equalize",
-    "grey",
-    "hue",
-    "lighting",
-    "luma",
-    "posterize",
-    "saturation",
-    "sharpness",
-    "solarize",
-]
+    "WHITE", "auto_contrast", "brightness", "contrast", "equalize", "grey", "hue", "lighting", "luma", "posterize",
+    "saturation", "sharpness", "solarize",
+]  # fmt: skip
 
 WHITE = 255.0
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -73,16 +62,10 @@ def hue(images: Tensor, turns: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     value, span = images.amax(1), images.amax(1) - images.amin(1)
     divisor = span.clamp(min=1e-6)
-    sixths = torch.where(
-        value == red,
-        (green - blue) / divisor,
-        torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
-    )
-    sixths = sixths + 6 * turns.view(-1, 1, 1)
-    channels = []
-    for n in (5, 3, 1):
-        k = (n + sixths).remainder_(6)
-        channels.append(value - span * torch.minimum(k, 4 - k).clamp_(0, 1))
+    from_others = torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
+    sixths = torch.where(value == red, (green - blue) / divisor, from_others) + 6 * turns.view(-1, 1, 1)
+    places = [(n + sixths).remainder_(6) for n in (5, 3, 1)]
+    channels = [value - span * torch.minimum(k, 4 - k).clamp_(0, 1) for k in places]
     return torch.stack(channels, dim=1).clamp_(0, WHITE)
 
 

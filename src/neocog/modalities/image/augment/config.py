@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from neocog.errors import ConfigError
+from neocog.errors import ConfigError, agree
 from neocog.settings import SETTINGS
 
 __all__ = ["AugmentConfig", "Border", "Policy", "check_augment"]
@@ -39,7 +39,7 @@ class AugmentConfig:
     crop_area: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Random resized crop: at least this share of the area, with an aspect ratio of 3:4 to 4:3; 1: no crop."""
     border: Border = "black"
-    """What fills the area outside the image."""
+    """Fill the area outside the image: black, the pixels at the edge, or a mirror image."""
     brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Multiply all values by a factor of 1 plus or minus up to this share."""
     contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -117,8 +117,6 @@ def check_augment(config: AugmentConfig, shape: tuple[int, ...]) -> None:
         raise ConfigError(rule, received=f"{config.shift} for images of {height}x{width}", fix="Reduce it.")
     coloured = [name for name in ("saturation", "hue", "lighting", "grey") if getattr(config, name)]
     if channels != 3 and coloured:
-        raise ConfigError(
-            f"A setting must have an effect. augment.{coloured[0]} needs images of three channels.",
-            received=f"{channels} channels" if channels > 1 else "1 channel",
-            fix="Remove it, or set --image.channels 3.",
-        )
+        rule = f"A setting must have an effect. augment.{coloured[0]} needs images of three channels."
+        received = agree("{n} channel(|s)", channels)
+        raise ConfigError(rule, received=received, fix="Remove it, or set --image.channels 3.")

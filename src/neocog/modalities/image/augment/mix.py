@@ -39,7 +39,7 @@ def mix(
         kept[~cuts] = shares[~cuts, None, None]
     places = torch.from_numpy(kept).to(images)[:, None, None]  # (M, 1, 1, H, W)
     own = torch.from_numpy(shares).to(targets)[:, None, None]  # (M, 1, 1)
-    return blended(images, places), blended(targets, own)
+    return blend(images, places), blend(targets, own)
 
 
 def pair_ids(samples: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -52,7 +52,7 @@ def pair_ids(samples: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.asarray(scrambled[::2] + scrambled[1::2])
 
 
-def blended(rows: Tensor, own: Tensor) -> Tensor:
+def blend(rows: Tensor, own: Tensor) -> Tensor:
     """own * each + (1 - own) * its partner; (2M, ...)."""
     pairs = rows.reshape(-1, 2, *rows.shape[1:])
     return (pairs * own + pairs.flip(1) * (1 - own)).flatten(0, 1)
@@ -63,11 +63,9 @@ def outside_boxes(draws: NDArray[np.float64], alpha: float, size: tuple[int, int
 
     A box has the shape of the image, a share 1 - Beta of its area, a centre anywhere, and is clipped to the image.
     """
-    height, width = size
     side = np.sqrt(1 - symmetric_beta(alpha, draws[:, 1]))
-    h, w = np.floor(height * side), np.floor(width * side)
-    top = np.floor(height * draws[:, 2]) - h // 2
-    left = np.floor(width * draws[:, 3]) - w // 2
+    h, w = (np.floor(length * side) for length in size)
+    top, left = np.floor(size[0] * draws[:, 2]) - h // 2, np.floor(size[1] * draws[:, 3]) - w // 2
     return np.asarray(~boxes(top, left, h, w, size))
 
 

@@ -4,7 +4,7 @@ Sources: Cubuk et al. 2020, "RandAugment", section 3, with the ranges of AutoAug
 Müller & Hutter 2021, "TrivialAugment", with the ranges that it calls wide.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from neocog.modalities.image.augment.affine import Matrices, identity, keep_cent
 from neocog.modalities.image.augment.config import AugmentConfig
 from neocog.rng import uniform
 
-__all__ = ["OPERATIONS", "DrawnPolicy", "Ranges", "draw_policy", "ranges"]
+__all__ = ["OPERATIONS", "DrawnPolicy", "Ranges", "draw_policy"]
 
 OPERATIONS = (
     "identity", "auto-contrast", "equalize", "rotate", "solarize", "colour", "posterize", "contrast", "brightness",
@@ -23,18 +23,13 @@ OPERATIONS = (
 STRENGTHS = 31  # the levels that TrivialAugment draws from, from none to full
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
-    """What full strength means for each operation."""
+class Ranges(NamedTuple):
+    """The full strength of each operation."""
 
-    rotate: float
-    """Degrees."""
-    shear: float
-    """Pixels per pixel of distance from the upper left corner."""
-    translate: tuple[float, float]
-    """A share of the side, plus pixels."""
-    bits: int
-    """The number of bits that posterize removes."""
+    rotate: float  # degrees
+    shear: float  # pixels per pixel of distance from the upper left corner
+    translate: tuple[float, float]  # a share of the side, plus pixels
+    bits: int  # the number of bits that posterize removes
     factors: tuple[float, float]
     """Of colour, contrast, brightness and sharpness, from no strength to full; 1 keeps the image."""
 
@@ -43,27 +38,19 @@ RANDAUGMENT = Ranges(rotate=30, shear=0.3, translate=(150 / 331, 0), bits=4, fac
 TRIVIALAUGMENT = Ranges(rotate=135, shear=0.99, translate=(0, 32), bits=6, factors=(0.01, 2.0))
 
 
-def ranges(config: AugmentConfig) -> Ranges:
-    return RANDAUGMENT if config.policy == "randaugment" else TRIVIALAUGMENT
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnPolicy:
+class DrawnPolicy(NamedTuple):
     """The operations of each image, in order."""
 
-    operations: NDArray[np.int64]
-    """Indices into OPERATIONS; (N, number)."""
-    levels: NDArray[np.float64]
-    """Strengths from 0 to 1; (N, number)."""
-    signs: NDArray[np.float64]
-    """-1 or 1, the direction of spatial operations; (N, number)."""
+    full: Ranges
+    operations: NDArray[np.int64]  # indices into OPERATIONS; (N, number)
+    levels: NDArray[np.float64]  # strengths from 0 to 1; (N, number)
+    signs: NDArray[np.float64]  # -1 or 1, the direction of spatial operations; (N, number)
 
-    def matrices(self, size: tuple[int, int], full: Ranges) -> Matrices:
+    def matrices(self, size: tuple[int, int]) -> Matrices:
         """The spatial operations as one affine transform; (N, 3, 3)."""
         total = identity(len(self.operations))
-        for i in range(self.operations.shape[1]):
-            operation, signed = self.operations[:, i], self.signs[:, i] * self.levels[:, i]
-            total = total @ operation_matrices(operation, signed, size, full)
+        for operations, signed in zip(self.operations.T, (self.signs * self.levels).T, strict=True):
+            total = total @ operation_matrices(operations, signed, size, self.full)
         return total
 
 
@@ -72,12 +59,11 @@ def draw_policy(config: AugmentConfig, key: Key) -> DrawnPolicy:
     wide = config.policy == "trivialaugment"
     number = 1 if wide else config.number
     draws = uniform(**key, purpose="policy", num=3 * number).reshape(-1, number, 3)
+    operations = np.floor(len(OPERATIONS) * draws[:, :, 0]).astype(np.int64)
     levels = np.floor(STRENGTHS * draws[:, :, 1]) / (STRENGTHS - 1)
-    return DrawnPolicy(
-        operations=np.floor(len(OPERATIONS) * draws[:, :, 0]).astype(np.int64),
-        levels=levels if wide else np.full_like(levels, config.magnitude / 10),
-        signs=np.where(draws[:, :, 2] < 0.5, -1.0, 1.0),
-    )
+    levels = levels if wide else np.full_like(levels, config.magnitude / 10)
+    signs = np.where(draws[:, :, 2] < 0.5, -1.0, 1.0)
+    return DrawnPolicy(TRIVIALAUGMENT if wide else RANDAUGMENT, operations, levels, signs)
 
 
 def operation_matrices(

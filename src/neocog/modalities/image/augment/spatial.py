@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,10 @@ from torch import Tensor
 
 from neocog.dataset.record import UNLABELLED, Objects
 from neocog.modalities.augment import Key, draw_chosen
-from neocog.modalities.image.augment.affine import (
-    Matrices,
-    identity,
-    keep_centre,
-    sample_bilinear,
-    sample_nearest,
-    sample_whole_pixels,
-    translations,
-)
+from neocog.modalities.image.augment import affine
+from neocog.modalities.image.augment.affine import Matrices, identity, sample_bilinear, sample_nearest
 from neocog.modalities.image.augment.config import AugmentConfig, Border
-from neocog.modalities.image.augment.policies import draw_policy, ranges
+from neocog.modalities.image.augment.policies import draw_policy
 from neocog.rng import integers, uniform
 
 __all__ = ["SpatialTransform", "draw_spatial"]
@@ -43,7 +37,7 @@ class SpatialTransform:
     size: tuple[int, int]
     """Height and width of the images."""
     border: Border = "black"
-    """What comes in from outside the image."""
+    """Fill of the area outside the image."""
     margin: int = 0
     """How far images move by whole pixels at most."""
     resampled: bool = True
@@ -54,29 +48,24 @@ class SpatialTransform:
 
         Of the same type if they are only flipped and moved by whole pixels, else float32, bilinear.
         """
+        copy = partial(affine.sample_whole_pixels, margin=self.margin, border=self.border)
         if not self.resampled:
-            return sample_whole_pixels(images, self.matrices, self.margin, self.border)
+            return copy(images, self.matrices)
         images, whole = images.float(), self.whole_pixels()
         if not whole.any():
             return sample_bilinear(images, self.matrices, self.border)
         moved = torch.empty_like(images)
-        for rows, copied in ((np.flatnonzero(whole), True), (np.flatnonzero(~whole), False)):
-            if len(rows):
-                places, matrices = torch.from_numpy(rows).to(images.device), self.matrices[rows]
-                part = images.index_select(0, places)
-                part = (
-                    sample_whole_pixels(part, matrices, self.margin, self.border)
-                    if copied
-                    else sample_bilinear(part, matrices, self.border)
-                )
-                moved.index_copy_(0, places, part)
+        for sample, chosen in ((copy, whole), (partial(sample_bilinear, border=self.border), ~whole)):
+            places = torch.from_numpy(np.flatnonzero(chosen)).to(images.device)
+            if len(places):
+                moved.index_copy_(0, places, sample(images.index_select(0, places), self.matrices[chosen]))
         return moved
 
     def whole_pixels(self) -> NDArray[np.bool_]:
         """Which images are only flipped and moved by whole pixels within the margin; (N,)."""
         (xx, xy), (yx, yy) = self.matrices[:, :, :2].transpose(1, 2, 0)
         straight = (np.abs(xx) == 1) & (np.abs(yy) == 1) & (xy == 0) & (yx == 0)
-        moves = translations(self.matrices, self.size)
+        moves = affine.translations(self.matrices, self.size)
         near = (moves == np.round(moves)) & (np.abs(moves) <= self.margin)
         return np.asarray(straight & near.all(axis=1))
 
@@ -98,36 +87,29 @@ class SpatialTransform:
         An object is dropped if less than a tenth of its moved box is left. If it is rotated or sheared and its mask is
         known, the new box encloses the new mask, which is tighter than around the corners of the old box.
         """
-        return [self.objects_of(i, given) for i, given in enumerate(objects)]
+        return [self.objects_of(i, given) if len(given) else given for i, given in enumerate(objects)]
 
     def objects_of(self, i: int, given: Objects) -> Objects:
-        """The objects of image i."""
-        if not len(given):
-            return given
+        """The objects of image i, of which there is at least one."""
         left, top, right, bottom = given.boxes.astype(np.float64).T
         corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])  # (4, 2, M)
         part = SpatialTransform(self.matrices[i : i + 1], self.size)
         places = part.points(corners.transpose(2, 0, 1).reshape(1, -1, 2)).reshape(-1, 4, 2)
         boxes = np.concatenate([places.min(axis=1), places.max(axis=1)], axis=1)
-        unclipped = areas(boxes)
-        boxes = boxes.clip(0, [self.size[1], self.size[0]] * 2)
-        kept = areas(boxes) >= VISIBLE * unclipped
+        clipped = boxes.clip(0, [self.size[1], self.size[0]] * 2)
+        left_over, whole = (np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (clipped, boxes))
+        boxes, kept = clipped, left_over >= VISIBLE * whole
         masks = None
         if given.masks is not None:
             planes = torch.from_numpy(given.masks[None].astype(np.uint8))
             masks = sample_nearest(planes, part.matrices, 0)[0].bool().numpy()
             kept &= masks.any(axis=(1, 2))
             if part.matrices[0, 0, 1] or part.matrices[0, 1, 0]:
-                boxes[kept] = [extent(mask) for mask in masks[kept]]
+                boxes[kept] = [enclose(mask) for mask in masks[kept]]
         return Objects(boxes[kept].astype(np.float32), given.labels[kept], None if masks is None else masks[kept])
 
 
-def areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of boxes (left, top, right, bottom); (M, 4) -> (M,)."""
-    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-
-
-def extent(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def enclose(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     """The box around what is true in (H, W)."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
@@ -146,9 +128,9 @@ def draw_spatial(
     if config.crop_area < 1:
         matrices = random_resized_crop(config.crop_area, key, size) @ matrices
     if config.rotate or config.scale or config.shear:
-        matrices = matrices @ keep_centre(rotate_scale_shear(config, key), size)
+        matrices = matrices @ affine.keep_centre(rotate_scale_shear(config, key), size)
     if config.policy:
-        matrices = matrices @ draw_policy(config, key).matrices(size, ranges(config))
+        matrices = matrices @ draw_policy(config, key).matrices(size)
     # A crop reaches the edge of the image and not beyond; black from outside would darken its outermost pixels.
     border = config.border if config.leaves else "edge"
     return SpatialTransform(matrices[:, :2], size, border, config.shift, config.resamples)
@@ -195,10 +177,9 @@ def random_resized_crop(least: float, key: Key, size: tuple[int, int]) -> Matric
     Ten areas and aspect ratios are tried until one fits into the image; otherwise the whole image is taken, cropped to
     the nearest aspect ratio. Source: Szegedy et al. 2015, section 6, where the area is 8% to 100%.
     """
-    height, width = size
+    (height, width), (low, high) = size, np.log(CROP_ASPECT)
     draws = uniform(**key, purpose="crop", num=2 + 2 * CROP_TRIALS)
     areas = (least + (1 - least) * draws[:, 2 : 2 + CROP_TRIALS]) * height * width
-    low, high = np.log(CROP_ASPECT)
     aspects = np.exp(low + (high - low) * draws[:, 2 + CROP_TRIALS :])
     w, h = np.sqrt(areas * aspects), np.sqrt(areas / aspects)
     fits = (w <= width) & (h <= height)

@@ -75,7 +75,7 @@ def test_decoding_a_foreign_file_names_its_format_and_a_fix(payload, what, fix):
 
 
 @pytest.mark.parametrize("lossless", [False, True])
-def test_a_cut_webp_is_said_to_be_cut(lossless):
+def test_truncated_webp_is_named(lossless):
     payload = encoded("webp", lossless=lossless)
     for length in (13, 40, len(payload) // 2, len(payload) - 3):
         for error in refusals(payload[:length]):

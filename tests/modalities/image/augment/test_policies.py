@@ -10,7 +10,6 @@ from neocog.modalities.image.augment.policies import (
     TRIVIALAUGMENT,
     DrawnPolicy,
     draw_policy,
-    ranges,
 )
 from neocog.rng import uniform
 
@@ -49,8 +48,8 @@ def test_trivialaugment_draws_one_operation_of_31_strengths():
 
 def full_strength(name, full, size, sign=1.0):
     """The matrix of one operation at full strength."""
-    drawn = DrawnPolicy(np.array([[OPERATIONS.index(name)]]), np.ones((1, 1)), np.full((1, 1), sign))
-    return drawn.matrices(size, full)[0]
+    drawn = DrawnPolicy(full, np.array([[OPERATIONS.index(name)]]), np.ones((1, 1)), np.full((1, 1), sign))
+    return drawn.matrices(size)[0]
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -111,7 +110,7 @@ def test_every_change_of_colour_is_that_of_pillow(config):
     for sample in range(200):
         name = OPERATIONS[drawn.operations[sample, 0]]
         if name not in ("rotate", "shear x", "shear y", "translate x", "translate y"):
-            expected = by_pillow(pixels, name, drawn.levels[sample, 0], ranges(config))
+            expected = by_pillow(pixels, name, drawn.levels[sample, 0], drawn.full)
             assert np.abs(one_change(pixels, config, sample) - expected).max() < 2.01, name
             tried.add(name)
     assert len(tried) == 9
@@ -126,10 +125,8 @@ def test_several_operations_compose_in_order():
     for sample in range(50):
         expected = np.eye(3)
         for i in range(4):
-            one = DrawnPolicy(
-                *(part[sample : sample + 1, i : i + 1] for part in (drawn.operations, drawn.levels, drawn.signs))
-            )
-            expected = expected @ one.matrices(size, RANDAUGMENT)[0]
+            one = DrawnPolicy(RANDAUGMENT, *(part[sample : sample + 1, i : i + 1] for part in drawn[1:]))
+            expected = expected @ one.matrices(size)[0]
         assert np.allclose(moved[sample], expected[:2])
 
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from neocog.data import ImageFolder, ImagePreprocess, decode_image
 from neocog.errors import DataError
-from neocog.modalities.image.decode import image_header
-from neocog.modalities.image.npy import promises_image
+from neocog.modalities.image.decode import image_header, promises_image
 
 LIMIT = 40_000_000
 CUBE = np.random.default_rng(0).integers(0, 65_536, (12, 9, 7), dtype=np.uint16)
@@ -93,7 +92,7 @@ def test_non_image_is_refused_by_name(payload, message):
         image_header(payload, "a.npy", LIMIT)
 
 
-def test_a_header_that_lies_reserves_nothing():
+def test_lying_header_reserves_nothing():
     for shape, message in [
         ("(6000, 6000)", r"36,000,000 bytes. Received: 4\."),
         ("(60000, 60000)", r"at most 40 million pixels. a\.npy: received 60000 x 60000"),
@@ -122,7 +121,7 @@ def test_npy_images_differ_from_signals_by_their_header():
         assert not promises_image(other[:4096])
 
 
-def test_a_folder_of_arrays(tmp_path):
+def test_folder_of_arrays_is_read(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "1.npy", CUBE)

@@ -151,7 +151,7 @@ def test_image_one_pixel_wide_is_refused(size):
         ),
     ],
 )
-def test_a_file_that_is_wrong_is_named(payload, message):
+def test_wrong_file_is_named(payload, message):
     with pytest.raises(DataError, match=message):
         decode(payload)
 

@@ -73,7 +73,7 @@ def test_every_type_is_read_in_its_byte_order(tmp_path_factory, kind):
         (b"\x00\x00\x08\x02" + b"\xff" * 8, "says that it holds .* more than"),
     ],
 )
-def test_a_damaged_file_is_named_with_what_it_holds(tmp_path, content, message):
+def test_damaged_file_is_named_with_what_it_holds(tmp_path, content, message):
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message) as error:
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_named_with_what_it_holds(tmp_path, content, message):
     assert str(path) in str(error.value)
 
 
-def test_a_truncated_gzip_is_named(tmp_path):
+def test_truncated_gzip_is_named(tmp_path):
     folder = write_set(tmp_path / "set", suffix=".gz")
     path = folder / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-200])
@@ -89,7 +89,7 @@ def test_a_truncated_gzip_is_named(tmp_path):
         open_source(folder)
 
 
-def test_a_missing_partner_is_named(tmp_path):
+def test_missing_partner_is_named(tmp_path):
     folder = write_set(tmp_path / "set")
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="has t10k-images-idx3-ubyte for test, not its partner"):
@@ -110,7 +110,7 @@ def test_different_counts_are_named(tmp_path):
         open_source(folder)
 
 
-def test_a_label_out_of_range_is_named(tmp_path):
+def test_label_out_of_range_is_named(tmp_path):
     folder = write_set(tmp_path / "set")
     labels = (np.arange(20) % 4).astype(np.uint8)
     labels[7] = 200
@@ -154,7 +154,7 @@ def test_labels_without_a_gap_need_no_word(tmp_path):
     assert (source.classes, source.notices, source.targets.tolist()) == (("0", "1", "2"), (), [0, 1, 2, 2, 1, 0])
 
 
-def test_a_label_that_is_in_no_training_sample_is_named(tmp_path):
+def test_label_that_is_in_no_training_sample_is_named(tmp_path):
     with pytest.raises(DataError, match=r"Labels must be in 0\.\.3.*set, test: received 5 at sample 1"):
         open_source(write_labels(tmp_path / "set", train=[1, 3], test=[1, 5]))
 
@@ -175,7 +175,7 @@ def mapping(folder, text):
     return folder
 
 
-def test_a_mapping_names_the_classes(tmp_path):
+def test_mapping_names_the_classes(tmp_path):
     folder = write_labels(tmp_path / "letters", train=[1, 2, 3, 3], test=[3, 1])
     source = open_source(mapping(folder, "1 65 97\n2 66 98\n3 49\n"))
     assert source.classes == ("A/a", "B/b", "1")
@@ -202,13 +202,13 @@ def test_a_mapping_names_the_classes(tmp_path):
         ("", "has none, or unprintable"),
     ],
 )
-def test_a_mapping_that_cannot_be_meant_is_named(tmp_path, text, message):
+def test_mapping_that_cannot_be_meant_is_named(tmp_path, text, message):
     folder = write_labels(tmp_path / "letters", train=[1, 2, 3], test=[3, 1])
     with pytest.raises(DataError, match=message):
         open_source(mapping(folder, text))
 
 
-def test_a_mapping_of_other_files_is_skipped(tmp_path):
+def test_mapping_of_other_files_is_skipped(tmp_path):
     folder = write_labels(tmp_path / "letters", train=[1, 2], test=[2, 1])
     (folder / "emnist-digits-mapping.txt").write_text("0 48\n")
     assert open_source(folder).classes == ("1", "2")

@@ -85,7 +85,7 @@ def test_with_both_each_pair_draws_one():
 
 
 @given(st.integers(0, 30), st.integers(1, 30), st.sampled_from([BOTH, AugmentConfig(mixup=1), AugmentConfig(cutmix=1)]))
-def test_a_pair_is_mixed_alike_in_any_batch(start, count, config):
+def test_pair_is_mixed_alike_in_any_batch(start, count, config):
     images, targets = torch.randn(128, 3, 6, 6), torch.softmax(torch.randn(128, 5), 1)
     part = slice(2 * start, 2 * (start + count))
     mixed, labels = run(config, images, targets)
@@ -121,6 +121,6 @@ def test_extreme_concentrations_give_numbers(alpha):
         assert mixed.isfinite().all() and labels.isfinite().all()
 
 
-def test_no_pairs_are_no_pairs():
+def test_mix_keeps_an_empty_batch():
     images, targets = batch(0)
     assert run(BOTH, images, targets)[0].shape == (0, 2, 8, 10)

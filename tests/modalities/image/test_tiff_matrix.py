@@ -297,7 +297,7 @@ def test_cmyk_of_16_bits_is_converted_only_if_pillow_is_exact(planar):
         assert np.array_equal(decode(payload, convert=True), np.asarray(halved))
 
 
-def test_a_palette_with_alpha_is_read_or_refused():
+def test_palette_with_alpha_is_read_or_refused():
     values = DRAW.integers(0, 256, (HEIGHT, WIDTH, 2)).astype(np.uint8)
     colours = COLOURS[8][:, values[:, :, 0]].transpose(1, 2, 0) >> 8
     fields = {"bits": 8, "photometric": PALETTE, "extra": (2,), "tags": [(320, 3, COLOURS[8].ravel().tolist())]}

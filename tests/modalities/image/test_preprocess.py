@@ -115,7 +115,7 @@ def test_grey_is_weighted_as_pillow_does():
     assert np.abs(ours - pillows).max() <= 1
 
 
-def test_measured_is_the_mean_and_deviation_of_each_channel():
+def test_measured_statistics_are_the_mean_and_deviation_of_each_channel():
     spec = ImagePreprocess(size=(9, 7), channels=3)
     measured = spec.measured(spec.decode_many(PICTURES))
     scaled = PICTURES.astype(np.float64) / 255
@@ -125,7 +125,7 @@ def test_measured_is_the_mean_and_deviation_of_each_channel():
     assert flat.std == (1.0,)
 
 
-def test_a_version_from_the_future_is_refused():
+def test_version_from_the_future_is_refused():
     with pytest.raises(DataError, match="up to version 3 is supported. Received: .*'version': 9"):
         ImagePreprocess.from_json({**ImagePreprocess(size=(2, 2), channels=1).to_json(), "version": 9})
 

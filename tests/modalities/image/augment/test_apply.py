@@ -50,7 +50,7 @@ configs = st.builds(
 
 
 @given(configs, st.integers(0, 39), st.integers(1, 40))
-def test_a_sample_comes_out_the_same_in_any_batch(config, start, count):
+def test_sample_is_augmented_alike_in_any_batch(config, start, count):
     part = slice(start, start + count)
     assert torch.equal(run(config)[part], run(config, IMAGES[part], SAMPLES[part]))
 

@@ -74,7 +74,7 @@ def test_jpeg_decodes_at_the_chosen_scale(size, need):
     assert picture.full == size
 
 
-def test_a_tiny_jpeg_stays_whole():
+def test_tiny_jpeg_stays_whole():
     """Some of these have as many pixels at 6/8, by which alone the decoder knows a scale."""
     noise = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
     for height, width in [(2, 3), (3, 3), (2, 7), (5, 7), (7, 7), (8, 3), (12, 12)]:
@@ -157,7 +157,7 @@ def test_cmyk_and_sizes_are_refused_with_the_same_message():
             read(jpeg(SCENE[:1, :9]), "a.jpg", 100_000)
 
 
-def test_a_truncated_jpeg_is_named_at_every_scale():
+def test_truncated_jpeg_is_named_at_every_scale():
     payload = jpeg(SCENE)
     for cut in (len(payload) // 2, len(payload) - 40):
         for size in ((16, 16), (200, 200), (400, 600)):
@@ -177,7 +177,7 @@ def lossless(height: int, width: int) -> bytes:
     return b"\xff\xd8" + table + frame + scan + bytes(height * width // 8) + b"\xff\xd9"
 
 
-def test_a_lossless_jpeg_is_never_scaled():
+def test_lossless_jpeg_is_never_scaled():
     """The decoder would write the whole picture into the memory of the scaled one."""
     payload = lossless(64, 64)
     assert not read_frame(payload).blocks
@@ -310,7 +310,7 @@ def test_rare_samplings_keep_their_colours_too(sampling):
         assert small.std() > 0.8 * whole.std()
 
 
-def test_an_unusual_jpeg_is_left_to_pillow():
+def test_unusual_jpeg_is_left_to_pillow():
     payload = jpeg(SCENE)
     filled = payload[:2] + b"\xff" + payload[2:]  # a fill byte before a marker, which the standard allows
     assert read_frame(filled) is None

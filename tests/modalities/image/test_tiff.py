@@ -81,7 +81,7 @@ def test_exact_tiffs_are_left_to_pillow():
     assert not needs_tifffile(b"\x89PNG\r\n\x1a\n")
 
 
-def test_a_channel_beside_rgb_is_not_dropped():
+def test_channel_beside_rgb_is_not_dropped():
     pixels = DEEP[:, :, :4].astype(np.uint8)
     payload = tiff(pixels, photometric="rgb", extrasamples=["unspecified"])
     assert np.asarray(Image.open(io.BytesIO(payload))).shape == (12, 9, 3)  # which is what Pillow does
@@ -174,7 +174,7 @@ def test_one_signed_channel_is_named_as_such():
         decode(signed)
 
 
-def test_a_header_that_lies_reserves_nothing():
+def test_lying_header_reserves_nothing():
     payload = tiff(DEEP[:, :, :5])
     with pytest.raises(DataError, match=r"at most 40 million pixels. a\.tif: received 65535 x 12000 with 5 channels"):
         decode(patched(patched(payload, 256, 65_535), 257, 12_000))

@@ -11,8 +11,8 @@ from neocog.data import ImageFolder, check_trainable, fingerprint, open_source
 from neocog.dataset import columns
 from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
-from neocog.modalities.image import class_map as class_map_module
-from neocog.modalities.image.class_map import has_class_map, open_class_map
+from neocog.modalities.image import image_folder as image_folder_module
+from neocog.modalities.image.image_folder import ClassMap, has_class_map
 from neocog.modalities.image.image_table import is_image_table, open_image_table
 
 
@@ -39,7 +39,7 @@ def records(source):
     return {split: [(source.key(i), source.read(i).target) for i in part] for split, part in source.splits.items()}
 
 
-def test_a_list_beside_its_images(tmp_path):
+def test_list_beside_its_images_is_read(tmp_path):
     draw(tmp_path, "a.png", "b.png", "deep/c.png")
     table = write(tmp_path / "labels.csv", "file_name,label\nb.png,dog\ndeep/c.png,cat\n./a.png,dog\n")
     for path in (tmp_path, table):
@@ -92,7 +92,7 @@ def test_classes_are_sorted_as_numbers_where_they_are_numbers(tmp_path, labels, 
     assert [source.classes[k] for k in source.targets] == labels
 
 
-def test_a_column_divides(tmp_path):
+def test_split_column_divides_the_images(tmp_path):
     draw(tmp_path, *(f"{k}.png" for k in range(4)))
     write(tmp_path / "a.csv", "file,label,split\n0.png,x,Test\n1.png,y,train\n2.png,x,validation\n3.png,x,train\n")
     source = opened(tmp_path)
@@ -103,7 +103,7 @@ def test_a_column_divides(tmp_path):
         open_image_table(tmp_path)
 
 
-def test_a_table_for_each_split(tmp_path):
+def test_table_for_each_split_is_read(tmp_path):
     draw(tmp_path, "train/0.png", "train/1.png", "test/0.png")
     write(tmp_path / "test.csv", "id,label\n0,b\n")
     write(tmp_path / "train.csv", "id,label\n0,a\n1,b\n")
@@ -241,7 +241,7 @@ def test_two_lists_are_an_error_that_shows_both(tmp_path):
     assert len(opened(tmp_path / "labels.csv")) == 2
 
 
-def test_a_column_for_each_class_gives_several_labels(tmp_path):
+def test_column_for_each_class_gives_several_labels(tmp_path):
     draw(tmp_path, "a.png", "b.png", "c.png")
     write(tmp_path / "a.csv", "image,sun,sea,split\na.png,1,0.0,train\nb.png,1.0,1,train\nc.png,0,0,test\n")
     source = opened(tmp_path)
@@ -284,7 +284,7 @@ def test_one_label_each_in_a_task_of_several_is_noticed(tmp_path):
     assert "each image has exactly one label" in opened(tmp_path).notices[-1]
 
 
-def test_what_is_skipped_is_reported(tmp_path):
+def test_skipped_columns_and_images_are_reported(tmp_path):
     draw(tmp_path, "a.png", "b.png", "c.png", "more/d.png", ".hidden/e.png")
     write(tmp_path / "a.csv", "file,label,age\na.png,x,3\nb.png,y,4\n./a.png,x,3\n")
     source = opened(tmp_path)
@@ -323,7 +323,7 @@ def test_what_is_skipped_is_reported(tmp_path):
         ("file,label\ntwin,x\n", "'twin' can mean twin.bmp or twin.png. .*line 2. Write it with its extension"),
     ],
 )
-def test_a_list_that_is_wrong_says_where(tmp_path, content, message):
+def test_wrong_list_says_where(tmp_path, content, message):
     draw(tmp_path / "elsewhere", "z.png")
     root = tmp_path / "set"
     draw(root, "a.png", "b.png", "twin.png", "twin.bmp")
@@ -368,7 +368,7 @@ def test_links_within_the_folder_are_followed(tmp_path):
     assert source.notices == ("images that no table names were skipped: 1, first 'real/a.png'",)
 
 
-def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+def test_unreadable_folder_is_named(tmp_path, monkeypatch):
     draw(tmp_path, "a.png")
     table = write(tmp_path / "a.csv", "file,label\na.png,x\n")
 
@@ -380,7 +380,7 @@ def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
         open_image_table(table)
 
 
-def test_a_list_without_its_columns(tmp_path):
+def test_list_without_its_columns_is_named(tmp_path):
     draw(tmp_path, "a.png")
     table = write(tmp_path / "a.csv", "picture,label\na.png,x\n")
     assert not is_image_table(tmp_path)
@@ -409,7 +409,7 @@ def test_too_many_classes_or_cells_are_refused(tmp_path, monkeypatch):
         opened(tmp_path)
 
 
-def test_a_image_that_is_gone_or_no_file_any_more(tmp_path):
+def test_image_that_is_gone_or_not_a_file_is_named(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path / "a.csv", "file,label\na.png,x\nb.png,y\n")
     source = opened(tmp_path)
@@ -469,11 +469,11 @@ def class_folders(root, *names):
         "wolf\t0\nape\t1\nbee\t2",
     ],
 )
-def test_a_class_map_orders_the_folders(tmp_path, content):
+def test_class_map_orders_the_folders(tmp_path, content):
     root = class_folders(tmp_path, "ape", "bee", "cow", "wolf")
     write(root / "class_map.txt", content)
     assert has_class_map(root)
-    source = open_class_map(root)
+    source = ClassMap(root)
     assert source.classes == ("wolf", "ape", "bee")
     assert (source.task, open_source(root).format, source.modality) == ("classification", "class-map", "image")
     expected = [("ape/0.png", 1), ("ape/1.png", 1), ("bee/0.png", 2), ("bee/1.png", 2), ("wolf/0.png", 0)]
@@ -484,12 +484,12 @@ def test_a_class_map_orders_the_folders(tmp_path, content):
     assert fingerprint(source) != fingerprint(ImageFolder(root))
 
 
-def test_a_class_map_with_splits(tmp_path):
+def test_class_map_keeps_splits(tmp_path):
     class_folders(tmp_path / "train", "ape", "bee", "cow")
     class_folders(tmp_path / "test", "ape", "cow")
     write(tmp_path / "test" / "ape" / "notes.txt", "x")
     write(tmp_path / "class_map.txt", "cow\nbee\n")
-    source = open_class_map(tmp_path)
+    source = ClassMap(tmp_path)
     assert {split: source.targets[i].tolist() for split, i in source.splits.items()} == {
         "train": [1, 1, 0, 0],
         "test": [0, 0],
@@ -504,7 +504,7 @@ def test_a_class_map_with_splits(tmp_path):
 def test_names_with_numbers_are_names(tmp_path):
     class_folders(tmp_path, "class 0", "class 1", "n01 12")
     write(tmp_path / "class_map.txt", "class 1\nn01 12\nclass 0\n")
-    assert open_class_map(tmp_path).classes == ("class 1", "n01 12", "class 0")
+    assert ClassMap(tmp_path).classes == ("class 1", "n01 12", "class 0")
 
 
 @pytest.mark.parametrize(
@@ -520,17 +520,17 @@ def test_names_with_numbers_are_names(tmp_path):
         (b"x" * 200, "at most 100 bytes. .*class_map.txt: received 200"),
     ],
 )
-def test_a_class_map_that_is_wrong(tmp_path, monkeypatch, content, message):
-    monkeypatch.setattr(class_map_module, "MAX_BYTES", 100)
+def test_wrong_class_map_is_named(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(image_folder_module, "MAX_BYTES", 100)
     class_folders(tmp_path, "ape", "bee", "0", "1", "2")
     (tmp_path / "class_map.txt").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        open_class_map(tmp_path)
+        ClassMap(tmp_path)
 
 
-def test_a_class_map_needs_folders_of_images(tmp_path):
+def test_class_map_needs_folders_of_images(tmp_path):
     write(tmp_path / "class_map.txt", "a\nb\n")
     assert not has_class_map(tmp_path)
     assert not has_class_map(tmp_path / "absent")
     with pytest.raises(DataError, match="can't be read: No such file"):
-        class_map_module.read_class_map(tmp_path / "absent.txt", ())
+        image_folder_module.read_class_map(tmp_path / "absent.txt", ())
