@@ -15,7 +15,7 @@ from neocog.annotations.files import EXPORT, by_stem, check_names, entry_error, 
 from neocog.annotations.mask_folder import TABLES, ClassTable, SegmentationImages, is_png, read_table
 from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.files import read_limited
-from neocog.dataset.labels import finite_number
+from neocog.dataset.labels import read_number as parse_number
 from neocog.dataset.record import LeftOut
 from neocog.errors import DataError
 from neocog.modalities.image.image_folder import is_image
@@ -161,8 +161,8 @@ def read_text(entry: Element, tag: str, where: str) -> str:
 
 def read_number(entry: Element, tag: str, where: str) -> float:
     text = read_text(entry, tag, where)
-    value = finite_number(text)
-    if value is None or "_" in text or abs(value) > FAR:
+    value = parse_number(text)
+    if value is None or "_" in text or not abs(value) <= FAR:  # NaN too
         raise entry_error(f"<{tag}> must be a number of pixels.", repr(text[:40]), where)
     return value
 
