@@ -92,12 +92,12 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
     (folder / "deep").symlink_to(tmp_path / "outside")
     source = SgfSource(folder)
     assert len(source) == 3
-    assert source.notices == ("links that lead out of the folder were passed over: b.sgf",)
+    assert source.notices == ("links that lead out of the folder were skipped: b.sgf",)
 
 
-def test_games_without_a_move_are_passed_over_and_named(tmp_path):
+def test_games_without_a_move_are_skipped_and_named(tmp_path):
     source = SgfSource(write(tmp_path / "games", a=b"(;SZ[9];B[];W[tt])", b=GAME))
-    assert source.notices == ("games without a move were passed over: a.sgf#",)
+    assert source.notices == ("games without a move were skipped: a.sgf#",)
     assert len(source) == 3 and source.groups.tolist() == [1, 1, 1] and source.key(0) == "b.sgf#1"
 
 
@@ -106,13 +106,16 @@ def test_games_without_a_move_are_passed_over_and_named(tmp_path):
     [
         ({}, "holds no games. Put files there that end in .sgf"),
         ({"a": b"(;SZ[9];B[])"}, "holds no move"),
-        ({"a": b"(;SZ[9];B[aa];W[aa])"}, r"move 2, White A9: there is a stone already, in .*a\.sgf"),
-        ({"a": b"(;SZ[9];B[aa];W[aa])" * 3}, r"move 2, White A9.*a\.sgf, game 1\. Mend.* 2 more can't be replayed"),
+        ({"a": b"(;SZ[9];B[aa];W[aa])"}, r"a\.sgf: received move 2, White A9: there is a stone already"),
+        (
+            {"a": b"(;SZ[9];B[aa];W[aa])" * 3},
+            r"a\.sgf, game 1: received move 2, White A9.*Fix.* 2 more can't be replayed",
+        ),
         ({"a": b"(;SZ[9];B[aa"}, r"a\.sgf is damaged at byte 9: a value is never closed"),
         ({"a": GAME, "b": GAME, "c": b"(;SZ[13];B[aa])"}, r"2 of 9x9, 1 of 13x13; the first that differs is c\.sgf"),
     ],
 )
-def test_what_can_not_be_learnt_from_is_named(tmp_path, games, message):
+def test_unusable_games_are_named(tmp_path, games, message):
     (tmp_path / "games").mkdir()
     with pytest.raises(DataError, match=message):
         SgfSource(write(tmp_path / "games", **games))
@@ -131,11 +134,11 @@ UNPLAYABLE = {
     "ko": (KO, 3, "move 2, White B8: this takes a ko back at once"),
     "suicide": (b"(;" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
     "suicide in Japan": (b"(;RU[Japanese]" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
-    "off the board": (b"(;SZ[9];B[aa];W[jj])", 2, "which has 9 x 9. Received: [jj]"),
+    "off the board": (b"(;SZ[9];B[aa];W[jj])", 2, "b.sgf, move 2: received [jj]"),
     "tt is a point": (b"(;SZ[21];B[tt];W[tt])", 2, "move 2, White U2: there is a stone already"),
-    "no point": (b"(;SZ[9];B[aa];W[A1];B[tt])", 2, "Received: [A1]"),
-    "another game": (b"(;GM[3]SZ[9];B[aa])", 1, "Records must be of Go, GM[1]. Received: GM[3]"),
-    "no board": (b"(;SZ[9:13];B[aa];W[bb])", 2, "Received: SZ[9:13]"),
+    "no point": (b"(;SZ[9];B[aa];W[A1];B[tt])", 2, "b.sgf, move 2: received [A1]"),
+    "another game": (b"(;GM[3]SZ[9];B[aa])", 1, "b.sgf: received GM[3]. Remove it"),
+    "no board": (b"(;SZ[9:13];B[aa];W[bb])", 2, "b.sgf: received SZ[9:13]"),
     "set up without liberty": (b"(;SZ[9]AB[aa]AW[ba][ab];B[cc])", 1, "a chain without one at A9"),
     "cut off": (b"(;SZ[9];B[aa];W[bb];B[c", 2, "is damaged at byte 21: a value is never closed"),
     "cut off behind a variation": (b"(;SZ[9];B[aa](;W[bb];B[])(;W[cc]", 2, "the file ends within a game"),
@@ -145,7 +148,7 @@ UNPLAYABLE = {
 
 
 @pytest.mark.parametrize("name", UNPLAYABLE)
-def test_a_game_that_can_not_be_replayed_is_left_out_and_said(tmp_path, name):
+def test_a_game_that_can_not_be_replayed_is_left_out_and_named(tmp_path, name):
     content, num_moves, reason = UNPLAYABLE[name]
     source = SgfSource(write(tmp_path / "games", a=GAME, b=content, c=OTHER))
     assert [source.key(i) for i in range(5)] == ["a.sgf#1", "a.sgf#2", "a.sgf#4", "c.sgf#1", "c.sgf#2"]
@@ -267,8 +270,8 @@ def test_a_deep_and_a_long_game_are_read_without_recursion():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", r"starts with '\(;'. g.sgf has none"),
-        (b"no game (at all)", "has none. Remove it"),
+        (b"", r"starts with '\(;'. g.sgf: received none"),
+        (b"no game (at all)", "received none. Remove it"),
         (b"(;SZ[9]", "damaged at byte 7: the file ends within a game"),
         (b"(;B[aa", r"damaged at byte 3: a value is never closed with '\]'"),
         (b"(;B[aa\\]", "damaged at byte 3: a value is never closed"),
@@ -288,7 +291,7 @@ def test_a_damaged_file_is_named_with_its_place(text, message):
 
 
 def test_a_file_that_is_too_large_is_refused():
-    with pytest.raises(DataError, match=r"at most 64 MiB. Received: 64.5 MiB, in g.sgf. Divide it"):
+    with pytest.raises(DataError, match=r"at most 64 MiB. g.sgf: received 64.5 MiB. Divide it"):
         check_bytes(MAX_BYTES + 2**19, "g.sgf")
 
 
@@ -310,21 +313,21 @@ def test_passes_are_empty_or_off_the_board():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"(;GM[3];B[aa])", r"Records must be of Go, GM\[1\]. Received: GM\[3\], in g.sgf"),
-        (b"(;SZ[9:13])", r"square, 5 to 25 points wide. Received: SZ\[9:13\], in g.sgf"),
-        (b"(;SZ[4])", r"Received: SZ\[4\]"),
+        (b"(;GM[3];B[aa])", r"Records must be of Go, GM\[1\]. g.sgf: received GM\[3\]"),
+        (b"(;SZ[9:13])", r"square, 5 to 25 points wide. g.sgf: received SZ\[9:13\]"),
+        (b"(;SZ[4])", r"received SZ\[4\]"),
         (b"(;SZ[\xb2])", "Boards must be square"),
-        (b"(;SZ[99999999999999999])", r"Received: SZ\[99999999999999999\]"),
-        (b"(;SZ[])", r"Received: SZ\[\]"),
-        (b"(;SZ[9];B[aa];W[jj])", r"board, which has 9 x 9. Received: \[jj\], in g.sgf, move 2"),
-        (b"(;SZ[9];B[A1])", r"Received: \[A1\], in g.sgf, move 1"),
+        (b"(;SZ[99999999999999999])", r"received SZ\[99999999999999999\]"),
+        (b"(;SZ[])", r"received SZ\[\]"),
+        (b"(;SZ[9];B[aa];W[jj])", r"board, which has 9 x 9. g.sgf, move 2: received \[jj\]"),
+        (b"(;SZ[9];B[A1])", r"g.sgf, move 1: received \[A1\]"),
         (b"(;SZ[9]AB[aa:])", ""),
-        (b"(;SZ[9]AB[aa:zz])", r"Received: \[zz\], in g.sgf, AB"),
-        (b"(;SZ[9]AW[])", r"Received: \[\], in g.sgf, AW"),
-        (b"(;SZ[9]" + b";B[]" * (MAX_STEPS + 1) + b")", "at most 10,000 moves. g.sgf has more"),
+        (b"(;SZ[9]AB[aa:zz])", r"g.sgf, AB: received \[zz\]"),
+        (b"(;SZ[9]AW[])", r"g.sgf, AW: received \[\]"),
+        (b"(;SZ[9]" + b";B[]" * (MAX_STEPS + 1) + b")", "at most 10,000 moves. g.sgf: received more"),
     ],
 )
-def test_what_is_no_game_of_go_is_named(text, message):
+def test_invalid_game_is_named(text, message):
     if message:
         with pytest.raises(DataError, match=message):
             read_games(text, "g.sgf")
@@ -344,12 +347,12 @@ def test_what_is_no_game_of_go_is_named(text, message):
         (b"(;SZ[9]PL[white];W[aa])", BLACK),
     ],
 )
-def test_whose_turn_it_is_after_the_last_move(text, to_move):
+def test_last_position_tells_the_colour_to_move(text, to_move):
     assert last_position(text, "g")[1] == to_move
 
 
 def test_a_position_comes_from_one_game():
-    with pytest.raises(DataError, match="A position comes from one game. g.sgf holds 2"):
+    with pytest.raises(DataError, match="A position comes from one game. g.sgf: received 2 games"):
         last_position(GAME + OTHER, "g.sgf")
 
 

@@ -93,33 +93,35 @@ def test_missing_values_stay_missing(tmp_path):
 def test_the_rate_is_checked_against_the_times(tmp_path):
     path = write(tmp_path, rows("aaaabbbb", np.arange(8) / 50))
     assert len(open_csv_windows(path, window=2, rate=50)) == 4
-    with pytest.raises(DataError, match=r"steps of 0\.02, which is a rate of 50, and signal\.rate 100, in .*walk\.csv"):
+    with pytest.raises(
+        DataError, match=r"walk\.csv: received steps of 0\.02, which is a rate of 50, and signal\.rate 100\."
+    ):
         open_csv_windows(path, window=2, rate=100)
 
 
 def test_without_a_window_the_message_tells_how(tmp_path):
-    with pytest.raises(ConfigError, match=r"Received: no length, for .*walk\.csv.*--signal\.window 128"):
+    with pytest.raises(ConfigError, match=r"Received: no length, for .*walk\.csv\. .*--signal\.window 128"):
         open_csv_windows(write(tmp_path, rows("aabb")))
 
 
 @pytest.mark.parametrize(
     ("text", "window", "message"),
     [
-        (rows("abab"), 2, "one label from its first sample to its last. .*walk.csv has no stretch of 2 samples"),
-        (rows("aa"), 5, "has no stretch of 5 samples"),
+        (rows("abab"), 2, "one label from its first sample to its last. .*walk.csv: received no stretch of 2 samples"),
+        (rows("aa"), 5, "received no stretch of 5 samples"),
         (
             "time,x\n0,1\n1,2\n",
             1,
-            "names what was done at each time in its last column, activity, class, label, target",
+            "names the activity at each time in its last column, activity, class, label, target",
         ),
-        ("time,x,y\n0,1,1\n1,2,1\n", 1, "names what was done"),
-        ("time,label\n0,a\n1,b\n", 1, "at least one channel. Received: columns time, label"),
-        (rows("aab").replace("\n1,1", "\n1,one"), 1, r"Received: 'one', in .*walk\.csv, line 3, x"),
-        (rows("aab", [2, 1, 0]), 1, "Times must be numbers that rise. Received: steps of -1"),
-        (rows("aab", [0, "", 2]), 1, "Times must be numbers that rise. Received: steps of nan"),
+        ("time,x,y\n0,1,1\n1,2,1\n", 1, "names the activity"),
+        ("time,label\n0,a\n1,b\n", 1, "at least one channel. .*received columns time, label"),
+        (rows("aab").replace("\n1,1", "\n1,one"), 1, r".*walk\.csv, line 3, x: received 'one'"),
+        (rows("aab", [2, 1, 0]), 1, "Times must be numbers that rise. .*received steps of -1"),
+        (rows("aab", [0, "", 2]), 1, "Times must be numbers that rise. .*received steps of nan"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, window, message):
+def test_damaged_recording_is_named(tmp_path, text, window, message):
     with pytest.raises(DataError, match=message):
         open_csv_windows(write(tmp_path, text), window=window)
 
@@ -148,7 +150,7 @@ def test_other_tables_are_not_claimed(tmp_path, name, text):
     assert not is_csv_windows(tmp_path)
 
 
-def test_lines_of_json_are_no_recording(tmp_path):
+def test_jsonl_is_not_a_recording(tmp_path):
     path = write(tmp_path, '{"time": 1, "p": 2, "label": "a"}\n', "a.jsonl")
     with pytest.raises(DataError, match=r"A long recording is one \.csv file. Received: .*a\.jsonl"):
         open_csv_windows(path, window=2)

@@ -102,7 +102,7 @@ def test_an_even_rise_without_a_telling_name_is_reported(tmp_path):
 def test_a_channel_that_is_called_as_labels_are_is_told(tmp_path):
     channels, notices = channels_of(recording(tmp_path, activity=COUNT // 20 % 2, x=X))
     assert channels == ("activity", "x")
-    assert "called as labels are, and read as channels: activity; if they tell the label" in notices
+    assert "named as labels, and read as channels: activity; if they tell the label" in notices
 
 
 @pytest.mark.parametrize("index_label", [None, "Unnamed: 0", "index", "row_id", "id"])
@@ -164,7 +164,7 @@ def test_a_window_is_of_one_person(tmp_path):
 def test_columns_are_chosen_by_name_in_the_order_that_is_asked_for(tmp_path):
     path = recording(tmp_path, index=COUNT, x=X, y=Y, note=["good"] * ROWS)
     with pytest.raises(
-        DataError, match=r"Received: 'good'.*line 2, note.*left out if --signal.columns names the others"
+        DataError, match=r"line 2, note: received 'good'.*left out if --signal.columns names the others"
     ):
         open_csv_windows(path, window=10)
     source = open_csv_windows(path, window=10, columns=("y", "index"))
@@ -174,7 +174,7 @@ def test_columns_are_chosen_by_name_in_the_order_that_is_asked_for(tmp_path):
         source.notices
     )
     with pytest.raises(
-        DataError, match=r"signal.columns names columns of the table. Received: z; there are time, index"
+        DataError, match=r"signal.columns names columns of the table. .*received z; there are time, index"
     ):
         open_csv_windows(path, window=10, columns=("x", "z"))
 

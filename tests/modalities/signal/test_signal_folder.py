@@ -61,7 +61,7 @@ def test_files_are_cut_into_windows_that_stay_together(tmp_path):
 
 
 def test_a_rate_needs_times(tmp_path):
-    with pytest.raises(ConfigError, match="checked against a column of times. a/0.npy has none"):
+    with pytest.raises(ConfigError, match="checked against a column of times. a/0.npy: received none"):
         open_signal_folder(write(tmp_path, {"a/0.npy": np.zeros(9)}), window=3, rate=10)
 
 
@@ -98,8 +98,8 @@ def test_the_axis_of_channels_is_the_one_that_all_files_share(tmp_path, shapes, 
         ({"a/0.npy": np.array([{}, {}])}, "0.npy can't be read.*Python objects"),
         ({"a/0.npy": "no array"}, "0.npy can't be read as a NumPy array"),
         ({"a/0.npy": np.zeros((2, 5)), "b/1.csv": "x\n1\n"}, "the same channels. .*received 2 at sample 0 and 1"),
-        ({"a/0.csv": "x,label\n1,1\n"}, "needs no label.*0.csv has a column of labels"),
-        ({"a/0.csv": "x\none\n"}, "Received: 'one', in .*0.csv, line 2, x"),
+        ({"a/0.csv": "x,label\n1,1\n"}, "needs no label.*0.csv: received a column of labels"),
+        ({"a/0.csv": "x\none\n"}, ".*0.csv, line 2, x: received 'one'"),
         ({"0.npy": np.zeros(3)}, r"holds no signals \(.npy, .csv\).* Put them at"),
     ],
 )

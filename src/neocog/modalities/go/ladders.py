@@ -1,6 +1,6 @@
 """Ladders: a chain that is in atari after each of its moves, until it is taken or gets free.
 
-A bounded search over both sides' forcing moves. Where the bound is reached, the chain counts as free.
+A bounded search over both sides' forcing moves. If the bound is reached, the chain counts as free.
 Source: Silver et al. 2016, extended data table 2, "Ladder capture" and "Ladder escape".
 """
 
@@ -16,8 +16,6 @@ MAX_DEPTH = 150
 
 class Search:
     """One search: how many boards it may still look at."""
-
-    __slots__ = ("left",)
 
     def __init__(self) -> None:
         self.left = MAX_NODES

@@ -55,10 +55,10 @@ def test_it_survives_json():
     ("payload", "message"),
     [
         (b"(;SZ[13];B[aa])", "takes boards of 9 x 9 points. mine.sgf: received 13 x 13 points"),
-        (b"(;SZ[9];B[aa];W[aa])", "move 2, White A9: there is a stone already, in mine.sgf"),
-        ("no game", "mine.sgf has none"),
-        ("\udc80", "mine.sgf has none"),
-        (np.zeros((9, 9), np.uint8), "row of 16-bit integers.*for mine.sgf"),
+        (b"(;SZ[9];B[aa];W[aa])", "mine.sgf: received move 2, White A9: there is a stone already"),
+        ("no game", "mine.sgf: received none"),
+        ("\udc80", "mine.sgf: received none"),
+        (np.zeros((9, 9), np.uint8), "row of 16-bit integers.*mine.sgf: received uint8"),
     ],
 )
 def test_invalid_position_is_refused_by_name(payload, message):
