@@ -41,14 +41,14 @@ class Preprocess(ABC):
         """Of one input, as the network receives it."""
 
     @property
-    @abstractmethod
     def in_channels(self) -> int:
-        """What the network is built for: channels, or the number of different tokens."""
+        """The channels, or the number of different tokens, that the network is built for."""
+        return self.shape[0]
 
     @property
-    @abstractmethod
     def dtype(self) -> torch.dtype:
-        """Of what `decode` returns."""
+        """Of a decoded input."""
+        return torch.float32
 
     @property
     def fill(self) -> Tensor:

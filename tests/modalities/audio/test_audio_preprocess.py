@@ -101,9 +101,9 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
         (OGG[:-10], "it ends 10 bytes before the end"),
         (FLAC[: len(FLAC) // 2], "here is truncated or damaged: "),
         (encoded(noise(), format="AU"), "Audio must be a WAV, FLAC, OGG or MP3 file. here: received AU. Convert it"),
-        (encoded(np.zeros(0)), "at least one sample. here has none"),
-        (encoded(noise(), rate=500), "Sounds have 1,000 to 384,000 samples per second.*Received: 500 and 1, for here"),
-        (encoded(noise(channels=70)), "at most 64 channels. Received: 8,000 and 70"),
+        (encoded(np.zeros(0)), "at least one sample. here: received none"),
+        (encoded(noise(), rate=500), "Sounds have 1,000 to 384,000 samples per second.*here: received 500 and 1"),
+        (encoded(noise(channels=70)), "at most 64 channels. here: received 8,000 and 70"),
         (encoded(np.array([0, np.inf, 0]), subtype="FLOAT"), "damaged: it holds infinite values"),
     ],
 )
@@ -115,7 +115,7 @@ def test_damaged_file_is_refused_by_name(payload, message):
 def test_long_audio_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "read", None)  # decoding would fail
     for read in (sound_header, sound_waveform):
-        with pytest.raises(DataError, match=r"at most 0\.4 seconds. here has 0\..*raise --audio.max_seconds"):
+        with pytest.raises(DataError, match=r"at most 0\.4 seconds. here: received 0\..*raise --audio.max_seconds"):
             read(WAV, "here", 0.4)
 
 

@@ -13,7 +13,7 @@ from neocog.modalities.go.game import KIND, MAX_STEPS, MOVE, replay
 from neocog.modalities.go.preprocess import BoardPreprocess
 from neocog.modalities.go.records import last_position, read_games
 from neocog.modalities.go.rules import BLACK, WHITE
-from neocog.modalities.go.sgf import MAX_BYTES, MAX_DEPTH, check_bytes, parse_sgf
+from neocog.modalities.go.sgf import MAX_BYTES, MAX_DEPTH, parse_sgf
 from neocog.modalities.go.source import SgfSource, holds_games
 
 GAME = b"(;FF[4]GM[1]SZ[9]PB[A]PW[B];B[ee];W[gc];B[];W[cc])"
@@ -292,7 +292,7 @@ def test_a_damaged_file_is_named_with_its_place(text, message):
 
 def test_a_file_that_is_too_large_is_refused():
     with pytest.raises(DataError, match=r"at most 64 MiB. g.sgf: received 64.5 MiB. Divide it"):
-        check_bytes(MAX_BYTES + 2**19, "g.sgf")
+        parse_sgf(bytes(MAX_BYTES + 2**19), "g.sgf")
 
 
 def steps(text):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from neocog.data import check_trainable, describe, fingerprint, open_source
 from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
-from neocog.modalities.text.text_folder import MAX_BYTES, holds_texts, open_text_folder
+from neocog.modalities.text.text_folder import MAX_BYTES, TextFolder, holds_texts
 from neocog.modalities.text.text_table import is_text_table, open_text_table
 
 REVIEWS = b'text,label\n"A film, of sorts",1\n,0\nBad ,0\n"two\nlines",1\n'
@@ -301,7 +301,7 @@ def test_folders_are_classes_and_splits(tmp_path):
 
 def test_folders_without_splits_are_classes(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"meow", dogs__a=b"wuff", dogs__b=b"wuff")
-    source = open_text_folder(folder)
+    source = TextFolder(folder)
     assert source.splits["all"].tolist() == [0, 1, 2] and source.classes == ("cats", "dogs")
     assert source.targets.tolist() == np.repeat([0, 1], [1, 2]).tolist() and source.notices == ()
 
@@ -329,21 +329,21 @@ def test_links_out_of_a_class_are_not_followed(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"meow", dogs__a=b"wuff")
     (tmp_path / "secret.txt").write_bytes(b"secret")
     (folder / "cats" / "b.txt").symlink_to(tmp_path / "secret.txt")
-    source = open_text_folder(folder)
+    source = TextFolder(folder)
     assert len(source) == 2
     assert source.notices == ("links that lead out of their folder were skipped: b.txt",)
 
 
 def test_a_text_that_is_not_a_utf_8_is_named_with_its_place(tmp_path):
-    source = open_text_folder(texts(tmp_path / "set", cats__a=b"caf\xe9", dogs__a=b"\xef\xbb\xbfwuff"))
-    with pytest.raises(DataError, match=r"must be UTF-8. Received: byte 0xe9 at offset 3 of .*cats/a\.txt. Save it"):
+    source = TextFolder(texts(tmp_path / "set", cats__a=b"caf\xe9", dogs__a=b"\xef\xbb\xbfwuff"))
+    with pytest.raises(DataError, match=r"must be UTF-8. .*cats/a\.txt: received byte 0xe9 at offset 3. Save it"):
         source.read(0)
     assert source.read(1).payload == "wuff"
 
 
 def test_a_text_that_cannot_be_read_is_named(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"x", dogs__a=b"x")
-    source = open_text_folder(folder)
+    source = TextFolder(folder)
     with (folder / "cats" / "a.txt").open("wb") as file:
         file.truncate(MAX_BYTES + 2**19)
     with pytest.raises(DataError, match=r"at most 16,777,216 bytes. .*a\.txt: received 17,\d+,\d+. Shrink"):
@@ -355,7 +355,7 @@ def test_a_text_that_cannot_be_read_is_named(tmp_path):
 
 def test_a_folder_without_texts_is_named(tmp_path):
     with pytest.raises(DataError, match=r"holds no texts.* Put them at .*/train/CLASS/\*\.txt"):
-        open_text_folder(tmp_path)
+        TextFolder(tmp_path)
 
 
 SAMPLES = [

@@ -26,7 +26,7 @@ class Frame(NamedTuple):
     size: int
     """Bytes."""
     side: int
-    """Bytes between the frame's header and what tells of the whole stream."""
+    """Bytes between the frame's header and the facts of the whole stream."""
 
 
 def frame_at(payload: bytes, place: int) -> Frame | None:
@@ -56,7 +56,7 @@ def is_mp3(payload: bytes) -> bool:
 
 
 def states_length(payload: bytes) -> bool:
-    """Whether the first frame holds the number of frames; also for what is not an MP3 file."""
+    """Whether the first frame holds the number of frames, or the file is not an MP3."""
     start = first_frame(payload)
     frame = frame_at(payload, start)
     place = start + 4 + frame.side if frame else 0
@@ -64,7 +64,7 @@ def states_length(payload: bytes) -> bool:
 
 
 def count_frames(payload: bytes) -> int:
-    """The frames of a stream; bytes between them that are none are skipped, as the decoder does."""
+    """The frames of a stream; other bytes between them are skipped, as the decoder does."""
     count, place = 0, first_frame(payload)
     while 0 <= place < len(payload):
         frame = frame_at(payload, place)
@@ -76,7 +76,7 @@ def count_frames(payload: bytes) -> int:
 
 
 def most_samples(payload: bytes) -> int:
-    """How many samples of each channel the frames that are there can hold."""
+    """The samples of each channel that the frames can hold."""
     return 1152 * count_frames(payload)
 
 

@@ -40,11 +40,7 @@ class BoardPreprocess(Preprocess):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return self.in_channels, self.size, self.size
-
-    @property
-    def in_channels(self) -> int:
-        return FEATURES[self.features].num_planes
+        return FEATURES[self.features].num_planes, self.size, self.size
 
     @property
     def dtype(self) -> torch.dtype:

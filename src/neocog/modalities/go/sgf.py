@@ -8,11 +8,10 @@ property names may hold small letters, are read as well.
 """
 
 import re
-from dataclasses import dataclass
 
 from neocog.errors import DataError
 
-__all__ = ["MAX_BYTES", "DamagedGameError", "Node", "check_bytes", "parse_sgf"]
+__all__ = ["MAX_BYTES", "DamagedGameError", "Node", "parse_sgf"]
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 5_000
@@ -38,14 +37,6 @@ class DamagedGameError(DataError):
         self.nodes = nodes
 
 
-@dataclass(slots=True)
-class Branch:
-    """A game tree that is being read: whether it lies on the main line, and whether it has had a variation."""
-
-    main: bool
-    branched: bool = False
-
-
 def parse_sgf(content: bytes, where: str) -> list[list[Node]]:
     """The nodes of each game's main line, with the properties that tell stones and moves.
 
@@ -54,15 +45,10 @@ def parse_sgf(content: bytes, where: str) -> list[list[Node]]:
     >>> parse_sgf(b"(;SZ[9];B[ee](;W[gc];B[cc])(;W[cg]))", "a game")
     [[{'SZ': ['9']}, {'B': ['ee']}, {'W': ['gc']}, {'B': ['cc']}]]
     """
-    check_bytes(len(content), where)
-    return Parser(content, where).games()
-
-
-def check_bytes(num_bytes: int, where: str) -> None:
-    """Raises DataError for a file that is too large to be read at once."""
-    if num_bytes > MAX_BYTES:
-        rule, received = f"An SGF file has at most {MAX_BYTES / 2**20:.0f} MiB.", f"{num_bytes / 2**20:.1f} MiB"
+    if len(content) > MAX_BYTES:
+        rule, received = f"An SGF file has at most {MAX_BYTES / 2**20:.0f} MiB.", f"{len(content) / 2**20:.1f} MiB"
         raise DataError(rule, received=received, where=where, fix="Divide it.")
+    return Parser(content, where).games()
 
 
 class Parser:
@@ -89,20 +75,21 @@ class Parser:
 
     def game(self) -> list[Node]:
         """One game tree with all its variations, of which the first at each branching is kept."""
-        nodes: list[Node] = []
-        branches: list[Branch] = []
+        first, on_main_line = len(self.read), True
+        branched: list[bool] = []  # whether each of the open trees has had a variation
         while True:
             sign = self.sign()
             if sign == "(":
-                self.open_branch(branches)
-            elif sign == ")" and branches:
-                branches.pop()
-                if not branches:
-                    return nodes
-            elif sign == ";" and branches and not branches[-1].branched:
+                self.check_start(len(branched))
+                branched[-1:] = [True, False] if branched else [False]
+            elif sign == ")" and branched:
+                on_main_line = False
+                branched.pop()
+                if not branched:
+                    return self.read[first:]
+            elif sign == ";" and branched and not branched[-1]:
                 node = self.node()
-                if branches[-1].main:
-                    nodes.append(node)
+                if on_main_line:
                     self.read.append(node)
             else:
                 raise self.damaged(f"{sign!r} is out of place", self.place - 1)
@@ -115,16 +102,11 @@ class Parser:
         self.place += 1
         return self.text[self.place - 1]
 
-    def open_branch(self, branches: list[Branch]) -> None:
-        start = START.match(self.text, self.place - 1)
-        if not start:
+    def check_start(self, depth: int) -> None:
+        if not START.match(self.text, self.place - 1):
             raise self.damaged("a game or variation does not start with '(;'", self.place - 1)
-        if len(branches) == MAX_DEPTH:
+        if depth == MAX_DEPTH:
             raise self.damaged(f"variations are nested more than {MAX_DEPTH:,} deep", self.place - 1)
-        main = not branches or (branches[-1].main and not branches[-1].branched)
-        if branches:
-            branches[-1].branched = True
-        branches.append(Branch(main))
 
     def node(self) -> Node:
         """The properties of a node that tell of stones and moves."""
