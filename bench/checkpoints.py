@@ -1,11 +1,11 @@
-"""How long a checkpoint keeps training waiting: written at once, and written beside training.
+"""Measure how long training waits for a checkpoint: written synchronously, and written in the background.
 
     python bench/checkpoints.py
 
-The state is that of ResNet-50 with AdamW, about 300 MB. Each round saves it in every way, in one process, in turn; the
-files have the same bytes. Asked for: beside training at most 0.20 of the time of a save at once. The first copy also
-makes the memory that later ones reuse, and is shown apart. The last lines say what a writer costs the steps that
-are made beside it.
+The state is that of ResNet-50 with AdamW, about 300 MB. Each round saves it in every way, one after the other in the
+same process; the files have the same bytes. Target: in the background, training waits at most 0.20 times as long as for
+a synchronous save. The first copy also allocates the memory that later ones reuse, so it is listed separately. The last
+line shows how much a background writer slows down training steps.
 """
 
 import json
@@ -27,7 +27,7 @@ from neocog.training import OptimizerConfig, TrainConfig, Training, save_checkpo
 from neocog.zoo import create_model
 
 ROUNDS = 5
-STEPS = 3  # of small batches, to time what is made beside a writer
+STEPS = 3  # with small batches, timed while a checkpoint is written
 
 
 def take_steps(training: Training, count: int) -> None:
@@ -44,7 +44,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def by_the_library(path: Path, training: Training) -> None:
-    """As one would write it by hand: the library makes the bytes in memory."""
+    """Save as a hand-written loop would: the library builds the bytes in memory."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in training.tensors().items()}
     write_whole(path, save(tensors, {"state": json.dumps(training.state.to_json())}))
 
@@ -53,7 +53,7 @@ def main() -> None:
     training = Training(create_model("resnet50"), OptimizerConfig(name="adamw"))
     take_steps(training, 1)
     size = sum(value.numel() * value.element_size() for value in training.tensors().values())
-    names = ("safetensors.torch.save", "at once", "beside, training waits", "beside, until it is written")
+    names = ("safetensors.torch.save", "synchronous", "background, training waits", "background, until written")
     times: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder, quiet():
         run = Run.create(Path(folder), "bench", "bench")
@@ -71,16 +71,18 @@ def main() -> None:
             times[names[3]].append(time.perf_counter() - began)
         assert run.last.read_bytes() == (Path(folder) / "once").read_bytes()
         alone, beside = slowed(training, checkpointer)
-    base = statistics.median(times["at once"])
+    base = statistics.median(times["synchronous"])
     print(f"{size / 1e6:.0f} MB in {len(training.tensors())} tensors; medians of {ROUNDS} rounds")
-    print(f"{'save':<30}{'ms':>8}{'to at once':>12}")
-    for name, found in {**times, "beside, the first copy": [first]}.items():
+    print(f"{'save':<30}{'ms':>8}{'ratio':>12}")
+    for name, found in {**times, "background, first copy": [first]}.items():
         print(f"{name:<30}{1e3 * statistics.median(found):>8.0f}{statistics.median(found) / base:>12.2f}")
-    print(f"{STEPS} steps: {alone:.2f} s alone, {beside:.2f} s with a writer beside them, {beside / alone:.2f} times")
+    print(
+        f"{STEPS} steps: {alone:.2f} s alone, {beside:.2f} s while a checkpoint is written; ratio {beside / alone:.2f}"
+    )
 
 
 def slowed(training: Training, checkpointer: RunCheckpointer) -> tuple[float, float]:
-    """Seconds of some steps alone, and with a checkpoint being written meanwhile; the medians of three turns."""
+    """Seconds of a few steps alone, and of the same steps while a checkpoint is written; medians of three turns."""
     alone, beside = [], []
     for _ in range(3):
         alone.append(seconds_of(lambda: take_steps(training, STEPS)))

@@ -1,14 +1,14 @@
-"""How fast JPEGs become a network's input: Neocog's decoder against Pillow's usual way, on one core.
+"""Compare how fast Neocog and Pillow turn JPEGs into network input, on one core.
 
     taskset -c 0 python bench/decode.py
 
-Both decode to RGB and resize to 224x224. Pillow's way is open, convert, resize with the bilinear filter; ours is
-ImagePreprocess.decode, which also lays out the channels for torch. The two take turns, a few pictures at a time, as
-a loader stays with one decoder; medians.
-The pictures are drawn with the spectrum of photographs, an amplitude that falls with frequency to some power
-(Field 1987; Tolhurst, Tadmor & Chao 1992): the lower the power, the finer the texture, and the more bits each pixel
-takes. All bits must be read at every scale, so the finest textures gain the least.
-Asked for, at the medium texture: at least 1.25 times the pictures per second at 500x375, 3 times at 2000x1500.
+Both decode to RGB and resize to 224x224. With Pillow: open, convert, resize with the bilinear filter. With Neocog:
+ImagePreprocess.decode, which also arranges the channels for torch. The two alternate, a few images at a time, because
+a loader uses only one decoder; medians.
+The images are synthetic, with the spectrum of photographs: amplitudes that fall with a power of the frequency
+(Field 1987; Tolhurst, Tadmor & Chao 1992). The lower the power, the finer the texture, and the more bits per pixel.
+Every bit must be read at every scale, so the finest textures gain the least.
+Target, at the medium texture: at least 1.25 times the images per second at 500x375, 3 times at 2000x1500.
 """
 
 import io
@@ -26,13 +26,13 @@ from neocog.data import ImagePreprocess
 
 SIDE, QUALITY = 224, 88
 SIZES = {(375, 500): (30, 10), (1500, 2000): (15, 3)}
-"""Height and width; how many turns each decoder has, and how many pictures in each turn."""
+"""(height, width): (turns of each decoder, images per turn)."""
 TEXTURES = {"smooth": 1.8, "medium": 1.5, "fine": 1.2}
-"""The power with which amplitudes fall."""
+"""The power of frequency with which amplitudes fall."""
 
 
 def texture(size: tuple[int, int], power: float, seed: int) -> NDArray[np.float64]:
-    """A random field of deviation 1 whose amplitudes fall as frequency to the power; (H, W)."""
+    """A random field (H, W) of standard deviation 1 whose amplitudes fall as frequency**-power."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1]))
     frequency[0, 0] = np.inf
@@ -42,7 +42,7 @@ def texture(size: tuple[int, int], power: float, seed: int) -> NDArray[np.float6
 
 
 def draw(size: tuple[int, int], power: float) -> bytes:
-    """A coloured JPEG, most of whose contrast is in its brightness, as in photographs."""
+    """A colour JPEG with most of its contrast in brightness, as in photographs."""
     light = 45 * texture(size, power, 0)
     colours = np.stack([light + 15 * texture(size, power, seed) for seed in (1, 2, 3)], axis=2)
     file = io.BytesIO()
@@ -50,21 +50,21 @@ def draw(size: tuple[int, int], power: float) -> bytes:
     return file.getvalue()
 
 
-def pillows_way(payload: bytes) -> NDArray[np.uint8]:
+def decode_with_pillow(payload: bytes) -> NDArray[np.uint8]:
     image = Image.open(io.BytesIO(payload)).convert("RGB")
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
 def speed(decode: Callable[[bytes], object], payload: bytes, count: int) -> float:
-    """Pictures per second of the processor's time, in one turn."""
-    began = time.process_time()  # not the clock's, which would count what else the machine does
+    """Images per second of processor time, in one turn."""
+    began = time.process_time()  # wall-clock time would include other load on the machine
     for _ in range(count):
         decode(payload)
     return count / (time.process_time() - began)
 
 
 def processor() -> str:
-    """The processor's name, where the system tells it."""
+    """The processor's name, if the system provides it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -75,14 +75,14 @@ def processor() -> str:
 def main() -> None:
     preprocess = ImagePreprocess(size=(SIDE, SIDE), channels=3, resize="squash")
     print(f"{processor()}, Python {platform.python_version()}")
-    print(f"{'picture':<12}{'texture':<10}{'bits/pixel':>10}{'Neocog /s':>12}{'Pillow /s':>12}{'ratio':>8}")
+    print(f"{'image':<12}{'texture':<10}{'bits/pixel':>10}{'Neocog /s':>12}{'Pillow /s':>12}{'ratio':>8}")
     for size, (turns, count) in SIZES.items():
         for name, power in TEXTURES.items():
             payload = draw(size, power)
             own, peer = [], []
             for _ in range(turns):
                 own.append(speed(preprocess.decode, payload, count))
-                peer.append(speed(pillows_way, payload, count))
+                peer.append(speed(decode_with_pillow, payload, count))
             mine, other = statistics.median(own), statistics.median(peer)
             bits = 8 * len(payload) / (size[0] * size[1])
             shown = f"{size[1]}x{size[0]}"

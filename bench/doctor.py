@@ -1,10 +1,10 @@
-"""What the data doctor costs beside decoding alone, on pictures as photographs are stored.
+"""Compare the rate of the data doctor with that of decoding alone, on JPEGs of a photograph's size.
 
-    python bench/doctor.py [PICTURES]
+    python bench/doctor.py [IMAGES]
 
-2,000 JPEGs of 500x375 in a folder of two classes, made here. In turn, in one process and with the same threads: every
-file read and decoded to its last row, and `check` over the folder. Medians of five passes each.
-Asked for: at least 80% of the rate of decoding alone.
+The program creates 2,000 JPEGs of 500x375 in a folder with two classes. Then two passes alternate, in one process and
+with the same threads: reading and fully decoding every file, and `check` on the folder. Medians of five passes each.
+Target: at least 80% of the rate of decoding alone.
 """
 
 import statistics
@@ -23,11 +23,11 @@ from neocog.doctor.examine import in_threads
 from neocog.modalities.image.decode import decode_image
 from neocog.progress import quiet
 
-PICTURES, HEIGHT, WIDTH, PASSES = 2000, 375, 500, 5
+IMAGES, HEIGHT, WIDTH, PASSES = 2000, 375, 500, 5
 
 
 def make(root: Path, count: int) -> None:
-    """Smooth noise with grain, whose files are of a photograph's size."""
+    """Write smooth noise with grain, in files as large as a photograph's."""
     generator = np.random.default_rng(0)
     for i in range(count):
         rough = generator.integers(0, 256, (20, 26, 3), dtype=np.uint8)
@@ -60,7 +60,7 @@ def rate(work: Callable[[Path], None], root: Path, count: int) -> float:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     with tempfile.TemporaryDirectory() as folder, quiet():
         root = Path(folder)
         make(root, count)
@@ -71,8 +71,8 @@ def main() -> None:
             doctor.append(rate(examine_all, root, count))
     alone, checked = statistics.median(decoding[1:]), statistics.median(doctor[1:])  # the first pass reads from disk
     print(f"{count:,} JPEGs of {WIDTH}x{HEIGHT}, {size / 1000:.0f} kB each")
-    print(f"{'decoding alone':<16}{alone:>8,.0f} pictures/s")
-    print(f"{'data doctor':<16}{checked:>8,.0f} pictures/s{checked / alone:>8.1%}")
+    print(f"{'decoding alone':<16}{alone:>8,.0f} images/s")
+    print(f"{'data doctor':<16}{checked:>8,.0f} images/s{checked / alone:>8.1%}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""How far forecasts are from what is measured: `python bench/forecast.py`, with nothing else on the machine.
+"""Compare forecasts with measurements: `python bench/forecast.py`, with nothing else on the machine.
 
-For each network: median seconds of an inference and of a training step in eager fp32 (SGD with momentum), beside the
-floor that the machine's measured peaks allow, and the forecast; and the memory that the process gained at its fullest.
+For each network, the program prints the median seconds of an inference and of a training step in eager fp32 (SGD with
+momentum) as multiples of the floor, which follows from the machine's measured peaks, and of the forecast. It also
+compares the peak memory that the process gained with its forecast.
 """
 
 import multiprocessing
@@ -34,7 +35,7 @@ def main() -> None:
     machine = measure_machine(fresh=True)
     print(
         f"{machine.flops['fp32'] / 1e9:.0f} GFLOP/s fp32, {machine.flops['bf16'] / 1e9:.0f} bf16, "
-        f"{machine.bytes_per_second / 1e9:.1f} GB/s, {machine.seconds_per_call * 1e6:.1f} us a call"
+        f"{machine.bytes_per_second / 1e9:.1f} GB/s, {machine.seconds_per_call * 1e6:.1f} us per call"
     )
     for case in CASES:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def measure(name: str, shape: tuple[int, ...], batch_size: int) -> tuple[float, float, int]:
-    """Seconds of an inference and of a training step, and bytes gained, in a process of its own."""
+    """Seconds of an inference and of a training step, and bytes gained; runs in its own process."""
     model = find_model(name).model
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model = real(model)
@@ -92,7 +93,7 @@ def median_time(work: Callable[[], None]) -> float:
 
 
 def real(model: nn.Module) -> nn.Module:
-    """The network with memory and fresh weights, if it was built without."""
+    """Give a network on the meta device memory and initial weights."""
     if any(parameter.is_meta for parameter in model.parameters()):
         model = model.to_empty(device="cpu")
         for module in model.modules():

@@ -1,10 +1,10 @@
-"""How fast augmented batches come: Neocog's resident loader against a torch DataLoader with two workers, on MNIST.
+"""Compare Neocog's in-memory loader with a torch DataLoader with two workers, on augmented batches of MNIST.
 
     python bench/loader.py
 
-Both deliver normalised float32 batches of 128 with the same augmentations, the DataLoader's drawn and applied picture
-by picture with torch, as a Dataset's __getitem__ does. The two take turns; medians of five passes each.
-Asked for: at least 10 times the samples per second.
+Both deliver normalised float32 batches of 128 with the same augmentations. The DataLoader draws and applies them image
+by image with torch, as a Dataset's __getitem__ does. The two alternate; medians of five passes each.
+Target: at least 10 times the samples per second.
 """
 
 import math
@@ -31,7 +31,7 @@ SETTINGS = {
 
 
 class PerSample(Dataset[tuple[Tensor, int]]):
-    """The same augmentations, one picture at a time."""
+    """The same augmentations, one image at a time."""
 
     def __init__(self, data: InMemoryDataset, preprocess: ImagePreprocess, config: AugmentConfig) -> None:
         self.data, self.preprocess, self.config = data, preprocess, config
@@ -68,7 +68,7 @@ class PerSample(Dataset[tuple[Tensor, int]]):
 
 
 def timed(num: int, batches: Iterable[object]) -> float:
-    """Samples per second over a whole epoch, so that no worker is still busy with it when the other's turn comes."""
+    """Samples per second over a whole epoch, so that no worker is still busy when the other loader's turn begins."""
     began = time.perf_counter()
     for _ in batches:
         pass

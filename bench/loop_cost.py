@@ -1,11 +1,11 @@
-"""The cost of the training loop beside the arithmetic: Neocog's loop against a hand-written one, on a tiny network.
+"""Measure the overhead of Neocog's training loop, compared with a hand-written one on a tiny network.
 
     python bench/loop_cost.py
 
-Both train the same network (convolution 1 -> 8, linear) on 8x8 inputs in batches of 64, in one process, epoch by epoch
-in turn. Neocog's loop gathers, normalises, counts loss and accuracy, watches for NaN, follows its schedule, logs, and
+Both train the same network (convolution 1 -> 8, linear) on 8x8 inputs in batches of 64, in one process, in alternating
+epochs. Neocog's loop gathers, normalises, tracks loss and accuracy, checks for NaN, follows its schedule, logs, and
 writes checkpoints; the hand-written loop does none of this. Neocog gathers and scores several small steps at once, so
-the mean, which holds all of it, is shown beside the median. Asked for: at most 1.10 times the median step.
+the mean, which includes all of it, is shown beside the median. Target: at most 1.10 times the median step.
 """
 
 import statistics
@@ -35,7 +35,7 @@ def tiny() -> nn.Module:
 
 
 class HandWritten:
-    """The loop that one would write for this very case, over a normalised set in memory."""
+    """A loop written for just this case, over normalised data in memory."""
 
     def __init__(self, images: Tensor, labels: Tensor, **options: bool) -> None:
         self.images, self.labels = images, labels
@@ -58,7 +58,7 @@ class HandWritten:
 
 
 class TimedLoader(Loader):
-    """A step lasts from one call for a batch to the next within an epoch."""
+    """Times steps: from one call for a batch to the next within an epoch."""
 
     def __init__(self, *args: object, **settings: object) -> None:
         super().__init__(*args, **settings)  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ def main() -> None:
     config = TrainConfig(epochs=EPOCHS, batch_size=BATCH, checkpoint_seconds=1)
 
     def in_turn(model: nn.Module) -> dict[str, float]:
-        """Stands where validation does: an epoch of each hand-written loop between two of Neocog's."""
+        """Run an epoch of each hand-written loop in place of validation, between two of Neocog's epochs."""
         plain.epoch()
         fused.epoch()
         return {"loss": 1.0, "accuracy": 0.1}
@@ -108,7 +108,7 @@ def main() -> None:
     figures = {"Neocog": loader.seconds, "hand-written": plain.seconds, "hand-written, fused SGD": fused.seconds}
     bases = [(statistics.median(plain.seconds[skip:]), statistics.fmean(plain.seconds[skip:]))]
     bases.append((statistics.median(fused.seconds[skip:]), statistics.fmean(fused.seconds[skip:])))
-    print(f"{'':<26}{'':>20}{'to hand-written':>20}{'to fused':>20}")
+    print(f"{'':<26}{'':>20}{'/ hand-written':>20}{'/ fused':>20}")
     print(f"{'loop':<26}{'median us':>10}{'mean us':>10}" + f"{'median':>10}{'mean':>10}" * 2)
     for name, seconds in figures.items():
         median, mean = statistics.median(seconds[skip:]), statistics.fmean(seconds[skip:])

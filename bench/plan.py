@@ -1,5 +1,5 @@
-"""How long planning takes: `python bench/plan.py`. Each network five times in one process; the first time, with what
-torch loads then, stands apart."""
+"""Measure how long planning takes: `python bench/plan.py`. Each network is planned six times in one process; the first
+time is listed separately, because torch loads modules then."""
 
 import statistics
 import time

@@ -1,12 +1,12 @@
-"""The model of scaling beside measurements: steps of a small CNN on 1, 2 and 4 ranks of this machine, with gloo.
+"""Compare the scaling model with measured steps of a small CNN on 1, 2 and 4 ranks of this machine, with gloo.
 
     python bench/scaling.py
 
-Each rank has one thread. Measured on every number of ranks are: the compute of a step while all ranks compute but none
-communicates, all-reduce of a small and of a large message, and steps of DistributedDataParallel. The link's latency and
-bandwidth are taken from the two all-reduces by the ring's formula; compute and link give the forecast. `overlapped` is
-what `forecast_step` says; `in turn` is compute plus all messages, which holds where communication has no core of its
-own, as with more ranks than cores. Medians; the machine must have nothing else to do.
+Each rank has one thread. For every number of ranks the program measures the compute time of a step while all ranks
+compute but none communicates, all-reduces of a small and of a large message, and steps of DistributedDataParallel. The
+ring formula gives the link's latency and bandwidth from the two all-reduces; compute and link give the forecast.
+`overlapped` is `forecast_step`; `sequential` is compute plus all messages, which applies if communication has no core
+of its own, as with more ranks than cores. Medians. Run it with nothing else on the machine.
 """
 
 import json
@@ -45,7 +45,7 @@ def network() -> nn.Module:
 
 
 def median_seconds(*works: Callable[[], object]) -> list[float]:
-    """Median time of each work. They take turns, so that what else the machine does falls on all alike."""
+    """Median time of each function. They alternate, so that other load on the machine affects all alike."""
     seconds: list[list[float]] = [[] for _ in works]
     for _ in range(WARM + STEPS):
         for work, times in zip(works, seconds, strict=True):
@@ -57,7 +57,7 @@ def median_seconds(*works: Callable[[], object]) -> list[float]:
 
 
 def measure(rank: int, ranks: int, folder: str) -> None:
-    """One rank's part; the slowest rank's median counts, as all wait for it."""
+    """Run one rank. The slowest rank's median counts, because all ranks wait for it."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=ranks)
@@ -65,8 +65,8 @@ def measure(rank: int, ranks: int, folder: str) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     images, labels = torch.randn(BATCH, 3, SIDE, SIDE), torch.randint(0, CLASSES, (BATCH,))
 
-    def step(together: bool) -> None:
-        with nullcontext() if together else model.no_sync():
+    def step(communicates: bool) -> None:
+        with nullcontext() if communicates else model.no_sync():
             F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
@@ -98,7 +98,7 @@ def link_of(small: float, large: float, ranks: int) -> Link:
 def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     print(f"{len(psutil.Process().cpu_affinity())} cores, torch {torch.__version__}, Python {sys.version.split()[0]}")
-    heads = ("ranks", "compute ms", "latency us", "GB/s", "overlapped ms", "in turn ms", "measured ms", "efficiency")
+    heads = ("ranks", "compute ms", "latency us", "GB/s", "overlapped ms", "sequential ms", "measured ms", "efficiency")
     print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for ranks in RANKS:
         gradient_bytes, compute, small, large, seconds = measured(ranks)
@@ -107,9 +107,9 @@ def main() -> None:
         job = Job(compute_seconds=compute, gradient_bytes=gradient_bytes, samples=BATCH, bucket_bytes=BUCKET_MIB * MIB)
         overlapped = forecast_step(job, cluster, ranks).seconds
         messages = bucket_sizes(gradient_bytes, BUCKET_MIB * MIB)
-        in_turn = compute + sum(all_reduce_seconds(size, ranks, cluster) for size in messages)
+        sequential = compute + sum(all_reduce_seconds(size, ranks, cluster) for size in messages)
         wire = (f"{1e6 * link.latency:.0f}", f"{link.bandwidth / 1e9:.2f}") if ranks > 1 else ("", "")
-        times = (f"{1e3 * value:.1f}" for value in (overlapped, in_turn, seconds))
+        times = (f"{1e3 * value:.1f}" for value in (overlapped, sequential, seconds))
         cells = (str(ranks), f"{1e3 * compute:.1f}", *wire, *times, f"{compute / seconds:.2f}")
         print("| " + " | ".join(cells) + " |")
 

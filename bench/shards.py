@@ -1,11 +1,11 @@
-"""The time and memory of a set of shards, by its number of records.
+"""Measure the time and memory that a sharded data set needs, by its number of samples.
 
     python bench/shards.py
 
-Two sets of tiny records are made, of 10^4 and of 10^6, in tars of 10,000. For each, a process of its own opens the set
-and reads 20,000 records in blocks at random. The output is the seconds to open it, the records read in a second,
-and the memory of the process (RSS) after reading. Asked for: the set of 10^6 opens in less than a second, and its
-process takes at most 5% more memory than that of 10^4.
+The program creates two data sets of tiny samples, 10^4 and 10^6, in tars of 10,000. For each, a new process opens the
+data set and reads 20,000 samples in random blocks. It prints the seconds to open the data set, the samples read per
+second, and the resident memory of the process after reading. Targets: the data set of 10^6 opens in less than a second,
+and its process needs at most 5% more memory than that of 10^4.
 """
 
 import json
@@ -29,7 +29,7 @@ CLASSES = tuple(str(k) for k in range(10))
 
 
 def make_set(folder: Path, num: int) -> None:
-    """Tars of texts of a few bytes, and the index that packing would write; every shard has the same bytes."""
+    """Write tars of texts of a few bytes, and the index that packing would write; every shard has the same bytes."""
     folder.mkdir()
     first = folder / "train-000000.tar"
     places = write_shard(first)
@@ -51,7 +51,7 @@ def make_set(folder: Path, num: int) -> None:
 
 
 def write_shard(path: Path) -> list[tuple[int, int]]:
-    """Where each record lies: its first byte, its bytes."""
+    """Write one shard; returns the offset and length of each sample."""
     places = []
     with path.open("wb") as file:
         writer = TarWriter(file)
@@ -64,7 +64,7 @@ def write_shard(path: Path) -> list[tuple[int, int]]:
 
 
 def measure(folder: Path) -> None:
-    """Print seconds, records a second and bytes of a process that opens and reads the set."""
+    """Open and read the data set; prints seconds, samples per second and bytes."""
     process = psutil.Process()
     began = time.perf_counter()
     source = open_shards(folder)
@@ -79,7 +79,7 @@ def measure(folder: Path) -> None:
 
 
 def main() -> None:
-    print(f"{'records':>12}{'opened s':>12}{'records/s':>12}{'memory MB':>12}")
+    print(f"{'samples':>12}{'open s':>12}{'samples/s':>12}{'memory MB':>12}")
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for num in SIZES:
@@ -90,7 +90,7 @@ def main() -> None:
             values = found[num]
             print(f"{num:>12,}{values['opened']:>12.3f}{values['rate']:>12,.0f}{values['memory'] / 1e6:>12.1f}")
     few, many = (found[num]["memory"] for num in SIZES)
-    print(f"memory of {SIZES[1]:,} to that of {SIZES[0]:,} records: {many / few:.3f}")
+    print(f"memory for {SIZES[1]:,} samples / memory for {SIZES[0]:,}: {many / few:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Streaming JPEGs into batches: Neocog's loader against a DataLoader with two workers, on two cores.
+"""Compare Neocog's streaming loader with a DataLoader with two workers, on JPEGs and two cores.
 
     python bench/streaming.py
 
-2,000 JPEGs of 500x375 lie in a folder. Both ways cut the largest central square, resize it to 224x224, mirror half of
-the pictures, and give normalised float32 batches of 64 in random order, for one epoch. The DataLoader does so with
-Pillow and torch, as PyTorch's own examples do. Each way runs in a process of its own, the two in turn; medians.
-Memory is what all processes of a way hold at most (proportional set size, so that shared pages count once), less what
-a process holds that has only imported torch.
-Asked for: at least 1.3 times the pictures per second, in at most 0.6 times the memory.
+2,000 JPEGs of 500x375 lie in a folder. Both loaders crop the largest central square, resize it to 224x224, mirror half
+of the images, and deliver normalised float32 batches of 64 in random order, for one epoch. The DataLoader does so with
+Pillow and torch, as in PyTorch's own examples. Each loader runs in its own process, the two alternate; medians.
+Memory is the peak of all its processes (proportional set size, so that shared pages count once), minus that of a
+process that has only imported torch.
+Targets: at least 1.3 times the images per second, in at most 0.6 times the memory.
 """
 
 import os
@@ -34,8 +34,8 @@ NUM, SIDE, BATCH, TURNS = 2_000, 224, 64, 3
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """What the DataLoader's workers do with each picture."""
+class Images(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """The dataset that the DataLoader's workers read."""
 
     def __init__(self, folder: Path) -> None:
         self.paths = sorted(folder.rglob("*.jpg"))
@@ -58,19 +58,19 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 def theirs(folder: Path) -> int:
-    """An epoch of the DataLoader; how many pictures came."""
-    loader = torch.utils.data.DataLoader(Pictures(folder), BATCH, shuffle=True, num_workers=2)
+    """Run an epoch of the DataLoader; returns the number of images."""
+    loader = torch.utils.data.DataLoader(Images(folder), BATCH, shuffle=True, num_workers=2)
     return sum(len(labels) for _, labels in loader)
 
 
 def ours(folder: Path) -> int:
-    """An epoch of Neocog's streaming loader; how many pictures came."""
+    """Run an epoch of Neocog's streaming loader; returns the number of images."""
     source = ImageFolder(folder)
     spec = ImagePreprocess(size=(SIDE, SIDE), channels=3, resize="crop", mean=MEAN, std=STD)
-    feed = StreamingDataset(source, np.arange(len(source)), spec, threads=2)
-    loader = Loader(feed, spec, batch_size=BATCH, seed=0, augment=AugmentConfig(flip=0.5))
+    dataset = StreamingDataset(source, np.arange(len(source)), spec, threads=2)
+    loader = Loader(dataset, spec, batch_size=BATCH, seed=0, augment=AugmentConfig(flip=0.5))
     count = sum(len(loader.batch(0, step)[1]) for step in range(loader.num_steps))
-    feed.close()
+    dataset.close()
     return count
 
 
@@ -78,7 +78,7 @@ WAYS = {"ours": ours, "theirs": theirs}
 
 
 def held() -> int:
-    """Bytes that this process and its children hold."""
+    """Bytes of memory that this process and its children use."""
     total = 0
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         try:
@@ -89,21 +89,21 @@ def held() -> int:
 
 
 def run(way: str, folder: Path) -> None:
-    """Print pictures per second and the most bytes held beyond those of the start."""
-    torch.set_num_threads(1)  # the cores are the decoders'
+    """Print images per second, and the peak of memory beyond that at the start."""
+    torch.set_num_threads(1)  # leave the cores to the decoders
     start, most, done = held(), [0], threading.Event()
 
-    def watch() -> None:
+    def sample_memory() -> None:
         while not done.wait(0.1):
             most[0] = max(most[0], held())
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    sampler = threading.Thread(target=sample_memory, daemon=True)
+    sampler.start()
     began = time.perf_counter()
     count = WAYS[way](folder)
     seconds = time.perf_counter() - began
     done.set()
-    watcher.join()
+    sampler.join()
     assert count == NUM
     print(count / seconds, most[0] - start)
 
@@ -124,9 +124,9 @@ def main() -> None:
                 figures.append((speed, memory))
     medians = {way: tuple(map(statistics.median, zip(*figures, strict=True))) for way, figures in found.items()}
     for way, (speed, memory) in medians.items():
-        print(f"{way:>7}: {speed:7.0f} pictures/s, {memory / 1e6:6.0f} MB")
+        print(f"{way:>7}: {speed:7.0f} images/s, {memory / 1e6:6.0f} MB")
     (fast, small), (slow, large) = medians["ours"], medians["theirs"]
-    print(f"speed {fast / slow:.2f}x (asked: 1.3), memory {small / large:.2f}x (asked: at most 0.6)")
+    print(f"speed {fast / slow:.2f}x (target: at least 1.3), memory {small / large:.2f}x (target: at most 0.6)")
     print(f"{os.cpu_count()} cores, {platform.platform()}, torch {torch.__version__}")
 
 

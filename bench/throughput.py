@@ -1,23 +1,24 @@
-"""How many pictures a second are trained on: a plain PyTorch loop, Lightning, Neocog, and what the machine allows.
+"""Compare training throughput: a plain PyTorch loop, Lightning, Neocog, and the limit of the machine.
 
     python bench/throughput.py [--models resnet18 vgg16] [--seconds 25] [--run 600] [--device cuda]
 
-All train the same network on the same batch of random pictures with SGD and momentum:
+All train the same network on the same batch of random images, using SGD with momentum:
 
     plain      the loop of PyTorch's tutorials: eager, fp32, contiguous
     lightning  the same in Lightning's Trainer, if it is installed
-    neocog     the step executor in the arithmetic that `choose_speed` takes for a run of --run seconds, found here
+    neocog     Neocog's step, in the precision and memory format that `choose_speed` picks for a run of --run seconds
 
-The ways take turns of half a second, a step at the least, and so do two products of matrices and a copy, from which the
-floor follows. Medians of all steps but those of the first turn.
+They alternate in turns of half a second, at least one step each, and so do two matrix products and a copy, from which
+the floor follows. Medians of all steps except those of the first turn.
 
     floor = 3 FLOPs / (FLOP/s of a product of 1024x1024 matrices) + bytes / (bytes/s of copying 64 MiB)
 
-in fp32 or bf16, whichever is lower. FLOPs are those of the forward pass; the bytes are what convolutions and dense
-layers read and write in three passes, and five times the weights for the update. All else (norms, activations,
-pooling) counts as free, as if it were fused. It is no strict bound: arithmetic may overlap with copies, and caches save
-some of them.
-Asked for: resnet18 at least 2.4 times as fast as plain, and at least 75% of the floor; each network at least 1.0 times.
+in fp32 or bf16, whichever is lower. FLOPs are those of the forward pass. Bytes are what convolutions and dense layers
+read and write in three passes, plus five times the weights for the update. Everything else (norms, activations,
+pooling) counts as free, as if it were fused. The floor is not a strict bound: arithmetic may overlap with copies, and
+caches save some of them.
+Targets: resnet18 at least 2.4 times as fast as plain, and at least 75% of the floor's speed; each network at least 1.0
+times as fast as plain.
 """
 
 import argparse
@@ -57,20 +58,20 @@ CASES: dict[str, tuple[tuple[int, int, int], int]] = {
     "densenet121": ((3, 224, 224), 4),
     "mobilenet_v2": ((3, 224, 224), 8),
 }
-"""Shape of an input, and batch size: small, so that a machine of two cores takes a minute."""
-FASTER, OF_FLOOR = {"resnet18": 2.4}, {"resnet18": 0.75}  # what is asked for; of the others, to be 1.0 times as fast
+"""Shape of an input, and batch size: small, so that a machine with two cores takes a minute."""
+FASTER, OF_FLOOR = {"resnet18": 2.4}, {"resnet18": 0.75}  # targets; 1.0 times as fast for all others
 TURN = 0.5  # seconds
 SIDE, COPIED = 1024, 64 * 2**20
 LR, MOMENTUM = 1e-3, 0.9
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Turn = Callable[[], list[float]]
-"""A turn of one way: the seconds of its steps."""
+"""Takes one turn; returns the seconds of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What all ways train on."""
+    """The network and the batch that all of them train on."""
 
     model: nn.Module
     images: Tensor
@@ -82,14 +83,16 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=CASES, default=list(CASES), metavar="NAME")
-    parser.add_argument("--seconds", type=float, default=25.0, help="of timing for each network")
-    parser.add_argument("--run", type=float, default=600.0, help="seconds of plain steps for which Neocog chooses")
+    parser.add_argument("--seconds", type=float, default=25.0, help="seconds of timing for each network")
+    parser.add_argument(
+        "--run", type=float, default=600.0, help="seconds of plain steps in the run for which Neocog chooses"
+    )
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     device = torch.device(given.device)
     print(f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["NEOCOG_CACHE"] = folder  # what an earlier run measured must not help
+        os.environ["NEOCOG_CACHE"] = folder  # without measurements of earlier runs
         for name in given.models:
             measure(name, make_case(name, device, given.run), given.seconds)
 
@@ -104,7 +107,7 @@ def make_case(name: str, device: torch.device, run_seconds: float) -> Case:
 
 
 def measure(name: str, case: Case, seconds: float) -> None:
-    """Let all ways take turns, and print what came of it."""
+    """Let all of them take turns, and print the results."""
     step = plain(copy.deepcopy(case.model), case)
     step()
     first = min(timed(step), timed(step))
@@ -127,7 +130,7 @@ def measure(name: str, case: Case, seconds: float) -> None:
 
 
 def show(name: str, case: Case, medians: dict[str, float], reason: str) -> None:
-    """Pictures a second, their ratio to plain, their share of the floor; and the bars."""
+    """Print images per second, the ratio to plain, the share of the floor's speed, and whether targets are met."""
     shape, batch_size = tuple(case.images.shape[1:]), len(case.images)
     planned = plan(case.model, shape)
     floors = {precision: floor(planned, batch_size, medians, precision) for precision in TYPES}
@@ -136,18 +139,18 @@ def show(name: str, case: Case, medians: dict[str, float], reason: str) -> None:
     print(f"\n{name}, {'x'.join(map(str, shape))}, batch {batch_size}. Neocog: {reason}")
     for way, took in (ways | {f"floor, {best}": floors[best]}).items():
         print(
-            f"  {way:<12}{batch_size / took:>12,.1f} pictures/s{took * 1e3:>12,.2f} ms a step"
+            f"  {way:<12}{batch_size / took:>12,.1f} images/s{took * 1e3:>12,.2f} ms a step"
             f"{medians['plain'] / took:>8.2f} x plain{floors[best] / took:>8.0%} of the floor"
         )
     bars = [(medians["plain"] / medians["neocog"], FASTER.get(name, 1.0), "x plain")]
     if name in OF_FLOOR:
         bars.append((floors[best] / medians["neocog"], OF_FLOOR[name], "of the floor"))
     for figure, asked, of in bars:
-        print(f"  asked for {asked} {of}: {figure:.2f}, {'met' if figure >= asked else 'missed'}")
+        print(f"  target {asked} {of}: {figure:.2f}, {'met' if figure >= asked else 'missed'}")
 
 
 def turn(step: Callable[[], object], num_threads: int) -> list[float]:
-    """Steps until the turn is over."""
+    """Take steps until the turn is over."""
     torch.set_num_threads(num_threads)
     steps = [timed(step)]
     while sum(steps) < TURN:
@@ -164,7 +167,7 @@ def timed(step: Callable[[], object]) -> float:
 
 
 def plain(model: nn.Module, case: Case) -> Callable[[], float]:
-    """A step as https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html has it."""
+    """The step of https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html."""
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
 
@@ -180,7 +183,7 @@ def plain(model: nn.Module, case: Case) -> Callable[[], float]:
 
 
 def neocog(model: nn.Module, case: Case, plain_seconds: float) -> tuple[Callable[[], float], str]:
-    """A step of the executor, as the loop makes it, and why it is as it is."""
+    """A step as in Neocog's loop, and the reason for the choice of precision and memory format."""
     task = Classification(tuple(map(str, range(case.num_classes))))
     config = OptimizerConfig(lr=LR, momentum=MOMENTUM)
     torch.set_num_threads(num_threads())
@@ -204,10 +207,10 @@ def neocog(model: nn.Module, case: Case, plain_seconds: float) -> tuple[Callable
 
 
 def lightning(model: nn.Module, case: Case, num_steps: int) -> Turn:
-    """A turn in Lightning's Trainer; a step lasts from one batch's start to the next one's."""
+    """A turn in Lightning's Trainer; a step lasts from the start of one batch to the start of the next."""
     import lightning as L  # type: ignore[import-not-found]
 
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # it greets with each Trainer
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # each Trainer prints a greeting
 
     class Module(L.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -225,7 +228,7 @@ def lightning(model: nn.Module, case: Case, num_steps: int) -> Turn:
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=LR, momentum=MOMENTUM)
 
-    class RepeatedAugmentationSampler(torch.utils.data.IterableDataset[tuple[Tensor, Tensor]]):
+    class RepeatedBatch(torch.utils.data.IterableDataset[tuple[Tensor, Tensor]]):
         def __iter__(self) -> Any:
             return itertools.repeat((case.images, case.labels), num_steps + 1)
 
@@ -239,7 +242,7 @@ def lightning(model: nn.Module, case: Case, num_steps: int) -> Turn:
             max_steps=num_steps + 1, accelerator="gpu" if case.images.is_cuda else "cpu", devices=1, logger=False,
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
-        trainer.fit(module, torch.utils.data.DataLoader(RepeatedAugmentationSampler(), batch_size=None))
+        trainer.fit(module, torch.utils.data.DataLoader(RepeatedBatch(), batch_size=None))
         return [later - earlier for earlier, later in itertools.pairwise(module.begun)]
 
     return take
@@ -258,7 +261,7 @@ def copying(device: torch.device) -> Callable[[], Tensor]:
 
 
 def floor(planned: Plan, batch_size: int, medians: dict[str, float], precision: str) -> float:
-    """Seconds of a step by the measured product and copy; see above."""
+    """Seconds of a step, from the measured matrix product and copy; see above."""
     itemsize = TYPES[precision].itemsize
     flops_per_second = 2 * SIDE**3 / medians[precision]
     bytes_per_second = 2 * COPIED / medians["copy"]

@@ -1,22 +1,22 @@
-"""How long it takes to reach an accuracy: the recipe `fast` beside the recipes that users start from.
+"""Compare the time to reach an accuracy: the recipe `fast`, and the recipes that users start from.
 
     python bench/time_to_accuracy.py mnist [--seeds 10] [--limit 900] [--only pytorch]
     python bench/time_to_accuracy.py cifar10 [--seeds 3] [--limit 900]
 
-Neocog runs as a user runs it, `neocog train DATA --recipe fast`, each time with a new seed and no cache of earlier
-measurements. Its seconds are those from the start of the process to the printed test accuracy; for MNIST a second
-setting, `--train.epochs 7`, goes for the last tenths of a per cent.
+Neocog runs as a user would run it, `neocog train DATA --recipe fast`, each time with a new seed and without cached
+measurements. Its seconds are from the start of the process to the printed test accuracy. For MNIST a second setting,
+`--train.epochs 7`, aims at the last tenths of a per cent.
 
-The others are written as their documentation has them, and reach the accuracies at which Neocog stands, or do not:
+The other recipes follow their documentation:
 
     pytorch   examples/mnist/main.py of PyTorch: two convolutions, dropout, Adadelta, 14 epochs
     keras     "Simple MNIST convnet" of keras.io on the torch backend: Adam, 15 epochs; if keras is installed
     tutorial  PyTorch's "Training a Classifier": LeNet's form, batches of 4, SGD, 2 epochs
     resnet18  ResNet-18 for CIFAR-10 (github.com/kuangliu/pytorch-cifar): batches of 128, SGD with cosine, 200 epochs
 
-They are scored on the test data after each epoch, without the time for it, and get their pictures as tensors in memory,
-normalised: their seconds begin with the first step. What does not end within the limit is stopped there, and its
-time to the end of the recipe is reckoned from the steps so far.
+They get normalised images as tensors in memory, so their seconds begin with the first step. They are scored on the test
+data after each epoch, which doesn't count as time. A recipe that exceeds the limit is stopped, and the time to its end
+is extrapolated.
 """
 
 import argparse
@@ -47,14 +47,14 @@ NEOCOG = [sys.executable, "-m", "neocog"]
 
 
 class Setting(NamedTuple):
-    """One way to run the recipe, and what is asked of it."""
+    """One way to run the recipe, with its targets."""
 
     arguments: tuple[str, ...]
     seeds: int
     accuracy: float = 0.0
     seconds: float = math.inf
-    with_views: bool = False
-    """Whether the accuracy is the one with several views of each picture."""
+    with_tta: bool = False
+    """Whether the accuracy is the one with test-time augmentation."""
 
 
 SETTINGS = {
@@ -63,14 +63,14 @@ SETTINGS = {
         "neocog fast, 7 epochs": Setting(("--train.epochs", "7"), 10, 0.995, 40.0),
     },
     "cifar10": {
-        "neocog fast, 1 epoch": Setting(("--train.epochs", "1"), 1, with_views=True),
-        "neocog fast": Setting((), 3, 0.940, 780.0, with_views=True),
+        "neocog fast, 1 epoch": Setting(("--train.epochs", "1"), 1, with_tta=True),
+        "neocog fast": Setting((), 3, 0.940, 780.0, with_tta=True),
     },
 }
 
 
-class Pictures(NamedTuple):
-    """Pictures (N, C, H, W) in [0, 1], and their classes (N,)."""
+class Images(NamedTuple):
+    """Images (N, C, H, W) in [0, 1], and their labels (N,)."""
 
     train: Tensor
     train_labels: Tensor
@@ -80,7 +80,7 @@ class Pictures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How a recipe stands after so many seconds of training."""
+    """The accuracy of a recipe after some seconds of training."""
 
     seconds: float
     epochs: float
@@ -88,19 +88,19 @@ class Point:
 
 
 class Result(NamedTuple):
-    """Of one run of Neocog."""
+    """The result of one run of Neocog."""
 
     seconds: float
     accuracy: float
-    with_views: float
+    with_tta: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=SETTINGS)
-    parser.add_argument("--seeds", type=int, help="runs of Neocog; by default 10 for mnist, 3 for cifar10")
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds after which another recipe is stopped")
-    parser.add_argument("--only", help="the one row to measure, such as pytorch")
+    parser.add_argument("--seeds", type=int, help="number of runs of Neocog; by default 10 for mnist, 3 for cifar10")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds after which the other recipes are stopped")
+    parser.add_argument("--only", help="measure only this row, such as pytorch")
     given = parser.parse_args()
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}", flush=True
@@ -112,11 +112,11 @@ def main() -> None:
             reached[name] = show_neocog(name, setting, results)
     for name, recipe in RECIPES[given.data].items():
         if given.only in (None, name):
-            show_recipe(name, recipe, pictures(given.data), given.limit, reached)
+            show_recipe(name, recipe, load_images(given.data), given.limit, reached)
 
 
 def neocog(data: str, seed: int, setting: Setting) -> Result:
-    """One run of the command line in an empty folder; returns the seconds until its test accuracy was printed."""
+    """Run the command line once in an empty folder, and time it until the test accuracy is printed."""
     with tempfile.TemporaryDirectory() as folder:
         command = [*NEOCOG, "train", data, "--recipe", "fast", "--train.seed", str(seed), *setting.arguments]
         began = time.perf_counter()
@@ -128,37 +128,37 @@ def neocog(data: str, seed: int, setting: Setting) -> Result:
         found = [
             (time.perf_counter() - began, float(percent[1]) / 100)
             for line in process.stdout
-            if (percent := re.match(r"test accuracy ([\d.]+)%", line))  # first without views, then with them
+            if (percent := re.match(r"test accuracy ([\d.]+)%", line))  # first without TTA, then with it
         ]
         if process.wait() or not found:
             raise SystemExit(f"{' '.join(command)} failed")
-    return Result(found[-1 if setting.with_views else 0][0], found[0][1], found[-1][1])
+    return Result(found[-1 if setting.with_tta else 0][0], found[0][1], found[-1][1])
 
 
 def show_neocog(name: str, setting: Setting, results: list[Result]) -> tuple[float, float]:
     """Print the means; returns mean accuracy and mean seconds."""
-    seconds, accuracy, views = (statistics.mean(column) for column in zip(*results, strict=True))
+    seconds, accuracy, tta = (statistics.mean(column) for column in zip(*results, strict=True))
     spread = statistics.stdev(result.accuracy for result in results) if len(results) > 1 else math.nan
     print(
-        f"{name:<24}{accuracy:>8.2%} (deviation {spread:.2%}, {len(results)} seeds), {views:.2%} with views"
-        f"{seconds:>9.1f} s on the mean, {max(result.seconds for result in results):.1f} s at most",
+        f"{name:<24}{accuracy:>8.2%} (standard deviation {spread:.2%}, {len(results)} seeds), {tta:.2%} with TTA"
+        f"{seconds:>9.1f} s on average, {max(result.seconds for result in results):.1f} s at most",
         flush=True,
     )
-    figure = views if setting.with_views else accuracy
+    figure = tta if setting.with_tta else accuracy
     if setting.accuracy:
         verdict = "met" if figure >= setting.accuracy and seconds <= setting.seconds else "missed"
-        print(f"{'':<24}asked for {setting.accuracy:.1%} in {setting.seconds:g} s: {verdict}", flush=True)
+        print(f"{'':<24}target {setting.accuracy:.1%} in {setting.seconds:g} s: {verdict}", flush=True)
     return figure, seconds
 
 
 def show_recipe(
     name: str,
-    recipe: Callable[[Pictures], Iterator[Point]],
-    data: Pictures,
+    recipe: Callable[[Images], Iterator[Point]],
+    data: Images,
     limit: float,
     reached: dict[str, tuple[float, float]],
 ) -> None:
-    """Run a recipe to its end or the limit, and say when it came to where Neocog stood."""
+    """Run a recipe to its end or the limit, and print when it reached Neocog's accuracies."""
     torch.manual_seed(0)
     points = []
     for point in recipe(data):
@@ -176,16 +176,16 @@ def show_recipe(
     for whose, (accuracy, seconds) in reached.items():
         first = next((point.seconds for point in points if point.accuracy >= accuracy), None)
         against = f"after {first:,.1f} s, {first / seconds:.1f} times as long" if first else "not reached"
-        print(f"{'':<24}{accuracy:.2%} as {whose} in {seconds:.1f} s: {against}", flush=True)
+        print(f"{'':<24}{accuracy:.2%}, which {whose} reached in {seconds:.1f} s: {against}", flush=True)
 
 
-def pictures(data: str) -> Pictures:
+def load_images(data: str) -> Images:
     """The data set from the folder that NEOCOG_DATA names."""
     folder = Path(os.environ.get("NEOCOG_DATA", Path.home() / ".cache/neocog/data")) / data
     return mnist(folder) if data == "mnist" else cifar10(folder)
 
 
-def mnist(folder: Path) -> Pictures:
+def mnist(folder: Path) -> Images:
     def read(stem: str, header: int) -> Tensor:
         packed = folder / f"{stem}.gz"
         content = gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / stem).read_bytes()
@@ -194,54 +194,54 @@ def mnist(folder: Path) -> Pictures:
     def images(stem: str) -> Tensor:
         return read(stem, 16).reshape(-1, 1, 28, 28) / 255
 
-    return Pictures(
+    return Images(
         images("train-images-idx3-ubyte"), read("train-labels-idx1-ubyte", 8).long(),
         images("t10k-images-idx3-ubyte"), read("t10k-labels-idx1-ubyte", 8).long(),
     )  # fmt: skip
 
 
-def cifar10(folder: Path) -> Pictures:
+def cifar10(folder: Path) -> Images:
     def read(names: list[str]) -> tuple[Tensor, Tensor]:
         content = b"".join(next(folder.rglob(name)).read_bytes() for name in names)
         records = torch.from_numpy(np.frombuffer(content, np.uint8).copy()).reshape(-1, 3073)
         return records[:, 1:].reshape(-1, 3, 32, 32) / 255, records[:, 0].long()
 
-    return Pictures(*read([f"data_batch_{i}.bin" for i in range(1, 6)]), *read(["test_batch.bin"]))
+    return Images(*read([f"data_batch_{i}.bin" for i in range(1, 6)]), *read(["test_batch.bin"]))
 
 
 def train(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: LRScheduler | None,
-    data: Pictures,
+    data: Images,
     *,
     epochs: int,
     batch_size: int,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
-    change: Callable[[Tensor], Tensor] | None = None,
-    look_every: float = 60.0,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    score_every: float = 60.0,
 ) -> Iterator[Point]:
-    """The loop of all PyTorch recipes; a point after each epoch, and after each minute of a longer one."""
+    """The loop of all PyTorch recipes; yields a point after each epoch, and every minute within a longer one."""
     loader = DataLoader(TensorDataset(data.train, data.train_labels), batch_size=batch_size, shuffle=True)
     seconds = 0.0
     for epoch in range(epochs):
         model.train()
-        looked, began = seconds, time.perf_counter() - seconds
+        scored, began = seconds, time.perf_counter() - seconds
         for i, (images, labels) in enumerate(loader):
             optimizer.zero_grad()
-            loss(model(change(images) if change else images), labels).backward()  # type: ignore[no-untyped-call]
+            loss(model(augment(images) if augment else images), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             seconds = time.perf_counter() - began
-            if seconds > looked + look_every:
+            if seconds > scored + score_every:
                 yield Point(seconds, epoch + (i + 1) / len(loader), score(model, data))
-                looked, began = seconds, time.perf_counter() - seconds
+                scored, began = seconds, time.perf_counter() - seconds
         if schedule:
             schedule.step()
         yield Point(seconds, epoch + 1, score(model, data))
 
 
 @torch.inference_mode()
-def score(model: nn.Module, data: Pictures) -> float:
+def score(model: nn.Module, data: Images) -> float:
     """Accuracy on the test data."""
     was = model.training
     model.eval()
@@ -250,7 +250,7 @@ def score(model: nn.Module, data: Pictures) -> float:
     return float((guesses == data.test_labels).float().mean())
 
 
-def pytorch(data: Pictures) -> Iterator[Point]:
+def pytorch(data: Images) -> Iterator[Point]:
     """https://github.com/pytorch/examples/blob/main/mnist/main.py"""
     model = nn.Sequential(
         nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
@@ -258,12 +258,12 @@ def pytorch(data: Pictures) -> Iterator[Point]:
     )  # fmt: skip
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     return train(
-        model, optimizer, StepLR(optimizer, 1, gamma=0.7), normalised(data, [0.1307], [0.3081]),
+        model, optimizer, StepLR(optimizer, 1, gamma=0.7), normalise(data, [0.1307], [0.3081]),
         epochs=14, batch_size=64, loss=F.nll_loss,
     )  # fmt: skip
 
 
-def keras_convnet(data: Pictures) -> Iterator[Point]:
+def keras_convnet(data: Images) -> Iterator[Point]:
     """https://keras.io/examples/vision/mnist_convnet/"""
     os.environ["KERAS_BACKEND"] = "torch"
     try:
@@ -292,7 +292,7 @@ def keras_convnet(data: Pictures) -> Iterator[Point]:
         yield Point(seconds, epoch + 1, float((guesses == data.test_labels.numpy()).mean()))
 
 
-def tutorial(data: Pictures) -> Iterator[Point]:
+def tutorial(data: Images) -> Iterator[Point]:
     """https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html"""
     model = nn.Sequential(
         nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
@@ -300,23 +300,23 @@ def tutorial(data: Pictures) -> Iterator[Point]:
     )  # fmt: skip
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     return train(
-        model, optimizer, None, normalised(data, [0.5] * 3, [0.5] * 3), epochs=2, batch_size=4, look_every=math.inf
+        model, optimizer, None, normalise(data, [0.5] * 3, [0.5] * 3), epochs=2, batch_size=4, score_every=math.inf
     )
 
 
-def resnet18(data: Pictures) -> Iterator[Point]:
-    """https://github.com/kuangliu/pytorch-cifar: 93.02% at its end, as its README has it."""
+def resnet18(data: Images) -> Iterator[Point]:
+    """https://github.com/kuangliu/pytorch-cifar: 93.02% at its end according to its README."""
     model = ResNet18()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     return train(
         model, optimizer, CosineAnnealingLR(optimizer, T_max=200),
-        normalised(data, [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]),
-        epochs=200, batch_size=128, change=cropped_and_flipped,
+        normalise(data, [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]),
+        epochs=200, batch_size=128, augment=crop_and_flip,
     )  # fmt: skip
 
 
 class ResNet18(nn.Sequential):
-    """ResNet-18 whose first convolution is 3x3 without a stride, and without pooling; (N, 3, 32, 32) -> (N, 10)."""
+    """ResNet-18 with a first convolution of 3x3 and stride 1, without max pooling; (N, 3, 32, 32) -> (N, 10)."""
 
     def __init__(self) -> None:
         widths, strides = (64, 64, 128, 128, 256, 256, 512, 512), (1, 1, 2, 1, 2, 1, 2, 1)
@@ -347,8 +347,8 @@ class Block(nn.Module):
         return F.relu(self.branch(x) + self.shortcut(x))
 
 
-def cropped_and_flipped(images: Tensor) -> Tensor:
-    """Crops of 32x32 from pictures with a border of four zeros, half of them mirrored, each drawn for itself."""
+def crop_and_flip(images: Tensor) -> Tensor:
+    """Random 32x32 crops of images padded with four zeros, half of them mirrored, drawn for each image separately."""
     padded = F.pad(images, (4, 4, 4, 4))
     top, left = torch.randint(0, 9, (2, len(images)))
     rows = (top[:, None] + torch.arange(32))[:, None, :, None]
@@ -358,13 +358,13 @@ def cropped_and_flipped(images: Tensor) -> Tensor:
     return padded[number, channel, rows, columns]
 
 
-def normalised(data: Pictures, mean: list[float], deviation: list[float]) -> Pictures:
-    """The pictures with mean and deviation of each channel as a recipe gives them."""
+def normalise(data: Images, mean: list[float], deviation: list[float]) -> Images:
+    """The images, normalised with a recipe's mean and standard deviation of each channel."""
     centre, scale = (torch.tensor(values)[:, None, None] for values in (mean, deviation))
     return data._replace(train=(data.train - centre) / scale, test=(data.test - centre) / scale)
 
 
-RECIPES: dict[str, dict[str, Callable[[Pictures], Iterator[Point]]]] = {
+RECIPES: dict[str, dict[str, Callable[[Images], Iterator[Point]]]] = {
     "mnist": {"pytorch": pytorch, "keras": keras_convnet},
     "cifar10": {"tutorial": tutorial, "resnet18": resnet18},
 }

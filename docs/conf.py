@@ -2,6 +2,7 @@
 
 project = "Neocog"
 author = "The Neocog developers"
+copyright = author
 extensions = ["myst_nb"]
 html_theme = "furo"
 html_title = "Neocog"
@@ -13,4 +14,5 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress bars
 nb_render_markdown_format = "myst"

@@ -1,4 +1,4 @@
-"""A network of one's own, to try `neocog plan` on.
+"""Your own network, to try `neocog plan` on.
 
 neocog plan examples/network.py:small_resnet --input 3x64x64
 neocog plan examples/network.py:small_resnet --input 3x64x64 --svg small_resnet.svg
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Residual(nn.Module):
-    """Two convolutions, and the way around them."""
+    """Two convolutions with a skip connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Residual(nn.Module):
 
 
 def small_resnet(width: int = 32, num_classes: int = 10) -> nn.Sequential:
-    """Three resolutions with one residual block each; any size of picture."""
+    """Three resolutions with one residual block each, for any image size."""
     return nn.Sequential(
         nn.Conv2d(3, width, 3, padding=1), Residual(width),
         nn.Conv2d(width, 2 * width, 3, 2, 1), Residual(2 * width),

@@ -52,9 +52,9 @@ def test_times_and_labels_of_a_table_are_not_channels():
         ),
         (b"\x93NUMPY\x01\x00\xff\xff{", r"walk can't be read: .* Replace or remove it\."),
         (npy(np.array([{}], object)), "walk can't be read: it holds Python objects"),
-        (b"RIFF\0\0\0\0WAVE", r"a \.csv table .* Received: NUL bytes, .* Where: walk, line 1"),
+        (b"RIFF\0\0\0\0WAVE", r"a \.csv table .* walk, line 1: received NUL bytes"),
         (b"x\n1\nhigh\n", "Received: 'high', in walk, line 3, x"),
-        (b"", "Received: an empty file. .* Where: walk"),
+        (b"", "walk, line 1: received an empty file"),
     ],
 )
 def test_invalid_signal_is_named(content, message):

@@ -239,7 +239,7 @@ def test_level_of_the_classes_and_fold_for_the_test_are_flags(run_main, tmp_path
     assert "its reader says: 3 folds: fold2 is the test, and each fold stays whole" in out
 
 
-def test_folders_above_the_classes_are_no_findings(run_main, tmp_path):
+def test_folders_above_the_classes_are_not_findings(run_main, tmp_path):
     for site in ("a", "b", "c"):
         for name in ("cat", "dog"):
             picture(tmp_path / "sites" / site / name / "0.png", zlib.crc32(f"{site}{name}".encode()))

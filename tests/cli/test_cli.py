@@ -163,7 +163,7 @@ def test_predict_forms(run_main, finished_run, seven, monkeypatch, tmp_path):
     assert out.splitlines()[1].startswith("standard input")
 
 
-def test_a_broken_picture_is_one_line_and_the_others_are_predicted(run_main, finished_run, seven, tmp_path):
+def test_broken_image_is_one_line_and_the_others_are_predicted(run_main, finished_run, seven, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(seven.read_bytes()[:60])
     code, out, err = run_main("predict", finished_run.bundle, broken, seven, tmp_path / "absent.png")
@@ -297,7 +297,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_wrong_picture_stops_training_and_is_one_line_in_predict(run_main, pictures, kind, finished_run):
+def test_wrong_image_stops_training_and_is_one_line_in_predict(run_main, pictures, kind, finished_run):
     wrong = pictures / "red" / "05.png"
     wrong.write_bytes(picture(kind))
     for arguments in (["train", pictures, *QUICK], ["predict", finished_run.bundle, wrong]):

@@ -77,7 +77,7 @@ def test_settings_reach_the_filter(run_main):
     assert pixels("out.png").max() == 255
 
 
-def test_the_picture_is_read_as_it_is_meant_to_be_seen(run_main):
+def test_image_is_read_upright(run_main):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned to the right
     Image.fromarray(EDGE).save("turned.jpg", quality=95, exif=exif)

@@ -166,7 +166,7 @@ def test_plot_of_unknown_format_is_refused(run_main, digits):
     assert "A plot is saved as one of svg, png, pdf. Received: rates.bmp" in err
 
 
-def test_what_a_file_says_for_the_whole_run_is_no_mistake(run_main, digits):
+def test_settings_of_a_file_for_the_whole_run_are_accepted(run_main, digits):
     (run_main.work / "c.yaml").write_text(
         f"data: {{source: {digits}}}\nrecipe: lenet5_relu\n"
         "optimizer: {lr: 0.3}\ntrain: {epochs: 3, batch_size: 50}\n"

@@ -10,7 +10,7 @@ from neocog.cli import main
 from neocog.zoo.published import PUBLISHED
 
 
-def test_all_networks_stand_in_one_table(capsys):
+def test_zoo_lists_all_networks_in_one_table(capsys):
     assert main(["zoo"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["network", "paper", "input", "parameters", "MACs", "sees", "top-1", "top-5", "source"]

@@ -82,7 +82,7 @@ def test_neighbours_compete_and_distant_cells_do_not():
         assert (cells.a != before).flatten(1).any(1).tolist() == changed
 
 
-def test_one_place_teaches_a_plane_for_the_whole_picture():
+def test_one_place_teaches_a_plane_for_the_whole_image():
     cells = one_cell([1.0, 0.0])
     before = cells.a.clone()
     cells.learn(seen([1.0, 0.1], *[[0.0, 0.0]] * 5, [1.0, 0.0], *[[0.0, 0.0]] * 5, [1.0, 0.2]))
@@ -120,7 +120,7 @@ def test_learning_takes_a_higher_threshold_than_recognition():
     assert cells.num_used == 2  # and yet worth a plane of its own
 
 
-def test_an_empty_picture_teaches_nothing():
+def test_empty_image_teaches_nothing():
     cells = SCells(1, 4, kernel_size=3, padding=1)
     cells.learn(torch.zeros(1, 1, 6, 6))
     assert not cells.a.any()

@@ -38,7 +38,7 @@ def test_gradients_reach_only_the_branches_that_survive():
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
-def test_rates_that_are_no_chance_are_refused(rate):
+def test_rates_outside_of_0_to_1_are_refused(rate):
     with pytest.raises(ValueError, match=rf"drop_rate must lie in \[0, 1\)\. Received: {rate}\. Use 0 to keep"):
         StochasticDepth(rate)
 

@@ -28,7 +28,7 @@ def test_a_receptive_field_smaller_than_the_object():
     )
 
 
-def test_a_receptive_field_larger_than_the_picture():
+def test_advice_names_a_receptive_field_larger_than_the_image():
     with torch.device("meta"):
         model = resnet((3, 4, 6, 3))
     line = one(advice_for(model, (3, 224, 224)), "A receptive field larger than the image")

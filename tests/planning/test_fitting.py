@@ -193,12 +193,12 @@ class Raises(nn.Module):
         (nn.Module, (3,), 'failed on an input of 3: Module [Module] is missing the required "forward" function'),
     ],
 )
-def test_what_no_size_would_mend_is_no_matter_of_sizes(build, shape, message):
+def test_error_that_no_size_would_fix_names_no_size(build, shape, message):
     with pytest.raises(PlanError, match=re.escape(message)):
         plan(build(), shape)
 
 
-def test_sizes_far_below_are_no_advice():
+def test_sizes_far_below_are_not_advised():
     """At 3x3 one of the branches is 1x1 and broadcast, which nobody means."""
 
     class Branches(nn.Module):

@@ -254,12 +254,12 @@ def test_windows_cut_and_put_together_are_followed():
 
 
 def test_an_axis_repeated_by_views_is_an_upsampling():
-    row = plan(RepeatedAugmentationSampler(), (4, 6, 6)).rows[-1]
+    row = plan(RepeatedRows(), (4, 6, 6)).rows[-1]
     assert row.stride == (0.5, 1) and row.receptive_field == (1, 1)
     assert [row.fields[0].box(unit) for unit in range(4)] == [(0, 0), (0, 0), (1, 1), (1, 1)]
 
 
-class RepeatedAugmentationSampler(nn.Module):
+class RepeatedRows(nn.Module):
     def forward(self, x):
         return x.repeat_interleave(2, 2)
 

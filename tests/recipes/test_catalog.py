@@ -39,7 +39,8 @@ def test_the_page_names_no_other_recipe():
 
 def test_the_settings_that_the_page_shows_are_taken():
     """The shorter run for CIFAR, word for word."""
-    line = next(line for line in PAGE.read_text().splitlines() if "--schedule.phases" in line)
+    joined = PAGE.read_text().replace("\\\n", "")
+    line = next(line for line in joined.splitlines() if "--schedule.phases" in line)
     phases, epochs = re.findall(r'"(.*?)"', line), int(re.findall(r"--epochs (\d+)", line)[0])
     flags = {"schedule.phases": phases, "train.epochs": epochs}
     config = resolve(

@@ -19,20 +19,20 @@ def save_arrays(path, shape, num_train=40):
     return str(path)
 
 
-def test_grey_pictures_get_the_narrow_network_and_no_mirrors(tmp_path):
+def test_grey_images_get_the_narrow_network_and_no_flips(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "grey.npz", (28, 28)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((32, 64), 2, 0)
     assert (config.image.size, config.train.tta) == ((28, 28), "shift")
 
 
-def test_colour_pictures_get_the_network_of_the_records(tmp_path):
+def test_colour_images_get_the_network_of_the_speed_records(tmp_path):
     config = recipe("fast", save_arrays(tmp_path / "colour.npz", (24, 30, 3)))
     assert (config.model.widths, config.model.stem_stride, config.augment.flip) == ((64, 320, 320), None, 0.5)
     assert (config.image.size, config.train.tta) == ((24, 30), "flip+shift")
 
 
 @pytest.mark.parametrize("side", [19, 41])
-def test_pictures_of_another_size_become_what_the_network_asks_for(tmp_path, side):
+def test_images_of_another_size_are_resized_for_the_network(tmp_path, side):
     assert recipe("fast", save_arrays(tmp_path / "odd.npz", (side, 28))).image.size is None
 
 

@@ -10,7 +10,7 @@ from neocog.zoo import create_model
 
 
 @pytest.mark.parametrize("name", ["finetune", "from_scratch_small"])
-def test_a_recipe_trains_on_a_folder_of_pictures(name, pictures, tmp_path):
+def test_recipe_trains_on_a_folder_of_images(name, pictures, tmp_path):
     weights = tmp_path / "weights.pth"
     torch.save(create_model("resnet20_cifar").state_dict(), weights)
     flags = {"model.name": "resnet20_cifar", "image.size": 32, "train.epochs": 1}

@@ -73,7 +73,7 @@ def test_the_sign_says_where_it_gets_brighter():
 
 
 @given(st.integers(-6, 6), st.integers(-6, 6))
-def test_a_shift_moves_the_picture_down_and_to_the_right(down, right):
+def test_shift_moves_the_image_down_and_to_the_right(down, right):
     picture = np.arange(12.0 * 9).reshape(12, 9)
     moved = apply_filter(picture, "shift", "wrap", down=down, right=right)
     np.testing.assert_allclose(moved, np.roll(picture, (down, right), (0, 1)), atol=1e-9)
@@ -149,6 +149,6 @@ def test_unknown_and_ignored_settings_are_refused(call, message):
         (lambda: grey(np.zeros((3, 3, 4))), r"An image has 1 or 3 channels. Received: \(3, 3, 4\)"),
     ],
 )
-def test_what_is_no_picture_is_refused(call, message):
+def test_other_arrays_than_images_are_refused(call, message):
     with pytest.raises(GeometryError, match=message):
         call()

@@ -9,6 +9,7 @@ from neocog.evaluation import evaluate_classifier
 from neocog.modalities.draw import Drawing, image_address
 from neocog.report import Curves, Report, write_report
 from neocog.report.images import filter_images
+from neocog.report.plots import draw_history
 
 
 @pytest.fixture(scope="session")
@@ -121,3 +122,10 @@ def test_page_fits_any_width(browser, finished_run, width):
     assert all(url.startswith(("file:", "data:")) for url in asked)
     assert faults == []
     page.close()
+
+
+def test_loss_curve_has_readable_ticks_over_a_small_range():
+    history = [{"epoch": k, "train_loss": 0.69 - 0.01 * k, "val_loss": 0.67} for k in range(3)]
+    assert ">0.6800<" in draw_history(history, "loss", 0, log=True)
+    steep = [{"epoch": k, "train_loss": 10.0**-k, "val_loss": 10.0**-k} for k in range(3)]
+    assert ">0.1<" in draw_history(steep, "loss", 0, log=True)

@@ -71,7 +71,12 @@ def test_predict_matches_columns_by_name(trained, tmp_path, capsys):
         assert "channels in another order are matched by name: x, y (first in" in " ".join(err.split())
         np.save(tmp_path / "a.npy", np.stack([one["x"], one["y"]]))
         assert main(["predict", str(trained), str(tmp_path / "a.npy"), str(tmp_path / "a.npy")]) == 0
-        assert " ".join(capsys.readouterr().err.split()).count("channels without names are read by their place") == 1
+        assert (
+            " ".join(capsys.readouterr().err.split()).count(
+                "channels without names are taken in the order of the network"
+            )
+            == 1
+        )
     assert main(["predict", str(trained), str(write(tmp_path / "xz.csv", one | {"z": one["y"]}, ["x", "z"]))]) == 2
     assert "(missing: y; not known: z)" in " ".join(capsys.readouterr().err.split())
 
@@ -88,7 +93,9 @@ def test_evaluate_matches_columns_by_name(trained, tmp_path, capsys):
     assert neocog.evaluate(trained, tmp_path / "named.npz").metrics["accuracy"].value == 1
     np.savez(tmp_path / "plain.npz", x=x[:, ::-1], y=["inx", "iny"] * 4)
     assert neocog.evaluate(trained, tmp_path / "plain.npz").metrics["accuracy"].value == 1
-    assert "channels without names are read by their place, as x, y" in " ".join(capsys.readouterr().err.split())
+    assert "channels without names are taken in the order of the network: x, y" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_bundle_without_channel_names_is_read_by_position(trained):
@@ -153,7 +160,7 @@ def test_every_verb_accepts_the_flags_that_its_error_names(verb, dotted, trained
     told = " ".join("".join(capsys.readouterr()).split())
     assert "Unknown option" not in told
     if verb == "pack":
-        assert "Records of one game, speaker or recording must stay in one split" in told
+        assert "Samples of one game, speaker or recording must stay in one split" in told
     else:
         assert code == 0 and "windows of 32 samples were cut; neighbours share 16" in told
 

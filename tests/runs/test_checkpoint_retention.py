@@ -201,7 +201,7 @@ def test_checkpoint_renamed_by_another_process_is_skipped(run, monkeypatch):
     assert find_newest_whole(run, put_away=False)[1].state["step"] == 10
 
 
-def test_a_later_format_is_not_passed_over(run):
+def test_later_format_is_not_skipped(run):
     write_last(run, at(10), 2)
     write_last(run, at(20), 2)
     run.last.write_bytes(run.last.read_bytes().replace(b'format\\": 1', b'format\\": 2'))

@@ -170,7 +170,7 @@ def test_a_streamed_run_that_was_stopped_ends_with_the_same_bits(pictures, tmp_p
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-def test_mixed_pictures_are_learned_from(pictures, tmp_path):
+def test_training_takes_mixed_images(pictures, tmp_path):
     config = quick("lenet5_relu", pictures, augment=AugmentConfig(mixup=0.4, cutmix=1.0))
     assert train(config, runs=tmp_path / "runs").evaluation.count > 0
 
@@ -367,7 +367,7 @@ def test_training_without_any_readable_record(pictures, tmp_path):
         train(config, runs=tmp_path / "runs")
 
 
-def test_a_picture_without_a_header_is_skipped_too(pictures, tmp_path):
+def test_image_without_a_header_is_skipped_too(pictures, tmp_path):
     config = quick("lenet5_relu", pictures, epochs=1)
     config = replace(config, data=replace(config.data, on_corrupt="skip"))
     parts = divide(open_source(pictures), val_fraction=0.1, test_fraction=0.2, seed=0)

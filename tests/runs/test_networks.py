@@ -104,8 +104,8 @@ def test_adaptive_clipping_and_precise_bn_change_a_run_repeatably(config, tmp_pa
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("neocognitron", r"does not learn by gradients\. In Python: create_model\('neocognitron'\)\.learn"),
-        ("unet", r"Images are classified by networks made for that\. unet is for segmentation of images\."),
+        ("neocognitron", r"is not trained by gradient descent\. In Python: create_model\('neocognitron'\)\.learn"),
+        ("unet", r"holds images for classification, and unet is for segmentation of images\."),
         ("text_cnn", r"text_cnn is for classification of texts\."),
         ("go_policy", r"go_policy is for next move of positions\."),
     ],

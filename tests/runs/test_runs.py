@@ -114,7 +114,7 @@ def test_run_names_are_numbered_and_checked(tmp_path):
     with pytest.raises(RunError, match=r"a-b-1 exists. Choose another --name, or resume it: neocog train --resume"):
         Run.create(tmp_path, "a-b-1", "")
     for name in ("../x", "", "a/b", ".."):
-        with pytest.raises(RunError, match="one folder name"):
+        with pytest.raises(RunError, match="single folder name"):
             Run.create(tmp_path, name, "")
 
 
@@ -217,7 +217,7 @@ def test_train_finds_a_broken_test_image_before_training(tmp_path, draw, quick):
     for split in ("train", "val", "test"):
         draw(tmp_path / "d" / split, {"a": (200, 30, 30), "b": (30, 30, 200)}, count=4)
     (tmp_path / "d" / "test" / "b" / "02.png").write_bytes(b"text")
-    with pytest.raises(DataError, match=r"test/b/02\.png is not an image"):
+    with pytest.raises(DataError, match=r"test/b/02\.png: received a file that is not an image"):
         train(quick(tmp_path / "d"), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -274,7 +274,7 @@ def test_bad_input_leaves_no_run_folder(digits, quick, tmp_path, pictures):
     with pytest.raises(ConfigError, match=r"must be a device of this machine that computes\. Received: 'cuda:99' \("):
         train(quick(digits, device="cuda:99"), runs=runs)
     (pictures / "red" / "00.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"red/00\.png has 0 bytes"):
+    with pytest.raises(DataError, match=r"red/00\.png: received 0 bytes"):
         train(quick(pictures), runs=runs)
     assert not runs.exists()
 
@@ -290,7 +290,7 @@ def own_splits(digits, folder):
 def test_train_refuses_a_shift_as_large_as_the_image(digits, quick, tmp_path):
     config = quick(digits)
     with pytest.raises(
-        ConfigError, match=r"augment\.shift must be smaller than the pictures. Received: 32 for pictures of 32x32"
+        ConfigError, match=r"augment\.shift must be smaller than the images. Received: 32 for images of 32x32"
     ):
         train(replace(config, augment=replace(config.augment, shift=32)), runs=tmp_path / "runs")
 

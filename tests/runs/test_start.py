@@ -216,7 +216,7 @@ def test_start_refuses_a_damaged_model(first, colours, tmp_path):
     content = bytearray(first.bundle.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "model.neocog").write_bytes(content)
-    with pytest.raises(BundleError, match="was changed or damaged since it was written: its SHA-256"):
+    with pytest.raises(BundleError, match="was changed or damaged after it was written: its SHA-256"):
         train(config(colours, pretrained=tmp_path / "model.neocog"), runs=tmp_path / "runs")
     with pytest.raises(BundleError, match=r"absent\.neocog can't be read: No such file"):
         train(config(colours, pretrained=tmp_path / "absent.neocog"), runs=tmp_path / "runs")

@@ -47,7 +47,7 @@ def rows(run):
     return list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
 
 
-def test_a_lost_machine_leaves_the_others_to_go_on_from_the_last_checkpoint(digits, tmp_path):
+def test_lost_machine_leaves_the_others_to_resume_from_the_last_checkpoint(digits, tmp_path):
     port = free_port()
     machines = [machine(tmp_path, digits, port, hosts=hosts) for hosts in (True, False)]
     run, deadline = tmp_path / "runs" / "elastic", time.monotonic() + 120

@@ -48,7 +48,7 @@ def test_it_is_head_of_stages_of_stem_and_features_are_the_stages():
     ("frozen", "moves"),
     [(None, {"stem.weight"}), (0, {"stages.0", "stages.1", "head"}), (1, {"stages.1", "head"}), (2, {"head"})],
 )
-def test_what_is_frozen_stands_still_with_its_statistics(frozen, moves):
+def test_frozen_parts_keep_their_weights_and_statistics(frozen, moves):
     model = Small()
     if frozen is not None:
         model.freeze(frozen)

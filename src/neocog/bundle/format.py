@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from neocog.bundle.seal import read_sealed
+from neocog.dataset.file_types import FILE_TYPES
 from neocog.dataset.record import Payload
 from neocog.errors import BundleError
 
@@ -20,7 +21,7 @@ __all__ = ["FORMAT", "decode_golden", "encode_golden", "parse_manifest", "read_m
 
 FORMAT = 1
 TEXT = b"text\0"  # before a golden sample that is a text
-NPY = b"\x93NUMPY"
+(NPY,) = FILE_TYPES["NPY"].starts
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -72,20 +72,25 @@ def axes_of(width: float = 4.6, height: float = 2.9) -> tuple[Figure, Axes]:
 
 
 def draw_history(history: Rows, metric: str, best_epoch: int, *, percent: bool = False, log: bool = False) -> str:
-    """A metric on training and validation data by epoch; `log`: on a logarithmic axis, if all is positive."""
+    """A metric on training and validation data by epoch.
+
+    With `log`, the axis is logarithmic if all values are positive and span a factor of 3 or more; over less there would
+    be no tick to read.
+    """
     with rc_context(STYLE):
         figure, axes = axes_of()
         epochs = [row["epoch"] for row in history]
+        sides = {side: [row[f"{side}_{metric}"] for row in history] for side in ("train", "val")}
         for side, colour, label in (("train", GREY, "training"), ("val", BLUE, "validation")):
-            values = [row[f"{side}_{metric}"] for row in history]
-            axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=3)
+            axes.plot(epochs, sides[side], color=colour, label=label, marker="o", markersize=3)
+        values = [*sides["train"], *sides["val"]]
         best = history[best_epoch]
         axes.plot(best["epoch"], best[f"val_{metric}"], "o", color=ORANGE, markersize=7, label="best")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        elif log and min(best[f"val_{metric}"], best[f"train_{metric}"]) > 0:
+        elif log and 0 < 3 * min(values) <= max(values):
             axes.set_yscale("log")  # late epochs, with small losses, are the interesting ones
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())

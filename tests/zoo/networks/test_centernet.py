@@ -105,7 +105,7 @@ def test_planted_points_decode_to_the_planted_boxes():
         torch.testing.assert_close(scores[n], torch.tensor([one[2] for one in surest]).sigmoid())
 
 
-def test_a_neighbour_that_is_lower_is_no_peak():
+def test_lower_neighbour_is_not_a_peak():
     """Not even where both sigmoids are 1 in float32."""
     points = planted([(0, 0, 30.0, 8, 8, 16, 16), (0, 0, 25.0, 12, 12, 20, 20), (0, 0, 1.0, 40, 40, 44, 44)])
     _, scores, _ = peaks(points, top=3)
@@ -128,7 +128,7 @@ def test_classes_do_not_suppress_each_other():
     assert torch.equal(boxes[0, 0], boxes[0, 1])
 
 
-def test_what_is_no_peak_scores_nothing_and_top_is_at_most_all():
+def test_non_peaks_score_zero_and_top_is_at_most_all():
     heat = torch.tensor([[[[1.0, 2.0], [4.0, 3.0]]]])
     boxes, scores, labels = peaks(Points(heat, torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)))
     assert boxes.shape == (1, 4, 4) and labels.tolist() == [[0, 0, 0, 0]]

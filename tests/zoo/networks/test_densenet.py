@@ -77,7 +77,7 @@ def test_the_paper_s_layers_are_counted():
     assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.modules()) == 100
 
 
-def test_dropout_stands_behind_every_convolution_but_the_first_and_acts_in_training_alone():
+def test_dropout_follows_every_convolution_but_the_first_and_acts_only_in_training():
     model = small(dropout=0.2)
     layers = [module for module in model.modules() if not list(module.children())]
     behind = [after for before, after in pairwise(layers) if isinstance(before, nn.Conv2d)]

@@ -114,12 +114,12 @@ def test_every_parameter_learns(scoring):
     scoring.zero_grad()
 
 
-def test_dropout_stands_behind_the_two_wide_layers():
+def test_dropout_follows_the_two_wide_layers():
     dropouts = {name: m.p for name, m in on_meta(dropout=0.3).named_modules() if isinstance(m, nn.Dropout)}
     assert dropouts == {"head.dense.2": 0.3, "head.dense.5": 0.3}
 
 
-def test_the_exported_program_takes_pictures_of_other_sizes(scoring):
+def test_exported_program_takes_images_of_other_sizes(scoring):
     auto = torch.export.Dim.AUTO
     exported = torch.export.export(
         scoring, (torch.randn(2, 3, 67, 50),), dynamic_shapes=({0: auto, 2: auto, 3: auto},)

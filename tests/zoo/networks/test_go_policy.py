@@ -82,7 +82,7 @@ def test_first_logits_tell_positions_apart():
 
 
 @pytest.mark.parametrize("num_classes", [362, 82, 2, 0, -4])
-def test_what_is_no_square_board_is_refused(num_classes):
+def test_non_square_board_is_refused(num_classes):
     rule = f"points of a square board. Received: {num_classes}. Use the square of the board's size, such as 361"
     with pytest.raises(ConfigError, match=rule):
         on_meta(num_classes=num_classes)

@@ -76,7 +76,7 @@ def test_away_from_borders_a_moved_position_moves_the_maps():
 
 
 @pytest.mark.parametrize("num_classes", [361, 1, 0, -3])
-def test_what_is_no_square_board_and_a_pass_is_refused(num_classes):
+def test_non_square_board_and_a_pass_is_refused(num_classes):
     rule = f"and one for passing. Received: {num_classes}. Use the square of the board's size plus 1, such as 362"
     with pytest.raises(ConfigError, match=rule):
         on_meta(num_classes=num_classes)

@@ -61,7 +61,7 @@ def test_receptive_field_of_the_last_block():
     assert row.stride == (32, 32)
 
 
-def test_branches_stand_side_by_side_in_the_papers_order():
+def test_branches_are_concatenated_in_the_papers_order():
     torch.manual_seed(0)
     block, maps = inception("3a").eval(), torch.randn(2, 192, 6, 5)
 

@@ -153,7 +153,7 @@ def test_an_untaught_network_is_silent():
     assert not model(torch.rand(2, 1, 28, 28)).any()
 
 
-def test_a_blank_picture_does_not_spoil_what_is_learnt(mnist):
+def test_blank_image_does_not_spoil_what_is_learnt(mnist):
     images = torch.cat([torch.zeros(1, 1, 28, 28), mnist[0][:20]])
     labels = torch.cat([torch.tensor([9]), mnist[1][:20]])
     model = Neocognitron(planes=(4, 8), num_cells=40)

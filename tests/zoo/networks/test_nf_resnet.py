@@ -68,7 +68,7 @@ def test_receptive_field_is_that_of_resnet50():
     assert row.receptive_field == (427, 427)
 
 
-def test_there_is_no_norm_and_a_picture_s_logits_do_not_depend_on_its_batch():
+def test_logits_of_an_image_do_not_depend_on_its_batch():
     model = with_gains(small(), 0.5).train()
     norms = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
     assert not any(isinstance(module, norms) for module in model.modules())

@@ -134,7 +134,7 @@ def test_every_parameter_learns():
     assert all(p.grad.any() for p in network.parameters() if p.ndim == 4)  # a bias before batch norm does nothing
 
 
-def test_the_exported_program_takes_pictures_of_other_sizes(network):
+def test_exported_program_takes_images_of_other_sizes(network):
     auto = torch.export.Dim.AUTO
     exported = torch.export.export(
         network, (torch.randn(2, 3, 67, 50),), dynamic_shapes=({0: auto, 2: auto, 3: auto},)

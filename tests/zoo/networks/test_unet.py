@@ -50,7 +50,7 @@ def test_sizes_without_padding(size, logits):
     assert plan(on_meta(padding=False), (1, *size)).output_shapes == ((2, *logits),)
 
 
-def test_too_small_a_picture_is_answered_with_the_smallest():
+def test_error_for_too_small_an_image_names_the_smallest():
     with pytest.raises(GeometryError, match="The network works from 1x188x188 on"):
         plan(on_meta(padding=False), (1, 187, 187))
 
@@ -141,7 +141,7 @@ def test_every_parameter_learns():
     assert all(p.grad.isfinite().all() and p.grad.any() for p in network.parameters())
 
 
-def test_dropout_stands_behind_the_two_deepest_stages_and_acts_in_training_alone():
+def test_dropout_follows_the_two_deepest_stages_and_acts_only_in_training():
     dropouts = {name: m.p for name, m in on_meta(dropout=0.3).named_modules() if isinstance(m, nn.Dropout)}
     assert dropouts == {"stages.3.3": 0.3, "stages.4.3": 0.3}
     network, images = UNet(), torch.randn(1, 1, 16, 16)
@@ -150,7 +150,7 @@ def test_dropout_stands_behind_the_two_deepest_stages_and_acts_in_training_alone
     assert torch.equal(network(images), network(images))
 
 
-def test_the_exported_program_takes_pictures_of_other_sizes(network):
+def test_exported_program_takes_images_of_other_sizes(network):
     auto = torch.export.Dim.AUTO
     exported = torch.export.export(
         network, (torch.randn(2, 1, 35, 50),), dynamic_shapes=({0: auto, 2: auto, 3: auto},)

@@ -157,7 +157,7 @@ def test_a_format_is_known_by_its_content_not_by_its_name(tmp_path):
 # What Neocog itself has written.
 
 
-def test_a_bundle_given_to_create_model_says_how_it_is_gone_on_with(finished_run):
+def test_bundle_given_to_create_model_names_the_way_to_fine_tune_it(finished_run):
     with pytest.raises(
         CheckpointError,
         match=r"model\.neocog is a trained model of Neocog\. Train from it: neocog train DATA --model\.pretrained",

@@ -108,13 +108,13 @@ def test_timm_without_a_hash_and_with_another_file(server):
 @pytest.mark.parametrize(
     "name", ["../../evil", "mobilenetv2_100/../../evil", "mobilenetv2_100.x/../../../evil", ".mobilenetv2_100"]
 )
-def test_a_name_that_is_no_architecture_of_timms_leads_nowhere(name, nowhere):
+def test_unknown_timm_architecture_is_refused(name, nowhere):
     with pytest.raises(ConfigError, match="timm calls mobilenet_v2 mobilenetv2_100"):
         create_model("mobilenet_v2", pretrained=f"timm/{name}")
     assert not list(nowhere.rglob("*"))
 
 
-def test_other_classes_start_fresh_and_all_else_is_published(squeezenet, capsys):
+def test_other_classes_start_fresh_and_the_rest_is_published(squeezenet, capsys):
     loaded = create_model("squeezenet1_1", num_classes=5, pretrained="torchvision")
     assert "weights are for other classes than these 5; the head starts fresh" in capsys.readouterr().err
     ours, theirs = loaded.state_dict(), squeezenet.state_dict()
@@ -123,7 +123,7 @@ def test_other_classes_start_fresh_and_all_else_is_published(squeezenet, capsys)
     assert loaded.eval()(torch.randn(1, 3, 64, 64)).shape == (1, 5)
 
 
-def test_grey_pictures_are_seen_as_pictures_of_three_equal_channels(squeezenet):
+def test_grey_images_count_as_images_of_three_equal_channels(squeezenet):
     loaded = create_model("squeezenet1_1", in_channels=1, pretrained="torchvision").eval()
     grey = torch.randn(2, 1, 64, 64)
     torch.testing.assert_close(loaded(grey), squeezenet(grey.expand(2, 3, 64, 64)), rtol=1e-4, atol=1e-4)
