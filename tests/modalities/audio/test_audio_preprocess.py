@@ -277,7 +277,7 @@ def test_networks_read_what_is_decoded(tmp_path):
     assert logits.shape == (4, 2)
 
 
-def test_pictures_networks_and_networks_of_one_axis(tmp_path):
+def test_networks_of_images_and_of_one_axis_choose_their_features(tmp_path):
     source = folder(tmp_path, rate=44_100)
     spec, reasons = choose(source, input_size=(224, 224))
     assert (spec.features, spec.shape, spec.sample_rate) == ("mel", (1, 224, 224), 16_000)

@@ -224,7 +224,7 @@ def test_suicide_is_illegal_under_other_rules(tmp_path, rules):
         SgfSource(write(tmp_path / "games", a=b"(;RU[" + rules.encode() + b"]" + SURROUNDED))
 
 
-def test_a_move_that_takes_is_no_suicide_and_a_ko_stays_a_ko_where_suicide_is_allowed(tmp_path):
+def test_capture_is_not_suicide_and_ko_stays_if_suicide_is_allowed(tmp_path):
     taking = b"(;RU[NZ]SZ[9]AB[ba][ab]AW[bb][ca][ac];W[aa])"  # both black stones have lost their last liberty
     source = SgfSource(write(tmp_path / "a", a=taking[:-1] + b";B[ii])"))
     stones = replay(source.read(1).payload, "g").board.stones
@@ -251,7 +251,7 @@ def test_text_is_read_as_the_format_says():
     assert main_line(b"\xef\xbb\xbf(;SZ[9]PB[\xff\xfe];B[aa])") == [[("SZ", "9")], [("B", "aa")]]
 
 
-def test_brackets_within_letters_of_two_bytes_are_no_brackets():
+def test_brackets_within_letters_of_two_bytes_do_not_count():
     name = "表示ソ".encode("shift_jis")
     assert b"\\" in name
     text = b"(;CA[Shift_JIS]SZ[9]PB[" + name + b"];B[aa])"

@@ -68,7 +68,7 @@ def test_labels_that_look_like_numbers_stay_as_written(tmp_path, labels):
     assert [source.classes[k] for k in source.targets] == [labels[0]] * 2 + [labels[1]] * 2
 
 
-def test_spaces_around_labels_are_no_part_of_them_unless_they_tell_classes_apart(tmp_path):
+def test_spaces_around_labels_do_not_count_unless_they_tell_classes_apart(tmp_path):
     source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + [" b"] * 4)), window=2)
     assert source.classes == ("a", "b")
     source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + ["a"] * 4)), window=2)

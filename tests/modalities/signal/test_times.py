@@ -140,7 +140,7 @@ def test_a_folder_of_tables_with_dates(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "now", "2024", "12.5", "2024-13-01", "25:61:00", "2024-03-01T", "1:2", "٢٠٢٤-03-01"]
 )
-def test_other_texts_are_no_times(text):
+def test_other_texts_are_not_times(text):
     assert parse_time(text) is None
 
 

@@ -48,7 +48,7 @@ def samples_up_to(frame: bytes, fixed: int) -> int:
     if len(frame) < 9:
         return 0
     size, rate = frame[2] >> 4, frame[2] & 15
-    ones = 8 - (frame[4] ^ 0xFF).bit_length()  # a number takes as many bytes, as in UTF-8, or one where there are none
+    ones = 8 - (frame[4] ^ 0xFF).bit_length()  # bytes of a number, as in UTF-8; 0 means one
     if ones in (1, 8) or size == 0 or rate == 15 or frame[3] & 1:
         return 0
     place = 4 + max(1, ones)

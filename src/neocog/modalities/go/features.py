@@ -105,27 +105,22 @@ def all_chains(board: Board) -> dict[int, Chain]:
 def outcomes(board: Board, own: int, chains: dict[int, Chain]) -> Iterator[tuple[int, Outcome]]:
     """All legal moves of a colour, and the effect of each, from the chains alone: no move is played."""
     for point, colour in enumerate(board.stones):
-        if colour == EMPTY and point != board.ko:
-            outcome = outcome_of(board, own, chains, point)
-            if outcome.liberties:
-                yield point, outcome
-
-
-def outcome_of(board: Board, own: int, chains: dict[int, Chain], point: int) -> Outcome:
-    """The effect of a stone on an empty point; it has no liberty if it would be suicide."""
-    stones, liberties, taken = {point}, set[int](), set[int]()
-    for beside in board.near[point]:
-        joined = chains.get(beside)
-        if joined is None:
-            liberties.add(beside)
-        elif joined.colour == own:
-            stones |= joined.stones
-            liberties |= joined.liberties
-        elif len(joined.liberties) == 1:
-            taken |= joined.stones
-    liberties.discard(point)
-    liberties.update(place for place in taken if not stones.isdisjoint(board.near[place]))
-    return Outcome(len(taken), len(stones), len(liberties))
+        if colour != EMPTY or point == board.ko:
+            continue
+        stones, liberties, taken = {point}, set[int](), set[int]()
+        for beside in board.near[point]:
+            joined = chains.get(beside)
+            if joined is None:
+                liberties.add(beside)
+            elif joined.colour == own:
+                stones |= joined.stones
+                liberties |= joined.liberties
+            elif len(joined.liberties) == 1:
+                taken |= joined.stones
+        liberties.discard(point)
+        liberties.update(place for place in taken if not stones.isdisjoint(board.near[place]))
+        if liberties:  # else it is suicide
+            yield point, Outcome(len(taken), len(stones), len(liberties))
 
 
 def fills_eye(board: Board, own: int, point: int) -> bool:

@@ -50,21 +50,6 @@ def diagonals(size: int) -> Points:
     return around(size, ((-1, -1), (-1, 1), (1, -1), (1, 1)))
 
 
-def chain(stones: bytearray, near: Points, point: int) -> tuple[set[int], set[int]]:
-    """The connected stones of one colour that a point belongs to, and their liberties."""
-    colour = stones[point]
-    members, liberties, todo = {point}, set(), [point]
-    while todo:
-        for beside in near[todo.pop()]:
-            there = stones[beside]
-            if there == EMPTY:
-                liberties.add(beside)
-            elif there == colour and beside not in members:
-                members.add(beside)
-                todo.append(beside)
-    return members, liberties
-
-
 def captured(stones: bytearray, near: Points, point: int) -> set[int]:
     """The stones of a chain that has no liberty; the search ends, with none, at its first liberty."""
     colour = stones[point]
@@ -104,8 +89,18 @@ class Board:
         return twin
 
     def chain(self, point: int) -> tuple[set[int], set[int]]:
-        """The stones and the liberties of the chain at a point."""
-        return chain(self.stones, self.near, point)
+        """The connected stones of one colour that a point belongs to, and their liberties."""
+        stones, near, colour = self.stones, self.near, self.stones[point]
+        members, liberties, todo = {point}, set[int](), [point]
+        while todo:
+            for beside in near[todo.pop()]:
+                there = stones[beside]
+                if there == EMPTY:
+                    liberties.add(beside)
+                elif there == colour and beside not in members:
+                    members.add(beside)
+                    todo.append(beside)
+        return members, liberties
 
     def play(self, colour: int, point: int, *, suicide: bool = False) -> set[int]:
         """Place a stone; the stones that are taken off: the opponent's or, if `suicide` is allowed, the own chain.

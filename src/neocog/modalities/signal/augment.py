@@ -32,7 +32,7 @@ class SignalAugmentConfig:
     shift: Annotated[int, Field(ge=0)] = 0
     """Shift in time by up to N samples, or frames, each way."""
     border: Literal["fill", "wrap"] = "fill"
-    """What fills the gap after a shift: the mean, or the other end."""
+    """The filling of the gap after a shift: the mean, or the other end."""
     warp: Annotated[float, Field(ge=0, le=3)] = 0.0
     """Time warping: stretch or compress a tenth of the time; 1 draws a factor from a half to double."""
     time_mask: Share = 0.0

@@ -49,24 +49,15 @@ MOSTLY = 0.9  # share of the steps from row to row that are as a rule says
 class Facts:
     """Facts that hold for all values of a column, in every file."""
 
-    numeric: bool
-    """Numbers, or missing."""
-    whole: bool
-    """Whole numbers, or missing."""
-    rises: bool
-    """Nearly every step is up."""
-    counts: bool
-    """Whole numbers that never fall, or go up by the same nearly always."""
-    by_one: bool
-    """Whole numbers, each one more than that before it."""
-    evenly: bool
-    """Each step is up by the same."""
-    distinct: bool
-    """No value occurs twice."""
-    steady: bool
-    """A value stays for two rows or more, on average."""
-    time: bool
-    """Dates or times of day, as texts."""
+    numeric: bool  # numbers, or missing
+    whole: bool  # whole numbers, or missing
+    rises: bool  # nearly every step is up
+    counts: bool  # whole numbers that never fall, or go up by the same nearly always
+    by_one: bool  # whole numbers, each one more than that before it
+    evenly: bool  # each step is up by the same
+    distinct: bool  # no value occurs twice
+    steady: bool  # a value stays for two rows or more, on average
+    time: bool  # dates or times of day, as texts
 
     def __and__(self, other: "Facts") -> "Facts":
         return Facts(*(getattr(self, name) and getattr(other, name) for name in Facts.__slots__))
@@ -74,7 +65,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What each column of a table is."""
+    """The role of each column of a table."""
 
     channels: tuple[str, ...]
     time: str | None = None

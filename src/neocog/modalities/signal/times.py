@@ -29,7 +29,7 @@ NAMED_TIMES = re.compile(
     r"(?:[ _-]+(?P<after>" + WORDS + r")|[ _-]*[\[(](?P<unit>" + WORDS + r")[\])])?",
     re.IGNORECASE,
 )
-"""What a column of times may be called, with or without its unit: `timestamp`, `time_ms`, `Time (s)`, `unix_time`."""
+"""Names of columns of times, with or without its unit: `timestamp`, `time_ms`, `Time (s)`, `unix_time`."""
 NAMES_OF_UNITS = {
     1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds", 60.0: "minutes", 3600.0: "hours",
 }  # fmt: skip
