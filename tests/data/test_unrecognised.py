@@ -59,8 +59,10 @@ NEEDS = "A table of texts needs a column of texts (text, sentence"
         (
             "hello you,good\nwhat for,bad\nis it,good\n",
             "A table begins with the names of its columns. ",
-            "{path}: received a first line that looks like a sample, 'hello you', 'good'. Add a line such as text,label "
-            "above it, or set --data.text_column 0 --data.label_column 1.",
+            (
+                "{path}: received a first line that looks like a sample, 'hello you', 'good'. Add a line such as "
+                "text,label above it, or set --data.text_column 0 --data.label_column 1."
+            ),
         ),
         ("", "A table starts with a line that names its columns.", "{path}, line 1: received an empty file."),
         ("text,text\na,b\n", "Each column needs a name of its own", "Rename them"),

@@ -84,7 +84,7 @@ def test_semicolons_and_decimal_commas_are_read_and_said(tmp_path):
 
 def test_missing_values_stay_missing(tmp_path):
     text = "t,x,label\n0,1,a\n1,,a\n2,?,b\n3,NaN,b\n"
-    recording = read_recording(write(tmp_path, text))
+    recording, _ = read_recording(write(tmp_path, text))
     assert np.array_equal(recording.values, [[1, np.nan, np.nan, np.nan]], equal_nan=True)
     assert recording.times.tolist() == [0, 1, 2, 3]
     assert recording.names == ("a", "b")

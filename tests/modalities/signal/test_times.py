@@ -52,7 +52,7 @@ def test_seconds_are_those_that_pandas_reads(tmp_path):
     draw = np.random.default_rng(0)
     times = [START + timedelta(microseconds=int(k)) for k in np.cumsum(draw.integers(1, 10**10, 50))]
     texts = [time.isoformat() for time in times]
-    found = read_recording(write(tmp_path, texts)).times
+    found = read_recording(write(tmp_path, texts))[0].times
     expected = pd.to_datetime(pd.Series(texts), format="ISO8601")
     np.testing.assert_allclose(found, (expected - expected[0]).dt.total_seconds(), rtol=0, atol=1e-9)
 

@@ -104,7 +104,7 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
             raise DataError(KIND, received=sound.format, where=where, fix="Convert it.")
         if lost:
             raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
-        if sound.format == "MP3" and sound.frames > mp3.most_samples(payload):
+        if sound.format == "MP3" and sound.frames > mp3.FRAME * mp3.count_frames(payload):
             raise damaged(where, f"its header promises {sound.frames:,} samples, more than its frames hold")
         found = flac.states_length(payload) and (sound.format != "MP3" or mp3.states_length(payload))
         stated = samples.num_bytes is not None if samples else found
@@ -120,7 +120,7 @@ def decodable(payload: bytes) -> bytes:
     """A file as libsndfile reads it: with its length in the header, and as plain WAV if it is RF64 or BW64."""
     if payload.startswith(b"fLaC"):
         return flac.with_length(payload)
-    return mp3.with_length(payload) if mp3.is_mp3(payload) else with_plain_header(payload)
+    return with_plain_header(mp3.with_length(payload))
 
 
 def check_header(header: SoundHeader, where: str, max_seconds: float) -> None:

@@ -20,6 +20,7 @@ MOVES = {"B": BLACK, "W": WHITE}
 SUICIDE = re.compile(r"nz|newzealand|tromptaylor|tt$|goe|ing|.*sui1")
 """The beginnings of the names of rules that allow suicide, in small letters and digits: New Zealand's, Tromp and
 Taylor's, and Ing's, whose name in SGF is GOE; KataGo writes `...sui1`."""
+PASS_SIZE = 19  # up to which older records write a pass as tt, a point off the board
 PLAYERS = {"B": BLACK, "BLACK": BLACK, "1": BLACK, "W": WHITE, "WHITE": WHITE, "2": WHITE}
 
 
@@ -78,7 +79,7 @@ def named_trees(content: bytes, where: str) -> list[tuple[list[Node], str]]:
 
 def num_moves(nodes: list[Node]) -> int:
     """The number of moves in these nodes, legal or not, without passes."""
-    large = nodes and nodes[0].get("SZ", [""])[0] in map(str, range(20, MAX_SIZE + 1))
+    large = nodes and nodes[0].get("SZ", [""])[0] in map(str, range(PASS_SIZE + 1, MAX_SIZE + 1))
     passes = ("",) if large else ("", "tt")
     return sum(value not in passes for node in nodes for name in MOVES for value in node.get(name, []))
 
@@ -114,8 +115,9 @@ def game_of(nodes: list[Node], where: str) -> Game:
             if name in MOVES:
                 for value in node[name]:
                     num_played += 1
-                    colour, place = MOVES[name], f"{where}, move {num_played}"
-                    steps.append(KIND * (move + colour) + move_point(value, size, place))
+                    colour, passes = MOVES[name], value == "" or (value == "tt" and size <= PASS_SIZE)
+                    point = size * size if passes else board_point(value, size, f"{where}, move {num_played}")
+                    steps.append(KIND * (move + colour) + point)
                     to_move = 3 - colour
         to_move = PLAYERS.get(node.get("PL", [""])[0].upper(), to_move)
         if len(steps) > MAX_STEPS:
@@ -152,11 +154,6 @@ def stones(values: list[str], size: int, where: str) -> Iterator[int]:
         start, stop = (board_point(corner, size, where) for corner in (first, last or first))
         for row in range(start // size, stop // size + 1):
             yield from (row * size + column for column in range(start % size, stop % size + 1))
-
-
-def move_point(value: str, size: int, where: str) -> int:
-    """The point of a move, or size * size for a pass, which older records write as a point off the board."""
-    return size * size if value == "" or (value == "tt" and size <= 19) else board_point(value, size, where)
 
 
 def board_point(value: str, size: int, where: str) -> int:

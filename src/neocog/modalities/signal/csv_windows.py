@@ -17,8 +17,8 @@ from neocog.dataset.dialect import find_dialect
 from neocog.dataset.labels import number_texts
 from neocog.dataset.tables import read_columns, table_notices
 from neocog.errors import ConfigError, DataError, some
-from neocog.modalities.signal.recording import Recording, holds_numbers, make_recording, read_signal_table
-from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles, hint
+from neocog.modalities.signal.recording import Recording, holds_numbers, read_recording
+from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, hint
 from neocog.modalities.signal.source import Signal, SignalSource
 
 __all__ = ["Windows", "column_notices", "cut_windows", "is_csv_windows", "number_groups", "open_csv_windows"]
@@ -71,9 +71,7 @@ def open_csv_windows(
         raise ConfigError(rule, received=received, fix=fix)
     if path.suffix.lower() not in (".csv", ".tsv"):
         raise DataError("A long recording is one .csv file.", received=f"{path}", fix="Save it as a table with commas.")
-    table = read_signal_table(path, columns)
-    roles = find_roles(table.columns, table.facts(), str(path), columns, labelled=True)
-    recording = make_recording(table, roles)
+    recording, roles = read_recording(path, columns, labelled=True)
     if recording.labels is None:
         rule = f"A recording names the activity at each time in its last column, {some(sorted(TIME_LABELS), 4)}."
         raise DataError(rule, received="no such column", where=str(path))

@@ -92,10 +92,11 @@ def is_hinted(name: str) -> bool:
     return hint(name) is not None or name.lower() in TIME_LABELS
 
 
-def read_recording(path: Path, chosen: Sequence[str] = ()) -> Recording:
-    """A table by itself as a recording. Raises DataError for other values than numbers, with line and column."""
+def read_recording(path: Path, chosen: Sequence[str] = (), *, labelled: bool = False) -> tuple[Recording, Roles]:
+    """A table by itself, and the roles of its columns. Raises DataError for other values than numbers, with line."""
     table = read_signal_table(path, chosen)
-    return make_recording(table, find_roles(table.columns, table.facts(), str(path), chosen))
+    roles = find_roles(table.columns, table.facts(), str(path), chosen, labelled=labelled)
+    return make_recording(table, roles), roles
 
 
 def make_recording(table: SignalTable, roles: Roles) -> Recording:
