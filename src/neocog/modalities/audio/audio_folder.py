@@ -58,11 +58,11 @@ def open_audio_folder(path: Path, *, class_level: int | None = None, test_fold: 
     if not named:
         return AudioFolder(path, class_level=class_level, test_fold=test_fold)
     if first_file(path, SUFFIXES["audio"]):
-        ways = f"in class folders, and by files that are named after their class, such as {named[0].name}"
+        ways = f"audio in class folders, and audio files that are named after their class, such as {named[0].name}"
         raise DataError(f"{path} can be read in two ways: {ways}.", fix="Move one of the two.")
     if class_level is not None or test_fold is not None:
-        rule = f"{path} holds files that are named after their class, such as {named[0].name}, not class folders."
-        raise ConfigError(rule, fix="Remove --data.class_level and --data.test_fold.")
+        held = f"audio files that are named after their class, such as {named[0].name}, not class folders"
+        raise ConfigError(f"{path} holds {held}.", fix="Remove --data.class_level and --data.test_fold.")
     return AudioFolder.from_names(path, named)
 
 

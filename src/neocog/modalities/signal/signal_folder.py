@@ -78,19 +78,7 @@ def open_signal_folder(
         here = [(i, start) for i, start in pieces if part.size and part[0] <= i <= part[-1]]
         signals: list[Signal] = [arrays[i].values[:, start : window and start + window] for i, start in here]
         parts[split] = (signals, files.targets[[i for i, _ in here]])
-    of, kind = np.array([i for i, _ in pieces], np.int64), files.group_kind
-    groups = None if files.groups is None else files.groups[of]
-    if files.groups is None:  # a window never reaches over two groups
-        values = {
-            name: [{*arrays[i].groups[name][k : k + 1 if window else None]} for i, k in pieces] for name in read.groups
-        }
-        constant = {name: own for name, own in values.items() if all(len(one) == 1 for one in own)}
-        groups, told = number_groups({name: [min(one) for one in own] for name, own in constant.items()})
-        notices += told
-        if changing := [name for name in values if name not in constant]:
-            notices.append(f"{some(changing)} changes within a file, so files are not grouped by it")
-        kind = "groups" if told else "files"
-        groups = of if groups is None and window else groups
+    groups, kind, told = number_pieces(files, read, pieces, windowed=window is not None)
     source = SignalSource(
         files.root.resolve().name,
         parts,
@@ -99,7 +87,7 @@ def open_signal_folder(
         groups=groups,
         channel_names=read.channels,
         unused=read.unused,
-        notices=tuple(notices),
+        notices=(*notices, *told),
         format="signal-folder",
     )
     source.folders, source.unlabelled, source.group_kind = files.folders, files.unlabelled, kind
@@ -116,6 +104,25 @@ class FolderContent:
     groups: tuple[str, ...]
     """Columns that tell, in all files, which group each value belongs to."""
     notices: list[str]
+
+
+def number_pieces(
+    files: ClassFiles, read: FolderContent, pieces: list[tuple[int, int]], *, windowed: bool
+) -> tuple[NDArray[np.int64] | None, str, list[str]]:
+    """Numbers of what must stay in one split, by folders, columns or, of windows, files; (N,); their name; notices."""
+    of = np.array([i for i, _ in pieces], np.int64)
+    if files.groups is not None:
+        return files.groups[of], files.group_kind, []
+    # A window has one group, that of its first value.
+    cells = {
+        name: [{*read.arrays[i].groups[name][k : k + 1 if windowed else None]} for i, k in pieces]
+        for name in read.groups
+    }
+    constant = {name: own for name, own in cells.items() if all(len(one) == 1 for one in own)}
+    groups, told = number_groups({name: [min(one) for one in own] for name, own in constant.items()})
+    changing = [name for name in cells if name not in constant]
+    changes = [f"{some(changing)} changes within a file, so files are not grouped by it"] if changing else []
+    return of if groups is None and windowed else groups, "groups" if told else "files", [*told, *changes]
 
 
 def read_all(files: ClassFiles, columns: Sequence[str]) -> FolderContent:
