@@ -64,7 +64,7 @@ def test_a_bundle_and_a_file(capsys, finished_run, tmp_path):
     [
         (
             ["lenet5_relu", "--input", "1x36x36"],
-            "takes 400 features and is fed 16x6x6 = 576. Use an input from 1x32x32",
+            "takes 400 features and receives 16x6x6 = 576. Use an input from 1x32x32",
         ),
         (["lenet5_relu", "--input", "1x10x10"], "reads windows of 5x5, more than the 3x3 that is left"),
         (["lenet5_relu", "--input", "big"], "--input is channels and sizes, such as 3x224x224. Received: 'big'."),

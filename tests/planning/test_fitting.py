@@ -40,14 +40,14 @@ MESSAGES = [
         (1, 36, 36),
         (
             "An input of 1x36x36 does not fit. head.1 Linear(in_features=400, out_features=120, bias=True) takes 400 "
-            "features and is fed 16x6x6 = 576. Use an input from 1x32x32 to 1x35x35, which gives 400."
+            "features and receives 16x6x6 = 576. Use an input from 1x32x32 to 1x35x35, which gives 400."
         ),
     ),
     (
         Functional,
         (4, 9, 9),
         (
-            "An input of 4x9x9 does not fit. The network Functional takes 400 features and is fed 4x9x9 = 324. Use an "
+            "An input of 4x9x9 does not fit. The network Functional takes 400 features and receives 4x9x9 = 324. Use an "
             "input of 4x10x10, which gives 400."
         ),
     ),
@@ -77,13 +77,13 @@ MESSAGES = [
     (
         lambda: create_model("lenet5_relu"),
         (3, 32, 32),
-        "takes 1 input channel and is fed 3, in 3x32x32. Use 1x32x32, or build the layer with 3 input channels.",
+        "takes 1 input channel and receives 3, in 3x32x32. Use 1x32x32, or build the layer with 3 input channels.",
     ),
     (
         lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(4, 8, 3)),
         (3, 8, 8),
         (
-            "1 Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1)) takes 4 input channels and is fed 8, in 8x6x6. Build "
+            "1 Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1)) takes 4 input channels and receives 8, in 8x6x6. Build "
             "the layer with 8 input channels."
         ),
     ),
@@ -102,7 +102,7 @@ MESSAGES = [
     (
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 7 * 8, 10)),
         (3, 9, 9),
-        "is fed 4x7x7 = 196. Use an input of 3x10x9, which gives 224.",
+        "receives 4x7x7 = 196. Use an input of 3x10x9, which gives 224.",
     ),
     (
         lambda: nn.Sequential(nn.Conv2d(1, 1, 5), Uneven()),
@@ -112,7 +112,7 @@ MESSAGES = [
     (
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(5, 4, 3)),
         (3, 8, 8),
-        "1 ConvTranspose2d(5, 4, kernel_size=(3, 3), stride=(1, 1)) takes 5 input channels and is fed 4, in 4x6x6.",
+        "1 ConvTranspose2d(5, 4, kernel_size=(3, 3), stride=(1, 1)) takes 5 input channels and receives 4, in 4x6x6.",
     ),
     (
         resnet,
@@ -123,7 +123,7 @@ MESSAGES = [
     (
         lambda: nn.Linear(3, 2),
         (3, 4, 4),
-        "The network Linear(in_features=3, out_features=2, bias=True) takes 3 features and is fed",
+        "The network Linear(in_features=3, out_features=2, bias=True) takes 3 features and receives",
     ),
 ]
 
@@ -164,7 +164,7 @@ def test_nothing_near_fits():
         def forward(self, x):
             return x.flatten(1) @ x.new_zeros(x[0].numel() + 1, 2)
 
-    with pytest.raises(GeometryError, match=r"takes 17 features and is fed 1x4x4 = 16. No size near it gives them."):
+    with pytest.raises(GeometryError, match=r"takes 17 features and receives 1x4x4 = 16. No size near it gives them."):
         plan(Never(), (1, 4, 4))
 
 

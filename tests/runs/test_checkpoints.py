@@ -255,7 +255,7 @@ def test_a_full_disk_stops_at_the_next_save_with_the_last_one_intact(run, full):
 
 
 def test_full_disk_is_noted_at_each_save_and_training_continues(run, full, capsys):
-    training, checkpointer = fresh(), keep(run, on_full="go_on")
+    training, checkpointer = fresh(), keep(run, on_full="continue")
     take_steps(training)
     with checkpointer:
         checkpointer.save(training)
@@ -267,7 +267,7 @@ def test_full_disk_is_noted_at_each_save_and_training_continues(run, full, capsy
             checkpointer.save(training)
     said = capsys.readouterr().err
     assert said.count("last.safetensors could not be written: No space left on device") == 3
-    assert said.count("Training continues without this checkpoint, as train.on_full is go_on.") == 3
+    assert said.count("Training continues without this checkpoint, as train.on_full is continue.") == 3
     assert run.last.read_bytes() == before
     full.clear()
     with checkpointer:
@@ -279,7 +279,7 @@ def test_training_continues_only_after_a_full_disk(run, monkeypatch):
     def refuse(_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    checkpointer = keep(run, on_full="go_on")
+    checkpointer = keep(run, on_full="continue")
     monkeypatch.setattr(os, "fsync", refuse)
     checkpointer.save(fresh())
     with pytest.raises(StorageError, match="Permission denied"):
@@ -288,7 +288,7 @@ def test_training_continues_only_after_a_full_disk(run, monkeypatch):
 
 @pytest.mark.parametrize("freed", [True, False])
 def test_the_best_weights_outlast_a_full_disk(run, full, freed):
-    training, checkpointer = fresh(), keep(run, on_full="go_on")
+    training, checkpointer = fresh(), keep(run, on_full="continue")
     with checkpointer:
         end_epoch(training, checkpointer, best=True)
         checkpointer.close()
@@ -313,7 +313,7 @@ def test_the_best_weights_outlast_a_full_disk(run, full, freed):
 
 
 def test_a_stop_does_not_claim_to_be_saved_when_it_is_not(run, full):
-    for on_full in ("stop", "go_on"):
+    for on_full in ("stop", "continue"):
         full.set()
         checkpointer = keep(run, on_full=on_full)
         with pytest.raises(StorageError, match="No space left"), checkpointer:

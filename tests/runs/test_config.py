@@ -186,6 +186,13 @@ def test_renamed_value_is_named_with_the_new_setting():
         lay((FLAG, {"data.feeding": "streaming"}))
 
 
+def test_earlier_value_of_a_setting_is_named_with_the_new_one():
+    for key, old, new in (("train.monitor", "accuracy", "metric"), ("train.on_full", "go_on", "continue")):
+        with pytest.raises(ConfigError, match=f"Received: '{old}', from: flag. {old} is now called {new}") as caught:
+            lay((FLAG, {key: old}))
+        assert caught.value.kind == "renamed"
+
+
 MADE_BEFORE = Path(__file__).parents[1] / "bundle" / "made_before"
 IMAGE_SETTINGS = ImageConfig(
     size=(32, 48), pad=(1, 2), resize="crop", channels=3, bit_depth=16, convert=True, max_pixels=99, dct_scaling=False

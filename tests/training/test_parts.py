@@ -131,7 +131,7 @@ def test_image_that_does_not_fit_is_named_with_the_layer():
         GeometryError, match=r"3x28x28 does not fit.*head\.1 Linear\(in_features=400.*16x4x4 = 256.*3x32x32 to.*Fix"
     ):
         check_input(model, (3, 28, 28), 10, "Fix")
-    with pytest.raises(GeometryError, match=r"stem\.0 Conv2d.*takes 3 input channels and is fed 1, in 1x32x32"):
+    with pytest.raises(GeometryError, match=r"stem\.0 Conv2d.*takes 3 input channels and receives 1, in 1x32x32"):
         check_input(model, (1, 32, 32), 10, "")
     with pytest.raises(GeometryError, match=r"one number for each of 7 classes.*\(10,\)"):
         check_input(model, (3, 32, 32), 7, "")

@@ -49,7 +49,7 @@ def explained(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, err
     wanted = features_wanted(module, operator, shapes)
     if wanted is not None:
         return GeometryError(
-            f"{start} takes {wanted:,} features and is fed {fed(trace, shapes, operator)}. "
+            f"{start} takes {wanted:,} features and receives {fed(trace, shapes, operator)}. "
             f"{which_fit(fits, shape, f'which gives {wanted:,}') or 'No size near it gives them.'}"
         )
     channels = channels_wanted(module, operator, shapes)
@@ -58,7 +58,7 @@ def explained(copied: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, err
         other = (takes, *shape[1:])
         fix = f"Use {by_axis(other)}, or build" if received == shape[0] and fits(other) else "Build"
         return GeometryError(
-            f"{start} takes {takes} input channel{'s' * (takes > 1)} and is fed {received}, in "
+            f"{start} takes {takes} input channel{'s' * (takes > 1)} and receives {received}, in "
             f"{by_axis(shapes[0][1:])}. {fix} the layer with {received} input channel{'s' * (received > 1)}."
         )
     needed = kernel_needed(module, operator, shapes)

@@ -44,7 +44,7 @@ class RunCheckpointer:
         with checkpointer:
             fit(..., checkpointer=checkpointer)
 
-    `earlier_settings` are settings that checkpoints of an extended run may have as well. With `on_full="go_on"` a full
+    `earlier_settings` are settings that checkpoints of an extended run may have as well. With `on_full="continue"` a full
     disk is noted at each save, and training continues. `about` is written with each checkpoint and may be added to.
     `metric` is the one that the history follows beside the loss. Only one of several processes writes.
     """
@@ -59,7 +59,7 @@ class RunCheckpointer:
         earlier_settings: Collection[str] = (),
         epoch_steps: int = 0,
         keep: int = 2,
-        on_full: Literal["stop", "go_on"] = "stop",
+        on_full: Literal["stop", "continue"] = "stop",
         metric: str = "accuracy",
         percent: bool = True,
         writes: bool = True,
@@ -143,7 +143,7 @@ class RunCheckpointer:
         except StorageError as error:
             if self.on_full == "stop" or not is_full(error):
                 raise
-            note(f"{error} Training continues without this checkpoint, as train.on_full is go_on.")
+            note(f"{error} Training continues without this checkpoint, as train.on_full is continue.")
 
     def close(self) -> None:
         """Wait until all is written. Raises StorageError as `save` does."""

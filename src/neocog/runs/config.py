@@ -93,6 +93,7 @@ name is an error."""
 RENAMED_VALUES = {
     "data.loading": {"resident": "memory", "streaming": "stream"},
     "train.monitor": {"accuracy": "metric"},
+    "train.on_full": {"go_on": "continue"},
 }
 READING = frozenset(
     {f"data.{name}" for name in ("format", *COLUMNS, *FOLDERS)}
@@ -222,8 +223,10 @@ def with_values(
         key, message = ".".join(str(part) for part in first["loc"][:2]), first["msg"]
         rule = message.replace("Input should", f"{key} must", 1) if "Input" in message else f"{key}: {message}"
         setter = f", from: {provenance[key]}" if provenance and key in provenance else ""
-        received = repr(values.get(key, first["input"]))[:200]
-        raise ConfigError(f"{rule}.", received=f"{received}{setter}") from error
+        given = values.get(key, first["input"])
+        now = RENAMED_VALUES.get(key, {}).get(given, "") if isinstance(given, str) else ""
+        fix, kind = (f"{given} is now called {now}.", "renamed") if now else ("", "")
+        raise ConfigError(f"{rule}.", received=f"{given!r:.200}{setter}", fix=fix, kind=kind) from error
 
 
 def section_values(section: Any) -> list[tuple[str, Any]]:

@@ -47,7 +47,7 @@ class TrainConfig:
     """Save every N seconds, besides the end of each epoch; 0: off."""
     keep: Annotated[int, Field(ge=1)] = 2
     """Keep the last N checkpoints; if the newest is damaged, the run resumes from the one before."""
-    on_full: Literal["stop", "go_on"] = "stop"
+    on_full: Literal["stop", "continue"] = "stop"
     """If the disk is full: stop, or train on without that checkpoint; the last good one is kept either way."""
     sync_batch_norm: bool = True
     """Several processes: compute batch norm over the whole batch, as a single process would, not over each part."""

@@ -57,7 +57,7 @@ def test_published_sizes_of_maps():
 
 
 def test_error_for_an_image_of_224_names_the_sizes_that_fit():
-    with pytest.raises(GeometryError, match=r"head.2 Linear.*is fed 256x5x5.*from 3x227x227 to 3x258x258"):
+    with pytest.raises(GeometryError, match=r"head.2 Linear.*receives 256x5x5.*from 3x227x227 to 3x258x258"):
         plan(on_meta(AlexNet), (3, 224, 224))
 
 
