@@ -1,4 +1,4 @@
-"""What every preprocessing can do, whatever the kind of data: the one way from a payload to a network's input."""
+"""The abilities of every preprocessing, whatever the kind of data: the one way from a payload to a network's input."""
 
 import math
 from abc import ABC, abstractmethod
@@ -52,7 +52,7 @@ class Preprocess(ABC):
 
     @property
     def fill(self) -> Tensor:
-        """What means nothing in a decoded input; ()."""
+        """The value that means nothing in a decoded input; ()."""
         return torch.zeros(())
 
     @abstractmethod
