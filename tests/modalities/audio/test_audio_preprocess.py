@@ -119,13 +119,13 @@ def test_long_audio_is_refused_by_its_header(monkeypatch):
             read(WAV, "here", 0.4)
 
 
-def test_a_wav_of_unknown_length_is_read():
+def test_wav_of_unknown_length_is_read():
     place = WAV.index(b"data") + 4
     waveform, _ = sound_waveform(WAV[:place] + b"\xff\xff\xff\xff" + WAV[place + 4 :], "here", 600)
     assert len(waveform) == 4000
 
 
-def test_a_flac_header_that_lies_takes_no_memory(monkeypatch):
+def test_flac_header_that_lies_takes_no_memory(monkeypatch):
     # The last 36 bits of the eight before the checksum number the samples (RFC 9639, section 8.2).
     place = 4 + 4 + 10
     packed = int.from_bytes(FLAC[place : place + 8])
@@ -143,7 +143,7 @@ def test_a_flac_header_that_lies_takes_no_memory(monkeypatch):
     assert max(asked) <= 2**16
 
 
-def test_a_decoder_that_ends_early_is_told(monkeypatch):
+def test_decoder_that_ends_early_is_told(monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: np.zeros((0, 1), np.float32))
     with pytest.raises(DataError, match="its header promises 4,000 samples, 4,000 more than there are"):
         sound_waveform(WAV, "here", 600)

@@ -73,7 +73,7 @@ def test_moves_do_what_the_rules_say(size, moves):
 
 
 @given(st.integers(0, 2**32))
-def test_a_ko_is_where_the_next_move_would_bring_the_position_back(seed):
+def test_ko_is_where_the_next_move_would_bring_the_position_back(seed):
     """In a random game, the point that is forbidden is the only one from which the last position would return."""
     draw, board, colour = random.Random(seed), Board(5), BLACK
     for _ in range(60):
@@ -111,7 +111,7 @@ def test_suicide_is_executed_as_the_rules_say_where_it_is_allowed(alternate, mov
         assert taken == set(np.flatnonzero((before != EMPTY) & (after == EMPTY)).tolist())
 
 
-def test_the_own_chain_is_taken_off_by_suicide_and_no_ko_follows():
+def test_own_chain_is_taken_off_by_suicide_and_no_ko_follows():
     board = board_of((".XO..", "XXO..", "OO...", ".....", "....."))
     assert board.play(BLACK, 0, suicide=True) == {0, 1, 5, 6}
     assert not any(board.stones[point] for point in (0, 1, 5, 6)) and board.ko == -1
@@ -119,7 +119,7 @@ def test_the_own_chain_is_taken_off_by_suicide_and_no_ko_follows():
     assert board.play(BLACK, 0, suicide=True) == {0} and board.ko == -1
 
 
-def test_a_ko_may_be_filled_by_who_took_it():
+def test_ko_may_be_filled_by_who_took_it():
     board = board_of(KO)
     board.play(BLACK, 7)
     assert board.play(BLACK, 6) == set() and board.stones[6] == BLACK
@@ -134,7 +134,7 @@ KO = (
 )
 
 
-def test_a_ko_is_not_taken_back_at_once_but_later():
+def test_ko_is_not_taken_back_at_once_but_later():
     board = board_of(KO)
     assert board.play(BLACK, 7) == {6}
     with pytest.raises(IllegalMoveError, match="takes a ko back at once"):
@@ -165,7 +165,7 @@ def test_illegal_move_says_why(point, message):
     assert board.play(WHITE, 0) == set()
 
 
-def test_a_copy_is_its_own():
+def test_copy_is_its_own():
     board = board_of(KO)
     twin = board.copy()
     twin.play(BLACK, 7)
@@ -187,7 +187,7 @@ def move(colour, point):
     return KIND * (MOVE + colour) + point
 
 
-def test_a_replay_remembers_eight_positions_and_the_ages_of_stones():
+def test_replay_remembers_eight_positions_and_the_ages_of_stones():
     steps = [move(BLACK if i % 2 == 0 else WHITE, 9 * i) for i in range(9)]
     position = replay(position_code(9, WHITE, steps), "a game")
     assert len(position.history) == 8 and position.to_move == WHITE
@@ -228,7 +228,7 @@ def test_setup_changes_the_board_and_is_not_a_move():
         ([KIND * 1 + 0, KIND * 2 + 1, KIND * 2 + 5, move(BLACK, 9)], "without one at A5, set up before move 1"),
     ],
 )
-def test_an_illegal_game_is_named_with_its_move(steps, message):
+def test_illegal_game_is_named_with_its_move(steps, message):
     with pytest.raises(DataError, match=message):
         replay(position_code(5, BLACK, steps), "g.sgf")
 

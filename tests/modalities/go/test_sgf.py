@@ -61,7 +61,7 @@ def test_one_file_may_hold_many_games(tmp_path):
     assert len({source.key(i) for i in range(len(source))}) == 5
 
 
-def test_a_fingerprint_knows_the_games(tmp_path):
+def test_fingerprint_knows_the_games(tmp_path):
     first = fingerprint(SgfSource(write(tmp_path / "one", a=GAME)))
     assert first == fingerprint(SgfSource(write(tmp_path / "two", a=GAME.replace(b"PB[A]", b"PB[C]"))))
     assert first != fingerprint(SgfSource(write(tmp_path / "three", a=GAME.replace(b"B[]", b"B[hh]"))))
@@ -76,7 +76,7 @@ def test_folders_may_divide_the_games(tmp_path):
     assert source.splits.keys() == {"all"}
 
 
-def test_a_path_is_recognised_by_the_files_in_it(tmp_path):
+def test_path_is_recognised_by_the_files_in_it(tmp_path):
     write(tmp_path / "games", deep__a=GAME)
     (tmp_path / "x.SGF").write_bytes(GAME)
     (tmp_path / "a.txt").write_bytes(GAME)
@@ -121,7 +121,7 @@ def test_unusable_games_are_named(tmp_path, games, message):
         SgfSource(write(tmp_path / "games", **games))
 
 
-def test_a_file_that_can_not_be_read_is_named(tmp_path):
+def test_file_that_can_not_be_read_is_named(tmp_path):
     (tmp_path / "a.sgf").symlink_to(tmp_path / "a.sgf")
     with pytest.raises(DataError, match=r"a\.sgf can't be read"):
         SgfSource(tmp_path)
@@ -148,7 +148,7 @@ UNPLAYABLE = {
 
 
 @pytest.mark.parametrize("name", UNPLAYABLE)
-def test_a_game_that_can_not_be_replayed_is_left_out_and_named(tmp_path, name):
+def test_game_that_can_not_be_replayed_is_left_out_and_named(tmp_path, name):
     content, num_moves, reason = UNPLAYABLE[name]
     source = SgfSource(write(tmp_path / "games", a=GAME, b=content, c=OTHER))
     assert [source.key(i) for i in range(5)] == ["a.sgf#1", "a.sgf#2", "a.sgf#4", "c.sgf#1", "c.sgf#2"]
@@ -233,14 +233,14 @@ def test_capture_is_not_suicide_and_ko_stays_if_suicide_is_allowed(tmp_path):
         SgfSource(write(tmp_path / "b", a=KO.replace(b"(;", b"(;RU[NZ]")))
 
 
-def test_a_position_with_suicide_is_predicted_from_its_record():
+def test_position_with_suicide_is_predicted_from_its_record():
     stones = replay(last_position(b"(;RU[NZ]" + SURROUNDED, "g"), "g").board.stones
     assert stones.count(BLACK) == 0 and stones.count(WHITE) == 6
     with pytest.raises(DataError, match="the stone would have no liberty"):
         replay(last_position(b"(;" + SURROUNDED, "g"), "g")
 
 
-def test_the_main_line_is_the_first_of_all_variations():
+def test_main_line_is_the_first_of_all_variations():
     text = b"(;SZ[9];B[aa](;W[bb](;B[cc];W[dd])(;B[ee]))(;W[ff](;B[gg])))"
     assert main_line(text) == [[("SZ", "9")], [("B", "aa")], [("W", "bb")], [("B", "cc")], [("W", "dd")]]
 
@@ -259,7 +259,7 @@ def test_brackets_within_letters_of_two_bytes_do_not_count():
     assert len(main_line(text.replace(b"CA[Shift_JIS]", b""))) == 1  # byte by byte, the name would not end
 
 
-def test_a_deep_and_a_long_game_are_read_without_recursion():
+def test_deep_and_a_long_game_are_read_without_recursion():
     nested = b"(;SZ[9]" + b"(;B[aa]" * (MAX_DEPTH - 1) + b")" * MAX_DEPTH
     assert len(parse_sgf(nested, "g")[0]) == MAX_DEPTH
     with pytest.raises(DataError, match=r"damaged at byte 3[\d,]+: variations are nested more than 5,000 deep"):
@@ -284,13 +284,13 @@ def test_a_deep_and_a_long_game_are_read_without_recursion():
         ("(;CA[gbk]PB[表]B)".encode("gbk"), "damaged at byte 16: a property has no value"),
     ],
 )
-def test_a_damaged_file_is_named_with_its_place(text, message):
+def test_damaged_file_is_named_with_its_place(text, message):
     with pytest.raises(DataError, match=message) as error:
         parse_sgf(text, "g.sgf")
     assert "g.sgf" in str(error.value)
 
 
-def test_a_file_that_is_too_large_is_refused():
+def test_file_that_is_too_large_is_refused():
     with pytest.raises(DataError, match=r"at most 64 MiB. g.sgf: received 64.5 MiB. Divide it"):
         parse_sgf(bytes(MAX_BYTES + 2**19), "g.sgf")
 
@@ -351,7 +351,7 @@ def test_last_position_tells_the_colour_to_move(text, to_move):
     assert last_position(text, "g")[1] == to_move
 
 
-def test_a_position_comes_from_one_game():
+def test_position_comes_from_one_game():
     with pytest.raises(DataError, match="A position comes from one game. g.sgf: received 2 games"):
         last_position(GAME + OTHER, "g.sgf")
 

@@ -116,7 +116,7 @@ LABELS = np.array(["a", "b", "a", "b"])
 
 
 @pytest.mark.parametrize("key", ["channels", "channel_names", "names"])
-def test_an_archive_may_name_its_channels(tmp_path, key):
+def test_archive_may_name_its_channels(tmp_path, key):
     np.savez(tmp_path / "s.npz", x=SIGNALS, y=LABELS, **{key: np.array(["acc x", "acc y"])})
     source = open_signal_npz(tmp_path / "s.npz")
     assert (source.channel_names, source.notices[0]) == (("acc x", "acc y"), "channels: acc x, acc y")

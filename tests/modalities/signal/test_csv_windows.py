@@ -40,7 +40,7 @@ def test_windows_by_hand(tmp_path):
     assert [open_csv_windows(path, window=5).key(i) for i in range(2)] == ["0", "5"]
 
 
-def test_a_window_needs_a_label_and_no_gap(tmp_path):
+def test_window_needs_a_label_and_no_gap(tmp_path):
     source = open_csv_windows(write(tmp_path, rows(["a", "a", "", "", "b", "b", "b", "b"])), window=2)
     assert [source.key(i) for i in range(len(source))] == ["0", "4", "6"]
     source = open_csv_windows(write(tmp_path, rows("aaaabbbb", [0, 1, 2, 3, 4, 9, 10, 11])), window=2)
@@ -90,7 +90,7 @@ def test_missing_values_stay_missing(tmp_path):
     assert recording.names == ("a", "b")
 
 
-def test_the_rate_is_checked_against_the_times(tmp_path):
+def test_rate_is_checked_against_the_times(tmp_path):
     path = write(tmp_path, rows("aaaabbbb", np.arange(8) / 50))
     assert len(open_csv_windows(path, window=2, rate=50)) == 4
     with pytest.raises(

@@ -103,7 +103,7 @@ def test_npy_files_of_the_same_names_are_read_in_any_case(tmp_path):
         open_signal_npz(tmp_path)
 
 
-def test_an_array_that_runs_by_columns_is_read_right(tmp_path):
+def test_array_that_runs_by_columns_is_read_right(tmp_path):
     x = np.asfortranarray(np.arange(12.0).reshape(3, 4))
     assert np.array_equal(open_signal_npz(saved(tmp_path, x=x, y=LABELS)).read(1).payload[0], x[1])
 
@@ -157,7 +157,7 @@ def test_other_places_are_not_claimed(tmp_path):
         (ragged() | {"y": np.array([0, 1])}, "Each signal needs one label. .*received 3 signals, 2 labels"),
     ],
 )
-def test_what_does_not_fit_together_is_named(tmp_path, arrays, message):
+def test_arrays_that_do_not_match_are_named(tmp_path, arrays, message):
     with pytest.raises(DataError, match=message):
         open_signal_npz(saved(tmp_path, **arrays))
 
@@ -187,7 +187,7 @@ def header(shape, dtype="<f4"):
         (b"", "can't be read as a NumPy array"),
     ],
 )
-def test_a_header_that_lies_is_refused_before_memory_is_taken(tmp_path, content, message):
+def test_header_that_lies_is_refused_before_memory_is_taken(tmp_path, content, message):
     path = tmp_path / "set.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", content)
@@ -205,7 +205,7 @@ def whole() -> bytes:
 
 @settings(max_examples=150)
 @given(st.integers(0, len(whole()) - 1), st.integers(1, 255), st.booleans())
-def test_a_damaged_file_is_read_or_refused(tmp_path_factory, place, change, cut):
+def test_damaged_file_is_read_or_refused(tmp_path_factory, place, change, cut):
     content = bytearray(whole())
     content[place] ^= change
     path = tmp_path_factory.mktemp("damaged") / "set.npz"

@@ -75,7 +75,7 @@ def test_numbers_since_1970_are_read_by_their_size(tmp_path, name, scale, said):
 
 
 @pytest.mark.parametrize("name", ["time_ms", "Time (ms)", "t [ms]", "elapsed_ms", "milliseconds"])
-def test_the_unit_in_a_name_counts(tmp_path, name):
+def test_unit_in_a_name_counts(tmp_path, name):
     source = open_csv_windows(write(tmp_path, range(0, 4000, 20), name), window=25, rate=50)
     assert f"{name} is read as milliseconds" in source.notices
 
@@ -87,7 +87,7 @@ def test_days_are_read_as_dates(tmp_path):
         assert len(source) == 4  # no gap at the ends of months
 
 
-def test_a_gap_is_found_in_dates_too(tmp_path):
+def test_gap_is_found_in_dates_too(tmp_path):
     late = [time + timedelta(seconds=k >= 30) for k, time in enumerate(TIMES)]
     source = open_csv_windows(write(tmp_path, late), window=25)
     assert "1 windows over a gap, or over a change of the label, were dropped" in source.notices
@@ -117,7 +117,7 @@ def test_other_times_are_refused_with_what_to_write(tmp_path, times, message):
         open_csv_windows(write(tmp_path, times), window=2)
 
 
-def test_the_times_that_pandas_writes_without_a_name_are_read(tmp_path):
+def test_times_that_pandas_writes_without_a_name_are_read(tmp_path):
     table = pd.DataFrame({"x": np.sin(np.arange(200)), "label": list("ab" * 100)}, index=pd.DatetimeIndex(TIMES))
     table["label"] = np.repeat(["a", "b"] * 2, 50)
     table.to_csv(tmp_path / "r.csv")
@@ -126,7 +126,7 @@ def test_the_times_that_pandas_writes_without_a_name_are_read(tmp_path):
     assert (source.channel_names, len(source)) == (("x",), 8)
 
 
-def test_a_folder_of_tables_with_dates(tmp_path):
+def test_folder_of_tables_with_dates(tmp_path):
     for k, name in enumerate("aabb"):
         (tmp_path / name).mkdir(exist_ok=True)
         rows = [f"{time.isoformat()},{np.sin(i + k):.3f}" for i, time in enumerate(TIMES[:60])]

@@ -38,7 +38,7 @@ def write(path, text):
     return path
 
 
-def test_a_file_by_hand(tmp_path):
+def test_file_by_hand(tmp_path):
     path = write(tmp_path / "Tiny.ts", UNEQUAL)
     assert is_ts(path) and is_ts(tmp_path)
     for place in (path, tmp_path):
@@ -161,6 +161,6 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, place):
 
 
 @pytest.mark.parametrize("text", [UNEQUAL, EQUAL])
-def test_a_byte_order_mark_is_not_part_of_the_first_line(tmp_path, text):
+def test_byte_order_mark_is_not_part_of_the_first_line(tmp_path, text):
     path = write(tmp_path / "Tiny.ts", "\ufeff" + text)
     assert is_ts(path) and len(open_ts(path)) == 2

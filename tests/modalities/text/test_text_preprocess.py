@@ -152,7 +152,7 @@ def test_settings_are_kept(source):
     assert once.vocabulary[5:] == tuple(sorted(str(i) for i in range(160)))[:25]
 
 
-def test_a_vocabulary_without_tokens_is_named(tmp_path):
+def test_vocabulary_without_tokens_is_named(tmp_path):
     (tmp_path / "set.csv").write_text("text,label\none,1\ntwo,0\n")
     source = open_text_table(tmp_path / "set.csv")
     with pytest.raises(DataError, match="occur 2 times. set: received 2 training texts without any.*min_count 1"):
@@ -193,7 +193,7 @@ def test_character_network_refuses_conflicting_settings(source, config, message)
         choose_text(source, np.arange(3), config, (1014,), network="char_cnn_large")
 
 
-def test_a_network_of_words_takes_the_ids(source):
+def test_network_of_words_takes_the_ids(source):
     pre, _ = choose_text(source, np.arange(160), TextConfig(), (50,), network="text_cnn")
     model = create_model("text_cnn", in_channels=pre.in_channels, num_classes=2).eval()
     batch = torch.stack([pre(source.read(i).payload) for i in (0, 199)])
