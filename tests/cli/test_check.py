@@ -102,7 +102,7 @@ def test_where_the_list_goes(run_main, monkeypatch):
     assert list(read_skip_list(Path("mine.txt"))) == ["train/cat/0.png"]
     Path("neocog-skip.txt").write_text("something else")
     _, _, err = run_main(run_main.data)
-    assert "No skip list was written. Only a skip list is replaced by a skip list" in err
+    assert "No skip list was written. A skip list may replace only a skip list" in err
     assert Path("neocog-skip.txt").read_text() == "something else"
     monkeypatch.chdir(run_main.data)
     _, out, err = run_main(".")

@@ -47,8 +47,8 @@ MESSAGES = [
         Functional,
         (4, 9, 9),
         (
-            "An input of 4x9x9 does not fit. The network Functional takes 400 features and receives 4x9x9 = 324. Use an "
-            "input of 4x10x10, which gives 400."
+            "An input of 4x9x9 does not fit. The network Functional takes 400 features and receives 4x9x9 = 324. Use "
+            "an input of 4x10x10, which gives 400."
         ),
     ),
     (

@@ -5,10 +5,8 @@
 """
 
 from neocog.doctor.check import check
-from neocog.doctor.finding import Example, Finding
+from neocog.doctor.findings import DataReport, Example, Finding, printable
 from neocog.doctor.kinds import KINDS, Kind
-from neocog.doctor.printable import printable
-from neocog.doctor.report import DataReport
 from neocog.doctor.skip_list import check_place, read_skip_list, write_skip_list
 
 __all__ = [

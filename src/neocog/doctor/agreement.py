@@ -1,6 +1,7 @@
-"""Properties that should agree in all records: sizes, shapes, channels, depths, lengths, sampling rates."""
+"""Properties that should agree in all samples: sizes, shapes, channels, depths, lengths, sampling rates."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from neocog.dataset.record import Modality, Source
 from neocog.doctor import kinds
 from neocog.doctor.facts import Columns
-from neocog.doctor.finding import Tally
+from neocog.doctor.findings import Tally
 from neocog.doctor.kinds import Kind
 from neocog.errors import some
 
@@ -24,12 +25,12 @@ Depths = NDArray[np.uint8]
 
 
 def examine_agreement(source: Source, columns: Columns, tally: Tally) -> None:
-    """Compare all records that could be read."""
+    """Compare all samples that could be read."""
     places = np.flatnonzero(columns.readable)
     if not places.size:
         return
-    compare = COMPARISONS.get(source.modality, examine_shapes)
-    compare(places, columns.sizes[places], columns.depths[places], tally)
+    examine = COMPARISONS.get(source.modality, examine_shapes)
+    examine(places, columns.sizes[places], columns.depths[places], tally)
 
 
 def examine_shapes(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:
@@ -40,6 +41,7 @@ def examine_shapes(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> No
 
 
 def examine_texts(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:
+    """Sizes (N, 3) are length, 0, 0."""
     tally.add_records(kinds.TEXT_LONG, places[sizes[:, 0] > LONG * np.median(sizes[:, 0])])
 
 
@@ -50,19 +52,17 @@ def examine_signals(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> N
     examine_lengths("signals", places, sizes[:, 1], "", tally)
 
 
-def examine_pictures(places: Indices, sizes: Sizes, depths: Depths, tally: Tally) -> None:
+def examine_images(places: Indices, sizes: Sizes, depths: Depths, tally: Tally) -> None:
     """Sizes (N, 3) are height, width, channels."""
-    sides = np.unique(sizes[:, :2], axis=0)
-    if len(sides) > 1:
-        by_area = sides[np.argsort(sides.astype(np.int64).prod(axis=1), kind="stable")]
-        low, high = (f"{width} x {height}" for height, width in (by_area[0].tolist(), by_area[-1].tolist()))
-        tally.say(kinds.MIXED_SIZES, low=low, high=high)
-        area = sizes[:, 0].astype(np.int64) * sizes[:, 1]
-        for place in (int(area.argmin()), int(area.argmax())):
-            index = int(places[place])
-            tally.add_record(kinds.MIXED_SIZES, index, f"{sizes[place, 1]} x {sizes[place, 0]}", count=0)
-        tally.entries[kinds.MIXED_SIZES].count = len(sides)
-    examine_rare(kinds.MIXED_CHANNELS, places, sizes[:, 2], NAMES_OF_CHANNELS, tally)
+
+    def name(place: int) -> str:
+        return f"{sizes[place, 1]} x {sizes[place, 0]}"
+
+    area = sizes[:, 0].astype(np.int64) * sizes[:, 1]
+    by_area = np.unique(np.column_stack([area, sizes[:, :2]]), axis=0, return_inverse=True)[1].reshape(-1)
+    examine_range(kinds.MIXED_SIZES, places, by_area, name, tally)
+    named = {int(c): NAMES_OF_CHANNELS.get(int(c), f"of {c} channels") for c in np.unique(sizes[:, 2])}
+    examine_rare(kinds.MIXED_CHANNELS, places, sizes[:, 2], named, tally)
     examine_rare(kinds.MIXED_DEPTHS, places, depths, {8: "8", 16: "16"}, tally)
     ratio = np.log(sizes[:, 1] / sizes[:, 0])
     odd = np.abs(ratio - np.median(ratio)) > np.log(ASPECT_RATIO)
@@ -70,7 +70,7 @@ def examine_pictures(places: Indices, sizes: Sizes, depths: Depths, tally: Tally
     small = (short < SMALL * np.median(short)) & ~odd
     for kind, chosen in ((kinds.ASPECT, odd), (kinds.MUCH_SMALLER, small)):
         for place in np.flatnonzero(chosen).tolist():
-            tally.add_record(kind, int(places[place]), f"{sizes[place, 1]} x {sizes[place, 0]}")
+            tally.add_record(kind, int(places[place]), name(place))
 
 
 def examine_sounds(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> None:
@@ -83,30 +83,35 @@ def examine_sounds(places: Indices, sizes: Sizes, _: Depths, tally: Tally) -> No
 
 
 def examine_rare(kind: Kind, places: Indices, values: NDArray[np.integer], named: dict[int, str], tally: Tally) -> None:
-    """Records whose value is not the most frequent one."""
+    """Look for samples whose value is not the most frequent one."""
     found, counts = np.unique(values, return_counts=True)
     if len(found) < 2:
         return
-    usual = found[counts.argmax()]
-    rare = [int(value) for value in found[np.argsort(-counts, kind="stable")] if value != usual]
-    tally.say(kind, usual=named[int(usual)], rare=some(named[value] for value in rare))
+    usual, *rare = found[np.argsort(-counts, kind="stable")].tolist()
+    tally.say(kind, usual=named[usual], rare=some(named[value] for value in rare))
     for place in np.flatnonzero(values != usual).tolist():
         tally.add_record(kind, int(places[place]), named[int(values[place])])
 
 
-def examine_lengths(what: str, places: Indices, lengths: NDArray[np.number], unit: str, tally: Tally) -> None:
-    """Whether all have one length."""
-    short, long = int(lengths.argmin()), int(lengths.argmax())
-    if lengths[short] == lengths[long]:
+def examine_range(
+    kind: Kind, places: Indices, values: NDArray[Any], name: Callable[[int], str], tally: Tally, **words: str
+) -> None:
+    """Say how many values there are, if several, and show the least and the greatest."""
+    low, high = int(values.argmin()), int(values.argmax())
+    if values[low] == values[high]:
         return
-    tally.say(kinds.MIXED_LENGTHS, what=what, low=f"{lengths[short]:g}{unit}", high=f"{lengths[long]:g}{unit}")
-    for place in (short, long):
-        tally.add_record(kinds.MIXED_LENGTHS, int(places[place]), f"{lengths[place]:g}{unit}", count=0)
-    tally.entries[kinds.MIXED_LENGTHS].count = len(np.unique(lengths))
+    tally.say(kind, low=name(low), high=name(high), **words)
+    for place in (low, high):
+        tally.add_record(kind, int(places[place]), name(place), count=0)
+    tally.entries[kind].count = len(np.unique(values))
+
+
+def examine_lengths(what: str, places: Indices, lengths: NDArray[Any], unit: str, tally: Tally) -> None:
+    examine_range(kinds.MIXED_LENGTHS, places, lengths, lambda place: f"{lengths[place]:g}{unit}", tally, what=what)
 
 
 COMPARISONS: dict[Modality, Callable[[Indices, Sizes, Depths, Tally], None]] = {
-    "image": examine_pictures,
+    "image": examine_images,
     "signal": examine_signals,
     "audio": examine_sounds,
     "text": examine_texts,

@@ -1,5 +1,6 @@
-"""What can be wrong with masks and boxes, seen beside their picture."""
+"""Faults of masks and boxes, seen beside their image."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -8,31 +9,26 @@ from numpy.typing import NDArray
 from neocog.dataset.record import UNLABELLED, Objects, Source, Target
 from neocog.doctor import kinds
 from neocog.doctor.facts import Facts
-from neocog.doctor.finding import Tally
-from neocog.doctor.kinds import Kind
-from neocog.errors import DataError
+from neocog.doctor.findings import Tally
 
-__all__ = ["add_faults", "examine_target", "knows_boxes", "refused_target"]
+__all__ = ["add_faults", "examine_target"]
 
 TOLERANCE = 0.5  # pixels by which a box may reach out, from rounding
 
 
-def examine_target(target: Target, num_classes: int, facts: Facts, *, with_boxes: bool) -> None:
-    """Look at a mask or objects; a class or several labels are looked at all together, elsewhere.
-
-    `with_boxes`: whether the places of boxes are looked at too, which some sources do themselves.
-    """
+def examine_target(source: Source, target: Target, facts: Facts) -> None:
+    """Look at a mask or objects; a class or several labels are looked at all together, elsewhere."""
     if isinstance(target, Objects):
-        examine_objects(target, num_classes, facts, with_boxes)
+        examine_objects(target, len(source.classes), facts, with_boxes=not knows_boxes(source))
     elif isinstance(target, np.ndarray) and target.ndim == 2:
-        examine_mask(target, num_classes, facts)
+        examine_mask(target, len(source.classes), facts)
 
 
 def examine_mask(mask: NDArray[Any], num_classes: int, facts: Facts) -> None:
-    """A mask, (H, W)."""
-    if facts.size != (0, 0, 0) and mask.shape != facts.size[:2]:
-        height, width = facts.size[:2]
-        facts.fault(kinds.ANNOTATION_SIZE, f"{mask.shape[1]} x {mask.shape[0]}, the picture {width} x {height}")
+    """Look at a mask, (H, W)."""
+    height, width = facts.size[:2]
+    if height and mask.shape != (height, width):
+        facts.fault(kinds.ANNOTATION_SIZE, f"{mask.shape[1]} x {mask.shape[0]}, the image {width} x {height}")
     values = np.unique(mask)
     strange = values[(values >= num_classes) & (values != UNLABELLED) | (values < 0)].tolist()
     if strange:
@@ -42,8 +38,8 @@ def examine_mask(mask: NDArray[Any], num_classes: int, facts: Facts) -> None:
         facts.fault(kinds.MASK_EMPTY)
 
 
-def examine_objects(objects: Objects, num_classes: int, facts: Facts, with_boxes: bool) -> None:
-    """Objects with boxes (M, 4)."""
+def examine_objects(objects: Objects, num_classes: int, facts: Facts, *, with_boxes: bool) -> None:
+    """Look at objects with boxes (M, 4), unless the source does that itself."""
     if not len(objects):
         facts.fault(kinds.NO_OBJECTS)
         return
@@ -52,39 +48,29 @@ def examine_objects(objects: Objects, num_classes: int, facts: Facts, with_boxes
         facts.fault(kinds.LABEL_RANGE, f"label {label}")
     facts.labels = tuple(np.unique(objects.labels[known]).tolist())
     rows = [(*box, label) for box, label in zip(objects.boxes.tolist(), objects.labels.tolist(), strict=True)]
-    for row in {row for row in rows if rows.count(row) > 1} if len(set(rows)) < len(rows) else ():
-        for _ in range(rows.count(row) - 1):
-            facts.fault(kinds.BOX_REPEATED, shown(row))
-    if with_boxes:
-        for row in rows:
-            look_at_box(row, facts)
-
-
-def look_at_box(row: tuple[float, ...], facts: Facts) -> None:
-    left, top, right, bottom = row[:4]
+    for row, times in Counter(rows).items():
+        for _ in range(times - 1):
+            facts.fault(kinds.BOX_REPEATED, describe_box(*row))
     height, width = facts.size[:2]
-    if not (right > left and bottom > top):  # so that NaN counts as empty
-        facts.fault(kinds.BOX_EMPTY, shown(row))
-    elif facts.size != (0, 0, 0) and max(-left, -top, right - width, bottom - height) > TOLERANCE:
-        facts.fault(kinds.BOX_OUTSIDE, f"{shown(row)}, the picture {width} x {height}")
+    for left, top, right, bottom, _ in rows if with_boxes else ():
+        box = describe_box(left, top, right, bottom)
+        if not (right > left and bottom > top):  # so that NaN counts as empty
+            facts.fault(kinds.BOX_EMPTY, box)
+        elif height and max(-left, -top, right - width, bottom - height) > TOLERANCE:
+            facts.fault(kinds.BOX_OUTSIDE, f"{box}, the image {width} x {height}")
 
 
-def shown(row: tuple[float, ...]) -> str:
-    left, top, right, bottom = row[:4]
+def describe_box(left: float, top: float, right: float, bottom: float, *_: object) -> str:
     return f"the box from {left:g}, {top:g} to {right:g}, {bottom:g}"
 
 
-def refused_target(error: DataError) -> Kind:
-    """Which kind of fault it is that a source of annotated images refuses a target for."""
-    kinds_of_targets = (kinds.ANNOTATION_SIZE, kinds.MASK_VALUE)
-    return next((kind for kind in kinds_of_targets if kind.name == error.kind), kinds.ANNOTATION_UNREADABLE)
-
-
 def add_faults(source: Source, readable: NDArray[np.bool_], tally: Tally) -> None:
-    """What a source of boxes itself knows to be wrong with those images that could be read; (N,)."""
+    """Add the faults that a source of boxes itself finds in images that could be read; (N,)."""
+    if not knows_boxes(source):
+        return
     index = {source.key(i): i for i in range(len(source))}
     for key, sentence, name in source.faults():  # type: ignore[attr-defined]
-        kind = next((kind for kind in kinds.KINDS if kind.name == name), kinds.ANNOTATION_FAULT)
+        kind = kinds.BY_NAME.get(name, kinds.ANNOTATION_FAULT)
         if key not in index:
             tally.add(kind, key, sentence)
         elif readable[index[key]]:

@@ -1,9 +1,7 @@
-"""The data doctor: looks at every record of a data set and says what is wrong with it. It only reads."""
+"""The data doctor: looks at every sample of a data set and says what is wrong with it. It only reads."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import closing
-from functools import partial
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +13,16 @@ from neocog.data.open import data_folder, open_source
 from neocog.dataset.record import Source, fingerprint
 from neocog.doctor import kinds
 from neocog.doctor.agreement import examine_agreement
-from neocog.doctor.annotations import add_faults, knows_boxes
+from neocog.doctor.annotations import add_faults
 from neocog.doctor.classes import count_classes, examine_classes, examine_labels
-from neocog.doctor.digest import full_digest
-from neocog.doctor.duplicates import (
-    Membership,
-    confirmed,
-    equal_groups,
-    examine_groups,
-    examine_near,
-    examine_texts,
-)
-from neocog.doctor.examine import examine_all, in_threads
+from neocog.doctor.duplicates import examine_repeats
+from neocog.doctor.examine import examine_all
 from neocog.doctor.facts import Columns
-from neocog.doctor.finding import Tally
+from neocog.doctor.findings import DataReport, Tally
 from neocog.doctor.folders import examine_folder
-from neocog.doctor.images import decoded
 from neocog.doctor.names import examine_class_names, examine_keys, examine_sources
-from neocog.doctor.report import DataReport
 from neocog.errors import ConfigError, DataError, did_you_mean
-from neocog.modalities.go.source import SgfSource
-from neocog.modalities.image.arrays import ArraySource
-from neocog.modalities.image.pages import SeveralPages
+from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.table import MODALITIES
 from neocog.progress import track
 from neocog.shards import is_address
@@ -56,9 +42,9 @@ def check(
     workers: int | None = None,
     **options: object,
 ) -> DataReport:
-    """Examine a data set: each record once, then all of them together. Nothing is written.
+    """Examine a data set: each sample once, then all of them together. Nothing is written.
 
-    `data` is a name, a path or an open source; `limit` examines that many records, evenly spread over the set;
+    `data` is a name, a path or an open source; `limit` examines that many samples, evenly spread over the set;
     `workers` is the number of threads, one for each processor unless given; `options` are those of `open_source`. A set
     that can't be opened is a finding.
     Raises DataError if there is no such data, ConfigError for a layout that does not exist.
@@ -69,24 +55,27 @@ def check(
     """
     if limit is not None and limit < 1:
         raise ConfigError("--limit must be at least 1.", received=f"{limit}")
-    layouts = {layout.name: layout.description for layout in FORMATS}
+    layouts = [layout.name for layout in FORMATS]
     if format is not None and format not in layouts:
         raise ConfigError(f"No layout is called {format!r}. {did_you_mean(format, layouts)}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a decoder's remarks on damaged files; those that matter become findings
         if not isinstance(data, str | Path):
-            return examine(data, str(data.name), None, layouts, limit, max_pixels, workers)
+            return examine(data, str(data.name), Tally(data.key), limit, max_pixels, workers)
         path = None if is_address(data) else find_data(data, download=download)
         try:
             source = open_source(path or data, format=format, download=False, **options)
         except (DataError, OSError) as error:
-            return unopened(str(data), path, format, str(error))
+            return report_unopened(str(data), path, format, str(error))
         columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
         folder = data_folder(path, format=format, columns=columns) if path else None
-        return examine(source, str(data), folder, layouts, limit, max_pixels, workers)
+        tally = Tally(source.key)
+        if folder is not None and folder.is_dir():
+            examine_folder(folder, source.format, tally, getattr(source, "folders", None))
+        return examine(source, str(data), tally, limit, max_pixels, workers)
 
 
-def unopened(data: str, path: Path | None, layout: str | None, message: str) -> DataReport:
+def report_unopened(data: str, path: Path | None, layout: str | None, message: str) -> DataReport:
     """The report on a set that can't be opened."""
     tally = Tally()
     name = path.name if path else data
@@ -97,26 +86,14 @@ def unopened(data: str, path: Path | None, layout: str | None, message: str) -> 
 
 
 def examine(
-    source: Source,
-    data: str,
-    path: Path | None,
-    layouts: dict[str, str],
-    limit: int | None,
-    max_pixels: int,
-    workers: int | None,
+    source: Source, data: str, tally: Tally, limit: int | None, max_pixels: int, workers: int | None
 ) -> DataReport:
-    """Examine the folder, the records, and the set as a whole."""
-    tally = Tally(source.key)
-    if path is not None and path.is_dir():
-        examine_folder(path, source.format, tally, getattr(source, "folders", None))
-    indices = chosen(len(source), limit)
-    several = SeveralPages()
-    columns, present = examine_records(source, indices, tally, max_pixels, workers, several)
-    if isinstance(source, SgfSource):
-        for name, game in source.unplayable.items():
-            tally.add(kinds.GAME_UNPLAYABLE, name, game.reason)
-    if knows_boxes(source):
-        add_faults(source, columns.readable, tally)
+    """Examine the samples, and the set as a whole."""
+    indices = choose_records(len(source), limit)
+    columns = examine_records(source, indices, tally, max_pixels, workers)
+    for name, game in getattr(source, "unplayable", {}).items():
+        tally.add(kinds.GAME_UNPLAYABLE, name, game.reason)
+    add_faults(source, columns.readable, tally)
     examine_labels(source, tally)
     examine_repeats(source, columns, tally, max_pixels, workers)
     examine_membership(source, tally)
@@ -124,34 +101,38 @@ def examine(
     keys = [source.key(i) for i in range(len(source))]
     examine_keys(keys, tally)
     examine_sources(source, keys, tally)
-    del keys  # those of a million records take a hundred megabytes
+    del keys  # those of a million samples take a hundred megabytes
     examine_agreement(source, columns, tally)
-    counts = count_classes(source, present)
+    counts = count_classes(source, columns.labels)
     examine_classes(source, counts, tally, whole=len(indices) == len(source))
+    name = ""
+    with suppress(DataError, OSError, ValueError):  # a file that is gone, a name that is not text: findings already
+        name = fingerprint(source)
+    pages = {source.key(index): count for index, count in columns.pages.items()}
     return DataReport(
         data=data,
         name=source.name,
         format=source.format,
-        what=layouts.get(source.format, ""),
+        what=next((layout.description for layout in FORMATS if layout.name == source.format), ""),
         modality=source.modality,
         task=source.task,
-        fingerprint=fingerprint_of(source),
+        fingerprint=name,
         records=len(source),
         examined=len(indices),
         classes=source.classes,
         splits={split: len(part) for split, part in source.splits.items()},
         counts={split: tuple(count.tolist()) for split, count in counts.items()},
-        notices=(*source.notices, *several.notices),
+        notices=(*source.notices, pages_notice(pages)) if pages else source.notices,
         findings=tally.findings(),
         skip=tally.skip,
         source=source,
     )
 
 
-def chosen(count: int, limit: int | None) -> NDArray[np.int64]:
+def choose_records(count: int, limit: int | None) -> NDArray[np.int64]:
     """All indices, or as many as the limit, evenly spread.
 
-    >>> chosen(10, 4).tolist()
+    >>> choose_records(10, 4).tolist()
     [0, 2, 5, 7]
     """
     if limit is None or limit >= count:
@@ -160,67 +141,20 @@ def chosen(count: int, limit: int | None) -> NDArray[np.int64]:
 
 
 def examine_records(
-    source: Source,
-    indices: NDArray[np.int64],
-    tally: Tally,
-    max_pixels: int,
-    workers: int | None,
-    several: SeveralPages,
-) -> tuple[Columns, dict[int, tuple[int, ...]]]:
-    """Each record alone: its facts, and the classes in its mask or of its objects; `several` gathers page counts."""
+    source: Source, indices: NDArray[np.int64], tally: Tally, max_pixels: int, workers: int | None
+) -> Columns:
+    """Examine each sample alone."""
     columns = Columns(len(source), thumbs=MODALITIES[source.modality].near_duplicates == "thumbs")
-    present: dict[int, tuple[int, ...]] = {}
     with closing(examine_all(source, indices, max_pixels, workers)) as facts_of_all:  # Ctrl-C stops its threads
         for index, facts in track(facts_of_all, "examining", total=len(indices)):
             columns.put(index, facts)
             for kind, detail in facts.faults:
                 tally.add_record(kind, index, detail)
-            if facts.labels:
-                present[index] = facts.labels
-            if facts.pages > 1:
-                several.found[source.key(index)] = facts.pages
-    return columns, present
-
-
-def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: int, workers: int | None) -> None:
-    """Equal and nearly equal records. Positions of games are equal by their nature."""
-    if source.task == "next move":
-        return
-    member = Membership(dict(source.splits), source.targets)
-    groups = list(equal_groups(columns.digests))
-    near = MODALITIES[source.modality].near_duplicates
-    if near == "thumbs" and not isinstance(source, ArraySource):
-        digests = partial(full_digests, source, max_pixels=max_pixels, workers=workers)
-        groups = confirmed(groups, digests)
-    examine_groups(groups, member, tally)
-    if near == "thumbs":
-        examine_near(columns, groups, member, tally)
-    elif near == "letters":
-        examine_texts(columns, groups, tally)
-
-
-def full_digests(source: Source, indices: list[int], *, max_pixels: int, workers: int | None) -> Iterator[bytes]:
-    """Images read once more, to be sure that they are equal."""
-
-    def one(index: int) -> bytes:
-        record = source.read(index)
-        assert not isinstance(record.payload, str), "an image"
-        return full_digest(decoded(record.payload, record.key, max_pixels))
-
-    yield from track(in_threads(one, indices, workers), "comparing", total=len(indices))
+    return columns
 
 
 def examine_membership(source: Source, tally: Tally) -> None:
-    """Records in two splits, or in none."""
-    times = np.zeros(len(source), np.int64)
-    for indices in source.splits.values():
-        times += np.bincount(indices, minlength=len(source))
+    """Look for samples in two splits, or in none."""
+    times = np.bincount(np.concatenate([np.arange(0), *source.splits.values()]), minlength=len(source))
     tally.add_records(kinds.SPLIT_TWICE, np.flatnonzero(times > 1))
     tally.add_records(kinds.SPLIT_NONE, np.flatnonzero(times == 0))
-
-
-def fingerprint_of(source: Source) -> str:
-    try:
-        return fingerprint(source)
-    except (DataError, OSError, ValueError):  # a file that is gone, a name that is not text: both are findings already
-        return ""

@@ -1,33 +1,34 @@
-"""How many records each class has in each split, and what is odd about that."""
+"""The number of samples of each class in each split, and anything odd about it."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Source
+from neocog.dataset.record import Source, Task
 from neocog.doctor import kinds
-from neocog.doctor.finding import Tally
+from neocog.doctor.findings import Tally
 
-__all__ = ["LEAST", "MOST_RATIO", "count_classes", "examine_classes", "examine_labels"]
+__all__ = ["count_classes", "examine_classes", "examine_labels"]
 
 Counts = Mapping[str, NDArray[np.int64]]
+DRAWN: tuple[Task, ...] = ("segmentation", "detection")  # whose classes are in masks and objects
 LEAST = 10
-"""Training records below which a class is called tiny."""
+"""Training samples below which a class is called tiny."""
 MOST_RATIO = 10
 """Of the largest class to the smallest, from which on a set is called imbalanced."""
 SHIFT = 0.2  # half the sum of differences between shares of classes, from which on a split is said to differ
-ENOUGH = 50  # records of a split; with fewer, shares differ by chance
+ENOUGH = 50  # samples of a split; with fewer, shares differ by chance
 
 
 def count_classes(source: Source, present: Mapping[int, tuple[int, ...]]) -> Counts:
-    """Records by split and class; (classes,) each. A record with several labels counts for each of them.
+    """Samples by split and class; (classes,) each. A sample with several labels counts for each of them.
 
-    `present` holds the classes in each record's mask or objects.
+    `present` holds the classes in each sample's mask or objects.
     """
     counts = {}
     for split, indices in source.splits.items():
-        if source.task in ("segmentation", "detection"):
+        if source.task in DRAWN:
             labels = np.array([k for i in indices.tolist() for k in present.get(i, ())], np.int64)
         elif source.targets.ndim == 2:
             labels = np.nonzero(source.targets[indices])[1]
@@ -39,8 +40,8 @@ def count_classes(source: Source, present: Mapping[int, tuple[int, ...]]) -> Cou
 
 
 def examine_labels(source: Source, tally: Tally) -> None:
-    """Labels that are not a class, and records without a label."""
-    if source.task in ("segmentation", "detection"):
+    """Look for labels that are not a class, and samples without a label."""
+    if source.task in DRAWN:
         return
     if source.targets.ndim == 2:
         tally.add_records(kinds.NO_LABEL, np.flatnonzero(~source.targets.astype(bool).any(axis=1)))
@@ -51,40 +52,33 @@ def examine_labels(source: Source, tally: Tally) -> None:
 
 
 def examine_classes(source: Source, counts: Counts, tally: Tally, *, whole: bool = True) -> None:
-    """Classes that are missing, tiny, or far larger than others.
+    """Look for classes that are missing, tiny, or far larger than others.
 
     Unless the `whole` set was examined, what masks and objects hold is not known, and nothing is said about it.
     """
     for split, indices in source.splits.items():
         if not len(indices):
             tally.add(kinds.EMPTY_SPLIT, split)
-    drawn = source.task in ("segmentation", "detection")
+    drawn = source.task in DRAWN
     if source.task == "next move" or (drawn and not whole):
-        return  # a point of a board is not a class that could have too few records
+        return  # a point of a board is not a class that could have too few samples
     if len(source.classes) < 2 and not drawn:
         tally.add(kinds.ONE_CLASS, source.classes[0] if source.classes else "none")
     total: NDArray[np.int64] = np.array(list(counts.values()), np.int64).reshape(-1, len(source.classes)).sum(axis=0)
     for k in np.flatnonzero(total == 0).tolist():
         tally.add(kinds.CLASS_UNDRAWN if drawn else kinds.CLASS_EMPTY, source.classes[k])
-    examine_splits_of_classes(source, counts, total, tally)
+    for split, count in counts.items():
+        for k in np.flatnonzero((count == 0) & (total > 0)).tolist() if len(source.splits[split]) else ():
+            kind = kinds.CLASS_UNTRAINED if split == "train" else kinds.CLASS_MISSING
+            tally.add(kind, source.classes[k], f"not in {split}")
     train = counts.get("train", counts.get("all"))
     if train is not None and train.any():
         examine_sizes(source.classes, train, tally)
         examine_shares({k: v for k, v in counts.items() if k != "train"}, train, tally)
 
 
-def examine_splits_of_classes(source: Source, counts: Counts, total: NDArray[np.int64], tally: Tally) -> None:
-    """Classes that one split has and another lacks."""
-    for split, count in counts.items():
-        if not len(source.splits[split]):
-            continue
-        for k in np.flatnonzero((count == 0) & (total > 0)).tolist():
-            kind = kinds.CLASS_UNTRAINED if split == "train" else kinds.CLASS_MISSING
-            tally.add(kind, source.classes[k], f"not in {split}")
-
-
 def examine_sizes(classes: tuple[str, ...], train: NDArray[np.int64], tally: Tally) -> None:
-    """Classes that are too small for anything, or for the others; (classes,)."""
+    """Look for classes that are too small for anything, or for the others; (classes,)."""
     for k in np.flatnonzero((train > 0) & (train < LEAST)).tolist():
         tally.add(kinds.CLASS_TINY, classes[k], f"{train[k]}")
     tally.say(kinds.CLASS_TINY, least=LEAST)
@@ -97,11 +91,9 @@ def examine_sizes(classes: tuple[str, ...], train: NDArray[np.int64], tally: Tal
 
 
 def examine_shares(others: Counts, train: NDArray[np.int64], tally: Tally) -> None:
-    """Splits whose classes have other shares than in training."""
+    """Look for splits whose classes have other shares than in training."""
     for split, count in others.items():
         if min(count.sum(), train.sum()) >= ENOUGH:
-            difference = count / count.sum() - train / train.sum()
-            if np.abs(difference).sum() / 2 > SHIFT:
-                tally.add(
-                    kinds.SHIFTED_CLASSES, split, f"half the sum of differences is {np.abs(difference).sum() / 2:.0%}"
-                )
+            difference = np.abs(count / count.sum() - train / train.sum()).sum() / 2
+            if difference > SHIFT:
+                tally.add(kinds.SHIFTED_CLASSES, split, f"half the sum of differences is {difference:.0%}")

@@ -1,5 +1,6 @@
 """Facts of each examined record: the few numbers by which the whole set is compared."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.doctor.kinds import Kind
 
-__all__ = ["THUMB", "Columns", "Facts"]
+__all__ = ["THUMB", "Columns", "Facts", "digest", "full_digest"]
 
 THUMB = 16
 """Sides of the small grey image that is kept of each."""
@@ -38,8 +39,9 @@ class Facts:
     labels: tuple[int, ...] = ()
     """The classes in a mask, or of the objects; each once."""
 
-    def fault(self, kind: Kind, detail: str = "") -> None:
+    def fault(self, kind: Kind, detail: str = "") -> "Facts":
         self.faults.append((kind, detail))
+        return self
 
 
 class Columns:
@@ -55,6 +57,10 @@ class Columns:
         self.depths = np.zeros(num_records, np.uint8)
         self.thumbs = np.zeros((num_records if thumbs else 0, THUMB, THUMB), np.int8)
         self.has_thumb = np.zeros(num_records, bool)
+        self.labels: dict[int, tuple[int, ...]] = {}
+        """The classes in each record's mask, or of its objects, if there are any."""
+        self.pages: dict[int, int] = {}
+        """How many images each file holds that holds several."""
 
     def put(self, index: int, facts: Facts) -> None:
         self.examined[index] = True
@@ -63,3 +69,21 @@ class Columns:
         self.sizes[index], self.depths[index] = facts.size, facts.depth
         if facts.thumb is not None:
             self.thumbs[index], self.has_thumb[index] = facts.thumb, True
+        if facts.labels:
+            self.labels[index] = facts.labels
+        if facts.pages > 1:
+            self.pages[index] = facts.pages
+
+
+def digest(content: bytes | NDArray[Any], about: object = "") -> int:
+    """64 bits of BLAKE2b over content and whatever else belongs to it, such as a shape. Never 0."""
+    found = hashlib.blake2b(repr(about).encode(errors="backslashreplace"), digest_size=8)
+    found.update(content if isinstance(content, bytes) else np.ascontiguousarray(content).data)
+    return int.from_bytes(found.digest(), "little") or 1
+
+
+def full_digest(pixels: NDArray[Any]) -> bytes:
+    """256 bits of BLAKE2b over an array's values, shape and type."""
+    found = hashlib.blake2b(f"{pixels.dtype}{pixels.shape}".encode(), digest_size=32)
+    found.update(np.ascontiguousarray(pixels).data)
+    return found.digest()

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 from neocog.dataset.class_folders import ClassFolders, find_class_folders
 from neocog.dataset.files import hidden, leads_back
 from neocog.doctor import kinds
-from neocog.doctor.finding import Tally
+from neocog.doctor.findings import Tally
 from neocog.doctor.images import file_kind
 from neocog.errors import NeocogError
 from neocog.modalities.image.image_folder import EXTENSIONS, ImageFolder, list_images
@@ -19,51 +19,44 @@ __all__ = ["examine_folder"]
 def examine_folder(root: Path, layout: str | None, tally: Tally, folders: ClassFolders | None = None) -> None:
     """Go through a folder once, following no link. `layout` is the name of the format that it was recognised as.
 
-    `folders` are those of its classes, where the set was opened.
+    `folders` are those of its classes, if the set was opened.
     """
-    places = class_places(root, folders) if layout == "image-folder" else None
-    pictured: set[str] = set()
+    classes = class_places(root, folders) if layout == "image-folder" else None
+    filled: set[str] = set()
     for folder, entries in walk(root, tally):
         name = "" if folder == str(root) else os.path.relpath(folder, root).replace(os.sep, "/") + "/"
-        place = places.class_folder(name) if places else ""
+        place = folder_of_class(name, classes or frozenset())
         for entry in entries:
             if hidden(entry.name):
                 tally.add(kinds.CLUTTER, name + entry.name)
                 continue
             if entry.is_symlink():
                 examine_link(Path(entry.path), root, name + entry.name, tally)
-            if places and examine_place(entry, name, tally, within=bool(place)):
-                pictured.add(place)
-    for folder in places.classes if places else ():
-        if folder not in pictured and not list_images(root / folder):  # a link may lead to some
+            if classes is not None and examine_entry(entry, name, tally, within=bool(place)):
+                filled.add(place)
+    for folder in sorted((classes or frozenset()) - filled):
+        if not list_images(root / folder):  # a link may lead to some
             tally.add(kinds.EMPTY_FOLDER, folder)
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Which folders of a folder of images are what; paths below the root."""
-
-    classes: frozenset[str]
-    """Those of the classes."""
-
-    def class_folder(self, folder: str) -> str:
-        """That of a class in which a folder lies, or which it is; else "". A folder ends with a slash."""
-        parts = folder.split("/")[:-1]
-        return next((path for k in range(len(parts), 0, -1) if (path := "/".join(parts[:k])) in self.classes), "")
-
-
-def class_places(root: Path, folders: ClassFolders | None) -> Places | None:
-    """None if the folder can't be read as images by class, which is said elsewhere."""
+def class_places(root: Path, folders: ClassFolders | None) -> frozenset[str] | None:
+    """The folders of the classes, below the root; None if it can't be read as images by class, a finding elsewhere."""
     try:
         found = folders or find_class_folders(root, ImageFolder.kind.holds)
     except (NeocogError, OSError):
         return None
     places = [place.path for inside in found.splits.values() for place in inside]
-    return Places(frozenset(path.relative_to(root).as_posix() for path in places))
+    return frozenset(path.relative_to(root).as_posix() for path in places)
+
+
+def folder_of_class(folder: str, classes: frozenset[str]) -> str:
+    """That of a class in which a folder lies, or which it is; else "". A folder ends with a slash."""
+    parts = folder.split("/")[:-1]
+    return next((path for k in range(len(parts), 0, -1) if (path := "/".join(parts[:k])) in classes), "")
 
 
 def walk(root: Path, tally: Tally) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Each folder and what is in it, but for what is in hidden folders and behind links."""
+    """Each folder and its entries, except those of hidden folders and behind links."""
     left = [str(root)]
     while left:
         folder = left.pop()
@@ -89,25 +82,18 @@ def examine_link(path: Path, root: Path, name: str, tally: Tally) -> None:
         tally.add(kinds.LINK_OUT, name, f"to {target}")
 
 
-def examine_place(entry: os.DirEntry[str], folder: str, tally: Tally, *, within: bool) -> bool:
-    """Whether an image is `within` the folder of a class, where it belongs; what else there is, is a finding."""
+def examine_entry(entry: os.DirEntry[str], folder: str, tally: Tally, *, within: bool) -> bool:
+    """Whether this is an image `within` the folder of a class, where it belongs; anything else is a finding."""
     named = os.path.splitext(entry.name)[1].lower() in EXTENSIONS  # noqa: PTH122, a Path for each file takes longer
     if not within:
         if named and entry.is_file():
-            tally.add(kinds.STRAY_PICTURE, folder + entry.name)
+            tally.add(kinds.STRAY_IMAGE, folder + entry.name)
         return False
     if named:
         return True
     if entry.is_file(follow_symlinks=False):
-        kind = content_kind(entry.path)
-        detail = f"it is {kind}" if kind else ""
-        tally.add(kinds.MISNAMED if kind else kinds.STRANGER, folder + entry.name, detail)
+        kind = None
+        with suppress(OSError), Path(entry.path).open("rb") as file:
+            kind = file_kind(file.read(16))
+        tally.add(kinds.MISNAMED if kind else kinds.STRANGER, folder + entry.name, f"it is {kind}" if kind else "")
     return False
-
-
-def content_kind(path: str) -> str | None:
-    try:
-        with Path(path).open("rb") as file:
-            return file_kind(file.read(16))
-    except OSError:
-        return None

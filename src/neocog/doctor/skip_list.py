@@ -1,4 +1,4 @@
-"""The skip list: records to leave out, one line each, so that the data itself need not be touched.
+"""The skip list: samples to leave out, one line each, so that the data itself need not be touched.
 
 The first line is a comment with the set's name and fingerprint. Every other is `KEY<TAB>REASON` in UTF-8; in both,
 backslash, tab, line breaks and invalid Unicode are written as escapes, as is a # that begins a key.
@@ -22,8 +22,8 @@ ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.|$)", re.DOTALL)
 
 def write_skip_list(path: Path, skip: Mapping[str, str], *, name: str, fingerprint: str) -> None:
     """Write the list, whole or not at all; `skip` holds a reason by key."""
-    lines = [f"{TITLE}: {escaped(name)}, {fingerprint or 'no fingerprint'}"]
-    lines += [f"{escaped(key)}\t{escaped(reason)}" for key, reason in skip.items()]
+    lines = [f"{TITLE}: {escape(name)}, {fingerprint or 'no fingerprint'}"]
+    lines += [f"{escape(key)}\t{escape(reason)}" for key, reason in skip.items()]
     write_whole(path, "\n".join(lines) + "\n")
 
 
@@ -35,38 +35,34 @@ def read_skip_list(path: Path) -> dict[str, str]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise DataError(f"The skip list {path} can't be read: {error.strerror}. Check the path.") from error
+        raise DataError(f"The skip list {path} can't be read: {error.strerror}.", fix="Check the path.") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"A skip list is UTF-8. {path} is not, at byte {error.start}. Save it as UTF-8.") from error
+        where = f"{path}, byte {error.start}"
+        raise DataError("A skip list must be UTF-8.", where=where, fix="Save it as UTF-8.") from error
     skip: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):  # splitlines would also part keys with other line breaks
         line = line.removesuffix("\r")
         if line.startswith("#") or not line:
             continue
         key, tab, reason = line.partition("\t")
+        where = f"{path}, line {number}"
         if not key or not tab:
-            raise DataError(
-                f"A line of a skip list is a record's key, a tab, and a reason. Received: {line[:200]!r}, in {path}, "
-                f"line {number}. Fix or remove it."
-            )
-        skip.setdefault(plain(key, path, number), plain(reason, path, number))
+            rule = "A line of a skip list must be a sample's key, a tab and a reason."
+            raise DataError(rule, received=repr(line[:200]), where=where, fix="Fix or remove it.")
+        skip.setdefault(unescape(key, where), unescape(reason, where))
     return skip
 
 
 def check_place(path: Path, data: Path | None) -> None:
     """Raises ConfigError for a place within the data, and for a file that is not a skip list; it is never replaced."""
     if data is not None and data.is_dir() and path.resolve().is_relative_to(data.resolve()):
-        raise ConfigError(
-            "Nothing is written into the data folder.",
-            received=f"{path}, inside {data}",
-            fix="Name a place elsewhere with --skip-list, or add --no-skip-list.",
-        )
+        fix = "Name a place elsewhere with --skip-list, or add --no-skip-list."
+        raise ConfigError("Nothing is written into the data folder.", received=f"{path}, inside {data}", fix=fix)
     if path.is_dir():
         raise ConfigError("A skip list is a file.", received=f"{path}, a folder", fix="Name a file in it.")
     if path.is_file() and not is_skip_list(path):
-        raise ConfigError(
-            f"Only a skip list is replaced by a skip list. {path} is something else. Name another --skip-list."
-        )
+        rule = "A skip list may replace only a skip list."
+        raise ConfigError(rule, received=f"{path}, another file", fix="Name another --skip-list.")
 
 
 def is_skip_list(path: Path) -> bool:
@@ -77,25 +73,23 @@ def is_skip_list(path: Path) -> bool:
         return False
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """A text as one field of a line.
 
-    >>> escaped("a\\tb\\ud800"), escaped("#1")
+    >>> escape("a\\tb\\ud800"), escape("#1")
     ('a\\\\tb\\\\ud800', '\\\\u00231')
     """
     shown = "".join(ESCAPES.get(c) or (f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c) for c in text)
     return "\\u0023" + shown[1:] if shown.startswith("#") else shown
 
 
-def plain(text: str, path: Path, number: int) -> str:
-    """The inverse of `escaped`."""
+def unescape(text: str, where: str) -> str:
+    """The inverse of `escape`."""
 
     def character(match: re.Match[str]) -> str:
-        escape = match[0]
-        if escape not in PLAIN and len(escape) != 6:
-            raise DataError(
-                f"A backslash in a skip list is written twice. Received: {text[:200]!r}, in {path}, line {number}."
-            )
-        return PLAIN.get(escape) or chr(int(escape[2:], 16))
+        found = match[0]
+        if found not in PLAIN and len(found) != 6:
+            raise DataError("A skip list must double each backslash.", received=repr(text[:200]), where=where)
+        return PLAIN.get(found) or chr(int(found[2:], 16))
 
     return ESCAPE.sub(character, text)

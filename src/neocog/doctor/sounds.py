@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,75 +28,68 @@ CLIPPED_SHARE = 1e-3
 
 def examine_sound(payload: bytes, key: str) -> Facts:
     """Decode a sound to its end and look how loud it is."""
-    facts = Facts()
     if not payload:
-        facts.fault(kinds.ZERO_BYTES)
-        return facts
+        return Facts().fault(kinds.ZERO_BYTES)
     try:
         file, header = open_sound(payload, key, MAX_SECONDS)
         with file:
             heard = listen(file, header.num_samples)
     except Exception as error:  # our own refusals, libsndfile's, and whatever a damaged header leads to
-        facts.fault(refusal(payload), str(error))
-        return facts
+        return Facts().fault(explain_refusal(payload), str(error))
     if heard.frames < header.num_samples:
-        facts.fault(kinds.SOUND_UNREADABLE, f"{heard.frames:,} of the {header.num_samples:,} samples that it promises")
-        return facts
+        promised = f"{heard.frames:,} of the {header.num_samples:,} samples that it promises"
+        return Facts().fault(kinds.SOUND_UNREADABLE, promised)
+    rate, channels = header.sample_rate, header.channels
+    facts = Facts(size=(channels, heard.frames, rate))
     if not header.states_length:
         facts.fault(kinds.SOUND_STREAMED)
-    rate, channels = header.sample_rate, header.channels
-    facts.size = (channels, heard.frames, rate)
     if not heard.finite:
         facts.fault(kinds.SOUND_INFINITE)
     elif heard.peak < SILENCE:
-        facts.fault(kinds.SILENT)
-        return facts  # all silence is alike
+        return facts.fault(kinds.SILENT)  # all silence is alike
     elif heard.clipped > CLIPPED_SHARE * heard.frames * channels:
         facts.fault(kinds.CLIPPED, f"{heard.clipped / heard.frames / channels:.1%} of the samples")
     facts.digest = heard.digest(rate)
     return facts
 
 
-def refusal(payload: bytes) -> Kind:
-    """Which kind of fault a sound was refused for."""
+def explain_refusal(payload: bytes) -> Kind:
+    """Why a sound was refused."""
     try:
         about = soundfile.info(io.BytesIO(decodable(payload)))
     except Exception:  # as above
         return kinds.SOUND_UNREADABLE
-    if about.frames > LENGTH:  # as libsndfile says where the header of a FLAC says nothing
-        return kinds.SOUND_UNREADABLE
     if not about.frames:
         return kinds.SOUND_EMPTY
-    return kinds.SOUND_LONG if about.duration > MAX_SECONDS else kinds.SOUND_UNREADABLE
+    # libsndfile gives more than LENGTH frames if the header of a FLAC states none.
+    too_long = about.frames <= LENGTH and about.duration > MAX_SECONDS
+    return kinds.SOUND_LONG if too_long else kinds.SOUND_UNREADABLE
 
 
+@dataclass(slots=True)
 class Heard:
     """Statistics of a recording so far."""
 
-    def __init__(self) -> None:
-        self.frames, self.peak, self.clipped, self.finite = 0, 0.0, 0, True
-        self.hash = hashlib.blake2b(digest_size=8)
+    frames: int = 0
+    peak: float = 0.0
+    clipped: int = 0
+    finite: bool = True
+    hash: Any = field(default_factory=partial(hashlib.blake2b, digest_size=8))
 
-    def add(self, block: NDArray[np.float32]) -> None:
-        """The next part, (frames, channels)."""
-        self.frames += len(block)
-        self.hash.update(np.ascontiguousarray(block).data)
-        self.finite = self.finite and bool(np.isfinite(block).all())
-        self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
-        self.clipped += at_full_scale(block)
-
-    def digest(self, about: Any) -> int:
+    def digest(self, about: object) -> int:
         self.hash.update(repr(about).encode())
         return int.from_bytes(self.hash.digest(), "little") or 1
 
 
 def listen(file: soundfile.SoundFile, frames: int) -> Heard:
+    """Decode that many frames, or as many as there are."""
     heard = Heard()
-    while left := frames - heard.frames:
-        block = file.read(min(left, BLOCK), dtype="float32", always_2d=True)
-        if not len(block):
-            break
-        heard.add(block)
+    while len(block := file.read(min(frames - heard.frames, BLOCK), dtype="float32", always_2d=True)):
+        heard.frames += len(block)
+        heard.hash.update(np.ascontiguousarray(block).data)
+        heard.finite = heard.finite and bool(np.isfinite(block).all())
+        heard.peak = max(heard.peak, float(np.abs(block).max(initial=0)))
+        heard.clipped += at_full_scale(block)
     return heard
 
 

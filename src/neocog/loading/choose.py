@@ -1,6 +1,7 @@
 """How the samples of a split are loaded: all at once into memory, or as they are needed."""
 
 import math
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -30,13 +31,8 @@ def size_in_memory(count: int, preprocess: Preprocess) -> int:
 
 def memory_budget(source: Source) -> int:
     """Bytes that decoded samples and the source's cached payloads may take together: half of what is free without."""
-    return int(SHARE_OF_MEMORY * free_memory(source))
-
-
-def free_memory(source: Source) -> int:
-    """Bytes that are free once the source drops its payloads."""
     kept = source.num_bytes if isinstance(source, CachedSource) else 0
-    return int(psutil.virtual_memory().available) + kept
+    return int(SHARE_OF_MEMORY * (psutil.virtual_memory().available + kept))
 
 
 def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: str) -> tuple[LoadingMode, str]:
@@ -45,20 +41,19 @@ def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: s
     Raises DataError if they are wanted in memory and don't fit.
     """
     needed, budget = size_in_memory(count, preprocess), memory_budget(source)
-    shape = "x".join(map(str, preprocess.shape))
-    inputs, gigabytes = f"{count:,} inputs of {shape}", f"{needed / 1e9:.2f} GB"
-    size = f"{inputs} take {gigabytes}"
+    inputs, gigabytes = f"{count:,} inputs of {'x'.join(map(str, preprocess.shape))}", f"{needed / 1e9:.2f} GB"
     if needed <= budget:
-        return ("stream", "asked for") if wanted == "stream" else ("memory", f"{size}, which fits in memory")
-    free = f"{free_memory(source) / 1e9:.1f} GB"
+        fits = f"{inputs} take {gigabytes}, which fits in memory"
+        return ("stream", "asked for") if wanted == "stream" else ("memory", fits)
+    free = f"{budget / SHARE_OF_MEMORY / 1e9:.1f} GB"
     if wanted == "memory":
-        raise DataError(
+        rule, received = (
             "Decoded data must fit in half of the free memory.",
-            received=f"{inputs}, {gigabytes}, and {free} are free",
-            where=source.name,
-            fix="Choose a smaller size, or --data.loading stream.",
+            f"{inputs}, {gigabytes}, and {free} are free",
         )
-    return "stream", f"{size}, more than half of the {free} that are free"
+        fix = "Choose a smaller size, or --data.loading stream."
+        raise DataError(rule, received=received, where=source.name, fix=fix)
+    return "stream", f"{inputs} take {gigabytes}, more than half of the {free} that are free"
 
 
 def open_dataset(
@@ -76,5 +71,5 @@ def open_dataset(
     """These samples as a dataset. Raises DataError for samples that can't be read, unless those are skipped."""
     if loading == "stream":
         return StreamingDataset(source, indices, preprocess, on_corrupt=on_corrupt, encode=encode, pin=pin)
-    load = load_from_cache if cache else load_in_memory
-    return load(source, indices, preprocess, label, on_corrupt=on_corrupt, encode=encode)
+    load = partial(load_in_memory, source, indices, preprocess, label, on_corrupt=on_corrupt, encode=encode)
+    return load_from_cache(source, indices, preprocess, encode, load) if cache else load()

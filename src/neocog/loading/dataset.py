@@ -25,22 +25,18 @@ class Dataset(Protocol):
     @property
     def labels(self) -> Tensor:
         """(len,) classes, or whatever targets the task takes."""
-        ...
 
     @property
     def ahead(self) -> int:
         """How many requests are worth announcing."""
-        ...
 
     @property
     def skipped(self) -> Mapping[str, str]:
         """Samples that could not be read and were left out: their keys and why."""
-        ...
 
     def __len__(self) -> int: ...
     def samples(self, rows: Rows) -> NDArray[np.uint64]:
         """The ids that key these samples' randomness; (N,)."""
-        ...
 
     def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
         """Decoded inputs (M, *shape), and which of the rows they are, (N,): unreadable ones may be skipped.
@@ -48,8 +44,6 @@ class Dataset(Protocol):
         `upcoming` are the next requests, so that they can be prepared meanwhile. Raises DataError for an unreadable
         sample, unless those are skipped.
         """
-        ...
 
     def close(self) -> None:
         """Stop all background work."""
-        ...

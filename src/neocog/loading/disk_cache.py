@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-from pathlib import Path
+from collections.abc import Callable
 
 import filelock
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from neocog.dataset.record import Source, fingerprint, record_ids
 from neocog.files import cache_dir, storage_errors, whole_folder
-from neocog.loading.dataset import Corrupt, Encode
-from neocog.loading.in_memory import InMemoryDataset, load_in_memory
+from neocog.loading.dataset import Encode, Rows
+from neocog.loading.in_memory import InMemoryDataset
 from neocog.modalities.preprocess import Preprocess
 from neocog.progress import note
 
@@ -20,15 +19,9 @@ __all__ = ["load_from_cache"]
 
 
 def load_from_cache(
-    source: Source,
-    indices: NDArray[np.int64],
-    preprocess: Preprocess,
-    label: str = "decoding",
-    *,
-    on_corrupt: Corrupt = "stop",
-    encode: Encode = torch.from_numpy,
+    source: Source, indices: Rows, preprocess: Preprocess, encode: Encode, load: Callable[[], InMemoryDataset]
 ) -> InMemoryDataset:
-    """As `load_in_memory`, but decoded by the first call, and mapped from the cache by later ones.
+    """The samples that `load` decodes on the first call, mapped from the cache by later ones.
 
     The file's name is a hash of the data set, the preprocessing and the chosen samples, so it is never out of date.
     Processes that map it share its memory.
@@ -38,7 +31,12 @@ def load_from_cache(
         folder.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder.with_suffix(".lock")):  # a second process waits, and finds the work done
         if not folder.is_dir():
-            keep(source, indices, load_in_memory(source, indices, preprocess, label, on_corrupt=on_corrupt), folder)
+            data = load()
+            places = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
+            with storage_errors(folder), whole_folder(folder) as new:
+                np.save(new / "inputs.npy", data.inputs.numpy())
+                np.save(new / "kept.npy", np.array(places, np.int64))
+                (new / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")
             note(f"Decoded samples are kept in {folder}")
     # Copy on write: pages are shared with other processes, and nothing here can change the file.
     inputs = torch.from_numpy(np.load(folder / "inputs.npy", mmap_mode="c"))
@@ -47,18 +45,9 @@ def load_from_cache(
     return InMemoryDataset(inputs, encode(source.targets[kept]), record_ids(source, kept), skipped)
 
 
-def cache_name(source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> str:
+def cache_name(source: Source, indices: Rows, preprocess: Preprocess) -> str:
     """A name for these samples under this preprocessing."""
     digest = hashlib.sha256(fingerprint(source).encode())
     digest.update(json.dumps(preprocess.to_json(), sort_keys=True).encode())
     digest.update(np.ascontiguousarray(indices, "<i8").tobytes())
     return digest.hexdigest()[:32]
-
-
-def keep(source: Source, indices: NDArray[np.int64], data: InMemoryDataset, folder: Path) -> None:
-    """Write decoded samples as a folder that appears once it is complete."""
-    kept = [place for place, index in enumerate(indices.tolist()) if source.key(index) not in data.skipped]
-    with storage_errors(folder), whole_folder(folder) as new:
-        np.save(new / "inputs.npy", data.inputs.numpy())
-        np.save(new / "kept.npy", np.array(kept, np.int64))
-        (new / "skipped.json").write_text(json.dumps(data.skipped), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Batches for training: any step of any epoch, computed from its number alone."""
 
 from collections.abc import Iterator
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from neocog.errors import ConfigError, DataError
 from neocog.loading.dataset import Dataset
 from neocog.loading.sampler import RandomSampler, Sampler
-from neocog.modalities.augment import Key, Stage
+from neocog.modalities.augment import Key
 from neocog.modalities.image.augment.config import AugmentConfig
 from neocog.modalities.image.augment.mix import mix
 from neocog.modalities.preprocess import Preprocess
@@ -52,48 +53,33 @@ class Loader:
         world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.data, self.preprocess, self.seed = data, preprocess, seed
-        self.augment = augment
+        self.data, self.preprocess, self.seed, self.augment = data, preprocess, seed, augment
         self.sampler = sampler or RandomSampler(len(data), seed)
         self.num_classes, self.rank, self.world, self.device = num_classes, rank, world, torch.device(device)
         self.labels = data.labels.to(self.device)
         self.mixes = isinstance(self.augment, AugmentConfig) and self.augment.mixes
+        self.set_batch_size(batch_size)
+
+    def set_batch_size(self, batch_size: int) -> None:
         self.num_steps = -(-self.sampler.size // min(batch_size, self.sampler.size))
         smallest = self.sampler.size // self.num_steps
-        if smallest < world:
-            raise ConfigError(
-                f"Each of {world} processes needs a sample of each batch.",
-                received=f"batches of {smallest}",
-                fix="Raise --train.batch_size.",
-            )
-        values = batch_size * int(np.prod(preprocess.shape))
-        self.steps_per_block = max(1, BLOCK_VALUES // values)
+        if smallest < self.world:
+            rule, fix = f"Each of {self.world} processes needs a sample of each batch.", "Raise --train.batch_size."
+            raise ConfigError(rule, received=f"batches of {smallest}", fix=fix)
+        self.steps_per_block = max(1, BLOCK_VALUES // (batch_size * int(np.prod(self.preprocess.shape))))
         self.block_at: tuple[int, int] | None = None
         self.block: list[Batch] = []
 
     def with_batch_size(self, batch_size: int) -> "Loader":
         """The same samples in batches of another size."""
-        return Loader(
-            self.data,
-            self.preprocess,
-            batch_size=batch_size,
-            seed=self.seed,
-            augment=self.augment,
-            sampler=self.sampler,
-            num_classes=self.num_classes,
-            rank=self.rank,
-            world=self.world,
-            device=self.device,
-        )
-
-    def start(self, step: int) -> int:
-        """The first position of a step in the epoch."""
-        return step * self.sampler.size // self.num_steps
+        other = copy(self)
+        other.set_batch_size(batch_size)
+        return other
 
     def own_positions(self, step: int) -> range:
         """The positions of a step that this process reads."""
-        start, size = self.start(step), self.start(step + 1) - self.start(step)
-        return range(start + self.rank * size // self.world, start + (self.rank + 1) * size // self.world)
+        start, stop = (k * self.sampler.size // self.num_steps for k in (step, step + 1))
+        return range(*(start + k * (stop - start) // self.world for k in (self.rank, self.rank + 1)))
 
     def batch(self, epoch: int, step: int) -> Batch:
         """Inputs (n, *shape) of one step, and labels (n,), or probabilities (n, K) if inputs are mixed."""
@@ -115,27 +101,23 @@ class Loader:
         if inputs.dtype == torch.uint16:  # torch computes little with other unsigned integers
             inputs = inputs.float()
         samples = distinguish(self.data.samples(rows), self.sampler.times(positions, epoch))
-        for stage in self.stages({"seed": self.seed, "epoch": epoch, "samples": samples}):
+        augment = MODALITIES[self.preprocess.modality].augment if self.augment is not None else None
+        key: Key = {"seed": self.seed, "epoch": epoch, "samples": samples}
+        # Each stage is applied in turn, so that at most two results are held.
+        for stage in augment(self.augment, self.preprocess, key) if augment else [self.preprocess.normalise]:
             inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
         if self.mixes:
             inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)
         batches = []
         for step in self.steps(first):
-            low, high = np.searchsorted(positions, [self.own_positions(step).start, self.own_positions(step).stop])
+            own = self.own_positions(step)
+            low, high = np.searchsorted(positions, [own.start, own.stop])
             if low == high:
-                raise DataError(
-                    "Each batch needs a sample that can be read.",
-                    received=f"none in step {step}",
-                    fix="Check the data.",
-                )
+                rule = "Each batch needs a sample that can be read."
+                raise DataError(rule, received=f"none in step {step}", fix="Check the data.")
             batches.append((inputs[low:high], labels[low:high]))
         return batches
-
-    def stages(self, key: Key) -> list[Stage]:
-        """From decoded inputs to those of the network; applied in turn, so that at most two results are held."""
-        augment = MODALITIES[self.preprocess.modality].augment if self.augment is not None else None
-        return augment(self.augment, self.preprocess, key) if augment else [self.preprocess.normalise]
 
     def steps(self, first: int) -> range:
         """The steps of a block."""
@@ -144,11 +126,8 @@ class Loader:
     def positions(self, first: int) -> NDArray[np.int64]:
         """The positions that a block of steps needs, ascending: its own, and their partners if inputs are mixed."""
         own = np.concatenate([np.arange(part.start, part.stop) for part in map(self.own_positions, self.steps(first))])
-        return np.union1d(own, self.partners(own)) if self.mixes else own
-
-    def partners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Positions 2i and 2i + 1 are mixed; the last of an odd number is its own partner."""
-        return np.asarray(np.minimum(positions ^ 1, self.sampler.size - 1))
+        # Positions 2i and 2i + 1 are mixed; the last of an odd number is its own partner.
+        return np.union1d(own, np.minimum(own ^ 1, self.sampler.size - 1)) if self.mixes else own
 
     def blocks_after(self, epoch: int, first: int) -> Iterator[tuple[int, int]]:
         """The blocks that come next: epoch and first step."""

@@ -2,13 +2,10 @@
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from neocog.dataset.record import Indexed, Modality, Record, Source, Task
+from neocog.dataset.record import Indexed, Record, Source
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.signal.source import SignalSource
 
@@ -24,20 +21,13 @@ class CachedSource:
     again from its file. All other attributes are the source's own.
     """
 
-    modality: Modality
-    task: Task
-    targets: NDArray[np.int64]
-    splits: Mapping[str, NDArray[np.int64]]
-    notices: tuple[str, ...]
-
     def __init__(self, source: Source, budget: int) -> None:
         self.source, self.budget = source, budget
         self.name, self.classes, self.format = source.name, source.classes, source.format
         self.modality, self.task, self.notices = source.modality, source.task, source.notices
         self.targets, self.splits = source.targets, source.splits
-        self.num_bytes = 0
-        """Of all payloads that are kept."""
         self.kept: dict[int, Record] = {}
+        self.num_bytes = 0  # of all payloads that are kept
         self.lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -59,16 +49,12 @@ class CachedSource:
         found = self.kept.get(index)
         if found is None:
             found = self.source.read(index)
-            if isinstance(found.payload, bytes | str):
-                self.keep(index, found)
+            with self.lock:
+                fits = isinstance(found.payload, bytes | str) and self.num_bytes + size_of(found) <= self.budget
+                if fits and index not in self.kept:
+                    self.kept[index] = found
+                    self.num_bytes += size_of(found)
         return found
-
-    def keep(self, index: int, record: Record) -> None:
-        """Keep a record, if it fits in the budget."""
-        with self.lock:
-            if index not in self.kept and self.num_bytes + size_of(record) <= self.budget:
-                self.kept[index] = record
-                self.num_bytes += size_of(record)
 
     def forget(self, indices: Iterable[int]) -> None:
         """Let go of the payloads of these samples, which are not needed again."""

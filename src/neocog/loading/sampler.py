@@ -32,15 +32,12 @@ class Sampler(Protocol):
     @property
     def size(self) -> int:
         """Positions in an epoch."""
-        ...
 
     def records(self, positions: Indices, epoch: int) -> Indices:
         """The samples at these positions; (N,) in 0..size-1 -> (N,)."""
-        ...
 
     def times(self, positions: Indices, epoch: int) -> Indices:
         """How often each of these samples has come before in the epoch, to augment it differently; (N,) -> (N,)."""
-        ...
 
 
 class Once:
@@ -188,11 +185,9 @@ def choose_sampler(
     >>> choose_sampler(np.zeros(5, np.int64), seed=0, repeats=2)
     RepeatedAugmentationSampler(sampler=RandomSampler(size=5, seed=0), repeats=2)
     """
-    sampler: Sampler
+    sampler: Sampler = RandomSampler(len(labels), seed)
     if balance < 1:
         sampler = ClassBalancedSampler(labels, seed, balance)
     elif block_size:
         sampler = BlockRandomSampler(len(labels), seed, block_size)
-    else:
-        sampler = RandomSampler(len(labels), seed)
     return sampler if repeats == 1 else RepeatedAugmentationSampler(sampler, repeats)

@@ -36,10 +36,6 @@ class Request:
         kept = np.concatenate([part.result() for part in self.parts])
         return (self.inputs if kept.all() else self.inputs[torch.from_numpy(kept)]), kept
 
-    def cancel(self) -> None:
-        for part in self.parts:
-            part.cancel()
-
 
 class StreamingDataset:
     """The samples of a split, decoded when they are requested.
@@ -63,9 +59,8 @@ class StreamingDataset:
         self.source, self.indices, self.preprocess = source, indices, preprocess
         self.on_corrupt, self.pin = on_corrupt, pin
         self.labels = encode(np.asarray(source.targets[indices]))
-        threads = threads or num_cpus()
         self.ahead = AHEAD
-        self.pool = ThreadPoolExecutor(threads, "decode")
+        self.pool = ThreadPoolExecutor(threads or num_cpus(), "decode")
         self.started: dict[bytes, Request] = {}
         self.skipped: dict[str, str] = {}
         """Samples that could not be read: their keys and why; each counts once."""
@@ -80,7 +75,8 @@ class StreamingDataset:
     def take(self, rows: Rows, upcoming: Sequence[Rows] = ()) -> tuple[Tensor, NDArray[np.bool_]]:
         wanted = {request.tobytes(): request for request in (rows, *upcoming)}
         for name in self.started.keys() - wanted.keys():
-            self.started.pop(name).cancel()
+            for part in self.started.pop(name).parts:
+                part.cancel()
         for name, request in wanted.items():
             if name not in self.started:
                 self.started[name] = self.start(request)
@@ -102,8 +98,9 @@ class StreamingDataset:
                 inputs[place] = self.preprocess.decode(record.payload, f"{self.source.name}: {record.key}")
             except DataError as error:
                 if self.on_corrupt == "stop":
-                    fix = "Or name it in --data.skip_list, or leave out such training samples: --data.on_corrupt skip."
-                    raise with_fix(error, fix) from error
+                    more = "Or name it in --data.skip_list, or leave out such training samples: --data.on_corrupt skip."
+                    error.fix = f"{error.fix} {more}".strip()
+                    raise
                 with self.lock:
                     self.skipped[self.source.key(index)] = str(error)
                 kept[place] = False
@@ -111,12 +108,6 @@ class StreamingDataset:
 
     def close(self) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
-
-
-def with_fix(error: DataError, fix: str) -> DataError:
-    """The error with one more way to fix it."""
-    more = f"{error.fix} {fix}".strip()
-    return DataError(error.rule, received=error.received, where=error.where, fix=more, kind=error.kind)
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, *, pin: bool) -> Tensor:

@@ -44,7 +44,7 @@ class RunCheckpointer:
         with checkpointer:
             fit(..., checkpointer=checkpointer)
 
-    `earlier_settings` are settings that checkpoints of an extended run may have as well. With `on_full="continue"` a full
+    Checkpoints of an extended run may also have `earlier_settings`. With `on_full="continue"` a full
     disk is noted at each save, and training continues. `about` is written with each checkpoint and may be added to.
     `metric` is the one that the history follows beside the loss. Only one of several processes writes.
     """

@@ -8,7 +8,7 @@ from PIL import Image
 
 from neocog.data import decode_image
 from neocog.doctor.facts import Facts
-from neocog.doctor.images import examine_picture
+from neocog.doctor.images import examine_encoded
 from neocog.errors import DataError
 from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.pixels import UnsupportedImageError
@@ -71,7 +71,7 @@ def test_decoding_a_foreign_file_names_its_format_and_a_fix(payload, what, fix):
         assert error.args[0].startswith("Images must be PNG, JPEG, BMP, WebP, TIFF or .npy.")
         with pytest.raises(DataError, match=f"a.jpg: received {what}.*{fix}"):
             raise error
-    assert kinds_of(examine_picture(payload, "a.jpg", LIMIT)) == ["not-a-picture"]
+    assert kinds_of(examine_encoded(payload, "a.jpg", LIMIT)) == ["not-a-picture"]
 
 
 @pytest.mark.parametrize("lossless", [False, True])
@@ -83,7 +83,7 @@ def test_a_cut_webp_is_said_to_be_cut(lossless):
                 f"a.jpg: received a truncated or damaged WebP: {length:,} of {len(payload):,} bytes are there. Replace"
             )
             assert said in str(error)
-        assert kinds_of(examine_picture(payload[:length], "a.jpg", LIMIT)) == ["damaged"]
+        assert kinds_of(examine_encoded(payload[:length], "a.jpg", LIMIT)) == ["damaged"]
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "jpeg", "tiff"])
@@ -92,7 +92,7 @@ def test_truncated_headers_are_called_truncated(kind):
     for length in (6, 13, 20, 40, 100, len(payload) // 2):
         with pytest.raises(DataError, match=r"decode to its last row. a\.jpg: received a truncated or damaged \w+"):
             decode_image(payload[:length], "a.jpg", max_pixels=LIMIT, convert=True)
-        assert kinds_of(examine_picture(payload[:length], "a.jpg", LIMIT)) == ["damaged"] or length == 6
+        assert kinds_of(examine_encoded(payload[:length], "a.jpg", LIMIT)) == ["damaged"] or length == 6
 
 
 def test_tiff_truncated_after_its_pixels_is_called_truncated():
@@ -132,7 +132,7 @@ def test_unsupported_jpeg_is_refused_with_a_fix(payload, what):
         UnsupportedImageError, match=f"must be baseline, progressive or lossless, .* a.jpg: received {what}"
     ):
         decode_image(payload, "a.jpg", max_pixels=LIMIT, convert=True)
-    assert kinds_of(examine_picture(payload, "a.jpg", LIMIT)) == ["unusual-pixels"]
+    assert kinds_of(examine_encoded(payload, "a.jpg", LIMIT)) == ["unusual-pixels"]
 
 
 def test_damaged_jpeg_of_a_supported_kind_is_called_damaged():
@@ -153,7 +153,7 @@ def test_doctor_reports_16_bit_transparency_as_transparency():
     for samples, photometric in ((4, 2), (2, 1)):
         values = np.random.default_rng(0).integers(0, 65_535, (30, 40, samples)).astype(np.uint16)
         payload = write_tiff(values, bits=16, photometric=photometric, extra=(2,))
-        facts = examine_picture(payload, "a.tif", LIMIT)
+        facts = examine_encoded(payload, "a.tif", LIMIT)
         assert kinds_of(facts) == ["transparent"]
         assert facts.depth == 16
 
@@ -161,19 +161,19 @@ def test_doctor_reports_16_bit_transparency_as_transparency():
 def test_doctor_reports_signed_values_and_volumes_not_damage():
     values = np.random.default_rng(0).integers(-90, 90, (30, 40, 1)).astype(np.int8)
     payload = write_tiff(values, bits=8, photometric=1, sample_format=2)
-    facts = examine_picture(payload, "a.tif", LIMIT)
+    facts = examine_encoded(payload, "a.tif", LIMIT)
     assert kinds_of(facts) == ["unusual-pixels"]
     assert "values from -90 to 89. Shift or scale" in facts.faults[0][1]
     volume = write_tiff(abs(values).astype(np.uint8), bits=8, photometric=1, tags=[(32997, 4, [3])])
-    assert kinds_of(examine_picture(volume, "a.tif", LIMIT)) == ["unusual-pixels"]
+    assert kinds_of(examine_encoded(volume, "a.tif", LIMIT)) == ["unusual-pixels"]
 
 
 def test_doctor_reports_unsupported_pixels_not_damage():
     floats = io.BytesIO()
     Image.fromarray(NOISE[:, :, 0].astype(np.float32)).save(floats, "tiff")
-    facts = examine_picture(floats.getvalue(), "a.tif", LIMIT)
+    facts = examine_encoded(floats.getvalue(), "a.tif", LIMIT)
     assert kinds_of(facts) == ["unusual-pixels"]
     broken = encoded("png")
     place = broken.index(b"IDAT") + 20
     broken = broken[:place] + zlib.compress(b"other")[:8] + broken[place + 8 :]
-    assert kinds_of(examine_picture(broken, "a.png", LIMIT)) == ["damaged"]
+    assert kinds_of(examine_encoded(broken, "a.png", LIMIT)) == ["damaged"]

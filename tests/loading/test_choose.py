@@ -112,6 +112,6 @@ def test_memory_budget_counts_payloads_as_free(pictures):
     assert memory_budget(source) == (10**6 + source.num_bytes) // 2 > 500_000
 
 
-def test_samples_in_memory_are_not_kept_again():
+def test_keep_payloads_leaves_arrays_alone():
     arrays = ArraySource("a", {"all": (np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2)})
     assert keep_payloads(arrays, 10**6) is arrays

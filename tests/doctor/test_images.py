@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from neocog.doctor import check, kinds
-from neocog.doctor.images import add_thumbs, examine_array, examine_arrays, examine_picture, file_kind
+from neocog.doctor.images import add_thumbs, examine_array, examine_arrays, examine_encoded, file_kind
 
 
 def png_16_bit_colour(height=24, width=32):
@@ -73,7 +73,7 @@ PLANTED = {
 }
 
 
-def test_every_fault_of_a_picture_is_found_once_and_no_other(clean, found, keys, noisy, save):
+def test_each_fault_of_an_image_is_found_once(clean, found, keys, noisy, save):
     spoil(clean / "train" / "cat", noisy, save)
     findings = found(clean, max_pixels=50_000)
     for kind, names in PLANTED.items():
@@ -83,7 +83,7 @@ def test_every_fault_of_a_picture_is_found_once_and_no_other(clean, found, keys,
     assert not findings, findings
 
 
-def test_what_can_not_be_decoded_is_skipped_and_what_can_be_converted_is_not(clean, noisy, save):
+def test_undecodable_images_are_skipped_and_convertible_ones_are_not(clean, noisy, save):
     spoil(clean / "train" / "cat", noisy, save)
     report = check(clean, max_pixels=50_000)
     skipped = (
@@ -101,7 +101,7 @@ def test_what_can_not_be_decoded_is_skipped_and_what_can_be_converted_is_not(cle
     assert report.skip["train/cat/nothing.png"] == "empty"
 
 
-def test_details_say_what_is_the_matter(clean, found, noisy, save):
+def test_details_name_the_fault(clean, found, noisy, save):
     spoil(clean / "train" / "cat", noisy, save)
     findings = found(clean, max_pixels=50_000)
     details = {e.key.split("/")[-1]: e.detail for finding in findings.values() for e in finding.examples}
@@ -117,7 +117,7 @@ def test_details_say_what_is_the_matter(clean, found, noisy, save):
     assert "--image.convert true" in findings["cmyk"].remedy
 
 
-def test_sizes_shapes_and_depths_that_differ(tmp_path, found, keys, save, noisy):
+def test_check_finds_differing_sizes_shapes_and_depths(tmp_path, found, keys, save, noisy):
     for i in range(20):
         save(tmp_path / "s" / "ab"[i % 2] / f"{i}.png", i, height=200, width=240)
     save(tmp_path / "s" / "a" / "strip.png", 50, height=100, width=900)
@@ -131,7 +131,7 @@ def test_sizes_shapes_and_depths_that_differ(tmp_path, found, keys, save, noisy)
     assert findings["depths-differ"].sentence == "1 image has 16 bits, the others 8"
 
 
-def test_a_file_is_known_by_its_first_bytes(noisy):
+def test_file_kind_reads_the_first_bytes(noisy):
     for kind in ("PNG", "JPEG", "BMP", "WEBP", "TIFF"):
         buffer = io.BytesIO()
         Image.fromarray(noisy(1)).save(buffer, kind)
@@ -144,7 +144,7 @@ def test_a_file_is_known_by_its_first_bytes(noisy):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_damaged_bytes_are_a_fault_and_never_an_exception(noisy, seed):
+def test_damaged_image_is_a_fault_and_never_an_exception(noisy, seed):
     generator = np.random.default_rng(seed)
     buffer = io.BytesIO()
     kind = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")[seed % 5]
@@ -152,24 +152,31 @@ def test_damaged_bytes_are_a_fault_and_never_an_exception(noisy, seed):
     content = bytearray(buffer.getvalue())
     for place in generator.integers(0, len(content), 8):
         content[place] = generator.integers(0, 256)
-    facts = examine_picture(bytes(content), "a.png", 10**6)
+    facts = examine_encoded(bytes(content), "a.png", 10**6)
     assert facts.faults or facts.size[:2] != (0, 0)
 
 
-def test_pixels_in_arrays_are_examined_alike_alone_and_together(noisy):
+def test_arrays_are_examined_alike_one_by_one_and_in_batches(noisy):
     batch = np.stack([noisy(i) for i in range(5)] + [np.full((24, 32, 3), 7, np.uint8)])
     together = examine_arrays(batch)
-    for picture, facts in zip(batch, together, strict=True):
-        alone = examine_array(picture)
+    for image, facts in zip(batch, together, strict=True):
+        alone = examine_array(image)
         add_thumbs([alone])
         assert (alone.size, alone.depth, alone.faults) == (facts.size, facts.depth, facts.faults)
         assert (alone.thumb is None) == (facts.thumb is None)
         assert alone.thumb is None or np.abs(alone.thumb.astype(int) - facts.thumb).max() <= 1
-    assert together[5].faults == [(kinds.CONSTANT_PICTURE, "")]
+    assert together[5].faults == [(kinds.CONSTANT_IMAGE, "")]
 
 
-def test_arrays_that_are_no_pictures(memory, noisy, found, keys):
+def test_arrays_of_unusual_shape_or_type_are_faults(memory, noisy, found, keys):
     odd = [noisy(0).astype(np.float32), np.zeros((2, 2, 2, 2), np.uint8), np.zeros((1, 5), np.uint8)]
     findings = found(memory([*odd, *(noisy(i) for i in range(1, 25))]))
     assert keys(findings["unusual-pixels"]) == ["record 0", "record 1"]
     assert keys(findings["too-small"]) == ["record 2"]
+
+
+def test_arrays_with_an_alpha_channel_among_others_are_noted(memory, noisy, found, keys):
+    alpha = np.dstack([noisy(0), noisy(30, channels=1)])
+    finding = found(memory([alpha, *(noisy(i) for i in range(1, 25))]))["channels-differ"]
+    assert keys(finding) == ["record 0"]
+    assert finding.sentence == "1 image is of 4 channels, the others in colour"

@@ -17,7 +17,7 @@ def objects(*rows):
 
 @pytest.fixture
 def drawn(memory, noisy):
-    """Pictures of 24 x 32 with these targets."""
+    """Images of 24 x 32 with these targets."""
 
     def make(targets, task, classes=("a", "b")):
         return memory([noisy(i) for i in range(len(targets))], labels=targets, task=task, classes=classes)
@@ -25,7 +25,7 @@ def drawn(memory, noisy):
     return make
 
 
-def test_masks(drawn, found, keys):
+def test_check_finds_faulty_masks(drawn, found, keys):
     whole = np.tile(np.array([0, 1], np.uint8), (24, 16))
     partly = np.where(np.arange(32) > 9, whole, 255).astype(np.uint8)
     strange = whole.copy()
@@ -37,14 +37,14 @@ def test_masks(drawn, found, keys):
     assert keys(findings.pop("mask-unlabelled")) == ["record 12"]
     sizes = findings.pop("annotation-of-another-size")
     assert [(e.key, e.detail) for e in sizes.examples] == [
-        ("record 13", "24 x 32, the picture 32 x 24"),
-        ("record 14", "31 x 24, the picture 32 x 24"),
+        ("record 13", "24 x 32, the image 32 x 24"),
+        ("record 14", "31 x 24, the image 32 x 24"),
     ]
     assert not findings
     assert check(source).counts == {"all": (14, 14)}
 
 
-def test_classes_that_nobody_annotated_are_a_warning(drawn, found, keys):
+def test_unannotated_class_is_a_warning(drawn, found, keys):
     """As in lists of classes that LabelImg, CVAT and labelme write: with defaults, or a background, that are unused."""
     mask = np.tile(np.array([1, 2], np.uint8), (24, 16))
     boxes = objects((1, 1, 9, 9, 1), (0, 0, 32, 24, 2))
@@ -60,7 +60,7 @@ def test_classes_that_nobody_annotated_are_a_warning(drawn, found, keys):
         assert check(source).errors == 0
 
 
-def test_boxes(drawn, found, keys):
+def test_check_finds_faulty_boxes(drawn, found, keys):
     good = objects((1, 1, 9, 9, 0), (0, 0, 32, 24, 1))
     targets = [good] * 10 + [
         objects((1, 1, 9, 9, 0), (20, 20, 33, 24, 1), (-3, 0, 5, 5, 0), (0, 0, 32.4, 24.4, 1)),
@@ -78,10 +78,10 @@ def test_boxes(drawn, found, keys):
         "no-objects": (1, "record 13"),
         "label-out-of-range": (2, "record 14"),
     }
-    assert findings["box-outside"].examples[0].detail == "the box from 20, 20 to 33, 24, the picture 32 x 24"
+    assert findings["box-outside"].examples[0].detail == "the box from 20, 20 to 33, 24, the image 32 x 24"
 
 
-def test_what_a_source_says_of_its_own_boxes_is_believed(drawn, found):
+def test_check_takes_box_faults_from_the_source(drawn, found):
     source = drawn([objects((1, 1, 99, 9, 0))] * 6 + [objects((1, 1, 9, 9, 1))] * 6, "detection")
     sentences = [
         ("record 3", "object 1: it reaches 2 pixels beyond the image", "box-outside"),
@@ -95,7 +95,7 @@ def test_what_a_source_says_of_its_own_boxes_is_believed(drawn, found):
     }  # fmt: skip
 
 
-def test_a_folder_of_masks(tmp_path, save, keys):
+def test_check_examines_a_mask_folder(tmp_path, save, keys):
     root = tmp_path / "m"
     for i in range(14):
         save(root / "images" / f"{i}.png", i)
@@ -116,11 +116,11 @@ def test_a_folder_of_masks(tmp_path, save, keys):
     assert set(report.skip) == {"images/7.png", "images/8.png"}
 
 
-def test_coco(tmp_path, save, keys):
+def test_check_examines_coco_boxes(tmp_path, save, keys):
     root = tmp_path / "c"
     for i in range(12):
         save(root / "train" / f"{i}.png", i)
-    pictures = [{"id": i, "file_name": f"{i}.png", "width": 32, "height": 24} for i in range(12)]
+    images = [{"id": i, "file_name": f"{i}.png", "width": 32, "height": 24} for i in range(12)]
     boxes = [{"image_id": i, "category_id": 1 + i % 2, "bbox": [2, 2, 8, 8]} for i in range(11)]
     boxes += [
         {"image_id": 2, "category_id": 1, "bbox": [20, 2, 30, 8]},
@@ -130,7 +130,7 @@ def test_coco(tmp_path, save, keys):
     categories = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
     (root / "annotations").mkdir()
     (root / "annotations" / "instances_train.json").write_text(
-        json.dumps({"images": pictures, "annotations": annotations, "categories": categories})
+        json.dumps({"images": images, "annotations": annotations, "categories": categories})
     )
     findings = {finding.kind: finding for finding in check(open_coco(root)).findings}
     assert keys(findings["box-outside"]) == ["train/2.png"]

@@ -15,12 +15,12 @@ from neocog.loading import BlockRandomSampler, ClassBalancedSampler, RandomSampl
     epoch=st.integers(0, 3),
     seed=st.integers(0, 9),
 )
-def test_a_block_shuffle_brings_every_record_once(size, block, window, epoch, seed):
-    order = BlockRandomSampler(size, seed, block, window)
-    assert sorted(order.records(np.arange(size), epoch)) == list(range(size))
+def test_block_sampler_gives_each_sample_once(size, block, window, epoch, seed):
+    sampler = BlockRandomSampler(size, seed, block, window)
+    assert sorted(sampler.records(np.arange(size), epoch)) == list(range(size))
 
 
-ORDERS = [
+SAMPLERS = [
     RandomSampler(500, 1),
     BlockRandomSampler(500, 1, 10, 4),
     ClassBalancedSampler(np.arange(500) % 7, 1),
@@ -28,40 +28,40 @@ ORDERS = [
 ]
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_a_position_has_its_record_whoever_asks(order):
-    whole = order.records(np.arange(500), 2)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_sampler_depends_on_the_position_alone(sampler):
+    whole = sampler.records(np.arange(500), 2)
     for start, stop in itertools.pairwise([0, 1, 7, 100, 333, 500]):
-        np.testing.assert_array_equal(order.records(np.arange(start, stop), 2), whole[start:stop])
+        np.testing.assert_array_equal(sampler.records(np.arange(start, stop), 2), whole[start:stop])
         np.testing.assert_array_equal(
-            order.times(np.arange(start, stop), 2), order.times(np.arange(500), 2)[start:stop]
+            sampler.times(np.arange(start, stop), 2), sampler.times(np.arange(500), 2)[start:stop]
         )
-    assert (order.records(np.arange(500), 3) != whole).mean() > 0.9
+    assert (sampler.records(np.arange(500), 3) != whole).mean() > 0.9
 
 
-def test_a_block_shuffle_reads_few_blocks_at_a_time():
+def test_block_sampler_reads_few_blocks_at_a_time():
     size, block, window = 100_000, 100, 8
-    order = BlockRandomSampler(size, 0, block, window)
-    found = order.records(np.arange(block * window), 0)
+    sampler = BlockRandomSampler(size, 0, block, window)
+    found = sampler.records(np.arange(block * window), 0)
     runs = 1 + int((np.diff(np.sort(found)) > 1).sum())
     assert 2 <= runs <= window + 1  # whole blocks, of which two may touch and one may lie around the end
 
 
-def test_a_block_shuffle_mixes_within_its_window():
-    order = BlockRandomSampler(64_000, 0, 100, 64)
-    found = order.records(np.arange(6400), 0)
+def test_block_sampler_mixes_within_its_window():
+    sampler = BlockRandomSampler(64_000, 0, 100, 64)
+    found = sampler.records(np.arange(6400), 0)
     in_batch = [len(np.unique(found[i : i + 64] // 100)) for i in range(0, 6400, 64)]
     assert np.mean(in_batch) > 35  # 64 draws from 64 blocks: 41 different ones where all are equally likely
 
 
-def test_what_whole_blocks_leave_over_differs_between_epochs():
-    order = BlockRandomSampler(1_003, 0, 100, 2)
-    last = [set(order.records(np.arange(1_000, 1_003), epoch)) for epoch in range(8)]
+def test_block_sampler_remainder_differs_between_epochs():
+    sampler = BlockRandomSampler(1_003, 0, 100, 2)
+    last = [set(sampler.records(np.arange(1_000, 1_003), epoch)) for epoch in range(8)]
     assert len(set().union(*last)) > 12
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.integers(0, 5))
-def test_balanced_classes_come_equally_often(labels, seed):
+def test_class_balanced_sampler_draws_classes_equally_often(labels, seed):
     labels = np.array(labels)
     found = ClassBalancedSampler(labels, seed).records(np.arange(len(labels)), epoch=1)
     counts = np.bincount(labels[found], minlength=5)[np.unique(labels)]
@@ -71,32 +71,32 @@ def test_balanced_classes_come_equally_often(labels, seed):
         assert max(times) - min(times) <= 1
 
 
-def test_power_one_is_the_classes_own_share_and_each_record_once():
+def test_class_balanced_sampler_with_power_one_gives_each_sample_once():
     labels = np.array([0] * 90 + [1] * 10)
     assert sorted(ClassBalancedSampler(labels, 0, power=1).records(np.arange(100), 0)) == list(range(100))
     half = labels[ClassBalancedSampler(labels, 0, power=0.5).records(np.arange(100), 0)]
     assert (half == 1).sum() == 25  # sqrt(10) of sqrt(90) + sqrt(10)
 
 
-def test_a_million_million_positions_need_no_memory():
-    order = BlockRandomSampler(10**12, 0, 1000)
-    assert len(set(order.records(np.array([0, 1, 10**11, 10**12 - 1]), 7))) == 4
+def test_block_sampler_needs_no_memory_for_a_trillion_positions():
+    sampler = BlockRandomSampler(10**12, 0, 1000)
+    assert len(set(sampler.records(np.array([0, 1, 10**11, 10**12 - 1]), 7))) == 4
 
 
 @given(size=st.integers(1, 200), repeats=st.integers(1, 5), seed=st.integers(0, 9), balance=st.booleans())
-def test_repeats_show_each_record_in_as_many_ways(size, repeats, seed, balance):
+def test_repeated_sampler_gives_each_sample_with_each_repeat(size, repeats, seed, balance):
     within = ClassBalancedSampler(np.arange(size) % 3 % 2, seed) if balance else RandomSampler(size, seed)
-    order, positions = RepeatedAugmentationSampler(within, repeats), np.arange(size)
-    for first in (0, repeats):  # so many epochs are one of the order within
+    sampler, positions = RepeatedAugmentationSampler(within, repeats), np.arange(size)
+    for first in (0, repeats):  # `repeats` epochs are one of the inner sampler
         epochs = range(first, first + repeats)
-        seen = np.concatenate([order.records(positions, epoch) for epoch in epochs])
-        times = np.concatenate([order.times(positions, epoch) for epoch in epochs])
+        seen = np.concatenate([sampler.records(positions, epoch) for epoch in epochs])
+        times = np.concatenate([sampler.times(positions, epoch) for epoch in epochs])
         expected = within.records(positions, first // repeats)
         assert np.bincount(seen, minlength=size).tolist() == (repeats * np.bincount(expected, minlength=size)).tolist()
         assert len(set(zip(seen.tolist(), times.tolist(), strict=True))) == repeats * size
 
 
-def test_repeats_stand_close_together_and_never_side_by_side():
+def test_repeated_sampler_keeps_repeats_close_and_never_adjacent():
     found = RepeatedAugmentationSampler(RandomSampler(960, 0), 3).records(np.arange(960), 1)
     assert len(np.unique(found)) == 320
     spread = [np.ptp(np.flatnonzero(found == record)) for record in np.unique(found)]
@@ -106,8 +106,8 @@ def test_repeats_stand_close_together_and_never_side_by_side():
     assert len(pairs) == 320  # of a record one or another neighbour; 160 if it were always the same
 
 
-def test_rare_records_are_told_apart_each_time_they_come():
-    order = ClassBalancedSampler(np.array([0] * 90 + [1] * 10), 0)
-    found, times = order.records(np.arange(100), 4), order.times(np.arange(100), 4)
+def test_class_balanced_sampler_counts_repeats_of_rare_samples():
+    sampler = ClassBalancedSampler(np.array([0] * 90 + [1] * 10), 0)
+    found, times = sampler.records(np.arange(100), 4), sampler.times(np.arange(100), 4)
     assert sorted(times[found == 95].tolist()) == [0, 1, 2, 3, 4]
     assert (times[found < 90] == 0).all()

@@ -6,7 +6,7 @@ import pytest
 from neocog.doctor import check, folders
 
 
-def test_what_lies_in_a_folder_beside_its_pictures(clean, tmp_path, found, keys, save):
+def test_check_finds_stray_files_links_and_clutter(clean, tmp_path, found, keys, save):
     cat = clean / "train" / "cat"
     save(clean / "loose.png", 900)
     save(clean / "val" / "loose2.png", 901)
@@ -43,7 +43,7 @@ def test_what_lies_in_a_folder_beside_its_pictures(clean, tmp_path, found, keys,
     assert findings["picture-by-another-name"].examples[0].detail == "it is PNG"
 
 
-def test_a_folder_that_can_not_be_listed_and_a_file_that_can_not_be_read(clean, found, keys, monkeypatch):
+def test_check_finds_unreadable_folders_and_files(clean, found, keys, monkeypatch):
     scan, read = os.scandir, type(clean).read_bytes
     closed = clean / "train" / "cat" / "closed"
     closed.mkdir()
@@ -67,7 +67,7 @@ def test_a_folder_that_can_not_be_listed_and_a_file_that_can_not_be_read(clean, 
     assert "Permission denied" in findings["unreadable"].examples[0].detail
 
 
-def test_class_folders_that_differ_by_case(clean, found):
+def test_check_finds_class_folders_that_differ_by_case(clean, found):
     shutil.copytree(clean / "train" / "cat", clean / "train" / "Cat")
     findings = found(clean)
     assert findings["classes-differ-by-case"].examples[0].key == "cat"
@@ -81,7 +81,7 @@ def test_class_folders_that_differ_by_case(clean, found):
         (lambda root: shutil.move(root / "val", root / "birds"), "because it also has birds"),
     ],
 )
-def test_a_set_that_can_not_be_opened_is_a_finding(clean, spoil, message):
+def test_set_that_cannot_be_opened_is_a_finding(clean, spoil, message):
     spoil(clean)
     (clean / ".hidden").write_text("")
     report = check(clean)
@@ -90,7 +90,7 @@ def test_a_set_that_can_not_be_opened_is_a_finding(clean, spoil, message):
     assert (report.errors, report.source, report.records) == (1, None, 0)
 
 
-def test_a_class_folder_may_be_a_link(clean, tmp_path, found, keys, save):
+def test_class_folder_may_be_a_link(clean, tmp_path, found, keys, save):
     for split in ("train", "val", "test"):
         for i in range(12):
             save(tmp_path / "elsewhere" / split / f"{i}.png", 5000 + 100 * len(split) + i + (split == "val") * 50)
@@ -98,7 +98,7 @@ def test_a_class_folder_may_be_a_link(clean, tmp_path, found, keys, save):
     assert {kind: finding.count for kind, finding in found(clean).items()} == {"link-outside": 3}
 
 
-def test_deep_folders_are_gone_through(clean, found, save):
+def test_check_walks_deep_folders(clean, found, save):
     deep = clean / "train" / "cat"
     for _ in range(60):
         deep = deep / "d"

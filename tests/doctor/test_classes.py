@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from neocog.doctor import check
-from neocog.doctor.check import chosen
+from neocog.doctor.check import choose_records
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def labelled(memory, noisy):
     return make
 
 
-def test_counts_by_split_and_class(labelled):
+def test_report_counts_samples_by_split_and_class(labelled):
     report = check(labelled(classes=("a", "b", "c"), train=[0] * 12 + [1] * 10 + [2] * 11, test=[0, 1, 2, 2]))
     assert report.splits == {"train": 33, "test": 4}
     assert report.counts == {"train": (12, 10, 11), "test": (1, 1, 2)}
     assert report.findings == ()
 
 
-def test_classes_that_are_missing_tiny_or_empty(labelled, found, keys):
+def test_check_finds_missing_tiny_and_empty_classes(labelled, found, keys):
     names = ("a", "b", "c", "d", "e")
     findings = found(labelled(classes=names, train=[0] * 30 + [1] * 29 + [2] * 9, val=[0, 1, 3], test=[0, 0, 1, 2]))
     assert set(findings) == {"class-without-records", "class-not-in-training", "class-missing", "class-tiny"}
@@ -37,25 +37,25 @@ def test_classes_that_are_missing_tiny_or_empty(labelled, found, keys):
         ("c", "not in val"),
         ("d", "not in test"),
     ]
-    assert findings["class-tiny"].sentence == "1 class has fewer than 10 training records"
+    assert findings["class-tiny"].sentence == "1 class has fewer than 10 training samples"
     assert [(e.key, e.detail) for e in findings["class-tiny"].examples] == [("c", "9")]
 
 
-def test_imbalance_begins_above_ten_times(labelled, found):
+def test_imbalance_starts_above_ten_times(labelled, found):
     assert found(labelled(train=[0] * 100 + [1] * 10)) == {}
     finding = found(labelled(train=[0] * 101 + [1] * 10))["imbalance"]
-    assert finding.sentence == "the largest class has 10 times the training records of the smallest"
+    assert finding.sentence == "the largest class has 10 times the training samples of the smallest"
     assert (finding.count, [(e.key, e.detail) for e in finding.examples]) == (1, [("a", "101"), ("b", "10")])
 
 
-def test_splits_with_other_shares_of_classes(labelled, found, keys):
+def test_check_finds_splits_with_another_class_distribution(labelled, found, keys):
     findings = found(labelled(train=[0, 1] * 30, val=[0, 1] * 25, test=[0] * 40 + [1] * 10))
     assert set(findings) == {"classes-shifted"}
     assert keys(findings["classes-shifted"]) == ["test"]
     assert found(labelled(train=[0, 1] * 30, test=[0] * 30 + [1] * 10)) == {}  # so few may differ by chance
 
 
-def test_empty_splits_single_classes_and_labels_out_of_range(labelled, found, keys):
+def test_check_finds_empty_splits_single_classes_and_labels_out_of_range(labelled, found, keys):
     findings = found(labelled(classes=("only",), train=[0] * 12, test=[]))
     assert set(findings) == {"empty-split", "one-class"}
     assert keys(findings["empty-split"]) == ["test"]
@@ -67,19 +67,19 @@ def test_empty_splits_single_classes_and_labels_out_of_range(labelled, found, ke
     ]
 
 
-def test_records_in_two_splits_or_none_and_with_one_name(memory, noisy, found, keys):
-    pictures = [noisy(i) for i in range(40)]
+def test_check_finds_samples_in_two_splits_or_none_and_repeated_keys(memory, noisy, found, keys):
+    images = [noisy(i) for i in range(40)]
     parts = {"train": range(30), "test": [29, 28, 30, 31, 32, 33]}
-    findings = found(memory(pictures, splits=parts))
+    findings = found(memory(images, splits=parts))
     assert set(findings) == {"record-in-two-splits", "record-in-no-split"}
     assert keys(findings["record-in-two-splits"]) == ["record 28", "record 29"]
     assert findings["record-in-no-split"].count == 6
     names = [f"n{i}" for i in range(39)] + ["n0"]
-    findings = found(memory(pictures, keys=names))
+    findings = found(memory(images, keys=names))
     assert set(findings) == {"repeated-key"} and keys(findings["repeated-key"]) == ["n0"]
 
 
-def test_several_labels_at_once(memory, noisy, found, keys):
+def test_multi_label_samples_are_counted_once_per_label(memory, noisy, found, keys):
     rows = np.random.default_rng(0).random((30, 3)) < 0.5
     rows[:, 0] |= ~rows.any(axis=1)
     rows[7] = False
@@ -91,8 +91,8 @@ def test_several_labels_at_once(memory, noisy, found, keys):
     assert check(source).counts == {"all": tuple(rows.sum(axis=0).tolist())}
 
 
-def test_a_limit_examines_evenly_spread_records(labelled):
-    assert chosen(10, 3).tolist() == [0, 3, 6]
-    assert chosen(3, 10).tolist() == chosen(3, None).tolist() == [0, 1, 2]
+def test_limit_spreads_samples_evenly(labelled):
+    assert choose_records(10, 3).tolist() == [0, 3, 6]
+    assert choose_records(3, 10).tolist() == choose_records(3, None).tolist() == [0, 1, 2]
     report = check(labelled(train=[0, 1] * 50), limit=7)
     assert (report.records, report.examined, report.findings) == (100, 7, ())

@@ -25,7 +25,7 @@ def state(root):
     }
 
 
-def test_a_clean_set_has_no_findings_and_is_left_as_it_was(clean):
+def test_clean_set_has_no_findings_and_is_left_unchanged(clean):
     before = state(clean)
     report = check(clean)
     assert report.findings == ()
@@ -43,7 +43,7 @@ def test_a_clean_set_has_no_findings_and_is_left_as_it_was(clean):
     assert state(clean) == before
 
 
-def test_a_damaged_set_is_left_as_it_was(clean, save):
+def test_damaged_set_is_left_unchanged(clean, save):
     (clean / "train" / "cat" / "train0.png").write_bytes(b"")
     (clean / "train" / "cat" / "page.jpg").write_bytes(b"<html>")
     (clean / "train" / "cat" / "lost.png").symlink_to("nowhere")
@@ -52,13 +52,13 @@ def test_a_damaged_set_is_left_as_it_was(clean, save):
     assert state(clean) == before
 
 
-def test_the_digits_are_clean(digits):
+def test_digits_have_no_errors(digits):
     report = check(digits)
     assert {finding.severity for finding in report.findings} <= {"note", "warning"}
     assert (report.errors, report.records) == (0, 1300)
 
 
-def test_mistakes_of_use_are_no_findings(clean, tmp_path):
+def test_check_raises_for_wrong_arguments(clean, tmp_path):
     with pytest.raises(DataError, match="There is no '.*absent'"):
         check(tmp_path / "absent")
     with pytest.raises(ConfigError, match=r"No layout is called 'images'. (Did you mean|Known)"):
@@ -67,14 +67,14 @@ def test_mistakes_of_use_are_no_findings(clean, tmp_path):
         check(clean, limit=0)
 
 
-def test_the_number_of_threads_changes_nothing(clean):
+def test_report_does_not_depend_on_the_number_of_threads(clean):
     (clean / "train" / "cat" / "train3.png").write_bytes(b"")
     one, many = (check(clean, workers=workers) for workers in (1, 7))
     assert one.to_json() == many.to_json()
     assert one.findings == many.findings
 
 
-def test_json_holds_plain_values_and_comes_back(clean):
+def test_json_report_holds_plain_values(clean):
     name = b"caf\xe9 <script>\n.png"
     source = clean / "train" / "cat" / "train0.png"
     source.rename(source.with_name(os.fsdecode(name)))
@@ -95,7 +95,7 @@ def test_json_holds_plain_values_and_comes_back(clean):
     assert back["skip"] == {"train/cat/train1.png": "empty"}
 
 
-def test_a_fingerprint_that_can_not_be_made_is_left_out(clean, monkeypatch):
+def test_fingerprint_is_empty_if_a_file_is_gone(clean, monkeypatch):
     def content(_source):
         raise DataError("train/cat/train0.png can't be read")
 
@@ -103,7 +103,7 @@ def test_a_fingerprint_that_can_not_be_made_is_left_out(clean, monkeypatch):
     assert check(clean).fingerprint == ""
 
 
-def test_an_interrupted_pass_begins_nothing_more_and_leaves_no_thread(monkeypatch):
+def test_interrupted_pass_starts_nothing_more_and_leaves_no_thread(monkeypatch):
     begun, permits, shutdown = [], threading.Semaphore(16), ThreadPoolExecutor.shutdown
 
     def make(item):
@@ -125,23 +125,23 @@ def test_an_interrupted_pass_begins_nothing_more_and_leaves_no_thread(monkeypatc
     assert len(begun) <= 17  # the first sixteen, and the one that was waiting
 
 
-def test_all_is_given_in_order():
+def test_in_threads_keeps_the_order():
     assert list(in_threads(lambda item: item * 2, range(1000), workers=3)) == [2 * i for i in range(1000)]
     assert list(in_threads(len, [])) == []
     with pytest.raises(ZeroDivisionError):
         list(in_threads(lambda item: 1 // item, [1, 0, 2]))
 
 
-def test_thousands_of_arrays_take_batches(noisy):
-    pictures = np.random.default_rng(0).integers(0, 256, (2500, 8, 8), dtype=np.uint8)
-    pictures[2400] = pictures[5]
+def test_array_source_is_examined_in_batches(noisy):
+    images = np.random.default_rng(0).integers(0, 256, (2500, 8, 8), dtype=np.uint8)
+    images[2400] = images[5]
     labels = np.arange(2500) % 5
-    findings = check(ArraySource("a", {"all": (pictures, labels)})).findings
+    findings = check(ArraySource("a", {"all": (images, labels)})).findings
     assert [(finding.kind, finding.count) for finding in findings] == [("duplicate-within-split", 1)]
     assert findings[0].examples[0].detail == "equal to all/5"
 
 
-def test_every_kind_is_planted_in_some_test():
+def test_every_kind_is_covered_by_a_test():
     from pathlib import Path
 
     here = Path(__file__).parent

@@ -8,12 +8,12 @@ from PIL import Image
 
 from neocog.data import ArraySource
 from neocog.doctor import check
-from neocog.doctor.digest import digest, full_digest
 from neocog.doctor.duplicates import equal_groups
+from neocog.doctor.facts import digest, full_digest
 
 
 @given(st.lists(st.integers(0, 6), max_size=40))
-def test_groups_are_those_of_a_dictionary(values):
+def test_equal_groups_match_a_dictionary(values):
     expected = {}
     for place, value in enumerate(values):
         expected.setdefault(value, []).append(place)
@@ -21,7 +21,7 @@ def test_groups_are_those_of_a_dictionary(values):
     assert groups == [places for value, places in expected.items() if value and len(places) > 1]
 
 
-def test_full_digests_tell_arrays_apart_that_differ_anywhere():
+def test_full_digest_differs_for_any_change():
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (30, 40, 3), dtype=np.uint8)
     same = pixels.copy()
@@ -35,7 +35,7 @@ def test_full_digests_tell_arrays_apart_that_differ_anywhere():
     assert digest(b"a") != digest(b"b") != 0
 
 
-def test_pictures_that_differ_between_the_samples_are_not_equal(clean, found):
+def test_images_that_differ_between_the_sampled_pixels_are_not_equal(clean, found):
     path = clean / "train" / "cat"
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     for name in ("one", "same", "other"):
@@ -50,7 +50,7 @@ def test_pictures_that_differ_between_the_samples_are_not_equal(clean, found):
     }
 
 
-def test_equal_pictures_within_and_across_splits_and_with_other_labels(clean, found, keys):
+def test_check_finds_equal_images_within_and_across_splits_and_with_other_labels(clean, found, keys):
     train, val, test = (clean / split for split in ("train", "val", "test"))
     shutil.copy(train / "cat" / "train0.png", train / "cat" / "again.png")  # within
     shutil.copy(train / "cat" / "train1.png", val / "cat" / "copy.png")  # across
@@ -79,7 +79,7 @@ def test_equal_pictures_within_and_across_splits_and_with_other_labels(clean, fo
     }
 
 
-def test_nearly_equal_pictures(clean, found, noisy, save):
+def test_check_finds_nearly_equal_images(clean, found, noisy, save):
     def compressed(source, target, quality):
         Image.open(source).save(target, quality=quality)
 
@@ -109,11 +109,11 @@ def test_nearly_equal_pictures(clean, found, noisy, save):
     assert check(clean).skip == {}
 
 
-def test_arrays_signals_sounds_and_texts_are_compared_too(memory, found, noisy):
-    pictures = np.stack([noisy(i) for i in range(30)])
-    pictures[7] = pictures[3]
+def test_check_compares_arrays_signals_sounds_and_texts(memory, found, noisy):
+    images = np.stack([noisy(i) for i in range(30)])
+    images[7] = images[3]
     labels = np.arange(30) % 2
-    source = ArraySource("a", {"train": (pictures, labels), "test": (pictures[3:4], labels[3:4])})
+    source = ArraySource("a", {"train": (images, labels), "test": (images[3:4], labels[3:4])})
     assert found(source)["duplicate-across-splits"].count == 2
     signals = [np.random.default_rng(i).normal(size=(2, 50)) for i in range(24)]
     signals[4] = signals[2]
@@ -127,13 +127,13 @@ def test_arrays_signals_sounds_and_texts_are_compared_too(memory, found, noisy):
     assert findings["text-nearly-repeated"].examples[0].detail == "nearly equal to record 9"
 
 
-def test_moves_of_games_may_be_played_again(memory, found):
+def test_repeated_positions_are_not_a_finding(memory, found):
     planes = [np.zeros((3, 9, 9), np.uint8) for _ in range(10)]
     points = tuple(f"p{i}" for i in range(81))
     assert found(memory(planes, modality="board", task="next move", classes=points)) == {}
 
 
-def test_rows_of_several_labels_are_compared_as_a_whole(memory, found, noisy):
+def test_multi_label_targets_are_compared_as_a_whole(memory, found, noisy):
     source = memory([noisy(i % 20) for i in range(22)], labels=[np.array([True, False])] * 22)
     source.targets = np.array([[True, i == 21] for i in range(22)])
     source.task = "multi-label"
@@ -144,12 +144,12 @@ def test_rows_of_several_labels_are_compared_as_a_whole(memory, found, noisy):
 
 
 @pytest.mark.parametrize("most", [0, 10])
-def test_a_cut_search_is_a_note(memory, found, noisy, monkeypatch, most):
+def test_search_that_is_cut_is_a_note(memory, found, noisy, monkeypatch, most):
     import functools
 
     from neocog.doctor import duplicates, near
 
     monkeypatch.setattr(duplicates, "near_pairs", functools.partial(near.near_pairs, most=most))
     base = noisy(1, 100, 100)
-    pictures = [np.clip(base.astype(int) + i, 0, 255).astype(np.uint8) for i in range(30)]
-    assert found(memory(pictures))["near-duplicates-not-all-searched"].count == 1
+    images = [np.clip(base.astype(int) + i, 0, 255).astype(np.uint8) for i in range(30)]
+    assert found(memory(images))["near-duplicates-not-all-searched"].count == 1

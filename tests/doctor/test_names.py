@@ -2,8 +2,8 @@ import unicodedata
 
 import pytest
 
+from neocog.doctor.findings import printable
 from neocog.doctor.names import source_of, spelling
-from neocog.doctor.printable import printable
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def named(memory, noisy):
         ("cat/film 3 (12).png", "film 3"),
     ],
 )
-def test_the_source_that_a_name_tells(key, source):
+def test_source_of_reads_a_name(key, source):
     assert source_of(key, ["cat"]) == source
 
 
-def test_one_patient_in_two_splits(named, found, keys):
+def test_check_finds_one_patient_in_two_splits(named, found, keys):
     train = [f"train/a/patient{i}_{k}.png" for i in range(6) for k in range(4)]
     test = [f"test/a/patient{i}_{k}.png" for i in range(8, 12) for k in range(2)]
     assert found(named(train=train, test=test)) == {}
@@ -52,7 +52,7 @@ def test_one_patient_in_two_splits(named, found, keys):
     assert finding.examples[0].records == (12, 32)
 
 
-def test_names_that_tell_the_class_or_nothing_are_no_sources(named, found):
+def test_names_of_classes_are_not_taken_for_sources(named, found):
     by_class = {s: [f"{s}/{k}/n0{k}_{s}{i}.png" for k in (1, 2, 3, 4) for i in range(5)] for s in ("train", "test")}
     assert "source-in-two-splits" not in found(named(classes=("1", "2", "3", "4"), **by_class))
     dated = {s: [f"{s}/a/shot2021_{s}{i}.png" for i in range(12)] for s in ("train", "test")}
@@ -61,7 +61,7 @@ def test_names_that_tell_the_class_or_nothing_are_no_sources(named, found):
     assert "source-in-two-splits" not in found(named(classes=("a",), **dated))  # most are of one "source"
 
 
-def test_groups_that_a_source_knows(named, found, keys):
+def test_check_takes_groups_from_the_source(named, found, keys):
     import numpy as np
 
     source = named(train=[f"g{i}" for i in range(24)], test=[f"h{i}" for i in range(4)])
@@ -72,14 +72,14 @@ def test_groups_that_a_source_knows(named, found, keys):
     assert found(source) == {}  # dividing keeps such groups together
 
 
-def test_sources_of_a_set_without_splits(named, found, keys):
+def test_check_notes_sources_of_a_set_without_splits(named, found, keys):
     findings = found(named(all=[f"a/speaker{i}_{k}.wav" for i in range(8) for k in range(3)]))
     assert set(findings) == {"sources-undivided"}
     assert findings["sources-undivided"].count == 8
-    assert findings["sources-undivided"].examples[0].detail == "3 records"
+    assert findings["sources-undivided"].examples[0].detail == "3 samples"
 
 
-def test_class_names_that_look_alike(memory, found, noisy):
+def test_check_finds_class_names_that_look_alike(memory, found, noisy):
     classes = ("Cat", "cat", "sea lion", "sea_lion ", "caf\u00e9", "cafe\u0301", "dog")
     source = memory([noisy(i) for i in range(77)], classes=classes)
     findings = found(source)
@@ -90,7 +90,7 @@ def test_class_names_that_look_alike(memory, found, noisy):
     assert spelling("a b") != spelling("ab c")
 
 
-def test_record_names_that_differ_by_case_or_are_no_text(named, found, keys):
+def test_check_finds_keys_that_differ_by_case_or_are_not_unicode(named, found, keys):
     names = [f"a/{i}.png" for i in range(20)] + ["a/X.png", "a/x.png", "a/caf\udce9.png", "a/half\ud800.png"]
     findings = found(named(all=names))
     assert set(findings) == {"names-differ-by-case", "name-not-unicode"}
@@ -98,6 +98,6 @@ def test_record_names_that_differ_by_case_or_are_no_text(named, found, keys):
     assert keys(findings["name-not-unicode"]) == ["a/caf\udce9.png", "a/half\ud800.png"]
 
 
-def test_what_can_not_be_shown_is_escaped():
+def test_printable_escapes_control_characters():
     assert printable("plain é 猫.png") == "plain é 猫.png"
     assert printable("a\tb\nc\x1b[31m\u202e\xa0\udce9") == r"a\tb\nc\x1b[31m\u202e\xa0\udce9"

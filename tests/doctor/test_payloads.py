@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from neocog.doctor import check, kinds
-from neocog.doctor.signals import examine_signal
+from neocog.doctor.payloads import examine_signal
 from neocog.doctor.sounds import examine_sound
 from neocog.errors import DataError
 
@@ -16,7 +16,7 @@ def signals(count=24, length=50):
     return [np.random.default_rng(i).normal(size=(2, length)).astype(np.float32) for i in range(count)]
 
 
-def test_signals(memory, found, keys):
+def test_check_finds_faulty_signals(memory, found, keys):
     planted = signals(9)
     planted[0][:] = np.nan
     planted[1][0, 3:6] = np.nan
@@ -60,7 +60,7 @@ def test_signals(memory, found, keys):
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 5), (3, 0), (0, 0)])
-def test_no_values_in_any_shape(shape):
+def test_signal_without_values_is_empty_in_any_shape(shape):
     assert examine_signal(np.zeros(shape)).faults == [(kinds.SIGNAL_EMPTY, "")]
 
 
@@ -74,7 +74,7 @@ def hum(seed, length=4000):
     return 0.3 * np.random.default_rng(seed).normal(size=length).clip(-1, 1)
 
 
-def test_sounds(memory, keys):
+def test_check_finds_faulty_sounds(memory, keys):
     clipped = np.clip(3 * np.sin(np.arange(4000) / 9), -1, 1)
     broken = np.where(np.arange(4000) == 7, np.nan, hum(5)).astype(np.float32)
     planted = [
@@ -103,7 +103,7 @@ def test_sounds(memory, keys):
     assert findings["rates-differ"].sentence == "1 recording has a sampling rate other than 8000 Hz: 16000"
 
 
-def test_sounds_of_unknown_length_are_examined_to_their_end_and_noted(memory, found, keys):
+def test_sound_of_unknown_length_is_examined_to_its_end_and_noted(memory, found, keys):
     lengths = (bytes(4), b"\0\xf0\xff\x7f", bytes(4))
     whole = [sound(hum(1)), sound(hum(2)), sound(np.tile(hum(8), 1300)[: 601 * 8000])]
     place = whole[0].index(b"data") + 4
@@ -119,14 +119,14 @@ def test_sounds_of_unknown_length_are_examined_to_their_end_and_noted(memory, fo
 
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG"])
-def test_loud_sounds_are_not_clipped_ones(kind):
+def test_loud_sound_is_not_clipped(kind):
     loud = 0.9999 * np.sin(np.arange(8000) / 5)
     facts = examine_sound(sound(loud, kind=kind), "a")
     assert kinds.CLIPPED not in [fault for fault, _ in facts.faults]
     assert facts.size == (1, 8000, 8000)
 
 
-def test_equal_sounds_have_equal_digests_in_any_lossless_file():
+def test_equal_sounds_have_equal_digests_in_any_lossless_format():
     samples = (hum(1) * 32767).astype(np.int16)
     digests = {examine_sound(sound(samples, kind=kind), "a").digest for kind in ("WAV", "FLAC", "WAVEX")}
     assert len(digests) == 1
@@ -134,7 +134,7 @@ def test_equal_sounds_have_equal_digests_in_any_lossless_file():
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_damaged_sounds_are_faults_and_never_exceptions(seed):
+def test_damaged_sound_is_a_fault_and_never_an_exception(seed):
     generator = np.random.default_rng(seed)
     content = bytearray(sound(hum(seed), kind=("WAV", "FLAC", "OGG")[seed % 3]))
     for place in generator.integers(0, 200, 6):
@@ -143,7 +143,7 @@ def test_damaged_sounds_are_faults_and_never_exceptions(seed):
     assert facts.faults or facts.size[1] > 0
 
 
-def test_texts(memory, found, keys):
+def test_check_finds_faulty_texts(memory, found, keys):
     planted = ["", " \n\t", "?!", "caf\ufffd", "bell\a and \x00", "long " * 200, "half \ud800"]
     texts = [f"this is text number {i}" for i in range(24)]
     report = check(memory([*texts, *planted], modality="text"))
@@ -159,7 +159,7 @@ def test_texts(memory, found, keys):
     assert found(memory([*texts, "zero\u200dwidth and emoji \U0001f600"], modality="text")) == {}
 
 
-def test_texts_and_sounds_that_come_as_bytes_and_arrays(memory, keys):
+def test_check_takes_texts_as_bytes_and_sounds_as_arrays(memory, keys):
     texts = [f"this is text number {i}".encode() for i in range(24)]
     report = check(memory([*texts, b"caf\xe9"], modality="text"))
     (finding,) = report.findings
@@ -170,14 +170,14 @@ def test_texts_and_sounds_that_come_as_bytes_and_arrays(memory, keys):
     assert check(memory(waves, modality="audio")).findings == ()
 
 
-def test_boards(memory, found, keys):
+def test_check_finds_boards_of_another_shape(memory, found, keys):
     planes = [np.zeros((3, 9, 9), np.uint8) for _ in range(24)]
     findings = found(memory([*planes, np.zeros((3, 13, 13), np.uint8)], modality="board"))
     assert {kind: keys(finding) for kind, finding in findings.items()} == {"boards-differ": ["record 24"]}
     assert found(memory([b"position"] * 24, modality="board", task="next move")) == {}
 
 
-def test_games_that_can_not_be_replayed(tmp_path, found, keys):
+def test_check_finds_games_that_cannot_be_replayed(tmp_path, found, keys):
     (tmp_path / "good.sgf").write_text("(;SZ[9];B[ee];W[gc])")
     (tmp_path / "bad.sgf").write_text("(;SZ[9];B[ee];W[ee])(;SZ[9];B[aa])")
     (tmp_path / "cut.sgf").write_text("(;SZ[9];B[ee")
@@ -187,7 +187,7 @@ def test_games_that_can_not_be_replayed(tmp_path, found, keys):
     assert "move 2, White E5: there is a stone already" in finding.examples[0].detail
 
 
-def test_a_reader_that_fails_in_any_way_stops_nothing(memory, keys, noisy):
+def test_failing_reader_stops_nothing(memory, keys, noisy):
     payloads = [noisy(i) for i in range(26)]
     payloads[3], payloads[5] = DataError("row 3 is odd"), ZeroDivisionError("division by zero")
     report = check(memory(payloads))

@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neocog.doctor.skip_list import check_place, escaped, plain, read_skip_list, write_skip_list
+from neocog.doctor.skip_list import check_place, escape, read_skip_list, unescape, write_skip_list
 from neocog.errors import ConfigError, DataError
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_text_stands_in_one_field_of_one_line(tmp_path_factory, text):
-    field = escaped(text)
+def test_escape_fits_any_text_into_one_field(tmp_path_factory, text):
+    field = escape(text)
     assert not set(field) & set("\t\n\r")
     assert not field.startswith("#")
     field.encode()
-    assert plain(field, None, 1) == text
+    assert unescape(field, "a.txt, line 1") == text
 
 
 NASTY = {
@@ -30,7 +30,7 @@ NASTY = {
 }
 
 
-def test_a_list_is_read_as_it_was_written(tmp_path):
+def test_skip_list_round_trips(tmp_path):
     path = tmp_path / "skip.txt"
     write_skip_list(path, NASTY, name="my\nset", fingerprint="0123456789abcdef")
     assert read_skip_list(path) == NASTY
@@ -43,7 +43,7 @@ def test_a_list_is_read_as_it_was_written(tmp_path):
     assert read_skip_list(path) == {}
 
 
-def test_a_list_may_be_edited(tmp_path):
+def test_skip_list_may_be_edited(tmp_path):
     path = tmp_path / "skip.txt"
     path.write_bytes(b"\xef\xbb\xbf# mine\r\n\r\na.png\tblurred\r\n# more\nb.png\t\nb.png\tlater\n")
     assert read_skip_list(path) == {"a.png": "blurred", "b.png": ""}
@@ -52,26 +52,26 @@ def test_a_list_may_be_edited(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a.png\n", r"is a record's key, a tab, and a reason. Received: 'a.png', in .*skip.txt, line 1"),
-        (b"# x\na\tb\n\treason\n", r"Received: '\\treason', in .*skip.txt, line 3. Fix or remove it"),
-        (b"a\\q\tb\n", r"A backslash in a skip list is written twice. Received: 'a\\\\q', in .*skip.txt, line 1"),
-        (b"a\\u12\tb\n", r"A backslash in a skip list is written twice"),
-        (b"ok\tb\\\n", r"A backslash in a skip list is written twice"),
-        (b"caf\xe9\tb\n", r"A skip list is UTF-8. .*skip.txt is not, at byte 3"),
+        (b"a.png\n", r"must be a sample's key, a tab and a reason\. .*skip\.txt, line 1: received 'a\.png'"),
+        (b"# x\na\tb\n\treason\n", r"skip\.txt, line 3: received '\\treason'\. Fix or remove it"),
+        (b"a\\q\tb\n", r"must double each backslash\. .*skip\.txt, line 1: received 'a\\\\q'"),
+        (b"a\\u12\tb\n", r"A skip list must double each backslash"),
+        (b"ok\tb\\\n", r"A skip list must double each backslash"),
+        (b"caf\xe9\tb\n", r"A skip list must be UTF-8\. Found in .*skip\.txt, byte 3\. Save it as UTF-8"),
     ],
 )
-def test_a_malformed_list_says_where(tmp_path, content, message):
+def test_malformed_skip_list_names_the_line(tmp_path, content, message):
     (tmp_path / "skip.txt").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_skip_list(tmp_path / "skip.txt")
 
 
-def test_a_list_that_is_not_there(tmp_path):
+def test_missing_skip_list_is_an_error(tmp_path):
     with pytest.raises(DataError, match=re.escape("absent.txt can't be read: No such file or directory. Check")):
         read_skip_list(tmp_path / "absent.txt")
 
 
-def test_where_a_list_may_stand(tmp_path):
+def test_check_place_refuses_the_data_folder_and_other_files(tmp_path):
     data = tmp_path / "data"
     (data / "deep").mkdir(parents=True)
     (tmp_path / "link").symlink_to(data)
@@ -89,7 +89,7 @@ def test_where_a_list_may_stand(tmp_path):
         check_place(tmp_path, data)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(
-        ConfigError, match="Only a skip list is replaced by a skip list. .*thesis.txt is something else"
+        ConfigError, match=r"may replace only a skip list\. Received: .*thesis\.txt, another file\. Name another"
     ):
         check_place(tmp_path / "thesis.txt", data)
     write_skip_list(tmp_path / "old.txt", {}, name="x", fingerprint="")

@@ -1,12 +1,12 @@
 import re
 
 from neocog.doctor import KINDS
-from neocog.doctor.finding import EXAMPLES, Tally
+from neocog.doctor.findings import EXAMPLES, Tally
 from neocog.doctor.kinds import CMYK, DAMAGED, MIXED_SIZES
 from neocog.errors import agree
 
 
-def test_kinds_are_many_and_each_is_told_apart():
+def test_kinds_have_unique_names():
     assert len(KINDS) >= 30
     assert len({kind.name for kind in KINDS}) == len(KINDS)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.name) for kind in KINDS)
@@ -14,7 +14,7 @@ def test_kinds_are_many_and_each_is_told_apart():
     assert all(sum(other.name == kind.name for other in KINDS) == 1 for kind in KINDS)
 
 
-def test_words_agree_with_their_number():
+def test_sentences_agree_with_their_count():
     for kind in KINDS:
         for count in (1, 2):
             text = agree(kind.says, count)
@@ -24,7 +24,7 @@ def test_words_agree_with_their_number():
         assert bool(kind.skip) == ("on the skip list" in kind.does.lower()), kind.name
 
 
-def test_findings_are_counted_with_the_first_as_examples_and_the_worst_first():
+def test_tally_counts_with_first_examples_and_errors_first():
     tally = Tally(lambda index: f"k{index}")
     for index in range(20):
         tally.add_record(DAMAGED, index, f"row {index}")

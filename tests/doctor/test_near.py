@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neocog.doctor.near import MAX_BITS, MIN_CORRELATION, correlations, near_pairs
-from neocog.doctor.thumbs import perceptual_hashes, sample_places, samples_of, small_pictures, thumbs_of
+from neocog.doctor.near import (
+    MAX_BITS,
+    MIN_CORRELATION,
+    correlations,
+    near_pairs,
+    perceptual_hashes,
+    sample_places,
+    samples_of,
+    small_images,
+    thumbs_of,
+)
 
 
 def all_pairs(hashes):
@@ -27,7 +36,7 @@ def searched(hashes):
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(0, 60), st.integers(1, 5), st.integers(0, 10))
-def test_the_search_finds_what_comparing_all_pairs_finds(seed, count, centres, flips):
+def test_near_pairs_match_comparing_all_pairs(seed, count, centres, flips):
     generator = np.random.default_rng(seed)
     middle = generator.integers(0, 2**63, centres, dtype=np.uint64)
     hashes = middle[generator.integers(0, centres, count)]
@@ -37,7 +46,7 @@ def test_the_search_finds_what_comparing_all_pairs_finds(seed, count, centres, f
 
 
 @pytest.mark.parametrize("bits", [*range(MAX_BITS + 1), MAX_BITS + 1])
-def test_the_bound_is_exact_wherever_the_bits_lie(bits):
+def test_near_pairs_bound_is_exact_for_any_bits(bits):
     generator = np.random.default_rng(bits)
     for _ in range(200):
         base = generator.integers(0, 2**63, dtype=np.uint64)
@@ -46,14 +55,14 @@ def test_the_bound_is_exact_wherever_the_bits_lie(bits):
         assert searched(np.array([base, other])) == ({(0, 1)} if bits <= MAX_BITS else set())
 
 
-def test_a_search_that_takes_too_long_is_cut_and_says_so():
+def test_near_pairs_stop_after_the_limit_and_say_so():
     parts = list(near_pairs(np.zeros(3000, np.uint64), most=1_000_000))
     assert parts[-1] is None
     assert None not in parts[:-1]
     assert list(near_pairs(np.zeros(0, np.uint64))) == []
 
 
-def test_correlations_are_those_of_numpy():
+def test_correlations_match_numpy():
     thumbs = np.random.default_rng(0).integers(-100, 100, (6, 16, 16)).astype(np.int8)
     first, second = np.array([0, 1, 2, 4]), np.array([1, 3, 2, 5])
     expected = [np.corrcoef(thumbs[i].ravel(), thumbs[j].ravel())[0, 1] for i, j in zip(first, second, strict=True)]
@@ -61,7 +70,7 @@ def test_correlations_are_those_of_numpy():
 
 
 @pytest.mark.parametrize("side", [2, 15, 16, 17, 28, 63, 64, 65, 375, 4000])
-def test_samples_are_spread_evenly_over_the_whole_side(side):
+def test_sample_places_cover_the_side_evenly(side):
     places = sample_places(side)
     assert len(places) == 16 * min(4, -(-side // 16))
     assert np.all(np.diff(places) >= 0)
@@ -69,55 +78,55 @@ def test_samples_are_spread_evenly_over_the_whole_side(side):
     assert np.all((places <= centres) & (centres < places + 1.001))
 
 
-def test_a_small_picture_is_about_what_pillow_makes_of_it(noisy):
-    picture = noisy(3, 300, 420)
-    small = small_pictures(samples_of(picture[None]))[0]
-    reduced = np.asarray(Image.fromarray(picture).convert("L").resize((16, 16), Image.BOX), float)
+def test_small_images_match_pillow(noisy):
+    image = noisy(3, 300, 420)
+    small = small_images(samples_of(image[None]))[0]
+    reduced = np.asarray(Image.fromarray(image).convert("L").resize((16, 16), Image.BOX), float)
     assert np.abs(small - reduced).max() < 4
     exact = noisy(4, 32, 64)
     blocks = (exact @ [0.299, 0.587, 0.114]).reshape(16, 2, 16, 4).mean(axis=(1, 3))
-    assert np.allclose(small_pictures(samples_of(exact[None]))[0], blocks, atol=1e-3)
-    deep = small_pictures(samples_of(picture[None].astype(np.uint16) * 257))[0]
+    assert np.allclose(small_images(samples_of(exact[None]))[0], blocks, atol=1e-3)
+    deep = small_images(samples_of(image[None].astype(np.uint16) * 257))[0]
     assert np.abs(deep - small).max() < 0.01
-    grey = small_pictures(samples_of(picture[None, ..., 0]))[0]
+    grey = small_images(samples_of(image[None, ..., 0]))[0]
     for channels in (1, 2, 5):
-        many = np.repeat(picture[..., :1], channels, axis=2)[None]
-        assert np.abs(small_pictures(samples_of(many))[0] - grey).max() < 0.01
-    with_alpha = np.dstack([picture, np.zeros((300, 420), np.uint8)])[None]
-    assert np.abs(small_pictures(samples_of(with_alpha))[0] - small).max() < 0.01
+        many = np.repeat(image[..., :1], channels, axis=2)[None]
+        assert np.abs(small_images(samples_of(many))[0] - grey).max() < 0.01
+    with_alpha = np.dstack([image, np.zeros((300, 420), np.uint8)])[None]
+    assert np.abs(small_images(samples_of(with_alpha))[0] - small).max() < 0.01
 
 
 def alike(one, other):
     """Bits of difference and correlation of two images."""
-    thumbs = np.concatenate([thumbs_of(small_pictures(samples_of(p[None])))[0] for p in (one, other)])
+    thumbs = np.concatenate([thumbs_of(samples_of(p[None]))[0] for p in (one, other)])
     hashes = perceptual_hashes(thumbs)
     correlation = correlations(thumbs, np.array([0]), np.array([1]))[0]
     return (int(hashes[0]) ^ int(hashes[1])).bit_count(), correlation
 
 
-def test_a_new_size_compression_and_brightness_leave_a_picture_near(noisy):
-    def again(picture, quality):
+def test_resized_compressed_and_brightened_images_stay_near(noisy):
+    def again(image, quality):
         buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, "jpeg", quality=quality)
+        Image.fromarray(image).save(buffer, "jpeg", quality=quality)
         return np.asarray(Image.open(buffer))
 
     changes = (
-        lambda picture: again(picture, 60),
-        lambda picture: np.asarray(Image.fromarray(picture).resize((130, 100), Image.BICUBIC)),
-        lambda picture: (picture * 0.8 + 20).astype(np.uint8),
+        lambda image: again(image, 60),
+        lambda image: np.asarray(Image.fromarray(image).resize((130, 100), Image.BICUBIC)),
+        lambda image: (image * 0.8 + 20).astype(np.uint8),
     )
-    pictures = [noisy(seed, 200, 260) for seed in range(40)]
+    images = [noisy(seed, 200, 260) for seed in range(40)]
     for change in changes:
-        compared = [alike(picture, change(picture)) for picture in pictures]
+        compared = [alike(image, change(image)) for image in images]
         assert min(correlation for _, correlation in compared) >= MIN_CORRELATION
         assert sum(bits > MAX_BITS for bits, _ in compared) <= 1
-    for one, other in pairwise(pictures):
+    for one, other in pairwise(images):
         bits, correlation = alike(one, other)
         assert bits > 2 * MAX_BITS and correlation < 0.9
 
 
-def test_hashes_have_half_their_bits_set(noisy):
-    thumbs, clear = thumbs_of(small_pictures(samples_of(np.stack([noisy(i) for i in range(50)]))))
+def test_hashes_have_half_of_their_bits_set(noisy):
+    thumbs, clear = thumbs_of(samples_of(np.stack([noisy(i) for i in range(50)])))
     assert clear.all()
     assert set(np.bitwise_count(perceptual_hashes(thumbs)).tolist()) == {32}
-    assert not thumbs_of(small_pictures(samples_of(np.full((1, 9, 9), 200, np.uint8))))[1][0]
+    assert not thumbs_of(samples_of(np.full((1, 9, 9), 200, np.uint8)))[1][0]

@@ -57,7 +57,7 @@ class Memory:
         return Record(self.key(index), self.payloads[index], self.labels[index])
 
 
-def write_picture(path: Path, seed: int, **options) -> Path:
+def write_image(path: Path, seed: int, **options) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     size = {key: options.pop(key) for key in ("height", "width", "channels") if key in options}
     Image.fromarray(noise(seed, **size)).save(path, **options)
@@ -76,7 +76,7 @@ def memory():
 
 @pytest.fixture(scope="session")
 def save():
-    return write_picture
+    return write_image
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def clean(tmp_path):
     for split, count in (("train", 12), ("val", 3), ("test", 3)):
         for name in ("cat", "dog"):
             for i in range(count):
-                write_picture(root / split / name / f"{split}{i}.png", seed)
+                write_image(root / split / name / f"{split}{i}.png", seed)
                 seed += 1
     return root
 
