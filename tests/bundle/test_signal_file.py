@@ -53,7 +53,7 @@ def test_times_and_labels_of_a_table_are_not_channels():
         (b"\x93NUMPY\x01\x00\xff\xff{", r"walk can't be read: .* Replace or remove it\."),
         (npy(np.array([{}], object)), "walk can't be read: it holds Python objects"),
         (b"RIFF\0\0\0\0WAVE", r"a \.csv table .* walk, line 1: received NUL bytes"),
-        (b"x\n1\nhigh\n", "Received: 'high', in walk, line 3, x"),
+        (b"x\n1\nhigh\n", "walk, line 3, x: received 'high'"),
         (b"", "walk, line 1: received an empty file"),
     ],
 )
@@ -93,9 +93,9 @@ def test_columns_of_a_table_are_matched_by_name(names, said):
 @pytest.mark.parametrize(
     ("names", "wrong"),
     [
-        (["x", "z"], r"The network has x, y. Received: x, z, in a.csv \(missing: y; not known: z\)"),
-        (["y"], r"Received: y, in a.csv \(missing: x\)"),
-        (["x", "y", "z"], r"Received: x, y, z, in a.csv \(not known: z\). Rename, add or remove columns"),
+        (["x", "z"], r"The network has x, y. a.csv: received x, z \(missing: y; not known: z\)"),
+        (["y"], r"a.csv: received y \(missing: x\)"),
+        (["x", "y", "z"], r"a.csv: received x, y, z \(not known: z\). Rename, add or remove columns"),
         (["x", "X", "z"], r"missing: y; not known: X, z"),
     ],
 )
@@ -140,5 +140,5 @@ def test_fields_of_a_structured_array_are_matched_by_name():
     values, notices = read_signal(npy(array), network(2, ("x", "y")), "a.npy")
     np.testing.assert_array_equal(values, [X, Y])
     assert notices == ("channels in another order are matched by name: x, y",)
-    with pytest.raises(DataError, match=r"The network has x, z. Received: y, x, in a.npy \(missing: z; not known: y\)"):
+    with pytest.raises(DataError, match=r"The network has x, z. a.npy: received y, x \(missing: z; not known: y\)"):
         read_signal(npy(array), network(2, ("x", "z")), "a.npy")

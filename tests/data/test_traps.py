@@ -464,7 +464,7 @@ def test_texts_of_marks_alone_are_read_in_time(tmp_path):
 def test_stones_without_end_are_refused(tmp_path):
     path = tmp_path / "a.sgf"
     path.write_bytes(b"(;SZ[25]AB" + b"[aa:yy]" * 50_000 + b";B[aa])")
-    with little_memory(), pytest.raises(DataError, match="may have at most 10,000 moves"):
+    with little_memory(), pytest.raises(DataError, match="A game has at most 10,000 moves"):
         open_source(path)
 
 

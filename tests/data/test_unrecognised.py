@@ -42,12 +42,9 @@ NEEDS = "A table of texts needs a column of texts (text, sentence"
         (
             "v1,v2\nham,hello you\nspam,win it\n",
             NEEDS,
-            (
-                "the columns v1, v2, in {path}. Rename them, or say which is "
-                "which, such as --data.text_column v2 --data.label_column v1."
-            ),
+            ("{path}: received the columns v1, v2. Rename them, or set --data.text_column v2 --data.label_column v1."),
         ),
-        ("v1;v2\nham;hello you\n", NEEDS, "Received: the columns v1, v2"),
+        ("v1;v2\nham;hello you\n", NEEDS, "{path}: received the columns v1, v2"),
         (
             "text,mood\nhello you,good\n",
             "A table of texts needs a column of labels (label",
@@ -56,13 +53,16 @@ NEEDS = "A table of texts needs a column of texts (text, sentence"
         (
             "words,label\nhello you,good\n",
             "A table of texts needs a column of texts",
-            "such as --data.text_column words.",
+            "or set --data.text_column words.",
         ),
         ("my text,mood\nhello you,good\n", NEEDS, "--data.text_column 'my text' --data.label_column mood"),
         (
             "hello you,good\nwhat for,bad\nis it,good\n",
-            ("A table begins with the names of its columns. Received: 'hello you', 'good', which looks like a sample"),
-            "--data.text_column 0 --data.label_column 1.",
+            "A table begins with the names of its columns. ",
+            (
+                "{path}: received a first line that looks like a sample, 'hello you', 'good'. Add a line such as "
+                "text,label above it, or set --data.text_column 0 --data.label_column 1."
+            ),
         ),
         ("", "A table starts with a line that names its columns.", "{path}, line 1: received an empty file."),
         ("text,text\na,b\n", "Each column needs a name of its own", "Rename them"),
@@ -98,8 +98,8 @@ def test_folder_of_only_train_says_the_tables_reason(tmp_path):
 def test_tables_of_which_none_is_train(tmp_path, names):
     write(tmp_path, dict.fromkeys(names, "text\tlabel\nx\t1\n"))
     assert reason(tmp_path).startswith(
-        f"A folder of tables has one that is named train, such as train.csv, or only one table. Received: "
-        f"{', '.join(sorted(names))}, in {tmp_path}."
+        f"A folder of tables has one named train, such as train.csv, or only one table. {tmp_path}: received "
+        f"{', '.join(sorted(names))}."
     )
 
 

@@ -86,7 +86,7 @@ def test_evaluate_matches_columns_by_name(trained, tmp_path, capsys):
     assert neocog.evaluate(trained, swapped).metrics["accuracy"].value == 1
     told = " ".join(capsys.readouterr().err.split())
     assert "channels: y, x" in told and "channels in another order are matched by name: x, y" in told
-    with pytest.raises(DataError, match=r"The network has x, y. Received: x, in other \(missing: y\)"):
+    with pytest.raises(DataError, match=r"The network has x, y. other: received x \(missing: y\)"):
         neocog.evaluate(trained, folder(tmp_path / "other", ["x", "id"], 4))
     x = np.stack([np.stack([one["y"], one["x"]]) for one in map(signal, [0, 1] * 4)])
     np.savez(tmp_path / "named.npz", x=x, y=["inx", "iny"] * 4, channels=["y", "x"])

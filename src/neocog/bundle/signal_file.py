@@ -15,14 +15,7 @@ from neocog.dataset.file_types import FILE_TYPES
 from neocog.dataset.npy_files import read_npy
 from neocog.dataset.tables import read_columns
 from neocog.errors import DataError, some
-from neocog.modalities.signal.channel_names import (
-    SHOWN,
-    has_fields,
-    match_names,
-    order_channels,
-    said_by_name,
-    split_fields,
-)
+from neocog.modalities.signal.channel_names import SHOWN, has_fields, match_names, order_channels, split_fields
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.signal.recording import make_recording, read_signal_table
 from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles, hint
@@ -86,8 +79,8 @@ def pick_fields(
     values, names = split_fields(array, 0)
     if not preprocess.names:
         return values, by_place(names, preprocess)
-    ordered = order_channels(preprocess.names, names, where, "The network", unused=preprocess.unused)
-    return values[[names.index(name) for name in ordered]], tuple(said_by_name(preprocess.names, ordered, names))
+    ordered, notices = order_channels(preprocess.names, names, where, "The network", unused=preprocess.unused)
+    return values[[names.index(name) for name in ordered]], tuple(notices)
 
 
 def by_place(names: Sequence[str], preprocess: SignalPreprocess) -> tuple[str, ...]:
@@ -146,6 +139,5 @@ def match_columns(path: Path, preprocess: SignalPreprocess, chosen: list[str]) -
     roles = find_roles(table.columns, table.facts(), str(path), chosen)
     foreign = [name for name, reason in roles.left_out.items() if reason == UNCHOSEN]
     found = [name for name in table.columns if name in chosen or name in foreign]
-    ordered = order_channels(preprocess.names, found, str(path), "The network", unused=preprocess.unused)
-    said = said_by_name(preprocess.names, ordered, found)
-    return make_recording(table, Roles(roles.channels)).values, tuple(said)
+    _, notices = order_channels(preprocess.names, found, str(path), "The network", unused=preprocess.unused)
+    return make_recording(table, Roles(roles.channels)).values, tuple(notices)

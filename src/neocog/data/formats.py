@@ -25,7 +25,7 @@ from neocog.modalities.signal.signal_folder import is_signal_folder, open_signal
 from neocog.modalities.signal.signal_npz import is_signal_npz, open_signal_npz
 from neocog.modalities.signal.ts import is_ts, open_ts
 from neocog.modalities.signal.ucr import is_ucr, open_ucr
-from neocog.modalities.text.text_folder import holds_texts, open_text_folder
+from neocog.modalities.text.text_folder import TextFolder, holds_texts
 from neocog.modalities.text.text_table import is_text_table, open_text_table, why_no_text_table
 from neocog.shards import holds_shards, open_shards, why_no_shards
 
@@ -86,7 +86,7 @@ FORMATS = [
     Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
     Format("sound-folder", "audio in a folder for each class", is_audio_folder, open_audio_folder, "audio", FOLDERS),
     Format("text-table", "texts in a table", is_text_table, open_text_table, "text", TEXTS, why_no_text_table),
-    Format("text-folder", "texts in a folder for each class", holds_texts, open_text_folder, "text", FOLDERS),
+    Format("text-folder", "texts in a folder for each class", holds_texts, TextFolder, "text", FOLDERS),
     Format("sgf", "games of Go", holds_games, SgfSource, "board"),
     Format("image-folder", "images in a folder for each class", holds_images, ImageFolder, options=FOLDERS),
 ]

@@ -41,18 +41,18 @@ class Preprocess(ABC):
         """Of one input, as the network receives it."""
 
     @property
-    @abstractmethod
     def in_channels(self) -> int:
-        """Inputs of the network: channels, or the number of different tokens."""
+        """The channels, or the number of different tokens, that the network is built for."""
+        return self.shape[0]
 
     @property
-    @abstractmethod
     def dtype(self) -> torch.dtype:
-        """The type of a decoded input."""
+        """Of a decoded input."""
+        return torch.float32
 
     @property
     def fill(self) -> Tensor:
-        """The value without a meaning in a decoded input; ()."""
+        """The value that means nothing in a decoded input; ()."""
         return torch.zeros(())
 
     @abstractmethod

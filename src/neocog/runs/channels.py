@@ -2,7 +2,7 @@
 
 from neocog.bundle.signal_file import by_place
 from neocog.data import Preprocess, SignalPreprocess, Source
-from neocog.modalities.signal.channel_names import order_channels, said_by_name
+from neocog.modalities.signal.channel_names import order_channels
 from neocog.modalities.signal.signal_columns import hint
 from neocog.modalities.signal.source import SignalSource
 from neocog.progress import note
@@ -25,7 +25,7 @@ def match_channels(source: Source, preprocess: Preprocess) -> Source:
         return source
     foreign = [name for name in getattr(source, "unused", ()) if hint(name) is None]
     found = [*names, *foreign]
-    ordered = order_channels(preprocess.names, found, source.name, "The network", unused=preprocess.unused)
-    for notice in said_by_name(preprocess.names, ordered, found):
+    ordered, notices = order_channels(preprocess.names, found, source.name, "The network", unused=preprocess.unused)
+    for notice in notices:
         note(f"  {notice}")
     return source.with_channels(ordered)

@@ -24,7 +24,7 @@ NAME = re.compile(r"(?P<label>[^_]+)_(?P<speaker>[^_]+)_\d+$")
 class AudioFolder(ClassFolderSource):
     """Audio at `train|val|test/CLASS/*.wav` and so on; see `ClassFolderSource`.
 
-    If the class and the speaker of each file are told by its name, `groups` number the speakers; (N,).
+    If file names tell class and speaker, `groups` number the speakers; (N,).
     """
 
     modality, format = "audio", "sound-folder"
@@ -59,16 +59,11 @@ def open_audio_folder(path: Path, *, class_level: int | None = None, test_fold: 
     if not named:
         return AudioFolder(path, class_level=class_level, test_fold=test_fold)
     if first_file(path, SUFFIXES["audio"]):
-        raise DataError(
-            f"{path} can be read in two ways: audio in class folders, and audio files that are named after their "
-            f"class, such as {named[0].name}.",
-            fix="Move one of the two.",
-        )
+        ways = f"audio in class folders, and audio files that are named after their class, such as {named[0].name}"
+        raise DataError(f"{path} can be read in two ways: {ways}.", fix="Move one of the two.")
     if class_level is not None or test_fold is not None:
-        raise ConfigError(
-            f"{path} holds audio files that are named after their class, such as {named[0].name}, not class folders.",
-            fix="Remove --data.class_level and --data.test_fold.",
-        )
+        held = f"audio files that are named after their class, such as {named[0].name}, not class folders"
+        raise ConfigError(f"{path} holds {held}.", fix="Remove --data.class_level and --data.test_fold.")
     return AudioFolder.from_names(path, named)
 
 

@@ -83,9 +83,10 @@ def choose_audio(
     input_size = input_shape[1:]
     made_for = f"the network was made for {'x'.join(map(str, input_size))}"
     choices = Choices(settings)
-    rate = choices.pick("sample_rate", *common_rate(headers))
-    seconds = choices.pick("seconds", *covering_length(headers))
-    features = choices.pick("features", features_for(input_size), made_for)
+    rate = choices.pick("sample_rate", *common_rate([header.sample_rate for header in headers]))
+    seconds = choices.pick("seconds", *covering_length(sorted(header.seconds for header in headers)))
+    published = "mfcc" if input_size in PUBLISHED_MFCC else "mel"
+    features = choices.pick("features", published if len(input_size) == 2 else "waveform", made_for)
     refuse_ignored(settings, features)
     if features != "waveform":
         frames, bands = input_size if len(input_size) == 2 else (101, MIN_MELS)
@@ -111,12 +112,9 @@ def refuse_ignored(settings: AudioConfig, features: Features) -> None:
     """Raises ConfigError for a setting that has no effect on these features."""
     for key, reason in replace(settings, features=features).ignored().items():
         if getattr(settings, key) is not None:
-            raise ConfigError(
-                f"A setting must have an effect. audio.{key} would be ignored, because {reason}, and the features are "
-                f"{features!r}.",
-                fix="Remove it, or set audio.features.",
-                kind="ignored",
-            )
+            why = f"audio.{key} would be ignored, because {reason}, and the features are {features!r}"
+            rule, fix = f"A setting must have an effect. {why}.", "Remove it, or set audio.features."
+            raise ConfigError(rule, fix=fix, kind="ignored")
 
 
 def spread_frames(choices: Choices, frames: int, samples: float, rate: int, made_for: str) -> None:
@@ -129,26 +127,16 @@ def spread_frames(choices: Choices, frames: int, samples: float, rate: int, made
         choices.values["seconds"] = hop * steps / rate
 
 
-def features_for(input_size: tuple[int, ...]) -> Features:
-    """What a network of this input was published with; log-mel bands if nothing is known."""
-    if len(input_size) != 2:
-        return "waveform"
-    return "mfcc" if input_size in PUBLISHED_MFCC else "mel"
-
-
-def common_rate(headers: list[SoundHeader]) -> tuple[int, str]:
+def common_rate(rates: list[int]) -> tuple[int, str]:
     """The most frequent sample rate, at most that of speech."""
-    ((rate, count),) = Counter(header.sample_rate for header in headers).most_common(1)
+    ((rate, count),) = Counter(rates).most_common(1)
     if rate > SPEECH_RATE:
         return SPEECH_RATE, f"enough for speech; most recordings have {rate:,}"
-    return rate, "that of the recordings" if count == len(
-        headers
-    ) else f"that of {count:,} of {len(headers):,} recordings"
+    return rate, "that of the recordings" if count == len(rates) else f"that of {count:,} of {len(rates):,} recordings"
 
 
-def covering_length(headers: list[SoundHeader]) -> tuple[float, str]:
-    """The time in seconds, rounded up to hundredths, that only a few recordings exceed."""
-    lengths = sorted(header.seconds for header in headers)
+def covering_length(lengths: list[float]) -> tuple[float, str]:
+    """The time in seconds, rounded up to hundredths, that only a few recordings exceed; `lengths` are sorted."""
     seconds = math.ceil(100 * lengths[math.ceil(COVERED * len(lengths)) - 1] - 1e-6) / 100
     if seconds > LONGEST:
         return LONGEST, f"the most that is chosen; the longest recording has {lengths[-1]:,.1f}"
@@ -161,21 +149,15 @@ def check_settings(spec: AudioPreprocess) -> None:
         return
     nyquist = spec.sample_rate / 2
     if not 0 <= spec.f_min < spec.highest <= nyquist:
-        raise ConfigError(
-            f"Frequencies must satisfy 0 <= f_min < f_max <= {nyquist:g}, half of the sample rate.",
-            received=f"f_min={spec.f_min:g}, f_max={spec.highest:g}",
-            fix="Change audio.f_min, audio.f_max or audio.sample_rate.",
-        )
+        rule = f"Frequencies must satisfy 0 <= f_min < f_max <= {nyquist:g}, half of the sample rate."
+        fix = "Change audio.f_min, audio.f_max or audio.sample_rate."
+        raise ConfigError(rule, received=f"f_min={spec.f_min:g}, f_max={spec.highest:g}", fix=fix)
     if spec.features == "mfcc" and spec.num_coefficients > spec.num_mels:
-        raise ConfigError(
-            "There can't be more coefficients than mel bands.",
-            received=f"num_coefficients={spec.num_coefficients}, num_mels={spec.num_mels}",
-            fix="Raise audio.num_mels.",
-        )
+        rule, fix = "There can't be more coefficients than mel bands.", "Raise audio.num_mels."
+        received = f"num_coefficients={spec.num_coefficients}, num_mels={spec.num_mels}"
+        raise ConfigError(rule, received=received, fix=fix)
     bank = mel_bank(spec.num_mels, spec.n_fft, spec.sample_rate, spec.f_min, spec.highest)
     if not bool((bank > 0).any(dim=0).all()):
-        raise ConfigError(
-            "Each mel band needs a frequency of its own.",
-            received=f"num_mels={spec.num_mels} from {spec.f_min:g} to {spec.highest:g} Hz",
-            fix="Use fewer bands, or a wider range.",
-        )
+        rule, fix = "Each mel band needs a frequency of its own.", "Use fewer bands, or a wider range."
+        received = f"num_mels={spec.num_mels} from {spec.f_min:g} to {spec.highest:g} Hz"
+        raise ConfigError(rule, received=received, fix=fix)

@@ -1,4 +1,4 @@
-"""The length of a FLAC file that was written to a pipe: its header keeps the 0 that stands for an unknown length.
+"""The length of a FLAC file that was written to a pipe: its header keeps the 0 that means an unknown length.
 
 The last frame tells it: its header holds where it begins and how many samples it has. Both of its checksums must agree.
 Source: RFC 9639, sections 8.2 and 9.
@@ -26,7 +26,7 @@ def packed(payload: bytes) -> int:
 
 
 def with_length(payload: bytes) -> bytes:
-    """The file with the number of samples in its header; unchanged where it is there, or can't be told."""
+    """The file with the number of samples in its header; unchanged if it is there, or can't be told."""
     if states_length(payload):
         return payload
     tail = payload[max(PACKED + 8, len(payload) - FARTHEST) :]
@@ -41,14 +41,14 @@ def with_length(payload: bytes) -> bytes:
 
 
 def samples_up_to(frame: bytes, fixed: int) -> int:
-    """How many samples a file has up to the end of this frame; 0 if no frame begins here.
+    """The number of samples up to the end of this frame; 0 if no frame begins here.
 
-    A frame gives its first sample's number or, where all but the last have the size `fixed`, its own.
+    A frame gives its first sample's number or, if all but the last have the size `fixed`, its own.
     """
     if len(frame) < 9:
         return 0
     size, rate = frame[2] >> 4, frame[2] & 15
-    ones = 8 - (frame[4] ^ 0xFF).bit_length()  # a number takes as many bytes, as in UTF-8, or one where there are none
+    ones = 8 - (frame[4] ^ 0xFF).bit_length()  # bytes of a number, as in UTF-8; 0 means one
     if ones in (1, 8) or size == 0 or rate == 15 or frame[3] & 1:
         return 0
     place = 4 + max(1, ones)
@@ -56,18 +56,12 @@ def samples_up_to(frame: bytes, fixed: int) -> int:
     for byte in frame[5:place]:
         number = number << 6 | byte & 0x3F
     extra = {6: 1, 7: 2}.get(size, 0)
-    count = int.from_bytes(frame[place : place + extra]) + 1 if extra else block_size(size)
+    block = 192 if size == 1 else (144 if size < 6 else 1) << size
+    count = int.from_bytes(frame[place : place + extra]) + 1 if extra else block
     place += extra + {12: 1, 13: 2, 14: 2}.get(rate, 0)
     if place >= len(frame) or crc(frame[:place], 8, 0x07) != frame[place]:
         return 0
     return (number if frame[1] & 1 else number * fixed) + count
-
-
-def block_size(code: int) -> int:
-    """Samples of a block, by its code."""
-    if code == 1:
-        return 192
-    return 144 << code if code < 6 else 1 << code
 
 
 def crc(content: bytes, bits: int, polynomial: int) -> int:

@@ -7,7 +7,7 @@ Source: ISO/IEC 11172-3 and 13818-3, section 2.4; the Xing header as libmpg123 r
 
 from typing import NamedTuple
 
-__all__ = ["is_mp3", "most_samples", "states_length", "with_length"]
+__all__ = ["FRAME", "count_frames", "states_length", "with_length"]
 
 RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Samples per second by version: MPEG 1, 2 and 2.5."""
@@ -16,17 +16,15 @@ KBITS = {
     2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 KBITS[0] = KBITS[2]
-ROOMY = 9
-"""The code of a bit rate whose frames have room for a header."""
+ROOMY = 9  # the code of a bit rate whose frames have room for a header
+FRAME = 1152  # samples of each channel in a frame, at most
 
 
 class Frame(NamedTuple):
-    """The facts in a frame's header."""
+    """The bytes of a frame, and those between its header and the facts of the whole stream."""
 
     size: int
-    """Bytes."""
     side: int
-    """Bytes between the frame's header and what tells of the whole stream."""
 
 
 def frame_at(payload: bytes, place: int) -> Frame | None:
@@ -51,12 +49,8 @@ def first_frame(payload: bytes) -> int:
     return 10 + size + (10 if payload[5] & 0x10 else 0)
 
 
-def is_mp3(payload: bytes) -> bool:
-    return frame_at(payload, first_frame(payload)) is not None
-
-
 def states_length(payload: bytes) -> bool:
-    """Whether the first frame holds the number of frames; also for what is not an MP3 file."""
+    """Whether the first frame holds the number of frames, or the file is not an MP3."""
     start = first_frame(payload)
     frame = frame_at(payload, start)
     place = start + 4 + frame.side if frame else 0
@@ -64,7 +58,7 @@ def states_length(payload: bytes) -> bool:
 
 
 def count_frames(payload: bytes) -> int:
-    """The frames of a stream; bytes between them that are none are skipped, as the decoder does."""
+    """The frames of a stream, of at most FRAME samples each; other bytes are skipped, as the decoder does."""
     count, place = 0, first_frame(payload)
     while 0 <= place < len(payload):
         frame = frame_at(payload, place)
@@ -75,13 +69,8 @@ def count_frames(payload: bytes) -> int:
     return count
 
 
-def most_samples(payload: bytes) -> int:
-    """How many samples of each channel the frames that are there can hold."""
-    return 1152 * count_frames(payload)
-
-
 def with_length(payload: bytes) -> bytes:
-    """The same stream behind a frame that holds the number of frames; others as they are."""
+    """The same stream after a frame that holds the number of frames; other files as they are."""
     if states_length(payload):
         return payload
     start = first_frame(payload)

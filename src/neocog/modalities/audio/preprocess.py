@@ -55,9 +55,9 @@ class AudioPreprocess(Preprocess):
     max_seconds: float = 600.0
     """Longer audio is refused before it is decoded."""
     mean: tuple[float, ...] = (0.0,)
-    """What is subtracted from each band, or from the waveform."""
+    """Subtracted from each band, or from the waveform."""
     std: tuple[float, ...] = (1.0,)
-    """What each band, or the waveform, is divided by."""
+    """Divides each band, or the waveform."""
     version: int = field(default=1)
 
     @property
@@ -84,14 +84,6 @@ class AudioPreprocess(Preprocess):
             return 1, self.num_samples
         bands = self.num_mels if self.features == "mel" else self.num_coefficients
         return 1, 1 + self.num_samples // self.hop, bands
-
-    @property
-    def in_channels(self) -> int:
-        return 1
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
 
     @property
     def fill(self) -> Tensor:
@@ -150,9 +142,8 @@ def array_waveform(payload: Payload, where: str) -> NDArray[np.float32]:
         raise DataError(rule, received=kind, where=where)
     waveform: NDArray[np.float32] = np.atleast_2d(payload).mean(axis=0).astype(np.float32)
     if not np.isfinite(waveform).all():
-        raise DataError(
-            "A waveform must be finite.", received="infinite values, or values that are not numbers", where=where
-        )
+        received = "infinite values, or values that are not numbers"
+        raise DataError("A waveform must be finite.", received=received, where=where)
     return waveform
 
 

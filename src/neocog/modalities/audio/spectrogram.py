@@ -1,4 +1,4 @@
-"""From a waveform to what the ear hears of it: power by frequency, mel bands, and their cepstral coefficients."""
+"""From a waveform to spectral features: power by frequency, mel bands, and their cepstral coefficients."""
 
 import functools
 

@@ -23,7 +23,7 @@ WIDE = (b"RF64", b"BW64")
 CONTAINERS = (b"RIFF", b"RIFX", *WIDE)  # the numbers of RIFX are big-endian
 UNKNOWN = 0xFFFFFFFF  # in an RF64 file: the length is in ds64
 SLACK = 2**16
-"""By how much what stands for an unknown length lies at most below 2 or 4 GiB: no file that is read is so long."""
+"""Bytes by which the code of an unknown length lies at most below 2 or 4 GiB: no file that is read is that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class WavSamples:
     num_bytes: int | None
 
     def missing(self, payload: bytes) -> int:
-        """By how many bytes the file is shorter than it says."""
+        """The number of bytes that the file lacks."""
         return max(0, self.start + (self.num_bytes or 0) - len(payload))
 
 
@@ -63,7 +63,7 @@ def find_samples(payload: bytes) -> WavSamples | None:
 
 
 def chunks(payload: bytes, place: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and length of each chunk. Where a length is odd, one more byte follows."""
+    """Name, start and length of each chunk. If a length is odd, one more byte follows."""
     numbers = ">4sI" if payload.startswith(b"RIFX") else "<4sI"
     while place + 8 <= len(payload):
         name, size = struct.unpack_from(numbers, payload, place)
@@ -72,7 +72,7 @@ def chunks(payload: bytes, place: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def stands_for_unknown(length: int, payload: bytes, start: int) -> bool:
-    """Whether this is no length of samples, but what stands there until it is known."""
+    """Whether this is not a length of samples, but the value that is written until it is known."""
     if length == 0:
         return len(payload) > start + 1 and not ends_with_chunks(payload, start)
     return any(top - SLACK <= length <= top for top in (2**31, 2**32 - 1)) or length > 2**63
@@ -89,7 +89,7 @@ def ends_with_chunks(payload: bytes, start: int) -> bool:
 
 
 def with_plain_header(payload: bytes) -> bytes:
-    """A file as a decoder reads it that knows neither RF64 nor unknown lengths; unchanged where it reads it anyway."""
+    """A file for a decoder that knows neither RF64 nor unknown lengths; unchanged if it can read it."""
     samples = find_samples(payload)
     if samples is None or (payload.startswith((b"RIFF", b"RIFX")) and samples.num_bytes is not None):
         return payload

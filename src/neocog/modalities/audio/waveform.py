@@ -1,4 +1,4 @@
-"""From an encoded sound to its waveform, with every way in which a file can be wrong named."""
+"""Decodes an audio file to its waveform, and names every fault that a file can have."""
 
 import io
 import math
@@ -13,35 +13,27 @@ from neocog.modalities.audio import flac, mp3
 from neocog.modalities.audio.wav import find_samples, with_plain_header
 from neocog.modalities.image.unreadable import not_the_file
 
-__all__ = [
-    "LENGTH_UNKNOWN",
-    "RATES",
-    "SoundHeader",
-    "decodable",
-    "open_sound",
-    "resample",
-    "sound_header",
-    "sound_waveform",
-]
+__all__ = ["LENGTH_UNKNOWN", "RATES", "decodable", "open_sound", "resample", "sound_header", "sound_waveform"]
 
 FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")
+KIND = "Audio must be a WAV, FLAC, OGG or MP3 file."
 RATES = (1000, 384_000)
 """Samples per second, lowest and highest that are read; the filters for other rates could grow without bound."""
 MAX_CHANNELS = 64
 BLOCK = 2**16  # samples that are decoded at once, so that a header that lies never makes us reserve its length
 LENGTH_UNKNOWN = "{n} sound(|s) (does|do) not state (its|their) length in the header: read to the end of the file"
-"""What training and `neocog check` say of such sounds, with `neocog.errors.agree`."""
+"""The notice of training and `neocog check` on such sounds, for `neocog.errors.agree`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoundHeader:
-    """What a sound says of itself before it is decoded."""
+    """The facts in a sound's header."""
 
     sample_rate: int
     num_samples: int
     channels: int
     states_length: bool = True
-    """Whether the header says how long the sound is; otherwise it was counted from the end of the file."""
+    """Whether the header tells the length; otherwise it was counted from the end of the file."""
 
     @property
     def seconds(self) -> float:
@@ -58,7 +50,7 @@ def sound_header(payload: bytes, where: str, max_seconds: float) -> SoundHeader:
 def sound_waveform(payload: bytes, where: str, max_seconds: float) -> tuple[NDArray[np.float32], int]:
     """Decode a sound to the mean of its channels, -1 to 1; (samples,), and its rate in samples per second.
 
-    Raises DataError for a file that is empty, no sound, truncated, damaged, or longer than `max_seconds`.
+    Raises DataError for a file that is empty, not audio, truncated, damaged, or longer than `max_seconds`.
     """
     sound, header = open_sound(payload, where, max_seconds)
     with sound:
@@ -78,7 +70,7 @@ def sound_waveform(payload: bytes, where: str, max_seconds: float) -> tuple[NDAr
         raise damaged(where, f"its header promises {header.num_samples:,} samples, {left:,} more than there are")
     waveform = np.concatenate(blocks)
     if not np.isfinite(waveform).all():
-        raise damaged(where, "it holds infinite values, or values that are no numbers")
+        raise damaged(where, "it holds infinite values, or values that are not numbers")
     return waveform, header.sample_rate
 
 
@@ -95,24 +87,24 @@ def resample(waveform: NDArray[np.float32], rate: int, target: int) -> NDArray[n
 def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfile.SoundFile, SoundHeader]:
     """A sound ready to be decoded, and its header. A file that does not state its length is read to its end.
 
-    Raises DataError for what is cut off, empty, too long, or outside of the rates that are read.
+    Raises DataError for a file that is truncated, empty, too long, or outside of the rates that are read.
     """
     samples = find_samples(payload)
     lost = samples.missing(payload) if samples else missing_of_ogg(payload)
     try:
         sound = soundfile.SoundFile(io.BytesIO(decodable(payload)))
     except Exception as error:  # decoders of damaged bytes raise more than their own errors
+        # The library's reason alone, without the name of our buffer.
+        reason = str(getattr(error, "error_string", error)).strip().rstrip(".") or type(error).__name__
         known = not_the_file(payload)
-        what, fix = known or (f"a file of another kind, or damaged: {plain(error)}", "Convert or remove it.")
-        raise DataError("Audio must be a WAV, FLAC, OGG or MP3 file.", received=what, where=where, fix=fix) from error
+        what, fix = known or (f"a file of another kind, or damaged: {reason}", "Convert or remove it.")
+        raise DataError(KIND, received=what, where=where, fix=fix) from error
     try:
         if sound.format not in FORMATS:
-            raise DataError(
-                "Audio must be a WAV, FLAC, OGG or MP3 file.", received=sound.format, where=where, fix="Convert it."
-            )
+            raise DataError(KIND, received=sound.format, where=where, fix="Convert it.")
         if lost:
             raise damaged(where, f"it ends {lost:,} bytes before the end that it promises")
-        if sound.format == "MP3" and sound.frames > mp3.most_samples(payload):
+        if sound.format == "MP3" and sound.frames > mp3.FRAME * mp3.count_frames(payload):
             raise damaged(where, f"its header promises {sound.frames:,} samples, more than its frames hold")
         found = flac.states_length(payload) and (sound.format != "MP3" or mp3.states_length(payload))
         stated = samples.num_bytes is not None if samples else found
@@ -125,33 +117,30 @@ def open_sound(payload: bytes, where: str, max_seconds: float) -> tuple[soundfil
 
 
 def decodable(payload: bytes) -> bytes:
-    """A file as libsndfile reads it: with its length in the header, and as plain WAV where it is RF64 or BW64."""
+    """A file as libsndfile reads it: with its length in the header, and as plain WAV if it is RF64 or BW64."""
     if payload.startswith(b"fLaC"):
         return flac.with_length(payload)
-    return mp3.with_length(payload) if mp3.is_mp3(payload) else with_plain_header(payload)
+    return with_plain_header(mp3.with_length(payload))
 
 
 def check_header(header: SoundHeader, where: str, max_seconds: float) -> None:
-    """Raises DataError for what is empty, too long, or outside of the rates that are read."""
-    if header.num_samples > flac.LENGTH:  # as libsndfile says where the header says nothing
+    """Raises DataError for a sound that is empty, too long, or outside of the rates that are read."""
+    if header.num_samples > flac.LENGTH:  # libsndfile's value if the header does not state the length
         raise damaged(where, "its header does not state its length, and its last frame is not whole")
     if header.num_samples < 1:
-        raise DataError(f"A sound has at least one sample. {where} has none. Replace or remove it.")
+        fix = "Replace or remove it."
+        raise DataError("A sound has at least one sample.", received="none", where=where, fix=fix)
     if not RATES[0] <= header.sample_rate <= RATES[1] or header.channels > MAX_CHANNELS:
-        raise DataError(
-            f"Sounds have {RATES[0]:,} to {RATES[1]:,} samples per second and at most {MAX_CHANNELS} channels.",
-            received=f"{header.sample_rate:,} and {header.channels}, for {where}",
-            fix="Convert it.",
-        )
+        rule = f"Sounds have {RATES[0]:,} to {RATES[1]:,} samples per second and at most {MAX_CHANNELS} channels."
+        received = f"{header.sample_rate:,} and {header.channels}"
+        raise DataError(rule, received=received, where=where, fix="Convert it.")
     if header.seconds > max_seconds:
-        raise DataError(
-            f"A sound has at most {max_seconds:g} seconds. {where} has {header.seconds:,.0f}. Cut it, or raise "
-            "--audio.max_seconds in training."
-        )
+        rule, fix = f"A sound has at most {max_seconds:g} seconds.", "Cut it, or raise --audio.max_seconds in training."
+        raise DataError(rule, received=f"{header.seconds:,.0f}", where=where, fix=fix)
 
 
 def missing_of_ogg(payload: bytes) -> int:
-    """By how many bytes an OGG file is shorter than it says: the library reads a cut-off one without a word.
+    """The number of bytes that an OGG file lacks; the library reads a truncated one without a warning.
 
     Each page ends with the segments whose lengths its header lists. Source: RFC 3533, section 6.
     """
@@ -163,11 +152,4 @@ def missing_of_ogg(payload: bytes) -> int:
 
 
 def damaged(where: str, reason: str) -> DataError:
-    return DataError(
-        f"A sound must decode to its last sample. {where} is truncated or damaged: {reason}. Replace or remove it."
-    )
-
-
-def plain(error: Exception) -> str:
-    """The library's reason alone, without the name of our buffer."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".") or type(error).__name__
+    return DataError(f"{where} is truncated or damaged: {reason}.", fix="Replace or remove it.")

@@ -1,16 +1,16 @@
-"""What a network sees of a position of Go: planes of zeros and ones, as published.
+"""A position of Go as planes of zeros and ones for a network, as published.
 
 `zero17`, the 17 planes of AlphaGo Zero:
 
-| planes | what they show                                                       |
+| planes | content                                                              |
 |--------|----------------------------------------------------------------------|
 | 0..15  | own stones and the opponent's, now; the same one move ago; ... seven |
 | 16     | ones where Black is to move, zeros where White is                    |
 
 `alphago48`, the 48 planes of AlphaGo's policy network. A number from 1 to 8 is a one in one of eight planes, of which
-the last stands for 8 and more; what a move would do is shown where it is legal.
+the last means 8 or more; the effects of a move are shown where it is legal.
 
-| planes | what they show                                                |
+| planes | content                                                       |
 |--------|---------------------------------------------------------------|
 | 0..2   | own stones, the opponent's stones, empty points               |
 | 3      | ones, so that the board's edge can be told from the padding   |
@@ -28,8 +28,7 @@ Source: Silver et al. 2017, Methods, "Neural network architecture"; Silver et al
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +55,7 @@ def zero17(position: Position) -> Planes:
     return planes.reshape(-1, size, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """Connected stones, and the empty points beside them."""
 
     colour: int
@@ -65,9 +63,8 @@ class Chain:
     liberties: set[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a legal move does: stones that it takes, stones and liberties of the chain that it belongs to."""
+class Outcome(NamedTuple):
+    """The effect of a legal move: stones that it takes, stones and liberties of the chain that it belongs to."""
 
     taken: int
     stones: int
@@ -106,29 +103,24 @@ def all_chains(board: Board) -> dict[int, Chain]:
 
 
 def outcomes(board: Board, own: int, chains: dict[int, Chain]) -> Iterator[tuple[int, Outcome]]:
-    """All legal moves of a colour, and what each does, from the chains alone: no move is played."""
+    """All legal moves of a colour, and the effect of each, from the chains alone: no move is played."""
     for point, colour in enumerate(board.stones):
-        if colour == EMPTY and point != board.ko:
-            outcome = outcome_of(board, own, chains, point)
-            if outcome.liberties:
-                yield point, outcome
-
-
-def outcome_of(board: Board, own: int, chains: dict[int, Chain], point: int) -> Outcome:
-    """What a stone on an empty point does; without a liberty where it would be suicide."""
-    stones, liberties, taken = {point}, set[int](), set[int]()
-    for beside in board.near[point]:
-        joined = chains.get(beside)
-        if joined is None:
-            liberties.add(beside)
-        elif joined.colour == own:
-            stones |= joined.stones
-            liberties |= joined.liberties
-        elif len(joined.liberties) == 1:
-            taken |= joined.stones
-    liberties.discard(point)
-    liberties.update(place for place in taken if not stones.isdisjoint(board.near[place]))
-    return Outcome(len(taken), len(stones), len(liberties))
+        if colour != EMPTY or point == board.ko:
+            continue
+        stones, liberties, taken = {point}, set[int](), set[int]()
+        for beside in board.near[point]:
+            joined = chains.get(beside)
+            if joined is None:
+                liberties.add(beside)
+            elif joined.colour == own:
+                stones |= joined.stones
+                liberties |= joined.liberties
+            elif len(joined.liberties) == 1:
+                taken |= joined.stones
+        liberties.discard(point)
+        liberties.update(place for place in taken if not stones.isdisjoint(board.near[place]))
+        if liberties:  # else it is suicide
+            yield point, Outcome(len(taken), len(stones), len(liberties))
 
 
 def fills_eye(board: Board, own: int, point: int) -> bool:
@@ -151,8 +143,7 @@ def ladders(board: Board, own: int, chains: dict[int, Chain]) -> Iterator[tuple[
             yield from ((45, point) for point in ways_out(board, prey) if ladder_escapes(board, prey, point))
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """A set of planes: how many there are, and how they come from a position."""
 
     num_planes: int

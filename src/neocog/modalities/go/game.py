@@ -26,9 +26,9 @@ __all__ = ["FREE_MOVE", "KIND", "MOVE", "Position", "colour_of", "position_code"
 
 KIND = 1024
 MOVE = 2
-"""What is added to a colour to make a step a move."""
+"""Added to a colour, makes a step a move."""
 FREE_MOVE = 4
-"""What is added to it instead under rules that allow suicide."""
+"""The same under rules that allow suicide."""
 HISTORY = 8
 """Positions that are remembered: AlphaGo Zero looks back so far."""
 MAX_STEPS = 10_000
@@ -36,7 +36,7 @@ MAX_STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A board before a move: what the features of networks are computed from."""
+    """A board before a move, from which the features of networks are computed."""
 
     board: Board
     to_move: int
@@ -58,7 +58,7 @@ def position_code(size: int, to_move: int, steps: Sequence[int] | NDArray[np.int
 
 
 def colour_of(step: int) -> int:
-    """Whose move a step is.
+    """The colour that plays a step.
 
     >>> colour_of(KIND * (MOVE + WHITE) + 40) == colour_of(KIND * (FREE_MOVE + WHITE) + 40) == WHITE
     True
@@ -69,7 +69,7 @@ def colour_of(step: int) -> int:
 def replay(code: NDArray[Any], where: str) -> Position:
     """The position that a row of numbers leads to.
 
-    Raises DataError with `where` and the number of the move, for a move that is illegal or no position at all.
+    Raises DataError with `where` and the number of the move for an illegal move, or if it is not a position.
 
     >>> position = replay(position_code(9, WHITE, [KIND * (MOVE + BLACK) + 40]), "a game")
     >>> position.board.stones[40] == BLACK, int(position.ages[40]), len(position.history)
@@ -100,24 +100,21 @@ def replay(code: NDArray[Any], where: str) -> Position:
 
 
 def checked(code: NDArray[Any], where: str) -> tuple[int, int, list[int]]:
-    """Size, colour to move and steps. Raises DataError if these numbers are no position."""
+    """Size, colour to move and steps. Raises DataError if these numbers are not a position."""
     values = np.asarray(code)
     if values.ndim != 1 or values.dtype != np.int16 or not 2 <= len(values) <= MAX_STEPS + 2:
-        raise DataError(
-            "A position of Go is a row of 16-bit integers: size, colour to move, and the steps to it.",
-            received=f"{values.dtype} {values.shape}, for {where}",
-        )
+        rule = "A position of Go is a row of 16-bit integers: size, colour to move, and the steps to it."
+        raise DataError(rule, received=f"{values.dtype} {values.shape}", where=where)
     size, to_move, *steps = values.tolist()
     fits = MIN_SIZE <= size <= MAX_SIZE and to_move in (BLACK, WHITE)
     if fits and steps:
         kinds, points = np.divmod(values[2:], KIND)
         fits = bool(np.all((kinds >= 0) & (kinds <= FREE_MOVE + WHITE) & (points < size * size + (kinds > MOVE))))
     if not fits:
-        raise DataError(
-            f"A position of Go starts with a size from {MIN_SIZE} to {MAX_SIZE} and a colour, 1 or 2, "
-            "and resumes points of such a board.",
-            received=f"{', '.join(map(str, values[:5].tolist()))} ..., for {where}",
+        rule = (
+            f"A position of Go is a size from {MIN_SIZE} to {MAX_SIZE}, a colour, 1 or 2, and points of such a board."
         )
+        raise DataError(rule, received=f"{', '.join(map(str, values[:5].tolist()))} ...", where=where)
     return size, to_move, steps
 
 
@@ -131,9 +128,8 @@ def play(board: Board, step: int, num_moves: int, where: str) -> None:
         board.play(colour, point, suicide=kind > FREE_MOVE)
     except IllegalMoveError as error:
         name = f"{'Black' if colour == BLACK else 'White'} {point_name(point, board.size)}"
-        raise DataError(
-            f"Moves must be legal. Received: move {num_moves + 1}, {name}: {error}, in {where}. Mend or remove it."
-        ) from error
+        received = f"move {num_moves + 1}, {name}: {error}"
+        raise DataError("Moves must be legal.", received=received, where=where, fix="Fix or remove it.") from error
 
 
 def check_liberties(board: Board, num_moves: int, where: str) -> None:
@@ -143,8 +139,7 @@ def check_liberties(board: Board, num_moves: int, where: str) -> None:
         point = min(todo)
         members, liberties = board.chain(point)
         if not liberties:
-            raise DataError(
-                f"Stones on the board must have a liberty. Received: a chain without one at "
-                f"{point_name(point, board.size)}, set up before move {num_moves + 1}, in {where}. Mend or remove it."
-            )
+            received = f"a chain without one at {point_name(point, board.size)}, set up before move {num_moves + 1}"
+            rule = "Stones on the board must have a liberty."
+            raise DataError(rule, received=received, where=where, fix="Fix or remove it.")
         todo -= members

@@ -1,6 +1,6 @@
 """Ladders: a chain that is in atari after each of its moves, until it is taken or gets free.
 
-A bounded search over both sides' forcing moves. Where the bound is reached, the chain counts as free.
+A bounded search over both sides' forcing moves. If the bound is reached, the chain counts as free.
 Source: Silver et al. 2016, extended data table 2, "Ladder capture" and "Ladder escape".
 """
 
@@ -17,48 +17,36 @@ MAX_DEPTH = 150
 class Search:
     """One search: how many boards it may still look at."""
 
-    __slots__ = ("left",)
-
     def __init__(self) -> None:
         self.left = MAX_NODES
 
     def taken(self, board: Board, prey: int, depth: int = 0) -> bool:
         """Whether the chain at `prey`, whose opponent is to move, is taken in a ladder."""
         self.left -= 1
-        colour = board.stones[prey]
+        hunter = 3 - board.stones[prey]
         _, liberties = board.chain(prey)
         if len(liberties) != 2:
             return len(liberties) < 2
         if self.left < 0 or depth > MAX_DEPTH:
             return False
-        return any(self.taken_by(board, prey, 3 - colour, point, depth) for point in sorted(liberties))
-
-    def taken_by(self, board: Board, prey: int, hunter: int, point: int, depth: int) -> bool:
-        """Whether this move takes the chain at `prey` in the end."""
-        after = tried(board, hunter, point)
-        return after is not None and not self.free(after, prey, depth + 1)
+        return any(self.succeeds(board, prey, hunter, point, depth) for point in sorted(liberties))
 
     def free(self, board: Board, prey: int, depth: int) -> bool:
         """Whether the chain at `prey`, in atari and to move, gets out."""
         self.left -= 1
         if self.left < 0:
             return True
-        return any(self.free_by(board, prey, point, depth) for point in ways_out(board, prey))
+        return any(self.succeeds(board, prey, board.stones[prey], point, depth) for point in ways_out(board, prey))
 
-    def free_by(self, board: Board, prey: int, point: int, depth: int) -> bool:
-        """Whether this move saves the chain at `prey`."""
-        after = tried(board, board.stones[prey], point)
-        return after is not None and not self.taken(after, prey, depth + 1)
-
-
-def tried(board: Board, colour: int, point: int) -> Board | None:
-    """The board after a move, or None if that is illegal."""
-    after = board.copy()
-    try:
-        after.play(colour, point)
-    except IllegalMoveError:
-        return None
-    return after
+    def succeeds(self, board: Board, prey: int, colour: int, point: int, depth: int = 0) -> bool:
+        """Whether a move of a colour saves its chain at `prey`, or takes the opponent's there in the end."""
+        after = board.copy()
+        try:
+            after.play(colour, point)
+        except IllegalMoveError:
+            return False
+        answer = self.taken if colour == board.stones[prey] else self.free
+        return not answer(after, prey, depth + 1)
 
 
 def ways_out(board: Board, prey: int) -> list[int]:
@@ -78,9 +66,9 @@ def ways_out(board: Board, prey: int) -> list[int]:
 
 def ladder_captures(board: Board, prey: int, point: int) -> bool:
     """Whether a move of the other colour at `point` takes the chain at `prey`, which has two liberties, in a ladder."""
-    return Search().taken_by(board, prey, 3 - board.stones[prey], point, 0)
+    return Search().succeeds(board, prey, 3 - board.stones[prey], point)
 
 
 def ladder_escapes(board: Board, prey: int, point: int) -> bool:
     """Whether a move at `point` saves the chain at `prey`, which is in atari, from capture."""
-    return Search().free_by(board, prey, point, 0)
+    return Search().succeeds(board, prey, board.stones[prey], point)

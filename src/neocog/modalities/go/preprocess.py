@@ -40,11 +40,7 @@ class BoardPreprocess(Preprocess):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return self.in_channels, self.size, self.size
-
-    @property
-    def in_channels(self) -> int:
-        return FEATURES[self.features].num_planes
+        return FEATURES[self.features].num_planes, self.size, self.size
 
     @property
     def dtype(self) -> torch.dtype:
@@ -60,19 +56,16 @@ class BoardPreprocess(Preprocess):
         code = last_position(payload, where) if isinstance(payload, bytes) else np.ravel(payload)
         position = replay(code, where)
         if position.board.size != self.size:
-            rule = f"This network takes boards of {self.size} x {self.size} points."
-            raise DataError(rule, received=f"{position.board.size} x {position.board.size} points", where=where)
+            rule, size = f"This network takes boards of {self.size} x {self.size} points.", position.board.size
+            raise DataError(rule, received=f"{size} x {size} points", where=where)
         return torch.from_numpy(FEATURES[self.features].compute(position))
 
     def check_continues(self, before: Preprocess, model: str, data: str) -> None:
         if self.shape != before.shape:
-            raise ConfigError(
-                "A fine-tuned network of boards keeps the size of its boards: "
-                f"{model} has {before.shape[-1]} x {before.shape[-1]} points.",
-                received=f"{self.size} x {self.size} points",
-                where=data,
-                fix="Choose games on boards of that size, or train a new network.",
-            )
+            size = before.shape[-1]
+            rule = f"A fine-tuned network keeps the size of its boards: {model} has {size} x {size} points."
+            fix = "Choose games on boards of that size, or train a new network."
+            raise ConfigError(rule, received=f"{self.size} x {self.size} points", where=data, fix=fix)
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """Zeros and ones as float32; (N, planes, S, S) -> the same."""
@@ -94,9 +87,8 @@ def choose_board(
             reasons = {"features": f"the network takes {input_shape[0]} planes", "size": "the size of the games' board"}
             return BoardPreprocess(features=name, size=size), reasons
     known = " or ".join(f"{features.num_planes} ({name})" for name, features in FEATURES.items())
-    raise DataError(
+    rule, received = (
         f"A network for positions of Go must take {known} planes.",
-        received=f"a network for {input_shape[0]} planes",
-        where=source.name,
-        fix="Choose go_policy or go_residual.",
+        f"a network for {input_shape[0]} planes",
     )
+    raise DataError(rule, received=received, where=source.name, fix="Choose go_policy or go_residual.")

@@ -18,16 +18,15 @@ __all__ = ["Game", "UnplayableGame", "allows_suicide", "game_of", "last_position
 SETUP = {"AE": EMPTY, "AB": BLACK, "AW": WHITE}
 MOVES = {"B": BLACK, "W": WHITE}
 SUICIDE = re.compile(r"nz|newzealand|tromptaylor|tt$|goe|ing|.*sui1")
-"""How the names of rules begin that allow suicide, in small letters and digits; KataGo writes `...sui1`.
-
-New Zealand's, Tromp and Taylor's, and Ing's, whose name in SGF is GOE.
-"""
+"""The beginnings of the names of rules that allow suicide, in small letters and digits: New Zealand's, Tromp and
+Taylor's, and Ing's, whose name in SGF is GOE; KataGo writes `...sui1`."""
+PASS_SIZE = 19  # up to which older records write a pass as tt, a point off the board
 PLAYERS = {"B": BLACK, "BLACK": BLACK, "1": BLACK, "W": WHITE, "WHITE": WHITE, "2": WHITE}
 
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """One game: its board, the steps as `go_game` writes them, and whose turn it is after them."""
+    """One game: its board, its steps as in `neocog.modalities.go.game`, and the colour to move after them."""
 
     size: int
     steps: NDArray[np.int16]
@@ -41,9 +40,9 @@ class Game:
 
 @dataclass(frozen=True, slots=True)
 class UnplayableGame:
-    """A game that can't be replayed from its record: why, and how many moves its main line has, as far as is known.
+    """A game that can't be replayed from its record: why, and how many moves, without passes, its main line has.
 
-    Passes are no moves. Of a damaged file only what stands before the damage can be counted.
+    In a damaged file, the moves before the damage are counted.
     """
 
     reason: str
@@ -53,52 +52,54 @@ class UnplayableGame:
 def playable_games(content: bytes, where: str) -> list[Game | UnplayableGame]:
     """The games of an SGF file in their order, those that can't be replayed with the reason.
 
-    That is a game with an illegal move, a point off the board, a chain set up without a liberty, a board that is not
-    read, or another game than Go. A damaged file counts as one such game: where one game ends and the next begins is
-    not known in it. Raises DataError for a file that is too large.
+    These are games with an illegal move, a point off the board, a chain set up without a liberty, or an unsupported
+    board, and other games than Go. A damaged file counts as one such game, since the end of a game is not known in it.
+    Raises DataError for a file that is too large.
     """
     try:
-        trees = parse_sgf(content, where)
+        trees = named_trees(content, where)
     except DamagedGameError as error:
         return [UnplayableGame(str(error), num_moves(error.nodes))]
     games: list[Game | UnplayableGame] = []
-    for number, nodes in enumerate(trees, 1):
-        place = where if len(trees) == 1 else f"{where}, game {number}"
+    for nodes, place in trees:
         try:
             game = game_of(nodes, place)
             replay(position_code(game.size, BLACK, game.steps), place)
+            games.append(game)
         except DataError as error:
             games.append(UnplayableGame(str(error), num_moves(nodes)))
-        else:
-            games.append(game)
     return games
 
 
+def named_trees(content: bytes, where: str) -> list[tuple[list[Node], str]]:
+    """The main line of each game, and its name in messages."""
+    trees = parse_sgf(content, where)
+    return [(nodes, f"{where}, game {k}" if len(trees) > 1 else where) for k, nodes in enumerate(trees, 1)]
+
+
 def num_moves(nodes: list[Node]) -> int:
-    """How many moves stand in these nodes, legal or not; passes are not counted."""
-    large = nodes and nodes[0].get("SZ", [""])[0] in map(str, range(20, MAX_SIZE + 1))
+    """The number of moves in these nodes, legal or not, without passes."""
+    large = nodes and nodes[0].get("SZ", [""])[0] in map(str, range(PASS_SIZE + 1, MAX_SIZE + 1))
     passes = ("",) if large else ("", "tt")
     return sum(value not in passes for node in nodes for name in MOVES for value in node.get(name, []))
 
 
 def read_games(content: bytes, where: str) -> list[Game]:
     """All games of an SGF file. Raises DataError for a damaged file, another game than Go, or a point off the board."""
-    trees = parse_sgf(content, where)
-    return [
-        game_of(nodes, where if len(trees) == 1 else f"{where}, game {number}") for number, nodes in enumerate(trees, 1)
-    ]
+    return [game_of(nodes, place) for nodes, place in named_trees(content, where)]
 
 
 def last_position(content: bytes, where: str) -> NDArray[np.int16]:
-    """The position at the end of a record, with the player whose turn it is. Raises DataError for several games."""
-    games = read_games(content, where)
-    if len(games) > 1:
-        raise DataError(f"A position comes from one game. {where} holds {len(games)}. Give one of them.")
-    return position_code(games[0].size, games[0].to_move, games[0].steps)
+    """The position at the end of a record, with the colour to move. Raises DataError for several games."""
+    game, *others = read_games(content, where)
+    if others:
+        received = f"{len(others) + 1} games"
+        raise DataError("A position comes from one game.", received=received, where=where, fix="Give one of them.")
+    return position_code(game.size, game.to_move, game.steps)
 
 
 def game_of(nodes: list[Node], where: str) -> Game:
-    """The game of a main line. The legality of moves is not looked at here."""
+    """The game of a main line. The legality of moves is not checked here."""
     size = board_size(nodes[0], where)
     steps: list[int] = []
     rules = next((node["RU"][0] for node in nodes if "RU" in node), "")
@@ -114,12 +115,13 @@ def game_of(nodes: list[Node], where: str) -> Game:
             if name in MOVES:
                 for value in node[name]:
                     num_played += 1
-                    colour, place = MOVES[name], f"{where}, move {num_played}"
-                    steps.append(KIND * (move + colour) + move_point(value, size, place))
+                    colour, passes = MOVES[name], value == "" or (value == "tt" and size <= PASS_SIZE)
+                    point = size * size if passes else board_point(value, size, f"{where}, move {num_played}")
+                    steps.append(KIND * (move + colour) + point)
                     to_move = 3 - colour
         to_move = PLAYERS.get(node.get("PL", [""])[0].upper(), to_move)
         if len(steps) > MAX_STEPS:
-            raise DataError(f"A game may have at most {MAX_STEPS:,} moves. {where} has more. Remove it.")
+            raise DataError(f"A game has at most {MAX_STEPS:,} moves.", received="more", where=where, fix="Remove it.")
     return Game(size, np.array(steps, np.int16), to_move)
 
 
@@ -133,21 +135,20 @@ def allows_suicide(rules: str) -> bool:
 
 
 def board_size(root: Node, where: str) -> int:
-    """The size of a game's board; 19 where the record does not say."""
+    """The size of a game's board; 19 if the record does not say."""
     if root.get("GM", ["1"])[0] != "1":
-        raise DataError(f"Records must be of Go, GM[1]. Received: GM[{root['GM'][0][:20]}], in {where}. Remove it.")
+        received = f"GM[{root['GM'][0][:20]}]"
+        raise DataError("Records must be of Go, GM[1].", received=received, where=where, fix="Remove it.")
     value = root.get("SZ", ["19"])[0]
     sides = [int(side) for side in value.split(":") if side.isdecimal() and len(side) < 4]
     if len(sides) != value.count(":") + 1 or len(set(sides)) != 1 or not MIN_SIZE <= sides[0] <= MAX_SIZE:
-        raise DataError(
-            f"Boards must be square, {MIN_SIZE} to {MAX_SIZE} points wide. Received: SZ[{value[:20]}], in {where}. "
-            "Remove it."
-        )
+        rule = f"Boards must be square, {MIN_SIZE} to {MAX_SIZE} points wide."
+        raise DataError(rule, received=f"SZ[{value[:20]}]", where=where, fix="Remove it.")
     return sides[0]
 
 
 def stones(values: list[str], size: int, where: str) -> Iterator[int]:
-    """The points of a list, in which `aa:cc` stands for all points of a rectangle."""
+    """The points of a list, in which `aa:cc` means all points of a rectangle."""
     for value in values:
         first, _, last = value.partition(":")
         start, stop = (board_point(corner, size, where) for corner in (first, last or first))
@@ -155,17 +156,10 @@ def stones(values: list[str], size: int, where: str) -> Iterator[int]:
             yield from (row * size + column for column in range(start % size, stop % size + 1))
 
 
-def move_point(value: str, size: int, where: str) -> int:
-    """The point of a move, or size * size for a pass, which older records write as a point off the board."""
-    return size * size if value == "" or (value == "tt" and size <= 19) else board_point(value, size, where)
-
-
 def board_point(value: str, size: int, where: str) -> int:
     """A point from two letters: column and row, a for the first."""
     places = [ord(letter) - ord("a") for letter in value]
     if len(places) != 2 or not all(0 <= place < size for place in places):
-        raise DataError(
-            f"Points must lie on the board, which has {size} x {size}. Received: [{value[:20]}], in {where}. "
-            "Mend or remove it."
-        )
+        rule = f"Points must lie on the board, which has {size} x {size}."
+        raise DataError(rule, received=f"[{value[:20]}]", where=where, fix="Fix or remove it.")
     return places[1] * size + places[0]

@@ -7,19 +7,7 @@ repetitions only the simple ko is: rules differ in these two, and these are the 
 import functools
 from collections.abc import Sequence
 
-__all__ = [
-    "BLACK",
-    "EMPTY",
-    "MAX_SIZE",
-    "MIN_SIZE",
-    "WHITE",
-    "Board",
-    "IllegalMoveError",
-    "chain",
-    "diagonals",
-    "neighbours",
-    "point_name",
-]
+__all__ = ["BLACK", "EMPTY", "MAX_SIZE", "MIN_SIZE", "WHITE", "Board", "IllegalMoveError", "diagonals", "point_name"]
 
 EMPTY, BLACK, WHITE = 0, 1, 2
 MIN_SIZE, MAX_SIZE = 5, 25
@@ -62,23 +50,8 @@ def diagonals(size: int) -> Points:
     return around(size, ((-1, -1), (-1, 1), (1, -1), (1, 1)))
 
 
-def chain(stones: bytearray, near: Points, point: int) -> tuple[set[int], set[int]]:
-    """The connected stones of one colour that a point belongs to, and their liberties."""
-    colour = stones[point]
-    members, liberties, todo = {point}, set(), [point]
-    while todo:
-        for beside in near[todo.pop()]:
-            there = stones[beside]
-            if there == EMPTY:
-                liberties.add(beside)
-            elif there == colour and beside not in members:
-                members.add(beside)
-                todo.append(beside)
-    return members, liberties
-
-
 def captured(stones: bytearray, near: Points, point: int) -> set[int]:
-    """The stones of a chain that has no liberty; none where it has one, at which the search ends."""
+    """The stones of a chain that has no liberty; the search ends, with none, at its first liberty."""
     colour = stones[point]
     members, todo = {point}, [point]
     while todo:
@@ -116,11 +89,21 @@ class Board:
         return twin
 
     def chain(self, point: int) -> tuple[set[int], set[int]]:
-        """The stones and the liberties of the chain at a point."""
-        return chain(self.stones, self.near, point)
+        """The connected stones of one colour that a point belongs to, and their liberties."""
+        stones, near, colour = self.stones, self.near, self.stones[point]
+        members, liberties, todo = {point}, set[int](), [point]
+        while todo:
+            for beside in near[todo.pop()]:
+                there = stones[beside]
+                if there == EMPTY:
+                    liberties.add(beside)
+                elif there == colour and beside not in members:
+                    members.add(beside)
+                    todo.append(beside)
+        return members, liberties
 
     def play(self, colour: int, point: int, *, suicide: bool = False) -> set[int]:
-        """Place a stone; the stones that are taken off: the opponent's or, where `suicide` is allowed, the own chain.
+        """Place a stone; the stones that are taken off: the opponent's or, if `suicide` is allowed, the own chain.
 
         Raises IllegalMoveError, and leaves the board as it was.
         """
@@ -144,8 +127,8 @@ class Board:
             taken, free = own, True  # so that no ko follows
         for place in taken:
             stones[place] = EMPTY
-        alone = len(taken) == 1 and not free and all(stones[beside] != colour for beside in near[point])
-        self.ko = next(iter(taken)) if alone else -1
+        single = len(taken) == 1 and not free and all(stones[beside] != colour for beside in near[point])
+        self.ko = next(iter(taken)) if single else -1
         return taken
 
     def pass_move(self) -> None:

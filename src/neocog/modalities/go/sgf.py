@@ -3,16 +3,15 @@
     Collection = GameTree+        GameTree = "(" Node+ GameTree* ")"
     Node = ";" Property*          Property = letters ("[" value "]")+
 
-Properties that are not asked for are passed over. Source: https://www.red-bean.com/sgf/, FF[4]; older records, whose
+Properties that are not needed are skipped. Source: https://www.red-bean.com/sgf/, FF[4]; older records, whose
 property names may hold small letters, are read as well.
 """
 
 import re
-from dataclasses import dataclass
 
 from neocog.errors import DataError
 
-__all__ = ["MAX_BYTES", "DamagedGameError", "Node", "check_bytes", "parse_sgf"]
+__all__ = ["MAX_BYTES", "DamagedGameError", "Node", "parse_sgf"]
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 5_000
@@ -33,38 +32,23 @@ PLAYED = frozenset({"AB", "AE", "AW", "B", "GM", "PL", "RU", "SZ", "W"})
 class DamagedGameError(DataError):
     """A file that is not whole, with the nodes of the main lines that were read up to the damage."""
 
-    def __init__(self, message: str, nodes: list[Node]) -> None:
-        super().__init__(message)
+    def __init__(self, rule: str, nodes: list[Node], *, received: str = "", where: str = "", fix: str = "") -> None:
+        super().__init__(rule, received=received, where=where, fix=fix)
         self.nodes = nodes
-
-
-@dataclass(slots=True)
-class Branch:
-    """A game tree that is being read: whether it lies on the main line, and whether it has had a variation."""
-
-    main: bool
-    branched: bool = False
 
 
 def parse_sgf(content: bytes, where: str) -> list[list[Node]]:
     """The nodes of each game's main line, with the properties that tell stones and moves.
 
-    Raises DataError with `where` and the offset in bytes for what is no SGF, cut off, damaged or nested too deeply.
+    Raises DataError with `where` and the offset in bytes for a file that is not SGF, damaged or nested too deeply.
 
     >>> parse_sgf(b"(;SZ[9];B[ee](;W[gc];B[cc])(;W[cg]))", "a game")
     [[{'SZ': ['9']}, {'B': ['ee']}, {'W': ['gc']}, {'B': ['cc']}]]
     """
-    check_bytes(len(content), where)
+    if len(content) > MAX_BYTES:
+        rule, received = f"An SGF file has at most {MAX_BYTES / 2**20:.0f} MiB.", f"{len(content) / 2**20:.1f} MiB"
+        raise DataError(rule, received=received, where=where, fix="Divide it.")
     return Parser(content, where).games()
-
-
-def check_bytes(num_bytes: int, where: str) -> None:
-    """Raises DataError for a file that is too large to be read at once."""
-    if num_bytes > MAX_BYTES:
-        raise DataError(
-            f"An SGF file may have at most {MAX_BYTES / 2**20:.0f} MiB. Received: {num_bytes / 2**20:.1f} MiB, "
-            f"in {where}. Divide it."
-        )
 
 
 class Parser:
@@ -80,8 +64,8 @@ class Parser:
     def games(self) -> list[list[Node]]:
         start = START.search(self.text)
         if not start:
-            message = f"An SGF file holds a game, which starts with '(;'. {self.where} has none. Remove it."
-            raise DamagedGameError(message, [])
+            rule = "An SGF file holds a game, which starts with '(;'."
+            raise DamagedGameError(rule, [], received="none", where=self.where, fix="Remove it.")
         self.place = start.start()
         games = []
         while self.place < len(self.text):
@@ -91,42 +75,38 @@ class Parser:
 
     def game(self) -> list[Node]:
         """One game tree with all its variations, of which the first at each branching is kept."""
-        nodes: list[Node] = []
-        branches: list[Branch] = []
+        first, on_main_line = len(self.read), True
+        branched: list[bool] = []  # whether each of the open trees has had a variation
         while True:
             sign = self.sign()
             if sign == "(":
-                self.open_branch(branches)
-            elif sign == ")" and branches:
-                branches.pop()
-                if not branches:
-                    return nodes
-            elif sign == ";" and branches and not branches[-1].branched:
+                self.check_start(len(branched))
+                branched[-1:] = [True, False] if branched else [False]
+            elif sign == ")" and branched:
+                on_main_line = False
+                branched.pop()
+                if not branched:
+                    return self.read[first:]
+            elif sign == ";" and branched and not branched[-1]:
                 node = self.node()
-                if branches[-1].main:
-                    nodes.append(node)
+                if on_main_line:
                     self.read.append(node)
             else:
                 raise self.damaged(f"{sign!r} is out of place", self.place - 1)
 
     def sign(self) -> str:
-        """The next sign that is no space. Raises DataError at the end of the text."""
+        """The next sign that is not a space. Raises DataError at the end of the text."""
         self.skip_space()
         if self.place == len(self.text):
             raise self.damaged("the file ends within a game", self.place)
         self.place += 1
         return self.text[self.place - 1]
 
-    def open_branch(self, branches: list[Branch]) -> None:
-        start = START.match(self.text, self.place - 1)
-        if not start:
+    def check_start(self, depth: int) -> None:
+        if not START.match(self.text, self.place - 1):
             raise self.damaged("a game or variation does not start with '(;'", self.place - 1)
-        if len(branches) == MAX_DEPTH:
+        if depth == MAX_DEPTH:
             raise self.damaged(f"variations are nested more than {MAX_DEPTH:,} deep", self.place - 1)
-        main = not branches or (branches[-1].main and not branches[-1].branched)
-        if branches:
-            branches[-1].branched = True
-        branches.append(Branch(main))
 
     def node(self) -> Node:
         """The properties of a node that tell of stones and moves."""
@@ -155,16 +135,17 @@ class Parser:
         return values
 
     def skip_space(self) -> None:
-        match = SPACE.match(self.text, self.place)
-        self.place = match.end() if match else self.place
+        if match := SPACE.match(self.text, self.place):
+            self.place = match.end()
 
     def damaged(self, what: str, place: int) -> DataError:
         offset = len(self.text[:place].encode(self.charset, errors="replace"))
-        return DamagedGameError(f"{self.where} is damaged at byte {offset:,}: {what}. Mend or remove it.", self.read)
+        rule = f"{self.where} is damaged at byte {offset:,}: {what}."
+        return DamagedGameError(rule, self.read, fix="Fix or remove it.")
 
 
 def charset(content: bytes) -> str:
-    """How to decode a record so that brackets are brackets: as it says where that matters, else byte by byte."""
+    """How to decode a record so that brackets are brackets: as it says if that matters, else byte by byte."""
     found = CHARSET.search(content[:4096])
     name = found[1].decode().lower().replace("-", "").replace("_", "") if found else ""
     return WIDE.get(name, "latin-1")

@@ -1,4 +1,4 @@
-"""Games of Go as SGF files: one record for each move, with the position before it."""
+"""Games of Go as SGF files: one sample for each move, with the position before it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ SUFFIX = ".sgf"
 class SgfSource:
     """One .sgf file, or all below a folder, in which folders train, val and test may divide them.
 
-    A record is a position and the point that was played next, of the main line of each game; passes are no records.
-    The classes are the points of the board, A19 first, row by row. A payload is a position as `go_game` writes it.
-    `groups` numbers the game of each record: records of one game are alike and belong into one split.
-    A game with an illegal move, and a damaged file, are left out as a whole, and said: `unplayable` holds them by name.
-    As samples left out count the moves of their main lines, passes excepted; in a damaged file those before the damage.
-    Raises DataError if no game can be replayed, for boards of different sizes, or for no move at all.
+    A sample is a position and the point that was played next, of the main line of each game; passes are not samples.
+    The classes are the points of the board, A19 first, row by row. A payload is a position as in
+    `neocog.modalities.go.game`. `groups` numbers the game of each sample: those of one game belong into one split.
+    A game with an illegal move, and a damaged file, are left out as a whole, with a notice: `unplayable` holds them by
+    name. The moves of their main lines, without passes, count as samples left out; in a damaged file those before the
+    damage. Raises DataError if no game can be replayed, for boards of different sizes, or if there is no move at all.
     """
 
     modality: Modality = "board"
@@ -47,34 +47,33 @@ class SgfSource:
         self.games: list[Game] = []
         self.names: list[str] = []
         self.unplayable: dict[str, UnplayableGame] = {}
-        """The games that are left out: a.sgf, or a.sgf#2 where a file holds several."""
+        """The games that are left out: a.sgf, or a.sgf#2 if a file holds several."""
         first_of_file: list[int] = []
         for file in track(files, "reading games", total=len(files)):
             first_of_file.append(len(self.games))
             self.add(file)
         if not self.games and self.unplayable:
             first, *rest = self.unplayable.values()
-            more = f" {len(rest):,} more can't be replayed either." if rest else ""
-            raise DataError(f"{first.reason}{more}")
+            raise DataError(first.reason, fix=f"{len(rest):,} more can't be replayed either." if rest else "")
         if not self.games:
-            raise DataError(f"{path} holds no games. Put files there that end in {SUFFIX}.")
+            raise DataError(f"{path} holds no games.", fix=f"Put files there that end in {SUFFIX}.")
         self.size = one_size(self.games, self.names)
         self.classes = tuple(point_name(point, self.size) for point in range(self.size**2))
         moves = [game.moves() for game in self.games]
         self.steps = np.concatenate(moves)
-        """Of each record, the step of its game that is the move to foretell."""
+        """Of each sample, the step of its game that is the move to predict."""
         self.groups = np.repeat(np.arange(len(moves)), [len(places) for places in moves])
         if not len(self.steps):
-            raise DataError(f"{path} holds no move. Put games there in which stones are played.")
+            raise DataError(f"{path} holds no move.", fix="Put games there in which stones are played.")
         played = [game.steps[places] for game, places in zip(self.games, moves, strict=True)]
         self.targets = np.concatenate(played).astype(np.int64) % KIND
         starts = [*np.searchsorted(self.groups, first_of_file).tolist(), len(self.steps)]
         self.splits = splits_of([file.relative_to(self.root) for file in files], starts)
         self.notices: tuple[str, ...] = unplayable_notice(self.unplayable)
         if empty := [name for name, places in zip(self.names, moves, strict=True) if not len(places)]:
-            self.notices += (f"games without a move were passed over: {some(empty)}",)
+            self.notices += (f"games without a move were skipped: {some(empty)}",)
         if outside:
-            self.notices += (f"links that lead out of the folder were passed over: {some(outside)}",)
+            self.notices += (f"links that lead out of the folder were skipped: {some(outside)}",)
 
     def add(self, file: Path) -> None:
         """Read the games of one file. Raises DataError for a file that can't be read."""
@@ -92,7 +91,7 @@ class SgfSource:
         return len(self.steps)
 
     def key(self, index: int) -> str:
-        """File, the game where there are several, and the number of the move, passes counted: a/1.sgf#2:14."""
+        """File, the game if there are several, and the number of the move, passes counted: a/1.sgf#2:14."""
         game = int(self.groups[index])
         kinds = self.games[game].steps[: self.steps[index] + 1] // KIND
         return f"{self.names[game]}{int(np.count_nonzero(kinds > MOVE))}"
@@ -113,16 +112,13 @@ def holds_games(path: Path) -> bool:
 
 
 def unplayable_notice(games: dict[str, UnplayableGame]) -> tuple[str, ...]:
-    """What is said of the games that are left out, with the reason of the first."""
+    """The notice on the games that are left out, with the reason of the first."""
     if not games:
         return ()
     moves = sum(game.num_moves for game in games.values())
-    sentence = (
-        agree("{n} game(|s) can't be replayed and (is|are) left out, ", len(games))
-        + agree("with {n} move(|s): ", moves)
-        + f"{some(games)}. {next(iter(games.values())).reason}"
-    )
-    return (LeftOut(sentence, moves),)
+    left_out = agree("{n} game(|s) can't be replayed and (is|are) left out, ", len(games))
+    reason = next(iter(games.values())).reason
+    return (LeftOut(f"{left_out}{agree('with {n} move(|s)', moves)}: {some(games)}. {reason}", moves),)
 
 
 def one_size(games: list[Game], names: list[str]) -> int:
@@ -132,18 +128,16 @@ def one_size(games: list[Game], names: list[str]) -> int:
     if others:
         odd = next(name for game, name in zip(games, names, strict=True) if game.size != size)
         sizes = ", ".join(f"{count} of {side}x{side}" for side, count in counts.most_common())
-        raise DataError(
-            "All games must be on boards of one size.",
-            received=f"{sizes}; the first that differs is {odd.partition('#')[0]}",
-            fix="Give each size a folder of its own.",
-        )
+        rule, received = "All games must be on boards of one size.", f"{sizes}; the first that differs is "
+        fix = "Give each size a folder of its own."
+        raise DataError(rule, received=received + odd.partition("#")[0], fix=fix)
     return size
 
 
 def splits_of(files: list[Path], starts: list[int]) -> dict[str, NDArray[np.int64]]:
-    """The records of each split, where all files lie in folders train, val and test; else all.
+    """The samples of each split, if all files lie in folders train, val and test; else all.
 
-    `starts` are the first records of the files, and the number of all records.
+    `starts` are the first samples of the files, and the number of all samples.
     """
     tops = [file.parts[0] if len(file.parts) > 1 else "" for file in files]
     meant = splits_meant(set(tops))

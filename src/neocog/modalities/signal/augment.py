@@ -1,6 +1,6 @@
 """Augmentation of whole batches of signals and spectrograms, each sample by its own draws."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class SignalAugmentConfig:
     shift: Annotated[int, Field(ge=0)] = 0
     """Shift in time by up to N samples, or frames, each way."""
     border: Literal["fill", "wrap"] = "fill"
-    """What fills the gap after a shift: the mean, or the other end."""
+    """The filling of the gap after a shift: the mean, or the other end."""
     warp: Annotated[float, Field(ge=0, le=3)] = 0.0
     """Time warping: stretch or compress a tenth of the time; 1 draws a factor from a half to double."""
     time_mask: Share = 0.0
@@ -72,11 +72,11 @@ def augment_signals(
     if config.shift:
         inputs = shift(inputs, config, key, fill)
     if config.scale:
-        factors = along(inputs, 0, 1 + draw_spread(key, "signal scale", config.scale))
+        factors = along(1, 1 + draw_spread(key, "signal scale", config.scale)[:, None], inputs)
         inputs = fill + factors * (inputs - fill)
     if config.jitter:
         noise = normal(**key, purpose="signal jitter", num=inputs[0].numel())
-        inputs = inputs + config.jitter * as_tensor(noise, inputs).view(inputs.shape)
+        inputs = inputs + config.jitter * torch.from_numpy(noise).to(inputs).view(inputs.shape)
     if config.time_mask:
         inputs = mask(inputs, 2, config.time_mask, "time mask", key, fill)
     if config.frequency_mask:
@@ -87,23 +87,18 @@ def augment_signals(
 def check(inputs: Tensor, config: SignalAugmentConfig) -> None:
     if config.frequency_mask and inputs.ndim != 4:
         shape = "x".join(map(str, inputs.shape[1:]))
-        raise ConfigError(
-            "A frequency mask needs frequency bands.",
-            received=f"frequency_mask={config.frequency_mask:g} for signals of {shape}",
-            fix="Use time_mask.",
-        )
+        received = f"frequency_mask={config.frequency_mask:g} for signals of {shape}"
+        raise ConfigError("A frequency mask needs frequency bands.", received=received, fix="Use time_mask.")
     if config.shift >= inputs.shape[2]:
         received = f"shift={config.shift} for {inputs.shape[2]} samples"
         raise ConfigError("A shift must be smaller than the signals.", received=received, fix="Reduce it.")
 
 
-def as_tensor(values: NDArray[np.float64], like: Tensor) -> Tensor:
-    return torch.from_numpy(values).to(like.device, like.dtype)
-
-
-def along(inputs: Tensor, axis: int, values: NDArray[np.float64]) -> Tensor:
-    """One value for each place along an axis, as a tensor that broadcasts over the others."""
-    return as_tensor(values, inputs).view([-1 if i == axis else 1 for i in range(inputs.ndim)])
+def along(axis: int, values: NDArray[Any], inputs: Tensor) -> Tensor:
+    """Each sample's values (N, size) for the places along an axis, as a tensor that broadcasts over the others."""
+    tensor = torch.from_numpy(values)
+    tensor = tensor.to(inputs) if tensor.is_floating_point() else tensor.to(inputs.device)
+    return tensor.view([len(inputs), *[-1 if i == axis else 1 for i in range(1, inputs.ndim)]])
 
 
 def warp(inputs: Tensor, most: float, key: Key) -> Tensor:
@@ -120,10 +115,7 @@ def warp(inputs: Tensor, most: float, key: Key) -> Tensor:
     inside = (stretched - start).clip(0, width * factor)
     old = stretched - inside + inside / factor
     left = np.floor(old).clip(0, length - 2).astype(np.int64)
-    share = old - left
-    shape = (len(inputs), 1, length, *[1] * (inputs.ndim - 3))
-    index = torch.from_numpy(left).to(inputs.device).view(shape).expand_as(inputs)
-    weight = as_tensor(share, inputs).view(shape)
+    index, weight = along(2, left, inputs).expand_as(inputs), along(2, old - left, inputs)
     return inputs.gather(2, index) * (1 - weight) + inputs.gather(2, index + 1) * weight
 
 
@@ -132,13 +124,10 @@ def shift(inputs: Tensor, config: SignalAugmentConfig, key: Key, fill: Tensor) -
     length = inputs.shape[2]
     moves = integers(**key, purpose="signal shift", low=-config.shift, high=config.shift)  # (N, 1)
     old = np.arange(length) - moves
-    shape = (len(inputs), 1, length, *[1] * (inputs.ndim - 3))
-    index = torch.from_numpy(old % length).to(inputs.device).view(shape).expand_as(inputs)
-    moved = inputs.gather(2, index)
+    shifted = inputs.gather(2, along(2, old % length, inputs).expand_as(inputs))
     if config.border == "wrap":
-        return moved
-    outside = torch.from_numpy((old < 0) | (old >= length)).to(inputs.device).view(shape)
-    return torch.where(outside, fill, moved)
+        return shifted
+    return torch.where(along(2, (old < 0) | (old >= length), inputs), fill, shifted)
 
 
 def mask(inputs: Tensor, axis: int, share: float, purpose: str, key: Key, fill: Tensor) -> Tensor:
@@ -148,6 +137,4 @@ def mask(inputs: Tensor, axis: int, share: float, purpose: str, key: Key, fill: 
     width = np.floor(draws[:, :1] * (int(share * size) + 1))
     start = np.floor(draws[:, 1:] * (size - width + 1))
     places = np.arange(size)
-    masked = torch.from_numpy((places >= start) & (places < start + width)).to(inputs.device)
-    shape = [size if i == axis else len(inputs) if i == 0 else 1 for i in range(inputs.ndim)]
-    return torch.where(masked.view(shape), fill, inputs)
+    return torch.where(along(axis, (places >= start) & (places < start + width), inputs), fill, inputs)

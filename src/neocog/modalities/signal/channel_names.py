@@ -1,4 +1,4 @@
-"""Channels that have names are told apart by these, wherever two orders meet: files of a folder, splits, a network."""
+"""Channels are matched by their names, if they have any: in the files of a folder, in splits, and for a network."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -6,19 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import DataError, some
+from neocog.errors import DataError, agree, some
 
-__all__ = [
-    "SHOWN",
-    "check_names",
-    "has_fields",
-    "match_names",
-    "order_channels",
-    "plain_name",
-    "said_by_name",
-    "said_of_channels",
-    "split_fields",
-]
+__all__ = ["SHOWN", "check_names", "has_fields", "match_names", "order_channels", "said_of_channels", "split_fields"]
 
 SHOWN = 20  # names in a message
 
@@ -55,59 +45,48 @@ def match_names(wanted: Sequence[str], found: Sequence[str]) -> dict[str, str]:
 
 def order_channels(
     wanted: Sequence[str], found: Sequence[str], where: str, whose: str, *, unused: Collection[str] = ()
-) -> list[str]:
-    """The names found in the order of those that are wanted; what is `unused` may be there, and is left out.
+) -> tuple[list[str], list[str]]:
+    """The names found in the order of those that are wanted, and notices on other orders and spellings.
 
-    `whose` says in a message what wants these names. Raises DataError for names that are missing or foreign.
+    `unused` names may be there, and are left out. `whose` names the owner of the wanted names in a message.
+    Raises DataError for names that are missing or unknown.
 
-    >>> order_channels(["x", "y"], ["y", "X", "id"], "a.csv", "the network", unused=["id"])
+    >>> order_channels(["x", "y"], ["y", "X", "id"], "a.csv", "the network", unused=["id"])[0]
     ['X', 'y']
+    >>> order_channels(["x", "y"], ["y", "X"], "a.csv", "the network")[1]
+    ['channels in another order are matched by name: x, y', 'names are matched whatever their case and spaces: X is x']
     """
     matched = match_names(wanted, found)
     others = [name for name in found if name not in matched.values()]
     left_out = match_names(others, list(unused)) if others else {}
-    missing = [name for name in wanted if name not in matched]
-    foreign = [name for name in others if name not in left_out]
-    if missing or foreign:
-        wrong = [f"missing: {some(missing, SHOWN)}"] if missing else []
-        wrong += [f"not known: {some(foreign, SHOWN)}"] if foreign else []
-        raise DataError(
-            f"Channels are matched by their names. {whose} has {some(wanted, SHOWN)}. Received: {some(found, SHOWN)}, "
-            f"in {where} ({'; '.join(wrong)}). Rename, add or remove columns."
-        )
-    return [matched[name] for name in wanted]
+    wrong = {
+        "missing": [name for name in wanted if name not in matched],
+        "not known": [name for name in others if name not in left_out],
+    }
+    if any(wrong.values()):
+        told = "; ".join(f"{what}: {some(names, SHOWN)}" for what, names in wrong.items() if names)
+        rule = f"Channels are matched by their names. {whose} has {some(wanted, SHOWN)}."
+        fix = "Rename, add or remove columns."
+        raise DataError(rule, received=f"{some(found, SHOWN)} ({told})", where=where, fix=fix)
+    ordered, notices = [matched[name] for name in wanted], []
+    if [name for name in found if name in ordered] != ordered:
+        notices.append(f"channels in another order are matched by name: {some(wanted, SHOWN)}")
+    renamed = [f"{other} is {name}" for name, other in matched.items() if name != other]
+    if renamed:
+        notices.append(f"names are matched whatever their case and spaces: {some(renamed, SHOWN)}")
+    return ordered, notices
 
 
 def said_of_channels(names: Sequence[str]) -> str:
-    """
-    >>> said_of_channels(["x", "y"])
-    'channels: x, y'
-    """
+    """The notice that names the channels of a source."""
     return f"channels: {some(names, SHOWN)}"
-
-
-def said_by_name(wanted: Sequence[str], ordered: Sequence[str], found: Sequence[str]) -> list[str]:
-    """What a user should know where channels had another order, or names that were written in another way.
-
-    >>> said_by_name(["x", "y"], ["X", "y"], ["y", "X"])
-    ['channels in another order are matched by name: x, y', 'names are matched whatever their case and spaces: X is x']
-    """
-    said = []
-    if [name for name in found if name in ordered] != list(ordered):
-        said.append(f"channels in another order are matched by name: {some(wanted, SHOWN)}")
-    renamed = [f"{other} is {name}" for name, other in zip(wanted, ordered, strict=True) if name != other]
-    if renamed:
-        said.append(f"names are matched whatever their case and spaces: {some(renamed, SHOWN)}")
-    return said
 
 
 def check_names(names: Sequence[str], num_channels: int, where: str) -> None:
     """Raises DataError if there is not one name for each channel, each of its own."""
     if len(names) != num_channels or len(set(names)) < len(names):
-        raise DataError(
-            f"Each channel needs a name of its own. Received: {some(map(repr, names), SHOWN)} for {num_channels} "
-            f"channel{'' if num_channels == 1 else 's'}, in {where}."
-        )
+        received = f"{some(map(repr, names), SHOWN)} for {agree('{n} channel(|s)', num_channels)}"
+        raise DataError("Each channel needs a name of its own.", received=received, where=where)
 
 
 def split_fields(array: NDArray[np.void], axis: int) -> tuple[NDArray[np.generic], tuple[str, ...]]:

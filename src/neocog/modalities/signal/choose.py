@@ -53,18 +53,18 @@ class SignalConfig:
 
 
 def choose_signal(
-    source: Source,
-    indices: NDArray[np.int64],
-    settings: SignalConfig,
-    input_shape: tuple[int, ...],
-    **_: object,
+    source: Source, indices: NDArray[np.int64], settings: SignalConfig, input_shape: tuple[int, ...], **_: object
 ) -> tuple[SignalPreprocess, dict[str, str]]:
     """As `neocog.modalities.table.Choose`; the settings that are set are kept.
 
     The length is that of the data: networks for signals take any, and one that does not is refused when it is built.
     Raises DataError for a length that is out of range.
     """
-    channels, lengths = survey(source, indices)
+    if isinstance(source, SignalSource):
+        channels, lengths = source.channels, source.lengths(indices).tolist()
+    else:
+        shapes = [np.shape(source.read(i).payload) for i in indices.tolist()]
+        channels, lengths = shapes[0][0], [shape[1] for shape in shapes]
     longest = max(lengths)
     one = min(lengths) == longest
     choices = Choices(settings)
@@ -75,17 +75,7 @@ def choose_signal(
     choices.pick("missing", "interpolate", "a missing value is close to its neighbours")
     choices.pick("scale", "channel", "keeps the differences between signals")
     if not 2 <= length <= MAX_LENGTH:
-        raise DataError(
-            f"Signals must have 2 to {MAX_LENGTH:,} samples. The longest of {source.name} has {longest:,}.",
-            fix="Cut it into windows, or set --signal.length.",
-        )
+        rule = f"Signals must have 2 to {MAX_LENGTH:,} samples. The longest of {source.name} has {longest:,}."
+        raise DataError(rule, fix="Cut it into windows, or set --signal.length.")
     names, unused = getattr(source, "channel_names", ()), getattr(source, "unused", ())
     return SignalPreprocess(channels=channels, names=names, unused=unused, **choices.values), choices.reasons
-
-
-def survey(source: Source, indices: NDArray[np.int64]) -> tuple[int, list[int]]:
-    """The number of channels, and the samples of each signal."""
-    if isinstance(source, SignalSource):
-        return source.channels, source.lengths(indices).tolist()
-    shapes = [np.shape(source.read(i).payload) for i in indices.tolist()]
-    return shapes[0][0], [shape[1] for shape in shapes]

@@ -1,7 +1,7 @@
-"""A long recording in one CSV file, cut into windows: times, channels, and what was done at each time.
+"""A long recording in one CSV file, cut into windows: times, channels, and activities.
 
-The header names the column of times and that of labels; what only counts and what tells persons apart is no channel
-either (`signal_columns`); each other column is a channel.
+The header names the column of times and that of labels; columns that only count, or that tell persons apart, are not
+channels either (`signal_columns`); each other column is a channel.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from neocog.dataset.dialect import find_dialect
 from neocog.dataset.labels import number_texts
 from neocog.dataset.tables import read_columns, table_notices
 from neocog.errors import ConfigError, DataError, some
-from neocog.modalities.signal.recording import Recording, holds_numbers, make_recording, read_signal_table
-from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles, hint, said_of
+from neocog.modalities.signal.recording import Recording, holds_numbers, read_recording
+from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, hint
 from neocog.modalities.signal.source import Signal, SignalSource
 
 __all__ = ["Windows", "column_notices", "cut_windows", "is_csv_windows", "number_groups", "open_csv_windows"]
@@ -35,7 +35,7 @@ class Windows:
     starts: NDArray[np.int64]
     stretches: NDArray[np.int64]
     num_dropped: int
-    """Windows that reach over a gap, or over a change of the label or of whose they are."""
+    """Windows that reach over a gap, or over a change of the label or of the group."""
 
 
 def is_csv_windows(path: Path) -> bool:
@@ -62,79 +62,58 @@ def open_csv_windows(
     """The windows of `window` samples, one each `step` samples; `rate` is checked against the times, in seconds.
 
     A window has one label: those in which it changes or is empty are dropped, and so are those over a gap in time.
-    Windows of one stretch are one group, or those of one person or session, where a column tells. `columns` are the
-    channels, where not all others are meant. Raises ConfigError without a window, DataError if nothing is left.
+    Windows of one stretch are one group, or those of one person or session, if a column tells. `columns` are the
+    channels, if not all others are meant. Raises ConfigError without a window, DataError if nothing is left.
     """
     if window is None:
-        raise ConfigError(
-            "A long recording is cut into windows of equal length.",
-            received=f"no length, for {path}",
-            fix="Say how many samples a window has: --signal.window 128, and --signal.step 64 for "
-            "windows that overlap (window=128, step=64 in Python).",
-        )
+        rule, received = "A long recording is cut into windows of equal length.", f"no length, for {path}"
+        fix = "Choose the samples of a window, such as --signal.window 128, and --signal.step 64 if windows overlap."
+        raise ConfigError(rule, received=received, fix=fix)
     if path.suffix.lower() not in (".csv", ".tsv"):
         raise DataError("A long recording is one .csv file.", received=f"{path}", fix="Save it as a table with commas.")
-    table = read_signal_table(path, columns)
-    roles = find_roles(table.columns, table.facts(), str(path), columns, labelled=True)
-    recording = make_recording(table, roles)
+    recording, roles = read_recording(path, columns, labelled=True)
     if recording.labels is None:
-        raise DataError(
-            f"A recording names what was done at each time in its last column, {some(sorted(TIME_LABELS), 4)}. "
-            f"{path} has no such column."
-        )
+        rule = f"A recording names the activity at each time in its last column, {some(sorted(TIME_LABELS), 4)}."
+        raise DataError(rule, received="no such column", where=str(path))
     cut = cut_windows(recording, window, step or window, rate, str(path))
-    if not cut.starts.size:
-        raise DataError(
-            f"A window has one label from its first sample to its last. {path} has no stretch of {window:,} samples "
-            f"with one label{of_one(recording)} and without a gap. Choose a shorter window."
-        )
-    classes, numbers = number_texts({"all": [recording.names[k] for k in recording.labels[cut.starts].tolist()]})
-    signals: list[Signal] = [recording.values[:, start : start + window] for start in cut.starts.tolist()]
-    groups, grouping = number_groups(
-        {name: [cells[k] for k in cut.starts.tolist()] for name, cells in recording.groups.items()}
-    )
+    starts = cut.starts.tolist()
+    if not starts:
+        one = "".join(f", one {name}" for name in recording.groups)
+        rule = "A window has one label from its first sample to its last."
+        received = f"no stretch of {window:,} samples with one label{one} and without a gap"
+        raise DataError(rule, received=received, where=str(path), fix="Choose a shorter window.")
+    classes, numbers = number_texts({"all": [recording.names[k] for k in recording.labels[starts].tolist()]})
+    signals: list[Signal] = [recording.values[:, start : start + window] for start in starts]
+    groups, grouping = number_groups({name: [cells[k] for k in starts] for name, cells in recording.groups.items()})
+    windows = window_notices(window, step or window, len(signals), cut.num_dropped, tuple(recording.groups))
     return SignalSource(
         path.stem,
         {"all": (signals, numbers["all"])},
         classes,
-        keys=[str(start) for start in cut.starts.tolist()],
+        keys=list(map(str, starts)),
         groups=cut.stretches if groups is None else groups,
         channel_names=recording.channels,
         unused=roles.unused,
-        notices=(
-            *table_notices([path]),
-            *column_notices(roles),
-            *recording.notices,
-            *grouping,
-            *window_notices(window, step or window, len(signals), cut.num_dropped, tuple(recording.groups)),
-        ),
+        notices=(*table_notices([path]), *column_notices(roles), *recording.notices, *grouping, *windows),
         format="csv-windows",
     )
 
 
-def column_notices(roles: Roles) -> tuple[str, ...]:
-    """What a user should know about the columns of a table."""
-    notices = []
+def column_notices(roles: Roles) -> list[str]:
+    """Notices on the columns of a table."""
+    notices, others = [], "name the other channels by --signal.columns"
     if roles.left_out:
         chosen = UNCHOSEN in roles.left_out.values()
-        other = "" if chosen else "; to read others, name all channels by --signal.columns"
-        notices.append(said_of(roles.left_out) + other)
+        notices.append(roles.told + ("" if chosen else "; to read others, name all channels by --signal.columns"))
     if roles.suspects:
-        notices.append(
-            f"rising by the same from row to row: {some(roles.suspects)}; if this only counts, name the other channels "
-            "by --signal.columns"
-        )
-    labels = [name for name in roles.channels if name.lower() in TIME_LABELS]
-    if labels:
-        notices.append(
-            f"called as labels are, and read as channels: {some(labels)}; if they tell the label, name the other "
-            "channels by --signal.columns"
-        )
-    return tuple(notices)
+        notices.append(f"rising by the same from row to row: {some(roles.suspects)}; if this only counts, {others}")
+    if labels := [name for name in roles.channels if name.lower() in TIME_LABELS]:
+        notices.append(f"named as labels, and read as channels: {some(labels)}; if they tell the label, {others}")
+    return notices
 
 
 def number_groups(values: dict[str, list[str]]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """What must stay in one split, by the first column that tells enough apart; (N,), or None; and what to know of it.
+    """Numbers of what must stay in one split, by the first column that tells enough apart; (N,), or None; a notice.
 
     >>> number_groups({"subject": ["a", "a", "b"], "session": ["1", "2", "3"]})
     (array([0, 1, 2]), ('session tells 3 groups, and each stays in one split',))
@@ -146,19 +125,15 @@ def number_groups(values: dict[str, list[str]]) -> tuple[NDArray[np.int64] | Non
     return None, ()
 
 
-def of_one(recording: Recording) -> str:
-    return "".join(f", one {name}" for name in recording.groups)
-
-
-def window_notices(window: int, step: int, count: int, dropped: int, groups: Sequence[str] = ()) -> tuple[str, ...]:
-    """What a user should know about windows; `groups` are the columns that tell whose they are."""
+def window_notices(window: int, step: int, count: int, dropped: int, groups: Sequence[str] = ()) -> list[str]:
+    """Notices on windows; `groups` are the columns that tell their groups."""
     notices = [f"{count:,} windows of {window:,} samples were cut"]
     if step < window:
         notices[0] += f"; neighbours share {window - step:,}"
     if dropped:
         changes = "".join(f" or of {name}" for name in groups)
         notices.append(f"{dropped:,} windows over a gap, or over a change of the label{changes}, were dropped")
-    return tuple(notices)
+    return notices
 
 
 def cut_windows(recording: Recording, window: int, step: int, rate: float | None, where: str) -> Windows:
@@ -173,7 +148,9 @@ def cut_windows(recording: Recording, window: int, step: int, rate: float | None
     if times is not None and length > 1:
         begins[1:] |= find_gaps(times, rate, where)
     elif rate is not None and times is None:
-        raise ConfigError(f"signal.rate is checked against a column of times. {where} has none. Leave it out.")
+        raise ConfigError(
+            "signal.rate is checked against a column of times.", received="none", where=where, fix="Remove it."
+        )
     for cells in recording.groups.values():
         begins[1:] |= np.array([one != other for one, other in pairwise(cells)], bool)
     stretches = np.cumsum(begins)
@@ -189,16 +166,16 @@ def find_gaps(times: NDArray[np.float64], rate: float | None, where: str) -> NDA
     steps = np.diff(times)
     usual = float(np.median(steps))
     if usual == 0:
-        raise DataError(
-            f"Each row has a time of its own. Received: the same time in rows that follow each other, in {where}. "
-            "Write times with fractions of a second, or remove their column from tables in folders of classes."
-        )
+        rule, received = "Each row has a time of its own.", "the same time in rows that follow each other"
+        fix = "Write times with fractions of a second, or remove their column from tables in folders of classes."
+        raise DataError(rule, received=received, where=where, fix=fix)
     if not np.isfinite(times).all() or usual <= 0:
-        raise DataError(f"Times must be numbers that rise. Received: steps of {usual:g}, in {where}. Sort the rows.")
+        received, fix = f"steps of {usual:g}", "Sort the rows."
+        raise DataError("Times must be numbers that rise.", received=received, where=where, fix=fix)
     if rate is not None and abs(usual * rate - 1) > RATE_ERROR:
+        received = f"steps of {usual:g}, which is a rate of {1 / usual:g}, and signal.rate {rate:g}"
+        fix = "Correct one of them, add the unit to the column's name, such as time_ms, or leave signal.rate out."
         raise DataError(
-            f"Times are in seconds, and their steps 1 / signal.rate. Received: steps of {usual:g}, which is a rate of "
-            f"{1 / usual:g}, and signal.rate {rate:g}, in {where}. Correct one of them, say the unit in the column's "
-            "name, such as time_ms, or leave signal.rate out."
+            "Times are in seconds, and their steps 1 / signal.rate.", received=received, where=where, fix=fix
         )
     return np.asarray((steps > GAP * usual) | (steps <= 0))

@@ -50,9 +50,9 @@ class SignalPreprocess(Preprocess):
     """Linear interpolation, the nearest value at an end; zero; or an error."""
     scale: ScaleRule = "channel"
     mean: tuple[float, ...] = (0.0,)
-    """What is subtracted from each channel."""
+    """Subtracted from each channel."""
     std: tuple[float, ...] = (1.0,)
-    """What each channel is divided by."""
+    """Divides each channel."""
     names: tuple[str, ...] = ()
     """Of the channels, by which they are matched; none if the data had none."""
     unused: tuple[str, ...] = ()
@@ -66,14 +66,6 @@ class SignalPreprocess(Preprocess):
     @property
     def shape(self) -> tuple[int, int]:
         return self.channels, self.length
-
-    @property
-    def in_channels(self) -> int:
-        return self.channels
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
 
     @property
     def fill(self) -> Tensor:
@@ -92,12 +84,9 @@ class SignalPreprocess(Preprocess):
 
     def check_continues(self, before: Preprocess, model: str, data: str) -> None:
         if self.in_channels != before.in_channels:
-            raise ConfigError(
-                f"A fine-tuned network of signals keeps its channels: {model} has {before.in_channels}.",
-                received=f"{self.in_channels} channels",
-                where=data,
-                fix="Choose the same channels, or train a new network.",
-            )
+            rule = f"A fine-tuned network keeps its channels: {model} has {before.in_channels}."
+            fix = "Choose the same channels, or train a new network."
+            raise ConfigError(rule, received=f"{self.in_channels} channels", where=data, fix=fix)
 
     def check(self, payload: Payload, where: str) -> NDArray[np.float64]:
         """The payload as (C, L)."""
@@ -112,12 +101,8 @@ class SignalPreprocess(Preprocess):
         infinite = np.isinf(signal) | (np.abs(signal) > np.finfo(np.float32).max)
         if infinite.any():
             channel, place = np.argwhere(infinite)[0]
-            raise DataError(
-                "Signals must be finite.",
-                received=f"{signal[channel, place]} in channel {channel}, sample {place}",
-                where=where,
-                fix="Fix it, or mark it as missing by NaN.",
-            )
+            received, fix = f"{signal[channel, place]} in channel {channel}, sample {place}", "Fix it, or write NaN."
+            raise DataError("Signals must be finite.", received=received, where=where, fix=fix)
         with np.errstate(invalid="ignore"):  # of the many bit patterns that are NaN, some are flagged
             return signal.astype(np.float64)
 
@@ -167,24 +152,18 @@ def fill_missing(signal: NDArray[np.float64], rule: MissingRule, where: str) -> 
         return signal
     if rule == "refuse":
         channel, place = np.argwhere(missing)[0]
-        raise DataError(
-            "No value may be missing.",
-            received=f"{missing.sum():,} missing values, the first in channel {channel}, sample {place}",
-            where=where,
-            fix="Fix them, or train with --signal.missing interpolate.",
-        )
+        received = f"{missing.sum():,} missing values, the first in channel {channel}, sample {place}"
+        fix = "Fix them, or train with --signal.missing interpolate."
+        raise DataError("No value may be missing.", received=received, where=where, fix=fix)
     filled = signal.copy()
     if rule == "zero":
         filled[missing] = 0
         return filled
     for channel, holes in enumerate(missing):
         if holes.all():
-            raise DataError(
-                "Only missing values between others can be interpolated.",
-                received=f"no value at all in channel {channel}",
-                where=where,
-                fix="Remove it, or train with --signal.missing zero.",
-            )
+            fix = "Remove it, or train with --signal.missing zero."
+            received = f"no value at all in channel {channel}"
+            raise DataError("Missing values are interpolated between others.", received=received, where=where, fix=fix)
         there = np.flatnonzero(~holes)
         filled[channel, holes] = np.interp(np.flatnonzero(holes), there, signal[channel, there])
     return filled

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from neocog.modalities.signal.times import all_numbers, read_times
 
 __all__ = ["Recording", "SignalTable", "holds_numbers", "make_recording", "read_recording", "read_signal_table"]
 
-CHUNK = 4096  # rows that are texts at once
+CHUNK = 4096  # rows that are held as texts at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Recording:
     channels: tuple[str, ...] = ()
     """The names of the channels, if there are any."""
     groups: dict[str, list[str]] = field(default_factory=dict)
-    """Whose each sample is, by the columns that tell it."""
+    """The group of each sample, by column."""
     notices: tuple[str, ...] = ()
 
 
@@ -52,14 +53,12 @@ class SignalTable:
     lines: NDArray[np.int64]
 
     def facts(self) -> dict[str, Facts]:
-        """What is so of each column that was read."""
+        """The facts of each column that was read."""
         found = {name: look_at_numbers(values) for name, values in self.numbers.items()}
-        for name, cells in self.texts.items():
-            found[name] = look_at(cells, self.dialect)
-        return found
+        return found | {name: look_at(cells, self.dialect) for name, cells in self.texts.items()}
 
     def channel(self, name: str) -> NDArray[np.float64]:
-        """A column's numbers, (T,). Raises DataError for what is not one, with its line."""
+        """A column's numbers, (T,). Raises DataError for other values, with their line."""
         if name in self.numbers:
             return self.numbers[name]
         cells = [[cell] for cell in self.texts[name]]
@@ -69,63 +68,59 @@ class SignalTable:
 def read_signal_table(path: Path, chosen: Sequence[str] = ()) -> SignalTable:
     """A table's columns; if channels were chosen, only these and those whose names tell what they are.
 
-    Raises DataError for what is no number, with its line and column, in a column that can only be a channel.
+    Raises DataError for other values than numbers, with line and column, in a column that can only be a channel.
     """
     dialect, columns = find_dialect(path), read_columns(path)
-    hinted = [name for name in columns if hint(name) is not None or name.lower() in TIME_LABELS]
-    if chosen:
-        numeric = list(match_names(chosen, columns).values())
-        hinted = [name for name in hinted if name not in numeric]
-    else:
-        numeric = [name for name in columns if name not in hinted]
+    matched = list(match_names(chosen, columns).values())
+    texts: dict[str, list[str]] = {name: [] for name in columns if is_hinted(name) and name not in matched}
+    numeric = matched if chosen else [name for name in columns if name not in texts]
     parts: list[NDArray[np.float64]] = []
-    texts: dict[str, list[str]] = {name: [] for name in hinted}
     lines: list[int] = []
-    cells: list[list[str]] = []
-    for row in read_rows(path):
-        lines.append(row.line)
-        cells.append([row.values[name] for name in numeric])
-        for name in hinted:
-            texts[name].append(row.values[name])
-        if len(cells) == CHUNK:
-            parts.append(as_numbers(cells, lines[-len(cells) :], numeric, dialect, path))
-            cells = []
-    if cells:
-        parts.append(as_numbers(cells, lines[-len(cells) :], numeric, dialect, path))
+    rows = read_rows(path)
+    while chunk := list(islice(rows, CHUNK)):
+        own = [row.line for row in chunk]
+        parts.append(as_numbers([[row.values[name] for name in numeric] for row in chunk], own, numeric, dialect, path))
+        lines += own
+        for name, cells in texts.items():
+            cells += [row.values[name] for row in chunk]
     values = np.concatenate(parts).T
     return SignalTable(path, dialect, columns, dict(zip(numeric, values, strict=True)), texts, np.array(lines))
 
 
-def read_recording(path: Path, chosen: Sequence[str] = ()) -> Recording:
-    """A table by itself as a recording. Raises DataError for what is no number, with its line and column."""
+def is_hinted(name: str) -> bool:
+    """Whether a column's name tells that it may be something other than a channel."""
+    return hint(name) is not None or name.lower() in TIME_LABELS
+
+
+def read_recording(path: Path, chosen: Sequence[str] = (), *, labelled: bool = False) -> tuple[Recording, Roles]:
+    """A table by itself, and the roles of its columns. Raises DataError for other values than numbers, with line."""
     table = read_signal_table(path, chosen)
-    return make_recording(table, find_roles(table.columns, table.facts(), str(path), chosen))
+    roles = find_roles(table.columns, table.facts(), str(path), chosen, labelled=labelled)
+    return make_recording(table, roles), roles
 
 
 def make_recording(table: SignalTable, roles: Roles) -> Recording:
     """A table whose columns' roles are known."""
-    # What is too large for float32 becomes infinite, and is refused where it is decoded.
+    # Values too large for float32 become infinite, and are refused when they are decoded.
     with np.errstate(over="ignore"):
         values = np.stack([table.channel(name) for name in roles.channels]).astype(np.float32)
     times, labels = None, None
     names: tuple[str, ...] = ()
-    notices = []
+    told: list[str | None] = [None, None]
     if roles.time is not None:
         cells, lines = table.texts[roles.time], table.lines.tolist()
-        times, said = read_times(roles.time, cells, lines, table.dialect, str(table.path))
-        notices += [said] if said else []
+        times, told[0] = read_times(roles.time, cells, lines, table.dialect, str(table.path))
     if roles.label is not None:
-        names, labels, said = read_labels(table.texts[roles.label])
-        notices += [said] if said else []
+        names, labels, told[1] = read_labels(table.texts[roles.label])
     groups = {name: table.texts[name] for name in roles.groups}
     channels = roles.channels if table.dialect.has_header or roles.left_out else ()
-    return Recording(values, times, labels, names, channels, groups, tuple(notices))
+    return Recording(values, times, labels, names, channels, groups, tuple(filter(None, told)))
 
 
 def read_labels(cells: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64], str | None]:
-    """The labels as they are written, that of each cell, (T,), and what a user should know of them.
+    """The labels as they are written, the number of each cell's label, (T,), and a notice on labels that look alike.
 
-    Spaces around a label are no part of it, unless labels differ in them.
+    Spaces around a label are not part of it, unless labels differ in them.
 
     >>> read_labels([" walk", " run", " walk", ""])[:2]
     (('walk', 'run', ''), array([0, 1, 0, 2]))
@@ -143,16 +138,16 @@ def read_labels(cells: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64
 
 
 def holds_numbers(path: Path, beside: Sequence[str] = ()) -> bool:
-    """Whether the first row of a table can be a sample: numbers, beside these columns and what others' names explain.
+    """Whether the first row of a table can be a sample: numbers, beside these columns and those with telling names.
 
-    Other texts may stand there if one column can only be a channel, and none is called as texts or files of a list are:
-    the user may name the channels. Raises DataError for a damaged table.
+    Other texts are allowed if one column can only be a channel, and none has a name of texts or of files in a list: the
+    user may name the channels. Raises DataError for a damaged table.
     """
     dialect = find_dialect(path)
     with closing(read_rows(path)) as rows:
         values = next(rows).values
     numeric = {name for name, cell in values.items() if is_missing(cell) or dialect.number(cell) is not None}
-    explained = {name for name in values if hint(name) is not None or name.lower() in TIME_LABELS}
+    explained = set(filter(is_hinted, values))
     others = {name.lower() for name in set(values) - numeric - explained}
     if others:
         return bool(numeric - explained) and not others & {*TEXTS, *FILES}
@@ -174,13 +169,10 @@ def as_numbers(
 
 
 def as_number(text: str, dialect: Dialect, where: str) -> float:
-    """A cell as a number, NaN where it says that none is there. Raises DataError for other texts."""
-    if is_missing(text):
-        return math.nan
-    value = dialect.number(text)
+    """A cell as a number, NaN if it says that there is none. Raises DataError for other texts."""
+    value = math.nan if is_missing(text) else dialect.number(text)
     if value is None:
-        raise DataError(
-            f"Values must be numbers, or empty if one is missing. Received: {text[:40]!r}, in {where}. "
-            f"{dialect.why_no_number(text)} A column of texts is left out if --signal.columns names the others."
-        )
+        fix = f"{dialect.why_no_number(text)} A column of texts is left out if --signal.columns names the others."
+        rule = "Values must be numbers, or empty if one is missing."
+        raise DataError(rule, received=repr(text[:40]), where=where, fix=fix)
     return value

@@ -1,6 +1,6 @@
-"""Which columns of a table are channels, and what the others are: times, labels, what only counts, and groups.
+"""Which columns of a table are channels, and which are times, labels, counters or groups.
 
-A column is no channel only if its name says so and its values agree: `index` counts, `subject_id` keeps its value for
+A column is left out only if its name says so and its values agree: `index` counts, `subject_id` keeps its value for
 long. A measured channel that happens to rise stays one.
 """
 
@@ -18,7 +18,7 @@ from neocog.errors import DataError, some
 from neocog.modalities.signal.channel_names import SHOWN, match_names
 from neocog.modalities.signal.times import NAMED_TIMES, all_numbers, is_time
 
-__all__ = ["UNCHOSEN", "Facts", "Roles", "find_roles", "hint", "in_all", "look_at", "look_at_numbers", "said_of"]
+__all__ = ["UNCHOSEN", "Facts", "Roles", "find_roles", "hint", "in_all", "look_at", "look_at_numbers"]
 
 Hint = Literal["time", "index", "counter", "number", "id", "group"]
 ROW_NAMES = frozenset(
@@ -47,26 +47,17 @@ MOSTLY = 0.9  # share of the steps from row to row that are as a rule says
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is so of all values of a column, in every file."""
+    """Facts that hold for all values of a column, in every file."""
 
-    numeric: bool
-    """Numbers, or missing."""
-    whole: bool
-    """Whole numbers, or missing."""
-    rises: bool
-    """Nearly every step is up."""
-    counts: bool
-    """Whole numbers that never fall, or go up by the same nearly always."""
-    by_one: bool
-    """Whole numbers, each one more than that before it."""
-    evenly: bool
-    """Each step is up by the same."""
-    distinct: bool
-    """No value occurs twice."""
-    steady: bool
-    """A value stays for two rows or more, on average."""
-    time: bool
-    """Dates or times of day, as texts."""
+    numeric: bool  # numbers, or missing
+    whole: bool  # whole numbers, or missing
+    rises: bool  # nearly every step is up
+    counts: bool  # whole numbers that never fall, or go up by the same nearly always
+    by_one: bool  # whole numbers, each one more than that before it
+    evenly: bool  # each step is up by the same
+    distinct: bool  # no value occurs twice
+    steady: bool  # a value stays for two rows or more, on average
+    time: bool  # dates or times of day, as texts
 
     def __and__(self, other: "Facts") -> "Facts":
         return Facts(*(getattr(self, name) and getattr(other, name) for name in Facts.__slots__))
@@ -74,25 +65,33 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What each column of a table is."""
+    """The role of each column of a table."""
 
     channels: tuple[str, ...]
     time: str | None = None
     label: str | None = None
     groups: tuple[str, ...] = ()
-    """Columns that tell whose a sample is, those of persons first."""
+    """Columns that tell the group of a sample, those of persons first."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """What is no channel, time or label, with its reason."""
+    """The other columns, each with its reason."""
     suspects: tuple[str, ...] = ()
-    """Channels that rise by the same from row to row, as what only counts does."""
+    """Channels that rise by the same from row to row, as counters do."""
 
     @property
     def unused(self) -> tuple[str, ...]:
         return tuple(self.left_out)
 
+    @property
+    def told(self) -> str:
+        """
+        >>> Roles((), left_out={"index": "counts the rows", "subject": "a group"}).told
+        'not channels: index (counts the rows), subject (a group)'
+        """
+        return f"not channels: {some((f'{name} ({reason})' for name, reason in self.left_out.items()), SHOWN)}"
+
 
 def hint(name: str) -> Hint | None:
-    """What a name says that its column may be, beside a channel; None for most names.
+    """The role, other than a channel, that a name suggests; None for most names.
 
     >>> [hint(name) for name in ("Unnamed: 0", "subjectID", "frame_no", "event_id", "time (ms)", "acc_x", "i")]
     ['index', 'group', 'counter', 'id', 'time', None, 'number']
@@ -100,27 +99,25 @@ def hint(name: str) -> Hint | None:
     if NAMED_TIMES.fullmatch(name.strip()):
         return "time"
     plain = spaced(name)
-    stem = NUMBERING.sub("", plain)
     if plain in ROW_NAMES or UNNAMED.match(plain):
         return "index"
-    known: tuple[tuple[Hint, frozenset[str]], ...] = (
-        ("group", PERSONS | SESSIONS | DEVICES),
-        ("counter", COUNTERS),
-        ("number", NUMBERS),
-    )
-    for kind, names in known:
-        if plain in names or (kind != "number" and (stem in names or plain.rstrip("s") in names)):
-            return kind
+    variants = {plain, NUMBERING.sub("", plain), plain.rstrip("s")}
+    if not variants.isdisjoint(PERSONS | SESSIONS | DEVICES):
+        return "group"
+    if not variants.isdisjoint(COUNTERS):
+        return "counter"
+    if plain in NUMBERS:
+        return "number"
     return "id" if re.search(r"(^| )(id|ids|uid|uuid|guid)$", plain) else None
 
 
 def look_at(cells: Sequence[str], dialect: Dialect) -> Facts:
-    """What is so of a column's cells."""
+    """The facts of a column's cells."""
     plain = all_numbers(cells, dialect)
+    if plain is None and all(is_missing(cell) or dialect.number(cell) is not None for cell in cells):
+        plain = np.array([np.nan if is_missing(cell) else dialect.number(cell) for cell in cells])
     if plain is not None:
         return look_at_numbers(plain)
-    if all(is_missing(cell) or dialect.number(cell) is not None for cell in cells):
-        return look_at_numbers(np.array([np.nan if is_missing(cell) else dialect.number(cell) for cell in cells]))
     codes = {cell: k for k, cell in enumerate(dict.fromkeys(cells))}
     changes = np.count_nonzero(np.diff([codes[cell] for cell in cells]))
     known = next((cell for cell in cells if not is_missing(cell)), "")
@@ -129,7 +126,7 @@ def look_at(cells: Sequence[str], dialect: Dialect) -> Facts:
 
 
 def look_at_numbers(values: NDArray[np.floating]) -> Facts:
-    """What is so of numbers, of which NaN is a missing one; (T,)."""
+    """The facts of numbers, of which NaN is a missing one; (T,)."""
     numbers = values[~np.isnan(values)]
     finite = bool(np.isfinite(numbers).all())
     whole = finite and bool((numbers == np.floor(numbers)).all())
@@ -158,18 +155,17 @@ def find_roles(
     *,
     labelled: bool = False,
 ) -> Roles:
-    """What each column is; of those with facts, which are all where the user has not `chosen` the channels.
+    """The role of each column with facts; all have some unless the user has `chosen` the channels.
 
-    If the table is `labelled`, numbers in the midst of it may be labels too, where the name of their column says so.
+    If the table is `labelled`, numbers in the midst of it may be labels too, if the name of their column says so.
     Raises DataError if a chosen column is missing, or no channel is left.
     """
     named = match_names(chosen, columns)
     missing = [name for name in chosen if name not in named]
     if missing:
-        raise DataError(
-            f"signal.columns names columns of the table. Received: {some(missing, SHOWN)}; there are "
-            f"{some(columns, SHOWN)}, in {where}. Correct the names."
-        )
+        received = f"{some(missing, SHOWN)}; there are {some(columns, SHOWN)}"
+        rule, fix = "signal.columns names columns of the table.", "Correct the names."
+        raise DataError(rule, received=received, where=where, fix=fix)
     hints = {name: hint(name) for name in columns if name not in named.values() and name in facts}
     left_out = {name: why for name, kind in hints.items() if (why := why_left_out(name, kind, facts[name]))}
     rest = [name for name in hints if name not in left_out]
@@ -182,13 +178,8 @@ def find_roles(
         others = [name for name in columns if name not in (time, label, *named.values(), *left_out)]
         left_out |= dict.fromkeys(others, UNCHOSEN)
     channels = [named[name] for name in chosen] or [name for name in others if name not in left_out]
-    if not channels:
-        raise DataError(
-            f"A recording has at least one channel. Received: columns {some(columns, SHOWN)}, in {where}"
-            + (f"; {said_of(left_out)}. Name those that are: --signal.columns {columns[-1]}." if left_out else ".")
-        )
     groups = [name for name in left_out if left_out[name] == GROUP and rank(name) is not None]
-    return Roles(
+    roles = Roles(
         channels=tuple(channels),
         time=time,
         label=label,
@@ -196,6 +187,11 @@ def find_roles(
         left_out={name: left_out[name] for name in columns if name in left_out},
         suspects=tuple(name for name in channels if not chosen and facts[name].evenly),
     )
+    if not channels:
+        received = f"columns {some(columns, SHOWN)}" + (f"; {roles.told}" if left_out else "")
+        fix = f"Name those that are: --signal.columns {columns[-1]}." if left_out else ""
+        raise DataError("A recording has at least one channel.", received=received, where=where, fix=fix)
+    return roles
 
 
 UNCHOSEN = "not named by signal.columns"
@@ -203,13 +199,14 @@ GROUP = "a group"
 
 
 def why_left_out(name: str, kind: Hint | None, facts: Facts) -> str | None:
-    """Why a column with such a name and such values is no channel; None if it may be one, or is a time.
+    """Why a column with such a name and such values is not a channel; None if it may be one, or is a time.
 
-    Whole numbers of an id or a person are never measured; those that other names stand for may be.
+    Whole numbers of an id or a person are never measured; those under other names may be.
     """
     texts, whole = not facts.numeric, facts.whole
     counts = whole and facts.counts and not facts.steady
-    if kind == "index" and ((whole and (facts.counts or facts.distinct)) or texts or facts.evenly or not is_word(name)):
+    named = bool(name.strip()) and not UNNAMED.match(spaced(name))  # by a person, not by pandas
+    if kind == "index" and ((whole and (facts.counts or facts.distinct)) or texts or facts.evenly or not named):
         return "names the rows" if texts else "counts the rows"
     if kind == "group" and (texts or (whole and (facts.steady or (rank(name) == 0 and not counts)))):
         return GROUP
@@ -218,11 +215,6 @@ def why_left_out(name: str, kind: Hint | None, facts: Facts) -> str | None:
     if kind in ("counter", "group") and (texts or (whole and facts.counts)):
         return "names the rows" if texts else "counts up"
     return "counts up" if kind == "number" and whole and facts.by_one else None
-
-
-def is_word(name: str) -> bool:
-    """Whether someone named the column, not pandas."""
-    return bool(name.strip()) and not UNNAMED.match(spaced(name))
 
 
 def spaced(name: str) -> str:
@@ -236,7 +228,7 @@ def spaced(name: str) -> str:
 
 
 def find_label(columns: Sequence[str], facts: Mapping[str, Facts], *, labelled: bool) -> str | None:
-    """The last column, if it is called so; else the only one that is, and holds no numbers or must be there."""
+    """The last column, if its name is that of labels; else the only such column, if it holds texts or must exist."""
     if columns and columns[-1].lower() in TIME_LABELS:
         return columns[-1]
     named = [name for name in columns if name.lower() in TIME_LABELS]
@@ -247,7 +239,7 @@ def find_label(columns: Sequence[str], facts: Mapping[str, Facts], *, labelled: 
 def find_time(
     columns: Sequence[str], hints: Mapping[str, Hint | None], left_out: Iterable[str], facts: Mapping[str, Facts]
 ) -> str | None:
-    """The first column if it has one of the plainest names; else a column that is called a time and is one."""
+    """The first column if it has one of the plainest names; else a column that is named as a time and is one."""
     if columns and columns[0].lower() in TIMES:
         return columns[0]
     named = [name for name in columns if hints[name] == "time" and is_clock(name, facts[name])]
@@ -258,28 +250,19 @@ def find_time(
 
 
 def is_clock(name: str, facts: Facts) -> bool:
-    """Whether a column that is called a time is one: texts are, numbers rise or count; `t` may be a temperature."""
+    """Whether a column named as a time is one: texts are, numbers rise or count; `t` may be a temperature."""
     rises = facts.evenly if name.lower() == "t" else facts.rises or (facts.whole and facts.counts)
     return not facts.numeric or rises
 
 
 def rank(name: str) -> int | None:
     """0 for a column that tells persons apart, 1 for sessions; None for others."""
-    plain = spaced(name)
-    stem = NUMBERING.sub("", plain)
-    return next((k for k, names in enumerate((PERSONS, SESSIONS)) if stem in names or plain in names), None)
-
-
-def said_of(left_out: Mapping[str, str]) -> str:
-    """
-    >>> said_of({"index": "counts the rows", "subject": "a group"})
-    'not channels: index (counts the rows), subject (a group)'
-    """
-    return f"not channels: {some((f'{name} ({reason})' for name, reason in left_out.items()), SHOWN)}"
+    variants = {spaced(name), NUMBERING.sub("", spaced(name))}
+    return next((k for k, names in enumerate((PERSONS, SESSIONS)) if variants & names), None)
 
 
 def in_all(facts: Iterable[Mapping[str, Facts]]) -> dict[str, Facts]:
-    """What is so of each column in every one of the tables that have it."""
+    """The facts of each column that hold in every one of the tables that have it."""
     found: dict[str, Facts] = {}
     for table in facts:
         for name, own in table.items():

@@ -12,7 +12,7 @@ from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.npy_files import npy_header, read_npy
 from neocog.dataset.tables import table_notices
 from neocog.errors import ConfigError, DataError, agree, some
-from neocog.modalities.signal.channel_names import SHOWN, has_fields, order_channels, said_by_name, split_fields
+from neocog.modalities.signal.channel_names import SHOWN, has_fields, order_channels, split_fields
 from neocog.modalities.signal.csv_windows import column_notices, cut_windows, number_groups, window_notices
 from neocog.modalities.signal.recording import Recording, SignalTable, holds_numbers, make_recording, read_signal_table
 from neocog.modalities.signal.signal_columns import Roles, find_roles, in_all, look_at_numbers
@@ -63,28 +63,26 @@ def open_signal_folder(
     """
     files = SignalFiles(path, class_level=class_level, test_fold=test_fold)
     read = read_all(files, columns)
-    if window is not None:
-        return windows_of(files, read, window, step or window, rate)
-    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {
-        split: ([read.arrays[i].values for i in part.tolist()], files.targets[part])
-        for split, part in files.splits.items()
-    }
-    keys = [files.key(i) for i in range(len(read.arrays))]
-    groups, grouping = groups_of_files(files, read)
-    kind = files.group_kind
-    return make_source(files, read, parts, keys, groups, kind, (*read.notices, *grouping))
-
-
-def make_source(
-    files: ClassFolderSource,
-    read: "FolderContent",
-    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]],
-    keys: list[str],
-    groups: NDArray[np.int64] | None,
-    group_kind: str,
-    notices: tuple[str, ...],
-) -> SignalSource:
-    """The source of these signals, with what is known of their folders."""
+    arrays, notices = read.arrays, [*files.notices, *read.notices]
+    if window is None:
+        pieces, keys = [(i, 0) for i in range(len(arrays))], [files.key(i) for i in range(len(arrays))]
+    else:
+        step = step or window
+        cut = [cut_windows(array, window, step, rate, files.key(i)) for i, array in enumerate(arrays)]
+        pieces = [(i, start) for i, part in enumerate(cut) for start in part.starts.tolist()]
+        keys = [f"{files.key(i)}:{start}" for i, start in pieces]
+        if not pieces:
+            rule = f"No file below {files.root} has {window:,} values without a gap."
+            raise DataError(rule, fix="Choose a shorter window.")
+        if short := sum(array.values.shape[1] < window for array in arrays):
+            notices.append(f"files that are shorter than a window were skipped: {short:,}")
+        notices += window_notices(window, step, len(pieces), sum(part.num_dropped for part in cut), read.groups)
+    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {}
+    for split, part in files.splits.items():
+        here = [(i, start) for i, start in pieces if part.size and part[0] <= i <= part[-1]]
+        signals: list[Signal] = [arrays[i].values[:, start : window and start + window] for i, start in here]
+        parts[split] = (signals, files.targets[[i for i, _ in here]])
+    groups, kind, told = number_pieces(files, read, pieces, windowed=window is not None)
     source = SignalSource(
         files.root.resolve().name,
         parts,
@@ -93,10 +91,10 @@ def make_source(
         groups=groups,
         channel_names=read.channels,
         unused=read.unused,
-        notices=(*files.notices, *notices),
+        notices=(*notices, *told),
         format="signal-folder",
     )
-    source.folders, source.unlabelled, source.group_kind = files.folders, files.unlabelled, group_kind
+    source.folders, source.unlabelled, source.group_kind = files.folders, files.unlabelled, kind
     return source
 
 
@@ -112,56 +110,23 @@ class FolderContent:
     notices: list[str]
 
 
-def one_each(values: list[set[str]]) -> bool:
-    """Whether each file has one value."""
-    return all(len(one) == 1 for one in values)
-
-
-def groups_of_files(files: ClassFolderSource, read: FolderContent) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """Numbers of what must stay in one split, by the folders or by columns; (N,), or None; and notices."""
+def number_pieces(
+    files: ClassFolderSource, read: FolderContent, pieces: list[tuple[int, int]], *, windowed: bool
+) -> tuple[NDArray[np.int64] | None, str, list[str]]:
+    """Numbers of what must stay in one split, by folders, columns or, of windows, files; (N,); their name; notices."""
+    of = np.array([i for i, _ in pieces], np.int64)
     if files.groups is not None:
-        return files.groups, ()
-    alone = {name: [set(array.groups[name]) for array in read.arrays] for name in read.groups}
-    groups, said = number_groups({name: [min(one) for one in own] for name, own in alone.items() if one_each(own)})
-    changing = [name for name, own in alone.items() if not one_each(own)]
-    if changing:
-        said += (f"{some(changing)} changes within a file, so files are not grouped by it",)
-    return groups, said
-
-
-def windows_of(
-    files: ClassFolderSource, read: FolderContent, window: int, step: int, rate: float | None
-) -> SignalSource:
-    """The windows of all files; a group is a file, or what columns tell of persons and sessions."""
-    arrays = read.arrays
-    cut = [cut_windows(array, window, step, rate, files.key(i)) for i, array in enumerate(arrays)]
-    windows = [(i, start) for i, part in enumerate(cut) for start in part.starts.tolist()]
-    if not windows:
-        raise DataError(
-            f"No file below {files.root} has {window:,} values without a gap.", fix="Choose a shorter window."
-        )
-    parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {}
-    for split, part in files.splits.items():
-        here = [(i, start) for i, start in windows if part.size and part[0] <= i <= part[-1]]
-        signals: list[Signal] = [arrays[i].values[:, start : start + window] for i, start in here]
-        parts[split] = (signals, files.targets[[i for i, _ in here]])
-    notices = list(read.notices)
-    short = sum(array.values.shape[1] < window for array in arrays)
-    if short:
-        notices.append(f"files that are shorter than a window were skipped: {short:,}")
-    notices += window_notices(window, step, len(windows), sum(part.num_dropped for part in cut), read.groups)
-    groups: NDArray[np.int64] | None = None
-    grouping: tuple[str, ...] = ()
-    if files.groups is not None:
-        groups = files.groups[[i for i, _ in windows]]
-    else:
-        groups, grouping = number_groups(
-            {name: [arrays[i].groups[name][k] for i, k in windows] for name in read.groups}
-        )
-    kind = files.group_kind if files.groups is not None else "groups" if grouping else "files"
-    keys = [f"{files.key(i)}:{start}" for i, start in windows]
-    numbers = np.array([i for i, _ in windows], np.int64) if groups is None else groups
-    return make_source(files, read, parts, keys, numbers, kind, (*grouping, *notices))
+        return files.groups[of], files.group_kind, []
+    # A window has one group, that of its first value.
+    cells = {
+        name: [{*read.arrays[i].groups[name][k : k + 1 if windowed else None]} for i, k in pieces]
+        for name in read.groups
+    }
+    constant = {name: own for name, own in cells.items() if all(len(one) == 1 for one in own)}
+    groups, told = number_groups({name: [min(one) for one in own] for name, own in constant.items()})
+    changing = [name for name in cells if name not in constant]
+    changes = [f"{some(changing)} changes within a file, so files are not grouped by it"] if changing else []
+    return of if groups is None and windowed else groups, "groups" if told else "files", [*told, *changes]
 
 
 def read_all(files: ClassFolderSource, columns: Sequence[str]) -> FolderContent:
@@ -185,9 +150,8 @@ def read_all(files: ClassFolderSource, columns: Sequence[str]) -> FolderContent:
         recordings |= {i: Recording(np.asarray(array, np.float32)) for i, array in turned.items()}
     in_order, order_notices = one_order(files, [recordings[i] for i in range(len(files.paths))])
     if columns and len(turned) == len(files.paths):
-        rule = "signal.columns names the columns of tables."
         received = f"{some(columns)}, and {files.root} holds arrays without names"
-        raise ConfigError(rule, received=received, fix="Leave it out.")
+        raise ConfigError("signal.columns names the columns of tables.", received=received, fix="Leave it out.")
     said = dict.fromkeys(sentence for recording in in_order for sentence in recording.notices)
     groups = tuple(name for name in roles.groups if all(name in recording.groups for recording in in_order))
     channels = next((recording.channels for recording in in_order if recording.channels), ())
@@ -200,16 +164,14 @@ def read_tables(tables: dict[int, SignalTable], columns: Sequence[str]) -> tuple
     found: dict[int, Recording] = {}
     whole = Roles(())
     for i, table in tables.items():
-        roles = find_roles(
-            table.columns, {name: facts[name] for name in table.columns if name in facts}, str(table.path), columns
-        )
+        own = {name: facts[name] for name in table.columns if name in facts}
+        roles = find_roles(table.columns, own, str(table.path), columns)
         if roles.label is not None and not columns:
-            raise DataError(
-                "A file in a class folder needs no label, and a label must not become an input. "
-                f"{table.path} has a column of labels.",
-                fix="Remove it, or name the channels: --signal.columns. Or give the whole recording as one file, to "
-                "be cut into windows.",
+            rule = "A file in a class folder needs no label, and a label must not become an input."
+            fix = (
+                "Remove it, or name the channels: --signal.columns. Or cut the whole recording, one file, into windows."
             )
+            raise DataError(rule, received="a column of labels", where=str(table.path), fix=fix)
         found[i] = make_recording(table, replace(roles, label=None))
         whole = replace(
             roles,
@@ -223,9 +185,8 @@ def read_tables(tables: dict[int, SignalTable], columns: Sequence[str]) -> tuple
 def from_fields(array: NDArray[np.void], columns: Sequence[str], where: str) -> Recording:
     """A structured array, of which each field is a channel."""
     values, names = split_fields(array, 0)
-    roles = find_roles(
-        names, {name: look_at_numbers(row) for name, row in zip(names, values, strict=True)}, where, columns
-    )
+    facts = {name: look_at_numbers(row) for name, row in zip(names, values, strict=True)}
+    roles = find_roles(names, facts, where, columns)
     with np.errstate(over="ignore"):
         rows = np.asarray(values, np.float32)
     return Recording(rows[[names.index(name) for name in roles.channels]], channels=roles.channels)
@@ -244,16 +205,14 @@ def one_order(files: ClassFolderSource, recordings: list[Recording]) -> tuple[li
     said: dict[str, list[str]] = {}
     for i in named:
         own = recordings[i].channels
-        ordered = order_channels(wanted, own, str(files.paths[i]), whose)
-        for sentence in said_by_name(wanted, ordered, own):
+        ordered, sentences = order_channels(wanted, own, str(files.paths[i]), whose)
+        for sentence in sentences:
             said.setdefault(sentence, []).append(files.key(i))
         if ordered != list(own):
             places = [own.index(name) for name in ordered]
             found[i] = replace(recordings[i], values=recordings[i].values[places], channels=wanted)
-    notices = [
-        f"{sentence} (in {len(keys):,} of {len(recordings):,} files: {some(keys, 2)})"
-        for sentence, keys in said.items()
-    ]
+    total = f"{len(recordings):,} files"
+    notices = [f"{sentence} (in {len(keys):,} of {total}: {some(keys, 2)})" for sentence, keys in said.items()]
     if len(named) < len(recordings):
         without = agree("{n} file(|s) (does|do) not name (its|their) channels", len(recordings) - len(named))
         notices.append(f"{without}, which are read as {some(wanted, SHOWN)}")
@@ -279,13 +238,11 @@ def channels_first(files: ClassFolderSource, arrays: dict[int, Signal]) -> tuple
     """Arrays as (C, L): channels are on the axis that has the same length in all files; of two such, on the shorter."""
     first, second = ({array.shape[axis] for array in arrays.values()} for axis in (0, 1))
     if len(first) > 1 and len(second) > 1:
-        odd = next(i for i, array in arrays.items() if len(array) != len(arrays[min(arrays)]))
-        first_at = min(arrays)
-        received = f"{arrays[first_at].shape} in {files.paths[first_at]}, {arrays[odd].shape} in {files.paths[odd]}"
+        one = min(arrays)
+        odd = next(i for i, array in arrays.items() if len(array) != len(arrays[one]))
+        received = f"{arrays[one].shape} in {files.paths[one]}, {arrays[odd].shape} in {files.paths[odd]}"
         raise DataError("All signals must have the same channels.", received=received)
     if len(first) > 1 or (len(first) == len(second) == 1 and min(first) > min(second)):
-        lengths = some(sorted(first), 2)
-        return {i: array.T for i, array in arrays.items()}, [
-            f"arrays are read as (length, channels): {lengths} values of {min(second)} channels"
-        ]
+        told = f"{some(sorted(first), 2)} values of {min(second)} channels"
+        return {i: array.T for i, array in arrays.items()}, [f"arrays are read as (length, channels): {told}"]
     return arrays, []

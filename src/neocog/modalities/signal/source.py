@@ -62,13 +62,11 @@ class SignalSource(ListSource):
         targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
         names, targets, unused_labels = name_classes(name, targets, classes)
         keys = keys or [f"{split}/{place}" for split, part in splits.items() for place in range(len(part))]
-        self.groups = groups
-        self.channel_names, self.unused = channel_names, unused
-        notices += unused_labels
+        self.groups, self.channel_names, self.unused = groups, channel_names, unused
         if channel_names:
             check_names(channel_names, self.channels, name)
             notices = (said_of_channels(channel_names), *notices)
-        about = tuple(dict.fromkeys((*notices, *absent_classes(names, targets))))
+        about = tuple(dict.fromkeys((*notices, *unused_labels, *absent_classes(names, targets))))
         super().__init__(name, keys, np.concatenate(list(targets.values())), splits, names, about)
 
     def content(self) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ NAMED_TIMES = re.compile(
     r"(?:[ _-]+(?P<after>" + WORDS + r")|[ _-]*[\[(](?P<unit>" + WORDS + r")[\])])?",
     re.IGNORECASE,
 )
-"""What a column of times may be called, with or without its unit: `timestamp`, `time_ms`, `Time (s)`, `unix_time`."""
+"""Names of columns of times, with or without its unit: `timestamp`, `time_ms`, `Time (s)`, `unix_time`."""
 NAMES_OF_UNITS = {
     1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds", 60.0: "minutes", 3600.0: "hours",
 }  # fmt: skip
@@ -56,50 +56,50 @@ def is_time(text: str) -> bool:
 def read_times(
     name: str, cells: Sequence[str], lines: Sequence[int], dialect: Dialect, where: str
 ) -> tuple[NDArray[np.float64], str | None]:
-    """A column of times in seconds, NaN where one is missing, (T,), and what a user should know of how they were read.
+    """A column of times in seconds, NaN if one is missing, (T,), and a notice on how they are read.
 
-    Raises DataError for what is neither a number nor a time, and for several kinds in one column.
+    Raises DataError for a cell that is neither a number nor a time, and for several kinds in one column.
     """
+
+    def refuse(cells: str, line: int, fix: str) -> DataError:
+        return DataError(RULE, received=cells, where=f"{where}, line {line}, {name}", fix=fix)
+
     if "date" in name.lower() and all(COMPACT.fullmatch(cell.strip()) or is_missing(cell) for cell in cells):
         cells = [COMPACT.sub(r"\1-\2-\3", cell.strip()) for cell in cells]
     first = next((cell for cell in cells if not is_missing(cell)), "")
-    if dialect.number(first) is not None or not first:
-        plain = all_numbers(cells, dialect)
-        if plain is not None:
-            return read_numbers(name, plain)
-        numbers = [read_one(cell, line, dialect, where, name) for cell, line in zip(cells, lines, strict=True)]
-        return read_numbers(name, np.array(numbers, np.float64))
+    numeric = dialect.number(first) is not None or not first
+    plain = all_numbers(cells, dialect) if numeric else None
+    if plain is not None:
+        return read_numbers(name, plain)
+    numbers = np.full(len(cells), np.nan)
     micros = np.zeros(len(cells), np.int64)
     known = np.zeros(len(cells), bool)
     kinds: dict[str, int] = {}
     for place, (cell, line) in enumerate(zip(cells, lines, strict=True)):
         if is_missing(cell):
             continue
-        found = parse_time(cell)
+        number, found = (dialect.number(cell), None) if numeric else (None, parse_time(cell))
+        if number is not None:
+            numbers[place] = number
+            continue
         if found is None:
-            raise not_a_time(cell, line, where, name)
+            fix = "Write it so; pandas.to_datetime reads many other forms."
+            raise refuse(repr(cell.strip()[:40]), line, fix)
         micros[place], kind = found
         known[place] = True
         kinds.setdefault(kind, place)
         if len(kinds) > 1:
-            raise DataError(
-                f"{RULE} Received: {' and '.join(repr(cells[at].strip()) for at in kinds.values())}, in {where}, line "
-                f"{line}, {name}. Write all with the same parts: with a time zone or without."
-            )
+            both = " and ".join(repr(cells[at].strip()) for at in kinds.values())
+            raise refuse(both, line, "Write all with the same parts: with a time zone or without.")
+    if numeric:
+        return read_numbers(name, numbers)
     seconds = np.where(known, (micros - micros[known][0]) / 1e6, np.nan)
     what = "times of day" if "time of day" in kinds else "dates and times"
     return seconds, f"{name} holds {what}, which are read in seconds"
 
 
-def read_one(cell: str, line: int, dialect: Dialect, where: str, name: str) -> float:
-    value = np.nan if is_missing(cell) else dialect.number(cell)
-    if value is None:
-        raise not_a_time(cell, line, where, name)
-    return value
-
-
 def read_numbers(name: str, numbers: NDArray[np.float64]) -> tuple[NDArray[np.float64], str | None]:
-    """Numbers in seconds: by the unit in the column's name, or by their size where they count from 1970."""
+    """Numbers in seconds: by the unit in the column's name, or by their size if they count from 1970."""
     match = NAMED_TIMES.fullmatch(name.strip())
     unit = UNITS.get((match["after"] or match["unit"] or match["what"]).lower()) if match else None
     least = float(np.nanmin(np.abs(numbers))) if not np.isnan(numbers).all() else 0.0
@@ -147,10 +147,3 @@ def parse_time(text: str) -> tuple[int, str] | None:
         return None
     kind = "without a zone" if found.tzinfo is None else "with a zone"
     return (found.replace(tzinfo=found.tzinfo or UTC) - EPOCH) // timedelta(microseconds=1), kind
-
-
-def not_a_time(cell: str, line: int, where: str, name: str) -> DataError:
-    return DataError(
-        f"{RULE} Received: {cell.strip()[:40]!r}, in {where}, line {line}, {name}. Write it so; pandas.to_datetime "
-        "reads many other forms."
-    )

@@ -7,10 +7,9 @@ published copies write as 1 or as 1.0000000e+00; labels that are written in any 
 
 import itertools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from neocog.dataset.labels import number_texts
 from neocog.errors import DataError, some
 from neocog.modalities.signal.source import SignalSource
 
-__all__ = ["is_ucr", "numbered_lines", "numbers", "open_ucr", "read_ucr"]
+__all__ = ["find_sets", "is_ucr", "numbered_lines", "numbers", "only_set", "open_ucr", "read_ucr"]
 
 NAME = re.compile(r"(?P<name>.+)_(?P<split>TRAIN|TEST)\.tsv$")
 NUMBER = re.compile(r"(?!-0(\.0+)?(e|$))-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-][0-9]{2,3})?")
@@ -31,26 +30,17 @@ MAX_LINE = 2**26
 
 
 def is_ucr(path: Path) -> bool:
-    """Whether a folder has a NAME_TRAIN.tsv or NAME_TEST.tsv whose first line goes on in numbers."""
-    return path.is_dir() and any(
-        starts_with_series(file) for split in find_ucr(path).values() for file in split.values()
-    )
+    """Whether a folder has a NAME_TRAIN.tsv or NAME_TEST.tsv whose first line continues in numbers."""
+    sets = find_sets(path, NAME).values() if path.is_dir() else ()
+    return any(starts_with_series(file) for files in sets for file in files.values())
 
 
 def open_ucr(path: Path) -> SignalSource:
     """The source that a folder's two files make. Raises DataError if one is missing, or a line is damaged."""
-    found = find_ucr(path)
-    if len(found) != 1:
-        raise DataError(
-            f"A folder holds one data set of the UCR archive. {path} has {some(found, 5) or 'none'}. "
-            "Give each set a folder of its own."
-        )
-    ((name, files),) = found.items()
+    name, files = only_set(find_sets(path, NAME), path, "of the UCR archive")
     if len(files) != 2:
-        raise DataError(
-            f"A set of the UCR archive comes as two files, {name}_TRAIN.tsv and {name}_TEST.tsv. "
-            f"{path} has {next(iter(files.values())).name}, not its partner."
-        )
+        rule = f"A set of the UCR archive comes as two files, {name}_TRAIN.tsv and {name}_TEST.tsv."
+        raise DataError(rule, received=f"{next(iter(files.values())).name}, not its partner", where=str(path))
     read = {split: read_ucr(files[split]) for split in ("train", "test")}
     names, notices = name_classes({label for _, labels in read.values() for label in labels})
     classes, numbers = number_texts({split: [names[label] for label in labels] for split, (_, labels) in read.items()})
@@ -59,16 +49,18 @@ def open_ucr(path: Path) -> SignalSource:
 
 
 def name_classes(labels: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The class that each label means, and what a user should know of that.
+    """The class that each label means, and a notice on labels that are written in several ways.
 
     >>> name_classes(["1.0000000e+00", "2", "1"])[0]
     {'1.0000000e+00': '1', '2': '2', '1': '1'}
+    >>> name_classes(["1.0", "2.50", "1.2e+02", "0.0"])[0].values()
+    dict_values(['1', '2.5', '120', '0'])
     >>> name_classes(["007", "7"])
     ({'007': '007', '7': '7'}, ())
     """
     if not all(NUMBER.fullmatch(label) and len(label) < MAX_DIGITS for label in labels):
         return {label: label for label in labels}, ()
-    names = {label: plain_number(label) for label in labels}
+    names = {label: format(Decimal(label).normalize(), "f") for label in labels}
     written: dict[str, list[str]] = {}
     for label in sorted(labels):
         written.setdefault(names[label], []).append(label)
@@ -76,22 +68,21 @@ def name_classes(labels: Collection[str]) -> tuple[dict[str, str], tuple[str, ..
     return names, (f"labels are numbers, which are read as such: {some(changed)}",) if changed else ()
 
 
-def plain_number(text: str) -> str:
-    """
-    >>> plain_number("1.0"), plain_number("2.50"), plain_number("1.2e+02"), plain_number("0.0")
-    ('1', '2.5', '120', '0')
-    """
-    return format(Decimal(text).normalize(), "f")
-
-
-def find_ucr(folder: Path) -> dict[str, dict[str, Path]]:
-    """Name -> split -> file."""
+def find_sets(folder: Path, pattern: re.Pattern[str]) -> dict[str, dict[str, Path]]:
+    """Name -> split -> file, for the files of a folder whose names match; without a split in its name, "all"."""
     found: dict[str, dict[str, Path]] = {}
     for path in plain_files(folder):
-        match = NAME.match(path.name)
-        if match:
-            found.setdefault(match["name"], {})[match["split"].lower()] = path
+        if match := pattern.match(path.name):
+            found.setdefault(match["name"], {})[(match["split"] or "all").lower()] = path
     return found
+
+
+def only_set(found: Mapping[str, dict[str, Path]], path: Path, what: str) -> tuple[str, dict[str, Path]]:
+    """The name and the files of the one data set of a folder. Raises DataError if there are several, or none."""
+    if len(found) != 1:
+        rule, fix = f"A folder holds one data set {what}.", "Give each set a folder of its own."
+        raise DataError(rule, received=some(found, 5) or "none", where=str(path), fix=fix)
+    return next(iter(found.items()))
 
 
 def starts_with_series(path: Path) -> bool:
@@ -110,49 +101,47 @@ def read_ucr(path: Path) -> tuple[list[NDArray[np.float32]], list[str]]:
     series: list[NDArray[np.float32]] = []
     labels: list[str] = []
     width = 0
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            for number, line in numbered_lines(file, path):
-                label, *fields = line.rstrip("\r\n").split("\t")
-                where = f"{path}, line {number}"
-                width = width or len(fields)
-                if not label.strip() or not fields or len(fields) != width:
-                    raise DataError(
-                        "A line has a label and as many values as the first, separated by tabs. Received: "
-                        f"{label.strip()[:20]!r} and {len(fields):,} values instead of {width:,}, in {where}."
-                    )
-                series.append(without_end(numbers(fields, where))[None])
-                labels.append(label.strip())
-    except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}.") from error
+    for number, line in numbered_lines(path):
+        label, *fields = line.rstrip("\r\n").split("\t")
+        where = f"{path}, line {number}"
+        width = width or len(fields)
+        if not label.strip() or not fields or len(fields) != width:
+            rule = "A line has a label and as many values as the first, separated by tabs."
+            received = f"{label.strip()[:20]!r} and {len(fields):,} values instead of {width:,}"
+            raise DataError(rule, received=received, where=where)
+        values = numbers(fields, where)
+        there = np.flatnonzero(~np.isnan(values))
+        series.append(values[None, : there[-1] + 1 if there.size else 1])  # one sample at least
+        labels.append(label.strip())
     return series, labels
 
 
-def numbered_lines(file: IO[str], path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold anything, and their numbers. Raises DataError for one that is longer than any series."""
-    for number in itertools.count(1):
-        line = file.readline(MAX_LINE + 1)
-        if len(line) > MAX_LINE:
-            raise DataError(
-                f"A series is a line of at most {MAX_LINE:,} characters. Received: more, in {path}, line {number}."
-            )
-        if not line:
-            return
-        if line.strip():
-            yield number, line
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The numbers of the lines that are not empty, and these lines.
+
+    Raises DataError for a line that is longer than any series, or if the file can't be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            for number in itertools.count(1):
+                line = file.readline(MAX_LINE + 1)
+                if len(line) > MAX_LINE:
+                    rule = f"A series is a line of at most {MAX_LINE:,} characters."
+                    raise DataError(rule, received="more", where=f"{path}, line {number}")
+                if not line:
+                    return
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}.") from error
 
 
 def numbers(fields: list[str], where: str) -> NDArray[np.float32]:
     """Texts as numbers; (L,)."""
     try:
-        # What is too large for float32 becomes infinite, and is refused where it is decoded.
+        # Values too large for float32 become infinite, and are refused when they are decoded.
         with np.errstate(over="ignore"):
             return np.array(fields, np.float64).astype(np.float32)
     except ValueError as error:
-        raise DataError(f"Values must be numbers, NaN where one is missing. Received: {error}, in {where}.") from error
-
-
-def without_end(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A series up to its last value; one sample at least."""
-    there = np.flatnonzero(~np.isnan(values))
-    return values[: there[-1] + 1 if there.size else 1]
+        rule = "Values must be numbers, or NaN if one is missing."
+        raise DataError(rule, received=str(error), where=where) from error

@@ -47,7 +47,7 @@ def augment_texts(
     Shapes: tokens (N, L) of integers, samples (N,) -> (N, L). If all tokens of a text would go, the one with the
     highest draw is kept.
     Source: Iyyer et al. 2015, "Deep unordered composition rivals syntactic methods for text classification".
-    """  # fmt: skip
+    """
     if not config.drop or not tokens.numel():
         return tokens
     draws = torch.from_numpy(uniform(seed, epoch, samples, "word dropout", tokens.shape[1])).to(tokens.device)

@@ -29,7 +29,7 @@ class TextConfig:
     """How texts are split into tokens."""
 
     level: Level | None = None
-    """What a token is; unset: characters for networks of characters, words for others."""
+    """The kind of token; unset: characters for networks of characters, words for others."""
     lowercase: bool = True
     """Convert texts to lower case."""
     length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -62,11 +62,11 @@ def choose_text(
     counts, lengths = survey(source, indices, level, settings.lowercase)
     frequent = sorted((-count, token) for token, count in counts.items() if count >= settings.min_count)
     if not frequent:
-        raise DataError(
+        rule, fix = (
             f"A vocabulary needs tokens that occur {settings.min_count} times.",
-            received=f"{len(indices):,} training texts of {source.name} without any",
-            fix="Set --text.min_count 1, or add texts.",
+            "Set --text.min_count 1, or add texts.",
         )
+        raise DataError(rule, received=f"{len(indices):,} training texts without any", where=source.name, fix=fix)
     vocabulary = tuple(token for _, token in frequent[: settings.vocabulary])
     choices.reasons["vocabulary"] = (
         f"{len(vocabulary):,} of {len(counts):,} different tokens in the training texts; "
@@ -82,11 +82,9 @@ def choose_characters(
 ) -> tuple[TextPreprocess, dict[str, str]]:
     """Texts as the networks of Zhang et al. 2015 read them."""
     if settings.level == "word" or not settings.lowercase:
-        raise ConfigError(
-            f"{network} reads single characters in lower case.",
-            received="text.level=word" if settings.level == "word" else "text.lowercase=false",
-            fix="Remove the setting, or choose text_cnn.",
-        )
+        rule, fix = f"{network} reads single characters in lower case.", "Remove the setting, or choose text_cnn."
+        received = "text.level=word" if settings.level == "word" else "text.lowercase=false"
+        raise ConfigError(rule, received=received, fix=fix)
     choices.reasons["vocabulary"] = f"the {len(ALPHABET)} characters that {network} was published with"
     choices.pick("level", "character", f"{network} reads single characters")
     choices.pick("length", length, f"{network} was made for {length:,} characters")

@@ -34,7 +34,7 @@ class TextPreprocess(Preprocess):
     has_vocabulary: ClassVar[bool] = True
 
     level: Level
-    """What a token is."""
+    """The kind of token."""
     length: int
     """Tokens of an input: longer texts are cut at their end, shorter ones padded there."""
     vocabulary: tuple[str, ...]

@@ -10,7 +10,7 @@ from neocog.dataset.split_names import splits_meant
 from neocog.dataset.tables import is_table
 from neocog.modalities.text.tokens import text_of
 
-__all__ = ["TextFolder", "holds_texts", "open_text_folder"]
+__all__ = ["TextFolder", "holds_texts"]
 
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})
 """Folders without a class, such as that of the film reviews of aclImdb."""
@@ -28,10 +28,6 @@ class TextFolder(ClassFolderSource):
     def payload(self, index: int) -> str:
         """One text. Raises DataError that names the file and the offset if it is not UTF-8."""
         return text_of(self.file_bytes(index), str(self.paths[index]))
-
-
-def open_text_folder(path: Path, *, class_level: int | None = None, test_fold: str | int | None = None) -> TextFolder:
-    return TextFolder(path, class_level=class_level, test_fold=test_fold)
 
 
 def holds_texts(root: Path) -> bool:

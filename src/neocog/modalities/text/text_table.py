@@ -12,7 +12,7 @@ import numpy as np
 
 from neocog.dataset.column_names import TEXT_LABELS, TEXTS
 from neocog.dataset.columns import ColumnChoice, Columns, lacks_labels, one_label, split_of, text_columns
-from neocog.dataset.dialect import Dialect, find_dialect
+from neocog.dataset.dialect import find_dialect
 from neocog.dataset.files import plain_files
 from neocog.dataset.labels import Spellings, numbers_of, order_names
 from neocog.dataset.list_source import ListSource
@@ -63,10 +63,8 @@ class TextTable(ListSource):
                 continue
             columns = find_columns(path, called, chosen)
             if not chosen and not find_dialect(path).has_header:
-                by_content.append(
-                    f"{path.name} is read with its texts in column {columns.payload} and its labels in column "
-                    f"{columns.labels[0]}, inferred from their content"
-                )
+                which = f"its texts in column {columns.payload} and its labels in column {columns.labels[0]}"
+                by_content.append(f"{path.name} is read with {which}, inferred from their content")
             rows += track(read_table(path, split, columns, spellings), f"reading {path.name}")
             own = (columns.split,) if columns.split and split != "all" else ()
             others |= dict.fromkeys((*columns.others, *own))
@@ -196,10 +194,9 @@ def why_no_text_table(path: Path, *, text_column: str | None = None, label_colum
         return None
     tables = main_tables(path)
     if path.is_dir() and not tables and (others := tables_in(path)):
-        return (
-            "A folder of tables has one that is named train, such as train.csv, or only one table. Received: "
-            f"{some([table.name for table in others])}, in {path}. Rename them, or give the path of one."
-        )
+        rule = "A folder of tables has one named train, such as train.csv, or only one table."
+        received, fix = some([table.name for table in others]), "Rename them, or give the path of one."
+        return str(DataError(rule, received=received, where=str(path), fix=fix))
     for table in tables:
         try:
             cells = first_row(table).values
@@ -208,19 +205,16 @@ def why_no_text_table(path: Path, *, text_column: str | None = None, label_colum
         except DataError as error:
             return str(error)
         names_images = any(is_image(Path(str(value))) for value in cells.values())
-        if holds_prose(cells, find_dialect(table)) and not names_images:
-            return what_is_missing(table, cells)
+        number = find_dialect(table).number
+        words = [value for value in cells.values() if isinstance(value, str) and number(value) is None]
+        # A text and its label are two values that are not numbers, or one of several words.
+        if not names_images and (len(words) > 1 or any(len(value.split()) > 1 for value in words)):
+            return name_missing_columns(table, cells)
     return None
 
 
-def holds_prose(cells: Mapping[str, Any], dialect: Dialect) -> bool:
-    """Whether a row can be that of a text and its label: two values that are not numbers, or one of several words."""
-    words = [value for value in cells.values() if isinstance(value, str) and dialect.number(value) is None]
-    return len(words) > 1 or any(len(value.split()) > 1 for value in words)
-
-
-def what_is_missing(table: Path, cells: Mapping[str, Any]) -> str:
-    """Which columns a table of texts lacks, and how they can be named; the text is likely the longest value."""
+def name_missing_columns(table: Path, cells: Mapping[str, Any]) -> str:
+    """The columns that a table of texts lacks, and how they can be named; the text is likely the longest value."""
     called = {name.lower(): name for name in reversed(list(cells))}
     text, label = (next((called[name] for name in names if name in called), None) for names in (TEXTS, TEXT_LABELS))
 
@@ -236,13 +230,10 @@ def what_is_missing(table: Path, cells: Mapping[str, Any]) -> str:
     if not label:
         needed.append(f"{'a column' if text else 'one'} of labels ({', '.join(TEXT_LABELS)})")
         flags += f" --data.label_column {quote(likely_label)}"
+    rule, received = f"A table of texts needs {' and '.join(needed)}.", f"the columns {some(cells, 8)}"
+    fix = f"Rename them, or set{flags}."
     if not find_dialect(table).has_header:
-        return (
-            f"A table begins with the names of its columns. Received: {some(map(repr, cells.values()), 4)}, which "
-            f"looks like a sample, as the first line of {table}. Add a line such as text,label above it, or say which "
-            f"column is which:{flags}."
-        )
-    return (
-        f"A table of texts needs {' and '.join(needed)}. Received: the columns {some(cells, 8)}, in {table}. Rename "
-        f"them, or say which is which, such as{flags}."
-    )
+        rule = "A table begins with the names of its columns."
+        received = f"a first line that looks like a sample, {some(map(repr, cells.values()), 4)}"
+        fix = f"Add a line such as text,label above it, or set{flags}."
+    return str(DataError(rule, received=received, where=str(table), fix=fix))

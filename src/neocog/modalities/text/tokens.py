@@ -1,7 +1,7 @@
 """From a text to its tokens, in any language: words, or single characters.
 
-A text is first brought to one form: small letters where that is asked for, Unicode's composed form (NFC), and ' for the
-typographic apostrophe. Then, as words, each of these is a token, and white space is none:
+A text is first brought to one form: small letters if asked for, Unicode's composed form (NFC), and ' for the
+typographic apostrophe. Then, as words, each of these is a token, and white space is not:
 
 | token                                             | examples                                       |
 |---------------------------------------------------|------------------------------------------------|
@@ -15,9 +15,10 @@ Scripts without spaces beyond Chinese and Japanese, such as Thai, give long word
 """
 
 import functools
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from neocog.dataset.record import Payload
@@ -29,7 +30,7 @@ Level = Literal["word", "character"]
 BYTE_ORDER_MARK = "\ufeff"
 JOINER = "\u034f"
 UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-MARKED = range(0x300, 0x1F000)  # where Unicode's combining marks are, but for variants of whole signs
+MARKED = range(0x300, 0x1F000)  # of Unicode's combining marks, without variants of whole signs
 
 
 def tokens(text: str, level: Level, *, lowercase: bool) -> Iterator[str]:
@@ -41,45 +42,26 @@ def tokens(text: str, level: Level, *, lowercase: bool) -> Iterator[str]:
     ['r', 'a', 'n', '!']
     """
     text = composed(text.lower() if lowercase else text).replace("\u2019", "'")
-    return iter(text) if level == "character" else (found[0] for found in words().finditer(text))
+    return iter(text) if level == "character" else (found[0] for found in patterns()[0].finditer(text))
 
 
 def composed(text: str) -> str:
-    """A text in Unicode's composed form. A joiner is put behind every 30 marks without a letter between.
+    """A text in Unicode's composed form. A joiner follows every 30 marks without a letter between.
 
     Time would else grow with the square of their number. Source: Unicode standard annex 15, "Stream-Safe Text Format".
     """
-    return unicodedata.normalize("NFC", text if text.isascii() else many_marks().sub(rf"\g<0>{JOINER}", text))
+    return unicodedata.normalize("NFC", text if text.isascii() else patterns()[1].sub(rf"\g<0>{JOINER}", text))
 
 
 @functools.cache
-def many_marks() -> re.Pattern[str]:
-    return re.compile(f"[{marks()}]{{30}}")
-
-
-@functools.cache
-def marks() -> str:
-    """All combining marks, as the inside of a regular expression's set."""
-    return ranges(code for code in MARKED if unicodedata.category(chr(code)).startswith("M"))
-
-
-@functools.cache
-def words() -> re.Pattern[str]:
-    """What one token of level "word" is."""
+def patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """One token of level "word", and 30 combining marks."""
+    codes = [code for code in MARKED if unicodedata.category(chr(code)).startswith("M")]
+    runs = [list(run) for _, run in itertools.groupby(enumerate(codes), lambda pair: pair[1] - pair[0])]
+    marks = "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)  # much faster than single characters
     letter = rf"[^\W\d_{UNSPACED}]"
     ending = rf"(?<=[^\W_])'{letter}{{1,2}}(?![\w'])"
-    return re.compile(rf"{ending}|{letter}(?:{letter}|[{marks()}])*|\d+|\S")
-
-
-def ranges(codes: Iterable[int]) -> str:
-    """Ascending characters as the ranges of a regular expression's set."""
-    found: list[list[int]] = []
-    for code in codes:
-        if found and found[-1][1] == code - 1:
-            found[-1][1] = code
-        else:
-            found.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in found)
+    return re.compile(rf"{ending}|{letter}(?:{letter}|[{marks}])*|\d+|\S"), re.compile(f"[{marks}]{{30}}")
 
 
 def text_of(payload: Payload, where: str) -> str:
@@ -92,11 +74,8 @@ def text_of(payload: Payload, where: str) -> str:
         try:
             payload = payload.decode()
         except UnicodeDecodeError as error:
-            raise DataError(
-                "A text must be UTF-8.",
-                received=f"byte 0x{payload[error.start]:02x} at offset {error.start:,} of {where}",
-                fix="Save it as UTF-8.",
-            ) from error
+            received = f"byte 0x{payload[error.start]:02x} at offset {error.start:,}"
+            raise DataError("A text must be UTF-8.", received=received, where=where, fix="Save it as UTF-8.") from error
     if not isinstance(payload, str):
-        raise DataError("A text must be letters.", received=f"{type(payload).__name__}, for {where}")
+        raise DataError("A text must be letters.", received=type(payload).__name__, where=where)
     return payload.removeprefix(BYTE_ORDER_MARK)

@@ -63,7 +63,7 @@ def test_audio_files_beside_the_classes_are_skipped(tmp_path):
     assert source.notices == ("audio files outside the class folders were skipped: stray.wav",)
 
 
-def test_a_file_that_is_gone_or_too_large_is_named(tmp_path, monkeypatch):
+def test_file_that_is_gone_or_too_large_is_named(tmp_path, monkeypatch):
     source = open_audio_folder(write(tmp_path, "yes/a.wav", "no/b.wav"))
     (tmp_path / "no" / "b.wav").unlink()
     with pytest.raises(DataError, match=r"b\.wav can't be read: No such file"):

@@ -50,10 +50,10 @@ def test_files_of_a_folder_come_into_one_order_by_name(tmp_path, other, said):
 @pytest.mark.parametrize(
     ("names", "wrong"),
     [
-        (["x", "z"], r"a.0.csv has x, y. Received: x, z, in .*b.1.csv \(missing: y; not known: z\)"),
-        (["x"], r"Received: x, in .*b.1.csv \(missing: y\). Rename, add or remove columns"),
-        (["x", "y", "z"], r"Received: x, y, z, in .*b.1.csv \(not known: z\)"),
-        (["x", "X"], r"Received: x, X, in .*\(missing: y; not known: X\)"),
+        (["x", "z"], r"a.0.csv has x, y. .*b.1.csv: received x, z \(missing: y; not known: z\)"),
+        (["x"], r".*b.1.csv: received x \(missing: y\). Rename, add or remove columns"),
+        (["x", "y", "z"], r".*b.1.csv: received x, y, z \(not known: z\)"),
+        (["x", "X"], r".*: received x, X \(missing: y; not known: X\)"),
         (["x", "x"], "Each column needs a name of its own. .*received 'x', 'x'"),
     ],
 )
@@ -116,7 +116,7 @@ LABELS = np.array(["a", "b", "a", "b"])
 
 
 @pytest.mark.parametrize("key", ["channels", "channel_names", "names"])
-def test_an_archive_may_name_its_channels(tmp_path, key):
+def test_archive_may_name_its_channels(tmp_path, key):
     np.savez(tmp_path / "s.npz", x=SIGNALS, y=LABELS, **{key: np.array(["acc x", "acc y"])})
     source = open_signal_npz(tmp_path / "s.npz")
     assert (source.channel_names, source.notices[0]) == (("acc x", "acc y"), "channels: acc x, acc y")
@@ -150,9 +150,7 @@ def test_splits_of_an_archive_come_into_one_order(tmp_path):
         x_train=SIGNALS, y_train=LABELS, channels_train=np.array(["x", "y"]),
         x_test=SIGNALS, y_test=LABELS, channels_test=np.array(["x", "z"]),
     )  # fmt: skip
-    with pytest.raises(
-        DataError, match=r"train has x, y. Received: x, z, in .*t.npz, test \(missing: y; not known: z\)"
-    ):
+    with pytest.raises(DataError, match=r"train has x, y. .*t.npz, test: received x, z \(missing: y; not known: z\)"):
         open_signal_npz(tmp_path / "t.npz")
 
 
@@ -197,7 +195,9 @@ def test_names_that_do_not_fit_an_archive_are_reported_or_refused(tmp_path):
     np.savez(tmp_path / "s.npz", x=SIGNALS, y=LABELS, channels=np.array(["x", "y", "z"]))
     assert open_signal_npz(tmp_path / "s.npz").notices == ("names of 3 channels are not used, because signals have 2",)
     np.savez(tmp_path / "t.npz", x=SIGNALS, y=LABELS, channels=np.array(["x", "x"]))
-    with pytest.raises(DataError, match="Each channel needs a name of its own. Received: 'x', 'x' for 2 channels"):
+    with pytest.raises(
+        DataError, match="Each channel needs a name of its own. .*t.npz, all: received 'x', 'x' for 2 channels"
+    ):
         open_signal_npz(tmp_path / "t.npz")
 
 
@@ -205,5 +205,5 @@ def test_names_are_matched_one_to_one():
     assert match_names(["x", "X"], ["X", "x"]) == {"x": "x", "X": "X"}
     assert match_names(["x", "X"], ["X", "y"]) == {"X": "X"}
     assert match_names(["acc  x"], ["ACC X", "acc_x"]) == {"acc  x": "ACC X"}
-    with pytest.raises(DataError, match=r"The network has x, X. Received: X, y, in a.csv \(missing: x; not known: y\)"):
+    with pytest.raises(DataError, match=r"The network has x, X. a.csv: received X, y \(missing: x; not known: y\)"):
         order_channels(["x", "X"], ["X", "y"], "a.csv", "The network")

@@ -60,8 +60,8 @@ def test_files_are_cut_into_windows_that_stay_together(tmp_path):
         open_signal_folder(tmp_path, window=50)
 
 
-def test_a_rate_needs_times(tmp_path):
-    with pytest.raises(ConfigError, match="checked against a column of times. a/0.npy has none"):
+def test_rate_needs_times(tmp_path):
+    with pytest.raises(ConfigError, match="checked against a column of times. a/0.npy: received none"):
         open_signal_folder(write(tmp_path, {"a/0.npy": np.zeros(9)}), window=3, rate=10)
 
 
@@ -76,7 +76,7 @@ def test_a_rate_needs_times(tmp_path):
         ([(3, 3), (3, 3)], 3, False),
     ],
 )
-def test_the_axis_of_channels_is_the_one_that_all_files_share(tmp_path, shapes, channels, turned):
+def test_axis_of_channels_is_the_one_that_all_files_share(tmp_path, shapes, channels, turned):
     arrays = [GENERATOR.normal(size=shape).astype(np.float32) for shape in shapes]
     source = open_signal_folder(write(tmp_path, {f"a/{i}.npy": array for i, array in enumerate(arrays)}))
     assert source.channels == channels
@@ -98,8 +98,8 @@ def test_the_axis_of_channels_is_the_one_that_all_files_share(tmp_path, shapes, 
         ({"a/0.npy": np.array([{}, {}])}, "0.npy can't be read.*Python objects"),
         ({"a/0.npy": "no array"}, "0.npy can't be read as a NumPy array"),
         ({"a/0.npy": np.zeros((2, 5)), "b/1.csv": "x\n1\n"}, "the same channels. .*received 2 at sample 0 and 1"),
-        ({"a/0.csv": "x,label\n1,1\n"}, "needs no label.*0.csv has a column of labels"),
-        ({"a/0.csv": "x\none\n"}, "Received: 'one', in .*0.csv, line 2, x"),
+        ({"a/0.csv": "x,label\n1,1\n"}, "needs no label.*0.csv: received a column of labels"),
+        ({"a/0.csv": "x\none\n"}, ".*0.csv, line 2, x: received 'one'"),
         ({"0.npy": np.zeros(3)}, r"holds no signals \(.npy, .csv\).* Put them at"),
     ],
 )
@@ -119,7 +119,7 @@ def test_other_folders_are_not_claimed(tmp_path):
     assert not is_signal_folder(write(tmp_path / "flat", {"0.npy": np.zeros(3)}))
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_pipe_is_not_waited_for(tmp_path):
     (tmp_path / "a").mkdir()
     os.mkfifo(tmp_path / "a" / "0.npy")
     assert not is_signal_folder(tmp_path)

@@ -90,7 +90,7 @@ def chase(size):
 
 
 @pytest.mark.parametrize("size", [9, 13, 19, 25])
-def test_a_ladder_runs_across_the_board(size):
+def test_ladder_runs_across_the_board(size):
     board, prey, right, below = chase(size)
     assert ladder_captures(board, prey, right) and ladder_captures(board, prey, below)
     board.play(BLACK, right)
@@ -100,7 +100,7 @@ def test_a_ladder_runs_across_the_board(size):
 
 @pytest.mark.parametrize("size", [9, 13, 19, 25])
 @pytest.mark.parametrize(("stone", "takes"), [(WHITE, False), (BLACK, True)])
-def test_a_stone_in_its_way_breaks_a_ladder_if_it_is_a_friend(size, stone, takes):
+def test_stone_in_its_way_breaks_a_ladder_if_it_is_a_friend(size, stone, takes):
     board, prey, right, below = chase(size)
     board.play(stone, (size - 3) * size + size - 3)
     assert ladder_captures(board, prey, right) == ladder_captures(board, prey, below) == takes
@@ -109,13 +109,13 @@ def test_a_stone_in_its_way_breaks_a_ladder_if_it_is_a_friend(size, stone, takes
 
 
 @pytest.mark.parametrize("size", [9, 19])
-def test_a_friend_far_from_its_way_does_not_break_a_ladder(size):
+def test_friend_far_from_its_way_does_not_break_a_ladder(size):
     board, prey, right, below = chase(size)
     board.play(WHITE, (size - 2) * size + 1)
     assert ladder_captures(board, prey, right) and ladder_captures(board, prey, below)
 
 
-def test_a_chain_without_walls_is_not_taken():
+def test_chain_without_walls_is_not_taken():
     board = Board(9)
     for row, column in ((1, 3), (2, 2)):
         board.play(BLACK, row * 9 + column)

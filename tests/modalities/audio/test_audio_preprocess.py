@@ -101,9 +101,9 @@ WAV, FLAC, OGG = (encoded(noise(), format=format) for format in ("WAV", "FLAC", 
         (OGG[:-10], "it ends 10 bytes before the end"),
         (FLAC[: len(FLAC) // 2], "here is truncated or damaged: "),
         (encoded(noise(), format="AU"), "Audio must be a WAV, FLAC, OGG or MP3 file. here: received AU. Convert it"),
-        (encoded(np.zeros(0)), "at least one sample. here has none"),
-        (encoded(noise(), rate=500), "Sounds have 1,000 to 384,000 samples per second.*Received: 500 and 1, for here"),
-        (encoded(noise(channels=70)), "at most 64 channels. Received: 8,000 and 70"),
+        (encoded(np.zeros(0)), "at least one sample. here: received none"),
+        (encoded(noise(), rate=500), "Sounds have 1,000 to 384,000 samples per second.*here: received 500 and 1"),
+        (encoded(noise(channels=70)), "at most 64 channels. here: received 8,000 and 70"),
         (encoded(np.array([0, np.inf, 0]), subtype="FLOAT"), "damaged: it holds infinite values"),
     ],
 )
@@ -115,17 +115,17 @@ def test_damaged_file_is_refused_by_name(payload, message):
 def test_long_audio_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "read", None)  # decoding would fail
     for read in (sound_header, sound_waveform):
-        with pytest.raises(DataError, match=r"at most 0\.4 seconds. here has 0\..*raise --audio.max_seconds"):
+        with pytest.raises(DataError, match=r"at most 0\.4 seconds. here: received 0\..*raise --audio.max_seconds"):
             read(WAV, "here", 0.4)
 
 
-def test_a_wav_of_unknown_length_is_read():
+def test_wav_of_unknown_length_is_read():
     place = WAV.index(b"data") + 4
     waveform, _ = sound_waveform(WAV[:place] + b"\xff\xff\xff\xff" + WAV[place + 4 :], "here", 600)
     assert len(waveform) == 4000
 
 
-def test_a_flac_header_that_lies_takes_no_memory(monkeypatch):
+def test_flac_header_that_lies_takes_no_memory(monkeypatch):
     # The last 36 bits of the eight before the checksum number the samples (RFC 9639, section 8.2).
     place = 4 + 4 + 10
     packed = int.from_bytes(FLAC[place : place + 8])
@@ -143,7 +143,7 @@ def test_a_flac_header_that_lies_takes_no_memory(monkeypatch):
     assert max(asked) <= 2**16
 
 
-def test_a_decoder_that_ends_early_is_told(monkeypatch):
+def test_decoder_that_ends_early_is_told(monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: np.zeros((0, 1), np.float32))
     with pytest.raises(DataError, match="its header promises 4,000 samples, 4,000 more than there are"):
         sound_waveform(WAV, "here", 600)
@@ -277,7 +277,7 @@ def test_networks_read_what_is_decoded(tmp_path):
     assert logits.shape == (4, 2)
 
 
-def test_pictures_networks_and_networks_of_one_axis(tmp_path):
+def test_networks_of_images_and_of_one_axis_choose_their_features(tmp_path):
     source = folder(tmp_path, rate=44_100)
     spec, reasons = choose(source, input_size=(224, 224))
     assert (spec.features, spec.shape, spec.sample_rate) == ("mel", (1, 224, 224), 16_000)

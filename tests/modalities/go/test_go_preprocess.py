@@ -19,7 +19,7 @@ def games(tmp_path):
 
 
 @pytest.mark.parametrize(("features", "num_planes"), [("zero17", 17), ("alphago48", 48)])
-def test_a_position_becomes_its_planes(games, features, num_planes):
+def test_position_becomes_its_planes(games, features, num_planes):
     pre = BoardPreprocess(features=features, size=9)
     assert (pre.modality, pre.shape, pre.in_channels, pre.dtype) == (
         "board",
@@ -35,7 +35,7 @@ def test_a_position_becomes_its_planes(games, features, num_planes):
     assert inputs.dtype == torch.float32 and torch.equal(inputs, planes.float())
 
 
-def test_a_record_is_its_last_position(games):
+def test_record_is_its_last_position(games):
     pre = BoardPreprocess(features="alphago48", size=9)
     before_last = pre.decode(games.read(4).payload)
     assert torch.equal(pre.decode(GAME.replace(b";B[eg]", b"")), before_last)
@@ -55,10 +55,10 @@ def test_it_survives_json():
     ("payload", "message"),
     [
         (b"(;SZ[13];B[aa])", "takes boards of 9 x 9 points. mine.sgf: received 13 x 13 points"),
-        (b"(;SZ[9];B[aa];W[aa])", "move 2, White A9: there is a stone already, in mine.sgf"),
-        ("no game", "mine.sgf has none"),
-        ("\udc80", "mine.sgf has none"),
-        (np.zeros((9, 9), np.uint8), "row of 16-bit integers.*for mine.sgf"),
+        (b"(;SZ[9];B[aa];W[aa])", "mine.sgf: received move 2, White A9: there is a stone already"),
+        ("no game", "mine.sgf: received none"),
+        ("\udc80", "mine.sgf: received none"),
+        (np.zeros((9, 9), np.uint8), "row of 16-bit integers.*mine.sgf: received uint8"),
     ],
 )
 def test_invalid_position_is_refused_by_name(payload, message):
@@ -69,7 +69,7 @@ def test_invalid_position_is_refused_by_name(payload, message):
 @pytest.mark.parametrize(
     ("network", "features", "num_classes"), [("go_policy", "alphago48", 81), ("go_residual", "zero17", 82)]
 )
-def test_the_networks_planes_choose_the_features(games, network, features, num_classes):
+def test_networks_planes_choose_the_features(games, network, features, num_classes):
     num_planes = FEATURES[features].num_planes
     pre, reasons = choose_board(games, games.splits["all"], None, (num_planes, 19, 19))
     assert pre == BoardPreprocess(features=features, size=9)
@@ -78,7 +78,7 @@ def test_the_networks_planes_choose_the_features(games, network, features, num_c
     assert model(pre(games.read(0).payload)[None]).shape == (1, num_classes)
 
 
-def test_a_network_for_something_else_is_named(games):
+def test_network_for_something_else_is_named(games):
     with pytest.raises(
         DataError, match=r"must take 17 \(zero17\) or 48 \(alphago48\) planes. .*: received a network for 3 planes"
     ):

@@ -13,7 +13,7 @@ from neocog.modalities.go.game import KIND, MAX_STEPS, MOVE, replay
 from neocog.modalities.go.preprocess import BoardPreprocess
 from neocog.modalities.go.records import last_position, read_games
 from neocog.modalities.go.rules import BLACK, WHITE
-from neocog.modalities.go.sgf import MAX_BYTES, MAX_DEPTH, check_bytes, parse_sgf
+from neocog.modalities.go.sgf import MAX_BYTES, MAX_DEPTH, parse_sgf
 from neocog.modalities.go.source import SgfSource, holds_games
 
 GAME = b"(;FF[4]GM[1]SZ[9]PB[A]PW[B];B[ee];W[gc];B[];W[cc])"
@@ -61,7 +61,7 @@ def test_one_file_may_hold_many_games(tmp_path):
     assert len({source.key(i) for i in range(len(source))}) == 5
 
 
-def test_a_fingerprint_knows_the_games(tmp_path):
+def test_fingerprint_knows_the_games(tmp_path):
     first = fingerprint(SgfSource(write(tmp_path / "one", a=GAME)))
     assert first == fingerprint(SgfSource(write(tmp_path / "two", a=GAME.replace(b"PB[A]", b"PB[C]"))))
     assert first != fingerprint(SgfSource(write(tmp_path / "three", a=GAME.replace(b"B[]", b"B[hh]"))))
@@ -76,7 +76,7 @@ def test_folders_may_divide_the_games(tmp_path):
     assert source.splits.keys() == {"all"}
 
 
-def test_a_path_is_recognised_by_the_files_in_it(tmp_path):
+def test_path_is_recognised_by_the_files_in_it(tmp_path):
     write(tmp_path / "games", deep__a=GAME)
     (tmp_path / "x.SGF").write_bytes(GAME)
     (tmp_path / "a.txt").write_bytes(GAME)
@@ -92,12 +92,12 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
     (folder / "deep").symlink_to(tmp_path / "outside")
     source = SgfSource(folder)
     assert len(source) == 3
-    assert source.notices == ("links that lead out of the folder were passed over: b.sgf",)
+    assert source.notices == ("links that lead out of the folder were skipped: b.sgf",)
 
 
-def test_games_without_a_move_are_passed_over_and_named(tmp_path):
+def test_games_without_a_move_are_skipped_and_named(tmp_path):
     source = SgfSource(write(tmp_path / "games", a=b"(;SZ[9];B[];W[tt])", b=GAME))
-    assert source.notices == ("games without a move were passed over: a.sgf#",)
+    assert source.notices == ("games without a move were skipped: a.sgf#",)
     assert len(source) == 3 and source.groups.tolist() == [1, 1, 1] and source.key(0) == "b.sgf#1"
 
 
@@ -106,19 +106,22 @@ def test_games_without_a_move_are_passed_over_and_named(tmp_path):
     [
         ({}, "holds no games. Put files there that end in .sgf"),
         ({"a": b"(;SZ[9];B[])"}, "holds no move"),
-        ({"a": b"(;SZ[9];B[aa];W[aa])"}, r"move 2, White A9: there is a stone already, in .*a\.sgf"),
-        ({"a": b"(;SZ[9];B[aa];W[aa])" * 3}, r"move 2, White A9.*a\.sgf, game 1\. Mend.* 2 more can't be replayed"),
+        ({"a": b"(;SZ[9];B[aa];W[aa])"}, r"a\.sgf: received move 2, White A9: there is a stone already"),
+        (
+            {"a": b"(;SZ[9];B[aa];W[aa])" * 3},
+            r"a\.sgf, game 1: received move 2, White A9.*Fix.* 2 more can't be replayed",
+        ),
         ({"a": b"(;SZ[9];B[aa"}, r"a\.sgf is damaged at byte 9: a value is never closed"),
         ({"a": GAME, "b": GAME, "c": b"(;SZ[13];B[aa])"}, r"2 of 9x9, 1 of 13x13; the first that differs is c\.sgf"),
     ],
 )
-def test_what_can_not_be_learnt_from_is_named(tmp_path, games, message):
+def test_unusable_games_are_named(tmp_path, games, message):
     (tmp_path / "games").mkdir()
     with pytest.raises(DataError, match=message):
         SgfSource(write(tmp_path / "games", **games))
 
 
-def test_a_file_that_can_not_be_read_is_named(tmp_path):
+def test_file_that_can_not_be_read_is_named(tmp_path):
     (tmp_path / "a.sgf").symlink_to(tmp_path / "a.sgf")
     with pytest.raises(DataError, match=r"a\.sgf can't be read"):
         SgfSource(tmp_path)
@@ -131,11 +134,11 @@ UNPLAYABLE = {
     "ko": (KO, 3, "move 2, White B8: this takes a ko back at once"),
     "suicide": (b"(;" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
     "suicide in Japan": (b"(;RU[Japanese]" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
-    "off the board": (b"(;SZ[9];B[aa];W[jj])", 2, "which has 9 x 9. Received: [jj]"),
+    "off the board": (b"(;SZ[9];B[aa];W[jj])", 2, "b.sgf, move 2: received [jj]"),
     "tt is a point": (b"(;SZ[21];B[tt];W[tt])", 2, "move 2, White U2: there is a stone already"),
-    "no point": (b"(;SZ[9];B[aa];W[A1];B[tt])", 2, "Received: [A1]"),
-    "another game": (b"(;GM[3]SZ[9];B[aa])", 1, "Records must be of Go, GM[1]. Received: GM[3]"),
-    "no board": (b"(;SZ[9:13];B[aa];W[bb])", 2, "Received: SZ[9:13]"),
+    "no point": (b"(;SZ[9];B[aa];W[A1];B[tt])", 2, "b.sgf, move 2: received [A1]"),
+    "another game": (b"(;GM[3]SZ[9];B[aa])", 1, "b.sgf: received GM[3]. Remove it"),
+    "no board": (b"(;SZ[9:13];B[aa];W[bb])", 2, "b.sgf: received SZ[9:13]"),
     "set up without liberty": (b"(;SZ[9]AB[aa]AW[ba][ab];B[cc])", 1, "a chain without one at A9"),
     "cut off": (b"(;SZ[9];B[aa];W[bb];B[c", 2, "is damaged at byte 21: a value is never closed"),
     "cut off behind a variation": (b"(;SZ[9];B[aa](;W[bb];B[])(;W[cc]", 2, "the file ends within a game"),
@@ -145,7 +148,7 @@ UNPLAYABLE = {
 
 
 @pytest.mark.parametrize("name", UNPLAYABLE)
-def test_a_game_that_can_not_be_replayed_is_left_out_and_said(tmp_path, name):
+def test_game_that_can_not_be_replayed_is_left_out_and_named(tmp_path, name):
     content, num_moves, reason = UNPLAYABLE[name]
     source = SgfSource(write(tmp_path / "games", a=GAME, b=content, c=OTHER))
     assert [source.key(i) for i in range(5)] == ["a.sgf#1", "a.sgf#2", "a.sgf#4", "c.sgf#1", "c.sgf#2"]
@@ -221,7 +224,7 @@ def test_suicide_is_illegal_under_other_rules(tmp_path, rules):
         SgfSource(write(tmp_path / "games", a=b"(;RU[" + rules.encode() + b"]" + SURROUNDED))
 
 
-def test_a_move_that_takes_is_no_suicide_and_a_ko_stays_a_ko_where_suicide_is_allowed(tmp_path):
+def test_capture_is_not_suicide_and_ko_stays_if_suicide_is_allowed(tmp_path):
     taking = b"(;RU[NZ]SZ[9]AB[ba][ab]AW[bb][ca][ac];W[aa])"  # both black stones have lost their last liberty
     source = SgfSource(write(tmp_path / "a", a=taking[:-1] + b";B[ii])"))
     stones = replay(source.read(1).payload, "g").board.stones
@@ -230,14 +233,14 @@ def test_a_move_that_takes_is_no_suicide_and_a_ko_stays_a_ko_where_suicide_is_al
         SgfSource(write(tmp_path / "b", a=KO.replace(b"(;", b"(;RU[NZ]")))
 
 
-def test_a_position_with_suicide_is_predicted_from_its_record():
+def test_position_with_suicide_is_predicted_from_its_record():
     stones = replay(last_position(b"(;RU[NZ]" + SURROUNDED, "g"), "g").board.stones
     assert stones.count(BLACK) == 0 and stones.count(WHITE) == 6
     with pytest.raises(DataError, match="the stone would have no liberty"):
         replay(last_position(b"(;" + SURROUNDED, "g"), "g")
 
 
-def test_the_main_line_is_the_first_of_all_variations():
+def test_main_line_is_the_first_of_all_variations():
     text = b"(;SZ[9];B[aa](;W[bb](;B[cc];W[dd])(;B[ee]))(;W[ff](;B[gg])))"
     assert main_line(text) == [[("SZ", "9")], [("B", "aa")], [("W", "bb")], [("B", "cc")], [("W", "dd")]]
 
@@ -248,7 +251,7 @@ def test_text_is_read_as_the_format_says():
     assert main_line(b"\xef\xbb\xbf(;SZ[9]PB[\xff\xfe];B[aa])") == [[("SZ", "9")], [("B", "aa")]]
 
 
-def test_brackets_within_letters_of_two_bytes_are_no_brackets():
+def test_brackets_within_letters_of_two_bytes_do_not_count():
     name = "表示ソ".encode("shift_jis")
     assert b"\\" in name
     text = b"(;CA[Shift_JIS]SZ[9]PB[" + name + b"];B[aa])"
@@ -256,7 +259,7 @@ def test_brackets_within_letters_of_two_bytes_are_no_brackets():
     assert len(main_line(text.replace(b"CA[Shift_JIS]", b""))) == 1  # byte by byte, the name would not end
 
 
-def test_a_deep_and_a_long_game_are_read_without_recursion():
+def test_deep_and_a_long_game_are_read_without_recursion():
     nested = b"(;SZ[9]" + b"(;B[aa]" * (MAX_DEPTH - 1) + b")" * MAX_DEPTH
     assert len(parse_sgf(nested, "g")[0]) == MAX_DEPTH
     with pytest.raises(DataError, match=r"damaged at byte 3[\d,]+: variations are nested more than 5,000 deep"):
@@ -267,8 +270,8 @@ def test_a_deep_and_a_long_game_are_read_without_recursion():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", r"starts with '\(;'. g.sgf has none"),
-        (b"no game (at all)", "has none. Remove it"),
+        (b"", r"starts with '\(;'. g.sgf: received none"),
+        (b"no game (at all)", "received none. Remove it"),
         (b"(;SZ[9]", "damaged at byte 7: the file ends within a game"),
         (b"(;B[aa", r"damaged at byte 3: a value is never closed with '\]'"),
         (b"(;B[aa\\]", "damaged at byte 3: a value is never closed"),
@@ -281,15 +284,15 @@ def test_a_deep_and_a_long_game_are_read_without_recursion():
         ("(;CA[gbk]PB[表]B)".encode("gbk"), "damaged at byte 16: a property has no value"),
     ],
 )
-def test_a_damaged_file_is_named_with_its_place(text, message):
+def test_damaged_file_is_named_with_its_place(text, message):
     with pytest.raises(DataError, match=message) as error:
         parse_sgf(text, "g.sgf")
     assert "g.sgf" in str(error.value)
 
 
-def test_a_file_that_is_too_large_is_refused():
-    with pytest.raises(DataError, match=r"at most 64 MiB. Received: 64.5 MiB, in g.sgf. Divide it"):
-        check_bytes(MAX_BYTES + 2**19, "g.sgf")
+def test_file_that_is_too_large_is_refused():
+    with pytest.raises(DataError, match=r"at most 64 MiB. g.sgf: received 64.5 MiB. Divide it"):
+        parse_sgf(bytes(MAX_BYTES + 2**19), "g.sgf")
 
 
 def steps(text):
@@ -310,21 +313,21 @@ def test_passes_are_empty_or_off_the_board():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"(;GM[3];B[aa])", r"Records must be of Go, GM\[1\]. Received: GM\[3\], in g.sgf"),
-        (b"(;SZ[9:13])", r"square, 5 to 25 points wide. Received: SZ\[9:13\], in g.sgf"),
-        (b"(;SZ[4])", r"Received: SZ\[4\]"),
+        (b"(;GM[3];B[aa])", r"Records must be of Go, GM\[1\]. g.sgf: received GM\[3\]"),
+        (b"(;SZ[9:13])", r"square, 5 to 25 points wide. g.sgf: received SZ\[9:13\]"),
+        (b"(;SZ[4])", r"received SZ\[4\]"),
         (b"(;SZ[\xb2])", "Boards must be square"),
-        (b"(;SZ[99999999999999999])", r"Received: SZ\[99999999999999999\]"),
-        (b"(;SZ[])", r"Received: SZ\[\]"),
-        (b"(;SZ[9];B[aa];W[jj])", r"board, which has 9 x 9. Received: \[jj\], in g.sgf, move 2"),
-        (b"(;SZ[9];B[A1])", r"Received: \[A1\], in g.sgf, move 1"),
+        (b"(;SZ[99999999999999999])", r"received SZ\[99999999999999999\]"),
+        (b"(;SZ[])", r"received SZ\[\]"),
+        (b"(;SZ[9];B[aa];W[jj])", r"board, which has 9 x 9. g.sgf, move 2: received \[jj\]"),
+        (b"(;SZ[9];B[A1])", r"g.sgf, move 1: received \[A1\]"),
         (b"(;SZ[9]AB[aa:])", ""),
-        (b"(;SZ[9]AB[aa:zz])", r"Received: \[zz\], in g.sgf, AB"),
-        (b"(;SZ[9]AW[])", r"Received: \[\], in g.sgf, AW"),
-        (b"(;SZ[9]" + b";B[]" * (MAX_STEPS + 1) + b")", "at most 10,000 moves. g.sgf has more"),
+        (b"(;SZ[9]AB[aa:zz])", r"g.sgf, AB: received \[zz\]"),
+        (b"(;SZ[9]AW[])", r"g.sgf, AW: received \[\]"),
+        (b"(;SZ[9]" + b";B[]" * (MAX_STEPS + 1) + b")", "at most 10,000 moves. g.sgf: received more"),
     ],
 )
-def test_what_is_no_game_of_go_is_named(text, message):
+def test_invalid_game_is_named(text, message):
     if message:
         with pytest.raises(DataError, match=message):
             read_games(text, "g.sgf")
@@ -344,12 +347,12 @@ def test_what_is_no_game_of_go_is_named(text, message):
         (b"(;SZ[9]PL[white];W[aa])", BLACK),
     ],
 )
-def test_whose_turn_it_is_after_the_last_move(text, to_move):
+def test_last_position_tells_the_colour_to_move(text, to_move):
     assert last_position(text, "g")[1] == to_move
 
 
-def test_a_position_comes_from_one_game():
-    with pytest.raises(DataError, match="A position comes from one game. g.sgf holds 2"):
+def test_position_comes_from_one_game():
+    with pytest.raises(DataError, match="A position comes from one game. g.sgf: received 2 games"):
         last_position(GAME + OTHER, "g.sgf")
 
 

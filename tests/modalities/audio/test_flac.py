@@ -41,7 +41,7 @@ def test_flac_of_unknown_length_is_read_to_its_end(length, channels, rate, subty
 
 
 @pytest.mark.parametrize("cut", [1, 3, 2000, 9000])
-def test_a_cut_flac_of_unknown_length_is_refused(cut):
+def test_cut_flac_of_unknown_length_is_refused(cut):
     with pytest.raises(DataError, match="does not state its length, and its last frame is not whole"):
         sound_waveform(streamed(encoded(20_000))[:-cut], "x.flac", 600)
 

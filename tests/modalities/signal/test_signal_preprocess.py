@@ -102,7 +102,7 @@ def test_channels_are_scaled_by_the_training_data():
         assert other.measured(inputs) == other
 
 
-def test_a_constant_channel_is_left_at_its_scale():
+def test_constant_channel_is_left_at_its_scale():
     inputs = torch.stack([torch.tensor([[5.0] * 4, [1.0, 2, 3, 4]])] * 2)
     measured = SignalPreprocess(channels=2, length=4).measured(inputs)
     assert measured.std == (1.0, pytest.approx(np.std([1, 2, 3, 4])))
@@ -112,7 +112,7 @@ def test_a_constant_channel_is_left_at_its_scale():
         assert SignalPreprocess(channels=2, length=7).measured(inputs).std == (1.0, 1.0)
 
 
-def test_a_batch_of_any_size_is_normalised_alike():
+def test_batch_of_any_size_is_normalised_alike():
     pre = SignalPreprocess(channels=2, length=50, mean=(0.3, -1.7), std=(0.7, 3.1))
     inputs = torch.randn(20, 2, 50, generator=torch.Generator().manual_seed(0))
     assert torch.equal(pre.normalise(inputs)[7], pre.normalise(inputs[7:8])[0])
@@ -161,7 +161,7 @@ def test_choose_signal_fills_in_open_settings():
     assert spec.shape == (2, 40) and spec.fit == "resample"
 
 
-def test_a_length_out_of_range_is_named():
+def test_length_out_of_range_is_named():
     with pytest.raises(DataError, match="2 to 1,048,576 samples. The longest of s has 1. Cut it"):
         choose_signal(source(1, 1), np.array([0, 1]), SignalConfig(), (1, 140))
 

@@ -99,8 +99,8 @@ def test_it_survives_json():
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b"ab\xff", "A text must be UTF-8. Received: byte 0xff at offset 2 of mine.txt. Save it as UTF-8"),
-        (np.zeros(3), "A text must be letters. Received: ndarray, for mine.txt"),
+        (b"ab\xff", "A text must be UTF-8. mine.txt: received byte 0xff at offset 2. Save it as UTF-8"),
+        (np.zeros(3), "A text must be letters. mine.txt: received ndarray"),
     ],
 )
 def test_non_text_is_refused_by_name(payload, message):
@@ -152,10 +152,10 @@ def test_settings_are_kept(source):
     assert once.vocabulary[5:] == tuple(sorted(str(i) for i in range(160)))[:25]
 
 
-def test_a_vocabulary_without_tokens_is_named(tmp_path):
+def test_vocabulary_without_tokens_is_named(tmp_path):
     (tmp_path / "set.csv").write_text("text,label\none,1\ntwo,0\n")
     source = open_text_table(tmp_path / "set.csv")
-    with pytest.raises(DataError, match="occur 2 times. Received: 2 training texts of set without any.*min_count 1"):
+    with pytest.raises(DataError, match="occur 2 times. set: received 2 training texts without any.*min_count 1"):
         choose_text(source, np.arange(2), TextConfig(), (50,))
 
 
@@ -193,7 +193,7 @@ def test_character_network_refuses_conflicting_settings(source, config, message)
         choose_text(source, np.arange(3), config, (1014,), network="char_cnn_large")
 
 
-def test_a_network_of_words_takes_the_ids(source):
+def test_network_of_words_takes_the_ids(source):
     pre, _ = choose_text(source, np.arange(160), TextConfig(), (50,), network="text_cnn")
     model = create_model("text_cnn", in_channels=pre.in_channels, num_classes=2).eval()
     batch = torch.stack([pre(source.read(i).payload) for i in (0, 199)])

@@ -40,7 +40,7 @@ def test_windows_by_hand(tmp_path):
     assert [open_csv_windows(path, window=5).key(i) for i in range(2)] == ["0", "5"]
 
 
-def test_a_window_needs_a_label_and_no_gap(tmp_path):
+def test_window_needs_a_label_and_no_gap(tmp_path):
     source = open_csv_windows(write(tmp_path, rows(["a", "a", "", "", "b", "b", "b", "b"])), window=2)
     assert [source.key(i) for i in range(len(source))] == ["0", "4", "6"]
     source = open_csv_windows(write(tmp_path, rows("aaaabbbb", [0, 1, 2, 3, 4, 9, 10, 11])), window=2)
@@ -68,7 +68,7 @@ def test_labels_that_look_like_numbers_stay_as_written(tmp_path, labels):
     assert [source.classes[k] for k in source.targets] == [labels[0]] * 2 + [labels[1]] * 2
 
 
-def test_spaces_around_labels_are_no_part_of_them_unless_they_tell_classes_apart(tmp_path):
+def test_spaces_around_labels_do_not_count_unless_they_tell_classes_apart(tmp_path):
     source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + [" b"] * 4)), window=2)
     assert source.classes == ("a", "b")
     source = open_csv_windows(write(tmp_path, rows([" a"] * 4 + ["a"] * 4)), window=2)
@@ -84,42 +84,44 @@ def test_semicolons_and_decimal_commas_are_read_and_said(tmp_path):
 
 def test_missing_values_stay_missing(tmp_path):
     text = "t,x,label\n0,1,a\n1,,a\n2,?,b\n3,NaN,b\n"
-    recording = read_recording(write(tmp_path, text))
+    recording, _ = read_recording(write(tmp_path, text))
     assert np.array_equal(recording.values, [[1, np.nan, np.nan, np.nan]], equal_nan=True)
     assert recording.times.tolist() == [0, 1, 2, 3]
     assert recording.names == ("a", "b")
 
 
-def test_the_rate_is_checked_against_the_times(tmp_path):
+def test_rate_is_checked_against_the_times(tmp_path):
     path = write(tmp_path, rows("aaaabbbb", np.arange(8) / 50))
     assert len(open_csv_windows(path, window=2, rate=50)) == 4
-    with pytest.raises(DataError, match=r"steps of 0\.02, which is a rate of 50, and signal\.rate 100, in .*walk\.csv"):
+    with pytest.raises(
+        DataError, match=r"walk\.csv: received steps of 0\.02, which is a rate of 50, and signal\.rate 100\."
+    ):
         open_csv_windows(path, window=2, rate=100)
 
 
 def test_without_a_window_the_message_tells_how(tmp_path):
-    with pytest.raises(ConfigError, match=r"Received: no length, for .*walk\.csv.*--signal\.window 128"):
+    with pytest.raises(ConfigError, match=r"Received: no length, for .*walk\.csv\. .*--signal\.window 128"):
         open_csv_windows(write(tmp_path, rows("aabb")))
 
 
 @pytest.mark.parametrize(
     ("text", "window", "message"),
     [
-        (rows("abab"), 2, "one label from its first sample to its last. .*walk.csv has no stretch of 2 samples"),
-        (rows("aa"), 5, "has no stretch of 5 samples"),
+        (rows("abab"), 2, "one label from its first sample to its last. .*walk.csv: received no stretch of 2 samples"),
+        (rows("aa"), 5, "received no stretch of 5 samples"),
         (
             "time,x\n0,1\n1,2\n",
             1,
-            "names what was done at each time in its last column, activity, class, label, target",
+            "names the activity at each time in its last column, activity, class, label, target",
         ),
-        ("time,x,y\n0,1,1\n1,2,1\n", 1, "names what was done"),
-        ("time,label\n0,a\n1,b\n", 1, "at least one channel. Received: columns time, label"),
-        (rows("aab").replace("\n1,1", "\n1,one"), 1, r"Received: 'one', in .*walk\.csv, line 3, x"),
-        (rows("aab", [2, 1, 0]), 1, "Times must be numbers that rise. Received: steps of -1"),
-        (rows("aab", [0, "", 2]), 1, "Times must be numbers that rise. Received: steps of nan"),
+        ("time,x,y\n0,1,1\n1,2,1\n", 1, "names the activity"),
+        ("time,label\n0,a\n1,b\n", 1, "at least one channel. .*received columns time, label"),
+        (rows("aab").replace("\n1,1", "\n1,one"), 1, r".*walk\.csv, line 3, x: received 'one'"),
+        (rows("aab", [2, 1, 0]), 1, "Times must be numbers that rise. .*received steps of -1"),
+        (rows("aab", [0, "", 2]), 1, "Times must be numbers that rise. .*received steps of nan"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, window, message):
+def test_damaged_recording_is_named(tmp_path, text, window, message):
     with pytest.raises(DataError, match=message):
         open_csv_windows(write(tmp_path, text), window=window)
 
@@ -148,7 +150,7 @@ def test_other_tables_are_not_claimed(tmp_path, name, text):
     assert not is_csv_windows(tmp_path)
 
 
-def test_lines_of_json_are_no_recording(tmp_path):
+def test_jsonl_is_not_a_recording(tmp_path):
     path = write(tmp_path, '{"time": 1, "p": 2, "label": "a"}\n', "a.jsonl")
     with pytest.raises(DataError, match=r"A long recording is one \.csv file. Received: .*a\.jsonl"):
         open_csv_windows(path, window=2)

@@ -86,7 +86,7 @@ def test_texts_are_matched_with_the_classes_of_the_file(tmp_path):
     y, classes = np.array(["b", "a", "b"]), np.array(["b", "c", "a"])
     source = open_signal_npz(saved(tmp_path, x=np.zeros((3, 4)), y=y, classes=classes))
     assert (source.classes, source.targets.tolist()) == (("b", "c", "a"), [0, 2, 0])
-    with pytest.raises(DataError, match="No class of .* is called 'a'. Known: b, c"):
+    with pytest.raises(DataError, match="set.npz has no class 'a'. Known: b, c"):
         open_signal_npz(saved(tmp_path, x=np.zeros((3, 4)), y=y, classes=np.array(["b", "c"])))
 
 
@@ -103,7 +103,7 @@ def test_npy_files_of_the_same_names_are_read_in_any_case(tmp_path):
         open_signal_npz(tmp_path)
 
 
-def test_an_array_that_runs_by_columns_is_read_right(tmp_path):
+def test_array_that_runs_by_columns_is_read_right(tmp_path):
     x = np.asfortranarray(np.arange(12.0).reshape(3, 4))
     assert np.array_equal(open_signal_npz(saved(tmp_path, x=x, y=LABELS)).read(1).payload[0], x[1])
 
@@ -136,20 +136,20 @@ def test_other_places_are_not_claimed(tmp_path):
     assert not is_signal_npz(tmp_path / "set.npz")
     saved(tmp_path, "other.npz", x=np.zeros((3, 5)), y=LABELS)
     assert not is_signal_npz(tmp_path)  # two files: which?
-    with pytest.raises(DataError, match="There is neither at"):
+    with pytest.raises(DataError, match="x.npy and y.npy. .*: received neither"):
         open_signal_npz(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": np.zeros((3, 5))}, r"holds x and y, or x_train and y_train.*Received: x, in .*set\.npz"),
-        ({"a": [1]}, "Received: none of them, in"),
-        ({"x": np.zeros((3, 5)), "y": LABELS, "y_test": LABELS}, "Received: x, y, y_test"),
+        ({"x": np.zeros((3, 5))}, r"holds x and y, or x_train and y_train.*set\.npz: received x"),
+        ({"a": [1]}, "received none of them"),
+        ({"x": np.zeros((3, 5)), "y": LABELS, "y_test": LABELS}, "received x, y, y_test"),
         ({"x": np.zeros((3, 5)), "y": LABELS, "x_train": np.zeros((3, 5)), "y_train": LABELS}, "in two ways: x and y"),
         ({"x": np.zeros((3, 5), complex), "y": LABELS}, "must be real numbers. .*received complex128"),
-        ({"x": np.zeros(3), "y": LABELS}, r"Signals are \(N, length\) or \(N, channels, length\). Received: \(3,\)"),
-        (ragged() | {"lengths": np.array([2, 4, 4])}, r"lengths must add up to the rows of x. Received: 10 and 9"),
+        ({"x": np.zeros(3), "y": LABELS}, r"Signals are \(N, length\) or \(N, channels, length\). .*received \(3,\)"),
+        (ragged() | {"lengths": np.array([2, 4, 4])}, r"lengths must add up to the rows of x. .*received 10 and 9"),
         (ragged() | {"lengths": np.array([2, 7, 0])}, "whole numbers of at least 1.*int64"),
         (ragged() | {"lengths": np.array([2.0, 4, 3])}, "whole numbers of at least 1.*float64"),
         (ragged() | {"lengths": np.array([2**63 - 1, 2**63 - 1, 11])}, "must add up to the rows"),
@@ -157,7 +157,7 @@ def test_other_places_are_not_claimed(tmp_path):
         (ragged() | {"y": np.array([0, 1])}, "Each signal needs one label. .*received 3 signals, 2 labels"),
     ],
 )
-def test_what_does_not_fit_together_is_named(tmp_path, arrays, message):
+def test_arrays_that_do_not_match_are_named(tmp_path, arrays, message):
     with pytest.raises(DataError, match=message):
         open_signal_npz(saved(tmp_path, **arrays))
 
@@ -183,11 +183,11 @@ def header(shape, dtype="<f4"):
         (header((3, 1)) + bytes(100), "promises 12 bytes of values, and it holds more"),
         (header((-1, -3)), r"shape is \(-1, -3\)"),
         (b"\x93NUMPY\x03\x00" + bytes(200), r"of version 3\.0"),
-        (b"no array", "can't be read as an array of NumPy"),
-        (b"", "can't be read as an array of NumPy"),
+        (b"no array", "can't be read as a NumPy array"),
+        (b"", "can't be read as a NumPy array"),
     ],
 )
-def test_a_header_that_lies_is_refused_before_memory_is_taken(tmp_path, content, message):
+def test_header_that_lies_is_refused_before_memory_is_taken(tmp_path, content, message):
     path = tmp_path / "set.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", content)
@@ -205,7 +205,7 @@ def whole() -> bytes:
 
 @settings(max_examples=150)
 @given(st.integers(0, len(whole()) - 1), st.integers(1, 255), st.booleans())
-def test_a_damaged_file_is_read_or_refused(tmp_path_factory, place, change, cut):
+def test_damaged_file_is_read_or_refused(tmp_path_factory, place, change, cut):
     content = bytearray(whole())
     content[place] ^= change
     path = tmp_path_factory.mktemp("damaged") / "set.npz"

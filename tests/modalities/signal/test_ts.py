@@ -38,7 +38,7 @@ def write(path, text):
     return path
 
 
-def test_a_file_by_hand(tmp_path):
+def test_file_by_hand(tmp_path):
     path = write(tmp_path / "Tiny.ts", UNEQUAL)
     assert is_ts(path) and is_ts(tmp_path)
     for place in (path, tmp_path):
@@ -64,23 +64,23 @@ def test_two_files_are_splits(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (EQUAL.replace("@timestamps false", "@timestamps true"), "Received: values with timestamps, in .*A.ts"),
-        (EQUAL.replace("4,5,6", "(0,4),(1,5),(2,6)"), "values with timestamps, in .*A.ts, line 9"),
-        (EQUAL.replace("@classlabel true", "@classlabel false"), "classified by a label.*A.ts does not"),
-        (EQUAL.replace("@classlabel true 2 10", "@targetlabel true"), "classified by a label"),
-        (EQUAL.replace("@data\n", ""), r"behind a line @data. Received: '1,2,3:10', in .*line 7"),
+        (EQUAL.replace("@timestamps false", "@timestamps true"), ".*A.ts: received values with timestamps"),
+        (EQUAL.replace("4,5,6", "(0,4),(1,5),(2,6)"), "A.ts, line 9: received values with timestamps"),
+        (EQUAL.replace("@classlabel true", "@classlabel false"), "names the labels.*A.ts: received none"),
+        (EQUAL.replace("@classlabel true 2 10", "@targetlabel true"), "says @classLabel true"),
+        (EQUAL.replace("@data\n", ""), r"after a line @data. .*line 7: received '1,2,3:10'"),
         (EQUAL[: EQUAL.index("@data")], "has no such line: it is cut off"),
-        (EQUAL.replace(":2\n", ":3\n"), r"one of those that the header names \(2, 10\). Received: '3', in .*line 9"),
-        (EQUAL.replace("6:2\n", "6"), "Received: '4,5,6', in .*line 9"),
-        (EQUAL.replace("6:2\n", "6:"), "Received: '', in"),
-        (EQUAL.replace("4,5,6", "4,5,6:7,8,9"), "as many dimensions as the header says, 1. Received: 2, in"),
-        (EQUAL.replace("4,5,6", "4,5"), "by the header 3. Received: 2, in .*line 9"),
-        (UNEQUAL.replace("4,5,?", "4,5"), "All dimensions of a series have one length. Received: 2, 3, in"),
+        (EQUAL.replace(":2\n", ":3\n"), r"one of those that the header names \(2, 10\). .*line 9: received '3'"),
+        (EQUAL.replace("6:2\n", "6"), ".*line 9: received '4,5,6'"),
+        (EQUAL.replace("6:2\n", "6:"), "received ''"),
+        (EQUAL.replace("4,5,6", "4,5,6:7,8,9"), "as many dimensions as the header says, 1. .*: received 2"),
+        (EQUAL.replace("4,5,6", "4,5"), "by the header 3. .*line 9: received 2"),
+        (UNEQUAL.replace("4,5,?", "4,5"), "All dimensions of a series have one length. .*: received 2, 3"),
         (EQUAL.replace("4,5,6", "4,,6"), "Values must be numbers.*line 9"),
-        (EQUAL.replace("4,5,6", "4,x,6"), "Values must be numbers.*'x'.*line 9"),
+        (EQUAL.replace("4,5,6", "4,x,6"), "Values must be numbers.*line 9: .*'x'"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, message):
+def test_damaged_file_is_named(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         open_ts(write(tmp_path / "A.ts", text))
 
@@ -121,10 +121,10 @@ def test_class_names_of_which_a_split_has_no_series_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("words", "labels", "message"),
     [
-        ("in bed up", ["in up"], r"that the header names \(in, bed, up\). Received: 'in up'"),
-        ("in bed up", ["in bed", "bed"], "Received: 'bed' besides others, of the words in, bed, up, in .*A.ts"),
-        ("in bed up", ["in  bed", "in bed", "up"], "Received: 'in bed' besides others"),
-        ("in bed up", ["In bed", "up"], "Received: 'In bed', in .*line 5"),
+        ("in bed up", ["in up"], r"that the header names \(in, bed, up\).*: received 'in up'"),
+        ("in bed up", ["in bed", "bed"], ".*A.ts: received 'bed' besides others, of the words in, bed, up"),
+        ("in bed up", ["in  bed", "in bed", "up"], "received 'in bed' besides others"),
+        ("in bed up", ["In bed", "up"], ".*line 5: received 'In bed'"),
     ],
 )
 def test_labels_that_a_header_does_not_name_are_refused(tmp_path, words, labels, message):
@@ -134,10 +134,10 @@ def test_labels_that_a_header_does_not_name_are_refused(tmp_path, words, labels,
 
 def test_two_sets_and_a_lone_test_are_named(tmp_path):
     write(tmp_path / "Even_TEST.ts", EQUAL)
-    with pytest.raises(DataError, match="has Even_TEST.ts, not Even_TRAIN.ts"):
+    with pytest.raises(DataError, match="received Even_TEST.ts, not Even_TRAIN.ts"):
         open_ts(tmp_path)
     write(tmp_path / "Odd_TRAIN.ts", EQUAL)
-    with pytest.raises(DataError, match="holds one data set.*has Even, Odd"):
+    with pytest.raises(DataError, match="holds one data set.*received Even, Odd"):
         open_ts(tmp_path)
 
 
@@ -147,7 +147,7 @@ def test_other_files_of_this_name_are_not_claimed(tmp_path, content):
     path.write_bytes(content)
     assert not is_ts(path)
     assert not is_ts(tmp_path)
-    with pytest.raises(DataError, match="has none"):
+    with pytest.raises(DataError, match="received none"):
         open_ts(tmp_path)
 
 
@@ -161,6 +161,6 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content, place):
 
 
 @pytest.mark.parametrize("text", [UNEQUAL, EQUAL])
-def test_a_byte_order_mark_is_not_part_of_the_first_line(tmp_path, text):
+def test_byte_order_mark_is_not_part_of_the_first_line(tmp_path, text):
     path = write(tmp_path / "Tiny.ts", "\ufeff" + text)
     assert is_ts(path) and len(open_ts(path)) == 2

@@ -36,7 +36,7 @@ configs = st.builds(
 
 
 @given(configs, st.integers(0, 39), st.integers(1, 40), st.booleans())
-def test_a_sample_comes_out_the_same_in_any_batch(config, start, count, sound):
+def test_sample_comes_out_the_same_in_any_batch(config, start, count, sound):
     inputs = SPECTROGRAMS if sound else SIGNALS
     part = slice(start, start + count)
     assert torch.equal(run(config, inputs)[part], run(config, inputs[part], SAMPLES[part]))

@@ -31,7 +31,7 @@ def test_mel_is_that_of_the_htk_book():
 
 
 @given(st.integers(1, 30), st.sampled_from([128, 512]), st.floats(0, 1000), st.floats(2000, 4000))
-def test_the_bank_is_made_of_triangles(num_mels, n_fft, f_min, f_max):
+def test_bank_is_made_of_triangles(num_mels, n_fft, f_min, f_max):
     bank = mel_bank(num_mels, n_fft, 8000, f_min, f_max).numpy()
     corners = mel_to_hertz(np.linspace(hertz_to_mel(f_min), hertz_to_mel(f_max), num_mels + 2))
     frequencies = np.fft.rfftfreq(n_fft, 1 / 8000)
@@ -42,7 +42,7 @@ def test_the_bank_is_made_of_triangles(num_mels, n_fft, f_min, f_max):
 
 
 @pytest.mark.parametrize(("kept", "bands"), [(1, 1), (10, 40), (40, 40), (13, 26)])
-def test_the_cosine_transform_is_scipys(kept, bands):
+def test_cosine_transform_is_scipys(kept, bands):
     x = np.random.default_rng(0).normal(size=(7, bands))
     assert (x @ dct_matrix(kept, bands).numpy()) == pytest.approx(fft.dct(x, norm="ortho")[:, :kept], abs=1e-12)
     assert mfcc(torch.from_numpy(x), kept).numpy() == pytest.approx(fft.dct(x, norm="ortho")[:, :kept], abs=1e-12)
@@ -62,7 +62,7 @@ def test_power_is_that_of_frames_by_hand(window, hop, n_fft):
         assert found[frame] == pytest.approx(np.abs(spectrum) ** 2, abs=1e-9)
 
 
-def test_a_tone_is_loudest_in_its_band():
+def test_tone_is_loudest_in_its_band():
     times = np.arange(8000) / 8000
     power = power_spectrogram(torch.from_numpy(np.sin(2 * np.pi * 1000 * times)), 256, 80, 256)
     bands = log_mel(power, mel_bank(20, 256, 8000, 20.0, 4000.0))

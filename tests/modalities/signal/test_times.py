@@ -52,7 +52,7 @@ def test_seconds_are_those_that_pandas_reads(tmp_path):
     draw = np.random.default_rng(0)
     times = [START + timedelta(microseconds=int(k)) for k in np.cumsum(draw.integers(1, 10**10, 50))]
     texts = [time.isoformat() for time in times]
-    found = read_recording(write(tmp_path, texts)).times
+    found = read_recording(write(tmp_path, texts))[0].times
     expected = pd.to_datetime(pd.Series(texts), format="ISO8601")
     np.testing.assert_allclose(found, (expected - expected[0]).dt.total_seconds(), rtol=0, atol=1e-9)
 
@@ -75,7 +75,7 @@ def test_numbers_since_1970_are_read_by_their_size(tmp_path, name, scale, said):
 
 
 @pytest.mark.parametrize("name", ["time_ms", "Time (ms)", "t [ms]", "elapsed_ms", "milliseconds"])
-def test_the_unit_in_a_name_counts(tmp_path, name):
+def test_unit_in_a_name_counts(tmp_path, name):
     source = open_csv_windows(write(tmp_path, range(0, 4000, 20), name), window=25, rate=50)
     assert f"{name} is read as milliseconds" in source.notices
 
@@ -87,7 +87,7 @@ def test_days_are_read_as_dates(tmp_path):
         assert len(source) == 4  # no gap at the ends of months
 
 
-def test_a_gap_is_found_in_dates_too(tmp_path):
+def test_gap_is_found_in_dates_too(tmp_path):
     late = [time + timedelta(seconds=k >= 30) for k, time in enumerate(TIMES)]
     source = open_csv_windows(write(tmp_path, late), window=25)
     assert "1 windows over a gap, or over a change of the label, were dropped" in source.notices
@@ -96,16 +96,19 @@ def test_a_gap_is_found_in_dates_too(tmp_path):
 @pytest.mark.parametrize(
     ("times", "message"),
     [
-        (["2024-03-01 10:00:00", "01/03/2024 10:00:01"], r"Received: '01/03/2024 10:00:01', in .*line 3, timestamp"),
-        (["01.03.2024 10:00", "01.03.2024 10:01"], r"Received: '01\.03\.2024 10:00', in .*line 2.*pandas.to_datetime"),
+        (["2024-03-01 10:00:00", "01/03/2024 10:00:01"], r".*line 3, timestamp: received '01/03/2024 10:00:01'"),
+        (
+            ["01.03.2024 10:00", "01.03.2024 10:01"],
+            r".*line 2, timestamp: received '01\.03\.2024 10:00'.*pandas.to_datetime",
+        ),
         (["0.00", "2024-03-01 10:00:00"], r"Times are numbers of seconds, or dates and times such as 2024.*line 3"),
-        (["2024-03-01 10:00:00", "0.02"], r"Received: '0.02', in .*line 3"),
+        (["2024-03-01 10:00:00", "0.02"], r".*line 3, timestamp: received '0.02'"),
         (["2024-03-01 10:00:00", "2024-03-01 10:00:00.02Z"], "with a time zone or without"),
         (["10:00:00", "2024-03-01 10:00:01"], "Write all with the same parts"),
-        (["2024-02-30 10:00:00", "2024-03-01 10:00:00"], "Received: '2024-02-30 10:00:00'"),
-        (["10:00:00 PM", "10:00:01 PM"], "Received: '10:00:00 PM'"),
+        (["2024-02-30 10:00:00", "2024-03-01 10:00:00"], "received '2024-02-30 10:00:00'"),
+        (["10:00:00 PM", "10:00:01 PM"], "received '10:00:00 PM'"),
         (["2024-03-01 10:00:01", "2024-03-01 10:00:00"], "Times must be numbers that rise"),
-        (["10:00:00", "10:00:00", "10:00:00"], "Each row has a time of its own. Received: the same time in rows that"),
+        (["10:00:00", "10:00:00", "10:00:00"], "Each row has a time of its own. .*received the same time in rows that"),
         (["2024-03-01 10:00:01", ""], "Times must be numbers that rise"),
     ],
 )
@@ -114,7 +117,7 @@ def test_other_times_are_refused_with_what_to_write(tmp_path, times, message):
         open_csv_windows(write(tmp_path, times), window=2)
 
 
-def test_the_times_that_pandas_writes_without_a_name_are_read(tmp_path):
+def test_times_that_pandas_writes_without_a_name_are_read(tmp_path):
     table = pd.DataFrame({"x": np.sin(np.arange(200)), "label": list("ab" * 100)}, index=pd.DatetimeIndex(TIMES))
     table["label"] = np.repeat(["a", "b"] * 2, 50)
     table.to_csv(tmp_path / "r.csv")
@@ -123,7 +126,7 @@ def test_the_times_that_pandas_writes_without_a_name_are_read(tmp_path):
     assert (source.channel_names, len(source)) == (("x",), 8)
 
 
-def test_a_folder_of_tables_with_dates(tmp_path):
+def test_folder_of_tables_with_dates(tmp_path):
     for k, name in enumerate("aabb"):
         (tmp_path / name).mkdir(exist_ok=True)
         rows = [f"{time.isoformat()},{np.sin(i + k):.3f}" for i, time in enumerate(TIMES[:60])]
@@ -137,7 +140,7 @@ def test_a_folder_of_tables_with_dates(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "now", "2024", "12.5", "2024-13-01", "25:61:00", "2024-03-01T", "1:2", "٢٠٢٤-03-01"]
 )
-def test_other_texts_are_no_times(text):
+def test_other_texts_are_not_times(text):
     assert parse_time(text) is None
 
 

@@ -28,7 +28,7 @@ def test_signals_of_many_lengths_are_reached_by_index():
     check_trainable(source)
 
 
-def test_an_array_of_one_length_needs_no_list():
+def test_array_of_one_length_needs_no_list():
     x = np.arange(24, dtype=np.int16).reshape(4, 2, 3)
     source = SignalSource("s", {"all": (x, np.array([0, 1, 0, 1]))}, ["up", "down"])
     assert source.read(3).payload.tolist() == x[3].tolist()
@@ -64,7 +64,7 @@ def test_fingerprint_tells_lengths_and_values_apart():
         ([np.array([["a"]])], [0], "must be real numbers. .*received <U1"),
     ],
 )
-def test_what_does_not_fit_together_is_named(signals, labels, message):
+def test_signals_and_labels_that_do_not_match_are_named(signals, labels, message):
     with pytest.raises(DataError, match=message):
         SignalSource("s", {"all": (signals, np.array(labels))})
 

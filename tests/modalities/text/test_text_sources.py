@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from neocog.data import check_trainable, describe, fingerprint, open_source
 from neocog.dataset.record import num_left_out
 from neocog.errors import DataError
-from neocog.modalities.text.text_folder import MAX_BYTES, holds_texts, open_text_folder
+from neocog.modalities.text.text_folder import MAX_BYTES, TextFolder, holds_texts
 from neocog.modalities.text.text_table import is_text_table, open_text_table
 
 REVIEWS = b'text,label\n"A film, of sorts",1\n,0\nBad ,0\n"two\nlines",1\n'
@@ -28,7 +28,7 @@ def texts(folder, **files):
     return folder
 
 
-def test_a_table_gives_its_rows(tmp_path):
+def test_table_gives_its_rows(tmp_path):
     source = open_source(table(tmp_path / "reviews.csv", REVIEWS))
     assert (source.name, source.modality, source.task, source.format) == (
         "reviews", "text", "classification", "text-table",
@@ -66,7 +66,7 @@ def test_labels_of_json_may_be_numbers_or_truths(tmp_path):
     assert source.classes == ("false", "true")
 
 
-def test_a_folder_has_a_table_for_each_split(tmp_path):
+def test_folder_has_a_table_for_each_split(tmp_path):
     folder = tmp_path / "set"
     table(folder / "train.csv", REVIEWS)
     table(folder / "Validation.csv", b"content,class\nfine,1\n")
@@ -82,7 +82,7 @@ def test_a_folder_has_a_table_for_each_split(tmp_path):
     assert source.read(4).target == 1
 
 
-def test_a_folder_may_have_a_single_table(tmp_path):
+def test_folder_may_have_a_single_table(tmp_path):
     folder = table(tmp_path / "mr" / "reviews.csv", REVIEWS).parent
     (folder / "README").write_bytes(b"text,label")
     assert is_text_table(folder)
@@ -94,7 +94,7 @@ def test_a_folder_may_have_a_single_table(tmp_path):
         open_text_table(folder)
 
 
-def test_a_fingerprint_knows_the_texts(tmp_path):
+def test_fingerprint_knows_the_texts(tmp_path):
     first = fingerprint(open_text_table(table(tmp_path / "a.csv", REVIEWS)))
     shutil.copytree(tmp_path, tmp_path / "again")
     assert first == fingerprint(open_text_table(tmp_path / "again" / "a.csv"))
@@ -117,7 +117,7 @@ def test_a_fingerprint_knows_the_texts(tmp_path):
         ("a.jsonl", b"[1]\n", False),
     ],
 )
-def test_a_table_is_recognised_by_its_header(tmp_path, name, content, claimed):
+def test_table_is_recognised_by_its_header(tmp_path, name, content, claimed):
     (tmp_path / "a.png").write_bytes(b"\x89PNG")
     assert is_text_table(table(tmp_path / name, content)) == claimed
 
@@ -147,7 +147,7 @@ def test_other_paths_are_not_tables(tmp_path):
         ("a.csv", b"text,label\n", "needs rows below its header"),
     ],
 )
-def test_a_table_that_cannot_be_meant_is_named(tmp_path, name, content, message):
+def test_table_that_cannot_be_meant_is_named(tmp_path, name, content, message):
     with pytest.raises(DataError, match=message):
         open_text_table(table(tmp_path / name, content))
 
@@ -245,7 +245,7 @@ def test_names_of_columns_that_come_again_are_refused(tmp_path):
         open_text_table(path)
 
 
-def test_a_folder_that_cannot_be_meant_is_named(tmp_path):
+def test_folder_that_cannot_be_meant_is_named(tmp_path):
     table(tmp_path / "test.csv", REVIEWS)
     with pytest.raises(DataError, match="has one named train, such as train.csv.*has none"):
         open_text_table(tmp_path)
@@ -301,7 +301,7 @@ def test_folders_are_classes_and_splits(tmp_path):
 
 def test_folders_without_splits_are_classes(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"meow", dogs__a=b"wuff", dogs__b=b"wuff")
-    source = open_text_folder(folder)
+    source = TextFolder(folder)
     assert source.splits["all"].tolist() == [0, 1, 2] and source.classes == ("cats", "dogs")
     assert source.targets.tolist() == np.repeat([0, 1], [1, 2]).tolist() and source.notices == ()
 
@@ -329,21 +329,21 @@ def test_links_out_of_a_class_are_not_followed(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"meow", dogs__a=b"wuff")
     (tmp_path / "secret.txt").write_bytes(b"secret")
     (folder / "cats" / "b.txt").symlink_to(tmp_path / "secret.txt")
-    source = open_text_folder(folder)
+    source = TextFolder(folder)
     assert len(source) == 2
     assert source.notices == ("links that lead out of their folder were skipped: b.txt",)
 
 
-def test_a_text_that_is_not_a_utf_8_is_named_with_its_place(tmp_path):
-    source = open_text_folder(texts(tmp_path / "set", cats__a=b"caf\xe9", dogs__a=b"\xef\xbb\xbfwuff"))
-    with pytest.raises(DataError, match=r"must be UTF-8. Received: byte 0xe9 at offset 3 of .*cats/a\.txt. Save it"):
+def test_text_that_is_not_a_utf_8_is_named_with_its_place(tmp_path):
+    source = TextFolder(texts(tmp_path / "set", cats__a=b"caf\xe9", dogs__a=b"\xef\xbb\xbfwuff"))
+    with pytest.raises(DataError, match=r"must be UTF-8. .*cats/a\.txt: received byte 0xe9 at offset 3. Save it"):
         source.read(0)
     assert source.read(1).payload == "wuff"
 
 
-def test_a_text_that_cannot_be_read_is_named(tmp_path):
+def test_text_that_cannot_be_read_is_named(tmp_path):
     folder = texts(tmp_path / "set", cats__a=b"x", dogs__a=b"x")
-    source = open_text_folder(folder)
+    source = TextFolder(folder)
     with (folder / "cats" / "a.txt").open("wb") as file:
         file.truncate(MAX_BYTES + 2**19)
     with pytest.raises(DataError, match=r"at most 16,777,216 bytes. .*a\.txt: received 17,\d+,\d+. Shrink"):
@@ -353,9 +353,9 @@ def test_a_text_that_cannot_be_read_is_named(tmp_path):
         source.read(1)
 
 
-def test_a_folder_without_texts_is_named(tmp_path):
+def test_folder_without_texts_is_named(tmp_path):
     with pytest.raises(DataError, match=r"holds no texts.* Put them at .*/train/CLASS/\*\.txt"):
-        open_text_folder(tmp_path)
+        TextFolder(tmp_path)
 
 
 SAMPLES = [
@@ -375,7 +375,7 @@ SAMPLES = [
         ("a.csv", "".join(f'"{label == "pos":d}","{text}"\n' for text, label in SAMPLES), (1, 0)),
     ],
 )
-def test_a_table_of_texts_without_a_header_keeps_its_first_sample(tmp_path, name, content, where):
+def test_table_of_texts_without_a_header_keeps_its_first_sample(tmp_path, name, content, where):
     source = open_text_table(table(tmp_path / name, content.encode()))
     assert [source.read(i).payload for i in range(4)] == [text for text, _ in SAMPLES]
     assert [source.classes[k] in ("pos", "1") for k in source.targets] == [True, False, True, False]

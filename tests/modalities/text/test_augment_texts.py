@@ -18,7 +18,7 @@ def run(drop, tokens=TOKENS, samples=SAMPLES, epoch=0, **settings):
 
 
 @given(st.floats(0, 1), st.integers(0, 59), st.integers(1, 60))
-def test_a_sample_comes_out_the_same_in_any_batch(drop, start, count):
+def test_sample_comes_out_the_same_in_any_batch(drop, start, count):
     part = slice(start, start + count)
     assert torch.equal(run(drop)[part], run(drop, TOKENS[part], SAMPLES[part]))
 
@@ -63,6 +63,6 @@ def test_no_augmentation_returns_the_same_tensor():
 
 
 @pytest.mark.parametrize("drop", [-0.1, 1.1, float("nan")])
-def test_a_chance_is_from_0_to_1(drop):
+def test_chance_is_from_0_to_1(drop):
     with pytest.raises(ValidationError, match="drop"):
         TextAugmentConfig(drop=drop)

@@ -20,7 +20,7 @@ def write(folder, train=TRAIN, test=TEST, name="Tiny"):
     return folder
 
 
-def test_a_set_by_hand(tmp_path):
+def test_set_by_hand(tmp_path):
     folder = write(tmp_path / "set")
     assert is_ucr(folder)
     source = open_ucr(folder)
@@ -92,22 +92,22 @@ def test_numbers_are_read_as_they_were_written(tmp_path_factory, rows):
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ("1\t2\t3\n1\t2\n", "as many values as the first.*Received: '1' and 1 values instead of 2, in .*line 2"),
-        ("1\t2\n\t2\n", "Received: '' and 1 values instead of 1, in .*TRAIN.tsv, line 2"),
-        ("1\t2\n1\tx\n", "Values must be numbers.*'x', in .*TRAIN.tsv, line 2"),
-        ("1\n", "Received: '1' and 0 values"),
+        ("1\t2\t3\n1\t2\n", "as many values as the first.*line 2: received '1' and 1 values instead of 2"),
+        ("1\t2\n\t2\n", ".*TRAIN.tsv, line 2: received '' and 1 values instead of 1"),
+        ("1\t2\n1\tx\n", "Values must be numbers.*TRAIN.tsv, line 2: .*'x'"),
+        ("1\n", "received '1' and 0 values"),
     ],
 )
-def test_a_damaged_line_is_named(tmp_path, train, message):
+def test_damaged_line_is_named(tmp_path, train, message):
     with pytest.raises(DataError, match=message):
         open_ucr(write(tmp_path, train))
 
 
-def test_a_missing_partner_and_two_sets_are_named(tmp_path):
-    with pytest.raises(DataError, match="has Tiny_TRAIN.tsv, not its partner"):
+def test_missing_partner_and_two_sets_are_named(tmp_path):
+    with pytest.raises(DataError, match="received Tiny_TRAIN.tsv, not its partner"):
         open_ucr(write(tmp_path, test=None))
     write(tmp_path, name="Other")
-    with pytest.raises(DataError, match=r"holds one data set.*has Other, Tiny. Give each"):
+    with pytest.raises(DataError, match=r"holds one data set.*received Other, Tiny. Give each"):
         open_ucr(tmp_path)
 
 
@@ -128,6 +128,6 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
         assert len(open_ucr(folder)) >= 1
 
 
-def test_a_byte_order_mark_is_not_part_of_the_first_label(tmp_path):
+def test_byte_order_mark_is_not_part_of_the_first_label(tmp_path):
     source = open_ucr(write(tmp_path / "set", "\ufeff" + TRAIN, "\ufeff" + TEST))
     assert source.classes == ("-1", "1") and source.targets.tolist() == [1, 0, 0, 1]

@@ -143,11 +143,11 @@ def test_plain_header_is_one_that_the_standard_library_reads():
         (wav(7000, magic=b"RIFX", samples=WRITTEN.astype(">i2").tobytes()), "it ends 1,000 bytes before"),
         (wav(FULL, FULL, magic=b"RF64", before=ds64(7000)), "it ends 1,000 bytes before"),
         (wav(FULL, FULL, magic=b"RF64", before=ds64(5 * 2**30)), "bytes before the end"),
-        (wav(0, samples=b""), "at least one sample. x.wav has none"),
-        (wav(0, samples=b"\0"), "at least one sample. x.wav has none"),
-        (wav(0, samples=b"", after=LIST), "at least one sample. x.wav has none"),
-        (wav(0, samples=b"", after=LIST + BEXT + JUNK), "at least one sample. x.wav has none"),
-        (wav(FULL, FULL, samples=b""), "at least one sample. x.wav has none"),
+        (wav(0, samples=b""), "at least one sample. x.wav: received none"),
+        (wav(0, samples=b"\0"), "at least one sample. x.wav: received none"),
+        (wav(0, samples=b"", after=LIST), "at least one sample. x.wav: received none"),
+        (wav(0, samples=b"", after=LIST + BEXT + JUNK), "at least one sample. x.wav: received none"),
+        (wav(FULL, FULL, samples=b""), "at least one sample. x.wav: received none"),
     ],
 )
 def test_truncated_and_empty_wav_is_refused(payload, message):
@@ -164,7 +164,7 @@ def test_other_container_named_wav_is_refused(format, name):
 
 
 def test_length_of_a_streamed_wav_is_still_limited():
-    with pytest.raises(DataError, match=r"at most 0\.2 seconds. x.wav has"):
+    with pytest.raises(DataError, match=r"at most 0\.2 seconds. x.wav: received "):
         sound_waveform(STREAMED["stopped recorder"], "x.wav", 0.2)
 
 

@@ -35,7 +35,7 @@ def number(planes):
 
 
 @given(st.integers(0, 2**32))
-def test_what_moves_would_do_is_what_they_do(seed):
+def test_planes_of_moves_agree_with_playing_them(seed):
     position = replay(random_code(seed), "g")
     board, own, planes = position.board, position.to_move, alphago48(position)
     taken, atari, after = (number(planes[start : start + 8]) for start in (20, 28, 36))
@@ -77,7 +77,7 @@ def test_stones_liberties_and_ladders_are_those_of_the_board(seed):
 
 
 @given(st.integers(0, 2**32))
-def test_the_planes_of_alphago_zero_are_the_last_eight_positions(seed):
+def test_planes_of_alphago_zero_are_the_last_eight_positions(seed):
     code = random_code(seed)
     size, to_move, *steps = code.tolist()
     planes = zero17(replay(code, "g"))
@@ -93,7 +93,7 @@ def test_the_planes_of_alphago_zero_are_the_last_eight_positions(seed):
     assert (planes[16] == (to_move == BLACK)).all()
 
 
-def test_a_small_position_by_hand():
+def test_small_position_by_hand():
     # White A5, then Black B5 and A3; Black to move again. A4 takes, and A5's chain has one liberty.
     steps = [KIND * (MOVE + colour) + point for colour, point in ((WHITE, 0), (BLACK, 1), (WHITE, 24), (BLACK, 10))]
     planes = alphago48(replay(position_code(5, BLACK, steps), "g"))
