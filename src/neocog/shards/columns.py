@@ -83,6 +83,10 @@ class ColumnFile:
                 table.validate(full=True)  # offsets that point elsewhere would be followed
                 for column in columns:
                     found[column] += table.column(column).to_pylist()
+        if short := [column for column, values in found.items() if len(values) != self.groups[number]]:
+            rule, received = f"{self.where} is damaged.", f"{len(found[short[0]]):,} values in {short[0]}"
+            received += f" for the {self.groups[number]:,} rows of group {number}"
+            raise DataError(rule, received=received, fix="Fetch it again.")
         return found
 
 

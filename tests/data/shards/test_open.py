@@ -344,6 +344,28 @@ def test_damaged_columns_end_in_an_error_or_a_record(tmp_path, png, data):
     path.unlink()
 
 
+def test_row_group_with_fewer_values_than_rows_is_refused(tmp_path, png):
+    """As a damaged footer has it, that counts more rows than there are."""
+    path = tmp_path / "x.parquet"
+    pq.write_table(hf_table(png, 3), path)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        for flip in (2, 8):
+            damaged = bytearray(content)
+            damaged[place] ^= flip
+            if damaged_rows(bytes(damaged)) > 3:
+                path.write_bytes(damaged)
+                with pytest.raises(DataError):
+                    source = open_shards(path)
+                    [source.read(index) for index in range(len(source))]
+
+
+def damaged_rows(content):
+    with contextlib.suppress(Exception):
+        return pq.ParquetFile(io.BytesIO(content)).metadata.row_group(0).num_rows
+    return 0
+
+
 def test_shard_changed_after_indexing_is_refused(foreign, tar, png):
     source = open_shards(foreign)
     path = foreign / "test-000.tar"
