@@ -204,7 +204,7 @@ def test_weights_given_in_place_of_a_bundle_are_called_what_they_are(finished_ru
     save_file(WEIGHTS, tmp_path / "w.safetensors")
     (tmp_path / "net.onnx").write_bytes(ONNX)
     for path, says in (
-        (tmp_path / "w.safetensors", r"w\.safetensors holds weights alone, without classes and preprocessing\. Give"),
+        (tmp_path / "w.safetensors", r"w\.safetensors holds only weights, without classes and preprocessing\. Give"),
         (finished_run.best, r"best\.safetensors holds weights alone"),
         (tmp_path / "net.onnx", r"net\.onnx is an ONNX model"),
     ):
