@@ -205,7 +205,7 @@ def test_weights_given_in_place_of_a_bundle_are_called_what_they_are(finished_ru
     (tmp_path / "net.onnx").write_bytes(ONNX)
     for path, says in (
         (tmp_path / "w.safetensors", r"w\.safetensors holds only weights, without classes and preprocessing\. Give"),
-        (finished_run.best, r"best\.safetensors holds weights alone"),
+        (finished_run.best, r"best\.safetensors holds only weights"),
         (tmp_path / "net.onnx", r"net\.onnx is an ONNX model"),
     ):
         with pytest.raises(BundleError, match=rf"A network is loaded from a model\.neocog\. .*{says}"):
