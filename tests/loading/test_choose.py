@@ -22,7 +22,7 @@ def little_memory(monkeypatch):
 def test_choose_loading_takes_memory_if_the_data_fit(pictures):
     assert choose_loading(ImageFolder(pictures), 36, SPEC, "auto") == (
         "memory",
-        "36 inputs of 3x100x100 take 0.00 GB, which fits in memory",
+        "36 inputs of 3x100x100 take 1.0 MiB, which fits in memory",
     )
     assert choose_loading(ImageFolder(pictures), 36, SPEC, "stream")[0] == "stream"
 
@@ -31,7 +31,7 @@ def test_choose_loading_takes_memory_if_the_data_fit(pictures):
 def test_choose_loading_streams_data_that_do_not_fit(pictures):
     kind, reason = choose_loading(ImageFolder(pictures), 36, SPEC, "auto")
     assert kind == "stream"
-    assert reason == "36 inputs of 3x100x100 take 0.00 GB, more than half of the 0.0 GB that are free"
+    assert reason == "36 inputs of 3x100x100 take 1.0 MiB, more than half of the 976.6 KiB that are free"
     with pytest.raises(
         DataError, match=r"pictures: received 36 inputs .* are free\. Choose a smaller size, or --data\.loading stream"
     ):

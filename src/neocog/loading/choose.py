@@ -17,6 +17,7 @@ from neocog.loading.in_memory import load_in_memory
 from neocog.loading.payload_cache import CachedSource
 from neocog.loading.streaming import StreamingDataset
 from neocog.modalities.preprocess import Preprocess
+from neocog.planning import size_in_bytes
 
 __all__ = ["LoadingMode", "choose_loading", "memory_budget", "open_dataset", "size_in_memory"]
 
@@ -41,19 +42,19 @@ def choose_loading(source: Source, count: int, preprocess: Preprocess, wanted: s
     Raises DataError if they are wanted in memory and don't fit.
     """
     needed, budget = size_in_memory(count, preprocess), memory_budget(source)
-    inputs, gigabytes = f"{count:,} inputs of {'x'.join(map(str, preprocess.shape))}", f"{needed / 1e9:.2f} GB"
+    inputs, size_text = f"{count:,} inputs of {'x'.join(map(str, preprocess.shape))}", size_in_bytes(needed)
     if needed <= budget:
-        fits = f"{inputs} take {gigabytes}, which fits in memory"
+        fits = f"{inputs} take {size_text}, which fits in memory"
         return ("stream", "asked for") if wanted == "stream" else ("memory", fits)
-    free = f"{budget / SHARE_OF_MEMORY / 1e9:.1f} GB"
+    free = size_in_bytes(budget / SHARE_OF_MEMORY)
     if wanted == "memory":
         rule, received = (
             "Decoded data must fit in half of the free memory.",
-            f"{inputs}, {gigabytes}, and {free} are free",
+            f"{inputs}, {size_text}, and {free} are free",
         )
         fix = "Choose a smaller size, or --data.loading stream."
         raise DataError(rule, received=received, where=source.name, fix=fix)
-    return "stream", f"{inputs} take {gigabytes}, more than half of the {free} that are free"
+    return "stream", f"{inputs} take {size_text}, more than half of the {free} that are free"
 
 
 def open_dataset(
