@@ -323,6 +323,15 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
+@pytest.fixture
+def ctrl_c_raises():
+    """As in a terminal; a shell without job control starts its background processes with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_raises")
 def test_first_signal_asks_and_second_exits_immediately():
     with Interrupt() as interrupt:
         os.kill(os.getpid(), signal.SIGINT)
