@@ -129,7 +129,9 @@ def test_default_store_is_the_one_of_the_process_group(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_mark_dynamic_is_taken_by_the_compiler():
-    mark_dynamic(torch.zeros(3, 2), 0)
+    batch = torch.zeros(3, 2)
+    mark_dynamic(batch, 0)
+    assert batch._dynamo_weak_dynamic_indices == {0}
 
 
 def test_scaler_is_restored_with_its_count_of_good_steps():

@@ -512,6 +512,41 @@ def test_polygons_are_drawn_as_pycocotools_does(polygons, height, width):
         wanted |= api.decode(api.frPyObjects([polygon], height, width))[:, :, 0].astype(bool)
     outline = [np.array(polygon, float) for polygon in polygons]
     assert np.array_equal(draw_outline(outline, height, width), wanted)
+    own = np.zeros((height, width), bool)
+    for polygon in outline:
+        runs = polygon_runs(polygon, height, width)
+        assert runs.sum() == height * width
+        own |= draw_outline([runs], height, width)
+    assert np.array_equal(own, wanted)
+
+
+FINER = 5  # places in a pixel, as pycocotools has it
+
+
+def polygon_runs(polygon, height, width):
+    """The run lengths of a polygon (P, 2) of x and y by the even-odd rule, written again: the oracle of the drawing."""
+    corners = (FINER * polygon + 0.5).astype(np.int64).tolist()
+    pairs = zip(corners, corners[1:] + corners[:1], strict=True)
+    crossings = [crossed(start, end, height, width) for start, end in pairs]
+    return np.diff(np.sort(np.concatenate([*crossings, [height * width]])), prepend=0).astype(np.int64)
+
+
+def crossed(start, end, height, width):
+    """The places, counted column by column, at which an edge crosses the middle of a column."""
+    (x0, y0), (x1, y1) = start, end
+    flat = abs(x1 - x0) >= abs(y1 - y0)
+    if (x0 > x1) if flat else (y0 > y1):
+        (x0, y0), (x1, y1) = (x1, y1), (x0, y0)
+    steps = np.arange((x1 - x0 if flat else y1 - y0) + 1)
+    if flat:
+        x, y = x0 + steps, (y0 + (y1 - y0) / max(1, x1 - x0) * steps + 0.5).astype(np.int64)
+    else:
+        x, y = (x0 + (x1 - x0) / (y1 - y0) * steps + 0.5).astype(np.int64), y0 + steps
+    left, upper = np.minimum(x[1:], x[:-1]), np.minimum(y[1:], y[:-1])
+    column, off = np.divmod(left - FINER // 2, FINER)
+    here = (x[1:] != x[:-1]) & (off == 0) & (column >= 0) & (column < width)
+    rows = -((FINER // 2 - upper[here]) // FINER)
+    return column[here] * height + np.clip(rows, 0, height)
 
 
 @given(st.text(max_size=20) | st.text(st.sampled_from([chr(k) for k in range(48, 112)]), max_size=20))

@@ -69,6 +69,10 @@ def test_lookahead_of_a_skipped_step_keeps_slow_and_fast_weights():
 
 
 def test_without_a_flag_nothing_is_copied():
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    before = weight.data_ptr()
+    weight.grad = torch.ones(1)
     with skip_if(None, optimizer):
-        pass
+        optimizer.step()
+    assert weight.item() == -1.0 and weight.data_ptr() == before
