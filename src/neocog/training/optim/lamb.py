@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from neocog.torch_private import (
-    SkipsOnDevice,
     foreach_add_,
     foreach_addcmul_,
     foreach_div,
@@ -16,15 +15,14 @@ from neocog.torch_private import (
     foreach_mul_,
     foreach_norm,
     foreach_sqrt_,
-    read_skip,
 )
 from neocog.training.optim.lars import trust_ratios, with_gradients
-from neocog.training.optim.skipping import skip_if
+from neocog.training.optim.skipping import SkippableOptimizer
 
 __all__ = ["LAMB"]
 
 
-class LAMB(SkipsOnDevice, torch.optim.Optimizer):
+class LAMB(SkippableOptimizer):
     """Adam with decoupled decay and a rate for each layer.
 
         m <- b1 m + (1 - b1) G,    v <- b2 v + (1 - b2) G^2
@@ -46,13 +44,6 @@ class LAMB(SkipsOnDevice, torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "layerwise": True}
         super().__init__(params, defaults)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of all parameters that have a gradient."""
-        assert closure is None, "each step has its gradients already"
-        with skip_if(read_skip(self), self):
-            self.step_groups()
 
     def step_groups(self) -> None:
         for group in self.param_groups:

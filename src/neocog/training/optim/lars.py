@@ -7,20 +7,18 @@ from torch import Tensor, nn
 from torch.optim.optimizer import ParamsT
 
 from neocog.torch_private import (
-    SkipsOnDevice,
     foreach_add,
     foreach_add_,
     foreach_mul_,
     foreach_norm,
     foreach_sub_,
-    read_skip,
 )
-from neocog.training.optim.skipping import skip_if
+from neocog.training.optim.skipping import SkippableOptimizer
 
 __all__ = ["LARS", "trust_ratios", "with_gradients"]
 
 
-class LARS(SkipsOnDevice, torch.optim.Optimizer):
+class LARS(SkippableOptimizer):
     """Momentum with a rate for each layer.
 
         M <- m M + lr ratio (G + wd W),    W <- W - M,    ratio = trust |W| / (|G| + wd |W|)
@@ -40,13 +38,6 @@ class LARS(SkipsOnDevice, torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust, "layerwise": True}
         super().__init__(params, defaults)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of all parameters that have a gradient."""
-        assert closure is None, "each step has its gradients already"
-        with skip_if(read_skip(self), self):
-            self.step_groups()
 
     def step_groups(self) -> None:
         for group in self.param_groups:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from neocog.torch_private import SkipsOnDevice, read_skip
-from neocog.training.optim.skipping import skip_if
+from neocog.training.optim.skipping import SkippableOptimizer
 
 __all__ = ["Muon", "matrix_parameters", "orthogonalise"]
 
@@ -16,7 +15,7 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
-class Muon(SkipsOnDevice, torch.optim.Optimizer):
+class Muon(SkippableOptimizer):
     """Muon for groups with `muon` true, of matrices whose first axis counts filters; AdamW for all other groups.
 
         M <- m M + (1 - m) G,  W <- (1 - lr wd) W - 0.2 lr sqrt(max(rows, columns)) orthogonal((1 - m) G + m M)
@@ -39,13 +38,6 @@ class Muon(SkipsOnDevice, torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps}
         super().__init__(groups, defaults)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One update of all parameters that have a gradient."""
-        assert closure is None, "each step has its gradients already"
-        with skip_if(read_skip(self), self):
-            self.step_groups()
 
     def step_groups(self) -> None:
         for group in self.param_groups:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["skip_if"]
+from neocog.torch_private import SkipsOnDevice, read_skip
+
+__all__ = ["SkippableOptimizer", "skip_if"]
 
 
 @contextmanager
@@ -33,3 +36,18 @@ def held_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     slots = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
     return [*parameters, *slots]
+
+
+class SkippableOptimizer(SkipsOnDevice, torch.optim.Optimizer):
+    """An optimiser of ours, whose step changes nothing if GradScaler or the loop flags it on the device."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One update of all parameters that have a gradient."""
+        assert closure is None, "each step has its gradients already"
+        with skip_if(read_skip(self), self):
+            self.step_groups()
+
+    def step_groups(self) -> None:
+        """Update all groups; a subclass says how."""
+        raise NotImplementedError
