@@ -59,7 +59,7 @@ def find_rate(
     Raises what `train` does for data and settings, and what `range_test` does; ConfigError if all training data is one
     batch.
     """
-    resolved, found = resolve_config(start, data=data, **settings)
+    resolved, found = resolve_config(start, data=data, searches=False, **settings)
     refuse_ignored(settings, finders.IGNORED_BY_RATE)
     return finders.find_rate(resolved, data=found, download=download, low=low, high=high, steps=steps)
 
@@ -72,7 +72,7 @@ def find_batch(
     Takes data and settings as `train` does; writes nothing.
     Raises what `train` does for data and settings; ConfigError if not even one sample fits.
     """
-    resolved, found = resolve_config(start, data=data, **settings)
+    resolved, found = resolve_config(start, data=data, searches=False, **settings)
     refuse_ignored(settings, finders.IGNORED_BY_BATCH)
     return finders.find_batch(resolved, data=found, download=download)
 

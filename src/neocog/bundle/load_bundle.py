@@ -1,7 +1,7 @@
 """Loading a bundle: nothing in it is trusted before it is checked."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -11,6 +11,7 @@ from neocog.bundle.format import decode_golden, parse_manifest, task_of
 from neocog.bundle.predictor import Predictor, torch_backend
 from neocog.bundle.seal import read_sealed
 from neocog.errors import BundleError, ConfigError, DataError
+from neocog.modalities.image.tta import TTA
 from neocog.modalities.table import read_preprocess
 from neocog.tasks import TASKS
 from neocog.zoo import create_model
@@ -56,6 +57,8 @@ def build_predictor(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) 
         spec["name"], num_classes=spec["num_classes"], in_channels=spec["in_channels"], **spec["options"]
     )
     model.load_state_dict(weights)
+    if manifest.get("tta", "none") not in get_args(TTA):
+        raise ValueError(f"its test-time augmentation is unknown: {manifest['tta']!r}")
     task = TASKS[task_of(manifest)](tuple(classes))
     preprocess = read_preprocess(manifest["preprocess"])
     return Predictor(torch_backend(model), preprocess, task, manifest=manifest, model=model)

@@ -71,7 +71,8 @@ def torch_backend(model: nn.Module) -> Backend:
 class Predictor:
     """Preprocessing, a backend, and the task that gives the logits their meaning.
 
-    `tta` names the test-time augmentation over which predictions for images are averaged.
+    `tta` names the test-time augmentation over which predictions for images are averaged; by default that of the
+    bundle, which training chose by validation data if it could choose.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class Predictor:
         """`model` is the network itself, if the backend is torch."""
         self.backend, self.preprocess, self.task, self.model = backend, preprocess, task, model
         self.manifest = manifest or {}
+        self.tta: TTA = self.manifest.get("tta", "none")
+        """Used where none is asked for."""
         self.notices: set[str] = set()
         """Notices on how inputs are read that the user has seen."""
 
@@ -94,7 +97,7 @@ class Predictor:
         """The names of the outputs."""
         return self.task.classes
 
-    def predict(self, inputs: Input | Sequence[Input], top: int = 5, tta: TTA = "none") -> list[Prediction]:
+    def predict(self, inputs: Input | Sequence[Input], top: int = 5, tta: TTA | None = None) -> list[Prediction]:
         """One prediction for each input. Raises DataError for the first that can't be read."""
         found = list(self.predict_each(as_list(inputs, self.preprocess), top, tta=tta))
         for prediction in found:
@@ -102,7 +105,7 @@ class Predictor:
                 raise DataError(prediction.error)
         return [prediction for prediction in found if isinstance(prediction, Prediction)]
 
-    def predict_proba(self, inputs: Input | Sequence[Input], tta: TTA = "none") -> NDArray[np.float64]:
+    def predict_proba(self, inputs: Input | Sequence[Input], tta: TTA | None = None) -> NDArray[np.float64]:
         """Probabilities (N, K), in the order of `classes`.
 
         Raises DataError for the first input that can't be read, and ConfigError if the network does not predict
@@ -115,14 +118,16 @@ class Predictor:
             )  # fmt: skip
         return self.predict_values(inputs, tta)
 
-    def predict_values(self, inputs: Input | Sequence[Input], tta: TTA = "none") -> NDArray[np.float64]:
+    def predict_values(self, inputs: Input | Sequence[Input], tta: TTA | None = None) -> NDArray[np.float64]:
         """Decoded outputs (N, K): probabilities of a classifier, else values in the unit of the targets."""
         decoded = [self.decode(one, name_of(one, i)) for i, one in enumerate(as_list(inputs, self.preprocess))]
-        logits = self.logits(torch.stack(decoded), tta) if decoded else torch.empty(0, self.task.num_outputs)
+        logits = (
+            self.logits(torch.stack(decoded), tta or self.tta) if decoded else torch.empty(0, self.task.num_outputs)
+        )
         return self.task.decode(logits).numpy()
 
     def predict_each(
-        self, inputs: Iterable[Input], top: int = 5, names: Iterable[str] | None = None, tta: TTA = "none"
+        self, inputs: Iterable[Input], top: int = 5, names: Iterable[str] | None = None, tta: TTA | None = None
     ) -> Iterator[Prediction | Failure]:
         """As `predict`, one after the other, with a Failure in the place of an input that can't be read."""
         named = zip(names, inputs, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(inputs))
@@ -130,7 +135,9 @@ class Predictor:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
                 read = [(name, image) for name, image, _ in decoded if isinstance(image, Tensor)]
-                logits = self.logits(torch.stack([image for _, image in read]), tta) if read else torch.empty(0)
+                logits = (
+                    self.logits(torch.stack([image for _, image in read]), tta or self.tta) if read else torch.empty(0)
+                )
                 found = iter(self.task.predictions([name for name, _ in read], logits, top) if read else [])
                 for _, image, pages in decoded:
                     yield replace(next(found), pages=pages) if isinstance(image, Tensor) else image

@@ -20,7 +20,7 @@ def evaluate(
     split: Annotated[str | None, Parameter(metavar="{train,val,test,all}")] = None,
     format: Annotated[str | None, FORMAT] = None,
     skip_list: Path | None = None,
-    tta: TTA = "none",
+    tta: TTA | None = None,
     reading: Reading = PLAIN,
     json: Switch = False,
     download: Download = False,
@@ -46,7 +46,7 @@ def evaluate(
     skip_list
         Leave out the samples that this file lists; `neocog check` writes one.
     tta
-        Test-time augmentation: average the predictions for several views of each image.
+        Test-time augmentation: average the predictions for several views of each image; by default that of the model.
     json
         Print all figures as JSON.
     """

@@ -42,6 +42,8 @@ class DataConfig:
     """Fraction of the training samples to validate on, if the data has no validation split."""
     test_fraction: Fraction = 0.2
     """Fraction of the samples to test on, if the data has no splits."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Train on this many samples, each class by its share; unset: on all. Validation and test stay whole."""
     skip_list: str | None = None
     """Leave out the samples that this file lists; `neocog check` writes one."""
     on_corrupt: Literal["stop", "skip"] = "stop"

@@ -14,7 +14,7 @@ from neocog.dataset.record import Source, absent_classes, record_ids
 from neocog.errors import DataError, some
 from neocog.rng import uniform
 
-__all__ = ["Splits", "check_test", "divide", "divides_by_class", "keeps_test"]
+__all__ = ["Splits", "check_test", "divide", "divides_by_class", "keeps_test", "limit_samples"]
 
 TRIES = 8
 """Orders in which groups are offered; the best is kept."""
@@ -66,6 +66,24 @@ def divide(
     if not val.size:
         raise explain_no_validation(source, val_fraction)
     return Splits(train, val, test, tuple(notes))
+
+
+def limit_samples(source: Source, indices: Indices, limit: int | None, seed: int) -> Indices:
+    """About `limit` of these samples, in their order, each class by its share and with one sample at least.
+
+    A smaller limit takes some of the samples that a larger one takes. With fewer samples, or no limit, all of them.
+    """
+    if limit is None or len(indices) <= limit:
+        return indices
+    draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose="limit")[:, 0]
+    targets = source.targets[indices]
+    classes = np.zeros(len(indices), np.int64) if targets.dtype.kind == "f" else targets
+    kept = np.zeros(len(indices), bool)
+    for k in np.unique(classes):
+        members = np.flatnonzero(classes == k)
+        count = max(1, round(limit * len(members) / len(indices)))
+        kept[members[np.argsort(draws[members], kind="stable")[:count]]] = True
+    return indices[kept]
 
 
 def keeps_test(source: Source) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from neocog.data import Modality, Source
 from neocog.errors import ConfigError, did_you_mean
 from neocog.modalities.table import MODALITIES
+from neocog.recipes.auto import auto
 from neocog.recipes.cifar import densenet_cifar, resnet_cifar
 from neocog.recipes.fast import fast
 from neocog.recipes.finetune import check_finetune, finetune
@@ -19,6 +20,7 @@ from neocog.runs import RunConfig
 __all__ = ["check_recipe", "list_recipes", "recipe", "recipe_for"]
 
 RECIPES: dict[str, Callable[[str], RunConfig]] = {
+    "auto": auto,
     "general": general,
     "fast": fast,
     "from_scratch_small": from_scratch_small,

@@ -20,6 +20,10 @@ SHORT = {"model": "model.name", "epochs": "train.epochs"}
 """Settings that are so common that they have a name of their own."""
 
 
+FIXED = frozenset({"train.epochs", "train.replanned"})
+"""Settings that belong to a run whose length is known, for which nothing is searched."""
+
+
 class Settings(TypedDict, total=False):
     """The settings that a user gives for a run. The layers, the last on top: recipe, config file, overrides."""
 
@@ -36,12 +40,13 @@ class Settings(TypedDict, total=False):
 
 
 def resolve_config(
-    start: object = None, *, data: object = None, **settings: Unpack[Settings]
+    start: object = None, *, data: object = None, searches: bool = True, **settings: Unpack[Settings]
 ) -> tuple[ResolvedConfig, object]:
     """The settings of a run, and the data to hand on to it, so that its layout is not detected twice.
 
     `start` is data (a name, a path, or a Python object such as a pair of arrays), or a config, with which `data` may be
-    a Python object.
+    a Python object. If neither a recipe nor the number of epochs is given, the recipe is auto, unless the caller can't
+    search.
     Raises ConfigError for settings that are wrong, given twice, or would be ignored, and if there is no data.
     """
     set_by, config_file = settings.get("set_by", PYTHON), settings.get("config_file")
@@ -64,8 +69,10 @@ def resolve_config(
         layers.append((own[1], {"model.name": network}))
     layers += [(Provenance(SetBy.FILE, str(config_file)), values), (set_by, given)]
     name, found = settings.get("recipe") or file_recipe, held
+    if name is None and searches and not {**values, **given}.keys() & FIXED:
+        name = "auto"
     modality = model_info(str(network)).modality if network is not None else None
-    if name in LOOKING or (name is None and modality is None):
+    if name in LOOKING or (name in (None, "auto") and modality is None):
         found, modality = look_at(str(source), held, {**values, **given}, opens=name in LOOKING)
     name = name or recipe_for(network, modality or "image")
     base = recipe_config(name, str(source), found.source if isinstance(found, Opened) else None)

@@ -74,9 +74,11 @@ LATER = frozenset(
         "data.class_level",
         "data.file_column",
         "data.label_column",
+        "data.limit",
         "data.test_fold",
         "data.text_column",
         "signal.columns",
+        "train.search",
     }
 )
 """Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""

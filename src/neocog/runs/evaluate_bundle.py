@@ -33,7 +33,7 @@ def evaluate(
     class_level: int | None = None,
     test_fold: str | None = None,
     skip_list: str | Path | None = None,
-    tta: TTA = "none",
+    tta: TTA | None = None,
     download: bool = False,
     window: int | None = None,
     step: int | None = None,
@@ -46,7 +46,7 @@ def evaluate(
     is the test split; of a set without splits, the part that was kept for testing if the network was trained on that
     very set, else all of it. `format`, `class_level`, `test_fold` and `named` (`file_column`, `text_column`,
     `label_column`) are those of `open_source`; the default test fold is that of training.
-    `tta` names a test-time augmentation of images. `skip_list` is a file of `neocog check` with records to leave out;
+    `tta` names a test-time augmentation of images; the default is that of the bundle. `skip_list` is a file of `neocog check` with records to leave out;
     no record is ever replaced by another. Long recordings are cut into windows, and columns chosen, as for training,
     unless `window`, `step` and `columns` say otherwise; channels are matched by name.
     Raises DataError for a record that can't be read, a split that doesn't exist, a class that the network does not
@@ -86,7 +86,7 @@ def evaluate(
     find_pages(source, indices, several)
     for notice in several.notices:
         note(notice)
-    logits = predictor.logits_of(source, indices, tta=tta)
+    logits = predictor.logits_of(source, indices, tta=tta or predictor.tta)
     return evaluate_records(predictor.task, logits, targets, source, indices, called)
 
 

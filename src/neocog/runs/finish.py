@@ -1,13 +1,14 @@
 """The end of a run: the test split is used here, once; then the bundle, the report and the evaluation are written."""
 
 import json
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from neocog.bundle import Predictor, torch_backend, write_bundle
-from neocog.data import divide, divides_by_class
+from neocog.bundle import Predictor, torch_backend
+from neocog.data import TTA
+from neocog.evaluation import Evaluation
 from neocog.files import write_whole
 from neocog.loading import InMemoryDataset
 from neocog.progress import note
@@ -15,14 +16,16 @@ from neocog.runs.extend import Extension, end_extension, name_command
 from neocog.runs.folder import Run
 from neocog.runs.measure import evaluate_records, progress_text
 from neocog.runs.prepare import Prepared
-from neocog.runs.split import digest_split
+from neocog.runs.provenance import SetBy
+from neocog.runs.seal_model import seal_model
 from neocog.runs.validate import score_dataset
 from neocog.training import State, Training
 from neocog.training.monitoring import read_events, still_improving
 
 __all__ = ["finish"]
 
-NUM_GOLDEN = 8
+Logits = NDArray[np.float32]
+TTA_NONE: TTA = "none"
 
 
 def finish(
@@ -33,55 +36,21 @@ def finish(
     When a run is extended, each of these files is replaced in one step.
     """
     model = training.result.cpu()
-    task, source = prepared.task, prepared.source
-    predictor = Predictor(torch_backend(model), prepared.preprocess, task, model=model)
-    split = "test" if len(prepared.splits.test) else "validation"
-    indices = prepared.splits.test if len(prepared.splits.test) else prepared.splits.val
-    held = prepared.test if split == "test" else prepared.val
-    if isinstance(held, InMemoryDataset):  # decoded already
-        logits = score_dataset(predictor, held, np.arange(len(held))).numpy()
-    else:
-        logits = predictor.logits_of(source, indices)
-    targets = source.targets[indices]
-    note(f"{split} {task.progress_metric} {progress_text(task, logits, targets)[1]}")
-    averaged = evaluate_tta(predictor, prepared, indices, split, logits)
-    evaluation = evaluate_records(task, logits, targets, source, indices, split)
-    spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
-    golden = [source.read(int(index)).payload for index in indices[spread]]
-    data, folders = prepared.resolved.config.data, getattr(source, "folders", None)
-    signal = prepared.resolved.config.signal
-    reading = {"window": signal.window, "step": signal.step, "columns": signal.columns and list(signal.columns)}
-    about: dict[str, Any] = {
-        "model": prepared.model_spec,
-        "data": {
-            "name": source.name,
-            "fingerprint": prepared.fingerprint,
-            "seed": prepared.resolved.config.train.seed,
-            "val_fraction": data.val_fraction,
-            "test_fraction": data.test_fraction,
-            **({"signal": reading} if any(reading.values()) else {}),
-            **({"groups_by_class": True} if divides_by_class(source) else {}),
-            **({"test_fold": folders.test_fold} if folders is not None and folders.test_fold else {}),
-            "training part": training_part(prepared),
-        },
-        "evaluation": {
-            "split": split,
-            **{name: figure.value for name, figure in evaluation.metrics.items()},
-            **averaged,
-        },
-    }
-    if prepared.start is not None:
-        about["started from"] = str(prepared.start.path)
-        about["trained before on"] = prepared.start.lineage
+    predictor = Predictor(torch_backend(model), prepared.preprocess, prepared.task, model=model)
+    predictor.tta = choose_tta(predictor, prepared)
+    split, indices = measured_part(prepared)
+    evaluation, averaged = measure(predictor, prepared, split, indices)
+    figures = {
+        "split": split, **{name: figure.value for name, figure in evaluation.metrics.items()}, **averaged
+    }  # fmt: skip
     extended = extended_notes(run, split)
-    if extended:
-        about["extended"] = list(extended)
+    about = {"evaluation": figures} | ({"extended": list(extended)} if extended else {})
     notes = (*extended, *advice(run, prepared, training.state, epoch_steps))
-    write_bundle(run.bundle, model, predictor, golden, about)
+    seal_model(run, prepared, model, predictor, indices, about)
     from neocog.runs.run_report import write_run_report  # matplotlib takes a second to import
 
     write_run_report(run, prepared, training.state, model, evaluation, epoch_steps, notes)
-    run.log("finished", **about["evaluation"])
+    run.log("finished", **figures)
     if extension is not None:
         write_whole(run.config, prepared.resolved.to_yaml())
     write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1, allow_nan=False))
@@ -90,6 +59,62 @@ def finish(
         note(line)
     run.evaluation = evaluation
     return run
+
+
+def measured_part(prepared: Prepared) -> tuple[str, NDArray[np.int64]]:
+    """The split that measures the network, and its records: the test split, or that of validation if there is none."""
+    splits = prepared.splits
+    return ("test", splits.test) if len(splits.test) else ("validation", splits.val)
+
+
+def measure(
+    predictor: Predictor, prepared: Prepared, split: str, indices: NDArray[np.int64]
+) -> tuple[Evaluation, dict[str, float]]:
+    """The evaluation on these records, and the progress metric with test-time augmentation, by name.
+
+    If validation has chosen test-time augmentation, the evaluation is with it, as predictions will be.
+    """
+    task, source, tta = prepared.task, prepared.source, prepared.resolved.config.train.tta
+    held = prepared.test if split == "test" else prepared.val
+
+    def score(tta: TTA, plain: Logits | None = None) -> Logits:
+        if isinstance(held, InMemoryDataset):  # decoded already
+            known = None if plain is None else torch.from_numpy(plain)
+            found: Logits = score_dataset(predictor, held, np.arange(len(held)), tta=tta, plain=known).numpy()
+            return found
+        return predictor.logits_of(source, indices, tta=tta, plain=plain)
+
+    logits = score("none")
+    targets = source.targets[indices]
+    note(f"{split} {task.progress_metric} {progress_text(task, logits, targets)[1]}")
+    averaged: dict[str, float] = {}
+    if tta != "none" and (predictor.tta == tta or not chooses_tta(prepared)):
+        with_tta = score(tta, logits)
+        value, text = progress_text(task, with_tta, targets)
+        note(f"{split} {task.progress_metric} {text} with test-time augmentation ({tta})")
+        averaged = {f"{task.progress_metric} with {tta}": value}
+        logits = with_tta if predictor.tta == tta else logits
+    return evaluate_records(task, logits, targets, source, indices, split), averaged
+
+
+def chooses_tta(prepared: Prepared) -> bool:
+    """Whether validation data decide on test-time augmentation: it was proposed, and not set by the user."""
+    return prepared.resolved.provenance["train.tta"].by is SetBy.CHOSEN
+
+
+def choose_tta(predictor: Predictor, prepared: Prepared) -> TTA:
+    """The proposed test-time augmentation, if it gains anything on validation data; else none."""
+    task, val, tta = prepared.task, prepared.val, prepared.resolved.config.train.tta
+    if tta == "none" or not chooses_tta(prepared):
+        return "none"
+    rows = np.arange(len(val))
+    scores = []
+    plain = None
+    for each in (TTA_NONE, tta):
+        logits = score_dataset(predictor, val, rows, tta=each, plain=plain)
+        plain, found = logits, task.validation(logits, val.labels)
+        scores.append((found[task.criterion.metric] * (1 if task.criterion.mode == "max" else -1), -found["loss"]))
+    return tta if scores[1] > scores[0] else "none"
 
 
 def advice(run: Run, prepared: Prepared, state: State, epoch_steps: int) -> tuple[str, ...]:
@@ -110,29 +135,3 @@ def extended_notes(run: Run, split: str) -> tuple[str, ...]:
         for event in read_events(run.events, "extended")
         if event["measured"]
     )
-
-
-def training_part(prepared: Prepared) -> str:
-    """A short name for the records of the training split, before the skip list."""
-    config, parts = prepared.resolved.config, prepared.splits
-    if config.data.skip_list is not None:
-        data, seed = config.data, config.train.seed
-        parts = divide(prepared.source, val_fraction=data.val_fraction, test_fraction=data.test_fraction, seed=seed)
-    return digest_split(prepared.source, parts.train)
-
-
-def evaluate_tta(
-    predictor: Predictor, prepared: Prepared, indices: NDArray[np.int64], split: str, plain: NDArray[np.float32]
-) -> dict[str, float]:
-    """The progress metric with the test-time augmentation of the settings, by name; empty without one.
-
-    `plain` are the logits without it, which are not computed again.
-    """
-    tta = prepared.resolved.config.train.tta
-    if tta == "none":
-        return {}
-    logits = predictor.logits_of(prepared.source, indices, tta=tta, plain=plain)
-    value, text = progress_text(prepared.task, logits, prepared.source.targets[indices])
-    metric = prepared.task.progress_metric
-    note(f"{split} {metric} {text} with test-time augmentation ({tta})")
-    return {f"{metric} with {tta}": value}

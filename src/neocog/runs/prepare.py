@@ -24,7 +24,7 @@ from neocog.runs.data import (
 )
 from neocog.runs.modality import augment_settings, classes_of, find_network, network_options
 from neocog.runs.network import build_network, init_from_data
-from neocog.runs.split import describe_seen, split_source
+from neocog.runs.split import describe_seen, split_source, trial_splits
 from neocog.runs.start import Start, open_start
 from neocog.tasks import TASKS, Task
 from neocog.training import check_schedule, check_train
@@ -82,11 +82,13 @@ def prepare(
     data: object = None,
     download: bool = False,
     start_file: Path | None = None,
+    scored: int | None = None,
 ) -> Prepared:
     """Open, split and decode the data; choose what was left open; build the network and check that it fits.
 
     `data` is a Python object that holds the data, if the settings name none. `start_file` is the run's copy, if there
-    is one, of the model that it started from. Writes nothing.
+    is one, of the model that it started from. A trial is `scored` on so many validation samples, and not tested.
+    Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a damaged model to start from.
     """
     start = open_start(resolved.config.model.pretrained, start_file)
@@ -100,6 +102,8 @@ def prepare(
     check_data(config, source)
     resolved = drop_inactive(resolved, source)
     splits = split_source(source, config.data, config.train.seed)
+    if scored is not None:
+        splits = trial_splits(source, splits, scored, config.train.seed)
     tell(source)
     for line in splits.notes:
         note(f"  {line}")

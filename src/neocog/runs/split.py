@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,47 @@ from numpy.typing import NDArray
 
 from neocog.data import DataConfig, Source, Splits, check_test, divide
 from neocog.dataset.record import record_ids
+from neocog.dataset.split import limit_samples
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import DataError
 
-__all__ = ["count_seen", "describe_seen", "digest_split", "leave_out", "split_as_trained", "split_source"]
+__all__ = [
+    "count_seen",
+    "describe_seen",
+    "digest_split",
+    "leave_out",
+    "split_as_trained",
+    "split_source",
+    "trial_splits",
+]
 
 Indices = NDArray[np.int64]
 
 
 def split_source(source: Source, config: DataConfig, seed: int) -> Splits:
-    """The splits of a source, without the samples that a skip list names."""
+    """The splits of a source, without the samples that a skip list names, and no more to train on than the limit."""
     splits = divide(source, val_fraction=config.val_fraction, test_fraction=config.test_fraction, seed=seed)
     check_test(source, splits)
-    if config.skip_list is None:
+    if config.skip_list is not None:
+        splits = without_skipped(source, config.skip_list, splits)
+    train = limit_samples(source, splits.train, config.limit, seed)
+    if len(train) == len(splits.train):
         return splits
-    skip = read_skip_list(Path(config.skip_list))
+    told = f"{len(train):,} of {len(splits.train):,} training samples are used: data.limit"
+    return replace(splits, train=train, notes=(*splits.notes, told))
+
+
+def trial_splits(source: Source, splits: Splits, scored: int, seed: int) -> Splits:
+    """The splits of a trial: it is scored on so many validation samples at most, and never on the test split."""
+    return replace(splits, val=limit_samples(source, splits.val, scored, seed), test=splits.test[:0])
+
+
+def without_skipped(source: Source, skip_list: str, splits: Splits) -> Splits:
+    """The splits without the samples that a skip list names."""
+    skip = read_skip_list(Path(skip_list))
     kept = {name: leave_out(source, getattr(splits, name), skip) for name in ("train", "val", "test")}
     num_left_out = sum(len(getattr(splits, name)) - len(part) for name, part in kept.items())
-    return Splits(**kept, notes=(*splits.notes, f"{num_left_out:,} samples are left out by {config.skip_list}"))
+    return Splits(**kept, notes=(*splits.notes, f"{num_left_out:,} samples are left out by {skip_list}"))
 
 
 def leave_out(source: Source, indices: Indices, skip: Container[str]) -> Indices:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from neocog.bundle import Predictor
 from neocog.bundle.predictor import BATCH
-from neocog.data import Preprocess
+from neocog.data import TTA, Preprocess
 from neocog.loading import Dataset
 from neocog.tasks import Task
 from neocog.training.distributed import World, gather_logits, my_rows, unsynchronised
@@ -30,12 +30,18 @@ def validate(model: nn.Module, dataset: Dataset, preprocess: Preprocess, task: T
 
 
 def score_dataset(
-    predictor: Predictor, dataset: Dataset, rows: NDArray[np.int64], device: torch.device | str = "cpu"
+    predictor: Predictor,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    device: torch.device | str = "cpu",
+    tta: TTA = "none",
+    plain: Tensor | None = None,
 ) -> Tensor:
-    """Logits (N, K) of these rows of a dataset, a batch at a time."""
+    """Logits (N, K) of these rows of a dataset, a batch at a time; `plain` are those without test-time augmentation."""
     parts = np.split(rows, range(BATCH, len(rows), BATCH)) if len(rows) else []
     logits = [torch.empty(0, predictor.task.num_outputs)]
     for i, part in enumerate(parts):
         inputs, _ = dataset.take(part, parts[i + 1 : i + 1 + dataset.ahead])
-        logits.append(predictor.logits(inputs.to(device)))
+        known = None if plain is None else plain[i * BATCH : i * BATCH + len(part)]
+        logits.append(predictor.logits(inputs.to(device), tta, known))
     return torch.cat(logits)

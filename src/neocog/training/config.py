@@ -55,6 +55,8 @@ class TrainConfig:
     """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
     tta: TTA = "none"
     """In the final evaluation, also average the predictions over this test-time augmentation of images."""
+    search: bool | None = None
+    """First choose what is not set, by a look at the data and a race of candidates, within train.minutes."""
     device: str = "auto"
     """cpu, cuda, cuda:1 or mps; auto uses a GPU if there is one."""
 

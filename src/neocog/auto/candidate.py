@@ -1,0 +1,64 @@
+"""A candidate of the race: settings for a run, under a name that people can read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from neocog.runs import ResolvedConfig, RunConfig, SetBy
+from neocog.runs.config import flat, with_defaults
+
+__all__ = ["Candidate", "differences", "distinct", "is_fixed", "with_candidate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Settings by dotted key, laid under those of the user."""
+
+    name: str
+    """Such as `efficientnet_lite0 at 160x160, trained on ImageNet`."""
+    settings: Mapping[str, Any]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """By dotted key, where there is more to say than the candidate's name."""
+    prior: float = 1.0
+    """The order of the table: with equal results the candidate with the higher prior is taken."""
+
+    @property
+    def transfer(self) -> bool:
+        """Whether it starts from published weights, with a head fitted to frozen features."""
+        return self.settings.get("model.head") == "logistic"
+
+
+def with_candidate(base: ResolvedConfig, candidate: Candidate, chosen_by: str) -> ResolvedConfig:
+    """The settings with a candidate's, except those that the user has decided."""
+    return base.choose(
+        {
+            key: (value, candidate.reasons.get(key, chosen_by))
+            for key, value in candidate.settings.items()
+            if not is_fixed(base, key)
+        }
+    )
+
+
+def is_fixed(base: ResolvedConfig, key: str) -> bool:
+    """Whether the user has set a value, or it follows from what the user has set."""
+    return base.set_by_user(key) or base.provenance[key].by is SetBy.CHOSEN
+
+
+def distinct(base: ResolvedConfig, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates without those that the user's settings make equal to an earlier one."""
+    found: dict[str, Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(repr(with_candidate(base, candidate, "").config), candidate)
+    return list(found.values())
+
+
+def differences(config: RunConfig) -> dict[str, Any]:
+    """The settings of a recipe that differ from the defaults, by dotted key, without the data.
+
+    >>> from neocog.recipes import recipe
+    >>> differences(recipe("text", data="reviews.csv"))["train.epochs"]
+    6
+    """
+    changed = {key: value for key, value, default in with_defaults(config) if value != default}
+    known = dict(flat(config))
+    return {key: known[key] for key in changed if key != "data.source"}

@@ -1,0 +1,129 @@
+"""The decision after the race: which candidate is trained in the time that is left, and what more would give."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from neocog.auto.candidate import Candidate
+from neocog.auto.compare import Trial, differ, forecast, power_law
+
+__all__ = ["Choice", "decide"]
+
+DRAWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """What the search has chosen, and the sentences that say why."""
+
+    candidate: int
+    """Its place in the table."""
+    reason: str
+    """One sentence with figures."""
+    expected: float | None = None
+    """The metric to expect at the end, by the race."""
+    more_time: tuple[float, float, float] | None = None
+    """What twice the time would add: the estimate and its 95% interval."""
+    more_images: tuple[float, float, float] | None = None
+    """What twice the training samples would add."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+
+
+def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: float) -> Choice:
+    """Choose the candidate that promises most for training that lasts so many seconds.
+
+    Only candidates of the last round that was run are compared, by their forecasts. Where two results differ by no more
+    than chance, the one with the better forecast is taken; with equal forecasts, the earlier in the table.
+    """
+    good = [trial for trial in trials if not trial.error and trial.samples]
+    if not good:
+        return Choice(candidate=0, reason="the only candidate" if not trials else "no candidate could be tried in time")
+    by_candidate = {place: [t for t in good if t.candidate == place] for place in {t.candidate for t in good}}
+    last = max(trial.rung for trial in good)
+    finalists = {trial.candidate for trial in good if trial.rung == last or last < 2}
+    expected = {place: expect(by_candidate[place], seconds) for place in finalists}
+    best = max(sorted(finalists), key=lambda place: expected[place])
+    shown = by_candidate[best][-1]
+    others = [by_candidate[place][-1] for place in sorted(finalists - {best}, key=lambda p: -expected[p])]
+    return Choice(
+        candidate=best,
+        reason=explain(candidates[best], shown, others, expected[best], seconds),
+        expected=expected[best],
+        more_time=gain(by_candidate[best], lambda tried: expect(tried, 2 * seconds) - expect(tried, seconds)),
+        more_images=more_samples(by_candidate[best], good),
+    )
+
+
+def expect(trials: Sequence[Trial], seconds: float) -> float:
+    """The value to expect after so many seconds; a probe, which has no training time, counts as it is."""
+    trained = [trial for trial in trials if trial.rung > 0]
+    return forecast(trained, seconds) if trained else trials[-1].value
+
+
+def explain(chosen: Candidate, shown: Trial, others: Sequence[Trial], expected: float, seconds: float) -> str:
+    """Why this one, in a sentence with its figures."""
+    text = f"{percent(shown)} after {shown.total_seconds:.0f} s in the race"
+    if expected > shown.value + 0.0005:
+        text += f", {expected:.1%} expected after {seconds:.0f} s"
+    if others:
+        other = others[0]
+        verdict = "" if differ(shown, other) else ", no more than chance apart by now"
+        text += f"; next {other.name}: {percent(other)}{verdict}"
+    return text
+
+
+def percent(trial: Trial) -> str:
+    return f"{trial.value:.1%} [{trial.low:.1%}, {trial.high:.1%}]"
+
+
+def gain(trials: Sequence[Trial], of: Callable[[Sequence[Trial]], float]) -> tuple[float, float, float] | None:
+    """A figure of trials with its 95% interval, by drawing their values from their intervals; None from one trial."""
+    trained = [trial for trial in trials if trial.rung > 0]
+    if len(trained) < 2:
+        return None
+    return spread(of(trained), [of([redraw(trial, draw) for trial, draw in zip(trained, row, strict=True)])
+                                for row in draws(len(trained))])  # fmt: skip
+
+
+def more_samples(own: Sequence[Trial], everyone: Sequence[Trial]) -> tuple[float, float, float] | None:
+    """What twice the samples would add: by the candidate's learning curve, or that of the best probe."""
+    curves = [trial for trial in (*own, *everyone) if trial.rung == 0 and len(trial.history) > 1]
+    if not curves:
+        return None
+    curve = max(curves, key=lambda trial: trial.value)
+    (few, before), (many, after) = curve.history[-2:]
+
+    def added(before: float, after: float) -> float:
+        return power_law(few, before, many, after, 2 * many) - after
+
+    deviation = (curve.high - curve.low) / 3.92
+    found = [
+        added(min(1, before + deviation * math.sqrt(many / few) * one), min(1, after + deviation * two))
+        for one, two in draws(2)
+    ]
+    return spread(added(before, after), found)
+
+
+def draws(count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Standard normal draws (1000, count), the same ones always."""
+    return np.random.default_rng(0).standard_normal((DRAWS, count))
+
+
+def redraw(trial: Trial, draw: float) -> Trial:
+    """The trial with another value from its interval."""
+    value = min(1.0, trial.value + draw * (trial.high - trial.low) / 3.92)
+    return Trial.from_json({**trial.to_json(), "value": value})
+
+
+def spread(value: float, found: Sequence[float]) -> tuple[float, float, float]:
+    low, high = np.percentile(found, [2.5, 97.5])
+    return value, min(value, float(low)), max(value, float(high))

@@ -1,0 +1,69 @@
+"""The candidates for signals, sounds, texts and Go, and for any kind of data that was registered from outside."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from neocog.auto.candidate import Candidate, differences
+from neocog.auto.facts import Facts
+from neocog.auto.images import image_candidates
+from neocog.modalities.table import MODALITIES
+from neocog.recipes import recipe, recipe_for
+from neocog.zoo import model_info
+
+__all__ = ["candidates_for"]
+
+SIGNAL_NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
+SOUND_NETWORKS = ("speech_res8", "speech_dscnn", "speech_res15")
+TEXT_NETWORKS = ("text_cnn", "char_cnn_small")
+GO_NETWORKS = ("go_residual", "go_policy")
+Table = Callable[[Facts, Mapping[str, str], float], Sequence[Candidate]]
+
+
+def by_network(networks: Sequence[str]) -> Table:
+    """A table of networks that share the recipe of their kind of data."""
+
+    def table(facts: Facts, _: Mapping[str, str], __: float) -> list[Candidate]:
+        return [from_recipe(recipe_for(name, facts.modality), name) for name in networks]
+
+    return table
+
+
+def from_recipe(name: str, network: str, **changes: Any) -> Candidate:
+    """The settings of a recipe for a network, as a candidate."""
+    settings = differences(recipe(name, data="")) | {"model.name": network} | changes
+    settings.pop("train.epochs", None)
+    return Candidate(f"{network}, recipe {name}", settings)
+
+
+TABLES: dict[str, Table] = {
+    "image": image_candidates,
+    "signal": by_network(SIGNAL_NETWORKS),
+    "audio": by_network(SOUND_NETWORKS),
+    "text": by_network(TEXT_NETWORKS),
+    "board": by_network(GO_NETWORKS),
+}
+
+
+def candidates_for(facts: Facts, network: str | None, weights: Mapping[str, str], minutes: float) -> list[Candidate]:
+    """The candidates for this data; with a `network`, those that train it."""
+    if network is not None:
+        return for_network(facts, network)
+    if facts.modality in TABLES:
+        return list(TABLES[facts.modality](facts, weights, minutes))
+    kind = MODALITIES[facts.modality]
+    return [from_recipe(kind.recipe, kind.network)]
+
+
+def for_network(facts: Facts, network: str) -> list[Candidate]:
+    """Candidates for a network that the user has named: its recipe, and the same at higher rates."""
+    name = recipe_for(network, facts.modality)
+    base = from_recipe(name, network)
+    if model_info(network).modality != "image" or "optimizer.lr" not in base.settings:
+        return [base]
+    rate = base.settings["optimizer.lr"]
+    return [base, *(faster(base, rate, factor) for factor in (4,))]
+
+
+def faster(base: Candidate, rate: float, factor: int) -> Candidate:
+    """The same at a multiple of the rate."""
+    return Candidate(f"{base.name}, {factor} times the rate", {**base.settings, "optimizer.lr": rate * factor})

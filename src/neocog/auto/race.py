@@ -1,0 +1,130 @@
+"""The race: successive halving (Karnin et al. 2013; Jamieson & Talwalkar 2016) within a share of the budget.
+
+Round 0 fits a linear head to the frozen features of each network that has weights of ImageNet, at each size. Round 1
+trains each network from scratch for a short time. Round 2 trains the best of each family for longer. Each round is a
+whole run with a whole schedule, as a network that is stopped in the middle of its schedule says little about its end.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from neocog.auto.budget import Budget
+from neocog.auto.candidate import Candidate
+from neocog.auto.compare import Trial, differ, forecast, rank
+from neocog.auto.facts import Facts
+from neocog.auto.journal import Journal
+from neocog.auto.probe import run_probe
+from neocog.auto.trials import run_trial
+from neocog.data import Opened
+from neocog.progress import note
+from neocog.runs import ResolvedConfig, Run
+from neocog.training.distributed import World
+
+__all__ = ["Race"]
+
+SHARE = 0.3
+"""Of the time that is left, for the race."""
+FIRST = 0.45
+"""Of the race, for the rounds 0 and 1."""
+FEWEST_SECONDS = 2.0
+"""A trial that is shorter says nothing."""
+FINALISTS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Race:
+    """The race of some candidates for one data set."""
+
+    run: Run
+    base: ResolvedConfig
+    opened: Opened
+    facts: Facts
+    candidates: list[Candidate]
+    world: World
+    journal: Journal
+    budget: Budget
+
+    def run_all(self) -> list[Trial]:
+        """The trials of all rounds, in their order; none if there is nothing to choose from."""
+        if len(self.candidates) < 2:
+            return []
+        plan = self.once("race", self.plan)
+        trials = []
+        for place, candidate in enumerate(self.candidates):
+            probes = candidate.transfer
+            trials.append(
+                self.trial(f"{'probe' if probes else 'trial-1'}-{place}", place, plan["first"], probes=probes)
+            )
+        finalists = self.once("finalists", lambda: choose_finalists(self.candidates, trials, plan["left"]))
+        if plan["second"] >= 2 * FEWEST_SECONDS and len(finalists) > 1:
+            trials += [self.trial(f"trial-2-{place}", place, plan["second"]) for place in finalists]
+        return trials
+
+    def plan(self) -> dict[str, float]:
+        """The seconds of a trial in the first and in the second round, and what the race leaves for training."""
+        whole = SHARE * max(0.0, self.budget.left())
+        first = FIRST * whole / len(self.candidates)
+        return {
+            "first": max(FEWEST_SECONDS, first),
+            "second": (1 - FIRST) * whole / FINALISTS,
+            "left": self.budget.left() - whole,
+        }
+
+    def trial(self, name: str, place: int, seconds: float, *, probes: bool = False) -> Trial:
+        """The result of one trial, from the journal if it has it."""
+        candidate, base = self.candidates[place], self.base
+        known = name in self.journal.steps
+
+        def work() -> dict[str, Any]:
+            if probes:
+                found = run_probe(candidate, place, seconds, base=base, opened=self.opened, world=self.world)
+            else:
+                rung = int(name.split("-")[1])
+                folder = Run(self.run.search / name)
+                found = run_trial(
+                    candidate, place, rung, seconds, base=base, opened=self.opened, world=self.world, folder=folder
+                )
+            return found.to_json()
+
+        found = Trial.from_json(self.once(name, work))
+        if not known:
+            note(f"  {describe(found)}")
+        return found
+
+    def once(self, name: str, work: Callable[[], Any]) -> Any:
+        return self.journal.once(name, work, self.budget.used)
+
+
+def describe(trial: Trial) -> str:
+    """A trial in one line."""
+    if trial.error:
+        return f"{trial.name}: left out, {trial.error}"
+    figure = f"{trial.value:.1%} [{trial.low:.1%}, {trial.high:.1%}]"
+    return f"{trial.name}: {figure} by {trial.by}, {trial.total_seconds:.1f} s"
+
+
+def choose_finalists(candidates: list[Candidate], trials: list[Trial], seconds: float) -> list[int]:
+    """The places of the candidates for the second round: the best of each family, and others up to two.
+
+    A family whose best is far behind has none: behind by more than chance, and by more than training for so many
+    `seconds` could make up for.
+    """
+    ranked = rank(trials)
+    if not ranked:
+        return []
+    best = ranked[0]
+    leaders = {candidates[trial.candidate].transfer: trial for trial in reversed(ranked)}
+    chosen = [
+        trial.candidate
+        for trial in sorted(leaders.values(), key=lambda trial: -trial.value)
+        if not differ(best, trial) or promise(trial, seconds) >= best.value
+    ]
+    others = [trial.candidate for trial in ranked if trial.candidate not in chosen and not differ(best, trial)]
+    return (chosen + others)[:FINALISTS]
+
+
+def promise(trial: Trial, seconds: float) -> float:
+    """The most that a trial could reach in this time: its error falls by the steepest power that is usual."""
+    steep = max(1.0, seconds / max(1e-9, trial.seconds))
+    return 1 - (1 - trial.value) * steep**-0.5

@@ -1,0 +1,26 @@
+"""What a search says of itself, on the terminal and in the report."""
+
+from collections.abc import Sequence
+
+from neocog.auto.candidate import Candidate
+from neocog.auto.decide import Choice
+from neocog.auto.facts import Facts
+
+__all__ = ["choice_lines", "fact_lines"]
+
+
+def fact_lines(facts: Facts, look: Sequence[str]) -> list[str]:
+    """What was seen in the data."""
+    return list(look) or [
+        f"{facts.num_train:,} training and validation samples of {facts.num_classes} classes, {facts.num_test:,} to test"
+    ]
+
+
+def choice_lines(choice: Choice, candidate: Candidate) -> list[str]:
+    """What was chosen, why, and what more time or more images would give."""
+    lines = [f"chosen: {candidate.name}: {choice.reason}"]
+    for figures, what in ((choice.more_time, "time"), (choice.more_images, "training samples")):
+        if figures is not None:
+            value, low, high = (f"{100 * figure:+.1f}" for figure in figures)
+            lines.append(f"twice the {what} would change it by about {value} points (95%: {low} to {high})")
+    return lines

@@ -1,0 +1,91 @@
+"""One trial of the race: a candidate trained for a few seconds, or its frozen features under a linear head."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.auto.candidate import Candidate, with_candidate
+from neocog.auto.compare import Trial
+from neocog.data import Opened
+from neocog.dataset.record import Source
+from neocog.errors import NeocogError
+from neocog.evaluation.intervals import wilson
+from neocog.files import write_whole
+from neocog.progress import quiet
+from neocog.runs import ResolvedConfig, Run
+from neocog.runs.prepare import Prepared, prepare
+from neocog.runs.train_run import train_network
+from neocog.tasks import Task
+from neocog.training.clock import Clock
+from neocog.training.distributed import World
+
+__all__ = ["interval_of", "run_trial"]
+
+
+def run_trial(
+    candidate: Candidate,
+    place: int,
+    rung: int,
+    seconds: float,
+    *,
+    base: ResolvedConfig,
+    opened: Opened,
+    world: World,
+    folder: Run,
+) -> tuple[Trial, Prepared | None]:
+    """Train a candidate for about this many seconds, preparation included, in a run folder of its own.
+
+    A candidate that does not fit the data, or whose loss diverges, has a trial with an `error`, rather than ending the
+    race. A trial that was killed goes on from its last checkpoint.
+    """
+    begin = time.monotonic()
+    resolved = with_candidate(base, candidate, f"candidate {candidate.name}")
+    try:
+        with quiet():
+            prepared = prepare(resolved, world, data=opened, scored=scored)
+            if world.first:
+                folder.last.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(folder.config, prepared.resolved.to_yaml())
+            preparing = time.monotonic() - begin
+            clock = Clock(budget=max(1.0, seconds - preparing), reserve=0.0)
+            training = train_network(folder, prepared, world, clock=clock)
+    except NeocogError as error:
+        return failed(candidate, place, rung, time.monotonic() - begin, error), None
+    state, task = training.state, prepared.task
+    total = time.monotonic() - begin
+    points = [(row["seconds"], value_of(row, task)) for row in state.history]
+    best = max(value for _, value in points)
+    low, high = interval_of(best, len(prepared.val), task)
+    spent = sum(row["seconds"] for row in state.history)
+    seen = min(len(prepared.train), state.step * prepared.resolved.config.train.batch_size)
+    return Trial(
+        name=candidate.name, candidate=place, rung=rung, seconds=spent, total_seconds=total, value=best, low=low,
+        high=high, samples=seen, scored=len(prepared.val), by="validation data",
+        history=list(zip(np.cumsum([s for s, _ in points]).tolist(), [v for _, v in points], strict=True)),
+        step_seconds=spent / max(1, state.step),
+    ), prepared  # fmt: skip
+
+
+def value_of(row: dict[str, float], task: Task) -> float:
+    """The figure of an epoch by which trials are compared; higher is better."""
+    value = row[f"val_{task.criterion.metric}"]
+    return value if task.criterion.mode == "max" else -value
+
+
+def interval_of(value: float, num: int, task: Task) -> tuple[float, float]:
+    """The 95% interval of a share of `num` samples; of another metric, whose spread is unknown, the value itself."""
+    if not (task.progress_percent and task.criterion.metric == task.progress_metric):
+        return value, value
+    found = wilson(round(value * num), num)
+    return found.low, found.high
+
+
+def failed(candidate: Candidate, place: int, rung: int, seconds: float, error: NeocogError) -> Trial:
+    return Trial(
+        name=candidate.name, candidate=place, rung=rung, seconds=0.0, total_seconds=seconds, value=-math.inf,
+        low=-math.inf, high=-math.inf, samples=0, scored=0, by="nothing", history=(), error=str(error),
+    )  # fmt: skip
