@@ -83,7 +83,7 @@ def validate(model):
 
 def run(
     training=None, checkpointer=None, interrupt=None, *, optimizer=None, schedule=None, arithmetic=PLAIN,
-    validator=validate, **settings,
+    validator=validate, clock=None, **settings,
 ):  # fmt: skip
     optimizer = optimizer or OptimizerConfig(lr=0.05, weight_decay=1e-3)
     config = TrainConfig(**({"epochs": 3, "batch_size": 16} | settings))
@@ -98,6 +98,7 @@ def run(
         FitSettings(train=config, optimizer=optimizer, schedule=schedule or ScheduleConfig(name="one_cycle")),
         checkpointer=checkpointer or Recorder(),
         interrupt=interrupt or Interrupt(),
+        clock=clock,
     )
     return training
 

@@ -16,7 +16,7 @@ from neocog.zoo import model_info
 
 __all__ = ["Settings", "overridden", "resolve_config"]
 
-SHORT = {"model": "model.name", "epochs": "train.epochs"}
+SHORT = {"model": "model.name", "epochs": "train.epochs", "minutes": "train.minutes"}
 """Settings that are so common that they have a name of their own."""
 
 
@@ -32,6 +32,8 @@ class Settings(TypedDict, total=False):
     recipe: str | None
     """The name of a recipe; by default it is chosen by the model, or else by the kind of data."""
     epochs: int | str | None
+    minutes: float | str | None
+    """The time for the whole run, which sets its number of epochs."""
     config_file: str | Path | None
     overrides: Mapping[str, Any] | None
     """Values by dotted key, such as `{"optimizer.lr": 0.1}`."""
@@ -54,7 +56,9 @@ def resolve_config(
     if isinstance(start, RunConfig | ResolvedConfig):
         return resolve_over(start, given, settings), data
     start = data if start is None else start
-    file_recipe, values, _ = read_config(Path(config_file)) if config_file else (None, {}, {})
+    file_recipe, values, origins = read_config(Path(config_file)) if config_file else (None, {}, {})
+    if values.get("train.minutes") is not None and origins.get("train.epochs", FLAG).by is SetBy.CHOSEN:
+        values = {key: value for key, value in values.items() if key != "train.epochs"}  # the clock sets it again
     held = None if start is None or isinstance(start, str | Path) else start  # in memory, so without a name
     if start is not None:
         given = with_source("" if held is not None else str(start), given)
@@ -86,8 +90,7 @@ def overridden(settings: Settings) -> dict[str, Any]:
     for unknown in sorted(settings.keys() - Settings.__annotations__.keys()):
         raise ConfigError(f"Unknown argument: {unknown!r}.", fix=did_you_mean(unknown, Settings.__annotations__))
     overrides, dash = settings.get("overrides") or {}, "--" if settings.get("set_by") == FLAG else ""
-    short = {"model": settings.get("model"), "epochs": settings.get("epochs")}
-    named = {SHORT[name]: value for name, value in short.items() if value is not None}
+    named: dict[str, Any] = {key: settings[name] for name, key in SHORT.items() if settings.get(name) is not None}  # type: ignore[literal-required]
     for name, key in SHORT.items():
         if key in named and key in overrides:
             raise ConfigError(

@@ -102,12 +102,13 @@ class RunCheckpointer:
         if not self.writes:
             return
         star = "  *" if best else ""
+        epochs = training.state.num_epochs(self.config.epochs, self.about.get("epoch_steps", 1))
         speed = f"{row['samples_per_second']:>7,.0f}/s  {row['seconds']:.1f} s"
         train, val = (
             format(row[f"{part}_{self.metric}"], ".2%" if self.percent else ".4f") for part in ("train", "val")
         )
         note(
-            f"epoch {row['epoch']:>3.0f}/{self.config.epochs}  loss {row['train_loss']:.4f}  {self.metric} {train}  "
+            f"epoch {row['epoch']:>3.0f}/{epochs}  loss {row['train_loss']:.4f}  {self.metric} {train}  "
             f"val loss {row['val_loss']:.4f}  val {self.metric} {val}  {speed}{star}"
         )
         if stopped_early:

@@ -79,10 +79,14 @@ LATER = frozenset(
         "data.test_fold",
         "data.text_column",
         "signal.columns",
+        "train.minutes",
+        "train.replanned",
         "train.search",
     }
 )
 """Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""
+UNCOUNTED = frozenset({"data.source", "train.minutes", "train.replanned", "train.search"})
+"""Settings outside the digest: where the data is, and the time of a run, whose steps are in its checkpoints."""
 RENAMED: dict[str, str] = {
     **{f"data.{field.name}": f"image.{field.name}" for field in fields(ImageConfig) if field.name != "bit_depth"},
     "data.depth": "image.bit_depth",
@@ -143,14 +147,15 @@ class ResolvedConfig:
         return [(key, value, str(self.provenance[key])) for key, value in flat(self.config) if key not in unused]
 
     def digest(self) -> str:
-        """A short name for the active settings, except where the data is and what is only shown; 16 digits.
+        """A short name for the active settings; 16 digits. Not among them: where the data is, how long
+        training may take, and what is only shown.
 
         It is made of the names and values of the first release, in their order, so that earlier runs resume.
         """
         values = [
             earlier(key, value)
             for key, value, _ in self.rows()
-            if key != "data.source" and not key.startswith("monitor.") and (value is not None or key not in LATER)
+            if key not in UNCOUNTED and not key.startswith("monitor.") and (value is not None or key not in LATER)
         ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
@@ -195,11 +200,40 @@ def resolve(base: RunConfig, provenance: Provenance, layers: Sequence[Layer] = (
                 raise unknown_setting(key, str(origin), found)
             values[key] = value
             found[key] = origin
+        if origin.by_user:
+            let_length_win(layer, origin, values, found)
+    if provenance.by_user and not layers and found["train.epochs"] != DEFAULT:
+        refuse_two_lengths(base.train.epochs, base.train.minutes, base.train.replanned, provenance)
     resolved = ResolvedConfig(with_values(base, values, found), found)
     for key, reason in ignored(resolved.config):
         if found[key] != DEFAULT and (found[key] != provenance or provenance == PYTHON):
             raise no_effect(f"{key} ({found[key]})", reason)
     return resolved
+
+
+LENGTH = ("train.epochs", "train.minutes", "train.replanned")
+
+
+def let_length_win(
+    layer: Mapping[str, Any], origin: Provenance, values: dict[str, Any], found: dict[str, Provenance]
+) -> None:
+    """The length of a run that a user gives replaces those of the layers below. Raises ConfigError for two in one."""
+    epochs, minutes, replanned = (layer.get(key) for key in LENGTH)
+    refuse_two_lengths(epochs, minutes, replanned, origin)
+    if epochs is None and minutes is None:
+        return
+    for key in LENGTH[1:]:
+        if key not in layer and found[key] != DEFAULT:
+            values[key], found[key] = None, DEFAULT
+
+
+def refuse_two_lengths(epochs: Any, minutes: Any, replanned: Any, origin: Provenance) -> None:
+    if epochs is not None and minutes is not None and replanned is None:
+        raise ConfigError(
+            "A run has a number of epochs or a number of minutes.",
+            received=f"train.epochs={epochs} and train.minutes={minutes} ({origin})",
+            fix="Leave one out: within its minutes, a run gets as many epochs as fit.",
+        )
 
 
 def unknown_setting(key: str, origin: str, known: Iterable[str]) -> ConfigError:

@@ -93,8 +93,14 @@ def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None)
             )
         return current
     wanted = with_epochs(resolved, epochs, FLAG).config.train.epochs
-    if wanted == planned and not run.finished:
+    if wanted == planned and not run.finished and not timed(resolved.config):
         return current
+    if timed(resolved.config):
+        command = command_from_model(run, resolved.config, max(wanted - done, 1), finished=run.finished)
+        raise RunError(
+            f"The clock set the number of steps of {run.path}, so its rates are not those of a run of {wanted} epochs.",
+            fix=f"To train it further, start from its model: {command}",
+        )
     if wanted * epoch_steps < state["step"] or (wanted <= done and (run.finished or wanted < done)):
         raise RunError(
             "A run is extended to more epochs than it has.",
@@ -117,6 +123,11 @@ def plan_extension(run: Run, resolved: ResolvedConfig, epochs: int | str | None)
         )
     before = (*current.before, current.epochs) if current else (planned,)
     return Extension(epochs=wanted, before=before, measured=run.finished or bool(current and current.measured))
+
+
+def timed(config: RunConfig) -> bool:
+    """Whether the clock set, or sets, the number of steps."""
+    return config.train.minutes is not None or bool(config.train.replanned)
 
 
 def read_progress(run: Run) -> tuple[dict[str, Any], int]:
@@ -149,7 +160,7 @@ def name_command(
     run: Run, config: RunConfig, done: int, step: int, epoch_steps: int, stopped_early: bool = False
 ) -> str:
     """The command that trains a finished run for as many epochs as it has had."""
-    if stopped_early or not same_rates(config, step, config.train.epochs, 2 * done, epoch_steps):
+    if stopped_early or timed(config) or not same_rates(config, step, config.train.epochs, 2 * done, epoch_steps):
         return command_from_model(run, config, done, finished=True)
     if not config.data.source:
         return f"neocog.resume({str(run.path)!r}, epochs={2 * done}, data=..)"

@@ -12,6 +12,7 @@ from neocog.evaluation import Evaluation
 from neocog.files import write_whole
 from neocog.loading import InMemoryDataset
 from neocog.progress import note
+from neocog.runs.config import ResolvedConfig
 from neocog.runs.extend import Extension, end_extension, name_command
 from neocog.runs.folder import Run
 from neocog.runs.measure import evaluate_records, progress_text
@@ -21,6 +22,7 @@ from neocog.runs.seal_model import seal_model
 from neocog.runs.validate import score_dataset
 from neocog.training import State, Training
 from neocog.training.monitoring import read_events, still_improving
+from neocog.training.replans import write_replans
 
 __all__ = ["finish"]
 
@@ -51,8 +53,9 @@ def finish(
 
     write_run_report(run, prepared, training.state, model, evaluation, epoch_steps, notes)
     run.log("finished", **figures)
-    if extension is not None:
-        write_whole(run.config, prepared.resolved.to_yaml())
+    resolved = note_clock(prepared.resolved, training.state)
+    if extension is not None or resolved is not prepared.resolved:
+        write_whole(run.config, resolved.to_yaml())
     write_whole(run.figures, json.dumps(evaluation.to_json(), indent=1, allow_nan=False))
     end_extension(run)
     for line in notes:
@@ -115,6 +118,13 @@ def choose_tta(predictor: Predictor, prepared: Prepared) -> TTA:
         plain, found = logits, task.validation(logits, val.labels)
         scores.append((found[task.criterion.metric] * (1 if task.criterion.mode == "max" else -1), -found["loss"]))
     return tta if scores[1] > scores[0] else "none"
+
+
+def note_clock(resolved: ResolvedConfig, state: State) -> ResolvedConfig:
+    """The settings that repeat a run without a clock, if it had one."""
+    if resolved.config.train.minutes is None or resolved.config.train.replanned is not None:
+        return resolved
+    return resolved.choose({"train.replanned": (write_replans(state.replans), "the clock")})
 
 
 def advice(run: Run, prepared: Prepared, state: State, epoch_steps: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from neocog.report import Curves, Report, write_report
 from neocog.runs.folder import Run
 from neocog.runs.prepare import Prepared
 from neocog.training import State, learning_rate
+from neocog.training.replans import planned_step
 
 __all__ = ["write_run_report"]
 
@@ -30,12 +31,19 @@ def write_run_report(
 ) -> None:
     """Write `report.html` of a finished run."""
     config = prepared.resolved.config
-    num_steps = epoch_steps * config.train.epochs
+    planned = epoch_steps * config.train.epochs
+    num_steps = state.num_steps(planned)
     steps = sorted({int(step) for step in np.linspace(0, num_steps - 1, RATE_POINTS)})
     rates = [
         (
             step / epoch_steps,
-            learning_rate(config.schedule, config.optimizer.lr, step, num_steps, epoch_steps),
+            learning_rate(
+                config.schedule,
+                config.optimizer.lr,
+                planned_step(step, planned, state.replans),
+                planned,
+                epoch_steps,
+            ),
         )
         for step in steps
     ]

@@ -33,6 +33,7 @@ from neocog.training import FitSettings, Interrupt, Interrupted, Training, fit, 
 from neocog.training.distributed import World, broadcast_json, distribute, on_first, same_everywhere
 from neocog.training.executor import StepExecutor
 from neocog.training.monitoring import NO_MONITOR, Monitor, null_log, read_warnings
+from neocog.training.replans import check_replans
 from neocog.training.speed import Decision, choose_speed
 from neocog.training.state import hidden_parameters
 
@@ -125,6 +126,8 @@ def start_folder(run: Run, prepared: Prepared) -> None:
 def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension | None = None) -> Run:
     """Train from the run's last checkpoint, then measure, seal and report."""
     check_same(prepared, world)
+    planned = prepared.loader.num_steps * prepared.resolved.config.train.epochs
+    check_replans(prepared.resolved.config.train.replanned or (), planned)
     if world.first:
         run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
     note_network(run, prepared, world)
@@ -138,7 +141,7 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
     if training.state.history and world.first:
         run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     if training.state.step:
-        note(f"Resuming after step {training.state.step:,} of {loader.num_steps * config.train.epochs:,}")
+        note(f"Resuming after step {training.state.step:,} of {training.state.num_steps(planned):,}")
     monitor = make_monitor(run, prepared, training, decision, world)
     with closing(prepared), name_resume_command(run, training, world):
         with Interrupt() as interrupt, checkpointer, closing(monitor):

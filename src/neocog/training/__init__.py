@@ -5,6 +5,7 @@ CPU, with the same bits as one that was never stopped.
 """
 
 from neocog.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
+from neocog.training.clock import Clock
 from neocog.training.config import TrainConfig, check_train
 from neocog.training.divergence import divergence
 from neocog.training.interrupt import Interrupt, Interrupted
@@ -27,6 +28,7 @@ from neocog.training.state import State, Training, WeightAverage, build_seeded
 __all__ = [
     "Checkpoint",
     "Checkpointer",
+    "Clock",
     "FitSettings",
     "Interrupt",
     "Interrupted",

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from neocog.errors import ConfigError
 from neocog.modalities.image.tta import TTA
 from neocog.settings import SETTINGS
+from neocog.training.replans import check_texts
 
 __all__ = ["TrainConfig", "check_train"]
 
@@ -18,6 +19,12 @@ class TrainConfig:
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training data."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Train within this time, from the start to the test figures: it sets the number of epochs, and changes the number
+    of steps if steps take longer or shorter than expected."""
+    replanned: Annotated[tuple[str, ...] | None, AfterValidator(check_texts)] = None
+    """Changes of the number of steps, as a run within `minutes` writes them down: after STEP steps the total became
+    TOTAL, such as "1200 2100". They repeat that run without a clock."""
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Samples in one step, over all processes together."""
     accumulate: Annotated[int, Field(ge=1)] = 1
@@ -62,7 +69,10 @@ class TrainConfig:
 
     def ignored(self) -> dict[str, str]:
         found = {} if self.patience else {"min_delta": "train.patience is 0, so nothing stops early"}
-        return found | ({"patience": "train.monitor is last"} if self.monitor == "last" else {})
+        found |= {"patience": "train.monitor is last"} if self.monitor == "last" else {}
+        return found | (
+            {"minutes": "train.replanned says how many steps there are"} if self.replanned is not None else {}
+        )
 
 
 def check_train(config: TrainConfig, *, num_processes: int, pretrained: bool) -> None:

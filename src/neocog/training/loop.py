@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from neocog.errors import DivergenceError
 from neocog.loading import Loader
-from neocog.progress import Bar
+from neocog.progress import Bar, note
 from neocog.rng import derive_seed
 from neocog.tasks import Task
+from neocog.training.clock import Clock
 from neocog.training.config import TrainConfig
 from neocog.training.distributed import (
     SINGLE_PROCESS,
@@ -21,6 +22,7 @@ from neocog.training.distributed import (
     agree_stop,
     barrier,
     broadcast_buffers,
+    broadcast_json,
     combine_statistics,
     sum_everywhere,
     unsynchronised,
@@ -31,6 +33,7 @@ from neocog.training.interrupt import Interrupt, Interrupted
 from neocog.training.monitoring import NO_MONITOR, Monitor, null_log
 from neocog.training.optim import OptimizerConfig, ScheduleConfig, learning_rate, set_rate
 from neocog.training.precise_bn import precise_bn
+from neocog.training.replans import planned_step, read_replans
 from neocog.training.speed import PLAIN
 from neocog.training.state import State, Training
 from neocog.training.step import (
@@ -84,14 +87,29 @@ class Loop:
     interrupt: Interrupt
     monitor: Monitor
     world: World
+    clock: Clock | None = None
 
     @property
     def epoch_steps(self) -> int:
         return self.loader.num_steps
 
     @property
-    def num_steps(self) -> int:
+    def planned(self) -> int:
+        """The number of steps that the run was planned with."""
         return self.loader.num_steps * self.settings.train.epochs
+
+    @property
+    def num_steps(self) -> int:
+        """The number of steps in all, as it is known now."""
+        return self.training.state.num_steps(self.planned)
+
+    @property
+    def num_epochs(self) -> int:
+        return self.training.state.num_epochs(self.settings.train.epochs, self.epoch_steps)
+
+    def end(self, epoch: int) -> int:
+        """The number of steps at the end of this epoch; the last epoch may be partial."""
+        return min((epoch + 1) * self.epoch_steps, self.num_steps)
 
     def seed(self, step: int) -> int:
         """Of dropout in this step."""
@@ -101,13 +119,14 @@ class Loop:
     def rate(self, step: int) -> float:
         """The learning rate of this step."""
         settings = self.settings
-        return learning_rate(settings.schedule, settings.optimizer.lr, step, self.num_steps, self.epoch_steps)
+        at = planned_step(step, self.planned, self.training.state.replans)
+        return learning_rate(settings.schedule, settings.optimizer.lr, at, self.planned, self.epoch_steps)
 
     def explain(self, loss: float, images: Tensor, step: int, model: nn.Module | None = None) -> DivergenceError:
         """The error for a loss that was not finite after this many steps; each process looks on its own."""
         with unsynchronised():
             epoch = len(self.training.state.history)
-            rate = self.rate(min(step, (epoch + 1) * self.epoch_steps - 1))
+            rate = self.rate(min(step, self.end(epoch) - 1))
             return divergence(model or self.training.model, images, loss, step=step, epoch=epoch, rate=rate)
 
     def explain_later(self, step: int, part: int, loss: float) -> DivergenceError:
@@ -129,11 +148,14 @@ def fit(
     monitor: Monitor | None = None,
     world: World = SINGLE_PROCESS,
     check_later: bool | None = None,
+    clock: Clock | None = None,
 ) -> None:
     """Train from the current state to the end.
 
     `check_later` says whether the host reads losses every few steps only, so that it need not wait for the device in
     each; by default on a GPU. A loss that is not finite never reaches the weights or a checkpoint either way.
+    With a `clock` the number of steps follows the time that is left; without, the changes of `train.replanned` are
+    repeated.
     Raises DivergenceError for such a loss; and Interrupted, with the state saved, if the user asks to stop.
     """
     executor = training.executor or StepExecutor(training.model, task.loss, PLAIN, device_of(training.model))
@@ -146,14 +168,21 @@ def fit(
     monitor = monitor or Monitor(NO_MONITOR, training.model, null_log, device=device)
     loop = Loop(
         training=training, loader=loader, settings=settings, task=task, step=step, checkpointer=checkpointer,
-        interrupt=interrupt, monitor=monitor, world=world,
+        interrupt=interrupt, monitor=monitor, world=world, clock=clock,
     )  # fmt: skip
+    state = training.state
+    if settings.train.replanned and not state.replans:
+        state.replans = read_replans(settings.train.replanned)
+    if clock is not None:
+        clock.used = state.elapsed
     if not world.first:
         training.state.start_epoch()  # the sums of a checkpoint are those of all processes, and the first has them
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        while len(training.state.history) < settings.train.epochs and not training.state.stopped_early:
+        look_at_clock(loop)
+        while len(state.history) * loop.epoch_steps < loop.num_steps and not state.stopped_early:
             train_epoch(loop)
             validate_epoch(loop, validate)
+            look_at_clock(loop)
 
 
 def train_epoch(loop: Loop) -> None:
@@ -163,11 +192,15 @@ def train_epoch(loop: Loop) -> None:
     meter = Meter(state, loop.task, loop.explain_later)
     loop.training.model.train()
     loop.monitor.start_epoch(epoch, loop.epoch_steps)
-    with Bar(f"epoch {epoch + 1}/{loop.settings.train.epochs}", loop.epoch_steps) as bar:
-        while state.step < first + loop.epoch_steps:
+    with Bar(f"epoch {epoch + 1}/{loop.num_epochs}", loop.end(epoch) - first) as bar:
+        while state.step < loop.end(epoch):
             train_step(loop, epoch, meter)
             if bar.due:
                 bar.draw(state.step - first, meter.text())
+            if loop.clock is not None:
+                loop.clock.tick()
+                if state.step < loop.end(epoch) and agree_stop(loop.clock.due(), loop.world):
+                    look_at_clock(loop)
             save_or_stop(loop, meter)
     meter.flush()
 
@@ -186,7 +219,7 @@ def train_step(loop: Loop, epoch: int, meter: "Meter") -> None:
     monitor.read_gradients()
     if epoch < loop.settings.train.freeze_epochs:
         freeze_backbone(training)
-    loop.step.update(last=step + 1 == (epoch + 1) * loop.epoch_steps)
+    loop.step.update(last=step + 1 == loop.end(epoch))
     training.state.step += 1
     meter.add(step, loss, logits, batch[1])
     monitor.end_step(step + 1, loss, rate, len(logits) * loop.world.size)
@@ -208,14 +241,41 @@ def save_or_stop(loop: Loop, meter: "Meter") -> None:
     if asked:
         meter.flush()
         gather_sums(state, world)
+        note_elapsed(loop)
         loop.checkpointer.save(loop.training)
     if signum := asked // 2:
         stop_training(loop, f"Stopped after step {state.step} of {loop.num_steps}", signum)
 
 
+def look_at_clock(loop: Loop) -> None:
+    """Change the number of steps if the run would end too late or too early; the first process decides for all."""
+    state, clock = loop.training.state, loop.clock
+    if clock is None:
+        return
+    before = loop.num_steps
+    decided = clock.plan(state, loop.planned, loop.epoch_steps) if loop.world.first else None
+    total: int | None = broadcast_json(decided, loop.world)
+    if total is None:
+        return
+    if state.replans and state.replans[-1][0] == state.step:  # of this moment, so no step has followed it
+        state.replans.pop()
+    state.replans.append([state.step, total])
+    if loop.world.first:
+        seconds = clock.seconds_per_step()
+        loop.monitor.emit("replanned", steps=total, before=before, seconds_per_step=seconds, elapsed=clock.elapsed)
+        note(f"  {total:,} steps in all instead of {before:,}, to end in time")
+
+
+def note_elapsed(loop: Loop) -> None:
+    """Keep the time that is used in the state, for a checkpoint."""
+    if loop.clock is not None:
+        loop.training.state.elapsed = loop.clock.elapsed
+
+
 def validate_epoch(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]) -> None:
     """Validate the result of an epoch, add it to the history, and save."""
     training, epoch, settings = loop.training, len(loop.training.state.history), loop.settings.train
+    begin = loop.clock.now() if loop.clock is not None else 0.0
     finalise_batch_norm(loop, epoch)
     metrics = validate(training.result)
     if not math.isfinite(metrics["loss"]):
@@ -223,10 +283,13 @@ def validate_epoch(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]
     gather_sums(training.state, loop.world, everywhere=True)
     # The last rate used, also if a resumed epoch had nothing left but its validation.
     best = finish_epoch(training.state, metrics, loop.task, settings, loop.rate(max(0, training.state.step - 1)))
+    note_elapsed(loop)
     loop.checkpointer.epoch_done(training, best=best)
     loop.monitor.end_epoch(training.state.history[-1])
+    if loop.clock is not None:
+        loop.clock.validated(loop.clock.now() - begin)
     if signum := agree_stop(loop.interrupt.asked, loop.world):
-        stop_training(loop, f"Stopped after epoch {epoch + 1} of {settings.epochs}", signum)
+        stop_training(loop, f"Stopped after epoch {epoch + 1} of {loop.num_epochs}", signum)
 
 
 def finalise_batch_norm(loop: Loop, epoch: int) -> None:

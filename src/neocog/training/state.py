@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from neocog.torch_private import foreach_lerp_
 from neocog.training.executor import StepExecutor, lay_out_like
 from neocog.training.optim import OptimizerConfig, make_optimizer
+from neocog.training.replans import total_steps
 from neocog.zoo import Network
 
 __all__ = ["State", "Training", "WeightAverage", "build_seeded", "hidden_parameters"]
@@ -67,6 +68,18 @@ class State:
     stale: int = 0
     """Epochs since then."""
     stopped_early: bool = False
+    replans: list[list[int]] = field(default_factory=list)
+    """Pairs [S, T]: after S steps the total number of steps became T."""
+    elapsed: float = 0.0
+    """Seconds that a run within a budget has used, in all its processes; 0 without a budget."""
+
+    def num_steps(self, planned: int) -> int:
+        """The total number of steps, as it is known now, of a run with `planned` steps."""
+        return total_steps(planned, self.replans, self.step)
+
+    def num_epochs(self, planned: int, epoch_steps: int) -> int:
+        """The number of epochs, as it is known now, of a run with `planned` epochs; the last may be partial."""
+        return -(-self.num_steps(planned * epoch_steps) // epoch_steps)
 
     def start_epoch(self) -> None:
         self.loss_sum, self.progress_sum, self.num_seen, self.seconds = 0.0, 0.0, 0, 0.0
@@ -76,7 +89,10 @@ class State:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`; earlier checkpoints count correct answers, the metric of their only task."""
+        """The inverse of `to_json`; earlier checkpoints count correct answers, the metric of their only task.
+
+        What an earlier checkpoint lacks is as in a new run.
+        """
         renamed = {"progress_sum" if key == "num_correct" else key: value for key, value in state.items()}
         return cls(**renamed)
 

@@ -80,7 +80,7 @@ def check_phases(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
-def phase_share(phases: tuple[Phase, ...], step: int, epoch_steps: int) -> float:
+def phase_share(phases: tuple[Phase, ...], step: float, epoch_steps: int) -> float:
     """Share of the full rate at a step; after the last phase, its end.
 
     A rise reaches its end at its last step, as a warm-up does, and begins one step above its start; a fall has its
@@ -95,7 +95,7 @@ def phase_share(phases: tuple[Phase, ...], step: int, epoch_steps: int) -> float
         first, epochs = round(epochs * epoch_steps), epochs + phase.epochs
         after = round(epochs * epoch_steps)
         if step < after:
-            through = (step - first + (phase.end > phase.start)) / (after - first)
+            through = min(1.0, (step - first + (phase.end > phase.start)) / (after - first))
             if phase.shape == "cosine":
                 through = (1 - math.cos(math.pi * through)) / 2
             return phase.start + (phase.end - phase.start) * through

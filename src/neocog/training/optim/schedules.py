@@ -75,8 +75,10 @@ def check_schedule(config: ScheduleConfig, epochs: int) -> None:
         )
 
 
-def learning_rate(config: ScheduleConfig, peak: float, step: int, num_steps: int, epoch_steps: int) -> float:
+def learning_rate(config: ScheduleConfig, peak: float, step: float, num_steps: int, epoch_steps: int) -> float:
     """The rate of one step, 0 <= step < num_steps, with `epoch_steps` steps in an epoch.
+
+    If a run has another number of steps than it was planned with, a step of it lies between two of the plan.
 
     Sources: Loshchilov & Hutter 2017 (cosine and restarts, equation 5); Smith & Topin 2018 (one-cycle, with cosine
     slopes); Smith 2017 (triangular, one cycle of it).
@@ -92,7 +94,7 @@ def learning_rate(config: ScheduleConfig, peak: float, step: int, num_steps: int
     rising = config.rise * num_steps if config.name == "triangular" else config.warmup_epochs * epoch_steps
     warmup = min(round(rising), num_steps)
     if step < warmup:
-        return peak * (step + 1) / warmup
+        return peak * min(step + 1, warmup) / warmup
     through = (step - warmup) / (num_steps - warmup)
     match config.name:
         case "constant":
@@ -110,7 +112,7 @@ def learning_rate(config: ScheduleConfig, peak: float, step: int, num_steps: int
             return peak * slope(1.0, config.final, since)
 
 
-def since_restart(step: int, length: float, factor: float) -> float:
+def since_restart(step: float, length: float, factor: float) -> float:
     """The share of its cosine cycle that has passed at a step; cycles last `length`, `length * factor`, .. steps.
 
     Each is rounded to whole steps, so that every cycle begins at the full rate.
@@ -123,12 +125,12 @@ def since_restart(step: int, length: float, factor: float) -> float:
     return step / cycle
 
 
-def one_cycle(step: int, num_steps: int, rise: float) -> float:
+def one_cycle(step: float, num_steps: int, rise: float) -> float:
     """Up from 1/25 to 1 within the first share of the steps, then down to a 250,000th."""
     top = rise * num_steps - 1
     if step <= top:
         return slope(START, 1.0, step / top) if top > 0 else 1.0
-    return slope(1.0, END, (step - top) / (num_steps - 1 - top))
+    return slope(1.0, END, min(1.0, (step - top) / (num_steps - 1 - top)))
 
 
 def slope(start: float, end: float, through: float) -> float:

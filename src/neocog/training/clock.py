@@ -1,0 +1,129 @@
+"""The clock of a run that has a budget of time: it says when the number of steps must change, and to what."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from neocog.training.state import State
+
+__all__ = ["Clock"]
+
+TARGET = 0.95  # share of the time for training at which it shall end
+TOLERANCE = 0.03  # of the budget, by which the end may miss its target before the plan changes
+WINDOW = 0.02  # of the budget: between two looks, and over which the time of steps is averaged
+WINDOWS = 5  # averages that count; older ones are forgotten, since machines get busy and idle again
+
+
+@dataclass(kw_only=True, slots=True)
+class Clock:
+    """Keeps a run within its budget: seconds from the start of the process to the end of what follows training.
+
+    Steps and validations are timed as they come; time that a stopped run did not run does not count. The loop calls
+    `tick` after each step and `validated` after each validation, and asks for a new `plan` when one is `due`.
+    """
+
+    budget: float
+    """Seconds for the whole run."""
+    began: float
+    """When the process, or the call, began, by `now`."""
+    reserve: float = 0.0
+    """Seconds for what follows training, apart from scoring the test split."""
+    test_share: float = 0.0
+    """Time of scoring the test split, in validations."""
+    step_seconds: float | None = None
+    """Expected time of a step, until steps are measured; None: unknown."""
+    validation_seconds: float = 0.0
+    """Expected time of a validation with its checkpoint, until one is measured."""
+    extend: bool = True
+    """Whether a run may get longer than it was planned."""
+    used: float = 0.0
+    """Seconds that the run used before it was resumed."""
+    now: Callable[[], float] = time.monotonic
+    looked: float = field(default=float("-inf"), init=False)
+    mark: float | None = field(default=None, init=False)
+    """When the current window of steps began; the first step of all, which is slower, is in none."""
+    num_steps: int = field(default=0, init=False)
+    """Steps of the current window."""
+    windows: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=WINDOWS), init=False)
+    measured: bool = field(default=False, init=False)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the budget that are used."""
+        return self.used + self.now() - self.began
+
+    @property
+    def target(self) -> float:
+        """The elapsed seconds at which training shall end."""
+        return TARGET * (self.budget - self.reserve - self.test_share * self.validation_seconds)
+
+    def tick(self) -> None:
+        """A step has ended."""
+        now = self.now()
+        if self.mark is None:
+            self.mark = now
+            return
+        self.num_steps += 1
+        if now - self.mark >= WINDOW * self.budget:
+            self.windows.append((self.num_steps, now - self.mark))
+            self.mark, self.num_steps = now, 0
+
+    def validated(self, seconds: float) -> None:
+        """A validation, with all that comes between two epochs, took this long."""
+        self.validation_seconds = (self.validation_seconds + seconds) / 2 if self.measured else seconds
+        self.measured = True
+        if self.mark is not None:
+            self.mark += seconds
+
+    def seconds_per_step(self) -> float | None:
+        """The mean over the recent steps; before the second step the estimate."""
+        windows = list(self.windows)
+        if self.num_steps and self.mark is not None:
+            windows.append((self.num_steps, self.now() - self.mark))
+        steps = sum(count for count, _ in windows)
+        return max(1e-9, sum(seconds for _, seconds in windows) / steps) if steps else self.step_seconds
+
+    def due(self) -> bool:
+        """Whether it is time for another look at the plan."""
+        return self.now() - self.looked >= WINDOW * self.budget
+
+    def plan(self, state: State, planned: int, epoch_steps: int) -> int | None:
+        """The total number of steps that ends training in time; None: it stays.
+
+        `planned` are the steps that the run was planned with, `epoch_steps` those of a whole epoch. At least one more
+        step is left, so that a step is known to be the last before it is taken; none after a whole epoch.
+        """
+        self.looked = self.now()
+        total, seconds = state.num_steps(planned), self.seconds_per_step()
+        left = self.target - self.elapsed
+        if state.step >= total or (seconds is None and left > 0):
+            return None
+        seconds = seconds or 0.0  # unknown, with the budget used up
+        if abs(self.cost(state, total, seconds, epoch_steps) - left) <= TOLERANCE * self.budget:
+            return None
+        wanted = self.fit_steps(state, left, seconds, epoch_steps)
+        if not self.extend:
+            wanted = min(wanted, total)
+        return wanted if wanted != total else None
+
+    def cost(self, state: State, total: int, seconds: float, epoch_steps: int) -> float:
+        """Seconds until the end of a run of `total` steps, with the validation of each epoch."""
+        validations = -(-total // epoch_steps) - len(state.history)
+        return (total - state.step) * seconds + validations * self.validation_seconds
+
+    def fit_steps(self, state: State, left: float, seconds: float, epoch_steps: int) -> int:
+        """The largest total that fits into the seconds that are left, or the smallest that is possible."""
+        step = state.step
+        fewest = step if step and step % epoch_steps == 0 else step + 1
+        low, high = fewest, fewest + (1 + int(left / seconds) if left > 0 else 1)
+        while high - low > 1:  # the cost rises with the total; `high` does not fit
+            middle = (low + high) // 2
+            if self.cost(state, middle, seconds, epoch_steps) <= left:
+                low = middle
+            else:
+                high = middle
+        tail = low % epoch_steps
+        whole = low - tail
+        # A few steps are not worth a validation of their own.
+        return whole if whole >= max(fewest, 1) and tail * seconds < self.validation_seconds else low
