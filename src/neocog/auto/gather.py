@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from neocog.auto.budget import Budget
 from neocog.auto.facts import Facts
 from neocog.data import Source, Splits
@@ -16,7 +14,7 @@ LOOK_SHARE, LONGEST_LOOK = 0.04, 10.0  # of the budget, and in seconds
 
 
 def gather_facts(resolved: ResolvedConfig, source: Source, splits: Splits, budget: Budget) -> dict[str, Any]:
-    """The facts, as JSON, and for images all that the look found."""
+    """The facts, as JSON, and for images the sentences that a look gives."""
     num_train = len(splits.train) + len(splits.val)
     common = {
         "modality": source.modality,
@@ -28,19 +26,19 @@ def gather_facts(resolved: ResolvedConfig, source: Source, splits: Splits, budge
         return {"facts": Facts(**common).to_json()}
     seconds = min(LONGEST_LOOK, LOOK_SHARE * budget.seconds)
     found = look_at_images(source, splits.train, seconds=seconds, seed=resolved.config.train.seed)
-    return {"facts": Facts(**common, **of_images(found)).to_json(), "look": found.to_json()}
+    return {"facts": Facts(**common, **of_images(found)).to_json(), "lines": found.lines()}
 
 
 def of_images(look: ImageLook) -> dict[str, Any]:
     """What candidates need of a look."""
-    height, width = look.median_size
-    low, high = look.aspect_range
+    facts = look.facts
+    narrow, _, wide = facts.aspect
     return {
-        "height": height,
-        "width": width,
-        "even_aspect": high <= 1.15 * low,
-        "channels": 1 if look.grey else look.channels,
-        "useful_size": look.useful_size or 224,
-        "mirror": look.mirror.holds,
-        "flip": look.flip.holds,
+        "height": facts.height[1],
+        "width": facts.width[1],
+        "even_aspect": wide <= 1.15 * narrow,
+        "channels": 1 if look.grey else facts.channels,
+        "useful_size": look.useful_size,
+        "mirror": look.holds("mirror"),
+        "flip": look.holds("flip"),
     }

@@ -1,16 +1,17 @@
 """A probe: the frozen features of a network with weights of ImageNet, under a cross-validated linear head."""
 
 import time
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from neocog.auto.candidate import Candidate, with_candidate
 from neocog.auto.compare import Trial
 from neocog.auto.trials import failed, interval_of
 from neocog.data import Opened
-from neocog.errors import NeocogError
+from neocog.errors import DataError, NeocogError
 from neocog.progress import quiet
 from neocog.rng import derive_seed
 from neocog.runs import ResolvedConfig
@@ -23,7 +24,8 @@ __all__ = ["run_probe"]
 BATCH = 32
 FEWEST = 96  # images below which cross-validation says nothing
 DECODED_PER_SECOND = 300  # images that are decoded for a probe, for each of its seconds
-SHARES = (0.25, 0.5)  # of the images, for the learning curve
+SHARES = (0.25, 0.5, 1.0)  # of the images, for the learning curve
+FITTING = 0.2  # of the time of a probe, for the head
 
 
 def run_probe(
@@ -49,29 +51,43 @@ def run_probe(
 
 def probe(candidate: Candidate, place: int, prepared: Prepared, begin: float, until: float) -> Trial:
     """The trial of a prepared candidate; `until` is the time at which the head should be fitted."""
-    train = prepared.train
-    rng = np.random.default_rng(derive_seed(prepared.resolved.config.train.seed, "probe"))
-    order = rng.permutation(len(train))
-    extractor = FeatureExtractor(prepared.model)
-    parts, rows = [], []
+    train, seed = prepared.train, prepared.resolved.config.train.seed
+    order = np.random.default_rng(derive_seed(seed, "probe")).permutation(len(train))
+    rows: list[NDArray[np.int64]] = []
+
+    def batches() -> Iterator[Tensor]:
+        """In random order, until most of the time is over."""
+        for part in np.split(order, range(BATCH, len(order), BATCH)):
+            if len(rows) * BATCH >= FEWEST and time.monotonic() > until - FITTING * (until - begin):
+                return
+            images, good = train.take(part)
+            rows.append(part[good])
+            yield images
+
     started = time.monotonic()
-    for part in np.split(order, range(BATCH, len(order), BATCH)):
-        images, good = train.take(np.sort(part))
-        parts.append(extractor(prepared.preprocess.normalise(images)))
-        rows.append(np.sort(part)[good])
-        if len(rows) * BATCH >= FEWEST and time.monotonic() + 0.2 * (until - begin) >= until:
-            break
+    extractor = FeatureExtractor(prepared.model, prepared.preprocess.normalise)
+    features = extractor.extract(batches(), len(order))
     spent = time.monotonic() - started
-    features, labels = torch.cat(parts), train.labels[np.concatenate(rows)]
-    count = len(features)
-    curve = []
-    for share in (*SHARES, 1.0):
-        num = round(share * count)
-        found = fit_logistic(features[:num], labels[:num], len(prepared.task.classes))
-        curve.append((float(num), found.cv_accuracy.value))
+    labels, count = train.labels[np.concatenate(rows)].numpy(), len(features)
+    curve = learning_curve(features, labels, len(prepared.task.classes))
     low, high = interval_of(curve[-1][1], count, prepared.task)
     return Trial(
         name=f"{candidate.name}, frozen", candidate=place, rung=0, seconds=spent,
         total_seconds=time.monotonic() - begin, value=curve[-1][1], low=low, high=high, samples=count, scored=count,
         by="cross-validation", history=curve, step_seconds=spent / count * BATCH,
     )  # fmt: skip
+
+
+def learning_curve(features: Tensor, labels: NDArray[np.int64], num_classes: int) -> list[tuple[float, float]]:
+    """Cross-validated accuracy by the number of samples: a quarter, half, and all of them; (N, D), (N,)."""
+    curve = []
+    for share in SHARES:
+        num = round(share * len(features))
+        try:
+            found = fit_logistic(features[:num], labels[:num], num_classes)
+        except DataError:  # too few of each class to hold any out
+            continue
+        curve.append((float(num), found.cv_accuracy.value))
+    if not curve:
+        raise DataError("A probe needs a class with at least two images.", received="none")
+    return curve

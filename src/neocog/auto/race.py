@@ -81,7 +81,7 @@ class Race:
                 found = run_probe(candidate, place, seconds, base=base, opened=self.opened, world=self.world)
             else:
                 rung = int(name.split("-")[1])
-                folder = Run(self.run.search / name)
+                folder = Run(self.run.path / "search" / name)
                 found = run_trial(
                     candidate, place, rung, seconds, base=base, opened=self.opened, world=self.world, folder=folder
                 )

@@ -5,19 +5,23 @@ are small runs of the race, with checkpoints of their own; so a search that is k
 """
 
 import shlex
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from neocog.auto.decide import Choice, decide, final_config
+from neocog.auto.budget import Budget
+from neocog.auto.candidate import distinct, is_fixed, with_candidate
+from neocog.auto.decide import Choice, decide
+from neocog.auto.facts import Facts
+from neocog.auto.gather import gather_facts
 from neocog.auto.journal import Journal
-from neocog.auto.look import look_at
+from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
-from neocog.auto.say import tell_choice, tell_facts
-from neocog.cpus import process_seconds
+from neocog.auto.say import choice_lines, fact_lines
 from neocog.data import Opened, tell
-from neocog.errors import NeocogError, StorageError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
 from neocog.runs import ResolvedConfig, Run
@@ -28,10 +32,12 @@ from neocog.runs.session import session
 from neocog.runs.split import split_source
 from neocog.runs.train_run import carry_out, share_run
 from neocog.training import Interrupted
-from neocog.training.clock import Clock
 from neocog.training.distributed import World, on_first
+from neocog.zoo.weights import available
 
-__all__ = ["resume", "searching", "train"]
+__all__ = ["journal_of", "resume", "train"]
+
+WITH_WEIGHTS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 
 def train(
@@ -41,13 +47,14 @@ def train(
     name: str | None = None,
     runs: str | Path = "runs",
     download: bool = False,
+    began: float | None = None,
 ) -> Run:
     """Choose what is open in these settings by a search on the data, then train, measure and seal the network.
 
-    Takes what `neocog.runs.train` does, and raises what it does. The budget of `train.minutes` counts from the start of
-    the process. The first Ctrl-C raises Interrupted; the run resumes where it was, and the best network so far is there
-    as `model.neocog`.
+    Takes what `neocog.runs.train` does, and raises what it does. The first Ctrl-C raises Interrupted; the run then
+    resumes where it was, and the best network of the race so far is its `model.neocog`.
     """
+    began = time.monotonic() if began is None else began
     resolved = ResolvedConfig(with_paths(resolved.config), resolved.provenance)
     with session(resolved.config) as world:
         if name is not None and world.first:
@@ -60,43 +67,85 @@ def train(
             if world.first:
                 write_whole(run.config, resolved.to_yaml())
                 run.log("search", data=opened.source.name)
-            return search(run, resolved, opened, world)
+            return search(run, resolved, opened, world, began)
 
 
-def resume(run: Run, *, data: object = None) -> Run:
-    """Resume a search that was stopped, or the training that it led to.
-
-    What was measured and decided before stays so. Raises what `neocog.runs.resume` does.
-    """
+def resume(run: Run, *, data: object = None, began: float | None = None) -> Run:
+    """Go on with a search that was stopped; what was measured and decided stays. Raises what `train` does."""
+    began = time.monotonic() if began is None else began
     resolved = read_run_config(run.config)
     with session(resolved.config) as world, folder_lock(run.path) if world.first else nullcontext():
         if world.first:
             run.log("resume")
         opened = Opened(open_configured(resolved.config, data, world, download=False))
-        return search(run, resolved, opened, world)
+        return search(run, resolved, opened, world, began)
 
 
-def searching(run: Run) -> bool:
-    """Whether a run is still choosing its settings."""
-    return bool(read_run_config(run.config).config.train.search)
+def journal_of(run: Run) -> Path:
+    """The journal of a run that was or is searched for."""
+    return run.path / "search" / "journal.json"
 
 
-def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World) -> Run:
+def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, began: float) -> Run:
     """Look, race and decide, then train the winner in the same folder."""
-    journal = Journal(run.search / "journal.json", world)
-    budget = Budget(resolved, journal)
+    if world.first:
+        journal_of(run).parent.mkdir(exist_ok=True)
+    journal = Journal(journal_of(run), world)
+    assert resolved.config.train.minutes is not None, "the recipe auto has a budget"
+    budget = Budget(seconds=60 * resolved.config.train.minutes, began=began, used_before=journal.seconds)
     tell(opened.source)
-    with name_resume(run, world):
-        facts = look_at(resolved, opened.source, journal, budget)
-        tell_facts(facts, journal)
-        race = Race(run=run, base=resolved, opened=opened, facts=facts, world=world, journal=journal, budget=budget)
+    with name_resume_command(run):
+        race = make_race(run, resolved, opened, world, journal, budget)
         trials = race.run_all()
-        choice = Choice.from_json(journal.once("choice", lambda: decide(race, trials).to_json(), budget.used))
-        tell_choice(choice)
-        final = final_config(resolved, race.candidates, choice)
+        found = race.once("choice", lambda: decide(race.candidates, trials, budget.left()).to_json())
+        choice = Choice.from_json(found)
+        chosen = race.candidates[choice.candidate]
+        for line in choice_lines(choice, chosen):
+            note(line)
+        final = with_candidate(resolved, chosen, f"won the race: {choice.reason}" if trials else choice.reason)
+        final = final.choose({"train.search": (None, "the search is done")})
         with quiet():
             prepared = prepare(final, world, data=opened)
         if world.first:
             write_whole(run.config, prepared.resolved.to_yaml())
             run.log("start", data=prepared.source.name, model=prepared.resolved.config.model.name)
-    return carry_out(run, prepared, world, clock=budget.clock(prepared))
+    return carry_out(run, prepared, world, began=began, used=journal.seconds if budget.used_before else 0.0)
+
+
+def make_race(
+    run: Run, resolved: ResolvedConfig, opened: Opened, world: World, journal: Journal, budget: Budget
+) -> Race:
+    """Look at the data, and draw up the candidates."""
+    config = resolved.config
+    splits = split_source(opened.source, config.data, config.train.seed)
+    seen = journal.once("look", lambda: gather_facts(resolved, opened.source, splits, budget), budget.used)
+    facts = Facts.from_json(seen["facts"])
+    for line in fact_lines(facts, seen.get("lines", ())):
+        note(f"  {line}")
+    network = config.model.name if is_fixed(resolved, "model.name") else None
+    weights = journal.once("weights", lambda: find_weights(resolved), budget.used)
+    candidates = candidates_for(facts, network, weights, budget.seconds / 60)
+    return Race(
+        run=run, base=resolved, opened=opened, facts=facts, candidates=distinct(resolved, candidates), world=world,
+        journal=journal, budget=budget,
+    )  # fmt: skip
+
+
+def find_weights(resolved: ResolvedConfig) -> dict[str, str]:
+    """The networks whose weights are on this machine, and the value that names them; none if the user wants none."""
+    if resolved.set_by_user("model.pretrained") and resolved.config.model.pretrained is None:
+        return {}
+    found = {name: available(name) for name in WITH_WEIGHTS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@contextmanager
+def name_resume_command(run: Run) -> Iterator[None]:
+    """An error that ends the search early names the command that resumes it."""
+    command = f"neocog train --resume {shlex.quote(str(run.path))}"
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as stop:
+        signum = stop.signum if isinstance(stop, Interrupted) else signal.SIGINT
+        so_far = f" The best network so far is {run.bundle}." if run.bundle.is_file() else ""
+        raise Interrupted(f"Stopped in the search; saved.{so_far} Resume with: {command}", signum) from None

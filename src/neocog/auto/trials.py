@@ -2,16 +2,12 @@
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neocog.auto.candidate import Candidate, with_candidate
 from neocog.auto.compare import Trial
 from neocog.data import Opened
-from neocog.dataset.record import Source
 from neocog.errors import NeocogError
 from neocog.evaluation.intervals import wilson
 from neocog.files import write_whole
@@ -20,7 +16,7 @@ from neocog.runs import ResolvedConfig, Run
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.train_run import train_network
 from neocog.tasks import Task
-from neocog.training.clock import Clock
+from neocog.training import Training
 from neocog.training.distributed import World
 
 __all__ = ["interval_of", "run_trial"]
@@ -36,6 +32,7 @@ def run_trial(
     opened: Opened,
     world: World,
     folder: Run,
+    scored: int,
 ) -> tuple[Trial, Prepared | None]:
     """Train a candidate for about this many seconds, preparation included, in a run folder of its own.
 
@@ -43,31 +40,35 @@ def run_trial(
     race. A trial that was killed goes on from its last checkpoint.
     """
     begin = time.monotonic()
-    resolved = with_candidate(base, candidate, f"candidate {candidate.name}")
+    reason = f"candidate {candidate.name}"
+    resolved = with_candidate(base, candidate, reason)
+    resolved = resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
     try:
         with quiet():
             prepared = prepare(resolved, world, data=opened, scored=scored)
             if world.first:
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
-            preparing = time.monotonic() - begin
-            clock = Clock(budget=max(1.0, seconds - preparing), reserve=0.0)
-            training = train_network(folder, prepared, world, clock=clock)
+            prepared, training = train_network(folder, prepared, world, began=begin, measures=False)
     except NeocogError as error:
         return failed(candidate, place, rung, time.monotonic() - begin, error), None
+    return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), prepared
+
+
+def describe_trial(
+    candidate: Candidate, place: int, rung: int, prepared: Prepared, training: Training, total: float
+) -> Trial:
+    """The result of a finished trial, that of its best epoch."""
     state, task = training.state, prepared.task
-    total = time.monotonic() - begin
-    points = [(row["seconds"], value_of(row, task)) for row in state.history]
-    best = max(value for _, value in points)
-    low, high = interval_of(best, len(prepared.val), task)
-    spent = sum(row["seconds"] for row in state.history)
+    values = [value_of(row, task) for row in state.history]
+    ends = np.cumsum([row["seconds"] for row in state.history]).tolist()
+    low, high = interval_of(max(values), len(prepared.val), task)
     seen = min(len(prepared.train), state.step * prepared.resolved.config.train.batch_size)
     return Trial(
-        name=candidate.name, candidate=place, rung=rung, seconds=spent, total_seconds=total, value=best, low=low,
-        high=high, samples=seen, scored=len(prepared.val), by="validation data",
-        history=list(zip(np.cumsum([s for s, _ in points]).tolist(), [v for _, v in points], strict=True)),
-        step_seconds=spent / max(1, state.step),
-    ), prepared  # fmt: skip
+        name=candidate.name, candidate=place, rung=rung, seconds=ends[-1], total_seconds=total, value=max(values),
+        low=low, high=high, samples=seen, scored=len(prepared.val), by="validation data",
+        history=list(zip(ends, values, strict=True)), step_seconds=ends[-1] / max(1, state.step),
+    )  # fmt: skip
 
 
 def value_of(row: dict[str, float], task: Task) -> float:
