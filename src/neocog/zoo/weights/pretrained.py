@@ -42,7 +42,7 @@ def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
     if source == "auto":
         found = available(spec.name)
         if found is None:
-            note(none_available(spec.name))
+            note(f"Weights start at random. {none_available(spec.name)}")
             return
         source = found
     maps = key_maps(spec.name, spec.options)
