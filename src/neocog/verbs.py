@@ -3,6 +3,7 @@
 The command line is a thin shell over these functions, so the terminal and a notebook give the same result.
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
@@ -26,21 +27,25 @@ def train(
     name: str | None = None,
     runs: str | Path = "runs",
     download: bool = False,
+    began: float | None = None,
     **settings: Unpack[Settings],
 ) -> Run:
     """Train a network and leave everything in a new folder `runs/NAME/`.
 
     `start` is a data set (a name, a path, arrays, a Hugging Face or torch data set), whose settings are `model`,
-    `recipe`, `epochs`, `config_file` and `overrides` by dotted key, as on the command line; or a complete `RunConfig`.
+    `recipe`, `epochs` or `minutes`, `config_file` and `overrides` by dotted key, as on the command line; or a complete
+    `RunConfig`. The time of `minutes` begins now, or at `began` by `time.monotonic()`.
 
         neocog.train("images/", epochs=30, overrides={"augment.flip": 0.5})
         neocog.train("mnist", recipe="fast")
+        neocog.train("images/", recipe="general", minutes=10)
         neocog.train(neocog.recipe("lenet5_relu", data="arrays"), data=(images, labels))
 
     Raises a NeocogError for what a user can fix, and Interrupted, with the state saved, on the first Ctrl-C.
     """
+    began = time.monotonic() if began is None else began
     resolved, found = resolve_config(start, data=data, **settings)
-    return engine.train(resolved, data=found, name=name, runs=runs, download=download)
+    return engine.train(resolved, data=found, name=name, runs=runs, download=download, began=began)
 
 
 def find_rate(

@@ -1,5 +1,7 @@
 """Runs whose number of steps the clock set: repeated without it, and what they refuse."""
 
+import re
+import signal
 from dataclasses import replace
 
 import pytest
@@ -8,12 +10,16 @@ import yaml
 from safetensors.torch import load_file
 
 from neocog import resume, train
+from neocog.cli.app import main
 from neocog.data import DataConfig
 from neocog.errors import ConfigError, RunError
-from neocog.runs import Provenance, RunConfig, SetBy, resolve
+from neocog.recipes import resolve_config
+from neocog.runs import Provenance, Run, RunConfig, SetBy, resolve
+from neocog.runs.budget import scaled
 from neocog.runs.config import read_run_config
 from neocog.runs.provenance import FLAG, PYTHON
-from neocog.training import TrainConfig
+from neocog.training import Interrupted, ScheduleConfig, TrainConfig
+from neocog.training.checkpoint import read_state
 
 
 def equal(a, b):
@@ -48,6 +54,100 @@ def test_run_by_the_clock_is_not_extended(digits, quick, tmp_path):
 
 
 BASE = RunConfig(data=DataConfig(source="a"))
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Nothing is reserved for the report."""
+    monkeypatch.setattr("neocog.runs.budget.REPORT_SECONDS", 0.0)
+
+
+def timed(config, minutes):
+    """The settings of a recipe, with minutes in place of epochs."""
+    return resolve(config, RECIPE, [(FLAG, {"train.minutes": minutes})])
+
+
+@pytest.fixture(scope="module")
+def within(digits, quick, tmp_path_factory):
+    """A run of about two seconds. Not to be changed."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("neocog.runs.budget.REPORT_SECONDS", 0.0)
+        return train(timed(quick(digits), 0.04), name="r", runs=tmp_path_factory.mktemp("runs"))
+
+
+def test_minutes_set_the_epochs_and_the_run_can_be_repeated_without_a_clock(within, tmp_path, capsys):
+    kept = yaml.safe_load(within.config.read_text())
+    assert "minutes" not in kept["train"]
+    assert all(len(text.split()) == 2 for text in kept["train"]["replanned"])
+    assert kept["provenance"]["train.replanned"] == "chosen automatically: the clock"
+    assert re.search(
+        r"what fits into 0\.04 min at [\d.]+ ms a step, [\d,]+ images/s", kept["provenance"]["train.epochs"]
+    )
+    assert kept["train"]["epochs"] != 2 or kept["train"]["replanned"]
+    assert main(["train", "--config", str(within.config), "--name", "again", "--runs", str(tmp_path)]) == 0
+    again = Run(tmp_path / "again")
+    assert equal(within, again)
+    rates = [run.results.read_text().splitlines() for run in (within, again)]
+    assert [row.split(",")[:4] for row in rates[0]] == [row.split(",")[:4] for row in rates[1]]
+    assert again.report.is_file()
+
+
+def test_minutes_of_a_flag_replace_the_steps_of_a_file(within):
+    resolved, _ = resolve_config(config_file=within.config, minutes=2, set_by=FLAG)
+    assert (resolved.config.train.minutes, resolved.config.train.replanned) == (2, None)
+    with pytest.raises(ConfigError, match="--minutes and --train.minutes are the same setting"):
+        resolve_config("a", minutes=2, overrides={"train.minutes": 3}, set_by=FLAG)
+
+
+def test_stopped_run_keeps_its_time_and_its_settings(digits, quick, tmp_path, hasty, monkeypatch):
+    def due(checkpointer, step):
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted, match="--resume"):
+        patched.setattr("neocog.runs.checkpoints.RunCheckpointer.due", due)
+        train(timed(quick(digits), 0.05), name="r", runs=tmp_path)
+    run = Run(tmp_path / "r")
+    state = read_state(run.last)
+    kept = yaml.safe_load(run.config.read_text())["train"]
+    assert kept["minutes"] == 0.05 and 0 < state["elapsed"] < 3
+    run = resume(run.path)
+    after = yaml.safe_load(run.config.read_text())["train"]
+    assert after["epochs"] == kept["epochs"] and "minutes" not in after
+    replans = [list(map(int, text.split())) for text in after["replanned"]]
+    early = [replan for replan in state["replans"] if replan[0] < 3]
+    assert replans[: len(early)] == early
+    assert equal(run, train(read_run_config(run.config), name="again", runs=tmp_path))
+
+
+def test_unfinished_run_within_minutes_can_be_repeated_with_a_clock(tmp_path):
+    """Its epochs were chosen, so they are no second length."""
+    path = tmp_path / "config.yaml"
+    resolved = resolve(BASE, RECIPE, [(FLAG, {"train.minutes": 2})]).choose({"train.epochs": (7, "what fits")})
+    path.write_text(resolved.to_yaml())
+    again, _ = resolve_config(config_file=path)
+    assert (again.config.train.minutes, again.set_by_user("train.epochs")) == (2, False)
+    assert read_run_config(path).config.train.epochs == 7
+
+
+def test_schedule_in_epochs_changes_with_their_number():
+    schedule = ScheduleConfig(name="cosine", warmup_epochs=5)
+    config = replace(BASE, schedule=schedule, train=TrainConfig(epochs=20, freeze_epochs=2))
+    found = scaled(resolve(config, RECIPE), 0.5)
+    assert {key: value for key, (value, _) in found.items()} == {
+        "schedule.warmup_epochs": 2.5,
+        "train.freeze_epochs": 1,
+    }
+    by_user = resolve(config, RECIPE, [(FLAG, {"schedule.warmup_epochs": 5})])
+    assert scaled(by_user, 2) == {}
+
+
+def test_minutes_of_a_resumed_run_are_refused(capsys):
+    assert main(["train", "--resume", "r", "--minutes", "3"]) == 2
+    assert "A resumed run keeps its settings. --minutes would be ignored" in " ".join(capsys.readouterr().err.split())
+
+
 RECIPE = Provenance(SetBy.RECIPE, "r")
 FILE = Provenance(SetBy.FILE, "c.yaml")
 

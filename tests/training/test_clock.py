@@ -2,11 +2,15 @@
 
 import copy
 import math
+import os
 import signal
+import time
 
+import psutil
 import pytest
 
 from neocog.training import Clock, Interrupt, Interrupted, OptimizerConfig
+from neocog.training.clock import process_seconds
 from neocog.training.replans import write_replans
 from neocog.training.state import State
 from tests.training import test_loop
@@ -181,3 +185,28 @@ def test_interrupt_signal_still_stops():
     interrupt.asked = signal.SIGINT
     with pytest.raises(Interrupted, match="Stopped after step 1 of 24"):
         run(60, interrupt=interrupt)
+
+
+def test_process_knows_when_it_was_started(tmp_path):
+    known = time.time() - psutil.Process().create_time()
+    assert process_seconds() == pytest.approx(known, abs=2.5)  # psutil knows the boot to the second
+    assert process_seconds(tmp_path) == pytest.approx(known, abs=2.5)  # a system without /proc
+
+
+def test_ticks_are_counted_after_a_name_with_brackets(tmp_path):
+    stat = tmp_path / "proc" / "self" / "stat"
+    stat.parent.mkdir(parents=True)
+    fields = ["S", *"0" * 18, str(10 * os.sysconf("SC_CLK_TCK"))]  # the third field to the 22nd: ten seconds
+    stat.write_text(f"7 (a) b) {' '.join(fields)} 0 0\n")
+    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert process_seconds(tmp_path) == pytest.approx(since_boot - 10, abs=1)
+
+
+def test_reserve_grows_if_steps_take_longer_than_expected():
+    moment = Time()
+    clock = Clock(budget=100, began=100, reserve=10, step_seconds=1.0, now=moment)
+    assert clock.target == pytest.approx(0.95 * 90)
+    for seconds in (0, 2, 2):
+        moment.value += seconds
+        clock.tick()
+    assert clock.target == pytest.approx(0.95 * 80)

@@ -21,7 +21,7 @@ SHOWN = (
 )  # fmt: skip
 """The settings that most people use, which `--help` shows; `--help-all` shows the rest."""
 PATHS = {"data.skip_list": "PATH", "model.pretrained": "SOURCE", "train.device": "DEVICE"}
-SHORT = {"model.name": "--model", "train.epochs": "--epochs"}
+SHORT = {"model.name": "--model", "train.epochs": "--epochs", "train.minutes": "--minutes"}
 GROUP = Group("Frequent settings (all of them: --help-all)", sort_key=1)
 TYPES = {bool: "BOOL", int: "INT", float: "FLOAT", str: "TEXT"}
 
@@ -85,12 +85,15 @@ def flag_settings(
     model: str | None = None,
     recipe: str | None = None,
     epochs: str | None = None,
+    minutes: str | None = None,
     config: Any = None,
 ) -> Settings:
     """The settings of a command line, as `neocog.train` takes them."""
     sections = (flags or {}).items()
     overrides = {f"{section}.{name}": parse(text) for section, found in sections for name, text in found.items()}
-    return Settings(model=model, recipe=recipe, epochs=epochs, config_file=config, overrides=overrides, set_by=FLAG)
+    return Settings(
+        model=model, recipe=recipe, epochs=epochs, minutes=minutes, config_file=config, overrides=overrides, set_by=FLAG
+    )  # fmt: skip
 
 
 def parse(text: str) -> Any:

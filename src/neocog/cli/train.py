@@ -1,6 +1,7 @@
 """`neocog train`: from data to a run folder with a trained, measured, sealed network."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.launch import start_ranks
 from neocog.runs import Run
+from neocog.training.clock import process_seconds
 
 RECIPE_HELP = (
     "Settings to start from; by default the recipe of the network, or general. One of "
@@ -28,6 +30,7 @@ def train(
     model: Model = None,
     recipe: Recipe = None,
     epochs: Annotated[str | None, Parameter(metavar="INT")] = None,
+    minutes: Annotated[str | None, Parameter(metavar="FLOAT")] = None,
     config: Path | None = None,
     name: Annotated[str | None, Parameter(metavar="NAME")] = None,
     runs_folder: Annotated[Path, Parameter(name="--runs")] = Path("runs"),
@@ -42,6 +45,7 @@ def train(
 
     neocog train mnist
     neocog train images/ --epochs 30 --augment.flip 0.5
+    neocog train images/ --recipe general --minutes 10
     neocog train reviews.csv --model text_cnn
     neocog train --resume runs/mnist-lenet5_relu-1
     neocog train more/ --model.pretrained runs/images-resnet18-1
@@ -58,6 +62,8 @@ def train(
         games in any layout that `neocog check DATA` detects, such as train/CLASS/*.png or CLASS/*.png.
     epochs
         Passes over the training data; with --resume, the total that the run should have.
+    minutes
+        Instead of epochs: the time for the whole run, from the start of the program to the test metrics.
     config
         A YAML file with settings by section, such as the config.yaml of a run.
     name
@@ -76,9 +82,10 @@ def train(
     if help_all or help_section is not None:
         write_out(list_settings(help_section))
         return 0
+    began = time.monotonic() - process_seconds()
     if resume is not None:
-        given = {"DATA": data, "--model": model, "--recipe": recipe, "--config": config, "--name": name,
-                 "--download": download or None, "settings": flags}  # fmt: skip
+        given = {"DATA": data, "--model": model, "--recipe": recipe, "--minutes": minutes, "--config": config,
+                 "--name": name, "--download": download or None, "settings": flags}  # fmt: skip
         unused = [key for key, value in given.items() if value is not None]
         if unused:
             raise ConfigError(
@@ -88,13 +95,13 @@ def train(
             )
         if devices is not None:
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
-        run = runs.resume(resume, epochs=epochs, runs=runs_folder)
+        run = runs.resume(resume, epochs=epochs, runs=runs_folder, began=began)
     else:
-        settings = flag_settings(flags, model=model, recipe=recipe, epochs=epochs, config=config)
+        settings = flag_settings(flags, model=model, recipe=recipe, epochs=epochs, minutes=minutes, config=config)
         if devices is not None:
             resolved, _ = recipes.resolve_config(data, **settings)
             return start_ranks(devices, sys.argv[1:], device=resolved.config.train.device)
-        run = verbs.train(data, name=name, runs=runs_folder, download=download, **settings)
+        run = verbs.train(data, name=name, runs=runs_folder, download=download, began=began, **settings)
     show_run(run)
     return 0
 

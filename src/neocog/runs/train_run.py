@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from itertools import islice
@@ -20,6 +21,7 @@ from neocog.files import folder_lock, write_whole
 from neocog.loading import Dataset
 from neocog.planning import known_machine
 from neocog.progress import note
+from neocog.runs.budget import make_clock, measure_pace, num_affordable, plan_epochs
 from neocog.runs.checkpoints import RunCheckpointer
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
@@ -29,7 +31,7 @@ from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.provenance import Provenance, SetBy
 from neocog.runs.session import session
 from neocog.runs.validate import validate
-from neocog.training import FitSettings, Interrupt, Interrupted, Training, fit, make_optimizer
+from neocog.training import Clock, FitSettings, Interrupt, Interrupted, Training, fit, make_optimizer
 from neocog.training.distributed import World, broadcast_json, distribute, on_first, same_everywhere
 from neocog.training.executor import StepExecutor
 from neocog.training.monitoring import NO_MONITOR, Monitor, null_log, read_warnings
@@ -47,19 +49,22 @@ def train(
     name: str | None = None,
     runs: str | Path = "runs",
     download: bool = False,
+    began: float | None = None,
 ) -> Run:
     """Train a network as the config says, and leave everything in a new folder `runs/NAME/`.
 
     `data` is a Python object instead of the config's source: arrays, a Hugging Face or a torch data set.
     The folder is made once the data are read and the network fits them, so bad input leaves nothing behind.
     If torchrun has restarted the processes, the run of this name is resumed.
+    `began` is when the time of a run within `train.minutes` began, by `time.monotonic()`; by default now.
     Raises a NeocogError for what a user can fix, and Interrupted, with the state saved, on the first Ctrl-C.
     """
+    began = time.monotonic() if began is None else began
     resolved = as_resolved(config)
     resolved = ResolvedConfig(with_paths(resolved.config), resolved.provenance)
     if name is not None and is_restart(Path(runs) / name):
         note(f"{name} exists: resuming from its last checkpoint, with the settings it began with")
-        return resume(Path(runs) / name, data=data)
+        return resume(Path(runs) / name, data=data, began=began)
     with session(resolved.config) as world:
         if name is not None and world.first:
             Run.check_name(Path(runs), name)
@@ -69,10 +74,17 @@ def train(
         with folder_lock(run.path) if world.first else nullcontext():
             if world.first:
                 start_folder(run, prepared)
-            return carry_out(run, prepared, world)
+            return carry_out(run, prepared, world, began=began)
 
 
-def resume(path: str | Path, *, epochs: int | str | None = None, data: object = None, runs: str | Path = "runs") -> Run:
+def resume(
+    path: str | Path,
+    *,
+    epochs: int | str | None = None,
+    data: object = None,
+    runs: str | Path = "runs",
+    began: float | None = None,
+) -> Run:
     """Resume a run that was stopped, from its last checkpoint, with the settings it began with.
 
     With `epochs`, a run, finished or not, is trained to N epochs in all, as if N had been planned from the start. This
@@ -80,9 +92,11 @@ def resume(path: str | Path, *, epochs: int | str | None = None, data: object = 
     restarts. The files of a finished run are replaced when it is finished again.
 
     On a CPU with the same number of threads, the final weights have the same bits as without the stop. The number of
-    processes may differ: samples and their order stay the same.
+    processes may differ: samples and their order stay the same. A run within `train.minutes` has the time that it had
+    not used; `began` is as in `train`.
     Raises RunError if the run is finished, in use by another process, or can't have N epochs.
     """
+    began = time.monotonic() if began is None else began
     run = Run.open(path, Path(runs))
     resolved = read_run_config(run.config)
     extension = plan_extension(run, resolved, epochs)
@@ -95,7 +109,7 @@ def resume(path: str | Path, *, epochs: int | str | None = None, data: object = 
         prepared = prepare(resolved, world, data=data, start_file=run.start)
         if world.first:
             run.log("resume")
-        return carry_out(run, prepared, world, extension)
+        return carry_out(run, prepared, world, extension, began=began)
 
 
 def is_restart(folder: Path) -> bool:
@@ -123,15 +137,18 @@ def start_folder(run: Run, prepared: Prepared) -> None:
         raise
 
 
-def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension | None = None) -> Run:
+def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension | None = None, *, began: float) -> Run:
     """Train from the run's last checkpoint, then measure, seal and report."""
     check_same(prepared, world)
-    planned = prepared.loader.num_steps * prepared.resolved.config.train.epochs
-    check_replans(prepared.resolved.config.train.replanned or (), planned)
     if world.first:
         run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
     note_network(run, prepared, world)
-    decision = decide_speed(run, prepared, world)
+    pace = measure_pace(prepared, world)
+    decision = decide_speed(run, prepared, world, make_clock(prepared, pace, None, world, began))
+    clock = make_clock(prepared, pace, decision, world, began)
+    prepared = plan_epochs(run, prepared, clock, world)
+    planned = prepared.loader.num_steps * prepared.resolved.config.train.epochs
+    check_replans(prepared.resolved.config.train.replanned or (), planned)
     training = make_training(prepared, decision, world)
     checkpointer = make_checkpointer(run, prepared, world, extension)
     checkpointer.restore(training)
@@ -155,6 +172,7 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
                 interrupt=interrupt,
                 monitor=monitor,
                 world=world,
+                clock=clock,
             )
         if world.first:
             note_skipped(run, prepared.train)
@@ -228,13 +246,17 @@ def name_resume_command(run: Run, training: Training, world: World) -> Iterator[
         raise StorageError(error.rule, received=error.received, where=error.where, fix=fix) from error
 
 
-def decide_speed(run: Run, prepared: Prepared, world: World) -> Decision:
-    """How steps are computed: as when the run began, else as the first process measures now for all."""
+def decide_speed(run: Run, prepared: Prepared, world: World, clock: Clock | None = None) -> Decision:
+    """How steps are computed: as when the run began, else as the first process measures now for all.
+
+    A run with a clock has as many steps as fit into its time.
+    """
     kept = json.loads(run.speed.read_text(encoding="utf-8")) if run.speed.is_file() and world.first else None
     kept = broadcast_json(kept, world)
     if kept is not None:
         return Decision.from_json(kept)
     config, loader = prepared.resolved.config, prepared.loader
+    steps = num_affordable(clock, loader.num_steps) if clock is not None else loader.num_steps * config.train.epochs
 
     def choose() -> dict[str, Any]:
         inputs, labels = loader.batch(0, 0)
@@ -244,7 +266,7 @@ def decide_speed(run: Run, prepared: Prepared, world: World) -> Decision:
             labels,
             loss=prepared.task.loss,
             optimizer=lambda other: make_optimizer(other, config.optimizer, hidden_parameters(other)),
-            steps=loader.num_steps * config.train.epochs,
+            steps=steps,
             config=config.speed,
         )
         write_whole(run.speed, json.dumps(decision.to_json(), indent=1))

@@ -1,17 +1,22 @@
 """The clock of a run that has a budget of time: it says when the number of steps must change, and to what."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
 
 from neocog.training.state import State
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "process_seconds"]
 
 TARGET = 0.95  # share of the time for training at which it shall end
 TOLERANCE = 0.03  # of the budget, by which the end may miss its target before the plan changes
 WINDOW = 0.02  # of the budget: between two looks, and over which the time of steps is averaged
+SLOWEST = 3.0  # times the expected time of a step, to which the reserve grows at most
 WINDOWS = 5  # averages that count; older ones are forgotten, since machines get busy and idle again
 
 
@@ -55,8 +60,14 @@ class Clock:
 
     @property
     def target(self) -> float:
-        """The elapsed seconds at which training shall end."""
-        return TARGET * (self.budget - self.reserve - self.test_share * self.validation_seconds)
+        """The elapsed seconds at which training shall end.
+
+        If steps take longer than expected, because the machine is busy, so does what follows.
+        """
+        seconds = self.seconds_per_step()
+        slower = seconds / self.step_seconds if seconds and self.step_seconds else 1.0
+        reserve = self.reserve * min(max(slower, 1.0), SLOWEST)
+        return TARGET * (self.budget - reserve - self.test_share * self.validation_seconds)
 
     def tick(self) -> None:
         """A step has ended."""
@@ -127,3 +138,21 @@ class Clock:
         whole = low - tail
         # A few steps are not worth a validation of their own.
         return whole if whole >= max(fewest, 1) and tail * seconds < self.validation_seconds else low
+
+
+def process_seconds(root: Path = Path("/")) -> float:
+    """Seconds since this process was started, as the operating system knows.
+
+    Linux counts the ticks from the boot of the machine to the start of a process: field 22 of /proc/self/stat, see
+    proc(5). Elsewhere it is the wall clock's difference.
+
+    >>> process_seconds() > 0
+    True
+    """
+    try:
+        after_name = (root / "proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        ticks = int(after_name.split()[19])
+        since_boot: float = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return max(0.0, since_boot - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, AttributeError, IndexError, ValueError):
+        return max(0.0, time.time() - float(psutil.Process().create_time()))

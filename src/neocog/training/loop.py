@@ -50,6 +50,8 @@ __all__ = ["Checkpointer", "FitSettings", "fit"]
 
 METER_STEPS = 16  # steps whose logits are scored at once, and whose losses on a GPU are read at once
 
+TOLD = 0.1  # share of its steps by which a run changes before it says so; all changes are logged
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitSettings:
@@ -263,7 +265,8 @@ def look_at_clock(loop: Loop) -> None:
     if loop.world.first:
         seconds = clock.seconds_per_step()
         loop.monitor.emit("replanned", steps=total, before=before, seconds_per_step=seconds, elapsed=clock.elapsed)
-        note(f"  {total:,} steps in all instead of {before:,}, to end in time")
+        if abs(total - before) >= TOLD * before:
+            note(f"  {total:,} steps in all instead of {before:,}, to end in time")
 
 
 def note_elapsed(loop: Loop) -> None:

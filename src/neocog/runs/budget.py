@@ -1,0 +1,189 @@
+"""A run within `train.minutes`: how many epochs fit, and the clock that the loop follows."""
+
+import copy
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from neocog.files import write_whole
+from neocog.loading import InMemoryDataset
+from neocog.modalities.image.tta import tta_weights
+from neocog.modalities.table import MODALITIES
+from neocog.progress import note
+from neocog.runs.config import ResolvedConfig
+from neocog.runs.folder import Run
+from neocog.runs.prepare import Prepared
+from neocog.runs.provenance import SetBy
+from neocog.training import Clock, State, make_optimizer
+from neocog.training.distributed import World, broadcast_json, on_first
+from neocog.training.speed import PLAIN, Candidate, Decision
+from neocog.training.speed.choose import milliseconds
+from neocog.training.speed.measure import ModelBench
+from neocog.training.state import hidden_parameters
+
+__all__ = ["Pace", "has_clock", "make_clock", "measure_pace", "num_affordable", "plan_epochs"]
+
+REPORT_SECONDS = 4.0  # for the bundle, the report and the import of matplotlib
+FORWARD_SHARE = 1 / 3  # of a step: the backward pass takes twice the time of the forward pass
+NUM_DECODED = 8  # samples whose decoding is timed
+SCALED = ("schedule.warmup_epochs", "schedule.step_epochs", "schedule.restart_epochs")
+
+
+def has_clock(resolved: ResolvedConfig) -> bool:
+    """Whether the run follows a clock; one whose steps are written down repeats them instead."""
+    return resolved.config.train.minutes is not None and resolved.config.train.replanned is None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Measured seconds, before training."""
+
+    batch: float
+    """To gather and augment a batch."""
+    step: float
+    """Of a step in plain float32."""
+    test: float
+    """To score a test sample where validation does not tell: on another device, or with decoding; else 0."""
+
+
+def measure_pace(prepared: Prepared, world: World) -> Pace | None:
+    """How fast this machine trains, as the first process finds by a few real steps; None if the run has no clock."""
+    if not has_clock(prepared.resolved):
+        return None
+    found = on_first(lambda: time_pace(prepared), world)
+    return Pace(**broadcast_json(found, world))
+
+
+def time_pace(prepared: Prepared) -> dict[str, float]:
+    """The fields of a Pace. The network is left as it was, and the loader has its first block."""
+    loader, config = prepared.loader, prepared.resolved.config
+    steps = min(loader.steps_per_block, loader.num_steps)
+    begin = time.monotonic()
+    images, labels = loader.batch(0, 0)
+    batch = time.monotonic() - begin
+    if isinstance(prepared.train, InMemoryDataset):  # the first call took longer
+        begin = time.monotonic()
+        loader.gather(0, 0)
+        batch = min(batch, time.monotonic() - begin)
+    bench = ModelBench(
+        prepared.model,
+        images,
+        labels,
+        prepared.task.loss,
+        lambda other: make_optimizer(other, config.optimizer, hidden_parameters(other)),
+    )
+    with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
+        bench.begin(PLAIN)
+        times = []
+        for _ in range(3):
+            begin = bench.now()
+            bench.take_step()
+            times.append(bench.now() - begin)
+    return {"batch": batch / steps, "step": min(times[1:]), "test": time_test_sample(prepared, images)}
+
+
+def time_test_sample(prepared: Prepared, images: torch.Tensor) -> float:
+    """Seconds for a test sample that the time of a validation does not include, found on other samples."""
+    seconds, views = 0.0, len(tta_weights(prepared.resolved.config.train.tta))
+    if images.device.type != "cpu":  # the test split is scored on the CPU
+        some = images[:16].cpu()
+        model = copy.deepcopy(prepared.model).cpu().eval()
+        with torch.inference_mode():
+            model(some)
+            begin = time.monotonic()
+            model(some)
+        seconds += views * (time.monotonic() - begin) / len(some)
+    if prepared.test is None and isinstance(prepared.val, InMemoryDataset) and len(prepared.splits.test):
+        indices = prepared.splits.val[np.linspace(0, len(prepared.splits.val) - 1, NUM_DECODED).astype(int)]
+        begin = time.monotonic()
+        for index in indices.tolist():
+            prepared.preprocess.decode(prepared.source.read(index).payload, prepared.source.key(index))
+        seconds += (time.monotonic() - begin) / len(indices)
+    return seconds
+
+
+def make_clock(
+    prepared: Prepared, pace: Pace | None, decision: Decision | None, world: World, began: float
+) -> Clock | None:
+    """The clock of a run that began at this time by `time.monotonic`; None for a run without one.
+
+    Without a pace, as in a resumed run, steps are measured once they are taken.
+    """
+    if not has_clock(prepared.resolved):
+        return None
+    config, splits = prepared.resolved.config.train, prepared.splits
+    assert config.minutes is not None
+    num_test = len(splits.test) or len(splits.val)
+    views = len(tta_weights(config.tta)) if prepared.source.modality == "image" else 1
+    on_cpu = prepared.device.type == "cpu"
+    clock = Clock(
+        budget=60 * config.minutes,
+        began=began,
+        reserve=REPORT_SECONDS + (num_test * pace.test if pace else 0.0),
+        # Several processes share a validation; the first alone scores the test split.
+        test_share=num_test * views * world.size / max(1, len(splits.val)) if on_cpu else 0.0,
+    )
+    if pace is not None:
+        step = step_seconds(pace, decision)
+        clock.step_seconds = pace.batch + step
+        clock.validation_seconds = FORWARD_SHARE * step * len(splits.val) / config.batch_size
+    return clock
+
+
+def step_seconds(pace: Pace, decision: Decision | None) -> float:
+    """Seconds of a step as it was decided, without its batch."""
+    if decision is None:
+        return pace.step
+    name = Candidate(decision.precision, decision.channels_last, decision.compiled).name
+    return decision.timings.get(name, pace.step)
+
+
+def num_affordable(clock: Clock, epoch_steps: int) -> int:
+    """Steps that fit into the time that is left, before training."""
+    assert clock.step_seconds is not None
+    return clock.fit_steps(State(), clock.target - clock.elapsed, clock.step_seconds, epoch_steps)
+
+
+def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World) -> Prepared:
+    """Choose the number of epochs by the time, and note it in `config.yaml`; a number that was chosen stays.
+
+    What a schedule counts in epochs, such as its warm-up, changes by the same factor, unless the user has set it. The
+    phases of a sequence say how many epochs there are; the clock then shortens or stretches them all.
+    """
+    resolved = prepared.resolved
+    settled = resolved.provenance["train.epochs"].by is SetBy.CHOSEN or resolved.config.schedule.name == "sequence"
+    if clock is None or settled or clock.step_seconds is None:
+        return prepared
+    steps = prepared.loader.num_steps
+    epochs = broadcast_json(-(-num_affordable(clock, steps) // steps), world)
+    factor = epochs / resolved.config.train.epochs
+    rate = resolved.config.train.batch_size / clock.step_seconds
+    plural = MODALITIES[prepared.source.modality].plural
+    reason = f"{milliseconds(clock.step_seconds)} a step, {rate:,.0f} {plural}/s"
+    resolved = resolved.choose(
+        {
+            "train.epochs": (epochs, f"what fits into {resolved.config.train.minutes:g} min at {reason}"),
+            **scaled(resolved, factor),
+        }
+    )
+    if world.first:
+        write_whole(run.config, resolved.to_yaml())
+    note(f"time: about {epochs:,} epochs in {resolved.config.train.minutes:g} min, at {reason}")
+    return replace(prepared, resolved=resolved)
+
+
+def scaled(resolved: ResolvedConfig, factor: float) -> Mapping[str, tuple[Any, str]]:
+    """Settings in epochs that the user has not set, for a run that is longer by this factor."""
+    found: dict[str, tuple[Any, str]] = {}
+    active = {key: value for key, value, _ in resolved.rows()}
+    for key in SCALED:
+        if active.get(key) and not resolved.set_by_user(key):
+            found[key] = (max(0.001, round(active[key] * factor, 4)), f"the same share of the run as {active[key]:g}")
+    freeze = resolved.config.train.freeze_epochs
+    if freeze and factor < 1 and not resolved.set_by_user("train.freeze_epochs"):
+        found["train.freeze_epochs"] = (int(freeze * factor), f"at most the same share of the run as {freeze}")
+    return found
