@@ -80,7 +80,10 @@ class ImageLook:
 
     def lines(self) -> list[str]:
         """Sentences for the terminal and the report."""
-        return [*describe_facts(self), *describe_detail(self.resolution), *describe_symmetries(self.symmetries)]
+        late = ["The time was up before all images were looked at, so that figures are less certain."] * self.limited
+        return [
+            *describe_facts(self), *describe_detail(self.resolution), *describe_symmetries(self.symmetries), *late,
+        ]  # fmt: skip
 
 
 def look_at_images(source: Source, indices: NDArray[np.int64], *, seconds: float = 5.0, seed: int = 0) -> ImageLook:

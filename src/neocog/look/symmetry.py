@@ -190,7 +190,7 @@ def judge_by_classes(evidence: Evidence) -> tuple[Verdict, str] | None:
     if mild and harm.high <= max(SMALL_HARM, room / 8):
         return "yes", f"{shown}; copies in training cost at most {max(0.0, 100 * harm.high):.1f} points"
     if told.high <= HARDLY_TOLD:
-        return "yes", f"{shown}; transformed copies can't be told from images ({told.value:.0%}; chance is 50%)"
+        return "yes", f"{shown}; copies can't be told from images ({told.value:.0%}; chance is 50%)"
     return "unknown", f"{evidence.num_images:,} images are too few to tell: {shown}"
 
 
