@@ -1,9 +1,8 @@
-"""What headers and labels say about a set of images: counts, sizes, kinds of pixels."""
+"""Facts from headers and labels: counts, sizes, kinds of pixels."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,8 @@ MOST_HEADERS = 300
 MAX_PIXELS = ImageConfig().max_pixels
 
 
-class ClassCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ClassCount:
     """A class and its number of samples."""
 
     name: str

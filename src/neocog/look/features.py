@@ -60,7 +60,7 @@ class PatchFilters:
         """The mean response above and below the threshold in each cell of a grid; (N, C, H, W) -> (N, filters * 18)."""
         stride = max(1, round((min(images.shape[2:]) - PATCH) / (POSITIONS - 1)))
         pooling = pooling_matrix(*((side - PATCH) // stride + 1 for side in images.shape[2:]))
-        parts = [self.respond(part, stride, pooling) for part in images.split(CHUNK)]
+        parts = [self.respond(part, stride, pooling) for part in torch.split(images, CHUNK)]
         return torch.cat(parts) if parts else images.new_zeros(0, 2 * len(self.weight) * pooling.shape[1])
 
     def respond(self, images: Tensor, stride: int, pooling: Tensor) -> Tensor:

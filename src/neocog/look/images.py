@@ -14,7 +14,14 @@ from neocog.errors import DataError, agree
 from neocog.look.clock import Clock
 from neocog.look.facts import ImageFacts, read_facts, read_some_headers
 from neocog.look.features import SMALLEST
-from neocog.look.resolution import LARGEST, Resolution, measure_resolution, resized
+from neocog.look.resolution import (
+    LARGEST,
+    Resolution,
+    mean_lost_energy,
+    measure_resolution,
+    resized,
+    sides_below,
+)
 from neocog.look.sample import ELONGATED, ImageSample, choose_samples, decode_sample
 from neocog.look.symmetry import SYMMETRIES, Symmetry, measure_symmetries
 
@@ -23,15 +30,18 @@ __all__ = ["ImageLook", "look_at_images"]
 MOST_IMAGES = 600
 FEWEST_IMAGES = 20
 """With fewer, no symmetry is measured."""
-NUM_SPECTRA = 48
+NUM_SPECTRA = 32
 SPECTRUM_SIDE = 2 * LARGEST
-SYMMETRY_SIDES = range(SMALLEST, 97)
-"""Sides at which symmetries are measured: the one of these at which the probe is best."""
+LARGEST_FOR_SYMMETRY = 96
+ENOUGH_FOR_SYMMETRY = 0.05
+"""Symmetries are measured at the smallest side that loses no more of the energy than this, up to 96."""
+DECODING, SPECTRA, ALL = 0.45, 0.3, 0.9
+"""Shares of the time after which decoding, decoding for the spectrum, and measuring end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageLook:
-    """What was found. Two looks at the same data with the same seed are equal unless the time was up."""
+    """The findings. Two looks at the same data with the same seed are equal unless the time was up."""
 
     facts: ImageFacts
     grey: bool
@@ -70,7 +80,10 @@ class ImageLook:
 
     def lines(self) -> list[str]:
         """Sentences for the terminal and the report."""
-        return [*describe_facts(self), *describe_detail(self.resolution), *describe_symmetries(self.symmetries)]
+        late = ["The time was up before all images were looked at, so that figures are less certain."] * self.limited
+        return [
+            *describe_facts(self), *describe_detail(self.resolution), *describe_symmetries(self.symmetries), *late,
+        ]  # fmt: skip
 
 
 def look_at_images(source: Source, indices: NDArray[np.int64], *, seconds: float = 5.0, seed: int = 0) -> ImageLook:
@@ -86,6 +99,7 @@ def look_at_images(source: Source, indices: NDArray[np.int64], *, seconds: float
     >>> source = open_source((images, labels))
     >>> look = look_at_images(source, np.arange(12))
     >>> look.lines()[0], look.useful_size, look.symmetries["mirror"].verdict
+    ('12 images in 2 classes; rarest: 0 (6), commonest: 1 (6).', 16, 'unknown')
     """
     clock = Clock(seconds)
     headers = read_some_headers(source, indices, clock)
@@ -94,11 +108,13 @@ def look_at_images(source: Source, indices: NDArray[np.int64], *, seconds: float
     facts = read_facts(source, indices, headers)
     chosen = choose_samples(source, indices, MOST_IMAGES, seed)
     large = decode_large(source, chosen[:NUM_SPECTRA], facts, clock)
-    side = min(facts.short_side, LARGEST)
-    sample = decode_sample(source, chosen, facts, side, clock, 0.5)
+    sides = sides_below(facts.short_side)
+    energy = mean_lost_energy(large, sides)
+    sample = decode_sample(source, chosen, facts, min(facts.short_side, LARGEST), clock, DECODING)
     with torch.no_grad():
-        resolution = measure_resolution(sample, large, facts.short_side, clock, 0.65, seed)
-        symmetries = find_symmetries(sample, resolution, facts, clock, seed)
+        # Before resolution, whose probe can do with fewer sides: there is the spectrum, too.
+        symmetries = find_symmetries(sample, pick_side(sides, energy), facts, clock, seed)
+        resolution = measure_resolution(sample, sides, energy, clock, ALL, seed)
     return ImageLook(
         facts=facts,
         grey=sample.grey,
@@ -114,28 +130,33 @@ def look_at_images(source: Source, indices: NDArray[np.int64], *, seconds: float
 def decode_large(source: Source, indices: NDArray[np.int64], facts: ImageFacts, clock: Clock) -> list[Tensor]:
     """A few images near their own size, for their spectrum; each (C, side, side)."""
     side = min(facts.short_side, SPECTRUM_SIDE)
-    return list(decode_sample(source, indices, facts, side, clock, 0.3).images)
+    return list(decode_sample(source, indices, facts, side, clock, SPECTRA).images)
 
 
-def find_symmetries(
-    sample: ImageSample, resolution: Resolution, facts: ImageFacts, clock: Clock, seed: int
-) -> dict[str, Symmetry]:
-    """The symmetries, measured at the side at which the probe is best, of those that are quick."""
+def pick_side(sides: tuple[int, ...], energy: tuple[float, ...]) -> int:
+    """The side at which symmetries are measured."""
+    small = [side for side in sides if side <= LARGEST_FOR_SYMMETRY]
+    enough = [side for side, lost in zip(small, energy, strict=False) if lost <= ENOUGH_FOR_SYMMETRY]
+    return (enough or small[-1:] or [LARGEST_FOR_SYMMETRY])[0]
+
+
+def find_symmetries(sample: ImageSample, side: int, facts: ImageFacts, clock: Clock, seed: int) -> dict[str, Symmetry]:
+    """The symmetries, measured at one side; unknown if there are too few images, or too small ones."""
     num = len(sample.labels)
-    if num < FEWEST_IMAGES or min(sample.images.shape[2:]) < SMALLEST or clock.is_past(0.9):
-        reason = "the time was up" if clock.is_past(0.9) else agree("{n} image(| of 8x8 or more|s) (is|are) too few", num)
+    late = clock.is_past(ALL)
+    if late or num < FEWEST_IMAGES or sample.images.shape[-1] < SMALLEST:
+        few = agree("{n} image(|s) (is|are) too few", num)
+        small = f"images of less than {SMALLEST}x{SMALLEST} pixels are too small"
+        reason = "the time was up" if late else few if num < FEWEST_IMAGES else small
         return {name: Symmetry("unknown", reason, num) for name in SYMMETRIES}
-    quick = [each for each in resolution.detail if each.side in SYMMETRY_SIDES and each.accuracy]
-    best = max(quick, key=lambda each: each.accuracy.value if each.accuracy else 0.0).side if quick else SYMMETRY_SIDES[-1]
-    images = resized(sample.images, min(best, sample.images.shape[-1]))
-    found = measure_symmetries(images, sample.labels, seed)
+    found = measure_symmetries(resized(sample.images, side), sample.labels, seed)
     if not 1 / ELONGATED <= facts.aspect[1] <= ELONGATED:
         found["quarter_turn"] = Symmetry("no", "the images are elongated", num)
     return found
 
 
 def describe_facts(look: ImageLook) -> list[str]:
-    """What there is."""
+    """Sentences on counts, sizes and pixels."""
     facts = look.facts
     classes = f" in {facts.num_classes:,} classes" if facts.num_classes else ""
     first = agree("{n} image(|s)", facts.num_samples) + classes
@@ -159,7 +180,7 @@ def describe_facts(look: ImageLook) -> list[str]:
 
 
 def describe_detail(resolution: Resolution) -> list[str]:
-    """What is lost at smaller sizes."""
+    """Sentences on the detail that is lost at smaller sizes."""
     lines = []
     for each in resolution.detail:
         probe = f"; a linear probe recognises {each.accuracy.percent()}" if each.accuracy else ""
@@ -168,7 +189,7 @@ def describe_detail(resolution: Resolution) -> list[str]:
 
 
 def describe_symmetries(symmetries: dict[str, Symmetry]) -> list[str]:
-    """Which symmetries hold."""
+    """A sentence for each symmetry."""
     return [f"{LABELS[name]}: {each.verdict}; {each.reason}." for name, each in symmetries.items()]
 
 

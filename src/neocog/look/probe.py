@@ -51,7 +51,7 @@ def paired_loss(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Interval
     """How much of a share of hits is lost between two outcomes of the same trials. Source: Bonett & Price 2012.
 
     >>> paired_loss(np.array([True] * 90 + [False] * 10), np.array([True] * 80 + [False] * 20)).percent()
-    '10.0% [3.2%, 16.4%]'
+    '10.0% [3.4%, 16.2%]'
     """
     num = len(before)
     lost, gained = (int(before[~after].sum()) + 1) / (num + 2), (int(after[~before].sum()) + 1) / (num + 2)

@@ -13,10 +13,14 @@ from neocog.look.features import SMALLEST, PatchFilters, gram, standardise
 from neocog.look.probe import Interval, paired_loss, probe_accuracy, share
 from neocog.look.sample import ImageSample
 
-__all__ = ["LARGEST", "SIDES", "Detail", "Resolution", "lost_energy", "measure_resolution", "resized", "sides_below"]
+__all__ = [
+    "LARGEST", "SIDES", "Detail", "Resolution", "lost_energy", "mean_lost_energy", "measure_resolution", "resized",
+    "sides_below",
+]  # fmt: skip
 
 SIDES = (32, 64, 96, 128, 160, 224)
 LARGEST = SIDES[-1]
+MOST_PROBED = 400
 MOST_LOST = 0.02
 """The share of energy that may be lost where the probe doesn't decide."""
 SMALL_GAIN = 0.02
@@ -25,7 +29,7 @@ SMALL_GAIN = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What images of a side still hold."""
+    """The detail that images of a side still hold."""
 
     side: int
     lost: float
@@ -83,29 +87,39 @@ def resized(images: Tensor, side: int) -> Tensor:
     return images.float() / 255
 
 
+def mean_lost_energy(images: list[Tensor], sides: tuple[int, ...]) -> tuple[float, ...]:
+    """`lost_energy`, averaged over images that have any contrast; nothing is lost if none has."""
+    if not images:
+        return (0.0,) * len(sides)
+    return tuple(np.mean([lost_energy(each, sides) for each in images], axis=0).tolist())
+
+
 def measure_resolution(
-    sample: ImageSample, large: list[Tensor], own: int, clock: Clock, share_of_time: float, seed: int
+    sample: ImageSample,
+    sides: tuple[int, ...],
+    energy: tuple[float, ...],
+    clock: Clock,
+    share_of_time: float,
+    seed: int,
 ) -> Resolution:
-    """Measure both at each side; `large` holds a few images near their own size, for the spectrum.
+    """The accuracy of a probe at each side, from small to large until a share of the time is up, and the useful size.
 
     The probe's features at a side are added to those of all smaller sides, so that a larger side can only add.
     """
-    sides = sides_below(own)
-    energy = np.mean([lost_energy(each, sides) for each in large], axis=0) if large else np.zeros(len(sides))
+    images, labels = sample.images[:MOST_PROBED], sample.labels[:MOST_PROBED]
     correct: list[NDArray[np.bool_]] = []
     kernel: Tensor | float = 0.0
-    for side in sides if sample.num_classes > 1 else ():
-        if side < SMALLEST or (correct and clock.is_past(share_of_time)):
+    for side in sides if len(np.unique(labels)) > 1 else ():
+        if side < SMALLEST or clock.is_past(share_of_time):
             break
-        kernel = kernel + side_kernel(sample.images, side, seed)
-        correct.append(probe_accuracy(kernel, sample.labels))
+        kernel = kernel + side_kernel(images, side, seed)
+        correct.append(probe_accuracy(kernel, labels))
     accuracies = [share(int(each.sum()), len(each)) for each in correct]
     padded: list[Interval | None] = [*accuracies, *[None] * (len(sides) - len(correct))]
-    detail = [Detail(*each) for each in zip(sides, energy.tolist(), padded, strict=True)]
-    useful, reason = choose_size(detail, correct)
-    counts = np.unique(sample.labels, return_counts=True)[1]
+    detail = tuple(Detail(*each) for each in zip(sides, energy, padded, strict=True))
+    counts = np.unique(labels, return_counts=True)[1]
     chance = float(counts.max() / counts.sum()) if len(counts) else 1.0
-    return Resolution(tuple(detail), useful, reason, len(sample.labels) if correct else 0, chance)
+    return Resolution(detail, *choose_size(detail, correct), len(labels) if correct else 0, chance)
 
 
 def side_kernel(images: Tensor, side: int, seed: int) -> Tensor:
@@ -116,7 +130,7 @@ def side_kernel(images: Tensor, side: int, seed: int) -> Tensor:
     return gram(features, features)
 
 
-def choose_size(detail: list[Detail], correct: list[NDArray[np.bool_]]) -> tuple[int, str]:
+def choose_size(detail: tuple[Detail, ...], correct: list[NDArray[np.bool_]]) -> tuple[int, str]:
     """The smallest side beyond which nothing is gained, and why.
 
     A side is too small if the probe is significantly better at a larger one (paired 95% interval above zero). It is

@@ -91,8 +91,8 @@ def decode_sample(
             num_unreadable += 1
         if clock.is_past(share):
             break
-    stacked = torch.stack(images) if images else torch.zeros(0, 1, side, side, dtype=torch.uint8)
-    grey = stacked.shape[1] == 1 or (stacked.shape[1] == 3 and is_grey(stacked))
+    stacked = torch.stack(images) if images else torch.zeros(0, 3, side, side, dtype=torch.uint8)
+    grey = facts.channels == 1 or (facts.channels == 3 and is_grey(stacked))
     labels = source.targets[kept] if class_counts(source, indices) else np.zeros(len(kept), np.int64)
     usable, labels = usable_labels(labels)
     return ImageSample(stacked[usable, :1] if grey else stacked[usable], labels, num_unreadable, grey)
