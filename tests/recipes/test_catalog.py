@@ -12,6 +12,7 @@ from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for
 from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, resolve
 from neocog.training.optim.schedules import check_schedule
 from neocog.zoo import list_models, model_info
+from neocog.zoo.weights.files import TORCHVISION
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 
@@ -88,6 +89,23 @@ def test_fine_tuning_without_weights_is_an_error_that_says_what_to_set():
     for name in list_recipes():
         if name != "finetune":
             check_recipe(name, RunConfig(data=DataConfig(source="x")))
+
+
+def test_fine_tuning_with_auto_needs_weights_that_are_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = {"model.pretrained": "auto", "model.name": "squeezenet1_1"}
+    config = resolve(recipe("finetune", "pets"), Provenance(SetBy.RECIPE, "finetune"), [(FLAG, flags)]).config
+    message = (
+        r"The recipe finetune starts from published weights\. Received: auto, which finds none on this machine\. "
+        r"No pretrained weights of squeezenet1_1 are cached\. Fetch them: --model\.pretrained torchvision$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        check_recipe("finetune", config)
+    file = tmp_path / "cache/weights" / TORCHVISION["squeezenet1_1"]
+    file.parent.mkdir(parents=True)
+    file.touch()
+    check_recipe("finetune", config)
 
 
 def test_another_network_takes_the_place_of_the_recipes():

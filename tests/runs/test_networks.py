@@ -132,3 +132,37 @@ def test_config_keeps_the_full_path_of_weights(config, weights, tmp_path, monkey
     monkeypatch.chdir(weights.parent)
     made = config("resnet20_cifar", pretrained=weights.name)
     assert "pretrained: " + str(weights) in train(made, runs=tmp_path / "runs").config.read_text()
+
+
+def test_auto_takes_cached_weights_and_the_config_names_them(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "cache/weights" / pretrained.TORCHVISION["squeezenet1_1"]
+    file.parent.mkdir(parents=True)
+    key_map = pretrained.key_maps("squeezenet1_1", {})["torchvision"]
+    weights = create_model("squeezenet1_1").state_dict()
+    torch.save({key_map.theirs(key): value for key, value in weights.items()}, file)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "auto").mkdir()  # not what is meant by auto
+    run = train(config("squeezenet1_1", pretrained="auto"), runs=tmp_path / "runs")
+    text = run.config.read_text()
+    assert "  pretrained: torchvision\n" in text and "  model.pretrained: 'chosen automatically: cached'\n" in text
+    assert "Weights start from pretrained ones: torchvision, cached\n" in capsys.readouterr().err
+    assert load(run.bundle).preprocess.mean == pytest.approx((0.449,), abs=1e-9)
+
+
+def test_auto_without_weights_trains_from_scratch_and_says_so(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    run = train(config("squeezenet1_1", pretrained="auto"), runs=tmp_path / "runs")
+    said = "Training from scratch. No pretrained weights of squeezenet1_1 are cached. Fetch them: --model.pretrained"
+    assert said in capsys.readouterr().err
+    text = run.config.read_text()
+    assert "  pretrained: null\n" in text and "none is installed or cached" in text
+    assert load(run.bundle).preprocess.mean != pytest.approx((0.449,), abs=1e-9)
+
+
+def test_auto_without_weights_can_not_warm_up_its_head(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(ConfigError, match=r"freeze_epochs needs pretrained weights\. Received: 1, without"):
+        train(config("squeezenet1_1", pretrained="auto", train={"freeze_epochs": 1}), runs=tmp_path / "runs")

@@ -48,6 +48,9 @@ PUBLISHED_COUNTS = {
     "mobilenet_v2": 3_504_872,
     "shufflenet_v2": 2_278_604,
     "efficientnet_b0": 5_288_548,
+    "efficientnet_lite0": 4_652_008,
+    "efficientnet_lite1": 5_416_680,
+    "efficientnet_lite2": 6_092_072,
     "convnext_tiny": 28_589_128,
 }
 # One network of each family, at the smallest input that its tests use.
@@ -69,6 +72,7 @@ SMALL = {
     "mobilenet_v2": (3, 32, 32),
     "shufflenet_v2": (3, 32, 32),
     "efficientnet_b0": (3, 32, 32),
+    "efficientnet_lite0": (3, 32, 32),
     "convnext_tiny": (3, 32, 32),
     "speednet": (3, 32, 32),
     "unet": (1, 32, 32),
@@ -89,7 +93,15 @@ SMALL = {
     "neocognitron": (1, 28, 28),
 }
 # Compiled as one graph, but not to machine code, which takes minutes for so many layers.
-DEEP = {"googlenet", "inception_v3", "nf_resnet50", "densenet100_12_cifar", "efficientnet_b0", "convnext_tiny"}
+DEEP = {
+    "googlenet",
+    "inception_v3",
+    "nf_resnet50",
+    "densenet100_12_cifar",
+    "efficientnet_b0",
+    "efficientnet_lite0",
+    "convnext_tiny",
+}
 
 
 def inputs_of(name, num=2, shape=None):

@@ -15,7 +15,7 @@ def finetune(data: str) -> RunConfig:
 
     Each block learns at three quarters of the rate of the next one. The rate rises over a tenth of the steps and
     falls straight to a 32nd.
-    The weights have to be named: `--model.pretrained torchvision`.
+    The weights have to be named: `--model.pretrained torchvision`, or `auto` for what is installed or cached.
     Source: Howard & Ruder 2018, "Universal language model fine-tuning", section 3.2: discriminative rates (1/2.6 there,
     over fewer layers) and the slanted triangular schedule. AdamW and three quarters: as networks of timm are usually
     fine-tuned. The values are ours, and were not tuned on any data.
@@ -32,7 +32,16 @@ def finetune(data: str) -> RunConfig:
 
 
 def check_finetune(config: RunConfig) -> None:
-    """Raises ConfigError if no weights are named."""
+    """Raises ConfigError if no weights are named, or `auto` finds none."""
+    if config.model.pretrained == "auto":
+        from neocog.zoo.weights import available, none_available  # imported late, with a dozen files
+
+        if available(config.model.name) is None:
+            raise ConfigError(
+                "The recipe finetune starts from published weights.",
+                received="auto, which finds none on this machine",
+                fix=none_available(config.model.name),
+            )
     if config.model.pretrained is None:
         raise ConfigError(
             "The recipe finetune starts from published weights.",

@@ -33,6 +33,7 @@ from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from neocog.training.monitoring import MonitorConfig
 from neocog.training.speed import SpeedConfig
 from neocog.zoo import ModelConfig
+from neocog.zoo.config import NAMED_WEIGHTS
 
 __all__ = [
     "Layer",
@@ -318,7 +319,10 @@ def read_run_config(path: Path) -> ResolvedConfig:
 
 def with_paths(config: RunConfig) -> RunConfig:
     """The config with paths made absolute, so that the run can be resumed from anywhere; names are kept."""
-    model = replace(config.model, pretrained=config.model.pretrained and absolute(config.model.pretrained))
+    pretrained = config.model.pretrained
+    if pretrained and pretrained not in NAMED_WEIGHTS:
+        pretrained = absolute(pretrained)
+    model = replace(config.model, pretrained=pretrained)
     return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model)
 
 

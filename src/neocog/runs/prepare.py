@@ -89,6 +89,7 @@ def prepare(
     is one, of the model that it started from. Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a damaged model to start from.
     """
+    resolved = resolve_pretrained(resolved)
     start = open_start(resolved.config.model.pretrained, start_file)
     resolved, told = (resolved, []) if start is None else start.resolve(resolved)
     config = resolved.config
@@ -128,6 +129,22 @@ def check_config(config: RunConfig, world: World) -> None:
     check_monitor(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
     check_train(config.train, num_processes=world.size, pretrained=bool(config.model.pretrained))
+
+
+def resolve_pretrained(resolved: ResolvedConfig) -> ResolvedConfig:
+    """The settings with the weights that `auto` finds on this machine, and why; none if there are none."""
+    model = resolved.config.model
+    if model.pretrained != "auto":
+        return resolved
+    from neocog.zoo.weights import available, none_available  # imported late, with a dozen files that few calls need
+
+    found = available(model.name)
+    if found is None:
+        note(f"Training from scratch. {none_available(model.name)}")
+        return resolved.choose({"model.pretrained": (None, "none is installed or cached")})
+    where = "installed" if found == "package" else "cached"
+    note(f"Weights start from pretrained ones: {found}, {where}")
+    return resolved.choose({"model.pretrained": (found, where)})
 
 
 def resolve_device(resolved: ResolvedConfig, world: World) -> ResolvedConfig:

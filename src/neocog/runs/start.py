@@ -17,7 +17,7 @@ from neocog.runs.config import ResolvedConfig, RunConfig, flat
 from neocog.runs.provenance import Provenance, SetBy
 from neocog.settings import HasIgnored
 from neocog.zoo import model_info
-from neocog.zoo.config import OPTIONS
+from neocog.zoo.config import NAMED_WEIGHTS, OPTIONS
 
 __all__ = ["Start", "find_own", "name_own_network", "open_start"]
 
@@ -33,7 +33,7 @@ def find_own(pretrained: str | None) -> Path | None:
 
     Raises ConfigError for a run folder without a model.
     """
-    if pretrained is None:
+    if pretrained is None or pretrained in NAMED_WEIGHTS:
         return None
     path = Path(pretrained)
     if (path / "model.neocog").is_file():

@@ -10,6 +10,7 @@ from neocog.zoo.networks import (
     convnext,
     densenet,
     efficientnet,
+    efficientnet_lite,
     mnist1d,
     nf_resnet,
     resnet,
@@ -93,6 +94,7 @@ def boards(build: Builder, paper: str, planes: int, num_moves: int) -> ModelInfo
 
 
 EFFICIENTNET_SIZES = {"b0": 224, "b1": 240, "b2": 260, "b3": 300, "b4": 380}
+LITE_SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
 
 CATALOG: dict[str, ModelInfo] = {
     "neocognitron": ModelInfo(
@@ -129,6 +131,10 @@ CATALOG: dict[str, ModelInfo] = {
             partial(efficientnet.efficientnet, f"efficientnet_{size}"), "Tan & Le 2019", EFFICIENTNET_SIZES[size]
         )
         for size in EFFICIENTNET_SIZES
+    },
+    **{
+        name: imagenet(partial(efficientnet_lite.efficientnet_lite, name), "Tan & Le 2019", LITE_SIZES[name])
+        for name in efficientnet_lite.VARIANTS
     },
     **{name: imagenet(partial(nf_resnet.nf_resnet, name), "Brock et al. 2021") for name in nf_resnet.VARIANTS},
     **{name: imagenet(partial(convnext.convnext, name), "Liu et al. 2022") for name in convnext.VARIANTS},

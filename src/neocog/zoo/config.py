@@ -10,6 +10,9 @@ from neocog.zoo.create import model_info
 
 __all__ = ["ModelConfig"]
 
+NAMED_WEIGHTS = frozenset({"auto", "package", "torchvision"})
+"""Values of `pretrained` that are never a path; `./auto` is one."""
+
 # Settings that some builders take.
 OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride")
 
@@ -33,8 +36,9 @@ class ModelConfig:
     stem_stride: Annotated[int, Field(ge=1)] | None = None
     """Step of the first filters: with two, all maps that follow have half the sides; by default as published."""
     pretrained: str | None = None
-    """Weights to start from: torchvision, timm/NAME (both fetched), a .pth or .safetensors file, or a model of your
-    own, by its run folder or its model.neocog."""
+    """Weights to start from: torchvision, timm/NAME (both fetched), package (of an installed package), auto (what is
+    installed or cached; else none), a .pth or .safetensors file, or your own model, by its run folder or its
+    model.neocog."""
     freeze: Annotated[int, Field(ge=0)] | None = None
     """Freeze the stem and the first N stages."""
 

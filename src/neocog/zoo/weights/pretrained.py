@@ -12,9 +12,11 @@ from neocog.errors import ConfigError, DataError
 from neocog.files import Remote, cached_path, fetch, storage_errors
 from neocog.progress import note
 from neocog.zoo.network import BuildSpec, Network, Normalisation
+from neocog.zoo.weights.available import available, none_available
 from neocog.zoo.weights.files import TORCHVISION
 from neocog.zoo.weights.key_map import KeyMap, translate
 from neocog.zoo.weights.key_maps import TIMM, key_maps
+from neocog.zoo.weights.packages import package_file
 from neocog.zoo.weights.read import read_weights
 
 __all__ = ["load_pretrained"]
@@ -22,6 +24,7 @@ __all__ = ["load_pretrained"]
 TORCHVISION_ADDRESS = "https://download.pytorch.org/models"
 TIMM_ADDRESS = "https://huggingface.co/timm"
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SIGNED_BYTES = Normalisation((127 / 255,) * 3, (128 / 255,) * 3)  # of the packages' networks
 HALVES = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 FROM_TENSORFLOW = ("googlenet", "inception_v3")  # torchvision turns their input back to the normalisation of halves
 
@@ -29,12 +32,19 @@ FROM_TENSORFLOW = ("googlenet", "inception_v3")  # torchvision turns their input
 def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
     """Put published weights into a network of the catalogue.
 
-    `source` is "torchvision", "timm/NAME" with a name of timm's models, or the path of a file whose keys are ours,
-    torchvision's or timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights;
+    `source` is "torchvision", "timm/NAME" with a name of timm's models, "package" for those that an installed package
+    brings, "auto" for what `available` finds and else none, or the path of a file whose keys are ours, torchvision's or
+    timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights;
     the first layer is adapted to another number of channels.
-    Raises ConfigError if nothing is published, DataError if a file can't be fetched, and CheckpointError where it
-    is of another network.
+    Raises ConfigError if nothing is published or the package isn't installed, DataError if a file can't be fetched,
+    and CheckpointError where it is of another network, or not the published one.
     """
+    if source == "auto":
+        found = available(spec.name)
+        if found is None:
+            note(f"Weights start at random. {none_available(spec.name)}")
+            return
+        source = found
     maps = key_maps(spec.name, spec.options)
     expected = model.state_dict()
     if source == "torchvision":
@@ -43,6 +53,9 @@ def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
     elif source.startswith("timm/"):
         path, normalisation = timm_file(spec.name, source.removeprefix("timm/"))
         foreign, key_map = read_weights(path), maps["timm"]
+    elif source == "package":
+        foreign, key_map = read_weights(package_file(spec.name)), maps["package"]
+        normalisation = SIGNED_BYTES
     else:
         read, normalisation = read_weights(Path(source)), None
         foreign, key_map = recognised([read, without_owner(read)], expected, [*maps.values(), own_names(expected)])
