@@ -68,7 +68,7 @@ def test_features_and_dense_layer_give_the_logits_of_the_network(name):
     assert isinstance(model.get_submodule(dense_head_path(model)), nn.Linear)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "efficientnet_lite0"])
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="without oneDNN nothing is fused")
 def test_norms_activations_and_shortcuts_are_fused_into_convolutions(name):
     model = without_dense_head(build(name))
@@ -105,6 +105,17 @@ def test_features_do_not_depend_on_batches_threads_or_views():
     assert torch.equal(parts[0], whole)
     torch.testing.assert_close(parts[1], extractor.extract([images.flip(-1)], 20), atol=1e-3, rtol=0.05)
     assert whole.dtype == torch.float32 and not whole.is_inference()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 64), (64, 97), (75, 75)])
+def test_uneven_padding_follows_the_size_of_the_images(size):
+    model = build("efficientnet_lite0")
+    extractor = FeatureExtractor(model, precision="fp32")
+    extractor.extract([torch.rand(1, 3, 80, 80)], 1)
+    images = torch.rand(2, 3, *size)
+    with torch.inference_mode():
+        torch.testing.assert_close(extractor.extract([images], 2), without_dense_head(model)(images), atol=1e-4, rtol=0)
+    assert any(isinstance(module, FusedConv) for module in extractor.program.modules())
 
 
 def test_bf16_that_disagrees_is_not_used(monkeypatch):

@@ -57,6 +57,7 @@ class FeatureExtractor:
         self.precision = precision
         self.device = next(model.parameters()).device
         self.program: nn.Module | None = None
+        self.size: tuple[int, ...] = ()  # of the inputs that the program is for
         self.chosen: Literal["fp32", "bf16"] = "fp32"
         """The precision in use, once the first batch has been seen."""
 
@@ -87,7 +88,9 @@ class FeatureExtractor:
         with one_thread_each() as num_threads, ThreadPoolExecutor(num_threads, "features") as pool:
             waiting: deque[Future[Tensor]] = deque()
             for part in split(batches):
-                if self.program is None:
+                if self.program is None or self.size != tuple(part.shape[1:]):
+                    while waiting:
+                        yield waiting.popleft().result()
                     self.choose(self.normalise(part))
                 waiting.append(pool.submit(self.features_alone, part, views))
                 if len(waiting) > AHEAD * num_threads:
@@ -110,14 +113,14 @@ class FeatureExtractor:
     @torch.inference_mode()
     def __call__(self, inputs: Tensor) -> Tensor:
         """Features of one normalised batch on the network's device; (N, C, H, W) -> (N, D) float32."""
-        if self.program is None:
+        if self.program is None or self.size != tuple(inputs.shape[1:]):
             self.choose(inputs)
         assert self.program is not None
         return run(self.program, inputs, self.chosen)
 
     def choose(self, inputs: Tensor) -> None:
         """Take the fastest form whose features agree with those of the plain network on this batch."""
-        self.program, self.chosen = self.plain, "fp32"
+        self.program, self.chosen, self.size = self.plain, "fp32", tuple(inputs.shape[1:])
         if self.device.type == "cuda" and self.precision != "fp32" and torch.cuda.is_bf16_supported(False):
             self.chosen = "bf16"
         if self.device.type != "cpu" or inputs.ndim != 4:

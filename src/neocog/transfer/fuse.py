@@ -7,6 +7,7 @@ as a change of its filters, and the activation, and add the shortcut, before it 
 import operator
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, fx, nn
@@ -25,6 +26,13 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
 """Activations that a convolution can apply, by their names in oneDNN."""
 NONE: tuple[str, list[float]] = ("none", [])
 ADDITIONS: tuple[Callable[..., object], ...] = (operator.add, torch.add)
+
+
+@runtime_checkable
+class SizedConv(Protocol):
+    """A convolution that does something else for each size of its input."""
+
+    def for_size(self, height: int, width: int) -> nn.Conv2d: ...
 
 
 class FusedConv(nn.Module):
@@ -54,7 +62,8 @@ class LeafTracer(fx.Tracer):
 def fuse(model: nn.Module, images: Tensor, dtype: torch.dtype = torch.float32) -> nn.Module:
     """The same function as a network in evaluation mode, with fewer passes over memory; the network may change.
 
-    `images` (N, C, H, W) is a batch as it will be used: filters are laid out for its shape. Other shapes work, too.
+    `images` (N, C, H, W) is a batch as it will be used: filters are laid out for its shape. Other batch sizes work,
+    too; other sizes of images do unless a convolution pads by the size of its input.
     With bfloat16, convolutions and dense layers round their inputs to it, and accumulate in float32.
     Raises whatever torch raises for a network that can't be traced.
 
@@ -64,9 +73,10 @@ def fuse(model: nn.Module, images: Tensor, dtype: torch.dtype = torch.float32) -
     """
     graph = LeafTracer().trace(model)
     traced = fx.GraphModule(model, graph)
-    fold_norms(traced)
     with torch.inference_mode():
         ShapeProp(traced).propagate(images)
+    for_this_size(traced)
+    fold_norms(traced)
     for node in list(graph.nodes):
         if node.op == "call_module" and is_fusable(traced, node):
             fuse_convolution(traced, node, dtype)
@@ -86,6 +96,14 @@ def is_traceable(module: nn.Module) -> bool:
     except Exception:  # whatever a forward pass raises when it is given a placeholder
         return False
     return True
+
+
+def for_this_size(traced: fx.GraphModule) -> None:
+    """Replace convolutions that pad by the size of their input by plain ones for the size that they met."""
+    for node in traced.graph.nodes:
+        module = module_of(traced, node)
+        if isinstance(module, SizedConv):
+            traced.set_submodule(node.target, module.for_size(*shape_of(node.all_input_nodes[0])[-2:]))
 
 
 def fold_norms(traced: fx.GraphModule) -> None:
