@@ -30,11 +30,13 @@ from neocog.torch_private import (
     foreach_norm,
     foreach_sqrt_,
     foreach_sub_,
+    fused_conv2d,
     has_amx_tiles,
     has_mkldnn_bf16,
     keep_hooks,
     mark_dynamic,
     own_tensors,
+    pack_filters,
     read_scaler,
     read_skip,
     restore_scaler,
@@ -247,3 +249,18 @@ def test_tree_functions_go_through_nested_containers():
     tree = {"a": [1, (2, None)], "b": 3.0}
     assert [leaf for leaf in tree_leaves(tree) if leaf is not None] == [1, 2, 3.0]
     assert tree_map_only(int, lambda value: -value, tree) == {"a": [-1, (-2, None)], "b": 3.0}
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+@pytest.mark.parametrize("activation", ["none", "relu", "hardtanh", "swish"])
+def test_fused_conv2d_and_pack_filters(activation):
+    functions = {"none": nn.Identity(), "relu": nn.ReLU(), "hardtanh": nn.ReLU6(), "swish": nn.SiLU()}
+    conv, images = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), torch.randn(2, 4, 8, 8)
+    called = (activation, [0.0, 6.0] if activation == "hardtanh" else [])
+    with torch.inference_mode():
+        plain, packed = conv(images), pack_filters(conv, images.shape)
+        torch.testing.assert_close(fused_conv2d(images, packed, conv, called), functions[activation](plain))
+        if activation in ("none", "relu"):
+            added = torch.randn_like(plain)
+            expected = functions[activation](plain + added)
+            torch.testing.assert_close(fused_conv2d(images, packed, conv, called, added), expected)

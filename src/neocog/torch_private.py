@@ -37,11 +37,13 @@ __all__ = [
     "foreach_norm",
     "foreach_sqrt_",
     "foreach_sub_",
+    "fused_conv2d",
     "has_amx_tiles",
     "has_mkldnn_bf16",
     "keep_hooks",
     "mark_dynamic",
     "own_tensors",
+    "pack_filters",
     "read_scaler",
     "read_skip",
     "restore_scaler",
@@ -77,6 +79,34 @@ def has_mkldnn_bf16() -> bool:
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )
+
+
+def pack_filters(conv: nn.Conv2d, input_shape: Sequence[int]) -> Tensor:
+    """The filters of a convolution in the layout that oneDNN prefers for inputs of this shape; it is opaque."""
+    filters = conv.weight.detach()
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+        filters, list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups, list(input_shape)
+    )
+    return packed
+
+
+def fused_conv2d(
+    images: Tensor, packed: Tensor, conv: nn.Conv2d, activation: tuple[str, list[float]], added: Tensor | None = None
+) -> Tensor:
+    """activation(conv(images) + added) in one pass over memory, with filters from `pack_filters`; (N, C, H, W).
+
+    `activation` is oneDNN's name and its parameters: `("relu", [])`, `("hardtanh", [0.0, 6.0])`, `("swish", [])`, or
+    `("none", [])`.
+    """
+    name, scalars = activation
+    geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
+    run = torch.ops.mkldnn._convolution_pointwise
+    if added is None:
+        made: Tensor = run(images, packed, conv.bias, *geometry, name, scalars, "")
+    else:
+        after = None if name == "none" else name
+        made = run.binary(images, added, packed, conv.bias, *geometry, "add", 1.0, after, scalars, None)
+    return made
 
 
 def default_store() -> Store:

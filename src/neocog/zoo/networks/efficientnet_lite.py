@@ -51,6 +51,16 @@ class HalvingConv2d(nn.Conv2d):
         # A CPU takes several times as long to copy wide maps as to filter them, so there the kernels are padded.
         return self.pad_kernels(maps) if maps.device.type == "cpu" else self.pad_maps(maps)
 
+    def for_size(self, height: int, width: int) -> nn.Conv2d:
+        """A plain convolution that does the same to maps of this size, and to all whose sides are as even or odd."""
+        kernels = F.pad(self.weight.detach(), (1 - width % 2, 0, 1 - height % 2, 0))
+        size = (kernels.shape[2], kernels.shape[3])
+        conv = nn.Conv2d(
+            self.in_channels, self.out_channels, size, self.stride, self.padding, groups=self.groups, bias=False
+        )
+        conv.weight = nn.Parameter(kernels, requires_grad=False)
+        return conv.train(self.training)
+
     def pad_maps(self, maps: Tensor) -> Tensor:
         height, width = (1 - size % 2 for size in maps.shape[-2:])
         p = self.kernel_size[0] // 2
