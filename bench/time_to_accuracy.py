@@ -59,7 +59,7 @@ class Setting(NamedTuple):
 
 SETTINGS = {
     "mnist": {
-        "neocog fast": Setting((), 10, 0.990, 10.0),
+        "neocog fast, 1 epoch": Setting(("--train.epochs", "1"), 10, 0.990, 10.0),
         "neocog fast, 7 epochs": Setting(("--train.epochs", "7"), 10, 0.995, 40.0),
     },
     "cifar10": {

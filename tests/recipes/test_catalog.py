@@ -8,8 +8,10 @@ import pytest
 from neocog.cli import main
 from neocog.data import DataConfig
 from neocog.errors import ConfigError
-from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for
+from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for, resolve_config
 from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, resolve
+from neocog.runs.config import read_run_config
+from neocog.training import TrainConfig
 from neocog.training.optim.schedules import check_schedule
 from neocog.zoo import list_models, model_info
 from neocog.zoo.weights.files import TORCHVISION
@@ -61,6 +63,31 @@ def test_an_unknown_recipe_is_told_its_neighbour():
         recipe("resnet_imagnet", "x")
 
 
+def test_a_retired_recipe_says_what_took_its_place(tmp_path):
+    message = (
+        r"^The recipe from_scratch_small is now auto\. "
+        r"Use --recipe auto, which chooses network, image size and augmentation by your data\.$"
+    )
+    with pytest.raises(ConfigError, match=message) as caught:
+        recipe("from_scratch_small", "x")
+    assert caught.value.kind == "renamed"
+    file = tmp_path / "settings.yaml"
+    file.write_text("recipe: from_scratch_small\n")
+    for named in ({"recipe": "from_scratch_small"}, {"config_file": file}):
+        with pytest.raises(ConfigError, match=message):
+            resolve_config("x", model="resnet18", **named)
+
+
+def test_a_run_of_a_retired_recipe_keeps_its_settings(tmp_path):
+    """`config.yaml` names the recipe as provenance alone."""
+    set_by = Provenance(SetBy.RECIPE, "from_scratch_small")
+    resolved = resolve(RunConfig(data=DataConfig(source="x"), train=TrainConfig(ema_decay=0.999)), set_by, [])
+    file = tmp_path / "config.yaml"
+    file.write_text(resolved.to_yaml())
+    assert read_run_config(file) == resolved
+    assert str(read_run_config(file).provenance["train.ema_decay"]) == "recipe from_scratch_small"
+
+
 @pytest.mark.parametrize("model", list_models())
 def test_no_long_recipe_is_taken_unasked(model):
     found = model_info(model)
@@ -78,7 +105,7 @@ def test_a_recipe_is_taken_by_the_kind_of_data_where_no_network_is_named():
 def test_fine_tuning_without_weights_is_an_error_that_says_what_to_set():
     message = (
         r"The recipe finetune starts from published weights\. Received: none for resnet18\. "
-        r"Set --model\.pretrained torchvision, timm/NAME or a file; without weights, use from_scratch_small\."
+        r"Set --model\.pretrained torchvision, timm/NAME or a file; without weights, use the recipe auto\."
     )
     with pytest.raises(ConfigError, match=message):
         check_recipe("finetune", recipe("finetune", "pets"))

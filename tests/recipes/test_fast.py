@@ -36,9 +36,11 @@ def test_images_of_another_size_are_resized_for_the_network(tmp_path, side):
     assert recipe("fast", save_arrays(tmp_path / "odd.npz", (side, 28))).image.size is None
 
 
-@pytest.mark.parametrize(("num_train", "epochs"), [(60, 200), (600, 100), (2_400, 25)])
-def test_small_sets_are_seen_as_often_as_it_takes(tmp_path, num_train, epochs):
-    assert recipe("fast", save_arrays(tmp_path / "small.npz", (20, 20), num_train)).train.epochs == epochs
+@pytest.mark.parametrize(("num_train", "epochs"), [(2_400, 200), (10_000, 50), (31_250, 16)])
+@pytest.mark.parametrize("colour", [(), (3,)])
+def test_epochs_follow_from_the_number_of_images_alone(tmp_path, num_train, epochs, colour):
+    path = save_arrays(tmp_path / "set.npz", (20, 20, *colour), num_train)
+    assert recipe("fast", path).train.epochs == epochs
 
 
 @pytest.mark.parametrize(("mode", "widths"), [("L", (32, 64)), ("RGB", (64, 320, 320))])

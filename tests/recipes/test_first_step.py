@@ -81,7 +81,7 @@ def test_fine_tuning_moves_early_layers_least():
     assert {decays[id(p)] for p in norms} == {0.0} and decays[id(first)] == config.optimizer.weight_decay
 
 
-@pytest.mark.parametrize("name", ["strong_a1", "from_scratch_small", "finetune"])
+@pytest.mark.parametrize("name", ["strong_a1", "finetune"])
 def test_what_is_left_out_of_the_decay_is_norms_and_biases(name):
     config: OptimizerConfig = recipe(name, "x").optimizer
     model = create_model("resnet18", num_classes=CLASSES)

@@ -9,7 +9,7 @@ from torch import nn
 from neocog.tasks import Classification
 from neocog.training import OptimizerConfig, make_optimizer
 from neocog.training import executor as executor_module
-from neocog.training.executor import StepExecutor, lay_out_like
+from neocog.training.executor import StepExecutor, lay_out_like, to_channels_last
 from neocog.training.speed import PLAIN, Candidate
 from neocog.training.state import build_seeded
 from neocog.zoo import WithAuxiliary
@@ -220,3 +220,22 @@ def test_first_fp16_step_that_overflows_leaves_momenta_at_zero():
     executor.step(optimizer)
     assert torch.equal(model.weight, before)
     assert optimizer.state[model.weight]["momentum_buffer"].abs().max() == 0
+
+
+def test_one_channel_images_leave_the_first_layer_with_channels_last():
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(64, 3))
+    layouts = []
+    model[0].register_forward_hook(
+        lambda _, __, maps: layouts.append(maps.is_contiguous(memory_format=torch.channels_last))
+    )
+    executor = StepExecutor(model, TASK.loss, Candidate("fp32", channels_last=True), CPU)
+    executor.forward(IMAGES[:, :1], LABELS)  # a view with gaps
+    executor.forward(IMAGES[:, :1].contiguous(), LABELS)
+    assert layouts == [True, True]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_keep_their_values_with_channels_last(channels):
+    laid_out = to_channels_last(IMAGES[:, :channels])
+    assert torch.equal(laid_out, IMAGES[:, :channels])
+    assert laid_out.stride() == (64 * channels, 1, 8 * channels, channels)

@@ -13,7 +13,6 @@ from neocog.recipes.general import general
 from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, inception_v3, resnet_imagenet, vgg
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
 from neocog.recipes.modalities import board, signal, sound, text
-from neocog.recipes.small import from_scratch_small
 from neocog.recipes.strong import strong_a1, strong_a2, strong_a3
 from neocog.runs import RunConfig
 
@@ -23,7 +22,6 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "auto": auto,
     "general": general,
     "fast": fast,
-    "from_scratch_small": from_scratch_small,
     "finetune": finetune,
     "lenet5": lenet5,
     "lenet5_relu": lenet5_relu,
@@ -44,6 +42,8 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "sound": sound,
     "text": text,
 }
+RETIRED = {"from_scratch_small": "auto"}
+"""Recipes of earlier releases, and what takes their place. Their runs resume: `config.yaml` holds every setting."""
 # Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast}
@@ -61,13 +61,17 @@ def list_recipes() -> list[str]:
 
 
 def recipe(name: str, data: str, source: Source | None = None) -> RunConfig:
-    """The config of a recipe for a data set. Raises ConfigError for an unknown name.
+    """The config of a recipe for a data set. Raises ConfigError for an unknown or retired name.
 
     A recipe that depends on the data opens it, unless it is open already: `source`.
 
     >>> recipe("lenet5", data="mnist").model.name
     'lenet5'
     """
+    if name in RETIRED:
+        new = RETIRED[name]
+        fix = f"Use --recipe {new}, which chooses network, image size and augmentation by your data."
+        raise ConfigError(f"The recipe {name} is now {new}.", fix=fix, kind="renamed")
     if name not in RECIPES:
         raise ConfigError(f"Unknown recipe: {name!r}.", fix=did_you_mean(name, RECIPES))
     return LOOKING[name](data, source) if name in LOOKING else RECIPES[name](data)

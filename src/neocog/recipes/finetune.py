@@ -46,5 +46,5 @@ def check_finetune(config: RunConfig) -> None:
         raise ConfigError(
             "The recipe finetune starts from published weights.",
             received=f"none for {config.model.name}",
-            fix="Set --model.pretrained torchvision, timm/NAME or a file; without weights, use from_scratch_small.",
+            fix="Set --model.pretrained torchvision, timm/NAME or a file; without weights, use the recipe auto.",
         )

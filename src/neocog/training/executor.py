@@ -58,7 +58,7 @@ class StepExecutor:
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Outputs]:
         """(N, ...) images, and labels as the loss takes them -> the loss, and the outputs in float32."""
         if self.chosen.channels_last and images.ndim == 4:
-            images = images.contiguous(memory_format=torch.channels_last)
+            images = to_channels_last(images)
         if self.chosen.compiled:  # batches differ by a sample, and one program should serve all
             mark_dynamic(images, 0)
         with lower_precision(self.chosen.precision, self.device, compiled=self.chosen.compiled):
@@ -131,6 +131,22 @@ def to_float32(outputs: Any) -> Any:
 def compile_network(model: nn.Module) -> Callable[[Tensor], Any]:
     """The network as one program, compiled on its first call; its random draws are those of torch's generators."""
     return cast(Callable[[Tensor], Any], torch.compile(model, options={"fallback_random": True}))
+
+
+def to_channels_last(images: Tensor) -> Tensor:
+    """(N, C, H, W) images with their channels last in memory, which also shows in their strides.
+
+    Convolutions tell the layout by the strides. With one channel both layouts are the same order of values, so that
+    torch's `contiguous` keeps the strides of the other, and the first layers would compute in it: every block behind
+    them converts.
+
+    >>> to_channels_last(torch.zeros(2, 1, 4, 5)).stride(), to_channels_last(torch.zeros(2, 3, 4, 5)).stride()
+    ((20, 1, 5, 1), (60, 1, 15, 3))
+    """
+    num, channels, height, width = images.shape
+    if channels == 1:
+        return images.contiguous().view(num, height, width, 1).permute(0, 3, 1, 2)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

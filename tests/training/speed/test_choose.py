@@ -1,6 +1,7 @@
 import copy
 import json
 import random
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -289,3 +290,59 @@ def test_a_decision_survives_json():
 def test_a_damaged_decision_is_named(damage, message):
     with pytest.raises(CheckpointError, match=message):
         Decision.from_json(damage(chosen(steps=40).to_json()))
+
+
+class Clocked(ModelBench):
+    """Every step of a whole batch takes a second in plain fp32 and half of it in bf16, and no time passes."""
+
+    seen: ClassVar[list[int]] = []
+    seconds: ClassVar[float] = 1.0
+    check_seconds = 0.0
+
+    def now(self):
+        return 0.0
+
+    def check(self, candidate):
+        pass
+
+    def step(self):
+        self.seen.append(len(self.images))
+        share = len(self.images) / len(IMAGES)
+        return self.seconds * share * (0.5 if self.candidate.precision == "bf16" else 1.0)
+
+
+@pytest.fixture
+def clocked(monkeypatch):
+    monkeypatch.setitem(choose_module.__dict__, "ModelBench", Clocked)
+    monkeypatch.setattr(Clocked, "seen", [])
+    return Clocked
+
+
+def test_a_run_of_few_long_steps_is_timed_with_part_of_a_batch(clocked):
+    decision = chosen(steps=199)  # one more would be enough for whole batches
+    assert set(clocked.seen) == {3}
+    assert decision.precision == "bf16"
+    assert decision.timings[PLAIN.name] == pytest.approx(1.0)  # of a whole step
+    assert decision.reason.endswith("for 199 steps; timed with 3 of a batch's 8 images")
+
+
+def test_a_brief_run_of_few_steps_is_plain(clocked, monkeypatch):
+    monkeypatch.setattr(clocked, "seconds", 0.05)
+    decision = chosen(steps=199)
+    assert (decision.precision, len(decision.timings)) == ("fp32", 1)
+
+
+def test_whole_batches_are_timed_where_the_budget_allows(clocked):
+    assert "images" not in chosen(steps=200).reason
+    assert set(clocked.seen) == {8}
+
+
+def test_a_part_of_a_few_images_is_not_timed(clocked):
+    assert chosen(steps=100).timings == {}
+    assert clocked.seen == []
+
+
+def test_a_part_of_a_batch_is_measured_once(clocked):
+    first, count = chosen(steps=199), len(clocked.seen)
+    again = chosen(steps=199)
+    assert (first, len(clocked.seen)) == (again, count)

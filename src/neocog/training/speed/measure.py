@@ -168,6 +168,8 @@ class Length:
     """Share of the expected run that measuring may take."""
     compile_seconds: float
     """Usual time of compiling."""
+    least: float = 0.0
+    """Seconds of plain steps from which on a run is worth more than their measurement."""
 
 
 def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: Length) -> None:
@@ -189,6 +191,8 @@ def measure(known: Measurements, ways: Sequence[Candidate], bench: Bench, run: L
             steps.append(bench.step())
         known.seconds[PLAIN.name] = min(steps)
     plain = known.seconds[PLAIN.name]
+    if run.steps * plain < run.least:
+        return
     until = begin + run.budget * run.steps * plain
     left = [way for way in ways if untried(known, way)]
     if left and bench.now() + FEWEST * plain < until:
