@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from neocog.evaluation import Evaluation
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
-    from neocog.runs import Run, RunConfig, evaluate, resume
-    from neocog.verbs import find_batch, find_rate, train
+    from neocog.runs import Run, RunConfig, evaluate
+    from neocog.verbs import find_batch, find_rate, resume, train
     from neocog.zoo import create_model, list_models
 
 HOMES = {
@@ -39,7 +39,7 @@ HOMES = {
     "plan": "neocog.planning",
     "recipe": "neocog.recipes",
     "resolve_config": "neocog.recipes",
-    "resume": "neocog.runs",
+    "resume": "neocog.verbs",
     "train": "neocog.verbs",
 }
 

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
 
+from neocog import auto
 from neocog import runs as engine
-from neocog.errors import ConfigError
+from neocog.errors import ConfigError, RunError
 from neocog.recipes.resolve import Settings, overridden, resolve_config
 from neocog.runs import FLAG, Run
 from neocog.runs import find as finders
 from neocog.training.finders import BatchSizeSearch, RateCurve
 from neocog.training.finders.learning_rate import HIGH, LOW, STEPS
 
-__all__ = ["find_batch", "find_rate", "train"]
+__all__ = ["find_batch", "find_rate", "resume", "train"]
 
 
 def train(
@@ -45,7 +46,34 @@ def train(
     """
     began = time.monotonic() if began is None else began
     resolved, found = resolve_config(start, data=data, **settings)
-    return engine.train(resolved, data=found, name=name, runs=runs, download=download, began=began)
+    train_it = auto.train if resolved.config.train.search else engine.train
+    return train_it(resolved, data=found, name=name, runs=runs, download=download, began=began)
+
+
+def resume(
+    path: str | Path,
+    *,
+    epochs: int | str | None = None,
+    data: object = None,
+    runs: str | Path = "runs",
+    began: float | None = None,
+) -> Run:
+    """Resume a run that was stopped, in training or in its search, with the settings it began with.
+
+    With `epochs`, a run, finished or not, is trained to N epochs in all, as if N had been planned from the start; this
+    is possible if the rates so far don't depend on the number of epochs. `data` is the Python object that the run was
+    started with, if it had one. A run within a number of minutes has the time that it had not used.
+    Raises RunError if the run is finished, in use by another process, or can't have N epochs; Interrupted on Ctrl-C.
+    """
+    run = Run.open(path, Path(runs))
+    if auto.is_searching(run):
+        if epochs is not None:
+            raise RunError(
+                "A search has no number of epochs.", received=f"--epochs {epochs}", where=str(run.path),
+                fix="Resume it without, and extend the run when it is finished.",
+            )  # fmt: skip
+        return auto.resume(run, data=data, began=began)
+    return engine.resume(path, epochs=epochs, data=data, runs=runs, began=began, used=auto.seconds_used(run))
 
 
 def find_rate(

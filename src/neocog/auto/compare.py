@@ -88,7 +88,7 @@ def power_law(first: float, before: float, last: float, after: float, at: float)
     """
     errors = max(1e-4, 1 - before), max(1e-4, 1 - after)
     slope = math.log(errors[0] / errors[1]) / math.log(last / first)
-    return 1 - errors[1] * (at / last) ** -min(STEEPEST, max(FLATTEST, slope))
+    return 1 - errors[1] * math.pow(at / last, -min(STEEPEST, max(FLATTEST, slope)))
 
 
 def rank(trials: Sequence[Trial]) -> list[Trial]:

@@ -35,7 +35,8 @@ class Choice:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
+        return cls(**values)
 
 
 def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: float) -> Choice:

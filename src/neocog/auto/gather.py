@@ -16,7 +16,7 @@ LOOK_SHARE, LONGEST_LOOK = 0.04, 10.0  # of the budget, and in seconds
 def gather_facts(resolved: ResolvedConfig, source: Source, splits: Splits, budget: Budget) -> dict[str, Any]:
     """The facts, as JSON, and for images the sentences that a look gives."""
     num_train = len(splits.train) + len(splits.val)
-    common = {
+    common: dict[str, Any] = {
         "modality": source.modality,
         "num_train": num_train,
         "num_test": len(splits.test),

@@ -13,7 +13,7 @@ from neocog.errors import CheckpointError
 from neocog.files import write_whole
 from neocog.training.distributed import World, broadcast_json
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "read_journal"]
 
 
 class Journal:

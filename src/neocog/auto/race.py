@@ -5,13 +5,14 @@ trains each network from scratch for a short time. Round 2 trains the best of ea
 whole run with a whole schedule, as a network that is stopped in the middle of its schedule says little about its end.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from neocog.auto.budget import Budget
 from neocog.auto.candidate import Candidate
-from neocog.auto.compare import Trial, differ, forecast, rank
+from neocog.auto.compare import Trial, differ, rank
 from neocog.auto.facts import Facts
 from neocog.auto.journal import Journal
 from neocog.auto.probe import run_probe
@@ -30,6 +31,8 @@ FIRST = 0.45
 FEWEST_SECONDS = 2.0
 """A trial that is shorter says nothing."""
 FINALISTS = 2
+SCORED = 2000
+"""Validation samples that score a trial, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,9 +85,10 @@ class Race:
             else:
                 rung = int(name.split("-")[1])
                 folder = Run(self.run.path / "search" / name)
-                found = run_trial(
-                    candidate, place, rung, seconds, base=base, opened=self.opened, world=self.world, folder=folder
-                )
+                found, _ = run_trial(
+                    candidate, place, rung, seconds, base=base, opened=self.opened, world=self.world, folder=folder,
+                    scored=SCORED,
+                )  # fmt: skip
             return found.to_json()
 
         found = Trial.from_json(self.once(name, work))
@@ -127,4 +131,4 @@ def choose_finalists(candidates: list[Candidate], trials: list[Trial], seconds: 
 def promise(trial: Trial, seconds: float) -> float:
     """The most that a trial could reach in this time: its error falls by the steepest power that is usual."""
     steep = max(1.0, seconds / max(1e-9, trial.seconds))
-    return 1 - (1 - trial.value) * steep**-0.5
+    return 1 - (1 - trial.value) / math.sqrt(steep)

@@ -11,9 +11,8 @@ __all__ = ["choice_lines", "fact_lines"]
 
 def fact_lines(facts: Facts, look: Sequence[str]) -> list[str]:
     """What was seen in the data."""
-    return list(look) or [
-        f"{facts.num_train:,} training and validation samples of {facts.num_classes} classes, {facts.num_test:,} to test"
-    ]
+    counts = f"{facts.num_train:,} training and validation samples of {facts.num_classes} classes"
+    return list(look) or [f"{counts}, {facts.num_test:,} to test"]
 
 
 def choice_lines(choice: Choice, candidate: Candidate) -> list[str]:

@@ -10,14 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from neocog.auto.budget import Budget
 from neocog.auto.candidate import distinct, is_fixed, with_candidate
 from neocog.auto.decide import Choice, decide
 from neocog.auto.facts import Facts
 from neocog.auto.gather import gather_facts
-from neocog.auto.journal import Journal
+from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
@@ -35,7 +34,7 @@ from neocog.training import Interrupted
 from neocog.training.distributed import World, on_first
 from neocog.zoo.weights import available
 
-__all__ = ["journal_of", "resume", "train"]
+__all__ = ["is_searching", "resume", "seconds_used", "train"]
 
 WITH_WEIGHTS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
@@ -84,6 +83,17 @@ def resume(run: Run, *, data: object = None, began: float | None = None) -> Run:
 def journal_of(run: Run) -> Path:
     """The journal of a run that was or is searched for."""
     return run.path / "search" / "journal.json"
+
+
+def is_searching(run: Run) -> bool:
+    """Whether a run is still choosing its settings."""
+    return journal_of(run).is_file() and bool(read_run_config(run.config).config.train.search)
+
+
+def seconds_used(run: Run) -> float:
+    """Seconds of its budget that the search of a run has used; 0 for one without a search."""
+    found = read_journal(journal_of(run))
+    return 0.0 if found is None else float(found["seconds"])
 
 
 def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, began: float) -> Run:

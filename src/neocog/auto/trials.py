@@ -49,7 +49,7 @@ def run_trial(
             if world.first:
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
-            prepared, training = train_network(folder, prepared, world, began=begin, measures=False)
+            prepared, training = train_network(folder, prepared, world, began=begin, is_trial=True)
     except NeocogError as error:
         return failed(candidate, place, rung, time.monotonic() - begin, error), None
     return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), prepared

@@ -95,7 +95,7 @@ def train(
             )
         if devices is not None:
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
-        run = runs.resume(resume, epochs=epochs, runs=runs_folder, began=began)
+        run = verbs.resume(resume, epochs=epochs, runs=runs_folder, began=began)
     else:
         settings = flag_settings(flags, model=model, recipe=recipe, epochs=epochs, minutes=minutes, config=config)
         if devices is not None:

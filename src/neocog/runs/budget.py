@@ -107,10 +107,18 @@ def time_test_sample(prepared: Prepared, images: torch.Tensor) -> float:
 
 
 def make_clock(
-    prepared: Prepared, pace: Pace | None, decision: Decision | None, world: World, began: float
+    prepared: Prepared,
+    pace: Pace | None,
+    *,
+    decision: Decision | None,
+    world: World,
+    began: float,
+    used: float = 0.0,
+    is_trial: bool = False,
 ) -> Clock | None:
     """The clock of a run that began at this time by `time.monotonic`; None for a run without one.
 
+    `used` are seconds of its budget from before; a trial needs no time for what follows training.
     Without a pace, as in a resumed run, steps are measured once they are taken.
     """
     if not has_clock(prepared.resolved):
@@ -123,9 +131,10 @@ def make_clock(
     clock = Clock(
         budget=60 * config.minutes,
         began=began,
-        reserve=REPORT_SECONDS + (num_test * pace.test if pace else 0.0),
+        used=used,
+        reserve=0.0 if is_trial else REPORT_SECONDS + (num_test * pace.test if pace else 0.0),
         # Several processes share a validation; the first alone scores the test split.
-        test_share=num_test * views * world.size / max(1, len(splits.val)) if on_cpu else 0.0,
+        test_share=num_test * views * world.size / max(1, len(splits.val)) if on_cpu and not is_trial else 0.0,
     )
     if pace is not None:
         step = step_seconds(pace, decision)

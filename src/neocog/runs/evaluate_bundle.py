@@ -46,8 +46,8 @@ def evaluate(
     is the test split; of a set without splits, the part that was kept for testing if the network was trained on that
     very set, else all of it. `format`, `class_level`, `test_fold` and `named` (`file_column`, `text_column`,
     `label_column`) are those of `open_source`; the default test fold is that of training.
-    `tta` names a test-time augmentation of images; the default is that of the bundle. `skip_list` is a file of `neocog check` with records to leave out;
-    no record is ever replaced by another. Long recordings are cut into windows, and columns chosen, as for training,
+    `tta` names a test-time augmentation of images; the default is that of the bundle. `skip_list` is a file of
+    `neocog check` with records to leave out; no record is ever replaced by another. Long recordings are cut into windows, and columns chosen, as for training,
     unless `window`, `step` and `columns` say otherwise; channels are matched by name.
     Raises DataError for a record that can't be read, a split that doesn't exist, a class that the network does not
     know, and data of another kind.

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -84,6 +85,7 @@ def resume(
     data: object = None,
     runs: str | Path = "runs",
     began: float | None = None,
+    used: float = 0.0,
 ) -> Run:
     """Resume a run that was stopped, from its last checkpoint, with the settings it began with.
 
@@ -93,7 +95,7 @@ def resume(
 
     On a CPU with the same number of threads, the final weights have the same bits as without the stop. The number of
     processes may differ: samples and their order stay the same. A run within `train.minutes` has the time that it had
-    not used; `began` is as in `train`.
+    not used; `began` is as in `train`, and `used` are seconds that a search used before the first checkpoint.
     Raises RunError if the run is finished, in use by another process, or can't have N epochs.
     """
     began = time.monotonic() if began is None else began
@@ -109,7 +111,7 @@ def resume(
         prepared = prepare(resolved, world, data=data, start_file=run.start)
         if world.first:
             run.log("resume")
-        return carry_out(run, prepared, world, extension, began=began)
+        return carry_out(run, prepared, world, extension, began=began, used=used)
 
 
 def is_restart(folder: Path) -> bool:
@@ -137,15 +139,45 @@ def start_folder(run: Run, prepared: Prepared) -> None:
         raise
 
 
-def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension | None = None, *, began: float) -> Run:
-    """Train from the run's last checkpoint, then measure, seal and report."""
+def carry_out(
+    run: Run,
+    prepared: Prepared,
+    world: World,
+    extension: Extension | None = None,
+    *,
+    began: float,
+    used: float = 0.0,
+) -> Run:
+    """Train from the run's last checkpoint, then measure, seal and report; `used` as in `train_network`."""
+    with closing(prepared):
+        prepared, training = train_network(run, prepared, world, extension, began=began, used=used)
+        on_first(lambda: finish(run, prepared, training, prepared.loader.num_steps, extension), world)
+    return run
+
+
+def train_network(
+    run: Run,
+    prepared: Prepared,
+    world: World,
+    extension: Extension | None = None,
+    *,
+    began: float,
+    used: float = 0.0,
+    is_trial: bool = False,
+) -> tuple[Prepared, Training]:
+    """Train from the run's last checkpoint; returns the best weights, and the settings with the number of epochs.
+
+    `used` are seconds of the budget that were used before `began`, besides those in the checkpoint. After a trial,
+    nothing is measured, so no time is kept for it.
+    """
     check_same(prepared, world)
     if world.first:
         run.last.parent.mkdir(exist_ok=True)  # a user may have removed it to begin again
     note_network(run, prepared, world)
     pace = measure_pace(prepared, world)
-    decision = decide_speed(run, prepared, world, make_clock(prepared, pace, None, world, began))
-    clock = make_clock(prepared, pace, decision, world, began)
+    make = partial(make_clock, prepared, pace, world=world, began=began, used=used, is_trial=is_trial)
+    decision = decide_speed(run, prepared, world, make(decision=None))
+    clock = make(decision=decision)
     prepared = plan_epochs(run, prepared, clock, world)
     planned = prepared.loader.num_steps * prepared.resolved.config.train.epochs
     check_replans(prepared.resolved.config.train.replanned or (), planned)
@@ -154,17 +186,17 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
     checkpointer.restore(training)
     if extension is not None and world.first:  # only now, as another data set would have been refused
         extension.start(run)
-    config, loader = prepared.resolved.config, prepared.loader
+    config = prepared.resolved.config
     if training.state.history and world.first:
         run.write_results(training.state.history)  # a kill may have come between checkpoint and results
     if training.state.step:
         note(f"Resuming after step {training.state.step:,} of {training.state.num_steps(planned):,}")
     monitor = make_monitor(run, prepared, training, decision, world)
-    with closing(prepared), name_resume_command(run, training, world):
+    with name_resume_command(run, training, world):
         with Interrupt() as interrupt, checkpointer, closing(monitor):
             fit(
                 training,
-                loader,
+                prepared.loader,
                 lambda model: validate(model, prepared.val, prepared.preprocess, prepared.task, world),
                 prepared.task,
                 FitSettings(train=config.train, optimizer=config.optimizer, schedule=config.schedule),
@@ -177,8 +209,7 @@ def carry_out(run: Run, prepared: Prepared, world: World, extension: Extension |
         if world.first:
             note_skipped(run, prepared.train)
             checkpointer.restore_best(training)
-        on_first(lambda: finish(run, prepared, training, loader.num_steps, extension), world)
-    return run
+    return prepared, training
 
 
 def check_same(prepared: Prepared, world: World) -> None:

@@ -176,7 +176,7 @@ def fit(
     if settings.train.replanned and not state.replans:
         state.replans = read_replans(settings.train.replanned)
     if clock is not None:
-        clock.used = state.elapsed
+        clock.used = max(clock.used, state.elapsed)
     if not world.first:
         training.state.start_epoch()  # the sums of a checkpoint are those of all processes, and the first has them
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
