@@ -4,17 +4,19 @@ import re
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
-from neocog import resume, train
+from neocog import resume
+from neocog import train as train_data
 from neocog.cli.app import main
 from neocog.data import DataConfig
 from neocog.errors import ConfigError, RunError
 from neocog.recipes import resolve_config
-from neocog.runs import Provenance, Run, RunConfig, SetBy, resolve
+from neocog.runs import Provenance, Run, RunConfig, SetBy, resolve, train
 from neocog.runs.budget import scaled
 from neocog.runs.config import read_run_config
 from neocog.runs.provenance import FLAG, PYTHON
@@ -194,3 +196,37 @@ def test_time_does_not_count_in_the_digest():
     plain = resolve(BASE, RECIPE)
     for values in ({"train.minutes": 2}, {"train.replanned": ["1 2"]}):
         assert resolve(BASE, RECIPE, [(FLAG, values)]).digest() == plain.digest()
+
+
+def test_progressive_run_within_minutes_repeats(digits, quick, tmp_path, hasty):
+    """Networks that end in a global mean take images of any size."""
+    config = replace(quick(digits), model=replace(quick(digits).model, name="resnet20_cifar"))
+    resolved = resolve(config, RECIPE, [(FLAG, {"train.minutes": 0.08, "train.progressive": 0.5})])
+    run = train(resolved, name="r", runs=tmp_path)
+    assert equal(run, train(read_run_config(run.config), name="again", runs=tmp_path))
+    assert yaml.safe_load(run.config.read_text())["train"]["progressive"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train.progressive": 0.5}, r"takes? several sizes.*lenet5_relu, which can't take"),
+        ({"train.progressive": 0.99}, r"must have an effect.*whole from the start"),
+        (
+            {"train.progressive": 0.5, "speed.mode": "manual", "speed.compile": True},
+            r"compiled has images of one size.*train.progressive and speed.compile",
+        ),
+    ],
+)
+def test_progressive_is_refused_where_it_can_not_be(settings, message, digits, quick, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        train(resolve(quick(digits), RECIPE, [(FLAG, settings)]), name="r", runs=tmp_path)
+
+
+def test_progressive_is_for_images(tmp_path):
+    values = np.random.default_rng(0).normal(size=(60, 1, 64)).astype(np.float32)
+    labels = np.arange(60) % 2
+    with pytest.raises(ConfigError, match="progressive is for images.*data of the kind signal"):
+        train_data(
+            None, data=(values, labels), runs=tmp_path, model="time_series_fcn", overrides={"train.progressive": 0.5}
+        )  # fmt: skip

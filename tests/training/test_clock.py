@@ -33,11 +33,11 @@ class Time:
 class Ticking(Clock):
     """A clock whose time moves with each step."""
 
-    def tick(self):
+    def tick(self, work=1.0):
         self.now.num_steps += 1
         step = self.now.step
         self.now.value += step(self.now.num_steps) if callable(step) else step
-        super().tick()
+        super().tick(work)
 
 
 def run(budget, *, time=None, used=0.0, training=None, checkpointer=None, interrupt=None, clock=True, **settings):
@@ -210,3 +210,14 @@ def test_reserve_grows_if_steps_take_longer_than_expected():
         moment.value += seconds
         clock.tick()
     assert clock.target == pytest.approx(0.95 * 80)
+
+
+def test_smaller_images_take_less_time_and_the_clock_knows():
+    """Steps at a quarter of the pixels are not taken for what the rest of the run costs."""
+    moment = Time()
+    clock = Clock(budget=100, began=100, now=moment)
+    for _ in range(9):
+        clock.tick(0.25)
+        moment.value += 0.25
+    assert clock.seconds_per_step() == pytest.approx(1.0)
+    assert clock.plan(State(step=9), 1000, 1000, 0.5) == 9 + int((95 - 2.25) / 0.5)

@@ -20,6 +20,7 @@ from neocog.runs.prepare import Prepared
 from neocog.runs.provenance import SetBy
 from neocog.training import Clock, State, make_optimizer
 from neocog.training.distributed import World, broadcast_json, on_first
+from neocog.training.progressive import mean_work
 from neocog.training.speed import PLAIN, Candidate, Decision
 from neocog.training.speed.choose import milliseconds
 from neocog.training.speed.measure import ModelBench
@@ -151,10 +152,12 @@ def step_seconds(pace: Pace, decision: Decision | None) -> float:
     return decision.timings.get(name, pace.step)
 
 
-def num_affordable(clock: Clock, epoch_steps: int) -> int:
+def num_affordable(clock: Clock, prepared: Prepared) -> int:
     """Steps that fit into the time that is left, before training."""
-    assert clock.step_seconds is not None
-    return clock.fit_steps(State(), clock.target - clock.elapsed, clock.step_seconds, epoch_steps)
+    share, shape = prepared.resolved.config.train.progressive, prepared.preprocess.shape
+    work = mean_work((shape[1], shape[2]), share, 0.0) if share else 1.0
+    left, seconds = clock.target - clock.elapsed, (clock.step_seconds or 1.0) * work
+    return clock.fit_steps(State(), left, seconds, prepared.loader.num_steps)
 
 
 def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World) -> Prepared:
@@ -168,7 +171,7 @@ def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World)
     if clock is None or settled or clock.step_seconds is None:
         return prepared
     steps = prepared.loader.num_steps
-    epochs = broadcast_json(-(-num_affordable(clock, steps) // steps), world)
+    epochs = broadcast_json(-(-num_affordable(clock, prepared) // steps), world)
     factor = epochs / resolved.config.train.epochs
     rate = resolved.config.train.batch_size / clock.step_seconds
     plural = MODALITIES[prepared.source.modality].plural

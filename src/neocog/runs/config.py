@@ -79,7 +79,9 @@ LATER = frozenset(
         "data.test_fold",
         "data.text_column",
         "signal.columns",
+        "train.freeze_bn",
         "train.minutes",
+        "train.progressive",
         "train.replanned",
         "train.search",
     }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neocog.data import ImagePreprocess, Preprocess
-from neocog.errors import CheckpointError, ConfigError
+from neocog.errors import CheckpointError, ConfigError, GeometryError
 from neocog.loading import Dataset, InMemoryDataset
 from neocog.modalities.table import MODALITIES
 from neocog.planning import Plan
@@ -18,10 +18,11 @@ from neocog.runs.config import RunConfig
 from neocog.runs.modality import augment_settings, network_options, size_advice
 from neocog.runs.start import Start
 from neocog.training import build_seeded, check_input
+from neocog.training.progressive import sizes
 from neocog.zoo import ModelConfig, ModelInfo, Network, Normalisation, create_model
 from neocog.zoo.network import BuildSpec
 
-__all__ = ["build_network", "init_from_data"]
+__all__ = ["build_network", "check_progressive", "init_from_data"]
 
 NUM_FIRST = 5000  # samples, about, from which a network is initialised
 
@@ -87,6 +88,43 @@ def init_from_data(
     if config.model.pretrained is None and first is not None:
         model.init_from_data(preprocess.normalise(first))
     return preprocess
+
+
+def check_progressive(config: RunConfig, model: Network, spec: Preprocess) -> None:
+    """Raises ConfigError if the network can't be trained on images that get larger; it is left as it was."""
+    share = config.train.progressive
+    if share is None:
+        return
+    rule = "train.progressive is for images and networks that take several sizes."
+    if spec.modality != "image":
+        raise ConfigError(rule, received=f"data of the kind {spec.modality}", fix="Leave it out.")
+    if config.speed.mode == "manual" and config.speed.compile:
+        raise ConfigError(
+            "A network that is compiled has images of one size.",
+            received="train.progressive and speed.compile",
+            fix="Leave one out.",
+        )
+    channels, height, width = spec.shape
+    first = sizes((height, width), share)[0]
+    if first == (height, width):
+        raise ConfigError(
+            "A setting must have an effect.",
+            received=f"train.progressive={share:g}, with which images of {height}x{width} are whole from the start",
+            fix="Use a smaller share, or leave it out.",
+        )
+    training = model.training
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(2, channels, *first))
+    except (GeometryError, RuntimeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ConfigError(
+            rule,
+            received=f"{config.model.name}, which can't take {first[0]}x{first[1]} pixels ({reason:.200})",
+            fix="Use a larger share, another network, or leave it out.",
+        ) from error
+    finally:
+        model.train(training)
 
 
 def transfer_weights(start: Start, model: Network, options: Mapping[str, Any], classes: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from neocog.runs.data import (
     resolve_loading,
 )
 from neocog.runs.modality import augment_settings, classes_of, find_network, network_options
-from neocog.runs.network import build_network, init_from_data
+from neocog.runs.network import build_network, check_progressive, init_from_data
 from neocog.runs.split import describe_seen, split_source, trial_splits
 from neocog.runs.start import Start, open_start
 from neocog.tasks import TASKS, Task
@@ -117,6 +117,7 @@ def prepare(
     resolved = resolve_loading(resolved, source, splits, spec)
     train, val, test = load_datasets(resolved.config, source, splits, spec, world)
     preprocess = init_from_data(model, spec, train, config, start)
+    check_progressive(config, model, spec)
     model.to(world.device)
     return Prepared(
         resolved=resolved, source=source, fingerprint=identity, splits=splits, preprocess=preprocess,

@@ -287,7 +287,7 @@ def decide_speed(run: Run, prepared: Prepared, world: World, clock: Clock | None
     if kept is not None:
         return Decision.from_json(kept)
     config, loader = prepared.resolved.config, prepared.loader
-    steps = num_affordable(clock, loader.num_steps) if clock is not None else loader.num_steps * config.train.epochs
+    steps = num_affordable(clock, prepared) if clock is not None else loader.num_steps * config.train.epochs
 
     def choose() -> dict[str, Any]:
         inputs, labels = loader.batch(0, 0)
@@ -299,6 +299,7 @@ def decide_speed(run: Run, prepared: Prepared, world: World, clock: Clock | None
             optimizer=lambda other: make_optimizer(other, config.optimizer, hidden_parameters(other)),
             steps=steps,
             config=config.speed,
+            several_sizes=config.train.progressive is not None,
         )
         write_whole(run.speed, json.dumps(decision.to_json(), indent=1))
         return decision.to_json()

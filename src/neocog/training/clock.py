@@ -48,9 +48,9 @@ class Clock:
     looked: float = field(default=float("-inf"), init=False)
     mark: float | None = field(default=None, init=False)
     """When the current window of steps began; the first step of all, which is slower, is in none."""
-    num_steps: int = field(default=0, init=False)
-    """Steps of the current window."""
-    windows: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=WINDOWS), init=False)
+    num_steps: float = field(default=0.0, init=False)
+    """Steps of the current window, each by its work."""
+    windows: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=WINDOWS), init=False)
     measured: bool = field(default=False, init=False)
 
     @property
@@ -69,16 +69,16 @@ class Clock:
         reserve = self.reserve * min(max(slower, 1.0), SLOWEST)
         return TARGET * (self.budget - reserve - self.test_share * self.validation_seconds)
 
-    def tick(self) -> None:
-        """A step has ended."""
+    def tick(self, work: float = 1.0) -> None:
+        """A step has ended, which had this share of the work of a whole one, as with smaller images."""
         now = self.now()
         if self.mark is None:
             self.mark = now
             return
-        self.num_steps += 1
+        self.num_steps += work
         if now - self.mark >= WINDOW * self.budget:
             self.windows.append((self.num_steps, now - self.mark))
-            self.mark, self.num_steps = now, 0
+            self.mark, self.num_steps = now, 0.0
 
     def validated(self, seconds: float) -> None:
         """A validation, with all that comes between two epochs, took this long."""
@@ -88,7 +88,7 @@ class Clock:
             self.mark += seconds
 
     def seconds_per_step(self) -> float | None:
-        """The mean over the recent steps; before the second step the estimate."""
+        """The mean over the recent steps, as if each was a whole one; before the second step the estimate."""
         windows = list(self.windows)
         if self.num_steps and self.mark is not None:
             windows.append((self.num_steps, self.now() - self.mark))
@@ -99,18 +99,19 @@ class Clock:
         """Whether it is time for another look at the plan."""
         return self.now() - self.looked >= WINDOW * self.budget
 
-    def plan(self, state: State, planned: int, epoch_steps: int) -> int | None:
+    def plan(self, state: State, planned: int, epoch_steps: int, mean_work: float = 1.0) -> int | None:
         """The total number of steps that ends training in time; None: it stays.
 
-        `planned` are the steps that the run was planned with, `epoch_steps` those of a whole epoch. At least one more
-        step is left, so that a step is known to be the last before it is taken; none after a whole epoch.
+        `planned` are the steps that the run was planned with, `epoch_steps` those of a whole epoch; the steps to come
+        have `mean_work` of the work of a whole one. At least one more step is left, so that a step is known to be the
+        last before it is taken; none after a whole epoch.
         """
         self.looked = self.now()
         total, seconds = state.num_steps(planned), self.seconds_per_step()
         left = self.target - self.elapsed
         if state.step >= total or (seconds is None and left > 0):
             return None
-        seconds = seconds or 0.0  # unknown, with the budget used up
+        seconds = mean_work * (seconds or 0.0)  # unknown, with the budget used up
         if abs(self.cost(state, total, seconds, epoch_steps) - left) <= TOLERANCE * self.budget:
             return None
         wanted = self.fit_steps(state, left, seconds, epoch_steps)

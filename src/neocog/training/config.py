@@ -31,6 +31,10 @@ class TrainConfig:
     """Compute each batch in N parts, one after the other, which takes less memory."""
     freeze_epochs: Annotated[int, Field(ge=0)] = 0
     """Head warm-up: freeze the backbone for the first N epochs; 0: off."""
+    freeze_bn: bool | None = None
+    """Pretrained networks: batch norms keep their statistics and scales, which they learned from far more data."""
+    progressive: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Train on smaller images at first, of this share of their sides, growing to the whole in 60% of the run."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of initial weights, sampling, splits and augmentation."""
     clip_norm: Annotated[float, Field(ge=0)] = 0.0
@@ -88,6 +92,18 @@ def check_train(config: TrainConfig, *, num_processes: int, pretrained: bool) ->
             "train.freeze_epochs needs pretrained weights.",
             received=f"{config.freeze_epochs}, without model.pretrained",
             fix="Name weights, or set freeze_epochs to 0.",
+        )
+    if config.freeze_bn and not pretrained:
+        raise ConfigError(
+            "train.freeze_bn needs pretrained weights.",
+            received="freeze_bn, without model.pretrained",
+            fix="Name weights, or leave it out.",
+        )
+    if config.freeze_bn and config.precise_bn:
+        raise ConfigError(
+            "Batch norms are frozen or measured.",
+            received=f"train.freeze_bn and train.precise_bn={config.precise_bn}",
+            fix="Leave one out.",
         )
     if num_processes == 1 and (config.bf16_gradients or not config.sync_batch_norm):
         name = "bf16_gradients" if config.bf16_gradients else "sync_batch_norm"

@@ -32,7 +32,8 @@ from neocog.training.executor import StepExecutor
 from neocog.training.interrupt import Interrupt, Interrupted
 from neocog.training.monitoring import NO_MONITOR, Monitor, null_log
 from neocog.training.optim import OptimizerConfig, ScheduleConfig, learning_rate, set_rate
-from neocog.training.precise_bn import precise_bn
+from neocog.training.precise_bn import batch_norms, precise_bn
+from neocog.training.progressive import mean_work, reduce_images, size_at, work_at
 from neocog.training.replans import planned_step, read_replans
 from neocog.training.speed import PLAIN
 from neocog.training.state import State, Training
@@ -43,6 +44,7 @@ from neocog.training.step import (
     StepLoss,
     TrainingStep,
     freeze_backbone,
+    freeze_batch_norms,
     split_batch,
 )
 
@@ -118,10 +120,31 @@ class Loop:
         rank = [self.world.rank] if self.world.rank else []
         return derive_seed(self.settings.train.seed, "dropout", *rank) + step
 
+    def planned_step(self, step: int) -> float:
+        """The step of the plan at the same position in the run."""
+        return planned_step(step, self.planned, self.training.state.replans)
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """The batch of this step of an epoch, its images as small as they are trained now."""
+        images, labels = self.loader.batch(epoch, step)
+        if self.settings.train.progressive:
+            position = self.planned_step(epoch * self.epoch_steps + step) / self.planned
+            height, width = images.shape[2:]
+            images = reduce_images(images, size_at((height, width), self.settings.train.progressive, position))
+        return images, labels
+
+    def work(self, step: int) -> tuple[float, float]:
+        """The work of a step, as a share of one on whole images, and its mean from this step to the end."""
+        if not self.settings.train.progressive:
+            return 1.0, 1.0
+        _, height, width = self.loader.preprocess.shape
+        position = self.planned_step(step) / self.planned
+        where = ((height, width), self.settings.train.progressive, position)
+        return work_at(*where), mean_work(*where)
+
     def rate(self, step: int) -> float:
         """The learning rate of this step."""
-        settings = self.settings
-        at = planned_step(step, self.planned, self.training.state.replans)
+        settings, at = self.settings, self.planned_step(step)
         return learning_rate(settings.schedule, settings.optimizer.lr, at, self.planned, self.epoch_steps)
 
     def explain(self, loss: float, images: Tensor, step: int, model: nn.Module | None = None) -> DivergenceError:
@@ -133,7 +156,7 @@ class Loop:
 
     def explain_later(self, step: int, part: int, loss: float) -> DivergenceError:
         """The same for a loss that was read some steps later: the weights are still those of that step."""
-        batch = self.loader.batch(*divmod(step, self.epoch_steps))
+        batch = self.batch(*divmod(step, self.epoch_steps))
         images = list(split_batch(batch, self.settings.train.accumulate))[part][0]
         return self.explain(loss, images, step)
 
@@ -193,6 +216,9 @@ def train_epoch(loop: Loop) -> None:
     first = epoch * loop.epoch_steps
     meter = Meter(state, loop.task, loop.explain_later)
     loop.training.model.train()
+    if loop.settings.train.freeze_bn:
+        for norm in batch_norms(loop.training.model):
+            norm.eval()
     loop.monitor.start_epoch(epoch, loop.epoch_steps)
     with Bar(f"epoch {epoch + 1}/{loop.num_epochs}", loop.end(epoch) - first) as bar:
         while state.step < loop.end(epoch):
@@ -200,7 +226,7 @@ def train_epoch(loop: Loop) -> None:
             if bar.due:
                 bar.draw(state.step - first, meter.text())
             if loop.clock is not None:
-                loop.clock.tick()
+                loop.clock.tick(loop.work(state.step - 1)[0])
                 if state.step < loop.end(epoch) and agree_stop(loop.clock.due(), loop.world):
                     look_at_clock(loop)
             save_or_stop(loop, meter)
@@ -221,6 +247,8 @@ def train_step(loop: Loop, epoch: int, meter: "Meter") -> None:
     monitor.read_gradients()
     if epoch < loop.settings.train.freeze_epochs:
         freeze_backbone(training)
+    if loop.settings.train.freeze_bn:
+        freeze_batch_norms(training)
     loop.step.update(last=step + 1 == loop.end(epoch))
     training.state.step += 1
     meter.add(step, loss, logits, batch[1])
@@ -230,7 +258,7 @@ def train_step(loop: Loop, epoch: int, meter: "Meter") -> None:
 def wait_for_batch(loop: Loop, epoch: int, step: int) -> Batch:
     """The batch of this step; the monitor is told for how long the loop waited."""
     asked_at = time.perf_counter()
-    batch = loop.loader.batch(epoch, step - epoch * loop.epoch_steps)
+    batch = loop.batch(epoch, step - epoch * loop.epoch_steps)
     loop.monitor.add_waiting(time.perf_counter() - asked_at)
     return batch
 
@@ -255,7 +283,8 @@ def look_at_clock(loop: Loop) -> None:
     if clock is None:
         return
     before = loop.num_steps
-    decided = clock.plan(state, loop.planned, loop.epoch_steps) if loop.world.first else None
+    mean = loop.work(state.step)[1]
+    decided = clock.plan(state, loop.planned, loop.epoch_steps, mean) if loop.world.first else None
     total: int | None = broadcast_json(decided, loop.world)
     if total is None:
         return

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from neocog.torch_private import BatchNormBase
 
-__all__ = ["freeze_norms", "precise_bn"]
+__all__ = ["batch_norms", "freeze_norms", "precise_bn"]
 
 
 @torch.no_grad()
@@ -81,6 +81,7 @@ def freeze_norms(model: nn.Module) -> None:
 
 
 def batch_norms(model: nn.Module) -> list[BatchNormBase]:
+    """All batch norms of a network, in its order."""
     return [module for module in model.modules() if isinstance(module, BatchNormBase)]
 
 

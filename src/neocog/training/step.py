@@ -20,6 +20,7 @@ from neocog.training.config import TrainConfig
 from neocog.training.distributed import SINGLE_PROCESS, World, loss_weight, sum_everywhere
 from neocog.training.executor import StepExecutor
 from neocog.training.optim import OptimizerConfig, clip_adaptively, lookahead, penalise, perturb_weights, start_momenta
+from neocog.training.precise_bn import batch_norms
 from neocog.training.state import Training
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "StepLoss",
     "TrainingStep",
     "freeze_backbone",
+    "freeze_batch_norms",
     "seed_dropout",
     "split_batch",
 ]
@@ -189,6 +191,14 @@ def freeze_backbone(training: Training) -> None:
     for parameter in training.hidden:
         parameter.grad = None
     start_momenta(training.optimizer, training.hidden)
+
+
+def freeze_batch_norms(training: Training) -> None:
+    """Leave scales and shifts of batch norms out of the update that follows."""
+    parameters = [parameter for norm in batch_norms(training.model) for parameter in norm.parameters()]
+    for parameter in parameters:
+        parameter.grad = None
+    start_momenta(training.optimizer, parameters)
 
 
 def seed_dropout(seed: int, device: torch.device) -> None:

@@ -1,6 +1,7 @@
 """The decision how a step is computed: from a network, a batch and the number of steps."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -87,11 +88,13 @@ def choose_speed(
     optimizer: Callable[[nn.Module], torch.optim.Optimizer],
     steps: int,
     config: SpeedConfig,
+    several_sizes: bool = False,
 ) -> Decision:
     """How `steps` steps like one on this batch are best computed on its device, as the settings say.
 
     `optimizer` makes an optimiser for a copy of the network. The network, its gradients and torch's generators are left
     as they were. Measurements are kept for later runs of the same network here; see `measure` for the cost.
+    A network that meets inputs of `several_sizes` is not compiled, as it would be compiled for each of them.
     Raises ConfigError if channels_last is requested and inputs are not images.
     """
     if config.mode == "exact":
@@ -108,7 +111,9 @@ def choose_speed(
                 fix="Leave it out.",
             )
         return make_decision(config, way, images.device, f"{way.name}, as speed.mode is manual")
-    run = Length(steps=steps, budget=config.budget, compile_seconds=usual_compile_seconds(model))
+    run = Length(
+        steps=steps, budget=config.budget, compile_seconds=math.inf if several_sizes else usual_compile_seconds(model)
+    )
     update = type(optimizer(copy.deepcopy(model)))
     key = identity(model, images, update)
     known = read_measurements(key)
@@ -160,7 +165,7 @@ def conclude(
     device: torch.device,
 ) -> Decision:
     """The decision that follows from the measurements."""
-    every = [*ways, *(replace(way, compiled=True) for way in ways)]
+    every = [*ways, *(replace(way, compiled=True) for way in ways if run.compile_seconds < math.inf)]
     way = fastest(known, every, run.steps, gain=GAIN)
     reason = explain(known, every, way, run.steps)
     return make_decision(config, way, device, reason, known.seconds, {**dropped, **known.dropped})
