@@ -136,9 +136,9 @@ def compile_network(model: nn.Module) -> Callable[[Tensor], Any]:
 def to_channels_last(images: Tensor) -> Tensor:
     """(N, C, H, W) images with their channels last in memory, which also shows in their strides.
 
-    Convolutions tell the layout by the strides. With one channel both layouts are the same order of values, so that
-    torch's `contiguous` keeps the strides of the other, and the first layers would compute in it: every block behind
-    them converts.
+    Layers tell the layout by the strides. With one channel both layouts are the same order of values, so that torch's
+    `contiguous` keeps the strides of the other, and the first layers compute in it: every block behind them converts,
+    and on a CPU max pooling takes fifteen times as long.
 
     >>> to_channels_last(torch.zeros(2, 1, 4, 5)).stride(), to_channels_last(torch.zeros(2, 3, 4, 5)).stride()
     ((20, 1, 5, 1), (60, 1, 15, 3))
