@@ -29,17 +29,17 @@ WIDTHS = {
 }
 
 
-def image_candidates(facts: Facts, weights: Mapping[str, str], minutes: float) -> list[Candidate]:
+def image_candidates(facts: Facts, weights: Mapping[str, str]) -> list[Candidate]:
     """The table for these images; `weights` are the networks with weights at hand, and the value that names them."""
     found = []
     if facts.side in NATIVE:
         sides: Sequence[int] = (facts.side,)
     else:
         useful = [side for side in SIDES if side <= max(64, facts.useful_size)]
-        sides = useful[-2:] if minutes >= 3 else useful[-2:-1] or useful
+        sides = useful[-2:]
     for side in sides:
         size = (facts.height, facts.width) if facts.side in NATIVE else facts.size(side)
-        kinds = ("narrow", "wide") if facts.side in NATIVE else ("narrow",)
+        kinds = ("narrow", "medium", "wide") if facts.side in NATIVE else ("narrow", "wide")
         found += [scratch(facts, kind, size) for kind in kinds]
     if "efficientnet_lite0" in weights:
         largest = max(96, min(224, facts.useful_size))

@@ -16,13 +16,13 @@ SIGNAL_NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
 SOUND_NETWORKS = ("speech_res8", "speech_dscnn", "speech_res15")
 TEXT_NETWORKS = ("text_cnn", "char_cnn_small")
 GO_NETWORKS = ("go_residual", "go_policy")
-Table = Callable[[Facts, Mapping[str, str], float], Sequence[Candidate]]
+Table = Callable[[Facts, Mapping[str, str]], Sequence[Candidate]]
 
 
 def by_network(networks: Sequence[str]) -> Table:
     """A table of networks that share the recipe of their kind of data."""
 
-    def table(facts: Facts, _: Mapping[str, str], __: float) -> list[Candidate]:
+    def table(facts: Facts, _: Mapping[str, str]) -> list[Candidate]:
         return [from_recipe(recipe_for(name, facts.modality), name) for name in networks]
 
     return table
@@ -44,12 +44,12 @@ TABLES: dict[str, Table] = {
 }
 
 
-def candidates_for(facts: Facts, network: str | None, weights: Mapping[str, str], minutes: float) -> list[Candidate]:
+def candidates_for(facts: Facts, network: str | None, weights: Mapping[str, str]) -> list[Candidate]:
     """The candidates for this data; with a `network`, those that train it."""
     if network is not None:
         return for_network(facts, network)
     if facts.modality in TABLES:
-        return list(TABLES[facts.modality](facts, weights, minutes))
+        return list(TABLES[facts.modality](facts, weights))
     kind = MODALITIES[facts.modality]
     return [from_recipe(kind.recipe, kind.network)]
 

@@ -13,7 +13,6 @@ from typing import Any
 from neocog.auto.budget import Budget
 from neocog.auto.candidate import Candidate
 from neocog.auto.compare import Trial, differ, rank
-from neocog.auto.facts import Facts
 from neocog.auto.journal import Journal
 from neocog.auto.probe import run_probe
 from neocog.auto.trials import run_trial
@@ -42,7 +41,6 @@ class Race:
     run: Run
     base: ResolvedConfig
     opened: Opened
-    facts: Facts
     candidates: list[Candidate]
     world: World
     journal: Journal

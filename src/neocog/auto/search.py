@@ -7,12 +7,12 @@ are small runs of the race, with checkpoints of their own; so a search that is k
 import shlex
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from neocog.auto.budget import Budget
-from neocog.auto.candidate import distinct, is_fixed, with_candidate
+from neocog.auto.candidate import Candidate, distinct, is_fixed, with_candidate
 from neocog.auto.decide import Choice, decide
 from neocog.auto.facts import Facts
 from neocog.auto.gather import gather_facts
@@ -20,6 +20,7 @@ from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
+from neocog.auto.screen import affordable, sized, time_candidate
 from neocog.data import Opened, tell
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
@@ -36,6 +37,8 @@ from neocog.zoo.weights import available
 
 __all__ = ["is_searching", "resume", "seconds_used", "train"]
 
+TRAINING = 0.6
+"""Of the time that is left, about, for the training of the winner."""
 WITH_WEIGHTS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 
@@ -134,11 +137,20 @@ def make_race(
         note(f"  {line}")
     network = config.model.name if is_fixed(resolved, "model.name") else None
     weights = journal.once("weights", lambda: find_weights(resolved), budget.used)
-    candidates = candidates_for(facts, network, weights, budget.seconds / 60)
+    table = distinct(resolved, candidates_for(facts, network, weights))
+    candidates = choose_entrants(table, facts, journal, budget)
     return Race(
-        run=run, base=resolved, opened=opened, facts=facts, candidates=distinct(resolved, candidates), world=world,
-        journal=journal, budget=budget,
-    )  # fmt: skip
+        run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget
+    )
+
+
+def choose_entrants(table: Sequence[Candidate], facts: Facts, journal: Journal, budget: Budget) -> list[Candidate]:
+    """The candidates that this machine can train in the time, the largest that it can first of each family."""
+    timed = {candidate.name: time_candidate(candidate, facts) for candidate in table} if len(table) > 1 else {}
+    paces = journal.once("paces", lambda: {k: v for k, v in timed.items() if v is not None}, budget.used)
+    seconds = journal.once("seconds", lambda: TRAINING * budget.left(), budget.used)
+    places = journal.once("entrants", lambda: affordable(table, paces, facts, seconds), budget.used)
+    return [sized(table[place], paces.get(table[place].name), seconds) for place in places]
 
 
 def find_weights(resolved: ResolvedConfig) -> dict[str, str]:

@@ -1,0 +1,95 @@
+"""How fast this machine trains each candidate, from a few images, before any of them is tried."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neocog.auto.candidate import Candidate
+from neocog.auto.facts import Facts
+from neocog.errors import NeocogError
+from neocog.torch_private import has_mkldnn_bf16
+from neocog.zoo import create_model, model_info
+from neocog.zoo.config import OPTIONS
+
+__all__ = ["affordable", "sized", "time_candidate"]
+
+IMAGES = 8
+FEWEST_SAMPLES, FEWEST_EPOCHS = 30_000, 10
+"""A network from scratch learns something within so many samples, or of a small set within so many epochs."""
+UPDATES = 300
+"""Steps below which a batch is too large for the time."""
+FEWEST_BATCH, LARGE_BATCH = 32, 512
+PARTS = 3
+
+
+def time_candidate(candidate: Candidate, facts: Facts) -> float | None:
+    """Seconds in which one image goes forward and backward, at the candidate's size; None if it can't be built."""
+    size = candidate.settings.get("image.size")
+    if size is None:
+        return None
+    known = model_info(candidate.settings["model.name"]).options
+    options = {key: candidate.settings[f"model.{key}"] for key in OPTIONS if f"model.{key}" in candidate.settings}
+    channels = candidate.settings.get("image.channels", facts.channels)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model = create_model(
+                candidate.settings["model.name"],
+                num_classes=facts.num_classes,
+                in_channels=channels,
+                **{key: value for key, value in options.items() if key in known},
+            )
+    except NeocogError:
+        return None
+    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    images = torch.zeros(IMAGES, channels, *size).to(memory_format=torch.channels_last)
+    return min(time_steps(model, images, bf16) for bf16 in ((False, True) if has_mkldnn_bf16() else (False,)))
+
+
+def time_steps(model: torch.nn.Module, images: Tensor, bf16: bool) -> float:
+    """The same for a network and these images, the fastest of three."""
+    found = []
+    for _ in range(PARTS):
+        begin = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = model(images).float().square().mean()
+        loss.backward()
+        found.append(time.perf_counter() - begin)
+    return min(found) / len(images)
+
+
+def affordable(candidates: Sequence[Candidate], paces: Mapping[str, float], facts: Facts, seconds: float) -> list[int]:
+    """The places of the candidates that learn something in so many seconds of training; at least the fastest.
+
+    A network with published weights needs few steps of fine-tuning, or none.
+    """
+    found = []
+    for place, candidate in enumerate(candidates):
+        pace = paces.get(candidate.name)
+        enough = min(FEWEST_SAMPLES, FEWEST_EPOCHS * facts.num_train)
+        if candidate.transfer or pace is None or seconds / pace >= enough:
+            found.append(place)
+    if found:
+        return found
+    return [min(range(len(candidates)), key=lambda place: paces.get(candidates[place].name, 0.0))]
+
+
+def sized(candidate: Candidate, pace: float | None, seconds: float) -> Candidate:
+    """The candidate with a batch that leaves enough updates in the time, and a rate to go with it.
+
+    Muon's updates have one length whatever the batch, so the rate falls with the square root of its size, as the noise
+    of the gradient grows.
+    """
+    size = candidate.settings.get("train.batch_size")
+    if pace is None or size is None or candidate.transfer:
+        return candidate
+    most = seconds / pace / UPDATES
+    batch = size
+    while batch > FEWEST_BATCH and batch > most:
+        batch //= 2
+    rate = round(candidate.settings["optimizer.lr"] * (batch / LARGE_BATCH) ** 0.5, 5)
+    settings: dict[str, Any] = {**candidate.settings, "train.batch_size": batch, "optimizer.lr": rate}
+    return replace(candidate, settings=settings)
