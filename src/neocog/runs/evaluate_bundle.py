@@ -47,8 +47,9 @@ def evaluate(
     very set, else all of it. `format`, `class_level`, `test_fold` and `named` (`file_column`, `text_column`,
     `label_column`) are those of `open_source`; the default test fold is that of training.
     `tta` names a test-time augmentation of images; the default is that of the bundle. `skip_list` is a file of
-    `neocog check` with records to leave out; no record is ever replaced by another. Long recordings are cut into windows, and columns chosen, as for training,
-    unless `window`, `step` and `columns` say otherwise; channels are matched by name.
+    `neocog check` with records to leave out; no record is ever replaced by another. Long recordings are cut into
+    windows, and columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are
+    matched by name.
     Raises DataError for a record that can't be read, a split that doesn't exist, a class that the network does not
     know, and data of another kind.
     """

@@ -40,7 +40,9 @@ from neocog.training.replans import check_replans
 from neocog.training.speed import Decision, choose_speed
 from neocog.training.state import hidden_parameters
 
-__all__ = ["resume", "train"]
+__all__ = ["carry_out", "resume", "share_run", "train", "train_network"]
+
+AFTER_TRIAL = 5  # times as long as a trial of the race is the training of its winner, about
 
 
 def train(
@@ -176,7 +178,7 @@ def train_network(
     note_network(run, prepared, world)
     pace = measure_pace(prepared, world)
     make = partial(make_clock, prepared, pace, world=world, began=began, used=used, is_trial=is_trial)
-    decision = decide_speed(run, prepared, world, make(decision=None))
+    decision = decide_speed(run, prepared, world, make(decision=None), AFTER_TRIAL if is_trial else 1)
     clock = make(decision=decision)
     prepared = plan_epochs(run, prepared, clock, world)
     planned = prepared.loader.num_steps * prepared.resolved.config.train.epochs
@@ -277,10 +279,11 @@ def name_resume_command(run: Run, training: Training, world: World) -> Iterator[
         raise StorageError(error.rule, received=error.received, where=error.where, fix=fix) from error
 
 
-def decide_speed(run: Run, prepared: Prepared, world: World, clock: Clock | None = None) -> Decision:
+def decide_speed(run: Run, prepared: Prepared, world: World, clock: Clock | None = None, times: int = 1) -> Decision:
     """How steps are computed: as when the run began, else as the first process measures now for all.
 
-    A run with a clock has as many steps as fit into its time.
+    A run with a clock has as many steps as fit into its time. What is measured in a trial is used by a run that is so
+    many `times` as long.
     """
     kept = json.loads(run.speed.read_text(encoding="utf-8")) if run.speed.is_file() and world.first else None
     kept = broadcast_json(kept, world)
@@ -297,7 +300,7 @@ def decide_speed(run: Run, prepared: Prepared, world: World, clock: Clock | None
             labels,
             loss=prepared.task.loss,
             optimizer=lambda other: make_optimizer(other, config.optimizer, hidden_parameters(other)),
-            steps=steps,
+            steps=times * steps,
             config=config.speed,
             several_sizes=config.train.progressive is not None,
         )
