@@ -73,7 +73,7 @@ def resume(
                 fix="Resume it without, and extend the run when it is finished.",
             )  # fmt: skip
         return auto.resume(run, data=data, began=began)
-    return engine.resume(path, epochs=epochs, data=data, runs=runs, began=began, used=auto.seconds_used(run))
+    return auto.resume_training(run, epochs=epochs, data=data, began=began)
 
 
 def find_rate(

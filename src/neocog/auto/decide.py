@@ -21,6 +21,7 @@ class Choice:
 
     candidate: int
     """Its place in the table."""
+    name: str
     reason: str
     """One sentence with figures."""
     expected: float | None = None
@@ -47,7 +48,8 @@ def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: fl
     """
     good = [trial for trial in trials if not trial.error and trial.samples]
     if not good:
-        return Choice(candidate=0, reason="the only candidate" if not trials else "no candidate could be tried in time")
+        reason = "no candidate could be tried in time" if trials else "the only one that suits the data and the time"
+        return Choice(candidate=0, name=candidates[0].name, reason=reason)
     by_candidate = {place: [t for t in good if t.candidate == place] for place in {t.candidate for t in good}}
     last = max(trial.rung for trial in good)
     finalists = {trial.candidate for trial in good if trial.rung == last or last < 2}
@@ -57,7 +59,8 @@ def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: fl
     others = [by_candidate[place][-1] for place in sorted(finalists - {best}, key=lambda p: -expected[p])]
     return Choice(
         candidate=best,
-        reason=explain(candidates[best], shown, others, expected[best], seconds),
+        name=candidates[best].name,
+        reason=explain(shown, others, expected[best], seconds),
         expected=expected[best],
         more_time=gain(by_candidate[best], lambda tried: expect(tried, 2 * seconds) - expect(tried, seconds)),
         more_images=more_samples(by_candidate[best], good),
@@ -70,7 +73,7 @@ def expect(trials: Sequence[Trial], seconds: float) -> float:
     return forecast(trained, seconds) if trained else trials[-1].value
 
 
-def explain(chosen: Candidate, shown: Trial, others: Sequence[Trial], expected: float, seconds: float) -> str:
+def explain(shown: Trial, others: Sequence[Trial], expected: float, seconds: float) -> str:
     """Why this one, in a sentence with its figures."""
     text = f"{percent(shown)} after {shown.total_seconds:.0f} s in the race"
     if expected > shown.value + 0.0005:

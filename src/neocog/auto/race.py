@@ -15,7 +15,7 @@ from neocog.auto.candidate import Candidate
 from neocog.auto.compare import Trial, differ, rank
 from neocog.auto.journal import Journal
 from neocog.auto.probe import run_probe
-from neocog.auto.trials import run_trial
+from neocog.auto.trials import run_trial, seal_so_far
 from neocog.data import Opened
 from neocog.progress import note
 from neocog.runs import ResolvedConfig, Run
@@ -83,16 +83,23 @@ class Race:
             else:
                 rung = int(name.split("-")[1])
                 folder = Run(self.run.path / "search" / name)
-                found, _ = run_trial(
+                found, trained = run_trial(
                     candidate, place, rung, seconds, base=base, opened=self.opened, world=self.world, folder=folder,
                     scored=SCORED,
                 )  # fmt: skip
+                if trained is not None and self.world.first and self.is_best(found):
+                    seal_so_far(self.run, *trained, found)
             return found.to_json()
 
         found = Trial.from_json(self.once(name, work))
         if not known:
             note(f"  {describe(found)}")
         return found
+
+    def is_best(self, trial: Trial) -> bool:
+        """Whether no trial so far has trained a better network."""
+        steps = [found for name, found in self.journal.steps.items() if name.startswith("trial-")]
+        return all(trial.value >= found["value"] for found in steps)
 
     def once(self, name: str, work: Callable[[], Any]) -> Any:
         return self.journal.once(name, work, self.budget.used)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from neocog.auto.candidate import Candidate
 from neocog.auto.decide import Choice
 from neocog.auto.facts import Facts
 
@@ -15,9 +14,9 @@ def fact_lines(facts: Facts, look: Sequence[str]) -> list[str]:
     return list(look) or [f"{counts}, {facts.num_test:,} to test"]
 
 
-def choice_lines(choice: Choice, candidate: Candidate) -> list[str]:
+def choice_lines(choice: Choice) -> list[str]:
     """What was chosen, why, and what more time or more images would give."""
-    lines = [f"chosen: {candidate.name}: {choice.reason}"]
+    lines = [f"chosen: {choice.name}: {choice.reason}"]
     for figures, what in ((choice.more_time, "time"), (choice.more_images, "training samples")):
         if figures is not None:
             value, low, high = (f"{100 * figure:+.1f}" for figure in figures)

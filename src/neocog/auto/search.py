@@ -9,11 +9,14 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
+from neocog import runs
 from neocog.auto.budget import Budget
 from neocog.auto.candidate import Candidate, distinct, is_fixed, with_candidate
 from neocog.auto.decide import Choice, decide
+from neocog.auto.describe import describe_search
 from neocog.auto.facts import Facts
 from neocog.auto.gather import gather_facts
 from neocog.auto.journal import Journal, read_journal
@@ -35,7 +38,7 @@ from neocog.training import Interrupted
 from neocog.training.distributed import World, on_first
 from neocog.zoo.weights import available
 
-__all__ = ["is_searching", "resume", "seconds_used", "train"]
+__all__ = ["is_searching", "resume", "resume_training", "train"]
 
 TRAINING = 0.6
 """Of the time that is left, about, for the training of the winner."""
@@ -93,10 +96,13 @@ def is_searching(run: Run) -> bool:
     return journal_of(run).is_file() and bool(read_run_config(run.config).config.train.search)
 
 
-def seconds_used(run: Run) -> float:
-    """Seconds of its budget that the search of a run has used; 0 for one without a search."""
+def resume_training(run: Run, *, epochs: int | str | None, data: object, began: float | None) -> Run:
+    """Resume the training of a run whose settings are known, whether or not a search has found them."""
     found = read_journal(journal_of(run))
-    return 0.0 if found is None else float(found["seconds"])
+    if found is None:
+        return runs.resume(run.path, epochs=epochs, data=data, began=began)
+    describe = partial(describe_search, found["steps"])
+    return runs.resume(run.path, epochs=epochs, data=data, began=began, used=found["seconds"], describe_search=describe)
 
 
 def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, began: float) -> Run:
@@ -113,7 +119,7 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         found = race.once("choice", lambda: decide(race.candidates, trials, budget.left()).to_json())
         choice = Choice.from_json(found)
         chosen = race.candidates[choice.candidate]
-        for line in choice_lines(choice, chosen):
+        for line in choice_lines(choice):
             note(line)
         final = with_candidate(resolved, chosen, f"won the race: {choice.reason}" if trials else choice.reason)
         final = final.choose({"train.search": (None, "the search is done")})
@@ -122,7 +128,10 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         if world.first:
             write_whole(run.config, prepared.resolved.to_yaml())
             run.log("start", data=prepared.source.name, model=prepared.resolved.config.model.name)
-    return carry_out(run, prepared, world, began=began, used=journal.seconds if budget.used_before else 0.0)
+    used = journal.seconds if budget.used_before else 0.0
+    return carry_out(
+        run, prepared, world, began=began, used=used, describe_search=partial(describe_search, journal.steps)
+    )
 
 
 def make_race(

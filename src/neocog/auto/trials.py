@@ -7,6 +7,7 @@ import numpy as np
 
 from neocog.auto.candidate import Candidate, with_candidate
 from neocog.auto.compare import Trial
+from neocog.bundle import Predictor, torch_backend
 from neocog.data import Opened
 from neocog.errors import NeocogError
 from neocog.evaluation.intervals import wilson
@@ -14,12 +15,13 @@ from neocog.files import write_whole
 from neocog.progress import quiet
 from neocog.runs import ResolvedConfig, Run
 from neocog.runs.prepare import Prepared, prepare
+from neocog.runs.seal_model import seal_model
 from neocog.runs.train_run import train_network
 from neocog.tasks import Task
 from neocog.training import Training
 from neocog.training.distributed import World
 
-__all__ = ["interval_of", "run_trial"]
+__all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
 
 
 def run_trial(
@@ -33,7 +35,7 @@ def run_trial(
     world: World,
     folder: Run,
     scored: int,
-) -> tuple[Trial, Prepared | None]:
+) -> tuple[Trial, tuple[Prepared, Training] | None]:
     """Train a candidate for about this many seconds, preparation included, in a run folder of its own.
 
     A candidate that does not fit the data, or whose loss diverges, has a trial with an `error`, rather than ending the
@@ -52,7 +54,7 @@ def run_trial(
             prepared, training = train_network(folder, prepared, world, began=begin, is_trial=True)
     except NeocogError as error:
         return failed(candidate, place, rung, time.monotonic() - begin, error), None
-    return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), prepared
+    return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), (prepared, training)
 
 
 def describe_trial(
@@ -69,6 +71,16 @@ def describe_trial(
         low=low, high=high, samples=seen, scored=len(prepared.val), by="validation data",
         history=list(zip(ends, values, strict=True)), step_seconds=ends[-1] / max(1, state.step),
     )  # fmt: skip
+
+
+def seal_so_far(run: Run, prepared: Prepared, training: Training, trial: Trial) -> None:
+    """Write the network of a trial as `model.neocog` of the whole run, for whoever stops the search."""
+    with quiet():
+        model = training.result.cpu()
+        predictor = Predictor(torch_backend(model), prepared.preprocess, prepared.task, model=model)
+        figures = {"split": "validation", prepared.task.criterion.metric: abs(trial.value)}
+        about = {"evaluation": figures, "unfinished": f"{trial.name}, a trial of {trial.total_seconds:.0f} s"}
+        seal_model(run, prepared, model, predictor, prepared.splits.val, about)
 
 
 def value_of(row: dict[str, float], task: Task) -> float:

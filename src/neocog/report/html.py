@@ -13,6 +13,7 @@ from neocog.files import write_whole
 from neocog.modalities.draw import Drawing
 from neocog.report.images import filter_images
 from neocog.report.plots import draw_confusion, draw_history, draw_learning_rate, draw_reliability
+from neocog.report.search import Search, draw_search
 
 __all__ = ["Curves", "Report", "write_report"]
 
@@ -49,6 +50,8 @@ class Report:
     """Setting, value, origin."""
     environment: Mapping[str, str]
     notes: Sequence[str]
+    search: Search | None = None
+    """How the settings were found, if there was a search."""
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -68,6 +71,7 @@ def write_report(path: Path, report: Report) -> None:
         loss_curve=draw_history(run.history, "loss", run.best_epoch, log=True),
         progress_curve=draw_history(run.history, run.progress_metric, run.best_epoch, percent=run.progress_percent),
         rate_curve=draw_learning_rate(*zip(*run.rates, strict=True)),
+        search_curves=draw_search(report.search) if report.search else None,
         filter_layer=filter_layer,
         filters=filters,
         seconds=sum(row["seconds"] for row in run.history),

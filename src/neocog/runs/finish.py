@@ -1,6 +1,8 @@
 """The end of a run: the test split is used here, once; then the bundle, the report and the evaluation are written."""
 
 import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,18 +26,28 @@ from neocog.training import State, Training
 from neocog.training.monitoring import read_events, still_improving
 from neocog.training.replans import write_replans
 
-__all__ = ["finish"]
+if TYPE_CHECKING:
+    from neocog.report import Search  # with matplotlib, which takes a second to import
 
+__all__ = ["DescribeSearch", "finish"]
+
+DescribeSearch = Callable[[Evaluation, Prepared], "Search"]
 Logits = NDArray[np.float32]
 TTA_NONE: TTA = "none"
 
 
 def finish(
-    run: Run, prepared: Prepared, training: Training, epoch_steps: int, extension: Extension | None = None
+    run: Run,
+    prepared: Prepared,
+    training: Training,
+    epoch_steps: int,
+    extension: Extension | None = None,
+    describe_search: DescribeSearch | None = None,
 ) -> Run:
     """Evaluate the best weights, write `model.neocog`, `report.html`, and last `evaluation.json`, which ends the run.
 
-    When a run is extended, each of these files is replaced in one step.
+    When a run is extended, each of these files is replaced in one step. `describe_search` tells from the evaluation
+    how the settings were found, for the report.
     """
     model = training.result.cpu()
     predictor = Predictor(torch_backend(model), prepared.preprocess, prepared.task, model=model)
@@ -49,9 +61,10 @@ def finish(
     about = {"evaluation": figures} | ({"extended": list(extended)} if extended else {})
     notes = (*extended, *advice(run, prepared, training.state, epoch_steps))
     seal_model(run, prepared, model, predictor, indices, about)
-    from neocog.runs.run_report import write_run_report  # matplotlib takes a second to import
+    from neocog.runs.run_report import write_run_report  # with matplotlib
 
-    write_run_report(run, prepared, training.state, model, evaluation, epoch_steps, notes)
+    search = None if describe_search is None else describe_search(evaluation, prepared)
+    write_run_report(run, prepared, training.state, model, evaluation, epoch_steps, notes, search)
     run.log("finished", **figures)
     resolved = note_clock(prepared.resolved, training.state)
     if extension is not None or resolved is not prepared.resolved:

@@ -9,7 +9,7 @@ from neocog.bundle.write import environment
 from neocog.evaluation import Evaluation
 from neocog.modalities.draw import Drawing
 from neocog.modalities.table import MODALITIES
-from neocog.report import Curves, Report, write_report
+from neocog.report import Curves, Report, Search, write_report
 from neocog.runs.folder import Run
 from neocog.runs.prepare import Prepared
 from neocog.training import State, learning_rate
@@ -28,6 +28,7 @@ def write_run_report(
     evaluation: Evaluation,
     epoch_steps: int,
     notes: Sequence[str] = (),
+    search: Search | None = None,
 ) -> None:
     """Write `report.html` of a finished run."""
     config = prepared.resolved.config
@@ -68,6 +69,7 @@ def write_run_report(
         config=prepared.resolved.rows(),
         environment=environment(),
         notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
+        search=search,
     )
     write_report(run.report, report)
 

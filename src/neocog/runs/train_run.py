@@ -26,7 +26,7 @@ from neocog.runs.budget import make_clock, measure_pace, num_affordable, plan_ep
 from neocog.runs.checkpoints import RunCheckpointer
 from neocog.runs.config import ResolvedConfig, RunConfig, as_resolved, read_run_config, with_paths
 from neocog.runs.extend import Extension, plan_extension, with_epochs
-from neocog.runs.finish import finish
+from neocog.runs.finish import DescribeSearch, finish
 from neocog.runs.folder import Run
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.provenance import Provenance, SetBy
@@ -88,6 +88,7 @@ def resume(
     runs: str | Path = "runs",
     began: float | None = None,
     used: float = 0.0,
+    describe_search: DescribeSearch | None = None,
 ) -> Run:
     """Resume a run that was stopped, from its last checkpoint, with the settings it began with.
 
@@ -97,7 +98,8 @@ def resume(
 
     On a CPU with the same number of threads, the final weights have the same bits as without the stop. The number of
     processes may differ: samples and their order stay the same. A run within `train.minutes` has the time that it had
-    not used; `began` is as in `train`, and `used` are seconds that a search used before the first checkpoint.
+    not used; `began` is as in `train`, and `used` are seconds that a search used before the first checkpoint, which
+    `describe_search` describes.
     Raises RunError if the run is finished, in use by another process, or can't have N epochs.
     """
     began = time.monotonic() if began is None else began
@@ -113,7 +115,7 @@ def resume(
         prepared = prepare(resolved, world, data=data, start_file=run.start)
         if world.first:
             run.log("resume")
-        return carry_out(run, prepared, world, extension, began=began, used=used)
+        return carry_out(run, prepared, world, extension, began=began, used=used, describe_search=describe_search)
 
 
 def is_restart(folder: Path) -> bool:
@@ -149,11 +151,15 @@ def carry_out(
     *,
     began: float,
     used: float = 0.0,
+    describe_search: DescribeSearch | None = None,
 ) -> Run:
-    """Train from the run's last checkpoint, then measure, seal and report; `used` as in `train_network`."""
+    """Train from the run's last checkpoint, then measure, seal and report.
+
+    `used` is as in `train_network`, `describe_search` as in `finish`.
+    """
     with closing(prepared):
         prepared, training = train_network(run, prepared, world, extension, began=began, used=used)
-        on_first(lambda: finish(run, prepared, training, prepared.loader.num_steps, extension), world)
+        on_first(lambda: finish(run, prepared, training, prepared.loader.num_steps, extension, describe_search), world)
     return run
 
 

@@ -1,0 +1,67 @@
+"""The search as a report shows it, from its journal and the final evaluation."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neocog.auto.compare import Trial
+from neocog.auto.decide import Choice
+from neocog.auto.say import choice_lines
+from neocog.evaluation import Classified, Evaluation
+from neocog.evaluation.intervals import wilson
+from neocog.runs.prepare import Prepared
+
+if TYPE_CHECKING:
+    from neocog.report import Search, Tried  # with matplotlib, which takes a second to import
+
+__all__ = ["describe_search", "weak_classes"]
+
+ROUNDS = {0: "frozen features", 1: "first round", 2: "second round"}
+MOST_NAMED = 5
+
+
+def describe_search(steps: Mapping[str, Any], evaluation: Evaluation, prepared: Prepared) -> "Search":
+    """What the search saw, tried and chose; `steps` are those of its journal."""
+    from neocog.report import Search
+
+    choice = Choice.from_json(steps["choice"])
+    trials = [Trial.from_json(found) for key, found in steps.items() if key.startswith(("probe-", "trial-"))]
+    return Search(
+        seen=steps["look"].get("lines", ()),
+        tried=[describe_trial(trial, choice) for trial in trials],
+        chosen=[*choice_lines(choice), *weak_classes(evaluation, prepared)],
+    )
+
+
+def describe_trial(trial: Trial, choice: Choice) -> "Tried":
+    from neocog.report import Tried
+
+    return Tried(
+        name=trial.name,
+        round=ROUNDS[trial.rung],
+        figure=trial.error or f"{trial.value:.1%} [{trial.low:.1%}, {trial.high:.1%}]",
+        by=trial.by,
+        seconds=trial.total_seconds,
+        samples=trial.samples,
+        chosen=trial.candidate == choice.candidate,
+        curve=trial.history if trial.rung else (),
+    )
+
+
+def weak_classes(evaluation: Evaluation, prepared: Prepared) -> list[str]:
+    """A sentence on the classes that need samples: those whose recall is below the accuracy by more than chance."""
+    if not isinstance(evaluation, Classified):
+        return []
+    counts = np.bincount(prepared.source.targets[prepared.splits.train], minlength=len(evaluation.per_class))
+    accuracy = next(iter(evaluation.metrics.values())).value
+    weak = [
+        (figures.recall, f"{figures.name} (recall {figures.recall:.0%}, {count:,} training samples)")
+        for figures, count in zip(evaluation.per_class, counts.tolist(), strict=True)
+        if figures.support and wilson(round(figures.recall * figures.support), figures.support).high < accuracy
+    ]
+    if not weak:
+        return []
+    named = [text for _, text in sorted(weak)[:MOST_NAMED]]
+    more = f" and {len(weak) - MOST_NAMED} more" if len(weak) > MOST_NAMED else ""
+    return [f"these classes need samples most: {'; '.join(named)}{more}"]
