@@ -20,6 +20,15 @@ def test_rising_and_falling_stripes_hold_only_half_turns(seed):
     assert verdicts(*textures.gratings(120, seed=seed), seed) == expected
 
 
+def test_loss_is_that_of_transformed_images_and_harm_that_of_copies():
+    images, labels = textures.gratings(120)
+    found = look_at_images(open_source((images, labels)), np.arange(120), seconds=120).symmetries
+    assert found["mirror"].loss.value > 0.95 and found["half_turn"].loss.value < 0.05
+    assert found["mirror"].harm.value > 0.2 and found["half_turn"].harm.value < 0.05
+    assert found["mirror"].told.low > 0.9 and found["half_turn"].told.low < 0.55
+    assert found["mirror"].recognised.low > 0.9 and found["mirror"].num_images == 120
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_round_spots_hold_all_symmetries(seed):
     assert set(verdicts(*textures.blobs(200, seed=seed), seed).values()) == {"yes"}

@@ -35,7 +35,7 @@ SPECTRUM_SIDE = 2 * LARGEST
 LARGEST_FOR_SYMMETRY = 96
 ENOUGH_FOR_SYMMETRY = 0.05
 """Symmetries are measured at the smallest side that loses no more of the energy than this, up to 96."""
-SPECTRA, DECODING, SYMMETRIES_DONE, ALL = 0.25, 0.4, 0.75, 0.85
+SPECTRA, DECODING, SYMMETRIES_DONE, ALL = 0.15, 0.45, 0.8, 0.9
 """Shares of the time after which the stages end: decoding for the spectrum, decoding, symmetries, resolution."""
 
 
