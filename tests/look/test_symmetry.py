@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from neocog.data import open_source
 from neocog.look import SYMMETRIES, look_at_images
 from neocog.look.probe import Interval
-from neocog.look.symmetry import Evidence, judge
+from neocog.look.symmetry import Evidence, judge, num_affordable
 from tests.support import textures
 
 
@@ -17,6 +18,15 @@ def verdicts(images, labels, seed=0):
 def test_rising_and_falling_stripes_hold_only_half_turns(seed):
     expected = {"mirror": "no", "flip": "no", "half_turn": "yes", "quarter_turn": "no"}
     assert verdicts(*textures.gratings(120, seed=seed), seed) == expected
+
+
+def test_loss_is_that_of_transformed_images_and_harm_that_of_copies():
+    images, labels = textures.gratings(120)
+    found = look_at_images(open_source((images, labels)), np.arange(120), seconds=120).symmetries
+    assert found["mirror"].loss.value > 0.95 and found["half_turn"].loss.value < 0.05
+    assert found["mirror"].harm.value > 0.2 and found["half_turn"].harm.value < 0.05
+    assert found["mirror"].told.low > 0.9 and found["half_turn"].told.low < 0.55
+    assert found["mirror"].recognised.low > 0.9 and found["mirror"].num_images == 120
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -65,6 +75,10 @@ GOOD = {"num_images": 500, "chance": 0.1, "told": near(0.5), "recognised": near(
     [
         ({"loss": near(0.0), "harm": near(0.0)}, "yes",
          "90% of images are recognised, 90% once transformed; copies in training cost at most 1.0 points"),
+        ({"loss": near(0.3, 0.14), "harm": near(-0.02)}, "yes",
+         "90% of images are recognised, 60% once transformed; copies in training cost at most 0.0 points"),
+        ({"loss": near(0.3, 0.14), "harm": near(0.005), "told": near(0.7)}, "unknown",
+         "500 images are too few to tell: 90% of images are recognised, 60% once transformed"),
         ({"loss": near(0.5), "harm": near(-0.1)}, "no", "90% of images are recognised, 40% once transformed"),
         ({"loss": near(0.0), "harm": near(0.05)}, "no",
          "training with transformed copies costs 5.0 points [4.0, 6.0]"),
@@ -88,3 +102,12 @@ def test_verdict_follows_from_figures(figures, verdict, reason):
     found = judge(Evidence(**{**GOOD, **figures}))
     assert (found.verdict, found.reason) == (verdict, reason)
     assert found.holds == (verdict == "yes")
+
+
+def test_images_are_reduced_only_if_a_trial_takes_too_long(monkeypatch):
+    images = torch.rand(500, 1, 16, 16)
+    monkeypatch.setattr("neocog.look.symmetry.seconds_of", lambda function: 0.001)
+    assert num_affordable(images, 60.0) == 500
+    few = num_affordable(images, 0.2)
+    assert 64 <= few < 500 and num_affordable(images, 0.1) < few
+    assert num_affordable(images[:30], 0.0) == 30

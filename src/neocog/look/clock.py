@@ -19,6 +19,10 @@ class Clock:
     def elapsed(self) -> float:
         return time.monotonic() - self.start
 
+    def left(self, share: float) -> float:
+        """Seconds until a share of the time is up; 0 if it is."""
+        return max(0.0, share * self.seconds - self.elapsed)
+
     def is_past(self, share: float) -> bool:
         """Whether more than a share of the time is up, so that the caller stops."""
         past = self.elapsed > share * self.seconds

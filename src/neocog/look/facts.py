@@ -16,7 +16,9 @@ from neocog.modalities.image.pixels import Header, array_header, array_pixels
 
 __all__ = ["ClassCount", "ImageFacts", "class_counts", "read_facts", "read_some_headers"]
 
-MOST_HEADERS = 300
+MOST_HEADERS = 200
+SHARE = 0.08
+"""Of the time, for headers."""
 MAX_PIXELS = ImageConfig().max_pixels
 
 
@@ -30,7 +32,7 @@ class ClassCount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageFacts:
-    """Facts of the training images; those of headers are of up to 300 images, spread evenly."""
+    """Facts of the training images; those of headers are of up to 200 images, spread evenly."""
 
     num_samples: int
     num_classes: int
@@ -64,11 +66,13 @@ def class_counts(source: Source, indices: NDArray[np.int64]) -> list[ClassCount]
 
 
 def read_some_headers(source: Source, indices: NDArray[np.int64], clock: Clock) -> list[Header]:
-    """The headers of up to 300 images, spread evenly; those that can't be read are left out."""
+    """The headers of up to 200 images, spread evenly; those that can't be read are left out."""
     spread = indices[np.linspace(0, len(indices) - 1, min(MOST_HEADERS, len(indices))).round().astype(np.int64)]
 
     def read() -> Iterator[Header]:
-        for index in spread.tolist():
+        for number, index in enumerate(spread.tolist()):
+            if number and clock.is_past(SHARE):
+                return
             try:
                 record = source.read(index)
                 if isinstance(record.payload, bytes):
@@ -77,8 +81,6 @@ def read_some_headers(source: Source, indices: NDArray[np.int64], clock: Clock) 
                     yield array_header(array_pixels(np.asarray(record.payload), record.key))
             except DataError:
                 pass
-            if clock.is_past(0.2):
-                return
 
     return list(read())
 

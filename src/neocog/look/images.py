@@ -23,7 +23,7 @@ from neocog.look.resolution import (
     sides_below,
 )
 from neocog.look.sample import ELONGATED, ImageSample, choose_samples, decode_sample
-from neocog.look.symmetry import SYMMETRIES, Symmetry, measure_symmetries
+from neocog.look.symmetry import SYMMETRIES, Symmetry, measure_symmetries, num_affordable
 
 __all__ = ["ImageLook", "look_at_images"]
 
@@ -35,8 +35,8 @@ SPECTRUM_SIDE = 2 * LARGEST
 LARGEST_FOR_SYMMETRY = 96
 ENOUGH_FOR_SYMMETRY = 0.05
 """Symmetries are measured at the smallest side that loses no more of the energy than this, up to 96."""
-DECODING, SPECTRA, ALL = 0.45, 0.3, 0.9
-"""Shares of the time after which decoding, decoding for the spectrum, and measuring end."""
+SPECTRA, DECODING, SYMMETRIES_DONE, ALL = 0.15, 0.45, 0.8, 0.9
+"""Shares of the time after which the stages end: decoding for the spectrum, decoding, symmetries, resolution."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +149,10 @@ def find_symmetries(sample: ImageSample, side: int, facts: ImageFacts, clock: Cl
         small = f"images of less than {SMALLEST}x{SMALLEST} pixels are too small"
         reason = "the time was up" if late else few if num < FEWEST_IMAGES else small
         return {name: Symmetry("unknown", reason, num) for name in SYMMETRIES}
-    found = measure_symmetries(resized(sample.images, side), sample.labels, seed)
+    images = resized(sample.images, side)
+    num = num_affordable(images, clock.left(SYMMETRIES_DONE))
+    clock.limited = clock.limited or num < len(images)
+    found = measure_symmetries(images[:num], sample.labels[:num], seed)
     if not 1 / ELONGATED <= facts.aspect[1] <= ELONGATED:
         found["quarter_turn"] = Symmetry("no", "the images are elongated", num)
     return found

@@ -1,5 +1,6 @@
 """The images that the probes see: which, and their pixels."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neocog.cpus import num_cpus
 from neocog.dataset.record import Source
 from neocog.errors import DataError
 from neocog.look.clock import Clock
@@ -82,15 +84,22 @@ def decode_sample(
 ) -> ImageSample:
     """Decode images as squares of a side, until a share of the time is up; those that can't be read are left out."""
     pre = preprocess_for(facts, side)
-    images, kept, num_unreadable = [], [], 0
-    for index in indices.tolist():
+
+    def decode(index: int) -> Tensor | None:
         try:
-            images.append(to_bytes(pre.decode(source.read(index).payload)))
-            kept.append(index)
+            return to_bytes(pre.decode(source.read(index).payload))
         except DataError:
-            num_unreadable += 1
-        if clock.is_past(share):
-            break
+            return None
+
+    found: list[Tensor | None] = []
+    with ThreadPoolExecutor(num_cpus()) as pool:
+        for start in range(0, len(indices), num_cpus()):  # one image for each thread between looks at the clock
+            if start and clock.is_past(share):
+                break
+            found += pool.map(decode, indices[start : start + num_cpus()].tolist())
+    kept = indices[[number for number, image in enumerate(found) if image is not None]]
+    images = [image for image in found if image is not None]
+    num_unreadable = len(found) - len(images)
     stacked = torch.stack(images) if images else torch.zeros(0, 3, side, side, dtype=torch.uint8)
     grey = facts.channels == 1 or (facts.channels == 3 and is_grey(stacked))
     labels = source.targets[kept] if class_counts(source, indices) else np.zeros(len(kept), np.int64)
