@@ -77,6 +77,7 @@ LATER = frozenset(
         "data.label_column",
         "data.test_fold",
         "data.text_column",
+        "model.head",
         "signal.columns",
     }
 )
