@@ -78,6 +78,7 @@ LATER = frozenset(
         "data.limit",
         "data.test_fold",
         "data.text_column",
+        "model.head",
         "signal.columns",
         "train.freeze_bn",
         "train.minutes",

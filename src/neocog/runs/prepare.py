@@ -22,6 +22,7 @@ from neocog.runs.data import (
     open_configured,
     resolve_loading,
 )
+from neocog.runs.head import check_head, fit_head
 from neocog.runs.modality import augment_settings, classes_of, find_network, network_options
 from neocog.runs.network import build_network, check_progressive, init_from_data
 from neocog.runs.split import describe_seen, split_source, trial_splits
@@ -82,13 +83,14 @@ def prepare(
     data: object = None,
     download: bool = False,
     start_file: Path | None = None,
+    begins: bool = True,
     scored: int | None = None,
 ) -> Prepared:
     """Open, split and decode the data; choose what was left open; build the network and check that it fits.
 
     `data` is a Python object that holds the data, if the settings name none. `start_file` is the run's copy, if there
-    is one, of the model that it started from. A trial is `scored` on so many validation samples, and not tested.
-    Writes nothing.
+    is one, of the model that it started from. `begins` is False if a checkpoint will replace the first weights, so that
+    no head has to be fitted. A trial is `scored` on so many validation samples, and not tested. Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a damaged model to start from.
     """
     resolved = resolve_pretrained(resolved)
@@ -119,11 +121,14 @@ def prepare(
     preprocess = init_from_data(model, spec, train, config, start)
     check_progressive(config, model, spec)
     model.to(world.device)
+    task = TASKS[source.task].for_training(classes, config.loss, train.labels)
+    if begins and config.model.head == "logistic":
+        fit_head(model, train, preprocess, config, source, task, splits.train)
     return Prepared(
         resolved=resolved, source=source, fingerprint=identity, splits=splits, preprocess=preprocess,
         train=train, val=val, test=test, model=model, plan=plan,
         loader=make_loader(resolved.config, source, train, preprocess, len(classes), world),
-        task=TASKS[source.task].for_training(classes, config.loss, train.labels), device=world.device,
+        task=task, device=world.device,
         options=network_options(config, info, spec), start=start, notes=notes,
     )  # fmt: skip
 
@@ -133,6 +138,7 @@ def check_config(config: RunConfig, world: World) -> None:
     model_info(config.model.name)  # raises if there is none
     check_monitor(config.monitor)
     check_schedule(config.schedule, config.train.epochs)
+    check_head(config)
     check_train(config.train, num_processes=world.size, pretrained=bool(config.model.pretrained))
 
 

@@ -112,7 +112,7 @@ def resume(
             resolved, extension.epochs, Provenance(SetBy.FLAG, f"--epochs, for a run that was planned for {before}")
         )
     with session(resolved.config) as world, folder_lock(run.path) if world.first else nullcontext():
-        prepared = prepare(resolved, world, data=data, start_file=run.start)
+        prepared = prepare(resolved, world, data=data, start_file=run.start, begins=not run.last.is_file())
         if world.first:
             run.log("resume")
         return carry_out(run, prepared, world, extension, began=began, used=used, describe_search=describe_search)

@@ -1,6 +1,6 @@
 """Settings of the network."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -39,6 +39,9 @@ class ModelConfig:
     """Weights to start from: torchvision, timm/NAME (both fetched), package (of an installed package), auto (what is
     installed or cached; else none), a .pth or .safetensors file, or your own model, by its run folder or its
     model.neocog."""
+    head: Literal["random", "logistic"] | None = None
+    """Start of the last dense layer for new classes: random, or logistic regression on the features of the pretrained
+    network, before training (linear probing, then fine-tuning); random by default."""
     freeze: Annotated[int, Field(ge=0)] | None = None
     """Freeze the stem and the first N stages."""
 

@@ -54,10 +54,8 @@ class HalvingConv2d(nn.Conv2d):
     def for_size(self, height: int, width: int) -> nn.Conv2d:
         """A plain convolution that does the same to maps of this size, and to all whose sides are as even or odd."""
         kernels = F.pad(self.weight.detach(), (1 - width % 2, 0, 1 - height % 2, 0))
-        size = (kernels.shape[2], kernels.shape[3])
-        conv = nn.Conv2d(
-            self.in_channels, self.out_channels, size, self.stride, self.padding, groups=self.groups, bias=False
-        )
+        size, p = (kernels.shape[2], kernels.shape[3]), self.kernel_size[0] // 2
+        conv = nn.Conv2d(self.in_channels, self.out_channels, size, 2, p, groups=self.groups, bias=False)
         conv.weight = nn.Parameter(kernels, requires_grad=False)
         return conv.train(self.training)
 

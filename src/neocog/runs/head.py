@@ -1,0 +1,104 @@
+"""The last dense layer of a run's network, fitted to frozen features before training (`model.head logistic`).
+
+Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features and underperform out-of-distribution": linear
+probing, then fine-tuning.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neocog.data import Preprocess, Source
+from neocog.dataset.split import read_groups
+from neocog.errors import ConfigError
+from neocog.loading import Dataset, InMemoryDataset
+from neocog.loading.dataset import Rows
+from neocog.progress import note
+from neocog.runs.config import RunConfig
+from neocog.runs.modality import augment_settings
+from neocog.tasks import Task
+from neocog.zoo import Network
+
+if TYPE_CHECKING:
+    from neocog.transfer import LogisticHead
+
+__all__ = ["check_head", "fit_head"]
+
+MOST, MOST_STREAMED = 100_000, 20_000  # samples that the head is fitted to: features take 5 KB each
+BATCH = 64
+
+
+def check_head(config: RunConfig) -> None:
+    """Raises ConfigError if a head is to be fitted to the features of a network without pretrained weights."""
+    if config.model.head == "logistic" and config.model.pretrained is None:
+        raise ConfigError(
+            "model.head logistic fits the last layer to the features of pretrained weights.",
+            received="no model.pretrained",
+            fix="Name weights, such as --model.pretrained auto, or leave model.head out.",
+        )
+
+
+def fit_head(
+    model: Network,
+    train: Dataset,
+    preprocess: Preprocess,
+    config: RunConfig,
+    source: Source,
+    task: Task,
+    indices: NDArray[np.int64],
+) -> "LogisticHead":
+    """Set the last dense layer by logistic regression on the features of training samples, in place.
+
+    `indices` are those of the training samples in the source, (N,), by which groups are held out together.
+    Mirrored images count as further samples if training mirrors them. Of a large set, evenly spread samples are used.
+    Raises ConfigError for a task without classes, or a network whose head does not end with a dense layer.
+    """
+    from neocog.transfer import FeatureExtractor, fit_logistic, mirror, set_dense_head  # torch.fx takes a second
+
+    if not task.by_class:
+        raise ConfigError(
+            "model.head logistic is for single-label classification.",
+            received=f"the task {task.name}",
+            fix="Leave model.head out.",
+        )
+    began = time.perf_counter()
+    most = MOST if isinstance(train, InMemoryDataset) else MOST_STREAMED
+    rows = np.unique(np.linspace(0, len(train) - 1, min(most, len(train))).astype(np.int64))
+    kept: list[Rows] = []
+    settings = augment_settings(config, source.modality)
+    views = [mirror] if getattr(settings, "flip", 0.0) > 0 else []
+    batches = take_batches(train, rows, kept)
+    features = FeatureExtractor(model, preprocess.normalise).extract_views(batches, len(rows), views)
+    rows = np.concatenate(kept)
+    labels, groups = train.labels[rows], read_groups(source)
+    weights = None if task.weights is None else task.weights.cpu()[labels]
+    # Rows of a dataset that left out unreadable samples don't match the indices.
+    known = groups is not None and len(indices) == len(train)
+    head = fit_logistic(
+        features,
+        labels.numpy(),
+        len(task.classes),
+        groups=groups[indices[rows]] if groups is not None and known else None,
+        weights=weights,
+        seed=config.train.seed,
+    )
+    set_dense_head(model, head.weight, head.bias)
+    found, seconds = head.cv_accuracy, time.perf_counter() - began
+    note(
+        f"head: logistic regression on frozen features, cross-validated accuracy {found.value:.1%} "
+        f"({100 * found.low:.1f} to {100 * found.high:.1f}), {seconds:.0f} s"
+    )
+    return head
+
+
+def take_batches(train: Dataset, rows: Rows, kept: list[Rows]) -> Iterator[Tensor]:
+    """Decoded inputs of these rows, a batch at a time; the rows that could be read are appended to `kept`."""
+    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    for i, part in enumerate(parts):
+        inputs, readable = train.take(part, parts[i + 1 : i + 1 + train.ahead])
+        kept.append(part[readable])
+        yield inputs
