@@ -26,7 +26,7 @@ its log stay below --work.
     before        `neocog train DATA` of --before. Its time doesn't depend on the minutes, so it runs once per seed.
     keras, fastai, fastai-lite0, sklearn    see own_images_peers.py; the sets, see own_images_sets.py
 
-Sets that peers can't mirror (digits, letters) are mirrored by none of them: they are told what a user would know.
+Peers are told which sets they must not mirror (digits, letters), as a user would tell them.
 
 The table has the mean accuracy over seeds, its 95% Wilson interval for the number of test images, and the mean of
 seconds and memory. `<` marks Neocog where the best peer is significantly better: where the difference of the means is
@@ -119,7 +119,7 @@ class Result:
 
 
 class Score(NamedTuple):
-    """The outcome of a run: correct test images of `num`, and the same without test-time augmentation if it was used."""
+    """The outcome of a run: correct test images of `num`; the same without test-time augmentation, if used."""
 
     hits: int
     num: int

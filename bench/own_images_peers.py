@@ -221,13 +221,18 @@ def make_loaders(vision: Any, job: Job, side: int, transforms: list[Any]) -> Any
     labels = job.images.train_labels
     block = vision.DataBlock(
         blocks=(vision.ImageBlock, vision.CategoryBlock(vocab=list(range(len(job.images.classes))))),
-        get_x=lambda i: job.images.train[i] if i >= 0 else job.images.test[~i],
+        get_x=lambda i: in_colour(job.images.train[i] if i >= 0 else job.images.test[~i]),
         get_y=lambda i: int(labels[i]) if i >= 0 else 0,  # test images are ~i, and their labels stay outside
         splitter=vision.RandomSplitter(0.1, seed=job.seed),
         item_tfms=vision.Resize(side),
         batch_tfms=[*vision.aug_transforms(do_flip=job.mirror), *transforms],
     )
     return block.dataloaders(list(range(len(labels))), bs=64 if len(labels) >= 640 else 16)
+
+
+def in_colour(item: Pixels | Path) -> Pixels | Path:
+    """An image as fastai takes it: it converts files to RGB, but not arrays."""
+    return np.repeat(item[:, :, None], 3, 2) if isinstance(item, np.ndarray) and item.ndim == 2 else item
 
 
 def time_training(vision: Any, learner: Any, budget: float) -> float:
@@ -250,17 +255,20 @@ def time_training(vision: Any, learner: Any, budget: float) -> float:
     return (times[-1] - times[0]) / max(1, len(times) - 1) / batch
 
 
-def time_scoring(vision: Any, learner: Any) -> tuple[float, float]:
+def time_scoring(vision: Any, learner: Any, budget: float) -> tuple[float, float]:
     """Seconds until the first batch is scored, and seconds per image after that."""
     times, batch = [time.time()], learner.dls.train.bs
 
     class Clock(vision.Callback):  # type: ignore[misc]
         def after_batch(self) -> None:
             times.append(time.time())
+            if len(times) >= 3 and times[-1] - times[1] > budget:
+                raise vision.CancelValidException
 
+    loader = learner.dls.test_dl([~(i % 100) for i in range(30 * batch)], with_labels=True)
     with learner.no_bar(), learner.no_logging():
-        learner.get_preds(dl=learner.dls.test_dl([~i for i in range(2 * batch)]), cbs=Clock())
-    return times[1] - times[0], (times[2] - times[1]) / batch
+        learner.validate(dl=loader, cbs=Clock())
+    return times[1] - times[0], (times[-1] - times[1]) / (len(times) - 2) / batch
 
 
 def fit_in_time(vision: Any, job: Job, learner: Any, size: str, pretrained: bool) -> Outcome:
@@ -270,7 +278,7 @@ def fit_in_time(vision: Any, job: Job, learner: Any, size: str, pretrained: bool
     if pretrained:
         learner.unfreeze()
     whole = time_training(vision, learner, 0.03 * job.left())
-    start, scoring = time_scoring(vision, learner)
+    start, scoring = time_scoring(vision, learner, 0.02 * job.left())
     reserve = 1.2 * (start + scoring * num_test)
     left = 0.95 * (job.left() - reserve)
 

@@ -10,11 +10,12 @@
 | cifar10_2000  | 10      | 2,000 + 2,000, 32x32   | 200 images per class and split, drawn by the seed            |
 | clipart       | 8       | 659 + 171, 96x96       | drawings with one keyword alone, of the 8 keywords that have |
 |               |         |                        | most of them                                                 |
-| glyphs        | 10      | about 10,000, 28x28    | A to J in the fonts of 87 Debian packages; a quarter of the  |
+| glyphs        | 10      | 8,320 + 2,470, 28x28   | A to J in the fonts of 87 Debian packages; a quarter of the  |
 |               |         |                        | families, by the first word of their names, is in test       |
-| animal_mnist  | 10      | 10,000, 28x28          | PyPI's animal-mnist 0.4; a fifth is in test                  |
-| crowns_crops  | 2       | 984 + 268, 64x64       | 64x64 pixels around a crown of $NEOCOG_DATA/crowns, or       |
+| animal_mnist  | 10      | 8,032 + 1,968, 28x28   | PyPI's animal-mnist 0.4; a fifth is in test                  |
+| crowns_crops  | 2       | 1,006 + 264, 64x64     | 64x64 pixels around a crown of $NEOCOG_DATA/crowns, or       |
 |               |         |                        | without any part of one; train and test are two photographs  |
+|               |         |                        | of different places, so validation says little about test    |
 
 `animal_mnist` is downloaded with pip, and the fonts with apt-get (they are unpacked, not installed). Equal images are
 never in both splits of the three sets that are split here: an image whose copy is in train is left out of test. A set
@@ -235,11 +236,10 @@ def crowns_crops(data: Path, work: Path, seed: int, side: int = 64) -> Iterator[
                 for x in range(16, picture.shape[1] - side - 15, side // 2):
                     if not ((boxes[:, :2] < (x + side, y + side)) & (boxes[:, 2:] > (x, y))).all(1).any():
                         others.append((f"{path.stem}-{y:04}-{x:04}", picture[y : y + side, x : x + side]))
-        kept = sorted(generator.permutation(len(others))[: len(trees)])
-        for name, pixels in trees:
-            yield Sample(split, "tree", name, pixels)
-        for i in kept:
-            yield Sample(split, "no_tree", *others[i])
+        num = min(len(trees), len(others))
+        for label, found in (("tree", trees), ("no_tree", others)):
+            for i in sorted(generator.permutation(len(found))[:num]):
+                yield Sample(split, label, *found[i])
 
 
 def read_boxes(path: Path) -> NDArray[np.int64]:
