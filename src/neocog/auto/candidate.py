@@ -34,7 +34,7 @@ def with_candidate(base: ResolvedConfig, candidate: Candidate, chosen_by: str) -
         {
             key: (value, candidate.reasons.get(key, chosen_by))
             for key, value in candidate.settings.items()
-            if key in base.provenance and not is_fixed(base, key)
+            if not is_fixed(base, key)
         }
     )
 
