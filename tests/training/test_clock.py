@@ -11,7 +11,7 @@ import pytest
 
 from neocog.training import Clock, Interrupt, Interrupted, OptimizerConfig
 from neocog.training.clock import process_seconds
-from neocog.training.replans import write_replans
+from neocog.training.replans import read_replans, write_replans
 from neocog.training.state import State
 from tests.training import test_loop
 from tests.training.test_loop import Recorder, fresh, same
@@ -221,3 +221,15 @@ def test_smaller_images_take_less_time_and_the_clock_knows():
         moment.value += 0.25
     assert clock.seconds_per_step() == pytest.approx(1.0)
     assert clock.plan(State(step=9), 1000, 1000, 0.5) == 9 + int((95 - 2.25) / 0.5)
+
+
+def test_second_change_at_the_same_step_replaces_the_first():
+    """A step may have one change, or the run could not be repeated."""
+    recorder = Recorder(every=1)
+    run(60, checkpointer=recorder)
+    tensors, state = copy.deepcopy(recorder.saved[4])
+    resumed = fresh(OptimizerConfig(lr=0.05, weight_decay=1e-3))
+    resumed.restore(tensors, state | {"elapsed": 59.0, "replans": [[state["step"], 57]]})
+    resumed, _ = run(60, training=resumed)
+    assert resumed.state.replans == [[state["step"], state["step"] + 1]]
+    assert read_replans(write_replans(resumed.state.replans)) == resumed.state.replans
