@@ -69,7 +69,7 @@ def test_held_out_accuracy_is_that_of_refitting_each_fold():
         oracle = LogisticRegression(C=1 / (head.penalty * train.sum()), tol=1e-8, max_iter=10_000)
         oracle.fit(scaled[train], labels[train])
         theirs = torch.from_numpy(oracle.predict_log_proba(scaled[test])).float()
-        torch.testing.assert_close(head.cv_logits[test].log_softmax(1), theirs, atol=0.05, rtol=0)
+        torch.testing.assert_close(head.cv_logits[test].log_softmax(1), theirs, atol=0.1, rtol=0)
         hits += (oracle.predict(scaled[test]) == labels[test]).sum()
     assert abs(head.cv_accuracy.value - hits / len(labels)) <= 0.005
     assert head.cv_accuracy.low < head.cv_accuracy.value < head.cv_accuracy.high

@@ -25,8 +25,8 @@ __all__ = ["LogisticHead", "fit_at", "fit_logistic"]
 
 PENALTIES = tuple(10 ** (-i / 2) for i in range(-1, 11))
 """From strong to weak: 3.2 to 1e-5."""
-PATIENCE = 2  # weaker penalties in a row that make it worse, after which the path ends
-LOOSE = 1e-5  # of the mean loss: enough to compare penalties
+PATIENCE = 1  # weaker penalties in a row that make it worse, after which the path ends
+LOOSE = 3e-5  # of the mean loss: enough to compare penalties
 TIGHT = {torch.float64: 1e-10, torch.float32: 1e-7}  # for the result: as far as rounding allows
 DOUBLE = 2_000_000  # values times classes up to which double precision costs nothing to speak of
 COLUMNS = 1000  # classes times folds at once: with more, some folds are never held out
