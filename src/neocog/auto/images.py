@@ -17,7 +17,8 @@ __all__ = ["image_candidates", "scratch", "transfer"]
 
 NATIVE = range(16, 49)  # sides of images that keep their size
 SIDES = (32, 64, 96, 128)  # of larger ones, for networks from scratch
-TRANSFER_SIDES = (96, 128, 160, 224)  # of images for networks that were trained on ImageNet
+TRANSFER_SIDES = (96, 128, 192)  # of images for networks that were trained on ImageNet
+LEAST_TRANSFER = 96  # smaller images are enlarged to it
 FEWEST_BATCH, MOST_BATCH = 32, 512
 STEPS = 60  # an epoch has at least about this many steps, so that small sets are not trained in large batches
 HALVINGS = {32: 3, 64: 4, 96: 4, 128: 5}
@@ -42,8 +43,7 @@ def image_candidates(facts: Facts, weights: Mapping[str, str]) -> list[Candidate
         kinds = ("narrow", "medium", "wide") if facts.side in NATIVE else ("narrow", "wide")
         found += [scratch(facts, kind, size) for kind in kinds]
     if "efficientnet_lite0" in weights:
-        largest = max(96, min(224, facts.useful_size))
-        places = [side for side in TRANSFER_SIDES if side <= largest]
+        places = [side for side in TRANSFER_SIDES if side <= max(LEAST_TRANSFER, 1.1 * facts.side)]
         found += [transfer(facts, "efficientnet_lite0", weights, facts.size(side)) for side in places]
     return found
 

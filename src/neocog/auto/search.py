@@ -12,6 +12,8 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from neocog import runs
 from neocog.auto.budget import Budget
 from neocog.auto.candidate import Candidate, distinct, is_fixed, with_candidate
@@ -23,7 +25,7 @@ from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
-from neocog.auto.screen import affordable, sized, time_candidate
+from neocog.auto.screen import Pace, affordable, fitted, time_candidate
 from neocog.data import Opened, tell
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
@@ -147,19 +149,29 @@ def make_race(
     network = config.model.name if is_fixed(resolved, "model.name") else None
     weights = journal.once("weights", lambda: find_weights(resolved), budget.used)
     table = distinct(resolved, candidates_for(facts, network, weights))
-    candidates = choose_entrants(table, facts, journal, budget)
+    candidates = choose_entrants(table, facts, journal, budget, world.device)
     return Race(
         run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget
     )
 
 
-def choose_entrants(table: Sequence[Candidate], facts: Facts, journal: Journal, budget: Budget) -> list[Candidate]:
-    """The candidates that this machine can train in the time, the largest that it can first of each family."""
-    timed = {candidate.name: time_candidate(candidate, facts) for candidate in table} if len(table) > 1 else {}
-    paces = journal.once("paces", lambda: {k: v for k, v in timed.items() if v is not None}, budget.used)
+def choose_entrants(
+    table: Sequence[Candidate], facts: Facts, journal: Journal, budget: Budget, device: torch.device
+) -> list[Candidate]:
+    """The candidates that this machine can train in the time, fitted to it; on a GPU, all of them."""
+    if device.type != "cpu" or len(table) < 2:
+        return list(table)
+    measured = journal.once("paces", lambda: time_all(table, facts), budget.used)
+    paces = {name: Pace(*found) for name, found in measured.items()}
     seconds = journal.once("seconds", lambda: TRAINING * budget.left(), budget.used)
-    places = journal.once("entrants", lambda: affordable(table, paces, facts, seconds), budget.used)
-    return [sized(table[place], paces.get(table[place].name), seconds) for place in places]
+    places = affordable(table, paces, facts, seconds)
+    return [fitted(table[place], paces.get(table[place].name), seconds) for place in places]
+
+
+def time_all(table: Sequence[Candidate], facts: Facts) -> dict[str, Pace]:
+    """How fast each candidate is trained on this CPU, where that is known."""
+    found = {candidate.name: time_candidate(candidate, facts) for candidate in table}
+    return {name: pace for name, pace in found.items() if pace is not None}
 
 
 def find_weights(resolved: ResolvedConfig) -> dict[str, str]:

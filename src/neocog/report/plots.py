@@ -1,6 +1,7 @@
 """Plots: those of the report, as SVG inside its page, and the learning rate range test."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,7 @@ def draw_history(history: Rows, metric: str, best_epoch: int, *, percent: bool =
         sides = {side: [row[f"{side}_{metric}"] for row in history] for side in ("train", "val")}
         for side, colour, label in (("train", GREY, "training"), ("val", BLUE, "validation")):
             axes.plot(epochs, sides[side], color=colour, label=label, marker="o", markersize=3)
-        values = [*sides["train"], *sides["val"]]
+        values = [value for value in (*sides["train"], *sides["val"]) if not math.isnan(value)]
         best = history[best_epoch]
         axes.plot(best["epoch"], best[f"val_{metric}"], "o", color=ORANGE, markersize=7, label="best")
         axes.set_xlabel("epoch")

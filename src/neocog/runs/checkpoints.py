@@ -86,6 +86,14 @@ class RunCheckpointer:
         """Copy the state and have it written. Raises StorageError if an earlier one could not be written."""
         self.hand_over(training, best=False)
 
+    def start_done(self, training: Training) -> None:
+        """Have the network written as it is before the first step, the best so far, and print its figures."""
+        start = training.state.start or {}
+        self.hand_over(training, best=True, then=lambda: self.run.log("start validated", **start))
+        if self.writes:
+            value = format(start[f"val_{self.metric}"], ".2%" if self.percent else ".4f")
+            note(f"before training  val loss {start['val_loss']:.4f}  val {self.metric} {value}  *")
+
     def epoch_done(self, training: Training, *, best: bool) -> None:
         """Have checkpoints, results and the log written, and print the figures of the epoch."""
         row = training.state.history[-1]
@@ -175,7 +183,7 @@ class RunCheckpointer:
         path, found = newest
         restore_checkpoint(found, training, path)
         self.check_about(found.about)
-        if training.state.best_epoch >= 0:
+        if training.state.best_epoch >= 0 or training.state.start is not None:
             self.read_best(training.state.best_epoch)  # now rather than after all further training
         return found.about
 
@@ -208,8 +216,9 @@ class RunCheckpointer:
             verdict = f"holds those of epoch {found.state['best_epoch'] + 1}"
         except CheckpointError as error:
             verdict, cause = "is missing or damaged", error
+        those = f"those of epoch {epoch + 1}" if epoch >= 0 else "those from before training"
         raise CheckpointError(
-            f"The best weights so far, those of epoch {epoch + 1}, are lost: {self.run.best} {verdict}.",
+            f"The best weights so far, {those}, are lost: {self.run.best} {verdict}.",
             fix=f"Remove {self.run.best.parent}; --resume then trains this run again from the start.",
         ) from cause
 

@@ -1,6 +1,7 @@
 """The report of a finished run."""
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from torch import nn
@@ -48,6 +49,7 @@ def write_run_report(
         )
         for step in steps
     ]
+    start = [] if state.start is None else [start_row(state.start)]
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     plural = MODALITIES[prepared.source.modality].plural
     report = Report(
@@ -58,8 +60,8 @@ def write_run_report(
         curves=Curves(
             progress_metric=prepared.task.progress_metric,
             progress_percent=prepared.task.progress_percent,
-            history=state.history,
-            best_epoch=state.best_epoch,
+            history=[*start, *state.history],
+            best_epoch=state.best_epoch + len(start),
             rates=rates,
             stopped_early=state.stopped_early,
         ),
@@ -72,6 +74,12 @@ def write_run_report(
         search=search,
     )
     write_report(run.report, report)
+
+
+def start_row(start: Mapping[str, float]) -> dict[str, float]:
+    """The metrics from before training as a row of the history, in which nothing was trained."""
+    trained = {key.replace("val_", "train_", 1): math.nan for key in start}
+    return {"epoch": 0, "seconds": 0.0, **trained, **start}
 
 
 def draw_inputs(prepared: Prepared, keys: Collection[str]) -> dict[str, Drawing]:

@@ -213,6 +213,7 @@ def train_network(
                 monitor=monitor,
                 world=world,
                 clock=clock,
+                validates_start=config.model.head == "logistic",
             )
         if world.first:
             note_skipped(run, prepared.train)

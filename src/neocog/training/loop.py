@@ -72,6 +72,10 @@ class Checkpointer(Protocol):
         ...
 
     def save(self, training: Training) -> None: ...
+    def start_done(self, training: Training) -> None:
+        """The network has been validated before the first step, and is the best so far."""
+        ...
+
     def epoch_done(self, training: Training, *, best: bool) -> None: ...
     def close(self) -> None:
         """Wait until all is written."""
@@ -174,8 +178,11 @@ def fit(
     world: World = SINGLE_PROCESS,
     check_later: bool | None = None,
     clock: Clock | None = None,
+    validates_start: bool = False,
 ) -> None:
     """Train from the current state to the end.
+
+    With `validates_start` the network counts as it is before the first step, too: if no epoch improves on it, it stays.
 
     `check_later` says whether the host reads losses every few steps only, so that it need not wait for the device in
     each; by default on a GPU. A loss that is not finite never reaches the weights or a checkpoint either way.
@@ -203,6 +210,8 @@ def fit(
     if not world.first:
         training.state.start_epoch()  # the sums of a checkpoint are those of all processes, and the first has them
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        if validates_start and not state.step and state.start is None:
+            validate_start(loop, validate)
         look_at_clock(loop)
         while len(state.history) * loop.epoch_steps < loop.num_steps and not state.stopped_early:
             train_epoch(loop)
@@ -324,6 +333,17 @@ def validate_epoch(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]
         stop_training(loop, f"Stopped after epoch {epoch + 1} of {loop.num_epochs}", signum)
 
 
+def validate_start(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]) -> None:
+    """Validate the network before the first step, and save it as the best so far."""
+    training = loop.training
+    begin = loop.clock.now() if loop.clock is not None else 0.0
+    training.state.start = {f"val_{name}": value for name, value in validate(training.result).items()}
+    note_elapsed(loop)
+    loop.checkpointer.start_done(training)
+    if loop.clock is not None:
+        loop.clock.validated(loop.clock.now() - begin)
+
+
 def finalise_batch_norm(loop: Loop, epoch: int) -> None:
     """Give batch norm the statistics with which it is validated and saved, the same in all processes."""
     model, loader, config = loop.training.result, loop.loader, loop.settings.train
@@ -362,7 +382,8 @@ def finish_epoch(state: State, metrics: dict[str, float], task: Task, config: Tr
         "samples_per_second": state.num_seen / state.seconds,
     }
     figure = score(row, task, config)
-    best = max((score(old, task, config) for old in state.history), default=-math.inf)
+    before = [*state.history, *([{"epoch": 0, **state.start}] if state.start else [])]
+    best = max((score(old, task, config) for old in before), default=-math.inf)
     if state.reference is None or figure > state.reference + config.min_delta:
         state.reference, state.stale = figure, 0
     else:

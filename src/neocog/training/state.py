@@ -62,7 +62,10 @@ class State:
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     """One row per epoch that is trained and validated."""
+    start: dict[str, float] | None = None
+    """The metrics on validation data before the first step, if they were measured."""
     best_epoch: int = -1
+    """The index of the best row of the history; -1: no epoch is better than the start."""
     reference: float | None = None
     """The figure that patience compares with: the last that was better by more than min_delta."""
     stale: int = 0
