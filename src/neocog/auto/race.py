@@ -15,6 +15,7 @@ from neocog.auto.candidate import Candidate
 from neocog.auto.compare import Trial, differ, rank
 from neocog.auto.journal import Journal
 from neocog.auto.probe import run_probe
+from neocog.auto.screen import limited
 from neocog.auto.trials import run_trial, seal_so_far
 from neocog.data import Opened
 from neocog.progress import note
@@ -45,6 +46,7 @@ class Race:
     world: World
     journal: Journal
     budget: Budget
+    num_train: int
 
     def run_all(self) -> list[Trial]:
         """The trials of all rounds, in their order; none if there is nothing to choose from."""
@@ -74,7 +76,8 @@ class Race:
 
     def trial(self, name: str, place: int, seconds: float, *, probes: bool = False) -> Trial:
         """The result of one trial, from the journal if it has it."""
-        candidate, base = self.candidates[place], self.base
+        base = self.base
+        candidate = limited(self.candidates[place], self.probe_of(place), seconds, self.num_train)
         known = name in self.journal.steps
 
         def work() -> dict[str, Any]:
@@ -95,6 +98,11 @@ class Race:
         if not known:
             note(f"  {describe(found)}")
         return found
+
+    def probe_of(self, place: int) -> Trial | None:
+        """The trial of a candidate's frozen features, once there is one."""
+        found = self.journal.steps.get(f"probe-{place}")
+        return None if found is None else Trial.from_json(found)
 
     def is_best(self, trial: Trial) -> bool:
         """Whether no trial so far has trained a better network."""

@@ -62,8 +62,9 @@ def describe_trial(
 ) -> Trial:
     """The result of a finished trial, that of its best epoch."""
     state, task = training.state, prepared.task
-    values = [value_of(row, task) for row in state.history]
-    ends = np.cumsum([row["seconds"] for row in state.history]).tolist()
+    rows = [*([{"seconds": 0.0, **state.start}] if state.start else []), *state.history]
+    values = [value_of(row, task) for row in rows]
+    ends = np.cumsum([row["seconds"] for row in rows]).tolist()
     low, high = interval_of(max(values), len(prepared.val), task)
     seen = min(len(prepared.train), state.step * prepared.resolved.config.train.batch_size)
     return Trial(
