@@ -7,7 +7,8 @@ EfficientNet-Lite, its head fitted to frozen features first, then all of it fine
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from neocog.auto.candidate import Candidate
@@ -17,7 +18,7 @@ __all__ = ["image_candidates", "scratch", "transfer"]
 
 NATIVE = range(16, 49)  # sides of images that keep their size
 SIDES = (32, 64, 96, 128)  # of larger ones, for networks from scratch
-TRANSFER_SIDES = (96, 128, 192)  # of images for networks that were trained on ImageNet
+TRANSFER_SIDES = (128, 192, 96)  # of images for networks that were trained on ImageNet
 LEAST_TRANSFER = 96  # smaller images are enlarged to it
 FEWEST_BATCH, MOST_BATCH = 32, 512
 STEPS = 60  # an epoch has at least about this many steps, so that small sets are not trained in large batches
@@ -32,20 +33,21 @@ WIDTHS = {
 
 def image_candidates(facts: Facts, weights: Mapping[str, str]) -> list[Candidate]:
     """The table for these images; `weights` are the networks with weights at hand, and the value that names them."""
-    found = []
-    if facts.side in NATIVE:
-        sides: Sequence[int] = (facts.side,)
-    else:
-        useful = [side for side in SIDES if side <= max(64, facts.useful_size)]
-        sides = useful[-2:]
-    for side in sides:
-        size = (facts.height, facts.width) if facts.side in NATIVE else facts.size(side)
-        kinds = ("narrow", "medium", "wide") if facts.side in NATIVE else ("narrow", "wide")
-        found += [scratch(facts, kind, size) for kind in kinds]
+    family = [*from_scratch(facts)]
+    places = [side for side in TRANSFER_SIDES if side <= max(LEAST_TRANSFER, 1.1 * facts.side)]
     if "efficientnet_lite0" in weights:
-        places = [side for side in TRANSFER_SIDES if side <= max(LEAST_TRANSFER, 1.1 * facts.side)]
-        found += [transfer(facts, "efficientnet_lite0", weights, facts.size(side)) for side in places]
-    return found
+        others = [transfer(facts, "efficientnet_lite0", weights, facts.size(side)) for side in places[:3]]
+        family = [one for pair in zip_longest(family, others) for one in pair if one is not None]
+    return family
+
+
+def from_scratch(facts: Facts) -> list[Candidate]:
+    """The networks without published weights, the one that learns fastest first."""
+    if facts.side in NATIVE:
+        return [scratch(facts, kind, (facts.height, facts.width)) for kind in ("narrow", "medium", "wide")]
+    useful = [side for side in SIDES if side <= max(64, facts.useful_size)]
+    sides = useful[-2:]
+    return [scratch(facts, kind, facts.size(side)) for kind in ("narrow", "wide") for side in sides]
 
 
 def batch_size(num_train: int) -> int:

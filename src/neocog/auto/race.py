@@ -28,8 +28,8 @@ SHARE = 0.3
 """Of the time that is left, for the race."""
 FIRST = 0.45
 """Of the race, for the rounds 0 and 1."""
-FEWEST_SECONDS = 2.0
-"""A trial that is shorter says nothing."""
+SHORTEST_SECOND = 7.0
+"""Seconds of a trial below which a second round would say no more than the first."""
 FINALISTS = 2
 SCORED = 2000
 """Validation samples that score a trial, at most."""
@@ -53,23 +53,29 @@ class Race:
         if len(self.candidates) < 2:
             return []
         plan = self.once("race", self.plan)
-        trials = []
-        for place, candidate in enumerate(self.candidates):
+        trials: list[Trial] = []
+        for place, candidate in enumerate(self.candidates[: int(plan["entrants"])]):
             probes = candidate.transfer
             trials.append(
                 self.trial(f"{'probe' if probes else 'trial-1'}-{place}", place, plan["first"], probes=probes)
             )
         finalists = self.once("finalists", lambda: choose_finalists(self.candidates, trials, plan["left"]))
-        if plan["second"] >= 2 * FEWEST_SECONDS and len(finalists) > 1:
+        if plan["second"] > max(SHORTEST_SECOND, plan["first"]) and len(finalists) > 1:
             trials += [self.trial(f"trial-2-{place}", place, plan["second"]) for place in finalists]
         return trials
 
     def plan(self) -> dict[str, float]:
-        """The seconds of a trial in the first and in the second round, and what the race leaves for training."""
+        """How many candidates race, the seconds of a trial in each round, and what the race leaves for training.
+
+        Those at the end of the table are left out if the trials would be too short; with one left, there is no race.
+        """
         whole = SHARE * max(0.0, self.budget.left())
-        first = FIRST * whole / len(self.candidates)
+        entrants = len(self.candidates)
+        while entrants > 1 and FIRST * whole / entrants < max(c.least_seconds for c in self.candidates[:entrants]):
+            entrants -= 1
         return {
-            "first": max(FEWEST_SECONDS, first),
+            "entrants": entrants if entrants > 1 else 0,
+            "first": FIRST * whole / entrants,
             "second": (1 - FIRST) * whole / FINALISTS,
             "left": self.budget.left() - whole,
         }

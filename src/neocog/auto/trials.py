@@ -9,7 +9,7 @@ from neocog.auto.candidate import Candidate, with_candidate
 from neocog.auto.compare import Trial
 from neocog.bundle import Predictor, torch_backend
 from neocog.data import Opened
-from neocog.errors import NeocogError
+from neocog.errors import ConfigError, NeocogError
 from neocog.evaluation.intervals import wilson
 from neocog.files import write_whole
 from neocog.progress import quiet
@@ -19,9 +19,12 @@ from neocog.runs.seal_model import seal_model
 from neocog.runs.train_run import train_network
 from neocog.tasks import Task
 from neocog.training import Training
-from neocog.training.distributed import World
+from neocog.training.distributed import World, broadcast_json
 
 __all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
+
+PREPARING = 0.8
+"""Of the seconds of a trial, that preparation may take."""
 
 
 def run_trial(
@@ -47,7 +50,8 @@ def run_trial(
     resolved = resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
     try:
         with quiet():
-            prepared = prepare(resolved, world, data=opened, scored=scored)
+            prepared = prepare(resolved, world, data=opened, scored=scored, begins=not folder.last.is_file())
+            refuse_slow(begin, seconds, world)
             if world.first:
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
@@ -55,6 +59,16 @@ def run_trial(
     except NeocogError as error:
         return failed(candidate, place, rung, time.monotonic() - begin, error), None
     return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), (prepared, training)
+
+
+def refuse_slow(begin: float, seconds: float, world: World) -> None:
+    """Raises ConfigError, in all processes, if preparation has taken most of the seconds of a trial."""
+    spent = broadcast_json(time.monotonic() - begin, world)
+    if spent > PREPARING * seconds:
+        raise ConfigError(
+            "There was no time for a trial.", received=f"{spent:.1f} of {seconds:.1f} s for preparation",
+            fix="Give it more --minutes.",
+        )  # fmt: skip
 
 
 def describe_trial(
