@@ -27,7 +27,7 @@ HALVINGS = {32: 3, 64: 4, 96: 4, 128: 5}
 WIDTHS = {
     "narrow": {3: (32, 64, 128), 2: (32, 64), 4: (32, 64, 128, 256)},
     "medium": {3: (64, 128, 128), 2: (64, 128), 4: (32, 64, 128, 256)},
-    "wide": {3: (64, 320, 320), 2: (64, 256), 4: (64, 128, 256, 256)},
+    "wide": {3: (64, 256, 256), 2: (64, 256), 4: (64, 128, 256, 256)},
 }
 
 
@@ -97,6 +97,8 @@ def scratch(facts: Facts, kind: str, size: tuple[int, int]) -> Candidate:
         "train.tta": "flip+shift" if facts.mirror else "shift",
         **symmetries(facts),
     }
+    if kind == "wide" and side >= 28:
+        settings["train.progressive"] = 0.75
     if facts.num_train < 5000:
         settings |= {"augment.rotate": 10.0, "augment.scale": 0.1}
     height, width = size
@@ -112,10 +114,12 @@ def transfer(facts: Facts, network: str, weights: Mapping[str, str], size: tuple
         "model.name": network,
         "model.pretrained": weights[network],
         "model.head": "logistic",
+        "model.dropout": 0.0,  # a head that was fitted without noise does not bear it
+        "model.stochastic_depth": 0.0,
         "image.size": size,
         "image.resize": "squash",
         "image.channels": 3 if facts.channels in (1, 3) else facts.channels,
-        "augment.crop_area": 0.6,
+        "augment.shift": max(2, round(min(size) / 16)),
         "loss.label_smoothing": 0.1,
         "optimizer.name": "adamw",
         "optimizer.lr": 0.0005,

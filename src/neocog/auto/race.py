@@ -24,7 +24,7 @@ from neocog.training.distributed import World
 
 __all__ = ["Race"]
 
-SHARE = 0.3
+SHARE = 0.25
 """Of the time that is left, for the race."""
 FIRST = 0.45
 """Of the race, for the rounds 0 and 1."""
