@@ -95,7 +95,7 @@ def journal_of(run: Run) -> Path:
 
 def is_searching(run: Run) -> bool:
     """Whether a run is still choosing its settings."""
-    return journal_of(run).is_file() and bool(read_run_config(run.config).config.train.search)
+    return bool(read_run_config(run.config).config.train.search)
 
 
 def resume_training(run: Run, *, epochs: int | str | None, data: object, began: float | None) -> Run:
@@ -130,10 +130,8 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         if world.first:
             write_whole(run.config, prepared.resolved.to_yaml())
             run.log("start", data=prepared.source.name, model=prepared.resolved.config.model.name)
-    used = journal.seconds if budget.used_before else 0.0
-    return carry_out(
-        run, prepared, world, began=began, used=used, describe_search=partial(describe_search, journal.steps)
-    )
+    describe = partial(describe_search, journal.steps)
+    return carry_out(run, prepared, world, began=began, used=budget.used_before, describe_search=describe)
 
 
 def make_race(

@@ -1,6 +1,5 @@
 """One trial of the race: a candidate trained for a few seconds, or its frozen features under a linear head."""
 
-import math
 import time
 
 import numpy as np
@@ -98,7 +97,8 @@ def interval_of(value: float, num: int, task: Task) -> tuple[float, float]:
 
 
 def failed(candidate: Candidate, place: int, rung: int, seconds: float, error: NeocogError) -> Trial:
+    """A trial without a result; its figures are zero, since JSON has no infinity."""
     return Trial(
-        name=candidate.name, candidate=place, rung=rung, seconds=0.0, total_seconds=seconds, value=-math.inf,
-        low=-math.inf, high=-math.inf, samples=0, scored=0, by="nothing", history=(), error=str(error),
+        name=candidate.name, candidate=place, rung=rung, seconds=0.0, total_seconds=seconds, value=0.0, low=0.0,
+        high=0.0, samples=0, scored=0, by="nothing", history=(), error=str(error),
     )  # fmt: skip
