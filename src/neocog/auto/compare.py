@@ -35,8 +35,8 @@ class Trial:
     """How it was scored: on validation data, or by cross-validation."""
     history: Sequence[tuple[float, float]]
     """Seconds and value after each validation."""
-    step_seconds: float = 0.0
-    """Of one step."""
+    trained: float = 0.0
+    """The progress metric on training data in the last epoch."""
     error: str = ""
     """Why there is no result."""
 

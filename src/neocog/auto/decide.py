@@ -13,6 +13,10 @@ from neocog.auto.compare import Trial, differ, forecast, power_law
 __all__ = ["Choice", "decide"]
 
 DRAWS = 1000
+BY_HEART = 0.999
+"""Share of training samples that are right when a network knows them by heart."""
+LONGER = 3.0
+"""Times as long as its last trial is a network trained that has nothing more to gain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +28,8 @@ class Choice:
     name: str
     reason: str
     """One sentence with figures."""
+    seconds: float | None = None
+    """How long to train; None: for the time that is left."""
     expected: float | None = None
     """The metric to expect at the end, by the race."""
     more_time: tuple[float, float, float] | None = None
@@ -61,6 +67,7 @@ def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: fl
         candidate=best,
         name=candidates[best].name,
         reason=explain(shown, others, expected[best], seconds),
+        seconds=enough(by_candidate[best], seconds),
         expected=expected[best],
         more_time=gain(by_candidate[best], lambda tried: expect(tried, 2 * seconds) - expect(tried, seconds)),
         more_images=more_samples(by_candidate[best], good),
@@ -71,6 +78,24 @@ def expect(trials: Sequence[Trial], seconds: float) -> float:
     """The value to expect after so many seconds; a probe, which has no training time, counts as it is."""
     trained = [trial for trial in trials if trial.rung > 0]
     return forecast(trained, seconds) if trained else trials[-1].value
+
+
+def enough(trials: Sequence[Trial], seconds: float) -> float | None:
+    """The seconds of training after which nothing more is to be gained, if the race has shown that; else None.
+
+    It has if a longer trial was not better than a shorter one, though it knew its training samples by heart; or if no
+    sample of many was wrong.
+    """
+    trained = sorted((trial for trial in trials if trial.rung > 0), key=lambda trial: trial.seconds)
+    if not trained:
+        return None
+    last = trained[-1]
+    no_better = len(trained) > 1 and last.value <= trained[0].value
+    perfect = last.value >= 1 - 0.5 / max(1, last.scored)
+    if not (perfect or (no_better and last.trained >= BY_HEART)):
+        return None
+    wanted = LONGER * last.total_seconds
+    return wanted if wanted < 0.9 * seconds else None
 
 
 def explain(shown: Trial, others: Sequence[Trial], expected: float, seconds: float) -> str:

@@ -74,7 +74,7 @@ def probe(candidate: Candidate, place: int, prepared: Prepared, begin: float, un
     return Trial(
         name=f"{candidate.name}, frozen", candidate=place, rung=0, seconds=spent,
         total_seconds=time.monotonic() - begin, value=curve[-1][1], low=low, high=high, samples=count, scored=count,
-        by="cross-validation", history=curve, step_seconds=spent / count * BATCH,
+        by="cross-validation", history=curve,
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ def fact_lines(facts: Facts, look: Sequence[str]) -> list[str]:
 def choice_lines(choice: Choice) -> list[str]:
     """What was chosen, why, and what more time or more images would give."""
     lines = [f"chosen: {choice.name}: {choice.reason}"]
+    if choice.seconds is not None:
+        lines.append(f"trained for about {choice.seconds:.0f} s only: in the race, more time gained nothing")
     for figures, what in ((choice.more_time, "time"), (choice.more_images, "training samples")):
         if figures is not None:
             value, low, high = (f"{100 * figure:+.1f}" for figure in figures)

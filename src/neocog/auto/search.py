@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -124,7 +125,7 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         for line in choice_lines(choice):
             note(line)
         final = with_candidate(resolved, chosen, f"won the race: {choice.reason}" if trials else choice.reason)
-        final = final.choose({"train.search": (None, "the search is done")})
+        final = final.choose({"train.search": (None, "the search is done"), **shorter(choice, journal)})
         with quiet():
             prepared = prepare(final, world, data=opened)
         if world.first:
@@ -132,6 +133,14 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
             run.log("start", data=prepared.source.name, model=prepared.resolved.config.model.name)
     describe = partial(describe_search, journal.steps)
     return carry_out(run, prepared, world, began=began, used=budget.used_before, describe_search=describe)
+
+
+def shorter(choice: Choice, journal: Journal) -> dict[str, tuple[Any, str]]:
+    """The budget of a run whose network has nothing to gain from all of it."""
+    if choice.seconds is None:
+        return {}
+    minutes = round((journal.seconds + choice.seconds) / 60, 3)
+    return {"train.minutes": (minutes, "in the race, more time gained nothing")}
 
 
 def make_race(

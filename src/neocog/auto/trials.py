@@ -68,7 +68,8 @@ def describe_trial(
     return Trial(
         name=candidate.name, candidate=place, rung=rung, seconds=ends[-1], total_seconds=total, value=max(values),
         low=low, high=high, samples=seen, scored=len(prepared.val), by="validation data",
-        history=list(zip(ends, values, strict=True)), step_seconds=ends[-1] / max(1, state.step),
+        history=list(zip(ends, values, strict=True)),
+        trained=state.history[-1][f"train_{task.progress_metric}"],
     )  # fmt: skip
 
 
