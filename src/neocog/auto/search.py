@@ -21,19 +21,19 @@ from neocog.auto.candidate import Candidate, distinct, is_fixed, with_candidate
 from neocog.auto.decide import Choice, decide
 from neocog.auto.describe import describe_search
 from neocog.auto.facts import Facts
-from neocog.auto.gather import gather_facts
+from neocog.auto.gather import describe_samples, gather_facts
 from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
 from neocog.auto.screen import Pace, affordable, fitted, time_candidate
-from neocog.data import Opened, tell
+from neocog.data import Opened, Source, tell
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
 from neocog.runs import ResolvedConfig, Run
 from neocog.runs.config import read_run_config, with_paths
-from neocog.runs.data import check_data, open_configured
-from neocog.runs.prepare import prepare
+from neocog.runs.data import check_data, drop_inactive, open_configured
+from neocog.runs.prepare import check_fit, prepare
 from neocog.runs.session import session
 from neocog.runs.split import split_source
 from neocog.runs.train_run import carry_out, share_run
@@ -69,7 +69,7 @@ def train(
             Run.check_name(Path(runs), name)
         opened = Opened(open_configured(resolved.config, data, world, download=download))
         check_data(resolved.config, opened.source)
-        split_source(opened.source, resolved.config.data, resolved.config.train.seed)  # raises if it can't be split
+        check_settings(resolved, opened.source, world)
         run = share_run(on_first(lambda: Run.create(Path(runs), name, f"{opened.source.name}-auto"), world), world)
         with folder_lock(run.path) if world.first else nullcontext():
             if world.first:
@@ -87,6 +87,17 @@ def resume(run: Run, *, data: object = None, began: float | None = None) -> Run:
             run.log("resume")
         opened = Opened(open_configured(resolved.config, data, world, download=False))
         return search(run, resolved, opened, world, began)
+
+
+def check_settings(resolved: ResolvedConfig, source: Source, world: World) -> None:
+    """Raises a NeocogError for data that can't be split, and for settings of the user that don't fit the data."""
+    splits = split_source(source, resolved.config.data, resolved.config.train.seed)
+    drop_inactive(resolved, source)
+    if is_fixed(resolved, "model.name"):
+        facts = Facts(**describe_samples(source, splits))
+        only = candidates_for(facts, resolved.config.model.name, {})[0]
+        with quiet():
+            check_fit(with_candidate(resolved, only, "a candidate"), world, source, splits)
 
 
 def journal_of(run: Run) -> Path:
