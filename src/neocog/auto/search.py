@@ -28,6 +28,7 @@ from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
 from neocog.auto.screen import Pace, affordable, fitted, time_candidate
 from neocog.data import Opened, Source, tell
+from neocog.errors import NeocogError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
 from neocog.runs import ResolvedConfig, Run
@@ -45,6 +46,9 @@ __all__ = ["is_searching", "resume", "resume_training", "train"]
 
 TRAINING = 0.6
 """Of the time that is left, about, for the training of the winner."""
+OF_NO_NETWORK = frozenset({"data.source", "train.minutes", "train.device", "train.seed"})
+"""Settings that suit every network."""
+USUAL = 32
 WITH_WEIGHTS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 
@@ -90,14 +94,29 @@ def resume(run: Run, *, data: object = None, began: float | None = None) -> Run:
 
 
 def check_settings(resolved: ResolvedConfig, source: Source, world: World) -> None:
-    """Raises a NeocogError for data that can't be split, and for settings of the user that don't fit the data."""
+    """Raises a NeocogError for data that can't be split, and for settings of the user that suit no candidate.
+
+    Those for images are tried at the usual size, since the images have not been looked at.
+    """
     splits = split_source(source, resolved.config.data, resolved.config.train.seed)
     drop_inactive(resolved, source)
-    if is_fixed(resolved, "model.name"):
-        facts = Facts(**describe_samples(source, splits))
-        only = candidates_for(facts, resolved.config.model.name, {})[0]
-        with quiet():
-            check_fit(with_candidate(resolved, only, "a candidate"), world, source, splits)
+    if not any(resolved.set_by_user(key) for key in resolved.provenance.keys() - OF_NO_NETWORK):
+        return
+    facts = Facts(**describe_samples(source, splits), height=USUAL, width=USUAL)
+    errors = list[NeocogError]()
+    for candidate in candidates_for(facts, network_of(resolved), {}):
+        try:
+            with quiet():
+                check_fit(with_candidate(resolved, candidate, "a candidate"), world, source, splits)
+            return
+        except NeocogError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def network_of(resolved: ResolvedConfig) -> str | None:
+    """The network that the user has named, or whose weights they have."""
+    return resolved.config.model.name if is_fixed(resolved, "model.name") else None
 
 
 def journal_of(run: Run) -> Path:
@@ -164,9 +183,8 @@ def make_race(
     facts = Facts.from_json(seen["facts"])
     for line in fact_lines(facts, seen.get("lines", ())):
         note(f"  {line}")
-    network = config.model.name if is_fixed(resolved, "model.name") else None
     weights = journal.once("weights", lambda: find_weights(resolved), budget.used)
-    table = distinct(resolved, candidates_for(facts, network, weights))
+    table = distinct(resolved, candidates_for(facts, network_of(resolved), weights))
     candidates = choose_entrants(table, facts, journal, budget, world.device)
     return Race(
         run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget

@@ -13,12 +13,13 @@ from neocog.evaluation.intervals import wilson
 from neocog.files import write_whole
 from neocog.progress import quiet
 from neocog.runs import ResolvedConfig, Run
+from neocog.runs.config import read_run_config
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.seal_model import seal_model
 from neocog.runs.train_run import train_network
 from neocog.tasks import Task
 from neocog.training import Training
-from neocog.training.distributed import World
+from neocog.training.distributed import World, broadcast_json
 
 __all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
 
@@ -41,19 +42,25 @@ def run_trial(
     race. A trial that was killed goes on from its last checkpoint.
     """
     begin = time.monotonic()
-    reason = f"candidate {candidate.name}"
-    resolved = with_candidate(base, candidate, reason)
-    resolved = resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
+    begins = not broadcast_json(folder.last.is_file(), world)
     try:
         with quiet():
-            prepared = prepare(resolved, world, data=opened, scored=scored)
-            if world.first:
+            resolved = settings_of(candidate, base, seconds) if begins else read_run_config(folder.config)
+            prepared = prepare(resolved, world, data=opened, scored=scored, begins=begins)
+            if begins and world.first:
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
             prepared, training = train_network(folder, prepared, world, began=begin, is_trial=True)
     except NeocogError as error:
         return failed(candidate, place, rung, time.monotonic() - begin, error), None
     return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), (prepared, training)
+
+
+def settings_of(candidate: Candidate, base: ResolvedConfig, seconds: float) -> ResolvedConfig:
+    """The settings of a trial that begins; it keeps them, with the number of epochs that the clock gives it."""
+    reason = f"candidate {candidate.name}"
+    resolved = with_candidate(base, candidate, reason)
+    return resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
 
 
 def describe_trial(

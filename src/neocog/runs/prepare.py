@@ -143,6 +143,7 @@ def check_fit(resolved: ResolvedConfig, world: World, source: Source, splits: Sp
     info = find_network(resolved.config.model.name, source)
     resolved, spec, *_ = choose_inputs(drop_inactive(resolved, source), source, splits, info, start)
     model, *_ = build_network(resolved.config, info, spec, classes_of(source, info), start)
+    resolve_loading(resolved, source, splits, spec)
     check_progressive(resolved.config, model, spec)
 
 
