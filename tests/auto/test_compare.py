@@ -17,7 +17,8 @@ def z_test(one, other, num):
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.8, 0.8), (0.95, 0.95), (0.8, 0.84), (0.8, 0.88), (0.6, 0.62)])
-def test_difference_is_judged_as_by_the_test_of_two_proportions(first, second, num=500):
+def test_difference_is_judged_as_by_the_test_of_two_proportions(first, second):
+    num = 500
     pairs = DRAW.binomial(num, (first, second), (400, 2)) / num
     ours = np.array([differ(tried(0, 1, a, scored=num), tried(1, 1, b, scored=num)) for a, b in pairs])
     theirs = np.array([z_test(a, b, num) for a, b in pairs])

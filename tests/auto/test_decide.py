@@ -91,7 +91,9 @@ def test_choice_is_read_back_from_json():
 
 
 def test_what_is_said_of_a_choice():
-    choice = Choice(candidate=0, name="a", reason="best", more_time=(0.012, 0.0, 0.03), more_images=(0.004, -0.01, 0.02))
+    choice = Choice(
+        candidate=0, name="a", reason="best", more_time=(0.012, 0.0, 0.03), more_images=(0.004, -0.01, 0.02)
+    )
     assert choice_lines(choice) == [
         "chosen: a: best",
         "twice the time would change it by about +1.2 points (95%: +0.0 to +3.0)",

@@ -46,7 +46,8 @@ def test_damaged_journal_is_an_error(tmp_path, content):
     path = tmp_path / "journal.json"
     path.write_bytes(content)
     with pytest.raises(
-        CheckpointError, match=r"The journal of the search is damaged: .*journal\.json\. Remove the run folder, and train"
+        CheckpointError,
+        match=r"The journal of the search is damaged: .*journal\.json\. Remove the run folder, and train",
     ):
         open_journal(path)
 

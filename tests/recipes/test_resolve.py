@@ -37,7 +37,13 @@ def counts(monkeypatch):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"searches": False}, {}, {"recipe": "fast", "overrides": {"data.val_fraction": 0.2}}, {"model": "lenet5_relu"}, {"recipe": "lenet5"}],
+    [
+        {"searches": False},
+        {},
+        {"recipe": "fast", "overrides": {"data.val_fraction": 0.2}},
+        {"model": "lenet5_relu"},
+        {"recipe": "lenet5"},
+    ],
     ids=["data alone", "search", "recipe that looks at the data", "model", "recipe"],
 )
 def test_data_is_detected_and_opened_once(pictures, counts, settings):
