@@ -4,9 +4,15 @@ The public names load on first use, so that `neocog --help` does not wait for to
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# Threads of libgomp, torch's on Linux, spin while they wait for each other. If another process is busy, they spin for a
+# whole slice of its time: steps then take ten times as long. Read by libgomp when torch is first imported.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from neocog.bundle import Prediction, Predictor, load

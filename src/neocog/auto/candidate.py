@@ -19,8 +19,8 @@ class Candidate:
     settings: Mapping[str, Any]
     reasons: Mapping[str, str] = field(default_factory=dict)
     """By dotted key, where there is more to say than the candidate's name."""
-    prior: float = 1.0
-    """The order of the table: with equal results the candidate with the higher prior is taken."""
+    least_seconds: float = 3.0
+    """A shorter trial says nothing about it."""
 
     @property
     def transfer(self) -> bool:

@@ -49,7 +49,7 @@ class Choice:
 def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: float) -> Choice:
     """Choose the candidate that promises most for training that lasts so many seconds.
 
-    Only candidates of the last round that was run are compared, by their forecasts. Where two results differ by no more
+    Only candidates that were in the last round are compared, by their forecasts. Where two results differ by no more
     than chance, the one with the better forecast is taken; with equal forecasts, the earlier in the table.
     """
     good = [trial for trial in trials if not trial.error and trial.samples]
@@ -57,8 +57,8 @@ def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: fl
         reason = "no candidate could be tried in time" if trials else "the only one that suits the data and the time"
         return Choice(candidate=0, name=candidates[0].name, reason=reason)
     by_candidate = {place: [t for t in good if t.candidate == place] for place in {t.candidate for t in good}}
-    last = max(trial.rung for trial in good)
-    finalists = {trial.candidate for trial in good if trial.rung == last or last < 2}
+    entered = {trial.candidate for trial in trials if trial.rung == 2} or set(by_candidate)
+    finalists = entered & set(by_candidate)
     expected = {place: expect(by_candidate[place], seconds) for place in finalists}
     best = max(sorted(finalists), key=lambda place: expected[place])
     shown = by_candidate[best][-1]

@@ -7,7 +7,8 @@ EfficientNet-Lite, its head fitted to frozen features first, then all of it fine
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from neocog.auto.candidate import Candidate
@@ -17,7 +18,7 @@ __all__ = ["image_candidates", "scratch", "transfer"]
 
 NATIVE = range(16, 49)  # sides of images that keep their size
 SIDES = (32, 64, 96, 128)  # of larger ones, for networks from scratch
-TRANSFER_SIDES = (96, 128, 192)  # of images for networks that were trained on ImageNet
+TRANSFER_SIDES = (128, 192, 96)  # of images for networks that were trained on ImageNet
 LEAST_TRANSFER = 96  # smaller images are enlarged to it
 FEWEST_BATCH, MOST_BATCH = 32, 512
 STEPS = 60  # an epoch has at least about this many steps, so that small sets are not trained in large batches
@@ -26,26 +27,27 @@ HALVINGS = {32: 3, 64: 4, 96: 4, 128: 5}
 WIDTHS = {
     "narrow": {3: (32, 64, 128), 2: (32, 64), 4: (32, 64, 128, 256)},
     "medium": {3: (64, 128, 128), 2: (64, 128), 4: (32, 64, 128, 256)},
-    "wide": {3: (64, 320, 320), 2: (64, 256), 4: (64, 128, 256, 256)},
+    "wide": {3: (64, 256, 256), 2: (64, 256), 4: (64, 128, 256, 256)},
 }
 
 
 def image_candidates(facts: Facts, weights: Mapping[str, str]) -> list[Candidate]:
     """The table for these images; `weights` are the networks with weights at hand, and the value that names them."""
-    found = []
-    if facts.side in NATIVE:
-        sides: Sequence[int] = (facts.side,)
-    else:
-        useful = [side for side in SIDES if side <= max(64, facts.useful_size)]
-        sides = useful[-2:]
-    for side in sides:
-        size = (facts.height, facts.width) if facts.side in NATIVE else facts.size(side)
-        kinds = ("narrow", "medium", "wide") if facts.side in NATIVE else ("narrow", "wide")
-        found += [scratch(facts, kind, size) for kind in kinds]
+    family = [*from_scratch(facts)]
+    places = [side for side in TRANSFER_SIDES if side <= max(LEAST_TRANSFER, 1.1 * facts.side)]
     if "efficientnet_lite0" in weights:
-        places = [side for side in TRANSFER_SIDES if side <= max(LEAST_TRANSFER, 1.1 * facts.side)]
-        found += [transfer(facts, "efficientnet_lite0", weights, facts.size(side)) for side in places]
-    return found
+        others = [transfer(facts, "efficientnet_lite0", weights, facts.size(side)) for side in places[:3]]
+        family = [one for pair in zip_longest(family, others) for one in pair if one is not None]
+    return family
+
+
+def from_scratch(facts: Facts) -> list[Candidate]:
+    """The networks without published weights, the one that learns fastest first."""
+    if facts.side in NATIVE:
+        return [scratch(facts, kind, (facts.height, facts.width)) for kind in ("narrow", "medium", "wide")]
+    useful = [side for side in SIDES if side <= max(64, facts.useful_size)]
+    sides = useful[-2:]
+    return [scratch(facts, kind, facts.size(side)) for kind in ("narrow", "wide") for side in sides]
 
 
 def batch_size(num_train: int) -> int:
@@ -95,6 +97,8 @@ def scratch(facts: Facts, kind: str, size: tuple[int, int]) -> Candidate:
         "train.tta": "flip+shift" if facts.mirror else "shift",
         **symmetries(facts),
     }
+    if kind == "wide" and side >= 28:
+        settings["train.progressive"] = 0.75
     if facts.num_train < 5000:
         settings |= {"augment.rotate": 10.0, "augment.scale": 0.1}
     height, width = size
@@ -110,10 +114,12 @@ def transfer(facts: Facts, network: str, weights: Mapping[str, str], size: tuple
         "model.name": network,
         "model.pretrained": weights[network],
         "model.head": "logistic",
+        "model.dropout": 0.0,  # a head that was fitted without noise does not bear it
+        "model.stochastic_depth": 0.0,
         "image.size": size,
         "image.resize": "squash",
         "image.channels": 3 if facts.channels in (1, 3) else facts.channels,
-        "augment.crop_area": 0.6,
+        "augment.shift": max(2, round(min(size) / 16)),
         "loss.label_smoothing": 0.1,
         "optimizer.name": "adamw",
         "optimizer.lr": 0.0005,

@@ -1,6 +1,7 @@
 """The candidates for signals, sounds, texts and Go, and for any kind of data that was registered from outside."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from neocog.auto.candidate import Candidate, differences
@@ -16,6 +17,8 @@ SIGNAL_NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
 SOUND_NETWORKS = ("speech_res8", "speech_dscnn_s", "speech_res15")
 TEXT_NETWORKS = ("text_cnn", "char_cnn_small")
 GO_NETWORKS = ("go_residual", "go_policy")
+LEAST = 10.0
+"""Seconds that a trial of a network with a recipe takes at least."""
 Table = Callable[[Facts, Mapping[str, str]], Sequence[Candidate]]
 
 
@@ -32,7 +35,7 @@ def from_recipe(name: str, network: str, **changes: Any) -> Candidate:
     """The settings of a recipe for a network, as a candidate."""
     settings = differences(recipe(name, data="")) | {"model.name": network} | changes
     settings.pop("train.epochs", None)
-    return Candidate(f"{network}, recipe {name}", settings)
+    return Candidate(f"{network}, recipe {name}", settings, least_seconds=LEAST)
 
 
 TABLES: dict[str, Table] = {
@@ -66,4 +69,6 @@ def for_network(facts: Facts, network: str) -> list[Candidate]:
 
 def faster(base: Candidate, rate: float, factor: int) -> Candidate:
     """The same at a multiple of the rate."""
-    return Candidate(f"{base.name}, {factor} times the rate", {**base.settings, "optimizer.lr": rate * factor})
+    return replace(
+        base, name=f"{base.name}, {factor} times the rate", settings={**base.settings, "optimizer.lr": rate * factor}
+    )

@@ -15,6 +15,7 @@ from neocog.auto.candidate import Candidate
 from neocog.auto.compare import Trial, differ, rank
 from neocog.auto.journal import Journal
 from neocog.auto.probe import run_probe
+from neocog.auto.screen import limited
 from neocog.auto.trials import run_trial, seal_so_far
 from neocog.data import Opened
 from neocog.progress import note
@@ -23,12 +24,12 @@ from neocog.training.distributed import World
 
 __all__ = ["Race"]
 
-SHARE = 0.3
+SHARE = 0.25
 """Of the time that is left, for the race."""
 FIRST = 0.45
 """Of the race, for the rounds 0 and 1."""
-FEWEST_SECONDS = 2.0
-"""A trial that is shorter says nothing."""
+SHORTEST_SECOND = 7.0
+"""Seconds of a trial below which a second round would say no more than the first."""
 FINALISTS = 2
 SCORED = 2000
 """Validation samples that score a trial, at most."""
@@ -45,36 +46,44 @@ class Race:
     world: World
     journal: Journal
     budget: Budget
+    num_train: int
 
     def run_all(self) -> list[Trial]:
         """The trials of all rounds, in their order; none if there is nothing to choose from."""
         if len(self.candidates) < 2:
             return []
         plan = self.once("race", self.plan)
-        trials = []
-        for place, candidate in enumerate(self.candidates):
+        trials: list[Trial] = []
+        for place, candidate in enumerate(self.candidates[: int(plan["entrants"])]):
             probes = candidate.transfer
             trials.append(
                 self.trial(f"{'probe' if probes else 'trial-1'}-{place}", place, plan["first"], probes=probes)
             )
         finalists = self.once("finalists", lambda: choose_finalists(self.candidates, trials, plan["left"]))
-        if plan["second"] >= 2 * FEWEST_SECONDS and len(finalists) > 1:
+        if plan["second"] > max(SHORTEST_SECOND, plan["first"]) and len(finalists) > 1:
             trials += [self.trial(f"trial-2-{place}", place, plan["second"]) for place in finalists]
         return trials
 
     def plan(self) -> dict[str, float]:
-        """The seconds of a trial in the first and in the second round, and what the race leaves for training."""
+        """How many candidates race, the seconds of a trial in each round, and what the race leaves for training.
+
+        Those at the end of the table are left out if the trials would be too short; with one left, there is no race.
+        """
         whole = SHARE * max(0.0, self.budget.left())
-        first = FIRST * whole / len(self.candidates)
+        entrants = len(self.candidates)
+        while entrants > 1 and FIRST * whole / entrants < max(c.least_seconds for c in self.candidates[:entrants]):
+            entrants -= 1
         return {
-            "first": max(FEWEST_SECONDS, first),
+            "entrants": entrants if entrants > 1 else 0,
+            "first": FIRST * whole / entrants,
             "second": (1 - FIRST) * whole / FINALISTS,
             "left": self.budget.left() - whole,
         }
 
     def trial(self, name: str, place: int, seconds: float, *, probes: bool = False) -> Trial:
         """The result of one trial, from the journal if it has it."""
-        candidate, base = self.candidates[place], self.base
+        base = self.base
+        candidate = limited(self.candidates[place], self.probe_of(place), seconds, self.num_train)
         known = name in self.journal.steps
 
         def work() -> dict[str, Any]:
@@ -95,6 +104,11 @@ class Race:
         if not known:
             note(f"  {describe(found)}")
         return found
+
+    def probe_of(self, place: int) -> Trial | None:
+        """The trial of a candidate's frozen features, once there is one."""
+        found = self.journal.steps.get(f"probe-{place}")
+        return None if found is None else Trial.from_json(found)
 
     def is_best(self, trial: Trial) -> bool:
         """Whether no trial so far has trained a better network."""

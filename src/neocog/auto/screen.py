@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from neocog.auto.candidate import Candidate
+from neocog.auto.compare import Trial
 from neocog.auto.facts import Facts
 from neocog.errors import NeocogError
 from neocog.torch_private import has_mkldnn_bf16
@@ -16,7 +17,7 @@ from neocog.training.executor import Precision
 from neocog.zoo import create_model, model_info
 from neocog.zoo.config import OPTIONS
 
-__all__ = ["Pace", "affordable", "fitted", "time_candidate"]
+__all__ = ["Pace", "affordable", "fitted", "limited", "time_candidate"]
 
 IMAGES = 8
 FEWEST_SAMPLES, FEWEST_EPOCHS = 30_000, 10
@@ -25,6 +26,7 @@ UPDATES = 300
 """Steps below which a batch is too large for the time."""
 FEWEST_BATCH, LARGE_BATCH = 32, 512
 PARTS = 3
+HEAD_SHARE, FEWEST_HEAD = 0.4, 100
 
 
 class Pace(NamedTuple):
@@ -110,3 +112,19 @@ def fitted(candidate: Candidate, pace: Pace | None, seconds: float) -> Candidate
         settings["train.batch_size"] = batch
         settings["optimizer.lr"] = round(settings["optimizer.lr"] * (batch / LARGE_BATCH) ** 0.5, 5)
     return replace(candidate, settings=settings, reasons=reasons)
+
+
+def limited(candidate: Candidate, probe: Trial | None, seconds: float, num_train: int) -> Candidate:
+    """The candidate on no more training samples than its head can be fitted to in a share of its seconds.
+
+    `probe` is the trial of its frozen features, which tells how long those of an image take.
+    """
+    if probe is None or probe.error or not candidate.transfer:
+        return candidate
+    views = 2 if candidate.settings.get("augment.flip") else 1
+    most = int(HEAD_SHARE * seconds * probe.samples / (views * probe.seconds))
+    if most >= num_train:
+        return candidate
+    reason = f"as many as the head can be fitted to in {HEAD_SHARE:.0%} of the time"
+    settings = {**candidate.settings, "data.limit": max(FEWEST_HEAD, most)}
+    return replace(candidate, settings=settings, reasons={**candidate.reasons, "data.limit": reason})

@@ -26,7 +26,7 @@ from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
-from neocog.auto.screen import Pace, affordable, fitted, time_candidate
+from neocog.auto.screen import Pace, affordable, fitted, limited, time_candidate
 from neocog.data import Opened, Source, tell
 from neocog.errors import NeocogError
 from neocog.files import folder_lock, write_whole
@@ -151,7 +151,9 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         trials = race.run_all()
         found = race.once("choice", lambda: decide(race.candidates, trials, budget.left()).to_json())
         choice = Choice.from_json(found)
+        seconds = race.once("training", budget.left)
         chosen = race.candidates[choice.candidate]
+        chosen = limited(chosen, race.probe_of(choice.candidate), seconds, race.num_train)
         for line in choice_lines(choice):
             note(line)
         final = with_candidate(resolved, chosen, f"won the race: {choice.reason}" if trials else choice.reason)
@@ -187,8 +189,9 @@ def make_race(
     table = distinct(resolved, candidates_for(facts, network_of(resolved), weights))
     candidates = choose_entrants(table, facts, journal, budget, world.device)
     return Race(
-        run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget
-    )
+        run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget,
+        num_train=facts.num_train,
+    )  # fmt: skip
 
 
 def choose_entrants(

@@ -8,7 +8,7 @@ from neocog.auto.candidate import Candidate, with_candidate
 from neocog.auto.compare import Trial
 from neocog.bundle import Predictor, torch_backend
 from neocog.data import Opened
-from neocog.errors import NeocogError
+from neocog.errors import ConfigError, NeocogError
 from neocog.evaluation.intervals import wilson
 from neocog.files import write_whole
 from neocog.progress import quiet
@@ -22,6 +22,9 @@ from neocog.training import Training
 from neocog.training.distributed import World, broadcast_json
 
 __all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
+
+PREPARING = 0.8
+"""Of the seconds of a trial, that preparation may take."""
 
 
 def run_trial(
@@ -47,6 +50,8 @@ def run_trial(
         with quiet():
             resolved = settings_of(candidate, base, seconds) if begins else read_run_config(folder.config)
             prepared = prepare(resolved, world, data=opened, scored=scored, begins=begins)
+            if begins:
+                refuse_slow(begin, seconds, world)
             if begins and world.first:
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
@@ -63,13 +68,24 @@ def settings_of(candidate: Candidate, base: ResolvedConfig, seconds: float) -> R
     return resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
 
 
+def refuse_slow(begin: float, seconds: float, world: World) -> None:
+    """Raises ConfigError, in all processes, if preparation has taken most of the seconds of a trial."""
+    spent = broadcast_json(time.monotonic() - begin, world)
+    if spent > PREPARING * seconds:
+        raise ConfigError(
+            "There was no time for a trial.", received=f"{spent:.1f} of {seconds:.1f} s for preparation",
+            fix="Give it more --minutes.",
+        )  # fmt: skip
+
+
 def describe_trial(
     candidate: Candidate, place: int, rung: int, prepared: Prepared, training: Training, total: float
 ) -> Trial:
     """The result of a finished trial, that of its best epoch."""
     state, task = training.state, prepared.task
-    values = [value_of(row, task) for row in state.history]
-    ends = np.cumsum([row["seconds"] for row in state.history]).tolist()
+    rows = [*([{"seconds": 0.0, **state.start}] if state.start else []), *state.history]
+    values = [value_of(row, task) for row in rows]
+    ends = np.cumsum([row["seconds"] for row in rows]).tolist()
     low, high = interval_of(max(values), len(prepared.val), task)
     seen = min(len(prepared.train), state.step * prepared.resolved.config.train.batch_size)
     return Trial(
