@@ -9,7 +9,7 @@ from neocog.auto import search
 from neocog.verbs import train
 from tests.support.textures import blobs
 
-MINUTES = 0.1
+MINUTES = 0.05
 
 
 def none_available(_name):
@@ -22,12 +22,24 @@ def without_weights(monkeypatch):
     monkeypatch.setattr(search, "available", none_available)
 
 
+def plan_shortly(race):
+    """All candidates race, each for a fraction of a second, and there is a second round."""
+    entrants = len(race.candidates)
+    each = 0.3 * max(1.0, race.budget.left()) / (entrants + 3)
+    return {"entrants": entrants, "first": each, "second": 1.5 * each, "left": race.budget.left()}
+
+
 def hurry(monkeypatch):
-    """Nothing is reserved for the report, a trial may be as short as a fifth of a second, and all candidates race."""
-    for name in ("neocog.auto.budget.REPORT_SECONDS", "neocog.runs.budget.REPORT_SECONDS"):
+    """Nothing is reserved for the report, and trials may be shorter than what says something about a candidate."""
+    for name in (
+        "neocog.auto.budget.REPORT_SECONDS",
+        "neocog.runs.budget.REPORT_SECONDS",
+        "neocog.auto.race.SHORTEST_SECOND",
+    ):
         monkeypatch.setattr(name, 0.0)
-    monkeypatch.setattr("neocog.auto.race.FEWEST_SECONDS", 0.2)
     monkeypatch.setattr("neocog.auto.screen.FEWEST_SAMPLES", 0)
+    monkeypatch.setattr("neocog.auto.trials.PREPARING", 100.0)
+    monkeypatch.setattr("neocog.auto.race.Race.plan", plan_shortly)
 
 
 @pytest.fixture

@@ -85,6 +85,35 @@ def test_gain_of_more_samples_follows_the_learning_curve():
     assert decide(table(1), [tried(0, 1, 0.9)], 60).more_images is None
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "trained", "stops"),
+    [
+        (0.9, 0.9, 1.0, True),  # no better, and all is known by heart
+        (0.9, 0.92, 1.0, False),
+        (0.9, 0.9, 0.95, False),
+        (0.9, 1.0, 0.5, True),  # nothing is wrong
+    ],
+)
+def test_training_is_short_where_the_race_shows_nothing_to_gain(first, second, trained, stops):
+    trials = [tried(0, 1, first, seconds=10), tried(0, 2, second, seconds=20, trained=trained)]
+    found = decide(table(1), trials, 1000)
+    assert (found.seconds is not None) == stops
+    if stops:
+        assert found.seconds == pytest.approx(3 * 21)
+        assert "trained for about 63 s only: in the race, more time gained nothing" in choice_lines(found)
+    assert decide(table(1), trials, 60).seconds is None  # there is no more time anyway
+
+
+def test_few_samples_without_an_error_are_no_proof():
+    for scored, stops in ((10, False), (300, False), (400, True)):
+        assert (decide(table(1), [tried(0, 1, 1.0, scored=scored)], 1000).seconds is not None) == stops
+
+
+def test_candidate_whose_second_trial_failed_keeps_its_first():
+    trials = [tried(0, 1, 0.8), tried(1, 1, 0.7), tried(2, 1, 0.75), tried(0, 2, error="no"), tried(1, 2, 0.72)]
+    assert decide(table(3), trials, 20).candidate == 0
+
+
 def test_choice_is_read_back_from_json():
     found = decide(table(1), [tried(0, 1, 0.8, seconds=10), tried(0, 2, 0.9, seconds=40)], 160)
     assert Choice.from_json(json.loads(json.dumps(found.to_json()))) == found

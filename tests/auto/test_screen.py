@@ -5,7 +5,8 @@ import pytest
 from neocog.auto.candidate import Candidate
 from neocog.auto.facts import Facts
 from neocog.auto.images import image_candidates
-from neocog.auto.screen import Pace, affordable, fitted, time_candidate
+from neocog.auto.screen import Pace, affordable, fitted, limited, time_candidate
+from tests.auto.trials_by_hand import tried
 
 FACTS = Facts(modality="image", num_train=100_000, num_test=1, num_classes=2, height=16, width=16)
 SMALL, LARGE = Candidate("small", {}), Candidate("large", {})
@@ -71,3 +72,16 @@ def test_what_can_not_be_built_or_has_no_size_has_no_pace():
     assert time_candidate(Candidate("c", {"model.name": "text_cnn"}), FACTS) is None
     wrong = Candidate("c", {"model.name": "speednet", "image.size": (16, 16), "model.stem_stride": 9})
     assert time_candidate(wrong, FACTS) is None
+
+
+def test_head_is_fitted_to_as_many_samples_as_the_time_allows():
+    probe = tried(2, 0, 0.9, seconds=10.0, samples=500)  # 50 images a second
+    found = limited(PRETRAINED, probe, 60, num_train=100_000)
+    assert found.settings["data.limit"] == int(0.4 * 60 * 50)
+    assert found.reasons["data.limit"] == "as many as the head can be fitted to in 40% of the time"
+    mirrored = Candidate("m", {**PRETRAINED.settings, "augment.flip": 0.5})
+    assert limited(mirrored, probe, 60, num_train=100_000).settings["data.limit"] == int(0.4 * 60 * 25)
+    assert limited(PRETRAINED, probe, 0.1, num_train=100_000).settings["data.limit"] == 100
+    for kept, trial in ((PRETRAINED, None), (SMALL, probe), (PRETRAINED, tried(error="no"))):
+        assert limited(kept, trial, 60, num_train=100_000) is kept
+    assert limited(PRETRAINED, probe, 60, num_train=1000) is PRETRAINED

@@ -1,4 +1,4 @@
-"""A search that is stopped at any moment goes on where it was, and ends with the weights of one that was not.
+"""A search that is stopped at any moment resumes where it was, and ends with the weights of one that was not.
 
 Without a clock, and with the decisions that depend on measured times in the journal, a search has no other freedom.
 """
@@ -139,7 +139,7 @@ def test_finished_trials_are_not_run_again(search_for, spots, tmp_path, monkeypa
     assert calls[1] == calls[2] and len(calls) == len(set(calls)) + 1
 
 
-def test_trial_that_was_killed_goes_on_from_its_checkpoint(search_for, spots, tmp_path, monkeypatch, capsys):
+def test_trial_that_was_killed_resumes_from_its_checkpoint(search_for, spots, tmp_path, monkeypatch, capsys):
     real, calls = RunCheckpointer.epoch_done, []
 
     def die_in_the_second_epoch(self, training, *, best):
@@ -251,7 +251,7 @@ def kill(*_, **__):
 
 
 def main(path, place):
-    """Go on with the run, until the process kills itself at a place."""
+    """Resume the run, until the process kills itself at a place."""
     without_clock(setattr)
     done = RunCheckpointer.epoch_done
 

@@ -1,9 +1,11 @@
 """Trials and probes on a hundred images, and what becomes of those that fail."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import neocog
 from neocog.auto.candidate import Candidate
@@ -30,7 +32,7 @@ def common(spots):
 
 @pytest.fixture
 def try_out(common, tmp_path):
-    def attempt(settings=QUICK, seconds=1.0, name="trial", scored=2000):
+    def attempt(settings=QUICK, seconds=2.0, name="trial", scored=2000):
         folder = Run(tmp_path / name)
         return run_trial(Candidate("c", settings), 3, 1, seconds, folder=folder, scored=scored, **common)
 
@@ -50,7 +52,7 @@ def test_trial_has_the_best_of_its_validations_and_a_folder_of_its_own(try_out, 
     assert [seconds for seconds, _ in trial.history] == sorted(seconds for seconds, _ in trial.history)
     assert trial.samples <= 86 and 0 < trial.seconds <= trial.total_seconds
     kept = read_run_config(tmp_path / "trial/config.yaml")
-    assert kept.config.train.minutes == pytest.approx(1 / 60) and not kept.config.train.search
+    assert kept.config.train.minutes == pytest.approx(2 / 60) and not kept.config.train.search
     assert str(kept.provenance["model.name"]) == "chosen automatically: candidate c"
 
 
@@ -59,6 +61,13 @@ def test_trial_that_is_run_again_is_not_trained_again(try_out):
     other, (_, again) = try_out()
     assert (other.value, len(other.history)) == (one.value, len(one.history))
     assert again.state.step == training.state.step
+
+
+def test_trial_without_time_after_its_preparation_is_left_out(try_out, tmp_path):
+    trial, found = try_out(seconds=1e-6)
+    message = r"There was no time for a trial\. Received: \d+\.\d of 0\.0 s for preparation\. Give it more --minutes\."
+    assert found is None and re.fullmatch(message, trial.error)
+    assert not (tmp_path / "trial/config.yaml").exists()
 
 
 def test_network_of_a_trial_becomes_a_bundle(try_out, tmp_path):
@@ -81,8 +90,6 @@ def test_network_of_a_trial_becomes_a_bundle(try_out, tmp_path):
     ],
 )
 def test_trial_that_fails_has_its_error(try_out, settings, message):
-    import re
-
     trial, found = try_out(settings)
     assert found is None and re.search(message, trial.error), trial.error
     assert (trial.samples, trial.scored, trial.history) == (0, 0, ())
@@ -103,8 +110,6 @@ def clusters(num, dim=20, classes=3):
     draw = np.random.default_rng(0)
     labels = np.arange(num) % classes
     features = draw.normal(size=(classes, dim))[labels] + 0.1 * draw.normal(size=(num, dim))
-    import torch
-
     return torch.from_numpy(features.astype(np.float32)), labels
 
 
@@ -126,8 +131,6 @@ def test_learning_curve_needs_a_class_with_two_images():
 
 @pytest.fixture
 def weights(tmp_path):
-    import torch
-
     path = tmp_path / "weights.pth"
     torch.save(create_model("resnet20_cifar").state_dict(), path)
     return {**QUICK, "model.pretrained": str(path), "model.head": "logistic"}
@@ -161,7 +164,7 @@ def test_limit_of_the_user_stays(common, weights):
     assert run_probe(Candidate("c", weights), 0, 5.0, **{**common, "base": limited}).samples <= 60
 
 
-def test_errors_that_are_no_fault_of_the_candidate_are_raised(common, tmp_path, monkeypatch):
+def test_unforeseen_errors_are_raised(common, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError
 
