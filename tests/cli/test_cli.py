@@ -205,10 +205,21 @@ def test_broken_image_is_one_line_and_the_others_are_predicted(run_main, finishe
         (["train", "mnist", "--epoch", "1"], "Unknown option: --epoch. Did you mean --epochs"),
         (["train", "mnist", "--optimizer.betas", "[0.9, 0.99]"], "would be ignored, because sgd has no betas"),
         (
+            ["train", "mnist", "--epochs", "1", "--data.test_fraction", "0.3"],
+            "data.test_fraction .flag. would be ignored, because mnist brings its own",
+        ),
+        (
             ["train", "mnist", "--data.test_fraction", "0.3"],
             "data.test_fraction .flag. would be ignored, because mnist brings its own",
         ),
-        (["train", "mnist", "--image.size", "28x28"], r"1x28x28 does not fit.*lenet5_relu was made for 32x32"),
+        (
+            ["train", "mnist", "--model", "lenet5_relu", "--image.size", "28x28"],
+            r"1x28x28 does not fit.*lenet5_relu was made for 32x32",
+        ),
+        (
+            ["train", "mnist", "--recipe", "lenet5_relu", "--image.size", "28x28"],
+            r"1x28x28 does not fit.*lenet5_relu was made for 32x32",
+        ),
         (
             ["train", "mnist", "--train.device", "abacus"],
             r"must be a device of this machine that computes\. Received: 'abacus' \(",
@@ -316,10 +327,11 @@ def test_an_empty_folder_and_one_class_only(run_main, pictures, tmp_path):
     for name in ("green", "blue"):
         shutil.rmtree(pictures / name)
     for data, message in ((empty, "empty is empty. Put images at"), (pictures, "pictures: received one: red")):
-        code, _, err = run_main("train", data)
-        assert code == 2
-        assert message in err
-        assert list(run_main.work.iterdir()) == []
+        for flags in ((), QUICK):
+            code, _, err = run_main("train", data, *flags)
+            assert code == 2
+            assert message in err
+            assert list(run_main.work.iterdir()) == []
 
 
 def test_16_bits_to_a_network_of_8_are_refused_or_converted(run_main, finished_run, tmp_path, pictures):
@@ -430,10 +442,10 @@ def test_quiet_and_plain_when_not_a_terminal(run_main, digits):
 
 
 def test_network_without_its_own_recipe_gets_the_general_one():
-    resolved, _ = resolve_config("mnist", model="resnet18")
+    resolved, _ = resolve_config("mnist", model="resnet18", epochs=3)
     assert resolved.config.model.name == "resnet18" and resolved.config.optimizer.name == "adamw"
     assert str(resolved.provenance["optimizer.lr"]) == "recipe general"
-    assert str(resolve_config("mnist")[0].provenance["optimizer.lr"]) == "recipe lenet5_relu"
+    assert str(resolve_config("mnist", epochs=3)[0].provenance["optimizer.lr"]) == "recipe lenet5_relu"
 
 
 @pytest.mark.parametrize(
@@ -459,15 +471,18 @@ def test_flag_by_its_earlier_name_is_an_error_that_names_the_new_one(run_main, a
 
 
 def test_python_gets_the_settings_of_the_command_line(run_main, digits, monkeypatch):
-    """Recipe, config file and overrides, for each verb that trains."""
+    """Recipe, config file, minutes and overrides, with a search and without, for each verb that trains."""
     config = run_main.work / "c.yaml"
     config.write_text("optimizer: {lr: 0.03}\n")
     given = []
-    monkeypatch.setattr("neocog.runs.train", lambda resolved, **_: given.append(resolved) or neocog.Run(config))
+    for engine in ("neocog.runs.train", "neocog.auto.train"):
+        monkeypatch.setattr(engine, lambda resolved, **_: given.append(resolved) or neocog.Run(config))
     for flags, settings in (
         ((), {}),
         (("--recipe", "fast", "--epochs", "3"), {"recipe": "fast", "epochs": 3}),
         (("--model", "resnet18", "--image.size", "32x48"), {"model": "resnet18", "overrides": {"image.size": "32x48"}}),
+        (("--minutes", "3"), {"minutes": 3}),
+        (("--recipe", "general", "--minutes", "3"), {"recipe": "general", "minutes": 3}),
         (
             ("--config", "c.yaml", "--augment.flip", "0.5"),
             {"config_file": "c.yaml", "overrides": {"augment.flip": 0.5}},

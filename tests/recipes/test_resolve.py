@@ -37,8 +37,14 @@ def counts(monkeypatch):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"recipe": "fast", "overrides": {"data.val_fraction": 0.2}}, {"model": "lenet5_relu"}, {"recipe": "lenet5"}],
-    ids=["data alone", "recipe that looks at the data", "model", "recipe"],
+    [
+        {"searches": False},
+        {},
+        {"recipe": "fast", "overrides": {"data.val_fraction": 0.2}},
+        {"model": "lenet5_relu"},
+        {"recipe": "lenet5"},
+    ],
+    ids=["data alone", "search", "recipe that looks at the data", "model", "recipe"],
 )
 def test_data_is_detected_and_opened_once(pictures, counts, settings):
     resolved, found = resolve_config(pictures, **settings)
@@ -60,11 +66,36 @@ def test_reading_options_reach_the_data_that_a_recipe_looks_at(pictures, tmp_pat
 
 def test_arrays_get_the_recipe_of_their_kind():
     signals = np.random.default_rng(0).normal(size=(40, 2, 64)).astype(np.float32)
-    resolved, found = resolve_config((signals, np.arange(40) % 2))
+    resolved, found = resolve_config((signals, np.arange(40) % 2), epochs=3)
     assert resolved.config.model.name == "time_series_fcn"
     assert open_source(found).modality == "signal"
-    assert resolve_config((IMAGES, LABELS))[0].config.model.name == "lenet5_relu"
+    assert resolve_config((IMAGES, LABELS), epochs=3)[0].config.model.name == "lenet5_relu"
     assert resolve_config((IMAGES, LABELS), recipe="fast")[0].config.model.widths == (32, 64)
+
+
+@pytest.mark.parametrize("settings", [{}, {"model": "resnet18"}, {"minutes": 3}, {"overrides": {"image.size": 32}}])
+def test_nothing_about_the_length_means_a_search(settings):
+    resolved, _ = resolve_config((IMAGES, LABELS), **settings)
+    assert resolved.config.train.search is True
+    assert str(resolved.provenance["train.search"]) == "recipe auto"
+    assert resolved.config.train.minutes == settings.get("minutes", 10.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"epochs": 3}, {"recipe": "general"}, {"recipe": "general", "minutes": 3}, {"searches": False},
+     {"overrides": {"train.replanned": ["2 3"]}}],
+)  # fmt: skip
+def test_a_run_whose_recipe_or_length_is_known_has_no_search(settings):
+    resolved, _ = resolve_config((IMAGES, LABELS), **settings)
+    assert not resolved.config.train.search
+
+
+def test_a_config_file_with_a_recipe_or_epochs_has_no_search(tmp_path):
+    file = tmp_path / "c.yaml"
+    for text, searches in (("recipe: general", False), ("train: {epochs: 3}", False), ("image: {size: 32}", True)):
+        file.write_text(text)
+        assert bool(resolve_config((IMAGES, LABELS), config_file=file)[0].config.train.search) == searches
 
 
 def test_train_takes_arrays_and_overrides(tmp_path):
@@ -109,7 +140,7 @@ def test_wrong_settings_are_errors(start, settings, message):
 
 
 def test_data_that_cannot_be_read_is_left_to_the_run(tmp_path):
-    resolved, found = resolve_config(tmp_path / "nowhere")
+    resolved, found = resolve_config(tmp_path / "nowhere", epochs=3)
     assert resolved.config.model.name == "lenet5_relu"
     assert found is None
 

@@ -340,9 +340,10 @@ def test_signals_in_files_are_predicted(tmp_path, capsys):
         ("waves", ["--model", "text_cnn"], "text_cnn is for classification of texts"),
     ],
 )
-def test_a_mistake_is_one_message_and_exit_code_2(where, flags, message, tmp_path, capsys, request):
+@pytest.mark.parametrize("length", [["--epochs", "1"], []], ids=["epochs", "search"])
+def test_a_mistake_is_one_message_and_exit_code_2(where, flags, length, message, tmp_path, capsys, request):
     data = request.getfixturevalue(where)
-    assert main(["train", str(data), "--runs", str(tmp_path / "runs"), *flags]) == 2
+    assert main(["train", str(data), "--runs", str(tmp_path / "runs"), *flags, *length]) == 2
     *_, last = capsys.readouterr().err.strip().split("error: ")
     assert message in last
     assert "\n" not in last

@@ -140,9 +140,11 @@ def test_start_with_other_classes_gets_a_fresh_head(named, words, first, draw, t
         assert not torch.allclose(now[HEAD[0]], before[HEAD[0]])
 
 
-def test_start_refuses_another_network(first, colours, tmp_path, capsys):
-    code = main(["train", str(colours), "--model", "resnet18", "--model.pretrained", str(first.bundle)])
-    assert code == 2
+@pytest.mark.parametrize("length", [["--epochs", "1"], []], ids=["epochs", "search"])
+def test_start_refuses_another_network(first, colours, tmp_path, capsys, monkeypatch, length):
+    monkeypatch.chdir(tmp_path)
+    code = main(["train", str(colours), "--model", "resnet18", "--model.pretrained", str(first.bundle), *length])
+    assert code == 2 and not (tmp_path / "runs").exists()
     told = said(capsys)
     assert f"which is lenet5_relu. {first.bundle}: received resnet18 (flag). Leave --model out" in told
     with pytest.raises(ConfigError, match=r"is lenet5_relu\. .*: received resnet20_cifar \(given in Python\)\."):

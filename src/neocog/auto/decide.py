@@ -15,6 +15,8 @@ __all__ = ["Choice", "decide"]
 DRAWS = 1000
 BY_HEART = 0.999
 """Share of training samples that are right when a network knows them by heart."""
+SURE = 0.99
+"""Lower end of the 95% interval from which a network without errors counts as perfect: of 381 samples or more."""
 LONGER = 3.0
 """Times as long as its last trial is a network trained that has nothing more to gain."""
 
@@ -91,7 +93,7 @@ def enough(trials: Sequence[Trial], seconds: float) -> float | None:
         return None
     last = trained[-1]
     no_better = len(trained) > 1 and last.value <= trained[0].value
-    perfect = last.value >= 1 - 0.5 / max(1, last.scored)
+    perfect = last.value >= 1 - 0.5 / max(1, last.scored) and last.low >= SURE
     if not (perfect or (no_better and last.trained >= BY_HEART)):
         return None
     wanted = LONGER * last.total_seconds

@@ -14,7 +14,7 @@ from neocog.zoo import model_info
 __all__ = ["candidates_for"]
 
 SIGNAL_NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
-SOUND_NETWORKS = ("speech_res8", "speech_dscnn", "speech_res15")
+SOUND_NETWORKS = ("speech_res8", "speech_dscnn_s", "speech_res15")
 TEXT_NETWORKS = ("text_cnn", "char_cnn_small")
 GO_NETWORKS = ("go_residual", "go_policy")
 LEAST = 10.0

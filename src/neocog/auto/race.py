@@ -113,7 +113,7 @@ class Race:
     def is_best(self, trial: Trial) -> bool:
         """Whether no trial so far has trained a better network."""
         steps = [found for name, found in self.journal.steps.items() if name.startswith("trial-")]
-        return all(trial.value >= found["value"] for found in steps)
+        return all(found["error"] or trial.value >= found["value"] for found in steps)
 
     def once(self, name: str, work: Callable[[], Any]) -> Any:
         return self.journal.once(name, work, self.budget.used)

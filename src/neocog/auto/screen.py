@@ -53,12 +53,12 @@ def time_candidate(candidate: Candidate, facts: Facts) -> Pace | None:
                 in_channels=channels,
                 **{key: value for key, value in options.items() if key in known},
             )
-    except NeocogError:
+        model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        images = torch.zeros(IMAGES, channels, *size).to(memory_format=torch.channels_last)
+        precisions: tuple[Precision, ...] = ("fp32", "bf16") if has_mkldnn_bf16() else ("fp32",)
+        found = {precision: time_steps(model, images, precision == "bf16") for precision in precisions}
+    except (NeocogError, RuntimeError):  # torch's, for images that are too small; its trial says why
         return None
-    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    images = torch.zeros(IMAGES, channels, *size).to(memory_format=torch.channels_last)
-    precisions: tuple[Precision, ...] = ("fp32", "bf16") if has_mkldnn_bf16() else ("fp32",)
-    found = {precision: time_steps(model, images, precision == "bf16") for precision in precisions}
     best = min(precisions, key=lambda precision: found[precision])
     return Pace(seconds=found[best], precision=best)
 

@@ -21,19 +21,20 @@ from neocog.auto.candidate import Candidate, distinct, is_fixed, with_candidate
 from neocog.auto.decide import Choice, decide
 from neocog.auto.describe import describe_search
 from neocog.auto.facts import Facts
-from neocog.auto.gather import gather_facts
+from neocog.auto.gather import describe_samples, gather_facts
 from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
 from neocog.auto.screen import Pace, affordable, fitted, limited, time_candidate
-from neocog.data import Opened, tell
+from neocog.data import Opened, Source, tell
+from neocog.errors import NeocogError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
 from neocog.runs import ResolvedConfig, Run
 from neocog.runs.config import read_run_config, with_paths
-from neocog.runs.data import check_data, open_configured
-from neocog.runs.prepare import prepare
+from neocog.runs.data import check_data, drop_inactive, open_configured
+from neocog.runs.prepare import check_fit, prepare
 from neocog.runs.session import session
 from neocog.runs.split import split_source
 from neocog.runs.train_run import carry_out, share_run
@@ -45,6 +46,9 @@ __all__ = ["is_searching", "resume", "resume_training", "train"]
 
 TRAINING = 0.6
 """Of the time that is left, about, for the training of the winner."""
+OF_NO_NETWORK = frozenset({"data.source", "train.minutes", "train.device", "train.seed"})
+"""Settings that suit every network."""
+USUAL = 32
 WITH_WEIGHTS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
 
@@ -69,7 +73,7 @@ def train(
             Run.check_name(Path(runs), name)
         opened = Opened(open_configured(resolved.config, data, world, download=download))
         check_data(resolved.config, opened.source)
-        split_source(opened.source, resolved.config.data, resolved.config.train.seed)  # raises if it can't be split
+        check_settings(resolved, opened.source, world)
         run = share_run(on_first(lambda: Run.create(Path(runs), name, f"{opened.source.name}-auto"), world), world)
         with folder_lock(run.path) if world.first else nullcontext():
             if world.first:
@@ -89,6 +93,32 @@ def resume(run: Run, *, data: object = None, began: float | None = None) -> Run:
         return search(run, resolved, opened, world, began)
 
 
+def check_settings(resolved: ResolvedConfig, source: Source, world: World) -> None:
+    """Raises a NeocogError for data that can't be split, and for settings of the user that suit no candidate.
+
+    Those for images are tried at the usual size, since the images have not been looked at.
+    """
+    splits = split_source(source, resolved.config.data, resolved.config.train.seed)
+    drop_inactive(resolved, source)
+    if not any(resolved.set_by_user(key) for key in resolved.provenance.keys() - OF_NO_NETWORK):
+        return
+    facts = Facts(**describe_samples(source, splits), height=USUAL, width=USUAL)
+    errors = list[NeocogError]()
+    for candidate in candidates_for(facts, network_of(resolved), {}):
+        try:
+            with quiet():
+                check_fit(with_candidate(resolved, candidate, "a candidate"), world, source, splits)
+            return
+        except NeocogError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def network_of(resolved: ResolvedConfig) -> str | None:
+    """The network that the user has named, or whose weights they have."""
+    return resolved.config.model.name if is_fixed(resolved, "model.name") else None
+
+
 def journal_of(run: Run) -> Path:
     """The journal of a run that was or is searched for."""
     return run.path / "search" / "journal.json"
@@ -96,7 +126,7 @@ def journal_of(run: Run) -> Path:
 
 def is_searching(run: Run) -> bool:
     """Whether a run is still choosing its settings."""
-    return journal_of(run).is_file() and bool(read_run_config(run.config).config.train.search)
+    return bool(read_run_config(run.config).config.train.search)
 
 
 def resume_training(run: Run, *, epochs: int | str | None, data: object, began: float | None) -> Run:
@@ -133,10 +163,8 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         if world.first:
             write_whole(run.config, prepared.resolved.to_yaml())
             run.log("start", data=prepared.source.name, model=prepared.resolved.config.model.name)
-    used = journal.seconds if budget.used_before else 0.0
-    return carry_out(
-        run, prepared, world, began=began, used=used, describe_search=partial(describe_search, journal.steps)
-    )
+    describe = partial(describe_search, journal.steps)
+    return carry_out(run, prepared, world, began=began, used=budget.used_before, describe_search=describe)
 
 
 def shorter(choice: Choice, journal: Journal) -> dict[str, tuple[Any, str]]:
@@ -157,9 +185,8 @@ def make_race(
     facts = Facts.from_json(seen["facts"])
     for line in fact_lines(facts, seen.get("lines", ())):
         note(f"  {line}")
-    network = config.model.name if is_fixed(resolved, "model.name") else None
     weights = journal.once("weights", lambda: find_weights(resolved), budget.used)
-    table = distinct(resolved, candidates_for(facts, network, weights))
+    table = distinct(resolved, candidates_for(facts, network_of(resolved), weights))
     candidates = choose_entrants(table, facts, journal, budget, world.device)
     return Race(
         run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget,

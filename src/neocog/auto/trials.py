@@ -1,6 +1,5 @@
 """One trial of the race: a candidate trained for a few seconds, or its frozen features under a linear head."""
 
-import math
 import time
 
 import numpy as np
@@ -14,6 +13,7 @@ from neocog.evaluation.intervals import wilson
 from neocog.files import write_whole
 from neocog.progress import quiet
 from neocog.runs import ResolvedConfig, Run
+from neocog.runs.config import read_run_config
 from neocog.runs.prepare import Prepared, prepare
 from neocog.runs.seal_model import seal_model
 from neocog.runs.train_run import train_network
@@ -45,20 +45,27 @@ def run_trial(
     race. A trial that was killed goes on from its last checkpoint.
     """
     begin = time.monotonic()
-    reason = f"candidate {candidate.name}"
-    resolved = with_candidate(base, candidate, reason)
-    resolved = resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
+    begins = not broadcast_json(folder.last.is_file(), world)
     try:
         with quiet():
-            prepared = prepare(resolved, world, data=opened, scored=scored, begins=not folder.last.is_file())
-            refuse_slow(begin, seconds, world)
-            if world.first:
+            resolved = settings_of(candidate, base, seconds) if begins else read_run_config(folder.config)
+            prepared = prepare(resolved, world, data=opened, scored=scored, begins=begins)
+            if begins:
+                refuse_slow(begin, seconds, world)
+            if begins and world.first:
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
             prepared, training = train_network(folder, prepared, world, began=begin, is_trial=True)
     except NeocogError as error:
         return failed(candidate, place, rung, time.monotonic() - begin, error), None
     return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), (prepared, training)
+
+
+def settings_of(candidate: Candidate, base: ResolvedConfig, seconds: float) -> ResolvedConfig:
+    """The settings of a trial that begins; it keeps them, with the number of epochs that the clock gives it."""
+    reason = f"candidate {candidate.name}"
+    resolved = with_candidate(base, candidate, reason)
+    return resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
 
 
 def refuse_slow(begin: float, seconds: float, world: World) -> None:
@@ -114,7 +121,8 @@ def interval_of(value: float, num: int, task: Task) -> tuple[float, float]:
 
 
 def failed(candidate: Candidate, place: int, rung: int, seconds: float, error: NeocogError) -> Trial:
+    """A trial without a result; its figures are zero, since JSON has no infinity."""
     return Trial(
-        name=candidate.name, candidate=place, rung=rung, seconds=0.0, total_seconds=seconds, value=-math.inf,
-        low=-math.inf, high=-math.inf, samples=0, scored=0, by="nothing", history=(), error=str(error),
+        name=candidate.name, candidate=place, rung=rung, seconds=0.0, total_seconds=seconds, value=0.0, low=0.0,
+        high=0.0, samples=0, scored=0, by="nothing", history=(), error=str(error),
     )  # fmt: skip

@@ -57,7 +57,7 @@ def resolve_config(
         return resolve_over(start, given, settings), data
     start = data if start is None else start
     file_recipe, values, origins = read_config(Path(config_file)) if config_file else (None, {}, {})
-    if values.get("train.minutes") is not None and origins.get("train.epochs", FLAG).by is SetBy.CHOSEN:
+    if values.get("train.minutes") is not None and not origins.get("train.epochs", FLAG).by_user:
         values = {key: value for key, value in values.items() if key != "train.epochs"}  # the clock sets it again
     held = None if start is None or isinstance(start, str | Path) else start  # in memory, so without a name
     if start is not None:

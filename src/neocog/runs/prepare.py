@@ -33,7 +33,7 @@ from neocog.training.distributed import World
 from neocog.training.monitoring import check_monitor
 from neocog.zoo import Network, model_info
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "check_fit", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +131,20 @@ def prepare(
         task=task, device=world.device,
         options=network_options(config, info, spec), start=start, notes=notes,
     )  # fmt: skip
+
+
+def check_fit(resolved: ResolvedConfig, world: World, source: Source, splits: Splits) -> None:
+    """Raises what `prepare` would for settings that don't fit the data, without decoding all of it."""
+    resolved = resolve_pretrained(resolved)
+    start = open_start(resolved.config.model.pretrained)
+    resolved = resolved if start is None else start.resolve(resolved)[0]
+    check_config(resolved.config, world)
+    source = source if start is None else match_channels(source, start.preprocess)
+    info = find_network(resolved.config.model.name, source)
+    resolved, spec, *_ = choose_inputs(drop_inactive(resolved, source), source, splits, info, start)
+    model, *_ = build_network(resolved.config, info, spec, classes_of(source, info), start)
+    resolve_loading(resolved, source, splits, spec)
+    check_progressive(resolved.config, model, spec)
 
 
 def check_config(config: RunConfig, world: World) -> None:

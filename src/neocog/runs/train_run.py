@@ -159,7 +159,9 @@ def carry_out(
     """
     with closing(prepared):
         prepared, training = train_network(run, prepared, world, extension, began=began, used=used)
-        on_first(lambda: finish(run, prepared, training, prepared.loader.num_steps, extension, describe_search), world)
+        steps = prepared.loader.num_steps
+        with name_resume_command(run, training, world):
+            on_first(lambda: finish(run, prepared, training, steps, extension, describe_search), world)
     return run
 
 
