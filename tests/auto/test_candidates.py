@@ -136,11 +136,19 @@ def test_other_kinds_of_data_race_their_own_networks(modality):
 
 
 def test_named_network_races_with_two_rates():
-    table = candidates_for(facts(), "resnet18", WEIGHTS)
-    assert [candidate.settings["model.name"] for candidate in table] == ["resnet18"] * 2
-    assert table[1].settings["optimizer.lr"] == 4 * table[0].settings["optimizer.lr"]
-    assert table[1].name == "resnet18, recipe general, 4 times the rate"
-    assert len(candidates_for(facts(modality="text"), "text_cnn", {})) == 1
+    *smaller, own, fast = candidates_for(facts(mirror=True, useful_size=64), "resnet18", WEIGHTS)
+    assert {one.settings["model.name"] for one in (*smaller, own, fast)} == {"resnet18"}
+    assert [one.settings["image.size"] for one in smaller] == [(32, 32), (64, 64)] and "image.size" not in own.settings
+    assert own.settings["augment.flip"] == 0.5 and "augment.vertical_flip" not in own.settings
+    assert fast.settings["optimizer.lr"] == 4 * own.settings["optimizer.lr"]
+    assert fast.name == "resnet18, recipe general, 4 times the rate"
+    assert len(candidates_for(facts(0, 0, modality="text"), "text_cnn", {})) == 1
+
+
+def test_named_network_with_weights_is_fine_tuned():
+    first, *_ = candidates_for(facts(height=300, width=300), "efficientnet_lite1", {"efficientnet_lite1": "package"})
+    assert first.settings["model.name"] == "efficientnet_lite1" and first.settings["model.pretrained"] == "package"
+    assert first.transfer
 
 
 def test_what_is_said_of_data_without_a_look():

@@ -41,7 +41,7 @@ def planned(candidates, seconds):
     """The plan with so many seconds left."""
     budget = Budget(seconds=seconds + 4.0, began=0.0, now=lambda: 0.0)
     race = Race(
-        run=None, base=None, opened=None, candidates=candidates, world=None, journal=None, budget=budget, num_train=100
+        run=None, base=None, opened=None, candidates=candidates, world=None, journal=None, budget=budget, facts=None
     )  # fmt: skip
     return race.plan()
 

@@ -1,5 +1,7 @@
 """Which candidates this machine can train in the time, and how they are fitted to it."""
 
+from dataclasses import replace
+
 import pytest
 
 from neocog.auto.candidate import Candidate
@@ -76,12 +78,18 @@ def test_what_can_not_be_built_or_has_no_size_has_no_pace():
 
 def test_head_is_fitted_to_as_many_samples_as_the_time_allows():
     probe = tried(2, 0, 0.9, seconds=10.0, samples=500)  # 50 images a second
-    found = limited(PRETRAINED, probe, 60, num_train=100_000)
+    found = limited(PRETRAINED, probe, 60, FACTS)
     assert found.settings["data.limit"] == int(0.4 * 60 * 50)
-    assert found.reasons["data.limit"] == "as many as the head can be fitted to in 40% of the time"
+    assert found.reasons["data.limit"] == "as many as can be prepared in 40% of the time"
     mirrored = Candidate("m", {**PRETRAINED.settings, "augment.flip": 0.5})
-    assert limited(mirrored, probe, 60, num_train=100_000).settings["data.limit"] == int(0.4 * 60 * 25)
-    assert limited(PRETRAINED, probe, 0.1, num_train=100_000).settings["data.limit"] == 100
+    assert limited(mirrored, probe, 60, FACTS).settings["data.limit"] == int(0.4 * 60 * 25)
+    assert limited(PRETRAINED, probe, 0.1, FACTS).settings["data.limit"] == 100
     for kept, trial in ((PRETRAINED, None), (SMALL, probe), (PRETRAINED, tried(error="no"))):
-        assert limited(kept, trial, 60, num_train=100_000) is kept
-    assert limited(PRETRAINED, probe, 60, num_train=1000) is PRETRAINED
+        assert limited(kept, trial, 60, FACTS) is kept
+    assert limited(PRETRAINED, probe, 60, replace(FACTS, num_train=1000)) is PRETRAINED
+
+
+def test_a_network_from_scratch_gets_no_more_images_than_can_be_decoded():
+    slow = replace(FACTS, decode_seconds=0.001)
+    assert limited(LARGE, None, 60, slow).settings["data.limit"] == 24_000
+    assert limited(LARGE, None, 600, slow) is LARGE

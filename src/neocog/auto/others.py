@@ -6,7 +6,7 @@ from typing import Any
 
 from neocog.auto.candidate import Candidate, differences
 from neocog.auto.facts import Facts
-from neocog.auto.images import image_candidates
+from neocog.auto.images import SIDES, image_candidates, symmetries, transfer
 from neocog.modalities.table import MODALITIES
 from neocog.recipes import recipe, recipe_for
 from neocog.zoo import model_info
@@ -17,6 +17,9 @@ SIGNAL_NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
 SOUND_NETWORKS = ("speech_res8", "speech_dscnn_s", "speech_res15")
 TEXT_NETWORKS = ("text_cnn", "char_cnn_small")
 GO_NETWORKS = ("go_residual", "go_policy")
+FASTER = 4
+"""Times the rate of a recipe that suits all networks, which is low for most."""
+LEAST_NAMED = 5.0
 LEAST = 10.0
 """Seconds that a trial of a network with a recipe takes at least."""
 Table = Callable[[Facts, Mapping[str, str]], Sequence[Candidate]]
@@ -50,25 +53,35 @@ TABLES: dict[str, Table] = {
 def candidates_for(facts: Facts, network: str | None, weights: Mapping[str, str]) -> list[Candidate]:
     """The candidates for this data; with a `network`, those that train it."""
     if network is not None:
-        return for_network(facts, network)
+        return for_network(facts, network, weights)
     if facts.modality in TABLES:
         return list(TABLES[facts.modality](facts, weights))
     kind = MODALITIES[facts.modality]
     return [from_recipe(kind.recipe, kind.network)]
 
 
-def for_network(facts: Facts, network: str) -> list[Candidate]:
-    """Candidates for a network that the user has named: its recipe, and the same at higher rates."""
+def for_network(facts: Facts, network: str, weights: Mapping[str, str]) -> list[Candidate]:
+    """Candidates for a network that the user has named: with its weights, if there are any; its recipe at several sizes
+    of images, and at a higher rate."""
     name = recipe_for(network, facts.modality)
     base = from_recipe(name, network)
-    if model_info(network).modality != "image" or "optimizer.lr" not in base.settings:
+    if not facts.height:
         return [base]
-    rate = base.settings["optimizer.lr"]
-    return [base, *(faster(base, rate, factor) for factor in (4,))]
+    base = replace(base, settings={**base.settings, **symmetries(facts)}, least_seconds=LEAST_NAMED)
+    own = min(model_info(network).input_size)
+    sides = [side for side in SIDES if side < own and side <= max(64, facts.useful_size)]
+    smaller = [at_size(base, facts.size(side)) for side in sides[-2:]] if name == "general" else []
+    known = [transfer(facts, network, weights, facts.size(side)) for side in (128, own)] if network in weights else []
+    return [*known, *smaller, base, faster(base, FASTER)]
 
 
-def faster(base: Candidate, rate: float, factor: int) -> Candidate:
+def at_size(base: Candidate, size: tuple[int, int]) -> Candidate:
+    """The same with images of another size."""
+    settings = {**base.settings, "image.size": size, "image.resize": "squash"}
+    return replace(base, name=f"{base.name}, {size[0]}x{size[1]}", settings=settings)
+
+
+def faster(base: Candidate, factor: int) -> Candidate:
     """The same at a multiple of the rate."""
-    return replace(
-        base, name=f"{base.name}, {factor} times the rate", settings={**base.settings, "optimizer.lr": rate * factor}
-    )
+    settings = {**base.settings, "optimizer.lr": base.settings["optimizer.lr"] * factor}
+    return replace(base, name=f"{base.name}, {factor} times the rate", settings=settings)

@@ -13,6 +13,7 @@ from typing import Any
 from neocog.auto.budget import Budget
 from neocog.auto.candidate import Candidate
 from neocog.auto.compare import Trial, differ, rank
+from neocog.auto.facts import Facts
 from neocog.auto.journal import Journal
 from neocog.auto.probe import run_probe
 from neocog.auto.screen import limited
@@ -46,7 +47,7 @@ class Race:
     world: World
     journal: Journal
     budget: Budget
-    num_train: int
+    facts: Facts
 
     def run_all(self) -> list[Trial]:
         """The trials of all rounds, in their order; none if there is nothing to choose from."""
@@ -83,7 +84,7 @@ class Race:
     def trial(self, name: str, place: int, seconds: float, *, probes: bool = False) -> Trial:
         """The result of one trial, from the journal if it has it."""
         base = self.base
-        candidate = limited(self.candidates[place], self.probe_of(place), seconds, self.num_train)
+        candidate = limited(self.candidates[place], self.probe_of(place), seconds, self.facts)
         known = name in self.journal.steps
 
         def work() -> dict[str, Any]:

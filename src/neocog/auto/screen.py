@@ -26,7 +26,7 @@ UPDATES = 300
 """Steps below which a batch is too large for the time."""
 FEWEST_BATCH, LARGE_BATCH = 32, 512
 PARTS = 3
-HEAD_SHARE, FEWEST_HEAD = 0.4, 100
+LOADING_SHARE, FEWEST_LOADED = 0.4, 100
 
 
 class Pace(NamedTuple):
@@ -114,17 +114,18 @@ def fitted(candidate: Candidate, pace: Pace | None, seconds: float) -> Candidate
     return replace(candidate, settings=settings, reasons=reasons)
 
 
-def limited(candidate: Candidate, probe: Trial | None, seconds: float, num_train: int) -> Candidate:
-    """The candidate on no more training samples than its head can be fitted to in a share of its seconds.
+def limited(candidate: Candidate, probe: Trial | None, seconds: float, facts: Facts) -> Candidate:
+    """The candidate on no more training samples than can be decoded, and its head fitted to, in a share of its time.
 
     `probe` is the trial of its frozen features, which tells how long those of an image take.
     """
-    if probe is None or probe.error or not candidate.transfer:
+    cost = facts.decode_seconds
+    if candidate.transfer and probe is not None and not probe.error:
+        views = 2 if candidate.settings.get("augment.flip") else 1
+        cost += views * probe.seconds / probe.samples
+    if cost * facts.num_train <= LOADING_SHARE * seconds:
         return candidate
-    views = 2 if candidate.settings.get("augment.flip") else 1
-    most = int(HEAD_SHARE * seconds * probe.samples / (views * probe.seconds))
-    if most >= num_train:
-        return candidate
-    reason = f"as many as the head can be fitted to in {HEAD_SHARE:.0%} of the time"
-    settings = {**candidate.settings, "data.limit": max(FEWEST_HEAD, most)}
+    most = max(FEWEST_LOADED, int(LOADING_SHARE * seconds / cost))
+    reason = f"as many as can be prepared in {LOADING_SHARE:.0%} of the time"
+    settings = {**candidate.settings, "data.limit": most}
     return replace(candidate, settings=settings, reasons={**candidate.reasons, "data.limit": reason})

@@ -41,6 +41,7 @@ from neocog.runs.train_run import carry_out, share_run
 from neocog.training import Interrupted
 from neocog.training.distributed import World, on_first
 from neocog.zoo.weights import available
+from neocog.zoo.weights.packages import INSTALL
 
 __all__ = ["is_searching", "resume", "resume_training", "train"]
 
@@ -153,7 +154,7 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
         choice = Choice.from_json(found)
         seconds = race.once("training", budget.left)
         chosen = race.candidates[choice.candidate]
-        chosen = limited(chosen, race.probe_of(choice.candidate), seconds, race.num_train)
+        chosen = limited(chosen, race.probe_of(choice.candidate), seconds, race.facts)
         for line in choice_lines(choice):
             note(line)
         final = with_candidate(resolved, chosen, f"won the race: {choice.reason}" if trials else choice.reason)
@@ -186,11 +187,13 @@ def make_race(
     for line in fact_lines(facts, seen.get("lines", ())):
         note(f"  {line}")
     weights = journal.once("weights", lambda: find_weights(resolved), budget.used)
+    if facts.height and not weights and not resolved.set_by_user("model.pretrained"):
+        note(f"  networks that were trained on ImageNet would take part, too: {INSTALL}")
     table = distinct(resolved, candidates_for(facts, network_of(resolved), weights))
     candidates = choose_entrants(table, facts, journal, budget, world.device)
     return Race(
         run=run, base=resolved, opened=opened, candidates=candidates, world=world, journal=journal, budget=budget,
-        num_train=facts.num_train,
+        facts=facts,
     )  # fmt: skip
 
 
@@ -217,7 +220,8 @@ def find_weights(resolved: ResolvedConfig) -> dict[str, str]:
     """The networks whose weights are on this machine, and the value that names them; none if the user wants none."""
     if resolved.set_by_user("model.pretrained") and resolved.config.model.pretrained is None:
         return {}
-    found = {name: available(name) for name in WITH_WEIGHTS}
+    named = network_of(resolved)
+    found = {name: available(name) for name in (WITH_WEIGHTS if named is None else (named,))}
     return {name: value for name, value in found.items() if value is not None}
 
 
