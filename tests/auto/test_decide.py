@@ -104,7 +104,7 @@ def test_training_is_short_where_the_race_shows_nothing_to_gain(first, second, t
     assert decide(table(1), trials, 60).seconds is None  # there is no more time anyway
 
 
-def test_few_samples_without_an_error_are_no_proof():
+def test_few_samples_without_an_error_prove_nothing():
     for scored, stops in ((10, False), (300, False), (400, True)):
         assert (decide(table(1), [tried(0, 1, 1.0, scored=scored)], 1000).seconds is not None) == stops
 
