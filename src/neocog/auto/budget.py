@@ -31,7 +31,7 @@ class Budget:
 
     @classmethod
     def start(cls, minutes: float, journal: Journal, process_seconds: float) -> "Budget":
-        """The budget of a run whose process has lasted so many seconds."""
+        """The budget of a run whose process has lasted N seconds."""
         return cls(seconds=60 * minutes, began=time.monotonic() - process_seconds, used_before=journal.seconds)
 
     def used(self) -> float:

@@ -23,7 +23,7 @@ LONGER = 3.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """What the search has chosen, and the sentences that say why."""
+    """The choice of a search, and its reason."""
 
     candidate: int
     """Its place in the table."""
@@ -35,9 +35,9 @@ class Choice:
     expected: float | None = None
     """The metric to expect at the end, by the race."""
     more_time: tuple[float, float, float] | None = None
-    """What twice the time would add: the estimate and its 95% interval."""
+    """The gain from twice the time: the estimate and its 95% interval."""
     more_images: tuple[float, float, float] | None = None
-    """What twice the training samples would add."""
+    """The gain from twice the training samples."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,7 +49,7 @@ class Choice:
 
 
 def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: float) -> Choice:
-    """Choose the candidate that promises most for training that lasts so many seconds.
+    """Choose the candidate that promises most for training of this length.
 
     Only candidates that were in the last round are compared, by their forecasts. Where two results differ by no more
     than chance, the one with the better forecast is taken; with equal forecasts, the earlier in the table.
@@ -77,7 +77,7 @@ def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: fl
 
 
 def expect(trials: Sequence[Trial], seconds: float) -> float:
-    """The value to expect after so many seconds; a probe, which has no training time, counts as it is."""
+    """The value to expect after this many seconds; a probe, which has no training time, counts as it is."""
     trained = [trial for trial in trials if trial.rung > 0]
     return forecast(trained, seconds) if trained else trials[-1].value
 
@@ -126,7 +126,7 @@ def gain(trials: Sequence[Trial], of: Callable[[Sequence[Trial]], float]) -> tup
 
 
 def more_samples(own: Sequence[Trial], everyone: Sequence[Trial]) -> tuple[float, float, float] | None:
-    """What twice the samples would add: by the candidate's learning curve, or that of the best probe."""
+    """The gain from twice the samples, by the candidate's learning curve, or that of the best probe."""
     curves = [trial for trial in (*own, *everyone) if trial.rung == 0 and len(trial.history) > 1]
     if not curves:
         return None

@@ -22,7 +22,7 @@ MOST_NAMED = 5
 
 
 def describe_search(steps: Mapping[str, Any], evaluation: Evaluation, prepared: Prepared) -> "Search":
-    """What the search saw, tried and chose; `steps` are those of its journal."""
+    """A search for a report; `steps` are those of its journal."""
     from neocog.report import Search
 
     choice = Choice.from_json(steps["choice"])

@@ -1,4 +1,4 @@
-"""What candidates are chosen by: a few facts about the training data, of whatever kind."""
+"""A few facts about the training data, of whatever kind, by which candidates are chosen."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Self

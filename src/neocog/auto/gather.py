@@ -34,7 +34,7 @@ def describe_samples(source: Source, splits: Splits) -> dict[str, Any]:
 
 
 def of_images(look: ImageLook) -> dict[str, Any]:
-    """What candidates need of a look."""
+    """The facts of a look that candidates are chosen by."""
     facts = look.facts
     narrow, _, wide = facts.aspect
     return {

@@ -132,6 +132,7 @@ def transfer(facts: Facts, network: str, weights: Mapping[str, str], size: tuple
         "train.freeze_bn": True,
         "train.ema_decay": 0.99,
         "train.clip_norm": 1.0,
+        "train.monitor": "loss",  # of the few validation samples of a small set, it says more than their accuracy
         "train.tta": "flip" if facts.mirror else "none",
         **symmetries(facts),
     }

@@ -41,7 +41,7 @@ class Journal:
         """Of the run's time when the last step was written."""
 
     def once(self, name: str, work: Callable[[], Any], seconds: Callable[[], float]) -> Any:
-        """What this step gave when it was first done, as JSON returns it; it is done now if it never was.
+        """The result of this step when it was first done, as JSON returns it; it is done now if it never was.
 
         All processes do it, and all get the first one's result. `seconds` tells the time of the run.
         """

@@ -130,7 +130,7 @@ def describe(trial: Trial) -> str:
 def choose_finalists(candidates: list[Candidate], trials: list[Trial], seconds: float) -> list[int]:
     """The places of the candidates for the second round: the best of each family, and others up to two.
 
-    A family whose best is far behind has none: behind by more than chance, and by more than training for so many
+    A family whose best is far behind has none: behind by more than chance, and by more than training for these
     `seconds` could make up for.
     """
     ranked = rank(trials)

@@ -1,4 +1,4 @@
-"""What a search says of itself, on the terminal and in the report."""
+"""The sentences of a search, for the terminal and the report."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ __all__ = ["choice_lines", "fact_lines"]
 
 
 def fact_lines(facts: Facts, look: Sequence[str]) -> list[str]:
-    """What was seen in the data."""
+    """Facts about the data."""
     counts = f"{facts.num_train:,} training and validation samples of {facts.num_classes} classes"
     return list(look) or [f"{counts}, {facts.num_test:,} to test"]
 
 
 def choice_lines(choice: Choice) -> list[str]:
-    """What was chosen, why, and what more time or more images would give."""
+    """The choice with its reason, and the gain from more time or more samples."""
     lines = [f"chosen: {choice.name}: {choice.reason}"]
     if choice.seconds is not None:
         lines.append(f"trained for about {choice.seconds:.0f} s only: in the race, more time gained nothing")

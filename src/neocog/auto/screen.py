@@ -21,7 +21,7 @@ __all__ = ["Pace", "affordable", "fitted", "limited", "time_candidate"]
 
 IMAGES = 8
 FEWEST_SAMPLES, FEWEST_EPOCHS = 30_000, 10
-"""A network from scratch learns something within so many samples, or of a small set within so many epochs."""
+"""A network from scratch learns something from this many samples, or from a small set in this many epochs."""
 UPDATES = 300
 """Steps below which a batch is too large for the time."""
 FEWEST_BATCH, LARGE_BATCH = 32, 512
@@ -76,7 +76,7 @@ def time_steps(model: torch.nn.Module, images: Tensor, bf16: bool) -> float:
 
 
 def affordable(candidates: Sequence[Candidate], paces: Mapping[str, Pace], facts: Facts, seconds: float) -> list[int]:
-    """The places of the candidates that learn something in so many seconds of training; at least the fastest.
+    """The places of the candidates that learn something in this time; at least the fastest.
 
     A network with published weights needs few steps of fine-tuning, or none.
     """

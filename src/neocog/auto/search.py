@@ -1,7 +1,7 @@
 """The verb behind the recipe `auto`: look, race, decide, and train the winner, all within a budget of minutes.
 
 Everything happens in one run folder. `search/journal.json` holds what was measured and decided, and `search/trial-*`
-are small runs of the race, with checkpoints of their own; so a search that is killed goes on where it was.
+are small runs of the race, with checkpoints of their own; so a search that is killed resumes where it was.
 """
 
 import shlex
@@ -83,7 +83,7 @@ def train(
 
 
 def resume(run: Run, *, data: object = None, began: float | None = None) -> Run:
-    """Go on with a search that was stopped; what was measured and decided stays. Raises what `train` does."""
+    """Resume a search that was stopped; what was measured and decided stays. Raises what `train` does."""
     began = time.monotonic() if began is None else began
     resolved = read_run_config(run.config)
     with session(resolved.config) as world, folder_lock(run.path) if world.first else nullcontext():

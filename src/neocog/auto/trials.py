@@ -42,7 +42,7 @@ def run_trial(
     """Train a candidate for about this many seconds, preparation included, in a run folder of its own.
 
     A candidate that does not fit the data, or whose loss diverges, has a trial with an `error`, rather than ending the
-    race. A trial that was killed goes on from its last checkpoint.
+    race. A trial that was killed resumes from its last checkpoint.
     """
     begin = time.monotonic()
     begins = not broadcast_json(folder.last.is_file(), world)

@@ -31,7 +31,7 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """What a search saw, tried and chose."""
+    """A search: facts about the data, trials, and the choice."""
 
     seen: Sequence[str]
     tried: Sequence[Tried]

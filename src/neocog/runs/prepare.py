@@ -90,7 +90,8 @@ def prepare(
 
     `data` is a Python object that holds the data, if the settings name none. `start_file` is the run's copy, if there
     is one, of the model that it started from. `begins` is False if a checkpoint will replace the first weights, so that
-    no head has to be fitted. A trial is `scored` on so many validation samples, and not tested. Writes nothing.
+    no head has to be fitted. A trial is `scored` on at most that number of validation samples, and not tested.
+    Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a damaged model to start from.
     """
     resolved = resolve_pretrained(resolved)

@@ -42,7 +42,7 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Splits:
 
 
 def trial_splits(source: Source, splits: Splits, scored: int, seed: int) -> Splits:
-    """The splits of a trial: it is scored on so many validation samples at most, and never on the test split."""
+    """The splits of a trial: at most `scored` validation samples, and never on the test split."""
     return replace(splits, val=limit_samples(source, splits.val, scored, seed), test=splits.test[:0])
 
 

@@ -291,8 +291,8 @@ def name_resume_command(run: Run, training: Training, world: World) -> Iterator[
 def decide_speed(run: Run, prepared: Prepared, world: World, clock: Clock | None = None, times: int = 1) -> Decision:
     """How steps are computed: as when the run began, else as the first process measures now for all.
 
-    A run with a clock has as many steps as fit into its time. What is measured in a trial is used by a run that is so
-    many `times` as long.
+    A run with a clock has as many steps as fit into its time. What a trial measures is used by a run that is `times`
+    as long.
     """
     kept = json.loads(run.speed.read_text(encoding="utf-8")) if run.speed.is_file() and world.first else None
     kept = broadcast_json(kept, world)

@@ -119,7 +119,7 @@ class Standardised:
     """Features of mean 0 and standard deviation 1, one row for each augmentation of each sample."""
 
     rows: Tensor
-    """(A * N, D)."""
+    """(A * N, R): in the basis, if there is one, else R = D."""
     labels: Tensor
     """(A * N,)."""
     weights: Tensor
@@ -129,7 +129,10 @@ class Standardised:
     mean: Tensor
     std: Tensor
     curvature: Tensor
-    """(D, D): second moments of rows, from a part of them."""
+    """(R, R): second moments of rows, from a part of them."""
+    basis: Tensor | None
+    """(R, D): an orthonormal basis of the rows, if there are fewer of them than features. The penalty keeps solutions
+    within it, so they are the same."""
 
     @classmethod
     def of(cls, copies: Tensor, labels: Tensor, num_classes: int, weights: ArrayLike | None) -> "Standardised":
@@ -138,16 +141,22 @@ class Standardised:
         std, mean = torch.std_mean(rows, 0, correction=0)
         std = torch.where(std > 1e-6 * std.max().clamp_min(1e-30), std, torch.ones_like(std))
         rows = (rows - mean).div_(std)
+        basis = None
+        if len(rows) < rows.shape[1]:
+            left, lengths, basis = torch.linalg.svd(rows, full_matrices=False)
+            rows = left * lengths
         given = torch.ones(len(labels)) if weights is None else torch.as_tensor(np.asarray(weights))
         weighed = (given / given.mean()).to(rows.dtype).repeat(len(copies))
         some = rows[:: max(1, len(rows) // PRECONDITIONER_ROWS)]
         return cls(
-            rows, labels.repeat(len(copies)), weighed, num_classes, len(copies), mean, std, some.T @ some / len(some)
-        )
+            rows, labels.repeat(len(copies)), weighed, num_classes, len(copies), mean, std,
+            some.T @ some / len(some), basis,
+        )  # fmt: skip
 
     def unscale(self, solution: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight and bias for features as they were, in float32, from a solution (K, D + 1)."""
-        weight = solution[:, :-1] / self.std
+        """Weight (K, D) and bias for features as they were, in float32, from a solution (K, R + 1)."""
+        weight = solution[:, :-1] if self.basis is None else solution[:, :-1] @ self.basis
+        weight = weight / self.std
         bias = solution[:, -1] - weight @ self.mean
         return weight.float(), bias.float()
 
@@ -177,13 +186,13 @@ def search_path(data: Standardised, held_out: Tensor, folds: int) -> tuple[list[
 
 
 def fit_standardised(data: Standardised, penalty: float) -> Tensor:
-    """The solution (K, D + 1) for all samples."""
+    """The solution (K, R + 1) for all samples."""
     x = torch.zeros(1, data.num_classes, data.rows.shape[1] + 1, dtype=data.rows.dtype)
     return solve(data, torch.ones_like(data.weights)[:, None], penalty, x, TIGHT[x.dtype])[0]
 
 
 def solve(data: Standardised, masks: Tensor, penalty: float, x: Tensor, tolerance: float) -> Tensor:
-    """The minimisers (P, K, D + 1), bias last, for the training samples that each column of masks (N, P) names."""
+    """The minimisers (P, K, R + 1), bias last, for the training samples that each column of masks (N, P) names."""
     weights = data.weights[:, None] * masks
     weights = weights / weights.sum(0)
 
@@ -197,7 +206,7 @@ def solve(data: Standardised, masks: Tensor, penalty: float, x: Tensor, toleranc
 
 
 def loss_and_gradient(data: Standardised, weights: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The weighted cross-entropies (P,) and their gradients (P, K, D + 1), in one pass over all rows."""
+    """The weighted cross-entropies (P,) and their gradients (P, K, R + 1), in one pass over all rows."""
     num_problems, num_classes = x.shape[:2]
     values, gradient = torch.zeros(num_problems, dtype=x.dtype), torch.zeros_like(x)
     size = max(1, ROWS // (num_problems * num_classes))

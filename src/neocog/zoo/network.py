@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from neocog.errors import ConfigError
 
@@ -60,9 +61,24 @@ class BuildSpec:
         return self.changed_by(in_channels=self.in_channels + 1)
 
     def changed_by(self, **change: int) -> frozenset[str]:
-        with torch.device("meta"):
+        with torch.device("meta"), WithoutDraws():
             before, after = self.rebuild().state_dict(), self.rebuild(**change).state_dict()
         return frozenset(key for key, tensor in before.items() if tensor.shape != after[key].shape)
+
+
+class WithoutDraws(TorchFunctionMode):
+    """Within this block tensors are not filled with random numbers.
+
+    On the meta device there is nothing to fill, and torch imports its compiler for it, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **given)
 
 
 class Network(nn.Module):
