@@ -18,7 +18,7 @@ from neocog.errors import ConfigError, DataError, RunError
 from neocog.recipes import resolve_config
 from neocog.runs import Run
 from neocog.training.monitoring import read_events
-from tests.auto.conftest import MINUTES
+from tests.auto.conftest import MINUTES, plan_shortly
 from tests.support.textures import blobs
 
 
@@ -173,7 +173,8 @@ def write_games(folder):
         (write_texts, {"text_cnn", "char_cnn_small"}),
     ],
 )
-def test_other_kinds_of_data_have_candidates_of_their_own(search_for, tmp_path, write, networks, capsys):
+def test_other_kinds_of_data_have_candidates_of_their_own(search_for, tmp_path, write, networks, capsys, monkeypatch):
+    monkeypatch.setattr("neocog.auto.race.Race.plan", lambda race: plan_shortly(race, most=3))
     run = search_for(write(tmp_path), minutes=0.2)
     assert run.finished and settings_of(run)["model"]["name"] in networks
     steps = read_journal(run.path / "search/journal.json")["steps"]

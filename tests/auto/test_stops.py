@@ -139,13 +139,17 @@ def test_finished_trials_are_not_run_again(search_for, spots, tmp_path, monkeypa
     assert calls[1] == calls[2] and len(calls) == len(set(calls)) + 1
 
 
-def test_trial_that_was_killed_resumes_from_its_checkpoint(search_for, spots, tmp_path, monkeypatch, capsys):
+def test_trial_that_was_killed_resumes_from_its_checkpoint(search_for, spots, tmp_path, monkeypatch):
+    """By the clock, which may now give it another number of epochs."""
+    plan = {"entrants": 2, "first": 1.5, "second": 0.0, "left": 1.0}
+    monkeypatch.setattr("neocog.auto.race.Race.plan", lambda race: plan)
     real, calls = RunCheckpointer.epoch_done, []
 
     def die_in_the_second_epoch(self, training, *, best):
         real(self, training, best=best)
         calls.append(training.state.step)
         if len(calls) == 2:
+            assert self.run.path.name == "trial-1-0"
             self.background.wait()
             raise Killed
 

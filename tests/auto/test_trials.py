@@ -31,7 +31,9 @@ def common(spots):
 
 
 @pytest.fixture
-def try_out(common, tmp_path):
+def try_out(common, tmp_path, monkeypatch):
+    monkeypatch.setattr("neocog.auto.trials.PREPARING", 100.0)  # the first preparation of a process takes seconds
+
     def attempt(settings=QUICK, seconds=2.0, name="trial", scored=2000):
         folder = Run(tmp_path / name)
         return run_trial(Candidate("c", settings), 3, 1, seconds, folder=folder, scored=scored, **common)
@@ -63,7 +65,8 @@ def test_trial_that_is_run_again_is_not_trained_again(try_out):
     assert again.state.step == training.state.step
 
 
-def test_trial_without_time_after_its_preparation_is_left_out(try_out, tmp_path):
+def test_trial_without_time_after_its_preparation_is_left_out(try_out, tmp_path, monkeypatch):
+    monkeypatch.setattr("neocog.auto.trials.PREPARING", 0.8)
     trial, found = try_out(seconds=1e-6)
     message = r"There was no time for a trial\. Received: \d+\.\d of 0\.0 s for preparation\. Give it more --minutes\."
     assert found is None and re.fullmatch(message, trial.error)
