@@ -89,7 +89,7 @@ def test_network_of_a_trial_becomes_a_bundle(try_out, tmp_path):
     [
         ({**QUICK, "train.freeze_epochs": 1}, "train.freeze_epochs needs pretrained weights"),
         ({**QUICK, "model.name": "lenet5_relu", "image.size": (28, 28)}, "does not fit"),
-        ({**QUICK, "optimizer.lr": 1e30}, "The loss|diverged|NaN"),
+        ({**QUICK, "optimizer.lr": 1e30, "speed.mode": "manual"}, "The loss|diverged|NaN"),
     ],
 )
 def test_trial_that_fails_has_its_error(try_out, settings, message):
