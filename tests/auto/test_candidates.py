@@ -115,9 +115,9 @@ def test_candidates_that_the_user_makes_equal_are_one():
     table = image_candidates(facts(300, 300), WEIGHTS)
     assert distinct(base(), table) == table and sum(candidate.transfer for candidate in table) == 3
     one_size = distinct(base(**{"image.size": 64, "augment.shift": 4}), table)
-    assert [candidate for candidate in one_size if candidate.transfer] == [
-        next(candidate for candidate in table if candidate.transfer)
-    ]
+    pretrained = [candidate for candidate in one_size if candidate.transfer]
+    assert [candidate.name for candidate in pretrained] == ["efficientnet_lite0, ImageNet weights, 64x64"]
+    assert pretrained[0].settings["image.size"] == (64, 64) and pretrained[0].settings["augment.shift"] == 4
 
 
 def test_differences_are_what_a_recipe_sets():

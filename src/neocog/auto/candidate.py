@@ -1,7 +1,8 @@
 """A candidate of the race: settings for a run, under a name that people can read."""
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neocog.runs import ResolvedConfig, RunConfig, SetBy
@@ -45,11 +46,23 @@ def is_fixed(base: ResolvedConfig, key: str) -> bool:
 
 
 def distinct(base: ResolvedConfig, candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The candidates without those that the user's settings make equal to an earlier one."""
+    """The candidates with the user's values in their settings, without those that are then equal to an earlier one."""
+    fixed = {key: value for key, value in flat(base.config) if is_fixed(base, key)}
     found: dict[str, Candidate] = {}
     for candidate in candidates:
-        found.setdefault(repr(with_candidate(base, candidate, "").config), candidate)
+        settings = {key: fixed.get(key, value) for key, value in candidate.settings.items()}
+        known = replace(candidate, name=named_by(candidate.name, fixed.get("image.size")), settings=settings)
+        found.setdefault(repr(with_candidate(base, known, "").config), known)
     return list(found.values())
+
+
+def named_by(name: str, size: tuple[int, int] | None) -> str:
+    """The name of a candidate whose images the user has given another size.
+
+    >>> named_by("speednet, narrow, 32x32", (64, 48))
+    'speednet, narrow, 64x48'
+    """
+    return name if size is None else re.sub(r"\d+x\d+", f"{size[0]}x{size[1]}", name)
 
 
 def differences(config: RunConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from neocog.auto.candidate import Candidate, with_candidate
 from neocog.auto.compare import Trial
 from neocog.bundle import Predictor, torch_backend
 from neocog.data import Opened
-from neocog.errors import ConfigError, NeocogError
+from neocog.errors import ConfigError, NeocogError, StorageError
 from neocog.evaluation.intervals import wilson
 from neocog.files import write_whole
 from neocog.progress import quiet
@@ -56,6 +56,8 @@ def run_trial(
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
             prepared, training = train_network(folder, prepared, world, began=begin, is_trial=True)
+    except StorageError:
+        raise
     except NeocogError as error:
         return failed(candidate, place, rung, time.monotonic() - begin, error), None
     return describe_trial(candidate, place, rung, prepared, training, time.monotonic() - begin), (prepared, training)

@@ -346,3 +346,20 @@ def test_a_part_of_a_batch_is_measured_once(clocked):
     first, count = chosen(steps=199), len(clocked.seen)
     again = chosen(steps=199)
     assert (first, len(clocked.seen)) == (again, count)
+
+
+def test_a_rate_that_plain_float32_does_not_bear_is_an_error_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path))
+
+    def fail(*_):
+        raise DroppedError("the loss is nan")
+
+    monkeypatch.setattr("neocog.training.speed.choose.measure", fail)
+    model, images, labels = nn.Linear(3, 2), torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(
+        ConfigError, match=r"possible in plain float32. Received: the loss is nan. Lower --optimizer.lr"
+    ):
+        choose_speed(
+            model, images, labels, loss=nn.functional.cross_entropy,
+            optimizer=lambda other: torch.optim.SGD(other.parameters(), lr=1e30), steps=1000, config=SpeedConfig(),
+        )  # fmt: skip

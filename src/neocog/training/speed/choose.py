@@ -16,7 +16,7 @@ from neocog.settings import SETTINGS
 from neocog.training.executor import Precision
 from neocog.training.speed.candidates import PLAIN, Candidate, candidates
 from neocog.training.speed.config import SpeedConfig
-from neocog.training.speed.measure import FEWEST, Length, ModelBench, fastest, measure
+from neocog.training.speed.measure import FEWEST, DroppedError, Length, ModelBench, fastest, measure
 from neocog.training.speed.measurements import (
     Measurements,
     device_name,
@@ -126,7 +126,14 @@ def choose_speed(
         known = read_measurements(key)
     before = copy.deepcopy(known)
     with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
-        measure(known, ways, ModelBench(model, images, labels, loss, optimizer), run)
+        try:
+            measure(known, ways, ModelBench(model, images, labels, loss, optimizer), run)
+        except DroppedError as error:  # of plain float32
+            raise ConfigError(
+                "A step of training must be possible in plain float32.",
+                received=str(error),
+                fix="Lower --optimizer.lr, and check the inputs for values that are not finite.",
+            ) from error
     if known != before:
         write_measurements(key, known)
     per_step = replace(known, seconds={name: took * whole / timed for name, took in known.seconds.items()})
