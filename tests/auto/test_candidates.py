@@ -154,3 +154,12 @@ def test_named_network_with_weights_is_fine_tuned():
 def test_what_is_said_of_data_without_a_look():
     assert fact_lines(facts(num_train=1234), ()) == ["1,234 training and validation samples of 10 classes, 500 to test"]
     assert fact_lines(facts(), ["seen"]) == ["seen"]
+
+
+@pytest.mark.parametrize(("modality", "most"), [("signal", 500), ("audio", 100), ("text", 12), ("board", 100)])
+def test_few_samples_are_not_trained_on_for_any_time(modality, most):
+    assert candidates_for(facts(modality=modality), None, {})[0].settings["train.most_epochs"] == most
+
+
+def test_images_are_trained_as_long_as_there_is_time():
+    assert "train.most_epochs" not in candidates_for(facts(), "lenet5", {})[0].settings

@@ -83,3 +83,16 @@ def test_at_most_five_classes_are_named():
 
 def test_other_evaluations_name_no_classes():
     assert weak_classes(SimpleNamespace(metrics={}), measured((0.9, 0.9))[1]) == []
+
+
+def test_class_that_is_never_recognised_is_named_and_guessing_compared(capsys):
+    _, prepared = measured((1.0, 0.0), support=2)
+    logits = np.float32([[8, 0]] * 3)
+    evaluation = evaluate_classifier(logits, np.array([0, 0, 1]), ("a", "b"), list("012"), data="d", split="test")
+    expected = [
+        "answering 'a' always would be right as often: 66.7% of the samples are",
+        "these classes need samples most: b (recall 0%, 40 training samples)",
+    ]
+    assert weak_classes(evaluation, prepared) == expected
+    describe_search(steps_of([tried(0, 1, 0.8), tried(1, 2, 0.9)], table(2)), evaluation, prepared)
+    assert all(line in capsys.readouterr().err for line in expected[:1])

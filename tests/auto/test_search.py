@@ -199,6 +199,10 @@ def make_classes(folder, counts, size=16):
     return folder
 
 
+SINGLE = (
+    r"^Validation needs at least one sample\. It can't be one that is trained on\. few: received a single sample of "
+    r"each class\. Add samples: a class needs at least two, better dozens\.$"
+)
 TOO_FEW = (
     r"^Validation needs at least one sample\. few: received too few samples in each class for a share of 0\.1\. "
     r"Raise --data\.val_fraction, or add samples\.$"
@@ -208,7 +212,8 @@ TOO_FEW = (
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"a": 1, "b": 1, "c": 1}, TOO_FEW),
+        ({"a": 1, "b": 1, "c": 1}, SINGLE),
+        ({"a": 2, "b": 1, "c": 1}, TOO_FEW),
         ({"a": 1, "b": 1}, TOO_FEW),
         ({"a": 2}, r"two classes.*received one: a"),
         ({"a": 20}, r"two classes.*received one: a"),

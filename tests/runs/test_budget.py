@@ -77,6 +77,16 @@ def within(digits, quick, tmp_path_factory):
         return train(timed(quick(digits), 0.04), name="r", runs=tmp_path_factory.mktemp("runs"))
 
 
+def test_enough_epochs_end_a_run_before_its_time(digits, quick, tmp_path, capsys, hasty):
+    config = resolve(quick(digits), RECIPE, [(FLAG, {"train.minutes": 1.0, "train.most_epochs": 3})])
+    run = train(config, name="r", runs=tmp_path)
+    assert len(run.results.read_text().splitlines()) == 1 + 3
+    assert "time: 3 epochs, after which nothing more is to be gained (train.most_epochs), at" in capsys.readouterr().err
+    kept = yaml.safe_load(run.config.read_text())
+    assert kept["train"]["epochs"] == 3
+    assert kept["provenance"]["train.epochs"] == "chosen automatically: more gain nothing: train.most_epochs"
+
+
 def test_minutes_set_the_epochs_and_the_run_can_be_repeated_without_a_clock(within, tmp_path, capsys):
     kept = yaml.safe_load(within.config.read_text())
     assert "minutes" not in kept["train"]

@@ -24,7 +24,7 @@ class Time:
 
     def __init__(self, step=1.0, validation=2.0):
         self.value, self.step, self.validation = 100.0, step, validation
-        self.num_steps = 0
+        self.num_steps = self.num_validations = 0
 
     def __call__(self):
         return self.value
@@ -45,12 +45,17 @@ def run(budget, *, time=None, used=0.0, training=None, checkpointer=None, interr
     time = time or Time()
 
     def validate(model):
-        time.value += time.validation
+        time.num_validations += 1
+        validation = time.validation
+        time.value += validation(time.num_validations) if callable(validation) else validation
         return test_loop.validate(model)
 
-    own = {key: settings.pop(key) for key in list(settings) if key in ("reserve", "test_share", "extend")}
+    own = {key: settings.pop(key) for key in list(settings) if key in ("reserve", "test_share", "extend", "expected")}
+    expected = own.pop("expected", 2.0)
     watch = (
-        Ticking(budget=budget, began=time.value, used=used, validation_seconds=2.0, now=time, **own) if clock else None
+        Ticking(budget=budget, began=time.value, used=used, validation_seconds=expected, now=time, **own)
+        if clock
+        else None
     )
     began = time.value
     training = training or fresh(OptimizerConfig(lr=0.05, weight_decay=1e-3))
@@ -101,6 +106,20 @@ def test_first_step_does_not_count_in_the_mean():
 def test_time_is_reserved_for_what_follows():
     _, seconds = run(100, reserve=20.0, test_share=5.0)  # scoring the test split takes five validations of 2 s
     assert 0.95 * 60 <= seconds <= 70
+
+
+@pytest.mark.parametrize("stalled", [2, 3, 20])
+def test_one_interrupted_validation_does_not_end_the_run(stalled):
+    """A validation of few samples is short; that of hundreds of times as many test samples is reckoned by it."""
+    time = Time(step=0.05, validation=lambda number: 1.5 if number == stalled else 0.02)
+    training, seconds = run(60, time=time, expected=0.02, test_share=100.0)  # 2 s for the test split
+    assert 0.8 * 57 <= seconds <= 58, training.state.replans
+
+
+def test_a_test_split_is_reckoned_without_checkpoints():
+    clock = Clock(budget=100, began=0, test_share=10.0, now=lambda: 0.0)
+    clock.validated(3.0, 0.5)
+    assert clock.target == pytest.approx(0.95 * 95)
 
 
 def test_used_up_budget_ends_the_run_after_a_step_and_its_validation():
@@ -233,3 +252,15 @@ def test_second_change_at_the_same_step_replaces_the_first():
     resumed, _ = run(60, training=resumed)
     assert resumed.state.replans == [[state["step"], state["step"] + 1]]
     assert read_replans(write_replans(resumed.state.replans)) == resumed.state.replans
+
+
+def test_a_large_test_split_is_reckoned_by_steps_if_few_samples_validate():
+    clock = Clock(budget=100, began=0, test_share=500.0, test_steps=20.0, step_seconds=0.1, now=lambda: 0.0)
+    clock.validated(0.1, 0.1)  # 50 s by validations, 2 s by steps
+    assert clock.target == pytest.approx(0.95 * 98)
+
+
+def test_no_more_steps_than_are_enough():
+    clock = Clock(budget=1000, began=0, step_seconds=1.0, most_steps=40, now=lambda: 0.0)
+    assert clock.plan(State(), 24, EPOCH) == 40
+    assert clock.plan(State(), 40, EPOCH) is None

@@ -28,6 +28,7 @@ from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
 from neocog.auto.screen import Pace, affordable, fitted, limited, time_candidate
 from neocog.data import Opened, Source, tell
+from neocog.dataset.record import absent_classes
 from neocog.errors import NeocogError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
@@ -186,6 +187,8 @@ def make_race(
     facts = Facts.from_json(seen["facts"])
     for line in fact_lines(facts, seen.get("lines", ())):
         note(f"  {line}")
+    for line in absent_classes(opened.source.classes, {"validation": opened.source.targets[splits.val]}):
+        note(f"  {line}, so the choice does not look at it")
     weights = journal.once("weights", lambda: find_weights(resolved), budget.used)
     if facts.height and not weights and not resolved.set_by_user("model.pretrained"):
         note(f"  networks that were trained on ImageNet would take part, too: {INSTALL}")

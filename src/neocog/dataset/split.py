@@ -129,6 +129,11 @@ def explain_no_validation(source: Source, fraction: float) -> DataError:
     """The error for a source whose classes or groups are too small to validate on."""
     rule, fix = "Validation needs at least one sample.", "Raise --data.val_fraction, or add samples."
     too_small = "too few samples in each class"
+    if source.task == "classification" and not np.any(np.bincount(source.targets) > 1):
+        return DataError(
+            rule + " It can't be one that is trained on.", received="a single sample of each class", where=source.name,
+            fix="Add samples: a class needs at least two, better dozens.",
+        )  # fmt: skip
     if read_groups(source) is not None:
         too_small = "too few or too large groups"
         if source.task == "classification":

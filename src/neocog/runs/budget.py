@@ -30,6 +30,7 @@ __all__ = ["Pace", "has_clock", "make_clock", "measure_pace", "num_affordable", 
 
 REPORT_SECONDS = 4.0  # for the bundle, the report and the import of matplotlib
 FORWARD_SHARE = 1 / 3  # of a step: the backward pass takes twice the time of the forward pass
+SCORING_SHARE = 0.5  # of a step, to score as many samples; more, since steps may be in a lower precision
 FEWEST, PARTS = 4, 16  # samples of a batch whose step is timed first, on a CPU: a sixteenth of it, or four
 MEASURING = 0.02  # of the budget, that timing whole steps may take
 NUM_DECODED = 8  # samples whose decoding is timed
@@ -146,10 +147,13 @@ def make_clock(
         budget=60 * config.minutes,
         began=began,
         used=used,
+        most_steps=config.most_epochs and config.most_epochs * prepared.loader.num_steps,
         reserve=0.0 if is_trial else REPORT_SECONDS + (num_test * pace.test if pace else 0.0),
         # Several processes share a validation; the first alone scores the test split.
         test_share=num_test * views * world.size / max(1, len(splits.val)) if on_cpu and not is_trial else 0.0,
     )
+    if clock.test_share and isinstance(prepared.val, InMemoryDataset):  # else decoding takes its time, too
+        clock.test_steps = SCORING_SHARE * num_test * views / config.batch_size
     if pace is not None:
         step = step_seconds(pace, decision)
         clock.step_seconds = pace.batch + step
@@ -185,19 +189,30 @@ def plan_epochs(run: Run, prepared: Prepared, clock: Clock | None, world: World)
         return prepared
     steps = prepared.loader.num_steps
     epochs = broadcast_json(-(-num_affordable(clock, prepared) // steps), world)
+    most = resolved.config.train.most_epochs
+    enough = most is not None and epochs > most
+    epochs = most if most is not None and enough else epochs
     factor = epochs / resolved.config.train.epochs
     rate = resolved.config.train.batch_size / clock.step_seconds
     plural = MODALITIES[prepared.source.modality].plural
     reason = f"{milliseconds(clock.step_seconds)} a step, {rate:,.0f} {plural}/s"
     resolved = resolved.choose(
         {
-            "train.epochs": (epochs, f"what fits into {resolved.config.train.minutes:g} min at {reason}"),
+            "train.epochs": (
+                epochs,
+                "more gain nothing: train.most_epochs"
+                if enough
+                else f"what fits into {resolved.config.train.minutes:g} min at {reason}",
+            ),
             **scaled(resolved, factor),
         }
     )
     if world.first:
         write_whole(run.config, resolved.to_yaml())
-    note(f"time: about {epochs:,} epochs in {resolved.config.train.minutes:g} min, at {reason}")
+    if enough:
+        note(f"time: {epochs:,} epochs, after which nothing more is to be gained (train.most_epochs), at {reason}")
+    else:
+        note(f"time: about {epochs:,} epochs in {resolved.config.train.minutes:g} min, at {reason}")
     return replace(prepared, resolved=resolved)
 
 

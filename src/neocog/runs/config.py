@@ -82,13 +82,14 @@ LATER = frozenset(
         "signal.columns",
         "train.freeze_bn",
         "train.minutes",
+        "train.most_epochs",
         "train.progressive",
         "train.replanned",
         "train.search",
     }
 )
 """Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""
-UNCOUNTED = frozenset({"data.source", "train.minutes", "train.replanned", "train.search"})
+UNCOUNTED = frozenset({"data.source", "train.minutes", "train.most_epochs", "train.replanned", "train.search"})
 """Settings outside the digest: where the data is, and the time of a run, whose steps are in its checkpoints."""
 RENAMED: dict[str, str] = {
     **{f"data.{field.name}": f"image.{field.name}" for field in fields(ImageConfig) if field.name != "bit_depth"},

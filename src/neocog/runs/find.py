@@ -15,8 +15,9 @@ from neocog.zoo import model_info
 __all__ = ["IGNORED_BY_BATCH", "IGNORED_BY_RATE", "find_batch", "find_rate"]
 
 OF_RUNS = (
-    "epochs", "minutes", "replanned", "progressive", "freeze_epochs", "precise_bn", "monitor", "patience", "min_delta",
-    "checkpoint_steps", "checkpoint_seconds", "keep", "on_full", "tta", "sync_batch_norm", "bf16_gradients",
+    "epochs", "minutes", "most_epochs", "replanned", "progressive", "freeze_epochs", "precise_bn", "monitor",
+    "patience", "min_delta", "checkpoint_steps", "checkpoint_seconds", "keep", "on_full", "tta", "sync_batch_norm",
+    "bf16_gradients",
 )  # fmt: skip
 IGNORED_BY_BOTH = {
     **{f"train.{name}": "a trial has no epochs" for name in OF_RUNS},

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median_low
 
 import psutil
 
@@ -35,13 +36,17 @@ class Clock:
     reserve: float = 0.0
     """Seconds for what follows training, apart from scoring the test split."""
     test_share: float = 0.0
-    """Time of scoring the test split, in validations."""
+    """Time of scoring the test split, in scorings of the validation split."""
+    test_steps: float | None = None
+    """The same in steps, at most; None: unknown."""
     step_seconds: float | None = None
     """Expected time of a step, until steps are measured; None: unknown."""
     validation_seconds: float = 0.0
-    """Expected time of a validation with its checkpoint, until one is measured."""
+    """Expected time of a validation with its checkpoint; measured ones replace it."""
     extend: bool = True
     """Whether a run may get longer than it was planned."""
+    most_steps: int | None = None
+    """Steps that are enough, however much time there is."""
     used: float = 0.0
     """Seconds that the run used before it was resumed."""
     now: Callable[[], float] = time.monotonic
@@ -51,7 +56,9 @@ class Clock:
     num_steps: float = field(default=0.0, init=False)
     """Steps of the current window, each by its work."""
     windows: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=WINDOWS), init=False)
-    measured: bool = field(default=False, init=False)
+    validations: deque[tuple[float, float]] = field(default_factory=deque, init=False)
+    """When each recent validation ended, and its seconds."""
+    scorings: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOWS), init=False)
 
     @property
     def elapsed(self) -> float:
@@ -67,7 +74,25 @@ class Clock:
         seconds = self.seconds_per_step()
         slower = seconds / self.step_seconds if seconds and self.step_seconds else 1.0
         reserve = self.reserve * min(max(slower, 1.0), SLOWEST)
-        return TARGET * (self.budget - reserve - self.test_share * self.validation_seconds)
+        return TARGET * (self.budget - reserve - self.test_seconds)
+
+    @property
+    def test_seconds(self) -> float:
+        """Seconds to score the test split: by scorings of the validation split, or by steps if that is less.
+
+        A few validation samples take longer each than those of a full batch.
+        """
+        seconds, step = self.test_share * self.scoring_seconds, self.seconds_per_step()
+        return seconds if self.test_steps is None or step is None else min(seconds, self.test_steps * step)
+
+    @property
+    def scoring_seconds(self) -> float:
+        """Seconds to score the validation split, without a checkpoint.
+
+        The lower median of the last few: of few samples they are short, and the test split may be hundreds of times as
+        large, so one that happened to be interrupted must not end the run.
+        """
+        return median_low(self.scorings) if self.scorings else self.validation_seconds
 
     def tick(self, work: float = 1.0) -> None:
         """A step has ended, which had this share of the work of a whole one, as with smaller images."""
@@ -80,10 +105,17 @@ class Clock:
             self.windows.append((self.num_steps, now - self.mark))
             self.mark, self.num_steps = now, 0.0
 
-    def validated(self, seconds: float) -> None:
-        """A validation, with all that comes between two epochs, took this long."""
-        self.validation_seconds = (self.validation_seconds + seconds) / 2 if self.measured else seconds
-        self.measured = True
+    def validated(self, seconds: float, scoring: float | None = None) -> None:
+        """A validation, with all that comes between two epochs, took this long; scoring the samples alone, `scoring`.
+
+        As with steps, the mean over a share of the budget counts, or of the last two if they took longer.
+        """
+        now = self.now()
+        self.scorings.append(seconds if scoring is None else scoring)
+        self.validations.append((now, seconds))
+        while len(self.validations) > 2 and now - self.validations[0][0] > WINDOWS * WINDOW * self.budget:
+            self.validations.popleft()
+        self.validation_seconds = sum(one for _, one in self.validations) / len(self.validations)
         if self.mark is not None:
             self.mark += seconds
 
@@ -117,6 +149,8 @@ class Clock:
         wanted = self.fit_steps(state, left, seconds, epoch_steps)
         if not self.extend:
             wanted = min(wanted, total)
+        if self.most_steps is not None:
+            wanted = min(wanted, max(self.most_steps, state.step))
         return wanted if wanted != total else None
 
     def cost(self, state: State, total: int, seconds: float, epoch_steps: int) -> float:

@@ -50,6 +50,8 @@ class TrainConfig:
     classification; last: simply the last epoch, for schedules that end at a rate of zero."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after N epochs without improvement; 0: never."""
+    most_epochs: Annotated[int, Field(ge=1)] | None = None
+    """Within train.minutes: no more than N epochs, however much time there is."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """Smallest gain that counts as an improvement for patience."""
     checkpoint_steps: Annotated[int, Field(ge=0)] = 0
@@ -74,9 +76,11 @@ class TrainConfig:
     def ignored(self) -> dict[str, str]:
         found = {} if self.patience else {"min_delta": "train.patience is 0, so nothing stops early"}
         found |= {"patience": "train.monitor is last"} if self.monitor == "last" else {}
-        return found | (
-            {"minutes": "train.replanned says how many steps there are"} if self.replanned is not None else {}
-        )
+        if self.replanned is not None:
+            found |= dict.fromkeys(("minutes", "most_epochs"), "train.replanned says how many steps there are")
+        elif self.minutes is None:
+            found["most_epochs"] = "train.minutes is not set"
+        return found
 
 
 def check_train(config: TrainConfig, *, num_processes: int, pretrained: bool) -> None:

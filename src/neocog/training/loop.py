@@ -318,7 +318,9 @@ def validate_epoch(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]
     training, epoch, settings = loop.training, len(loop.training.state.history), loop.settings.train
     begin = loop.clock.now() if loop.clock is not None else 0.0
     finalise_batch_norm(loop, epoch)
+    scored_from = loop.clock.now() if loop.clock is not None else 0.0
     metrics = validate(training.result)
+    scoring = loop.clock.now() - scored_from if loop.clock is not None else 0.0
     if not math.isfinite(metrics["loss"]):
         raise loop.explain(metrics["loss"], loop.loader.batch(epoch, 0)[0], training.state.step, training.result)
     gather_sums(training.state, loop.world, everywhere=True)
@@ -328,7 +330,7 @@ def validate_epoch(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]
     loop.checkpointer.epoch_done(training, best=best)
     loop.monitor.end_epoch(training.state.history[-1])
     if loop.clock is not None:
-        loop.clock.validated(loop.clock.now() - begin)
+        loop.clock.validated(loop.clock.now() - begin, scoring)
     if signum := agree_stop(loop.interrupt.asked, loop.world):
         stop_training(loop, f"Stopped after epoch {epoch + 1} of {loop.num_epochs}", signum)
 
@@ -338,10 +340,11 @@ def validate_start(loop: Loop, validate: Callable[[nn.Module], dict[str, float]]
     training = loop.training
     begin = loop.clock.now() if loop.clock is not None else 0.0
     training.state.start = {f"val_{name}": value for name, value in validate(training.result).items()}
+    scoring = loop.clock.now() - begin if loop.clock is not None else 0.0
     note_elapsed(loop)
     loop.checkpointer.start_done(training)
     if loop.clock is not None:
-        loop.clock.validated(loop.clock.now() - begin)
+        loop.clock.validated(loop.clock.now() - begin, scoring)
 
 
 def finalise_batch_norm(loop: Loop, epoch: int) -> None:
