@@ -8,6 +8,7 @@ from neocog.auto.candidate import Candidate
 from neocog.auto.facts import Facts
 from neocog.auto.images import image_candidates
 from neocog.auto.screen import Pace, affordable, fitted, limited, time_candidate
+from neocog.auto.search import scoring_lines
 from tests.auto.trials_by_hand import tried
 
 FACTS = Facts(modality="image", num_train=100_000, num_test=1, num_classes=2, height=16, width=16)
@@ -39,22 +40,24 @@ def test_candidate_of_unknown_pace_is_kept():
 
 
 def test_precision_is_the_fastest_and_says_so():
-    found = fitted(Candidate("c", {"optimizer.lr": 1.0}, {"augment.flip": "why"}), Pace(0.01, "bf16"), 60)
+    found = fitted(Candidate("c", {"optimizer.lr": 1.0}, {"augment.flip": "why"}), Pace(0.01, "bf16"), 60, FACTS)
     assert found.settings["speed.precision"] == "bf16" and found.settings["speed.channels_last"]
     assert found.reasons["speed.precision"] == "bf16 with channels last was fastest: 100 images/s"
     assert found.reasons["augment.flip"] == "why"
-    assert fitted(SMALL, None, 60) is SMALL
+    assert fitted(SMALL, None, 60, FACTS) is SMALL
 
 
 @pytest.mark.parametrize(("seconds", "batch"), [(10_000, 512), (1000, 256), (400, 128), (10, 32), (0, 32)])
 def test_batch_leaves_enough_updates_and_the_rate_follows(seconds, batch):
     """At 100 images a second, 300 updates."""
     start = Candidate("c", {"train.batch_size": 512, "optimizer.lr": 0.03})
-    found = fitted(start, Pace(0.01, "fp32"), seconds).settings
+    found = fitted(start, Pace(0.01, "fp32"), seconds, FACTS).settings
     assert found["train.batch_size"] == batch
     assert batch <= max(32, 100 * seconds / 300)
     assert found["optimizer.lr"] == pytest.approx(0.03 * (batch / 512) ** 0.5, abs=1e-5)
-    kept = fitted(Candidate("c", {**start.settings, "model.head": "logistic"}), Pace(0.01, "fp32"), seconds).settings
+    kept = fitted(
+        Candidate("c", {**start.settings, "model.head": "logistic"}), Pace(0.01, "fp32"), seconds, FACTS
+    ).settings
     assert (kept["train.batch_size"], kept["optimizer.lr"]) == (512, 0.03)
 
 
@@ -93,3 +96,18 @@ def test_a_network_from_scratch_gets_no_more_images_than_can_be_decoded():
     slow = replace(FACTS, decode_seconds=0.001)
     assert limited(LARGE, None, 60, slow).settings["data.limit"] == 24_000
     assert limited(LARGE, None, 600, slow) is LARGE
+
+
+def test_a_large_test_split_leaves_out_slow_candidates_and_views():
+    many = Facts(**{**FACTS.to_json(), "num_test": 10_000})  # 4 s, 400 s, and 4,000 s to score
+    assert affordable([SMALL, LARGE, PRETRAINED], PACES, many, 700) == [0]
+    assert affordable([SMALL, LARGE, PRETRAINED], PACES, many, 10_000) == [0, 1, 2]
+    start = Candidate("c", {"train.tta": "shift"})  # three views
+    assert fitted(start, PACES["small"], 100, many).settings["train.tta"] == "shift"
+    found = fitted(start, PACES["small"], 40, many)
+    assert found.settings["train.tta"] == "none"
+    assert found.reasons["train.tta"] == "10,000 test images are too many for it in this time"
+    assert scoring_lines([PACES["small"]], many, 40) == []
+    assert scoring_lines([PACES["large"]], many, 40) == [
+        "scoring 10,000 test images alone takes about 400 s: give it more --minutes"
+    ]

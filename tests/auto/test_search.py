@@ -214,7 +214,7 @@ TOO_FEW = (
     [
         ({"a": 1, "b": 1, "c": 1}, SINGLE),
         ({"a": 2, "b": 1, "c": 1}, TOO_FEW),
-        ({"a": 1, "b": 1}, TOO_FEW),
+        ({"a": 1, "b": 1}, SINGLE),
         ({"a": 2}, r"two classes.*received one: a"),
         ({"a": 20}, r"two classes.*received one: a"),
     ],

@@ -450,3 +450,18 @@ def test_level_of_the_classes_is_a_setting(pictures, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "6 groups, each kept in one split: the folders a, b, c and 3 more" in said
     assert "36 of 216 samples are held out for testing: whole folders, chosen by class and seed" in said
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_held_out_samples_are_not_skipped_and_the_error_says_so(pictures, tmp_path, part):
+    config = quick("lenet5_relu", pictures, epochs=1)
+    config = replace(config, data=replace(config.data, on_corrupt="skip", loading="memory"))
+    source = open_source(pictures)
+    parts = divide(source, val_fraction=0.1, test_fraction=0.2, seed=0)
+    path = pictures / source.key(int(getattr(parts, part)[0]))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(
+        DataError,
+        match=r"truncated(?s:.*)\nOnly training samples are skipped; to leave out others, use --data\.skip_list",
+    ):
+        train(config, runs=tmp_path / "runs")

@@ -12,12 +12,13 @@ from neocog.auto.candidate import Candidate
 from neocog.auto.compare import Trial
 from neocog.auto.facts import Facts
 from neocog.errors import NeocogError
+from neocog.modalities.image.tta import tta_weights
 from neocog.torch_private import has_mkldnn_bf16
 from neocog.training.executor import Precision
 from neocog.zoo import create_model, model_info
 from neocog.zoo.config import OPTIONS
 
-__all__ = ["Pace", "affordable", "fitted", "limited", "time_candidate"]
+__all__ = ["MOST_SCORING", "Pace", "affordable", "fitted", "limited", "scoring_seconds", "time_candidate"]
 
 IMAGES = 8
 FEWEST_SAMPLES, FEWEST_EPOCHS = 30_000, 10
@@ -27,6 +28,10 @@ UPDATES = 300
 FEWEST_BATCH, LARGE_BATCH = 32, 512
 PARTS = 3
 LOADING_SHARE, FEWEST_LOADED = 0.4, 100
+SCORING = 0.4
+"""Of the time of an image forward and backward, its time forward."""
+MOST_SCORING, MOST_VIEWS = 0.5, 0.25
+"""Of the seconds of training, what scoring the test split may take, and with test-time augmentation."""
 
 
 class Pace(NamedTuple):
@@ -78,21 +83,31 @@ def time_steps(model: torch.nn.Module, images: Tensor, bf16: bool) -> float:
 def affordable(candidates: Sequence[Candidate], paces: Mapping[str, Pace], facts: Facts, seconds: float) -> list[int]:
     """The places of the candidates that learn something in this time; at least the fastest.
 
-    A network with published weights needs few steps of fine-tuning, or none.
+    A network with published weights needs few steps of fine-tuning, or none. But the time must suffice for the test
+    split, too.
     """
     found: list[int] = []
     for place, candidate in enumerate(candidates):
         pace = paces.get(candidate.name)
+        if pace is not None and scoring_seconds(pace, facts) > MOST_SCORING * seconds:
+            continue
         enough = min(FEWEST_SAMPLES, FEWEST_EPOCHS * facts.num_train)
         if candidate.transfer or pace is None or seconds / pace.seconds >= enough:
             found.append(place)
     if found:
         return found
-    return [min(range(len(candidates)), key=lambda place: paces[candidates[place].name].seconds)]
+    return [min((p for p, one in enumerate(candidates) if one.name in paces), key=lambda p: paces[candidates[p].name])]
 
 
-def fitted(candidate: Candidate, pace: Pace | None, seconds: float) -> Candidate:
+def scoring_seconds(pace: Pace, facts: Facts) -> float:
+    """How long scoring the test split takes, about."""
+    return SCORING * pace.seconds * facts.num_test
+
+
+def fitted(candidate: Candidate, pace: Pace | None, seconds: float, facts: Facts) -> Candidate:
     """The candidate as it is trained here: in the fastest precision, and with a batch that leaves enough updates.
+
+    Test-time augmentation is left out if the test split is too large for it.
 
     Muon's updates have one length whatever the batch, so the rate falls with the square root of its size, as the noise
     of the gradient grows.
@@ -105,6 +120,10 @@ def fitted(candidate: Candidate, pace: Pace | None, seconds: float) -> Candidate
     why = f"{pace.precision} with channels last was fastest: {1 / pace.seconds:,.0f} images/s"
     reasons = {**candidate.reasons, **dict.fromkeys(speed, why)}
     settings = {**candidate.settings, **speed}
+    views = len(tta_weights(settings.get("train.tta", "none")))
+    if views > 1 and views * scoring_seconds(pace, facts) > MOST_VIEWS * seconds:
+        settings["train.tta"] = "none"
+        reasons["train.tta"] = f"{facts.num_test:,} test images are too many for it in this time"
     if not candidate.transfer and "train.batch_size" in settings:
         batch = settings["train.batch_size"]
         while batch > FEWEST_BATCH and batch > seconds / pace.seconds / UPDATES:

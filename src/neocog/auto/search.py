@@ -26,7 +26,7 @@ from neocog.auto.journal import Journal, read_journal
 from neocog.auto.others import candidates_for
 from neocog.auto.race import Race
 from neocog.auto.say import choice_lines, fact_lines
-from neocog.auto.screen import Pace, affordable, fitted, limited, time_candidate
+from neocog.auto.screen import MOST_SCORING, Pace, affordable, fitted, limited, scoring_seconds, time_candidate
 from neocog.data import Opened, Source, tell
 from neocog.dataset.record import absent_classes
 from neocog.errors import NeocogError
@@ -210,7 +210,19 @@ def choose_entrants(
     paces = {name: Pace(*found) for name, found in measured.items()}
     seconds = journal.once("seconds", lambda: TRAINING * budget.left(), budget.used)
     places = affordable(table, paces, facts, seconds)
-    return [fitted(table[place], paces.get(table[place].name), seconds) for place in places]
+    for line in scoring_lines(
+        [paces[table[place].name] for place in places if table[place].name in paces], facts, seconds
+    ):
+        note(f"  {line}")
+    return [fitted(table[place], paces.get(table[place].name), seconds, facts) for place in places]
+
+
+def scoring_lines(paces: Sequence[Pace], facts: Facts, seconds: float) -> list[str]:
+    """A sentence if even the fastest network takes most of its time for the test split."""
+    needed = min((scoring_seconds(pace, facts) for pace in paces), default=0.0)
+    if needed <= MOST_SCORING * seconds:
+        return []
+    return [f"scoring {facts.num_test:,} test images alone takes about {needed:.0f} s: give it more --minutes"]
 
 
 def time_all(table: Sequence[Candidate], facts: Facts) -> dict[str, Pace]:

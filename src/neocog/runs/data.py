@@ -1,5 +1,7 @@
 """The data of a run: opened, checked against the settings, split, given a preprocessing, and loaded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -158,10 +160,27 @@ def load_datasets(
 
     train = load(splits.train, "decoding training data", config.data.on_corrupt)
     check_any_left(train, source)
-    val = load(splits.val, "decoding validation data", "stop")
+    with explain_skipping(config.data.on_corrupt):
+        val = load(splits.val, "decoding validation data", "stop")
     if isinstance(source, CachedSource):  # what is measured is drawn for the report, too
         source.forget([*splits.train.tolist(), *(splits.val.tolist() if len(splits.test) else [])])
-    return train, val, load_test(source, splits.test, spec, keep=keeps_decoded) if loading == "memory" else None
+    with explain_skipping(config.data.on_corrupt):
+        test = load_test(source, splits.test, spec, keep=keeps_decoded) if loading == "memory" else None
+    return train, val, test
+
+
+@contextmanager
+def explain_skipping(on_corrupt: Corrupt) -> Iterator[None]:
+    """An error about samples that are held out says why they are not skipped, if the user wants to skip."""
+    try:
+        yield
+    except DataError as error:
+        if on_corrupt != "skip":
+            raise
+        more = (
+            "Only training samples are skipped; to leave out others, use --data.skip_list, which `neocog check` writes."
+        )
+        raise DataError(f"{error}\n{more}") from None
 
 
 def check_any_left(train: Dataset, source: Source) -> None:
