@@ -112,6 +112,12 @@ def measure_symmetries(images: Tensor, labels: NDArray[np.int64], seed: int) -> 
     return follow(found)
 
 
+CALLED = {
+    "mirror": "mirroring", "flip": "flipping upside down", "half_turn": "a turn by 180 degrees",
+    "quarter_turn": "a turn by 90 degrees",
+}  # fmt: skip
+
+
 def follow(found: dict[str, Symmetry]) -> dict[str, Symmetry]:
     """Verdicts that follow from others: a mirror image turned upside down is one turned by 180 degrees, and so on.
 
@@ -119,12 +125,12 @@ def follow(found: dict[str, Symmetry]) -> dict[str, Symmetry]:
     >>> both = {"mirror": Symmetry("yes", "", 9), "flip": Symmetry("yes", "", 9), "half_turn": few, "quarter_turn": few}
     >>> followed = follow(both)
     >>> followed["half_turn"].verdict, followed["half_turn"].reason, followed["quarter_turn"].verdict
-    ('yes', 'follows from mirror and flip', 'unknown')
+    ('yes', 'follows from mirroring and flipping upside down', 'unknown')
     """
     known = {name for name, each in found.items() if each.holds}
     for name, parts in FOLLOWS:
         if found[name].verdict == "unknown" and known >= parts:
-            reason = f"follows from {' and '.join(each for each in SYMMETRIES if each in parts)}"
+            reason = f"follows from {' and '.join(text for each, text in CALLED.items() if each in parts)}"
             found = found | {name: replace(found[name], verdict="yes", reason=reason)}
     return found
 
