@@ -111,3 +111,10 @@ def test_a_large_test_split_leaves_out_slow_candidates_and_views():
     assert scoring_lines([PACES["large"]], many, 40) == [
         "scoring 10,000 test images alone takes about 400 s: give it more --minutes"
     ]
+
+
+def test_nothing_is_limited_where_no_time_is_left_and_decoding_takes_none():
+    free = Facts(**{**FACTS.to_json(), "decode_seconds": 0.0})
+    assert limited(SMALL, None, -0.3, free) is SMALL
+    few = Facts(**{**FACTS.to_json(), "num_train": 20, "decode_seconds": 0.1})
+    assert limited(SMALL, None, -0.3, few) is SMALL

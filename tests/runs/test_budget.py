@@ -3,6 +3,7 @@
 import re
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from neocog.data import DataConfig
 from neocog.errors import ConfigError, RunError
 from neocog.recipes import resolve_config
 from neocog.runs import Provenance, Run, RunConfig, SetBy, resolve, train
-from neocog.runs.budget import scaled
+from neocog.runs.budget import make_clock, scaled
 from neocog.runs.config import read_run_config
 from neocog.runs.provenance import FLAG, PYTHON
 from neocog.training import Interrupted, ScheduleConfig, TrainConfig
@@ -240,3 +241,15 @@ def test_progressive_is_for_images(tmp_path):
         train_data(
             None, data=(values, labels), runs=tmp_path, model="time_series_fcn", overrides={"train.progressive": 0.5}
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(("tta", "scored"), [("none", 100), ("flip", 2 * (100 + 20))])
+def test_time_is_kept_for_the_views_of_test_and_validation_data(tta, scored):
+    """Validation data say whether test-time augmentation is used."""
+    resolved = timed(RunConfig(data=DataConfig(source="a"), train=TrainConfig(tta=tta)), 1.0)
+    splits = SimpleNamespace(train=range(500), val=range(20), test=range(100))
+    prepared = SimpleNamespace(
+        resolved=resolved, splits=splits, source=SimpleNamespace(modality="image"), device=torch.device("cpu"), val=None
+    )
+    clock = make_clock(prepared, None, decision=None, world=SimpleNamespace(size=1), began=0.0)
+    assert clock.test_share == scored / 20

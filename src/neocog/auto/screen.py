@@ -142,9 +142,11 @@ def limited(candidate: Candidate, probe: Trial | None, seconds: float, facts: Fa
     if candidate.transfer and probe is not None and not probe.error:
         views = 2 if candidate.settings.get("augment.flip") else 1
         cost += views * probe.seconds / probe.samples
-    if cost * facts.num_train <= LOADING_SHARE * seconds:
+    if cost * facts.num_train <= LOADING_SHARE * max(0.0, seconds):  # none may be left
         return candidate
     most = max(FEWEST_LOADED, int(LOADING_SHARE * seconds / cost))
+    if most >= facts.num_train:
+        return candidate
     reason = f"as many as can be prepared in {LOADING_SHARE:.0%} of the time"
     settings = {**candidate.settings, "data.limit": most}
     return replace(candidate, settings=settings, reasons={**candidate.reasons, "data.limit": reason})

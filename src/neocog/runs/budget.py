@@ -142,6 +142,8 @@ def make_clock(
     assert config.minutes is not None
     num_test = len(splits.test) or len(splits.val)
     views = len(tta_weights(config.tta)) if prepared.source.modality == "image" else 1
+    # Validation data say whether test-time augmentation is used.
+    num_scored = views * (num_test + (len(splits.val) if views > 1 else 0))
     on_cpu = prepared.device.type == "cpu"
     clock = Clock(
         budget=60 * config.minutes,
@@ -150,10 +152,10 @@ def make_clock(
         most_steps=config.most_epochs and config.most_epochs * prepared.loader.num_steps,
         reserve=0.0 if is_trial else REPORT_SECONDS + (num_test * pace.test if pace else 0.0),
         # Several processes share a validation; the first alone scores the test split.
-        test_share=num_test * views * world.size / max(1, len(splits.val)) if on_cpu and not is_trial else 0.0,
+        test_share=num_scored * world.size / max(1, len(splits.val)) if on_cpu and not is_trial else 0.0,
     )
     if clock.test_share and isinstance(prepared.val, InMemoryDataset):  # else decoding takes its time, too
-        clock.test_steps = SCORING_SHARE * num_test * views / config.batch_size
+        clock.test_steps = SCORING_SHARE * num_scored / config.batch_size
     if pace is not None:
         step = step_seconds(pace, decision)
         clock.step_seconds = pace.batch + step
