@@ -35,8 +35,10 @@ def train(
 
     `start` is a data set (a name, a path, arrays, a Hugging Face or torch data set), whose settings are `model`,
     `recipe`, `epochs` or `minutes`, `config_file` and `overrides` by dotted key, as on the command line; or a complete
-    `RunConfig`. The time of `minutes` begins now, or at `began` by `time.monotonic()`.
+    `RunConfig`. Without a recipe and epochs, the recipe is auto, within ten minutes. The time of `minutes` begins now,
+    or at `began` by `time.monotonic()`.
 
+        neocog.train("images/", minutes=3)
         neocog.train("images/", epochs=30, overrides={"augment.flip": 0.5})
         neocog.train("mnist", recipe="fast")
         neocog.train("images/", recipe="general", minutes=10)

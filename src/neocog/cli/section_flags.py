@@ -75,7 +75,7 @@ SectionFlags = TypedDict(  # type: ignore[misc]
 AllFlags = Annotated[SectionFlags | None, Parameter(name="*")]
 Model = Annotated[
     str | None,
-    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by the kind of data.", metavar="NAME"),
+    Parameter(help="The network, by its name in `neocog zoo`; by default chosen by your data.", metavar="NAME"),
 ]
 
 

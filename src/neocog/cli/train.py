@@ -18,7 +18,8 @@ from neocog.runs import Run
 from neocog.training.clock import process_seconds
 
 RECIPE_HELP = (
-    "Settings to start from; by default the recipe of the network, or general. One of "
+    "Settings to start from; by default auto, which chooses by your data; with --epochs, the recipe of the network or "
+    "kind of data. One of "
     f"{', '.join(recipes.list_recipes())}."
 )
 Recipe = Annotated[str | None, Parameter(help=RECIPE_HELP, metavar="NAME")]
@@ -43,12 +44,16 @@ def train(
 ) -> int:
     """Train a network on your data and leave a run folder.
 
-    neocog train mnist
-    neocog train images/ --epochs 30 --augment.flip 0.5
-    neocog train images/ --recipe general --minutes 10
+    neocog train images/                   # look, race, train the best: ten minutes
+    neocog train images/ --minutes 3
     neocog train reviews.csv --model text_cnn
-    neocog train --resume runs/mnist-lenet5_relu-1
-    neocog train more/ --model.pretrained runs/images-resnet18-1
+    neocog train images/ --recipe general --epochs 30 --augment.flip 0.5
+    neocog train --resume runs/images-auto-1
+    neocog train more/ --model.pretrained runs/images-auto-1
+
+    Without --recipe and --epochs, the recipe is auto: it looks at your data,
+    races a few networks, trains the best in the time that is left, and says why.
+    What you set stays as you set it.
 
     The folder runs/NAME holds report.html, model.neocog, results.csv, config.yaml
     and checkpoints. Ctrl-C saves a checkpoint and prints the command to resume.
@@ -63,7 +68,8 @@ def train(
     epochs
         Passes over the training data; with --resume, the total that the run should have.
     minutes
-        Instead of epochs: the time for the whole run, from the start of the program to the test metrics.
+        The time for the whole run, from the start of the program to the test metrics; 10 with the recipe auto. With
+        another recipe it sets the epochs.
     config
         A YAML file with settings by section, such as the config.yaml of a run.
     name
