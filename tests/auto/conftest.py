@@ -37,7 +37,9 @@ def hurry(monkeypatch):
         "neocog.auto.race.SHORTEST_SECOND",
     ):
         monkeypatch.setattr(name, 0.0)
-    monkeypatch.setattr("neocog.auto.gather.LOOK_SHARE", 1.0)  # what it finds must not depend on how busy the machine is
+    monkeypatch.setattr(
+        "neocog.auto.gather.LOOK_SHARE", 1.0
+    )  # what it finds must not depend on how busy the machine is
     monkeypatch.setattr("neocog.auto.screen.FEWEST_SAMPLES", 0)
     monkeypatch.setattr("neocog.auto.trials.PREPARING", 100.0)
     monkeypatch.setattr("neocog.auto.race.Race.plan", plan_shortly)

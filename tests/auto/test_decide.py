@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from neocog.auto.candidate import Candidate
 from neocog.auto.decide import Choice, decide
 from neocog.auto.say import choice_lines
 from tests.auto.trials_by_hand import table, tried
@@ -128,3 +129,38 @@ def test_what_is_said_of_a_choice():
         "twice the time would change it by about +1.2 points (95%: +0.0 to +3.0)",
         "twice the training samples would change it by about +0.4 points (95%: -1.0 to +2.0)",
     ]
+
+
+def family(paces):
+    return [Candidate(f"c{k}", {}, family="f", image_seconds=pace) for k, pace in enumerate(paces)]
+
+
+@pytest.mark.parametrize(
+    ("paces", "trained", "chosen"),
+    [
+        ((0.0001, 0.001, 0.002), 0.84, 2),  # 200,000 images in 400 s
+        ((0.0001, 0.001, 0.004), 0.84, 1),  # the largest would see 100,000
+        ((0.0001, 0.004, 0.004), 0.84, 0),
+        ((0.0001, 0.001, 0.002), 0.96, 0),  # it knows its training images
+        ((0.0001, 0.001, 0.002), 0.90, 0),  # it knows them better than others
+        ((0.0001, None, None), 0.84, 0),
+    ],
+)
+def test_a_winner_that_errs_on_its_training_images_gives_way_to_a_larger_network(paces, trained, chosen):
+    trials = [tried(0, 1, 0.7), tried(1, 1, 0.5), tried(2, 1, 0.5), tried(0, 2, 0.82, seconds=30, trained=trained)]
+    found = decide(family(paces), trials, 400)
+    assert found.candidate == chosen
+    assert ("it is too small" in found.reason) == bool(chosen)
+
+
+def test_a_larger_network_of_another_family_is_not_taken():
+    two = [Candidate("a", {}, family="f", image_seconds=0.001), Candidate("b", {}, family="g", image_seconds=0.001)]
+    assert decide(two, [tried(0, 1, 0.7), tried(0, 2, 0.8, trained=0.8)], 400).candidate == 0
+
+
+def test_reason_for_a_larger_network():
+    trials = [tried(0, 1, 0.7), tried(0, 2, 0.82, seconds=30, trained=0.84)]
+    assert decide(family((0.0001, 0.002)), trials, 400).reason == (
+        "c0 won the race with 82.0% [79.5%, 84.3%], but is right about only 84.0% of its training images: it is too "
+        "small. About 200,000 images go through this one in 400 s"
+    )

@@ -20,6 +20,10 @@ class Candidate:
     settings: Mapping[str, Any]
     reasons: Mapping[str, str] = field(default_factory=dict)
     """By dotted key, where there is more to say than the candidate's name."""
+    family: str = ""
+    """Candidates of one family differ in the size of their network alone; the table has the smaller ones first."""
+    image_seconds: float | None = None
+    """In which an image goes forward and backward here, if that was measured."""
     least_seconds: float = 3.0
     """A shorter trial says nothing about it."""
 

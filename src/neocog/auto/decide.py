@@ -17,6 +17,10 @@ BY_HEART = 0.999
 """Share of training samples that are right when a network knows them by heart."""
 SURE = 0.99
 """Lower end of the 95% interval from which a network without errors counts as perfect: of 381 samples or more."""
+FITS, OVERFITS = 0.95, 0.05
+"""Share of training images that a network of sufficient size gets right; by how much more than of others at most."""
+LARGE_SAMPLES = 150_000
+"""Images that a larger network has to see."""
 LONGER = 3.0
 """Times as long as its last trial is a network trained that has nothing more to gain."""
 
@@ -65,6 +69,14 @@ def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: fl
     best = max(sorted(finalists), key=lambda place: expected[place])
     shown = by_candidate[best][-1]
     others = [by_candidate[place][-1] for place in sorted(finalists - {best}, key=lambda p: -expected[p])]
+    larger = outgrown(best, shown, candidates, seconds)
+    if larger is not None:
+        return Choice(
+            candidate=larger,
+            name=candidates[larger].name,
+            reason=explain_larger(shown, candidates[larger], seconds),
+            more_images=more_samples(by_candidate[best], good),
+        )
     return Choice(
         candidate=best,
         name=candidates[best].name,
@@ -98,6 +110,32 @@ def enough(trials: Sequence[Trial], seconds: float) -> float | None:
         return None
     wanted = LONGER * last.total_seconds
     return wanted if wanted < 0.9 * seconds else None
+
+
+def outgrown(best: int, shown: Trial, candidates: Sequence[Candidate], seconds: float) -> int | None:
+    """The place of the largest network of the winner's family that the time suffices for; None: the winner is right.
+
+    A race of short trials favours small networks, whose error then falls no further. One that still errs on the images
+    that it was trained on, as often as on others, is too small.
+    """
+    family = candidates[best].family
+    if not family or shown.rung != 2 or shown.trained >= FITS or shown.trained - shown.value > OVERFITS:
+        return None
+    for place in range(len(candidates) - 1, best, -1):
+        pace = candidates[place].image_seconds
+        if candidates[place].family == family and pace is not None and seconds / pace >= LARGE_SAMPLES:
+            return place
+    return None
+
+
+def explain_larger(shown: Trial, larger: Candidate, seconds: float) -> str:
+    """Why a larger network than the winner is trained."""
+    assert larger.image_seconds is not None
+    count = seconds / larger.image_seconds
+    return (
+        f"{shown.name} won the race with {percent(shown)}, but is right about only {shown.trained:.1%} of its training "
+        f"images: it is too small. About {count:,.0f} images go through this one in {seconds:.0f} s"
+    )
 
 
 def explain(shown: Trial, others: Sequence[Trial], expected: float, seconds: float) -> str:

@@ -37,7 +37,9 @@ def image_candidates(facts: Facts, weights: Mapping[str, str]) -> list[Candidate
     places = [side for side in TRANSFER_SIDES if side <= max(LEAST_TRANSFER, 1.1 * facts.side)]
     if "efficientnet_lite0" in weights:
         others = [transfer(facts, "efficientnet_lite0", weights, facts.size(side)) for side in places[:3]]
-        family = [one for pair in zip_longest(family, others) for one in pair if one is not None]
+        # With weights, large images are learned faster; if there is no time for a race, the first is taken.
+        pairs = zip_longest(family, others) if facts.side in NATIVE else zip_longest(others, family)
+        family = [one for pair in pairs for one in pair if one is not None]
     return family
 
 
@@ -102,7 +104,9 @@ def scratch(facts: Facts, kind: str, size: tuple[int, int]) -> Candidate:
     if facts.num_train < 5000:
         settings |= {"augment.rotate": 10.0, "augment.scale": 0.1}
     height, width = size
-    return Candidate(f"speednet, {kind}, {height}x{width}", settings, why_flips(facts))
+    return Candidate(
+        f"speednet, {kind}, {height}x{width}", settings, why_flips(facts), family=f"speednet, {height}x{width}"
+    )
 
 
 def transfer(facts: Facts, network: str, weights: Mapping[str, str], size: tuple[int, int]) -> Candidate:

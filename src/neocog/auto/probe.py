@@ -69,18 +69,23 @@ def probe(candidate: Candidate, place: int, prepared: Prepared, begin: float, un
     features = extractor.extract(batches(), len(order))
     spent = time.monotonic() - started
     labels, count = train.labels[np.concatenate(rows)].numpy(), len(features)
-    curve = learning_curve(features, labels, len(prepared.task.classes))
+    curve, fitting = learning_curve(features, labels, len(prepared.task.classes))
     low, high = interval_of(curve[-1][1], count, prepared.task)
     return Trial(
-        name=f"{candidate.name}, frozen", candidate=place, rung=0, seconds=spent,
+        name=f"{candidate.name}, frozen", candidate=place, rung=0, seconds=spent + fitting,
         total_seconds=time.monotonic() - begin, value=curve[-1][1], low=low, high=high, samples=count, scored=count,
         by="cross-validation", history=curve,
     )  # fmt: skip
 
 
-def learning_curve(features: Tensor, labels: NDArray[np.int64], num_classes: int) -> list[tuple[float, float]]:
-    """Cross-validated accuracy by the number of samples: a quarter, half, and all of them; (N, D), (N,)."""
-    curve = []
+def learning_curve(
+    features: Tensor, labels: NDArray[np.int64], num_classes: int
+) -> tuple[list[tuple[float, float]], float]:
+    """Cross-validated accuracy by the number of samples, and the seconds of the last fit; (N, D), (N,).
+
+    The numbers are a quarter, half, and all of them.
+    """
+    curve, seconds = [], 0.0
     for share in SHARES:
         num = round(share * len(features))
         try:
@@ -88,6 +93,7 @@ def learning_curve(features: Tensor, labels: NDArray[np.int64], num_classes: int
         except DataError:  # too few of each class to hold any out
             continue
         curve.append((float(num), found.cv_accuracy.value))
+        seconds = found.seconds
     if not curve:
         raise DataError("A probe needs a class with at least two images.", received="none")
-    return curve
+    return curve, seconds

@@ -27,6 +27,8 @@ __all__ = ["Race"]
 
 SHARE = 0.25
 """Of the time that is left, for the race."""
+MOST_SHARE = 0.36
+"""The same if two candidates can't be tried otherwise."""
 FIRST = 0.45
 """Of the race, for the rounds 0 and 1."""
 SHORTEST_SECOND = 7.0
@@ -70,7 +72,9 @@ class Race:
 
         Those at the end of the table are left out if the trials would be too short; with one left, there is no race.
         """
-        whole = SHARE * max(0.0, self.budget.left())
+        left = max(0.0, self.budget.left())
+        two = 2 * max(c.least_seconds for c in self.candidates[:2]) / FIRST
+        whole = max(SHARE * left, min(MOST_SHARE * left, two))
         entrants = len(self.candidates)
         while entrants > 1 and FIRST * whole / entrants < max(c.least_seconds for c in self.candidates[:entrants]):
             entrants -= 1

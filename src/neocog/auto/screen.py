@@ -130,7 +130,7 @@ def fitted(candidate: Candidate, pace: Pace | None, seconds: float, facts: Facts
             batch //= 2
         settings["train.batch_size"] = batch
         settings["optimizer.lr"] = round(settings["optimizer.lr"] * (batch / LARGE_BATCH) ** 0.5, 5)
-    return replace(candidate, settings=settings, reasons=reasons)
+    return replace(candidate, settings=settings, reasons=reasons, image_seconds=pace.seconds)
 
 
 def limited(candidate: Candidate, probe: Trial | None, seconds: float, facts: Facts) -> Candidate:
