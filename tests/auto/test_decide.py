@@ -164,3 +164,13 @@ def test_reason_for_a_larger_network():
         "c0 won the race with 82.0% [79.5%, 84.3%], but is right about only 84.0% of its training images: it is too "
         "small. About 200,000 images go through this one in 400 s"
     )
+
+
+def test_frozen_features_are_expected_to_gain_from_all_samples():
+    probe = tried(0, 0, 0.80, history=((250.0, 0.75), (500.0, 0.80)))
+    trained = [tried(1, 1, 0.6, seconds=2), tried(1, 2, 0.7, seconds=4)]  # 0.846 in 20 s
+    both = table(2, 0)
+    assert decide(both, [probe, *trained], 20, [0, 1]).candidate == 1
+    assert decide(both, [probe, *trained], 20, [0, 1], num_train=2000).candidate == 0
+    assert decide(both, [probe, *trained], 20, [0, 1], num_train=2000).expected == pytest.approx(0.86)
+    assert decide(both, [probe, *trained], 20, [0, 1], num_train=400).expected == pytest.approx(0.846, abs=0.001)

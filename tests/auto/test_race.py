@@ -59,3 +59,19 @@ def test_candidates_at_the_end_are_left_out_if_trials_would_be_too_short():
     slow = [replace(candidate, least_seconds=30.0) for candidate in table(3)]
     assert planned(slow, 600)["entrants"] == 2
     assert planned(table(2), -1)["entrants"] == 0
+
+
+def test_short_races_try_networks_from_scratch_twice():
+    def second(transfers, finalists, seconds):
+        candidates = table(2, *transfers)
+        race = Race(
+            run=None, base=None, opened=None, candidates=candidates, world=None, journal=None, facts=None,
+            budget=Budget(seconds=seconds + 4.0, began=0.0, now=lambda: 0.0),
+        )  # fmt: skip
+        return race.second_round(finalists, race.plan())
+
+    places, seconds = second((1,), [1, 0], 45)
+    assert places == [0] and seconds == pytest.approx(0.55 * 13.33, abs=0.01)  # all that the first round has left
+    assert second((0, 1), [1, 0], 45)[0] == []  # frozen features have a learning curve
+    assert second((1,), [0], 45) == ([], 0.0)  # no rival
+    assert second((1,), [1, 0], 600)[0] == [1, 0]

@@ -19,6 +19,8 @@ SURE = 0.99
 """Lower end of the 95% interval from which a network without errors counts as perfect: of 381 samples or more."""
 FITS, OVERFITS = 0.95, 0.05
 """Share of training images that a network of sufficient size gets right; by how much more than of others at most."""
+MOST_GAIN = 0.06
+"""By which all samples may be expected to improve on a probe's, whose two figures have errors."""
 LARGE_SAMPLES = 150_000
 """Images that a larger network has to see."""
 LONGER = 3.0
@@ -52,23 +54,29 @@ class Choice:
         return cls(**values)
 
 
-def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: float) -> Choice:
-    """Choose the candidate that promises most for training of this length.
+def decide(
+    candidates: Sequence[Candidate],
+    trials: Sequence[Trial],
+    seconds: float,
+    finalists: Sequence[int] = (),
+    num_train: int | None = None,
+) -> Choice:
+    """Choose the candidate that promises most for training of this length, on `num_train` samples.
 
-    Only candidates that were in the last round are compared, by their forecasts. Where two results differ by no more
-    than chance, the one with the better forecast is taken; with equal forecasts, the earlier in the table.
+    Only finalists are compared, by their forecasts; without any, all candidates are. Where two results differ by no
+    more than chance, the one with the better forecast is taken; with equal forecasts, the earlier in the table.
     """
     good = [trial for trial in trials if not trial.error and trial.samples]
     if not good:
         reason = "no candidate could be tried in time" if trials else "the only one that suits the data and the time"
         return Choice(candidate=0, name=candidates[0].name, reason=reason)
     by_candidate = {place: [t for t in good if t.candidate == place] for place in {t.candidate for t in good}}
-    entered = {trial.candidate for trial in trials if trial.rung == 2} or set(by_candidate)
-    finalists = entered & set(by_candidate)
-    expected = {place: expect(by_candidate[place], seconds) for place in finalists}
-    best = max(sorted(finalists), key=lambda place: expected[place])
+    entered = set(finalists) or {trial.candidate for trial in trials if trial.rung == 2} or set(by_candidate)
+    left = entered & set(by_candidate)
+    expected = {place: expect(by_candidate[place], seconds, num_train) for place in left}
+    best = max(sorted(left), key=lambda place: expected[place])
     shown = by_candidate[best][-1]
-    others = [by_candidate[place][-1] for place in sorted(finalists - {best}, key=lambda p: -expected[p])]
+    others = [by_candidate[place][-1] for place in sorted(left - {best}, key=lambda p: -expected[p])]
     larger = outgrown(best, shown, candidates, seconds)
     if larger is not None:
         return Choice(
@@ -88,10 +96,16 @@ def decide(candidates: Sequence[Candidate], trials: Sequence[Trial], seconds: fl
     )
 
 
-def expect(trials: Sequence[Trial], seconds: float) -> float:
-    """The value to expect after this many seconds; a probe, which has no training time, counts as it is."""
+def expect(trials: Sequence[Trial], seconds: float, num_train: int | None = None) -> float:
+    """The value to expect after this many seconds; that of frozen features, by their learning curve, on all samples."""
     trained = [trial for trial in trials if trial.rung > 0]
-    return forecast(trained, seconds) if trained else trials[-1].value
+    if trained:
+        return forecast(trained, seconds)
+    probe = trials[-1]
+    if num_train is None or len(probe.history) < 2 or num_train <= probe.samples:
+        return probe.value
+    (few, before), (many, after) = probe.history[-2:]
+    return min(probe.value + MOST_GAIN, power_law(few, before, many, after, num_train))
 
 
 def enough(trials: Sequence[Trial], seconds: float) -> float | None:

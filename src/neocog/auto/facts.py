@@ -24,7 +24,7 @@ class Facts:
     useful_size: int = 224
     """Side beyond which more pixels neither hold more nor tell classes better apart."""
     decode_seconds: float = 0.0
-    """To read an image and decode it to the usual size of 128, with all CPUs at work; 0: it is in memory."""
+    """To read an image and decode it to the usual size of 128; 0: it is in memory."""
     mirror: bool = False
     """Whether mirror images (left and right exchanged) occur within a class."""
     flip: bool = False

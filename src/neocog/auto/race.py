@@ -6,7 +6,7 @@ whole run with a whole schedule, as a network that is stopped in the middle of i
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ FIRST = 0.45
 """Of the race, for the rounds 0 and 1."""
 SHORTEST_SECOND = 7.0
 """Seconds of a trial below which a second round would say no more than the first."""
+LONGER = 1.5
+"""Times the first trial that a second has to take."""
 FINALISTS = 2
 SCORED = 2000
 """Validation samples that score a trial, at most."""
@@ -63,9 +65,22 @@ class Race:
                 self.trial(f"{'probe' if probes else 'trial-1'}-{place}", place, plan["first"], probes=probes)
             )
         finalists = self.once("finalists", lambda: choose_finalists(self.candidates, trials, plan["left"]))
-        if plan["second"] > max(SHORTEST_SECOND, plan["first"]) and len(finalists) > 1:
-            trials += [self.trial(f"trial-2-{place}", place, plan["second"]) for place in finalists]
-        return trials
+        again, seconds = self.second_round(finalists, plan)
+        return trials + [self.trial(f"trial-2-{place}", place, seconds) for place in again]
+
+    def second_round(self, finalists: list[int], plan: Mapping[str, float]) -> tuple[list[int], float]:
+        """The places of the candidates that train once more, and the seconds of each; nobody without a rival.
+
+        If the time is short, only networks from scratch do, whose result says little without a second point; frozen
+        features have a learning curve already.
+        """
+        if len(finalists) < 2:
+            return [], 0.0
+        if plan["second"] > max(SHORTEST_SECOND, plan["first"]):
+            return finalists, plan["second"]
+        scratch = [place for place in finalists if not self.candidates[place].transfer]
+        seconds = FINALISTS * plan["second"] / max(1, len(scratch))
+        return (scratch, seconds) if seconds > LONGER * plan["first"] else ([], 0.0)
 
     def plan(self) -> dict[str, float]:
         """How many candidates race, the seconds of a trial in each round, and what the race leaves for training.

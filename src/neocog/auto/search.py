@@ -151,7 +151,9 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
     with name_resume_command(run):
         race = make_race(run, resolved, opened, world, journal, budget)
         trials = race.run_all()
-        found = race.once("choice", lambda: decide(race.candidates, trials, budget.left()).to_json())
+        finalists = journal.steps.get("finalists", ())
+        count = race.facts.num_train
+        found = race.once("choice", lambda: decide(race.candidates, trials, budget.left(), finalists, count).to_json())
         choice = Choice.from_json(found)
         seconds = race.once("training", budget.left)
         chosen = race.candidates[choice.candidate]
