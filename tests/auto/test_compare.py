@@ -1,5 +1,7 @@
 """When two results differ, and what a trial promises for more time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -73,3 +75,9 @@ def test_trial_is_read_back_from_json():
     stored["history"] = [list(point) for point in stored["history"]]
     assert Trial.from_json(stored).history == [(1.0, 0.5), (2.0, 0.7)]
     assert Trial.from_json(stored).to_json() | {"history": 0} == trial.to_json() | {"history": 0}
+
+
+def test_a_network_that_knows_its_training_samples_gains_less_from_time():
+    before, after = tried(value=0.6, seconds=2, trained=0.77), tried(value=0.8, seconds=6, trained=0.97)
+    assert forecast([before, after], 60) == pytest.approx(1 - 0.2 * 10**-0.15)
+    assert forecast([before, replace(after, trained=0.8)], 60) == pytest.approx(1 - 0.2 * 10**-0.6)

@@ -54,7 +54,7 @@ def test_trial_has_the_best_of_its_validations_and_a_folder_of_its_own(try_out, 
     assert [seconds for seconds, _ in trial.history] == sorted(seconds for seconds, _ in trial.history)
     assert trial.samples <= 86 and 0 < trial.seconds <= trial.total_seconds
     kept = read_run_config(tmp_path / "trial/config.yaml")
-    assert kept.config.train.minutes == pytest.approx(2 / 60) and not kept.config.train.search
+    assert kept.config.train.minutes >= 2 / 60 and not kept.config.train.search  # more if preparation was slow
     assert str(kept.provenance["model.name"]) == "chosen automatically: candidate c"
 
 
@@ -66,7 +66,7 @@ def test_trial_that_is_run_again_is_not_trained_again(try_out):
 
 
 def test_trial_without_time_after_its_preparation_is_left_out(try_out, tmp_path, monkeypatch):
-    monkeypatch.setattr("neocog.auto.trials.PREPARING", 0.8)
+    monkeypatch.setattr("neocog.auto.trials.PREPARING", 1.5)
     trial, found = try_out(seconds=1e-6)
     message = r"There was no time for a trial\. Received: \d+\.\d of 0\.0 s for preparation\. Give it more --minutes\."
     assert found is None and re.fullmatch(message, trial.error)

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-__all__ = ["Trial", "differ", "forecast", "power_law", "rank"]
+__all__ = ["OVERFITS", "Trial", "differ", "forecast", "power_law", "rank"]
 
 STEEPEST = 0.6  # exponent of the error over time: steeper ones are those of a network that has hardly begun
 FLATTEST = 0.02
+OVERFITS, OVERFITTED = 0.05, 0.15
+"""A network that is right about training samples more often by this share gains less from time, by this exponent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +65,7 @@ def forecast(trials: Sequence[Trial], seconds: float) -> float:
     """The value to expect after this many seconds of training, from the trials of one candidate, by length.
 
     With two trials the error falls as a power of the time (Hestness et al. 2017, section 2); with one, the value is
-    taken as it is.
+    taken as it is. A network that knows its training samples much better than others gains less.
 
     >>> def trial(seconds, value):
     ...     return Trial(name="", candidate=0, rung=1, seconds=seconds, total_seconds=seconds, value=value, low=value,
@@ -75,7 +77,10 @@ def forecast(trials: Sequence[Trial], seconds: float) -> float:
     last = known[-1]
     if len(known) == 1 or seconds <= last.seconds or known[0].seconds >= last.seconds:
         return last.value
-    return power_law(known[0].seconds, known[0].value, last.seconds, last.value, seconds)
+    found = power_law(known[0].seconds, known[0].value, last.seconds, last.value, seconds)
+    if last.trained - last.value > OVERFITS:
+        return min(found, 1 - (1 - last.value) * math.pow(seconds / last.seconds, -OVERFITTED))
+    return found
 
 
 def power_law(first: float, before: float, last: float, after: float, at: float) -> float:

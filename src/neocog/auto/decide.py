@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from neocog.auto.candidate import Candidate
-from neocog.auto.compare import Trial, differ, forecast, power_law
+from neocog.auto.compare import OVERFITS, Trial, differ, forecast, power_law
 
 __all__ = ["Choice", "decide"]
 
@@ -17,8 +17,8 @@ BY_HEART = 0.999
 """Share of training samples that are right when a network knows them by heart."""
 SURE = 0.99
 """Lower end of the 95% interval from which a network without errors counts as perfect: of 381 samples or more."""
-FITS, OVERFITS = 0.95, 0.05
-"""Share of training images that a network of sufficient size gets right; by how much more than of others at most."""
+FITS = 0.95
+"""Share of training images that a network of sufficient size gets right."""
 MOST_GAIN = 0.06
 """By which all samples may be expected to improve on a probe's, whose two figures have errors."""
 LARGE_SAMPLES = 150_000

@@ -1,6 +1,7 @@
 """One trial of the race: a candidate trained for a few seconds, or its frozen features under a linear head."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,8 +24,8 @@ from neocog.training.distributed import World, broadcast_json
 
 __all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
 
-PREPARING = 0.8
-"""Of the seconds of a trial, that preparation may take."""
+PREPARING, TRAINING = 1.5, 0.4
+"""Times the seconds of a trial, that preparation may take at most, and training takes at least."""
 
 
 def run_trial(
@@ -51,7 +52,7 @@ def run_trial(
             resolved = settings_of(candidate, base, seconds) if begins else read_run_config(folder.config)
             prepared = prepare(resolved, world, data=opened, scored=scored, begins=begins)
             if begins:
-                refuse_slow(begin, seconds, world)
+                prepared = give_time(prepared, begin, seconds, world)
             if begins and world.first:
                 folder.last.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(folder.config, prepared.resolved.to_yaml())
@@ -70,14 +71,22 @@ def settings_of(candidate: Candidate, base: ResolvedConfig, seconds: float) -> R
     return resolved.choose({"train.minutes": (seconds / 60, reason), "train.search": (None, reason)})
 
 
-def refuse_slow(begin: float, seconds: float, world: World) -> None:
-    """Raises ConfigError, in all processes, if preparation has taken most of the seconds of a trial."""
+def give_time(prepared: Prepared, begin: float, seconds: float, world: World) -> Prepared:
+    """The trial with some time for training, if preparation has taken nearly all of its seconds.
+
+    Raises ConfigError, in all processes, if it has taken much more.
+    """
     spent = broadcast_json(time.monotonic() - begin, world)
     if spent > PREPARING * seconds:
         raise ConfigError(
             "There was no time for a trial.", received=f"{spent:.1f} of {seconds:.1f} s for preparation",
             fix="Give it more --minutes.",
         )  # fmt: skip
+    needed = spent + TRAINING * seconds
+    if needed <= seconds:
+        return prepared
+    longer = {"train.minutes": (needed / 60, f"preparation took {spent:.1f} s")}
+    return replace(prepared, resolved=prepared.resolved.choose(longer))
 
 
 def describe_trial(
