@@ -1,4 +1,5 @@
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
@@ -75,3 +76,14 @@ def test_ci_runs_every_supported_python():
 def test_extras_are_those_that_the_program_uses():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(extras) == {"annotations", "scale", "track", "weights", "bench", "dev"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_threads_that_wait_yield_soon_unless_the_user_says_otherwise(given, expected):
+    kept = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import os, neocog; print(os.environ.get('GOMP_SPINCOUNT'))"
+    found = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == expected
