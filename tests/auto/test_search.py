@@ -271,3 +271,9 @@ def test_minutes_are_those_of_the_recipe_unless_given(search_for, spots):
     assert neocog.recipe("auto", data="x").train.minutes == 10.0
     run = search_for(spots, minutes=None, overrides={"train.minutes": MINUTES})
     assert run.finished
+
+
+def test_search_without_a_number_of_minutes_is_refused_before_a_folder_is_made(spots, tmp_path):
+    with pytest.raises(ConfigError, match=r"A search needs a number of minutes\. Received: none\. Set --minutes"):
+        neocog.train(spots, recipe="auto", overrides={"train.minutes": None}, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

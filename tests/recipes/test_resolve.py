@@ -150,3 +150,10 @@ def test_an_override_that_a_trial_ignores_is_an_error(digits):
         neocog.find_rate(digits, epochs=3)
     with pytest.raises(ConfigError, match="train.batch_size would be ignored, because it is what is searched for"):
         neocog.find_batch(digits, overrides={"train.batch_size": 8})
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_search_is_chosen_by_the_recipe_alone(value):
+    message = r"train\.search is a setting of the recipe auto, .* Received: (True|False)\. Use --recipe auto to search"
+    with pytest.raises(ConfigError, match=message):
+        resolve_config("mnist", recipe="general", overrides={"train.search": value})

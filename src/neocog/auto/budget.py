@@ -5,11 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from neocog.auto.journal import Journal
+from neocog.runs.budget import REPORT_SECONDS
 
 __all__ = ["Budget"]
-
-REPORT_SECONDS = 4.0
-"""For the bundle, the report and the end of the process."""
 
 
 @dataclass(kw_only=True, slots=True)

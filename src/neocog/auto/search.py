@@ -29,7 +29,7 @@ from neocog.auto.say import choice_lines, fact_lines
 from neocog.auto.screen import MOST_SCORING, Pace, affordable, fitted, limited, scoring_seconds, time_candidate
 from neocog.data import Opened, Source, tell
 from neocog.dataset.record import absent_classes
-from neocog.errors import NeocogError
+from neocog.errors import ConfigError, NeocogError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note, quiet
 from neocog.runs import ResolvedConfig, Run
@@ -70,6 +70,7 @@ def train(
     """
     began = time.monotonic() if began is None else began
     resolved = ResolvedConfig(with_paths(resolved.config), resolved.provenance)
+    minutes_of(resolved)  # raises before a folder is made
     with session(resolved.config) as world:
         if name is not None and world.first:
             Run.check_name(Path(runs), name)
@@ -116,6 +117,13 @@ def check_settings(resolved: ResolvedConfig, source: Source, world: World) -> No
     raise errors[0]
 
 
+def minutes_of(resolved: ResolvedConfig) -> float:
+    """The budget of a search. Raises ConfigError if there is none."""
+    if resolved.config.train.minutes is None:
+        raise ConfigError("A search needs a number of minutes.", received="none", fix="Set --minutes, such as 10.")
+    return resolved.config.train.minutes
+
+
 def network_of(resolved: ResolvedConfig) -> str | None:
     """The network that the user has named, or whose weights they have."""
     return resolved.config.model.name if is_fixed(resolved, "model.name") else None
@@ -145,8 +153,7 @@ def search(run: Run, resolved: ResolvedConfig, opened: Opened, world: World, beg
     if world.first:
         journal_of(run).parent.mkdir(exist_ok=True)
     journal = Journal(journal_of(run), world)
-    assert resolved.config.train.minutes is not None, "the recipe auto has a budget"
-    budget = Budget(seconds=60 * resolved.config.train.minutes, began=began, used_before=journal.seconds)
+    budget = Budget(seconds=60 * minutes_of(resolved), began=began, used_before=journal.seconds)
     tell(opened.source)
     with name_resume_command(run):
         race = make_race(run, resolved, opened, world, journal, budget)

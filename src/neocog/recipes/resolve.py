@@ -72,6 +72,12 @@ def resolve_config(
         network = own[0]
         layers.append((own[1], {"model.name": network}))
     layers += [(Provenance(SetBy.FILE, str(config_file)), values), (set_by, given)]
+    if "train.search" in given:
+        raise ConfigError(
+            "train.search is a setting of the recipe auto, not of its own.",
+            received=repr(given["train.search"]),
+            fix="Use --recipe auto to search, or another recipe, such as general.",
+        )
     name, found = settings.get("recipe") or file_recipe, held
     if name is None and searches and not {**values, **given}.keys() & FIXED:
         name = "auto"
