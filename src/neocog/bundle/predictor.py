@@ -1,6 +1,7 @@
 """The one way from inputs to predictions: `predict`, `eval`, the report, and everything that serves or exports."""
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from neocog.bundle.signal_file import pick_fields, read_signal
 from neocog.cpus import num_cpus
-from neocog.dataset.record import Payload, Source
+from neocog.dataset.record import Payload, Record, Source
 from neocog.errors import ConfigError, DataError
 from neocog.modalities.image.decode import pil_pixels
 from neocog.modalities.image.tta import TTA, tta_views, tta_weights
@@ -24,8 +25,10 @@ from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.channel_names import has_fields
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.table import MODALITIES
+from neocog.modalities.views import View
 from neocog.progress import note, track
-from neocog.tasks import Prediction, Task
+from neocog.tasks import Assembler, Compared, DenseTask, Prediction, Task
+from neocog.zoo.network import join_outputs
 
 __all__ = ["Backend", "Failure", "Input", "Predictor", "torch_backend"]
 
@@ -34,6 +37,7 @@ Input = str | Path | bytes | NDArray[Any] | Image.Image
 network that reads texts."""
 
 BATCH = 256
+VALUES = 2**22  # of the inputs of a batch of views, which are larger than other inputs
 TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
 
 
@@ -51,6 +55,33 @@ class Failure:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The payload of a record, which is taken as it is."""
+
+    payload: Payload
+
+
+@dataclass(slots=True)
+class Pending:
+    """An input of which `left` views have not been computed yet."""
+
+    name: str
+    assembler: Assembler | Failure
+    left: int = 0
+    pages: int = 1
+
+    def add(self, view: View, logits: Tensor) -> None:
+        assert isinstance(self.assembler, Assembler)
+        self.assembler.add(view, logits)
+        self.left -= 1
+
+    def result(self) -> Prediction | Failure:
+        if isinstance(self.assembler, Failure):
+            return self.assembler
+        return replace(self.assembler.finish(self.name), pages=self.pages)
+
+
 def torch_backend(model: nn.Module) -> Backend:
     """A network in evaluation mode, without gradients, on the device that it is on.
 
@@ -63,7 +94,7 @@ def torch_backend(model: nn.Module) -> Backend:
     def run(inputs: Tensor) -> Tensor:
         with torch.inference_mode():
             device = next(model.parameters()).device
-            return model(inputs.to(device)).cpu()  # type: ignore[no-any-return]
+            return join_outputs(model(inputs.to(device))).cpu()
 
     return run
 
@@ -111,7 +142,7 @@ class Predictor:
         Raises DataError for the first input that can't be read, and ConfigError if the network does not predict
         classes; `predict_values` does for any task.
         """
-        if not self.task.by_class:
+        if not self.task.has_probabilities:
             raise ConfigError(
                 "Only classifiers have probabilities.", received=f"a network for {self.task.name}",
                 fix="Use predict or predict_values.",
@@ -119,7 +150,15 @@ class Predictor:
         return self.predict_values(inputs, tta)
 
     def predict_values(self, inputs: Input | Sequence[Input], tta: TTA | None = None) -> NDArray[np.float64]:
-        """Decoded outputs (N, K): probabilities of a classifier, else values in the unit of the targets."""
+        """Decoded outputs (N, K): probabilities of a classifier, else values in the unit of the targets.
+
+        Raises ConfigError for a network whose outputs have places, such as masks or boxes.
+        """
+        if self.task.dense:
+            raise ConfigError(
+                "Only outputs without places make a table of values.", received=f"a network for {self.task.name}",
+                fix="Use predict.",
+            )  # fmt: skip
         decoded = [self.decode(one, name_of(one, i)) for i, one in enumerate(as_list(inputs, self.preprocess))]
         logits = (
             self.logits(torch.stack(decoded), tta or self.tta) if decoded else torch.empty(0, self.task.num_outputs)
@@ -131,6 +170,10 @@ class Predictor:
     ) -> Iterator[Prediction | Failure]:
         """As `predict`, one after the other, with a Failure in the place of an input that can't be read."""
         named = zip(names, inputs, strict=True) if names else ((name_of(p, i), p) for i, p in enumerate(inputs))
+        if isinstance(self.task, DenseTask):
+            self.refuse_tta(tta)
+            yield from self.predict_dense(named, self.task)
+            return
         with ThreadPoolExecutor(num_cpus()) as pool:
             while batch := list(islice(named, BATCH)):
                 decoded = list(pool.map(self.try_decode, batch))
@@ -141,6 +184,87 @@ class Predictor:
                 found = iter(self.task.predictions([name for name, _ in read], logits, top) if read else [])
                 for _, image, pages in decoded:
                     yield replace(next(found), pages=pages) if isinstance(image, Tensor) else image
+
+    def predict_dense(
+        self, named: Iterable[tuple[str, "Input | Raw"]], task: DenseTask
+    ) -> Iterator[Prediction | Failure]:
+        """As `predict_each`, for outputs that have places: each input in views, and its outputs put together again.
+
+        Views of several inputs are computed in one batch, so small images don't make small batches.
+        """
+        waiting: deque[Pending] = deque()
+        batch: list[tuple[Pending, View]] = []
+        most = dense_batch(self.preprocess.shape)
+
+        def compute() -> None:
+            if batch:
+                logits = self.logits(torch.stack([view.inputs for _, view in batch]))
+                for (pending, view), row in zip(batch, logits, strict=True):
+                    pending.add(view, row)
+                batch.clear()
+
+        for name, one in named:
+            try:
+                content = self.content(one, name)
+                views = self.preprocess.views(content, name)
+            except DataError as error:
+                waiting.append(Pending(name, Failure(name, str(error))))
+            else:
+                count = MODALITIES[self.preprocess.modality].count_pages
+                pages = count(content) if count and isinstance(content, bytes) else 1
+                waiting.append(pending := Pending(name, task.assemble(views.size), views.num, pages))
+                for view in views:
+                    batch.append((pending, view))
+                    if len(batch) == most:
+                        compute()
+            while waiting and not waiting[0].left:
+                yield waiting.popleft().result()
+        compute()
+        yield from (pending.result() for pending in waiting)
+
+    def predict_records(self, records: Sequence[Record]) -> list[Prediction]:
+        """Predictions for records, whose payloads are taken as they are. Raises DataError for the first unreadable."""
+        task = self.task
+        assert isinstance(task, DenseTask)
+        found = list(self.predict_dense([(record.key, Raw(record.payload)) for record in records], task))
+        for prediction in found:
+            if isinstance(prediction, Failure):
+                raise DataError(prediction.error)
+        return [prediction for prediction in found if isinstance(prediction, Prediction)]
+
+    def refuse_tta(self, tta: TTA | None) -> None:
+        """Raises ConfigError for test-time augmentation, which is for outputs without places."""
+        if tta not in (None, "none"):
+            raise ConfigError(
+                "Test-time augmentation is for outputs without places.",
+                received=f"tta={tta!r} for a network for {self.task.name}",
+                fix="Leave it out.",
+            )
+
+    def compare_records(
+        self, source: Source, indices: NDArray[np.int64], tta: TTA | None = None, label: str = "evaluating"
+    ) -> list[Compared]:
+        """Predictions for these records of a source beside their targets, as a `DenseTask` keeps them.
+
+        Raises DataError for the first record that can't be read, and ConfigError for test-time augmentation.
+        """
+        task = self.task
+        self.refuse_tta(tta)
+        assert isinstance(task, DenseTask)
+        records: deque[Record] = deque()
+
+        def payloads() -> Iterator[tuple[str, Any]]:
+            for index in indices.tolist():
+                records.append(record := source.read(index))
+                yield record.key, Raw(record.payload)
+
+        found: list[Compared] = []
+        for prediction in track(self.predict_dense(payloads(), task), label, total=len(indices)):
+            if isinstance(prediction, Failure):
+                raise DataError(prediction.error)
+            found.append(task.compare(prediction, records.popleft()))
+        assert len(found) == len(indices), "samples in = samples scored"
+        return found
 
     def try_decode(self, named: tuple[str, Input]) -> tuple[str, Tensor | Failure, int]:
         """The name of an input, its decoded values, and how many images its file holds."""
@@ -157,8 +281,10 @@ class Predictor:
         """An input in any form as the preprocessing decodes it; (*shape)."""
         return self.preprocess.decode(self.content(one, name), name)
 
-    def content(self, one: Input, name: str) -> Payload:
+    def content(self, one: "Input | Raw", name: str) -> Payload:
         """An input in any form as a source would hold it."""
+        if isinstance(one, Raw):
+            return one.payload
         if isinstance(one, Path) or (isinstance(one, str) and not MODALITIES[self.preprocess.modality].is_text):
             try:
                 one = Path(one).read_bytes()
@@ -233,6 +359,11 @@ class Predictor:
         logits = np.concatenate(scored)
         assert len(logits) == len(indices), "samples in = samples scored"
         return logits
+
+
+def dense_batch(shape: tuple[int, ...]) -> int:
+    """How many inputs of this shape a batch has if their outputs have places."""
+    return max(1, min(BATCH, VALUES // math.prod(shape)))
 
 
 def as_list(inputs: Input | Sequence[Input], preprocess: Preprocess) -> Sequence[Input]:

@@ -29,6 +29,7 @@ def write_bundle(
     """
     inputs = [encode_golden(payload) for payload in golden]
     logits = predictor.logits(torch.stack([predictor.preprocess.decode(decode_golden(content)) for content in inputs]))
+    learned = predictor.task.learned
     samples = {
         f"input_{i}": torch.frombuffer(bytearray(content), dtype=torch.uint8) for i, content in enumerate(inputs)
     }
@@ -38,6 +39,7 @@ def write_bundle(
         "task": predictor.task.name,
         "modality": predictor.preprocess.modality,
         "classes": list(predictor.classes),
+        **({"learned": learned} if learned else {}),
         "preprocess": predictor.preprocess.to_json(),
         "environment": environment(),
         **about,
@@ -45,7 +47,7 @@ def write_bundle(
     members = {
         "manifest.json": json.dumps(manifest, indent=1, ensure_ascii=False).encode(),
         "weights.safetensors": save({key: plain(value) for key, value in model.state_dict().items()}),
-        "golden.safetensors": save({**samples, "logits": logits}),
+        "golden.safetensors": save({**samples, "logits": predictor.task.thin(logits)}),
     }
     write_sealed(path, members)
 

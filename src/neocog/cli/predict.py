@@ -137,5 +137,12 @@ def show_csv(results: Results, columns: Sequence[str]) -> None:
             writer.writerow([result.name, *[""] * len(columns), result.error])
         else:
             values = [result.to_json()[name] for name in columns]
-            writer.writerow([result.name, *(f"{x:.6f}" if isinstance(x, float) else x for x in values), ""])
+            writer.writerow([result.name, *map(cell, values), ""])
     write_out(buffer.getvalue().rstrip("\n"))
+
+
+def cell(value: object) -> object:
+    """A value as a CSV file holds it: floats with six places, several labels with a semicolon between."""
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return ";".join(map(str, value)) if isinstance(value, list) else value

@@ -19,7 +19,7 @@ __all__ = [
 
 UNLABELLED = 255
 """In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""
-Task = Literal["classification", "multi-label", "segmentation", "detection", "next move"]
+Task = Literal["classification", "multi-label", "regression", "segmentation", "detection", "next move"]
 Modality = str
 """The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
@@ -164,6 +164,13 @@ def check_trainable(source: Source) -> None:
     for split, indices in source.splits.items():
         if not len(indices):
             raise DataError("Each split needs at least one sample.", received=f"none in {split}", where=source.name)
+    if source.task == "multi-label":
+        absent = np.flatnonzero(~np.nan_to_num(source.targets[source_train(source)].astype(float)).any(axis=0))
+        if len(absent) == len(source.classes):
+            rule, fix = "Training needs a label that some sample has.", "Check the columns of labels."
+            raise DataError(rule, received=f"no sample with any of {some(source.classes)}", where=source.name, fix=fix)
+    if source.task == "regression":
+        check_varies(source)
     if source.task != "classification":  # any point of a board may be played, any class may be absent from the masks
         return
     if len(source.classes) < 2:
@@ -176,6 +183,22 @@ def check_trainable(source: Source) -> None:
         first = source.classes[empty[0]]
         received = f"{len(source.classes)} classes, and no sample of {empty.size} of them, first {first!r}"
         raise DataError(rule, received=received, where=source.name, fix=fix)
+
+
+def source_train(source: Source) -> NDArray[np.int64]:
+    """The samples that can be trained on; (N,)."""
+    return source.splits.get("train", source.splits.get("all", np.arange(len(source))))
+
+
+def check_varies(source: Source) -> None:
+    """Raises DataError for numbers that are all equal, or none of which is known."""
+    values = source.targets[source_train(source)].reshape(-1, len(source.classes)).astype(np.float64)
+    for name, column in zip(source.classes, values.T, strict=True):
+        known = column[~np.isnan(column)]
+        if not len(known) or known.min() == known.max():
+            received = f"{known[0]:g} for every training sample" if len(known) else "none"
+            rule, fix = f"Numbers to predict must differ, {name!r} as well.", "Leave this column out."
+            raise DataError(rule, received=received, where=source.name, fix=fix)
 
 
 def describe(source: Source) -> str:

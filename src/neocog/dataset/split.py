@@ -5,7 +5,9 @@ found. If samples come in groups, such as the windows of a recording, whole grou
 """
 
 import itertools
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,11 @@ TRIES = 8
 """Orders in which groups are offered; the best is kept."""
 ENOUGH_GROUPS = 20_000
 """Groups times tries beyond which more tries take too long; among that many groups, one order is as good as another."""
+
+FRAMED = ("segmentation", "detection")
+"""Tasks whose images are often the slices of a volume, the frames of a film or the tiles of a large image."""
+NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)", re.DOTALL)
+SHORTEST_SEQUENCE, SHORTEST_BLOCK, MOST_BLOCKS = 10, 4, 4
 
 Indices = NDArray[np.int64]
 
@@ -52,7 +59,7 @@ def divide(
     if train is None:
         rule, fix = "Training needs a training split.", "Name a training split train, or give the data without splits."
         raise DataError(rule, received=f"only {', '.join(splits)}", where=source.name, fix=fix)
-    test, val, choice = splits.get("test", np.empty(0, np.int64)), splits.get("val"), describe_choice(source)
+    test, val, choice = splits.get("test", np.empty(0, np.int64)), splits.get("val"), describe_choice(source, train)
     if keeps_test(source):
         whole = train
         train, test = take(source, whole, test_fraction, seed, "test", groups_by_class)
@@ -76,14 +83,30 @@ def limit_samples(source: Source, indices: Indices, limit: int | None, seed: int
     if limit is None or len(indices) <= limit:
         return indices
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose="limit")[:, 0]
-    targets = source.targets[indices]
-    classes = np.zeros(len(indices), np.int64) if targets.dtype.kind == "f" else targets
+    classes = strata(source.targets[indices])
     kept = np.zeros(len(indices), bool)
     for k in np.unique(classes):
         members = np.flatnonzero(classes == k)
         count = max(1, round(limit * len(members) / len(indices)))
         kept[members[np.argsort(draws[members], kind="stable")[:count]]] = True
     return indices[kept]
+
+
+def strata(targets: NDArray[Any]) -> NDArray[np.int64]:
+    """By what samples are stratified: their class; of several labels the rarest that a sample has; (N, ...) -> (N,).
+
+    Numbers to predict, and targets that are not in the array, such as masks, make one stratum.
+
+    >>> strata(np.array([[True, True], [True, False], [False, False]])).tolist()
+    [1, 0, -1]
+    """
+    if targets.ndim == 1:
+        return np.zeros(len(targets), np.int64) if targets.dtype.kind == "f" else targets
+    if targets.dtype.kind == "f" and not np.isin(targets[~np.isnan(targets)], (0, 1)).all():
+        return np.zeros(len(targets), np.int64)
+    present = np.nan_to_num(targets.astype(np.float64)) > 0.5
+    counts = np.where(present, present.sum(axis=0), np.iinfo(np.int64).max)
+    return np.where(present.any(axis=1), counts.argmin(axis=1), -1)
 
 
 def keeps_test(source: Source) -> bool:
@@ -117,10 +140,15 @@ def divides_by_class(source: Source) -> bool:
     return read_groups(source) is not None and source.task == "classification"
 
 
-def describe_choice(source: Source) -> str:
+def describe_choice(source: Source, indices: Indices) -> str:
     """How held-out samples are chosen, to be appended to a sentence."""
     if read_groups(source) is None:
-        return ", chosen by seed" if source.targets.dtype.kind == "f" else ", chosen by class and seed"
+        if source.task in FRAMED and is_sequence(source, indices):
+            return " in blocks of consecutive files, as their numbers make one sequence"
+        if source.targets.ndim == 2 and source.task == "multi-label":
+            return ", chosen by rarest label and seed"
+        by_class = source.targets.dtype.kind != "f" and source.task not in FRAMED
+        return ", chosen by class and seed" if by_class else ", chosen by seed"
     kind = getattr(source, "group_kind", "groups")
     return f": whole {kind}, chosen by {'class and seed' if source.task == 'classification' else 'seed'}"
 
@@ -171,15 +199,41 @@ def take(
     if groups is not None:
         take_whole = take_groups_by_class if groups_by_class and divides_by_class(source) else take_groups
         return take_whole(source, indices, groups[indices], fraction, seed, purpose)
+    if source.task in FRAMED and is_sequence(source, indices):
+        return take_blocks(source, indices, fraction, seed, purpose)
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose=f"split {purpose}")[:, 0]
     taken = np.zeros(len(indices), bool)
-    targets = source.targets[indices]
-    if targets.dtype.kind == "f":  # there are no classes by which to stratify
-        targets = np.zeros(len(indices), np.int64)
+    targets = strata(source.targets[indices])
     for k in np.unique(targets):
         members = np.flatnonzero(targets == k)
         count = min(round(fraction * len(members)), len(members) - 1)
         taken[members[np.argsort(draws[members], kind="stable")[:count]]] = True
+    return indices[~taken], indices[taken]
+
+
+def is_sequence(source: Source, indices: Indices) -> bool:
+    """Whether names number all images as one sequence, so that neighbours are probably alike: slices, frames, tiles."""
+    if len(indices) < SHORTEST_SEQUENCE:
+        return False
+    parts = [NUMBERED.fullmatch(source.key(index)) for index in indices.tolist()]
+    found = {(part[1], part[3]) for part in parts if part}
+    return len(found) == 1 and all(parts) and len({int(part[2]) for part in parts if part}) == len(parts)
+
+
+def take_blocks(source: Source, indices: Indices, fraction: float, seed: int, purpose: str) -> tuple[Indices, Indices]:
+    """Split off a few blocks of consecutive files, spread over the sequence; each begins where the seed decides."""
+    numbers = np.array([int(part[2]) for index in indices.tolist() if (part := NUMBERED.fullmatch(source.key(index)))])
+    order, num = np.argsort(numbers), len(indices)
+    count = min(max(1, round(fraction * num)), num - 1)
+    blocks = max(1, min(MOST_BLOCKS, count // SHORTEST_BLOCK))
+    samples = record_ids(source, indices[order[:blocks]])
+    draws = uniform(seed, epoch=0, samples=samples, purpose=f"split {purpose}")[:, 0]
+    taken = np.zeros(num, bool)
+    for k, draw in enumerate(draws.tolist()):
+        first, end = k * num // blocks, (k + 1) * num // blocks
+        length = (k + 1) * count // blocks - k * count // blocks
+        start = first + int(draw * (end - first - length + 1))
+        taken[order[start : start + length]] = True
     return indices[~taken], indices[taken]
 
 

@@ -15,6 +15,10 @@ from neocog.evaluation.classifier import (
 )
 from neocog.evaluation.evaluation import Evaluation, Exhibit, WorstError
 from neocog.evaluation.intervals import Estimate, bootstrap, wilson
+from neocog.evaluation.multi_label import MultiLabelled, average_precisions, best_thresholds, evaluate_labels
+from neocog.evaluation.regression import Regressed, Scatter, evaluate_values
+from neocog.evaluation.segmentation import Segmented, evaluate_masks
+from neocog.evaluation.weighted import bootstrap_counts
 
 __all__ = [
     "Calibration",
@@ -25,13 +29,23 @@ __all__ = [
     "Evaluation",
     "Exhibit",
     "Mistake",
+    "MultiLabelled",
     "PerClass",
+    "Regressed",
     "ReliabilityBin",
+    "Scatter",
+    "Segmented",
     "WorstError",
+    "average_precisions",
+    "best_thresholds",
     "bootstrap",
+    "bootstrap_counts",
     "class_figures",
     "confusion_matrix",
     "evaluate_classifier",
+    "evaluate_labels",
+    "evaluate_masks",
+    "evaluate_values",
     "expected_calibration_error",
     "macro_f1",
     "reliability",

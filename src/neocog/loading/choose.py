@@ -6,12 +6,11 @@ from typing import Literal
 
 import numpy as np
 import psutil
-import torch
 from numpy.typing import NDArray
 
 from neocog.dataset.record import Source
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Dataset, Encode
+from neocog.loading.dataset import Corrupt, Dataset, Encode, encode_plainly
 from neocog.loading.disk_cache import load_from_cache
 from neocog.loading.in_memory import load_in_memory
 from neocog.loading.payload_cache import CachedSource
@@ -65,7 +64,7 @@ def open_dataset(
     *,
     loading: LoadingMode,
     on_corrupt: Corrupt = "stop",
-    encode: Encode = torch.from_numpy,
+    encode: Encode = encode_plainly,
     cache: bool = False,
     pin: bool = False,
 ) -> Dataset:

@@ -1,22 +1,30 @@
 """Where batches come from: decoded samples by their row, from memory or as they are needed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Corrupt", "Dataset", "Encode", "Rows"]
+from neocog.dataset.record import Source
+
+__all__ = ["Corrupt", "Dataset", "Encode", "Rows", "encode_plainly"]
 
 Rows = NDArray[np.int64]
 """Rows of a dataset, (N,), 0..len-1."""
 
-Encode = Callable[[NDArray[Any]], Tensor]
-"""From a source's targets to those that the loss takes, as the task says."""
+Encode = Callable[[Source, Rows], Tensor]
+"""From records of a source, (N,) indices, to the targets that the loss takes, (N, ...), as the task says."""
 
 Corrupt = Literal["stop", "skip"]
 """The effect of an unreadable sample on training."""
+
+
+def encode_plainly(source: Source, indices: Rows) -> Tensor:
+    """The targets as the source has them."""
+    return torch.from_numpy(np.asarray(source.targets[indices]))
 
 
 class Dataset(Protocol):

@@ -42,7 +42,7 @@ def load_from_cache(
     inputs = torch.from_numpy(np.load(folder / "inputs.npy", mmap_mode="c"))
     kept = indices[np.load(folder / "kept.npy")]
     skipped = json.loads((folder / "skipped.json").read_text(encoding="utf-8"))
-    return InMemoryDataset(inputs, encode(source.targets[kept]), record_ids(source, kept), skipped)
+    return InMemoryDataset(inputs, encode(source, kept), record_ids(source, kept), skipped)
 
 
 def cache_name(source: Source, indices: Rows, preprocess: Preprocess) -> str:

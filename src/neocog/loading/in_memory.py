@@ -12,7 +12,7 @@ from torch import Tensor
 from neocog.cpus import num_cpus
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Encode, Rows
+from neocog.loading.dataset import Corrupt, Encode, Rows, encode_plainly
 from neocog.modalities.choose import join_faults
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.preprocess import Preprocess
@@ -61,7 +61,7 @@ def load_in_memory(
     label: str = "decoding",
     *,
     on_corrupt: Corrupt = "stop",
-    encode: Encode = torch.from_numpy,
+    encode: Encode = encode_plainly,
 ) -> InMemoryDataset:
     """Decode these samples into memory, in threads.
 
@@ -69,7 +69,7 @@ def load_in_memory(
     """
     if isinstance(source, ArraySource):
         inputs = preprocess.decode_many(source.pictures(indices))
-        return InMemoryDataset(inputs, encode(source.targets[indices]), record_ids(source, indices))
+        return InMemoryDataset(inputs, encode(source, indices), record_ids(source, indices))
     inputs = torch.empty(len(indices), *preprocess.shape, dtype=preprocess.dtype)
     good: list[int] = []
     faults: dict[str, str] = {}
@@ -82,7 +82,7 @@ def load_in_memory(
     if faults and on_corrupt == "stop":
         raise join_faults(list(faults.values()))
     kept = indices[good]
-    return InMemoryDataset(inputs[: len(kept)], encode(source.targets[kept]), record_ids(source, kept), faults)
+    return InMemoryDataset(inputs[: len(kept)], encode(source, kept), record_ids(source, kept), faults)
 
 
 def check_decodes(source: Source, indices: NDArray[np.int64], preprocess: Preprocess, label: str) -> None:

@@ -1,6 +1,6 @@
 """Batches for training: any step of any epoch, computed from its number alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from itertools import islice
 from typing import Any
@@ -36,6 +36,7 @@ class Loader:
     change the result, because each sample's draws are its own.
 
     Each of `world` processes reads its own part of every batch; together they read what a single process would.
+    `move` moves targets that have places, such as masks, as augmentation moves their inputs.
     Raises ConfigError for more processes than samples in a batch.
     """
 
@@ -47,13 +48,14 @@ class Loader:
         batch_size: int,
         seed: int,
         augment: Any = None,
+        move: Callable[[Tensor, Key], Tensor] | None = None,
         sampler: Sampler | None = None,
         num_classes: int = 0,
         rank: int = 0,
         world: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.data, self.preprocess, self.seed, self.augment = data, preprocess, seed, augment
+        self.data, self.preprocess, self.seed, self.augment, self.move = data, preprocess, seed, augment, move
         self.sampler = sampler or RandomSampler(len(data), seed)
         self.num_classes, self.rank, self.world, self.device = num_classes, rank, world, torch.device(device)
         self.labels = data.labels.to(self.device)
@@ -107,6 +109,8 @@ class Loader:
         for stage in augment(self.augment, self.preprocess, key) if augment else [self.preprocess.normalise]:
             inputs = stage(inputs)
         labels = self.labels[torch.from_numpy(rows).to(self.device)]
+        if self.move is not None:
+            labels = self.move(labels, key)
         if self.mixes:
             inputs, labels = self.mixed(inputs, labels, samples, positions, epoch)
         batches = []

@@ -15,7 +15,7 @@ from torch import Tensor
 from neocog.cpus import num_cpus
 from neocog.dataset.record import Source, record_ids
 from neocog.errors import DataError
-from neocog.loading.dataset import Corrupt, Encode, Rows
+from neocog.loading.dataset import Corrupt, Encode, Rows, encode_plainly
 from neocog.modalities.preprocess import Preprocess
 
 __all__ = ["StreamingDataset"]
@@ -52,13 +52,13 @@ class StreamingDataset:
         preprocess: Preprocess,
         *,
         on_corrupt: Corrupt = "stop",
-        encode: Encode = torch.from_numpy,
+        encode: Encode = encode_plainly,
         threads: int | None = None,
         pin: bool = False,
     ) -> None:
         self.source, self.indices, self.preprocess = source, indices, preprocess
         self.on_corrupt, self.pin = on_corrupt, pin
-        self.labels = encode(np.asarray(source.targets[indices]))
+        self.labels = encode(source, indices)
         self.ahead = AHEAD
         self.pool = ThreadPoolExecutor(threads or num_cpus(), "decode")
         self.started: dict[bytes, Request] = {}

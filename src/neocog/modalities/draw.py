@@ -45,11 +45,11 @@ def image_address(pixels: NDArray[Any]) -> str:
     return png_address(as_image(np.moveaxis(pixels, 0, -1) if pixels.ndim == 3 else pixels))
 
 
-def thumbnail(pixels: NDArray[Any]) -> str:
+def thumbnail(pixels: NDArray[Any], side: int = SIDE) -> str:
     """Pixels (H, W) or (H, W, C) as the address of a small image; channels beyond RGB are left out."""
     planes = np.atleast_3d(pixels)
     image = as_image(planes[:, :, : 3 if planes.shape[2] >= 3 else 1])
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((side, side))
     return png_address(image)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
+from neocog.modalities.views import Views
 
 __all__ = ["Preprocess", "exact_sum"]
 
@@ -66,6 +67,13 @@ class Preprocess(ABC):
     def measured(self, inputs: Tensor) -> Self:
         """This preprocessing with what it takes from decoded training data, such as mean and deviation."""
         return self
+
+    def views(self, payload: Payload, where: str = "the input") -> Views:
+        """The inputs of the network that cover a payload of any size, and where each lies in it.
+
+        Raises DataError if it can't be read, and NotImplementedError for a kind of data whose places aren't known.
+        """
+        raise NotImplementedError(f"{self.modality} inputs have no places")
 
     def __call__(self, payload: Payload, where: str = "the input") -> Tensor:
         """One payload as the network receives it; (*shape)."""

@@ -27,8 +27,8 @@ class Choose(Protocol):
     """Chooses a preprocessing: what the settings leave open follows from the training samples and the network.
 
     `input_shape` is what the network was made for and `network` its name; with `skip`, samples that can't be read are
-    skipped; `several` gathers image files with several pages. Returns the preprocessing, and a reason for each
-    setting that was chosen.
+    skipped; `several` gathers image files with several pages; `dense` says that the targets have places.
+    Returns the preprocessing, and a reason for each setting that was chosen.
     """
 
     def __call__(
@@ -42,6 +42,7 @@ class Choose(Protocol):
         network: str = "",
         skip: bool = False,
         several: SeveralPages | None = None,
+        dense: bool = False,
     ) -> tuple[Preprocess, dict[str, str]]: ...
 
 

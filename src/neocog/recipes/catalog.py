@@ -14,7 +14,9 @@ from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, incep
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
 from neocog.recipes.modalities import board, signal, sound, text
 from neocog.recipes.strong import strong_a1, strong_a2, strong_a3
+from neocog.recipes.tasks import image_values, segmentation
 from neocog.runs import RunConfig
+from neocog.tasks import TASKS
 
 __all__ = ["check_recipe", "list_recipes", "recipe", "recipe_for"]
 
@@ -41,7 +43,15 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "signal": signal,
     "sound": sound,
     "text": text,
+    "image_values": image_values,
+    "segmentation": segmentation,
 }
+OF_TASK = {
+    ("image", "multi-label"): "image_values",
+    ("image", "regression"): "image_values",
+    ("image", "segmentation"): "segmentation",
+}
+"""The default recipe for a kind of data and a task, where it isn't that of the kind of data."""
 RETIRED = {"from_scratch_small": "auto"}
 """Recipes of earlier releases, and what takes their place. Their runs resume: `config.yaml` holds every setting."""
 # Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
@@ -88,14 +98,18 @@ def check_recipe(name: str, config: RunConfig) -> None:
         CHECKS[name](config)
 
 
-def recipe_for(model: str | None, modality: Modality = "image") -> str:
-    """The default recipe: that of the network if it is short, or else that of the kind of data.
+def recipe_for(model: str | None, modality: Modality = "image", task: str = "classification") -> str:
+    """The default recipe: that of the network if it is short, or else that of the kind of data and the task.
 
     >>> recipe_for("lenet5"), recipe_for("resnet18"), recipe_for(None, "text"), recipe_for("char_cnn_small", "text")
     ('lenet5', 'general', 'text', 'text')
+    >>> recipe_for(None, "image", "segmentation")
+    'segmentation'
     >>> recipe_for("alexnet")  # that of the paper, 90 epochs of ImageNet, has to be named
     'general'
     """
+    if (modality, task) in OF_TASK and (model is None or TASKS[task].dense):
+        return OF_TASK[modality, task]
     if model in OWN:
         return model
     kind = MODALITIES[modality]

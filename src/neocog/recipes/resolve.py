@@ -1,12 +1,15 @@
 """From what a user names to the settings of a run: data, recipe, config file and overrides, resolved in one place."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from neocog.data import DataConfig, Location, Modality, Opened, find_format, open_source
 from neocog.data.formats import COLUMNS
 from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.progress import note
+from neocog.recipes.auto import MINUTES
 from neocog.recipes.catalog import LOOKING, check_recipe, recipe_for
 from neocog.recipes.catalog import recipe as recipe_config
 from neocog.runs import FLAG, PYTHON, Provenance, ResolvedConfig, RunConfig, SetBy, read_config, resolve
@@ -20,6 +23,8 @@ SHORT = {"model": "model.name", "epochs": "train.epochs", "minutes": "train.minu
 """Settings that are so common that they have a name of their own."""
 
 
+RACED = frozenset({"classification", "next move"})
+"""Tasks for which the recipe auto races networks; others get the recipe of their kind within the same time."""
 FIXED = frozenset({"train.epochs", "train.replanned"})
 """Settings that belong to a run whose length is known, for which nothing is searched."""
 
@@ -81,11 +86,16 @@ def resolve_config(
     name, found = settings.get("recipe") or file_recipe, held
     if name is None and searches and not {**values, **given}.keys() & FIXED:
         name = "auto"
-    modality = model_info(str(network)).modality if network is not None else None
-    if name in LOOKING or (name in (None, "auto") and modality is None):
-        found, modality = look_at(str(source), held, {**values, **given}, opens=name in LOOKING)
-    name = name or recipe_for(network, modality or "image")
+    modality, task = model_info(str(network)).modality if network is not None else None, "classification"
+    if name in LOOKING or name == "auto" or (name is None and modality is None):
+        found, modality, task = look_at(str(source), held, {**values, **given}, opens=name in LOOKING or name == "auto")
+    searched = name == "auto"
+    if name is None or (searched and task not in RACED):
+        name = recipe_for(network, modality or "image", task)
     base = recipe_config(name, str(source), found.source if isinstance(found, Opened) else None)
+    if searched and name != "auto":
+        note(f"The recipe is {name}, within {MINUTES:g} minutes by default: networks race for classification only.")
+        base = replace(base, train=replace(base.train, minutes=MINUTES))
     resolved = resolve(base, Provenance(SetBy.RECIPE, name), layers)
     check_recipe(name, resolved.config)
     return resolved, found
@@ -130,8 +140,8 @@ def resolve_over(config: RunConfig | ResolvedConfig, given: Mapping[str, Any], s
     return resolve(config, PYTHON, [(settings.get("set_by", PYTHON), given)])
 
 
-def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bool) -> tuple[Any, Modality]:
-    """The data as far as it is known now, and its kind.
+def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bool) -> tuple[Any, Modality, str]:
+    """The data as far as it is known now, its kind, and its task if it was opened.
 
     The data is only opened if its layout does not tell the kind, or if `opens`. If it can't be read, that is left to
     the run, which opens it again and says why.
@@ -145,8 +155,8 @@ def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bo
             columns = {name: options[name] for name in COLUMNS if options[name] is not None}
             found = find_format(source, format=options["format"], columns=columns)
             if found.layout.modality is not None and not opens:
-                return found, found.layout.modality
+                return found, found.layout.modality, "classification"
         opened = Opened(open_source(held if found is None else found, **options))
-        return opened, opened.source.modality
+        return opened, opened.source.modality, opened.source.task
     except (DataError, ConfigError):
-        return held, "image"
+        return held, "image", "classification"

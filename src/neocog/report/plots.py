@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
 from neocog.errors import ConfigError
-from neocog.evaluation import ReliabilityBin
+from neocog.evaluation import ReliabilityBin, Scatter
 from neocog.files import write_whole
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "draw_learning_rate",
     "draw_range_test",
     "draw_reliability",
+    "draw_scatter",
     "save_figure",
 ]
 
@@ -106,6 +107,28 @@ def draw_learning_rate(epochs: Sequence[float], rates: Sequence[float]) -> str:
         axes.plot(epochs, rates, color=INK)
         axes.set_xlabel("epoch")
         axes.set_ylim(bottom=0)
+        return svg(figure)
+
+
+def draw_scatter(scatter: Scatter) -> str:
+    """Predicted against true values, a panel for each output; on the dashed line both are equal."""
+    with rc_context(STYLE):
+        num = len(scatter.names)
+        columns = min(3, num)
+        figure = Figure(figsize=(4.4 * columns, 4.2 * -(-num // columns)), layout="constrained")
+        panels = figure.subplots(-(-num // columns), columns, squeeze=False)
+        for axes in panels.flat[num:]:
+            axes.set_visible(False)
+        for axes, name, targets, values in zip(
+            panels.flat, scatter.names, scatter.targets, scatter.values, strict=False
+        ):
+            known = [(x, y) for x, y in zip(targets, values, strict=True) if x is not None]
+            both = [number for pair in known for number in pair]
+            axes.plot([min(both), max(both)], [min(both), max(both)], color=GREY, linestyle="--")
+            axes.plot(*zip(*known, strict=True), "o", color=BLUE, markersize=3, alpha=0.5, markeredgewidth=0)
+            axes.set_title(name, fontsize=9, color=INK)
+            axes.set_xlabel("true")
+            axes.set_ylabel("predicted")
         return svg(figure)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +22,30 @@ from neocog.loading import (
 )
 from neocog.loading.choose import memory_budget, size_in_memory
 from neocog.loading.payload_cache import CachedSource
+from neocog.loading.tiles import cut_records
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.choose import find_pages
+from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 from neocog.runs.config import ResolvedConfig, RunConfig, flat, reading_options
 from neocog.runs.modality import augment_settings, choose, value_of, without_other_modalities
 from neocog.runs.start import Start
-from neocog.tasks import TASKS
+from neocog.tasks import TASKS, Task
 from neocog.training.distributed import World, on_first
 from neocog.zoo import ModelInfo
 
-__all__ = ["check_data", "choose_inputs", "drop_inactive", "load_datasets", "open_configured", "resolve_loading"]
+__all__ = [
+    "Parts",
+    "check_data",
+    "choose_inputs",
+    "cut_parts",
+    "drop_inactive",
+    "load_datasets",
+    "open_configured",
+    "resolve_loading",
+]
 
 
 def open_configured(config: RunConfig, data: object, world: World, *, download: bool) -> Source:
@@ -49,6 +62,13 @@ def open_configured(config: RunConfig, data: object, world: World, *, download: 
 
 def check_data(config: RunConfig, source: Source) -> None:
     """Raises DataError for data that can't be learned from, ConfigError for settings that have no effect on it."""
+    if config.train.tta != "none" and TASKS[source.task].dense:
+        raise ConfigError(
+            "train.tta (test-time augmentation) is for outputs without places.",
+            received=f"{config.train.tta!r}, for {source.task}",
+            where=source.name,
+            fix="Remove it.",
+        )
     if config.train.tta != "none" and not MODALITIES[source.modality].tta:
         raise ConfigError(
             "train.tta (test-time augmentation) needs images.",
@@ -85,10 +105,58 @@ def drop_inactive(resolved: ResolvedConfig, source: Source) -> ResolvedConfig:
     unused = [key for key, inactive in shares.items() if inactive]
     resolved = resolved.mark_inactive(unused, f"{source.name} brings its own splits: {', '.join(source.splits)}")
     resolved = without_other_modalities(resolved, source)
-    if not TASKS[source.task].by_class:
-        by_class = {key for key, _ in flat(resolved.config) if key.startswith("loss.")} | {"data.balance"}
-        resolved = resolved.mark_inactive(by_class, f"{source.name} is for {source.task}")
-    return resolved
+    task = TASKS[source.task]
+    if not task.by_class:
+        resolved = resolved.mark_inactive({"data.balance"}, f"{source.name} is for {source.task}")
+    return resolve_loss(resolved, source, task)
+
+
+def resolve_loss(resolved: ResolvedConfig, source: Source, task: type[Task]) -> ResolvedConfig:
+    """The settings with the loss of the task. Raises ConfigError for that of another, and what it does not use."""
+    settings = {key for key, _ in flat(resolved.config) if key.startswith("loss.")}
+    why = f"{source.name} is for {source.task}"
+    if not task.losses:
+        return resolved.mark_inactive(settings, why)
+    kind = resolved.config.loss.kind
+    if kind is None:
+        resolved = resolved.choose({"loss.kind": (task.losses[0], f"the usual loss for {source.task}")})
+    elif kind not in task.losses:
+        raise ConfigError(
+            f"The loss must be one for {source.task}: {', '.join(task.losses)}.", received=f"loss.kind={kind}",
+            where=source.name, fix="Choose one, or leave it out.",
+        )  # fmt: skip
+    unused = resolved.config.loss.ignored()
+    return resolved.mark_inactive(
+        {f"loss.{name}" for name in unused}, f"loss.kind is {resolved.config.loss.kind}, as {why}"
+    )
+
+
+class Parts(NamedTuple):
+    """The samples that are decoded: records, or tiles of their images, each with their source and indices."""
+
+    train: tuple[Source, NDArray[np.int64]]
+    val: tuple[Source, NDArray[np.int64]]
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.train[1]) + len(self.val[1])
+
+
+def cut_parts(source: Source, splits: Splits, spec: Preprocess) -> Parts:
+    """Training and validation samples; large images are cut into tiles if the preprocessing says so."""
+
+    def size_of(index: int) -> tuple[int, int]:
+        record = source.read(index)
+        if not isinstance(record.payload, bytes):
+            height, width = np.shape(record.payload)[:2]
+            return height, width
+        header = image_header(record.payload, f"{source.name}: {record.key}", getattr(spec, "max_pixels", 2**28))
+        return header.height, header.width
+
+    train, val = (cut_records(source, part, spec, size_of) for part in (splits.train, splits.val))
+    if train[0] is not source:
+        note(f"  images are cut into tiles: {len(train[1]):,} to train on, {len(val[1]):,} to validate on")
+    return Parts(train, val)
 
 
 def choose_inputs(
@@ -117,13 +185,13 @@ def choose_inputs(
     return resolved.choose({key: (value_of(spec, key), reason) for key, reason in reasons.items()}), spec, splits, told
 
 
-def resolve_loading(resolved: ResolvedConfig, source: Source, splits: Splits, spec: Preprocess) -> ResolvedConfig:
+def resolve_loading(resolved: ResolvedConfig, source: Source, parts: Parts, spec: Preprocess) -> ResolvedConfig:
     """The settings with how samples are loaded, and why.
 
     Raises ConfigError if the user wants streamed samples in the cache, DataError as `choose_loading` does.
     """
     wanted = resolved.config.data.loading
-    loading, why = choose_loading(source, len(splits.train) + len(splits.val), spec, wanted)
+    loading, why = choose_loading(source, parts.num_samples, spec, wanted)
     note(f"  {loading}: {why}")
     if wanted == "auto":
         resolved = resolved.choose({"data.loading": (loading, why)})
@@ -135,33 +203,35 @@ def resolve_loading(resolved: ResolvedConfig, source: Source, splits: Splits, sp
 
 
 def load_datasets(
-    config: RunConfig, source: Source, splits: Splits, spec: Preprocess, world: World
+    config: RunConfig, source: Source, splits: Splits, parts: Parts, spec: Preprocess, world: World
 ) -> tuple[Dataset, Dataset, InMemoryDataset | None]:
     """Training and validation data, decoded or ready to be, and the decoded test data if the first process can keep it.
 
     Payloads that the source keeps may take what decoded data leave of the memory budget. Raises DataError for samples
     that can't be read, except training samples if those are skipped.
     """
-    loading, cache, encode = config.data.loading, config.data.cache, TASKS[source.task].encode
+    loading, cache, task = config.data.loading, config.data.cache, TASKS[source.task]
+    encode = partial(task.encode_records, preprocess=spec)
     assert loading != "auto", "resolved before"
     budget = memory_budget(source) // world.local_size  # each process of this machine keeps its own
-    budget -= size_in_memory(len(splits.train) + len(splits.val), spec)
-    keeps_decoded = world.first and size_in_memory(len(splits.test), spec) <= budget
+    budget -= size_in_memory(parts.num_samples, spec)
+    # A dense task is tested at the size of the images, not at that of the network.
+    keeps_decoded = world.first and not task.dense and size_in_memory(len(splits.test), spec) <= budget
     if keeps_decoded:
         budget -= size_in_memory(len(splits.test), spec)
     if isinstance(source, CachedSource):
         source.shrink(max(0, budget) if loading == "memory" else 0)
 
-    def load(indices: NDArray[np.int64], label: str, on_corrupt: Corrupt) -> Dataset:
+    def load(part: tuple[Source, NDArray[np.int64]], label: str, on_corrupt: Corrupt) -> Dataset:
         return open_dataset(
-            source, indices, spec, label,
+            *part, spec, label,
             loading=loading, on_corrupt=on_corrupt, encode=encode, cache=cache, pin=world.device.type == "cuda",
         )  # fmt: skip
 
-    train = load(splits.train, "decoding training data", config.data.on_corrupt)
+    train = load(parts.train, "decoding training data", config.data.on_corrupt)
     check_any_left(train, source)
     with explain_skipping(config.data.on_corrupt):
-        val = load(splits.val, "decoding validation data", "stop")
+        val = load(parts.val, "decoding validation data", "stop")
     if isinstance(source, CachedSource):  # what is measured is drawn for the report, too
         source.forget([*splits.train.tolist(), *(splits.val.tolist() if len(splits.test) else [])])
     with explain_skipping(config.data.on_corrupt):

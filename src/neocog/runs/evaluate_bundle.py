@@ -87,6 +87,9 @@ def evaluate(
     find_pages(source, indices, several)
     for notice in several.notices:
         note(notice)
+    if predictor.task.dense:
+        compared = predictor.compare_records(source, indices, tta)
+        return evaluate_records(predictor.task, compared, targets, source, indices, called)
     logits = predictor.logits_of(source, indices, tta=tta or predictor.tta)
     return evaluate_records(predictor.task, logits, targets, source, indices, called)
 

@@ -52,6 +52,10 @@ def finish(
     model = training.result.cpu()
     predictor = Predictor(torch_backend(model), prepared.preprocess, prepared.task, model=model)
     predictor.tta = choose_tta(predictor, prepared)
+    if prepared.task.learns_decisions:
+        val = prepared.val
+        logits = score_dataset(predictor, val, np.arange(len(val)), tta=predictor.tta)
+        prepared.task.learn_decisions(logits, val.labels.cpu())
     split, indices = measured_part(prepared)
     evaluation, averaged = measure(predictor, prepared, split, indices)
     figures = {
@@ -64,7 +68,7 @@ def finish(
     from neocog.runs.run_report import write_run_report  # with matplotlib
 
     search = None if describe_search is None else describe_search(evaluation, prepared)
-    write_run_report(run, prepared, training.state, model, evaluation, epoch_steps, notes, search)
+    write_run_report(run, prepared, predictor, training.state, evaluation, epoch_steps, notes, search)
     run.log("finished", **figures)
     resolved = note_clock(prepared.resolved, training.state)
     if extension is not None or resolved is not prepared.resolved:
@@ -91,6 +95,8 @@ def measure(
     If validation has chosen test-time augmentation, the evaluation is with it, as predictions will be.
     """
     task, source, tta = prepared.task, prepared.source, prepared.resolved.config.train.tta
+    if task.dense:
+        return measure_dense(predictor, prepared, split, indices), {}
     held = prepared.test if split == "test" else prepared.val
 
     def score(tta: TTA, plain: Logits | None = None) -> Logits:
@@ -111,6 +117,16 @@ def measure(
         averaged = {f"{task.progress_metric} with {tta}": value}
         logits = with_tta if predictor.tta == tta else logits
     return evaluate_records(task, logits, targets, source, indices, split), averaged
+
+
+def measure_dense(predictor: Predictor, prepared: Prepared, split: str, indices: NDArray[np.int64]) -> Evaluation:
+    """The evaluation on these records, at the size of the images."""
+    task, source = prepared.task, prepared.source
+    compared = predictor.compare_records(source, indices)
+    evaluation = evaluate_records(task, compared, source.targets[indices], source, indices, split)
+    name, figure = next(iter(evaluation.metrics.items()))
+    note(f"{split} {name} {figure.text(figure.value)}")
+    return evaluation
 
 
 def chooses_tta(prepared: Prepared) -> bool:

@@ -15,13 +15,16 @@ __all__ = ["evaluate_records", "progress_text"]
 
 def evaluate_records(
     task: Task,
-    logits: NDArray[np.float32],
+    logits: Any,
     targets: NDArray[Any],
     source: Source,
     indices: NDArray[np.int64],
     split: str,
 ) -> Evaluation:
-    """All metrics of the logits (N, K) of these records; `targets` in the order of the task's outputs."""
+    """All metrics of the logits (N, K) of these records, or of what a dense task keeps of them.
+
+    `targets` are in the order of the task's outputs.
+    """
     keys = [source.key(index) for index in indices.tolist()]
     return task.evaluate(logits, targets, keys, data=source.name, split=split)
 

@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+EXAMPLES = {("image", "segmentation"): "unet", ("image", "detection"): "centernet"}
+"""A network for data of this kind and task, where it isn't that of the kind of data."""
+
+
 def find_network(name: str, source: Source) -> ModelInfo:
     """The catalogue's entry of a network that learns from this source.
 
@@ -46,10 +50,11 @@ def find_network(name: str, source: Source) -> ModelInfo:
         )
     task = TASKS[source.task].network_task
     if (found.task, found.modality) != (task, kind.name):
+        example = EXAMPLES.get((kind.name, task), kind.network if task in ("classification", "next move") else "")
         raise ConfigError(
             f"{source.name} holds {kind.plural} for {task}, and {name} is for {found.task} of "
             f"{MODALITIES[found.modality].plural}.",
-            fix="Choose another network from `neocog zoo`" + (f", such as {kind.network}." if kind.network else "."),
+            fix="Choose another network from `neocog zoo`" + (f", such as {example}." if example else "."),
         )
     return found
 
@@ -63,6 +68,7 @@ def choose(
     skipped.
     """
     kind = MODALITIES[source.modality]
+    places = {"dense": True} if TASKS[source.task].dense else {}
     spec, reasons = kind.choose(
         source,
         indices,
@@ -71,6 +77,7 @@ def choose(
         network=config.model.name,
         skip=config.data.on_corrupt == "skip",
         several=several,
+        **places,
     )
     return spec, {f"{kind.section}.{key}": reason for key, reason in reasons.items() if kind.section}
 

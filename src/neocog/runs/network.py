@@ -17,6 +17,7 @@ from neocog.rng import derive_seed
 from neocog.runs.config import RunConfig
 from neocog.runs.modality import augment_settings, network_options, size_advice
 from neocog.runs.start import Start
+from neocog.tasks import Classification, Task
 from neocog.training import build_seeded, check_input
 from neocog.training.progressive import sizes
 from neocog.zoo import ModelConfig, ModelInfo, Network, Normalisation, create_model
@@ -28,7 +29,12 @@ NUM_FIRST = 5000  # samples, about, from which a network is initialised
 
 
 def build_network(
-    config: RunConfig, info: ModelInfo, spec: Preprocess, classes: tuple[str, ...], start: Start | None
+    config: RunConfig,
+    info: ModelInfo,
+    spec: Preprocess,
+    classes: tuple[str, ...],
+    start: Start | None,
+    task: type[Task] = Classification,
 ) -> tuple[Network, Plan, list[str]]:
     """The network with its first weights, its plan for these inputs, and what became of a start's head.
 
@@ -51,7 +57,7 @@ def build_network(
     told = [] if start is None else [transfer_weights(start, model, options, classes)]
     freeze_stages(model, config.model)
     advice = size_advice(config.model.name, info)
-    return model, check_input(model, spec.shape, len(classes), advice, info.input_dtype), told
+    return model, check_input(model, spec.shape, len(classes), advice, info.input_dtype, task), told
 
 
 def freeze_stages(model: Network, config: ModelConfig) -> None:
@@ -90,12 +96,18 @@ def init_from_data(
     return preprocess
 
 
-def check_progressive(config: RunConfig, model: Network, spec: Preprocess) -> None:
+def check_progressive(config: RunConfig, model: Network, spec: Preprocess, *, dense: bool = False) -> None:
     """Raises ConfigError if the network can't be trained on images that get larger; it is left as it was."""
     share = config.train.progressive
     if share is None:
         return
     rule = "train.progressive is for images and networks that take several sizes."
+    if dense:
+        raise ConfigError(
+            "train.progressive is for targets without places: masks and boxes keep the size of their images.",
+            received=f"train.progressive={share:g}",
+            fix="Leave it out.",
+        )
     if spec.modality != "image":
         raise ConfigError(rule, received=f"data of the kind {spec.modality}", fix="Leave it out.")
     if config.speed.mode == "manual" and config.speed.compile:

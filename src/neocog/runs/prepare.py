@@ -17,6 +17,7 @@ from neocog.runs.config import ResolvedConfig, RunConfig
 from neocog.runs.data import (
     check_data,
     choose_inputs,
+    cut_parts,
     drop_inactive,
     load_datasets,
     open_configured,
@@ -115,14 +116,16 @@ def prepare(
     resolved, spec, splits, of_inputs = choose_inputs(resolved, source, splits, info, start)
     resolved = resolve_device(resolved, world)
     classes = classes_of(source, info)
-    model, plan, of_head = build_network(config, info, spec, classes, start)
+    task_kind = TASKS[source.task]
+    model, plan, of_head = build_network(config, info, spec, classes, start, task_kind)
     notes = describe_start(start, [*told, *of_inputs, *of_head], source, identity, splits)
-    resolved = resolve_loading(resolved, source, splits, spec)
-    train, val, test = load_datasets(resolved.config, source, splits, spec, world)
+    parts = cut_parts(source, splits, spec)
+    resolved = resolve_loading(resolved, source, parts, spec)
+    train, val, test = load_datasets(resolved.config, source, splits, parts, spec, world)
     preprocess = init_from_data(model, spec, train, config, start)
-    check_progressive(config, model, spec)
+    check_progressive(config, model, spec, dense=task_kind.dense)
     model.to(world.device)
-    task = TASKS[source.task].for_training(classes, config.loss, train.labels)
+    task = task_kind.for_training(classes, config.loss, train.labels)
     if begins and config.model.head == "logistic":
         fit_head(model, train, preprocess, config, source, task, splits.train)
     return Prepared(
@@ -143,9 +146,10 @@ def check_fit(resolved: ResolvedConfig, world: World, source: Source, splits: Sp
     source = source if start is None else match_channels(source, start.preprocess)
     info = find_network(resolved.config.model.name, source)
     resolved, spec, *_ = choose_inputs(drop_inactive(resolved, source), source, splits, info, start)
-    model, *_ = build_network(resolved.config, info, spec, classes_of(source, info), start)
-    resolve_loading(resolved, source, splits, spec)
-    check_progressive(resolved.config, model, spec)
+    task = TASKS[source.task]
+    model, *_ = build_network(resolved.config, info, spec, classes_of(source, info), start, task)
+    resolve_loading(resolved, source, cut_parts(source, splits, spec), spec)
+    check_progressive(resolved.config, model, spec, dense=task.dense)
 
 
 def check_config(config: RunConfig, world: World) -> None:
@@ -187,6 +191,7 @@ def make_loader(
 ) -> Loader:
     """The training samples as batches, of which this process gets its part; on the device if they are in memory."""
     in_memory = isinstance(train, InMemoryDataset)
+    augment = augment_settings(config, source.modality)
     sampler = choose_sampler(
         train.labels.numpy(),
         config.train.seed,
@@ -199,7 +204,8 @@ def make_loader(
         preprocess,
         batch_size=config.train.batch_size,
         seed=config.train.seed,
-        augment=augment_settings(config, source.modality),
+        augment=augment,
+        move=TASKS[source.task].mover(augment, preprocess),
         sampler=sampler,
         num_classes=num_classes,
         rank=world.rank,

@@ -4,8 +4,8 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from torch import nn
 
+from neocog.bundle import Predictor
 from neocog.bundle.write import environment
 from neocog.evaluation import Evaluation
 from neocog.modalities.draw import Drawing
@@ -13,6 +13,7 @@ from neocog.modalities.table import MODALITIES
 from neocog.report import Curves, Report, Search, write_report
 from neocog.runs.folder import Run
 from neocog.runs.prepare import Prepared
+from neocog.tasks import DenseTask
 from neocog.training import State, learning_rate
 from neocog.training.replans import planned_step
 
@@ -24,8 +25,8 @@ RATE_POINTS = 400
 def write_run_report(
     run: Run,
     prepared: Prepared,
+    predictor: Predictor,
     state: State,
-    model: nn.Module,
     evaluation: Evaluation,
     epoch_steps: int,
     notes: Sequence[str] = (),
@@ -52,6 +53,7 @@ def write_run_report(
     start = [] if state.start is None else [start_row(state.start)]
     parameters = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
     plural = MODALITIES[prepared.source.modality].plural
+    assert predictor.model is not None
     report = Report(
         name=run.path.name,
         subtitle=f"{config.model.name} on {prepared.source.name}: {prepared.task.outputs_text}, "
@@ -65,9 +67,9 @@ def write_run_report(
             rates=rates,
             stopped_early=state.stopped_early,
         ),
-        model=model,
+        model=predictor.model,
         model_facts={"parameters": f"{parameters:,}", "input": "x".join(map(str, prepared.preprocess.shape))},
-        drawings=draw_inputs(prepared, {error.key for error in evaluation.worst_errors}),
+        drawings=draw_inputs(prepared, predictor, {error.key for error in evaluation.worst_errors}),
         config=prepared.resolved.rows(),
         environment=environment(),
         notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
@@ -82,12 +84,17 @@ def start_row(start: Mapping[str, float]) -> dict[str, float]:
     return {"epoch": 0, "seconds": 0.0, **trained, **start}
 
 
-def draw_inputs(prepared: Prepared, keys: Collection[str]) -> dict[str, Drawing]:
-    """Inputs as the network receives them, before normalisation, by record key."""
-    found = {}
+def draw_inputs(prepared: Prepared, predictor: Predictor, keys: Collection[str]) -> dict[str, Drawing]:
+    """Inputs as the network receives them, before normalisation, by record key; of a dense task, with its masks or
+    boxes."""
+    task, found = prepared.task, {}
     for index in np.concatenate([prepared.splits.test, prepared.splits.val]).tolist():
         key = prepared.source.key(index)
-        if key in keys:
+        if key in keys and isinstance(task, DenseTask):
+            record = prepared.source.read(index)
+            (prediction,) = predictor.predict_records([record])
+            found[key] = task.draw(record, prediction)
+        elif key in keys:
             payload, spec = prepared.source.read(index).payload, prepared.preprocess
             found[key] = MODALITIES[spec.modality].draw(payload, spec.decode(payload, key), key)
     return found

@@ -14,7 +14,7 @@ from neocog.runs.split import digest_split
 
 __all__ = ["describe_data", "seal_model"]
 
-NUM_GOLDEN = 8
+NUM_GOLDEN, NUM_DENSE = 8, 2  # golden samples; of a dense task, whose images are large
 
 
 def seal_model(
@@ -27,7 +27,8 @@ def seal_model(
 ) -> None:
     """Write `model.neocog`, with golden samples out of these records; `about` is added to its manifest."""
     source = prepared.source
-    spread = np.linspace(0, len(indices) - 1, min(NUM_GOLDEN, len(indices))).astype(int)
+    most = NUM_DENSE if prepared.task.dense else NUM_GOLDEN
+    spread = np.linspace(0, len(indices) - 1, min(most, len(indices))).astype(int)
     golden = [source.read(int(index)).payload for index in indices[spread]]
     facts: dict[str, Any] = {"model": prepared.model_spec, "data": describe_data(prepared)}
     if predictor.tta != "none":

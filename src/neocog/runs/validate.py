@@ -6,11 +6,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.bundle import Predictor
-from neocog.bundle.predictor import BATCH
+from neocog.bundle.predictor import BATCH, dense_batch
 from neocog.data import TTA, Preprocess
 from neocog.loading import Dataset
 from neocog.tasks import Task
 from neocog.training.distributed import World, gather_logits, my_rows, unsynchronised
+from neocog.zoo.network import join_outputs
 
 __all__ = ["score_dataset", "validate"]
 
@@ -20,7 +21,7 @@ def validate(model: nn.Module, dataset: Dataset, preprocess: Preprocess, task: T
     """The metrics of a network on validation data, each sample once, by all processes together."""
     model.eval()
     # The network is still trained: unlike `torch_backend`, this must not change how its weights are laid out.
-    predictor = Predictor(lambda inputs: model(inputs).cpu(), preprocess, task)
+    predictor = Predictor(lambda inputs: join_outputs(model(inputs)).cpu(), preprocess, task)
     own = my_rows(len(dataset), world)
     with unsynchronised():
         logits = score_dataset(predictor, dataset, np.arange(own.start, own.stop), world.device)
@@ -37,11 +38,16 @@ def score_dataset(
     tta: TTA = "none",
     plain: Tensor | None = None,
 ) -> Tensor:
-    """Logits (N, K) of these rows of a dataset, a batch at a time; `plain` are those without test-time augmentation."""
-    parts = np.split(rows, range(BATCH, len(rows), BATCH)) if len(rows) else []
-    logits = [torch.empty(0, predictor.task.num_outputs)]
+    """Logits (N, K) of these rows of a dataset, a batch at a time, or what `Task.score` keeps of them.
+
+    `plain` are the logits without test-time augmentation.
+    """
+    size = dense_batch(predictor.preprocess.shape) if predictor.task.dense else BATCH
+    parts = np.split(rows, range(size, len(rows), size)) if len(rows) else []
+    logits: list[Tensor] = []
     for i, part in enumerate(parts):
         inputs, _ = dataset.take(part, parts[i + 1 : i + 1 + dataset.ahead])
-        known = None if plain is None else plain[i * BATCH : i * BATCH + len(part)]
-        logits.append(predictor.logits(inputs.to(device), tta, known))
-    return torch.cat(logits)
+        known = None if plain is None else plain[i * size : i * size + len(part)]
+        found = predictor.logits(inputs.to(device), tta, known)
+        logits.append(predictor.task.score(found, dataset.labels[torch.from_numpy(part)].cpu()))
+    return torch.cat(logits) if logits else torch.empty(0, predictor.task.num_outputs)

@@ -1,44 +1,26 @@
 """Single-label classification: one class for each sample."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass as plain_dataclass
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import Field
-from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from neocog.dataset.record import Source
 from neocog.evaluation import Classified, evaluate_classifier
-from neocog.settings import SETTINGS
 from neocog.tasks.criterion import Criterion
+from neocog.tasks.loss import LossConfig, LossKind, binary_cross_entropy, cross_entropy, focal
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.task import Prediction, Task, register_task
 
-__all__ = ["ClassPrediction", "Classification", "LossConfig", "NextMove", "balanced_weights"]
+__all__ = ["ClassPrediction", "Classification", "NextMove", "balanced_weights"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
-class LossConfig:
-    """The loss that training minimises."""
-
-    kind: Literal["cross_entropy", "binary_cross_entropy"] = "cross_entropy"
-    """Cross-entropy of the softmax over all classes, or binary cross-entropy of each class on its own, where all
-    classes of a mixed input count as present."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the target spread evenly over all classes (Szegedy et al. 2016, section 7)."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Weight each class by the inverse of its share of the training data, so that rare classes count as much."""
-
-    def ignored(self) -> dict[str, str]:
-        return {"class_weights": "loss.kind is binary_cross_entropy"} if self.kind == "binary_cross_entropy" else {}
-
-
-@plain_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ClassPrediction(Prediction):
     """The most probable class of one input."""
 
@@ -62,6 +44,8 @@ class Classification(Task):
 
     name = "classification"
     by_class = True
+    has_probabilities = True
+    losses: ClassVar[tuple[LossKind, ...]] = ("cross_entropy", "binary_cross_entropy", "focal")
     criterion = Criterion("accuracy")
     progress_metric = "accuracy"
     progress_percent = True
@@ -71,8 +55,7 @@ class Classification(Task):
         """`labels` are those of the training data, (N,), from which the weights of classes follow."""
         super().__init__(classes)
         config = loss or LossConfig()
-        self.smoothing = config.label_smoothing
-        self.binary = config.kind == "binary_cross_entropy"
+        self.kind, self.smoothing, self.gamma = config.kind, config.label_smoothing, config.focal_gamma
         if config.class_weights == "balanced":
             assert labels is not None, "class weights follow from the training data"
             self.weights = balanced_weights(labels, len(classes))
@@ -91,10 +74,11 @@ class Classification(Task):
 
     def logits_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean loss with label smoothing and class weights; (N, K), and labels (N,) or probabilities (N, K) -> ()."""
-        if self.binary:
+        if self.kind == "binary_cross_entropy":
             return binary_cross_entropy(logits, targets, self.smoothing)
-        weights = None if self.weights is None else self.weights.to(logits)
-        return F.cross_entropy(logits, targets, weights, label_smoothing=self.smoothing)
+        if self.kind == "focal":
+            return focal(logits, targets, self.weights, self.gamma)
+        return cross_entropy(logits, targets, self.weights, self.smoothing)
 
     def decode(self, logits: Tensor) -> Tensor:
         """(N, K) logits -> (N, K) probabilities, in float64 so that each row sums to one."""
@@ -134,18 +118,6 @@ class NextMove(Classification):
 
     name = "next move"
     network_task = "next move"
-
-
-def binary_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Mean over samples and classes of -t log p - (1 - t) log(1 - p), with p = sigmoid(logit); (N, K) -> ().
-
-        t = s/K,  and 1 - s + s/K for the class, or for all classes of a mixture
-
-    `labels` are classes (N,) or probabilities (N, K). Source: Wightman et al. 2021, section 2.1.
-    """
-    present = labels > 0 if labels.ndim == 2 else F.one_hot(labels, logits.shape[1]) > 0
-    targets = present.to(logits) * (1 - smoothing) + smoothing / logits.shape[1]
-    return F.binary_cross_entropy_with_logits(logits, targets)
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:

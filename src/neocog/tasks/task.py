@@ -12,9 +12,9 @@ A source whose `task` has this name is then trained, measured and predicted by i
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -24,13 +24,16 @@ from torch import Tensor
 from neocog.dataset.record import Source
 from neocog.errors import ConfigError, DataError, some
 from neocog.evaluation import Evaluation
+from neocog.modalities.augment import Key
+from neocog.modalities.preprocess import Preprocess
 from neocog.tasks.criterion import Criterion
-from neocog.zoo.network import WithAuxiliary
+from neocog.tasks.loss import LossConfig, LossKind
+from neocog.zoo.network import WithAuxiliary, join_outputs
 
-if TYPE_CHECKING:
-    from neocog.tasks.classification import LossConfig
+__all__ = ["TASKS", "MoveTargets", "Prediction", "Task", "register_task"]
 
-__all__ = ["TASKS", "Prediction", "Task", "register_task"]
+MoveTargets = Callable[[Tensor, Key], Tensor]
+"""Moves encoded targets (N, ...) as augmentation moves the inputs with these keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,16 @@ class Task(ABC):
     """The task for which the catalogue lists the networks that this one trains."""
     by_class: ClassVar[bool] = False
     """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
+    dense: ClassVar[bool] = False
+    """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
+    has_probabilities: ClassVar[bool] = False
+    """Whether `decode` gives the probability of each class."""
+    losses: ClassVar[tuple[LossKind, ...]] = ()
+    """The kinds of loss to choose from, the usual one first; none if it has a loss of its own."""
+    learns_decisions: ClassVar[bool] = False
+    """Whether `learn_decisions` takes something from validation data."""
+    outputs_rule: ClassVar[str] = "The network must give one number for each of {num} classes."
+    """The rule that `output_shapes` follows."""
     criterion: ClassVar[Criterion]
     """Which metric of `validation` chooses the checkpoint."""
     progress_metric: ClassVar[str]
@@ -78,9 +91,26 @@ class Task(ABC):
         self.classes = classes
 
     @classmethod
-    def for_training(cls, classes: tuple[str, ...], loss: "LossConfig", targets: Tensor) -> Self:
+    def for_training(cls, classes: tuple[str, ...], loss: LossConfig, targets: Tensor) -> Self:
         """The task as it is trained with these settings; `targets` are those of the training data."""
         return cls(classes)
+
+    @classmethod
+    def restore(cls, classes: tuple[str, ...], learned: Mapping[str, Any]) -> Self:
+        """The task of a bundle; `learned` is the property of that name when the bundle was written.
+
+        Raises ValueError for content that is not valid.
+        """
+        return cls(classes)
+
+    @property
+    def learned(self) -> dict[str, Any]:
+        """What the task took from the training and validation data, as JSON: scales, thresholds."""
+        return {}
+
+    def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
+        """Set what turns outputs into decisions, such as thresholds, by validation data; (N, K) and encoded targets."""
+        return  # most tasks have none
 
     @property
     def num_outputs(self) -> int:
@@ -90,6 +120,21 @@ class Task(ABC):
     def outputs_text(self) -> str:
         """The outputs of the network in a few words."""
         return some(self.classes)
+
+    @classmethod
+    def output_shapes(cls, num_classes: int, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the network's outputs for one input, without the batch."""
+        return ((num_classes,),)
+
+    @classmethod
+    def encode_records(cls, source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> Tensor:
+        """The targets of these records as the loss takes them; (N, ...)."""
+        return cls.encode(source.targets[indices])
+
+    @classmethod
+    def mover(cls, augment: Any, preprocess: Preprocess) -> MoveTargets | None:
+        """How encoded targets move under this augmentation; None if they don't."""
+        return None
 
     @classmethod
     def encode(cls, targets: NDArray[Any]) -> Tensor:
@@ -115,11 +160,19 @@ class Task(ABC):
         if isinstance(outputs, WithAuxiliary):
             auxiliary = sum(self.logits_loss(logits, targets) for logits in outputs.auxiliary)
             return self.logits_loss(outputs.logits, targets) + outputs.weight * auxiliary
-        return self.logits_loss(outputs, targets)
+        return self.logits_loss(join_outputs(outputs), targets)
 
     def logits(self, outputs: Tensor | WithAuxiliary) -> Tensor:
         """The outputs that are scored, without those of auxiliary heads; (N, K)."""
-        return outputs.logits if isinstance(outputs, WithAuxiliary) else outputs
+        return outputs.logits if isinstance(outputs, WithAuxiliary) else join_outputs(outputs)
+
+    def score(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """What is kept of a batch for `validation`, one row for each sample: by default the logits."""
+        return logits
+
+    def thin(self, logits: Tensor) -> Tensor:
+        """The part of the logits that a bundle's golden samples store."""
+        return logits
 
     def check_logits(self, logits: Tensor) -> None:
         """One number for each output; an invariant of ours, since networks are built for the data's outputs."""
@@ -140,7 +193,10 @@ class Task(ABC):
 
     @abstractmethod
     def validation(self, logits: Tensor, targets: Tensor) -> dict[str, float]:
-        """The metrics that are followed during training, by name: `loss`, the progress metric, the criterion's."""
+        """The metrics that are followed during training, by name: `loss`, the progress metric, the criterion's.
+
+        `logits` are what `score` kept.
+        """
 
     @abstractmethod
     def decode(self, logits: Tensor) -> Tensor:
@@ -151,12 +207,11 @@ class Task(ABC):
         """One prediction for each row of logits (N, K); `top` is how many alternatives to list, if there are any."""
 
     @abstractmethod
-    def evaluate(
-        self, logits: NDArray[np.floating], targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str
-    ) -> Evaluation:
+    def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Evaluation:
         """All metrics with their intervals, the worst errors, and what a report shows.
 
-        `targets` are those of `match_targets`, `keys` name the records.
+        `logits` (N, K) are those of the records that `keys` name, `targets` those of `match_targets`. A `DenseTask`
+        gets a list of `Compared` instead of logits.
         """
 
 

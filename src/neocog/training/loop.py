@@ -428,7 +428,7 @@ class Meter:
 
     def add(self, step: int, loss: StepLoss, logits: Tensor, targets: Tensor) -> None:
         self.waiting.append((step, loss, logits, targets))
-        if len(self.waiting) == METER_STEPS:
+        if len(self.waiting) == (1 if self.task.dense else METER_STEPS):
             self.flush()
 
     def flush(self) -> None:

@@ -5,26 +5,32 @@ from torch import nn
 
 from neocog.errors import GeometryError
 from neocog.planning import Plan, plan
+from neocog.tasks import Classification, Task
 
 __all__ = ["check_input"]
 
 
 def check_input(
-    model: nn.Module, shape: tuple[int, ...], num_classes: int, advice: str, dtype: torch.dtype | None = None
+    model: nn.Module,
+    shape: tuple[int, ...],
+    num_classes: int,
+    advice: str,
+    dtype: torch.dtype | None = None,
+    task: type[Task] = Classification,
 ) -> Plan:
     """The plan of the network for inputs of this shape, and of this type if they are ids.
 
-    Raises GeometryError that names the layer at which sizes don't match and what would fit, or an output that is not
-    one number per class.
+    Raises GeometryError that names the layer at which sizes don't match and what would fit, or outputs that are not
+    those of the task, such as one number per class.
     """
     try:
         found = plan(model, shape, dtype=dtype)
     except GeometryError as error:
         fix = f"{error.fix} {advice}".strip()
         raise GeometryError(error.rule, received=error.received, where=error.where, fix=fix, kind=error.kind) from error
-    if found.output_shapes != ((num_classes,),):
+    if found.output_shapes != task.output_shapes(num_classes, shape):
         raise GeometryError(
-            f"The network must give one number for each of {num_classes} classes.",
+            task.outputs_rule.format(num=num_classes),
             received=f"{' and '.join(map(str, found.output_shapes))} for inputs of {'x'.join(map(str, shape))}",
             fix=advice,
         )

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from neocog.errors import ConfigError
 
-__all__ = ["BuildSpec", "Network", "Normalisation", "WithAuxiliary"]
+__all__ = ["BuildSpec", "Network", "Normalisation", "WithAuxiliary", "join_outputs"]
 
 
 class Normalisation(NamedTuple):
@@ -28,6 +28,11 @@ class WithAuxiliary(NamedTuple):
     """The logits of each auxiliary classifier."""
     weight: float
     """Of each auxiliary classifier's loss; the loss of the logits has weight 1."""
+
+
+def join_outputs(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The outputs of a network as one tensor: several maps (N, K, h, w) of one size are joined channel by channel."""
+    return outputs if isinstance(outputs, Tensor) else torch.cat(tuple(outputs), dim=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,6 +32,7 @@ def height_width(value: object) -> object:
     return value
 
 
+MULTIPLE, MOST_TILE, MOST_FITTED = 32, 512, 384  # pixels, of inputs whose targets have places
 Side = Annotated[int, Field(ge=1, le=4096)]
 HeightWidth = Annotated[tuple[Side, Side], BeforeValidator(height_width)]
 Border = Annotated[int, Field(ge=0, le=512)]
@@ -46,8 +47,9 @@ class ImageConfig:
     """Height x width to resize images to, such as 32x32; unset: what the network was made for."""
     pad: Annotated[tuple[Border, Border], BeforeValidator(height_width)] | None = None
     """Black rows x columns to add on each side after resizing; unset: chosen from the images."""
-    resize: Literal["squash", "crop", "letterbox"] | None = None
-    """Stretch both sides, crop the centre, or fit with black bars; unset: chosen from the images."""
+    resize: Literal["squash", "crop", "letterbox", "tile"] | None = None
+    """Stretch both sides, crop the centre, fit with black bars, or keep the scale and cut large images into tiles;
+    unset: chosen from the images."""
     channels: Annotated[Channels | None, BeforeValidator(whole_number)] = None
     """1 for grey, 3 for RGB, 4 for RGB with alpha, or the number of channels of the images; unset: that of the
     images."""
@@ -69,13 +71,16 @@ def choose_image(
     *,
     skip: bool = False,
     several: SeveralPages | None = None,
+    dense: bool = False,
     **_: object,
 ) -> tuple[ImagePreprocess, dict[str, str]]:
     """As `neocog.modalities.table.Choose`; the settings that are set are kept.
 
     The choices: the size that the network was made for; padding instead of resizing if all images have one size that is
     a little smaller; grey if all images are grey; 16 bits if one has them. `several` gathers the files with several
-    pages, of which only the first is read. Raises DataError if images can't be read, or not as the settings ask.
+    pages, of which only the first is read. If the targets have places (`dense`), as masks and boxes have, the scale is
+    kept if all images have one size, and no part of an image is cropped.
+    Raises DataError if images can't be read, or not as the settings ask.
     """
     headers = survey(source, indices, settings, several or SeveralPages(), skip)
     check_channels(source.name, headers, settings.channels)
@@ -83,11 +88,45 @@ def choose_image(
     height, width = input_shape[1:]
     made_for = f"the network was made for {height}x{width}"
     one = sizes.pop() if len(sizes) == 1 else None
-    border = border_of(one, (height, width)) if one and settings.size is None and settings.pad is None else None
     choices = Choices(settings)
+    if dense:
+        choose_for_places(choices, headers, one)
+        return complete(choices, headers, settings)
+    border = border_of(one, (height, width)) if one and settings.size is None and settings.pad is None else None
     size = choices.pick("size", *((one, "the size of every image") if border else ((height, width), made_for)))
     choices.pick("pad", *((border, made_for) if border else ((0, 0), "no border is needed")))
     choices.pick("resize", *(("squash", "nothing to resize") if one == size else ("crop", "keeps the aspect ratio")))
+    return complete(choices, headers, settings)
+
+
+def choose_for_places(choices: Choices, headers: Counter[Header], one: Size | None) -> None:
+    """Size and resizing for targets with places; sides are multiples of 32, so that halving them five times is exact.
+
+    If all images have one size, a pixel is about as large in all of them: the scale is kept, and larger images are cut
+    into tiles. Otherwise they are scaled to fit, as photographs are. Raises ConfigError for a crop, which loses parts.
+    """
+    if choices.settings.resize == "crop":
+        raise ConfigError(
+            "A crop would lose what lies outside of it.", received="image.resize=crop for masks or boxes",
+            fix="Use squash, letterbox or tile.",
+        )  # fmt: skip
+    if one is not None:
+        tile = tuple(min(MOST_TILE, -(-length // MULTIPLE) * MULTIPLE) for length in one)
+        larger = one[0] > tile[0] or one[1] > tile[1]
+        choices.pick("size", tile, "tiles of larger images" if larger else "the size of the images, rounded up")
+        choices.pick("resize", "tile", f"all images are {one[0]}x{one[1]}, so their scale is kept")
+    else:
+        longest = sorted(max(header.height, header.width) for header in headers.elements())
+        side = min(MOST_FITTED, -(-longest[len(longest) // 2] // MULTIPLE) * MULTIPLE)
+        choices.pick("size", (side, side), "the longer side of most images, or the largest default")
+        choices.pick("resize", "letterbox", "images of several sizes keep their aspect ratio")
+    choices.pick("pad", (0, 0), "no border is needed")
+
+
+def complete(
+    choices: Choices, headers: Counter[Header], settings: ImageConfig
+) -> tuple[ImagePreprocess, dict[str, str]]:
+    """The preprocessing with what depends on the channels, once size and resizing are chosen."""
     choices.pick("channels", max(header.channels for header in headers), "that of the images")
     choices.pick("bit_depth", max(header.bit_depth for header in headers), "that of the images")
     limits = {key: getattr(settings, key) for key in ("convert", "max_pixels", "dct_scaling")}

@@ -15,7 +15,9 @@ from neocog.modalities.image.decode import decode_scaled, is_npy
 from neocog.modalities.image.pillow import pillow_pixels
 from neocog.modalities.image.pixels import Decoded, Pixels, array_pixels
 from neocog.modalities.image.resize import ResizeRule, Size, needed_size, resize_image
+from neocog.modalities.image.views import image_tiles, whole_image
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.views import Views
 
 __all__ = ["ImagePreprocess"]
 
@@ -47,7 +49,8 @@ class ImagePreprocess(Preprocess):
     bit_depth: int = 8
     """Bits per value."""
     resize: ResizeRule = "squash"
-    """squash: stretch both sides. crop: scale the short side, crop the centre. letterbox: fit the long side, pad."""
+    """squash: stretch both sides. crop: scale the short side, crop the centre. letterbox: fit the long side, pad. tile:
+    keep the scale, cut larger images into overlapping tiles, and pad smaller ones at the right and below."""
     pad: tuple[int, int] = (0, 0)
     """Black rows above and below, and black columns left and right, added after resizing."""
     convert: bool = False
@@ -95,10 +98,23 @@ class ImagePreprocess(Preprocess):
 
     def decode(self, payload: Payload, where: str = "the image") -> Tensor:
         """One image as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""
-        image = self.read(payload, where)
+        return self.resized(self.read(payload, where), where)
+
+    def resized(self, image: Decoded, where: str) -> Tensor:
+        """An image as it is stored, as (channels, height, width)."""
         image.pixels = self.to_channels(self.to_bit_depth(image.pixels, where), where)
         pixels = resize_image(image, self.resize, self.size)
         return torch.from_numpy(np.array(self.add_border(pixels[None])[0].transpose(2, 0, 1), order="C"))
+
+    def views(self, payload: Payload, where: str = "the image") -> Views:
+        if self.resize != "tile":
+            image = self.read(payload, where)
+            return whole_image(self.resized(image, where), image.full, self.resize, self.size, self.pad)
+        return image_tiles(self.pixels(payload, where), self.size)
+
+    def pixels(self, payload: Payload, where: str = "the image") -> Pixels:
+        """An image at its own size, with the channels and the bit depth of the network; (H, W, C)."""
+        return self.to_channels(self.to_bit_depth(self.read(payload, where).pixels, where), where)
 
     def read(self, payload: Payload, where: str) -> Decoded:
         """One image as it is stored, or no larger than needed."""
@@ -107,7 +123,8 @@ class ImagePreprocess(Preprocess):
             return Decoded.whole(array_pixels(np.asarray(payload), where))
         if self.version == 1 and not is_npy(payload):
             return Decoded.whole(pillow_pixels(payload, where, **limits))
-        need = partial(needed_size, rule=self.resize, size=self.size) if self.dct_scaling else None
+        scales = self.dct_scaling and self.resize != "tile"
+        need = partial(needed_size, rule=self.resize, size=self.size) if scales else None
         return decode_scaled(payload, where, **limits, need=need, exact=self.version >= 3)
 
     def decode_many(self, payloads: Pixels) -> Tensor:

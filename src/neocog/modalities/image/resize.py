@@ -10,7 +10,7 @@ from neocog.modalities.image.pixels import Decoded, Pixels, Size
 
 __all__ = ["FITS", "Box", "Fit", "ResizeRule", "Size", "needed_size", "resize_image"]
 
-ResizeRule = Literal["squash", "crop", "letterbox"]
+ResizeRule = Literal["squash", "crop", "letterbox", "tile"]
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
@@ -40,10 +40,17 @@ def letterbox(full: Size, size: Size) -> Fit:
     return Fit((0, 0, full[1], full[0]), (height, width))
 
 
+def tile(full: Size, size: Size) -> Fit:
+    """The upper left part at its own scale; the other parts of a larger image are other tiles."""
+    height, width = (min(pair) for pair in zip(full, size, strict=True))
+    return Fit((0, 0, width, height), (height, width))
+
+
 FITS: dict[ResizeRule, Callable[[Size, Size], Fit]] = {
     "squash": lambda full, size: Fit((0, 0, full[1], full[0]), size),
     "crop": crop,
     "letterbox": letterbox,
+    "tile": tile,
 }
 
 
@@ -67,7 +74,7 @@ def resize_image(image: Decoded, rule: ResizeRule, size: Size) -> Pixels:
     if fit.size == size:
         return pixels
     (height, width), filled = fit.size, np.zeros((*size, pixels.shape[2]), pixels.dtype)
-    up, across = (size[0] - height) // 2, (size[1] - width) // 2
+    up, across = (0, 0) if rule == "tile" else ((size[0] - height) // 2, (size[1] - width) // 2)
     filled[up : up + height, across : across + width] = pixels
     return filled
 

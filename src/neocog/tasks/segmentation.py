@@ -1,0 +1,262 @@
+"""A class for each pixel of an image."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neocog.cpus import num_cpus
+from neocog.dataset.record import UNLABELLED, Record, Source
+from neocog.evaluation import Segmented, evaluate_masks
+from neocog.evaluation.segmentation import boundary_counts, class_dices, class_ious, count_pixels, mean_known
+from neocog.modalities.draw import Drawing, thumbnail
+from neocog.modalities.image.augment import draw_spatial
+from neocog.modalities.image.decode import decode_image
+from neocog.modalities.image.views import place_of
+from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.views import View
+from neocog.tasks.colours import class_colours, overlay
+from neocog.tasks.criterion import Criterion
+from neocog.tasks.dense import Assembler, Compared, DenseTask
+from neocog.tasks.loss import LossConfig, LossKind
+from neocog.tasks.match_classes import match_classes
+from neocog.tasks.stitch import Stitcher
+from neocog.tasks.task import MoveTargets, Prediction, register_task
+
+__all__ = ["MaskCompared", "SegmentPrediction", "Segmentation", "place_mask"]
+
+SMOOTH = 1.0  # pixels added to both sides of a Dice ratio, so that classes of a few pixels don't jump
+MAX_PIXELS = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPrediction(Prediction):
+    """The class of each pixel of one input."""
+
+    classes: tuple[str, ...]
+    mask: NDArray[np.uint8]
+    """(H, W), at the size of the input."""
+    confidence: float
+    """The mean probability of the predicted classes."""
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the pixels of each class that occurs, the largest first."""
+        counts = np.bincount(self.mask.ravel(), minlength=len(self.classes)) / self.mask.size
+        order = np.argsort(-counts, kind="stable")
+        return {self.classes[k]: float(counts[k]) for k in order.tolist() if counts[k]}
+
+    def to_json(self) -> dict[str, Any]:
+        height, width = self.mask.shape
+        return {"width": width, "height": height, "confidence": self.confidence, "shares": self.shares}
+
+    def cells(self) -> dict[str, str]:
+        height, width = self.mask.shape
+        named = ", ".join(f"{name} {share:.1%}" for name, share in list(self.shares.items())[:5])
+        return {"size": f"{width} x {height}", "pixels": named, "confidence": f"{self.confidence:.1%}"}
+
+
+@dataclass(frozen=True, slots=True)
+class MaskCompared(Compared):
+    """The pixels of one image, counted."""
+
+    confusion: NDArray[np.int64]
+    boundary: NDArray[np.int64]
+
+
+@register_task
+class Segmentation(DenseTask):
+    """Cross-entropy of pixels and soft Dice of classes; the most probable class of each pixel.
+
+    A target is a mask (H, W) uint8, 255 where nothing is known: such pixels don't count anywhere.
+    """
+
+    name = "segmentation"
+    network_task = "segmentation"
+    losses: ClassVar[tuple[LossKind, ...]] = ("cross_entropy_dice", "cross_entropy", "dice")
+    criterion = Criterion("mIoU")
+    progress_metric = "pixel accuracy"
+    progress_percent = True
+    columns = ("width", "height", "confidence")
+    outputs_rule = "The network must give one number for each of {num} classes at every pixel."
+
+    def __init__(self, classes: tuple[str, ...], loss: LossConfig | None = None, weights: Tensor | None = None) -> None:
+        super().__init__(classes)
+        self.kind = (loss or LossConfig()).kind or self.losses[0]
+        self.pixel_weights = weights
+
+    @classmethod
+    def for_training(cls, classes: tuple[str, ...], loss: LossConfig, targets: Tensor) -> Self:
+        weights = balanced_pixels(targets, len(classes)) if loss.class_weights == "balanced" else None
+        return cls(classes, loss, weights)
+
+    @classmethod
+    def output_shapes(cls, num_classes: int, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        return ((num_classes, *input_shape[1:]),)
+
+    @property
+    def outputs_text(self) -> str:
+        return f"{len(self.classes)} classes of pixels"
+
+    @classmethod
+    def encode_records(cls, source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> Tensor:
+        """The masks at the network's size; (N, H, W) uint8."""
+        found = torch.empty(len(indices), *preprocess.shape[1:], dtype=torch.uint8)
+
+        def encode(place: int) -> None:
+            mask = source.read(int(indices[place])).target
+            assert isinstance(mask, np.ndarray), "a mask"
+            found[place] = torch.from_numpy(place_mask(mask, preprocess))
+
+        with ThreadPoolExecutor(num_cpus()) as pool:
+            list(pool.map(encode, range(len(indices))))
+        return found
+
+    @classmethod
+    def mover(cls, augment: Any, preprocess: Preprocess) -> MoveTargets | None:
+        if augment is None or not augment.moves:
+            return None
+        size = (preprocess.shape[1], preprocess.shape[2])
+        return lambda targets, key: draw_spatial(
+            key["samples"], size, augment, seed=key["seed"], epoch=key["epoch"]
+        ).masks(targets)
+
+    def match_targets(self, source: Source, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """Nothing of its own: masks are read when they are compared. Raises DataError for unknown classes."""
+        self.numbers = np.full(256, UNLABELLED, np.uint8)
+        self.numbers[: len(source.classes)] = match_classes(source, self.classes)
+        return source.targets[indices]
+
+    def logits_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean over images of their loss; (N, K, H, W), (N, H, W) uint8 -> ()."""
+        return self.image_losses(logits, targets).mean()
+
+    def image_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """(N, K, H, W), (N, H, W) -> (N,)."""
+        known, labels = targets != UNLABELLED, targets.long()
+        losses = torch.zeros(len(logits), dtype=logits.dtype, device=logits.device)
+        if self.kind != "dice":
+            weights = None if self.pixel_weights is None else self.pixel_weights.to(logits)
+            pixels = F.cross_entropy(logits, labels, weights, ignore_index=UNLABELLED, reduction="none")
+            counts = known.to(logits) if weights is None else weights[labels.where(known, 0)] * known
+            losses = losses + pixels.flatten(1).sum(dim=1) / counts.flatten(1).sum(dim=1).clamp(min=1e-6)
+        if self.kind != "cross_entropy":
+            losses = losses + soft_dice(logits, labels, known)
+        return losses
+
+    def progress_sum(self, logits: Tensor, targets: Tensor) -> float:
+        """The share of the known pixels of each image whose class is right, summed over images."""
+        known = targets != UNLABELLED
+        right = (logits.argmax(dim=1) == targets) & known
+        return float((right.flatten(1).sum(dim=1) / known.flatten(1).sum(dim=1).clamp(min=1)).sum())
+
+    def score(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each image, and its pixels by true and predicted class; -> (N, 1 + K * K) float64."""
+        count = len(self.classes)
+        masks, truth = logits.argmax(dim=1).numpy(), targets.numpy()
+        pixels = [count_pixels(mask, true, count).ravel() for mask, true in zip(masks, truth, strict=True)]
+        losses = self.image_losses(logits, targets).double()
+        return torch.cat([losses[:, None], torch.from_numpy(np.stack(pixels)).double()], dim=1)
+
+    def validation(self, logits: Tensor, targets: Tensor) -> dict[str, float]:
+        count, found = len(self.classes), logits.numpy()
+        total = found[:, 1:].sum(axis=0).reshape(count, count)
+        return {
+            "loss": float(found[:, 0].mean()),
+            "pixel accuracy": float(np.trace(total) / max(1.0, total.sum())),
+            "mIoU": mean_known(class_ious(total)),
+            "mean Dice": mean_known(class_dices(total)),
+        }
+
+    def assemble(self, size: tuple[int, ...]) -> Assembler:
+        return MaskAssembler(size, self.classes)
+
+    def compare(self, prediction: Prediction, record: Record) -> MaskCompared:
+        assert isinstance(prediction, SegmentPrediction)
+        truth, count = self.truth(record), len(self.classes)
+        return MaskCompared(
+            record.key,
+            count_pixels(prediction.mask, truth, count),
+            boundary_counts(prediction.mask, truth, count),
+        )
+
+    def truth(self, record: Record) -> NDArray[np.uint8]:
+        """The record's mask, its classes in the order of the network's outputs."""
+        assert isinstance(record.target, np.ndarray), "a mask"
+        numbers: NDArray[np.uint8] | None = getattr(self, "numbers", None)
+        return record.target if numbers is None else numbers[record.target]
+
+    def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Segmented:
+        found: list[MaskCompared] = logits
+        confusions, boundaries = (np.stack([getattr(x, name) for x in found]) for name in ("confusion", "boundary"))
+        return evaluate_masks(confusions, boundaries, self.classes, keys, data=data, split=split)
+
+    def draw(self, record: Record, prediction: Prediction) -> Drawing:
+        """The image with the true mask, and beside it with the predicted one."""
+        assert isinstance(prediction, SegmentPrediction)
+        payload = record.payload
+        if isinstance(payload, bytes):
+            payload = decode_image(payload, record.key, max_pixels=MAX_PIXELS, convert=True)
+        colours = class_colours(len(self.classes))
+        pair = [overlay(np.asarray(payload), mask, colours) for mask in (self.truth(record), prediction.mask)]
+        return Drawing(thumbnail(np.concatenate(pair, axis=1), side=360))
+
+
+class MaskAssembler(Assembler):
+    """The most probable class of each pixel, from overlapping views that are blended."""
+
+    def __init__(self, size: tuple[int, ...], classes: tuple[str, ...]) -> None:
+        self.classes, self.stitcher = classes, Stitcher(size, len(classes))
+
+    def add(self, view: View, logits: Tensor) -> None:
+        self.stitcher.add(view, logits)
+
+    def finish(self, name: str) -> SegmentPrediction:
+        mask, confidence = self.stitcher.finish()
+        return SegmentPrediction(name, self.classes, mask, confidence)
+
+
+def soft_dice(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+    """One minus the mean soft Dice over the classes that an image has; (N, K, H, W), (N, H, W) twice -> (N,).
+
+        1 - (2 sum p t + 1) / (sum p + sum t + 1)
+
+    Source: Milletari et al. 2016, "V-Net", section 3, with sums for each class of an image.
+    """
+    count = logits.shape[1]
+    probs = (logits.softmax(dim=1) * known[:, None]).flatten(2)
+    truth = F.one_hot(labels.where(known, count), count + 1)[..., :count].movedim(-1, 1).to(probs).flatten(2)
+    real = truth.sum(dim=2)
+    dice = (2 * (probs * truth).sum(dim=2) + SMOOTH) / (probs.sum(dim=2) + real + SMOOTH)
+    there = real > 0
+    return ((1 - dice) * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
+
+
+def balanced_pixels(targets: Tensor, num_classes: int) -> Tensor:
+    """The weight of each class's pixels, median frequency balancing; (N, H, W) uint8 -> (K,).
+
+    Source: Eigen & Fergus 2015, section 6.3.2.
+    """
+    counts = torch.bincount(targets.flatten().int(), minlength=256)[:num_classes].double()
+    there = counts > 0
+    shares = counts / counts.sum().clamp(min=1)
+    return torch.where(there, shares[there].median() / shares.clamp(min=1e-12), torch.ones(())).float()
+
+
+def place_mask(mask: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """A mask (H, W) as its image reaches the network: the class of the nearest pixel, 255 in the border."""
+    spec: Any = preprocess
+    origin, scale = place_of((mask.shape[0], mask.shape[1]), spec.resize, spec.size, spec.pad)
+    rows, columns = (
+        np.floor(origin[axis] + (np.arange(preprocess.shape[1 + axis]) + 0.5) / scale[axis]).astype(np.int64)
+        for axis in (0, 1)
+    )
+    inside = [(places >= 0) & (places < length) for places, length in zip((rows, columns), mask.shape, strict=True)]
+    found = mask[rows.clip(0, mask.shape[0] - 1)][:, columns.clip(0, mask.shape[1] - 1)]
+    return np.where(inside[0][:, None] & inside[1], found, UNLABELLED).astype(np.uint8)
