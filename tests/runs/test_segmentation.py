@@ -122,7 +122,7 @@ def test_unlabelled_pixels_are_left_out_and_counted_nowhere(run, scenes, tmp_pat
 
 def test_unknown_classes_are_refused_by_name(run, scenes, tmp_path):
     other = renamed(scenes, tmp_path / "o", (*CLASSES[:5], "star"))
-    with pytest.raises(DataError, match="Received: star as well"):
+    with pytest.raises(DataError, match="received star as well"):
         evaluate(run.bundle, other, split="all")
 
 
