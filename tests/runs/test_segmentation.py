@@ -265,7 +265,7 @@ def test_slices_of_a_volume_are_images(run, predictor, tmp_path, kind, capsys):
             np.testing.assert_array_equal(np.asarray(image), expected.mask)
 
 
-def test_a_file_that_is_no_stack_is_refused(run, tmp_path, capsys):
+def test_other_files_than_stacks_are_refused(run, tmp_path, capsys):
     np.save(tmp_path / "flat.npy", np.zeros((8, 8), np.uint8))
     assert predict(run.bundle, tmp_path / "flat.npy", "--slices") == 2
     assert "A stack is an .npy array (D, H, W)" in capsys.readouterr().err

@@ -88,7 +88,7 @@ class Task(ABC):
     columns: ClassVar[tuple[str, ...]]
     """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
     drawn: ClassVar[str] = "Inputs as the network receives them, before normalisation"
-    """What the drawings of a report show."""
+    """The drawings of a report in a few words."""
     weights: Tensor | None = None
     """Of each class in the loss, (K,); None if all count the same."""
 
