@@ -1,4 +1,4 @@
-"""A tiny set for each task: the same scenes, each with a target of that task. Seeded, in memory, a few seconds to learn."""
+"""A tiny set for each task: the same scenes, each with a target of that task. Seeded, and in memory."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
