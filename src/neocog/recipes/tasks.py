@@ -7,7 +7,7 @@ from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from neocog.zoo import ModelConfig
 from neocog.zoo.weights import available
 
-__all__ = ["image_values", "segmentation"]
+__all__ = ["image_values", "segmentation", "signal_values"]
 
 PRETRAINED, ENCODER = "efficientnet_lite0", "unet_lite0"
 
@@ -35,6 +35,20 @@ def image_values(data: str) -> RunConfig:
         optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.05, layer_decay=0.8),
         schedule=ScheduleConfig(name="one_cycle"),
         train=TrainConfig(epochs=15, batch_size=32, clip_norm=1.0, freeze_bn=True),
+    )
+
+
+def signal_values(data: str) -> RunConfig:
+    """Numbers for each signal: a network that keeps places apart, as spectra need it; many short epochs.
+
+    Source: Cui & Fearn 2018.
+    """
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="spectrum_cnn"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=200, batch_size=16, clip_norm=1.0),
     )
 
 
