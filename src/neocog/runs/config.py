@@ -80,6 +80,7 @@ LATER = frozenset(
         "data.text_column",
         "model.head",
         "signal.columns",
+        "train.calibrate",
         "train.freeze_bn",
         "train.minutes",
         "train.most_epochs",
