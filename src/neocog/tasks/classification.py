@@ -59,6 +59,7 @@ class Classification(Task):
 
     name = "classification"
     by_class = True
+    linear_head = "classes"
     has_probabilities = True
     learns_decisions = True
     calibrates = True

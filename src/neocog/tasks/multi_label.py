@@ -56,6 +56,7 @@ class MultiLabel(Task):
     """
 
     name = "multi-label"
+    linear_head = "labels"
     has_probabilities = True
     learns_decisions = True
     losses: ClassVar[tuple[LossKind, ...]] = ("binary_cross_entropy", "asymmetric")

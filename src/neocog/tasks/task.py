@@ -14,7 +14,7 @@ A source whose `task` has this name is then trained, measured and predicted by i
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -69,6 +69,8 @@ class Task(ABC):
     """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
     dense: ClassVar[bool] = False
     """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
+    linear_head: ClassVar[Literal["classes", "labels"] | None] = None
+    """The logistic regression that can fit its last layer to frozen features: one class, or several labels."""
     has_probabilities: ClassVar[bool] = False
     """Whether `decode` gives the probability of each class."""
     losses: ClassVar[tuple[LossKind, ...]] = ()
