@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from neocog.evaluation import Evaluation
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
-    from neocog.runs import Run, RunConfig, evaluate
+    from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
     from neocog.verbs import find_batch, find_rate, resume, train
     from neocog.zoo import create_model, list_models
 
 HOMES = {
+    "Comparison": "neocog.runs",
     "Evaluation": "neocog.evaluation",
     "NeocogError": "neocog.errors",
     "Plan": "neocog.planning",
@@ -34,6 +35,7 @@ HOMES = {
     "Preprocess": "neocog.data",
     "Run": "neocog.runs",
     "RunConfig": "neocog.runs",
+    "compare": "neocog.runs",
     "create_model": "neocog.zoo",
     "evaluate": "neocog.runs",
     "find_batch": "neocog.verbs",
@@ -50,6 +52,7 @@ HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "Evaluation",
     "NeocogError",
     "Plan",
@@ -59,6 +62,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "__version__",
+    "compare",
     "create_model",
     "evaluate",
     "find_batch",

@@ -18,13 +18,14 @@ from neocog.cli.stdout import write_out
 from neocog.cli.write_masks import Input, MaskForm, mask_writers
 from neocog.dataset.files import list_files as files_in
 from neocog.dataset.record import Modality
-from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.errors import ConfigError, DataError, agree, did_you_mean, some
 from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.image.stacks import is_stack_file, read_stack
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 
 STDIN = "-"
+UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
 
 def predict(
@@ -58,8 +59,8 @@ def predict(
     top
         Number of classes to show per file.
     json
-        One JSON object per line: file, class, probability, top, and pages if only the first of several was read; or
-        file, error.
+        One JSON object per line: file, class, probability, top, unusual (whether the input is unlike the training
+        data), and pages if only the first of several was read; or file, error.
     csv
         Comma-separated values with a header.
     output
@@ -106,8 +107,11 @@ def predict(
     several = {one.name: one.pages for one in results if isinstance(one, Prediction) and one.pages > 1}
     if several:
         note(f"warning: {pages_notice(several)}")
+    unusual = [one.name for one in results if isinstance(one, Prediction) and one.unusual]
+    if unusual:
+        note(f"warning: {agree(UNUSUAL, len(unusual))}: {some(unusual)}")
     if csv:
-        show_csv(results, predictor.task.columns)
+        show_csv(results, predictor.task.columns, flags_unusual=predictor.task.flags_unusual)
     else:
         (show_json if json else show_table)(results)
     return 2 if any(isinstance(result, Failure) for result in results) else 0
@@ -148,8 +152,11 @@ def show_table(results: Results) -> None:
     """Print a row for each file that could be read."""
     found = [result for result in results if isinstance(result, Prediction)]
     if found:
-        head = ("file", *found[0].cells())
-        rows = [(result.name, *result.cells().values()) for result in found]
+        flagged = any(result.unusual for result in found)
+        head = ("file", *found[0].cells(), *(["unusual"] if flagged else []))
+        rows = [
+            (one.name, *one.cells().values(), *(["yes" if one.unusual else ""] if flagged else [])) for one in found
+        ]
         numbers = {name for name, value in found[0].to_json().items() if isinstance(value, float)}
         write_out(table([head, *rows], left=[k for k, name in enumerate(head) if name not in numbers]))
 
@@ -161,12 +168,14 @@ def show_json(results: Results) -> None:
             row: dict[str, object] = {"file": result.name, "error": result.error}
         else:
             row = {"file": result.name, **result.to_json()}
+            row |= {} if result.unusual is None else {"unusual": result.unusual}
             row |= {"pages": result.pages} if result.pages > 1 else {}
         write_out(jsonlib.dumps(row, ensure_ascii=False))
 
 
-def show_csv(results: Results, columns: Sequence[str]) -> None:
+def show_csv(results: Results, columns: Sequence[str], *, flags_unusual: bool = False) -> None:
     """Print comma-separated values with a header."""
+    columns = [*columns, *(["unusual"] if flags_unusual else [])]
     buffer = io.StringIO()
     writer = csvlib.writer(buffer, lineterminator="\n")
     writer.writerow(["file", *columns, "error"])
@@ -174,7 +183,8 @@ def show_csv(results: Results, columns: Sequence[str]) -> None:
         if isinstance(result, Failure):
             writer.writerow([result.name, *[""] * len(columns), result.error])
         else:
-            values = [result.to_json()[name] for name in columns]
+            row = {**result.to_json(), "unusual": result.unusual}
+            values = [row[name] for name in columns]
             writer.writerow([result.name, *map(cell, values), ""])
     write_out(buffer.getvalue().rstrip("\n"))
 
@@ -183,4 +193,6 @@ def cell(value: object) -> object:
     """A value as a CSV file holds it: floats with six places, several labels with a semicolon between."""
     if isinstance(value, float):
         return f"{value:.6f}"
+    if isinstance(value, bool):
+        return str(value).lower()
     return ";".join(map(str, value)) if isinstance(value, list) else value

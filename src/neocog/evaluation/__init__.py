@@ -3,7 +3,13 @@
 `Evaluation` is what all tasks have in common; `evaluate_classifier` gives that of a classifier.
 """
 
-from neocog.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from neocog.evaluation.auroc import auroc, macro_auroc
+from neocog.evaluation.calibration import (
+    ReliabilityBin,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+)
 from neocog.evaluation.class_metrics import ClassFigures, class_figures, confusion_matrix, macro_f1, top_k_hits
 from neocog.evaluation.classifier import (
     Calibration,
@@ -14,17 +20,25 @@ from neocog.evaluation.classifier import (
     evaluate_classifier,
 )
 from neocog.evaluation.evaluation import Evaluation, Exhibit, WorstError
-from neocog.evaluation.intervals import Estimate, bootstrap, wilson
-from neocog.evaluation.multi_label import MultiLabelled, average_precisions, best_thresholds, evaluate_labels
-from neocog.evaluation.regression import Regressed, Scatter, evaluate_values
+from neocog.evaluation.intervals import Estimate, bootstrap, wilson, without_intervals
+from neocog.evaluation.multi_label import (
+    MultiLabelled,
+    average_precisions,
+    best_thresholds,
+    evaluate_labels,
+    mean_average_precision,
+)
+from neocog.evaluation.regression import Errors, Regressed, Scatter, evaluate_values, mean_known, write_values
 from neocog.evaluation.segmentation import Segmented, evaluate_masks
-from neocog.evaluation.weighted import bootstrap_counts
+from neocog.evaluation.unusual import Unusual, compare_unusual, flag_unusual, least_usual
+from neocog.evaluation.weighted import Statistic, bootstrap_counts, draw_counts
 
 __all__ = [
     "Calibration",
     "ClassFigures",
     "Classified",
     "ConfusionMatrix",
+    "Errors",
     "Estimate",
     "Evaluation",
     "Exhibit",
@@ -35,20 +49,33 @@ __all__ = [
     "ReliabilityBin",
     "Scatter",
     "Segmented",
+    "Statistic",
+    "Unusual",
     "WorstError",
+    "auroc",
     "average_precisions",
     "best_thresholds",
     "bootstrap",
     "bootstrap_counts",
     "class_figures",
+    "compare_unusual",
     "confusion_matrix",
+    "draw_counts",
     "evaluate_classifier",
     "evaluate_labels",
     "evaluate_masks",
     "evaluate_values",
     "expected_calibration_error",
+    "fit_temperature",
+    "flag_unusual",
+    "least_usual",
+    "macro_auroc",
     "macro_f1",
+    "mean_average_precision",
+    "mean_known",
     "reliability",
     "top_k_hits",
     "wilson",
+    "without_intervals",
+    "write_values",
 ]

@@ -1,5 +1,7 @@
 """The default recipes of tasks other than classification, whatever the kind of data."""
 
+from dataclasses import replace
+
 from neocog.data import AugmentConfig, DataConfig, ImageConfig, Source
 from neocog.recipes.fast import look_at
 from neocog.runs import RunConfig
@@ -7,7 +9,7 @@ from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from neocog.zoo import ModelConfig
 from neocog.zoo.weights import available
 
-__all__ = ["image_values", "segmentation", "signal_values"]
+__all__ = ["image_labels", "image_values", "segmentation", "signal_values"]
 
 PRETRAINED, ENCODER = "efficientnet_lite0", "unet_lite0"
 
@@ -35,6 +37,25 @@ def image_values(data: str) -> RunConfig:
         optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.05, layer_decay=0.8),
         schedule=ScheduleConfig(name="one_cycle"),
         train=TrainConfig(epochs=15, batch_size=32, clip_norm=1.0, freeze_bn=True),
+    )
+
+
+def image_labels(data: str) -> RunConfig:
+    """Several labels for each image: EfficientNet-Lite0 if its weights are here, or SpeedNet.
+
+    Its head is first fitted to frozen features by logistic regression, which is kept if fine-tuning does not improve on
+    it. Then all of it is fine-tuned at a low rate, each stage at 0.9 of the rate of the next one. No image is mirrored:
+    whether a label stays the same is not known. Source: Kumar et al. 2022; Howard & Ruder 2018, section 3.2.
+    """
+    config = image_values(data)
+    if config.model.pretrained is None:
+        return config
+    return replace(
+        config,
+        model=ModelConfig(name=PRETRAINED, pretrained="auto", head="logistic", dropout=0.0, stochastic_depth=0.0),
+        optimizer=OptimizerConfig(name="adamw", lr=0.0002, weight_decay=0.05, decay="weights", layer_decay=0.9),
+        schedule=ScheduleConfig(name="triangular", rise=0.1),
+        train=TrainConfig(epochs=10, batch_size=32, clip_norm=1.0, freeze_bn=True, ema_decay=0.99),
     )
 
 

@@ -79,8 +79,11 @@ LATER = frozenset(
         "data.task",
         "data.test_fold",
         "data.text_column",
+        "loss.focal_gamma",
+        "loss.huber_delta",
         "model.head",
         "signal.columns",
+        "train.calibrate",
         "train.freeze_bn",
         "train.minutes",
         "train.most_epochs",
@@ -92,6 +95,8 @@ LATER = frozenset(
 """Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""
 UNCOUNTED = frozenset({"data.source", "train.minutes", "train.most_epochs", "train.replanned", "train.search"})
 """Settings outside the digest: where the data is, and the time of a run, whose steps are in its checkpoints."""
+FIRST_DEFAULTS = {"loss.kind": "cross_entropy"}
+"""Defaults of the first release for settings that may be left open now."""
 RENAMED: dict[str, str] = {
     **{f"data.{field.name}": f"image.{field.name}" for field in fields(ImageConfig) if field.name != "bit_depth"},
     "data.depth": "image.bit_depth",
@@ -179,6 +184,7 @@ def earlier(key: str, value: Any) -> tuple[str, Any]:
     """A setting by the name and the value that it had in the first release."""
     keys = {new: old for old, new in RENAMED.items()}
     values = {new: old for old, new in RENAMED_VALUES.get(key, {}).items()}
+    value = FIRST_DEFAULTS.get(key) if value is None else value
     return keys.get(key, key), values.get(value, value) if isinstance(value, str) else value
 
 

@@ -76,6 +76,11 @@ def check_data(config: RunConfig, source: Source) -> None:
             where=source.name,
             fix="Remove it.",
         )
+    if config.train.calibrate and not TASKS[source.task].calibrates:
+        raise ConfigError(
+            "train.calibrate needs a classifier.", received=f"data for {source.task}", where=source.name,
+            fix="Remove it.",
+        )  # fmt: skip
     augment = augment_settings(config, source.modality)
     if config.data.repeats > 1 and (augment is None or augment == type(augment)()):
         raise ConfigError(

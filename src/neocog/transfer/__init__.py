@@ -5,12 +5,15 @@ Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features and unde
 
 from neocog.transfer.dense_head import has_dense_head, set_dense_head, without_dense_head
 from neocog.transfer.features import FeatureExtractor, mirror
+from neocog.transfer.labels import LabelHead, fit_labels
 from neocog.transfer.logistic import LogisticHead, fit_at, fit_logistic
 
 __all__ = [
     "FeatureExtractor",
+    "LabelHead",
     "LogisticHead",
     "fit_at",
+    "fit_labels",
     "fit_logistic",
     "has_dense_head",
     "mirror",
