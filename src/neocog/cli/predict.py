@@ -5,7 +5,7 @@ import io
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,11 +31,16 @@ def predict(
     top: int = 3,
     json: Switch = False,
     csv: Switch = False,
+    window: str | None = None,
+    hop: str | None = None,
+    rate: float | None = None,
+    merge: Switch = False,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions.
 
     neocog predict model.neocog seven.png two.png
     neocog predict model.neocog scans/ --csv > scans.csv
+    neocog predict model.neocog recording.csv --window 2s --hop 500ms --merge
     cat seven.png | neocog predict model.neocog -
 
     A file that can't be read is reported on standard error; the others are still
@@ -55,6 +60,15 @@ def predict(
         file, error.
     csv
         Comma-separated values with a header.
+    window
+        Predict along a recording (.csv, .tsv or .npy of any length), a line for each window of this length: samples, or
+        a time such as 2s, 500ms or 1min. Times are those of the recording.
+    hop
+        From the start of one window to that of the next; by default a window.
+    rate
+        The samples per second of a recording without a column of times.
+    merge
+        Join windows of equal class that follow each other.
     """
     if json and csv:
         raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
@@ -65,9 +79,21 @@ def predict(
     for file in files:
         if file.startswith("-") and file != STDIN and not Path(file).exists():
             raise ConfigError(
-                f"Unknown option: {file}.", fix=did_you_mean(file, ["--top", "--json", "--csv", "--help"])
+                f"Unknown option: {file}.",
+                fix=did_you_mean(file, ["--top", "--json", "--csv", "--window", "--hop", "--help"]),
             )
     predictor = load(bundle)
+    if window is not None:
+        from neocog.cli.timeline import show_timeline  # imports what few calls need
+
+        form = "json" if json else "csv" if csv else "table"
+        paths = list(named_files(files, predictor.preprocess.modality))
+        return show_timeline(predictor, paths, window=window, hop=hop, rate=rate, merge=merge, top=top, form=form)
+    if hop is not None or rate is not None or merge:
+        raise ConfigError(
+            "--hop, --rate and --merge are for windows of a recording.", received="no --window",
+            fix="Add --window 2s, or leave them out.",
+        )  # fmt: skip
     named = list(expand(files, predictor.preprocess.modality))
     names, inputs = zip(*named, strict=True)
     results = list(predictor.predict_each(inputs, top, names))
@@ -99,6 +125,14 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
             yield from ((str(path), path) for path in found)
         else:
             yield file, Path(file)
+
+
+def named_files(files: Iterable[str], modality: Modality) -> Iterator[Path]:
+    """The recordings that are named. Raises ConfigError for standard input, which can't be read in pieces."""
+    for file in files:
+        if file == STDIN:
+            raise ConfigError("A recording that is cut into windows is a file.", received="standard input")
+        yield from list_files(Path(file), modality) if Path(file).is_dir() else [Path(file)]
 
 
 def list_files(folder: Path, modality: Modality) -> list[Path]:

@@ -63,6 +63,7 @@ COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 FILES, TEXTS = COLUMNS - {"text_column"}, COLUMNS - {"file_column"}
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
+LABELLED_WINDOWS = WINDOWS | {"task"}
 FOLDERS = frozenset({"class_level", "test_fold"})
 BOTH = WINDOWS | FOLDERS
 FORMATS = [
@@ -83,7 +84,14 @@ FORMATS = [
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
     Format("signal-folder", "signals in a folder for each class", is_signal_folder, open_signal_folder, "signal", BOTH),
-    Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
+    Format(
+        "csv-windows",
+        "one long recording, cut into windows",
+        is_csv_windows,
+        open_csv_windows,
+        "signal",
+        LABELLED_WINDOWS,
+    ),
     Format("sound-folder", "audio in a folder for each class", is_audio_folder, open_audio_folder, "audio", FOLDERS),
     Format("text-table", "texts in a table", is_text_table, open_text_table, "text", TEXTS, why_no_text_table),
     Format("text-folder", "texts in a folder for each class", holds_texts, TextFolder, "text", FOLDERS),

@@ -18,6 +18,7 @@ from neocog.evaluation.intervals import Estimate, bootstrap, wilson
 from neocog.evaluation.multi_label import MultiLabelled, average_precisions, best_thresholds, evaluate_labels
 from neocog.evaluation.regression import Regressed, Scatter, evaluate_values
 from neocog.evaluation.segmentation import Segmented, evaluate_masks
+from neocog.evaluation.signal_segmentation import SignalSegmented, evaluate_segments, event_counts, find_events
 from neocog.evaluation.weighted import bootstrap_counts
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ReliabilityBin",
     "Scatter",
     "Segmented",
+    "SignalSegmented",
     "WorstError",
     "average_precisions",
     "best_thresholds",
@@ -45,8 +47,11 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_labels",
     "evaluate_masks",
+    "evaluate_segments",
     "evaluate_values",
+    "event_counts",
     "expected_calibration_error",
+    "find_events",
     "macro_f1",
     "reliability",
     "top_k_hits",
