@@ -201,7 +201,7 @@ def worst_signals(confusions: NDArray[np.int64], classes: tuple[str, ...], keys:
     """The signals with the smallest share of samples whose class is right."""
     totals = confusions.sum(axis=(1, 2))
     right = np.trace(confusions, axis1=1, axis2=2) / np.maximum(1, totals)
-    found = []
+    found: list[SignalErrors] = []
     for i in np.argsort(right, kind="stable").tolist():
         if right[i] == 1 or len(found) == NUM_WORST:
             break

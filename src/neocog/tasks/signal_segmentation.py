@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ class SignalSegmentation(Segmentation):
     network_task = "signal segmentation"
     criterion = Criterion("F1")
     progress_metric = "sample accuracy"
-    columns = ("length", "confidence")
+    columns: ClassVar[tuple[str, ...]] = ("length", "confidence")
     outputs_rule = "The network must give one number for each of {num} classes at every sample."
     drawn = "The signal over two bands in the colours of its classes: the true ones above, the predicted ones below"
 

@@ -161,7 +161,8 @@ class Kept:
 
     def recording(self) -> Recording:
         """All but the values and the names of the channels."""
-        names, labels, told = (), None, None
+        names: tuple[str, ...] = ()
+        labels, told = None, None
         if self.roles.label is not None:
             names, told = name_labels(self.index)
             labels = np.concatenate(self.labels).astype(np.int64)
@@ -170,7 +171,7 @@ class Kept:
         }
         gaps = np.concatenate(self.gaps) if self.gaps else None
         return Recording(
-            np.empty(0), labels=labels, names=names, groups=dict(groups), gaps=gaps,
+            np.empty(0), labels=labels, names=names, groups=groups, gaps=gaps,
             notices=tuple(filter(None, (self.told, told, self.missing_notice()))),
         )  # fmt: skip
 

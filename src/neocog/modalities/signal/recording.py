@@ -41,7 +41,7 @@ class Recording:
     """The labels as they are written; an empty one marks samples without a label."""
     channels: tuple[str, ...] = ()
     """The names of the channels, if there are any."""
-    groups: dict[str, Sequence[str]] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The group of each sample, by column."""
     notices: tuple[str, ...] = ()
     gaps: NDArray[np.bool_] | None = None

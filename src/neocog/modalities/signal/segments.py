@@ -140,7 +140,8 @@ class SignalTiles:
         assert isinstance(record.target, np.ndarray), "a class for each sample"
         assert isinstance(record.payload, np.ndarray), "a signal"
         tile = record.payload[:, part]
-        if (empty := np.isnan(tile).all(axis=1)).any():
+        empty = np.asarray(np.isnan(tile).all(axis=1))
+        if empty.any():
             tile = np.where(empty[:, None], self.fill(record)[:, part], tile)
         return Record(self.key(index), tile, record.target[part])
 

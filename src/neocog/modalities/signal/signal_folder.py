@@ -141,7 +141,7 @@ def read_all(files: ClassFolderSource, columns: Sequence[str]) -> FolderContent:
     for i, path in enumerate(files.paths):
         if i not in tables:
             on_disk = open_large(path)
-            array = read_array(path) if on_disk is None else on_disk
+            array: Signal = read_array(path) if on_disk is None else on_disk
             if array.dtype.names:
                 recordings[i] = from_fields(array, columns, str(path))
             else:
