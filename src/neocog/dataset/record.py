@@ -13,8 +13,8 @@ from neocog.progress import note
 
 __all__ = [
     "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source", "Target", "Task",
-    "absent_classes", "check_trainable", "describe", "fingerprint", "num_left_out", "other_split", "record_ids",
-    "sample_ids", "tell", "unlabelled_samples", "unlabelled_split",
+    "absent_classes", "check_trainable", "count_outputs", "describe", "fingerprint", "num_left_out", "other_split",
+    "record_ids", "sample_ids", "tell", "unlabelled_samples", "unlabelled_split",
 ]  # fmt: skip
 
 UNLABELLED = 255
@@ -211,8 +211,15 @@ def describe(source: Source) -> str:
     'mnist (idx): 60,000 train, 10,000 test; 10 classes: 0, 1, 2 and 7 more'
     """
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in source.splits.items())
-    outputs = "targets" if source.targets.dtype.kind == "f" else f"{len(source.classes)} classes"
-    return f"{source.name} ({source.format}): {counts}; {outputs}: {some(source.classes)}"
+    return f"{source.name} ({source.format}): {counts}; {count_outputs(source)}: {some(source.classes)}"
+
+
+OUTPUTS = {"regression": "{n} number(|s) to predict", "multi-label": "{n} label(|s)"}
+
+
+def count_outputs(source: Source) -> str:
+    """How many classes, labels or numbers a data set has."""
+    return agree(OUTPUTS.get(source.task, "{n} class(|es)"), len(source.classes))
 
 
 def tell(source: Source) -> None:

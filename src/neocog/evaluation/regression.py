@@ -105,16 +105,22 @@ def r2(values: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
     0.5
     """
     residual = np.nansum((values - targets) ** 2, axis=0)
-    total = np.nansum((targets - np.nanmean(targets, axis=0)) ** 2, axis=0)
+    total = np.nansum((targets - known_mean(targets)) ** 2, axis=0)
     return float(np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), 0.0).mean())
 
 
+def known_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the known values of each output, 0 if there are none, as may be in a bootstrap; (N, D) -> (D,)."""
+    found: NDArray[np.float64] = np.nansum(values, axis=0) / np.maximum(1, (~np.isnan(values)).sum(axis=0))
+    return found
+
+
 def mean_absolute(values: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    return float(np.nanmean(np.abs(values - targets), axis=0).mean())
+    return float(known_mean(np.abs(values - targets)).mean())
 
 
 def root_mean_square(values: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.nanmean((values - targets) ** 2, axis=0)).mean())
+    return float(np.sqrt(known_mean((values - targets) ** 2)).mean())
 
 
 def evaluate_values(

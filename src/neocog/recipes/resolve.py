@@ -19,7 +19,7 @@ from neocog.zoo import model_info
 
 __all__ = ["Settings", "overridden", "resolve_config"]
 
-SHORT = {"model": "model.name", "epochs": "train.epochs", "minutes": "train.minutes"}
+SHORT = {"model": "model.name", "task": "data.task", "epochs": "train.epochs", "minutes": "train.minutes"}
 """Settings that are so common that they have a name of their own."""
 
 
@@ -34,6 +34,8 @@ class Settings(TypedDict, total=False):
 
     model: str | None
     """The name of a network of the zoo."""
+    task: str | None
+    """What the labels are for, if their values don't tell: classification, multi-label or regression."""
     recipe: str | None
     """The name of a recipe; by default it is chosen by the model, or else by the kind of data."""
     epochs: int | str | None
@@ -154,8 +156,8 @@ def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bo
         if held is None:
             columns = {name: options[name] for name in COLUMNS if options[name] is not None}
             found = find_format(source, format=options["format"], columns=columns)
-            if found.layout.modality is not None and not opens:
-                return found, found.layout.modality, "classification"
+            if found.layout.modality is not None and not opens and len(found.layout.tasks) == 1:
+                return found, found.layout.modality, found.layout.tasks[0]
         opened = Opened(open_source(held if found is None else found, **options))
         return opened, opened.source.modality, opened.source.task
     except (DataError, ConfigError):

@@ -76,6 +76,7 @@ LATER = frozenset(
         "data.file_column",
         "data.label_column",
         "data.limit",
+        "data.task",
         "data.test_fold",
         "data.text_column",
         "model.head",
@@ -111,7 +112,7 @@ RENAMED_VALUES = {
     "train.on_full": {"go_on": "continue"},
 }
 READING = frozenset(
-    {f"data.{name}" for name in ("format", *COLUMNS, *FOLDERS)}
+    {f"data.{name}" for name in ("format", "task", *COLUMNS, *FOLDERS)}
     | {f"signal.{name}" for name in ("window", "step", "rate", "columns")}
 )
 """Settings that say how the files of a data set are read."""

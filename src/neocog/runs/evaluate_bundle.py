@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
 from neocog.data import TTA, Source, fingerprint, open_source, tell
-from neocog.data.open import find_format
+from neocog.data.open import Opened, find_format
+from neocog.dataset.targets import LABEL_TASKS
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import DataError
 from neocog.evaluation import Evaluation
@@ -45,7 +46,8 @@ def evaluate(
     `data` is a path, a name, or a Python object, as for `open_source`. `split` is train, val, test or all. The default
     is the test split; of a set without splits, the part that was kept for testing if the network was trained on that
     very set, else all of it. `format`, `class_level`, `test_fold` and `named` (`file_column`, `text_column`,
-    `label_column`) are those of `open_source`; the default test fold is that of training.
+    `label_column`, `task`) are those of `open_source`; the default test fold is that of training, and labels are read
+    for the task of the network.
     `tta` names a test-time augmentation of images; the default is that of the bundle. `skip_list` is a file of
     `neocog check` with records to leave out; no record is ever replaced by another. Long recordings are cut into
     windows, and columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are
@@ -57,6 +59,7 @@ def evaluate(
     reading = with_trained({"window": window, "step": step, "columns": columns}, predictor)
     if columns is None and reading["columns"] and not names_channels(data, format):
         reading["columns"] = None
+    named = {**named, "task": named.get("task") or task_to_read(data, format, predictor)}
     options: dict[str, Any] = {"format": format, "class_level": class_level, "download": download, **reading, **named}
     source = open_source(data, test_fold=test_fold, **options)
     if test_fold is None and (fold := trained_fold(predictor, source)):
@@ -100,6 +103,20 @@ def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[st
     if options["window"] is not None:
         trained = {**trained, "step": None}
     return {name: trained.get(name) if value is None else value for name, value in options.items()}
+
+
+def task_to_read(data: object, format: str | None, predictor: Predictor) -> str | None:
+    """The task of the network, if the layout of the data leaves open what labels are."""
+    task = predictor.task.name
+    if isinstance(data, Source | Opened):
+        return None
+    if not isinstance(data, str | Path):
+        return task if task in LABEL_TASKS else None
+    try:
+        known = find_format(data, format=format).layout.tasks
+    except DataError:  # opening the data says so
+        return None
+    return task if len(known) > 1 and task in known else None
 
 
 def names_channels(data: object, format: str | None) -> bool:

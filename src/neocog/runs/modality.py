@@ -44,7 +44,7 @@ def find_network(name: str, source: Source) -> ModelInfo:
             f"Training supports these tasks: {', '.join(TASKS)}.",
             received=f"data for {source.task}",
             where=f"{source.name} ({source.format})",
-            fix="`neocog check` and `neocog pack` accept it.",
+            fix="In Python, neocog.tasks.register_task adds one.",
         )
     found, kind = model_info(name), MODALITIES[source.modality]
     if not found.trainable:

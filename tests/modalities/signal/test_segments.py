@@ -70,23 +70,31 @@ def recording(tmp_path, labels, times=None):
 
 def test_recording_is_cut_with_the_label_of_each_sample(tmp_path):
     path = recording(tmp_path, [*"aaabbb", "", *"baab"])
-    source = open_csv_windows(path, window=5, task="segmentation")
+    source = open_csv_windows(path, window=5, task="signal segmentation")
     assert (source.task, source.classes, source.groups) == ("signal segmentation", ("a", "b"), None)
     assert [source.read(i).target.tolist() for i in range(2)] == [[0, 0, 0, 1, 1], [1, 255, 1, 0, 0]]
     assert open_csv_windows(path, window=3).task == "classification"
     gap = recording(tmp_path, "aabbab", [0, 1, 2, 9, 10, 11])
-    assert [open_csv_windows(gap, window=3, task="segmentation").key(i) for i in range(2)] == ["0", "3"]
+    assert [open_csv_windows(gap, window=3, task="signal segmentation").key(i) for i in range(2)] == ["0", "3"]
+
+
+def test_task_is_called_segmentation_by_users(tmp_path):
+    path = recording(tmp_path, [*"aaabbb", "", *"baab"])
+    assert open_source(path, window=5, task="segmentation").task == "signal segmentation"
+    assert open_source(path, window=3).task == "classification"
+    with pytest.raises(ConfigError, match=r"classification or signal segmentation\. .*received data.task=regression"):
+        open_source(path, window=5, task="regression")
 
 
 def test_windows_of_segments_do_not_overlap(tmp_path):
     with pytest.raises(ConfigError, match=r"don't overlap.*Received: signal\.window 4 and signal\.step 2"):
-        open_csv_windows(recording(tmp_path, "aabbab"), window=4, step=2, task="segmentation")
+        open_csv_windows(recording(tmp_path, "aabbab"), window=4, step=2, task="signal segmentation")
     with pytest.raises(DataError, match="no gap in time.*received no stretch of 7 samples without a gap"):
-        open_csv_windows(recording(tmp_path, "aabbab"), window=7, task="segmentation")
+        open_csv_windows(recording(tmp_path, "aabbab"), window=7, task="signal segmentation")
 
 
 def test_recording_is_split_in_blocks(tmp_path):
-    source = open_csv_windows(recording(tmp_path, "ab" * 100), window=5, task="segmentation")
+    source = open_csv_windows(recording(tmp_path, "ab" * 100), window=5, task="signal segmentation")
     splits = divide(source, val_fraction=0.2, test_fraction=0.2, seed=0)
     for part in (splits.val, splits.test):
         assert 6 <= len(part) <= 8

@@ -66,7 +66,7 @@ def open_csv_windows(
 
     A window has one label: those in which it changes or is empty are dropped, and so are those over a gap in time.
     Windows of one stretch are one group, or those of one person or session, if a column tells. With the `task`
-    segmentation, each sample of a window has its own label. `columns` are the channels, if not all others are meant. A
+    signal segmentation, each sample of a window has its own label. `columns` are the channels, if not all others are meant. A
     large file is read in pieces, and its values stay on disk. Raises ConfigError without a window, DataError if nothing
     is left.
     """
@@ -83,7 +83,7 @@ def open_csv_windows(
     if recording.labels is None:
         rule = f"A recording names the activity at each time in its last column, {some(sorted(TIME_LABELS), 4)}."
         raise DataError(rule, received="no such column", where=str(path))
-    if task is not None and "segmentation" in task:
+    if task == "signal segmentation":
         return open_segments(path, recording, roles, window, step, rate)
     cut = cut_windows(recording, window, step or window, rate, str(path))
     starts = cut.starts.tolist()

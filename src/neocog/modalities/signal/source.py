@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from neocog.dataset.labels import check_labels, name_classes
 from neocog.dataset.list_source import ListSource
-from neocog.dataset.record import absent_classes
+from neocog.dataset.record import Task, absent_classes
+from neocog.dataset.targets import check_values
 from neocog.errors import DataError, some
 from neocog.modalities.signal.channel_names import SHOWN, check_names, match_names, said_of_channels
 from neocog.modalities.signal.on_disk import DiskSignal
@@ -23,8 +24,8 @@ Signal = Any
 class SignalSource(ListSource):
     """Signals (C, L) and labels (N,) by split; all have C channels, and each may have its own length L.
 
-    Labels number the classes 0..K-1. Raises DataError if counts, channels or types differ, a signal is empty, or a
-    label is out of range.
+    Labels number the classes 0..K-1; of another `task` they are its targets, and `classes` names them. Raises DataError
+    if counts, channels or types differ, a signal is empty, or a label is out of range.
 
     >>> x, y = np.zeros((4, 1, 9), np.float32), np.array([0, 1, 0, 1])
     >>> source = SignalSource("tiny", {"train": (x, y)})
@@ -46,29 +47,38 @@ class SignalSource(ListSource):
         unused: tuple[str, ...] = (),
         notices: tuple[str, ...] = (),
         format: str = "signals",
+        task: Task = "classification",
     ) -> None:
         """`keys` name the samples in the order of the parts; `groups` number what must stay in one split; (N,).
 
         `channel_names` are those in the files, if they have any; `unused` names their columns that are not channels;
         `format` is the layout that they came in.
         """
-        self.format = format
+        self.format, self.task = format, task
         self.signals: list[Signal] = []
         splits: dict[str, NDArray[np.int64]] = {}
         for split, (signals, labels) in parts.items():
-            check_labels(f"{name}, {split}", len(signals), labels, "signal")
+            if task == "classification":
+                check_labels(f"{name}, {split}", len(signals), labels, "signal")
+            else:
+                check_values(f"{name}, {split}", len(signals), labels, len(classes or ()), "signal")
             splits[split] = np.arange(len(self.signals), len(self.signals) + len(signals))
             self.signals += as_floats(f"{name}, {split}", signals)
         self.channels = one_width(name, self.signals)
-        targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
-        names, targets, unused_labels = name_classes(name, targets, classes)
+        targets = {split: np.asarray(labels) for split, (_, labels) in parts.items()}
+        about_labels: tuple[str, ...] = ()
+        names = tuple(classes or ())
+        if task == "classification":
+            targets = {split: labels.astype(np.int64) for split, labels in targets.items()}
+            names, targets, unused_labels = name_classes(name, targets, classes)
+            about_labels = (*unused_labels, *absent_classes(names, targets))
         keys = keys or [f"{split}/{place}" for split, part in splits.items() for place in range(len(part))]
         self.groups, self.channel_names, self.unused = groups, channel_names, unused
         if channel_names:
             check_names(channel_names, self.channels, name)
             notices = (said_of_channels(channel_names), *notices)
-        missing = missing_notice(self.signals, channel_names)
-        about = tuple(dict.fromkeys((*notices, *missing, *unused_labels, *absent_classes(names, targets))))
+        about_labels = (*missing_notice(self.signals, channel_names), *about_labels)
+        about = tuple(dict.fromkeys((*notices, *about_labels)))
         super().__init__(name, keys, np.concatenate(list(targets.values())), splits, names, about)
 
     def content(self) -> Iterator[bytes]:
