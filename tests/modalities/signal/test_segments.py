@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from neocog import doctor
 from neocog.data import open_source
+from neocog.data.pack import pack
 from neocog.dataset.record import fingerprint
 from neocog.dataset.split import divide
 from neocog.errors import ConfigError, DataError
@@ -108,6 +110,18 @@ def test_fingerprint_depends_on_labels():
         for labels in ([0, 0, 1, 1], [0, 1, 1, 1])
     ]
     assert fingerprint(sources[0]) != fingerprint(sources[1])
+
+
+def test_check_and_pack_read_segments(tmp_path):
+    x = np.random.default_rng(0).normal(size=(12, 2, 30))
+    y = np.arange(30) // 5 % 3 + np.zeros((12, 1), np.int64)
+    path = npz(tmp_path, x=x, y=np.where(y == 2, -1, y))
+    report = doctor.check(path)
+    assert not [finding for finding in report.findings if finding.kind.level == "error"]
+    pack(str(path), tmp_path / "shards")
+    source, packed = open_source(path), open_source(tmp_path / "shards")
+    assert packed.task == "signal segmentation" and packed.classes == source.classes == ("0", "1")
+    assert [packed.read(i).target.tolist() for i in range(12)] == [source.read(i).target.tolist() for i in range(12)]
 
 
 def long_source(length=3000):
