@@ -25,6 +25,10 @@ from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 
 STDIN = "-"
+OPTIONS = (
+    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--slices", "--window", "--hop", "--rate", "--merge",
+    "--help",
+)  # fmt: skip
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
 
@@ -38,12 +42,17 @@ def predict(
     mask: MaskForm | None = None,
     coco: Path | None = None,
     slices: Switch = False,
+    window: str | None = None,
+    hop: str | None = None,
+    rate: float | None = None,
+    merge: Switch = False,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks of images.
 
     neocog predict model.neocog seven.png two.png
     neocog predict model.neocog scans/ --csv > scans.csv
     neocog predict model.neocog scans/ -o masks/ --coco masks.json
+    neocog predict model.neocog recording.csv --window 2s --hop 500ms --merge
     cat seven.png | neocog predict model.neocog -
 
     A file that can't be read is reported on standard error; the others are still
@@ -72,6 +81,15 @@ def predict(
         The file for masks in COCO's format, as run lengths, one for each image and class.
     slices
         Take each slice of an .npy stack (D, H, W), and each page of a TIFF, as an image of its own.
+    window
+        Predict along a recording (.csv, .tsv or .npy of any length), a line for each window of this length: samples, or
+        a time such as 2s, 500ms or 1min. Times are those of the recording.
+    hop
+        From the start of one window to that of the next; by default a window.
+    rate
+        The samples per second of a recording without a column of times.
+    merge
+        Join windows of equal class that follow each other.
     """
     if json and csv:
         raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
@@ -83,11 +101,20 @@ def predict(
         if file.startswith("-") and file != STDIN and not Path(file).exists():
             raise ConfigError(
                 f"Unknown option: {file}.",
-                fix=did_you_mean(
-                    file, ["--top", "--json", "--csv", "--output", "--mask", "--coco", "--slices", "--help"]
-                ),
+                fix=did_you_mean(file, OPTIONS),
             )
     predictor = load(bundle)
+    if window is not None:
+        from neocog.cli.timeline import show_timeline  # imports what few calls need
+
+        shape = "json" if json else "csv" if csv else "table"
+        paths = list(named_files(files, predictor.preprocess.modality))
+        return show_timeline(predictor, paths, window=window, hop=hop, rate=rate, merge=merge, top=top, form=shape)
+    if hop is not None or rate is not None or merge:
+        raise ConfigError(
+            "--hop, --rate and --merge are for windows of a recording.", received="no --window",
+            fix="Add --window 2s, or leave them out.",
+        )  # fmt: skip
     named: list[tuple[str, Input]] = list(expand(files, predictor.preprocess.modality))
     if slices:
         named = list(expand_stacks(named))
@@ -141,6 +168,14 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
             yield from ((str(path), path) for path in found)
         else:
             yield file, Path(file)
+
+
+def named_files(files: Iterable[str], modality: Modality) -> Iterator[Path]:
+    """The recordings that are named. Raises ConfigError for standard input, which can't be read in pieces."""
+    for file in files:
+        if file == STDIN:
+            raise ConfigError("A recording that is cut into windows is a file.", received="standard input")
+        yield from list_files(Path(file), modality) if Path(file).is_dir() else [Path(file)]
 
 
 def list_files(folder: Path, modality: Modality) -> list[Path]:

@@ -19,7 +19,9 @@ __all__ = [
 
 UNLABELLED = 255
 """In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""
-Task = Literal["classification", "multi-label", "regression", "segmentation", "detection", "next move"]
+Task = Literal[
+    "classification", "multi-label", "regression", "segmentation", "detection", "next move", "signal segmentation"
+]
 Modality = str
 """The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
@@ -44,7 +46,7 @@ class Objects:
 
 
 Target = int | NDArray[Any] | Objects
-"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8; or objects."""
+"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8, or (L,) of a signal; or objects."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from neocog.evaluation.multi_label import (
 )
 from neocog.evaluation.regression import Errors, Regressed, Scatter, evaluate_values, mean_known, write_values
 from neocog.evaluation.segmentation import Segmented, evaluate_masks
+from neocog.evaluation.signal_segmentation import SignalSegmented, evaluate_segments, event_counts, find_events
 from neocog.evaluation.unusual import Unusual, compare_unusual, flag_unusual, least_usual
 from neocog.evaluation.weighted import Statistic, bootstrap_counts, draw_counts
 
@@ -49,6 +50,7 @@ __all__ = [
     "ReliabilityBin",
     "Scatter",
     "Segmented",
+    "SignalSegmented",
     "Statistic",
     "Unusual",
     "WorstError",
@@ -64,8 +66,11 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_labels",
     "evaluate_masks",
+    "evaluate_segments",
     "evaluate_values",
+    "event_counts",
     "expected_calibration_error",
+    "find_events",
     "fit_temperature",
     "flag_unusual",
     "least_usual",

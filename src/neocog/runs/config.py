@@ -83,6 +83,8 @@ LATER = frozenset(
         "loss.huber_delta",
         "model.head",
         "signal.columns",
+        "signal.flag_missing",
+        "signal.mask",
         "train.calibrate",
         "train.freeze_bn",
         "train.minutes",
@@ -93,6 +95,8 @@ LATER = frozenset(
     }
 )
 """Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""
+BEFORE = {"signal.mask": False}
+"""The values in earlier runs of settings that are chosen by the data if they are unset; the digest skips them, too."""
 UNCOUNTED = frozenset({"data.source", "train.minutes", "train.most_epochs", "train.replanned", "train.search"})
 """Settings outside the digest: where the data is, and the time of a run, whose steps are in its checkpoints."""
 FIRST_DEFAULTS = {"loss.kind": "cross_entropy"}
@@ -165,7 +169,9 @@ class ResolvedConfig:
         values = [
             earlier(key, value)
             for key, value, _ in self.rows()
-            if key not in UNCOUNTED and not key.startswith("monitor.") and (value is not None or key not in LATER)
+            if key not in UNCOUNTED
+            and not key.startswith("monitor.")
+            and not (key in LATER and value in (None, BEFORE.get(key)))
         ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
@@ -360,6 +366,8 @@ def today(key: str, value: Any) -> Any:
 def read_run_config(path: Path) -> ResolvedConfig:
     """The settings that a run was started with, from the `config.yaml` in its folder. Raises as `read_config` does."""
     _, values, provenance = read_config(path)
+    if "signal.length" in values:  # a run on signals, perhaps of an earlier release
+        values = {**BEFORE, **values}
     base = resolve(RunConfig(data=DataConfig(source="")), DEFAULT, [(Provenance(SetBy.RUN, "config.yaml"), values)])
     return ResolvedConfig(base.config, {**base.provenance, **provenance})
 

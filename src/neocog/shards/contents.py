@@ -154,7 +154,8 @@ def encode_target(target: Target, task: Task) -> dict[str, bytes]:
     if not isinstance(target, np.ndarray):
         return {"cls": str(int(target)).encode()}
     file = io.BytesIO()
-    Image.fromarray(target).save(file, "png")
+    rows = target if target.ndim == 2 else np.stack([target, target])  # labels of samples are equal rows
+    Image.fromarray(rows).save(file, "png")
     return {"seg.png": file.getvalue()}
 
 
@@ -175,8 +176,9 @@ def read_target(task: Task, label: int, num_classes: int, content: Content, wher
             if len(numbers) != num_classes:
                 raise ValueError(f"{len(numbers)} numbers for {num_classes} outputs")
             return np.array(numbers, np.float64)
-        if task == "segmentation":
-            return decode_image(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
+        if task in ("segmentation", "signal segmentation"):
+            mask = decode_image(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
+            return mask if task == "segmentation" else mask[0]
         if task == "detection":
             return read_objects(content, num_classes, where)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:

@@ -10,6 +10,7 @@ from neocog.tasks.loss import LossConfig
 from neocog.tasks.multi_label import LabelPrediction, MultiLabel
 from neocog.tasks.regression import Regression, ValuePrediction
 from neocog.tasks.segmentation import Segmentation, SegmentPrediction
+from neocog.tasks.signal_segmentation import SignalSegmentation, SignalSegmentPrediction
 from neocog.tasks.task import TASKS, Prediction, Task, register_task
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Regression",
     "SegmentPrediction",
     "Segmentation",
+    "SignalSegmentPrediction",
+    "SignalSegmentation",
     "Task",
     "ValuePrediction",
     "register_task",

@@ -44,6 +44,7 @@ from neocog.zoo.networks.text_cnn import TextCNN
 from neocog.zoo.networks.time_series_fcn import TimeSeriesFCN
 from neocog.zoo.networks.time_series_resnet import TimeSeriesResNet
 from neocog.zoo.networks.unet import SMALL, UNet
+from neocog.zoo.networks.unet_1d import UNet1d
 
 __all__ = ["CATALOG"]
 
@@ -185,6 +186,10 @@ CATALOG: dict[str, ModelInfo] = {
     "time_series_resnet": signals(TimeSeriesResNet, "Wang et al. 2017", 140, 2),
     "inception_time": signals(InceptionTime, "Ismail Fawaz et al. 2019", 140, 2),
     "spectrum_cnn": signals(SpectrumCNN, "Cui & Fearn 2018", 100, 1),
+    "unet_1d": ModelInfo(
+        build=UNet1d, paper="Perslev et al. 2019",
+        in_channels=1, input_size=(1024,), num_classes=2, modality="signal", task="signal segmentation",
+    ),
     "go_policy": boards(GoPolicy, "Silver et al. 2016", planes=48, num_moves=19 * 19),
     "go_residual": boards(GoResidual, "Silver et al. 2017", planes=17, num_moves=19 * 19 + 1),
 }  # fmt: skip

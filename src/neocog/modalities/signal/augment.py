@@ -15,7 +15,7 @@ from neocog.modalities.preprocess import Preprocess
 from neocog.rng import integers, normal, uniform
 from neocog.settings import SETTINGS
 
-__all__ = ["SignalAugmentConfig", "augment_signals", "augment_stages"]
+__all__ = ["SignalAugmentConfig", "augment_signals", "augment_stages", "move_labels"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 WARPED = 0.1  # share of the time that is warped (Le Guennec et al. 2016, section 3.2)
@@ -46,17 +46,30 @@ class SignalAugmentConfig:
 
 def augment_stages(config: SignalAugmentConfig, spec: Preprocess, key: Key) -> list[Stage]:
     """Normalisation, then augmentation, since its settings count in standard deviations."""
-    return [spec.normalise, lambda inputs: augment_signals(inputs, config=config, fill=inputs.new_zeros(()), **key)]
+    marks = getattr(spec, "num_marks", 0)
+
+    def augment(inputs: Tensor) -> Tensor:
+        return augment_signals(inputs, config=config, fill=inputs.new_zeros(()), num_marks=marks, **key)
+
+    return [spec.normalise, augment]
 
 
 def augment_signals(
-    inputs: Tensor, samples: NDArray[np.uint64], config: SignalAugmentConfig, *, seed: int, epoch: int, fill: Tensor
+    inputs: Tensor,
+    samples: NDArray[np.uint64],
+    config: SignalAugmentConfig,
+    *,
+    seed: int,
+    epoch: int,
+    fill: Tensor,
+    num_marks: int = 0,
 ) -> Tensor:
     """Augment each signal by its own draws: warp, shift, scale, jitter, and masks, in this order.
 
     Meant for normalised inputs, of which `jitter` has the standard deviation as its unit and `fill` is zero. `fill` is
-    a value that means nothing, of a shape that broadcasts over one input. Without augmentation, the same tensor is
-    returned.
+    a value that means nothing, of a shape that broadcasts over one input. The last `num_marks` channels say something
+    about the samples, such as a mask: they move with the others, and are neither scaled nor jittered. Without
+    augmentation, the same tensor is returned.
 
     Shapes: inputs (N, C, L) or (N, C, frames, bands) float32, samples (N,) -> the same.
     Raises ConfigError for a frequency mask on inputs without bands, and for a shift beyond the end.
@@ -71,12 +84,15 @@ def augment_signals(
         inputs = warp(inputs, config.warp, key)
     if config.shift:
         inputs = shift(inputs, config, key, fill)
+    values = inputs[:, : inputs.shape[1] - num_marks]
     if config.scale:
-        factors = along(1, 1 + draw_spread(key, "signal scale", config.scale)[:, None], inputs)
-        inputs = fill + factors * (inputs - fill)
+        factors = along(1, 1 + draw_spread(key, "signal scale", config.scale)[:, None], values)
+        values = fill + factors * (values - fill)
     if config.jitter:
-        noise = normal(**key, purpose="signal jitter", num=inputs[0].numel())
-        inputs = inputs + config.jitter * torch.from_numpy(noise).to(inputs).view(inputs.shape)
+        noise = normal(**key, purpose="signal jitter", num=values[0].numel())
+        values = values + config.jitter * torch.from_numpy(noise).to(values).view(values.shape)
+    if config.scale or config.jitter:
+        inputs = torch.cat([values, inputs[:, inputs.shape[1] - num_marks :]], dim=1) if num_marks else values
     if config.time_mask:
         inputs = mask(inputs, 2, config.time_mask, "time mask", key, fill)
     if config.frequency_mask:
@@ -107,23 +123,46 @@ def warp(inputs: Tensor, most: float, key: Key) -> Tensor:
     New times map to old ones piecewise linearly, and values are interpolated linearly.
     """
     length = inputs.shape[2]
+    old = warped_times(length, most, key)
+    left = np.floor(old).clip(0, length - 2).astype(np.int64)
+    index, weight = along(2, left, inputs).expand_as(inputs), along(2, old - left, inputs)
+    return inputs.gather(2, index) * (1 - weight) + inputs.gather(2, index + 1) * weight
+
+
+def warped_times(length: int, most: float, key: Key) -> NDArray[np.float64]:
+    """The old time of each new one; (N, L)."""
     place, power = uniform(**key, purpose="signal warp", num=2).T
     factor = (1 + most) ** (2 * power - 1)[:, None]
     width = WARPED * (length - 1)
     start = (place * (length - 1 - width))[:, None]
     stretched = np.linspace(0, 1, length) * (length - 1 + width * (factor - 1))  # (N, L): times after stretching
     inside = (stretched - start).clip(0, width * factor)
-    old = stretched - inside + inside / factor
-    left = np.floor(old).clip(0, length - 2).astype(np.int64)
-    index, weight = along(2, left, inputs).expand_as(inputs), along(2, old - left, inputs)
-    return inputs.gather(2, index) * (1 - weight) + inputs.gather(2, index + 1) * weight
+    return np.asarray(stretched - inside + inside / factor)
+
+
+def shifted_times(length: int, most: int, key: Key) -> NDArray[np.int64]:
+    """The old time of each new one, which may lie outside; (N, L)."""
+    return np.arange(length) - integers(**key, purpose="signal shift", low=-most, high=most)
+
+
+def move_labels(labels: Tensor, config: SignalAugmentConfig, key: Key, unknown: int) -> Tensor:
+    """Labels of samples (N, L) as `augment_signals` moves their signals: the nearest label; `unknown` in a gap."""
+    length = labels.shape[1]
+    if config.warp and length > 1:
+        nearest = np.round(warped_times(length, config.warp, key)).astype(np.int64).clip(0, length - 1)
+        labels = labels.gather(1, torch.from_numpy(nearest).to(labels.device))
+    if config.shift:
+        old = shifted_times(length, config.shift, key)
+        labels = labels.gather(1, torch.from_numpy(old % length).to(labels.device))
+        if config.border == "fill":
+            labels = labels.masked_fill(torch.from_numpy((old < 0) | (old >= length)).to(labels.device), unknown)
+    return labels
 
 
 def shift(inputs: Tensor, config: SignalAugmentConfig, key: Key, fill: Tensor) -> Tensor:
     """Shift in time by a whole number of samples."""
     length = inputs.shape[2]
-    moves = integers(**key, purpose="signal shift", low=-config.shift, high=config.shift)  # (N, 1)
-    old = np.arange(length) - moves
+    old = shifted_times(length, config.shift, key)
     shifted = inputs.gather(2, along(2, old % length, inputs).expand_as(inputs))
     if config.border == "wrap":
         return shifted
