@@ -92,7 +92,10 @@ def test_covered_words_start_with_their_vectors_and_the_rest_with_the_same_varia
     assert "1 word of the vocabulary comes again in vectors.txt: the first vector counts" in said
     assert share in run.report.read_text()
     written = run.config.read_text()
-    assert f"vector_size: {SIZE}" in written and "model.vector_size: 'chosen automatically: that of vectors.txt'" in written
+    assert (
+        f"vector_size: {SIZE}" in written
+        and "model.vector_size: 'chosen automatically: that of vectors.txt'" in written
+    )
 
 
 def test_vectors_are_trained_unless_they_are_frozen(reviews, vectors, tmp_path):

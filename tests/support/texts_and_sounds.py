@@ -56,21 +56,20 @@ class Rows:
 
 
 class Notes(Rows):
-    """Sentences on some of three topics; the numbers are those of words about weather and food."""
+    """Sentences on some of three topics; the numbers depend on two of them."""
 
     modality = "text"
 
     def make(self, num: int) -> None:
-        counts = self.generator.integers(0, 4, (num, 3))
-        for row in counts:
-            words = [
-                str(self.generator.choice(TOPICS[name])) for name, n in zip(TOPICS, row, strict=True) for _ in range(n)
-            ]
+        there = self.generator.random((num, 3)) < 0.5
+        for row in there:
+            topics = [words for words, said in zip(TOPICS.values(), row, strict=True) if said]
+            words = [str(self.generator.choice(topic)) for topic in topics]
             words += self.generator.choice(FILLERS, 4).tolist()
             self.payloads.append(" ".join(self.generator.permutation(words).tolist()))
         several = self.task == "multi-label"
-        self.classes = tuple(TOPICS) if several else ("weather words", "food words")
-        self.targets = (counts > 0).astype(np.float64) if several else counts[:, :2].astype(np.float64)
+        self.classes = tuple(TOPICS) if several else ("sunshine [h]", "price [EUR]")
+        self.targets = there.astype(np.float64) if several else 1 + there[:, :2] * np.array([6.0, 20.0])
         self.targets[3, 0] = np.nan  # not known
 
 
