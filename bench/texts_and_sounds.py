@@ -66,6 +66,7 @@ def measure(run_name: str, data: Any, seed: int, given: argparse.Namespace) -> d
         run = neocog.train(
             data, recipe=RECIPES[given.name], runs=folder, name="run", overrides={"train.seed": seed, **changes}
         )
+        assert run.evaluation is not None, "the run is finished"
         found = run.evaluation.metrics["accuracy"]
     return {
         "set": given.name, "run": run_name, "changes": changes, "accuracy": found.value, "low": found.low,

@@ -96,8 +96,8 @@ def pcen(power: Tensor, bank: Tensor) -> Tensor:
     for frame in energy:
         level = (1 - SMOOTHING) * level + SMOOTHING * frame
         levels.append(level)
-    gained = energy / (FLOOR + torch.stack(levels)) ** GAIN
-    return (gained + BIAS) ** POWER - BIAS**POWER
+    gained = energy / (FLOOR + torch.stack(levels)).pow(GAIN)
+    return (gained + BIAS).pow(POWER) - BIAS**POWER
 
 
 def mfcc(log_bands: Tensor, num_coefficients: int) -> Tensor:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -244,7 +244,7 @@ def open_file(path: Path) -> Iterator[IO[bytes]]:
     with explain(path), path.open("rb") as file:
         if file.peek(2)[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked
+                yield cast(IO[bytes], unpacked)
         else:
             yield file
 
