@@ -72,6 +72,11 @@ ADAPTER = TypeAdapter(RunConfig)
 SECTIONS = {field.name: field.type for field in fields(RunConfig)}
 LATER = frozenset(
     {
+        "audio.compression",
+        "augment_signal.frequency_masks",
+        "augment_signal.frequency_width",
+        "augment_signal.time_masks",
+        "augment_signal.time_width",
         "data.class_level",
         "data.file_column",
         "data.label_column",
@@ -82,9 +87,12 @@ LATER = frozenset(
         "loss.focal_gamma",
         "loss.huber_delta",
         "model.head",
+        "model.vector_size",
         "signal.columns",
         "signal.flag_missing",
         "signal.mask",
+        "text.vectors",
+        "text.vectors_frozen",
         "train.calibrate",
         "train.freeze_bn",
         "train.minutes",
@@ -378,7 +386,8 @@ def with_paths(config: RunConfig) -> RunConfig:
     if pretrained and pretrained not in NAMED_WEIGHTS:
         pretrained = absolute(pretrained)
     model = replace(config.model, pretrained=pretrained)
-    return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model)
+    text = replace(config.text, vectors=config.text.vectors and absolute(config.text.vectors))
+    return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model, text=text)
 
 
 def absolute(source: str) -> str:
