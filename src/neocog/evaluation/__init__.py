@@ -16,6 +16,7 @@ from neocog.evaluation.classifier import (
 from neocog.evaluation.evaluation import Evaluation, Exhibit, WorstError
 from neocog.evaluation.intervals import Estimate, bootstrap, wilson
 from neocog.evaluation.multi_label import MultiLabelled, average_precisions, best_thresholds, evaluate_labels
+from neocog.evaluation.next_move import MovesPredicted, PhaseFigures, Phases, evaluate_moves
 from neocog.evaluation.regression import Regressed, Scatter, evaluate_values
 from neocog.evaluation.segmentation import Segmented, evaluate_masks
 from neocog.evaluation.weighted import bootstrap_counts
@@ -29,8 +30,11 @@ __all__ = [
     "Evaluation",
     "Exhibit",
     "Mistake",
+    "MovesPredicted",
     "MultiLabelled",
     "PerClass",
+    "PhaseFigures",
+    "Phases",
     "Regressed",
     "ReliabilityBin",
     "Scatter",
@@ -45,6 +49,7 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_labels",
     "evaluate_masks",
+    "evaluate_moves",
     "evaluate_values",
     "expected_calibration_error",
     "macro_f1",

@@ -17,6 +17,8 @@ from pydantic.dataclasses import dataclass
 from neocog.data import (
     AudioConfig,
     AugmentConfig,
+    BoardAugmentConfig,
+    BoardConfig,
     DataConfig,
     ImageConfig,
     SignalAugmentConfig,
@@ -59,6 +61,8 @@ class RunConfig:
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
+    board: BoardConfig = BoardConfig()
+    augment_board: BoardAugmentConfig = BoardAugmentConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -72,6 +76,8 @@ ADAPTER = TypeAdapter(RunConfig)
 SECTIONS = {field.name: field.type for field in fields(RunConfig)}
 LATER = frozenset(
     {
+        "augment_board.symmetries",
+        "board.features",
         "data.class_level",
         "data.file_column",
         "data.label_column",

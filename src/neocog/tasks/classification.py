@@ -17,7 +17,7 @@ from neocog.tasks.loss import LossConfig, LossKind, binary_cross_entropy, cross_
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.task import Prediction, Task, register_task
 
-__all__ = ["ClassPrediction", "Classification", "NextMove", "balanced_weights"]
+__all__ = ["ClassPrediction", "Classification", "balanced_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,6 @@ class Classification(Task):
         self, logits: NDArray[np.floating], targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str
     ) -> Classified:
         return evaluate_classifier(logits, targets, self.classes, keys, data=data, split=split)
-
-
-@register_task
-class NextMove(Classification):
-    """The next move of a game as one of the points of the board: a class that need not occur in every data set."""
-
-    name = "next move"
-    network_task = "next move"
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
