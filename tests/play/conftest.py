@@ -12,7 +12,7 @@ from neocog.tasks import NextMove
 
 
 class Rated(nn.Module):
-    """The same logits for every position, whatever its orientation: higher towards the middle, and for a pass as told."""
+    """The same logits for every position, in any orientation: higher towards the middle, and for a pass as told."""
 
     def __init__(self, size, passing):
         super().__init__()

@@ -100,7 +100,7 @@ def test_temperature_draws_by_the_seed(make_player):
 @settings(max_examples=15)
 @given(st.integers(5, 9), st.integers(0, 2**32))
 def test_games_end_and_all_moves_are_legal(size, seed):
-    """Whatever position the game is in, a move is legal and fills no own eye; `play_game` would forfeit it otherwise."""
+    """A move is legal and fills no own eye, whatever the position; an illegal one would forfeit the game."""
     one, other = RandomPlayer(seed), RandomPlayer(seed + 1)
     game = GoGame(size)
     result = play_game(one, other, game)

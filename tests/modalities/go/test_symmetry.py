@@ -1,5 +1,7 @@
 """Positions and their moves turn together."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -19,11 +21,11 @@ def test_symmetries_are_the_eight_of_the_square():
     planes = torch.arange(25).reshape(5, 5)
     moved = [move_planes(planes, k) for k in range(NUM_SYMMETRIES)]
     assert len({tuple(one.flatten().tolist()) for one in moved}) == 8
-    neighbours = {frozenset(pair) for row in planes.tolist() for pair in zip(row, row[1:], strict=False)}
-    neighbours |= {frozenset(pair) for row in planes.T.tolist() for pair in zip(row, row[1:], strict=False)}
+    neighbours = {frozenset(pair) for row in planes.tolist() for pair in itertools.pairwise(row)}
+    neighbours |= {frozenset(pair) for row in planes.T.tolist() for pair in itertools.pairwise(row)}
     for one in moved:  # those that were beside each other still are
-        pairs = {frozenset(pair) for row in one.tolist() for pair in zip(row, row[1:], strict=False)}
-        pairs |= {frozenset(pair) for row in one.T.tolist() for pair in zip(row, row[1:], strict=False)}
+        pairs = {frozenset(pair) for row in one.tolist() for pair in itertools.pairwise(row)}
+        pairs |= {frozenset(pair) for row in one.T.tolist() for pair in itertools.pairwise(row)}
         assert pairs == neighbours
 
 
