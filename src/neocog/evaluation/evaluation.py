@@ -47,6 +47,8 @@ class Evaluation(ABC):
     split: str
     count: int
     """Samples scored, each once."""
+    errors_note: ClassVar[str] = "Inputs as the network receives them, before normalisation, the worst error first."
+    """What a report says below the worst errors."""
 
     @property
     @abstractmethod

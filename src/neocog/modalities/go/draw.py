@@ -64,9 +64,9 @@ def draw_stones(stones: bytes, marks: Mapping[int, str], last: int | None = None
             parts.append(circle(point, size, 9.2, f'fill="{COLOURS[colour]}" stroke="#1c1c1c" stroke-width=".7"'))
     if last is not None and last < len(stones) and stones[last] != EMPTY:
         parts.append(circle(last, size, 3, f'fill="{COLOURS[3 - stones[last]]}"'))
-    for point, colour in marks.items():
+    for point, ring in marks.items():
         if point < len(stones):
-            parts.append(circle(point, size, 7.5, f'fill="none" stroke="{colour}" stroke-width="3"'))
+            parts.append(circle(point, size, 7.5, f'fill="none" stroke="{ring}" stroke-width="3"'))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}">'
     return Drawing(
         "data:image/svg+xml;base64," + base64.b64encode((head + "".join(parts) + "</svg>").encode()).decode()
