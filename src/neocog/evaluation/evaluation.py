@@ -48,7 +48,7 @@ class Evaluation(ABC):
     count: int
     """Samples scored, each once."""
     errors_note: ClassVar[str] = "Inputs as the network receives them, before normalisation, the worst error first."
-    """What a report says below the worst errors."""
+    """The note of a report below the worst errors."""
 
     @property
     @abstractmethod

@@ -18,7 +18,7 @@ from neocog.rng import derive_seed
 
 __all__ = ["GameResult", "MatchResult", "play_game", "play_match"]
 
-LONGEST = 3  # moves for each point of the board, after which a game is counted as it stands
+LONGEST = 3  # moves for each point of the board, after which a game is counted as it is
 REFEREE_PLAYOUTS = 400
 
 
@@ -63,7 +63,7 @@ class MatchResult:
 
 
 def play_game(black: Player, white: Player, game: GoGame, *, seed: int = 0) -> GameResult:
-    """Play a game to its end from where it stands, by both players in turn.
+    """Continue a game to its end, by both players in turn.
 
     It ends when both pass, one resigns, one makes an illegal move, which loses, or after three moves for each point of
     the board, which rules without superko may need. It is counted by `score_game`, whatever the players think.

@@ -73,7 +73,7 @@ class NetworkPlayer(Player):
 
     - no other move is left, so that every game ends,
     - a pass is what the network finds most probable, or
-    - the opponent has passed, and the game as it stands is won by `score_game`.
+    - the opponent has passed, and the board as it is wins by `score_game`.
 
     With `resign`, it resigns if at each of its last three turns it won a smaller share than that of 100 random playouts
     from its position; not before the board could be a quarter full. With a `temperature` T above 0, it draws

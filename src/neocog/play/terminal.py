@@ -66,13 +66,15 @@ class Table:
         self.say(board_text(self.game, marks))
 
     def take(self, line: str) -> None:
-        """What the person has typed."""
+        """Carry out a line that the person has typed."""
         words = line.split()
         if not words:
             return
         name = words[0].lower()
-        commands = {"undo": self.undo, "hint": self.hint, "score": self.tell_score, "board": self.show,
-                    "resign": self.resign, "quit": self.leave, "help": lambda: self.say(HELP)}  # fmt: skip
+        commands: dict[str, Callable[[], object]] = {
+            "undo": self.undo, "hint": self.hint, "score": self.tell_score, "board": self.show, "resign": self.resign,
+            "quit": self.leave, "help": self.help,
+        }  # fmt: skip
         point = parse_vertex(name, self.game.size) if len(words) == 1 else None
         if name == "save" and len(words) == 2:
             self.save(Path(words[1]))
@@ -104,6 +106,9 @@ class Table:
         while len(self.game.moves) > own[-1]:
             self.game.undo()
         self.show()
+
+    def help(self) -> None:
+        self.say(HELP)
 
     def hint(self) -> None:
         found = self.player.candidates(self.game, self.human)

@@ -62,12 +62,11 @@ def board(data: str, source: Source | None = None) -> RunConfig:
     Source: Silver et al. 2017, supervised learning; Silver et al. 2016, extended data table 2; Jordan et al. 2024.
     """
     found = look_at_games(data, source)
-    sized = {} if found is None else {"widths": board_tower(*found)}
     return RunConfig(
         data=DataConfig(source=data),
         board=BoardConfig(features="alphago48"),
         augment_board=BoardAugmentConfig(symmetries=True),
-        model=ModelConfig(name="go_residual", **sized),
+        model=ModelConfig(name="go_residual", widths=None if found is None else board_tower(*found)),
         optimizer=OptimizerConfig(name="muon", lr=0.03, momentum=0.9, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
         train=TrainConfig(epochs=board_epochs(found[0]) if found else 10, batch_size=128, clip_norm=1.0),
