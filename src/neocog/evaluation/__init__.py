@@ -28,6 +28,7 @@ from neocog.evaluation.multi_label import (
     evaluate_labels,
     mean_average_precision,
 )
+from neocog.evaluation.next_move import MovesPredicted, PhaseFigures, Phases, evaluate_moves
 from neocog.evaluation.regression import Errors, Regressed, Scatter, evaluate_values, mean_known, write_values
 from neocog.evaluation.segmentation import Segmented, evaluate_masks
 from neocog.evaluation.signal_segmentation import SignalSegmented, evaluate_segments, event_counts, find_events
@@ -44,8 +45,11 @@ __all__ = [
     "Evaluation",
     "Exhibit",
     "Mistake",
+    "MovesPredicted",
     "MultiLabelled",
     "PerClass",
+    "PhaseFigures",
+    "Phases",
     "Regressed",
     "ReliabilityBin",
     "Scatter",
@@ -66,6 +70,7 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_labels",
     "evaluate_masks",
+    "evaluate_moves",
     "evaluate_segments",
     "evaluate_values",
     "event_counts",

@@ -62,6 +62,7 @@ RETIRED = {"from_scratch_small": "auto"}
 # Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {
+    "board": board,
     "fast": fast,
     "segmentation": segmentation,
     "signal": signal,

@@ -17,6 +17,8 @@ from pydantic.dataclasses import dataclass
 from neocog.data import (
     AudioConfig,
     AugmentConfig,
+    BoardAugmentConfig,
+    BoardConfig,
     DataConfig,
     ImageConfig,
     SignalAugmentConfig,
@@ -59,6 +61,8 @@ class RunConfig:
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
+    board: BoardConfig = BoardConfig()
+    augment_board: BoardAugmentConfig = BoardAugmentConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -77,6 +81,8 @@ LATER = frozenset(
         "augment_signal.frequency_width",
         "augment_signal.time_masks",
         "augment_signal.time_width",
+        "augment_board.symmetries",
+        "board.features",
         "data.class_level",
         "data.file_column",
         "data.label_column",

@@ -3,11 +3,12 @@
 `TASKS` lists them by name; `register_task` adds one. The rest of the program asks the `Task` and never which one it is.
 """
 
-from neocog.tasks.classification import Classification, ClassPrediction, NextMove
+from neocog.tasks.classification import Classification, ClassPrediction
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.dense import Assembler, Compared, DenseTask
 from neocog.tasks.loss import LossConfig
 from neocog.tasks.multi_label import LabelPrediction, MultiLabel
+from neocog.tasks.next_move import NextMove
 from neocog.tasks.regression import Regression, ValuePrediction
 from neocog.tasks.segmentation import Segmentation, SegmentPrediction
 from neocog.tasks.signal_segmentation import SignalSegmentation, SignalSegmentPrediction

@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.dataset.record import Source
+from neocog.dataset.record import Record, Source
 from neocog.errors import ConfigError, DataError, some
-from neocog.evaluation import Evaluation, Statistic, Unusual, without_intervals
+from neocog.evaluation import Evaluation, Statistic, Unusual, WorstError, without_intervals
 from neocog.modalities.augment import Key
+from neocog.modalities.draw import Drawing
 from neocog.modalities.preprocess import Preprocess
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.loss import LossConfig, LossKind
@@ -263,6 +264,10 @@ class Task(ABC):
     @abstractmethod
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         """One prediction for each row of logits (N, K); `top` is how many alternatives to list, if there are any."""
+
+    def draw_error(self, record: Record, error: WorstError) -> Drawing | None:
+        """A sample with its target and prediction, for a report; None: the input alone."""
+        return None
 
     @abstractmethod
     def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Evaluation:
