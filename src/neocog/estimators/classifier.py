@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
@@ -77,6 +78,7 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):  # type: ignore[misc]  # sci
         self.__dict__.pop("_seed", None)
         X, y = self.check_inputs(X, reset=True), dense_array(y)
         check_consistent_length(X, y)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
@@ -125,11 +127,11 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):  # type: ignore[misc]  # sci
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
         """The probability of each class or label, in the order of `classes_`; (N, K) float32."""
-        return self.outputs(X)
+        return self.outputs(X).astype(np.float32)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each sample, (N,), or its labels at a probability of one half, (N, K)."""
-        probs = self.outputs(X)
+        probs = self.predict_proba(X)
         if self.multi_label_:
             return (probs >= LABEL).astype(np.int64)
         found: NDArray[Any] = self.classes_[probs.argmax(axis=1)]

@@ -200,7 +200,7 @@ class CNNEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  
         if fitted.folder is not None:
             self.run_ = fitted.folder
 
-    def outputs(self, X: Any) -> NDArray[np.float32]:
+    def outputs(self, X: Any) -> NDArray[np.float64]:
         """Decoded outputs (N, K): probabilities of classes or labels, or values.
 
         Raises NotFittedError before `fit`, and ValueError for other inputs than those of `fit`.
@@ -211,7 +211,7 @@ class CNNEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  
             samples = self.form_.read(X, type(self).__name__)
             parts = [samples[start : start + AT_ONCE] for start in range(0, len(samples), AT_ONCE)]
             found = [self._predictor.predict_values(list(part)) for part in parts]
-        return np.concatenate(found).astype(np.float32)
+        return np.concatenate(found)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         raise NotImplementedError

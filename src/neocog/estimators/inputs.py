@@ -118,6 +118,8 @@ def find_form(X: Any, kind: str, shape: tuple[int, ...] | None) -> InputForm:
             fix="Pass shape=(H, W) for images in rows." if found == "image" else "",
         )  # fmt: skip
     if found == "signal":
+        if read[-1] < 2:
+            raise InputError("A signal needs at least two values.", received=f"{read[-1]} feature(s)", where="X")
         return InputForm("signal", row, read)
     if X.dtype in PIXELS:
         return InputForm("image", row, read, X.dtype.name, 0.0, float(np.iinfo(X.dtype).max))

@@ -46,8 +46,8 @@ class CNNRegressor(RegressorMixin, CNNEstimator):  # type: ignore[misc]  # sciki
         self.fit_to(X, "regression", values, names or output_names_of(values.shape[1]))
         return self
 
-    def predict(self, X: Any) -> NDArray[np.float32]:
-        """The values of each sample: (N,), or (N, D) if y had two dimensions; float32."""
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The values of each sample: (N,), or (N, D) if y had two dimensions."""
         values = self.outputs(X)
         return values[:, 0] if self.one_output_ else values
 

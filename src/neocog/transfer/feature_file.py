@@ -131,9 +131,12 @@ def feature_file(path: Path, about: About, total: int) -> Iterator[Add]:
             writer.add(rows)
             written += len(rows)
 
-        yield add
-        assert written == total, "samples in = rows written"
-        writer.close()
+        try:
+            yield add
+            assert written == total, "samples in = rows written"
+            writer.finish()
+        finally:
+            writer.close()
 
 
 class ParquetRows:
@@ -161,6 +164,9 @@ class ParquetRows:
             self.writer = parquet.ParquetWriter(self.file, table.schema)
         self.writer.write_table(table)
 
+    def finish(self) -> None:
+        """Nothing is left to be written."""
+
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
@@ -183,7 +189,8 @@ class NpzRows:
         self.member.write(np.ascontiguousarray(rows.features, "<f4").tobytes())
         self.kept.append(FeatureRows(rows.keys, rows.splits, rows.targets, np.empty((len(rows), 0), np.float32)))
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """Write what was kept."""
         if self.member is not None:
             self.member.close()
         arrays: dict[str, NDArray[Any]] = {
@@ -196,4 +203,8 @@ class NpzRows:
         for name, array in arrays.items():
             with self.archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
+
+    def close(self) -> None:
+        if self.member is not None:
+            self.member.close()
         self.archive.close()

@@ -126,6 +126,7 @@ class FeatureExtractor:
         assert self.program is not None
         return run(self.program, inputs, self.chosen)
 
+    @torch.inference_mode()
     def choose(self, inputs: Tensor) -> None:
         """Take the fastest form whose features agree with those of the plain network on this batch."""
         self.program, self.chosen, self.size = self.plain, "fp32", tuple(inputs.shape[1:])
@@ -135,8 +136,7 @@ class FeatureExtractor:
             return
         self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            expected = run(self.plain, inputs, "fp32")
+        expected = run(self.plain, inputs, "fp32")
         for precision in self.precisions():
             program = fused_or_none(self.plain, inputs, precision)
             if program is None:
