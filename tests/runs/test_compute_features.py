@@ -189,7 +189,7 @@ def test_network_of_the_zoo_with_published_weights(tmp_path):
         open_features("efficientnet_lite0", source, size="tiny")
 
 
-def test_samples_are_held_out_for_scores_where_there_are_no_splits(finished_run, pictures):
+def test_samples_are_held_out_for_scores_of_a_set_without_splits(finished_run, pictures):
     source = open_source(pictures)
     predictor = untrained("lenet5_relu", source)
     run = open_features(predictor, source, scores=True)
@@ -203,3 +203,12 @@ def test_samples_are_held_out_for_scores_where_there_are_no_splits(finished_run,
 def test_file_of_another_kind_is_refused_before_anything_is_computed(tmp_path):
     with pytest.raises(ConfigError, match=r"Features are written as Parquet or .npz. .*features.csv. Name it feat"):
         write_features("no network", "no data", tmp_path / "features.csv")
+
+
+def test_unreadable_sample_is_named_and_no_file_is_left(pictures, tmp_path):
+    predictor = untrained("lenet5_relu", open_source(pictures))
+    (pictures / "red" / "03.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    out = tmp_path / "features.npz"
+    with pytest.raises(DataError, match=r"red/03.png"):
+        write_features(predictor, pictures, out)
+    assert not out.exists() and not list(tmp_path.glob(".features*"))

@@ -31,7 +31,9 @@ COLUMNS = {
 
 
 def table(task):
-    return FeatureTable(About("pets", task, ("cat", "key"), "resnet18"), FeatureRows(KEYS, SPLITS, TARGETS[task], FEATURES))
+    return FeatureTable(
+        About("pets", task, ("cat", "key"), "resnet18"), FeatureRows(KEYS, SPLITS, TARGETS[task], FEATURES)
+    )
 
 
 def write_in_batches(path, task):
@@ -85,7 +87,10 @@ def test_file_that_is_not_finished_does_not_appear(tmp_path):
         with pytest.raises(RuntimeError, match="stopped"), feature_file(path, table("classification").about, 5) as add:
             add(rows)
             raise RuntimeError("stopped")
-        with pytest.raises(AssertionError, match="rows written"), feature_file(path, table("next move").about, 6) as add:
+        with (
+            pytest.raises(AssertionError, match="rows written"),
+            feature_file(path, table("next move").about, 6) as add,
+        ):
             add(rows)
     assert not list(tmp_path.iterdir())
     with pytest.raises(StorageError):
@@ -105,5 +110,7 @@ def test_parquet_without_pyarrow_names_the_package_and_the_way_around(monkeypatc
 def test_split_without_samples_is_refused():
     found = table("classification")
     assert found.part("train").keys == KEYS[:3]
-    with pytest.raises(DataError, match=r"Features of the split 'holdout' are needed. pets: received train, val, test."):
+    with pytest.raises(
+        DataError, match=r"Features of the split 'holdout' are needed. pets: received train, val, test."
+    ):
         found.part("holdout")

@@ -138,7 +138,7 @@ class CNNEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  
             resolved = choose_settings(
                 source, model=self.model, recipe=self.recipe, epochs=self.epochs, minutes=self.minutes,
                 overrides=self.overrides, seed=self.draw_seed(), balanced=balanced,
-                holds_out=self.holds_out(len(X)) > 0,
+                holds_out=self.holds_out(len(X)) > 0, silent=self.runs is None and not self.verbose,
             )  # fmt: skip
             if weights is not None and (self.runs is not None or resolved.config.train.search):
                 raise ParameterError(

@@ -1,6 +1,7 @@
 """A run for an estimator: in a temporary folder without a report, or in a folder of the user's."""
 
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -29,6 +30,7 @@ from neocog.training.interrupt import Interrupted
 
 __all__ = ["Fitted", "fit_network", "open_bundle", "raise_value_errors"]
 
+TURNS = threading.Lock()  # seeds, number of threads and messages are those of the process
 AfterEpoch = Callable[[Training, Prepared], bool]
 """Called after each epoch; True ends training."""
 
@@ -54,27 +56,39 @@ def fit_network(
     verbose: bool = False,
     after_epoch: AfterEpoch | None = None,
 ) -> Fitted:
-    """Train a network; torch's number of threads is as it was afterwards.
+    """Train a network; torch's number of threads is as it was afterwards. Fits in several threads take turns.
 
     Without `runs`, the run folder is temporary, and no report is written. `weights` are those of the classes in the
     loss, in their order. Raises NeocogError if a user can fix the cause.
     """
-    threads = torch.get_num_threads()
-    temporary = tempfile.TemporaryDirectory(prefix="neocog-") if runs is None else None
-    folder = Path(runs if runs is not None else temporary.name if temporary is not None else "")
-    try:
-        with nullcontext() if verbose else quiet():
-            if resolved.config.train.search:
-                return search(source, resolved, folder, keeps=runs is not None)
-            return train_once(source, resolved, folder, weights, after_epoch, keeps=runs is not None)
-    except Interrupted as stop:
-        if runs is not None:
-            raise
-        raise KeyboardInterrupt("fit was stopped; nothing is kept without runs=") from stop
-    finally:
-        torch.set_num_threads(threads)
-        if temporary is not None:
-            temporary.cleanup()
+    with take_turn(verbose=verbose), open_folder(runs) as folder:
+        if resolved.config.train.search:
+            return search(source, resolved, folder, keeps=runs is not None)
+        return train_once(source, resolved, folder, weights, after_epoch, keeps=runs is not None)
+
+
+@contextmanager
+def take_turn(*, verbose: bool) -> Iterator[None]:
+    """Alone among the threads of this process, and silent unless `verbose`."""
+    with TURNS, nullcontext() if verbose else quiet():
+        threads = torch.get_num_threads()
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def open_folder(runs: str | Path | None) -> Iterator[Path]:
+    """The folder of runs: the user's, or one that is removed. Ctrl-C then has nothing to resume."""
+    if runs is not None:
+        yield Path(runs)
+        return
+    with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
+        try:
+            yield Path(folder)
+        except Interrupted as stop:
+            raise KeyboardInterrupt("fit was stopped; with runs= it could be resumed") from stop
 
 
 def search(source: ArraySource, resolved: ResolvedConfig, folder: Path, *, keeps: bool) -> Fitted:
@@ -105,14 +119,14 @@ def train_once(
             prepared, training = train_network(run, prepared, world, began=began, after_epoch=step)
             if keeps:
                 finish(run, prepared, training, prepared.loader.num_steps)
-                predictor = load(run.bundle)
             else:
-                predictor = seal(run, prepared, training)
+                seal(run, prepared, training)
+    predictor = load(run.bundle)
     history = [dict(row) for row in training.state.history]
     return Fitted(predictor, run.bundle.read_bytes(), history, run.path if keeps else None)
 
 
-def seal(run: Run, prepared: Prepared, training: Training) -> Predictor:
+def seal(run: Run, prepared: Prepared, training: Training) -> None:
     """Write the bundle of a run that is not measured."""
     model = training.result.cpu()
     predictor = Predictor(torch_backend(model), prepared.preprocess, prepared.task, model=model)
@@ -120,7 +134,6 @@ def seal(run: Run, prepared: Prepared, training: Training) -> Predictor:
         logits = score_dataset(predictor, prepared.val, np.arange(len(prepared.val)))
         prepared.task.learn_decisions(logits, prepared.val.labels.cpu())
     seal_model(run, prepared, model, predictor, prepared.splits.val, {})
-    return predictor
 
 
 def open_bundle(content: bytes) -> Predictor:

@@ -16,8 +16,10 @@ from neocog.tasks import LossConfig
 
 __all__ = ["ParameterError", "choose_settings", "default_config", "enough_epochs"]
 
-LEAST_STEPS, ENOUGH_STEPS = 100, 600
-"""Steps that the smallest set is trained for, and from which larger sets get fewer epochs than their recipe has."""
+LEAST_STEPS = 100
+"""Steps that the smallest set is trained for."""
+ENOUGH_STEPS = {"image": 300, "signal": 600, "text": 600}
+"""Steps from which larger sets get fewer epochs than their recipe has; batches of images are larger."""
 LEAST_EPOCHS = {"image": 2, "signal": 5, "text": 3}
 """Epochs that the largest set gets."""
 OURS = {
@@ -49,14 +51,14 @@ def default_config(source: ArraySource) -> RunConfig:
 
 
 def enough_epochs(config: RunConfig, kind: str, num_train: int) -> int:
-    """Epochs for a set of this size: those of the recipe, unless that is under 100 steps or more than about 600.
+    """Epochs for a set of this size: those of the recipe, unless that is under 100 steps or over 300 or 600.
 
     >>> from neocog.recipes import recipe
     >>> [enough_epochs(recipe("signal", ""), "signal", num) for num in (16, 300, 2_000, 50_000)]
     [100, 32, 5, 5]
     """
     steps = math.ceil(num_train / config.train.batch_size)
-    enough = max(math.ceil(ENOUGH_STEPS / steps), LEAST_EPOCHS[kind])
+    enough = max(math.ceil(ENOUGH_STEPS[kind] / steps), LEAST_EPOCHS[kind])
     return max(math.ceil(LEAST_STEPS / steps), min(config.train.epochs, enough))
 
 
@@ -71,8 +73,11 @@ def choose_settings(
     seed: int,
     balanced: bool,
     holds_out: bool,
+    silent: bool,
 ) -> ResolvedConfig:
     """The settings of a run: parameters on top of overrides, on top of the recipe.
+
+    A `silent` run looks for no warnings.
 
     Raises ParameterError for an override that is a parameter of its own, and ConfigError as training does.
     """
@@ -93,6 +98,8 @@ def choose_settings(
         chosen["speed.mode"] = ("exact", "the same seed gives the same network")
     if not holds_out and "train.monitor" not in given and recipe != "auto":
         chosen["train.monitor"] = ("last", "no samples are held out")
+    if silent:
+        chosen |= {"monitor.warnings": (False, "nobody reads them"), "monitor.log_seconds": (0.0, "nobody reads it")}
     if balanced:
         given["loss.class_weights"] = "balanced"
     if model is None and recipe is None:
