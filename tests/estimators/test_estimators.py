@@ -267,6 +267,7 @@ def test_samples_are_not_weighed():
         ({"overrides": {"train.epoch": 3}}, "Unknown setting: 'train.epoch'"),
         ({"overrides": {"train.seed": 3}}, "train.seed is the parameter random_state. Pass random_state instead"),
         ({"overrides": {"train.patience": 3}}, "train.patience needs samples that are held out. Received: 20 samples"),
+        ({"recipe": "auto", "validation_fraction": 0}, "The recipe auto needs samples that are held out. Received: 20"),
         ({"epochs": 3, "minutes": 1}, "A run has a number of epochs or a number of minutes"),
         (
             {"shape": (5, 5)},
@@ -300,6 +301,15 @@ def test_settings_reach_the_run():
         model.fit(X, y)  # it takes signals of 40 samples only
     X, y = waves(count=40, length=40)
     assert model.fit(X, y).predictor_.manifest["model"]["name"] == "mnist1d_prince"
+
+
+def test_recipe_auto_races_networks(tmp_path):
+    X, y = waves(count=60)
+    model = CNNClassifier(recipe="auto", minutes=0.2, random_state=0, runs=tmp_path).fit(X, y)
+    assert "chosen" in (model.run_ / "config.yaml").read_text() and (model.run_ / "search").is_dir()
+    assert model.n_iter_ == 0 and model.predict(X).shape == (60,)
+    with pytest.raises(ParameterError, match=r"class_weight with recipe='auto' or runs"):
+        CNNClassifier(recipe="auto", class_weight={0: 2.0}).fit(X, y)
 
 
 def test_minutes_are_kept():

@@ -180,7 +180,7 @@ class CNNEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  
     def holds_out(self, count: int) -> float:
         """The share of samples that are held out. Raises ParameterError for one that isn't in 0..0.9."""
         if self.validation_fraction is None:
-            return HELD_OUT if count >= ENOUGH else 0.0
+            return HELD_OUT if count >= ENOUGH or self.recipe == "auto" else 0.0
         if not isinstance(self.validation_fraction, int | float) or not 0 <= self.validation_fraction < 0.9:
             raise ParameterError(
                 "validation_fraction is a share of the samples, from 0 up to 0.9.",

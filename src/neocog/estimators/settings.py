@@ -87,16 +87,16 @@ def choose_settings(
             raise ParameterError(
                 f"A setting is given once. {key} is the parameter {parameter}.", fix=f"Pass {parameter} instead."
             )
-    if not holds_out and given.get("train.patience"):
+    if not holds_out and (given.get("train.patience") or recipe == "auto"):
         raise ParameterError(
-            "train.patience needs samples that are held out.",
+            f"{'The recipe auto' if recipe == 'auto' else 'train.patience'} needs samples that are held out.",
             received=f"{len(source):,} samples, of which none are", fix="Pass validation_fraction, such as 0.1.",
         )  # fmt: skip
     num_train = len(source.splits["train"])
     chosen: dict[str, tuple[Any, str]] = {"train.seed": (seed, "random_state")}
     if "speed.mode" not in given:
         chosen["speed.mode"] = ("exact", "the same seed gives the same network")
-    if not holds_out and "train.monitor" not in given and recipe != "auto":
+    if not holds_out and "train.monitor" not in given:
         chosen["train.monitor"] = ("last", "no samples are held out")
     if silent:
         chosen |= {"monitor.warnings": (False, "nobody reads them"), "monitor.log_seconds": (0.0, "nobody reads it")}
