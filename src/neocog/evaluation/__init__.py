@@ -13,8 +13,10 @@ from neocog.evaluation.classifier import (
     PerClass,
     evaluate_classifier,
 )
+from neocog.evaluation.detection import Detected, PrecisionRecall, best_score, evaluate_boxes, mean_precision
 from neocog.evaluation.evaluation import Evaluation, Exhibit, WorstError
 from neocog.evaluation.intervals import Estimate, bootstrap, wilson
+from neocog.evaluation.match_boxes import FoundBoxes, TrueBoxes, match_boxes
 from neocog.evaluation.multi_label import MultiLabelled, average_precisions, best_thresholds, evaluate_labels
 from neocog.evaluation.regression import Regressed, Scatter, evaluate_values
 from neocog.evaluation.segmentation import Segmented, evaluate_masks
@@ -25,29 +27,37 @@ __all__ = [
     "ClassFigures",
     "Classified",
     "ConfusionMatrix",
+    "Detected",
     "Estimate",
     "Evaluation",
     "Exhibit",
+    "FoundBoxes",
     "Mistake",
     "MultiLabelled",
     "PerClass",
+    "PrecisionRecall",
     "Regressed",
     "ReliabilityBin",
     "Scatter",
     "Segmented",
+    "TrueBoxes",
     "WorstError",
     "average_precisions",
+    "best_score",
     "best_thresholds",
     "bootstrap",
     "bootstrap_counts",
     "class_figures",
     "confusion_matrix",
+    "evaluate_boxes",
     "evaluate_classifier",
     "evaluate_labels",
     "evaluate_masks",
     "evaluate_values",
     "expected_calibration_error",
     "macro_f1",
+    "match_boxes",
+    "mean_precision",
     "reliability",
     "top_k_hits",
     "wilson",

@@ -14,7 +14,7 @@ from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, incep
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
 from neocog.recipes.modalities import board, signal, sound, text
 from neocog.recipes.strong import strong_a1, strong_a2, strong_a3
-from neocog.recipes.tasks import image_values, segmentation
+from neocog.recipes.tasks import detection, image_values, segmentation
 from neocog.runs import RunConfig
 from neocog.tasks import TASKS
 
@@ -45,11 +45,13 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "text": text,
     "image_values": image_values,
     "segmentation": segmentation,
+    "detection": detection,
 }
 OF_TASK = {
     ("image", "multi-label"): "image_values",
     ("image", "regression"): "image_values",
     ("image", "segmentation"): "segmentation",
+    ("image", "detection"): "detection",
 }
 """The default recipe for a kind of data and a task, where it isn't that of the kind of data."""
 RETIRED = {"from_scratch_small": "auto"}

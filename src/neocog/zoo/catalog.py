@@ -24,6 +24,7 @@ from neocog.zoo.networks import (
 from neocog.zoo.networks.alexnet import AlexNet
 from neocog.zoo.networks.alexnet_one_column import AlexNetOneColumn
 from neocog.zoo.networks.centernet import CenterNet
+from neocog.zoo.networks.centernet_lite import CenterNetLite
 from neocog.zoo.networks.fcn import FCN8s
 from neocog.zoo.networks.go_policy import GoPolicy
 from neocog.zoo.networks.go_residual import GoResidual
@@ -144,6 +145,10 @@ CATALOG: dict[str, ModelInfo] = {
     "segnet": pixels(SegNet, "Badrinarayanan et al. 2015", (360, 480), num_classes=11),
     "centernet": ModelInfo(
         build=CenterNet, paper="Zhou et al. 2019",
+        in_channels=3, input_size=(512, 512), num_classes=80, task="detection",
+    ),
+    "centernet_lite0": ModelInfo(
+        build=CenterNetLite, paper="Zhou et al. 2019",
         in_channels=3, input_size=(512, 512), num_classes=80, task="detection",
     ),
     "text_cnn": texts(TextCNN, "Kim 2014", vocabulary=20_000, length=50, num_classes=2),
