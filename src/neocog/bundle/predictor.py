@@ -37,7 +37,7 @@ Input = str | Path | bytes | NDArray[Any] | Image.Image
 network that reads texts."""
 
 BATCH = 256
-VALUES = 2**22  # of the inputs of a batch of views, which are larger than other inputs
+PLACES = 2**18  # of a batch of views: one tile of 512x512, whose maps take hundreds of megabytes
 TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
 
 
@@ -363,7 +363,7 @@ class Predictor:
 
 def dense_batch(shape: tuple[int, ...]) -> int:
     """How many inputs of this shape a batch has if their outputs have places."""
-    return max(1, min(BATCH, VALUES // math.prod(shape)))
+    return max(1, min(BATCH, PLACES // math.prod(shape[1:])))
 
 
 def as_list(inputs: Input | Sequence[Input], preprocess: Preprocess) -> Sequence[Input]:

@@ -58,7 +58,7 @@ RETIRED = {"from_scratch_small": "auto"}
 """Recipes of earlier releases, and what takes their place. Their runs resume: `config.yaml` holds every setting."""
 # Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
-LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast}
+LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast, "segmentation": segmentation}
 """Recipes that depend on the data."""
 CHECKS: dict[str, Callable[[RunConfig], None]] = {"finetune": check_finetune}
 

@@ -1,6 +1,7 @@
 """The default recipes of tasks other than classification, whatever the kind of data."""
 
-from neocog.data import AugmentConfig, DataConfig, ImageConfig
+from neocog.data import AugmentConfig, DataConfig, ImageConfig, Source
+from neocog.recipes.fast import look_at
 from neocog.runs import RunConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from neocog.zoo import ModelConfig
@@ -8,8 +9,7 @@ from neocog.zoo.weights import available
 
 __all__ = ["detection", "image_values", "segmentation"]
 
-PRETRAINED = "efficientnet_lite0"
-DETECTOR = "centernet_lite0"
+PRETRAINED, ENCODER, DETECTOR = "efficientnet_lite0", "unet_lite0", "centernet_lite0"
 
 
 def image_values(data: str) -> RunConfig:
@@ -38,13 +38,20 @@ def image_values(data: str) -> RunConfig:
     )
 
 
-def segmentation(data: str) -> RunConfig:
-    """U-Net on whole images or tiles, with small rotations and changes of scale. Source: Ronneberger et al. 2015."""
+def segmentation(data: str, source: Source | None = None) -> RunConfig:
+    """Masks: U-Net on EfficientNet-Lite0 for colour images if its weights are here, else a small U-Net with batch norm.
+
+    Images are turned by at most 10 degrees, scaled and shifted by a tenth, and changed in brightness and contrast. None
+    is mirrored: whether left and right are alike is not known.
+    Source: Ronneberger et al. 2015; Iakubovskii 2019.
+    """
+    grey = look_at(data, source).grey
+    pretrained = not grey and available(ENCODER) is not None
     return RunConfig(
         data=DataConfig(source=data),
         augment=AugmentConfig(rotate=10, scale=0.1, translate=0.05, border="mirror", brightness=0.1, contrast=0.1),
-        model=ModelConfig(name="unet"),
-        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
+        model=ModelConfig(name=ENCODER, pretrained="auto") if pretrained else ModelConfig(name="unet_small"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
         train=TrainConfig(epochs=30, batch_size=8, clip_norm=1.0),
     )

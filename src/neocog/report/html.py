@@ -59,6 +59,10 @@ class Report:
     notes: Sequence[str]
     search: Search | None = None
     """How the settings were found, if there was a search."""
+    drawn: str = "Inputs as the network receives them, before normalisation"
+    """What the drawings show."""
+    legend: Sequence[tuple[str, str]] = ()
+    """Classes and their CSS colours in the drawings, if colours have a meaning."""
 
 
 def write_report(path: Path, report: Report) -> None:

@@ -18,6 +18,7 @@ from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.views import View
 from neocog.tasks.box_targets import COLUMNS, counted, move_rows, pad_rows, place_objects
 from neocog.tasks.centre_points import centre_losses, split_maps
+from neocog.tasks.colours import css_colours
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.dense import Assembler, Compared, DenseTask
 from neocog.tasks.draw_boxes import draw_boxes
@@ -113,6 +114,7 @@ class Detection(DenseTask):
     progress_percent = True
     learns_decisions = True
     columns = ("width", "height", "count")
+    drawn = "Left the true boxes, those of ignored objects dashed; right the predicted ones"
     outputs_rule = "The network must give three maps at a quarter of the input's size: {num} classes, sizes, offsets."
 
     def __init__(self, classes: tuple[str, ...], threshold: float = 0.5, most: int = MOST) -> None:
@@ -250,6 +252,10 @@ class Detection(DenseTask):
             np.concatenate([np.empty(0, np.uint8), *(ignored_of(x.truth) for x in compared)]),
         )
         return evaluate_boxes(found, truth, self.classes, self.threshold, keys, data=data, split=split)
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        return list(zip(self.classes, css_colours(len(self.classes) + 1)[1:], strict=True))
 
     def draw(self, record: Record, prediction: Prediction) -> Drawing:
         """The image with the true boxes, ignored ones dashed, and beside it with the predicted ones."""

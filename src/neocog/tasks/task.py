@@ -44,6 +44,10 @@ class Prediction(ABC):
     pages: int = field(default=1, kw_only=True)
     """How many pages or frames an image's file holds; only the first was read."""
 
+    def without_places(self) -> Self:
+        """The prediction without what takes memory for each place of its input, such as a mask, and is not shown."""
+        return self
+
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Everything about the prediction but its name and pages, for a program."""
@@ -83,6 +87,8 @@ class Task(ABC):
     """Whether it is a share, shown in per cent."""
     columns: ClassVar[tuple[str, ...]]
     """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
+    drawn: ClassVar[str] = "Inputs as the network receives them, before normalisation"
+    """What the drawings of a report show."""
     weights: Tensor | None = None
     """Of each class in the loss, (K,); None if all count the same."""
 
@@ -120,6 +126,11 @@ class Task(ABC):
     def outputs_text(self) -> str:
         """The outputs of the network in a few words."""
         return some(self.classes)
+
+    @property
+    def legend(self) -> Sequence[tuple[str, str]]:
+        """The classes and their CSS colours in the drawings of a report, if colours have a meaning there."""
+        return ()
 
     @classmethod
     def output_shapes(cls, num_classes: int, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
