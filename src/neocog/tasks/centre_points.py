@@ -63,8 +63,9 @@ def centre_maps(targets: Tensor, num_classes: int, cells: tuple[int, int]) -> tu
     heat = targets.new_zeros(num, num_classes, height, width)
     masked = torch.zeros_like(heat)
     if targets.device.type == "cpu":  # elsewhere the host would wait for it
-        used = int(valid(targets).sum(dim=1).max()) if num else 0
-        targets = targets[:, :used]
+        targets = targets[:, : 1 + max(valid(targets).any(dim=0).nonzero().flatten().tolist(), default=-1)]
+        if not targets.shape[1]:
+            return heat, masked > 0
     for part in targets.split(max(1, AT_ONCE // (num * height * width or 1)), dim=1):
         labels = part[..., 4].long().clamp(min=0)
         centre, sides = centres_of(part)

@@ -314,9 +314,9 @@ def ignored_of(truth: Objects) -> NDArray[np.uint8]:
 
 
 def found_boxes(scored: Tensor) -> FoundBoxes:
-    """The boxes that `Detection.score` kept, without those of score 0."""
+    """The boxes that `Detection.score` kept, without those of score 0 and those without area."""
     rows = scored[:, 2:].double().numpy().reshape(len(scored), -1, COLUMNS)
-    images, places = np.nonzero(rows[..., 4] > 0)
+    images, places = np.nonzero((rows[..., 4] > 0) & np.all(rows[..., 2:4] > rows[..., :2], axis=2))
     kept = rows[images, places]
     return FoundBoxes(images, kept[:, :4], kept[:, 5].astype(np.int64), kept[:, 4])
 

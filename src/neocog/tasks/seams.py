@@ -5,7 +5,7 @@ to seam, and a box is taken from the tile whose core holds its centre. An object
 that one, because half of what a strip holds is no wider than half the strip. Two things remain:
 
 - A centre within a few pixels of a seam may be found on the wrong side of it by one tile, or by both. Such boxes are
-  taken from either tile, and those that overlap by half or more are one object: the surer one stays.
+  taken from either tile, and two of different tiles that overlap by 0.3 or more are one object: the surer one stays.
 - An object that is larger than a strip is whole in no tile. Its pieces end at the edges of their tiles; pieces of two
   tiles that reach through the strip they share, and agree across it, are joined into one box.
 """
@@ -23,7 +23,8 @@ from neocog.zoo.networks.centernet import STRIDE, peaks
 __all__ = ["Gathered", "gather_boxes", "join_tiles", "view_boxes"]
 
 MARGIN = 3.0 * STRIDE  # pixels about a seam within which a centre may be found on either side
-SAME = 0.5  # intersection over union from which two boxes of neighbouring tiles are one object
+SAME = 0.3  # intersection over union from which two boxes of neighbouring tiles are one object
+AGREE = 0.5  # of the extent along a seam that two pieces of an object share
 REACH = 0.15  # of a box's side by which it may end before the edge of its tile and still be cut off there
 WITHIN = 0.75  # of a piece's area in another tile's box from which it is a piece of that object
 UNSURE = 0.3  # of the score of an object's surest piece, below which a piece is not believed
@@ -57,11 +58,12 @@ class Tile:
 
 
 def view_boxes(view: View, logits: Tensor, num_classes: int, most: int) -> Gathered:
-    """The surest boxes of one view, from its maps (K + 4, h, w), in pixels of the payload."""
+    """The surest boxes of one view, from its maps (K + 4, h, w), in pixels of the payload, without those of no area."""
     boxes, scores, labels = peaks(split_maps(logits[None].float(), num_classes), most)
     places = boxes[0].double().numpy()
     origin, scale = (np.tile(pair[::-1], 2) for pair in (view.origin, view.scale))
-    return Gathered(places / scale + origin, scores[0].double().numpy(), labels[0].numpy()).take(scores[0].numpy() > 0)
+    there = (scores[0].numpy() > 0) & np.all(places[:, 2:] > places[:, :2], axis=1)
+    return Gathered(places / scale + origin, scores[0].double().numpy(), labels[0].numpy()).take(there)
 
 
 def join_tiles(
@@ -139,7 +141,7 @@ def compare_tiles(one: Tile, other: Tile, strip: list[Axis]) -> tuple[tuple[Pair
     for axis in (0, 1):
         across = 1 - axis
         longest = np.maximum(a[..., 2 + across], b[..., 2 + across]) - np.minimum(a[..., across], b[..., across])
-        agree = (ends - begins)[..., across] >= SAME * longest
+        agree = (ends - begins)[..., across] >= AGREE * longest
         facing = cut_towards(one, other, axis)[:, None], cut_towards(other, one, axis)[None]
         joined |= agree & facing[0] & facing[1]
         # A piece of an object that the other tile holds whole, or more of.

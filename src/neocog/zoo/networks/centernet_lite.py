@@ -1,14 +1,14 @@
 """CenterNet on EfficientNet-Lite0: the centre-point detector for small machines.
 
-The method is that of Zhou et al. 2019, "Objects as points" (https://arxiv.org/abs/1904.07850), the backbone that of the
-Lite variants of Tan & Le 2019. The decoder is a feature pyramid (Lin et al. 2017, https://arxiv.org/abs/1612.03144) down
-to 1/4 of the input's size: coarse maps are enlarged and added to finer ones, which keeps small objects apart; after each
-addition come a 3x3 filter of each channel and a 1x1 convolution. A quarter of the operations of CenterNet on ResNet-18.
+The method is that of Zhou et al. 2019, "Objects as points" (https://arxiv.org/abs/1904.07850), the backbone that of
+the Lite variants of Tan & Le 2019. The decoder is a feature pyramid (Lin et al. 2017,
+https://arxiv.org/abs/1612.03144) down to 1/4 of the input's size: coarse maps are enlarged and added to finer ones,
+which keeps small objects apart. After each addition come a 3x3 filter of each channel and a 1x1 convolution.
 
 Shapes (N batch, C channels, H height, W width, K classes; H/32 and W/32 are rounded up, h and w 8 times that):
 
-    stem, stages   (N, C, H, W)            those of EfficientNet-Lite0: 24, 40, 112, 320 channels at 1/4, 1/8, 1/16, 1/32
-    head           the maps of these four  -> (N, 64, h, w) -> heat (N, K, h, w), size (N, 2, h, w), offset (N, 2, h, w)
+    stem, stages   (N, C, H, W) -> 24, 40, 112, 320 channels at 1/4, 1/8, 1/16, 1/32    EfficientNet-Lite0's
+    head           these four   -> (N, 64, h, w) -> heat (N, K, h, w), size (N, 2, h, w), offset (N, 2, h, w)
 """
 
 import math
