@@ -93,6 +93,8 @@ class Segmentation(DenseTask):
     progress_percent = True
     columns = ("width", "height", "confidence")
     outputs_rule = "The network must give one number for each of {num} classes at every pixel."
+    numbers: NDArray[np.uint8] | None = None
+    """The network's class of each class of the data set that is compared, (256,); None if they are the same."""
     drawn = "Left the true mask, right the predicted one, each over the image"
 
     def __init__(self, classes: tuple[str, ...], loss: LossConfig | None = None, weights: Tensor | None = None) -> None:
@@ -197,8 +199,7 @@ class Segmentation(DenseTask):
     def truth(self, record: Record) -> NDArray[np.uint8]:
         """The record's mask, its classes in the order of the network's outputs."""
         assert isinstance(record.target, np.ndarray), "a mask"
-        numbers: NDArray[np.uint8] | None = getattr(self, "numbers", None)
-        return record.target if numbers is None else numbers[record.target]
+        return record.target if self.numbers is None else self.numbers[record.target]
 
     def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Segmented:
         found: list[MaskCompared] = logits

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from neocog.progress import Bar
 from neocog.torch_private import has_mkldnn_bf16
 from neocog.transfer.dense_head import without_dense_head
-from neocog.transfer.fuse import fuse
+from neocog.layers.fuse import fuse
 from neocog.zoo import Network
 
 __all__ = ["FeatureExtractor", "Precision", "View", "mirror"]

@@ -92,9 +92,9 @@ class Decoder(nn.Module):
         self.classify = nn.Conv2d(widths[0], num_classes, 1)
 
     def forward(self, found: Sequence[Tensor]) -> Tensor:
-        *skipped, maps = found
-        for step, skip in zip(self.steps, reversed(skipped), strict=True):
-            maps = step(maps, skip)
+        maps = found[-1]
+        for i, step in enumerate(self.steps):
+            maps = step(maps, found[-2 - i])
         return self.classify(maps)  # type: ignore[no-any-return]
 
 

@@ -45,11 +45,11 @@ class StepUp(nn.Module):
             conv_norm(c_out, c_out, 3), nn.ReLU(),
         )  # fmt: skip
 
-    def forward(self, maps: Tensor, like: Tensor, *skipped: Tensor) -> Tensor:
+    def forward(self, maps: Tensor, like: Tensor, skipped: Tensor | None = None) -> Tensor:
         """`like` has the size that the maps get, which is one less than twice theirs where halving rounded up."""
         maps = F.interpolate(maps, scale_factor=2.0, mode="nearest")
         maps = F.pad(maps, (0, like.shape[3] - maps.shape[3], 0, like.shape[2] - maps.shape[2]))
-        return self.convs(torch.cat([maps, *skipped], 1))  # type: ignore[no-any-return]
+        return self.convs(maps if skipped is None else torch.cat([maps, skipped], 1))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
@@ -62,9 +62,9 @@ class Decoder(nn.Module):
         self.classify = nn.Conv2d(widths[-1], num_classes, 3, padding=1)
 
     def forward(self, found: Sequence[Tensor], images: Tensor) -> Tensor:
-        *skipped, maps = found
-        for step, skip in zip(self.steps, reversed(skipped), strict=False):
-            maps = step(maps, skip, skip)
+        maps = found[-1]
+        for i, step in enumerate(self.steps[:-1]):  # type: ignore[arg-type]
+            maps = step(maps, found[-2 - i], found[-2 - i])
         return self.classify(self.steps[-1](maps, images))  # type: ignore[no-any-return]
 
 
