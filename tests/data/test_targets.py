@@ -108,8 +108,8 @@ def test_several_columns_of_numbers_are_several_outputs():
         (
             [str(k * k) for k in range(30)],
             (
-                "'y' holds numbers to predict (regression), as there are 30 different whole numbers, more than a tenth as "
-                "many as samples; if they are classes: --task classification"
+                "'y' holds numbers to predict (regression), as there are 30 different whole numbers, more than a tenth "
+                "as many as samples; if they are classes: --task classification"
             ),
         ),
     ],

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from neocog.bundle import Failure, Prediction, load
 from neocog.cli.flags import Switch
 from neocog.cli.output import table
+from neocog.cli.predict_boxes import box_writers, show_boxes_csv
 from neocog.cli.stdout import write_out
 from neocog.cli.write_masks import Input, MaskForm, mask_writers
 from neocog.dataset.files import list_files as files_in
@@ -23,11 +24,12 @@ from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.image.stacks import is_stack_file, read_stack
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
+from neocog.tasks import Detection
 
 STDIN = "-"
 OPTIONS = (
-    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--slices", "--window", "--hop", "--rate", "--merge",
-    "--help",
+    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--threshold", "--slices", "--window",
+    "--hop", "--rate", "--merge", "--help",
 )  # fmt: skip
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
@@ -41,13 +43,15 @@ def predict(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     mask: MaskForm | None = None,
     coco: Path | None = None,
+    yolo: Path | None = None,
+    threshold: float | None = None,
     slices: Switch = False,
     window: str | None = None,
     hop: str | None = None,
     rate: float | None = None,
     merge: Switch = False,
 ) -> int:
-    """Classify images, signals, audio, texts or Go positions, or predict the masks of images.
+    """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
     neocog predict model.neocog seven.png two.png
     neocog predict model.neocog scans/ --csv > scans.csv
@@ -73,12 +77,18 @@ def predict(
     csv
         Comma-separated values with a header.
     output
-        The folder for masks, one PNG file for each input, with a text file of the classes. Existing files are
-        replaced, but never an input.
+        The folder for masks, one PNG file for each input, with a text file of the classes; or for the images with the
+        boxes of their objects. Existing files are replaced, but never an input.
     mask
         index: class numbers, shown in colours by a palette, the default; colour: RGB.
     coco
-        The file for masks in COCO's format, as run lengths, one for each image and class.
+        The file for masks or boxes in COCO's format: masks as run lengths, one for each image and class; boxes with
+        their scores.
+    yolo
+        The folder for boxes in YOLO's format, a text file for each input, with a text file of the classes.
+    threshold
+        Show and write objects of this score or more, from 0 to 1; by default the score that was best on validation
+        data.
     slices
         Take each slice of an .npy stack (D, H, W), and each page of a TIFF, as an image of its own.
     window
@@ -119,7 +129,9 @@ def predict(
     if slices:
         named = list(expand_stacks(named))
     folders = [Path(file) for file in files if Path(file).is_dir()]
-    writers = mask_writers(predictor.task, named, folders, output=output, form=mask, coco=coco)
+    writers = box_writers(
+        predictor.task, named, folders, output=output, form=mask, coco=coco, yolo=yolo, threshold=threshold
+    ) or mask_writers(predictor.task, named, folders, output=output, form=mask, coco=coco)
     names, inputs = zip(*named, strict=True)
     results: Results = []
     for result in predictor.predict_each(inputs, top, names):
@@ -137,7 +149,9 @@ def predict(
     unusual = [one.name for one in results if isinstance(one, Prediction) and one.unusual]
     if unusual:
         note(f"warning: {agree(UNUSUAL, len(unusual))}: {some(unusual)}")
-    if csv:
+    if csv and isinstance(predictor.task, Detection):
+        show_boxes_csv(results)
+    elif csv:
         show_csv(results, predictor.task.columns, flags_unusual=predictor.task.flags_unusual)
     else:
         (show_json if json else show_table)(results)

@@ -14,7 +14,7 @@ from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, incep
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
 from neocog.recipes.modalities import board, signal, signal_segmentation, sound, text
 from neocog.recipes.strong import strong_a1, strong_a2, strong_a3
-from neocog.recipes.tasks import image_labels, image_values, segmentation, signal_values
+from neocog.recipes.tasks import detection, image_labels, image_values, segmentation, signal_values
 from neocog.runs import RunConfig
 from neocog.tasks import TASKS
 
@@ -47,12 +47,14 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "image_labels": image_labels,
     "image_values": image_values,
     "segmentation": segmentation,
+    "detection": detection,
     "signal_values": signal_values,
 }
 OF_TASK = {
     ("image", "multi-label"): "image_labels",
     ("image", "regression"): "image_values",
     ("image", "segmentation"): "segmentation",
+    ("image", "detection"): "detection",
     ("signal", "regression"): "signal_values",
     ("signal", "signal segmentation"): "signal_segmentation",
 }

@@ -9,9 +9,9 @@ from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from neocog.zoo import ModelConfig
 from neocog.zoo.weights import available
 
-__all__ = ["image_labels", "image_values", "segmentation", "signal_values"]
+__all__ = ["detection", "image_labels", "image_values", "segmentation", "signal_values"]
 
-PRETRAINED, ENCODER = "efficientnet_lite0", "unet_lite0"
+PRETRAINED, ENCODER, DETECTOR = "efficientnet_lite0", "unet_lite0", "centernet_lite0"
 
 
 def image_values(data: str) -> RunConfig:
@@ -89,4 +89,19 @@ def segmentation(data: str, source: Source | None = None) -> RunConfig:
         optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
         train=TrainConfig(epochs=30, batch_size=8, clip_norm=1.0),
+    )
+
+
+def detection(data: str) -> RunConfig:
+    """CenterNet on EfficientNet-Lite0, whose backbone starts from weights of ImageNet if they are here.
+
+    Images are mirrored, scaled and shifted with their boxes. Source: Zhou et al. 2019; Tan & Le 2019.
+    """
+    return RunConfig(
+        data=DataConfig(source=data),
+        augment=AugmentConfig(flip=0.5, scale=0.25, translate=0.1, border="mirror", brightness=0.2, contrast=0.2),
+        model=ModelConfig(name=DETECTOR, pretrained="auto"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=60, batch_size=8, clip_norm=10.0),
     )

@@ -6,6 +6,7 @@
 from neocog.tasks.classification import Classification, ClassPrediction
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.dense import Assembler, Compared, DenseTask
+from neocog.tasks.detection import BoxPrediction, Detection, FoundObject
 from neocog.tasks.loss import LossConfig
 from neocog.tasks.multi_label import LabelPrediction, MultiLabel
 from neocog.tasks.next_move import NextMove
@@ -17,11 +18,14 @@ from neocog.tasks.task import TASKS, Prediction, Task, register_task
 __all__ = [
     "TASKS",
     "Assembler",
+    "BoxPrediction",
     "ClassPrediction",
     "Classification",
     "Compared",
     "Criterion",
     "DenseTask",
+    "Detection",
+    "FoundObject",
     "LabelPrediction",
     "LossConfig",
     "MultiLabel",

@@ -25,6 +25,7 @@ from neocog.zoo.networks import (
 from neocog.zoo.networks.alexnet import AlexNet
 from neocog.zoo.networks.alexnet_one_column import AlexNetOneColumn
 from neocog.zoo.networks.centernet import CenterNet
+from neocog.zoo.networks.centernet_lite import CenterNetLite
 from neocog.zoo.networks.fcn import FCN8s
 from neocog.zoo.networks.go_policy import GoPolicy
 from neocog.zoo.networks.go_residual import GoResidual
@@ -73,6 +74,14 @@ def pixels(
     return ModelInfo(
         build=build, paper=paper, in_channels=in_channels, input_size=size, num_classes=num_classes,
         task="segmentation", backbone=backbone,
+    )  # fmt: skip
+
+
+def boxes(build: Builder, paper: str, backbone: str) -> ModelInfo:
+    """Made to find the objects of COCO's 80 classes."""
+    return ModelInfo(
+        build=build, paper=paper, in_channels=3, input_size=(512, 512), num_classes=80,
+        task="detection", backbone=backbone,
     )  # fmt: skip
 
 
@@ -162,10 +171,8 @@ CATALOG: dict[str, ModelInfo] = {
     },
     "fcn8s": pixels(FCN8s, "Long et al. 2015", (500, 500), num_classes=21),
     "segnet": pixels(SegNet, "Badrinarayanan et al. 2015", (360, 480), num_classes=11),
-    "centernet": ModelInfo(
-        build=CenterNet, paper="Zhou et al. 2019",
-        in_channels=3, input_size=(512, 512), num_classes=80, task="detection",
-    ),
+    "centernet": boxes(CenterNet, "Zhou et al. 2019", backbone="resnet18"),
+    "centernet_lite0": boxes(CenterNetLite, "Zhou et al. 2019", backbone="efficientnet_lite0"),
     "text_cnn": texts(TextCNN, "Kim 2014", vocabulary=20_000, length=50, num_classes=2),
     **{
         name: texts(partial(char_cnn.char_cnn, name), "Zhang et al. 2015", vocabulary=70, length=1014, num_classes=4)
