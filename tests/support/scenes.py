@@ -59,6 +59,7 @@ class Scenes:
             "regression": (("bright [%]", "shapes"), self.numbers(counts)),
             "segmentation": (CLASSES, np.full(len(counts), -1)),
             "detection": (CLASSES[1:], np.full(len(counts), -1)),
+            "signal segmentation": (("background", "shape"), np.full(len(counts), -1)),
         }
         return by_task[self.task]
 
@@ -83,15 +84,17 @@ class Scenes:
             return self.masks[index]
         if self.task == "detection":
             return self.objects[index]
-        found: Target = self.targets[index]
-        return found
+        if self.task == "signal segmentation":
+            return (self.masks[index] > 0).any(axis=0).astype(np.uint8)
+        row: Target = self.targets[index]
+        return row
 
     def read(self, index: int) -> Record:
         return Record(self.key(index), self.images[index], self.target(index))
 
 
 class SignalScenes(Scenes):
-    """Noisy signals (1, L) with one or two steps up; for tasks whose target is one row of numbers or labels."""
+    """Noisy signals (1, L) with one or two steps up; for tasks whose target is a row of numbers or labels."""
 
     modality = "signal"
     channel_names: tuple[str, ...] = ()

@@ -25,6 +25,8 @@ CASES = {
     "multi-label": ("lenet5_relu", Scenes),
     "regression": ("lenet5_relu", Scenes),
     "segmentation": ("segnet", Scenes),
+    "detection": ("centernet", Scenes),
+    "signal segmentation": ("unet_1d", SignalScenes),
     "multi-label of signals": ("time_series_fcn", SignalScenes),
     "regression of signals": ("time_series_fcn", SignalScenes),
 }
