@@ -85,9 +85,10 @@ class Scenes:
         if self.task == "detection":
             return self.objects[index]
         if self.task == "signal segmentation":
-            return (self.masks[index] > 0).any(axis=0).astype(np.uint8)
-        row: Target = self.targets[index]
-        return row
+            return np.asarray((self.masks[index] > 0).any(axis=0), np.uint8)
+        row: Any = self.targets[index]
+        found: Target = row
+        return found
 
     def read(self, index: int) -> Record:
         return Record(self.key(index), self.images[index], self.target(index))
