@@ -91,6 +91,7 @@ SMALL = {
     "time_series_fcn": (1, 50),
     "time_series_resnet": (1, 50),
     "inception_time": (1, 50),
+    "spectrum_cnn": (1, 50),
     "go_policy": (48, 19, 19),
     "go_residual": (17, 19, 19),
     "neocognitron": (1, 28, 28),
