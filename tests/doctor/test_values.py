@@ -59,7 +59,7 @@ def test_values_beyond_those_of_training_are_noted():
     assert (found.count, found.examples[0].detail) == (2, "target 40, training 0 to 14.5")
 
 
-def test_equal_samples_with_other_numbers_are_no_contradiction_to_skip():
+def test_equal_samples_with_other_numbers_are_not_skipped():
     x = signals(40)
     x[3] = x[5] = x[9]
     labels = np.arange(40) * 0.5
@@ -98,7 +98,7 @@ def test_command_line_counts_known_values(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "a: 30 all; 2 numbers to predict: fat [%], water" in out
     assert "2 columns hold numbers to predict (regression): fat (%), water; to choose: --data.label_column" in out
-    assert [line.split() for line in out.splitlines() if "known values" in line][0] == ["known", "values", "all"]
+    assert next(line.split() for line in out.splitlines() if "known values" in line) == ["known", "values", "all"]
     assert "Note     2 numbers are to be predicted." in out or "note     2 numbers are to be predicted." in out.lower()
     assert main(["check", str(tmp_path / "a.csv"), "--no-skip-list", "--task", "multi-label"]) == 1
     assert "it holds 0 or 1, or nothing if it is not known" in capsys.readouterr().out

@@ -106,7 +106,7 @@ def test_task_is_given_once(tmp_path):
         resolve_config("mnist", task="regression", overrides={"data.task": "regression"})
 
 
-def test_task_that_is_no_task_is_refused(tmp_path, capsys):
+def test_unknown_task_is_refused(tmp_path, capsys):
     path = write_set(tmp_path / "set", {"T.ts": TS.encode()}) / "T.ts"
     assert main(["train", str(path), "--task", "ranking", "--epochs", "1"]) == 2
     assert "data.task must be 'classification', 'multi-label', 'regression'" in capsys.readouterr().err

@@ -93,7 +93,7 @@ def limit_samples(source: Source, indices: Indices, limit: int | None, seed: int
 
 
 def strata(targets: NDArray[Any]) -> NDArray[np.int64]:
-    """By what samples are stratified: their class; of several labels the rarest that a sample has; (N, ...) -> (N,).
+    """The stratum of each sample: its class; of several labels the rarest that it has; (N, ...) -> (N,).
 
     A number to predict is stratified by fifths of its values, so that low and high ones are in each split; several
     numbers make one stratum, as do targets that are not in the array, such as masks.

@@ -171,7 +171,7 @@ class Regression(Task):
         values = self.decode(torch.from_numpy(np.asarray(logits))).numpy()
         known = np.asarray(targets, np.float64)
         known = known[:, None] if known.ndim == 1 else known
-        measured = ~np.isnan(known).all(axis=0)
+        measured: NDArray[np.bool_] = ~np.isnan(known).all(axis=0)
         if not measured.any():
             raise DataError("Evaluation needs known values.", received="none", where=f"{data}, {split}")
         names = tuple(name for name, is_known in zip(self.classes, measured.tolist(), strict=True) if is_known)

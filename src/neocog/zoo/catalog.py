@@ -35,8 +35,8 @@ from neocog.zoo.networks.lenet5_relu import LeNet5ReLU
 from neocog.zoo.networks.mobilenet_v2 import MobileNetV2
 from neocog.zoo.networks.neocognitron import Neocognitron
 from neocog.zoo.networks.segnet import SegNet
-from neocog.zoo.networks.speech_cnn import SpeechCNN
 from neocog.zoo.networks.spectrum_cnn import SpectrumCNN
+from neocog.zoo.networks.speech_cnn import SpeechCNN
 from neocog.zoo.networks.speed import SpeedNet
 from neocog.zoo.networks.squeezenet import SqueezeNet
 from neocog.zoo.networks.text_cnn import TextCNN

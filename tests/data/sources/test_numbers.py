@@ -21,7 +21,7 @@ TS = """@problemName Meat
 """
 PICTURES = {f"in/{k}.png": picture(k) for k in range(4)}
 SOUNDS = {f"{k}.wav": sound("WAV") for k in range(4)}
-ROWS = "0.5 1.5 2 4".split()
+ROWS = ["0.5", "1.5", "2", "4"]
 
 
 def columns(name, header, *cells):
@@ -44,7 +44,7 @@ SETS = {
          **PICTURES}, ".", ("label",),
     ),
     "class-list with commas": (
-        {"a.csv": "file;age\n".encode() + b"".join(b"in/%d.png;%d,5\n" % (k, k) for k in range(4)), **PICTURES}, ".",
+        {"a.csv": b"file;age\n" + b"".join(b"in/%d.png;%d,5\n" % (k, k) for k in range(4)), **PICTURES}, ".",
         ("age",),
     ),
     "sound-list": ({"a.csv": columns("{}.wav", "file,age", ROWS), **SOUNDS}, ".", ("age",)),
@@ -53,7 +53,9 @@ SETS = {
     "npz": ({"a.npz": npz(x=IMAGES, y=Y, classes=np.array(["age"]))}, "a.npz", ("age",)),
     "npz, several": ({"a.npz": npz(x=IMAGES, y=np.stack([Y, Y * 3], 1))}, "a.npz", ("target 0", "target 1")),
     "signal-npz": ({"a.npz": npz(x=X, y=Y)}, "a.npz", ("target",)),
-    "signal-npz npy": ({"x.npy": npy(X), "y.npy": npy(np.stack([Y, [1, NAN, 3, 4]], 1))}, ".", ("target 0", "target 1")),
+    "signal-npz npy": (
+        {"x.npy": npy(X), "y.npy": npy(np.stack([Y, [1, NAN, 3, 4]], 1))}, ".", ("target 0", "target 1"),
+    ),
 }  # fmt: skip
 
 
@@ -164,7 +166,12 @@ def test_task_overrules_what_the_values_say(tmp_path):
 @pytest.mark.parametrize(
     ("files", "place", "task", "message"),
     [
-        ({"a/1.png": picture(1), "b/2.png": picture(2)}, ".", "regression", "read for classification. .*for each class"),
+        (
+            {"a/1.png": picture(1), "b/2.png": picture(2)},
+            ".",
+            "regression",
+            "read for classification. .*for each class",
+        ),
         ({"a.csv": b"text,label\na,x\nb,y\n"}, "a.csv", "regression", "labels are numbers. .*received 'x' in column"),
         ({"a.csv": b"text,label\na,x\nb,y\n"}, "a.csv", "segmentation", "classification or multi-label or regression"),
         ({"Meat.ts": TS.encode()}, "Meat.ts", "classification", "These data can be read for regression. "),
@@ -213,9 +220,9 @@ def test_held_out_numbers_are_of_all_fifths():
     fifths = np.searchsorted(np.quantile(values, (0.2, 0.4, 0.6, 0.8)), values[splits.test])
     assert np.bincount(fifths).tolist() == [4] * 5
     assert splits.notes[0] == "20 of 100 samples are held out for testing, spread over the values by seed"
-    assert np.abs(np.sort(values[splits.test]) - np.arange(20) * 7.5 - 3.75).max() <= 3.75  # one of each five neighbours
-
-
+    assert (
+        np.abs(np.sort(values[splits.test]) - np.arange(20) * 7.5 - 3.75).max() <= 3.75
+    )  # one of each five neighbours
 
 
 def test_two_samples_validate_on_one():

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from neocog.zoo.networks.char_cnn import char_cnn
 from neocog.zoo.networks.inception_time import InceptionTime
 from neocog.zoo.networks.mnist1d import mnist1d
+from neocog.zoo.networks.spectrum_cnn import SpectrumCNN
 from neocog.zoo.networks.speech_cnn import SpeechCNN
 from neocog.zoo.networks.speech_dscnn import speech_dscnn
 from neocog.zoo.networks.speech_resnet import speech_resnet
-from neocog.zoo.networks.spectrum_cnn import SpectrumCNN
 from neocog.zoo.networks.text_cnn import TextCNN
 from neocog.zoo.networks.time_series_fcn import TimeSeriesFCN
 from neocog.zoo.networks.time_series_resnet import TimeSeriesResNet
