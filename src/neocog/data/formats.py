@@ -68,6 +68,7 @@ COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 FILES, TEXTS = COLUMNS - {"text_column"}, COLUMNS - {"file_column"}
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
+EACH_SAMPLE: Task = "signal segmentation"
 FOLDERS = frozenset({"class_level", "test_fold"})
 BOTH = WINDOWS | FOLDERS
 FORMATS = [
@@ -90,12 +91,15 @@ FORMATS = [
     Format("shards", "tar or Parquet shards", holds_shards, open_shards, None, tasks=(), nearly=why_no_shards),
     Format(
         "signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", CHANNELS,
-        LABEL_TASKS,
+        (*LABEL_TASKS, EACH_SAMPLE),
     ),
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
     Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal", tasks=("classification", "regression")),
     Format("signal-folder", "signals in a folder for each class", is_signal_folder, open_signal_folder, "signal", BOTH),
-    Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
+    Format(
+        "csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS,
+        ("classification", EACH_SAMPLE),
+    ),
     Format("sound-folder", "audio in a folder for each class", is_audio_folder, open_audio_folder, "audio", FOLDERS),
     Format(
         "sound-list", "audio files that a table names", is_audio_table, open_audio_table, "audio", FILES, LABEL_TASKS

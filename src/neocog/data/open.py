@@ -61,7 +61,8 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     if isinstance(held, Source):
         if not isinstance(data, Opened):
             check_options(options, (), "a Python object", "arrays and lists")
-        check_task(task, (held.task,), held.name)
+        if task is not None and not (task == "segmentation" and held.task == "signal segmentation"):
+            check_task(task, (held.task,), held.name)
         return held
     if not isinstance(data, str | Path | Location):
         check_options(options, (), "a Python object", "arrays and lists")
@@ -69,6 +70,9 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     found = data if isinstance(data, Location) else find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
+    if task == "segmentation" and "signal segmentation" in layout.tasks:  # of signals, a task of its own
+        task = "signal segmentation"
+        options = {**options, "task": task}
     check_options(options, layout.options, str(path), layout.description)
     known = layout.options | ({"task"} if len(layout.tasks) > 1 else set())
     given = {name: value for name, value in options.items() if value is not None and name in known}

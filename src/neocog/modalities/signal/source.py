@@ -13,11 +13,12 @@ from neocog.dataset.record import Task, absent_classes
 from neocog.dataset.targets import check_values
 from neocog.errors import DataError, some
 from neocog.modalities.signal.channel_names import SHOWN, check_names, match_names, said_of_channels
+from neocog.modalities.signal.on_disk import DiskSignal
 
-__all__ = ["Signal", "SignalSource"]
+__all__ = ["Signal", "SignalSource", "as_floats", "missing_notice", "one_width"]
 
-Signal = NDArray[Any]
-"""(channels, length) of real numbers; NaN is a missing value."""
+Signal = Any
+"""(channels, length) of real numbers, an array or a `DiskSignal`; NaN is a missing value."""
 
 
 class SignalSource(ListSource):
@@ -54,7 +55,7 @@ class SignalSource(ListSource):
         `format` is the layout that they came in.
         """
         self.format, self.task = format, task
-        self.signals: list[NDArray[np.float32]] = []
+        self.signals: list[Signal] = []
         splits: dict[str, NDArray[np.int64]] = {}
         for split, (signals, labels) in parts.items():
             if task == "classification":
@@ -76,23 +77,28 @@ class SignalSource(ListSource):
         if channel_names:
             check_names(channel_names, self.channels, name)
             notices = (said_of_channels(channel_names), *notices)
+        about_labels = (*missing_notice(self.signals, channel_names), *about_labels)
         about = tuple(dict.fromkeys((*notices, *about_labels)))
         super().__init__(name, keys, np.concatenate(list(targets.values())), splits, names, about)
 
     def content(self) -> Iterator[bytes]:
         """Each signal's length, then its samples."""
-        for signal in self.signals:
+        for index, signal in enumerate(self.signals):
             yield signal.shape[1].to_bytes(8, "little")
-            yield np.ascontiguousarray(signal, dtype="<f4").tobytes()
+            yield np.ascontiguousarray(self.payload(index), dtype="<f4").tobytes()
 
     def payload(self, index: int) -> NDArray[np.float32]:
-        return self.signals[index]
+        signal: Signal = self.signals[index]
+        found: NDArray[np.float32] = signal.read() if isinstance(signal, DiskSignal) else signal
+        return found
 
     def with_channels(self, names: Sequence[str]) -> "SignalSource":
         """The same signals with these channels, by name, in this order."""
         places = [self.channel_names.index(name) for name in names]
         other = copy(self)
-        other.signals = [signal[places] for signal in self.signals]
+        other.signals = [
+            signal.pick(places) if isinstance(signal, DiskSignal) else signal[places] for signal in self.signals
+        ]
         other.channel_names, other.channels = tuple(names), len(places)
         return other
 
@@ -116,9 +122,29 @@ class SignalSource(ListSource):
         return np.array([self.signals[i].shape[1] for i in indices.tolist()], np.int64)
 
 
-def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[NDArray[np.float32]]:
-    """Each signal as (C, L) float32. Raises DataError for anything that is not a signal."""
-    found = []
+def missing_notice(signals: Sequence[Signal], names: Sequence[str] = ()) -> tuple[str, ...]:
+    """A sentence on the share of the values that are missing, if any are; signals on disk are not searched.
+
+    >>> missing_notice([np.array([[1, np.nan], [3, 4.0]]), np.ones((2, 4))], ["x", "y"])
+    ('8.3% of all values are missing, in 1 of 2 signals (x 16.7%, y 0.0%)',)
+    """
+    here = [signal for signal in signals if not isinstance(signal, DiskSignal)]
+    counts = [np.isnan(signal).sum(axis=1) for signal in here]
+    affected = sum(bool(count.any()) for count in counts)
+    if not affected:
+        return ()
+    length = sum(signal.shape[1] for signal in here)
+    shares = np.sum(counts, axis=0) / length
+    named = some((f"{name} {share:.1%}" for name, share in zip(names, shares, strict=False)), SHOWN)
+    return (
+        f"{shares.mean():.1%} of all values are missing, in {affected:,} of {len(here):,} signals"
+        + (f" ({named})" if names else ""),
+    )
+
+
+def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[Signal]:
+    """Each signal as (C, L) float32, unless it is on disk. Raises DataError for anything that is not a signal."""
+    found: list[Signal] = []
     # Values too large for float32 become infinite, and are refused, with the sample's name, when it is decoded.
     with np.errstate(over="ignore", invalid="ignore"):
         for place, signal in enumerate(signals):
@@ -129,11 +155,11 @@ def as_floats(where: str, signals: Sequence[Signal] | Signal) -> list[NDArray[np
             if signal.ndim != 2 or 0 in signal.shape:
                 rule = "A signal is (channels, length), with at least one value."
                 raise DataError(rule, received=str(signal.shape), where=f"{where}, sample {place}")
-            found.append(np.asarray(signal, np.float32))
+            found.append(signal if isinstance(signal, DiskSignal) else np.asarray(signal, np.float32))
     return found
 
 
-def one_width(name: str, signals: list[NDArray[np.float32]]) -> int:
+def one_width(name: str, signals: list[Signal]) -> int:
     """The number of channels that all signals have."""
     widths = np.array([len(signal) for signal in signals])
     others = np.flatnonzero(widths != widths[:1])

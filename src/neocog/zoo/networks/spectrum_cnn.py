@@ -4,7 +4,7 @@ After Cui & Fearn 2018, "Modern practical convolutional neural networks for mult
 calibration", Chemometrics and Intelligent Laboratory Systems 182: convolutions, which learn to smooth and to take
 derivatives, then dense layers with ELU, and no average over places. Theirs has one filter and reads a length that is
 fixed; this one has two layers of 16 and averages over 32 places, so that signals may have any length. Beside each
-channel it reads the channel with mean 0 and deviation 1, as chemometrics corrects for scatter (Barnes et al. 1989).
+channel it reads the channel with mean 0 and deviation 1, which corrects for scatter (Barnes et al. 1989, SNV).
 
 Shapes (N batch, C channels of the signal, L samples, K outputs):
 
