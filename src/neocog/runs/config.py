@@ -81,6 +81,7 @@ LATER = frozenset(
         "loss.focal_gamma",
         "loss.huber_delta",
         "model.head",
+        "model.head_limit",
         "signal.columns",
         "train.calibrate",
         "train.freeze_bn",
