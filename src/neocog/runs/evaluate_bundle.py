@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
 from neocog.data import TTA, Source, fingerprint, open_source, tell
-from neocog.data.open import find_format
+from neocog.data.open import Opened, find_format
+from neocog.dataset.targets import LABEL_TASKS
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import ConfigError, DataError
 from neocog.evaluation import Evaluation
@@ -46,6 +47,7 @@ class Reading(TypedDict, total=False):
     file_column: str | None
     text_column: str | None
     label_column: str | None
+    task: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ def evaluate(
 
     `data` is a path, a name, or a Python object, as for `open_source`. `split` is train, val, test or all. The default
     is the test split; of a set without splits, the part that was kept for testing if the network was trained on that
-    very set, else all of it. `format`, `class_level`, `test_fold`, `file_column`, `text_column` and `label_column` are
-    those of `open_source`; the default test fold is that of training.
+    very set, else all of it. `format`, `class_level`, `test_fold`, `file_column`, `text_column`, `label_column` and
+    `task` are those of `open_source`; the default test fold is that of training, and labels are read for the task of
+    the network.
     `tta` names a test-time augmentation of images; the default is that of the bundle. `skip_list` is a file of
     `neocog check` with records to leave out; no record is ever replaced by another. Long recordings are cut into
     windows, and columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are
@@ -103,6 +106,7 @@ def choose_samples(predictor: Predictor, data: object, **reading: Unpack[Reading
     if columns is None and signal["columns"] and not names_channels(data, format):
         signal["columns"] = None
     given = {name: value for name, value in reading.items() if name not in OF_SAMPLES}
+    given["task"] = reading.get("task") or task_to_read(data, format, predictor)
     options: dict[str, Any] = {**given, **signal}
     source = open_source(data, test_fold=test_fold, **options)
     if test_fold is None and (fold := trained_fold(predictor, source)):
@@ -165,6 +169,20 @@ def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[st
     if options["window"] is not None:
         trained = {**trained, "step": None}
     return {name: trained.get(name) if value is None else value for name, value in options.items()}
+
+
+def task_to_read(data: object, format: str | None, predictor: Predictor) -> str | None:
+    """The task of the network, if the layout of the data leaves open what labels are."""
+    task = predictor.task.name
+    if isinstance(data, Source | Opened):
+        return None
+    if not isinstance(data, str | Path):
+        return task if task in LABEL_TASKS else None
+    try:
+        known = find_format(data, format=format).layout.tasks
+    except DataError:  # opening the data says so
+        return None
+    return task if len(known) > 1 and task in known else None
 
 
 def names_channels(data: object, format: str | None) -> bool:

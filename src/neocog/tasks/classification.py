@@ -28,7 +28,7 @@ from neocog.tasks.loss import LossConfig, LossKind, binary_cross_entropy, cross_
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.task import Prediction, Task, register_task
 
-__all__ = ["ClassPrediction", "Classification", "NextMove", "balanced_weights"]
+__all__ = ["ClassPrediction", "Classification", "balanced_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +199,6 @@ class Classification(Task):
 
     def target_text(self, target: Any) -> str:
         return self.classes[int(target)]
-
-
-@register_task
-class NextMove(Classification):
-    """The next move of a game as one of the points of the board: a class that need not occur in every data set."""
-
-    name = "next move"
-    network_task = "next move"
-    learns_decisions = False  # a rare position is not a wrong input
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:

@@ -27,6 +27,7 @@ SETTINGS_OF: dict[str, frozenset[str]] = {
     "huber": frozenset({"huber_delta"}),
     "dice": frozenset(),
     "cross_entropy_dice": frozenset({"class_weights"}),
+    "centre_points": frozenset(),
 }
 """The other settings that each kind takes into account; none, if it is not listed."""
 

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.errors import DataError
+from neocog.dataset.record import Source
+from neocog.errors import DataError, some
 from neocog.evaluation import Errors, Regressed, Statistic, evaluate_values, mean_known, write_values
+from neocog.progress import note
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.learned import read_numbers
 from neocog.tasks.loss import LossConfig, LossKind
@@ -99,6 +101,32 @@ class Regression(Task):
     @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]
         return self.classes
+
+    def match_targets(self, source: Source, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Targets (N, D) by the names of the outputs; one that the source does not have is not known.
+
+        A single output is matched whatever it is called. Raises DataError if the source has none of them.
+        """
+        values = source.targets[indices].reshape(len(indices), -1).astype(np.float64)
+        there = [name for name in self.classes if name in source.classes]
+        if len(self.classes) == len(source.classes) == 1:
+            if not there:
+                note(f"{source.classes[0]!r} of {source.name} is compared with the output {self.classes[0]!r}.")
+            return values
+        if not there:
+            raise DataError(
+                "A network can only be evaluated on the numbers that it predicts.",
+                received=f"{some(source.classes, 10)} instead of {some(self.classes, 10)}",
+                where=source.name,
+                fix="Name the columns as in training: --data.label_column NAME,NAME.",
+            )
+        if len(there) < len(self.classes):
+            absent = [name for name in self.classes if name not in there]
+            note(f"{source.name} has no values of {some(absent)}, which are not measured.")
+        found = np.full((len(indices), len(self.classes)), np.nan)
+        for name in there:
+            found[:, self.classes.index(name)] = values[:, source.classes.index(name)]
+        return found
 
     @classmethod
     def encode(cls, targets: NDArray[Any]) -> Tensor:

@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.dataset.record import Source
+from neocog.dataset.record import Record, Source
 from neocog.errors import ConfigError, DataError, some
-from neocog.evaluation import Evaluation, Statistic, Unusual, without_intervals
+from neocog.evaluation import Evaluation, Statistic, Unusual, WorstError, without_intervals
 from neocog.modalities.augment import Key
+from neocog.modalities.draw import Drawing
 from neocog.modalities.preprocess import Preprocess
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.loss import LossConfig, LossKind
@@ -45,6 +46,10 @@ class Prediction(ABC):
     """How many pages or frames an image's file holds; only the first was read."""
     unusual: bool | None = field(default=None, kw_only=True)
     """Whether the input is unlike the training data; None if the network can't tell."""
+
+    def without_places(self) -> Self:
+        """The prediction without what takes memory for each place of its input, such as a mask, and is not shown."""
+        return self
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -89,6 +94,8 @@ class Task(ABC):
     """Whether it is a share, shown in per cent."""
     columns: ClassVar[tuple[str, ...]]
     """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
+    drawn: ClassVar[str] = "Inputs as the network receives them, before normalisation"
+    """What the drawings of a report show."""
     weights: Tensor | None = None
     """Of each class in the loss, (K,); None if all count the same."""
 
@@ -167,6 +174,11 @@ class Task(ABC):
     def outputs_text(self) -> str:
         """The outputs of the network in a few words."""
         return some(self.classes)
+
+    @property
+    def legend(self) -> Sequence[tuple[str, str]]:
+        """The classes and their CSS colours in the drawings of a report, if colours have a meaning there."""
+        return ()
 
     @classmethod
     def output_shapes(cls, num_classes: int, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -252,6 +264,10 @@ class Task(ABC):
     @abstractmethod
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         """One prediction for each row of logits (N, K); `top` is how many alternatives to list, if there are any."""
+
+    def draw_error(self, record: Record, error: WorstError) -> Drawing | None:
+        """A sample with its target and prediction, for a report; None: the input alone."""
+        return None
 
     @abstractmethod
     def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Evaluation:
