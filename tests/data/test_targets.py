@@ -88,13 +88,17 @@ def test_several_columns_of_numbers_are_several_outputs():
     [
         (
             ["0.25", "1"],
-            "'y' holds numbers to predict (regression), as 0.25 is not whole; if they are classes: "
-            "--task classification",
+            (
+                "'y' holds numbers to predict (regression), as 0.25 is not whole; if they are classes: "
+                "--task classification"
+            ),
         ),
         (
             ["1", "2"],
-            "'y' holds classes, as there are 2 different whole numbers, at most 20; to predict numbers: "
-            "--task regression",
+            (
+                "'y' holds classes, as there are 2 different whole numbers, at most 20; to predict numbers: "
+                "--task regression"
+            ),
         ),
         (["007", "1"], "'y' holds classes, as 007 has leading zeros; to predict numbers: --task regression"),
         (
@@ -103,8 +107,10 @@ def test_several_columns_of_numbers_are_several_outputs():
         ),
         (
             [str(k * k) for k in range(30)],
-            "'y' holds numbers to predict (regression), as there are 30 different whole numbers, more than a tenth as "
-            "many as samples; if they are classes: --task classification",
+            (
+                "'y' holds numbers to predict (regression), as there are 30 different whole numbers, more than a tenth "
+                "as many as samples; if they are classes: --task classification"
+            ),
         ),
     ],
 )

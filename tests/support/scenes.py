@@ -1,4 +1,4 @@
-"""A tiny set for each task: the same scenes, each with a target of that task. Seeded, in memory, a few seconds to learn."""
+"""A tiny set for each task: the same scenes, each with a target of that task. Seeded, and in memory."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -59,6 +59,7 @@ class Scenes:
             "regression": (("bright [%]", "shapes"), self.numbers(counts)),
             "segmentation": (CLASSES, np.full(len(counts), -1)),
             "detection": (CLASSES[1:], np.full(len(counts), -1)),
+            "signal segmentation": (("background", "shape"), np.full(len(counts), -1)),
         }
         return by_task[self.task]
 
@@ -83,7 +84,10 @@ class Scenes:
             return self.masks[index]
         if self.task == "detection":
             return self.objects[index]
-        found: Target = self.targets[index]
+        if self.task == "signal segmentation":
+            return np.asarray((self.masks[index] > 0).any(axis=0), np.uint8)
+        row: Any = self.targets[index]
+        found: Target = row
         return found
 
     def read(self, index: int) -> Record:
@@ -91,7 +95,7 @@ class Scenes:
 
 
 class SignalScenes(Scenes):
-    """Noisy signals (1, L) with one or two steps up; for tasks whose target is one row of numbers or labels."""
+    """Noisy signals (1, L) with one or two steps up; for tasks whose target is a row of numbers or labels."""
 
     modality = "signal"
     channel_names: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ SHOWN = (
     "image.size", "augment.flip", "augment.policy", "data.val_fraction", "data.format", "train.device", "train.seed",
 )  # fmt: skip
 """The settings that most people use, which `--help` shows; `--help-all` shows the rest."""
-PATHS = {"data.skip_list": "PATH", "model.pretrained": "SOURCE", "train.device": "DEVICE"}
+PATHS = {"data.skip_list": "PATH", "model.pretrained": "SOURCE", "text.vectors": "PATH", "train.device": "DEVICE"}
 SHORT = {"model.name": "--model", "data.task": "--task", "train.epochs": "--epochs", "train.minutes": "--minutes"}
 GROUP = Group("Frequent settings (all of them: --help-all)", sort_key=1)
 TYPES = {bool: "BOOL", int: "INT", float: "FLOAT", str: "TEXT"}

@@ -12,13 +12,15 @@ from neocog.errors import DataError, agree, some
 from neocog.progress import note
 
 __all__ = [
-    "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source", "Target", "Task",
-    "absent_classes", "check_trainable", "count_outputs", "describe", "fingerprint", "num_left_out", "other_split",
-    "record_ids", "sample_ids", "tell", "unlabelled_samples", "unlabelled_split",
+    "CROWD", "DIFFICULT", "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source",
+    "Target", "Task", "absent_classes", "check_trainable", "count_outputs", "describe", "fingerprint", "num_left_out",
+    "other_split", "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples", "unlabelled_split",
 ]  # fmt: skip
 
 UNLABELLED = 255
 """In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""
+DIFFICULT, CROWD = 1, 2
+"""Objects that are neither to be found nor wrong if found: one that is hard to see, and a box around many at once."""
 Task = Literal[
     "classification", "multi-label", "regression", "segmentation", "detection", "next move", "signal segmentation"
 ]
@@ -40,9 +42,23 @@ class Objects:
     """(M,)."""
     masks: NDArray[np.bool_] | None = None
     """(M, H, W), if the outlines are known."""
+    ignored: NDArray[np.uint8] | None = None
+    """0 for an object that counts, else DIFFICULT or CROWD; (M,). None: all count."""
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def take_objects(objects: Objects, chosen: NDArray[Any], boxes: NDArray[np.floating]) -> Objects:
+    """Some of the objects, (M,) of bool or numbers, without their masks, with other boxes in place of their own.
+
+    >>> given = Objects(np.zeros((2, 4), np.float32), np.array([5, 6]), ignored=np.array([0, CROWD], np.uint8))
+    >>> taken = take_objects(given, np.array([False, True]), np.ones((1, 4)))
+    >>> taken.labels.tolist(), taken.ignored.tolist(), taken.boxes.tolist()
+    ([6], [2], [[1.0, 1.0, 1.0, 1.0]])
+    """
+    ignored = None if objects.ignored is None else objects.ignored[chosen]
+    return Objects(boxes.astype(np.float32), objects.labels[chosen], None, ignored)
 
 
 Target = int | NDArray[Any] | Objects

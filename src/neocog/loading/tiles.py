@@ -1,12 +1,13 @@
 """Large images as their tiles: each is a sample of its own, so that training sees all of an image at its own scale."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Objects, Record, Source, Target
+from neocog.dataset.record import DIFFICULT, Objects, Record, Source, Target, take_objects
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.views import cut_tile
 from neocog.modalities.preprocess import Preprocess
@@ -16,7 +17,7 @@ from neocog.modalities.views import tile_places
 
 __all__ = ["TiledSource", "cut_records"]
 
-VISIBLE = 0.3  # an object belongs to a tile if at least this share of its box is in it
+VISIBLE = 0.3  # an object of which less than this share is in a tile is ignored there
 Size = tuple[int, int]
 
 
@@ -73,8 +74,11 @@ def cut_target(target: Target, place: Size, tile: Size) -> Target:
         shifted = target.boxes - np.array([left, top] * 2, np.float32)
         clipped = shifted.clip(0, [tile[1], tile[0]] * 2)
         inside, whole = (np.prod((each[:, 2:] - each[:, :2]).clip(0), axis=1) for each in (clipped, shifted))
-        kept = inside > VISIBLE * whole
-        return Objects(clipped[kept].astype(np.float32), target.labels[kept])
+        kept = inside > 0
+        ignored = np.zeros(len(target), np.uint8) if target.ignored is None else target.ignored
+        ignored = np.where((inside <= VISIBLE * whole) & (ignored == 0), DIFFICULT, ignored).astype(np.uint8)
+        marked = replace(target, ignored=ignored if ignored[kept].any() else None)
+        return take_objects(marked, kept, clipped[kept])
     assert isinstance(target, np.ndarray), "a mask"
     part: NDArray[Any] = target[top : top + tile[0], left : left + tile[1]]
     return part

@@ -17,6 +17,8 @@ from pydantic.dataclasses import dataclass
 from neocog.data import (
     AudioConfig,
     AugmentConfig,
+    BoardAugmentConfig,
+    BoardConfig,
     DataConfig,
     ImageConfig,
     SignalAugmentConfig,
@@ -59,6 +61,8 @@ class RunConfig:
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
+    board: BoardConfig = BoardConfig()
+    augment_board: BoardAugmentConfig = BoardAugmentConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -72,6 +76,13 @@ ADAPTER = TypeAdapter(RunConfig)
 SECTIONS = {field.name: field.type for field in fields(RunConfig)}
 LATER = frozenset(
     {
+        "audio.compression",
+        "augment_signal.frequency_masks",
+        "augment_signal.frequency_width",
+        "augment_signal.time_masks",
+        "augment_signal.time_width",
+        "augment_board.symmetries",
+        "board.features",
         "data.class_level",
         "data.file_column",
         "data.label_column",
@@ -79,10 +90,16 @@ LATER = frozenset(
         "data.task",
         "data.test_fold",
         "data.text_column",
+        "loss.focal_gamma",
+        "loss.huber_delta",
         "model.head",
+        "model.vector_size",
         "signal.columns",
         "signal.flag_missing",
         "signal.mask",
+        "text.vectors",
+        "text.vectors_frozen",
+        "train.calibrate",
         "train.freeze_bn",
         "train.minutes",
         "train.most_epochs",
@@ -96,6 +113,8 @@ BEFORE = {"signal.mask": False}
 """The values in earlier runs of settings that are chosen by the data if they are unset; the digest skips them, too."""
 UNCOUNTED = frozenset({"data.source", "train.minutes", "train.most_epochs", "train.replanned", "train.search"})
 """Settings outside the digest: where the data is, and the time of a run, whose steps are in its checkpoints."""
+FIRST_DEFAULTS = {"loss.kind": "cross_entropy"}
+"""Defaults of the first release for settings that may be left open now."""
 RENAMED: dict[str, str] = {
     **{f"data.{field.name}": f"image.{field.name}" for field in fields(ImageConfig) if field.name != "bit_depth"},
     "data.depth": "image.bit_depth",
@@ -185,6 +204,7 @@ def earlier(key: str, value: Any) -> tuple[str, Any]:
     """A setting by the name and the value that it had in the first release."""
     keys = {new: old for old, new in RENAMED.items()}
     values = {new: old for old, new in RENAMED_VALUES.get(key, {}).items()}
+    value = FIRST_DEFAULTS.get(key) if value is None else value
     return keys.get(key, key), values.get(value, value) if isinstance(value, str) else value
 
 
@@ -372,7 +392,8 @@ def with_paths(config: RunConfig) -> RunConfig:
     if pretrained and pretrained not in NAMED_WEIGHTS:
         pretrained = absolute(pretrained)
     model = replace(config.model, pretrained=pretrained)
-    return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model)
+    text = replace(config.text, vectors=config.text.vectors and absolute(config.text.vectors))
+    return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model, text=text)
 
 
 def absolute(source: str) -> str:

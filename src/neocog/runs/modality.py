@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.data import Preprocess, Source
 from neocog.errors import ConfigError
+from neocog.modalities.go.source import PASS
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.table import MODALITIES
 from neocog.runs.config import ResolvedConfig, RunConfig, flat
@@ -121,7 +122,7 @@ def value_of(spec: Preprocess, key: str) -> Any:
 def classes_of(source: Source, info: ModelInfo) -> tuple[str, ...]:
     """The classes of the network's outputs: those of the source, and a pass if the network was made for that too."""
     passes = info.task == "next move" and info.num_classes == math.prod(info.input_size) + 1
-    return (*source.classes, "pass") if passes else source.classes
+    return (*source.classes, PASS) if passes and PASS not in source.classes else source.classes
 
 
 def network_options(config: RunConfig, info: ModelInfo, spec: Preprocess) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.npy_files import read_npy
-from neocog.dataset.record import Modality, Objects, Payload, Target, Task
+from neocog.dataset.record import CROWD, DIFFICULT, Modality, Objects, Payload, Target, Task
 from neocog.errors import DataError, some
 from neocog.modalities.image.decode import decode_image
 
@@ -145,7 +145,9 @@ def encode_target(target: Target, task: Task) -> dict[str, bytes]:
         row = np.atleast_1d(np.asarray(target, np.float64)).tolist()
         return {"json": json.dumps({"values": [None if value != value else value for value in row]}).encode()}
     if isinstance(target, Objects):
-        members = {"json": json.dumps({"boxes": target.boxes.tolist(), "labels": target.labels.tolist()}).encode()}
+        values = {"boxes": target.boxes.tolist(), "labels": target.labels.tolist()}
+        values |= {} if target.ignored is None else {"ignored": target.ignored.tolist()}
+        members = {"json": json.dumps(values).encode()}
         return members if target.masks is None else members | {"masks.npy": encode_array(target.masks)}
     if isinstance(target, np.ndarray) and task == "multi-label":
         unknown = np.flatnonzero(np.isnan(target)).tolist() if target.dtype.kind == "f" else []
@@ -192,10 +194,14 @@ def read_objects(content: Content, num_classes: int, where: str) -> Objects:
     labels = np.asarray(values["labels"], np.int64).reshape(-1)
     if len(boxes) != len(labels) or (labels < 0).any() or (labels >= num_classes).any():
         raise ValueError(f"{len(boxes)} boxes and {len(labels)} labels below {num_classes}")
+    ignored = None if values.get("ignored") is None else np.asarray(values["ignored"]).reshape(-1)
+    if ignored is not None and (len(ignored) != len(boxes) or not np.isin(ignored, (0, DIFFICULT, CROWD)).all()):
+        raise ValueError(f"{len(boxes)} boxes and {len(ignored)} values of ignored, 0 to {CROWD}")
+    ignored = None if ignored is None else ignored.astype(np.uint8)
     try:
         masks = read_array(content("masks.npy"), where)
     except KeyError:
-        return Objects(boxes, labels)
+        return Objects(boxes, labels, None, ignored)
     if masks.ndim != 3 or len(masks) != len(boxes) or masks.dtype != bool:
         raise ValueError(f"{len(boxes)} boxes and outlines {masks.dtype} {masks.shape}")
-    return Objects(boxes, labels, masks)
+    return Objects(boxes, labels, masks, ignored)

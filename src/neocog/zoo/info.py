@@ -31,6 +31,8 @@ class ModelInfo:
     task: Task = "classification"
     trainable: bool = True
     """Whether it learns by gradient descent."""
+    backbone: str | None = None
+    """The network of the catalogue whose stem and stages it has, and whose published weights these can start from."""
 
     @property
     def year(self) -> int:

@@ -15,9 +15,10 @@ from neocog.modalities.preprocess import Preprocess
 from neocog.rng import integers, normal, uniform
 from neocog.settings import SETTINGS
 
-__all__ = ["SignalAugmentConfig", "augment_signals", "augment_stages", "move_labels"]
+__all__ = ["SignalAugmentConfig", "augment_signals", "augment_stages", "check_augment", "move_labels"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Width = Annotated[int, Field(ge=1)] | None
 WARPED = 0.1  # share of the time that is warped (Le Guennec et al. 2016, section 3.2)
 
 
@@ -37,11 +38,25 @@ class SignalAugmentConfig:
     """Time warping: stretch or compress a tenth of the time; 1 draws a factor from a half to double."""
     time_mask: Share = 0.0
     """Time masking: replace a stretch of time, up to this share of it, by the mean."""
+    time_width: Width = None
+    """Time masking, limited by a number of samples, or of frames of a spectrogram: T of SpecAugment, whose p is
+    time_mask."""
+    time_masks: Width = None
+    """Number of time masks; unset: one."""
     frequency_mask: Share = 0.0
     """Frequency masking: replace neighbouring bands of a spectrogram, up to this share of them, by the mean."""
+    frequency_width: Width = None
+    """Frequency masking, limited by a number of bands: F of SpecAugment."""
+    frequency_masks: Width = None
+    """Number of frequency masks; unset: one."""
 
     def ignored(self) -> dict[str, str]:
-        return {} if self.shift else {"border": "nothing is shifted"}
+        idle = {} if self.shift else {"border": "nothing is shifted"}
+        if not self.time_mask and self.time_width is None:
+            idle["time_masks"] = "no time is masked"
+        if not self.frequency_mask and self.frequency_width is None:
+            idle["frequency_masks"] = "no bands are masked"
+        return idle
 
 
 def augment_stages(config: SignalAugmentConfig, spec: Preprocess, key: Key) -> list[Stage]:
@@ -75,9 +90,10 @@ def augment_signals(
     Raises ConfigError for a frequency mask on inputs without bands, and for a shift beyond the end.
     Sources: Um et al. 2017, https://arxiv.org/abs/1706.00527, for jitter and scale; Le Guennec et al. 2016, "Data
     augmentation for time series classification using convolutional neural networks", section 3.2, for warping; Park et
-    al. 2019, "SpecAugment", https://arxiv.org/abs/1904.08779, section 2, for masks.
+    al. 2019, "SpecAugment", https://arxiv.org/abs/1904.08779, section 2, for masks, with T, F, p and the numbers of
+    masks as there.
     """
-    check(inputs, config)
+    check_augment(config, tuple(inputs.shape[1:]))
     key: Key = {"seed": seed, "epoch": epoch, "samples": samples}
     fill = fill.to(inputs)
     if config.warp and inputs.shape[2] > 1:
@@ -93,20 +109,25 @@ def augment_signals(
         values = values + config.jitter * torch.from_numpy(noise).to(values).view(values.shape)
     if config.scale or config.jitter:
         inputs = torch.cat([values, inputs[:, inputs.shape[1] - num_marks :]], dim=1) if num_marks else values
-    if config.time_mask:
-        inputs = mask(inputs, 2, config.time_mask, "time mask", key, fill)
-    if config.frequency_mask:
-        inputs = mask(inputs, 3, config.frequency_mask, "frequency mask", key, fill)
+    for axis, name in ((2, "time"), (3, "frequency")):
+        share, width, number = (getattr(config, f"{name}_{end}") for end in ("mask", "width", "masks"))
+        if share or width:
+            widest = int((share or 1.0) * inputs.shape[axis])
+            widest = widest if width is None else min(widest, width)
+            for k in range(number or 1):
+                inputs = mask(inputs, axis, widest, f"{name} mask" + (f" {k + 1}" if k else ""), key, fill)
     return inputs
 
 
-def check(inputs: Tensor, config: SignalAugmentConfig) -> None:
-    if config.frequency_mask and inputs.ndim != 4:
-        shape = "x".join(map(str, inputs.shape[1:]))
-        received = f"frequency_mask={config.frequency_mask:g} for signals of {shape}"
-        raise ConfigError("A frequency mask needs frequency bands.", received=received, fix="Use time_mask.")
-    if config.shift >= inputs.shape[2]:
-        received = f"shift={config.shift} for {inputs.shape[2]} samples"
+def check_augment(config: SignalAugmentConfig, shape: tuple[int, ...]) -> None:
+    """Raises ConfigError for a frequency mask on inputs (C, L), which have no bands, and for a shift beyond the end."""
+    if len(shape) != 3:
+        for name in ("frequency_mask", "frequency_width"):
+            if value := getattr(config, name):
+                received = f"{name}={value:g} for signals of {'x'.join(map(str, shape))}"
+                raise ConfigError("A frequency mask needs frequency bands.", received=received, fix="Use time_mask.")
+    if config.shift >= shape[1]:
+        received = f"shift={config.shift} for {shape[1]} samples"
         raise ConfigError("A shift must be smaller than the signals.", received=received, fix="Reduce it.")
 
 
@@ -169,11 +190,11 @@ def shift(inputs: Tensor, config: SignalAugmentConfig, key: Key, fill: Tensor) -
     return torch.where(along(2, (old < 0) | (old >= length), inputs), fill, shifted)
 
 
-def mask(inputs: Tensor, axis: int, share: float, purpose: str, key: Key, fill: Tensor) -> Tensor:
-    """Fill t neighbouring places along an axis from t0 on: t uniform from 0 to the share, t0 uniform where t fits."""
+def mask(inputs: Tensor, axis: int, widest: int, purpose: str, key: Key, fill: Tensor) -> Tensor:
+    """Fill t neighbouring places along an axis from t0 on: t uniform from 0 to `widest`, t0 uniform where t fits."""
     size = inputs.shape[axis]
     draws = uniform(**key, purpose=purpose, num=2)
-    width = np.floor(draws[:, :1] * (int(share * size) + 1))
+    width = np.floor(draws[:, :1] * (widest + 1))
     start = np.floor(draws[:, 1:] * (size - width + 1))
     places = np.arange(size)
     return torch.where(along(axis, (places >= start) & (places < start + width), inputs), fill, inputs)

@@ -66,9 +66,9 @@ def open_csv_windows(
 
     A window has one label: those in which it changes or is empty are dropped, and so are those over a gap in time.
     Windows of one stretch are one group, or those of one person or session, if a column tells. With the `task`
-    signal segmentation, each sample of a window has its own label. `columns` are the channels, if not all others are meant. A
-    large file is read in pieces, and its values stay on disk. Raises ConfigError without a window, DataError if nothing
-    is left.
+    signal segmentation, each sample of a window has its own label. `columns` are the channels, if not all others are
+    meant. A large file is read in pieces, and its values stay on disk. Raises ConfigError without a window, DataError
+    if nothing is left.
     """
     if window is None:
         rule, received = "A long recording is cut into windows of equal length.", f"no length, for {path}"
