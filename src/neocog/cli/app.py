@@ -68,6 +68,7 @@ add(launch, "slurm", "launch", "launch_slurm")
 add(app, "eval", "evaluate", "evaluate")
 add(app, "predict", "predict", "predict")
 add(app, "play", "play", "play")
+add(app, "features", "features", "features")
 add(app, "filter", "filter", "filter_image")
 
 

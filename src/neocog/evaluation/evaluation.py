@@ -47,8 +47,6 @@ class Evaluation(ABC):
     split: str
     count: int
     """Samples scored, each once."""
-    errors_note: ClassVar[str] = "Inputs as the network receives them, before normalisation, the worst error first."
-    """The note of a report below the worst errors."""
 
     @property
     @abstractmethod

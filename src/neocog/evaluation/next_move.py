@@ -55,10 +55,6 @@ def phase_row(found: PhaseFigures) -> Row:
 class MovesPredicted(Classified):
     """All metrics of predicted moves."""
 
-    errors_note = (
-        "A green ring is the move that was played, a red one the network's; a dot is the last move. "
-        "The worst error comes first."
-    )
     top1_points: Estimate | None
     """Accuracy without passes, which are easy: most follow a pass. None if there are none, or nothing else."""
     phases: list[PhaseFigures]

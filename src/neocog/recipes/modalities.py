@@ -8,17 +8,22 @@ from neocog.runs import RunConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from neocog.zoo import ModelConfig
 
-__all__ = ["board", "board_epochs", "board_tower", "signal", "sound", "text"]
+__all__ = ["board", "board_epochs", "board_tower", "signal", "signal_segmentation", "sound", "text"]
 
 WIDTH = 5.6
-SHOWN = 200_000  # positions in all epochs
+POSITIONS = 200_000  # in all epochs
 TRAINED = 0.72  # of the positions of games without splits: 80% without the test, 90% of them without validation
 
 
-def signal(data: str) -> RunConfig:
+SHOWN, EPOCHS = 60_000, range(20, 201)
+"""Signals in all epochs together, and the least and the most epochs."""
+
+
+def signal(data: str, source: Source | None = None) -> RunConfig:
     """A fully convolutional network, the strong baseline of the field; the checkpoint with the lowest validation loss.
 
-    Small data sets have a handful of validation samples, whose loss says more than their accuracy.
+    Its epochs show about 60,000 signals in all: small data sets need as many steps as large ones. Small data sets have
+    a handful of validation samples, whose loss says more than their accuracy.
     Source: Wang et al. 2017, "Time series classification from scratch".
     """
     return RunConfig(
@@ -26,7 +31,31 @@ def signal(data: str) -> RunConfig:
         model=ModelConfig(name="time_series_fcn"),
         optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=50, batch_size=16, clip_norm=1.0, monitor="loss"),
+        train=TrainConfig(epochs=epochs_for(source), batch_size=16, clip_norm=1.0, monitor="loss"),
+    )
+
+
+def epochs_for(source: Source | None) -> int:
+    """How many epochs show about as many signals; 50 if the data isn't open yet.
+
+    >>> epochs_for(None)
+    50
+    """
+    if source is None:
+        return 50
+    count = len(source.splits.get("train", source.splits.get("all", ())))
+    return min(max(round(SHOWN / max(1, count)), EPOCHS[0]), EPOCHS[-1])
+
+
+def signal_segmentation(data: str) -> RunConfig:
+    """A one-dimensional U-Net, with signals shifted by up to 16 samples and scaled. Source: Perslev et al. 2019."""
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="unet_1d"),
+        augment_signal=SignalAugmentConfig(scale=0.1, shift=16),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=30, batch_size=16, clip_norm=1.0),
     )
 
 
@@ -92,7 +121,7 @@ def board_epochs(num_positions: int) -> int:
     >>> board_epochs(10_000), board_epochs(1_000_000), board_epochs(100)
     (20, 3, 60)
     """
-    return min(60, max(3, round(SHOWN / max(1, num_positions))))
+    return min(60, max(3, round(POSITIONS / max(1, num_positions))))
 
 
 def look_at_games(data: str, source: Source | None) -> tuple[int, int] | None:

@@ -74,6 +74,8 @@ def write_run_report(
         environment=environment(),
         notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
         search=search,
+        drawn=prepared.task.drawn,
+        legend=prepared.task.legend,
     )
     write_report(run.report, report)
 

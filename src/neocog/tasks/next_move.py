@@ -28,6 +28,8 @@ class NextMove(Classification):
 
     name = "next move"
     network_task = "next move"
+    learns_decisions = False  # a rare position is not a wrong input
+    drawn = "A green ring is the move that was played, a red one the network's, a dot the last move"
 
     @classmethod
     def mover(cls, augment: Any, preprocess: Preprocess) -> MoveTargets | None:
