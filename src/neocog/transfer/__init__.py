@@ -9,6 +9,7 @@ from neocog.transfer.feature_table import FeatureRows, FeatureTable
 from neocog.transfer.features import FeatureExtractor, mirror
 from neocog.transfer.knn import neighbour_means
 from neocog.transfer.logistic import LogisticHead, fit_at, fit_logistic
+from neocog.transfer.logistic_labels import LabelsHead, fit_labels
 from neocog.transfer.parts import feature_part
 from neocog.transfer.ridge import RidgeHead, fit_ridge
 from neocog.transfer.score import score_knn, score_probe
@@ -17,11 +18,13 @@ __all__ = [
     "FeatureExtractor",
     "FeatureRows",
     "FeatureTable",
+    "LabelsHead",
     "LogisticHead",
     "RidgeHead",
     "feature_file",
     "feature_part",
     "fit_at",
+    "fit_labels",
     "fit_logistic",
     "fit_ridge",
     "has_dense_head",
