@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from neocog.evaluation import Evaluation
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
-    from neocog.runs import Run, RunConfig, evaluate
+    from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
     from neocog.runs.compute_features import features
     from neocog.verbs import find_batch, find_rate, resume, train
     from neocog.zoo import create_model, list_models
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HOMES = {
     "CNNClassifier": "neocog.estimators",
     "CNNRegressor": "neocog.estimators",
+    "Comparison": "neocog.runs",
     "Evaluation": "neocog.evaluation",
     "NeocogError": "neocog.errors",
     "Plan": "neocog.planning",
@@ -38,6 +39,7 @@ HOMES = {
     "Preprocess": "neocog.data",
     "Run": "neocog.runs",
     "RunConfig": "neocog.runs",
+    "compare": "neocog.runs",
     "create_model": "neocog.zoo",
     "evaluate": "neocog.runs",
     "features": "neocog.runs.compute_features",
@@ -57,6 +59,7 @@ HOMES = {
 __all__ = [
     "CNNClassifier",
     "CNNRegressor",
+    "Comparison",
     "Evaluation",
     "NeocogError",
     "Plan",
@@ -66,6 +69,7 @@ __all__ = [
     "Run",
     "RunConfig",
     "__version__",
+    "compare",
     "create_model",
     "evaluate",
     "features",

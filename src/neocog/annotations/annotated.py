@@ -15,7 +15,7 @@ from neocog.annotations.files import find_twice
 from neocog.annotations.outlines import MAX_PIXELS, Outline, draw_outline
 from neocog.dataset.files import walk
 from neocog.dataset.list_source import FileSource
-from neocog.dataset.record import LeftOut, Objects, Record, Target, Task, absent_classes
+from neocog.dataset.record import CROWD, LeftOut, Objects, Record, Target, Task, absent_classes
 from neocog.errors import DataError
 from neocog.modalities.image.decode import image_header
 from neocog.modalities.image.image_folder import is_image
@@ -134,13 +134,14 @@ class AnnotatedImages(FileSource, ABC):
 
 
 class Object(NamedTuple):
-    """An object of the image with this number; `place` is its number in the annotation."""
+    """An object of the image with this number; `place` is its number in the annotation, `ignored` as in `Objects`."""
 
     image: int
     label: int
     box: Box
     place: int | str
     outline: Outline | None = None
+    ignored: int = 0
 
 
 @dataclass(slots=True)
@@ -170,6 +171,7 @@ class DetectionImages(AnnotatedImages):
         self.starts: NDArray[np.int64] = np.searchsorted(owners, np.arange(len(self) + 1))
         self.labels = np.array([thing.label for thing in found], np.int64)
         self.boxes = np.array([thing.box for thing in found], np.float64).reshape(-1, 4)
+        self.ignored = np.array([thing.ignored for thing in found], np.uint8)
         self.places = [thing.place for thing in found]
         self.outlines = [thing.outline for thing in found if thing.outline is not None]
         # Float32 still tells a millionth of an image from nothing after scaling.
@@ -183,11 +185,13 @@ class DetectionImages(AnnotatedImages):
 
     def labels_of(self, part: NDArray[np.int64]) -> NDArray[np.int64]:
         rows = slice(self.starts[part[0]], self.starts[part[-1] + 1]) if part.size else slice(0)
-        return np.asarray(self.labels[rows][self.kept[rows]])
+        return np.asarray(self.labels[rows][self.kept[rows] & (self.ignored[rows] != CROWD)])
 
     def annotations(self) -> Iterator[bytes]:
         for values in (self.starts, self.labels, self.boxes):
             yield np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+        if self.ignored.any():  # not always, so that sets without them keep their name
+            yield self.ignored.tobytes()
         for outline in self.outlines:
             yield from (part.tobytes() for part in outline)
 
@@ -208,7 +212,8 @@ class DetectionImages(AnnotatedImages):
     def objects(self, index: int, size: Size | None) -> Objects:
         rows = self.rows(index)[self.kept[self.rows(index)]]
         boxes = (self.boxes[rows] * np.tile(self.scale(size), 2)).astype(np.float32)
-        return Objects(boxes, self.labels[rows], self.masks(index, rows, size) if self.with_masks else None)
+        masks = self.masks(index, rows, size) if self.with_masks else None
+        return Objects(boxes, self.labels[rows], masks, self.ignored[rows] if self.ignored.any() else None)
 
     def masks(self, index: int, rows: NDArray[np.int64], size: Size | None) -> NDArray[np.bool_]:
         """(M, H, W)."""

@@ -21,6 +21,7 @@ from neocog.annotations.annotated import FAR, DetectionImages, Object, ObjectLis
 from neocog.annotations.files import EXPORT, check_names, entry_error, list_entries, resolve_below, schema_error, show
 from neocog.annotations.outlines import MAX_PIXELS, Outline, check_runs, unpack_runs
 from neocog.dataset.files import is_kind, read_limited
+from neocog.dataset.record import CROWD
 from neocog.dataset.split_names import SPLIT_NAMES
 from neocog.errors import DataError, some
 
@@ -97,7 +98,7 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
 
     Categories are numbered 0..K-1 in the order of their ids. Supercategories without annotations, which Roboflow lists
     among them, are not classes, and are named in a notice. Boxes x, y, w, h become left, top, right, bottom.
-    Annotations with iscrowd, each of which covers many objects, are left out and counted in a notice.
+    Annotations with iscrowd, each of which covers many objects, are marked as such and counted in a notice.
     With `with_masks`, outlines (polygons, and run lengths plain or packed) are checked when the set is opened and
     drawn when a record is read, exactly as pycocotools draws them; without it they are ignored.
     Raises DataError that names file and annotation, for whatever is not COCO's format.
@@ -115,7 +116,8 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
         images[split] = add_file(objects, content, file, path, names)
         annotated |= {entry.category_id for entry in content.annotations}
         crowds += sum(bool(entry.iscrowd) for entry in content.annotations)
-    notices: list[str] = [f"annotations of crowds (iscrowd) were left out: {crowds:,}"] if crowds else []
+    ignored = "annotations of crowds (iscrowd) are neither learned nor scored"
+    notices: list[str] = [f"{ignored}: {crowds:,}"] if crowds else []
     notices += tell_unlisted(path, images, "images that no annotation file names")
     if parents := find_unused_parents(listed, annotated):
         notices.append(f"supercategories without annotations are not classes: {some(listed[n].name for n in parents)}")
@@ -229,13 +231,13 @@ def add_file(objects: ObjectList, content: Content, file: Path, root: Path, know
                 raise entry_error(f"{key} must be {of} id.", show(getattr(entry, key)), where, EXPORT)
         if entry.iscrowd not in (0, 1):
             raise entry_error("iscrowd must be 0 or 1.", show(entry.iscrowd), where)
-        if not entry.iscrowd:
-            left, top, width, height = entry.bbox
-            index = images[entry.image_id]
-            size = sizes[index] if objects.with_masks else None
-            outline = check_outline(entry.segmentation, size, where) if size else None
-            box = (left, top, left + width, top + height)
-            objects.found.append(Object(index, entry.category_id, box, mark, outline))
+        left, top, width, height = entry.bbox
+        index = images[entry.image_id]
+        size = sizes[index] if objects.with_masks else None
+        outline = check_outline(entry.segmentation, size, where) if size else None
+        box = (left, top, left + width, top + height)
+        ignored = CROWD if entry.iscrowd else 0
+        objects.found.append(Object(index, entry.category_id, box, mark, outline, ignored))
     return find_images(root, file, names)
 
 

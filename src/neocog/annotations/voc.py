@@ -16,7 +16,7 @@ from neocog.annotations.mask_folder import TABLES, ClassTable, SegmentationImage
 from neocog.annotations.outlines import MAX_PIXELS
 from neocog.dataset.files import read_limited
 from neocog.dataset.labels import read_number as parse_number
-from neocog.dataset.record import LeftOut
+from neocog.dataset.record import DIFFICULT
 from neocog.errors import DataError
 from neocog.modalities.image.image_folder import is_image
 
@@ -30,7 +30,7 @@ VOC_CLASSES = (
 )  # fmt: skip
 
 
-Layout = tuple[dict[str, list[Path]], dict[str, list[Path]], list[LeftOut]]
+Layout = tuple[dict[str, list[Path]], dict[str, list[Path]], list[str]]
 
 
 def is_voc(path: Path) -> bool:
@@ -47,7 +47,8 @@ def is_voc_masks(path: Path) -> bool:
 def open_voc(path: Path) -> DetectionImages:
     """Annotations/*.xml for JPEGImages/*, with the splits of ImageSets/Main if it has any.
 
-    Classes are the names of all objects, sorted. Difficult objects are read; whether one is truncated is not kept.
+    Classes are the names of all objects, sorted. Difficult objects are marked as such, and counted in a notice; whether
+    one is truncated is not kept.
     Raises DataError that names the file, for XML that is damaged or declares a document type, and for missing parts.
     """
     images, splits, notices = read_layout(path, "Annotations", "Main", is_xml, "annotation")
@@ -58,7 +59,10 @@ def open_voc(path: Path) -> DetectionImages:
         for place, entry in enumerate(root.findall("object"), 1):
             where = f"object {place} of {file}"
             names.append(read_text(entry, "name", where))
-            objects.found.append(Object(index, 0, read_box(entry, where), place))
+            ignored = DIFFICULT if (entry.findtext("difficult") or "").strip() == "1" else 0
+            objects.found.append(Object(index, 0, read_box(entry, where), place, ignored=ignored))
+    if difficult := sum(found.ignored > 0 for found in objects.found):
+        notices.append(f"difficult objects are neither learned nor scored: {difficult:,}")
     classes = check_names(sorted(set(names)), path / "Annotations")
     numbers = {name: k for k, name in enumerate(classes)}
     objects.found = [found._replace(label=numbers[name]) for found, name in zip(objects.found, names, strict=True)]
@@ -97,7 +101,7 @@ def read_layout(root: Path, folder: str, lists: str, is_wanted: Callable[[Path],
     listed = {stem for stems in splits.values() for stem in stems}
     bare = [path for stem, path in images.items() if stem not in known]
     apart = [images[stem] for stem in known if stem not in listed]
-    notices = tell_left_out(bare, f"images without {what}s", root)
+    notices: list[str] = [*tell_left_out(bare, f"images without {what}s", root)]
     notices += tell_left_out(apart, "annotated images that are in no split", root)
     images_of = {split: [images[stem] for stem in stems] for split, stems in splits.items()}
     return images_of, {split: [known[stem] for stem in stems] for split, stems in splits.items()}, notices

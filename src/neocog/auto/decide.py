@@ -63,8 +63,9 @@ def decide(
 ) -> Choice:
     """Choose the candidate that promises most for training of this length, on `num_train` samples.
 
-    Only finalists are compared, by their forecasts; without any, all candidates are. Where two results differ by no
-    more than chance, the one with the better forecast is taken; with equal forecasts, the earlier in the table.
+    Only finalists are compared; without any, all candidates are. The one with the highest forecast is taken, less what
+    its last figure may be too high by: a figure on few samples promises less than an equal one on many. With equal
+    promises, the earlier in the table.
     """
     good = [trial for trial in trials if not trial.error and trial.samples]
     if not good:
@@ -74,9 +75,10 @@ def decide(
     entered = set(finalists) or {trial.candidate for trial in trials if trial.rung == 2} or set(by_candidate)
     left = entered & set(by_candidate)
     expected = {place: expect(by_candidate[place], seconds, num_train) for place in left}
-    best = max(sorted(left), key=lambda place: expected[place])
+    promised = {place: expected[place] - margin(by_candidate[place][-1]) for place in left}
+    best = max(sorted(left), key=lambda place: promised[place])
     shown = by_candidate[best][-1]
-    others = [by_candidate[place][-1] for place in sorted(left - {best}, key=lambda p: -expected[p])]
+    others = [by_candidate[place][-1] for place in sorted(left - {best}, key=lambda p: -promised[p])]
     larger = outgrown(best, shown, candidates, seconds)
     if larger is not None:
         return Choice(
@@ -88,12 +90,20 @@ def decide(
     return Choice(
         candidate=best,
         name=candidates[best].name,
-        reason=explain(shown, others, expected[best], seconds),
+        reason=explain(shown, others, expected, seconds),
         seconds=enough(by_candidate[best], seconds),
         expected=expected[best],
         more_time=gain(by_candidate[best], lambda tried: expect(tried, 2 * seconds) - expect(tried, seconds)),
         more_images=more_samples(by_candidate[best], good),
     )
+
+
+def margin(trial: Trial) -> float:
+    """By how much the result of a trial may be too high: the lower half of its 95% interval.
+
+    Source: lower confidence bounds, as in Auer et al. 2002, for a single choice under uncertainty.
+    """
+    return trial.value - trial.low
 
 
 def expect(trials: Sequence[Trial], seconds: float, num_train: int | None = None) -> float:
@@ -152,14 +162,17 @@ def explain_larger(shown: Trial, larger: Candidate, seconds: float) -> str:
     )
 
 
-def explain(shown: Trial, others: Sequence[Trial], expected: float, seconds: float) -> str:
-    """Why this one, in a sentence with its figures."""
+def explain(shown: Trial, others: Sequence[Trial], expected: Mapping[int, float], seconds: float) -> str:
+    """Why this one, in a sentence with its figures; `expected` is what each candidate promises, by its place."""
     text = f"{percent(shown)} after {shown.total_seconds:.0f} s in the race"
-    if expected > shown.value + 0.0005:
-        text += f", {expected:.1%} expected after {seconds:.0f} s"
+    own = expected[shown.candidate]
+    if own > shown.value + 0.0005:
+        text += f", {own:.1%} expected after {seconds:.0f} s"
     if others:
         other = others[0]
         verdict = "" if differ(shown, other) else ", no more than chance apart by now"
+        if expected[other.candidate] > own:
+            verdict = f", expected to be better, but by {other.scored:,} samples alone"
         text += f"; next {other.name}: {percent(other)}{verdict}"
     return text
 

@@ -26,6 +26,7 @@ FEWEST = 96  # images below which cross-validation says nothing
 DECODED_PER_SECOND = 300  # images that are decoded for a probe, for each of its seconds
 SHARES = (0.25, 0.5, 1.0)  # of the images, for the learning curve
 FITTING = 0.2  # of the time of a probe, for the head
+EXTRACTING = 0.6  # of the time of a probe that is kept for features, however long preparation took
 
 
 def run_probe(
@@ -65,6 +66,7 @@ def probe(candidate: Candidate, place: int, prepared: Prepared, begin: float, un
             yield images
 
     started = time.monotonic()
+    until = max(until, started + (EXTRACTING + FITTING) * (until - begin))
     extractor = FeatureExtractor(prepared.model, prepared.preprocess.normalise)
     features = extractor.extract(batches(), len(order))
     spent = time.monotonic() - started

@@ -1,7 +1,9 @@
 """One trial of the race: a candidate trained for a few seconds, or its frozen features under a linear head."""
 
+import math
 import time
 from dataclasses import replace
+from statistics import fmean
 
 import numpy as np
 
@@ -26,6 +28,8 @@ __all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
 
 PREPARING, TRAINING = 1.5, 0.4
 """Times the seconds of a trial, that preparation may take at most, and training takes at least."""
+LATE = 0.8
+"""Of a trial's seconds, from which validations count."""
 
 
 def run_trial(
@@ -92,15 +96,20 @@ def give_time(prepared: Prepared, begin: float, seconds: float, world: World) ->
 def describe_trial(
     candidate: Candidate, place: int, rung: int, prepared: Prepared, training: Training, total: float
 ) -> Trial:
-    """The result of a finished trial, that of its best epoch."""
+    """The result of a finished trial, that of its last validations, whose mean errs less than the best of many.
+
+    With a fitted head, that of the network before training if it is better, since such a run keeps it.
+    """
     state, task = training.state, prepared.task
     rows = [*([{"seconds": 0.0, **state.start}] if state.start else []), *state.history]
     values = [value_of(row, task) for row in rows]
     ends = np.cumsum([row["seconds"] for row in rows]).tolist()
-    low, high = interval_of(max(values), len(prepared.val), task)
+    late = [value for end, value in zip(ends, values, strict=True) if end >= LATE * ends[-1]]
+    value = max(fmean(late), values[0] if state.start else -math.inf)
+    low, high = interval_of(value, len(prepared.val), task)
     seen = min(len(prepared.train), state.step * prepared.resolved.config.train.batch_size)
     return Trial(
-        name=candidate.name, candidate=place, rung=rung, seconds=ends[-1], total_seconds=total, value=max(values),
+        name=candidate.name, candidate=place, rung=rung, seconds=ends[-1], total_seconds=total, value=value,
         low=low, high=high, samples=seen, scored=len(prepared.val), by="validation data",
         history=list(zip(ends, values, strict=True)),
         trained=state.history[-1][f"train_{task.progress_metric}"],

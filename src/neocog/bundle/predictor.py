@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from neocog.bundle.fused import FusedBackend
 from neocog.bundle.signal_file import pick_fields, read_signal
 from neocog.cpus import num_cpus
 from neocog.dataset.record import Payload, Record, Source
@@ -37,7 +38,8 @@ Input = str | Path | bytes | NDArray[Any] | Image.Image
 network that reads texts."""
 
 BATCH = 256
-VALUES = 2**22  # of the inputs of a batch of views, which are larger than other inputs
+PLACES = 2**18  # of a batch of views: one tile of 512x512, whose maps take hundreds of megabytes
+MANY = 16  # views of one input, for which preparing a faster form of the network pays
 TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
 
 
@@ -68,6 +70,7 @@ class Pending:
 
     name: str
     assembler: Assembler | Failure
+    backend: Backend
     left: int = 0
     pages: int = 1
 
@@ -117,6 +120,8 @@ class Predictor:
     ) -> None:
         """`model` is the network itself, if the backend is torch."""
         self.backend, self.preprocess, self.task, self.model = backend, preprocess, task, model
+        self.tiles: Backend = backend if model is None else FusedBackend(model)
+        """For inputs of many views."""
         self.manifest = manifest or {}
         self.tta: TTA = self.manifest.get("tta", "none")
         """Used where none is asked for."""
@@ -197,22 +202,27 @@ class Predictor:
         most = dense_batch(self.preprocess.shape)
 
         def compute() -> None:
-            if batch:
-                logits = self.logits(torch.stack([view.inputs for _, view in batch]))
-                for (pending, view), row in zip(batch, logits, strict=True):
-                    pending.add(view, row)
-                batch.clear()
+            for backend in dict.fromkeys((self.backend, self.tiles)):
+                part = [(pending, view) for pending, view in batch if pending.backend is backend]
+                if part:
+                    logits = backend(self.preprocess.normalise(torch.stack([view.inputs for _, view in part])))
+                    task.check_logits(logits)
+                    for (pending, view), row in zip(part, logits, strict=True):
+                        pending.add(view, row)
+            batch.clear()
 
         for name, one in named:
             try:
                 content = self.content(one, name)
                 views = self.preprocess.views(content, name)
             except DataError as error:
-                waiting.append(Pending(name, Failure(name, str(error))))
+                waiting.append(Pending(name, Failure(name, str(error)), self.backend))
             else:
                 count = MODALITIES[self.preprocess.modality].count_pages
                 pages = count(content) if count and isinstance(content, bytes) else 1
-                waiting.append(pending := Pending(name, task.assemble(views.size), views.num, pages))
+                backend = self.backend if views.num < MANY else self.tiles
+                pending = Pending(name, task.assemble(views.size), backend, views.num, pages)
+                waiting.append(pending)
                 for view in views:
                     batch.append((pending, view))
                     if len(batch) == most:
@@ -363,7 +373,7 @@ class Predictor:
 
 def dense_batch(shape: tuple[int, ...]) -> int:
     """How many inputs of this shape a batch has if their outputs have places."""
-    return max(1, min(BATCH, VALUES // math.prod(shape)))
+    return max(1, min(BATCH, PLACES // math.prod(shape[1:])))
 
 
 def as_list(inputs: Input | Sequence[Input], preprocess: Preprocess) -> Sequence[Input]:

@@ -5,7 +5,7 @@ import io
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,15 +14,24 @@ from cyclopts import Parameter
 from neocog.bundle import Failure, Prediction, load
 from neocog.cli.flags import Switch
 from neocog.cli.output import table
+from neocog.cli.predict_boxes import box_writers, show_boxes_csv
 from neocog.cli.stdout import write_out
+from neocog.cli.write_masks import Input, MaskForm, mask_writers
 from neocog.dataset.files import list_files as files_in
 from neocog.dataset.record import Modality
-from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.errors import ConfigError, DataError, agree, did_you_mean, some
 from neocog.modalities.image.pages import pages_notice
+from neocog.modalities.image.stacks import is_stack_file, read_stack
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
+from neocog.tasks import Detection
 
 STDIN = "-"
+OPTIONS = (
+    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--threshold", "--slices", "--window",
+    "--hop", "--rate", "--merge", "--help",
+)  # fmt: skip
+UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
 
 def predict(
@@ -31,11 +40,23 @@ def predict(
     top: int = 3,
     json: Switch = False,
     csv: Switch = False,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    mask: MaskForm | None = None,
+    coco: Path | None = None,
+    yolo: Path | None = None,
+    threshold: float | None = None,
+    slices: Switch = False,
+    window: str | None = None,
+    hop: str | None = None,
+    rate: float | None = None,
+    merge: Switch = False,
 ) -> int:
-    """Classify images, signals, audio, texts or Go positions.
+    """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
     neocog predict model.neocog seven.png two.png
     neocog predict model.neocog scans/ --csv > scans.csv
+    neocog predict model.neocog scans/ -o masks/ --coco masks.json
+    neocog predict model.neocog recording.csv --window 2s --hop 500ms --merge
     cat seven.png | neocog predict model.neocog -
 
     A file that can't be read is reported on standard error; the others are still
@@ -51,10 +72,34 @@ def predict(
     top
         Number of classes to show per file.
     json
-        One JSON object per line: file, class, probability, top, and pages if only the first of several was read; or
-        file, error.
+        One JSON object per line: file, class, probability, top, unusual (whether the input is unlike the training
+        data), and pages if only the first of several was read; or file, error.
     csv
         Comma-separated values with a header.
+    output
+        The folder for masks, one PNG file for each input, with a text file of the classes; or for the images with the
+        boxes of their objects. Existing files are replaced, but never an input.
+    mask
+        index: class numbers, shown in colours by a palette, the default; colour: RGB.
+    coco
+        The file for masks or boxes in COCO's format: masks as run lengths, one for each image and class; boxes with
+        their scores.
+    yolo
+        The folder for boxes in YOLO's format, a text file for each input, with a text file of the classes.
+    threshold
+        Show and write objects of this score or more, from 0 to 1; by default the score that was best on validation
+        data.
+    slices
+        Take each slice of an .npy stack (D, H, W), and each page of a TIFF, as an image of its own.
+    window
+        Predict along a recording (.csv, .tsv or .npy of any length), a line for each window of this length: samples, or
+        a time such as 2s, 500ms or 1min. Times are those of the recording.
+    hop
+        From the start of one window to that of the next; by default a window.
+    rate
+        The samples per second of a recording without a column of times.
+    merge
+        Join windows of equal class that follow each other.
     """
     if json and csv:
         raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
@@ -65,26 +110,64 @@ def predict(
     for file in files:
         if file.startswith("-") and file != STDIN and not Path(file).exists():
             raise ConfigError(
-                f"Unknown option: {file}.", fix=did_you_mean(file, ["--top", "--json", "--csv", "--help"])
+                f"Unknown option: {file}.",
+                fix=did_you_mean(file, OPTIONS),
             )
     predictor = load(bundle)
-    named = list(expand(files, predictor.preprocess.modality))
+    if window is not None:
+        from neocog.cli.timeline import show_timeline  # imports what few calls need
+
+        shape = "json" if json else "csv" if csv else "table"
+        paths = list(named_files(files, predictor.preprocess.modality))
+        return show_timeline(predictor, paths, window=window, hop=hop, rate=rate, merge=merge, top=top, form=shape)
+    if hop is not None or rate is not None or merge:
+        raise ConfigError(
+            "--hop, --rate and --merge are for windows of a recording.", received="no --window",
+            fix="Add --window 2s, or leave them out.",
+        )  # fmt: skip
+    named: list[tuple[str, Input]] = list(expand(files, predictor.preprocess.modality))
+    if slices:
+        named = list(expand_stacks(named))
+    folders = [Path(file) for file in files if Path(file).is_dir()]
+    writers = box_writers(
+        predictor.task, named, folders, output=output, form=mask, coco=coco, yolo=yolo, threshold=threshold
+    ) or mask_writers(predictor.task, named, folders, output=output, form=mask, coco=coco)
     names, inputs = zip(*named, strict=True)
-    results = list(predictor.predict_each(inputs, top, names))
+    results: Results = []
+    for result in predictor.predict_each(inputs, top, names):
+        for writer in writers if isinstance(result, Prediction) else ():
+            writer.add(result)
+        results.append(result.without_places() if isinstance(result, Prediction) else result)
+    for writer in writers:
+        writer.finish()
     for result in results:
         if isinstance(result, Failure):
             note(f"error: {result.error}")
     several = {one.name: one.pages for one in results if isinstance(one, Prediction) and one.pages > 1}
     if several:
         note(f"warning: {pages_notice(several)}")
-    if csv:
-        show_csv(results, predictor.task.columns)
+    unusual = [one.name for one in results if isinstance(one, Prediction) and one.unusual]
+    if unusual:
+        note(f"warning: {agree(UNUSUAL, len(unusual))}: {some(unusual)}")
+    if csv and isinstance(predictor.task, Detection):
+        show_boxes_csv(results)
+    elif csv:
+        show_csv(results, predictor.task.columns, flags_unusual=predictor.task.flags_unusual)
     else:
         (show_json if json else show_table)(results)
     return 2 if any(isinstance(result, Failure) for result in results) else 0
 
 
 Results = list[Prediction | Failure]
+
+
+def expand_stacks(named: Iterable[tuple[str, Input]]) -> Iterator[tuple[str, Input]]:
+    """Each slice of a stack as FILE@NUMBER; other inputs as they are."""
+    for name, one in named:
+        if isinstance(one, Path) and is_stack_file(one):
+            yield from ((f"{name}@{k}", part) for k, part in enumerate(read_stack(one)))
+        else:
+            yield name, one
 
 
 def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path | bytes]]:
@@ -101,6 +184,14 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
             yield file, Path(file)
 
 
+def named_files(files: Iterable[str], modality: Modality) -> Iterator[Path]:
+    """The recordings that are named. Raises ConfigError for standard input, which can't be read in pieces."""
+    for file in files:
+        if file == STDIN:
+            raise ConfigError("A recording that is cut into windows is a file.", received="standard input")
+        yield from list_files(Path(file), modality) if Path(file).is_dir() else [Path(file)]
+
+
 def list_files(folder: Path, modality: Modality) -> list[Path]:
     """All files below a folder that can be an input of this kind, sorted."""
     return files_in(folder, MODALITIES[modality].suffixes, Counter())
@@ -110,8 +201,11 @@ def show_table(results: Results) -> None:
     """Print a row for each file that could be read."""
     found = [result for result in results if isinstance(result, Prediction)]
     if found:
-        head = ("file", *found[0].cells())
-        rows = [(result.name, *result.cells().values()) for result in found]
+        flagged = any(result.unusual for result in found)
+        head = ("file", *found[0].cells(), *(["unusual"] if flagged else []))
+        rows = [
+            (one.name, *one.cells().values(), *(["yes" if one.unusual else ""] if flagged else [])) for one in found
+        ]
         numbers = {name for name, value in found[0].to_json().items() if isinstance(value, float)}
         write_out(table([head, *rows], left=[k for k, name in enumerate(head) if name not in numbers]))
 
@@ -123,12 +217,14 @@ def show_json(results: Results) -> None:
             row: dict[str, object] = {"file": result.name, "error": result.error}
         else:
             row = {"file": result.name, **result.to_json()}
+            row |= {} if result.unusual is None else {"unusual": result.unusual}
             row |= {"pages": result.pages} if result.pages > 1 else {}
         write_out(jsonlib.dumps(row, ensure_ascii=False))
 
 
-def show_csv(results: Results, columns: Sequence[str]) -> None:
+def show_csv(results: Results, columns: Sequence[str], *, flags_unusual: bool = False) -> None:
     """Print comma-separated values with a header."""
+    columns = [*columns, *(["unusual"] if flags_unusual else [])]
     buffer = io.StringIO()
     writer = csvlib.writer(buffer, lineterminator="\n")
     writer.writerow(["file", *columns, "error"])
@@ -136,7 +232,8 @@ def show_csv(results: Results, columns: Sequence[str]) -> None:
         if isinstance(result, Failure):
             writer.writerow([result.name, *[""] * len(columns), result.error])
         else:
-            values = [result.to_json()[name] for name in columns]
+            row = {**result.to_json(), "unusual": result.unusual}
+            values = [row[name] for name in columns]
             writer.writerow([result.name, *map(cell, values), ""])
     write_out(buffer.getvalue().rstrip("\n"))
 
@@ -145,4 +242,6 @@ def cell(value: object) -> object:
     """A value as a CSV file holds it: floats with six places, several labels with a semicolon between."""
     if isinstance(value, float):
         return f"{value:.6f}"
+    if isinstance(value, bool):
+        return str(value).lower()
     return ";".join(map(str, value)) if isinstance(value, list) else value

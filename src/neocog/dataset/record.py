@@ -12,14 +12,18 @@ from neocog.errors import DataError, agree, some
 from neocog.progress import note
 
 __all__ = [
-    "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source", "Target", "Task",
-    "absent_classes", "check_trainable", "describe", "fingerprint", "num_left_out", "other_split", "record_ids",
-    "sample_ids", "tell", "unlabelled_samples", "unlabelled_split",
+    "CROWD", "DIFFICULT", "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source",
+    "Target", "Task", "absent_classes", "check_trainable", "count_outputs", "describe", "fingerprint", "num_left_out",
+    "other_split", "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples", "unlabelled_split",
 ]  # fmt: skip
 
 UNLABELLED = 255
 """In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""
-Task = Literal["classification", "multi-label", "regression", "segmentation", "detection", "next move"]
+DIFFICULT, CROWD = 1, 2
+"""Objects that are neither to be found nor wrong if found: one that is hard to see, and a box around many at once."""
+Task = Literal[
+    "classification", "multi-label", "regression", "segmentation", "detection", "next move", "signal segmentation"
+]
 Modality = str
 """The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
@@ -38,13 +42,27 @@ class Objects:
     """(M,)."""
     masks: NDArray[np.bool_] | None = None
     """(M, H, W), if the outlines are known."""
+    ignored: NDArray[np.uint8] | None = None
+    """0 for an object that counts, else DIFFICULT or CROWD; (M,). None: all count."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
+def take_objects(objects: Objects, chosen: NDArray[Any], boxes: NDArray[np.floating]) -> Objects:
+    """Some of the objects, (M,) of bool or numbers, without their masks, with other boxes in place of their own.
+
+    >>> given = Objects(np.zeros((2, 4), np.float32), np.array([5, 6]), ignored=np.array([0, CROWD], np.uint8))
+    >>> taken = take_objects(given, np.array([False, True]), np.ones((1, 4)))
+    >>> taken.labels.tolist(), taken.ignored.tolist(), taken.boxes.tolist()
+    ([6], [2], [[1.0, 1.0, 1.0, 1.0]])
+    """
+    ignored = None if objects.ignored is None else objects.ignored[chosen]
+    return Objects(boxes.astype(np.float32), objects.labels[chosen], None, ignored)
+
+
 Target = int | NDArray[Any] | Objects
-"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8; or objects."""
+"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8, or (L,) of a signal; or objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +227,15 @@ def describe(source: Source) -> str:
     'mnist (idx): 60,000 train, 10,000 test; 10 classes: 0, 1, 2 and 7 more'
     """
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in source.splits.items())
-    outputs = "targets" if source.targets.dtype.kind == "f" else f"{len(source.classes)} classes"
-    return f"{source.name} ({source.format}): {counts}; {outputs}: {some(source.classes)}"
+    return f"{source.name} ({source.format}): {counts}; {count_outputs(source)}: {some(source.classes)}"
+
+
+OUTPUTS = {"regression": "{n} number(|s) to predict", "multi-label": "{n} label(|s)"}
+
+
+def count_outputs(source: Source) -> str:
+    """How many classes, labels or numbers a data set has."""
+    return agree(OUTPUTS.get(source.task, "{n} class(|es)"), len(source.classes))
 
 
 def tell(source: Source) -> None:

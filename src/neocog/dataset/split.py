@@ -23,8 +23,8 @@ TRIES = 8
 ENOUGH_GROUPS = 20_000
 """Groups times tries beyond which more tries take too long; among that many groups, one order is as good as another."""
 
-FRAMED = ("segmentation", "detection")
-"""Tasks whose images are often the slices of a volume, the frames of a film or the tiles of a large image."""
+FRAMED = ("segmentation", "detection", "signal segmentation")
+"""Tasks whose samples are often the slices of a volume, the frames of a film, or parts of one image or recording."""
 NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)", re.DOTALL)
 SHORTEST_SEQUENCE, SHORTEST_BLOCK, MOST_BLOCKS = 10, 4, 4
 
@@ -95,18 +95,30 @@ def limit_samples(source: Source, indices: Indices, limit: int | None, seed: int
 def strata(targets: NDArray[Any]) -> NDArray[np.int64]:
     """By what samples are stratified: their class; of several labels the rarest that a sample has; (N, ...) -> (N,).
 
-    Numbers to predict, and targets that are not in the array, such as masks, make one stratum.
+    A number to predict is stratified by fifths of its values, so that low and high ones are in each split; several
+    numbers make one stratum, as do targets that are not in the array, such as masks.
 
     >>> strata(np.array([[True, True], [True, False], [False, False]])).tolist()
     [1, 0, -1]
+    >>> strata(np.array([0.5, 3.0, 1.0, 2.0, 9.0])).tolist()
+    [0, 3, 1, 2, 4]
     """
+    if targets.dtype.kind == "f" and (targets.ndim == 1 or targets.shape[1] == 1):
+        return fifths(targets.reshape(-1))
     if targets.ndim == 1:
-        return np.zeros(len(targets), np.int64) if targets.dtype.kind == "f" else targets
+        return targets
     if targets.dtype.kind == "f" and not np.isin(targets[~np.isnan(targets)], (0, 1)).all():
         return np.zeros(len(targets), np.int64)
     present = np.nan_to_num(targets.astype(np.float64)) > 0.5
     counts = np.where(present, present.sum(axis=0), np.iinfo(np.int64).max)
     return np.where(present.any(axis=1), counts.argmin(axis=1), -1)
+
+
+def fifths(values: NDArray[Any]) -> NDArray[np.int64]:
+    """The fifth of the values in which each is, -1 if it isn't known; equal values are in the same; (N,) -> (N,)."""
+    known = values[~np.isnan(values)]
+    edges = np.unique(np.quantile(known, (0.2, 0.4, 0.6, 0.8))) if len(known) else values[:0]
+    return np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="left")).astype(np.int64)
 
 
 def keeps_test(source: Source) -> bool:
@@ -147,6 +159,8 @@ def describe_choice(source: Source, indices: Indices) -> str:
             return " in blocks of consecutive files, as their numbers make one sequence"
         if source.targets.ndim == 2 and source.task == "multi-label":
             return ", chosen by rarest label and seed"
+        if source.task == "regression" and len(source.classes) == 1:
+            return ", chosen by fifths of the values and seed"
         by_class = source.targets.dtype.kind != "f" and source.task not in FRAMED
         return ", chosen by class and seed" if by_class else ", chosen by seed"
     kind = getattr(source, "group_kind", "groups")

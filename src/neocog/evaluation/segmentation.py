@@ -124,23 +124,41 @@ def class_dices(confusion: NDArray[np.floating | np.integer]) -> NDArray[np.floa
 def boundary_counts(mask: NDArray[np.integer], truth: NDArray[np.integer], num_classes: int) -> NDArray[np.int64]:
     """Outline pixels of each class: predicted ones near a true one, predicted, true ones near a predicted one, true.
 
-    (H, W), (H, W) -> (K, 4). Near is within 0.75% of the diagonal. Pixels whose truth is 255 don't count.
+    (H, W), (H, W) -> (K, 4). An outline pixel has a neighbour above, below, left or right that is known to be of
+    another class. Near is within 0.75% of the diagonal. Pixels whose truth is 255 don't count.
     Source: Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?", section 3.
     """
-    from scipy.ndimage import binary_erosion, distance_transform_edt  # slow to import; only evaluation needs it
-
     near = max(1.0, TOLERANCE * math.hypot(*mask.shape))
     known, counts = truth < num_classes, np.zeros((num_classes, 4), np.int64)
     for k in np.union1d(np.unique(mask[known]), np.unique(truth[known])).tolist():
-        outlines = []
-        for each in (mask == k, truth == k):
-            inside = each & known
-            outlines.append(inside & ~binary_erosion(inside, border_value=1))
-        for i, (own, other) in enumerate((outlines, outlines[::-1])):
-            counts[k, 2 * i + 1] = own.sum()
-            if own.any() and other.any():
-                counts[k, 2 * i] = (distance_transform_edt(~other)[own] <= near).sum()
+        outlines = [outline(each, known) for each in (mask == k, truth == k)]
+        counts[k, 1::2] = [own.sum() for own in outlines]
+        if counts[k, 1] and counts[k, 3]:
+            place = extent(outlines[0] | outlines[1])
+            found, real = (own[place] for own in outlines)
+            counts[k, 0] = near_counts(found, real, near)
+            counts[k, 2] = near_counts(real, found, near)
     return counts
+
+
+def outline(inside: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The known pixels of a region beside a known pixel outside of it; (H, W) twice -> (H, W)."""
+    from scipy.ndimage import binary_erosion  # slow to import; only evaluation needs it
+
+    return np.asarray(inside & known & ~binary_erosion(inside | ~known, border_value=1))
+
+
+def extent(chosen: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rows and columns that hold all that is true in (H, W), so that distances are computed for few pixels."""
+    rows, columns = (np.flatnonzero(chosen.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def near_counts(own: NDArray[np.bool_], other: NDArray[np.bool_], near: float) -> int:
+    """How many of the true pixels of `own` are within this distance of one of `other`."""
+    from scipy.ndimage import distance_transform_edt
+
+    return int((distance_transform_edt(~other)[own] <= near).sum())
 
 
 def boundary_f(counts: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:

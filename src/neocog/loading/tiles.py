@@ -1,20 +1,23 @@
 """Large images as their tiles: each is a sample of its own, so that training sees all of an image at its own scale."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.record import Objects, Record, Source, Target
+from neocog.dataset.record import DIFFICULT, Objects, Record, Source, Target, take_objects
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.views import cut_tile
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.signal.preprocess import SignalPreprocess
+from neocog.modalities.signal.segments import cut_tiles
 from neocog.modalities.views import tile_places
 
 __all__ = ["TiledSource", "cut_records"]
 
-VISIBLE = 0.3  # an object belongs to a tile if at least this share of its box is in it
+VISIBLE = 0.3  # an object of which less than this share is in a tile is ignored there
 Size = tuple[int, int]
 
 
@@ -71,8 +74,11 @@ def cut_target(target: Target, place: Size, tile: Size) -> Target:
         shifted = target.boxes - np.array([left, top] * 2, np.float32)
         clipped = shifted.clip(0, [tile[1], tile[0]] * 2)
         inside, whole = (np.prod((each[:, 2:] - each[:, :2]).clip(0), axis=1) for each in (clipped, shifted))
-        kept = inside > VISIBLE * whole
-        return Objects(clipped[kept].astype(np.float32), target.labels[kept])
+        kept = inside > 0
+        ignored = np.zeros(len(target), np.uint8) if target.ignored is None else target.ignored
+        ignored = np.where((inside <= VISIBLE * whole) & (ignored == 0), DIFFICULT, ignored).astype(np.uint8)
+        marked = replace(target, ignored=ignored if ignored[kept].any() else None)
+        return take_objects(marked, kept, clipped[kept])
     assert isinstance(target, np.ndarray), "a mask"
     part: NDArray[Any] = target[top : top + tile[0], left : left + tile[1]]
     return part
@@ -82,6 +88,8 @@ def cut_records(
     source: Source, indices: NDArray[np.int64], preprocess: Preprocess, size_of: Callable[[int], Size]
 ) -> tuple[Source, NDArray[np.int64]]:
     """The tiles of these records if their preprocessing makes tiles and one is larger than that; else as they are."""
+    if isinstance(preprocess, SignalPreprocess):
+        return cut_tiles(source, indices, preprocess)
     if not isinstance(preprocess, ImagePreprocess) or preprocess.resize != "tile":
         return source, indices
     sizes = [size_of(index) for index in indices.tolist()]

@@ -15,11 +15,12 @@ from neocog.recipes.catalog import recipe as recipe_config
 from neocog.runs import FLAG, PYTHON, Provenance, ResolvedConfig, RunConfig, SetBy, read_config, resolve
 from neocog.runs.config import READING, Layer, reading_options, with_values
 from neocog.runs.start import name_own_network
+from neocog.tasks import TASKS
 from neocog.zoo import model_info
 
 __all__ = ["Settings", "overridden", "resolve_config"]
 
-SHORT = {"model": "model.name", "epochs": "train.epochs", "minutes": "train.minutes"}
+SHORT = {"model": "model.name", "task": "data.task", "epochs": "train.epochs", "minutes": "train.minutes"}
 """Settings that are so common that they have a name of their own."""
 
 
@@ -34,6 +35,8 @@ class Settings(TypedDict, total=False):
 
     model: str | None
     """The name of a network of the zoo."""
+    task: str | None
+    """What the labels are for, if their values don't tell: classification, multi-label or regression."""
     recipe: str | None
     """The name of a recipe; by default it is chosen by the model, or else by the kind of data."""
     epochs: int | str | None
@@ -86,9 +89,10 @@ def resolve_config(
     name, found = settings.get("recipe") or file_recipe, held
     if name is None and searches and not {**values, **given}.keys() & FIXED:
         name = "auto"
-    modality, task = model_info(str(network)).modality if network is not None else None, "classification"
-    if name in LOOKING or name == "auto" or (name is None and modality is None):
-        found, modality, task = look_at(str(source), held, {**values, **given}, opens=name in LOOKING or name == "auto")
+    info = model_info(str(network)) if network is not None else None
+    modality, task = (info.modality, info.task) if info is not None else (None, "classification")
+    if name in LOOKING or name == "auto" or (name is None and (info is None or TASKS[task].dense)):
+        found, modality, task = look_at(str(source), held, {**values, **given})
     searched = name == "auto"
     if name is None or (searched and task not in RACED):
         name = recipe_for(network, modality or "image", task)
@@ -140,11 +144,10 @@ def resolve_over(config: RunConfig | ResolvedConfig, given: Mapping[str, Any], s
     return resolve(config, PYTHON, [(settings.get("set_by", PYTHON), given)])
 
 
-def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bool) -> tuple[Any, Modality, str]:
-    """The data as far as it is known now, its kind, and its task if it was opened.
+def look_at(source: str, held: object, settings: Mapping[str, Any]) -> tuple[Any, Modality, str]:
+    """The data, opened, its kind, and its task.
 
-    The data is only opened if its layout does not tell the kind, or if `opens`. If it can't be read, that is left to
-    the run, which opens it again and says why.
+    If it can't be read, that is left to the run, which opens it again and says why.
     """
     try:
         reading = {key: value for key, value in settings.items() if key in READING}
@@ -154,8 +157,6 @@ def look_at(source: str, held: object, settings: Mapping[str, Any], *, opens: bo
         if held is None:
             columns = {name: options[name] for name in COLUMNS if options[name] is not None}
             found = find_format(source, format=options["format"], columns=columns)
-            if found.layout.modality is not None and not opens:
-                return found, found.layout.modality, "classification"
         opened = Opened(open_source(held if found is None else found, **options))
         return opened, opened.source.modality, opened.source.task
     except (DataError, ConfigError):

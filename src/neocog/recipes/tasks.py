@@ -1,14 +1,17 @@
 """The default recipes of tasks other than classification, whatever the kind of data."""
 
-from neocog.data import AugmentConfig, DataConfig, ImageConfig
+from dataclasses import replace
+
+from neocog.data import AugmentConfig, DataConfig, ImageConfig, Source
+from neocog.recipes.fast import look_at
 from neocog.runs import RunConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
 from neocog.zoo import ModelConfig
 from neocog.zoo.weights import available
 
-__all__ = ["image_values", "segmentation"]
+__all__ = ["detection", "image_labels", "image_values", "segmentation", "signal_values"]
 
-PRETRAINED = "efficientnet_lite0"
+PRETRAINED, ENCODER, DETECTOR = "efficientnet_lite0", "unet_lite0", "centernet_lite0"
 
 
 def image_values(data: str) -> RunConfig:
@@ -37,13 +40,68 @@ def image_values(data: str) -> RunConfig:
     )
 
 
-def segmentation(data: str) -> RunConfig:
-    """U-Net on whole images or tiles, with small rotations and changes of scale. Source: Ronneberger et al. 2015."""
+def image_labels(data: str) -> RunConfig:
+    """Several labels for each image: EfficientNet-Lite0 if its weights are here, or SpeedNet.
+
+    Its head is first fitted to frozen features by logistic regression, which is kept if fine-tuning does not improve on
+    it. Then all of it is fine-tuned at a low rate, each stage at 0.9 of the rate of the next one. No image is mirrored:
+    whether a label stays the same is not known. Source: Kumar et al. 2022; Howard & Ruder 2018, section 3.2.
+    """
+    config = image_values(data)
+    if config.model.pretrained is None:
+        return config
+    return replace(
+        config,
+        model=ModelConfig(name=PRETRAINED, pretrained="auto", head="logistic", dropout=0.0, stochastic_depth=0.0),
+        optimizer=OptimizerConfig(name="adamw", lr=0.0002, weight_decay=0.05, decay="weights", layer_decay=0.9),
+        schedule=ScheduleConfig(name="triangular", rise=0.1),
+        train=TrainConfig(epochs=10, batch_size=32, clip_norm=1.0, freeze_bn=True, ema_decay=0.99),
+    )
+
+
+def signal_values(data: str) -> RunConfig:
+    """Numbers for each signal: a network that keeps places apart, as spectra need it; many short epochs.
+
+    Source: Cui & Fearn 2018.
+    """
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="spectrum_cnn"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=200, batch_size=16, clip_norm=1.0),
+    )
+
+
+def segmentation(data: str, source: Source | None = None) -> RunConfig:
+    """Masks: U-Net on EfficientNet-Lite0 for colour images if its weights are here, else a small U-Net with batch norm.
+
+    Images are turned by at most 10 degrees, scaled and shifted by a tenth, and changed in brightness and contrast. None
+    is mirrored: whether left and right are alike is not known.
+    Source: Ronneberger et al. 2015; Iakubovskii 2019.
+    """
+    grey = look_at(data, source).grey
+    pretrained = not grey and available(ENCODER) is not None
     return RunConfig(
         data=DataConfig(source=data),
         augment=AugmentConfig(rotate=10, scale=0.1, translate=0.05, border="mirror", brightness=0.1, contrast=0.1),
-        model=ModelConfig(name="unet"),
-        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
+        model=ModelConfig(name=ENCODER, pretrained="auto") if pretrained else ModelConfig(name="unet_small"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
         train=TrainConfig(epochs=30, batch_size=8, clip_norm=1.0),
+    )
+
+
+def detection(data: str) -> RunConfig:
+    """CenterNet on EfficientNet-Lite0, whose backbone starts from weights of ImageNet if they are here.
+
+    Images are mirrored, scaled and shifted with their boxes. Source: Zhou et al. 2019; Tan & Le 2019.
+    """
+    return RunConfig(
+        data=DataConfig(source=data),
+        augment=AugmentConfig(flip=0.5, scale=0.25, translate=0.1, border="mirror", brightness=0.2, contrast=0.2),
+        model=ModelConfig(name=DETECTOR, pretrained="auto"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=60, batch_size=8, clip_norm=10.0),
     )

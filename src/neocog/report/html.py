@@ -8,11 +8,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import nn
 
-from neocog.evaluation import Calibration, ConfusionMatrix, Evaluation, Exhibit, Scatter
+from neocog.evaluation import Calibration, ConfusionMatrix, Evaluation, Exhibit, PrecisionRecall, Scatter
 from neocog.files import write_whole
 from neocog.modalities.draw import Drawing
 from neocog.report.images import filter_images
-from neocog.report.plots import draw_confusion, draw_history, draw_learning_rate, draw_reliability, draw_scatter
+from neocog.report.plots import (
+    draw_confusion,
+    draw_history,
+    draw_learning_rate,
+    draw_precision_recall,
+    draw_reliability,
+    draw_scatter,
+)
 from neocog.report.search import Search, draw_search
 
 __all__ = ["Curves", "Report", "write_report"]
@@ -52,6 +59,10 @@ class Report:
     notes: Sequence[str]
     search: Search | None = None
     """How the settings were found, if there was a search."""
+    drawn: str = "Inputs as the network receives them, before normalisation"
+    """What the drawings show."""
+    legend: Sequence[tuple[str, str]] = ()
+    """Classes and their CSS colours in the drawings, if colours have a meaning."""
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -85,6 +96,8 @@ def draw_exhibit(exhibit: Exhibit) -> str | None:
         return draw_confusion(exhibit.counts) if len(exhibit.classes) > MOST_CELLS else None
     if isinstance(exhibit, Scatter):
         return draw_scatter(exhibit)
+    if isinstance(exhibit, PrecisionRecall):
+        return draw_precision_recall(exhibit)
     return draw_reliability(exhibit.bins) if isinstance(exhibit, Calibration) else None
 
 

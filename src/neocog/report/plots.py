@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
 from neocog.errors import ConfigError
-from neocog.evaluation import ReliabilityBin, Scatter
+from neocog.evaluation import PrecisionRecall, ReliabilityBin, Scatter
 from neocog.files import write_whole
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "draw_confusion",
     "draw_history",
     "draw_learning_rate",
+    "draw_precision_recall",
     "draw_range_test",
     "draw_reliability",
     "draw_scatter",
@@ -124,11 +125,26 @@ def draw_scatter(scatter: Scatter) -> str:
         ):
             known = [(x, y) for x, y in zip(targets, values, strict=True) if x is not None]
             both = [number for pair in known for number in pair]
-            axes.plot([min(both), max(both)], [min(both), max(both)], color=GREY, linestyle="--")
-            axes.plot(*zip(*known, strict=True), "o", color=BLUE, markersize=3, alpha=0.5, markeredgewidth=0)
-            axes.set_title(name, fontsize=9, color=INK)
+            if known:
+                axes.plot([min(both), max(both)], [min(both), max(both)], color=GREY, linestyle="--")
+                axes.plot(*zip(*known, strict=True), "o", color=BLUE, markersize=3, alpha=0.5, markeredgewidth=0)
+            axes.set_title(name, fontsize=9, color=INK, parse_math=False)
             axes.set_xlabel("true")
             axes.set_ylabel("predicted")
+        return svg(figure)
+
+
+def draw_precision_recall(curves: PrecisionRecall) -> str:
+    """Precision at each recall, a line for each class."""
+    with rc_context(STYLE):
+        figure, axes = axes_of(height=3.4)
+        for name, values in curves.curves.items():
+            axes.plot(np.linspace(0, 1, len(values)), values, label=name.replace("_", " "))
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        if len(curves.curves) > 1:
+            axes.legend()
         return svg(figure)
 
 

@@ -24,7 +24,7 @@ from neocog.tasks import Task
 from neocog.zoo import Network
 
 if TYPE_CHECKING:
-    from neocog.transfer import LogisticHead
+    from neocog.transfer import LabelHead, LogisticHead
 
 __all__ = ["check_head", "fit_head"]
 
@@ -50,18 +50,24 @@ def fit_head(
     source: Source,
     task: Task,
     indices: NDArray[np.int64],
-) -> "LogisticHead":
+) -> "LogisticHead | LabelHead":
     """Set the last dense layer by logistic regression on the features of training samples, in place.
 
     `indices` are those of the training samples in the source, (N,), by which groups are held out together.
     Mirrored images count as further samples if training mirrors them. Of a large set, evenly spread samples are used.
     Raises ConfigError for a task without classes, or a network whose head does not end with a dense layer.
     """
-    from neocog.transfer import FeatureExtractor, fit_logistic, mirror, set_dense_head  # torch.fx takes a second
+    from neocog.transfer import (  # torch.fx takes a second
+        FeatureExtractor,
+        fit_labels,
+        fit_logistic,
+        mirror,
+        set_dense_head,
+    )
 
-    if not task.by_class:
+    if task.linear_head is None:
         raise ConfigError(
-            "model.head logistic is for single-label classification.",
+            "model.head logistic is for classes and labels.",
             received=f"the task {task.name}",
             fix="Leave model.head out.",
         )
@@ -78,20 +84,20 @@ def fit_head(
     weights = None if task.weights is None else task.weights.cpu()[labels]
     # Rows of a dataset that left out unreadable samples don't match the indices.
     known = groups is not None and len(indices) == len(train)
-    head = fit_logistic(
-        features,
-        labels.numpy(),
-        len(task.classes),
-        groups=groups[indices[rows]] if groups is not None and known else None,
-        weights=weights,
-        seed=config.train.seed,
-    )
+    together, seed = groups[indices[rows]] if groups is not None and known else None, config.train.seed
+    head: LogisticHead | LabelHead
+    if task.linear_head == "labels":
+        head = fit_labels(features, labels.cpu().numpy(), groups=together, seed=seed)
+        found = f"mAP {head.mean_average_precision:.1%} on a fifth that was held out"
+    else:
+        head = fit_logistic(
+            features, labels.numpy(), len(task.classes), groups=together, weights=weights, seed=seed
+        )  # fmt: skip
+        share = head.cv_accuracy
+        bounds = f"({100 * share.low:.1f} to {100 * share.high:.1f})"
+        found = f"cross-validated accuracy {share.value:.1%} {bounds}"
     set_dense_head(model, head.weight, head.bias)
-    found, seconds = head.cv_accuracy, time.perf_counter() - began
-    note(
-        f"head: logistic regression on frozen features, cross-validated accuracy {found.value:.1%} "
-        f"({100 * found.low:.1f} to {100 * found.high:.1f}), {seconds:.0f} s"
-    )
+    note(f"head: logistic regression on frozen features, {found}, {time.perf_counter() - began:.0f} s")
     return head
 
 

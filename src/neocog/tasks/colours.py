@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from neocog.dataset.record import UNLABELLED
 
-__all__ = ["class_colours", "overlay"]
+__all__ = ["class_colours", "css_colours", "overlay"]
 
 GOLDEN = 0.61803398875  # of the circle of hues from one class to the next, so that any number of them is spread
 OPACITY = 0.5
 
 
 def class_colours(num_classes: int) -> NDArray[np.uint8]:
-    """A colour for each class, the first black, as it is mostly the background; (K, 3).
+    """A colour for each class, no two alike, the first black, as it is mostly the background; (K, 3), K at most 255.
 
     >>> class_colours(2).tolist()
     [[0, 0, 0], [224, 56, 56]]
@@ -25,6 +25,15 @@ def class_colours(num_classes: int) -> NDArray[np.uint8]:
         red, green, blue = colorsys.hls_to_rgb((k * GOLDEN) % 1, lightness, saturation)
         found.append((round(255 * red), round(255 * green), round(255 * blue)))
     return np.array(found[:num_classes], np.uint8)
+
+
+def css_colours(num_classes: int) -> list[str]:
+    """The same colours as CSS writes them.
+
+    >>> css_colours(2)
+    ['#000000', '#e03838']
+    """
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in class_colours(num_classes).tolist()]
 
 
 def overlay(pixels: NDArray[np.integer], mask: NDArray[np.integer], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ from neocog.modalities.image.decode import decode_image
 from neocog.modalities.image.views import place_of
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.views import View
-from neocog.tasks.colours import class_colours, overlay
+from neocog.tasks.colours import class_colours, css_colours, overlay
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.dense import Assembler, Compared, DenseTask
 from neocog.tasks.loss import LossConfig, LossKind
@@ -33,6 +33,7 @@ __all__ = ["MaskCompared", "SegmentPrediction", "Segmentation", "place_mask"]
 
 SMOOTH = 1.0  # pixels added to both sides of a Dice ratio, so that classes of a few pixels don't jump
 MAX_PIXELS = 2**28
+SIDE = 480  # pixels of the longer side of a drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +45,27 @@ class SegmentPrediction(Prediction):
     """(H, W), at the size of the input."""
     confidence: float
     """The mean probability of the predicted classes."""
+    shares: dict[str, float]
+    """The share of the pixels of each class that occurs, the largest first."""
+    size: tuple[int, int]
+    """Height and width."""
 
-    @property
-    def shares(self) -> dict[str, float]:
-        """The share of the pixels of each class that occurs, the largest first."""
-        counts = np.bincount(self.mask.ravel(), minlength=len(self.classes)) / self.mask.size
+    @classmethod
+    def of_mask(cls, name: str, classes: tuple[str, ...], mask: NDArray[np.uint8], confidence: float) -> Self:
+        counts = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
         order = np.argsort(-counts, kind="stable")
-        return {self.classes[k]: float(counts[k]) for k in order.tolist() if counts[k]}
+        shares = {classes[k]: float(counts[k]) for k in order.tolist() if counts[k]}
+        return cls(name, classes, mask, confidence, shares, (mask.shape[0], mask.shape[1]))
+
+    def without_places(self) -> Self:
+        return replace(self, mask=self.mask[:0])
 
     def to_json(self) -> dict[str, Any]:
-        height, width = self.mask.shape
+        height, width = self.size
         return {"width": width, "height": height, "confidence": self.confidence, "shares": self.shares}
 
     def cells(self) -> dict[str, str]:
-        height, width = self.mask.shape
+        height, width = self.size
         named = ", ".join(f"{name} {share:.1%}" for name, share in list(self.shares.items())[:5])
         return {"size": f"{width} x {height}", "pixels": named, "confidence": f"{self.confidence:.1%}"}
 
@@ -85,6 +93,9 @@ class Segmentation(DenseTask):
     progress_percent = True
     columns = ("width", "height", "confidence")
     outputs_rule = "The network must give one number for each of {num} classes at every pixel."
+    numbers: NDArray[np.uint8] | None = None
+    """The network's class of each class of the data set that is compared, (256,); None if they are the same."""
+    drawn = "Left the true mask, right the predicted one, each over the image"
 
     def __init__(self, classes: tuple[str, ...], loss: LossConfig | None = None, weights: Tensor | None = None) -> None:
         super().__init__(classes)
@@ -138,16 +149,15 @@ class Segmentation(DenseTask):
         return self.image_losses(logits, targets).mean()
 
     def image_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """(N, K, H, W), (N, H, W) -> (N,)."""
+        """(N, K, H, W), (N, H, W) -> (N,); 0 for an image without a known pixel."""
         known, labels = targets != UNLABELLED, targets.long()
+        log_probs = logits.log_softmax(dim=1)
         losses = torch.zeros(len(logits), dtype=logits.dtype, device=logits.device)
         if self.kind != "dice":
             weights = None if self.pixel_weights is None else self.pixel_weights.to(logits)
-            pixels = F.cross_entropy(logits, labels, weights, ignore_index=UNLABELLED, reduction="none")
-            counts = known.to(logits) if weights is None else weights[labels.where(known, 0)] * known
-            losses = losses + pixels.flatten(1).sum(dim=1) / counts.flatten(1).sum(dim=1).clamp(min=1e-6)
+            losses = losses + pixel_cross_entropy(log_probs, labels, known, weights)
         if self.kind != "cross_entropy":
-            losses = losses + soft_dice(logits, labels, known)
+            losses = losses + soft_dice(log_probs.exp(), labels, known)
         return losses
 
     def progress_sum(self, logits: Tensor, targets: Tensor) -> float:
@@ -189,13 +199,16 @@ class Segmentation(DenseTask):
     def truth(self, record: Record) -> NDArray[np.uint8]:
         """The record's mask, its classes in the order of the network's outputs."""
         assert isinstance(record.target, np.ndarray), "a mask"
-        numbers: NDArray[np.uint8] | None = getattr(self, "numbers", None)
-        return record.target if numbers is None else numbers[record.target]
+        return record.target if self.numbers is None else self.numbers[record.target]
 
     def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Segmented:
         found: list[MaskCompared] = logits
         confusions, boundaries = (np.stack([getattr(x, name) for x in found]) for name in ("confusion", "boundary"))
         return evaluate_masks(confusions, boundaries, self.classes, keys, data=data, split=split)
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        return [(name, css) for name, css in zip(self.classes, css_colours(len(self.classes)), strict=True)][1:]
 
     def draw(self, record: Record, prediction: Prediction) -> Drawing:
         """The image with the true mask, and beside it with the predicted one."""
@@ -203,9 +216,10 @@ class Segmentation(DenseTask):
         payload = record.payload
         if isinstance(payload, bytes):
             payload = decode_image(payload, record.key, max_pixels=MAX_PIXELS, convert=True)
-        colours = class_colours(len(self.classes))
-        pair = [overlay(np.asarray(payload), mask, colours) for mask in (self.truth(record), prediction.mask)]
-        return Drawing(thumbnail(np.concatenate(pair, axis=1), side=360))
+        pixels, colours = np.asarray(payload), class_colours(len(self.classes))
+        gap = np.full((pixels.shape[0], max(2, pixels.shape[1] // 30), 3), 255, np.uint8)
+        true, found = (overlay(pixels, mask, colours) for mask in (self.truth(record), prediction.mask))
+        return Drawing(thumbnail(np.concatenate([true, gap, found], axis=1), side=SIDE))
 
 
 class MaskAssembler(Assembler):
@@ -219,19 +233,27 @@ class MaskAssembler(Assembler):
 
     def finish(self, name: str) -> SegmentPrediction:
         mask, confidence = self.stitcher.finish()
-        return SegmentPrediction(name, self.classes, mask, confidence)
+        return SegmentPrediction.of_mask(name, self.classes, mask, confidence)
 
 
-def soft_dice(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+def pixel_cross_entropy(log_probs: Tensor, labels: Tensor, known: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of -w log p over the known pixels of each image, by the sum of their w; (N, K, H, W) -> (N,)."""
+    losses = F.nll_loss(log_probs, labels, weights, ignore_index=UNLABELLED, reduction="none").flatten(1).sum(dim=1)
+    shares = known.to(log_probs) if weights is None else weights[labels.where(known, 0)] * known
+    sums = shares.flatten(1).sum(dim=1)
+    return losses / sums.where(sums > 0, 1)
+
+
+def soft_dice(probs: Tensor, labels: Tensor, known: Tensor) -> Tensor:
     """One minus the mean soft Dice over the classes that an image has; (N, K, H, W), (N, H, W) twice -> (N,).
 
         1 - (2 sum p t + 1) / (sum p + sum t + 1)
 
     Source: Milletari et al. 2016, "V-Net", section 3, with sums for each class of an image.
     """
-    count = logits.shape[1]
-    probs = (logits.softmax(dim=1) * known[:, None]).flatten(2)
-    truth = F.one_hot(labels.where(known, count), count + 1)[..., :count].movedim(-1, 1).to(probs).flatten(2)
+    probs = (probs * known[:, None]).flatten(2)
+    numbers = torch.arange(probs.shape[1], device=labels.device)
+    truth = labels.flatten(1)[:, None] == numbers[:, None]
     real = truth.sum(dim=2)
     dice = (2 * (probs * truth).sum(dim=2) + SMOOTH) / (probs.sum(dim=2) + real + SMOOTH)
     there = real > 0
@@ -241,12 +263,20 @@ def soft_dice(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
 def balanced_pixels(targets: Tensor, num_classes: int) -> Tensor:
     """The weight of each class's pixels, median frequency balancing; (N, H, W) uint8 -> (K,).
 
-    Source: Eigen & Fergus 2015, section 6.3.2.
+    A class's frequency is its share of the known pixels of the images that have it, its weight the median of all
+    frequencies over its own. A class that no image has weighs 1. Source: Eigen & Fergus 2015, section 6.3.2.
+
+    >>> masks = torch.tensor([[[0, 0, 0, 1]], [[0, 0, 255, 255]]], dtype=torch.uint8)
+    >>> balanced_pixels(masks, 3)  # 5/6 and 1/4, whose median is 13/24
+    tensor([0.6500, 2.1667, 1.0000])
     """
-    counts = torch.bincount(targets.flatten().int(), minlength=256)[:num_classes].double()
-    there = counts > 0
-    shares = counts / counts.sum().clamp(min=1)
-    return torch.where(there, shares[there].median() / shares.clamp(min=1e-12), torch.ones(())).float()
+    counts = torch.stack([torch.bincount(mask.flatten().int(), minlength=256)[:num_classes] for mask in targets])
+    pixels, there = counts.sum(dim=1, keepdim=True), counts > 0
+    shares = counts.sum(dim=0).double() / (pixels * there).sum(dim=0).clamp(min=1)
+    found = shares > 0
+    if not found.any():
+        return torch.ones(num_classes)
+    return torch.where(found, shares[found].quantile(0.5) / shares.clamp(min=1e-12), 1.0).float()
 
 
 def place_mask(mask: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:

@@ -1,5 +1,7 @@
 """One mask from the logits of overlapping views, in memory that does not grow with the number of tiles."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from neocog.modalities.views import View
 __all__ = ["Stitcher"]
 
 MODES = {1: "linear", 2: "bilinear"}
-AT_ONCE = 2**25  # values of enlarged maps that are held at once
+AT_ONCE = 2**22  # values of enlarged maps that are held at once
 
 
 class Stitcher:
@@ -32,45 +34,38 @@ class Stitcher:
 
     def add(self, view: View, logits: Tensor) -> None:
         """The logits (K, *shape) of a view."""
-        probs = logits.float().softmax(dim=0)
         if any(scale != 1 for scale in view.scale):
-            self.whole(view, probs)
+            self.enlarge(view, logits.float().softmax(dim=0))
             return
         start = [round(place) for place in view.origin]
         self.settle(start[0])
-        part = tuple(slice(0, n - s) for n, s in zip(self.size, start, strict=True))
-        probs = probs[(slice(None), *part)]
+        part = tuple(slice(max(0, -s), n - s) for n, s in zip(self.size, start, strict=True))
+        start = [max(0, place) for place in start]
+        probs = logits[(slice(None), *part)].float().softmax(dim=0)
         weights = edge_weights(tuple(logits.shape[1:]))[part]
         rows = probs.shape[1]
         self.hold(rows)
         assert self.held is not None
-        place = (
-            slice(None),
-            slice(0, rows),
-            *(slice(s, s + n) for s, n in zip(start[1:], probs.shape[2:], strict=True)),
-        )
-        held = self.held[place]
-        held[:-1] += probs * weights
-        held[-1] += weights
+        places = (slice(0, rows), *(slice(s, s + n) for s, n in zip(start[1:], probs.shape[2:], strict=True)))
+        self.held[:-1][(slice(None), *places)] += probs.mul_(weights)
+        self.held[-1][places] += weights
 
-    def whole(self, view: View, probs: Tensor) -> None:
-        """The probabilities of the only view, brought to the size of the payload a few classes at a time."""
+    def enlarge(self, view: View, probs: Tensor) -> None:
+        """The probabilities of the only view, brought to the size of the payload a few rows at a time, linearly."""
         part = []
         for origin, scale, length in zip(view.origin, view.scale, self.size, strict=True):
             first = round(-origin * scale)
             part.append(slice(first, first + max(1, round(length * scale))))
         inside = probs[(slice(None), *part)]
-        best = torch.full(self.size, -1.0)
-        mask = torch.zeros(self.size, dtype=torch.uint8)
-        step = max(1, AT_ONCE // int(np.prod(self.size)))
-        for first in range(0, self.num_classes, step):
-            maps = F.interpolate(inside[None, first : first + step], self.size, mode=MODES[len(self.size)])[0]
-            values, found = maps.max(dim=0)
-            higher = values > best
-            best = torch.where(higher, values, best)
-            mask[higher] = (found + first).to(torch.uint8)[higher]
-        self.mask[:] = mask.numpy()
-        self.sure, self.done = float(best.double().sum()), self.size[0]
+        step = max(1, AT_ONCE // (self.num_classes * int(np.prod(self.size[1:]))))
+        for first in range(0, self.size[0], step):
+            rows = linear_rows(inside, self.size[0], first, min(self.size[0], first + step))
+            if len(self.size) > 1:
+                rows = F.interpolate(rows[None], (rows.shape[1], *self.size[1:]), mode=MODES[len(self.size)])[0]
+            values, found = rows.max(dim=0)
+            self.mask[first : first + step] = found.to(torch.uint8).numpy()
+            self.sure += float(values.double().sum())
+        self.done = self.size[0]
 
     def hold(self, rows: int) -> None:
         """Make room for this many rows."""
@@ -96,6 +91,16 @@ class Stitcher:
         return self.mask, self.sure / max(1, self.mask.size)
 
 
+def linear_rows(maps: Tensor, length: int, first: int, end: int) -> Tensor:
+    """Rows of maps that are stretched linearly to `length` rows; (K, h, ...) -> (K, end - first, ...)."""
+    at = ((torch.arange(first, end, dtype=torch.float64) + 0.5) * maps.shape[1] / length - 0.5).clamp(min=0)
+    above = at.long().clamp(max=maps.shape[1] - 1)
+    below = (above + 1).clamp(max=maps.shape[1] - 1)
+    share = (at - above).to(maps.dtype).view(1, -1, *[1] * (maps.ndim - 2))
+    return maps[:, above].lerp(maps[:, below], share)
+
+
+@lru_cache(maxsize=4)
 def edge_weights(shape: tuple[int, ...]) -> Tensor:
     """Weights that fall linearly towards the edges, a product over axes; (*shape)."""
     weights = torch.ones(shape)

@@ -14,17 +14,18 @@ A source whose `task` has this name is then trained, measured and predicted by i
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.dataset.record import Source
+from neocog.dataset.record import Record, Source
 from neocog.errors import ConfigError, DataError, some
-from neocog.evaluation import Evaluation
+from neocog.evaluation import Evaluation, Statistic, Unusual, WorstError, without_intervals
 from neocog.modalities.augment import Key
+from neocog.modalities.draw import Drawing
 from neocog.modalities.preprocess import Preprocess
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.loss import LossConfig, LossKind
@@ -43,10 +44,16 @@ class Prediction(ABC):
     name: str
     pages: int = field(default=1, kw_only=True)
     """How many pages or frames an image's file holds; only the first was read."""
+    unusual: bool | None = field(default=None, kw_only=True)
+    """Whether the input is unlike the training data; None if the network can't tell."""
+
+    def without_places(self) -> Self:
+        """The prediction without what takes memory for each place of its input, such as a mask, and is not shown."""
+        return self
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Everything about the prediction but its name and pages, for a program."""
+        """The answer itself, for a program: everything but the fields that all predictions have."""
 
     @abstractmethod
     def cells(self) -> dict[str, str]:
@@ -67,12 +74,16 @@ class Task(ABC):
     """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
     dense: ClassVar[bool] = False
     """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
+    linear_head: ClassVar[Literal["classes", "labels"] | None] = None
+    """The logistic regression that can fit its last layer to frozen features: one class, or several labels."""
     has_probabilities: ClassVar[bool] = False
     """Whether `decode` gives the probability of each class."""
     losses: ClassVar[tuple[LossKind, ...]] = ()
     """The kinds of loss to choose from, the usual one first; none if it has a loss of its own."""
     learns_decisions: ClassVar[bool] = False
     """Whether `learn_decisions` takes something from validation data."""
+    calibrates: ClassVar[bool] = False
+    """Whether `calibrate` can adjust its probabilities."""
     outputs_rule: ClassVar[str] = "The network must give one number for each of {num} classes."
     """The rule that `output_shapes` follows."""
     criterion: ClassVar[Criterion]
@@ -83,6 +94,8 @@ class Task(ABC):
     """Whether it is a share, shown in per cent."""
     columns: ClassVar[tuple[str, ...]]
     """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
+    drawn: ClassVar[str] = "Inputs as the network receives them, before normalisation"
+    """What the drawings of a report show."""
     weights: Tensor | None = None
     """Of each class in the loss, (K,); None if all count the same."""
 
@@ -112,6 +125,47 @@ class Task(ABC):
         """Set what turns outputs into decisions, such as thresholds, by validation data; (N, K) and encoded targets."""
         return  # most tasks have none
 
+    def calibrate(self, logits: Tensor, targets: Tensor) -> str:
+        """Adjust how sure predictions are by validation data, and say how; (N, K) and encoded targets."""
+        raise NotImplementedError(f"{self.name} has no calibration")
+
+    @property
+    def flags_unusual(self) -> bool:
+        """Whether predictions say if an input is unlike the training data."""
+        return False
+
+    def find_unusual(self, name: str, logits: Tensor, other_name: str, other: Tensor) -> Unusual | None:
+        """How well logits (N, K) are told from those of other data (M, K); None if the network can't tell."""
+        return None
+
+    def statistic(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> Statistic:
+        """The headline metric as a function of how often each sample counts, (N,) -> a number, for resampling.
+
+        The arguments are those of `evaluate`. By default it evaluates once more for every call.
+        """
+
+        def value(counts: NDArray[np.float64]) -> float:
+            rows = np.repeat(np.arange(len(keys)), counts.astype(np.int64))
+            part = [scored[i] for i in rows.tolist()] if isinstance(scored, list) else scored[rows]
+            with without_intervals():
+                found = self.evaluate(part, targets[rows], [keys[i] for i in rows.tolist()], data="", split="")
+            return next(iter(found.metrics.values())).value
+
+        return value
+
+    def sample_scores(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> NDArray[np.float64]:
+        """The headline metric of each sample alone, or what stands for it; (N,). Arguments as of `evaluate`."""
+        statistic, only, found = self.statistic(scored, targets, keys), np.zeros(len(keys)), np.zeros(len(keys))
+        for i in range(len(keys)):
+            only[i] = 1.0
+            found[i] = statistic(only)
+            only[i] = 0.0
+        return found
+
+    def target_text(self, target: Any) -> str:
+        """A target of `match_targets` in a few words; empty if it is too large to be written."""
+        return ""
+
     @property
     def num_outputs(self) -> int:
         return len(self.classes)
@@ -120,6 +174,11 @@ class Task(ABC):
     def outputs_text(self) -> str:
         """The outputs of the network in a few words."""
         return some(self.classes)
+
+    @property
+    def legend(self) -> Sequence[tuple[str, str]]:
+        """The classes and their CSS colours in the drawings of a report, if colours have a meaning there."""
+        return ()
 
     @classmethod
     def output_shapes(cls, num_classes: int, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -205,6 +264,10 @@ class Task(ABC):
     @abstractmethod
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         """One prediction for each row of logits (N, K); `top` is how many alternatives to list, if there are any."""
+
+    def draw_error(self, record: Record, error: WorstError) -> Drawing | None:
+        """A sample with its target and prediction, for a report; None: the input alone."""
+        return None
 
     @abstractmethod
     def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Evaluation:

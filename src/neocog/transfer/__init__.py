@@ -8,8 +8,8 @@ from neocog.transfer.feature_file import feature_file
 from neocog.transfer.feature_table import FeatureRows, FeatureTable
 from neocog.transfer.features import FeatureExtractor, mirror
 from neocog.transfer.knn import neighbour_means
+from neocog.transfer.labels import LabelHead, fit_labels
 from neocog.transfer.logistic import LogisticHead, fit_at, fit_logistic
-from neocog.transfer.logistic_labels import LabelsHead, fit_labels
 from neocog.transfer.parts import feature_part
 from neocog.transfer.ridge import RidgeHead, fit_ridge
 from neocog.transfer.score import score_knn, score_probe
@@ -18,7 +18,7 @@ __all__ = [
     "FeatureExtractor",
     "FeatureRows",
     "FeatureTable",
-    "LabelsHead",
+    "LabelHead",
     "LogisticHead",
     "RidgeHead",
     "feature_file",

@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from neocog.layers.fuse import fuse
 from neocog.progress import Bar
 from neocog.torch_private import has_mkldnn_bf16
 from neocog.transfer.dense_head import without_dense_head
-from neocog.transfer.fuse import fuse
 from neocog.transfer.parts import pool
 from neocog.zoo import Network
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from neocog.errors import ConfigError, DataError
 from neocog.evaluation import Evaluation, evaluate_classifier, evaluate_labels, evaluate_values
 from neocog.transfer.knn import neighbour_means
+from neocog.transfer.labels import fit_labels
 from neocog.transfer.logistic import fit_logistic
-from neocog.transfer.logistic_labels import fit_labels
 from neocog.transfer.ridge import fit_ridge
 
 __all__ = ["SCORED", "LabelledFeatures", "score_knn", "score_probe"]

@@ -19,11 +19,13 @@ from neocog.zoo.networks import (
     shufflenet_v2,
     speech_dscnn,
     speech_resnet,
+    unet_encoders,
     vgg,
 )
 from neocog.zoo.networks.alexnet import AlexNet
 from neocog.zoo.networks.alexnet_one_column import AlexNetOneColumn
 from neocog.zoo.networks.centernet import CenterNet
+from neocog.zoo.networks.centernet_lite import CenterNetLite
 from neocog.zoo.networks.fcn import FCN8s
 from neocog.zoo.networks.go_policy import GoPolicy
 from neocog.zoo.networks.go_residual import GoResidual
@@ -35,13 +37,15 @@ from neocog.zoo.networks.lenet5_relu import LeNet5ReLU
 from neocog.zoo.networks.mobilenet_v2 import MobileNetV2
 from neocog.zoo.networks.neocognitron import Neocognitron
 from neocog.zoo.networks.segnet import SegNet
+from neocog.zoo.networks.spectrum_cnn import SpectrumCNN
 from neocog.zoo.networks.speech_cnn import SpeechCNN
 from neocog.zoo.networks.speed import SpeedNet
 from neocog.zoo.networks.squeezenet import SqueezeNet
 from neocog.zoo.networks.text_cnn import TextCNN
 from neocog.zoo.networks.time_series_fcn import TimeSeriesFCN
 from neocog.zoo.networks.time_series_resnet import TimeSeriesResNet
-from neocog.zoo.networks.unet import UNet
+from neocog.zoo.networks.unet import SMALL, UNet
+from neocog.zoo.networks.unet_1d import UNet1d
 
 __all__ = ["CATALOG"]
 
@@ -58,11 +62,26 @@ def ten_classes(build: Builder, paper: str, in_channels: int = 3, size: int = 32
     return ModelInfo(build=build, paper=paper, in_channels=in_channels, input_size=(size, size), num_classes=10)
 
 
-def pixels(build: Builder, paper: str, size: tuple[int, int], num_classes: int, in_channels: int = 3) -> ModelInfo:
+def pixels(
+    build: Builder,
+    paper: str,
+    size: tuple[int, int],
+    num_classes: int,
+    in_channels: int = 3,
+    backbone: str | None = None,
+) -> ModelInfo:
     """Made to give every pixel its class."""
     return ModelInfo(
         build=build, paper=paper, in_channels=in_channels, input_size=size, num_classes=num_classes,
-        task="segmentation",
+        task="segmentation", backbone=backbone,
+    )  # fmt: skip
+
+
+def boxes(build: Builder, paper: str, backbone: str) -> ModelInfo:
+    """Made to find the objects of COCO's 80 classes."""
+    return ModelInfo(
+        build=build, paper=paper, in_channels=3, input_size=(512, 512), num_classes=80,
+        task="detection", backbone=backbone,
     )  # fmt: skip
 
 
@@ -140,12 +159,20 @@ CATALOG: dict[str, ModelInfo] = {
     **{name: imagenet(partial(convnext.convnext, name), "Liu et al. 2022") for name in convnext.VARIANTS},
     "speednet": ten_classes(SpeedNet, "Jordan 2024"),
     "unet": pixels(UNet, "Ronneberger et al. 2015", (572, 572), num_classes=2, in_channels=1),
+    "unet_small": pixels(
+        partial(UNet, widths=SMALL, norm=True, dropout=0.0), "Ronneberger et al. 2015", (256, 256), num_classes=2
+    ),
+    **{
+        name: pixels(
+            partial(unet_encoders.unet_encoder, name), "Iakubovskii 2019", (224, 224), num_classes=2,
+            backbone=backbone,
+        )
+        for name, backbone in (("unet_resnet18", "resnet18"), ("unet_lite0", "efficientnet_lite0"))
+    },
     "fcn8s": pixels(FCN8s, "Long et al. 2015", (500, 500), num_classes=21),
     "segnet": pixels(SegNet, "Badrinarayanan et al. 2015", (360, 480), num_classes=11),
-    "centernet": ModelInfo(
-        build=CenterNet, paper="Zhou et al. 2019",
-        in_channels=3, input_size=(512, 512), num_classes=80, task="detection",
-    ),
+    "centernet": boxes(CenterNet, "Zhou et al. 2019", backbone="resnet18"),
+    "centernet_lite0": boxes(CenterNetLite, "Zhou et al. 2019", backbone="efficientnet_lite0"),
     "text_cnn": texts(TextCNN, "Kim 2014", vocabulary=20_000, length=50, num_classes=2),
     **{
         name: texts(partial(char_cnn.char_cnn, name), "Zhang et al. 2015", vocabulary=70, length=1014, num_classes=4)
@@ -165,6 +192,11 @@ CATALOG: dict[str, ModelInfo] = {
     "time_series_fcn": signals(TimeSeriesFCN, "Wang et al. 2017", 140, 2),
     "time_series_resnet": signals(TimeSeriesResNet, "Wang et al. 2017", 140, 2),
     "inception_time": signals(InceptionTime, "Ismail Fawaz et al. 2019", 140, 2),
+    "spectrum_cnn": signals(SpectrumCNN, "Cui & Fearn 2018", 100, 1),
+    "unet_1d": ModelInfo(
+        build=UNet1d, paper="Perslev et al. 2019",
+        in_channels=1, input_size=(1024,), num_classes=2, modality="signal", task="signal segmentation",
+    ),
     "go_policy": boards(GoPolicy, "Silver et al. 2016", planes=48, num_moves=19 * 19),
     "go_residual": boards(GoResidual, "Silver et al. 2017", planes=17, num_moves=19 * 19 + 1),
 }  # fmt: skip

@@ -14,7 +14,7 @@ NAMED_WEIGHTS = frozenset({"auto", "package", "torchvision"})
 """Values of `pretrained` that are never a path; `./auto` is one."""
 
 # Settings that some builders take.
-OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride")
+OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride", "vector_size")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -35,6 +35,8 @@ class ModelConfig:
     """Channels of each stage; by default as published."""
     stem_stride: Annotated[int, Field(ge=1)] | None = None
     """Step of the first filters: with two, all maps that follow have half the sides; by default as published."""
+    vector_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Numbers of a word vector; by default those of the vectors in text.vectors, or as published."""
     pretrained: str | None = None
     """Weights to start from: torchvision, timm/NAME (both fetched), package (of an installed package), auto (what is
     installed or cached; else none), a .pth or .safetensors file, or your own model, by its run folder or its

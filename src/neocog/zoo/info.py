@@ -12,7 +12,7 @@ from neocog.zoo.network import Network
 __all__ = ["ModelInfo"]
 
 Modality = str  # the name of a row of `neocog.modalities.table.MODALITIES`
-Task = Literal["classification", "segmentation", "detection", "next move"]
+Task = Literal["classification", "segmentation", "detection", "next move", "signal segmentation"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +31,8 @@ class ModelInfo:
     task: Task = "classification"
     trainable: bool = True
     """Whether it learns by gradient descent."""
+    backbone: str | None = None
+    """The network of the catalogue whose stem and stages it has, and whose published weights these can start from."""
 
     @property
     def year(self) -> int:

@@ -224,6 +224,8 @@ def test_every_kind_of_target_comes_back(pack_source, tmp_path, png):
         Objects(boxes, np.array([1, 0])),
         Objects(boxes, np.array([1, 1]), outlines),
         Objects(boxes[:0], np.array([], int)),
+        Objects(boxes, np.array([1, 1]), outlines, np.array([0, 2], np.uint8)),
+        Objects(boxes, np.array([0, 1]), None, np.array([1, 0], np.uint8)),
     ]
     pack_source(Listed([Record(str(k), png(k), o) for k, o in enumerate(several)], task="detection"), "objects")
     source = open_shards(tmp_path / "objects")
@@ -232,8 +234,10 @@ def test_every_kind_of_target_comes_back(pack_source, tmp_path, png):
         assert np.array_equal(found.boxes, objects.boxes)
         assert np.array_equal(found.labels, objects.labels)
         assert (found.masks is None) == (objects.masks is None)
+        assert (found.ignored is None) == (objects.ignored is None)
+        assert found.ignored is None or found.ignored.tolist() == objects.ignored.tolist()
     assert np.array_equal(source.read(1).target.masks, outlines)
-    assert source.targets.tolist() == [-1, -1, -1]
+    assert source.targets.tolist() == [-1] * 5
     pack_source(
         Listed(
             [Record("0", BOARD, -1), Record("1", BOARD, 7)],

@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 
 from neocog.annotations.coco import is_coco, open_coco
 from neocog.annotations.outlines import check_runs, draw_outline, unpack_runs
-from neocog.dataset.record import fingerprint
+from neocog.dataset.record import CROWD, fingerprint
 from neocog.doctor import check
 from neocog.errors import DataError
 
@@ -77,8 +77,9 @@ def test_objects_are_those_of_pycocotools(tmp_path):
     oracle = COCO(str(root / "annotations/instances_train2017.json"))
     numbers = {number: k for k, number in enumerate(sorted(oracle.getCatIds()))}
     for index, image in enumerate(CONTENT["images"]):
-        wanted = [entry for entry in oracle.imgToAnns[image["id"]] if not entry.get("iscrowd")]
+        wanted = oracle.imgToAnns[image["id"]]
         found = source.read(index).target
+        assert found.ignored.tolist() == [CROWD * entry.get("iscrowd", 0) for entry in wanted]
         assert found.labels.tolist() == [numbers[entry["category_id"]] for entry in wanted]
         assert found.masks.shape == (len(wanted), *SIZE)
         assert found.boxes.dtype == np.float32
@@ -99,8 +100,16 @@ def test_set_matches_its_file(tmp_path):
     assert record.payload == (tmp_path / record.key).read_bytes()
     assert record.target.masks is None
     assert source.read_target(2).boxes.shape == (0, 4)
-    assert source.notices == ("annotations of crowds (iscrowd) were left out: 1",)
+    assert source.notices == ("annotations of crowds (iscrowd) are neither learned nor scored: 1",)
     assert list(source.faults()) == []
+
+
+def test_set_without_crowds_ignores_nothing_and_one_with_them_has_another_fingerprint(tmp_path):
+    plain = open_coco(write_set(tmp_path / "a", changed("annotations", 3, "iscrowd", value=0)))
+    crowded = open_coco(write_set(tmp_path / "b"))
+    assert plain.read_target(1).ignored is None and plain.notices == ()
+    assert crowded.read_target(1).ignored.tolist() == [0, 0, CROWD] and crowded.read_target(0).ignored.tolist() == [0]
+    assert fingerprint(plain) != fingerprint(crowded)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +167,7 @@ def test_supercategories_without_annotations_are_left_out_and_named(tmp_path, na
     content, parents = PARENTS[name]
     source = open_coco(write_set(tmp_path, content, name="train/_annotations.coco.json", folder="train"))
     assert source.classes == ("cat", "dog")
-    assert [source.classes[k] for k in source.read_target(1).labels] == ["dog", "cat"]
+    assert [source.classes[k] for k in source.read_target(1).labels] == ["dog", "cat", "cat"]
     assert source.read_target(0).labels.tolist() == [0]
     notice = f"supercategories without annotations are not classes: {', '.join(parents)}"
     assert notice in source.notices
@@ -199,12 +208,12 @@ def test_a_supercategory_that_one_split_annotates_stays_a_class(tmp_path):
         write_set(tmp_path, roboflow(*listed, used=used), name=f"{split}/_annotations.coco.json", folder=split)
     source = open_coco(tmp_path)
     assert source.classes == ("pets", "cat", "dog")
-    assert [source.classes[k] for k in source.read_target(7).labels] == ["dog", "pets"]
+    assert [source.classes[k] for k in source.read_target(7).labels] == ["dog", "pets", "pets"]
     for split in ("train", "valid", "test"):
         write_set(tmp_path, roboflow(*listed, used=(1, 2)), name=f"{split}/_annotations.coco.json", folder=split)
     source = open_coco(tmp_path)
     assert (source.classes, list(source.splits)) == (("cat", "dog"), ["train", "val", "test"])
-    assert [source.classes[k] for k in source.read_target(7).labels] == ["dog", "cat"]
+    assert [source.classes[k] for k in source.read_target(7).labels] == ["dog", "cat", "cat"]
 
 
 def test_two_used_categories_of_one_name_are_refused(tmp_path):
@@ -220,7 +229,7 @@ def test_two_files_make_two_splits_and_other_files_are_ignored(tmp_path):
     source = open_coco(tmp_path, with_masks=True)
     assert {split: part.tolist() for split, part in source.splits.items()} == {"train": [0, 1, 2], "val": [3, 4, 5]}
     assert source.key(3) == "val2017/a.png"
-    assert len(source.read_target(4)) == 2
+    assert len(source.read_target(4)) == 3
     assert source.read_target(4).masks.sum() == source.read_target(1).masks.sum() > 0
 
 
@@ -358,7 +367,7 @@ def test_masks_need_the_size_of_the_image(tmp_path):
     (tmp_path / "annotations/instances_train2017.json").write_text(json.dumps(CONTENT))
     with pytest.raises(DataError, match="b.png is 20 wide and 30 high upright, and annotated as 40 wide and 30 high"):
         open_coco(tmp_path, with_masks=True).read(1)
-    assert len(open_coco(tmp_path).read(1).target) == 2
+    assert len(open_coco(tmp_path).read(1).target) == 3
 
 
 def test_masks_that_would_fill_the_memory_are_refused(tmp_path):
@@ -393,8 +402,8 @@ def test_splits_with_differing_categories_are_refused(tmp_path):
 def test_boxes_without_area_are_left_out_with_a_notice(tmp_path):
     write_set(tmp_path, changed("annotations", 2, "bbox", value=[3, 4, 0, 5]))
     source = open_coco(tmp_path, with_masks=True)
-    assert source.read_target(1).labels.tolist() == [1]
-    assert source.read_target(1).masks.shape == (1, *SIZE)
+    assert source.read_target(1).labels.tolist() == [1, 0]
+    assert source.read_target(1).masks.shape == (2, *SIZE)
     assert source.notices[1] == ("boxes without area were left out: 1, first annotation 102 of images/train2017/b.png")
     assert list(source.faults()) == [
         (
@@ -568,7 +577,7 @@ def test_boxes_and_run_lengths_need_no_pycocotools(tmp_path, monkeypatch):
     content = copy.deepcopy(CONTENT)
     del content["annotations"][0]
     write_set(tmp_path, content)
-    assert len(open_coco(tmp_path).read(1).target) == 1
+    assert len(open_coco(tmp_path).read(1).target) == 2
     assert open_coco(tmp_path, with_masks=True).read(0).target.masks.sum() == PACKED.sum()
     write_set(tmp_path, CONTENT)
     source = open_coco(tmp_path, with_masks=True)

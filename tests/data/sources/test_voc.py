@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.annotations.voc import is_voc, is_voc_masks, open_voc, open_voc_masks, parse_xml
-from neocog.dataset.record import fingerprint
+from neocog.dataset.record import DIFFICULT, fingerprint
 from neocog.errors import DataError
 
 OBJECT = """<object><name>{}</name><pose>Left</pose><truncated>1</truncated><difficult>{}</difficult>
@@ -44,8 +44,10 @@ def test_boxes_count_from_1_and_include_their_last_pixel(tmp_path):
     assert record.target.boxes.tolist() == [[0, 0, 40, 30], [4, 5, 5, 6]]
     assert record.target.labels.tolist() == [2, 1]
     assert source.read_target(1).boxes.tolist() == [[1.5, 2, 20.25, 9]]
+    assert record.target.ignored.tolist() == [0, 0]
+    assert source.read_target(1).ignored.tolist() == [DIFFICULT]
     assert list(source.faults()) == []
-    assert source.notices == ()
+    assert source.notices == ("difficult objects are neither learned nor scored: 1",)
 
 
 def test_a_box_drawn_by_hand_covers_its_object(tmp_path):

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from neocog import create_model
 from neocog.errors import GeometryError
 from neocog.planning import plan
-from neocog.zoo.networks.unet import UNet
+from neocog.zoo.networks.unet import SMALL, UNet
 
 
 def on_meta(**options):
@@ -158,3 +159,19 @@ def test_exported_program_takes_images_of_other_sizes(network):
     for shape in [(1, 1, 32, 48), (3, 1, 18, 33)]:
         images = torch.randn(shape)
         torch.testing.assert_close(exported(images), network(images))
+
+
+def test_small_form_has_batch_norm_for_biases():
+    """By the paper's figure with 16 to 256 channels: two numbers for each map where a bias was one."""
+    conv = lambda c_in, c_out: 9 * c_in * c_out + 2 * c_out  # noqa: E731
+    down = conv(3, 16) + conv(16, 16) + sum(conv(c, 2 * c) + conv(2 * c, 2 * c) for c in SMALL[:-1])
+    up = sum(4 * 2 * c * c + c + conv(2 * c, c) + conv(c, c) for c in SMALL[:-1])
+    network = create_model("unet_small")
+    assert sum(p.numel() for p in network.parameters()) == down + up + 16 * 2 + 2
+    assert not any(isinstance(m, nn.Dropout) and m.p for m in network.modules())
+
+
+def test_widths_set_the_stages():
+    assert [tuple(m.shape[1:]) for m in UNet(widths=(4, 8, 12)).features(torch.zeros(1, 1, 9, 16))] == [
+        (4, 9, 16), (8, 5, 8), (12, 3, 4),
+    ]  # fmt: skip

@@ -12,7 +12,7 @@ from neocog.modalities.audio.choose import choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.audio.waveform import decodable
 from neocog.modalities.draw import Drawing, colour_map, draw_curves, image_address
-from neocog.modalities.signal.augment import augment_stages
+from neocog.modalities.signal.augment import augment_stages, check_augment
 from neocog.modalities.table import ModalityInfo
 
 __all__ = ["ROW"]
@@ -50,6 +50,7 @@ ROW = ModalityInfo(
     section="audio",
     augment_section="augment_signal",
     augment=augment_stages,
+    check_augment=check_augment,
     feature="Audio",
     check_encoded=check_encoded,
     draw=draw,

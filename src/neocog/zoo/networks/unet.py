@@ -3,7 +3,8 @@
 Paper: https://arxiv.org/abs/1505.04597. A path down to ever more channels at ever lower resolution, and one back up
 that reads, at each resolution, what the path down had found there. No batch norm; every convolution has a bias.
 The paper pads nowhere, so that 572 x 572 in gives 388 x 388 out and skipped maps are cropped; `padding=True`, today's
-common form, keeps the input's size, whatever it is.
+common form, keeps the input's size, whatever it is. `unet_small` has a quarter of the channels, a sixteenth of the
+arithmetic, and batch norm, with which it learns in few epochs.
 
 Shapes with padding (N batch, C channels, H height, W width, K classes; h, w halve from stage to stage, rounded up):
 
@@ -14,7 +15,8 @@ Shapes with padding (N batch, C channels, H height, W width, K classes; h, w hal
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -23,15 +25,19 @@ from torch import Tensor, nn
 
 from neocog.zoo.network import Network
 
-__all__ = ["WIDTHS", "UNet"]
+__all__ = ["SMALL", "WIDTHS", "UNet"]
 
-# Channels of each stage.
+# Channels of each stage: as published, and of `unet_small`.
 WIDTHS = (64, 128, 256, 512, 1024)
+SMALL = (16, 32, 64, 128, 256)
+
+Conv = Callable[[int, int], nn.Sequential]
 
 
-def conv(c_in: int, c_out: int, padding: bool) -> nn.Sequential:
-    """3x3 and ReLU; (N, c_in, H, W) -> (N, c_out, H, W), or 2 less each way without padding."""
-    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=int(padding)), nn.ReLU())
+def conv(c_in: int, c_out: int, *, padding: bool, norm: bool) -> nn.Sequential:
+    """3x3, batch norm or not, and ReLU; (N, c_in, H, W) -> (N, c_out, H, W), or 2 less each way without padding."""
+    norms = [nn.BatchNorm2d(c_out)] if norm else []
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=int(padding), bias=not norm), *norms, nn.ReLU())
 
 
 def crop(maps: Tensor, like: Tensor) -> Tensor:
@@ -49,23 +55,24 @@ def gaussian_by_inputs(module: nn.Module) -> None:
 
     A transposed convolution's stride deals its kernel's taps out to different outputs.
     """
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         taps = math.prod(module.kernel_size) // math.prod(module.stride)
         nn.init.normal_(module.weight, std=math.sqrt(2 / (module.in_channels * taps)))
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 class StepUp(nn.Module):
-    """Twice the size at half the channels, with the skipped maps beside, then two convolutions.
+    """Twice the size at fewer channels, with the skipped maps beside, then two convolutions.
 
-    (N, 2c, h, w) and (N, c, H, W) -> (N, c, H, W), or 4 less than 2h and 2w without padding.
+    (N, c_in, h, w) and (N, c, H, W) -> (N, c, H, W), or 4 less than 2h and 2w without padding.
     """
 
-    def __init__(self, c: int, padding: bool) -> None:
+    def __init__(self, c_in: int, c: int, convolve: Conv, padding: bool) -> None:
         super().__init__()
         self.padding = padding
-        self.up = nn.ConvTranspose2d(2 * c, c, 2, 2)
-        self.convs = nn.Sequential(conv(2 * c, c, padding), conv(c, c, padding))
+        self.up = nn.ConvTranspose2d(c_in, c, 2, 2)
+        self.convs = nn.Sequential(convolve(2 * c, c), convolve(c, c))
 
     def forward(self, maps: Tensor, skipped: Tensor) -> Tensor:
         maps = self.up(maps)
@@ -79,41 +86,50 @@ class StepUp(nn.Module):
 class Decoder(nn.Module):
     """The path up, from the deepest maps to logits for each pixel."""
 
-    def __init__(self, num_classes: int, padding: bool) -> None:
+    def __init__(self, widths: Sequence[int], num_classes: int, convolve: Conv, padding: bool) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(StepUp(c, padding) for c in reversed(WIDTHS[:-1]))
-        self.classify = nn.Conv2d(WIDTHS[0], num_classes, 1)
+        self.steps = nn.ModuleList(StepUp(c_in, c, convolve, padding) for c_in, c in pairwise(reversed(widths)))
+        self.classify = nn.Conv2d(widths[0], num_classes, 1)
 
     def forward(self, found: Sequence[Tensor]) -> Tensor:
-        *skipped, maps = found
-        for step, skip in zip(self.steps, reversed(skipped), strict=True):
-            maps = step(maps, skip)
+        maps = found[-1]
+        for i, step in enumerate(self.steps):
+            maps = step(maps, found[-2 - i])
         return self.classify(maps)  # type: ignore[no-any-return]
 
 
 class UNet(Network):
-    """Five resolutions down, four up again, two 3x3 convolutions at each.
+    """A resolution for each of `widths`: down, and up again, with two 3x3 convolutions at each.
 
     `dropout` acts behind the two deepest stages; place and rate are those of the authors' published network.
     """
 
     def __init__(
-        self, *, in_channels: int = 1, num_classes: int = 2, padding: bool = True, dropout: float = 0.5
+        self,
+        *,
+        in_channels: int = 1,
+        num_classes: int = 2,
+        padding: bool = True,
+        dropout: float = 0.5,
+        widths: Sequence[int] = WIDTHS,
+        norm: bool = False,
     ) -> None:
         super().__init__()
-        self.stem = conv(in_channels, WIDTHS[0], padding)
-        stages = [conv(WIDTHS[0], WIDTHS[0], padding)]
-        for i, (c_in, c_out) in enumerate(pairwise(WIDTHS), start=1):
+        convolve = partial(conv, padding=padding, norm=norm)
+        self.stem = convolve(in_channels, widths[0])
+        stages = [convolve(widths[0], widths[0])]
+        for i, (c_in, c_out) in enumerate(pairwise(widths), start=1):
             pool = nn.MaxPool2d(2, ceil_mode=padding)
-            drop = [nn.Dropout(dropout)] if i >= 3 else []
-            stages.append(nn.Sequential(pool, conv(c_in, c_out, padding), conv(c_out, c_out, padding), *drop))
+            drop = [nn.Dropout(dropout)] if i >= len(widths) - 2 else []
+            stages.append(nn.Sequential(pool, convolve(c_in, c_out), convolve(c_out, c_out), *drop))
         self.stages = nn.Sequential(*stages)
-        self.head = Decoder(num_classes, padding)
+        self.head = Decoder(widths, num_classes, convolve, padding)
         self.apply(gaussian_by_inputs)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, in_channels, H, W) images -> (N, num_classes, H, W) logits.
 
-        Without padding, H and W of the logits are less by 184, or by more where a pooling meets an odd size.
+        Without padding, H and W of the logits are less by 184 for five stages, or by more where a pooling meets an odd
+        size.
         """
         return self.head(self.features(images))  # type: ignore[no-any-return]

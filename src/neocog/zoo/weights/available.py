@@ -13,13 +13,13 @@ def available(name: str) -> str | None:
     """The value of `model.pretrained` for weights of a network that are installed or cached; None if there are none.
 
     torchvision's file in the cache comes first, then timm's, by name, then an installed package. Whether the file is
-    whole is checked when it is loaded.
+    whole is checked when it is loaded. A network with a backbone takes the weights of that.
     Raises ConfigError for an unknown name.
 
     >>> available("lenet5") is None
     True
     """
-    model_info(name)  # raises if there is none
+    name = model_info(name).backbone or name
     if name in TORCHVISION and cached_path("weights", TORCHVISION[name]).is_file():
         return "torchvision"
     if name in TIMM:
@@ -42,6 +42,7 @@ def none_available(name: str) -> str:
     >>> none_available("resnet18")
     'No pretrained weights of resnet18 are cached. Fetch them: --model.pretrained torchvision'
     """
+    name = model_info(name).backbone or name
     if name in PACKAGES:
         return f"No pretrained weights of {name} are installed. Install them: {INSTALL}"
     if name in TORCHVISION:

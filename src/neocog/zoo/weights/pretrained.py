@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from neocog.errors import ConfigError, DataError
 from neocog.files import Remote, cached_path, fetch, storage_errors
 from neocog.progress import note
+from neocog.zoo.catalog import CATALOG
 from neocog.zoo.network import BuildSpec, Network, Normalisation
 from neocog.zoo.weights.available import available, none_available
 from neocog.zoo.weights.files import TORCHVISION
@@ -35,7 +37,8 @@ def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
     `source` is "torchvision", "timm/NAME" with a name of timm's models, "package" for those that an installed package
     brings, "auto" for what `available` finds and else none, or the path of a file whose keys are ours, torchvision's or
     timm's, be it one of Lightning too. A head for another number of classes keeps its fresh weights;
-    the first layer is adapted to another number of channels.
+    the first layer is adapted to another number of channels. A network with a backbone of the catalogue takes the
+    weights that are published for that, and keeps its own head, fresh.
     Raises ConfigError if nothing is published or the package isn't installed, DataError if a file can't be fetched,
     and CheckpointError where it is of another network, or not the published one.
     """
@@ -45,16 +48,19 @@ def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
             note(f"Weights start at random. {none_available(spec.name)}")
             return
         source = found
-    maps = key_maps(spec.name, spec.options)
-    expected = model.state_dict()
+    backbone = CATALOG[spec.name].backbone if spec.name in CATALOG else None
+    name = backbone or spec.name
+    maps, expected = key_maps(name, spec.options), model.state_dict()
+    if backbone is not None:
+        maps = {library: for_backbone(key_map, expected) for library, key_map in maps.items()}
     if source == "torchvision":
-        foreign, key_map = read_weights(torchvision_file(spec.name)), maps["torchvision"]
-        normalisation = HALVES if spec.name in FROM_TENSORFLOW else IMAGENET
+        foreign, key_map = read_weights(torchvision_file(name)), maps["torchvision"]
+        normalisation = HALVES if name in FROM_TENSORFLOW else IMAGENET
     elif source.startswith("timm/"):
-        path, normalisation = timm_file(spec.name, source.removeprefix("timm/"))
+        path, normalisation = timm_file(name, source.removeprefix("timm/"))
         foreign, key_map = read_weights(path), maps["timm"]
     elif source == "package":
-        foreign, key_map = read_weights(package_file(spec.name)), maps["package"]
+        foreign, key_map = read_weights(package_file(name)), maps["package"]
         normalisation = SIGNED_BYTES
     else:
         read, normalisation = read_weights(Path(source)), None
@@ -63,9 +69,24 @@ def load_pretrained(model: Network, spec: BuildSpec, source: str) -> None:
     fresh = fresh_keys(foreign, expected, key_map, spec)
     if fresh:
         note(f"{spec.name}: the weights are for other classes than these {spec.num_classes}; the head starts fresh")
+    if backbone is not None:
+        fresh |= {key for key in expected if not in_backbone(key) and key_map.theirs(key) not in foreign}
     adapt_channels(foreign, expected, key_map, spec.channel_keys() - fresh)
     model.load_state_dict(translate(key_map, foreign, expected, fresh))
     model.normalisation = adapted_normalisation(normalisation, spec.in_channels)
+
+
+def in_backbone(key: str) -> bool:
+    """Whether a tensor or a module is part of the stem or the stages."""
+    return key.startswith(("stem.", "stages."))
+
+
+def for_backbone(key_map: KeyMap, expected: Mapping[str, Tensor]) -> KeyMap:
+    """The map of a classifier, for a network that has its stem and stages, and a head of its own."""
+    heads = tuple(f"{theirs}." for ours, theirs in key_map.names.items() if not in_backbone(ours))
+    names = {ours: theirs for ours, theirs in key_map.names.items() if in_backbone(ours)}
+    own = {key: key for key in expected if not in_backbone(key)}
+    return replace(key_map, names=names | own, unused=(*key_map.unused, *heads))
 
 
 def fresh_keys(

@@ -1,7 +1,7 @@
 """Spatial augmentation: one affine transform for each image, so that images, masks, boxes and points move alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.dataset.record import UNLABELLED, Objects
+from neocog.dataset.record import UNLABELLED, Objects, take_objects
 from neocog.modalities.augment import Key, draw_chosen
 from neocog.modalities.image.augment import affine
 from neocog.modalities.image.augment.affine import Matrices, identity, sample_bilinear, sample_nearest
@@ -106,7 +106,8 @@ class SpatialTransform:
             kept &= masks.any(axis=(1, 2))
             if part.matrices[0, 0, 1] or part.matrices[0, 1, 0]:
                 boxes[kept] = [enclose(mask) for mask in masks[kept]]
-        return Objects(boxes[kept].astype(np.float32), given.labels[kept], None if masks is None else masks[kept])
+        taken = take_objects(given, kept, boxes[kept])
+        return taken if masks is None else replace(taken, masks=masks[kept])
 
 
 def enclose(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -1,0 +1,187 @@
+"""The files that `neocog predict` writes for masks: a PNG for each input, the classes' names, and COCO's format."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from neocog.bundle import Prediction
+from neocog.errors import ConfigError
+from neocog.files import storage_errors, write_whole
+from neocog.tasks import SegmentPrediction, Task
+from neocog.tasks.colours import class_colours
+
+__all__ = ["CocoMasks", "Input", "MaskFolder", "MaskForm", "mask_png", "mask_writers", "run_lengths", "target_files"]
+
+MaskForm = Literal["index", "colour"]
+Input = Path | bytes | NDArray[Any]
+
+
+def mask_writers(
+    task: Task,
+    named: Sequence[tuple[str, Input]],
+    folders: Sequence[Path],
+    *,
+    output: Path | None,
+    form: MaskForm | None,
+    coco: Path | None,
+) -> list["MaskFolder | CocoMasks"]:
+    """What writes each prediction for these inputs; none if nothing is to be written.
+
+    Raises ConfigError for a form without a folder, a network that does not predict masks, and what `target_files` does.
+    """
+    if form is not None and output is None:
+        raise ConfigError(
+            "--mask says how the files of -o are written.", received=f"--mask {form} without -o", fix="Name a folder."
+        )
+    writers: list[MaskFolder | CocoMasks] = []
+    if output is not None:
+        check_masks(task, "-o")
+        writers.append(MaskFolder(output, target_files(output, named, folders), task, form or "index"))
+    if coco is not None:
+        check_masks(task, "--coco")
+        writers.append(CocoMasks(coco, task))
+    return writers
+
+
+def target_files(folder: Path, named: Sequence[tuple[str, Input]], folders: Sequence[Path] = ()) -> dict[str, Path]:
+    """Where the mask of each input goes, by the input's name; those of `folders` keep their place within.
+
+    Raises ConfigError if two inputs would have the same file, or a file is one of the inputs.
+
+    >>> files = [("scans/a/1.jpg", Path("scans/a/1.jpg")), ("b.tif@2", np.zeros((9, 9), np.uint8))]
+    >>> [str(path) for path in target_files(Path("masks"), files, [Path("scans")]).values()]
+    ['masks/a/1.png', 'masks/b/0002.png']
+    """
+    found: dict[str, Path] = {}
+    taken: dict[Path, str] = {}
+    inputs = {one.resolve() for _, one in named if isinstance(one, Path)}
+    for name, one in named:
+        path = folder / place_of(name, one, folders)
+        if path in taken:
+            raise ConfigError(
+                "Each input needs a mask file of its own.", received=f"{taken[path]} and {name}", where=str(path),
+                fix="Predict them one after the other, into two folders.",
+            )  # fmt: skip
+        if path.resolve() in inputs:
+            raise ConfigError(
+                "A mask never replaces an input.", received=f"{path} as both", fix="Name another folder with -o."
+            )
+        taken[path], found[name] = name, path
+    return found
+
+
+def place_of(name: str, one: Input, folders: Sequence[Path]) -> Path:
+    """The path of a mask within its folder."""
+    if isinstance(one, bytes):
+        return Path("standard-input.png")
+    number = ""
+    if not isinstance(one, Path):
+        name, _, number = name.rpartition("@")
+    path = Path(name)
+    within = next((path.relative_to(folder) for folder in folders if path.is_relative_to(folder)), Path(path.name))
+    return within.with_suffix("") / f"{int(number):04}.png" if number else within.with_suffix(".png")
+
+
+class MaskFolder:
+    """Masks as PNG files in a folder, beside a text file with the names of the classes.
+
+    Both forms can be read as the masks of a data set: an index PNG with `classes.txt`, an RGB one with
+    `label_colors.txt`. Files are written whole; existing ones are replaced.
+    """
+
+    def __init__(self, folder: Path, files: Mapping[str, Path], task: Task, form: MaskForm) -> None:
+        """Write the names."""
+        self.files, self.form, self.colours = files, form, class_colours(len(task.classes))
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        if form == "index":
+            write_whole(folder / "classes.txt", "".join(f"{name}\n" for name in task.classes))
+        else:
+            rows = zip(task.classes, self.colours.tolist(), strict=True)
+            lines = [f"{name} {red} {green} {blue}\n" for name, (red, green, blue) in rows]
+            write_whole(folder / "label_colors.txt", "".join(lines))
+
+    def add(self, prediction: Prediction) -> None:
+        assert isinstance(prediction, SegmentPrediction)
+        path = self.files[prediction.name]
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, mask_png(prediction.mask, self.colours, self.form))
+
+    def finish(self) -> None:
+        """Everything is written already."""
+
+
+class CocoMasks:
+    """Masks in the form of a COCO annotation file: for each image and class one region, as run lengths.
+
+    Category ids are class numbers plus 1, image ids count from 1, `file_name` is the input as it was named. The class
+    background has no region.
+    """
+
+    def __init__(self, path: Path, task: Task) -> None:
+        self.path, self.names = path, task.classes
+        self.images: list[dict[str, Any]] = []
+        self.regions: list[dict[str, Any]] = []
+
+    def add(self, prediction: Prediction) -> None:
+        assert isinstance(prediction, SegmentPrediction)
+        height, width = prediction.mask.shape
+        number = len(self.images) + 1
+        self.images.append({"id": number, "file_name": prediction.name, "height": height, "width": width})
+        for k in np.unique(prediction.mask).tolist():
+            if self.names[k].lower() != "background":
+                region = {"id": len(self.regions) + 1, "image_id": number, "category_id": k + 1}
+                self.regions.append({**region, **describe_region(prediction.mask == k)})
+
+    def finish(self) -> None:
+        """Write the file, whole."""
+        categories = [{"id": k + 1, "name": name} for k, name in enumerate(self.names)]
+        content = {"images": self.images, "categories": categories, "annotations": self.regions}
+        write_whole(self.path, json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def check_masks(task: Task, option: str) -> None:
+    """Raises ConfigError for a network that does not predict masks."""
+    if task.name != "segmentation":
+        raise ConfigError(f"{option} writes masks.", received=f"a network for {task.name}", fix=f"Leave {option} out.")
+
+
+def mask_png(mask: NDArray[np.uint8], colours: NDArray[np.uint8], form: MaskForm) -> bytes:
+    """A mask (H, W) as a PNG: class numbers with the classes' colours as palette, or the colours themselves."""
+    if form == "colour":
+        image = Image.fromarray(colours[mask])
+    else:
+        image = Image.fromarray(mask)
+        image.putpalette(colours.tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    return buffer.getvalue()
+
+
+def describe_region(inside: NDArray[np.bool_]) -> dict[str, Any]:
+    """A region (H, W) as COCO's fields describe it: run lengths, area, box as x, y, width, height."""
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    box = [columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1]
+    return {
+        "segmentation": {"size": list(inside.shape), "counts": run_lengths(inside)},
+        "area": int(inside.sum()), "bbox": [int(value) for value in box], "iscrowd": 1,
+    }  # fmt: skip
+
+
+def run_lengths(inside: NDArray[np.bool_]) -> list[int]:
+    """How many pixels are outside, inside, outside, ... in turn, column by column; (H, W).
+
+    >>> run_lengths(np.array([[0, 1], [1, 1]], bool))
+    [1, 3]
+    """
+    line = inside.T.ravel()
+    ends = np.flatnonzero(np.diff(line)) + 1
+    runs = np.diff(np.concatenate([[0], ends, [line.size]]))
+    return [0, *runs.tolist()] if line[0] else list(map(int, runs))
