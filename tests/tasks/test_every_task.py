@@ -25,6 +25,7 @@ CASES = {
     "multi-label": ("lenet5_relu", Scenes),
     "regression": ("lenet5_relu", Scenes),
     "segmentation": ("segnet", Scenes),
+    "detection": ("centernet_lite0", Scenes),
     "multi-label of signals": ("time_series_fcn", SignalScenes),
     "regression of signals": ("time_series_fcn", SignalScenes),
 }

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from neocog.errors import ConfigError
+from neocog.layers.fuse import FusedConv, fuse
 from neocog.transfer import FeatureExtractor, has_dense_head, mirror, set_dense_head, without_dense_head
 from neocog.transfer.dense_head import dense_head_path
-from neocog.layers.fuse import FusedConv, fuse
 from neocog.zoo import create_model, list_models, model_info
 
 ONE_SIZE = ("lenet5_relu", "tutorial_cifar10", "alexnet", "alexnet_one_column", "inception_v3")
