@@ -337,7 +337,7 @@ def middle(one: Span, other: Span) -> float:
 
 
 def decided(each: WindowPrediction) -> tuple[str, ...]:
-    """What the network has decided for a window."""
+    """The decision of the network for a window."""
     if isinstance(each.prediction, ClassPrediction):
         return (each.prediction.class_name,)
     if isinstance(each.prediction, LabelPrediction):
