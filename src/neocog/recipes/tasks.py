@@ -53,6 +53,7 @@ def image_labels(data: str) -> RunConfig:
         return config
     return replace(
         config,
+        image=ImageConfig(size=(128, 128), resize="squash"),
         model=ModelConfig(name=PRETRAINED, pretrained="auto", head="logistic", dropout=0.0, stochastic_depth=0.0),
         optimizer=OptimizerConfig(name="adamw", lr=0.0002, weight_decay=0.05, decay="weights", layer_decay=0.9),
         schedule=ScheduleConfig(name="triangular", rise=0.1),

@@ -118,7 +118,7 @@ class Task(ABC):
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What the task took from the training and validation data, as JSON: scales, thresholds."""
+        """All that the task took from the training and validation data, as JSON: scales, thresholds."""
         return {}
 
     def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
@@ -226,7 +226,7 @@ class Task(ABC):
         return outputs.logits if isinstance(outputs, WithAuxiliary) else join_outputs(outputs)
 
     def score(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """What is kept of a batch for `validation`, one row for each sample: by default the logits."""
+        """The figures that are kept of a batch for `validation`, one row for each sample: by default the logits."""
         return logits
 
     def thin(self, logits: Tensor) -> Tensor:
