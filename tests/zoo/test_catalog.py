@@ -76,7 +76,7 @@ SMALL = {
     "convnext_tiny": (3, 32, 32),
     "speednet": (3, 32, 32),
     "unet": (1, 32, 32),
-    "unet_small": (1, 32, 32),
+    "unet_small": (3, 32, 32),
     "unet_resnet18": (3, 32, 32),
     "unet_lite0": (3, 32, 32),
     "fcn8s": (3, 32, 32),
