@@ -156,7 +156,7 @@ def describe_choice(source: Source, indices: Indices) -> str:
     """How held-out samples are chosen, to be appended to a sentence."""
     if read_groups(source) is None:
         if source.task in FRAMED and is_sequence(source, indices):
-            return " in blocks of consecutive files, as their numbers make one sequence"
+            return " in blocks of consecutive samples, as their numbers make one sequence"
         if source.targets.ndim == 2 and source.task == "multi-label":
             return ", chosen by rarest label and seed"
         if predicts_one(source):
