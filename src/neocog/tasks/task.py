@@ -74,7 +74,7 @@ class Task(ABC):
     """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
     dense: ClassVar[bool] = False
     """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
-    linear_head: ClassVar[Literal["classes", "labels"] | None] = None
+    linear_head: ClassVar[Literal["classes", "labels", "values"] | None] = None
     """The logistic regression that can fit its last layer to frozen features: one class, or several labels."""
     has_probabilities: ClassVar[bool] = False
     """Whether `decode` gives the probability of each class."""
