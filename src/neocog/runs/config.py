@@ -94,6 +94,7 @@ LATER = frozenset(
         "loss.focal_gamma",
         "loss.huber_delta",
         "model.head",
+        "model.head_limit",
         "model.vector_size",
         "signal.columns",
         "signal.flag_missing",
