@@ -10,7 +10,8 @@ import torch
 import neocog
 from neocog.data import open_source
 from neocog.errors import ConfigError, DataError
-from neocog.runs.compute_features import open_features, write_features
+from neocog.runs.compute_features import BATCH, open_features, write_features
+from neocog.transfer.features import AHEAD
 from neocog.zoo.weights import available
 from tests.support.small_sets import SETS, files_of, write_set
 from tests.support.untrained import untrained
@@ -91,6 +92,7 @@ class Many:
     def __init__(self, count):
         self.targets = np.arange(count) % 2
         self.splits = {"all": np.arange(count)}
+        self.num_read = 0
 
     def __len__(self):
         return len(self.targets)
@@ -104,7 +106,18 @@ class Many:
     def read(self, index):
         from neocog.dataset.record import Record
 
+        self.num_read += 1
         return Record(self.key(index), np.full((28, 28), index % 251, np.uint8), int(self.targets[index]))
+
+
+def test_samples_are_read_a_few_batches_ahead():
+    source = Many(2000)
+    run = open_features(untrained("lenet5_relu", Many(20)), source)
+    before, done = source.num_read, 0
+    for rows in run:
+        done += len(rows)
+        assert source.num_read - before - done <= BATCH * (AHEAD * torch.get_num_threads() + 3)
+    assert done == source.num_read - before == 2000
 
 
 @pytest.mark.parametrize("name", ["features.npz", "features.parquet"])
