@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import neocog
-from neocog.data import open_source
+from neocog.data import fingerprint, open_source
 from neocog.errors import ConfigError, DataError
 from neocog.runs.compute_features import BATCH, open_features, write_features
 from neocog.transfer.features import AHEAD
@@ -225,3 +225,42 @@ def test_unreadable_sample_is_named_and_no_file_is_left(pictures, tmp_path):
     with pytest.raises(DataError, match=r"red/03.png"):
         write_features(predictor, pictures, out)
     assert not out.exists() and not list(tmp_path.glob(".features*"))
+
+
+class Recordings(Many):
+    """Long signals with a class at each sample."""
+
+    name, modality, task = "recordings", "signal", "signal segmentation"
+
+    def read(self, index):
+        from neocog.dataset.record import Record
+
+        rng = np.random.default_rng(index)
+        length = 300 + 500 * index
+        return Record(self.key(index), rng.normal(size=(1, length)), rng.integers(0, 2, length))
+
+
+def test_features_of_long_recordings_are_the_mean_over_windows():
+    source = Recordings(4)
+    predictor = untrained("unet_1d", source)
+    last = f"stages.{len(predictor.model.stages) - 1}"
+    table = neocog.features(predictor, source)
+    for row, features in enumerate(table.features):
+        views = torch.stack([view.inputs for view in predictor.preprocess.views(source.read(row).payload)])
+        expected = seen_by_hook(predictor, views, last, "out").mean(axis=0)
+        np.testing.assert_allclose(features, expected, atol=TOLERANCE * np.abs(expected).max())
+
+
+def test_labels_are_read_for_the_task_of_training_if_it_was_this_set(tmp_path):
+    table = tmp_path / "ratings.csv"
+    table.write_text("text,label\n" + "".join(f"text number {k},{k % 5}\n" for k in range(40)))
+    classes, numbers = open_source(table), open_source(table, task="regression")
+    assert (classes.task, numbers.task) == ("classification", "regression")
+    predictor = untrained("text_cnn", numbers)
+    assert open_features(predictor, table).source.task == "classification"
+    predictor.manifest["data"] = {
+        "fingerprint": fingerprint(numbers), "val_fraction": 0.1, "test_fraction": 0.2, "seed": 0,
+    }  # fmt: skip
+    run = open_features(predictor, table)
+    assert run.source.task == "regression" and set(run.split_of) == {"train", "val", "test"}
+    assert open_features(predictor, table, task="classification").source.task == "classification"
