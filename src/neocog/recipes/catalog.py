@@ -66,7 +66,6 @@ OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {
     "board": board,
     "fast": fast,
-    "segmentation": segmentation,
     "signal": signal,
 }
 """Recipes that depend on the data."""

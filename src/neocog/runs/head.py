@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,16 +19,20 @@ from neocog.errors import ConfigError
 from neocog.loading import Dataset, InMemoryDataset
 from neocog.loading.dataset import Rows
 from neocog.progress import note
-from neocog.runs.config import RunConfig
+from neocog.runs.config import ResolvedConfig, RunConfig
 from neocog.runs.modality import augment_settings
 from neocog.tasks import Task
+from neocog.training.distributed import World, broadcast_json, on_first
 from neocog.zoo import Network
+from neocog.zoo.network import join_outputs
 
 if TYPE_CHECKING:
     from neocog.transfer import LabelHead, LogisticHead
 
-__all__ = ["check_head", "fit_head"]
+__all__ = ["check_head", "fit_head", "limit_head"]
 
+SHARE = 0.25  # of the minutes of a run, that features may take
+FEWEST, TIMED = 64, 16  # samples that a head is fitted to at least, and whose forward pass is timed
 MOST, MOST_STREAMED = 100_000, 20_000  # samples that the head is fitted to: features take 5 KB each
 BATCH = 64
 
@@ -72,7 +77,7 @@ def fit_head(
             fix="Leave model.head out.",
         )
     began = time.perf_counter()
-    most = MOST if isinstance(train, InMemoryDataset) else MOST_STREAMED
+    most = config.model.head_limit or most_samples(train)
     rows = np.unique(np.linspace(0, len(train) - 1, min(most, len(train))).astype(np.int64))
     kept: list[Rows] = []
     settings = augment_settings(config, source.modality)
@@ -99,6 +104,47 @@ def fit_head(
     set_dense_head(model, head.weight, head.bias)
     note(f"head: logistic regression on frozen features, {found}, {time.perf_counter() - began:.0f} s")
     return head
+
+
+def most_samples(train: Dataset) -> int:
+    """The number of samples that a head is fitted to, if there is no limit."""
+    return MOST if isinstance(train, InMemoryDataset) else MOST_STREAMED
+
+
+def limit_head(
+    resolved: ResolvedConfig, model: Network, train: Dataset, preprocess: Preprocess, task: Task, world: World
+) -> ResolvedConfig:
+    """The settings with the number of samples whose features fit into a share of `train.minutes`, if it is limited.
+
+    It is measured by the first process, and noted, so that the run can be repeated without a clock. A race has found
+    it out already for classes.
+    """
+    config = resolved.config
+    timed = config.train.minutes is not None and config.train.replanned is None
+    if not timed or config.model.head_limit is not None or task.linear_head != "labels":
+        return resolved
+    assert config.train.minutes is not None
+    found = broadcast_json(on_first(lambda: time_features(model, train, preprocess), world), world)
+    most = max(FEWEST, int(SHARE * 60 * config.train.minutes / found))
+    if most >= min(len(train), most_samples(train)):
+        return resolved
+    return resolved.choose({"model.head_limit": (most, f"what fits into the time at {1 / found:,.0f} samples/s")})
+
+
+@torch.inference_mode()
+def time_features(model: Network, train: Dataset, preprocess: Preprocess) -> float:
+    """Seconds for the network's forward pass of a sample, by the faster of two small batches."""
+    inputs, _ = train.take(np.arange(min(TIMED, len(train))))
+    device = next(model.parameters()).device
+    images, times = preprocess.normalise(inputs.to(device)), []
+    mode = model.training
+    model.eval()
+    for _ in range(2):
+        begin = time.perf_counter()
+        join_outputs(model(images)).cpu()
+        times.append(time.perf_counter() - begin)
+    model.train(mode)
+    return min(times) / len(inputs)
 
 
 def take_batches(train: Dataset, rows: Rows, kept: list[Rows]) -> Iterator[Tensor]:

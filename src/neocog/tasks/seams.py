@@ -2,7 +2,7 @@
 
 Neighbouring tiles share a strip, and both find what lies in it. Its middle is the seam: a tile's core reaches from seam
 to seam, and a box is taken from the tile whose core holds its centre. An object that is whole in any tile is whole in
-that one, because half of what a strip holds is no wider than half the strip. Two things remain:
+that one, because half of what fits into a strip is at most half of the strip. Two things remain:
 
 - A centre within a few pixels of a seam may be found on the wrong side of it by one tile, or by both. Such boxes are
   taken from either tile, and two of different tiles that overlap by 0.3 or more are one object: the surer one stays.
@@ -54,7 +54,7 @@ class Tile:
     """Of the tile, along x and y."""
     high: tuple[float, float]
     cut: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    """Whether a box ends at the low or the high edge of the tile, where the image goes on; (n, 2) each, x and y."""
+    """Whether a box ends at the low or the high edge of the tile, within the image; (n, 2) each, x and y."""
 
 
 def view_boxes(view: View, logits: Tensor, num_classes: int, most: int) -> Gathered:
@@ -150,7 +150,7 @@ def compare_tiles(one: Tile, other: Tile, strip: list[Axis]) -> tuple[tuple[Pair
 
 
 def cut_towards(one: Tile, other: Tile, axis: int) -> NDArray[np.bool_]:
-    """Whether a box of a tile ends at an edge behind which the other tile goes on; (n,)."""
+    """Whether a box of a tile ends at an edge that the other tile reaches beyond; (n,)."""
     low, high = (cut[:, axis] for cut in one.cut)
     return np.asarray((low & (other.low[axis] < one.low[axis])) | (high & (other.high[axis] > one.high[axis])))
 
