@@ -82,6 +82,7 @@ SMALL = {
     "fcn8s": (3, 32, 32),
     "segnet": (3, 32, 32),
     "centernet": (3, 64, 64),
+    "centernet_lite0": (3, 64, 64),
     "mnist1d_greydanus": (1, 40),
     "text_cnn": (20,),
     "char_cnn_small": (1014,),
