@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
     from neocog.runs.compute_features import features
+    from neocog.tuning import Study, tune
     from neocog.verbs import find_batch, find_rate, resume, train
     from neocog.zoo import create_model, list_models
 
@@ -39,6 +40,7 @@ HOMES = {
     "Preprocess": "neocog.data",
     "Run": "neocog.runs",
     "RunConfig": "neocog.runs",
+    "Study": "neocog.tuning",
     "compare": "neocog.runs",
     "create_model": "neocog.zoo",
     "evaluate": "neocog.runs",
@@ -54,6 +56,7 @@ HOMES = {
     "resolve_config": "neocog.recipes",
     "resume": "neocog.verbs",
     "train": "neocog.verbs",
+    "tune": "neocog.tuning",
 }
 
 __all__ = [
@@ -68,6 +71,7 @@ __all__ = [
     "Preprocess",
     "Run",
     "RunConfig",
+    "Study",
     "__version__",
     "compare",
     "create_model",
@@ -84,6 +88,7 @@ __all__ = [
     "resolve_config",
     "resume",
     "train",
+    "tune",
 ]
 
 
