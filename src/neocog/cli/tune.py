@@ -122,6 +122,5 @@ def show_study(study: Study) -> None:
     best = study.best
     write_out(f"\nbest    trial {best.number}, {plan.metric} {best.value:.4f} after {best.best_epoch} epochs")
     for metric, found in study.test.items():
-        write_out(f"test    {metric} {found['value']:.4f}, 95% interval {found['low']:.4f} to {found['high']:.4f}")
+        write_out(f"test    {metric} {found['value']:.4f} (95% interval {found['low']:.4f} to {found['high']:.4f})")
     write_out(f"report  {study.report}\nrepeat  neocog train DATA --config {study.config}")
-

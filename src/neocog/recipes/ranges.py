@@ -1,7 +1,6 @@
 """The ranges in which a study looks for better settings, as each recipe and task declares them.
 
-A declaration is relative to the recipe where its value is what the recipe is about: a learning rate is looked for around
-that of the recipe.
+A declaration may be relative to the recipe: a learning rate is looked for around that of the recipe.
 """
 
 import math

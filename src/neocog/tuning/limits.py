@@ -1,4 +1,4 @@
-"""Limits of a study on its networks: how long one prediction may take on this machine, and how many bytes it may have."""
+"""Limits of a study on its networks: the time of one prediction on this machine, and the bytes of the weights."""
 
 import re
 import statistics
@@ -20,7 +20,7 @@ BYTES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 10**6, "GB": 10**9}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What a network may take; None: no limit."""
+    """Limits on a network; None: no limit."""
 
     latency: float | None = None
     """Seconds for one sample."""
@@ -30,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What a network takes."""
+    """The cost of a network."""
 
     latency: float | None
     """Seconds for one sample; None if no limit asks for it."""
@@ -70,7 +70,7 @@ def parse_size(text: str) -> int:
 
 
 def measure(prepared: Prepared, limits: Limits) -> Measured:
-    """What the network takes; its latency is measured only if it is limited."""
+    """The cost of the network; its latency is measured only if it is limited."""
     size = count_bytes(prepared.model)
     if limits.latency is None or (limits.size is not None and size > limits.size):
         return Measured(latency=None, size=size)

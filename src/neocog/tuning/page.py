@@ -19,7 +19,8 @@ from neocog.tuning.trial import TunedTrial
 __all__ = ["describe", "table_rows", "write_page", "write_table"]
 
 CSS = """body{font:15px/1.5 system-ui,sans-serif;color:#1b232c;max-width:62rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;font-size:13px}td,th{padding:.25rem .6rem;border-bottom:1px solid #e1e5ea;text-align:left}
+table{border-collapse:collapse;font-size:13px}
+td,th{padding:.25rem .6rem;border-bottom:1px solid #e1e5ea;text-align:left}
 tr.best{background:#eaf1fb;font-weight:600}.panels{display:flex;flex-wrap:wrap;gap:1rem}.panels svg{max-width:100%}
 .scroll{overflow-x:auto}"""
 
@@ -114,7 +115,7 @@ def write_page(study: Study) -> None:
         study.report,
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>{CSS}</style>"
         f"<h1>{html.escape(title)}</h1><p>{said}</p><p>Values of many trials on the same validation data are too good:"
-        " the best of them was also the luckiest. Test data were not used.</p>"
+        " the best of them was also the luckiest. No trial has seen test data.</p>"
         f"<h2>Best so far</h2>{draw_progress(study)}<h2>Settings</h2><div class=panels>{drawn}</div>"
         f"<h2>Trials</h2><div class=scroll><table><tr>{head}</tr>{body}</table></div><ul>{why}</ul></html>\n",
     )
@@ -132,8 +133,8 @@ def draw_progress(study: Study) -> str:
             if points:
                 axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=4, label=label)
         if whole:
-            axes.step([t.number for t in whole], [t.value if t else None for t in best], where="post", color=ORANGE,
-                      label="best")  # type: ignore[arg-type] # fmt: skip
+            values = [trial.value or 0.0 for trial in best if trial is not None]
+            axes.step([trial.number for trial in whole], values, where="post", color=ORANGE, label="best")
         axes.set(xlabel="trial", ylabel=study.plan.metric)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if valued:

@@ -1,11 +1,11 @@
-"""The ranges of a study: those that the recipe declares, with the user's on top, each checked before anything trains."""
+"""The ranges of a study: those that the recipe declares, with the user's on top, checked before anything trains."""
 
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from neocog.data import Source, Splits
+from neocog.data import DataConfig, Source, Splits
 from neocog.errors import ConfigError, NeocogError
 from neocog.progress import quiet
 from neocog.recipes.ranges import Choices, Numbers, Range, declared_ranges
@@ -14,6 +14,7 @@ from neocog.runs.config import flat, ignored, no_effect, unknown_setting, with_v
 from neocog.runs.data import drop_inactive
 from neocog.runs.prepare import check_fit
 from neocog.training.distributed import World
+from neocog.zoo import model_info
 
 __all__ = ["apply", "check_ranges", "choose_ranges", "parse_range", "parse_ranges", "recipe_value"]
 
@@ -129,7 +130,9 @@ def numbers(key: str, low: float, high: float, scale: str) -> Numbers:
     if not low < high:
         raise ConfigError("A range goes from a lower to a higher number.", received=f"{key}={low:g}..{high:g}")
     if scale not in ("", "log", "linear"):
-        raise ConfigError("A range is logarithmic or linear.", received=f"{key}=...:{scale}", fix="Use :log or :linear.")
+        raise ConfigError(
+            "A range is logarithmic or linear.", received=f"{key}=...:{scale}", fix="Use :log or :linear."
+        )
     if scale == "log" and low <= 0:
         raise ConfigError("A logarithmic range begins above zero.", received=f"{key}={low:g}..{high:g}")
     integer = float not in kind
@@ -149,7 +152,11 @@ def choices(key: str, values: Sequence[Any]) -> Choices:
             fix=f"To fix a setting, use --{key} VALUE.",
         )  # fmt: skip
     read = check_values(key, values)
-    plain = [one if isinstance(one, int | float | str | None) else value for one, value in zip(read, values, strict=True)]
+    plain = [
+        one if isinstance(one, int | float | str | None) else value for one, value in zip(read, values, strict=True)
+    ]
+    for name in plain if key == "model.name" else ():
+        model_info(str(name))  # raises for an unknown name
     if len(set(plain)) < len(plain):
         raise ConfigError("The values of a range differ.", received=f"{key}={','.join(map(str, values))}")
     return Choices(tuple(plain))
@@ -157,8 +164,6 @@ def choices(key: str, values: Sequence[Any]) -> Choices:
 
 def check_values(key: str, values: Sequence[Any]) -> list[Any]:
     """These values as the setting reads them. Raises ConfigError for one that it can't have."""
-    from neocog.data import DataConfig
-
     plain = RunConfig(data=DataConfig(source=""))
     origin = {key: Provenance(SetBy.FLAG, "--range")}
     return [dict(flat(with_values(plain, {key: value}, origin)))[key] for value in values]
@@ -225,7 +230,9 @@ def check_effect(
 
 
 def plain_numbers(layer: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: int(one) if isinstance(one, float) and float not in kinds()[key] else one for key, one in layer.items()}
+    return {
+        key: int(one) if isinstance(one, float) and float not in kinds()[key] else one for key, one in layer.items()
+    }
 
 
 def apply(base: ResolvedConfig, params: Mapping[str, Any], reason: str) -> ResolvedConfig:
@@ -239,5 +246,3 @@ def recipe_value(base: ResolvedConfig, key: str, one: Range) -> Any:
     if isinstance(one, Choices):
         return value if value in one.values else None
     return value if isinstance(value, int | float) and one.low <= value <= one.high else None
-
-

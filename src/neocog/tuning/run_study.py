@@ -30,9 +30,9 @@ from neocog.training.distributed import World
 from neocog.tuning.limits import Limits, parse_latency, parse_size
 from neocog.tuning.page import describe, write_page, write_table
 from neocog.tuning.ranges import check_ranges, choose_ranges, parse_range, recipe_value
-from neocog.tuning.sampler import find_optuna, propose
-from neocog.tuning.study import Journal, Plan, Study, create_folder, no_result, open_study, write_clock
-from neocog.tuning.trial import run_trial
+from neocog.tuning.sampler import Journal, find_optuna, propose
+from neocog.tuning.study import Plan, Study, create_folder, no_result, open_study, write_clock
+from neocog.tuning.trial import TunedTrial, run_trial
 
 __all__ = ["resume_study", "tune"]
 
@@ -280,7 +280,7 @@ def holds_none(plan: Plan, key: str) -> bool:
     return None in getattr(plan.ranges[key], "values", ())
 
 
-def whole_seconds(trial: Any, plan: Plan) -> float:
+def whole_seconds(trial: TunedTrial, plan: Plan) -> float:
     """The seconds of a whole trial, which the final training takes, too; zero without one."""
     return trial.seconds if plan.final and trial.outcome == "complete" else 0.0
 
@@ -291,7 +291,7 @@ def write_results(study: Study) -> None:
     write_page(study)
     if any(trial.value is not None for trial in study.trials):
         best = study.best
-        text = read_run_config(Run(study.folder(best.number)).config).to_yaml()
+        text = Run(study.folder(best.number)).config.read_text(encoding="utf-8")
         head = f"# The settings of trial {best.number} of the study {study.path.name}.\n"
         write_whole(study.config, head + text)
 
@@ -300,17 +300,28 @@ def train_best(study: Study, opened: Opened, clock: Clock) -> None:
     """Train the best settings in `final/`, and measure them on the test data; from a checkpoint if there is one."""
     run = Run(study.path / "final")
     note(f"Training the settings of trial {study.best.number} for the test figures")
-    if run.config.is_file():
-        engine.resume(run.path, data=opened)
-        return
-    if run.path.exists():  # a kill came before its settings were written
-        shutil.rmtree(run.path)
-    best = read_run_config(Run(study.folder(study.best.number)).config)
-    if clock.seconds is not None:
-        left = max(SHORTEST, clock.seconds - clock.used)
-        reason = "what was left of the study's time"
-        best = best.choose({"train.minutes": (left / 60, reason), "train.most_epochs": (best.config.train.epochs, reason)})
-    engine.train(best, data=opened, name="final", runs=study.path)
+    if run.config.is_file() and not run.finished:
+        run = engine.resume(run.path, data=opened)
+    else:
+        if run.path.exists():  # a kill came before its settings were written, or just before its figures were
+            shutil.rmtree(run.path)
+        run = engine.train(within(read_run_config(Run(study.folder(study.best.number)).config), clock), data=opened,
+                           name="final", runs=study.path)  # fmt: skip
+    assert run.evaluation is not None
+    figures = {
+        name: {"value": found.value, "low": found.low, "high": found.high}
+        for name, found in run.evaluation.metrics.items()
+    }
+    write_whole(study.figures, json.dumps(figures, indent=1))
+
+
+def within(best: ResolvedConfig, clock: Clock) -> ResolvedConfig:
+    """The settings, within the time that is left, if the study has an end; never longer than the trial was."""
+    if clock.seconds is None:
+        return best
+    left, reason = max(SHORTEST, clock.seconds - clock.used), "what was left of the study's time"
+    most = best.config.train.epochs
+    return best.choose({"train.minutes": (left / 60, reason), "train.most_epochs": (most, reason)})
 
 
 @contextmanager

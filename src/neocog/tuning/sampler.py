@@ -54,11 +54,11 @@ class Journal:
 
     def open(self) -> Any:
         storages = self.optuna.storages
-        backend = storages.journal.JournalFileBackend(str(self.path))
-        return self.optuna.create_study(
-            storage=storages.JournalStorage(backend), study_name=NAME, load_if_exists=True,
-            direction="maximize" if self.mode == "max" else "minimize",
-        )  # fmt: skip
+        storage = storages.JournalStorage(storages.journal.JournalFileBackend(str(self.path)))
+        if storage.get_all_studies():
+            return self.optuna.load_study(study_name=NAME, storage=storage)
+        direction = "maximize" if self.mode == "max" else "minimize"
+        return self.optuna.create_study(storage=storage, study_name=NAME, direction=direction)
 
     def trials(self) -> list[TunedTrial]:
         """All finished trials, in their order."""

@@ -17,12 +17,12 @@ from neocog.tuning.limits import Limits
 from neocog.tuning.sampler import Journal
 from neocog.tuning.trial import TunedTrial
 
-__all__ = ["Plan", "Study", "best_of_study", "create_folder", "open_study"]
+__all__ = ["Plan", "Study", "best_of_study", "create_folder", "no_result", "open_study", "write_clock"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What a study is to do, as `study.yaml` has it."""
+    """The plan of a study, as `study.yaml` has it."""
 
     data: str
     """The name of the data."""
@@ -108,17 +108,20 @@ class Study:
 
     @property
     def run(self) -> Run | None:
-        """The final run with its test figures, if it is finished."""
-        run = Run(self.path / "final")
-        return run if run.finished else None
+        """The final run, if it is finished."""
+        return Run(self.path / "final") if self.figures.is_file() else None
 
     @property
-    def test(self) -> dict[str, dict[str, Any]]:
-        """The figures of the final run on the test data, each with its 95% interval; none before it is finished."""
+    def test(self) -> dict[str, dict[str, float]]:
+        """The figures of the final run on the test data, `value` and 95% interval; none before it is finished."""
         if self.run is None:
             return {}
-        found: dict[str, dict[str, Any]] = json.loads(self.run.figures.read_text(encoding="utf-8"))["metrics"]
+        found: dict[str, dict[str, float]] = json.loads(self.figures.read_text(encoding="utf-8"))
         return found
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "test.json"
 
     @property
     def finished(self) -> bool:

@@ -82,7 +82,8 @@ def run_trial(
 ) -> TunedTrial:
     """Train with these values, from the last checkpoint if there is one, and describe what came of it.
 
-    Training ends early as `pruner` says, or if `is_late`, called with the seconds and the number of its epochs so far, returns True.
+    Training ends early as `pruner` says, or if `is_late`, called after each epoch with the seconds and the number of
+    epochs so far, returns True.
     Values that don't fit together or the data, and a loss that diverges, give a failed trial. Raises StorageError, and
     Interrupted on Ctrl-C.
     """
