@@ -22,8 +22,8 @@ __all__ = ["Journal", "find_optuna", "propose"]
 NAME = "neocog"
 FEWEST, MOST = 3, 10
 """Random trials before the sampler follows results: a third of all, within these."""
-BEFORE_PRUNING, WARM_UP = 4, 1
-"""Whole trials, and epochs, before a trial may be pruned."""
+BEFORE_PRUNING = 4
+"""Whole trials before one may be pruned."""
 
 
 def find_optuna() -> ModuleType:
@@ -118,7 +118,7 @@ def propose(
     sampler = optuna.samplers.TPESampler(seed=derive_seed(seed, "tune", number) % 2**32, n_startup_trials=startup)
     memory = optuna.create_study(
         direction="maximize" if mode == "max" else "minimize", sampler=sampler,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING, n_warmup_steps=WARM_UP),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING),
     )  # fmt: skip
     memory.add_trials([frozen(optuna, trial, ranges) for trial in trials])
     if number == 0 and first:
