@@ -180,6 +180,55 @@ def test_name_that_is_taken_is_refused(whole, spots):
         neocog.tune(str(spots), studies=whole.path.parent, name="whole", trials=1)
 
 
+def test_name_that_is_a_path_is_refused(tune_spots):
+    with pytest.raises(RunError, match=r"The name of a study is a single folder name\. .*--studies"):
+        tune_spots(trials=1, name="a/b")
+
+
+def test_damaged_study_is_refused(whole, tmp_path):
+    (tmp_path / "study.yaml").write_text("data: x\n")
+    with pytest.raises(RunError, match=r"study\.yaml is damaged\. Start a new study"):
+        open_study(tmp_path)
+
+
+def test_study_without_a_finished_trial_says_how_to_resume(whole, tmp_path):
+    (tmp_path / "study.yaml").write_bytes((whole.path / "study.yaml").read_bytes())
+    with pytest.raises(RunError, match=r"has no finished trial yet\. neocog tune --resume "):
+        _ = open_study(tmp_path).best
+    assert not (tmp_path / "journal.log").exists()
+
+
+def test_all_fixed_leaves_nothing_to_tune(tune_spots):
+    fixed = {"optimizer.lr": 0.1, "optimizer.weight_decay": 0, "train.batch_size": 32, "loss.label_smoothing": 0.1}
+    with pytest.raises(ConfigError, match=r"There is nothing to tune: every setting is fixed\. Add a --range"):
+        tune_spots(trials=1, overrides=fixed)
+
+
+def test_several_processes_are_refused(tune_spots, monkeypatch):
+    from contextlib import contextmanager
+    from types import SimpleNamespace
+
+    @contextmanager
+    def two(_config):
+        yield SimpleNamespace(size=2)
+
+    monkeypatch.setattr(run_study, "session", two)
+    with pytest.raises(ConfigError, match=r"A study trains in a single process\. Start it without torchrun"):
+        tune_spots(trials=1)
+
+
+def test_final_training_that_was_killed_resumes(tune_spots, whole, monkeypatch, tmp_path):
+    def stop(*_given, **_named):
+        raise Interrupted("Stopped")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("neocog.runs.train_run.carry_out", stop)
+        with pytest.raises(Interrupted, match="Resume with: neocog tune --resume"):
+            tune_spots(trials=8, name="final")
+    assert not open_study("final", tmp_path).finished
+    assert resume_study(tmp_path / "final").test == whole.test
+
+
 def test_study_of_arrays_and_numbers(tmp_path):
     """Regression is minimised, from a recipe of its own kind and task."""
     rng = np.random.default_rng(0)

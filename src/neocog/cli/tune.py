@@ -10,7 +10,7 @@ from neocog.cli.flags import Download
 from neocog.cli.output import table
 from neocog.cli.section_flags import AllFlags, Model, TaskName, flag_settings
 from neocog.cli.stdout import write_out
-from neocog.errors import ConfigError
+from neocog.errors import ConfigError, agree
 from neocog.training.clock import process_seconds
 from neocog.tuning import Study, open_study, resume_study
 from neocog.tuning import tune as tune_settings
@@ -120,7 +120,9 @@ def show_study(study: Study) -> None:
     write_out(f"{plan.data}, {plan.task}, recipe {plan.recipe}: {plan.metric} on validation data\n")
     write_out(table(table_rows(study), left=(2,)))
     best = study.best
-    write_out(f"\nbest    trial {best.number}, {plan.metric} {best.value:.4f} after {best.best_epoch} epochs")
+    write_out(
+        f"\nbest    trial {best.number}, {plan.metric} {best.value:.4f} after {agree('{n} epoch(|s)', best.best_epoch)}"
+    )
     for metric, found in study.test.items():
         write_out(f"test    {metric} {found['value']:.4f} (95% interval {found['low']:.4f} to {found['high']:.4f})")
     write_out(f"report  {study.report}\nrepeat  neocog train DATA --config {study.config}")

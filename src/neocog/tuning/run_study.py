@@ -14,10 +14,11 @@ from typing import Any, Unpack
 
 from neocog import __version__
 from neocog import runs as engine
-from neocog.data import Opened, tell
+from neocog.data import Opened, Source, tell
 from neocog.errors import ConfigError, RunError
 from neocog.files import folder_lock, write_whole
 from neocog.progress import note
+from neocog.recipes.ranges import Range
 from neocog.recipes.resolve import Settings, resolve_config
 from neocog.runs import ResolvedConfig, Run, SetBy
 from neocog.runs.config import read_run_config, with_paths
@@ -88,13 +89,7 @@ def tune(
         recipe = name_recipe(base)
         chosen, origins = choose_ranges(recipe, base, opened.source, given)
         check_ranges(base, given, world, opened.source, split_source(opened.source, base.config.data, 0))
-    criterion = TASKS[opened.source.task].criterion
-    plan = Plan(
-        data=opened.source.name, recipe=recipe, task=opened.source.task, metric=criterion.metric,
-        mode=criterion.mode, seed=base.config.train.seed, trials=num_trials, minutes=minutes, limits=limits,
-        final=final, ranges=chosen, origins=origins,
-        versions={"neocog": __version__, "optuna": find_optuna().__version__},
-    )  # fmt: skip
+    plan = make_plan(base, opened.source, recipe, num_trials, minutes, limits, final, chosen, origins)
     folder = create_folder(Path(studies), name, opened.source.name)
     (folder / "trials").mkdir(parents=True)
     with folder_lock(folder):
@@ -102,6 +97,20 @@ def tune(
         write_clock(folder / "clock.json", 0.0, up=False)
         write_whole(folder / "study.yaml", plan.to_yaml())
         return carry_out(folder, opened, began)
+
+
+def make_plan(
+    base: ResolvedConfig, source: Source, recipe: str, trials: int, minutes: float | None, limits: Limits, final: bool,
+    ranges: Mapping[str, Range], origins: Mapping[str, str],
+) -> Plan:  # fmt: skip
+    """The plan of a new study; its metric is that by which the task chooses checkpoints."""
+    criterion = TASKS[source.task].criterion
+    return Plan(
+        data=source.name, recipe=recipe, task=source.task, metric=criterion.metric,
+        mode=criterion.mode, seed=base.config.train.seed, trials=trials, minutes=minutes, limits=limits,
+        final=final, ranges=ranges, origins=origins,
+        versions={"neocog": __version__, "optuna": find_optuna().__version__},
+    )  # fmt: skip
 
 
 def resume_study(
