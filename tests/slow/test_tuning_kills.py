@@ -1,7 +1,9 @@
 """A study that is killed twenty times has the trials of one that is not."""
 
+import numpy as np
 import pytest
 
+import neocog
 from tests.support.textures import blobs
 from tests.tuning.kills import kill_often, same
 
@@ -10,10 +12,6 @@ pytest.importorskip("optuna")
 
 @pytest.mark.slow
 def test_study_killed_twenty_times_has_the_same_trials(tmp_path):
-    import numpy as np
-
-    import neocog
-
     images, labels = blobs(200, 16, spread=4.0)
     data = tmp_path / "spots.npz"
     np.savez(data, x=images, y=labels)

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from neocog.tuning import tune
 from tests.support.textures import blobs
 
-pytest.importorskip("optuna")
 SETTINGS = {"model": "lenet5_relu", "epochs": 4}
 
 
@@ -23,14 +23,12 @@ def spots(tmp_path_factory):
 @pytest.fixture
 def tune_spots(spots, tmp_path):
     """A study of small trials in a folder of the test's own."""
-    from neocog.tuning import tune
-
+    pytest.importorskip("optuna")
     return partial(tune, str(spots), studies=tmp_path, **SETTINGS)
 
 
 @pytest.fixture(scope="session")
 def whole(spots, tmp_path_factory):
     """A finished study of eight trials. Not to be changed."""
-    from neocog.tuning import tune
-
+    pytest.importorskip("optuna")
     return tune(str(spots), studies=tmp_path_factory.mktemp("studies"), name="whole", trials=8, **SETTINGS)

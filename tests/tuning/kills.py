@@ -10,7 +10,7 @@ from neocog.tuning import open_study
 
 KILLING = """
 import os, signal, sys
-from neocog.files import whole
+
 left = int(sys.argv[1])
 def count(before):
     def write(*given, **named):
@@ -20,8 +20,7 @@ def count(before):
             os.kill(os.getpid(), signal.SIGKILL)
         return before(*given, **named)
     return write
-real = os.replace
-os.replace = count(real)
+os.replace = count(os.replace)
 from neocog.cli import main
 sys.exit(main(sys.argv[2:]))
 """

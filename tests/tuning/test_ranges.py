@@ -1,6 +1,7 @@
 """Ranges: how they are written, which are refused, and which the recipes declare."""
 
 import builtins
+import subprocess
 import sys
 
 import pytest
@@ -143,7 +144,5 @@ def test_missing_optuna_is_named(monkeypatch):
 
 
 def test_help_loads_no_optuna():
-    import subprocess
-
     code = "import sys, neocog.tuning; sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

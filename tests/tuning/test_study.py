@@ -2,7 +2,10 @@
 
 import csv
 import json
+import shutil
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,8 +90,6 @@ def test_resume_of_a_stopped_study_continues_in_the_same_trial(tune_spots, whole
 
 
 def test_torn_record_in_the_journal_is_dropped(whole, tmp_path):
-    import shutil
-
     copy = Path(shutil.copytree(whole.path, tmp_path / "copy"))
     journal = copy / "journal.log"
     content = journal.read_bytes()
@@ -205,9 +206,6 @@ def test_all_fixed_leaves_nothing_to_tune(tune_spots):
 
 
 def test_several_processes_are_refused(tune_spots, monkeypatch):
-    from contextlib import contextmanager
-    from types import SimpleNamespace
-
     @contextmanager
     def two(_config):
         yield SimpleNamespace(size=2)
@@ -231,6 +229,7 @@ def test_final_training_that_was_killed_resumes(tune_spots, whole, monkeypatch, 
 
 def test_study_of_arrays_and_numbers(tmp_path):
     """Regression is minimised, from a recipe of its own kind and task."""
+    pytest.importorskip("optuna")
     rng = np.random.default_rng(0)
     signals = rng.normal(size=(80, 1, 64)).astype(np.float32)
     study = neocog.tune(
