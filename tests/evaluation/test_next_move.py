@@ -21,14 +21,14 @@ def predicted(count=400, seed=0):
     return logits, targets, draw.integers(1, 70, count)
 
 
-def evaluate(logits, targets, numbers, classes=CLASSES):
+def score_moves(logits, targets, numbers, classes=CLASSES):
     keys = [f"a.sgf#{number}" for number in numbers]
     return evaluate_moves(logits, targets, classes, keys, numbers, num_points=POINTS, data="games", split="test")
 
 
 def test_phases_are_scored_as_scikit_learn_scores_their_samples():
     logits, targets, numbers = predicted()
-    found = evaluate(logits, targets, numbers)
+    found = score_moves(logits, targets, numbers)
     places = {"opening": (1, 10), "middle game": (11, 40), "end": (41, 999)}
     assert [phase.name for phase in found.phases] == [*places, "passes"]
     for phase in found.phases:
@@ -44,7 +44,7 @@ def test_phases_are_scored_as_scikit_learn_scores_their_samples():
 
 def test_headline_has_all_moves_and_points_alone():
     logits, targets, numbers = predicted()
-    found = evaluate(logits, targets, numbers)
+    found = score_moves(logits, targets, numbers)
     names = ["accuracy", "accuracy without passes", "top-5 accuracy", "loss", "calibration error (ECE)"]
     assert list(found.metrics) == names
     points = targets < POINTS
@@ -57,15 +57,15 @@ def test_headline_has_all_moves_and_points_alone():
 def test_games_without_a_pass_and_samples_without_a_number():
     logits, targets, _ = predicted()
     points = targets < POINTS
-    found = evaluate(logits[points, :POINTS], targets[points], np.zeros(points.sum(), int), CLASSES[:-1])
+    found = score_moves(logits[points, :POINTS], targets[points], np.zeros(points.sum(), int), CLASSES[:-1])
     assert [(phase.name, phase.moves) for phase in found.phases] == [("unknown", "without a number")]
     assert "accuracy without passes" not in found.metrics
-    passes = evaluate(logits[~points], targets[~points], np.ones((~points).sum(), int))
+    passes = score_moves(logits[~points], targets[~points], np.ones((~points).sum(), int))
     assert [phase.name for phase in passes.phases] == ["passes"] and passes.top1_points is None
 
 
 def test_table_has_a_row_for_each_phase():
-    table, calibration = evaluate(*predicted()).exhibits
+    table, calibration = score_moves(*predicted()).exhibits
     head, opening, *_, passes = table.rows()
     assert head == ("phase", "moves", "samples", "top-1", "95% interval", "top-5", "95% interval")
     assert opening[:2] == ("opening", "1 to 10") and passes[:2] == ("passes", "all")
@@ -74,6 +74,6 @@ def test_table_has_a_row_for_each_phase():
 
 
 def test_phases_are_in_the_json():
-    stored = evaluate(*predicted()).to_json()
+    stored = score_moves(*predicted()).to_json()
     assert stored["phases"][0]["name"] == "opening" and 0 < stored["phases"][0]["top1"]["value"] < 1
     assert stored["top1_points"]["is_share"]

@@ -1,7 +1,9 @@
+from random import Random
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neocog.bundle import Predictor
@@ -111,6 +113,22 @@ def test_games_end_and_all_moves_are_legal(size, seed):
         if move.point != game.passing:
             assert not fills_eye(replayed.board, move.colour, move.point)
         replayed.play(move.colour, move.point)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32), st.integers(0, 80))
+def test_network_only_makes_legal_moves(make_player, seed, count):
+    draw, game, player = Random(seed), GoGame(7), make_player(size=7)
+    for _ in range(count):
+        point = draw.randrange(50)
+        if game.is_legal(game.to_move, point):
+            game.play(game.to_move, point)
+    for colour in (BLACK, WHITE):
+        for candidate in player.candidates(game, colour):
+            point = candidate.point
+            assert game.is_legal(colour, point) and not game.repeats(colour, point)
+            assert point == game.passing or not fills_eye(game.board, colour, point)
+        game.play(colour, player.choose(game, colour))
 
 
 @pytest.mark.parametrize("passing", [None, -50.0, -2.0])

@@ -78,6 +78,7 @@ LATER = frozenset(
     {
         "audio.compression",
         "augment_signal.frequency_masks",
+        "augment_signal.frequency_shift",
         "augment_signal.frequency_width",
         "augment_signal.time_masks",
         "augment_signal.time_width",

@@ -75,7 +75,7 @@ class Task(ABC):
     """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
     dense: ClassVar[bool] = False
     """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
-    linear_head: ClassVar[Literal["classes", "labels"] | None] = None
+    linear_head: ClassVar[Literal["classes", "labels", "values"] | None] = None
     """The logistic regression that can fit its last layer to frozen features: one class, or several labels."""
     has_probabilities: ClassVar[bool] = False
     """Whether `decode` gives the probability of each class."""
@@ -96,7 +96,7 @@ class Task(ABC):
     columns: ClassVar[tuple[str, ...]]
     """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
     drawn: ClassVar[str] = "Inputs as the network receives them, before normalisation"
-    """What the drawings of a report show."""
+    """The drawings of a report in a few words."""
     weights: Tensor | None = None
     """Of each class in the loss, (K,); None if all count the same."""
 
@@ -119,7 +119,7 @@ class Task(ABC):
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What the task took from the training and validation data, as JSON: scales, thresholds."""
+        """All that the task took from the training and validation data, as JSON: scales, thresholds."""
         return {}
 
     def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
@@ -229,7 +229,7 @@ class Task(ABC):
         return outputs.logits if isinstance(outputs, WithAuxiliary) else join_outputs(outputs)
 
     def score(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """What is kept of a batch for `validation`, one row for each sample: by default the logits."""
+        """The figures that are kept of a batch for `validation`, one row for each sample: by default the logits."""
         return logits
 
     def thin(self, logits: Tensor) -> Tensor:

@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from neocog.data import open_source
+from neocog.loading import load_in_memory
 from neocog.modalities.go.augment import BoardAugmentConfig, augment_boards, draw_symmetries, move_labels
 from neocog.modalities.go.game import KIND, MOVE, position_code
 from neocog.modalities.go.preprocess import BoardPreprocess
 from neocog.modalities.go.symmetry import NUM_SYMMETRIES, move_planes, moved_points
+from neocog.recipes import recipe
 from neocog.rng import integers
+from neocog.runs.prepare import make_loader
 from neocog.tasks import NextMove
+from neocog.training.distributed import SINGLE_PROCESS
 
 KEY = {"seed": 3, "epoch": 1, "samples": np.arange(200, dtype=np.uint64)}
 TURNED = BoardAugmentConfig(symmetries=True)
@@ -83,3 +88,25 @@ def test_planes_of_a_moved_game_are_the_moved_planes(features):
     for symmetry in range(8):
         moved = [KIND * (step // KIND) + int(moved_points(9)[symmetry, step % KIND]) for step in steps]
         assert torch.equal(preprocess.decode(position_code(9, 1, moved)), move_planes(planes, symmetry)), symmetry
+
+
+def test_recipe_turns_training_positions_with_their_moves(tmp_path):
+    """Each game has two moves, the second opposite to the first, as it is in every orientation."""
+    names = "abcdefghi"
+    for k in range(40):
+        row, column = divmod(k, 9)
+        first, second = names[column] + names[row], names[8 - column] + names[8 - row]
+        (tmp_path / f"{k:02}.sgf").write_text(f"(;SZ[9];B[{first}];W[{second}])")
+    source = open_source(tmp_path)
+    replies = np.array([i for i in range(len(source)) if source.key(i).endswith("#2")])
+    config = recipe("board", str(tmp_path))
+    preprocess = BoardPreprocess(features="zero17", size=9)
+    train = load_in_memory(source, replies, preprocess)
+    loader = make_loader(config, source, train, preprocess, 82, SINGLE_PROCESS)
+    seen = set()
+    for epoch in range(6):
+        planes, labels = loader.batch(epoch, 0)
+        stones = planes[:, 1].flatten(1).argmax(dim=1)
+        assert torch.equal(labels, 80 - stones)
+        seen |= set(stones.tolist())
+    assert len(seen) > 70  # the games alone have 40, all in the upper half
