@@ -167,8 +167,8 @@ def test_limit_of_a_head_needs_a_head(tagged):
         as_resolved(replace(plain, model=model))
 
 
-def test_numbers_have_no_logistic_head(tagged, tmp_path):
-    with pytest.raises(
-        ConfigError, match="model.head logistic is for classes and labels. Received: the task regression"
-    ):
-        train(tagged(), data=MeasuredImages(), runs=tmp_path)
+def test_head_for_numbers_is_fitted_by_ridge_regression(tagged, tmp_path, capsys):
+    train(tagged(), data=MeasuredImages(), runs=tmp_path)
+    told = "".join(capsys.readouterr())
+    assert "head: ridge regression on frozen features, whose mean error on training samples is 0." in told
+    assert "before training" in told

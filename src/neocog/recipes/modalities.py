@@ -40,15 +40,16 @@ SHOWN, EPOCHS = 60_000, range(20, 201)
 
 
 def signal(data: str, source: Source | None = None) -> RunConfig:
-    """A fully convolutional network, the strong baseline of the field; the checkpoint with the lowest validation loss.
+    """A residual network, the strong baseline of the field; the checkpoint with the lowest validation loss.
 
     Its epochs show about 60,000 signals in all: small data sets need as many steps as large ones. Small data sets have
     a handful of validation samples, whose loss says more than their accuracy.
-    Source: Wang et al. 2017, "Time series classification from scratch".
+    Source: Wang et al. 2017, "Time series classification from scratch"; Ismail Fawaz et al. 2019, "Deep learning for
+    time series classification: a review", whose best of nine networks on 85 data sets it is.
     """
     return RunConfig(
         data=DataConfig(source=data),
-        model=ModelConfig(name="time_series_fcn"),
+        model=ModelConfig(name="time_series_resnet"),
         optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
         train=TrainConfig(epochs=epochs_for(source), batch_size=16, clip_norm=1.0, monitor="loss"),

@@ -1,7 +1,5 @@
 """The default recipes of tasks other than classification, whatever the kind of data."""
 
-from dataclasses import replace
-
 from neocog.data import AugmentConfig, DataConfig, ImageConfig
 from neocog.runs import RunConfig
 from neocog.tasks import LossConfig
@@ -16,9 +14,11 @@ PRETRAINED, ENCODER, DETECTOR = "efficientnet_lite0", "unet_lite0", "centernet_l
 
 
 def image_values(data: str) -> RunConfig:
-    """Several labels, or numbers, for each image: EfficientNet-Lite0 fine-tuned if its weights are here, or SpeedNet.
+    """Numbers for each image: EfficientNet-Lite0 if its weights are here, or SpeedNet.
 
-    No image is mirrored: whether a label or a number stays the same is not known. Source: Tan & Le 2019; Jordan 2024.
+    Its head is first fitted to frozen features by ridge regression, which is kept if fine-tuning does not improve on
+    it. Then all of it is fine-tuned at a low rate, each stage at 0.9 of the rate of the next one. No image is mirrored:
+    whether a number stays the same is not known. Source: Kumar et al. 2022; Howard & Ruder 2018, section 3.2.
     """
     if available(PRETRAINED) is None:
         return RunConfig(
@@ -32,33 +32,18 @@ def image_values(data: str) -> RunConfig:
         )
     return RunConfig(
         data=DataConfig(source=data),
-        image=ImageConfig(size=(160, 160), resize="squash"),
-        augment=AugmentConfig(translate=0.06, scale=0.1, border="mirror", brightness=0.1, contrast=0.1),
-        model=ModelConfig(name=PRETRAINED, pretrained="auto", dropout=0.1),
-        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.05, layer_decay=0.8),
-        schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=15, batch_size=32, clip_norm=1.0, freeze_bn=True),
-    )
-
-
-def image_labels(data: str) -> RunConfig:
-    """Several labels for each image: EfficientNet-Lite0 if its weights are here, or SpeedNet.
-
-    Its head is first fitted to frozen features by logistic regression, which is kept if fine-tuning does not improve on
-    it. Then all of it is fine-tuned at a low rate, each stage at 0.9 of the rate of the next one. No image is mirrored:
-    whether a label stays the same is not known. Source: Kumar et al. 2022; Howard & Ruder 2018, section 3.2.
-    """
-    config = image_values(data)
-    if config.model.pretrained is None:
-        return config
-    return replace(
-        config,
         image=ImageConfig(size=(128, 128), resize="squash"),
+        augment=AugmentConfig(translate=0.06, scale=0.1, border="mirror", brightness=0.1, contrast=0.1),
         model=ModelConfig(name=PRETRAINED, pretrained="auto", head="logistic", dropout=0.0, stochastic_depth=0.0),
         optimizer=OptimizerConfig(name="adamw", lr=0.0002, weight_decay=0.05, decay="weights", layer_decay=0.9),
         schedule=ScheduleConfig(name="triangular", rise=0.1),
         train=TrainConfig(epochs=10, batch_size=32, clip_norm=1.0, freeze_bn=True, ema_decay=0.99),
     )
+
+
+def image_labels(data: str) -> RunConfig:
+    """Several labels for each image: as for numbers, with a head that is first fitted by logistic regression."""
+    return image_values(data)
 
 
 def signal_values(data: str) -> RunConfig:

@@ -21,13 +21,13 @@ from neocog.loading.dataset import Rows
 from neocog.progress import note
 from neocog.runs.config import ResolvedConfig, RunConfig
 from neocog.runs.modality import augment_settings
-from neocog.tasks import Task
+from neocog.tasks import Regression, Task
 from neocog.training.distributed import World, broadcast_json, on_first
 from neocog.zoo import Network
 from neocog.zoo.network import join_outputs
 
 if TYPE_CHECKING:
-    from neocog.transfer import LabelHead, LogisticHead
+    from neocog.transfer import LabelHead, LogisticHead, RidgeHead
 
 __all__ = ["check_head", "fit_head", "limit_head"]
 
@@ -55,8 +55,10 @@ def fit_head(
     source: Source,
     task: Task,
     indices: NDArray[np.int64],
-) -> "LogisticHead | LabelHead":
+) -> "LogisticHead | LabelHead | RidgeHead":
     """Set the last dense layer by logistic regression on the features of training samples, in place.
+
+    For numbers it is ridge regression.
 
     `indices` are those of the training samples in the source, (N,), by which groups are held out together.
     Mirrored images count as further samples if training mirrors them. Of a large set, evenly spread samples are used.
@@ -72,7 +74,7 @@ def fit_head(
 
     if task.linear_head is None:
         raise ConfigError(
-            "model.head logistic is for classes and labels.",
+            "model.head logistic is for classes, labels and numbers.",
             received=f"the task {task.name}",
             fix="Leave model.head out.",
         )
@@ -90,8 +92,10 @@ def fit_head(
     # Rows of a dataset that left out unreadable samples don't match the indices.
     known = groups is not None and len(indices) == len(train)
     together, seed = groups[indices[rows]] if groups is not None and known else None, config.train.seed
-    head: LogisticHead | LabelHead
-    if task.linear_head == "labels":
+    head: LogisticHead | LabelHead | RidgeHead
+    if isinstance(task, Regression):
+        head, found = fit_values(features, task.standardised(labels.cpu()))
+    elif task.linear_head == "labels":
         head = fit_labels(features, labels.cpu().numpy(), groups=together, seed=seed)
         found = f"mAP {head.mean_average_precision:.1%} on a fifth that was held out"
     else:
@@ -101,9 +105,21 @@ def fit_head(
         share = head.cv_accuracy
         bounds = f"({100 * share.low:.1f} to {100 * share.high:.1f})"
         found = f"cross-validated accuracy {share.value:.1%} {bounds}"
-    set_dense_head(model, head.weight, head.bias)
-    note(f"head: logistic regression on frozen features, {found}, {time.perf_counter() - began:.0f} s")
+    set_dense_head(model, head.weight.float(), head.bias.float())
+    kind = "ridge" if task.linear_head == "values" else "logistic"
+    note(f"head: {kind} regression on frozen features, {found}, {time.perf_counter() - began:.0f} s")
     return head
+
+
+def fit_values(features: Tensor, targets: Tensor) -> "tuple[RidgeHead, str]":
+    """Ridge regression of features (N, D), or (A, N, D) of A views, to targets (N, K), and how well it fits."""
+    from neocog.transfer import fit_ridge
+
+    copies = features if features.ndim == 3 else features[None]
+    rows, values = copies.flatten(0, 1), targets.repeat(len(copies), 1)
+    head = fit_ridge(rows, values.numpy())
+    error = (head(rows) - values).abs().nanmean()
+    return head, f"whose mean error on training samples is {error:.2f} standard deviations"
 
 
 def most_samples(train: Dataset) -> int:
@@ -121,7 +137,7 @@ def limit_head(
     """
     config = resolved.config
     timed = config.train.minutes is not None and config.train.replanned is None
-    if not timed or config.model.head_limit is not None or task.linear_head != "labels":
+    if not timed or config.model.head_limit is not None or task.linear_head not in ("labels", "values"):
         return resolved
     assert config.train.minutes is not None
     found = broadcast_json(on_first(lambda: time_features(model, train, preprocess), world), world)

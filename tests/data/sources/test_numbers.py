@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from neocog.data import describe, divide, fingerprint, open_source
+from neocog.data.formats import FORMATS
 from neocog.data.pack import pack
 from neocog.dataset.record import check_trainable, num_left_out
 from neocog.errors import ConfigError, DataError
-from tests.support.small_sets import npy, npz, picture, sound, write_set
+from tests.support.small_sets import SETS as SMALL_SETS
+from tests.support.small_sets import files_of, npy, npz, picture, sound, write_set
 
 TS = """@problemName Meat
 @univariate true
@@ -264,3 +266,11 @@ def test_torch_dataset_with_numbers():
     items = [(np.zeros(8), value) for value in (0.5, 1.5, 2.0)]
     assert open_source(items).targets.tolist() == [0.5, 1.5, 2.0]
     assert open_source([(np.zeros(8), [1, 0]), (np.zeros(8), [0, 0])]).task == "multi-label"
+
+
+@pytest.mark.parametrize("name", SMALL_SETS)
+def test_layouts_say_what_their_sets_are_for(name, tmp_path):
+    """By this the recipe is chosen, and `--task` checked, without opening the set."""
+    source = SMALL_SETS[name].open(write_set(tmp_path, files_of(name)))
+    tasks = next(layout.tasks for layout in FORMATS if layout.name == source.format)
+    assert source.task in tasks or not tasks

@@ -147,7 +147,7 @@ def test_run_on_signals_of_unequal_length_makes_a_masked_bundle(run):
     assert model.preprocess.mask and model.manifest["model"]["options"] == {"masked": True}
     assert model.preprocess.length > 20
     signal = np.random.default_rng(1).normal(size=(1, 20)).astype(np.float32)
-    plain = create_model("time_series_fcn", num_classes=2, in_channels=1).eval()
+    plain = create_model("time_series_resnet", num_classes=2, in_channels=1).eval()
     plain.load_state_dict(model.model.state_dict())
     alone = replace(model.preprocess, length=20, mask=False)
     probs = plain(alone(signal)[None]).double().softmax(dim=1)

@@ -254,7 +254,7 @@ def choose_by_content(
     with closing(read_rows(path)) as read:
         rows = [row.values for row in islice(read, LOOK)]
     names = [Path(str(row[files[0]]).replace("\\", "/")).parent.name for row in rows]
-    if len({name for name in names if split_meant(name) is None}) > 1:  # which may be the classes
+    if len({name for name in names if name and split_meant(name) is None}) > 1:  # which may be the classes
         return chosen
     beside = [*files, *(column for column in columns if column.lower() == SPLIT)]
     dialect = find_dialect(path)
