@@ -93,7 +93,7 @@ def test_large_array_is_read_in_pieces(tmp_path, monkeypatch):
     assert classes_of(predict_windows(predictor(), tmp_path / "a.npy", 10, 3)) == expected
 
 
-def test_window_that_can_not_be_read_is_reported_and_the_others_go_on(tmp_path):
+def test_window_that_can_not_be_read_is_reported_and_the_others_are_predicted(tmp_path):
     values = moves((0, 30))
     values[12, 0] = np.inf
     found = list(predict_windows(predictor(), values.T, 10))

@@ -38,6 +38,7 @@ from tests.support.small_sets import (
 
 WHOLE = {
     "idx": 8, "cifar-10": 6, "cifar-100": 2, "npz": 8, "npz deflated": 8, "class-map": 3, "class-list csv": 3,
+    "class-list numbers": 3, "packed numbers": 3, "ts numbers": 2, "sound-list": 3, "text-table numbers": 3,
     "class-list tsv": 3, "class-list jsonl": 3, "masks grey": 2, "masks colour": 2, "coco": 2, "voc": 2,
     "voc-masks": 2, "yolo": 2, "shards tar": 3, "shards parquet": 4, "shards arrow": 4, "shards arrow stream": 4,
     "packed tar": 3, "packed parquet": 3, "packed boxes": 2, "packed masks": 2, "packed tags": 2, "signal-npz": 4,

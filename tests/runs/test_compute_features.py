@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import neocog
-from neocog.data import open_source
+from neocog.data import fingerprint, open_source
 from neocog.errors import ConfigError, DataError
-from neocog.runs.compute_features import open_features, write_features
+from neocog.runs.compute_features import BATCH, open_features, write_features
+from neocog.transfer.features import AHEAD
 from neocog.zoo.weights import available
 from tests.support.small_sets import SETS, files_of, write_set
 from tests.support.untrained import untrained
@@ -91,6 +92,7 @@ class Many:
     def __init__(self, count):
         self.targets = np.arange(count) % 2
         self.splits = {"all": np.arange(count)}
+        self.num_read = 0
 
     def __len__(self):
         return len(self.targets)
@@ -104,7 +106,18 @@ class Many:
     def read(self, index):
         from neocog.dataset.record import Record
 
+        self.num_read += 1
         return Record(self.key(index), np.full((28, 28), index % 251, np.uint8), int(self.targets[index]))
+
+
+def test_samples_are_read_a_few_batches_ahead():
+    source = Many(2000)
+    run = open_features(untrained("lenet5_relu", Many(20)), source)
+    before, done = source.num_read, 0
+    for rows in run:
+        done += len(rows)
+        assert source.num_read - before - done <= BATCH * (AHEAD * torch.get_num_threads() + 3)
+    assert done == source.num_read - before == 2000
 
 
 @pytest.mark.parametrize("name", ["features.npz", "features.parquet"])
@@ -212,3 +225,42 @@ def test_unreadable_sample_is_named_and_no_file_is_left(pictures, tmp_path):
     with pytest.raises(DataError, match=r"red/03.png"):
         write_features(predictor, pictures, out)
     assert not out.exists() and not list(tmp_path.glob(".features*"))
+
+
+class Recordings(Many):
+    """Long signals with a class at each sample."""
+
+    name, modality, task = "recordings", "signal", "signal segmentation"
+
+    def read(self, index):
+        from neocog.dataset.record import Record
+
+        rng = np.random.default_rng(index)
+        length = 300 + 500 * index
+        return Record(self.key(index), rng.normal(size=(1, length)), rng.integers(0, 2, length))
+
+
+def test_features_of_long_recordings_are_the_mean_over_windows():
+    source = Recordings(4)
+    predictor = untrained("unet_1d", source)
+    last = f"stages.{len(predictor.model.stages) - 1}"
+    table = neocog.features(predictor, source)
+    for row, features in enumerate(table.features):
+        views = torch.stack([view.inputs for view in predictor.preprocess.views(source.read(row).payload)])
+        expected = seen_by_hook(predictor, views, last, "out").mean(axis=0)
+        np.testing.assert_allclose(features, expected, atol=TOLERANCE * np.abs(expected).max())
+
+
+def test_labels_are_read_for_the_task_of_training_if_it_was_this_set(tmp_path):
+    table = tmp_path / "ratings.csv"
+    table.write_text("text,label\n" + "".join(f"text number {k},{k % 5}\n" for k in range(40)))
+    classes, numbers = open_source(table), open_source(table, task="regression")
+    assert (classes.task, numbers.task) == ("classification", "regression")
+    predictor = untrained("text_cnn", numbers)
+    assert open_features(predictor, table).source.task == "classification"
+    predictor.manifest["data"] = {
+        "fingerprint": fingerprint(numbers), "val_fraction": 0.1, "test_fraction": 0.2, "seed": 0,
+    }  # fmt: skip
+    run = open_features(predictor, table)
+    assert run.source.task == "regression" and set(run.split_of) == {"train", "val", "test"}
+    assert open_features(predictor, table, task="classification").source.task == "classification"

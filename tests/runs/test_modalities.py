@@ -128,7 +128,7 @@ def test_sounds(tones, tmp_path):
     run = train(quick("sound", tones, epochs=3), runs=tmp_path / "runs")
     predictor = load(run.bundle)
     assert predictor.preprocess.modality == "audio"
-    assert predictor.preprocess.shape == (1, 101, 40)
+    assert predictor.preprocess.shape == (1, 49, 20)
     assert predictor.predict(tones / "high" / "3.wav")[0].class_name in ("high", "low")
 
 

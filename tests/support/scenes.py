@@ -81,13 +81,12 @@ class Scenes:
 
     def target(self, index: int) -> Target:
         if self.task == "segmentation":
-            return self.masks[index]
+            return np.asarray(self.masks[index])
         if self.task == "detection":
             return self.objects[index]
         if self.task == "signal segmentation":
             return np.asarray((self.masks[index] > 0).any(axis=0), np.uint8)
-        row: Any = self.targets[index]
-        found: Target = row
+        found: Target = self.targets[index]
         return found
 
     def read(self, index: int) -> Record:

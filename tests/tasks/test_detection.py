@@ -4,10 +4,12 @@ import torch
 
 from neocog.dataset.record import CROWD, Objects, Record
 from neocog.evaluation.detection import mean_precision
+from neocog.evaluation.match_boxes import overlap
 from neocog.tasks import TASKS, Detection, LossConfig
 from neocog.tasks.centre_points import centre_losses
 from neocog.tasks.detection import BoxCompared, BoxPrediction, found_boxes, true_boxes
 from neocog.tasks.draw_boxes import draw_boxes
+from neocog.tasks.seams import Gathered, suppressed
 from tests.tasks.test_centre_points import draw_targets
 from tests.tasks.test_seams import maps_of
 
@@ -94,9 +96,47 @@ def test_threshold_is_learned_stored_and_restored():
     assert 0 < task.threshold < 0.88
     again = Detection.restore(CLASSES, task.learned)
     assert (again.threshold, again.most) == (task.threshold, 100)
-    for learned in ({"threshold": 2.0, "most": 100}, {"threshold": 0.5, "most": 0}, {"threshold": "x", "most": 9}):
-        with pytest.raises(ValueError, match="threshold and number of boxes are not valid"):
-            Detection.restore(CLASSES, learned)
+    valid = task.learned
+    for changed in ({"threshold": 2.0}, {"most": 0}, {"threshold": "x"}, {"overlap": None}):
+        with pytest.raises(ValueError, match="what it learned about boxes is not valid"):
+            Detection.restore(CLASSES, valid | changed)
+
+
+def test_overlap_of_boxes_that_stay_is_learned_by_validation_data():
+    """Two peaks on each object, of which the less sure is left out; nothing is if objects themselves overlap."""
+    targets = torch.tensor([[[8.0, 8, 40, 40, 0, 0], [44, 4, 60, 40, 0, 0]]])
+    doubled = torch.cat([targets, targets + torch.tensor([8.0, 4, 8, 4, 0, 0])], dim=1)
+    logits = maps_of(
+        [(0, score, row[:4]) for score, row in zip((0.9, 0.7, 0.8, 0.6), doubled[0].tolist(), strict=True)],
+        (0, 0),
+        2,
+        tile=(48, 72),
+    )
+    for truth, expected in ((targets, 0.4), (doubled, 1.0)):
+        task = Detection(CLASSES)
+        task.learn_decisions(task.score(logits[None], truth), truth)
+        assert task.overlap == expected
+        assert task.learned["overlap"] == expected
+    boxes = found_boxes(task.score(logits[None], targets), 0.4)
+    assert (boxes.scores > 0.5).sum() == 3  # boxes of the second pair overlap by 0.29
+
+
+def test_suppressed_boxes_are_those_of_a_plain_loop():
+    rng = np.random.default_rng(0)
+    start = rng.uniform(0, 60, (80, 2))
+    found = Gathered(np.concatenate([start, start + rng.uniform(5, 40, (80, 2))], axis=1), rng.random(80),
+                     rng.integers(0, 2, 80))  # fmt: skip
+    left: list[int] = []
+    for i in np.argsort(-found.scores):
+        near = [
+            overlap(found.boxes[i][None], found.boxes[j][None], np.array([False]))[0]
+            for j in left
+            if found.labels[i] == found.labels[j]
+        ]
+        if max(near, default=0) <= 0.4:
+            left.append(int(i))
+    assert sorted(left) == np.flatnonzero(suppressed(found, 0.4)).tolist()
+    assert len(left) < 80
 
 
 def test_images_with_more_than_100_objects_get_as_many_boxes():

@@ -8,6 +8,7 @@ import pytest
 import neocog
 from neocog import evaluate, load, train
 from neocog.cli import main
+from neocog.data import SignalAugmentConfig
 from neocog.recipes import recipe, recipe_for
 from neocog.runs import PYTHON, resolve
 from tests.support.texts_and_sounds import Notes, Tones
@@ -15,8 +16,8 @@ from tests.support.texts_and_sounds import Notes, Tones
 CASES = {
     "texts, multi-label": (Notes, "text", {"train.epochs": 20}),
     "texts, regression": (Notes, "text", {"train.epochs": 30}),
-    "sounds, multi-label": (Tones, "sound", {"model.name": "speech_res8_narrow", "train.epochs": 20}),
-    "sounds, regression": (Tones, "sound", {"model.name": "speech_res8_narrow", "train.epochs": 40}),
+    "sounds, multi-label": (Tones, "sound_values", {"train.epochs": 15}),
+    "sounds, regression": (Tones, "sound_values", {"train.epochs": 30}),
 }
 QUICK = {"train.batch_size": 10, "train.device": "cpu", "speed.mode": "exact"}
 
@@ -83,13 +84,20 @@ def test_report_draws_the_worst_errors(run, case):
     assert page.count(drawn) >= len(run.evaluation.worst_errors) > 0
 
 
-@pytest.mark.parametrize(("modality", "name"), [("text", "text"), ("audio", "sound")])
 @pytest.mark.parametrize("task", ["classification", "multi-label", "regression"])
-def test_recipe_is_that_of_the_kind_of_data(modality, name, task):
-    assert recipe_for(None, modality, task) == name
+def test_recipe_is_that_of_the_kind_of_data(task):
+    assert recipe_for(None, "text", task) == "text"
+    assert recipe_for(None, "audio", task) == ("sound" if task == "classification" else "sound_values")
+    assert recipe_for("speech_res15", "audio", task) == "keyword"
+
+
+def test_recipe_for_numbers_changes_no_pitch():
+    masks = recipe("sound", "x").augment_signal
+    assert masks.frequency_shift == 3 and masks.time_mask == 0.2
+    assert recipe("sound_values", "x").augment_signal == SignalAugmentConfig()
 
 
 def test_data_alone_finds_recipe_and_network():
-    for source, network in ((Notes("regression"), "text_cnn"), (Tones("multi-label"), "speech_res8")):
+    for source, network in ((Notes("regression"), "text_cnn"), (Tones("multi-label"), "speech_dscnn_s")):
         resolved, _ = neocog.resolve_config(source)
         assert (resolved.config.model.name, resolved.config.train.minutes) == (network, 10)

@@ -16,7 +16,7 @@ from neocog.zoo import model_info
 __all__ = ["candidates_for"]
 
 SIGNAL_NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
-SOUND_NETWORKS = ("speech_res8", "speech_dscnn_s", "speech_res15")
+SOUND_NETWORKS = ("speech_res8", "speech_res15")  # beside the default recipe
 TEXT_NETWORKS = ("text_cnn", "char_cnn_small")
 FASTER = 4
 """Times the rate of a recipe that suits all networks, which is low for most."""
@@ -59,10 +59,16 @@ def board_candidates(facts: Facts, _: Mapping[str, str]) -> list[Candidate]:
     return [replace(base, name=name, settings={**base.settings, **sized})]
 
 
+def sound_candidates(facts: Facts, weights: Mapping[str, str]) -> list[Candidate]:
+    """The default recipe, and larger networks."""
+    kind = MODALITIES["audio"]
+    return [from_recipe(kind.recipe, kind.network, "audio"), *by_network(SOUND_NETWORKS)(facts, weights)]
+
+
 TABLES: dict[str, Table] = {
     "image": image_candidates,
     "signal": by_network(SIGNAL_NETWORKS),
-    "audio": by_network(SOUND_NETWORKS),
+    "audio": sound_candidates,
     "text": by_network(TEXT_NETWORKS),
     "board": board_candidates,
 }

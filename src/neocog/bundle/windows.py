@@ -103,7 +103,7 @@ def predict_windows(
     `window` and `hop` are samples, or times such as "2s" and "500ms"; the hop is from the start of one window to that
     of the next, by default a window, and a window is by default as long as the network's input. Times come from the
     file's column of times, or else from `rate`, in samples per second; without either they are counted in samples. No
-    window reaches over a gap in time: behind it, windows begin anew. A stretch that is shorter than a window is one
+    window reaches over a gap in time: behind it, windows start again. A stretch that is shorter than a window is one
     window; of others, only whole windows are predicted.
 
     Raises ConfigError for a network whose input is not a signal or whose outputs have places, and for a length that is
@@ -337,7 +337,7 @@ def middle(one: Span, other: Span) -> float:
 
 
 def decided(each: WindowPrediction) -> tuple[str, ...]:
-    """What the network has decided for a window."""
+    """The decision of the network for a window."""
     if isinstance(each.prediction, ClassPrediction):
         return (each.prediction.class_name,)
     if isinstance(each.prediction, LabelPrediction):

@@ -50,7 +50,7 @@ class Reading:
     ] = None
     task: Annotated[
         str | None,
-        flag("task", "data", "What the labels are for: classification, multi-label, regression, ...", "TASK"),
+        flag("task", "data", "The task of the labels: classification, multi-label, regression, ...", "TASK"),
     ] = None
     class_level: Annotated[
         Literal[1, 2, 3] | None,

@@ -135,9 +135,11 @@ def predict(
     names, inputs = zip(*named, strict=True)
     results: Results = []
     for result in predictor.predict_each(inputs, top, names):
-        for writer in writers if isinstance(result, Prediction) else ():
-            writer.add(result)
-        results.append(result.without_places() if isinstance(result, Prediction) else result)
+        if isinstance(result, Prediction):
+            for writer in writers:
+                writer.add(result)
+            result = result.without_places()
+        results.append(result)
     for writer in writers:
         writer.finish()
     for result in results:

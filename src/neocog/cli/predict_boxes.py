@@ -43,7 +43,7 @@ def box_writers(
     yolo: Path | None,
     threshold: float | None,
 ) -> list[Any]:
-    """What writes the boxes for these inputs; none if nothing is to be written. Sets the task's threshold.
+    """Writers of the boxes for these inputs; none if nothing is to be written. Sets the threshold of the task.
 
     Raises ConfigError for a threshold out of range, an option of another task, and what `target_files` does.
     """

@@ -80,7 +80,7 @@ Model = Annotated[
 TaskName = Annotated[
     str | None,
     Parameter(
-        help="What the labels are for, if their values are misread: classification, multi-label or regression.",
+        help="The task of the labels, if their values are misread: classification, multi-label or regression.",
         metavar="TASK",
     ),
 ]

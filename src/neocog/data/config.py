@@ -41,7 +41,7 @@ class DataConfig:
     """The column of a table that holds one label per row, or several columns, A,B,C; unset: detected by names such as
     label or class, or as numbers beside the files or texts."""
     task: Literal["classification", "multi-label", "regression", "segmentation", "detection", "next move"] | None = None
-    """What the labels are for; unset: decided by their values, and said."""
+    """The task of the labels; unset: decided by their values, and said."""
     class_level: Annotated[Literal[1, 2, 3] | None, BeforeValidator(whole_number)] = None
     """How many levels below the data folder the class folders are: 1 for DATA/CLASS, 2 for DATA/GROUP/CLASS, where
     groups are splits, folds or other groups; unset: detected by names."""

@@ -52,7 +52,8 @@ class Format:
     options: frozenset[str] = frozenset()
     """Settings that some of its sets need, such as the length of windows."""
     tasks: tuple[Task, ...] = ("classification",)
-    """What its sets can be for; if several, `opens` takes the option `task` and decides by the labels without it."""
+    """The tasks of its sets; if several, `opens` takes the option `task` and decides by the labels without it. None if
+    they are known only once the set is opened."""
     nearly: Callable[..., str | None] | None = None
     """Why data that almost has this layout does not: the rule, what was received, where, and the fix; None if nothing
     comes close. It is asked, with the same arguments as `recognises`, only if no layout is recognised."""

@@ -75,9 +75,7 @@ def has_tags(values: Sequence[Any]) -> bool:
 def read_tags(cells: Sequence[Cells], where: str) -> LabelRows:
     tags = split_tags([value for (value,) in cells], where)
     classes = order_names({name for names in tags for name in names}, where)
-    notices = ()
-    if all(len(names) == 1 for names in tags):
-        notices = (ONE_EACH,)
+    notices = (ONE_EACH,) if all(len(names) == 1 for names in tags) else ()
     return LabelRows("multi-label", classes, multi_hot(tags, classes, where), tags, notices)
 
 

@@ -93,7 +93,7 @@ def limit_samples(source: Source, indices: Indices, limit: int | None, seed: int
 
 
 def strata(targets: NDArray[Any]) -> NDArray[np.int64]:
-    """By what samples are stratified: their class; of several labels the rarest that a sample has; (N, ...) -> (N,).
+    """The stratum of each sample: its class; of several labels the rarest that it has; (N, ...) -> (N,).
 
     A number to predict is stratified by fifths of its values, so that low and high ones are in each split; several
     numbers make one stratum, as do targets that are not in the array, such as masks.
@@ -156,11 +156,11 @@ def describe_choice(source: Source, indices: Indices) -> str:
     """How held-out samples are chosen, to be appended to a sentence."""
     if read_groups(source) is None:
         if source.task in FRAMED and is_sequence(source, indices):
-            return " in blocks of consecutive files, as their numbers make one sequence"
+            return " in blocks of consecutive samples, as their numbers make one sequence"
         if source.targets.ndim == 2 and source.task == "multi-label":
             return ", chosen by rarest label and seed"
-        if source.task == "regression" and len(source.classes) == 1:
-            return ", chosen by fifths of the values and seed"
+        if predicts_one(source):
+            return ", spread over the values by seed"
         by_class = source.targets.dtype.kind != "f" and source.task not in FRAMED
         return ", chosen by class and seed" if by_class else ", chosen by seed"
     kind = getattr(source, "group_kind", "groups")
@@ -216,12 +216,37 @@ def take(
     if source.task in FRAMED and is_sequence(source, indices):
         return take_blocks(source, indices, fraction, seed, purpose)
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose=f"split {purpose}")[:, 0]
+    if predicts_one(source):
+        return take_spread(indices, source.targets[indices].reshape(-1), draws, fraction)
     taken = np.zeros(len(indices), bool)
     targets = strata(source.targets[indices])
     for k in np.unique(targets):
         members = np.flatnonzero(targets == k)
         count = min(round(fraction * len(members)), len(members) - 1)
         taken[members[np.argsort(draws[members], kind="stable")[:count]]] = True
+    return indices[~taken], indices[taken]
+
+
+def predicts_one(source: Source) -> bool:
+    """Whether one number is to be predicted for each sample."""
+    return source.task == "regression" and len(source.classes) == 1
+
+
+def take_spread(
+    indices: Indices, values: NDArray[Any], draws: NDArray[np.float64], fraction: float
+) -> tuple[Indices, Indices]:
+    """Split off a share that is spread over the values: of neighbours by value, as many as one is taken of, one each.
+
+    The draws, (N,), decide which. All but one sample may be taken, and at least one is if there are two.
+
+    >>> take_spread(np.arange(6), np.array([5.0, 1, 9, 2, 7, 3]), np.arange(6) / 6, 1 / 3)[1].tolist()
+    [0, 1]
+    """
+    count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+    taken = np.zeros(len(indices), bool)
+    if count > 0:
+        for neighbours in np.array_split(np.lexsort((draws, values)), count):
+            taken[neighbours[draws[neighbours].argmin()]] = True
     return indices[~taken], indices[taken]
 
 

@@ -1,4 +1,4 @@
-"""What the labels of a data set are: classes, several labels, or numbers to predict. The rule is here, and only here.
+"""Whether the labels of a data set are classes, several labels, or numbers to predict: the rule, in one place.
 
 One column holds numbers to predict if each of its values is a number and one of them isn't whole; or if it has more
 than 20 different whole numbers, more than a tenth as many as samples, that don't just number classes from 0 or 1.
@@ -26,7 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 LABEL_TASKS: tuple[Task, ...] = ("classification", "multi-label", "regression")
-"""What labels in columns or arrays can be."""
+"""The tasks that labels in columns or arrays can be for."""
 FEW = 20
 """Different whole numbers up to which they are classes."""
 SHARE = 0.1
@@ -46,7 +46,7 @@ OUTPUT = "target"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the columns of labels hold, and a sentence on it if it could have been something else."""
+    """The content of the columns of labels, and a sentence on it if it could have been something else."""
 
     task: Task
     names: tuple[str, ...]
@@ -76,7 +76,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as numbers, (N,), NaN where there is none; or the first value that is not a number."""
+    """A column as numbers, (N,), NaN for none; or the first value that is not a number."""
 
     name: str
     values: NDArray[np.float64]
@@ -99,7 +99,7 @@ class Column:
 
 
 def decide(columns: Mapping[str, Sequence[Any]], where: str, task: str | None = None) -> Decision:
-    """What columns of cells hold, by the rule above, or the `task` that the user names.
+    """Decide what columns of cells hold, by the rule above or the `task` that the user names.
 
     Cells are texts, or values of JSON; empty ones, None and NaN are not known. Raises ConfigError for a task that these
     columns can't be for, DataError for several columns that are not of one kind.
@@ -297,7 +297,8 @@ def known_rows(targets: NDArray[Any]) -> NDArray[np.bool_]:
     """
     if targets.dtype.kind != "f":
         return np.ones(len(targets), bool)
-    return ~np.isnan(targets.reshape(len(targets), -1)).all(axis=1)
+    known: NDArray[np.bool_] = ~np.isnan(targets.reshape(len(targets), -1)).all(axis=1)
+    return known
 
 
 def said_of_unknown(targets: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
@@ -383,7 +384,7 @@ def listed_targets(labels: Sequence[Any]) -> Any:
 def number_targets(
     labels: Mapping[str, AnyTargets], classes: tuple[str, ...] | None, name: str, task: str | None = None
 ) -> Targets:
-    """What the labels of all splits are, and the targets of each; as `number_labels` numbers classes.
+    """Decide what the labels of all splits are, and number them as `number_labels` does classes.
 
     `classes` names classes, labels or outputs. Raises DataError for splits that are not of one kind, ConfigError for a
     task that these labels can't be for.
@@ -408,7 +409,8 @@ def number_targets(
             received = f"data.task={task}, for names" if len(arrays) < len(labels) else f"data.task={task}"
             fix = "Leave it out."
             raise ConfigError("Labels that are names are classes.", received=received, where=name, fix=fix)
-        known, targets, notices = number_labels(labels, classes, name)
+        plain: Any = labels  # without tags and rows, which were told apart before
+        known, targets, notices = number_labels(plain, classes, name)
         return Targets("classification", known, targets, notices)
     return number_floats({split: own.astype(np.float64) for split, own in arrays.items()}, classes, name, task)
 

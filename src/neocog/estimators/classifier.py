@@ -35,7 +35,7 @@ class CNNClassifier(ClassifierMixin, CNNEstimator):  # type: ignore[misc]  # sci
     >>> rng = np.random.default_rng(0)
     >>> y = np.repeat([0, 1], 20)
     >>> X = rng.normal(size=(40, 16)) + np.outer(y, np.sin(np.arange(16)) * 3)
-    >>> classifier = CNNClassifier(epochs=8, random_state=0).fit(X, y)
+    >>> classifier = CNNClassifier(epochs=20, random_state=0).fit(X, y)
     >>> classifier.predict_proba(X[:2]).shape, classifier.score(X, y) > 0.9
     ((2, 2), True)
     """

@@ -69,8 +69,8 @@ def fit_network(
 
 @contextmanager
 def take_turn(*, verbose: bool) -> Iterator[None]:
-    """Alone among the threads of this process, and silent unless `verbose`."""
-    with TURNS, nullcontext() if verbose else quiet():
+    """Alone among the threads of this process, and silent unless `verbose`; torch's random state stays as it was."""
+    with TURNS, torch.random.fork_rng(devices=[]), nullcontext() if verbose else quiet():
         threads = torch.get_num_threads()
         try:
             yield
@@ -138,7 +138,7 @@ def seal(run: Run, prepared: Prepared, training: Training) -> None:
 
 def open_bundle(content: bytes) -> Predictor:
     """The predictor of a bundle that is held in memory. Raises BundleError as `load` does."""
-    with tempfile.TemporaryDirectory(prefix="neocog-") as folder:
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory(prefix="neocog-") as folder:
         path = Path(folder) / "model.neocog"
         write_whole(path, content)
         return load(path)

@@ -105,10 +105,10 @@ def match_boxes(
     order = np.lexsort((-found.scores, keys))
     rank = ranks(keys[order])
     order, rank = order[rank < most], rank[rank < most]
-    found = FoundBoxes(*(each[order] for each in (found.images, found.boxes, found.labels, found.scores)))
+    found = FoundBoxes(found.images[order], found.boxes[order], found.labels[order], found.scores[order])
     true_keys = truth.images * num_labels + truth.labels
     order = np.argsort(true_keys, kind="stable")
-    truth = TrueBoxes(*(each[order] for each in (truth.images, truth.boxes, truth.labels, truth.ignored)))
+    truth = TrueBoxes(truth.images[order], truth.boxes[order], truth.labels[order], truth.ignored[order])
     size = area_of(truth.boxes)
     outside = np.stack([(size < low) | (size > high) for low, high in areas])
     counted = ~outside & (truth.ignored == 0)
@@ -160,7 +160,7 @@ def pairs_of(
 
     `keys` number image and class of both; those of true boxes are sorted.
     """
-    first, last = (np.searchsorted(keys[1], keys[0], side) for side in ("left", "right"))  # type: ignore[call-overload]
+    first, last = np.searchsorted(keys[1], keys[0], "left"), np.searchsorted(keys[1], keys[0], "right")
     counts = last - first
     kept: list[tuple[Numbers, Numbers, Floats]] = []
     for rows in chunks(counts):

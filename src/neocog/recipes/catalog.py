@@ -12,7 +12,7 @@ from neocog.recipes.finetune import check_finetune, finetune
 from neocog.recipes.general import general
 from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, inception_v3, resnet_imagenet, vgg
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
-from neocog.recipes.modalities import board, signal, signal_segmentation, sound, text
+from neocog.recipes.modalities import board, keyword, signal, signal_segmentation, sound, sound_values, text
 from neocog.recipes.strong import strong_a1, strong_a2, strong_a3
 from neocog.recipes.tasks import detection, image_labels, image_values, segmentation, signal_values
 from neocog.runs import RunConfig
@@ -42,7 +42,9 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "board": board,
     "signal": signal,
     "signal_segmentation": signal_segmentation,
+    "keyword": keyword,
     "sound": sound,
+    "sound_values": sound_values,
     "text": text,
     "image_labels": image_labels,
     "image_values": image_values,
@@ -51,6 +53,8 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "signal_values": signal_values,
 }
 OF_TASK = {
+    ("audio", "multi-label"): "sound_values",
+    ("audio", "regression"): "sound_values",
     ("image", "multi-label"): "image_labels",
     ("image", "regression"): "image_values",
     ("image", "segmentation"): "segmentation",
@@ -66,7 +70,6 @@ OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {
     "board": board,
     "fast": fast,
-    "segmentation": segmentation,
     "signal": signal,
 }
 """Recipes that depend on the data."""

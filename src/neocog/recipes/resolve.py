@@ -36,7 +36,7 @@ class Settings(TypedDict, total=False):
     model: str | None
     """The name of a network of the zoo."""
     task: str | None
-    """What the labels are for, if their values don't tell: classification, multi-label or regression."""
+    """The task of the labels, if their values don't tell: classification, multi-label or regression."""
     recipe: str | None
     """The name of a recipe; by default it is chosen by the model, or else by the kind of data."""
     epochs: int | str | None

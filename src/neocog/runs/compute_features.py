@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from neocog.modalities.image.pages import SeveralPages
 from neocog.progress import Bar, note
 from neocog.runs.channels import match_channels
 from neocog.runs.config import RunConfig, with_values
-from neocog.runs.evaluate_bundle import names_channels, trained_fold, with_trained
+from neocog.runs.evaluate_bundle import names_channels, task_to_read, trained_fold, with_trained
 from neocog.runs.session import find_device
 from neocog.runs.split import leave_out, split_as_trained
 from neocog.transfer import FeatureExtractor, FeatureRows, FeatureTable, feature_file, feature_part
@@ -61,8 +62,11 @@ class FeatureRun:
         source: Source,
         splits: dict[str, NDArray[np.int64]],
         model: str,
+        *,
+        in_tiles: bool = False,
     ) -> None:
-        self.extractor, self.preprocess, self.source = extractor, preprocess, source
+        """`in_tiles` says that a sample is several inputs: the tiles of an image or a signal whose scale is kept."""
+        self.extractor, self.preprocess, self.source, self.in_tiles = extractor, preprocess, source, in_tiles
         self.indices = np.concatenate(list(splits.values()))
         self.split_of = np.repeat(np.array(list(splits)), [len(part) for part in splits.values()])
         self.about = About(source.name, source.task, source.classes, model, fingerprint(source))
@@ -72,7 +76,7 @@ class FeatureRun:
 
     def __iter__(self) -> Iterator[FeatureRows]:
         """Raises DataError that names the samples of a batch that can't be read."""
-        found = self.of_views() if self.has_views else self.extractor.computed(self.inputs(), ())
+        found = self.of_views() if self.in_tiles else self.extractor.computed(self.inputs(), ())
         done = 0
         with Bar("features", len(self)) as bar:
             for part in found:
@@ -80,11 +84,6 @@ class FeatureRun:
                 done += len(part)
                 bar.draw(done)
         assert done == len(self), "samples in = rows out"
-
-    @property
-    def has_views(self) -> bool:
-        """Whether a sample is several inputs: the tiles of an image whose scale is kept."""
-        return isinstance(self.preprocess, ImagePreprocess) and self.preprocess.resize == "tile"
 
     def rows(self, start: int, features: Tensor) -> FeatureRows:
         here = slice(start, start + len(features))
@@ -101,7 +100,7 @@ class FeatureRun:
             yield load_in_memory(self.source, self.indices[start : start + BATCH], self.preprocess).inputs
 
     def of_views(self) -> Iterator[Tensor]:
-        """The mean over the tiles of each image; (1, D) at a time."""
+        """The mean over the tiles of each sample; (1, D) at a time."""
         counts = deque[int]()
 
         def tiles() -> Iterator[Tensor]:
@@ -189,7 +188,7 @@ def open_features(
         tell(source)
         splits = choose_splits(source, None, split, scores, skip_list)
         network, preprocess = from_zoo(model, source, np.concatenate(list(splits.values())), pretrained, size)
-        name = model
+        name, in_tiles = model, False
     else:
         predictor = model if isinstance(model, Predictor) else open_bundle(model)
         if pretrained != "auto" or size is not None:
@@ -204,13 +203,14 @@ def open_features(
         splits = choose_splits(source, predictor, split, scores, skip_list)
         assert isinstance(predictor.model, Network)
         network, preprocess, name = predictor.model, predictor.preprocess, predictor.manifest["model"]["name"]
+        in_tiles = predictor.task.dense
     several = SeveralPages()
     find_pages(source, np.concatenate(list(splits.values())), several)
     for notice in several.notices:
         note(f"  {notice}")
     part = feature_part(network).to(find_device(device))
     extractor = FeatureExtractor(network, preprocess.normalise, precision=precision, part=part)
-    return FeatureRun(extractor, preprocess, source, splits, name)
+    return FeatureRun(extractor, preprocess, source, splits, name, in_tiles=in_tiles)
 
 
 def open_bundle(path: str | Path) -> Predictor:
@@ -224,14 +224,21 @@ def open_bundle(path: str | Path) -> Predictor:
 
 
 def open_as_trained(predictor: Predictor, data: object, options: dict[str, Any]) -> Source:
-    """The data set, its recordings and folds read as those that the network was trained on."""
+    """The data set, its recordings, folds and labels read as those that the network was trained on, if it is this."""
     given = {name: options.get(name) for name in ("window", "step", "columns")}
     reading = with_trained(given, predictor)
     if given["columns"] is None and reading["columns"] and not names_channels(data, options.get("format")):
         reading["columns"] = None
     source = open_source(data, **{**options, **reading})
     if options.get("test_fold") is None and (fold := trained_fold(predictor, source)):
-        return open_source(data, **{**options, **reading, "test_fold": fold})
+        reading["test_fold"] = fold
+        source = open_source(data, **{**options, **reading})
+    task = task_to_read(data, options.get("format"), predictor) if options.get("task") is None else None
+    trained = predictor.manifest.get("data", {})
+    if task not in (None, source.task) and fingerprint(source) != trained.get("fingerprint"):
+        with suppress(DataError, ConfigError):  # labels may be for another task than the network's
+            again = open_source(data, **{**options, **reading, "task": task})
+            return again if fingerprint(again) == trained.get("fingerprint") else source
     return source
 
 

@@ -78,6 +78,7 @@ LATER = frozenset(
     {
         "audio.compression",
         "augment_signal.frequency_masks",
+        "augment_signal.frequency_shift",
         "augment_signal.frequency_width",
         "augment_signal.time_masks",
         "augment_signal.time_width",
@@ -93,6 +94,7 @@ LATER = frozenset(
         "loss.focal_gamma",
         "loss.huber_delta",
         "model.head",
+        "model.head_limit",
         "model.vector_size",
         "signal.columns",
         "signal.flag_missing",

@@ -23,7 +23,7 @@ from neocog.runs.data import (
     open_configured,
     resolve_loading,
 )
-from neocog.runs.head import check_head, fit_head
+from neocog.runs.head import check_head, fit_head, limit_head
 from neocog.runs.modality import augment_settings, classes_of, find_network, network_options
 from neocog.runs.network import build_network, check_progressive, init_from_data
 from neocog.runs.split import describe_seen, split_source, trial_splits
@@ -131,7 +131,8 @@ def prepare(
     model.to(world.device)
     task = task_kind.for_training(classes, config.loss, train.labels)
     if begins and config.model.head == "logistic":
-        fit_head(model, train, preprocess, config, source, task, splits.train)
+        resolved = limit_head(resolved, model, train, preprocess, task, world)
+        fit_head(model, train, preprocess, resolved.config, source, task, splits.train)
     return Prepared(
         resolved=resolved, source=source, fingerprint=identity, splits=splits, preprocess=preprocess,
         train=train, val=val, test=test, model=model, plan=plan,

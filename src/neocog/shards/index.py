@@ -131,7 +131,7 @@ def read_header(content: bytes, where: str) -> Header:
 ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("length", "<u4"), ("label", "<i4"), ("id", "<u8")])
 """Shard's number; first byte and bytes of the record in a tar, or row group and row in it; class; `sample_ids`."""
 ARRAYS = {"rows": ROW, "keys": np.dtype("u1"), "starts": np.dtype("<u8"), "targets": np.dtype("<i8")}
-NUMBERS = np.dtype("<f8")
+NUMBERS: np.dtype[Any] = np.dtype("<f8")
 ROWS = ("multi-label", "regression")
 """Tasks with a row of targets for each record."""
 MAX_LENGTH = 2**32 - 1

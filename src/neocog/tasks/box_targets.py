@@ -43,7 +43,7 @@ def cut_rows(boxes: NDArray[Any], labels: NDArray[Any], ignored: NDArray[Any], s
     inside, whole = (np.prod((each[:, 2:] - each[:, :2]).clip(0), axis=1) for each in (clipped, boxes))
     sliver = (inside < VISIBLE * whole) & (ignored == 0)
     rows = np.concatenate([clipped, labels[:, None], np.where(sliver, DIFFICULT, ignored)[:, None]], axis=1)
-    return rows[inside > 0].astype(np.float32)
+    return np.asarray(rows[inside > 0], np.float32)
 
 
 def pad_rows(rows: Sequence[Rows]) -> Tensor:

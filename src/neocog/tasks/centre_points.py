@@ -30,7 +30,7 @@ AT_ONCE = 2**22  # values of the maps of some objects
 
 def split_maps(logits: Tensor, num_classes: int) -> Points:
     """The three maps that `join_outputs` joined; (N, K + 4, h, w)."""
-    return Points(*logits.split([num_classes, 2, 2], dim=1))
+    return Points(logits[:, :num_classes], logits[:, num_classes:-2], logits[:, -2:])
 
 
 def gaussian_radius(width: Tensor, height: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def centre_maps(targets: Tensor, num_classes: int, cells: tuple[int, int]) -> tu
         targets = targets[:, : 1 + max(valid(targets).any(dim=0).nonzero().flatten().tolist(), default=-1)]
         if not targets.shape[1]:
             return heat, masked > 0
-    for part in targets.split(max(1, AT_ONCE // (num * height * width or 1)), dim=1):
+    for part in torch.split(targets, max(1, AT_ONCE // (num * height * width or 1)), dim=1):
         labels = part[..., 4].long().clamp(min=0)
         centre, sides = centres_of(part)
         radius = gaussian_radius(*sides.unbind(-1))

@@ -24,7 +24,7 @@ from neocog.tasks.dense import Assembler, Compared, DenseTask
 from neocog.tasks.draw_boxes import draw_boxes
 from neocog.tasks.loss import LossConfig, LossKind
 from neocog.tasks.match_classes import match_classes
-from neocog.tasks.seams import Gathered, gather_boxes, join_tiles, view_boxes
+from neocog.tasks.seams import Gathered, gather_boxes, join_tiles, suppress, suppressed, view_boxes
 from neocog.tasks.task import MoveTargets, Prediction, register_task
 from neocog.zoo.networks.centernet import peaks
 
@@ -32,6 +32,8 @@ __all__ = ["BoxCompared", "BoxPrediction", "Detection", "FoundObject"]
 
 MOST = 100  # boxes of an image, or of a tile, unless images have more objects
 FOUND = 0.5  # intersection over union from which a training object counts as found
+OVERLAPS = (1.0, 0.7, 0.6, 0.5, 0.4, 0.3)  # of two boxes of a class that may both stay, to choose from
+TRIED = 1000  # validation images by which it is chosen
 MAX_PIXELS = 2**28
 SIDE = 420  # pixels of the longer side of each of the two images that are drawn
 
@@ -117,10 +119,15 @@ class Detection(DenseTask):
     drawn = "Left the true boxes, those of ignored objects dashed; right the predicted ones"
     outputs_rule = "The network must give three maps at a quarter of the input's size: {num} classes, sizes, offsets."
 
-    def __init__(self, classes: tuple[str, ...], threshold: float = 0.5, most: int = MOST) -> None:
-        """`threshold` is the score from which objects are shown; `most` how many boxes an image or a tile has."""
+    def __init__(
+        self, classes: tuple[str, ...], threshold: float = 0.5, most: int = MOST, overlap: float = OVERLAPS[0]
+    ) -> None:
+        """`threshold` is the score from which objects are shown; `most` how many boxes an image or a tile has.
+
+        Of boxes of a class that overlap by more than `overlap`, only the surest stays.
+        """
         super().__init__(classes)
-        self.threshold, self.most = threshold, most
+        self.threshold, self.most, self.overlap = threshold, most, overlap
 
     @classmethod
     def for_training(cls, classes: tuple[str, ...], loss: LossConfig, targets: Tensor) -> Self:
@@ -128,14 +135,15 @@ class Detection(DenseTask):
 
     @classmethod
     def restore(cls, classes: tuple[str, ...], learned: Mapping[str, Any]) -> Self:
-        threshold, most = learned["threshold"], learned["most"]
-        if not isinstance(threshold, float) or not 0 <= threshold <= 1 or type(most) is not int or most < 1:
-            raise ValueError(f"its threshold and number of boxes are not valid, received {threshold!r} and {most!r}")
-        return cls(classes, threshold, most)
+        threshold, most, overlap = learned["threshold"], learned["most"], learned["overlap"]
+        shares = all(isinstance(value, float) and 0 <= value <= 1 for value in (threshold, overlap))
+        if not shares or type(most) is not int or most < 1:
+            raise ValueError(f"what it learned about boxes is not valid, received {dict(learned)!r:.200}")
+        return cls(classes, threshold, most, overlap)
 
     @property
     def learned(self) -> dict[str, Any]:
-        return {"threshold": self.threshold, "most": self.most}
+        return {"threshold": self.threshold, "most": self.most, "overlap": self.overlap}
 
     @classmethod
     def output_shapes(cls, num_classes: int, input_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -214,7 +222,15 @@ class Detection(DenseTask):
         return {"loss": loss, "boxes found": share, "mAP": precision, "mAP50": half}
 
     def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
-        self.threshold = best_score(found_boxes(logits), true_boxes(targets), len(targets))
+        """Choose the overlap with the highest mAP, the largest of equal ones, and then the threshold."""
+        best = -1.0
+        for overlap in OVERLAPS:
+            precision, _ = mean_precision(
+                found_boxes(logits[:TRIED], overlap), true_boxes(targets[:TRIED]), len(self.classes)
+            )
+            if precision > best:
+                best, self.overlap = precision, overlap
+        self.threshold = best_score(found_boxes(logits, self.overlap), true_boxes(targets), len(targets))
 
     def decode(self, logits: Tensor) -> Tensor:
         """The same maps in float64, the classes' as scores."""
@@ -288,7 +304,7 @@ class BoxAssembler(Assembler):
     def finish(self, name: str) -> BoxPrediction:
         one = len(self.found) == 1
         joined = self.found[0][1] if one else join_tiles(self.found, self.size, self.tile)
-        found = gather_boxes(joined, self.size)
+        found = gather_boxes(suppress(joined, self.task.overlap), self.size)
         size = (self.size[0], self.size[1])
         return BoxPrediction(
             name, self.task.classes, size, found.boxes, found.scores, found.labels, self.task.threshold
@@ -313,11 +329,16 @@ def ignored_of(truth: Objects) -> NDArray[np.uint8]:
     return np.zeros(len(truth), np.uint8) if truth.ignored is None else truth.ignored
 
 
-def found_boxes(scored: Tensor) -> FoundBoxes:
-    """The boxes that `Detection.score` kept, without those of score 0 and those without area."""
+def found_boxes(scored: Tensor, overlap: float = 1.0) -> FoundBoxes:
+    """The boxes that `Detection.score` kept, without those of score 0, without area, or that `suppress` leaves out."""
     rows = scored[:, 2:].double().numpy().reshape(len(scored), -1, COLUMNS)
     images, places = np.nonzero((rows[..., 4] > 0) & np.all(rows[..., 2:4] > rows[..., :2], axis=2))
     kept = rows[images, places]
+    if overlap < 1:
+        # An image and a class of their own number, so that only boxes of one image meet.
+        labels = images * (int(kept[:, 5].max(initial=0)) + 1) + kept[:, 5].astype(np.int64)
+        left = suppressed(Gathered(kept[:, :4], kept[:, 4], labels), overlap)
+        images, kept = images[left], kept[left]
     return FoundBoxes(images, kept[:, :4], kept[:, 5].astype(np.int64), kept[:, 4])
 
 

@@ -53,8 +53,9 @@ class NextMove(Classification):
         self, logits: NDArray[np.floating], targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str
     ) -> MovesPredicted:
         numbers = np.array([move_number(key) or 0 for key in keys])
+        scaled = logits if self.temperature is None else logits / self.temperature
         return evaluate_moves(
-            logits, targets, self.classes, keys, numbers, num_points=self.num_points, data=data, split=split
+            scaled, targets, self.classes, keys, numbers, num_points=self.num_points, data=data, split=split
         )
 
     def draw_error(self, record: Record, error: WorstError) -> Drawing | None:

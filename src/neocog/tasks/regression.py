@@ -52,6 +52,7 @@ class Regression(Task):
     """
 
     name = "regression"
+    linear_head = "values"
     learns_decisions = True
     losses: ClassVar[tuple[LossKind, ...]] = ("huber", "l1", "l2")
     criterion = Criterion("MAE", "min")

@@ -2,10 +2,11 @@
 
 Neighbouring tiles share a strip, and both find what lies in it. Its middle is the seam: a tile's core reaches from seam
 to seam, and a box is taken from the tile whose core holds its centre. An object that is whole in any tile is whole in
-that one, because half of what a strip holds is no wider than half the strip. Two things remain:
+that one, because half of what fits into a strip is at most half of the strip. Two things remain:
 
 - A centre within a few pixels of a seam may be found on the wrong side of it by one tile, or by both. Such boxes are
-  taken from either tile, and two of different tiles that overlap by 0.3 or more are one object: the surer one stays.
+  taken from either tile, and two of different tiles that overlap by 0.3 or more are one object: the one in its core
+  stays, or else the surer one.
 - An object that is larger than a strip is whole in no tile. Its pieces end at the edges of their tiles; pieces of two
   tiles that reach through the strip they share, and agree across it, are joined into one box.
 """
@@ -16,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neocog.evaluation.match_boxes import overlap
 from neocog.modalities.views import View, tile_starts
 from neocog.tasks.centre_points import split_maps
 from neocog.zoo.networks.centernet import STRIDE, peaks
 
-__all__ = ["Gathered", "gather_boxes", "join_tiles", "view_boxes"]
+__all__ = ["Gathered", "gather_boxes", "join_tiles", "suppress", "suppressed", "view_boxes"]
 
 MARGIN = 3.0 * STRIDE  # pixels about a seam within which a centre may be found on either side
 SAME = 0.3  # intersection over union from which two boxes of neighbouring tiles are one object
@@ -54,7 +56,9 @@ class Tile:
     """Of the tile, along x and y."""
     high: tuple[float, float]
     cut: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-    """Whether a box ends at the low or the high edge of the tile, where the image goes on; (n, 2) each, x and y."""
+    """Whether a box ends at the low or the high edge of the tile, within the image; (n, 2) each, x and y."""
+    core: NDArray[np.bool_]
+    """Whether the centre of a box is in the core; (n,)."""
 
 
 def view_boxes(view: View, logits: Tensor, num_classes: int, most: int) -> Gathered:
@@ -74,6 +78,7 @@ def join_tiles(
     starts = np.cumsum([0, *(len(each.found.scores) for each in tiles)])
     every = Gathered(*(np.concatenate([getattr(x.found, name) for x in tiles]) for name in Gathered.__slots__))
     gone = np.zeros(len(every.scores), bool)
+    worth = every.scores + np.concatenate([each.core for each in tiles])  # of two boxes, one in its core stays
     owner = np.arange(len(every.scores))
     for i, one in enumerate(tiles):
         for j in range(i + 1, len(tiles)):
@@ -84,15 +89,15 @@ def join_tiles(
             if all(low < high for low, high in strip):
                 same, pieces = compare_tiles(one, other, strip)
                 join_pieces(owner, pieces, (starts[i], starts[j]))
-                drop_doubles(gone, same, every.scores, (starts[i], starts[j]))
+                drop_doubles(owner, gone, same, worth, (starts[i], starts[j]))
     return merge(every, owner, gone)
 
 
 def core_boxes(origin: tuple[float, ...], boxes: Gathered, size: tuple[int, ...], tile: tuple[int, int]) -> Tile:
-    """The boxes that a tile may keep: their centre is in its core, or whole objects a few pixels beyond it."""
+    """The boxes that a tile may keep: their centre is in its core, or a few pixels beyond it."""
     low, high = [], []
     cut_low, cut_high = np.zeros((2, len(boxes.scores), 2), bool)
-    kept = np.ones(len(boxes.scores), bool)
+    kept, core = np.ones((2, len(boxes.scores)), bool)
     for axis, (start, length, side) in enumerate(reversed(list(zip(origin, size, tile, strict=True)))):
         near, far = seams_of(start, length, side)
         end = start + side
@@ -100,12 +105,12 @@ def core_boxes(origin: tuple[float, ...], boxes: Gathered, size: tuple[int, ...]
         reach = np.maximum(2.0 * STRIDE, REACH * (last - first))
         cut_low[:, axis] = (first <= start + reach) & np.isfinite(near)
         cut_high[:, axis] = (last >= end - reach) & np.isfinite(far)
-        margin = np.where(cut_low[:, axis] | cut_high[:, axis], 0.0, MARGIN)
         centre = (first + last) / 2
-        kept &= (centre >= near - margin) & (centre < far + margin) & (centre >= 0) & (centre < length)
+        core &= (centre >= near) & (centre < far)
+        kept &= (centre >= near - MARGIN) & (centre < far + MARGIN) & (centre >= 0) & (centre < length)
         low.append(float(start))
         high.append(float(end))
-    return Tile(boxes.take(kept), (low[0], low[1]), (high[0], high[1]), (cut_low[kept], cut_high[kept]))
+    return Tile(boxes.take(kept), (low[0], low[1]), (high[0], high[1]), (cut_low[kept], cut_high[kept]), core[kept])
 
 
 def seams_of(start: float, length: int, side: int) -> Axis:
@@ -136,21 +141,23 @@ def compare_tiles(one: Tile, other: Tile, strip: list[Axis]) -> tuple[tuple[Pair
     alike = (one.found.labels[:, None] == other.found.labels[None]) & (shared > 0)
     union = shared / (areas[0] + areas[1] - shared)
     near = [in_strip(each.found.boxes, strip) for each in (one, other)]
-    same = np.argwhere(alike & (union >= SAME) & near[0][:, None] & near[1][None])
+    same = alike & (union >= SAME) & near[0][:, None] & near[1][None]
     joined = np.zeros_like(alike)
     for axis in (0, 1):
         across = 1 - axis
         longest = np.maximum(a[..., 2 + across], b[..., 2 + across]) - np.minimum(a[..., across], b[..., across])
         agree = (ends - begins)[..., across] >= AGREE * longest
         facing = cut_towards(one, other, axis)[:, None], cut_towards(other, one, axis)[None]
-        joined |= agree & facing[0] & facing[1]
+        both = agree & facing[0] & facing[1]
         # A piece of an object that the other tile holds whole, or more of.
-        joined |= (facing[0] & (shared >= WITHIN * areas[0])) | (facing[1] & (shared >= WITHIN * areas[1]))
-    return (same, union[same[:, 0], same[:, 1]]), np.argwhere(alike & joined)
+        part = (facing[0] & (shared >= WITHIN * areas[0])) | (facing[1] & (shared >= WITHIN * areas[1]))
+        joined |= alike & (both | (part & ~same))
+    same = np.argwhere(same & ~joined)
+    return (same, union[same[:, 0], same[:, 1]]), np.argwhere(joined)
 
 
 def cut_towards(one: Tile, other: Tile, axis: int) -> NDArray[np.bool_]:
-    """Whether a box of a tile ends at an edge behind which the other tile goes on; (n,)."""
+    """Whether a box of a tile ends at an edge that the other tile reaches beyond; (n,)."""
     low, high = (cut[:, axis] for cut in one.cut)
     return np.asarray((low & (other.low[axis] < one.low[axis])) | (high & (other.high[axis] > one.high[axis])))
 
@@ -165,8 +172,12 @@ def in_strip(boxes: Floats, strip: list[Axis]) -> NDArray[np.bool_]:
 def join_pieces(owner: Pairs, pieces: Pairs, starts: tuple[int, int]) -> None:
     """Give the pieces of an object one owner, in place; the owners of pieces of pieces follow in `merge`."""
     for row, column in (pieces + np.array(starts)).tolist():
-        first, second = root(owner, row), root(owner, column)
-        owner[max(first, second)] = min(first, second)
+        unite(owner, row, column)
+
+
+def unite(owner: Pairs, one: int, other: int) -> None:
+    first, second = root(owner, one), root(owner, other)
+    owner[max(first, second)] = min(first, second)
 
 
 def root(owner: Pairs, place: int) -> int:
@@ -175,8 +186,10 @@ def root(owner: Pairs, place: int) -> int:
     return place
 
 
-def drop_doubles(gone: NDArray[np.bool_], same: tuple[Pairs, Floats], scores: Floats, starts: tuple[int, int]) -> None:
-    """Of two boxes of one object drop the less sure, in place; those that overlap most first, each box once."""
+def drop_doubles(
+    owner: Pairs, gone: NDArray[np.bool_], same: tuple[Pairs, Floats], worth: Floats, starts: tuple[int, int]
+) -> None:
+    """Of two boxes of one object drop that of less worth, in place; those that overlap most first, each box once."""
     pairs, overlaps = same
     used = set[int]()
     for place in np.argsort(-overlaps, kind="stable").tolist():
@@ -184,7 +197,8 @@ def drop_doubles(gone: NDArray[np.bool_], same: tuple[Pairs, Floats], scores: Fl
         if row in used or column in used or gone[row] or gone[column]:
             continue
         used |= {row, column}
-        gone[column if scores[row] >= scores[column] else row] = True
+        gone[column if worth[row] >= worth[column] else row] = True
+        unite(owner, row, column)
 
 
 def merge(every: Gathered, owner: Pairs, gone: NDArray[np.bool_]) -> Gathered:
@@ -194,14 +208,42 @@ def merge(every: Gathered, owner: Pairs, gone: NDArray[np.bool_]) -> Gathered:
     """
     roots = np.array([root(owner, place) for place in range(len(owner))], np.int64)
     several = np.bincount(roots, minlength=len(owner))[roots] > 1
-    boxes, scores, kept = every.boxes.copy(), every.scores.copy(), ~gone | several
+    boxes, scores, kept = every.boxes.copy(), every.scores.copy(), np.ones(len(roots), bool)
     for place in np.unique(roots[several]).tolist():
         members = np.flatnonzero(roots == place)
         scores[place] = every.scores[members].max()
-        sure = members[every.scores[members] >= UNSURE * scores[place]]
+        staying = members[~gone[members]]
+        sure = staying[every.scores[staying] >= UNSURE * every.scores[staying].max()]
         boxes[place] = [*every.boxes[sure, :2].min(axis=0), *every.boxes[sure, 2:].max(axis=0)]
         kept[members] = members == place
     return Gathered(boxes, scores, every.labels).take(kept)
+
+
+def suppress(found: Gathered, most: float) -> Gathered:
+    """Without boxes that a surer one of their class, which stays, overlaps by more than `most`; with 1 all stay.
+
+    Peaks of one object that lie apart give boxes that overlap. The paper, with many training images, does without.
+
+    >>> boxes = np.array([[0.0, 0.0, 4.0, 4.0], [1.0, 0.0, 5.0, 4.0], [9.0, 0.0, 12.0, 4.0]])
+    >>> suppress(Gathered(boxes, np.array([0.5, 0.9, 0.4]), np.zeros(3, np.int64)), 0.5).scores.tolist()
+    [0.9, 0.4]
+    """
+    return found if most >= 1 else found.take(suppressed(found, most))
+
+
+def suppressed(found: Gathered, most: float) -> NDArray[np.bool_]:
+    """Which boxes `suppress` leaves; (n,)."""
+    kept = np.ones(len(found.scores), bool)
+    order = np.lexsort((-found.scores, found.labels))
+    starts = np.flatnonzero(np.append(True, np.diff(found.labels[order]) != 0)) if len(order) else np.empty(0, np.int64)
+    for rows in np.split(order, starts[1:]):
+        boxes = found.boxes[rows]
+        for place, row in enumerate(rows.tolist()):
+            if kept[row]:
+                later = slice(place + 1, None)
+                near = overlap(boxes[place : place + 1], boxes[later], np.zeros(len(rows) - place - 1, bool)) > most
+                kept[rows[later][near]] = False
+    return kept
 
 
 def gather_boxes(found: Gathered, size: tuple[int, ...]) -> Gathered:

@@ -11,6 +11,7 @@ is. A task is one class, registered by its name:
 A source whose `task` has this name is then trained, measured and predicted by it.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class Task(ABC):
     """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
     dense: ClassVar[bool] = False
     """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
-    linear_head: ClassVar[Literal["classes", "labels"] | None] = None
+    linear_head: ClassVar[Literal["classes", "labels", "values"] | None] = None
     """The logistic regression that can fit its last layer to frozen features: one class, or several labels."""
     has_probabilities: ClassVar[bool] = False
     """Whether `decode` gives the probability of each class."""
@@ -95,7 +96,7 @@ class Task(ABC):
     columns: ClassVar[tuple[str, ...]]
     """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
     drawn: ClassVar[str] = "Inputs as the network receives them, before normalisation"
-    """What the drawings of a report show."""
+    """The drawings of a report in a few words."""
     weights: Tensor | None = None
     """Of each class in the loss, (K,); None if all count the same."""
 
@@ -118,7 +119,7 @@ class Task(ABC):
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What the task took from the training and validation data, as JSON: scales, thresholds."""
+        """All that the task took from the training and validation data, as JSON: scales, thresholds."""
         return {}
 
     def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
@@ -141,17 +142,19 @@ class Task(ABC):
     def statistic(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> Statistic:
         """The headline metric as a function of how often each sample counts, (N,) -> a number, for resampling.
 
-        The arguments are those of `evaluate`. By default it evaluates once more for every call.
+        The arguments are those of `evaluate`. By default it evaluates once more for every call. NaN for samples on
+        which the metric is not defined.
         """
 
-        def value(counts: NDArray[np.float64]) -> float:
-            rows = np.repeat(np.arange(len(keys)), counts.astype(np.int64))
+        def metrics(rows: NDArray[np.int64]) -> dict[str, float]:
             part = [scored[i] for i in rows.tolist()] if isinstance(scored, list) else scored[rows]
             with without_intervals():
                 found = self.evaluate(part, targets[rows], [keys[i] for i in rows.tolist()], data="", split="")
-            return next(iter(found.metrics.values())).value
+            return {name: estimate.value for name, estimate in found.metrics.items()}
 
-        return value
+        every = np.arange(len(keys))
+        headline = next(iter(metrics(every)))
+        return lambda counts: metrics(np.repeat(every, counts.astype(np.int64))).get(headline, math.nan)
 
     def sample_scores(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> NDArray[np.float64]:
         """The headline metric of each sample alone, or what stands for it; (N,). Arguments as of `evaluate`."""
@@ -226,7 +229,7 @@ class Task(ABC):
         return outputs.logits if isinstance(outputs, WithAuxiliary) else join_outputs(outputs)
 
     def score(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """What is kept of a batch for `validation`, one row for each sample: by default the logits."""
+        """The figures that are kept of a batch for `validation`, one row for each sample: by default the logits."""
         return logits
 
     def thin(self, logits: Tensor) -> Tensor:

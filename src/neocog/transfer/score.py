@@ -13,6 +13,7 @@ from torch import Tensor
 from neocog.errors import ConfigError, DataError
 from neocog.evaluation import Evaluation, evaluate_classifier, evaluate_labels, evaluate_values
 from neocog.transfer.knn import neighbour_means
+from neocog.transfer.labels import fit_labels
 from neocog.transfer.logistic import fit_logistic
 from neocog.transfer.ridge import fit_ridge
 
@@ -96,7 +97,7 @@ def score_probe(
 ) -> Evaluation:
     """The metrics of a linear probe: logistic regression for classes and labels, ridge regression for numbers.
 
-    Penalties are chosen by cross-validation on the training features (`fit_logistic`, `fit_ridge`).
+    Penalties are chosen on training samples that are held out (`fit_logistic`, `fit_labels`, `fit_ridge`).
     Raises ConfigError for a task without one target for each sample; DataError without samples, or too few of them.
 
     >>> train = LabelledFeatures(np.eye(2, dtype=np.float32).repeat(5, axis=0), np.arange(10) // 5, ["a"] * 10)
@@ -149,15 +150,4 @@ def predict_classes(
 
 
 def predict_labels(train: LabelledFeatures, test: LabelledFeatures, task: str, num_classes: int) -> NDArray[np.float64]:
-    """The logit of each label by a logistic regression of its own; a constant for one that all or no samples have."""
-    logits = np.empty((len(test), num_classes))
-    for k, column in enumerate(train.rows.T):
-        known = ~np.isnan(column)
-        labels = column[known].astype(np.int64)
-        counts = np.bincount(labels, minlength=2)
-        if counts.min() < 2:
-            logits[:, k] = np.log((counts[1] + 0.5) / (counts[0] + 0.5))
-        else:
-            found = fit_logistic(train.tensor[torch.from_numpy(known)], labels, 2)(test.tensor).double()
-            logits[:, k] = (found[:, 1] - found[:, 0]).numpy()
-    return logits
+    return fit_labels(train.tensor, train.rows)(test.tensor).double().numpy()

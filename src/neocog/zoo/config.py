@@ -43,13 +43,16 @@ class ModelConfig:
     model.neocog."""
     head: Literal["random", "logistic"] | None = None
     """Start of the last dense layer for new classes: random, or logistic regression on the features of the pretrained
-    network, before training (linear probing, then fine-tuning); random by default."""
+    network, for numbers ridge regression, before training (linear probing, then fine-tuning); random by default."""
+    head_limit: Annotated[int, Field(ge=1)] | None = None
+    """Fit the head to at most N training samples; unset: to all, or to as many as fit into train.minutes."""
     freeze: Annotated[int, Field(ge=0)] | None = None
     """Freeze the stem and the first N stages."""
 
     def ignored(self) -> dict[str, str]:
         there = model_info(self.name).options
-        return {option: f"{self.name} has no {option}" for option in OPTIONS if option not in there}
+        found = {option: f"{self.name} has no {option}" for option in OPTIONS if option not in there}
+        return found if self.head == "logistic" else {**found, "head_limit": "model.head is not logistic"}
 
     @property
     def options(self) -> dict[str, Any]:

@@ -179,6 +179,19 @@ def test_masks_are_those_of_spec_augment(axis, kind, size, width, share, widest)
     assert seen == set(range(widest + 1))
 
 
+def test_bands_are_shifted_and_the_outermost_fills_the_gap():
+    moved = run(SignalAugmentConfig(frequency_shift=3), SPECTROGRAMS)
+    moves = integers(5, 0, SAMPLES, "band shift", -3, 3)[:, 0].tolist()
+    assert set(moves) == set(range(-3, 4))
+    for before, after, move in zip(SPECTROGRAMS, moved, moves, strict=True):
+        padded = torch.cat([before[..., :1]] * 3 + [before] + [before[..., -1:]] * 3, dim=-1)
+        assert torch.equal(after, padded[..., 3 - move : 23 - move])
+    with pytest.raises(
+        ConfigError, match="A frequency shift needs frequency bands. Received: frequency_shift=2 for sig"
+    ):
+        run(SignalAugmentConfig(frequency_shift=2))
+
+
 def test_one_mask_is_what_the_share_alone_gives():
     wide = SignalAugmentConfig(time_mask=0.3, time_width=9, time_masks=1, frequency_mask=0.3, frequency_width=6)
     assert torch.equal(

@@ -1,14 +1,20 @@
 """Padding is marked, networks leave it out, and bundles from before compute as they did."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from neocog.bundle import load
 from neocog.errors import ConfigError
 from neocog.modalities.signal.augment import SignalAugmentConfig, augment_signals, augment_stages
 from neocog.modalities.signal.choose import SignalConfig, choose_signal
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.signal.source import SignalSource
+from neocog.recipes import recipe
+from neocog.runs import PYTHON, resolve, train
+from neocog.runs.config import read_run_config
 from neocog.zoo import create_model
 
 NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
@@ -123,3 +129,40 @@ def test_share_of_missing_values_is_told():
     signals = [np.array([[1.0, np.nan, 3.0, 4.0]]), np.ones((1, 4))]
     found = SignalSource("s", {"all": (signals, np.array([0, 1]))}, channel_names=("x",))
     assert "12.5% of all values are missing, in 1 of 2 signals (x 12.5%)" in found.notices
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(10, 40, 30).tolist()
+    signals = [rng.normal(k % 2, 1, (1, length)).astype(np.float32) for k, length in enumerate(lengths)]
+    data = SignalSource("uneven", {"all": (signals, np.arange(30) % 2)})
+    given = {"train.epochs": 1, "speed.mode": "exact"}
+    settings = resolve(recipe("signal", "uneven"), PYTHON, [(PYTHON, given)])
+    return train(settings, data=data, name="whole", runs=tmp_path_factory.mktemp("runs"))
+
+
+def test_run_on_signals_of_unequal_length_makes_a_masked_bundle(run):
+    model = load(run.bundle)
+    assert model.preprocess.mask and model.manifest["model"]["options"] == {"masked": True}
+    assert model.preprocess.length > 20
+    signal = np.random.default_rng(1).normal(size=(1, 20)).astype(np.float32)
+    plain = create_model("time_series_resnet", num_classes=2, in_channels=1).eval()
+    plain.load_state_dict(model.model.state_dict())
+    alone = replace(model.preprocess, length=20, mask=False)
+    probs = plain(alone(signal)[None]).double().softmax(dim=1)
+    assert np.allclose(model.predict_proba([signal]), probs.detach().numpy(), atol=1e-5)
+
+
+def test_run_of_an_earlier_release_resumes_without_a_mask(run, tmp_path):
+    written = run.config.read_text()
+    assert "  mask: true\n" in written
+    assert read_run_config(run.config).config.signal.mask is True
+    (tmp_path / "config.yaml").write_text(written.replace("  mask: true\n", "").replace("  signal.mask: ", "  x: "))
+    earlier = read_run_config(tmp_path / "config.yaml")
+    assert earlier.config.signal.mask is False
+    assert earlier.digest() == replace(earlier, config=without_mask(earlier.config)).digest()
+
+
+def without_mask(config):
+    return replace(config, signal=replace(config.signal, mask=None))

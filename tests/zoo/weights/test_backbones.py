@@ -13,7 +13,12 @@ from neocog.zoo.weights import available, none_available, pretrained
 from neocog.zoo.weights.key_maps import key_maps
 from neocog.zoo.weights.pretrained import IMAGENET
 
-BACKBONES = {"unet_resnet18": ("resnet18", "torchvision"), "unet_lite0": ("efficientnet_lite0", "package")}
+BACKBONES = {
+    "unet_resnet18": ("resnet18", "torchvision"),
+    "unet_lite0": ("efficientnet_lite0", "package"),
+    "centernet": ("resnet18", "torchvision"),
+    "centernet_lite0": ("efficientnet_lite0", "package"),
+}
 
 
 @pytest.fixture(autouse=True)

@@ -97,7 +97,8 @@ def pcen(power: Tensor, bank: Tensor) -> Tensor:
         level = (1 - SMOOTHING) * level + SMOOTHING * frame
         levels.append(level)
     gained = energy / (FLOOR + torch.stack(levels)).pow(GAIN)
-    return (gained + BIAS).pow(POWER) - BIAS**POWER
+    compressed: Tensor = (gained + BIAS).pow(POWER) - BIAS**POWER
+    return compressed
 
 
 def mfcc(log_bands: Tensor, num_coefficients: int) -> Tensor:

@@ -245,8 +245,8 @@ def choose_by_content(
     if chosen or called & {*FILE_LABELS, *TAGS}:
         return chosen
     if tuple(columns) == ("0", "1"):
-        cells = first_row(path).values
-        files = [column for column in columns if kind.matches(str(cells[column]))]
+        first = first_row(path).values
+        files = [column for column in columns if kind.matches(str(first[column]))]
         return ColumnChoice(file=files[0], label="1" if files[0] == "0" else "0") if len(files) == 1 else chosen
     files = [column for column in columns if column.lower() in FILES]
     if not files or called & {*COMMON_TEXTS}:
@@ -254,7 +254,7 @@ def choose_by_content(
     with closing(read_rows(path)) as read:
         rows = [row.values for row in islice(read, LOOK)]
     names = [Path(str(row[files[0]]).replace("\\", "/")).parent.name for row in rows]
-    if len({name for name in names if split_meant(name) is None}) > 1:  # which may be the classes
+    if len({name for name in names if name and split_meant(name) is None}) > 1:  # which may be the classes
         return chosen
     beside = [*files, *(column for column in columns if column.lower() == SPLIT)]
     dialect = find_dialect(path)

@@ -50,6 +50,10 @@ class SignalAugmentConfig:
     frequency_masks: Width = None
     """Number of frequency masks; unset: one."""
 
+    frequency_shift: Width = None
+    """Shift mel bands by up to N each way, as if the speaker had a longer or shorter vocal tract (Jaitly & Hinton
+    2013)."""
+
     def ignored(self) -> dict[str, str]:
         idle = {} if self.shift else {"border": "nothing is shifted"}
         if not self.time_mask and self.time_width is None:
@@ -109,6 +113,8 @@ def augment_signals(
         values = values + config.jitter * torch.from_numpy(noise).to(values).view(values.shape)
     if config.scale or config.jitter:
         inputs = torch.cat([values, inputs[:, inputs.shape[1] - num_marks :]], dim=1) if num_marks else values
+    if config.frequency_shift:
+        inputs = shift_bands(inputs, config.frequency_shift, key)
     for axis, name in ((2, "time"), (3, "frequency")):
         share, width, number = (getattr(config, f"{name}_{end}") for end in ("mask", "width", "masks"))
         if share or width:
@@ -122,10 +128,11 @@ def augment_signals(
 def check_augment(config: SignalAugmentConfig, shape: tuple[int, ...]) -> None:
     """Raises ConfigError for a frequency mask on inputs (C, L), which have no bands, and for a shift beyond the end."""
     if len(shape) != 3:
-        for name in ("frequency_mask", "frequency_width"):
+        for name in ("frequency_mask", "frequency_width", "frequency_shift"):
             if value := getattr(config, name):
                 received = f"{name}={value:g} for signals of {'x'.join(map(str, shape))}"
-                raise ConfigError("A frequency mask needs frequency bands.", received=received, fix="Use time_mask.")
+                rule = f"A frequency {'shift' if name == 'frequency_shift' else 'mask'} needs frequency bands."
+                raise ConfigError(rule, received=received, fix="Use time_mask or shift.")
     if config.shift >= shape[1]:
         received = f"shift={config.shift} for {shape[1]} samples"
         raise ConfigError("A shift must be smaller than the signals.", received=received, fix="Reduce it.")
@@ -188,6 +195,13 @@ def shift(inputs: Tensor, config: SignalAugmentConfig, key: Key, fill: Tensor) -
     if config.border == "wrap":
         return shifted
     return torch.where(along(2, (old < 0) | (old >= length), inputs), fill, shifted)
+
+
+def shift_bands(inputs: Tensor, most: int, key: Key) -> Tensor:
+    """Shift along the bands by a whole number; the outermost band fills the gap."""
+    bands = inputs.shape[3]
+    old = np.arange(bands) - integers(**key, purpose="band shift", low=-most, high=most)  # (N, bands)
+    return inputs.gather(3, along(3, old.clip(0, bands - 1), inputs).expand_as(inputs))
 
 
 def mask(inputs: Tensor, axis: int, widest: int, purpose: str, key: Key, fill: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ def open_ts(path: Path, *, task: str | None = None) -> SignalSource:
 
 
 def task_of(name: str, headers: Sequence["Header"], task: str | None) -> str:
-    """What the headers say, or the task of the user if labels of classes can be read as numbers."""
+    """The task that the headers tell, or that of the user if labels of classes can be read as numbers."""
     quantities = [header.says("@targetlabel") and not header.says("@classlabel") for header in headers]
     if len(set(quantities)) > 1:
         rule = "The headers of a set say @classLabel true, or @targetLabel true, in all of its files."

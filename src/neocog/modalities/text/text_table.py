@@ -139,8 +139,8 @@ def open_text_table(
             raise DataError(f"{path} can be read in two ways: {shown} both mean {split}.", fix="Move one of them away.")
     if "train" not in found:
         raise DataError(f"A folder of tables has one named train, such as train.csv. {path} has none.", fix="Add it.")
-    tables = {split: found[split][0] for split in ("train", "val", "test") if split in found}
-    return TextTable(name, tables, chosen, task)
+    by_split: dict[str, Path] = {split: found[split][0] for split in ("train", "val", "test") if split in found}
+    return TextTable(name, by_split, chosen, task)
 
 
 def main_tables(path: Path) -> list[Path]:
