@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from neocog.bundle import Prediction, Predictor, load
     from neocog.data import Preprocess, open_source
     from neocog.errors import NeocogError
+    from neocog.estimators import CNNClassifier, CNNRegressor
     from neocog.evaluation import Evaluation
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
-    from neocog.runs import Run, RunConfig, evaluate
+    from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
+    from neocog.runs.compute_features import features
     from neocog.verbs import find_batch, find_rate, resume, train
     from neocog.zoo import create_model, list_models
 
 HOMES = {
+    "CNNClassifier": "neocog.estimators",
+    "CNNRegressor": "neocog.estimators",
+    "Comparison": "neocog.runs",
     "Evaluation": "neocog.evaluation",
     "NeocogError": "neocog.errors",
     "Plan": "neocog.planning",
@@ -34,8 +39,10 @@ HOMES = {
     "Preprocess": "neocog.data",
     "Run": "neocog.runs",
     "RunConfig": "neocog.runs",
+    "compare": "neocog.runs",
     "create_model": "neocog.zoo",
     "evaluate": "neocog.runs",
+    "features": "neocog.runs.compute_features",
     "find_batch": "neocog.verbs",
     "find_rate": "neocog.verbs",
     "list_models": "neocog.zoo",
@@ -50,6 +57,9 @@ HOMES = {
 }
 
 __all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "Comparison",
     "Evaluation",
     "NeocogError",
     "Plan",
@@ -59,8 +69,10 @@ __all__ = [
     "Run",
     "RunConfig",
     "__version__",
+    "compare",
     "create_model",
     "evaluate",
+    "features",
     "find_batch",
     "find_rate",
     "list_models",

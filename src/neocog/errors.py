@@ -8,6 +8,7 @@
     ├── CheckpointError    a checkpoint that is damaged or belongs to another model
     ├── BundleError        a model file that is damaged, foreign or unsafe
     ├── RunError           a run folder that is in use, finished, or not a run folder
+    ├── PlayError          a program that plays Go and fails, or does not answer
     ├── StorageError       a file that could not be written; what was there before is intact
     └── DivergenceError    a loss that became NaN or infinite
 
@@ -27,6 +28,7 @@ __all__ = [
     "GeometryError",
     "NeocogError",
     "PlanError",
+    "PlayError",
     "RunError",
     "StorageError",
     "agree",
@@ -90,6 +92,10 @@ class BundleError(NeocogError):
 
 class RunError(NeocogError):
     """A run folder that is in use, finished, or not a run folder."""
+
+
+class PlayError(NeocogError):
+    """A program that plays Go and fails, or does not answer."""
 
 
 class StorageError(NeocogError):

@@ -38,12 +38,13 @@ from tests.support.small_sets import (
 
 WHOLE = {
     "idx": 8, "cifar-10": 6, "cifar-100": 2, "npz": 8, "npz deflated": 8, "class-map": 3, "class-list csv": 3,
+    "class-list numbers": 3, "packed numbers": 3, "ts numbers": 2, "sound-list": 3, "text-table numbers": 3,
     "class-list tsv": 3, "class-list jsonl": 3, "masks grey": 2, "masks colour": 2, "coco": 2, "voc": 2,
     "voc-masks": 2, "yolo": 2, "shards tar": 3, "shards parquet": 4, "shards arrow": 4, "shards arrow stream": 4,
     "packed tar": 3, "packed parquet": 3, "packed boxes": 2, "packed masks": 2, "packed tags": 2, "signal-npz": 4,
     "signal-npz ragged": 4, "signal-npz deflated": 4, "signal-npz npy": 8, "ucr": 6, "ts": 4, "signal-folder": 4,
     "sound wav": 8, "sound flac": 4, "sound ogg": 4, "text-table csv": 4, "text-table tsv": 3,
-    "text-table jsonl": 8, "text-folder": 4, "sgf": 7, "image-folder png": 3, "image-folder png alpha": 3,
+    "text-table jsonl": 8, "text-folder": 4, "sgf": 8, "image-folder png": 3, "image-folder png alpha": 3,
     "image-folder jpeg": 3, "image-folder webp": 3, "image-folder bmp": 3, "image-folder tiff": 7,
     "image-folder tiff of channels": 4, "image-folder npy": 2,
 }  # fmt: skip
@@ -104,7 +105,7 @@ BESIDE = {
     "signal-folder, loose signal": Case(
         lambda: signal_folder() | {"train/loose.npy": npy([[1.0, 2.0], [3.0, 4.0]])}, 4, 1, "loose.npy"
     ),
-    "sgf, game with an illegal move": Case(lambda: games() | {"train/bad.sgf": ILLEGAL}, 7, 3, "bad.sgf"),
+    "sgf, game with an illegal move": Case(lambda: games() | {"train/bad.sgf": ILLEGAL}, 8, 3, "bad.sgf"),
     "shards, hidden labels of a split": Case(
         lambda: tar_of("0", "1") | tar_of("-1", "-1", "-1", name="test-000.tar"), 2, 3, "test", "shards"
     ),

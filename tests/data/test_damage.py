@@ -91,7 +91,9 @@ def check_source(source: Source) -> None:
 
 def check_record(record: Record, source: Source) -> None:
     target, num_classes = record.target, len(source.classes)
-    if isinstance(target, Objects):
+    if source.task == "regression":
+        assert np.shape(target) in ((), (num_classes,)) and not np.isinf(target).any()
+    elif isinstance(target, Objects):
         assert target.boxes.shape == (len(target.labels), 4) and np.isfinite(target.boxes).all()
         assert ((target.labels >= 0) & (target.labels < num_classes)).all()
         assert target.masks is None or len(target.masks) == len(target.labels)

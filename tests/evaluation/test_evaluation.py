@@ -39,6 +39,8 @@ def test_every_metric_agrees_with_scikit_learn(measured):
     assert found.top5.value == pytest.approx(metrics.top_k_accuracy_score(targets, logits, k=5))
     assert found.loss.value == pytest.approx(metrics.log_loss(targets, softmax(logits.astype(float), axis=1)), rel=1e-9)
     assert found.macro_f1.value == pytest.approx(metrics.f1_score(targets, predictions, average="macro"))
+    probs = softmax(logits.astype(float), axis=1)
+    assert found.auroc.value == pytest.approx(metrics.roc_auc_score(targets, probs, multi_class="ovr"))
     assert found.confusion == metrics.confusion_matrix(targets, predictions).tolist()
     columns = metrics.precision_recall_fscore_support(targets, predictions)
     for k, row in enumerate(found.per_class):
@@ -47,11 +49,12 @@ def test_every_metric_agrees_with_scikit_learn(measured):
 
 def test_every_metric_lies_in_its_interval_and_names_its_method(measured):
     found = measured[2]
-    assert list(found.metrics) == ["accuracy", "top-5 accuracy", "loss", "macro F1", "calibration error (ECE)"]
+    names = ["accuracy", "top-5 accuracy", "loss", "macro F1", "macro AUROC", "calibration error (ECE)"]
+    assert list(found.metrics) == names
     for estimate in found.metrics.values():
         assert estimate.low <= estimate.value <= estimate.high
         assert estimate.low < estimate.high
-        assert "Wilson" in estimate.method or "bootstrap" in estimate.method
+        assert any(method in estimate.method for method in ("Wilson", "bootstrap", "DeLong"))
 
 
 def test_worst_mistakes_come_first(measured):

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from neocog.cli import main
 from neocog.data import DataConfig
 from neocog.errors import ConfigError
+from neocog.modalities.signal.source import SignalSource
 from neocog.recipes import check_recipe, list_recipes, recipe, recipe_for, resolve_config
 from neocog.runs import FLAG, PYTHON, Provenance, RunConfig, SetBy, resolve
 from neocog.runs.config import read_run_config
@@ -142,3 +144,10 @@ def test_another_network_takes_the_place_of_the_recipes():
     flags = {"model.name": "resnet110_cifar"}
     resolved = resolve(recipe("resnet_cifar", "cifar10"), Provenance(SetBy.RECIPE, "resnet_cifar"), [(FLAG, flags)])
     assert resolved.config.model.name == "resnet110_cifar" and resolved.config.train.epochs == 164
+
+
+@pytest.mark.parametrize(("count", "epochs"), [(27, 200), (450, 133), (3_600, 20), (1_200, 50)])
+def test_epochs_of_signals_show_as_many_of_them(count, epochs):
+    signals = np.zeros((count, 1, 8), np.float32)
+    source = SignalSource("s", {"train": (signals, np.arange(count) % 2)})
+    assert recipe("signal", "s", source).train.epochs == epochs

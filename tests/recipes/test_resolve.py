@@ -67,7 +67,7 @@ def test_reading_options_reach_the_data_that_a_recipe_looks_at(pictures, tmp_pat
 def test_arrays_get_the_recipe_of_their_kind():
     signals = np.random.default_rng(0).normal(size=(40, 2, 64)).astype(np.float32)
     resolved, found = resolve_config((signals, np.arange(40) % 2), epochs=3)
-    assert resolved.config.model.name == "time_series_fcn"
+    assert resolved.config.model.name == "time_series_resnet"
     assert open_source(found).modality == "signal"
     assert resolve_config((IMAGES, LABELS), epochs=3)[0].config.model.name == "lenet5_relu"
     assert resolve_config((IMAGES, LABELS), recipe="fast")[0].config.model.widths == (32, 64)

@@ -151,7 +151,7 @@ def test_every_kind_of_data_is_drawn():
     assert len(draw("audio", buffer.getvalue()).curves) == 1
     assert len(draw("signal", np.random.default_rng(0).normal(size=(2, 50))).curves) == 2
     assert draw("text", "x" * 500).text == "x" * 240 + "..."
-    assert draw("board", np.zeros((3, 9, 9), np.uint8)).address.startswith("data:image/png")
+    assert draw("board", np.zeros((3, 9, 9), np.uint8)).address.startswith("data:image/svg+xml")
     board = draw("board", b"", torch.zeros(17, 9, 9, dtype=torch.uint8)).address
     assert board == draw("board", np.zeros((3, 9, 9), np.uint8)).address
     assert draw("audio", b"", torch.rand(1, 40, 64)).address.startswith("data:image/png")

@@ -243,13 +243,17 @@ def test_progressive_is_for_images(tmp_path):
         )  # fmt: skip
 
 
-@pytest.mark.parametrize(("tta", "scored"), [("none", 100), ("flip", 2 * (100 + 20))])
-def test_time_is_kept_for_the_views_of_test_and_validation_data(tta, scored):
-    """Validation data say whether test-time augmentation is used."""
+@pytest.mark.parametrize(
+    ("tta", "learns", "scored"), [("none", False, 100), ("none", True, 120), ("flip", False, 2 * (100 + 20))]
+)
+def test_time_is_kept_for_the_views_of_test_and_validation_data(tta, learns, scored):
+    """Validation data say whether test-time augmentation is used, and set thresholds."""
     resolved = timed(RunConfig(data=DataConfig(source="a"), train=TrainConfig(tta=tta)), 1.0)
     splits = SimpleNamespace(train=range(500), val=range(20), test=range(100))
     prepared = SimpleNamespace(
-        resolved=resolved, splits=splits, source=SimpleNamespace(modality="image"), device=torch.device("cpu"), val=None
-    )
+        resolved=resolved, splits=splits, source=SimpleNamespace(modality="image"), device=torch.device("cpu"),
+        val=None,
+        task=SimpleNamespace(learns_decisions=learns),
+    )  # fmt: skip
     clock = make_clock(prepared, None, decision=None, world=SimpleNamespace(size=1), began=0.0)
     assert clock.test_share == scored / 20

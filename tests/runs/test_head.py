@@ -12,10 +12,13 @@ from neocog.data import DataConfig, ImageConfig
 from neocog.errors import ConfigError
 from neocog.runs import resume, train, train_run
 from neocog.runs.config import as_resolved
+from neocog.runs.head import time_features
 from neocog.runs.prepare import prepare
 from neocog.training import Interrupted
 from neocog.training.distributed import World
+from neocog.training.speed import SpeedConfig
 from neocog.zoo import ModelConfig
+from tests.support.target_sources import MeasuredImages, TaggedImages
 
 
 @pytest.fixture
@@ -103,3 +106,69 @@ def test_head_needs_a_dense_layer_at_the_end(config, tmp_path):
     torch.save(create_model("speednet").state_dict(), path)
     with pytest.raises(ConfigError, match="speednet, whose head does not end with one"):
         train(config("speednet", pretrained=str(path)), runs=tmp_path)
+
+
+@pytest.fixture
+def tagged(quick, weights):
+    """Images with several labels, for a network with weights."""
+
+    def make(**changes):
+        plain = quick("drawn", **{"epochs": 1, "batch_size": 16, **changes})
+        return replace(
+            plain, image=ImageConfig(size=(32, 32), channels=3),
+            model=ModelConfig(name="resnet20_cifar", head="logistic", pretrained=str(weights)),
+            optimizer=replace(plain.optimizer, lr=1e-9), speed=SpeedConfig(mode="exact"),
+        )  # fmt: skip
+
+    return make
+
+
+def test_head_is_fitted_to_several_labels(tagged, tmp_path, capsys):
+    run = train(tagged(), data=TaggedImages(), runs=tmp_path)
+    said = capsys.readouterr().err
+    assert re.search(
+        r"head: logistic regression on frozen features, mAP \d\d.\d% on a fifth that was held out, \d+ s", said
+    )
+    plain = tagged()
+    random = train(replace(plain, model=replace(plain.model, head="random")), data=TaggedImages(), runs=tmp_path)
+    found, without = (each.evaluation.mean_average_precision.value for each in (run, random))
+    assert found > without + 0.1
+
+
+def test_head_is_fitted_to_as_many_samples_as_the_time_allows(tagged, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("neocog.runs.head.time_features", lambda *_: 0.25 * 60 * 5 / 70)
+    prepared = prepare(as_resolved(tagged(minutes=5, epochs=10)), World(), data=TaggedImages())
+    prepared.close()
+    assert prepared.resolved.config.model.head_limit == 70
+    assert "what fits into the time" in str(prepared.resolved.provenance["model.head_limit"])
+    monkeypatch.undo()
+    again = prepare(prepared.resolved, World(), data=TaggedImages())
+    again.close()
+    assert torch.equal(again.model.head[-1].weight, prepared.model.head[-1].weight)
+    whole = prepare(as_resolved(tagged()), World(), data=TaggedImages())
+    whole.close()
+    assert whole.resolved.config.model.head_limit is None
+    assert not torch.equal(whole.model.head[-1].weight, prepared.model.head[-1].weight)
+
+
+def test_samples_of_a_head_are_timed_by_the_network_itself(tagged):
+    prepared = prepare(as_resolved(tagged()), World(), data=TaggedImages())
+    mode, before = prepared.model.training, [buffer.clone() for buffer in prepared.model.buffers()]
+    assert 0 < time_features(prepared.model, prepared.train, prepared.preprocess) < 1
+    assert prepared.model.training == mode
+    assert all(torch.equal(a, b) for a, b in zip(before, prepared.model.buffers(), strict=True))
+    prepared.close()
+
+
+def test_limit_of_a_head_needs_a_head(tagged):
+    plain = tagged()
+    model = replace(plain.model, head="random", head_limit=50)
+    with pytest.raises(ConfigError, match="model.head_limit .* would be ignored, because model.head is not logistic"):
+        as_resolved(replace(plain, model=model))
+
+
+def test_head_for_numbers_is_fitted_by_ridge_regression(tagged, tmp_path, capsys):
+    train(tagged(), data=MeasuredImages(), runs=tmp_path)
+    told = "".join(capsys.readouterr())
+    assert "head: ridge regression on frozen features, whose mean error on training samples is 0." in told
+    assert "before training" in told

@@ -128,7 +128,7 @@ def test_sounds(tones, tmp_path):
     run = train(quick("sound", tones, epochs=3), runs=tmp_path / "runs")
     predictor = load(run.bundle)
     assert predictor.preprocess.modality == "audio"
-    assert predictor.preprocess.shape == (1, 101, 40)
+    assert predictor.preprocess.shape == (1, 49, 20)
     assert predictor.predict(tones / "high" / "3.wav")[0].class_name in ("high", "low")
 
 
@@ -140,6 +140,22 @@ def test_positions_of_go_and_the_pass(games, tmp_path):
     assert json.loads(json.dumps(predictor.manifest))["task"] == "next move"
     # All positions of a game are in one split.
     assert run.evaluation.count % 20 == 0
+
+
+@pytest.mark.parametrize(("network", "planes"), [("go_policy", 48), ("go_residual", 17)])
+def test_networks_and_planes_of_games_are_chosen_by_name(games, tmp_path, network, planes):
+    features = {48: "alphago48", 17: "zero17"}[planes]
+    overrides = {"board.features": features, "train.device": "cpu", "train.batch_size": 48}
+    overrides |= {"model.widths": [8, 8]} if network == "go_residual" else {}
+    run = train(str(games), model=network, epochs=1, overrides=overrides, runs=tmp_path / "runs")
+    predictor = load(run.bundle)
+    assert predictor.preprocess.shape == (planes, 9, 9) and predictor.classes[-1] == "pass"
+    assert [exhibit.title for exhibit in run.evaluation.exhibits] == ["By phase of the game", "Calibration"]
+    report = run.report.read_text()
+    assert "By phase of the game" in report and "middle game" in report
+    assert "A green ring is the move that was played" in report and "data:image/svg+xml;base64" in report
+    settings = run.config.read_text()
+    assert "symmetries: true" in settings and f"features: {features}" in settings
 
 
 def test_what_is_streamed_trains_to_the_same_bits(pictures, tmp_path):

@@ -95,8 +95,9 @@ def renamed(scenes, folder, names, change=lambda mask: mask):
         (folder / part).mkdir(parents=True)
     for path in sorted((scenes / "test" / "images").iterdir()):
         (folder / "images" / path.name).write_bytes(path.read_bytes())
-        mask = np.asarray(Image.open(scenes / "test" / "masks" / path.name))
-        Image.fromarray(change(mask.copy())).save(folder / "masks" / path.name)
+        with Image.open(scenes / "test" / "masks" / path.name) as image:
+            mask = np.array(image)
+        Image.fromarray(change(mask)).save(folder / "masks" / path.name)
     (folder / "classes.txt").write_text("\n".join(names) + "\n")
     return folder
 
@@ -122,7 +123,7 @@ def test_unlabelled_pixels_are_left_out_and_counted_nowhere(run, scenes, tmp_pat
 
 def test_unknown_classes_are_refused_by_name(run, scenes, tmp_path):
     other = renamed(scenes, tmp_path / "o", (*CLASSES[:5], "star"))
-    with pytest.raises(DataError, match="Received: star as well"):
+    with pytest.raises(DataError, match="received star as well"):
         evaluate(run.bundle, other, split="all")
 
 
@@ -196,8 +197,9 @@ def test_masks_keep_their_place_within_a_folder(run, photos):
     (photos / "a.png").rename(photos / "in" / "deep" / "a.png")
     (photos / "b.png").rename(photos / "in" / "a.png")
     assert predict(run.bundle, photos / "in", "-o", photos / "out") == 0
-    assert Image.open(photos / "out" / "deep" / "a.png").size == (64, 48)
-    assert Image.open(photos / "out" / "a.png").size == (20, 33)
+    for place, size in (("deep/a.png", (64, 48)), ("a.png", (20, 33))):
+        with Image.open(photos / "out" / place) as image:
+            assert image.size == size
 
 
 def test_two_inputs_never_share_a_mask_file(run, photos, capsys):
@@ -223,6 +225,7 @@ def test_a_file_that_cannot_be_read_gets_no_mask_and_the_others_do(run, photos, 
     assert sorted(p.name for p in (photos / "out").iterdir()) == ["a.png", "c.png", "classes.txt"]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools
 def test_coco_file_is_read_by_pycocotools(run, predictor, photos, capsys):
     assert predict(run.bundle, photos, "--coco", photos / "found.json") == 0
     found = json.loads((photos / "found.json").read_text())
@@ -262,7 +265,7 @@ def test_slices_of_a_volume_are_images(run, predictor, tmp_path, kind, capsys):
             np.testing.assert_array_equal(np.asarray(image), expected.mask)
 
 
-def test_a_file_that_is_no_stack_is_refused(run, tmp_path, capsys):
+def test_other_files_than_stacks_are_refused(run, tmp_path, capsys):
     np.save(tmp_path / "flat.npy", np.zeros((8, 8), np.uint8))
     assert predict(run.bundle, tmp_path / "flat.npy", "--slices") == 2
     assert "A stack is an .npy array (D, H, W)" in capsys.readouterr().err
@@ -295,8 +298,9 @@ def test_networks_of_the_zoo_train_on_odd_sizes(model, tmp_path):
 def test_balanced_weights_and_each_loss_train(scenes, tmp_path):
     for k, loss in enumerate((LossConfig(kind="dice"), LossConfig(kind="cross_entropy", class_weights="balanced"))):
         config = tiny(scenes, loss=loss)
-        run = train(replace(config, train=replace(config.train, epochs=1)), name=f"r{k}", runs=tmp_path)
-        assert json.loads(run.figures.read_text())["pixel_accuracy"]["value"] > 0.2
+        run = train(config, name=f"r{k}", runs=tmp_path)
+        first, second = csv.DictReader(run.results.read_text().splitlines())
+        assert float(second["val_loss"]) < float(first["val_loss"])
 
 
 def test_settings_that_need_classes_are_refused(scenes, tmp_path):

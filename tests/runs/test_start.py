@@ -424,9 +424,9 @@ def test_start_keeps_rate_and_bands_of_audio(features, tmp_path):
 
     name = {"mel": "speech_cnn", "waveform": "speech_res8"}[features]
     given = {"audio__features": "mel"} if features == "mel" else {}
-    made = config(tones(tmp_path / "a", 8000), base="sound", model__name=name, **given)
+    made = config(tones(tmp_path / "a", 8000), base="keyword", model__name=name, **given)
     one = train(made, name="one", runs=tmp_path / "runs")
-    made = config(tones(tmp_path / "b", 16000), base="sound", model__name=name, pretrained=one.bundle)
+    made = config(tones(tmp_path / "b", 16000), base="keyword", model__name=name, pretrained=one.bundle)
     two = train(made, name="two", runs=tmp_path / "runs")
     assert load(two.bundle).preprocess == load(one.bundle).preprocess
     assert load(two.bundle).preprocess.sample_rate == 8000

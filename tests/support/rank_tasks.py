@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neocog.errors import ConfigError, DataError
-from neocog.tasks import Classification
+from neocog.tasks import Classification, LossConfig, MultiLabel, Regression, Task
 from neocog.training import Interrupted, OptimizerConfig, TrainConfig, Training, freeze_norms, precise_bn
 from neocog.training.distributed import (
     World,
@@ -189,6 +189,43 @@ def steps_checked_later(bad_rank: int | None = None) -> list[dict[str, Tensor]]:
             training.state.step += 1
         found.append({name: value.detach() for name, value in model.named_parameters()})
     leave_world(world)
+    return found
+
+
+def loss_tasks() -> dict[str, tuple[Task, Tensor]]:
+    """Tasks with all their losses, and targets of seven samples, some of which are not known."""
+    generator = torch.Generator().manual_seed(1)
+    labels, names = torch.tensor([0, 1, 2, 0, 1, 2, 2]), ("a", "b", "c")
+    tags = (torch.rand(7, 3, generator=generator) < 0.4).double()
+    tags[0, 1], tags[5] = torch.nan, torch.nan
+    numbers = torch.randn(7, 3, generator=generator, dtype=torch.float64) * 3
+    numbers[6, 0] = torch.nan
+    balanced = LossConfig(kind="focal", class_weights="balanced")
+    return {
+        "focal": (Classification(names, balanced, labels), labels),
+        **{kind: (MultiLabel(names, LossConfig(kind=kind)), tags) for kind in MultiLabel.losses},
+        **{kind: (Regression(names, LossConfig(kind=kind)), numbers) for kind in Regression.losses},
+    }
+
+
+def loss_gradients(world: World | None = None) -> dict[str, Tensor]:
+    """The gradient of each task's loss over seven samples, of which each process has its own."""
+    world = world or join_world("cpu")
+    found: dict[str, Tensor] = {}
+    images, _ = global_batch(0, 7, torch.float64)
+    mine = slice(world.rank * 7 // world.size, (world.rank + 1) * 7 // world.size)
+    for name, (task, targets) in loss_tasks().items():
+        model = network(torch.float64)
+        executor = StepExecutor(distribute(model, world), task.loss, PLAIN, world.device)
+        optimizer = OptimizerConfig(lr=0.05)
+        step = TrainingStep(
+            training=Training(model, optimizer, executor=executor), executor=executor, task=task, train=TrainConfig(),
+            optimizer=optimizer, world=world,
+        )  # fmt: skip
+        step.compute_gradients((images[mine], targets[mine]), seed=0)
+        found[name] = torch.cat([p.grad.flatten().clone() for p in model.parameters() if p.grad is not None])
+    if world.size > 1:
+        leave_world(world)
     return found
 
 

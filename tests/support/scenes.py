@@ -59,6 +59,7 @@ class Scenes:
             "regression": (("bright [%]", "shapes"), self.numbers(counts)),
             "segmentation": (CLASSES, np.full(len(counts), -1)),
             "detection": (CLASSES[1:], np.full(len(counts), -1)),
+            "signal segmentation": (("background", "shape"), np.full(len(counts), -1)),
         }
         return by_task[self.task]
 
@@ -80,9 +81,11 @@ class Scenes:
 
     def target(self, index: int) -> Target:
         if self.task == "segmentation":
-            return self.masks[index]
+            return np.asarray(self.masks[index])
         if self.task == "detection":
             return self.objects[index]
+        if self.task == "signal segmentation":
+            return np.asarray((self.masks[index] > 0).any(axis=0), np.uint8)
         found: Target = self.targets[index]
         return found
 
@@ -91,7 +94,7 @@ class Scenes:
 
 
 class SignalScenes(Scenes):
-    """Noisy signals (1, L) with one or two steps up; for tasks whose target is one row of numbers or labels."""
+    """Noisy signals (1, L) with one or two steps up; for tasks whose target is a row of numbers or labels."""
 
     modality = "signal"
     channel_names: tuple[str, ...] = ()

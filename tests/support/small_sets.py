@@ -330,6 +330,11 @@ def sounds(kind: str, *subtypes: str | None) -> Files:
     return {name: sound(kind, subtypes[k // 2]) for k, name in enumerate(names)}
 
 
+def listed_sounds() -> Files:
+    return {"labels.csv": b"file,age\n0.wav,1.5\n1.wav,\n2.wav,3\n", **{f"{k}.wav": sound("wav") for k in range(3)}}
+
+
+NUMBERS = "file_name,fat [%],water,split\na.png,0.5,3,train\nb.png,,7,train\nin/c.png,2.5,,test\n"
 TEXTS = 'text,label,split\nA fine film,good,train\n"Dull, long",bad,train\nfine café,good,test\ndull,bad,test\n'
 
 
@@ -363,6 +368,7 @@ SETS = {
     "class-map": SmallSet("class-map", class_map),
     "class-list csv": SmallSet("class-list", partial(class_list, "labels.csv", ROWS)),
     "class-list tsv": SmallSet("class-list", partial(class_list, "labels.tsv", MARKS)),
+    "class-list numbers": SmallSet("class-list", partial(class_list, "labels.csv", NUMBERS)),
     "class-list jsonl": SmallSet("class-list", partial(class_list, "metadata.jsonl", LINES)),
     "masks grey": SmallSet("masks", masked_in_grey),
     "masks colour": SmallSet("masks", masked_in_colour),
@@ -381,12 +387,19 @@ SETS = {
     "packed boxes": SmallSet("shards", partial(packed, coco, "tar")),
     "packed masks": SmallSet("shards", partial(packed, masked_in_grey, "tar")),
     "packed tags": SmallSet("shards", partial(packed, partial(class_list, "metadata.jsonl", LINES), "tar")),
+    "packed numbers": SmallSet("shards", partial(packed, partial(class_list, "labels.csv", NUMBERS), "tar")),
     "signal-npz": SmallSet("signal-npz", partial(signals, ragged=False), "set.npz"),
     "signal-npz ragged": SmallSet("signal-npz", partial(signals, ragged=True), "set.npz"),
     "signal-npz deflated": SmallSet("signal-npz", partial(signals, ragged=True, compressed=True), "set.npz"),
     "signal-npz npy": SmallSet("signal-npz", signal_arrays),
     "ucr": SmallSet("ucr", lambda: {"Tiny_TRAIN.tsv": UCR, "Tiny_TEST.tsv": UCR}),
     "ts": SmallSet("ts", lambda: {"Tiny_TRAIN.ts": TS, "Tiny_TEST.ts": TS}),
+    "ts numbers": SmallSet(
+        "ts",
+        lambda: {"Tiny.ts": TS.replace(b"@classLabel true walk 10", b"@targetLabel true").replace(b":walk", b":0.5")},
+        "Tiny.ts",
+    ),
+    "sound-list": SmallSet("sound-list", listed_sounds),
     "signal-folder": SmallSet("signal-folder", signal_folder),
     "signal-folder windows": SmallSet("signal-folder", signal_folder, options=WINDOWS),
     "csv-windows": SmallSet("csv-windows", recording, "long.csv", options=WINDOWS),
@@ -396,6 +409,7 @@ SETS = {
     "text-table csv": SmallSet("text-table", lambda: {"reviews.csv": TEXTS.encode()}, "reviews.csv"),
     "text-table tsv": SmallSet("text-table", lambda: {"train.tsv": b"label\ttext\n0\ta b\n1\tb c\n0\ta\n"}),
     "text-table jsonl": SmallSet("text-table", lambda: {"train.jsonl": text_lines(), "test.jsonl": text_lines()}),
+    "text-table numbers": SmallSet("text-table", lambda: {"a.csv": b"text,score\na b,0.5\nc,2\nd,1\n"}, "a.csv"),
     "text-folder": SmallSet("text-folder", text_folder),
     "sgf": SmallSet("sgf", games),
     "image-folder png": SmallSet("image-folder", partial(pictures_by_class, "png")),

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
 
-from neocog.tasks import Classification, LossConfig
+from neocog.tasks import TASKS, Classification, LossConfig
 from neocog.tasks.classification import balanced_weights
 from neocog.zoo import WithAuxiliary
 
@@ -75,3 +75,67 @@ def test_class_weights_count_in_training_and_not_in_validation():
 
 def test_classes_have_no_weights_by_default():
     assert Classification(("a", "b", "c"), LossConfig(), LABELS).weights is None
+
+
+def test_temperature_and_least_energy_are_learned_kept_and_obeyed():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(400, 3, generator=generator, dtype=torch.float64) * 4
+    labels = (logits / 2 + torch.randn(400, 3, generator=generator, dtype=torch.float64) * 3).argmax(1)
+    task = Classification(("a", "b", "c"))
+    assert task.learned == {} and not task.flags_unusual
+    task.learn_decisions(logits.float(), labels)
+    said = task.calibrate(logits.float(), labels)
+    assert set(task.learned) == {"temperature", "least_energy"} and task.temperature > 1
+    assert said.startswith(
+        f"calibration: a temperature of {task.temperature:.3f} by 400 validation samples; their loss"
+    )
+    again = Classification.restore(task.classes, task.learned)
+    assert again.learned == task.learned and again.flags_unusual
+    torch.testing.assert_close(again.decode(logits), (logits / task.temperature).softmax(1))
+    names = [str(i) for i in range(400)]
+    found, energies = again.predictions(names, logits, 2), logits.logsumexp(1)
+    assert [one.unusual for one in found] == (energies < task.least_energy).tolist()
+    assert 0.03 < np.mean([one.unusual for one in found]) <= 0.05
+    evaluation = again.evaluate(logits.numpy(), labels.numpy(), names, data="d", split="test")
+    assert evaluation.temperature == task.temperature
+    assert evaluation.unusual.own.share.value == np.mean([one.unusual for one in found])
+    assert evaluation.loss.value == pytest.approx(F.cross_entropy(logits / task.temperature, labels).item())
+
+
+def test_network_without_thresholds_says_nothing_of_unusual_inputs():
+    task = Classification.restore(("a", "b", "c"), {})
+    (found,) = task.predictions(["x"], LOGITS[:1], 1)
+    assert found.unusual is None
+    assert task.evaluate(LOGITS.numpy(), LABELS.numpy(), list("abcdef"), data="d", split="s").unusual is None
+    assert task.find_unusual("a", LOGITS, "b", LOGITS) is None
+
+
+@pytest.mark.parametrize(
+    ("learned", "message"),
+    [
+        ({"temperature": 0.0}, "temperature must be a finite number that is positive, received 0.0"),
+        ({"temperature": "hot"}, "temperature must be a finite number that is positive, received 'hot'"),
+        ({"least_energy": float("nan")}, "least_energy must be a finite number, received nan"),
+        ({"least_energy": [1.0]}, "least_energy must be a finite number, received \\[1.0\\]"),
+    ],
+)
+def test_damaged_decisions_are_refused(learned, message):
+    with pytest.raises(ValueError, match=message):
+        Classification.restore(("a", "b"), learned)
+
+
+def test_average_of_views_keeps_mean_probability_and_mean_energy():
+    views, weights = [LOGITS.float(), LOGITS.flip(0).float() * 2], [0.25, 0.75]
+    for temperature in (None, 3.0):
+        found = Classification(("a", "b", "c"), temperature=temperature).average(views, weights)
+        mean = sum(w * view.double().softmax(1) for w, view in zip(weights, views, strict=True))
+        energy = sum(w * view.double().logsumexp(1) for w, view in zip(weights, views, strict=True))
+        torch.testing.assert_close(found.double().softmax(1), mean, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(found.double().logsumexp(1), energy, rtol=1e-5, atol=1e-5)
+
+
+def test_next_move_flags_no_position_and_can_be_calibrated():
+    task = TASKS["next move"](("a", "b", "c"))
+    assert not task.learns_decisions and task.calibrates
+    task.calibrate(LOGITS, LABELS)
+    assert set(task.learned) <= {"temperature"}

@@ -26,6 +26,7 @@ CASES = {
     "regression": ("lenet5_relu", Scenes),
     "segmentation": ("segnet", Scenes),
     "detection": ("centernet_lite0", Scenes),
+    "signal segmentation": ("unet_1d", SignalScenes),
     "multi-label of signals": ("time_series_fcn", SignalScenes),
     "regression of signals": ("time_series_fcn", SignalScenes),
 }

@@ -1,5 +1,7 @@
 """Masks from overlapping views: constant logits, seams, memory; and the two ways of bringing outputs to a size."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -143,5 +145,5 @@ def test_tiles_cover_an_axis_with_enough_overlap(length):
     covered = np.zeros(length, bool)
     for start in starts:
         covered[start : start + 32] = True
-    assert covered.all() and all(b - a <= 24 for a, b in zip(starts, starts[1:], strict=False))
+    assert covered.all() and all(b - a <= 24 for a, b in itertools.pairwise(starts))
     assert length <= 32 or starts[-1] + 32 == length

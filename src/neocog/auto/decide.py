@@ -99,7 +99,7 @@ def decide(
 
 
 def margin(trial: Trial) -> float:
-    """By how much the result of a trial may be too high: the lower half of its 95% interval.
+    """The most by which the result of a trial may be too high: the lower half of its 95% interval.
 
     Source: lower confidence bounds, as in Auer et al. 2002, for a single choice under uncertainty.
     """

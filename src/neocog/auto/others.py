@@ -1,5 +1,6 @@
 """The candidates for signals, sounds, texts and Go, and for any kind of data that was registered from outside."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,14 +10,14 @@ from neocog.auto.facts import Facts
 from neocog.auto.images import SIDES, image_candidates, symmetries, transfer
 from neocog.modalities.table import MODALITIES
 from neocog.recipes import recipe, recipe_for
+from neocog.recipes.modalities import board_epochs, board_tower
 from neocog.zoo import model_info
 
 __all__ = ["candidates_for"]
 
 SIGNAL_NETWORKS = ("time_series_fcn", "time_series_resnet", "inception_time")
-SOUND_NETWORKS = ("speech_res8", "speech_dscnn_s", "speech_res15")
+SOUND_NETWORKS = ("speech_res8", "speech_res15")  # beside the default recipe
 TEXT_NETWORKS = ("text_cnn", "char_cnn_small")
-GO_NETWORKS = ("go_residual", "go_policy")
 FASTER = 4
 """Times the rate of a recipe that suits all networks, which is low for most."""
 LEAST_NAMED = 5.0
@@ -24,6 +25,8 @@ LEAST = 10.0
 """Seconds that a trial of a network with a recipe takes at least."""
 ENOUGH = {"signal": 10, "audio": 5, "text": 2, "board": 10}
 """Times as many epochs as its recipe has, at most: a handful of samples is not trained on for ten minutes."""
+MORE_GAMES = 2
+"""The same for positions of Go, whose recipe already has as many epochs as help."""
 Table = Callable[[Facts, Mapping[str, str]], Sequence[Candidate]]
 
 
@@ -46,12 +49,33 @@ def from_recipe(name: str, network: str, modality: str, **changes: Any) -> Candi
     return Candidate(f"{network}, recipe {name}", settings, least_seconds=LEAST)
 
 
+def board_candidates(facts: Facts, _: Mapping[str, str]) -> list[Candidate]:
+    """The recipe's tower for this number of positions and this board, with each set of planes."""
+    base = from_recipe("board", "go_residual", facts.modality)
+    widths = board_tower(facts.num_train, math.isqrt(facts.num_classes))
+    sized = {"model.widths": widths, "train.most_epochs": MORE_GAMES * board_epochs(facts.num_train)}
+    return [
+        replace(
+            base,
+            name=f"go_residual, {len(widths)} blocks of {widths[0]}, {features}",
+            settings={**base.settings, **sized, "board.features": features},
+        )
+        for features in ("alphago48", "zero17")
+    ]
+
+
+def sound_candidates(facts: Facts, weights: Mapping[str, str]) -> list[Candidate]:
+    """The default recipe, and larger networks."""
+    kind = MODALITIES["audio"]
+    return [from_recipe(kind.recipe, kind.network, "audio"), *by_network(SOUND_NETWORKS)(facts, weights)]
+
+
 TABLES: dict[str, Table] = {
     "image": image_candidates,
     "signal": by_network(SIGNAL_NETWORKS),
-    "audio": by_network(SOUND_NETWORKS),
+    "audio": sound_candidates,
     "text": by_network(TEXT_NETWORKS),
-    "board": by_network(GO_NETWORKS),
+    "board": board_candidates,
 }
 
 

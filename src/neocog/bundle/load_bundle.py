@@ -59,7 +59,10 @@ def build_predictor(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) 
     model.load_state_dict(weights)
     if manifest.get("tta", "none") not in get_args(TTA):
         raise ValueError(f"its test-time augmentation is unknown: {manifest['tta']!r}")
-    task = TASKS[task_of(manifest)].restore(tuple(classes), manifest.get("learned", {}))
+    learned = manifest.get("learned", {})
+    if not isinstance(learned, dict):
+        raise ValueError(f"what it has learned must be a mapping, received {learned!r:.200}")
+    task = TASKS[task_of(manifest)].restore(tuple(classes), learned)
     preprocess = read_preprocess(manifest["preprocess"])
     return Predictor(torch_backend(model), preprocess, task, manifest=manifest, model=model)
 

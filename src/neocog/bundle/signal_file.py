@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import IO, Any, Self, cast
@@ -17,10 +18,10 @@ from neocog.dataset.tables import read_columns
 from neocog.errors import DataError, some
 from neocog.modalities.signal.channel_names import SHOWN, has_fields, match_names, order_channels, split_fields
 from neocog.modalities.signal.preprocess import SignalPreprocess
-from neocog.modalities.signal.recording import make_recording, read_signal_table
+from neocog.modalities.signal.recording import SignalTable, make_recording, read_signal_table
 from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, find_roles, hint
 
-__all__ = ["read_signal"]
+__all__ = ["by_place", "match_roles", "read_signal"]
 
 (NPY,) = FILE_TYPES["NPY"].starts
 WANTED = "A signal is an .npy array or a .csv table with a header, a column for each channel and a row for each sample."
@@ -113,31 +114,44 @@ def read_table(content: bytes, preprocess: SignalPreprocess, where: str) -> tupl
 
 def match_table(path: Path, preprocess: SignalPreprocess) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The channels of a table in the order of the network; (C, L)."""
+    table, roles, notices = match_roles(path, preprocess)
+    return make_recording(table, Roles(roles.channels)).values, notices
+
+
+def match_roles(
+    path: Path, preprocess: SignalPreprocess, most: int | None = None
+) -> tuple[SignalTable, Roles, tuple[str, ...]]:
+    """A table, the roles of its columns, with channels in the order of the network, and notices.
+
+    With `most`, only its first rows are read.
+    """
     dialect, columns = find_dialect(path), read_columns(path)
     said = (f"a table {'; '.join(dialect.differences)}",) if dialect.differences else ()
     matched = match_names(preprocess.names, columns)
     if preprocess.names and len(matched) == len(preprocess.names):
-        values, by_name = match_columns(path, preprocess, list(matched.values()))
-        return values, (*said, *by_name)
+        table, roles, by_name = match_columns(path, preprocess, list(matched.values()), most)
+        return table, roles, (*said, *by_name)
     if preprocess.names and dialect.has_header:
         found = [name for name in columns if hint(name) is None and name.lower() not in TIME_LABELS]
         order_channels(preprocess.names, found, str(path), "The network", unused=preprocess.unused)
-    table = read_signal_table(path)
+    table = read_signal_table(path, most=most)
     roles = find_roles(columns, table.facts(), str(path))
     channels = roles.channels
     if not preprocess.names and len(channels) != preprocess.channels:
         every = tuple(name for name in columns if name not in (roles.time, roles.label))
         if len(every) == preprocess.channels:  # an early network, for which a column that only counts was a channel
             channels = every
-    recording = make_recording(table, Roles(channels))
-    return recording.values, (*said, *by_place(recording.channels, preprocess))
+    named = channels if dialect.has_header else ()
+    return table, replace(roles, channels=channels), (*said, *by_place(named, preprocess))
 
 
-def match_columns(path: Path, preprocess: SignalPreprocess, chosen: list[str]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """The columns that have the network's names, if all others are known not to be channels; (C, L)."""
-    table = read_signal_table(path, chosen)
+def match_columns(
+    path: Path, preprocess: SignalPreprocess, chosen: list[str], most: int | None = None
+) -> tuple[SignalTable, Roles, tuple[str, ...]]:
+    """The columns that have the network's names, if all others are known not to be channels."""
+    table = read_signal_table(path, chosen, most)
     roles = find_roles(table.columns, table.facts(), str(path), chosen)
     foreign = [name for name, reason in roles.left_out.items() if reason == UNCHOSEN]
     found = [name for name in table.columns if name in chosen or name in foreign]
     _, notices = order_channels(preprocess.names, found, str(path), "The network", unused=preprocess.unused)
-    return make_recording(table, Roles(roles.channels)).values, tuple(notices)
+    return table, roles, tuple(notices)

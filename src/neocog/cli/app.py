@@ -67,6 +67,8 @@ add(launch, "ray", "launch", "launch_ray")
 add(launch, "slurm", "launch", "launch_slurm")
 add(app, "eval", "evaluate", "evaluate")
 add(app, "predict", "predict", "predict")
+add(app, "play", "play", "play")
+add(app, "features", "features", "features")
 add(app, "filter", "filter", "filter_image")
 
 

@@ -13,6 +13,7 @@ from neocog.cli.flags import FORMAT, MAX_PIXELS, PLAIN, Download, Reading, Switc
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.data.known import find_data
+from neocog.dataset.record import count_outputs
 from neocog.doctor import DataReport, Example, check_place, printable, write_skip_list
 from neocog.doctor import check as examine
 from neocog.errors import ConfigError, agree, some
@@ -144,7 +145,7 @@ def headlines(report: DataReport) -> list[str]:
     if not report.source:
         return [f"{printable(report.name)}: could not be opened"]
     counts = ", ".join(f"{count:,} {split}" for split, count in report.splits.items())
-    classes = agree("{n} class(|es)", len(report.classes))
+    classes = count_outputs(report.source)
     names = some([printable(name) for name in report.classes])
     layout = f"{report.format}, {report.what}" if report.what else report.format
     lines = [f"{printable(report.name)}: {counts}; {classes}{f': {names}' if names else ''}"]
@@ -157,7 +158,7 @@ def headlines(report: DataReport) -> list[str]:
 def count_rows(report: DataReport) -> list[tuple[str, ...]]:
     """Samples by class and split, in the order of the classes; the last row sums up those beyond the first fifty."""
     splits = list(report.counts)
-    rows = [("class", *splits)]
+    rows = [({"regression": "known values", "multi-label": "label"}.get(report.task, "class"), *splits)]
     for k, name in enumerate(report.classes[:MOST_CLASSES]):
         rows.append((printable(name), *(f"{report.counts[split][k]:,}" for split in splits)))
     rest = len(report.classes) - MOST_CLASSES

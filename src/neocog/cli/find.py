@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from neocog import verbs
 from neocog.cli.flags import Download, Switch
 from neocog.cli.output import table
-from neocog.cli.section_flags import AllFlags, Model, flag_settings
+from neocog.cli.section_flags import AllFlags, Model, TaskName, flag_settings
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.progress import note
@@ -22,6 +22,7 @@ def rate(
     data: str | None = None,
     *,
     model: Model = None,
+    task: TaskName = None,
     recipe: Recipe = None,
     config: Path | None = None,
     low: float = LOW,
@@ -63,7 +64,7 @@ def rate(
     """
     if out is not None and not out.absolute().parent.is_dir():  # said before the trial, not after it
         raise ConfigError("--out needs a folder that exists.", received=str(out), fix=f"Make {out.parent} first.")
-    settings = flag_settings(flags, model=model, recipe=recipe, config=config)
+    settings = flag_settings(flags, model=model, task=task, recipe=recipe, config=config)
     curve = verbs.find_rate(data, download=download, low=low, high=high, steps=steps, **settings)
     if out is not None:
         from neocog.report.plots import draw_range_test, save_figure  # matplotlib takes a second to import
@@ -84,6 +85,7 @@ def batch(
     data: str | None = None,
     *,
     model: Model = None,
+    task: TaskName = None,
     recipe: Recipe = None,
     config: Path | None = None,
     json: Switch = False,
@@ -110,7 +112,7 @@ def batch(
     json
         Print the sizes with their figures as JSON.
     """
-    settings = flag_settings(flags, model=model, recipe=recipe, config=config)
+    settings = flag_settings(flags, model=model, task=task, recipe=recipe, config=config)
     found = verbs.find_batch(data, download=download, **settings)
     if json:
         write_out(json_format.dumps(found.to_json(), indent=1))

@@ -46,7 +46,11 @@ class Reading:
     ] = None
     label_column: Annotated[
         str | None,
-        flag("label_column", "data", "The column of a table that holds the labels, if not detected.", "NAME"),
+        flag("label_column", "data", "The column of a table with the labels, or several: A,B,C.", "NAME"),
+    ] = None
+    task: Annotated[
+        str | None,
+        flag("task", "data", "The task of the labels: classification, multi-label, regression, ...", "TASK"),
     ] = None
     class_level: Annotated[
         Literal[1, 2, 3] | None,

@@ -1,11 +1,17 @@
 """Tables on standard output."""
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from neocog.cli.stdout import write_out
 from neocog.evaluation import Evaluation
 
-__all__ = ["show_evaluation", "table"]
+if TYPE_CHECKING:
+    from neocog.runs import Comparison  # with the trainer, which predictions do not need
+
+__all__ = ["show_comparison", "show_evaluation", "table"]
+
+MOST_DIFFERING = 12  # samples that a terminal shows
 
 
 def table(rows: Sequence[tuple[str, ...]], *, left: Collection[int] = (0,)) -> str:
@@ -37,3 +43,23 @@ def show_evaluation(evaluation: Evaluation, *, brief: bool = False) -> None:
     for exhibit in () if brief else evaluation.exhibits:
         if shown := exhibit.rows():
             write_out("\n" + table(shown, left=exhibit.left))
+
+
+def show_comparison(found: "Comparison") -> None:
+    """Both networks beside each other, the result in a sentence, and the samples on which they differ."""
+    write_out(f"A  {found.a}\nB  {found.b}\n")
+    rows = [(f"{found.data}, {found.split}, {found.count:,} samples", "A", "B")]
+    rows += [(name, a.text(a.value), b.text(b.value)) for name, (a, b) in found.metrics.items()]
+    write_out(table(rows) + f"\n\n{found.sentence()}")
+    if not found.differing:
+        return
+    has_texts = any(one.target or one.a for one in found.differing)
+    head = ("sample", "true", "A", "B") if has_texts else ("sample", f"{found.metric} of A", f"{found.metric} of B")
+    shown = found.differing[:MOST_DIFFERING]
+    listed = [
+        (one.key, one.target, one.a, one.b) if has_texts else (one.key, f"{one.score_a:.4g}", f"{one.score_b:.4g}")
+        for one in shown
+    ]
+    write_out("\n" + table([head, *listed], left=range(len(head)) if has_texts else (0,)))
+    if found.num_differing > len(shown):
+        write_out(f"and {found.num_differing - len(shown):,} more, which --json lists")

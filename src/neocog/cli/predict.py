@@ -19,13 +19,19 @@ from neocog.cli.stdout import write_out
 from neocog.cli.write_masks import Input, MaskForm, mask_writers
 from neocog.dataset.files import list_files as files_in
 from neocog.dataset.record import Modality
-from neocog.errors import ConfigError, DataError, did_you_mean
+from neocog.errors import ConfigError, DataError, agree, did_you_mean, some
 from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.image.stacks import is_stack_file, read_stack
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
+from neocog.tasks import Detection
 
 STDIN = "-"
+OPTIONS = (
+    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--threshold", "--slices", "--window",
+    "--hop", "--rate", "--merge", "--help",
+)  # fmt: skip
+UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
 
 def predict(
@@ -40,12 +46,17 @@ def predict(
     yolo: Path | None = None,
     threshold: float | None = None,
     slices: Switch = False,
+    window: str | None = None,
+    hop: str | None = None,
+    rate: float | None = None,
+    merge: Switch = False,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
     neocog predict model.neocog seven.png two.png
     neocog predict model.neocog scans/ --csv > scans.csv
     neocog predict model.neocog scans/ -o masks/ --coco masks.json
+    neocog predict model.neocog recording.csv --window 2s --hop 500ms --merge
     cat seven.png | neocog predict model.neocog -
 
     A file that can't be read is reported on standard error; the others are still
@@ -61,8 +72,8 @@ def predict(
     top
         Number of classes to show per file.
     json
-        One JSON object per line: file, class, probability, top, and pages if only the first of several was read; or
-        file, error.
+        One JSON object per line: file, class, probability, top, unusual (whether the input is unlike the training
+        data), and pages if only the first of several was read; or file, error.
     csv
         Comma-separated values with a header.
     output
@@ -80,6 +91,15 @@ def predict(
         data.
     slices
         Take each slice of an .npy stack (D, H, W), and each page of a TIFF, as an image of its own.
+    window
+        Predict along a recording (.csv, .tsv or .npy of any length), a line for each window of this length: samples, or
+        a time such as 2s, 500ms or 1min. Times are those of the recording.
+    hop
+        From the start of one window to that of the next; by default a window.
+    rate
+        The samples per second of a recording without a column of times.
+    merge
+        Join windows of equal class that follow each other.
     """
     if json and csv:
         raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
@@ -91,23 +111,20 @@ def predict(
         if file.startswith("-") and file != STDIN and not Path(file).exists():
             raise ConfigError(
                 f"Unknown option: {file}.",
-                fix=did_you_mean(
-                    file,
-                    [
-                        "--top",
-                        "--json",
-                        "--csv",
-                        "--output",
-                        "--mask",
-                        "--coco",
-                        "--yolo",
-                        "--threshold",
-                        "--slices",
-                        "--help",
-                    ],
-                ),
+                fix=did_you_mean(file, OPTIONS),
             )
     predictor = load(bundle)
+    if window is not None:
+        from neocog.cli.timeline import show_timeline  # imports what few calls need
+
+        shape = "json" if json else "csv" if csv else "table"
+        paths = list(named_files(files, predictor.preprocess.modality))
+        return show_timeline(predictor, paths, window=window, hop=hop, rate=rate, merge=merge, top=top, form=shape)
+    if hop is not None or rate is not None or merge:
+        raise ConfigError(
+            "--hop, --rate and --merge are for windows of a recording.", received="no --window",
+            fix="Add --window 2s, or leave them out.",
+        )  # fmt: skip
     named: list[tuple[str, Input]] = list(expand(files, predictor.preprocess.modality))
     if slices:
         named = list(expand_stacks(named))
@@ -131,10 +148,13 @@ def predict(
     several = {one.name: one.pages for one in results if isinstance(one, Prediction) and one.pages > 1}
     if several:
         note(f"warning: {pages_notice(several)}")
-    if csv and predictor.task.name == "detection":
+    unusual = [one.name for one in results if isinstance(one, Prediction) and one.unusual]
+    if unusual:
+        note(f"warning: {agree(UNUSUAL, len(unusual))}: {some(unusual)}")
+    if csv and isinstance(predictor.task, Detection):
         show_boxes_csv(results)
     elif csv:
-        show_csv(results, predictor.task.columns)
+        show_csv(results, predictor.task.columns, flags_unusual=predictor.task.flags_unusual)
     else:
         (show_json if json else show_table)(results)
     return 2 if any(isinstance(result, Failure) for result in results) else 0
@@ -166,6 +186,14 @@ def expand(files: Iterable[str], modality: Modality) -> Iterable[tuple[str, Path
             yield file, Path(file)
 
 
+def named_files(files: Iterable[str], modality: Modality) -> Iterator[Path]:
+    """The recordings that are named. Raises ConfigError for standard input, which can't be read in pieces."""
+    for file in files:
+        if file == STDIN:
+            raise ConfigError("A recording that is cut into windows is a file.", received="standard input")
+        yield from list_files(Path(file), modality) if Path(file).is_dir() else [Path(file)]
+
+
 def list_files(folder: Path, modality: Modality) -> list[Path]:
     """All files below a folder that can be an input of this kind, sorted."""
     return files_in(folder, MODALITIES[modality].suffixes, Counter())
@@ -175,8 +203,11 @@ def show_table(results: Results) -> None:
     """Print a row for each file that could be read."""
     found = [result for result in results if isinstance(result, Prediction)]
     if found:
-        head = ("file", *found[0].cells())
-        rows = [(result.name, *result.cells().values()) for result in found]
+        flagged = any(result.unusual for result in found)
+        head = ("file", *found[0].cells(), *(["unusual"] if flagged else []))
+        rows = [
+            (one.name, *one.cells().values(), *(["yes" if one.unusual else ""] if flagged else [])) for one in found
+        ]
         numbers = {name for name, value in found[0].to_json().items() if isinstance(value, float)}
         write_out(table([head, *rows], left=[k for k, name in enumerate(head) if name not in numbers]))
 
@@ -188,12 +219,14 @@ def show_json(results: Results) -> None:
             row: dict[str, object] = {"file": result.name, "error": result.error}
         else:
             row = {"file": result.name, **result.to_json()}
+            row |= {} if result.unusual is None else {"unusual": result.unusual}
             row |= {"pages": result.pages} if result.pages > 1 else {}
         write_out(jsonlib.dumps(row, ensure_ascii=False))
 
 
-def show_csv(results: Results, columns: Sequence[str]) -> None:
+def show_csv(results: Results, columns: Sequence[str], *, flags_unusual: bool = False) -> None:
     """Print comma-separated values with a header."""
+    columns = [*columns, *(["unusual"] if flags_unusual else [])]
     buffer = io.StringIO()
     writer = csvlib.writer(buffer, lineterminator="\n")
     writer.writerow(["file", *columns, "error"])
@@ -201,7 +234,8 @@ def show_csv(results: Results, columns: Sequence[str]) -> None:
         if isinstance(result, Failure):
             writer.writerow([result.name, *[""] * len(columns), result.error])
         else:
-            values = [result.to_json()[name] for name in columns]
+            row = {**result.to_json(), "unusual": result.unusual}
+            values = [row[name] for name in columns]
             writer.writerow([result.name, *map(cell, values), ""])
     write_out(buffer.getvalue().rstrip("\n"))
 
@@ -210,4 +244,6 @@ def cell(value: object) -> object:
     """A value as a CSV file holds it: floats with six places, several labels with a semicolon between."""
     if isinstance(value, float):
         return f"{value:.6f}"
+    if isinstance(value, bool):
+        return str(value).lower()
     return ";".join(map(str, value)) if isinstance(value, list) else value

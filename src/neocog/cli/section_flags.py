@@ -13,15 +13,15 @@ from neocog.errors import ConfigError, did_you_mean
 from neocog.recipes.resolve import Settings
 from neocog.runs import FLAG, RunConfig
 
-__all__ = ["AllFlags", "Model", "flag_settings", "list_settings"]
+__all__ = ["AllFlags", "Model", "TaskName", "flag_settings", "list_settings"]
 
 SHOWN = (
     "train.batch_size", "optimizer.name", "optimizer.lr", "optimizer.weight_decay", "schedule.name", "model.pretrained",
     "image.size", "augment.flip", "augment.policy", "data.val_fraction", "data.format", "train.device", "train.seed",
 )  # fmt: skip
 """The settings that most people use, which `--help` shows; `--help-all` shows the rest."""
-PATHS = {"data.skip_list": "PATH", "model.pretrained": "SOURCE", "train.device": "DEVICE"}
-SHORT = {"model.name": "--model", "train.epochs": "--epochs", "train.minutes": "--minutes"}
+PATHS = {"data.skip_list": "PATH", "model.pretrained": "SOURCE", "text.vectors": "PATH", "train.device": "DEVICE"}
+SHORT = {"model.name": "--model", "data.task": "--task", "train.epochs": "--epochs", "train.minutes": "--minutes"}
 GROUP = Group("Frequent settings (all of them: --help-all)", sort_key=1)
 TYPES = {bool: "BOOL", int: "INT", float: "FLOAT", str: "TEXT"}
 
@@ -77,12 +77,20 @@ Model = Annotated[
     str | None,
     Parameter(help="The network, by its name in `neocog zoo`; by default chosen by your data.", metavar="NAME"),
 ]
+TaskName = Annotated[
+    str | None,
+    Parameter(
+        help="The task of the labels, if their values are misread: classification, multi-label or regression.",
+        metavar="TASK",
+    ),
+]
 
 
 def flag_settings(
     flags: Any,
     *,
     model: str | None = None,
+    task: str | None = None,
     recipe: str | None = None,
     epochs: str | None = None,
     minutes: str | None = None,
@@ -92,7 +100,8 @@ def flag_settings(
     sections = (flags or {}).items()
     overrides = {f"{section}.{name}": parse(text) for section, found in sections for name, text in found.items()}
     return Settings(
-        model=model, recipe=recipe, epochs=epochs, minutes=minutes, config_file=config, overrides=overrides, set_by=FLAG
+        model=model, task=task, recipe=recipe, epochs=epochs, minutes=minutes,
+        config_file=config, overrides=overrides, set_by=FLAG,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from neocog import recipes, runs, verbs
 from neocog.cli.flags import Download, Switch
 from neocog.cli.output import show_evaluation
-from neocog.cli.section_flags import AllFlags, Model, flag_settings, list_settings
+from neocog.cli.section_flags import AllFlags, Model, TaskName, flag_settings, list_settings
 from neocog.cli.stdout import write_out
 from neocog.errors import ConfigError
 from neocog.launch import start_ranks
@@ -29,6 +29,7 @@ def train(
     data: str | None = None,
     *,
     model: Model = None,
+    task: TaskName = None,
     recipe: Recipe = None,
     epochs: Annotated[str | None, Parameter(metavar="INT")] = None,
     minutes: Annotated[str | None, Parameter(metavar="FLOAT")] = None,
@@ -90,8 +91,8 @@ def train(
         return 0
     began = time.monotonic() - process_seconds()
     if resume is not None:
-        given = {"DATA": data, "--model": model, "--recipe": recipe, "--minutes": minutes, "--config": config,
-                 "--name": name, "--download": download or None, "settings": flags}  # fmt: skip
+        given = {"DATA": data, "--model": model, "--task": task, "--recipe": recipe, "--minutes": minutes,
+                 "--config": config, "--name": name, "--download": download or None, "settings": flags}  # fmt: skip
         unused = [key for key, value in given.items() if value is not None]
         if unused:
             raise ConfigError(
@@ -103,7 +104,9 @@ def train(
             return start_ranks(devices, sys.argv[1:], device=device_of_run(resume, runs_folder))
         run = verbs.resume(resume, epochs=epochs, runs=runs_folder, began=began)
     else:
-        settings = flag_settings(flags, model=model, recipe=recipe, epochs=epochs, minutes=minutes, config=config)
+        settings = flag_settings(
+            flags, model=model, task=task, recipe=recipe, epochs=epochs, minutes=minutes, config=config
+        )
         if devices is not None:
             resolved, _ = recipes.resolve_config(data, **settings)
             return start_ranks(devices, sys.argv[1:], device=resolved.config.train.device)

@@ -31,7 +31,7 @@ def mask_writers(
     form: MaskForm | None,
     coco: Path | None,
 ) -> list["MaskFolder | CocoMasks"]:
-    """What writes each prediction for these inputs; none if nothing is to be written.
+    """The writers of each prediction for these inputs; none if nothing is to be written.
 
     Raises ConfigError for a form without a folder, a network that does not predict masks, and what `target_files` does.
     """

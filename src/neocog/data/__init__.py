@@ -12,7 +12,8 @@ from neocog.dataset.record import check_trainable, sample_ids, tell
 from neocog.dataset.split import Splits, check_test, divide, divides_by_class, keeps_test
 from neocog.modalities.audio.choose import AudioConfig, choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess
-from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
+from neocog.modalities.go.augment import BoardAugmentConfig
+from neocog.modalities.go.preprocess import BoardConfig, BoardPreprocess, choose_board
 from neocog.modalities.image.arrays import ArraySource
 from neocog.modalities.image.augment import AugmentConfig, augment, check_augment
 from neocog.modalities.image.choose import ImageConfig, choose_image
@@ -30,12 +31,12 @@ from neocog.modalities.text.choose import TextConfig, choose_text
 from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = [
-    "MODALITIES", "TTA", "ArraySource", "AudioConfig", "AudioPreprocess", "AugmentConfig", "BoardPreprocess",
-    "DataConfig", "ImageConfig", "ImageFolder", "ImagePreprocess", "Location", "Modality", "ModalityInfo", "Opened",
-    "Payload", "Pixels", "Preprocess", "Record", "SignalAugmentConfig", "SignalConfig", "SignalPreprocess", "Source",
-    "Splits", "TextAugmentConfig", "TextConfig", "TextPreprocess", "augment", "check_augment", "check_test",
-    "check_trainable", "choose_audio", "choose_board", "choose_image", "choose_signal", "choose_text", "decode_image",
-    "describe", "divide", "divides_by_class", "find_data", "find_format", "fingerprint", "keeps_test", "list_images",
-    "open_source", "pil_pixels", "read_preprocess", "register_modality", "sample_ids", "tell", "tta_views",
-    "tta_weights",
+    "MODALITIES", "TTA", "ArraySource", "AudioConfig", "AudioPreprocess", "AugmentConfig", "BoardAugmentConfig",
+    "BoardConfig", "BoardPreprocess", "DataConfig", "ImageConfig", "ImageFolder", "ImagePreprocess", "Location",
+    "Modality", "ModalityInfo", "Opened", "Payload", "Pixels", "Preprocess", "Record", "SignalAugmentConfig",
+    "SignalConfig", "SignalPreprocess", "Source", "Splits", "TextAugmentConfig", "TextConfig", "TextPreprocess",
+    "augment", "check_augment", "check_test", "check_trainable", "choose_audio", "choose_board", "choose_image",
+    "choose_signal", "choose_text", "decode_image", "describe", "divide", "divides_by_class", "find_data",
+    "find_format", "fingerprint", "keeps_test", "list_images", "open_source", "pil_pixels", "read_preprocess",
+    "register_modality", "sample_ids", "tell", "tta_views", "tta_weights",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
+from neocog.dataset.columns import list_names
 from neocog.settings import SETTINGS, whole_number
 
 __all__ = ["DataConfig"]
@@ -13,6 +14,11 @@ __all__ = ["DataConfig"]
 def as_text(value: object) -> object:
     """3 as "3": a name that is written like a number."""
     return str(value) if isinstance(value, int) else value
+
+
+def joined(value: object) -> object:
+    """Several names as one text."""
+    return list_names([str(name) for name in value]) if isinstance(value, list | tuple) else value
 
 
 Name = Annotated[str, BeforeValidator(as_text)]
@@ -31,8 +37,11 @@ class DataConfig:
     """The column of a table that names the image files; unset: detected by names such as file, filename or image."""
     text_column: Name | None = None
     """The column of a table that holds the texts; unset: detected by names such as text, sentence or review."""
-    label_column: Name | None = None
-    """The column of a table that holds one label per row; unset: detected by names such as label or class."""
+    label_column: Annotated[Name | None, BeforeValidator(joined)] = None
+    """The column of a table that holds one label per row, or several columns, A,B,C; unset: detected by names such as
+    label or class, or as numbers beside the files or texts."""
+    task: Literal["classification", "multi-label", "regression", "segmentation", "detection", "next move"] | None = None
+    """The task of the labels; unset: decided by their values, and said."""
     class_level: Annotated[Literal[1, 2, 3] | None, BeforeValidator(whole_number)] = None
     """How many levels below the data folder the class folders are: 1 for DATA/CLASS, 2 for DATA/GROUP/CLASS, where
     groups are splits, folds or other groups; unset: detected by names."""

@@ -11,9 +11,11 @@ from neocog.annotations.voc import is_voc, is_voc_masks, open_voc, open_voc_mask
 from neocog.annotations.yolo import is_yolo, open_yolo
 from neocog.data.known import KNOWN
 from neocog.dataset.files import class_folders
-from neocog.dataset.record import Modality, Source
+from neocog.dataset.record import Modality, Source, Task
+from neocog.dataset.targets import LABEL_TASKS
 from neocog.errors import DataError
 from neocog.modalities.audio.audio_folder import is_audio_folder, open_audio_folder
+from neocog.modalities.audio.audio_table import is_audio_table, open_audio_table
 from neocog.modalities.go.source import SgfSource, holds_games
 from neocog.modalities.image.cifar import is_cifar, open_cifar
 from neocog.modalities.image.idx import is_idx, open_idx
@@ -49,6 +51,9 @@ class Format:
     """None if it is known only once the set is opened."""
     options: frozenset[str] = frozenset()
     """Settings that some of its sets need, such as the length of windows."""
+    tasks: tuple[Task, ...] = ("classification",)
+    """The tasks of its sets; if several, `opens` takes the option `task` and decides by the labels without it. None if
+    they are known only once the set is opened."""
     nearly: Callable[..., str | None] | None = None
     """Why data that almost has this layout does not: the rule, what was received, where, and the fix; None if nothing
     comes close. It is asked, with the same arguments as `recognises`, only if no layout is recognised."""
@@ -63,33 +68,49 @@ COLUMNS = frozenset({"file_column", "text_column", "label_column"})
 FILES, TEXTS = COLUMNS - {"text_column"}, COLUMNS - {"file_column"}
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
+EACH_SAMPLE: Task = "signal segmentation"
 FOLDERS = frozenset({"class_level", "test_fold"})
 BOTH = WINDOWS | FOLDERS
 FORMATS = [
     Format("idx", "idx files", is_idx, open_idx_folder),
     Format("cifar", "CIFAR's binary files", is_cifar, open_cifar),
-    Format("npz", "images in an .npz file", lambda path: is_image_npz(path) and not is_signal_npz(path), open_npz),
+    Format(
+        "npz", "images in an .npz file", lambda path: is_image_npz(path) and not is_signal_npz(path), open_npz,
+        tasks=LABEL_TASKS,
+    ),
     Format("class-map", "images in folders that class_map.txt names", has_class_map, ClassMap, options=FOLDERS),
     Format(
-        "class-list", "images that a table names", is_image_table, open_image_table, "image", FILES, why_no_image_table
+        "class-list", "images that a table names", is_image_table, open_image_table, "image", FILES,
+        LABEL_TASKS, why_no_image_table,
     ),
-    Format("masks", "images with a mask for each", is_mask_folder, open_mask_folder),
-    Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco),
-    Format("voc", "Pascal VOC's boxes", is_voc, open_voc),
-    Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks),
-    Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo),
-    Format("shards", "tar or Parquet shards", holds_shards, open_shards, None, nearly=why_no_shards),
-    Format("signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", CHANNELS),
+    Format("masks", "images with a mask for each", is_mask_folder, open_mask_folder, tasks=("segmentation",)),
+    Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco, tasks=("detection",)),
+    Format("voc", "Pascal VOC's boxes", is_voc, open_voc, tasks=("detection",)),
+    Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks, tasks=("segmentation",)),
+    Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo, tasks=("detection",)),
+    Format("shards", "tar or Parquet shards", holds_shards, open_shards, None, tasks=(), nearly=why_no_shards),
+    Format(
+        "signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", CHANNELS,
+        (*LABEL_TASKS, EACH_SAMPLE),
+    ),
     Format("ucr", "the UCR archive's .tsv files", is_ucr, open_ucr, "signal"),
-    Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal"),
+    Format("ts", "the UEA archive's .ts files", is_ts, open_ts, "signal", tasks=("classification", "regression")),
     Format("signal-folder", "signals in a folder for each class", is_signal_folder, open_signal_folder, "signal", BOTH),
-    Format("csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS),
+    Format(
+        "csv-windows", "one long recording, cut into windows", is_csv_windows, open_csv_windows, "signal", WINDOWS,
+        ("classification", EACH_SAMPLE),
+    ),
     Format("sound-folder", "audio in a folder for each class", is_audio_folder, open_audio_folder, "audio", FOLDERS),
-    Format("text-table", "texts in a table", is_text_table, open_text_table, "text", TEXTS, why_no_text_table),
+    Format(
+        "sound-list", "audio files that a table names", is_audio_table, open_audio_table, "audio", FILES, LABEL_TASKS
+    ),
+    Format(
+        "text-table", "texts in a table", is_text_table, open_text_table, "text", TEXTS, LABEL_TASKS, why_no_text_table
+    ),
     Format("text-folder", "texts in a folder for each class", holds_texts, TextFolder, "text", FOLDERS),
-    Format("sgf", "games of Go", holds_games, SgfSource, "board"),
+    Format("sgf", "games of Go", holds_games, SgfSource, "board", tasks=("next move",)),
     Format("image-folder", "images in a folder for each class", holds_images, ImageFolder, options=FOLDERS),
-]
+]  # fmt: skip
 """More than one may recognise a path; then the user has to choose."""
 
 
@@ -117,6 +138,8 @@ def recognise(path: Path, columns: Mapping[str, str] | None = None) -> list[Form
     able = [layout for layout in FORMATS if columns.keys() <= layout.options]
     found = [layout for layout in able if layout.recognises(path, **columns)]
     names = {layout.name for layout in found}
+    if "sound-list" in names and "sound-folder" in names:  # as the images of a list
+        found = [layout for layout in found if layout.name != "sound-folder"]
     if names & DESCRIBED and ("class-map" in names or not has_classes(path)):
         found = [layout for layout in found if layout.name != "image-folder"]
     return found

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neocog.data.python_objects import SplitData
 from neocog.dataset.class_folders import SPLITS
-from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS
+from neocog.dataset.column_names import COMMON_TEXTS, FILE_LABELS, TAGS
 from neocog.dataset.labels import blank_label, cell_label, is_hidden, plain_labels
 from neocog.dataset.record import Modality, Payload, other_split
 from neocog.dataset.split_names import SPLIT_NAMES, splits_meant
+from neocog.dataset.targets import AnyTargets, known_rows, plain_targets
 from neocog.errors import DataError, some
 from neocog.modalities.table import MODALITIES
 
@@ -21,6 +24,7 @@ __all__ = ["is_hugging_face", "known_splits", "read_hugging_face"]
 MEDIA: dict[str, Modality] = {"Image": "image", "Audio": "audio"}
 BATCH = 1000
 USUAL = (*FILE_LABELS, "labels", "cls")
+LISTS = ("Sequence", "List", "LargeList")
 
 
 def is_hugging_face(data: object, kind: str) -> bool:
@@ -66,6 +70,8 @@ def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitD
     plain = dataset.with_format(None)
     names = getattr(features[label], "names", None)
     found = list(plain.select_columns([label])[label])
+    if holds_values(features[label]):
+        return read_values(plain, found, label, column, modality, where, hides_labels=hides_labels)
     if hides_labels and all(blank_label(value, where) for value in found):
         return None
     found = [cell_label(value, f"{where}, sample {k}") for k, value in enumerate(found)]
@@ -74,13 +80,62 @@ def read_hugging_face(dataset: Any, where: str, *, hides_labels: bool) -> SplitD
         return None
     if len(kept) < len(found):
         plain = plain.select(kept)
+    labels, classes = plain_labels([found[k] for k in kept], where), tuple(names) if names else None
+    return with_payloads(plain, labels, classes, len(found) - len(kept), column, modality, where)
+
+
+def with_payloads(
+    plain: Any,
+    labels: AnyTargets,
+    classes: tuple[str, ...] | None,
+    missing: int,
+    column: str,
+    modality: Modality,
+    where: str,
+) -> SplitData:
+    """The samples with their labels; encoded ones stay as they are stored."""
     encoded = not MODALITIES[modality].is_text
     if encoded:
-        plain = plain.cast_column(column, type(features[column])(decode=False))
+        plain = plain.cast_column(column, type(plain.features[column])(decode=False))
     payloads = Column(plain.select_columns([column]), column, where, encoded=encoded)
-    labels, classes = plain_labels([found[k] for k in kept], where), tuple(names) if names else None
-    missing = len(found) - len(kept)
     return SplitData(modality, labels, payloads.read, payloads.content, classes=classes, num_unlabelled=missing)
+
+
+def holds_values(feature: Any) -> bool:
+    """Whether a column holds numbers with fractions, or a list for each sample."""
+    if isinstance(feature, list) or type(feature).__name__ in LISTS:
+        return True
+    return type(feature).__name__ == "Value" and str(feature.dtype).startswith(("float", "decimal"))
+
+
+def read_values(
+    plain: Any, found: list[Any], label: str, column: str, modality: Modality, where: str, *, hides_labels: bool
+) -> SplitData | None:
+    """The samples with a number, several numbers, or several labels; None if none of them is known."""
+    feature = plain.features[label]
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    names = getattr(inner, "names", None)
+    if inner is not None:
+        found = [None if value is None else list(value) for value in found]
+    else:
+        found = [None if value is None else float(value) for value in found]
+    kept = [k for k, value in enumerate(found) if value is not None]
+    if not kept or (inner is None and is_hidden(np.array([found[k] for k in kept], np.float64))):
+        return None
+    if names is not None:
+        rows = np.zeros((len(kept), len(names)), bool)
+        for row, k in enumerate(kept):
+            rows[row, found[k]] = True
+        labels: AnyTargets = rows
+    else:
+        labels = plain_targets([found[k] for k in kept], where)
+        if not isinstance(labels, list) and hides_labels and not known_rows(labels).any():
+            return None
+    if len(kept) < len(found):
+        plain = plain.select(kept)
+    return with_payloads(
+        plain, labels, tuple(names) if names else None, len(found) - len(kept), column, modality, where
+    )
 
 
 class Column:
@@ -126,7 +181,16 @@ def label_columns(features: Mapping[str, Any]) -> list[str]:
     kinds = {name: type(feature).__name__ for name, feature in features.items()}
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
     usual = [name for name, kind in kinds.items() if name.lower() in USUAL and kind in ("ClassLabel", "Value")]
+    named = (*USUAL, *TAGS)
+    lists = [name for name, kind in kinds.items() if kind in (*LISTS, "list") and name.lower() in named]
+    lists = lists or [name for name, feature in features.items() if lists_classes(feature)]
+    usual = usual or lists
     return [name for name in labels if name in usual] or labels or usual
+
+
+def lists_classes(feature: Any) -> bool:
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    return type(inner).__name__ == "ClassLabel"
 
 
 def input_column(features: Mapping[str, Any], label: str, where: str) -> tuple[str, Modality]:

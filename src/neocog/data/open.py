@@ -12,6 +12,7 @@ from neocog.data.unrecognised import explain_unrecognised
 from neocog.dataset.class_folders import fold_folders, split_folders
 from neocog.dataset.files import class_folders, hidden, is_kind, leads_back, plain_files, suffix_of
 from neocog.dataset.record import Source
+from neocog.dataset.targets import check_task
 from neocog.errors import ConfigError, DataError, did_you_mean
 from neocog.modalities.image.image_folder import is_image
 from neocog.modalities.image.image_table import why_no_image_table
@@ -44,32 +45,46 @@ def open_source(data: object, *, format: str | None = None, download: bool = Fal
     `download`, a known set that is missing on this machine is fetched from its official address.
     `options` are settings that only some layouts take: window, step and rate, for recordings that are cut; columns, the
     names of the channels; file_column, text_column and label_column, for tables whose columns have unusual names;
-    class_level, for folders, the level of the class folders below the path; test_fold, the fold for the test.
+    class_level, for folders, the level of the class folders below the path; test_fold, the fold for the test. `task`
+    overrules what labels are taken for: classification, multi-label or regression.
     A set whose layout has been found (`find_format`) is not searched again, and one that is `Opened` is taken as it is.
     Shards may be remote: an address such as s3://bucket/folder is opened through fsspec.
     Raises DataError if nothing is there, nothing that is recognised, or if it can be read in two ways; ConfigError for
-    columns of data that is not a table.
+    columns of data that is not a table, and for a task that the data can't be for.
 
     >>> source = open_source("mnist")
     >>> len(source), source.format, source.read(0).payload.shape
     (70000, 'idx', (28, 28))
     """
-    if isinstance(data, Opened):
-        return data.source
+    task = None if options.get("task") is None else str(options["task"])
+    held = data.source if isinstance(data, Opened) else data
+    if isinstance(held, Source):
+        if not isinstance(data, Opened):
+            check_options(options, (), "a Python object", "arrays and lists")
+        if task is not None and not (task == "segmentation" and held.task == "signal segmentation"):
+            check_task(task, (held.task,), held.name)
+        return held
     if not isinstance(data, str | Path | Location):
         check_options(options, (), "a Python object", "arrays and lists")
-        return data if isinstance(data, Source) else as_source(data)
+        return as_source(data, task=task)
     columns = {name: str(value) for name, value in options.items() if name in COLUMNS and value is not None}
     found = data if isinstance(data, Location) else find_format(data, format=format, download=download, columns=columns)
     layout, path = found.layout, found.path
+    if task == "segmentation" and "signal segmentation" in layout.tasks:  # of signals, a task of its own
+        task = "signal segmentation"
+        options = {**options, "task": task}
     check_options(options, layout.options, str(path), layout.description)
-    given = {name: value for name, value in options.items() if value is not None and name in layout.options}
+    known = layout.options | ({"task"} if len(layout.tasks) > 1 else set())
+    given = {name: value for name, value in options.items() if value is not None and name in known}
+    if layout.tasks:
+        check_task(task, layout.tasks, f"{path}, {layout.description}")
     try:
         source = layout.opens(path, **(given | columns))
     except OSError as error:  # a file in the place of a folder, or missing permission
         rule = f"{error.filename or path} can't be read as {layout.description}: {error.strerror or error}."
         raise DataError(rule, fix="Check the path and the layout.") from error
     assert source.format == layout.name, "each opener says which layout it has read"
+    check_task(task, (source.task,), str(path))
     source.notices = (*found.notices, *source.notices)
     return source
 

@@ -14,10 +14,11 @@ from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 
 from neocog.dataset.class_folders import SPLITS
-from neocog.dataset.labels import Labels, check_range, is_hidden, number_labels, plain_array, plain_label, plain_labels
+from neocog.dataset.labels import check_range, is_hidden, plain_array, plain_label
 from neocog.dataset.list_source import SplitSource
 from neocog.dataset.record import Modality, Payload, absent_classes, unlabelled_samples, unlabelled_split
 from neocog.dataset.split_names import split_meant
+from neocog.dataset.targets import AnyTargets, Targets, known_rows, number_targets, plain_targets, said_of_unknown
 from neocog.errors import DataError, some
 from neocog.modalities.image.arrays import ArraySource, Images
 from neocog.modalities.image.decode import pil_pixels
@@ -47,7 +48,7 @@ class SplitData:
     """The samples of one split, as they were handed over."""
 
     modality: Modality
-    labels: Labels
+    labels: AnyTargets
     read: Callable[[int], Payload]
     """Raises DataError that names the sample."""
     content: Callable[[], Iterator[bytes]]
@@ -62,11 +63,16 @@ class SplitData:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def labelled(self) -> "SplitData":
-        """These samples without those whose label is the number -1."""
-        if isinstance(self.labels, list) or not (self.labels == -1).any():
+    def labelled(self, *, hides: bool) -> "SplitData":
+        """These samples without those of which nothing is known; if it `hides` labels, nor those with the number -1."""
+        if isinstance(self.labels, list):
             return self
-        kept = np.flatnonzero(self.labels != -1)
+        known = known_rows(self.labels)
+        if hides and self.labels.dtype.kind == "i":
+            known &= self.labels != -1
+        if known.all():
+            return self
+        kept = np.flatnonzero(known)
         return replace(
             self,
             labels=self.labels[kept],
@@ -79,11 +85,13 @@ class SplitData:
 class ObjectSource(SplitSource):
     """Samples of Python objects, read one by one."""
 
-    def __init__(
-        self, name: str, parts: Mapping[str, SplitData], targets: Mapping[str, NDArray[np.int64]], classes: Names
-    ) -> None:
-        check_range(name, targets, classes)
-        super().__init__(name, targets, classes, absent_classes(classes, targets))
+    def __init__(self, name: str, parts: Mapping[str, SplitData], found: Targets) -> None:
+        notices: Names = ()
+        if found.task == "classification":
+            check_range(name, found.by_split, found.classes)
+            notices = absent_classes(found.classes, found.by_split)
+        super().__init__(name, found.by_split, found.classes, notices)
+        self.task = found.task
         self.parts = list(parts.values())
         self.modality = self.parts[0].modality
 
@@ -95,13 +103,18 @@ class ObjectSource(SplitSource):
         return self.parts[number].read(place)
 
 
-def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = None) -> ArraySource | ObjectSource:
+def as_source(
+    data: Any, *, name: str = "data", classes: Sequence[str] | None = None, task: str | None = None
+) -> ArraySource | ObjectSource:
     """A source over objects in memory, or over a dataset that reads its samples itself.
 
     It takes a pair (inputs, labels) of arrays, tensors or lists; a map-style torch Dataset, or a list, that gives
     (input, label); a mapping from train, val and test to any of these; a `Dataset` or `DatasetDict` of Hugging Face.
     Inputs are images (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8 or uint16, signals (N, L) or (N, C, L) of
-    floats, or texts. Labels are numbers from 0, named by `classes` if given, or names. Raises DataError otherwise.
+    floats, or texts. Labels are numbers from 0, named by `classes` if given, or names; floats (N,) or (N, D), which are
+    numbers to predict unless all are a few whole ones; or several labels: (N, K) of 0 and 1, or a list of names for
+    each sample. NaN is a value that is not known. `task` overrules what they are taken for. Raises DataError otherwise,
+    ConfigError for a task that the labels can't be for.
 
     >>> import numpy as np
     >>> source = as_source((np.zeros((4, 2, 100)), ["up", "down", "up", "up"]))
@@ -121,7 +134,7 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
         may_hide = split in ("val", "test")
         found = read_part(part, where, hides_labels=may_hide)
         if found is not None:
-            parts[split] = found = found.labelled() if may_hide else found
+            parts[split] = found = found.labelled(hides=may_hide)
             notices += (unlabelled_samples(split, found.num_unlabelled),) if found.num_unlabelled else ()
         elif may_hide:
             unlabelled.append(split)
@@ -130,7 +143,7 @@ def as_source(data: Any, *, name: str = "data", classes: Sequence[str] | None = 
             raise no_labels(where)
     if not parts:
         raise no_labels(name)
-    source = join_parts(parts, name, None if classes is None else tuple(classes), notices)
+    source = join_parts(parts, name, None if classes is None else tuple(classes), notices, task)
     source.unlabelled = tuple(unlabelled)
     return source
 
@@ -186,7 +199,7 @@ def read_part(part: Any, where: str, *, hides_labels: bool) -> SplitData | None:
 
 
 def join_parts(
-    parts: Mapping[str, SplitData], name: str, classes: Names | None, notices: Names
+    parts: Mapping[str, SplitData], name: str, classes: Names | None, notices: Names, task: str | None = None
 ) -> ArraySource | ObjectSource:
     """One source over all splits. Raises DataError if they do not belong together."""
     if len({part.modality for part in parts.values()}) > 1:
@@ -194,11 +207,15 @@ def join_parts(
         raise DataError("All splits must be of one kind.", received=shown, where=name, fix="Make them alike.")
     parts, reordered = align_classes(parts, name) if classes is None else (parts, ())
     own = classes or next((part.classes for part in parts.values() if part.classes), None)
-    own, targets, about_labels = number_labels({split: part.labels for split, part in parts.items()}, own, name)
-    arrays = {split: (part.images, targets[split]) for split, part in parts.items() if part.images is not None}
-    whole = len(arrays) == len(parts)
-    source = ArraySource(name, arrays, own, format="python") if whole else ObjectSource(name, parts, targets, own)
-    source.notices += (*about_labels, *notices, *reordered)
+    found = number_targets({split: part.labels for split, part in parts.items()}, own, name, task)
+    images = {split: (part.images, found.by_split[split]) for split, part in parts.items() if part.images is not None}
+    source: ArraySource | ObjectSource
+    if len(images) == len(parts):
+        source = ArraySource(name, images, found.classes, format="python", task=found.task)
+    else:
+        source = ObjectSource(name, parts, found)
+    unknown = said_of_unknown(source.targets, source.classes)
+    source.notices += (*found.notices, *unknown, *notices, *reordered)
     return source
 
 
@@ -217,8 +234,12 @@ def align_classes(parts: Mapping[str, SplitData], name: str) -> tuple[dict[str, 
         labels = part.labels
         if part.classes and part.classes != known[0] and not isinstance(labels, list):
             reordered.append(split)
-            check_range(name, {split: labels}, part.classes)
-            labels = np.array([known[0].index(called) for called in part.classes], np.int64)[labels]
+            place = np.array([known[0].index(called) for called in part.classes], np.int64)
+            if labels.ndim == 2:
+                labels = labels[:, np.argsort(place)]
+            else:
+                check_range(name, {split: labels}, part.classes)
+                labels = place[labels]
         found[split] = replace(part, labels=labels, classes=known[0] if part.classes else None)
     notice = f"classes are matched by name, because {some(reordered)} numbers them in another order"
     return found, (notice,) if reordered else ()
@@ -229,7 +250,7 @@ def read_pair(inputs: Any, labels: Any, where: str) -> SplitData:
 
     Raises DataError for anything else, and if the counts differ.
     """
-    numbers = plain_labels(labels, where)
+    numbers = plain_targets(labels, where)
     array = plain_array(inputs, where)
     if array is None and not isinstance(inputs, list | tuple):
         rule = "Inputs are a NumPy array, a torch tensor, or a list of texts or of these."
@@ -342,18 +363,29 @@ class Items:
         places = sorted({k * (count - 1) // (FINGERPRINTED - 1) for k in range(FINGERPRINTED)})
         return (payload_bytes(self.read(place)) for place in places)
 
-    def labels(self) -> Labels | None:
+    def labels(self) -> AnyTargets | None:
         """All labels, from the attribute `targets` if it agrees with the samples, else from each; None if hidden."""
         count = len(self.dataset)
         listed: Any = getattr(self.dataset, "targets", None)
         if hasattr(listed, "__len__") and len(listed) == count:
             with suppress(DataError):  # it may hold something else by the same name
-                labels = plain_labels(listed, self.where)
+                labels = plain_targets(listed, self.where)
                 # A transform of the targets would not have been applied to the attribute.
-                if all(labels[k] == plain_label(self.pair(k)[1]) for k in {0, count // 2, count - 1}):
+                if all(is_same(labels[k], self.pair(k)[1]) for k in {0, count // 2, count - 1}):
                     return labels
         found = [self.pair(k)[1] for k in track(range(count), f"reading labels of {self.where}")]
-        return None if is_hidden(found) else plain_labels(found, self.where)
+        return None if is_hidden(found) else plain_targets(found, self.where)
+
+
+def is_same(label: Any, other: Any) -> bool:
+    """Whether a label of a list is that of a sample: a class, a number, or a row."""
+    other = plain_label(other)
+    if isinstance(label, tuple):
+        return isinstance(other, list | tuple | set) and set(label) == set(other)
+    if isinstance(label, str) or isinstance(other, str):
+        return bool(label == other)
+    row = plain_array(other, "")
+    return bool(np.array_equal(label, other if row is None else row.ravel() if np.ndim(label) else row, equal_nan=True))
 
 
 def gives_inputs(dataset: Any, where: str) -> bool:

@@ -117,7 +117,7 @@ def explain_numbers(table: Path) -> str | None:
     return (
         f"A recording has the time in its first column ({times}) and the label in its last ({labels}). Received: the "
         f"columns {shown}, in {table}. Rename them, if it is one. Tabular data, with a sample in each row and a "
-        "quantity in each column, are not supported."
+        "quantity in each column as input, are not supported."
     )
 
 

@@ -2,7 +2,7 @@
 
 __all__ = [
     "COMMON_TEXTS", "FILES", "FILE_LABELS", "KNOWN_NAMES", "NUMBERS", "SPLIT", "TAGS", "TEXTS", "TEXT_LABELS", "TIMES",
-    "TIME_LABELS",
+    "TIME_LABELS", "UNPREDICTED",
 ]  # fmt: skip
 
 SPLIT = "split"
@@ -20,4 +20,10 @@ TEXT_LABELS = ("label", "class", "category", "sentiment", "target", "intent", "t
 TIMES = ("time", "timestamp", "t", "seconds")
 TIME_LABELS = ("label", "class", "target", "activity")
 """The activity at each time of a recording."""
+UNPREDICTED = (
+    "width", "height", "size", "channels", "depth", "bytes", "length", "duration", "rate", "fold", "group", "index",
+    "idx", "row", "number", "page", "frame", "time", "timestamp", "date", "year", "user", "user_id", "subject",
+    "patient", "speaker", "source", "url", "offset", "", "unnamed: 0", *NUMBERS,
+)  # fmt: skip
+"""Columns of numbers about the samples, which are predicted only if the user names them."""
 KNOWN_NAMES = frozenset({SPLIT, *FILES, *FILE_LABELS, *TAGS, *TEXTS, *TEXT_LABELS, *TIMES, *TIME_LABELS})

@@ -1,6 +1,7 @@
 """The columns of tables: what they are usually called, which holds what, and what a cell of each kind says."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
@@ -8,18 +9,26 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.column_names import FILE_LABELS, FILES, NUMBERS, SPLIT, TAGS, TEXT_LABELS, TEXTS
+from neocog.dataset.column_names import (
+    FILE_LABELS,
+    FILES,
+    NUMBERS,
+    SPLIT,
+    TAGS,
+    TEXT_LABELS,
+    TEXTS,
+    UNPREDICTED,
+)
 from neocog.dataset.labels import Spellings, numbers_of
 from neocog.dataset.split_names import SPLIT_NAMES, split_written
-from neocog.dataset.tables import Row
+from neocog.dataset.targets import decide
 from neocog.errors import DataError, some
 
 __all__ = [
-    "NO_CHOICE", "ColumnChoice", "Columns", "file_columns", "is_file_table", "lacks_labels", "marked_columns",
-    "multi_hot", "one_label", "split_of", "split_tags", "text_columns",
+    "NO_CHOICE", "ColumnChoice", "Columns", "file_columns", "is_file_table", "lacks_labels", "list_names",
+    "multi_hot", "number_columns", "one_label", "split_of", "split_tags", "text_columns",
 ]  # fmt: skip
 
-MARKS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 TAG_SEPARATORS = "|;"
 MAX_CELLS = 2**32
 """Samples times classes; above it the multi-hot table would take more than 4 GB."""
@@ -32,6 +41,7 @@ class ColumnChoice:
     file: str | None = None
     text: str | None = None
     label: str | None = None
+    """One name, or several as `list_names` writes them or with commas between them."""
 
     def __bool__(self) -> bool:
         return bool(self.file or self.text or self.label)
@@ -42,9 +52,9 @@ NO_CHOICE = ColumnChoice()
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a table. `labels` has one, or one for each class if they hold 0 and 1."""
+    """The columns of a table. `labels` has one; or several, which hold 0 and 1, or numbers."""
 
-    kind: Literal["label", "tags", "marks"]
+    kind: Literal["label", "tags", "several"]
     payload: str
     """The file, or the text."""
     labels: tuple[str, ...]
@@ -66,20 +76,24 @@ def file_columns(columns: Sequence[str], where: str, chosen: ColumnChoice = NO_C
     if chosen.file is not None:
         usual = [column_named(columns, chosen.file, "file_column", where)]
     file = only(usual, "file", FILES, columns, where)
-    splits = [column for column in named(columns, (SPLIT,)) if column not in (file, chosen.label)]
+    labels = () if chosen.label is None else columns_named(columns, chosen.label, "label_column", where)
+    splits = [column for column in named(columns, (SPLIT,)) if column not in (file, *labels)]
     split = only(splits, "split", (SPLIT,), columns, where) if splits else None
     rest = [column for column in columns if column not in (*files, file, split)]
     single, several = named(rest, FILE_LABELS), named(rest, TAGS)
-    if chosen.label is not None:
-        label = column_named(columns, chosen.label, "label_column", where)
+    if len(labels) > 1:
+        others = tuple(column for column in columns if column not in (file, split, *labels))
+        return Columns("several", file, labels, split, others)
+    if labels:
+        label = labels[0]
     elif single or several:
         label = only(single + several, "label", (*FILE_LABELS, *TAGS), columns, where)
     elif len(rest) < 2:
         raise missing("list of files", "label", (*FILE_LABELS, *TAGS), columns, where)
     else:
-        return Columns("marks", file, tuple(rest), split, tuple(column for column in files if column != file))
+        return Columns("several", file, tuple(rest), split, tuple(column for column in files if column != file))
     others = tuple(column for column in columns if column not in (file, split, label))
-    return Columns("label" if chosen.label is not None or single else "tags", file, (label,), split, others)
+    return Columns("label" if labels or single else "tags", file, (label,), split, others)
 
 
 def is_file_table(columns: Sequence[str], chosen: ColumnChoice) -> bool:
@@ -103,10 +117,13 @@ def text_columns(columns: Sequence[str], where: str, chosen: ColumnChoice = NO_C
     'v2'
     """
     text = first_named(columns, "text", TEXTS, chosen.text, where)
-    label = first_named(columns, "label", TEXT_LABELS, chosen.label, where)
-    split = next((column for column in columns if column.lower() == SPLIT and column not in (text, label)), None)
-    others = tuple(column for column in columns if column not in (text, label, split))
-    return Columns("label", text, (label,), split, others)
+    if chosen.label is not None:
+        labels = columns_named(columns, chosen.label, "label_column", where)
+    else:
+        labels = (first_named(columns, "label", TEXT_LABELS, None, where),)
+    split = next((column for column in columns if column.lower() == SPLIT and column not in (text, *labels)), None)
+    others = tuple(column for column in columns if column not in (text, *labels, split))
+    return Columns("several" if len(labels) > 1 else "label", text, labels, split, others)
 
 
 def lacks_labels(columns: Sequence[str], chosen: ColumnChoice) -> bool:
@@ -115,8 +132,9 @@ def lacks_labels(columns: Sequence[str], chosen: ColumnChoice) -> bool:
         text = first_named(columns, "text", TEXTS, chosen.text, "")
     except DataError:
         return False
-    names = [chosen.label.lower()] if chosen.label else TEXT_LABELS
-    return not set(named(columns, names)) - {text}
+    if chosen.label:
+        return not {name.lower() for name in named_in(chosen.label, columns)} & {each.lower() for each in columns}
+    return not set(named(columns, TEXT_LABELS)) - {text}
 
 
 def named(columns: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -135,6 +153,59 @@ def column_named(columns: Sequence[str], name: str, setting: str, where: str) ->
         fix = "Correct the name; columns without a header are called 0, 1, ..."
         raise DataError(rule, received=f"{name!r}, and the columns {some(columns, 8)}", where=where, fix=fix)
     return found[0]
+
+
+def columns_named(columns: Sequence[str], names: str, setting: str, where: str) -> tuple[str, ...]:
+    """The columns of these names. Raises DataError if one is not there, or named twice.
+
+    >>> columns_named(("V1", "v2", "a,b"), "v1,v2", "label_column", "a.csv")
+    ('V1', 'v2')
+    >>> columns_named(("V1", "v2", "a,b"), "a,b", "label_column", "a.csv")
+    ('a,b',)
+    """
+    found = tuple(column_named(columns, name, setting, where) for name in named_in(names, columns))
+    if len(set(found)) < len(found):
+        raise DataError(f"data.{setting} names each column once.", received=names, where=where, fix="Correct it.")
+    return found
+
+
+def named_in(text: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The names in a setting: one, if a column has it; a JSON list; or names with commas between them."""
+    if text in columns or named(columns, [text.lower()]):
+        return (text,)
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, list) and found:
+            return tuple(map(str, found))
+    return tuple(name.strip() for name in text.split(","))
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Names as `ColumnChoice.label` takes them, whatever characters they have."""
+    return names[0] if len(names) == 1 else json.dumps(list(names), ensure_ascii=False)
+
+
+def number_columns(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], beside: Sequence[str]) -> tuple[str, ...]:
+    """The columns of numbers to predict, in a table that names none of them: all that are not `beside` them.
+
+    None of them if one holds something else in these rows, or if they could be classes, labels or sizes.
+
+    >>> number_columns(["file", "age"], [{"file": "a.png", "age": "3.5"}, {"file": "b.png", "age": ""}], ["file"])
+    ('age',)
+    >>> number_columns(["file", "width"], [{"file": "a.png", "width": "3.5"}], ["file"])
+    ()
+    """
+    rest = [name for name in columns if name not in beside and name.lower() not in UNPREDICTED]
+    if not rest or not rows:
+        return ()
+    try:
+        found = decide({name: [row[name] for row in rows] for name in rest}, "")
+    except DataError:
+        return ()
+    return tuple(rest) if found.task == "regression" else ()
 
 
 def only(found: list[str], what: str, names: tuple[str, ...], columns: Sequence[str], where: str) -> str:
@@ -180,18 +251,6 @@ def one_label(text: str, value: Any, column: str, spellings: Spellings, where: s
         received = f"{str(value)[:60]!r} in column {column!r}"
         raise DataError(f"Each {noun} needs one label.", received=received, where=where, fix=fix)
     return label
-
-
-def marked_columns(row: Row, columns: Sequence[str], where: str) -> tuple[str, ...]:
-    """The columns that hold 1. Raises DataError for a value that is neither 0 nor 1."""
-    marks = {column: MARKS.get(str(row.values[column]).strip().lower()) for column in columns}
-    wrong = next((column for column, mark in marks.items() if mark is None), None)
-    if wrong is not None:
-        rule = "If each class has a column, it holds 0 or 1."
-        received = f"{str(row.values[wrong])[:60]!r} in column {wrong!r}"
-        fix = "Remove columns that are not classes, or name the column of the class 'label'."
-        raise DataError(rule, received=received, where=where, fix=fix)
-    return tuple(column for column, mark in marks.items() if mark)
 
 
 def split_tags(values: Sequence[Any], where: str) -> list[tuple[str, ...]]:

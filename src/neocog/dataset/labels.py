@@ -29,7 +29,7 @@ Labels = NDArray[np.int64] | list[str]
 def order_names(names: Collection[str], where: str) -> tuple[str, ...]:
     """Class names sorted as by `order_texts`.
 
-    Raises DataError for quantities such as 0.35, which are not classes, and for more classes than can be learned.
+    Raises DataError for more classes than can be learned.
 
     >>> order_names({"10", "9", "1"}, "labels.csv")
     ('1', '9', '10')
@@ -40,12 +40,6 @@ def order_names(names: Collection[str], where: str) -> tuple[str, ...]:
         rule = f"At most {MAX_CLASSES:,} classes are read."
         received = f"{len(names):,} different labels, first {some(map(repr, sorted(names)))}"
         raise DataError(rule, received=received, where=where, fix="Name the column that holds classes 'label'.")
-    values = {name: read_number(name) for name in sorted(names)}
-    measured = [name for name, value in values.items() if value is not None and not value.is_integer()]
-    if measured and None not in values.values():
-        rule = "A label is a class: a name or a whole number."
-        fix = "Regression is not supported; bin quantities into classes, such as low and high."
-        raise DataError(rule, received=some(measured), where=where, fix=fix)
     return order_texts(names)
 
 
@@ -100,7 +94,7 @@ def cell_label(value: Any, where: str) -> int | str | None:
     if isinstance(value, bool):
         return int(value)
     received = f"{str(value)[:60]!r} ({type(value).__name__})"
-    fix = "Leave that row out; bin quantities into classes, such as low and high."
+    fix = "Leave that row out; numbers to predict are read from tables, arrays and .ts files."
     raise DataError(NEEDS_CLASS, received=received, where=where, fix=fix)
 
 

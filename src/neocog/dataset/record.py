@@ -13,15 +13,17 @@ from neocog.progress import note
 
 __all__ = [
     "CROWD", "DIFFICULT", "UNLABELLED", "Indexed", "LeftOut", "Modality", "Objects", "Payload", "Record", "Source",
-    "Target", "Task", "absent_classes", "check_trainable", "describe", "fingerprint", "num_left_out", "other_split",
-    "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples", "unlabelled_split",
+    "Target", "Task", "absent_classes", "check_trainable", "count_outputs", "describe", "fingerprint", "num_left_out",
+    "other_split", "record_ids", "sample_ids", "take_objects", "tell", "unlabelled_samples", "unlabelled_split",
 ]  # fmt: skip
 
 UNLABELLED = 255
 """In a mask: a place that belongs to no class and is not scored, as in Pascal VOC."""
 DIFFICULT, CROWD = 1, 2
 """Objects that are neither to be found nor wrong if found: one that is hard to see, and a box around many at once."""
-Task = Literal["classification", "multi-label", "regression", "segmentation", "detection", "next move"]
+Task = Literal[
+    "classification", "multi-label", "regression", "segmentation", "detection", "next move", "signal segmentation"
+]
 Modality = str
 """The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
@@ -60,7 +62,7 @@ def take_objects(objects: Objects, chosen: NDArray[Any], boxes: NDArray[np.float
 
 
 Target = int | NDArray[Any] | Objects
-"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8; or objects."""
+"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8, or (L,) of a signal; or objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +227,15 @@ def describe(source: Source) -> str:
     'mnist (idx): 60,000 train, 10,000 test; 10 classes: 0, 1, 2 and 7 more'
     """
     counts = ", ".join(f"{len(indices):,} {split}" for split, indices in source.splits.items())
-    outputs = "targets" if source.targets.dtype.kind == "f" else f"{len(source.classes)} classes"
-    return f"{source.name} ({source.format}): {counts}; {outputs}: {some(source.classes)}"
+    return f"{source.name} ({source.format}): {counts}; {count_outputs(source)}: {some(source.classes)}"
+
+
+OUTPUTS = {"regression": "{n} number(|s) to predict", "multi-label": "{n} label(|s)"}
+
+
+def count_outputs(source: Source) -> str:
+    """How many classes, labels or numbers a data set has."""
+    return agree(OUTPUTS.get(source.task, "{n} class(|es)"), len(source.classes))
 
 
 def tell(source: Source) -> None:

@@ -23,8 +23,8 @@ TRIES = 8
 ENOUGH_GROUPS = 20_000
 """Groups times tries beyond which more tries take too long; among that many groups, one order is as good as another."""
 
-FRAMED = ("segmentation", "detection")
-"""Tasks whose images are often the slices of a volume, the frames of a film or the tiles of a large image."""
+FRAMED = ("segmentation", "detection", "signal segmentation")
+"""Tasks whose samples are often the slices of a volume, the frames of a film, or parts of one image or recording."""
 NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)", re.DOTALL)
 SHORTEST_SEQUENCE, SHORTEST_BLOCK, MOST_BLOCKS = 10, 4, 4
 
@@ -93,20 +93,32 @@ def limit_samples(source: Source, indices: Indices, limit: int | None, seed: int
 
 
 def strata(targets: NDArray[Any]) -> NDArray[np.int64]:
-    """By what samples are stratified: their class; of several labels the rarest that a sample has; (N, ...) -> (N,).
+    """The stratum of each sample: its class; of several labels the rarest that it has; (N, ...) -> (N,).
 
-    Numbers to predict, and targets that are not in the array, such as masks, make one stratum.
+    A number to predict is stratified by fifths of its values, so that low and high ones are in each split; several
+    numbers make one stratum, as do targets that are not in the array, such as masks.
 
     >>> strata(np.array([[True, True], [True, False], [False, False]])).tolist()
     [1, 0, -1]
+    >>> strata(np.array([0.5, 3.0, 1.0, 2.0, 9.0])).tolist()
+    [0, 3, 1, 2, 4]
     """
+    if targets.dtype.kind == "f" and (targets.ndim == 1 or targets.shape[1] == 1):
+        return fifths(targets.reshape(-1))
     if targets.ndim == 1:
-        return np.zeros(len(targets), np.int64) if targets.dtype.kind == "f" else targets
+        return targets
     if targets.dtype.kind == "f" and not np.isin(targets[~np.isnan(targets)], (0, 1)).all():
         return np.zeros(len(targets), np.int64)
     present = np.nan_to_num(targets.astype(np.float64)) > 0.5
     counts = np.where(present, present.sum(axis=0), np.iinfo(np.int64).max)
     return np.where(present.any(axis=1), counts.argmin(axis=1), -1)
+
+
+def fifths(values: NDArray[Any]) -> NDArray[np.int64]:
+    """The fifth of the values in which each is, -1 if it isn't known; equal values are in the same; (N,) -> (N,)."""
+    known = values[~np.isnan(values)]
+    edges = np.unique(np.quantile(known, (0.2, 0.4, 0.6, 0.8))) if len(known) else values[:0]
+    return np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="left")).astype(np.int64)
 
 
 def keeps_test(source: Source) -> bool:
@@ -144,9 +156,11 @@ def describe_choice(source: Source, indices: Indices) -> str:
     """How held-out samples are chosen, to be appended to a sentence."""
     if read_groups(source) is None:
         if source.task in FRAMED and is_sequence(source, indices):
-            return " in blocks of consecutive files, as their numbers make one sequence"
+            return " in blocks of consecutive samples, as their numbers make one sequence"
         if source.targets.ndim == 2 and source.task == "multi-label":
             return ", chosen by rarest label and seed"
+        if predicts_one(source):
+            return ", spread over the values by seed"
         by_class = source.targets.dtype.kind != "f" and source.task not in FRAMED
         return ", chosen by class and seed" if by_class else ", chosen by seed"
     kind = getattr(source, "group_kind", "groups")
@@ -202,12 +216,37 @@ def take(
     if source.task in FRAMED and is_sequence(source, indices):
         return take_blocks(source, indices, fraction, seed, purpose)
     draws = uniform(seed, epoch=0, samples=record_ids(source, indices), purpose=f"split {purpose}")[:, 0]
+    if predicts_one(source):
+        return take_spread(indices, source.targets[indices].reshape(-1), draws, fraction)
     taken = np.zeros(len(indices), bool)
     targets = strata(source.targets[indices])
     for k in np.unique(targets):
         members = np.flatnonzero(targets == k)
         count = min(round(fraction * len(members)), len(members) - 1)
         taken[members[np.argsort(draws[members], kind="stable")[:count]]] = True
+    return indices[~taken], indices[taken]
+
+
+def predicts_one(source: Source) -> bool:
+    """Whether one number is to be predicted for each sample."""
+    return source.task == "regression" and len(source.classes) == 1
+
+
+def take_spread(
+    indices: Indices, values: NDArray[Any], draws: NDArray[np.float64], fraction: float
+) -> tuple[Indices, Indices]:
+    """Split off a share that is spread over the values: of neighbours by value, as many as one is taken of, one each.
+
+    The draws, (N,), decide which. All but one sample may be taken, and at least one is if there are two.
+
+    >>> take_spread(np.arange(6), np.array([5.0, 1, 9, 2, 7, 3]), np.arange(6) / 6, 1 / 3)[1].tolist()
+    [0, 1]
+    """
+    count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+    taken = np.zeros(len(indices), bool)
+    if count > 0:
+        for neighbours in np.array_split(np.lexsort((draws, values)), count):
+            taken[neighbours[draws[neighbours].argmin()]] = True
     return indices[~taken], indices[taken]
 
 

@@ -20,14 +20,14 @@ def examine_target(source: Source, target: Target, facts: Facts) -> None:
     """Look at a mask or objects; a class or several labels are looked at all together, elsewhere."""
     if isinstance(target, Objects):
         examine_objects(target, len(source.classes), facts, with_boxes=not knows_boxes(source))
-    elif isinstance(target, np.ndarray) and target.ndim == 2:
+    elif isinstance(target, np.ndarray) and (target.ndim == 2 or source.task == "signal segmentation"):
         examine_mask(target, len(source.classes), facts)
 
 
 def examine_mask(mask: NDArray[Any], num_classes: int, facts: Facts) -> None:
-    """Look at a mask, (H, W)."""
+    """Look at a mask, (H, W), or at the labels of a signal's samples, (L,), whose lengths a source has checked."""
     height, width = facts.size[:2]
-    if height and mask.shape != (height, width):
+    if height and mask.ndim == 2 and mask.shape != (height, width):
         facts.fault(kinds.ANNOTATION_SIZE, f"{mask.shape[1]} x {mask.shape[0]}, the image {width} x {height}")
     values = np.unique(mask)
     strange = values[(values >= num_classes) & (values != UNLABELLED) | (values < 0)].tolist()

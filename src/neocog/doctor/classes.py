@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from neocog.dataset.record import Source, Task
 from neocog.doctor import kinds
 from neocog.doctor.findings import Tally
+from neocog.doctor.values import count_known, examine_missing, examine_values
 
 __all__ = ["count_classes", "examine_classes", "examine_labels"]
 
 Counts = Mapping[str, NDArray[np.int64]]
-DRAWN: tuple[Task, ...] = ("segmentation", "detection")  # whose classes are in masks and objects
+DRAWN: tuple[Task, ...] = ("segmentation", "detection", "signal segmentation")  # whose classes are in masks and objects
 LEAST = 10
 """Training samples below which a class is called tiny."""
 MOST_RATIO = 10
@@ -24,14 +25,16 @@ ENOUGH = 50  # samples of a split; with fewer, shares differ by chance
 def count_classes(source: Source, present: Mapping[int, tuple[int, ...]]) -> Counts:
     """Samples by split and class; (classes,) each. A sample with several labels counts for each of them.
 
-    `present` holds the classes in each sample's mask or objects.
+    Of numbers to predict it is how many are known. `present` holds the classes in each sample's mask or objects.
     """
+    if source.task == "regression":
+        return count_known(source)
     counts = {}
     for split, indices in source.splits.items():
         if source.task in DRAWN:
             labels = np.array([k for i in indices.tolist() for k in present.get(i, ())], np.int64)
         elif source.targets.ndim == 2:
-            labels = np.nonzero(source.targets[indices])[1]
+            labels = np.nonzero(source.targets[indices] == 1)[1]
         else:
             labels = source.targets[indices]
         known = labels[(labels >= 0) & (labels < len(source.classes))]
@@ -43,8 +46,12 @@ def examine_labels(source: Source, tally: Tally) -> None:
     """Look for labels that are not a class, and samples without a label."""
     if source.task in DRAWN:
         return
+    if source.task == "regression":
+        examine_values(source, tally)
+        return
     if source.targets.ndim == 2:
-        tally.add_records(kinds.NO_LABEL, np.flatnonzero(~source.targets.astype(bool).any(axis=1)))
+        tally.add_records(kinds.NO_LABEL, np.flatnonzero(~(source.targets != 0).any(axis=1)))
+        examine_missing(source, tally)
         return
     wrong = np.flatnonzero((source.targets < 0) | (source.targets >= len(source.classes)))
     for index in wrong.tolist():
@@ -60,18 +67,22 @@ def examine_classes(source: Source, counts: Counts, tally: Tally, *, whole: bool
         if not len(indices):
             tally.add(kinds.EMPTY_SPLIT, split)
     drawn = source.task in DRAWN
-    if source.task == "next move" or (drawn and not whole):
+    if source.task in ("next move", "regression") or (drawn and not whole):
         return  # a point of a board is not a class that could have too few samples
-    if len(source.classes) < 2 and not drawn:
+    several = source.task == "multi-label"
+    if len(source.classes) < 2 and not drawn and not several:
         tally.add(kinds.ONE_CLASS, source.classes[0] if source.classes else "none")
     total: NDArray[np.int64] = np.array(list(counts.values()), np.int64).reshape(-1, len(source.classes)).sum(axis=0)
     for k in np.flatnonzero(total == 0).tolist():
-        tally.add(kinds.CLASS_UNDRAWN if drawn else kinds.CLASS_EMPTY, source.classes[k])
+        kind = kinds.CLASS_UNDRAWN if drawn else kinds.LABEL_ABSENT if several else kinds.CLASS_EMPTY
+        tally.add(kind, source.classes[k])
     for split, count in counts.items():
         for k in np.flatnonzero((count == 0) & (total > 0)).tolist() if len(source.splits[split]) else ():
             kind = kinds.CLASS_UNTRAINED if split == "train" else kinds.CLASS_MISSING
             tally.add(kind, source.classes[k], f"not in {split}")
     train = counts.get("train", counts.get("all"))
+    if several and train is not None and not train.any():
+        tally.add(kinds.NO_LABEL_TRAINED, "")
     if train is not None and train.any():
         examine_sizes(source.classes, train, tally)
         examine_shares({k: v for k, v in counts.items() if k != "train"}, train, tally)

@@ -59,8 +59,10 @@ class Membership:
         for number, name in reversed(list(enumerate(splits))):
             self.split[source.splits[name]] = number
         self.label = source.targets
-        if self.label.ndim == 2:  # several labels: a number for each combination of them
-            self.label = np.unique(self.label, axis=0, return_inverse=True)[1].reshape(-1)
+        self.numeric = source.task == "regression"
+        if self.label.ndim == 2 or self.label.dtype.kind == "f":  # a number for each combination of values
+            rows = np.nan_to_num(np.asarray(self.label, np.float64).reshape(len(source), -1), nan=np.finfo(float).max)
+            self.label = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def equal_groups(digests: NDArray[np.uint64]) -> list[Indices]:
@@ -80,7 +82,10 @@ def examine_groups(groups: list[Indices], member: Membership, tally: Tally) -> N
             for index in group.tolist():
                 same = member.label[index] == member.label[group[0]]
                 other = int(otherwise[0] if same else group[0])
-                tally.add_record(kinds.CONFLICT, index, "labelled otherwise in ", other=other)
+                kind, detail = (kinds.CONFLICT, "labelled otherwise in ")
+                if member.numeric:
+                    kind, detail = kinds.VALUES_DIFFER, "another number than "
+                tally.add_record(kind, index, detail, other=other)
         used = group[member.split[group] >= 0]
         kept = [used[member.split[used] == number] for number in np.unique(member.split[used])]
         for copies in kept[1:]:
@@ -116,7 +121,7 @@ def examine_near(columns: Columns, groups: list[Indices], member: Membership, ta
             break
         alike = correlations(thumbs, *pairs) >= MIN_CORRELATION
         first, second = pairs[0][alike], pairs[1][alike]
-        across, other_label = split[first] != split[second], label[first] != label[second]
+        across, other_label = split[first] != split[second], (label[first] != label[second]) & (not member.numeric)
         for partner, chosen in zip(partners.values(), (across, ~across & ~other_label, other_label), strict=True):
             partner[first[chosen]] = second[chosen]
             partner[second[chosen]] = first[chosen]

@@ -51,6 +51,21 @@ CLASS_EMPTY = error("class-without-records", "{n} class(|es) (has|have) no sampl
     "Training refuses a class without samples. Add some, or remove the class.")
 CLASS_UNDRAWN = warning("class-not-annotated", "{n} class(|es) (is|are) not annotated in any image",
     "It remains a class, but nothing can be learned about it. Annotate it, or remove it from the list of classes.")
+LABEL_ABSENT = warning("label-never-set", "{n} label(|s) (occurs|occur) in no sample",
+    "It remains a label, but nothing can be learned about it. Leave out its column, or add samples.")
+NO_LABEL_TRAINED = error("no-label-in-training", "no training sample has any label",
+    "Training refuses it. Check the columns of labels.")
+VALUES = note("values", "{n} number(|s) (is|are) to be predicted", "Predicted in the unit of the data.")
+VALUE_CONSTANT = error("value-constant", "{n} number(|s) to predict (is|are) the same in all training samples",
+    "Training refuses it. Leave out its column: --data.label_column NAME,NAME.")
+VALUE_OUTLIER = warning("value-far-off", "{n} sample(|s) (has|have) a number far from those of all others",
+    "Used as is. Check the unit, the decimal point, and codes for missing values such as -999. "
+    "--loss.kind l1 gives such samples less weight.")
+VALUE_BEYOND = note("value-beyond-training",
+    "{n} sample(|s) of other splits (has|have) a number outside the range of the training split",
+    "Used as is. Networks rarely predict beyond the numbers that they were trained on.")
+VALUE_MISSING = note("value-missing", "{n} number(|s) or label(|s) (is|are) not known in some samples",
+    "Left out of loss and metrics; what is known of these samples is used.")
 CLASS_UNTRAINED = error("class-not-in-training", "{n} class(|es) (is|are) evaluated but never trained",
     "Training continues, but every sample of such a class will be misclassified. Move some into the training split.")
 CLASS_MISSING = warning("class-missing", "{n} time(|s) a class is missing from a split",
@@ -148,6 +163,8 @@ DUPLICATE_WITHIN = warning("duplicate-within-split", "{n} sample(|s) (repeats|re
     "Each copy is used.")
 CONFLICT = error("labels-contradict", "{n} sample(|s) (is|are) equal to one with another label",
     "No network can learn both. All of them are on the skip list.", skip="labelled otherwise in")
+VALUES_DIFFER = warning("numbers-differ", "{n} sample(|s) (is|are) equal to one with another number",
+    "All are used, and none can be predicted better than their mean. Check them, or keep one of each.")
 NEAR_ACROSS = warning("near-duplicate-across-splits", "{n} image(|s) nearly (equals|equal) one in another split",
     "Used as is. Look at them: if they show the same thing, figures are too optimistic.")
 NEAR_WITHIN = note("near-duplicate-within-split", "{n} image(|s) nearly (equals|equal) another of the same split",

@@ -3,7 +3,13 @@
 `Evaluation` is what all tasks have in common; `evaluate_classifier` gives that of a classifier.
 """
 
-from neocog.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from neocog.evaluation.auroc import auroc, macro_auroc
+from neocog.evaluation.calibration import (
+    ReliabilityBin,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+)
 from neocog.evaluation.class_metrics import ClassFigures, class_figures, confusion_matrix, macro_f1, top_k_hits
 from neocog.evaluation.classifier import (
     Calibration,
@@ -15,12 +21,21 @@ from neocog.evaluation.classifier import (
 )
 from neocog.evaluation.detection import Detected, PrecisionRecall, best_score, evaluate_boxes, mean_precision
 from neocog.evaluation.evaluation import Evaluation, Exhibit, WorstError
-from neocog.evaluation.intervals import Estimate, bootstrap, wilson
+from neocog.evaluation.intervals import Estimate, bootstrap, wilson, without_intervals
 from neocog.evaluation.match_boxes import FoundBoxes, TrueBoxes, match_boxes
-from neocog.evaluation.multi_label import MultiLabelled, average_precisions, best_thresholds, evaluate_labels
-from neocog.evaluation.regression import Regressed, Scatter, evaluate_values
+from neocog.evaluation.multi_label import (
+    MultiLabelled,
+    average_precisions,
+    best_thresholds,
+    evaluate_labels,
+    mean_average_precision,
+)
+from neocog.evaluation.next_move import MovesPredicted, PhaseFigures, Phases, evaluate_moves
+from neocog.evaluation.regression import Errors, Regressed, Scatter, evaluate_values, mean_known, write_values
 from neocog.evaluation.segmentation import Segmented, evaluate_masks
-from neocog.evaluation.weighted import bootstrap_counts
+from neocog.evaluation.signal_segmentation import SignalSegmented, evaluate_segments, event_counts, find_events
+from neocog.evaluation.unusual import Unusual, compare_unusual, flag_unusual, least_usual
+from neocog.evaluation.weighted import Statistic, bootstrap_counts, draw_counts
 
 __all__ = [
     "Calibration",
@@ -28,37 +43,59 @@ __all__ = [
     "Classified",
     "ConfusionMatrix",
     "Detected",
+    "Errors",
     "Estimate",
     "Evaluation",
     "Exhibit",
     "FoundBoxes",
     "Mistake",
+    "MovesPredicted",
     "MultiLabelled",
     "PerClass",
+    "PhaseFigures",
+    "Phases",
     "PrecisionRecall",
     "Regressed",
     "ReliabilityBin",
     "Scatter",
     "Segmented",
+    "SignalSegmented",
+    "Statistic",
     "TrueBoxes",
+    "Unusual",
     "WorstError",
+    "auroc",
     "average_precisions",
     "best_score",
     "best_thresholds",
     "bootstrap",
     "bootstrap_counts",
     "class_figures",
+    "compare_unusual",
     "confusion_matrix",
+    "draw_counts",
     "evaluate_boxes",
     "evaluate_classifier",
     "evaluate_labels",
     "evaluate_masks",
+    "evaluate_moves",
+    "evaluate_segments",
     "evaluate_values",
+    "event_counts",
     "expected_calibration_error",
+    "find_events",
+    "fit_temperature",
+    "flag_unusual",
+    "least_usual",
+    "macro_auroc",
     "macro_f1",
     "match_boxes",
+    "mean_average_precision",
+    "mean_known",
     "mean_precision",
     "reliability",
     "top_k_hits",
     "wilson",
+    "without_intervals",
+    "write_values",
 ]

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.evaluation.auroc import macro_auroc
 from neocog.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
 from neocog.evaluation.class_metrics import ClassFigures, class_figures, confusion_matrix, macro_f1, top_k_hits
 from neocog.evaluation.evaluation import Evaluation, Exhibit, Row
 from neocog.evaluation.intervals import Estimate, bootstrap, wilson
+from neocog.evaluation.unusual import Unusual
 
 __all__ = ["Calibration", "Classified", "ConfusionMatrix", "Mistake", "PerClass", "evaluate_classifier"]
 
@@ -93,6 +95,10 @@ class Calibration(Exhibit):
 
     bins: list[ReliabilityBin]
     ece: Estimate
+    temperature: float | None = None
+    """By which logits are divided, if validation data has set it."""
+    ece_before: Estimate | None = None
+    """With a temperature of one."""
 
     kind = "calibration"
     anchor = "calibration"
@@ -125,19 +131,34 @@ class Classified(Evaluation):
     reliability: list[ReliabilityBin]
     mistakes: list[Mistake]
     """The worst first."""
+    auroc: Estimate | None = None
+    """The mean over classes of the area for one class against the rest; None if the split has one class."""
+    temperature: float | None = None
+    """By which logits were divided, if validation data had set it."""
+    ece_before: Estimate | None = None
+    """The calibration error with a temperature of one."""
+    unusual: Unusual | None = None
 
     @property
     def metrics(self) -> dict[str, Estimate]:
-        top5 = {"top-5 accuracy": self.top5} if self.top5 else {}
-        rest = {"loss": self.loss, "macro F1": self.macro_f1, "calibration error (ECE)": self.ece}
-        return {"accuracy": self.top1, **top5, **rest}
+        named = {
+            "accuracy": self.top1,
+            "top-5 accuracy": self.top5,
+            "loss": self.loss,
+            "macro F1": self.macro_f1,
+            "macro AUROC": self.auroc,
+            "calibration error (ECE)": self.ece,
+            "ECE before calibration": self.ece_before,
+        }
+        return {name: estimate for name, estimate in named.items() if estimate is not None}
 
     @property
     def exhibits(self) -> tuple[Exhibit, ...]:
         return (
             PerClass(self.per_class),
-            Calibration(self.reliability, self.ece),
+            Calibration(self.reliability, self.ece, self.temperature, self.ece_before),
             ConfusionMatrix(self.classes, self.confusion),
+            *((self.unusual,) if self.unusual else ()),
         )
 
     @property
@@ -153,14 +174,15 @@ def evaluate_classifier(
     *,
     data: str,
     split: str,
+    temperature: float | None = None,
 ) -> Classified:
     """Score logits (N, K) against targets (N,) of records with these keys.
 
-    Top-5 accuracy is given for more than five classes. Intervals of shares are Wilson's, all others are bootstrapped
-    over samples.
+    With a temperature, logits are divided by it first. Top-5 accuracy is given for more than five classes. Intervals of
+    shares are Wilson's, that of AUROC is DeLong's, and all others are bootstrapped over samples.
     """
     assert len(logits) == len(targets) == len(keys), "samples in = samples scored"
-    scores = logits.astype(np.float64)
+    scores = logits.astype(np.float64) / (temperature or 1.0)
     scores -= scores.max(axis=1, keepdims=True)
     log_probs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
     predictions = scores.argmax(axis=1)
@@ -178,12 +200,22 @@ def evaluate_classifier(
         top5=wilson(int(top_k_hits(scores, targets, 5).sum()), num) if len(classes) > 5 else None,
         loss=bootstrap(lambda values: float(values.mean()), losses),
         macro_f1=bootstrap(lambda truth, guess: macro_f1(truth, guess, len(classes)), targets, predictions),
+        auroc=macro_auroc(np.exp(log_probs), targets),
         ece=bootstrap(expected_calibration_error, confidence, correct, method="basic"),
+        temperature=temperature,
+        ece_before=None if temperature is None else calibration_error(logits, targets),
         per_class=class_figures(confusion, classes),
         confusion=confusion.tolist(),
         reliability=reliability(confidence, correct),
         mistakes=worst_mistakes(log_probs, targets, classes, keys),
     )
+
+
+def calibration_error(logits: NDArray[np.floating], targets: NDArray[np.int64]) -> Estimate:
+    """The expected calibration error of softmax(logits); (N, K), (N,) -> an estimate."""
+    scores = logits.astype(np.float64)
+    confidence = 1 / np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1)
+    return bootstrap(expected_calibration_error, confidence, scores.argmax(axis=1) == targets, method="basic")
 
 
 def worst_mistakes(

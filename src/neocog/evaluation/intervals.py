@@ -1,16 +1,20 @@
 """95% confidence intervals of metrics, with the method that made them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "bootstrap", "wilson"]
+__all__ = ["Estimate", "bootstrap", "wilson", "without_intervals"]
 
 LEVEL = 0.95
+NORMAL = 1.959963984540054  # standard deviations of a normal distribution on either side of its mean: 95% of it
 RESAMPLES = 1000
+OMITTED = ContextVar("OMITTED", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,30 @@ class Estimate:
         return f"{self.value:.{digits}%} [{self.low:.{digits}%}, {self.high:.{digits}%}]"
 
 
+@contextmanager
+def without_intervals() -> Iterator[None]:
+    """Within this block nothing is resampled: an estimate is its value, for who resamples a whole evaluation.
+
+    >>> with without_intervals():
+    ...     bootstrap(np.mean, np.arange(3.0)).method
+    'none'
+    """
+    token = OMITTED.set(True)
+    try:
+        yield
+    finally:
+        OMITTED.reset(token)
+
+
+def omitted(value: float, *, is_share: bool = False) -> Estimate | None:
+    """The value alone, within `without_intervals`."""
+    return Estimate(value, value, value, "none", is_share) if OMITTED.get() else None
+
+
 def wilson(hits: int, num: int) -> Estimate:
     """The share of hits in `num` independent trials. Source: Wilson 1927; Brown, Cai, DasGupta 2001 recommend it."""
+    if alone := omitted(hits / num, is_share=True):
+        return alone
     from scipy import stats  # takes half a second to import, and training does not need it
 
     interval = stats.binomtest(hits, num).proportion_ci(LEVEL, method="wilson")
@@ -59,6 +85,8 @@ def bootstrap(
     Shapes: columns of (N,) each. Source: Davison & Hinkley 1997, sections 5.2 and 5.3.
     """
     value, num = statistic(*columns), len(columns[0])
+    if alone := omitted(value):
+        return alone
     if num < 2:
         return Estimate(value, value, value, "none: one sample")
     # SciPy's bootstrap gives the same bits; its loop takes a hundred times as long as these statistics.

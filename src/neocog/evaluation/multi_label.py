@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from neocog.evaluation.evaluation import Evaluation, Exhibit, Row
 from neocog.evaluation.intervals import Estimate, bootstrap
-from neocog.evaluation.weighted import bootstrap_counts
+from neocog.evaluation.weighted import Statistic, bootstrap_counts
 
-__all__ = ["LabelErrors", "LabelFigures", "MultiLabelled", "average_precisions", "best_thresholds", "evaluate_labels"]
+__all__ = [
+    "LabelErrors", "LabelFigures", "MultiLabelled", "average_precisions", "best_thresholds", "evaluate_labels",
+    "mean_average_precision",
+]  # fmt: skip
 
 NUM_WORST = 24
 MOST_ROWS = 50  # labels that a terminal shows
@@ -22,7 +25,8 @@ class LabelFigures:
     """Average precision, and precision, recall and F1 at the threshold."""
 
     name: str
-    average_precision: float
+    average_precision: float | None
+    """None for a label that no sample has."""
     precision: float
     recall: float
     f1: float
@@ -46,7 +50,8 @@ class PerLabel(Exhibit):
         rows = [
             (
                 each.name,
-                *(f"{x:.4f}" for x in (each.average_precision, each.precision, each.recall, each.f1)),
+                "-" if each.average_precision is None else f"{each.average_precision:.4f}",
+                *(f"{x:.4f}" for x in (each.precision, each.recall, each.f1)),
                 f"{each.threshold:.3f}",
                 f"{each.support:,}",
             )
@@ -144,6 +149,24 @@ def average_precisions(scores: NDArray[np.float64], targets: NDArray[np.float64]
     return np.array([ranks.average_precision(np.ones(len(known))) for known, ranks in rankings(scores, targets)])
 
 
+def mean_average_precision(scores: NDArray[np.float64], targets: NDArray[np.float64]) -> Statistic:
+    """The mean of `average_precisions` as a function of how often each sample counts, (N,); 0 without a positive one.
+
+    >>> scores, targets = np.array([[0.9], [0.8], [0.1]]), np.array([[1.0], [0.0], [1.0]])
+    >>> statistic = mean_average_precision(scores, targets)
+    >>> round(statistic(np.ones(3)), 4), statistic(np.array([1.0, 0.0, 1.0]))
+    (0.8333, 1.0)
+    """
+    ranked = rankings(scores, targets)
+
+    def value(counts: NDArray[np.float64]) -> float:
+        found = np.array([ranks.average_precision(counts[rows]) for rows, ranks in ranked])
+        there = ~np.isnan(found)
+        return float(found[there].mean()) if there.any() else 0.0
+
+    return value
+
+
 def best_thresholds(probs: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
     """The threshold of each label with the highest F1; (N, K), (N, K) -> (K,).
 
@@ -175,21 +198,39 @@ def best_threshold(probs: NDArray[np.float64], present: NDArray[np.bool_]) -> fl
     f1[np.append(ranked[1:] == ranked[:-1], False)] = -1  # no threshold parts equal probabilities
     best = int(f1.argmax())
     below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
-    return float((ranked[best] + below) / 2)
+    middle = (ranked[best] + below) / 2
+    return float(middle if middle > below else ranked[best])  # neighbouring floats have nothing between them
 
 
 def label_figures(
     present: NDArray[np.bool_], given: NDArray[np.bool_], known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Precision, recall and F1 of each label, 0 where nothing is there to divide by; (N, K) each -> (K,) each."""
+    """Precision, recall and F1 of each label, 0 if nothing is there to divide by; (N, K) each -> (K,) each."""
     hits = (present & given & known).sum(axis=0).astype(float)
     taken, real = (given & known).sum(axis=0), (present & known).sum(axis=0)
     return share(hits, taken), share(hits, real), share(2 * hits, taken + real)
 
 
-def share(part: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+def share(part: NDArray[np.float64], whole: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
     found: NDArray[np.float64] = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
     return found
+
+
+def f1_statistics(
+    present: NDArray[np.bool_], given: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> tuple[Statistic, Statistic]:
+    """Micro and macro F1 as functions of how often each sample counts; (N, K) each."""
+    hit = (present & given & known).astype(float)
+    total = (given & known).astype(float) + (present & known)
+
+    def micro(counts: NDArray[np.float64]) -> float:
+        whole = (counts @ total).sum()
+        return float(2 * (counts @ hit).sum() / whole) if whole else 0.0
+
+    def macro(counts: NDArray[np.float64]) -> float:
+        return float(share(2 * (counts @ hit), counts @ total).mean())
+
+    return micro, macro
 
 
 def evaluate_labels(
@@ -214,23 +255,8 @@ def evaluate_labels(
     given = probs >= thresholds
     losses = np.where(known, np.logaddexp(0, np.where(present, -values, values)), 0.0)
     per_sample = losses.sum(axis=1) / np.maximum(1, known.sum(axis=1))
-    ranked, num = rankings(values, targets), len(targets)
-
-    def mean_ap(counts: NDArray[np.float64]) -> float:
-        found = np.array([ranks.average_precision(counts[rows]) for rows, ranks in ranked])
-        there = ~np.isnan(found)
-        return float(found[there].mean()) if there.any() else 0.0
-
-    hit, taken, real = (each.astype(float) for each in (present & given & known, given & known, present & known))
-
-    def micro(counts: NDArray[np.float64]) -> float:
-        doubled, total = 2 * (counts @ hit).sum(), (counts @ (taken + real)).sum()
-        return float(doubled / total) if total else 0.0
-
-    def macro(counts: NDArray[np.float64]) -> float:
-        doubled, total = 2 * (counts @ hit), counts @ (taken + real)
-        return float(np.divide(doubled, total, out=np.zeros_like(doubled), where=total > 0).mean())
-
+    num = len(targets)
+    micro, macro = f1_statistics(present, given, known)
     precision, recall, f1 = label_figures(present, given, known)
     precisions = average_precisions(values, targets)
     worst = np.argsort(-per_sample, kind="stable")[:NUM_WORST]
@@ -241,14 +267,16 @@ def evaluate_labels(
         split=split,
         count=num,
         classes=classes,
-        mean_average_precision=bootstrap_counts(mean_ap, num, logits.size, is_share=True),
+        mean_average_precision=bootstrap_counts(
+            mean_average_precision(values, targets), num, logits.size, is_share=True
+        ),
         micro_f1=bootstrap_counts(micro, num, logits.size),
         macro_f1=bootstrap_counts(macro, num, logits.size),
         loss=bootstrap(lambda values: float(values.mean()), per_sample),
         per_label=[
             LabelFigures(
-                name, float(np.nan_to_num(precisions[k])), float(precision[k]), float(recall[k]), float(f1[k]),
-                int(real[:, k].sum()), float(thresholds[k]),
+                name, None if np.isnan(precisions[k]) else float(precisions[k]), float(precision[k]),
+                float(recall[k]), float(f1[k]), int((present & known)[:, k].sum()), float(thresholds[k]),
             )
             for k, name in enumerate(classes)
         ],

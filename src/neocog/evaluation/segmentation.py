@@ -259,4 +259,6 @@ def worst_masks(confusions: NDArray[np.int64], classes: tuple[str, ...], keys: S
 def list_shares(pixels: NDArray[np.int64], classes: tuple[str, ...], most: int = 4) -> str:
     """The largest classes and their shares of an image."""
     order = [k for k in np.argsort(-pixels, kind="stable")[:most].tolist() if pixels[k]]
-    return ", ".join(f"{classes[k]} {pixels[k] / pixels.sum():.0%}" for k in order) or "nothing is labelled"
+    shares = [(classes[k], pixels[k] / pixels.sum()) for k in order]
+    shown = [f"{name} {share:.{0 if share >= 0.01 else 1}%}" for name, share in shares]
+    return ", ".join(shown) or "nothing is labelled"

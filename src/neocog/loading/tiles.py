@@ -11,6 +11,8 @@ from neocog.dataset.record import DIFFICULT, Objects, Record, Source, Target, ta
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.views import cut_tile
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.signal.preprocess import SignalPreprocess
+from neocog.modalities.signal.segments import cut_tiles
 from neocog.modalities.views import tile_places
 
 __all__ = ["TiledSource", "cut_records"]
@@ -86,6 +88,8 @@ def cut_records(
     source: Source, indices: NDArray[np.int64], preprocess: Preprocess, size_of: Callable[[int], Size]
 ) -> tuple[Source, NDArray[np.int64]]:
     """The tiles of these records if their preprocessing makes tiles and one is larger than that; else as they are."""
+    if isinstance(preprocess, SignalPreprocess):
+        return cut_tiles(source, indices, preprocess)
     if not isinstance(preprocess, ImagePreprocess) or preprocess.resize != "tile":
         return source, indices
     sizes = [size_of(index) for index in indices.tolist()]

@@ -12,9 +12,9 @@ from neocog.recipes.finetune import check_finetune, finetune
 from neocog.recipes.general import general
 from neocog.recipes.imagenet import alexnet, densenet_imagenet, googlenet, inception_v3, resnet_imagenet, vgg
 from neocog.recipes.lenet import lenet5, lenet5_relu, tutorial_cifar10
-from neocog.recipes.modalities import board, signal, sound, text
+from neocog.recipes.modalities import board, keyword, signal, signal_segmentation, sound, sound_values, text
 from neocog.recipes.strong import strong_a1, strong_a2, strong_a3
-from neocog.recipes.tasks import detection, image_values, segmentation
+from neocog.recipes.tasks import detection, image_labels, image_values, segmentation, signal_values
 from neocog.runs import RunConfig
 from neocog.tasks import TASKS
 
@@ -41,24 +41,37 @@ RECIPES: dict[str, Callable[[str], RunConfig]] = {
     "strong_a3": strong_a3,
     "board": board,
     "signal": signal,
+    "signal_segmentation": signal_segmentation,
+    "keyword": keyword,
     "sound": sound,
+    "sound_values": sound_values,
     "text": text,
+    "image_labels": image_labels,
     "image_values": image_values,
     "segmentation": segmentation,
     "detection": detection,
+    "signal_values": signal_values,
 }
 OF_TASK = {
-    ("image", "multi-label"): "image_values",
+    ("audio", "multi-label"): "sound_values",
+    ("audio", "regression"): "sound_values",
+    ("image", "multi-label"): "image_labels",
     ("image", "regression"): "image_values",
     ("image", "segmentation"): "segmentation",
     ("image", "detection"): "detection",
+    ("signal", "regression"): "signal_values",
+    ("signal", "signal segmentation"): "signal_segmentation",
 }
 """The default recipe for a kind of data and a task, where it isn't that of the kind of data."""
 RETIRED = {"from_scratch_small": "auto"}
 """Recipes of earlier releases, and what takes their place. Their runs resume: `config.yaml` holds every setting."""
 # Networks whose recipe of the same name is short enough to be the default; those of the papers take days.
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
-LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {"fast": fast, "segmentation": segmentation}
+LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {
+    "board": board,
+    "fast": fast,
+    "signal": signal,
+}
 """Recipes that depend on the data."""
 CHECKS: dict[str, Callable[[RunConfig], None]] = {"finetune": check_finetune}
 

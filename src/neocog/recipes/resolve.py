@@ -20,7 +20,7 @@ from neocog.zoo import model_info
 
 __all__ = ["Settings", "overridden", "resolve_config"]
 
-SHORT = {"model": "model.name", "epochs": "train.epochs", "minutes": "train.minutes"}
+SHORT = {"model": "model.name", "task": "data.task", "epochs": "train.epochs", "minutes": "train.minutes"}
 """Settings that are so common that they have a name of their own."""
 
 
@@ -35,6 +35,8 @@ class Settings(TypedDict, total=False):
 
     model: str | None
     """The name of a network of the zoo."""
+    task: str | None
+    """The task of the labels, if their values don't tell: classification, multi-label or regression."""
     recipe: str | None
     """The name of a recipe; by default it is chosen by the model, or else by the kind of data."""
     epochs: int | str | None

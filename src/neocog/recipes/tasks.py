@@ -1,21 +1,24 @@
 """The default recipes of tasks other than classification, whatever the kind of data."""
 
-from neocog.data import AugmentConfig, DataConfig, ImageConfig, Source
-from neocog.recipes.fast import look_at
+from neocog.data import AugmentConfig, DataConfig, ImageConfig
 from neocog.runs import RunConfig
+from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
+from neocog.training.speed import SpeedConfig
 from neocog.zoo import ModelConfig
 from neocog.zoo.weights import available
 
-__all__ = ["detection", "image_values", "segmentation"]
+__all__ = ["detection", "image_labels", "image_values", "segmentation", "signal_values"]
 
 PRETRAINED, ENCODER, DETECTOR = "efficientnet_lite0", "unet_lite0", "centernet_lite0"
 
 
 def image_values(data: str) -> RunConfig:
-    """Several labels, or numbers, for each image: EfficientNet-Lite0 fine-tuned if its weights are here, or SpeedNet.
+    """Numbers for each image: EfficientNet-Lite0 if its weights are here, or SpeedNet.
 
-    No image is mirrored: whether a label or a number stays the same is not known. Source: Tan & Le 2019; Jordan 2024.
+    Its head is first fitted to frozen features by ridge regression, which is kept if fine-tuning does not improve on
+    it. Then all of it is fine-tuned at a low rate, each stage at 0.9 of the rate of the next one. No image is mirrored:
+    whether a number stays the same is not known. Source: Kumar et al. 2022; Howard & Ruder 2018, section 3.2.
     """
     if available(PRETRAINED) is None:
         return RunConfig(
@@ -29,31 +32,51 @@ def image_values(data: str) -> RunConfig:
         )
     return RunConfig(
         data=DataConfig(source=data),
-        image=ImageConfig(size=(160, 160), resize="squash"),
+        image=ImageConfig(size=(128, 128), resize="squash"),
         augment=AugmentConfig(translate=0.06, scale=0.1, border="mirror", brightness=0.1, contrast=0.1),
-        model=ModelConfig(name=PRETRAINED, pretrained="auto", dropout=0.1),
-        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.05, layer_decay=0.8),
-        schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=15, batch_size=32, clip_norm=1.0, freeze_bn=True),
+        model=ModelConfig(name=PRETRAINED, pretrained="auto", head="logistic", dropout=0.0, stochastic_depth=0.0),
+        optimizer=OptimizerConfig(name="adamw", lr=0.0002, weight_decay=0.05, decay="weights", layer_decay=0.9),
+        schedule=ScheduleConfig(name="triangular", rise=0.1),
+        train=TrainConfig(epochs=10, batch_size=32, clip_norm=1.0, freeze_bn=True, ema_decay=0.99),
     )
 
 
-def segmentation(data: str, source: Source | None = None) -> RunConfig:
-    """Masks: U-Net on EfficientNet-Lite0 for colour images if its weights are here, else a small U-Net with batch norm.
+def image_labels(data: str) -> RunConfig:
+    """Several labels for each image: as for numbers, with a head that is first fitted by logistic regression."""
+    return image_values(data)
 
-    Images are turned by at most 10 degrees, scaled and shifted by a tenth, and changed in brightness and contrast. None
-    is mirrored: whether left and right are alike is not known.
-    Source: Ronneberger et al. 2015; Iakubovskii 2019.
+
+def signal_values(data: str) -> RunConfig:
+    """Numbers for each signal: a network that keeps places apart, as spectra need it; many short epochs.
+
+    Source: Cui & Fearn 2018.
     """
-    grey = look_at(data, source).grey
-    pretrained = not grey and available(ENCODER) is not None
+    return RunConfig(
+        data=DataConfig(source=data),
+        model=ModelConfig(name="spectrum_cnn"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
+        schedule=ScheduleConfig(name="one_cycle"),
+        train=TrainConfig(epochs=200, batch_size=16, clip_norm=1.0),
+    )
+
+
+def segmentation(data: str) -> RunConfig:
+    """Masks: a slim U-Net on EfficientNet-Lite0 if its weights are here, else a small U-Net with batch norm.
+
+    Classes weigh by their frequency, or small ones are found late. Images are turned by at most 10 degrees, scaled by a
+    tenth, and changed in brightness and contrast. None is mirrored: whether left and right are alike is not known.
+    Source: Ronneberger et al. 2015; Iakubovskii 2019; Eigen & Fergus 2015.
+    """
+    encoder = ModelConfig(name=ENCODER, pretrained="auto", widths=(128, 64, 32, 24, 16))
     return RunConfig(
         data=DataConfig(source=data),
         augment=AugmentConfig(rotate=10, scale=0.1, translate=0.05, border="mirror", brightness=0.1, contrast=0.1),
-        model=ModelConfig(name=ENCODER, pretrained="auto") if pretrained else ModelConfig(name="unet_small"),
-        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
+        model=encoder if available(ENCODER) else ModelConfig(name="unet_small"),
+        loss=LossConfig(class_weights="balanced"),
+        optimizer=OptimizerConfig(name="adamw", lr=0.003, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=30, batch_size=8, clip_norm=1.0),
+        train=TrainConfig(epochs=30, batch_size=4, clip_norm=1.0),
+        speed=SpeedConfig(budget=0.1),
     )
 
 

@@ -60,7 +60,7 @@ class Report:
     search: Search | None = None
     """How the settings were found, if there was a search."""
     drawn: str = "Inputs as the network receives them, before normalisation"
-    """What the drawings show."""
+    """The drawings in a few words."""
     legend: Sequence[tuple[str, str]] = ()
     """Classes and their CSS colours in the drawings, if colours have a meaning."""
 

@@ -125,9 +125,10 @@ def draw_scatter(scatter: Scatter) -> str:
         ):
             known = [(x, y) for x, y in zip(targets, values, strict=True) if x is not None]
             both = [number for pair in known for number in pair]
-            axes.plot([min(both), max(both)], [min(both), max(both)], color=GREY, linestyle="--")
-            axes.plot(*zip(*known, strict=True), "o", color=BLUE, markersize=3, alpha=0.5, markeredgewidth=0)
-            axes.set_title(name, fontsize=9, color=INK)
+            if known:
+                axes.plot([min(both), max(both)], [min(both), max(both)], color=GREY, linestyle="--")
+                axes.plot(*zip(*known, strict=True), "o", color=BLUE, markersize=3, alpha=0.5, markeredgewidth=0)
+            axes.set_title(name, fontsize=9, color=INK, parse_math=False)
             axes.set_xlabel("true")
             axes.set_ylabel("predicted")
         return svg(figure)

@@ -142,8 +142,9 @@ def make_clock(
     assert config.minutes is not None
     num_test = len(splits.test) or len(splits.val)
     views = len(tta_weights(config.tta)) if prepared.source.modality == "image" else 1
-    # Validation data say whether test-time augmentation is used.
-    num_scored = views * (num_test + (len(splits.val) if views > 1 else 0))
+    # Validation data say whether test-time augmentation is used, and set thresholds.
+    scores_val = views > 1 or prepared.task.learns_decisions or config.calibrate
+    num_scored = views * (num_test + (len(splits.val) if scores_val else 0))
     on_cpu = prepared.device.type == "cpu"
     clock = Clock(
         budget=60 * config.minutes,

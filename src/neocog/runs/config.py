@@ -17,6 +17,8 @@ from pydantic.dataclasses import dataclass
 from neocog.data import (
     AudioConfig,
     AugmentConfig,
+    BoardAugmentConfig,
+    BoardConfig,
     DataConfig,
     ImageConfig,
     SignalAugmentConfig,
@@ -59,6 +61,8 @@ class RunConfig:
     augment_signal: SignalAugmentConfig = SignalAugmentConfig()
     text: TextConfig = TextConfig()
     augment_text: TextAugmentConfig = TextAugmentConfig()
+    board: BoardConfig = BoardConfig()
+    augment_board: BoardAugmentConfig = BoardAugmentConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -72,14 +76,32 @@ ADAPTER = TypeAdapter(RunConfig)
 SECTIONS = {field.name: field.type for field in fields(RunConfig)}
 LATER = frozenset(
     {
+        "audio.compression",
+        "augment_signal.frequency_masks",
+        "augment_signal.frequency_shift",
+        "augment_signal.frequency_width",
+        "augment_signal.time_masks",
+        "augment_signal.time_width",
+        "augment_board.symmetries",
+        "board.features",
         "data.class_level",
         "data.file_column",
         "data.label_column",
         "data.limit",
+        "data.task",
         "data.test_fold",
         "data.text_column",
+        "loss.focal_gamma",
+        "loss.huber_delta",
         "model.head",
+        "model.head_limit",
+        "model.vector_size",
         "signal.columns",
+        "signal.flag_missing",
+        "signal.mask",
+        "text.vectors",
+        "text.vectors_frozen",
+        "train.calibrate",
         "train.freeze_bn",
         "train.minutes",
         "train.most_epochs",
@@ -89,8 +111,12 @@ LATER = frozenset(
     }
 )
 """Settings that came after the first release. The digest skips them if they are unset, so that earlier runs resume."""
+BEFORE = {"signal.mask": False}
+"""The values in earlier runs of settings that are chosen by the data if they are unset; the digest skips them, too."""
 UNCOUNTED = frozenset({"data.source", "train.minutes", "train.most_epochs", "train.replanned", "train.search"})
 """Settings outside the digest: where the data is, and the time of a run, whose steps are in its checkpoints."""
+FIRST_DEFAULTS = {"loss.kind": "cross_entropy"}
+"""Defaults of the first release for settings that may be left open now."""
 RENAMED: dict[str, str] = {
     **{f"data.{field.name}": f"image.{field.name}" for field in fields(ImageConfig) if field.name != "bit_depth"},
     "data.depth": "image.bit_depth",
@@ -107,7 +133,7 @@ RENAMED_VALUES = {
     "train.on_full": {"go_on": "continue"},
 }
 READING = frozenset(
-    {f"data.{name}" for name in ("format", *COLUMNS, *FOLDERS)}
+    {f"data.{name}" for name in ("format", "task", *COLUMNS, *FOLDERS)}
     | {f"signal.{name}" for name in ("window", "step", "rate", "columns")}
 )
 """Settings that say how the files of a data set are read."""
@@ -159,7 +185,9 @@ class ResolvedConfig:
         values = [
             earlier(key, value)
             for key, value, _ in self.rows()
-            if key not in UNCOUNTED and not key.startswith("monitor.") and (value is not None or key not in LATER)
+            if key not in UNCOUNTED
+            and not key.startswith("monitor.")
+            and not (key in LATER and value in (None, BEFORE.get(key)))
         ]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
@@ -178,6 +206,7 @@ def earlier(key: str, value: Any) -> tuple[str, Any]:
     """A setting by the name and the value that it had in the first release."""
     keys = {new: old for old, new in RENAMED.items()}
     values = {new: old for old, new in RENAMED_VALUES.get(key, {}).items()}
+    value = FIRST_DEFAULTS.get(key) if value is None else value
     return keys.get(key, key), values.get(value, value) if isinstance(value, str) else value
 
 
@@ -353,6 +382,8 @@ def today(key: str, value: Any) -> Any:
 def read_run_config(path: Path) -> ResolvedConfig:
     """The settings that a run was started with, from the `config.yaml` in its folder. Raises as `read_config` does."""
     _, values, provenance = read_config(path)
+    if "signal.length" in values:  # a run on signals, perhaps of an earlier release
+        values = {**BEFORE, **values}
     base = resolve(RunConfig(data=DataConfig(source="")), DEFAULT, [(Provenance(SetBy.RUN, "config.yaml"), values)])
     return ResolvedConfig(base.config, {**base.provenance, **provenance})
 
@@ -363,7 +394,8 @@ def with_paths(config: RunConfig) -> RunConfig:
     if pretrained and pretrained not in NAMED_WEIGHTS:
         pretrained = absolute(pretrained)
     model = replace(config.model, pretrained=pretrained)
-    return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model)
+    text = replace(config.text, vectors=config.text.vectors and absolute(config.text.vectors))
+    return replace(config, data=replace(config.data, source=absolute(config.data.source)), model=model, text=text)
 
 
 def absolute(source: str) -> str:

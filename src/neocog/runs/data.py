@@ -32,6 +32,7 @@ from neocog.progress import note
 from neocog.runs.config import ResolvedConfig, RunConfig, flat, reading_options
 from neocog.runs.modality import augment_settings, choose, value_of, without_other_modalities
 from neocog.runs.start import Start
+from neocog.runs.word_vectors import resolve_vectors
 from neocog.tasks import TASKS, Task
 from neocog.training.distributed import World, on_first
 from neocog.zoo import ModelInfo
@@ -76,6 +77,11 @@ def check_data(config: RunConfig, source: Source) -> None:
             where=source.name,
             fix="Remove it.",
         )
+    if config.train.calibrate and not TASKS[source.task].calibrates:
+        raise ConfigError(
+            "train.calibrate needs a classifier.", received=f"data for {source.task}", where=source.name,
+            fix="Remove it.",
+        )  # fmt: skip
     augment = augment_settings(config, source.modality)
     if config.data.repeats > 1 and (augment is None or augment == type(augment)()):
         raise ConfigError(
@@ -167,6 +173,7 @@ def choose_inputs(
     Raises DataError for samples that can't be read, unless those are skipped; ConfigError for inputs that differ from
     what the start's network knows.
     """
+    resolved = resolve_vectors(resolved, start)
     several = SeveralPages()
     told: list[str] = []
     reasons: dict[str, str] = {}

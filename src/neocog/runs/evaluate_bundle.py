@@ -1,17 +1,20 @@
 """Evaluating a bundle on any data set."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from neocog.bundle import Predictor, load
 from neocog.data import TTA, Source, fingerprint, open_source, tell
-from neocog.data.open import find_format
+from neocog.data.open import Opened, find_format
+from neocog.dataset.targets import LABEL_TASKS
 from neocog.doctor.skip_list import read_skip_list
-from neocog.errors import DataError
+from neocog.errors import ConfigError, DataError
 from neocog.evaluation import Evaluation
 from neocog.modalities.image.choose import find_pages
 from neocog.modalities.image.pages import SeveralPages
@@ -21,43 +24,90 @@ from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluate_records
 from neocog.runs.split import count_seen, leave_out, split_as_trained
 
-__all__ = ["evaluate"]
+__all__ = ["Chosen", "Reading", "choose_samples", "evaluate", "score"]
+
+
+OF_SAMPLES = frozenset({"split", "skip_list", "tta", "test_fold"})
+"""Options that do not concern how a data set is opened, or are found out first."""
+
+
+class Reading(TypedDict, total=False):
+    """How a data set is opened and which of its samples are scored, as `evaluate` takes it."""
+
+    split: str | None
+    format: str | None
+    class_level: int | None
+    test_fold: str | None
+    skip_list: str | Path | None
+    tta: TTA | None
+    download: bool
+    window: int | None
+    step: int | None
+    columns: Sequence[str] | None
+    file_column: str | None
+    text_column: str | None
+    label_column: str | None
+    task: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The samples of a source that are scored."""
+
+    source: Source
+    indices: NDArray[np.int64]
+    split: str
+
+    @property
+    def keys(self) -> list[str]:
+        return [self.source.key(index) for index in self.indices.tolist()]
 
 
 def evaluate(
-    bundle: str | Path | Predictor,
-    data: object,
-    *,
-    split: str | None = None,
-    format: str | None = None,
-    class_level: int | None = None,
-    test_fold: str | None = None,
-    skip_list: str | Path | None = None,
-    tta: TTA | None = None,
-    download: bool = False,
-    window: int | None = None,
-    step: int | None = None,
-    columns: Sequence[str] | None = None,
-    **named: str | None,
+    bundle: str | Path | Predictor, data: object, *, unlike: object = None, **reading: Unpack[Reading]
 ) -> Evaluation:
     """Evaluate a bundle, or a predictor, on a data set; classes are matched by name.
 
     `data` is a path, a name, or a Python object, as for `open_source`. `split` is train, val, test or all. The default
     is the test split; of a set without splits, the part that was kept for testing if the network was trained on that
-    very set, else all of it. `format`, `class_level`, `test_fold` and `named` (`file_column`, `text_column`,
-    `label_column`) are those of `open_source`; the default test fold is that of training.
+    very set, else all of it. `format`, `class_level`, `test_fold`, `file_column`, `text_column`, `label_column` and
+    `task` are those of `open_source`; the default test fold is that of training, and labels are read for the task of
+    the network.
     `tta` names a test-time augmentation of images; the default is that of the bundle. `skip_list` is a file of
     `neocog check` with records to leave out; no record is ever replaced by another. Long recordings are cut into
     windows, and columns chosen, as for training, unless `window`, `step` and `columns` say otherwise; channels are
     matched by name.
+    `unlike` is other data of the same kind, whose inputs a classifier should find unusual: how many of them it flags,
+    and how well it tells them from those of `data`, is then part of the evaluation.
     Raises DataError for a record that can't be read, a split that doesn't exist, a class that the network does not
-    know, and data of another kind.
+    know, and data of another kind; ConfigError for `unlike` with a network that can't tell.
     """
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
-    reading = with_trained({"window": window, "step": step, "columns": columns}, predictor)
-    if columns is None and reading["columns"] and not names_channels(data, format):
-        reading["columns"] = None
-    options: dict[str, Any] = {"format": format, "class_level": class_level, "download": download, **reading, **named}
+    if unlike is not None and not predictor.task.flags_unusual:
+        raise ConfigError(
+            "Only classifiers tell unusual inputs, by a threshold that training has set on validation data.",
+            received=f"a network for {predictor.task.name}, without such a threshold",
+            fix="Train it again, or leave out the other data.",
+        )
+    chosen = choose_samples(predictor, data, **reading)
+    scored, targets = score(predictor, chosen, reading.get("tta"))
+    found = evaluate_records(predictor.task, scored, targets, chosen.source, chosen.indices, chosen.split)
+    if unlike is None:
+        return found
+    name, other = score_unlike(predictor, unlike, reading)
+    unusual = predictor.task.find_unusual(chosen.split, torch.from_numpy(scored), name, torch.from_numpy(other))
+    return replace(found, unusual=unusual)  # type: ignore[call-arg]
+
+
+def choose_samples(predictor: Predictor, data: object, **reading: Unpack[Reading]) -> Chosen:
+    """The samples of a data set to score, read as in training; raises what `evaluate` does."""
+    format, test_fold, columns = reading.get("format"), reading.get("test_fold"), reading.get("columns")
+    signal = with_trained({name: reading.get(name) for name in ("window", "step", "columns")}, predictor)
+    if columns is None and signal["columns"] and not names_channels(data, format):
+        signal["columns"] = None
+    given = {name: value for name, value in reading.items() if name not in OF_SAMPLES}
+    given["task"] = reading.get("task") or task_to_read(data, format, predictor)
+    options: dict[str, Any] = {**given, **signal}
     source = open_source(data, test_fold=test_fold, **options)
     if test_fold is None and (fold := trained_fold(predictor, source)):
         note(f"The test fold is {fold}, as in training.")
@@ -69,6 +119,18 @@ def evaluate(
             received=f"data for {source.task}",
             where=f"{source.name} ({source.format})",
         )
+    check_modality(predictor, source)
+    indices, called = choose_records(source, reading.get("split"), predictor)
+    skip_list = reading.get("skip_list")
+    if skip_list is not None:
+        kept = leave_out(source, indices, read_skip_list(Path(skip_list)))
+        note(f"{len(indices) - len(kept):,} samples are left out, as {skip_list} lists them")
+        indices = kept
+    return Chosen(source, indices, called)
+
+
+def check_modality(predictor: Predictor, source: Source) -> None:
+    """Raises DataError for data of another kind than the network takes."""
     if source.modality != predictor.preprocess.modality:
         raise DataError(
             f"A network can only be evaluated on the kind of data that it was trained on: "
@@ -76,22 +138,29 @@ def evaluate(
             received=MODALITIES[source.modality].plural,
             where=source.name,
         )
-    indices, called = choose_records(source, split, predictor)
-    source = match_channels(source, predictor.preprocess)
-    if skip_list is not None:
-        kept = leave_out(source, indices, read_skip_list(Path(skip_list)))
-        note(f"{len(indices) - len(kept):,} samples are left out, as {skip_list} lists them")
-        indices = kept
+
+
+def score(predictor: Predictor, chosen: Chosen, tta: TTA | None = None) -> tuple[Any, NDArray[Any]]:
+    """Logits of these samples, or comparisons of a dense task, as its `evaluate` takes them; and their targets."""
+    source, indices = match_channels(chosen.source, predictor.preprocess), chosen.indices
     targets = predictor.task.match_targets(source, indices)
     several = SeveralPages()
     find_pages(source, indices, several)
     for notice in several.notices:
         note(notice)
     if predictor.task.dense:
-        compared = predictor.compare_records(source, indices, tta)
-        return evaluate_records(predictor.task, compared, targets, source, indices, called)
-    logits = predictor.logits_of(source, indices, tta=tta or predictor.tta)
-    return evaluate_records(predictor.task, logits, targets, source, indices, called)
+        return predictor.compare_records(source, indices, tta), targets
+    return predictor.logits_of(source, indices, tta=tta or predictor.tta), targets
+
+
+def score_unlike(predictor: Predictor, data: object, reading: Reading) -> tuple[str, NDArray[np.float32]]:
+    """The name of other data, and the logits of its test split, or of all of it; its targets don't matter."""
+    source = open_source(data, download=reading.get("download", False))
+    tell(source)
+    check_modality(predictor, source)
+    source = match_channels(source, predictor.preprocess)
+    indices = source.splits.get("test", np.arange(len(source)))
+    return source.name, predictor.logits_of(source, indices, "other data", tta=reading.get("tta") or predictor.tta)
 
 
 def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[str, object]:
@@ -100,6 +169,20 @@ def with_trained(options: Mapping[str, object], predictor: Predictor) -> dict[st
     if options["window"] is not None:
         trained = {**trained, "step": None}
     return {name: trained.get(name) if value is None else value for name, value in options.items()}
+
+
+def task_to_read(data: object, format: str | None, predictor: Predictor) -> str | None:
+    """The task of the network, if the layout of the data leaves open what labels are."""
+    task = predictor.task.name
+    if isinstance(data, Source | Opened):
+        return None
+    if not isinstance(data, str | Path):
+        return task if task in LABEL_TASKS else None
+    try:
+        known = find_format(data, format=format).layout.tasks
+    except DataError:  # opening the data says so
+        return None
+    return task if len(known) > 1 and task in known else None
 
 
 def names_channels(data: object, format: str | None) -> bool:

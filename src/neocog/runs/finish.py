@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neocog.bundle import Predictor, torch_backend
 from neocog.data import TTA
@@ -51,11 +52,8 @@ def finish(
     """
     model = training.result.cpu()
     predictor = Predictor(torch_backend(model), prepared.preprocess, prepared.task, model=model)
-    predictor.tta = choose_tta(predictor, prepared)
-    if prepared.task.learns_decisions:
-        val = prepared.val
-        logits = score_dataset(predictor, val, np.arange(len(val)), tta=predictor.tta)
-        prepared.task.learn_decisions(logits, val.labels.cpu())
+    predictor.tta, scored = choose_tta(predictor, prepared)
+    learn_from_validation(predictor, prepared, scored)
     split, indices = measured_part(prepared)
     evaluation, averaged = measure(predictor, prepared, split, indices)
     figures = {
@@ -134,19 +132,34 @@ def chooses_tta(prepared: Prepared) -> bool:
     return prepared.resolved.provenance["train.tta"].by is SetBy.CHOSEN
 
 
-def choose_tta(predictor: Predictor, prepared: Prepared) -> TTA:
-    """The proposed test-time augmentation, if it gains anything on validation data; else none."""
+def choose_tta(predictor: Predictor, prepared: Prepared) -> tuple[TTA, Tensor | None]:
+    """The proposed test-time augmentation, if it gains anything on validation data, else none; and their logits."""
     task, val, tta = prepared.task, prepared.val, prepared.resolved.config.train.tta
     if tta == "none" or not chooses_tta(prepared):
-        return "none"
+        return "none", None
     rows = np.arange(len(val))
-    scores = []
+    scores, found = [], []
     plain = None
     for each in (TTA_NONE, tta):
-        logits = score_dataset(predictor, val, rows, tta=each, plain=plain)
-        plain, found = logits, task.validation(logits, val.labels)
-        scores.append((found[task.criterion.metric] * (1 if task.criterion.mode == "max" else -1), -found["loss"]))
-    return tta if scores[1] > scores[0] else "none"
+        plain = score_dataset(predictor, val, rows, tta=each, plain=plain)
+        metrics = task.validation(plain, val.labels)
+        scores.append((metrics[task.criterion.metric] * (1 if task.criterion.mode == "max" else -1), -metrics["loss"]))
+        found.append(plain)
+    gains = scores[1] > scores[0]
+    return tta if gains else "none", found[gains]
+
+
+def learn_from_validation(predictor: Predictor, prepared: Prepared, scored: Tensor | None) -> None:
+    """Let validation data set the thresholds of the task, and its temperature if that is wanted; `scored` are their
+    logits, if they are known."""
+    task, val, calibrates = prepared.task, prepared.val, prepared.resolved.config.train.calibrate
+    if not (task.learns_decisions or calibrates):
+        return
+    if scored is None:
+        scored = score_dataset(predictor, val, np.arange(len(val)), tta=predictor.tta)
+    task.learn_decisions(scored, val.labels.cpu())
+    if calibrates:
+        note(task.calibrate(scored, val.labels.cpu()))
 
 
 def note_clock(resolved: ResolvedConfig, state: State) -> ResolvedConfig:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.data import Preprocess, Source
 from neocog.errors import ConfigError
+from neocog.modalities.go.source import PASS
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.table import MODALITIES
 from neocog.runs.config import ResolvedConfig, RunConfig, flat
@@ -26,7 +27,11 @@ __all__ = [
 ]
 
 
-EXAMPLES = {("image", "segmentation"): "unet", ("image", "detection"): "centernet"}
+EXAMPLES = {
+    ("image", "segmentation"): "unet",
+    ("image", "detection"): "centernet",
+    ("signal", "signal segmentation"): "unet_1d",
+}
 """A network for data of this kind and task, where it isn't that of the kind of data."""
 
 
@@ -40,7 +45,7 @@ def find_network(name: str, source: Source) -> ModelInfo:
             f"Training supports these tasks: {', '.join(TASKS)}.",
             received=f"data for {source.task}",
             where=f"{source.name} ({source.format})",
-            fix="`neocog check` and `neocog pack` accept it.",
+            fix="In Python, neocog.tasks.register_task adds one.",
         )
     found, kind = model_info(name), MODALITIES[source.modality]
     if not found.trainable:
@@ -117,10 +122,12 @@ def value_of(spec: Preprocess, key: str) -> Any:
 def classes_of(source: Source, info: ModelInfo) -> tuple[str, ...]:
     """The classes of the network's outputs: those of the source, and a pass if the network was made for that too."""
     passes = info.task == "next move" and info.num_classes == math.prod(info.input_size) + 1
-    return (*source.classes, "pass") if passes else source.classes
+    return (*source.classes, PASS) if passes and PASS not in source.classes else source.classes
 
 
 def network_options(config: RunConfig, info: ModelInfo, spec: Preprocess) -> dict[str, Any]:
-    """The options that the network is built with; a network of fixed length gets the length."""
+    """The options that the network is built with; a network of fixed length gets the length, and one for signals
+    whether their padding is marked."""
     fixed = {"length": spec.shape[0]} if spec.has_vocabulary and "length" in info.options else {}
-    return {**config.model.options, **fixed}
+    masked = {"masked": True} if getattr(spec, "mask", False) and "masked" in info.options else {}
+    return {**config.model.options, **fixed, **masked}

@@ -55,9 +55,15 @@ def build_network(
 
     model = build_seeded(build, derive_seed(config.train.seed, "weights"))
     told = [] if start is None else [transfer_weights(start, model, options, classes)]
-    freeze_stages(model, config.model)
+    freeze_stages(model, frozen_model(config))
     advice = size_advice(config.model.name, info)
     return model, check_input(model, spec.shape, len(classes), advice, info.input_dtype, task), told
+
+
+def frozen_model(config: RunConfig) -> ModelConfig:
+    """The settings of the network; word vectors that are kept as they are freeze its stem."""
+    keeps = config.text.vectors_frozen and config.model.freeze is None
+    return replace(config.model, freeze=0) if keeps else config.model
 
 
 def freeze_stages(model: Network, config: ModelConfig) -> None:

@@ -23,11 +23,12 @@ from neocog.runs.data import (
     open_configured,
     resolve_loading,
 )
-from neocog.runs.head import check_head, fit_head
+from neocog.runs.head import check_head, fit_head, limit_head
 from neocog.runs.modality import augment_settings, classes_of, find_network, network_options
 from neocog.runs.network import build_network, check_progressive, init_from_data
 from neocog.runs.split import describe_seen, split_source, trial_splits
 from neocog.runs.start import Start, open_start
+from neocog.runs.word_vectors import start_from_vectors
 from neocog.tasks import TASKS, Task
 from neocog.training import check_schedule, check_train
 from neocog.training.distributed import World
@@ -91,7 +92,8 @@ def prepare(
 
     `data` is a Python object that holds the data, if the settings name none. `start_file` is the run's copy, if there
     is one, of the model that it started from. `begins` is False if a checkpoint will replace the first weights, so that
-    no head has to be fitted. A trial is `scored` on at most that number of validation samples, and not tested.
+    no head has to be fitted and no word vectors read. A trial is `scored` on at most that number of validation samples,
+    and not tested.
     Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a damaged model to start from.
     """
@@ -115,10 +117,12 @@ def prepare(
     source = keep_payloads(source, memory_budget(source) // world.local_size)
     resolved, spec, splits, of_inputs = choose_inputs(resolved, source, splits, info, start)
     resolved = resolve_device(resolved, world)
+    config = resolved.config
     classes = classes_of(source, info)
     task_kind = TASKS[source.task]
     model, plan, of_head = build_network(config, info, spec, classes, start, task_kind)
     notes = describe_start(start, [*told, *of_inputs, *of_head], source, identity, splits)
+    notes += start_from_vectors(model, spec, config) if begins else ()
     parts = cut_parts(source, splits, spec)
     resolved = resolve_loading(resolved, source, parts, spec)
     train, val, test = load_datasets(resolved.config, source, splits, parts, spec, world)
@@ -127,7 +131,8 @@ def prepare(
     model.to(world.device)
     task = task_kind.for_training(classes, config.loss, train.labels)
     if begins and config.model.head == "logistic":
-        fit_head(model, train, preprocess, config, source, task, splits.train)
+        resolved = limit_head(resolved, model, train, preprocess, task, world)
+        fit_head(model, train, preprocess, resolved.config, source, task, splits.train)
     return Prepared(
         resolved=resolved, source=source, fingerprint=identity, splits=splits, preprocess=preprocess,
         train=train, val=val, test=test, model=model, plan=plan,

@@ -1,13 +1,13 @@
 """The report of a finished run."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from neocog.bundle import Predictor
 from neocog.bundle.write import environment
-from neocog.evaluation import Evaluation
+from neocog.evaluation import Evaluation, WorstError
 from neocog.modalities.draw import Drawing
 from neocog.modalities.table import MODALITIES
 from neocog.report import Curves, Report, Search, write_report
@@ -69,7 +69,7 @@ def write_run_report(
         ),
         model=predictor.model,
         model_facts={"parameters": f"{parameters:,}", "input": "x".join(map(str, prepared.preprocess.shape))},
-        drawings=draw_inputs(prepared, predictor, {error.key for error in evaluation.worst_errors}),
+        drawings=draw_inputs(prepared, predictor, {error.key: error for error in evaluation.worst_errors}),
         config=prepared.resolved.rows(),
         environment=environment(),
         notes=(*prepared.source.notices, *prepared.splits.notes, *prepared.notes, *notes),
@@ -86,17 +86,19 @@ def start_row(start: Mapping[str, float]) -> dict[str, float]:
     return {"epoch": 0, "seconds": 0.0, **trained, **start}
 
 
-def draw_inputs(prepared: Prepared, predictor: Predictor, keys: Collection[str]) -> dict[str, Drawing]:
-    """Inputs as the network receives them, before normalisation, by record key; of a dense task, with its masks or
-    boxes."""
+def draw_inputs(prepared: Prepared, predictor: Predictor, errors: Mapping[str, WorstError]) -> dict[str, Drawing]:
+    """Inputs as the network receives them, before normalisation, by record key; where the task draws them itself, with
+    its masks, boxes or moves."""
     task, found = prepared.task, {}
     for index in np.concatenate([prepared.splits.test, prepared.splits.val]).tolist():
         key = prepared.source.key(index)
-        if key in keys and isinstance(task, DenseTask):
+        if key in errors and isinstance(task, DenseTask):
             record = prepared.source.read(index)
             (prediction,) = predictor.predict_records([record])
             found[key] = task.draw(record, prediction)
-        elif key in keys:
-            payload, spec = prepared.source.read(index).payload, prepared.preprocess
-            found[key] = MODALITIES[spec.modality].draw(payload, spec.decode(payload, key), key)
+        elif key in errors:
+            record, spec = prepared.source.read(index), prepared.preprocess
+            found[key] = task.draw_error(record, errors[key]) or MODALITIES[spec.modality].draw(
+                record.payload, spec.decode(record.payload, key), key
+            )
     return found

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import islice
@@ -174,8 +174,11 @@ def train_network(
     began: float,
     used: float = 0.0,
     is_trial: bool = False,
+    after_epoch: Callable[[Training], bool] | None = None,
 ) -> tuple[Prepared, Training]:
     """Train from the run's last checkpoint; returns the best weights, and the settings with the number of epochs.
+
+    Training ends early if `after_epoch` returns True.
 
     `used` are seconds of the budget that were used before `began`, besides those in the checkpoint. After a trial,
     nothing is measured, so no time is kept for it.
@@ -216,6 +219,7 @@ def train_network(
                 world=world,
                 clock=clock,
                 validates_start=config.model.head == "logistic",
+                after_epoch=None if after_epoch is None else partial(after_epoch, training),
             )
         if world.first:
             note_skipped(run, prepared.train)

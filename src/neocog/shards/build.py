@@ -85,7 +85,7 @@ class Indexing:
             return False
         self.labels = self.labels or Labels(self.scanner.classes)
         label = -1 if record.label == -1 else self.labels.number(record.label, split, record.where)
-        self.writer.add(record.key, len(self.shards), record.offset, record.length, label, record.multi_hot)
+        self.writer.add(record.key, len(self.shards), record.offset, record.length, label, record.row)
         return True
 
     def finish(self) -> Header:

@@ -2,13 +2,15 @@
 
 jpg jpeg png bmp webp tif ...    an image           cls        a class, by number or name
 wav flac ogg mp3                 a sound            json       {"label": ...}, or {"labels": [...]}, or boxes
-npy                              pixels, a signal   seg.png    a mask
-txt                              a text             masks.npy  outlines, with boxes
+npy                              pixels, a signal              or {"values": [...]}, null if one isn't known
+txt                              a text             seg.png    a mask
+                                                    masks.npy  outlines, with boxes
 """
 
 import io
 import itertools
 import json
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -136,18 +138,26 @@ def encode_target(target: Target, task: Task) -> dict[str, bytes]:
 
     >>> encode_target(3, "classification"), encode_target(np.array([True, False, True]), "multi-label")
     ({'cls': b'3'}, {'json': b'{"labels": [0, 2]}'})
+    >>> encode_target(np.array([1.5, np.nan]), "regression"), encode_target(np.array([1, np.nan]), "multi-label")
+    ({'json': b'{"values": [1.5, null]}'}, {'json': b'{"labels": [0], "unknown": [1]}'})
     """
+    if task == "regression":
+        row = np.atleast_1d(np.asarray(target, np.float64)).tolist()
+        return {"json": json.dumps({"values": [None if value != value else value for value in row]}).encode()}
     if isinstance(target, Objects):
         values = {"boxes": target.boxes.tolist(), "labels": target.labels.tolist()}
         values |= {} if target.ignored is None else {"ignored": target.ignored.tolist()}
         members = {"json": json.dumps(values).encode()}
         return members if target.masks is None else members | {"masks.npy": encode_array(target.masks)}
     if isinstance(target, np.ndarray) and task == "multi-label":
-        return {"json": json.dumps({"labels": np.flatnonzero(target).tolist()}).encode()}
+        unknown = np.flatnonzero(np.isnan(target)).tolist() if target.dtype.kind == "f" else []
+        labels: dict[str, Any] = {"labels": np.flatnonzero(target == 1).tolist()}
+        return {"json": json.dumps(labels | ({"unknown": unknown} if unknown else {})).encode()}
     if not isinstance(target, np.ndarray):
         return {"cls": str(int(target)).encode()}
     file = io.BytesIO()
-    Image.fromarray(target).save(file, "png")
+    rows = target if target.ndim == 2 else np.stack([target, target])  # labels of samples are equal rows
+    Image.fromarray(rows).save(file, "png")
     return {"seg.png": file.getvalue()}
 
 
@@ -155,11 +165,22 @@ def read_target(task: Task, label: int, num_classes: int, content: Content, wher
     """The inverse of `encode_target`, for a record whose index row holds `label`."""
     try:
         if task == "multi-label":
+            values = read_json(content("json"), where)
             row = np.zeros(num_classes, bool)
-            row[np.asarray(read_json(content("json"), where)["labels"], np.int64)] = True
-            return row
-        if task == "segmentation":
-            return decode_image(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
+            row[np.asarray(values["labels"], np.int64)] = True
+            if "unknown" not in values:
+                return row
+            known = row.astype(np.float64)
+            known[np.asarray(values["unknown"], np.int64)] = np.nan
+            return known
+        if task == "regression":
+            numbers = [math.nan if v is None else float(v) for v in read_json(content("json"), where)["values"]]
+            if len(numbers) != num_classes:
+                raise ValueError(f"{len(numbers)} numbers for {num_classes} outputs")
+            return np.array(numbers, np.float64)
+        if task in ("segmentation", "signal segmentation"):
+            mask = decode_image(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
+            return mask if task == "segmentation" else mask[0]
         if task == "detection":
             return read_objects(content, num_classes, where)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:

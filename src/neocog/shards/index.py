@@ -2,7 +2,7 @@
 
 `neocog-index.json` describes the set. Beside it lie four arrays for N records: `rows` (N,) with place and label of
 each, `keys` (bytes,) with all keys one after another, `starts` (N + 1,) where each key begins, and `targets` (N,), or
-(N, classes) of booleans.
+(N, classes) of booleans, or of numbers, of which NaN isn't known.
 """
 
 import hashlib
@@ -26,7 +26,9 @@ from neocog.settings import SETTINGS
 from neocog.shards.names import Split
 from neocog.shards.store import Container, LocalStore
 
-__all__ = ["ARRAYS", "INDEX", "MAX_HEADER", "Header", "Index", "IndexWriter", "Shard", "array_name", "read_header"]
+__all__ = [
+    "ARRAYS", "INDEX", "MAX_HEADER", "ROWS", "Header", "Index", "IndexWriter", "Shard", "array_name", "read_header",
+]  # fmt: skip
 
 INDEX = "neocog-index.json"
 MAX_HEADER = 2**28  # bytes
@@ -129,6 +131,9 @@ def read_header(content: bytes, where: str) -> Header:
 ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("length", "<u4"), ("label", "<i4"), ("id", "<u8")])
 """Shard's number; first byte and bytes of the record in a tar, or row group and row in it; class; `sample_ids`."""
 ARRAYS = {"rows": ROW, "keys": np.dtype("u1"), "starts": np.dtype("<u8"), "targets": np.dtype("<i8")}
+NUMBERS: np.dtype[Any] = np.dtype("<f8")
+ROWS = ("multi-label", "regression")
+"""Tasks with a row of targets for each record."""
 MAX_LENGTH = 2**32 - 1
 PACK_ROW = struct.Struct("<IQIiQ").pack
 
@@ -159,8 +164,10 @@ class Index:
             raise DataError(rule, fix="Fetch it again, or pack the set again.")
         array, count = self.open_array(kind), len(self)
         expected, dtype = {"starts": (count + 1,), "keys": array.shape[:1]}.get(kind, (count,)), ARRAYS[kind]
-        if kind == "targets" and self.header.task == "multi-label":
-            expected, dtype = (count, len(self.header.classes)), np.dtype(bool)
+        if kind == "targets" and self.header.task in ROWS:
+            expected, dtype = (count, len(self.header.classes)), NUMBERS
+            if self.header.task == "multi-label" and array.dtype == bool:
+                dtype = np.dtype(bool)
         if array.shape != expected or array.dtype != dtype or not array.flags.c_contiguous:
             received = f"{array.dtype} {array.shape}"
             raise DataError(f"{path} must hold {dtype} {expected}.", received=received, fix=AGAIN)
@@ -226,7 +233,9 @@ class IndexWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.count, self.length = folder, 0, 0
-        self.multi_hot: list[bytes] = []
+        self.labels: list[bytes] = []
+        """Rows of bits, until one is not known."""
+        self.numbers: list[bytes] = []
         with storage_errors(folder):
             self.files = {kind: (folder / array_name(kind)).open("wb+") for kind in ARRAYS}
             self.write_headers()
@@ -247,20 +256,30 @@ class IndexWriter:
             write_npy_header(file, ARRAYS[kind], shapes.get(kind, (self.count,)))
 
     def add(self, key: str, shard: int, offset: int, length: int, label: int,
-            multi_hot: NDArray[np.bool_] | None = None) -> None:  # fmt: skip
-        """One record, behind all others; `multi_hot` are its labels, (classes,). Raises DataError for 4 GiB or more."""
+            row: NDArray[Any] | None = None) -> None:  # fmt: skip
+        """One record, behind all others; `row` are its labels or numbers, (classes,). Raises DataError for 4 GiB."""
         if length > MAX_LENGTH:
             raise DataError(f"A record has less than 4 GiB. {key!r} has {length:,} bytes.", fix="Divide it.")
         encoded = key.encode("utf-8", "surrogateescape")
         self.length += len(encoded)
         self.count += 1
-        if multi_hot is not None:
-            self.multi_hot.append(np.packbits(multi_hot).tobytes())
+        if row is not None:
+            self.add_row(row)
         with storage_errors(self.folder):
             self.files["rows"].write(PACK_ROW(shard, offset, length, label, int(sample_ids([key])[0])))
             self.files["keys"].write(encoded)
             self.files["starts"].write(struct.pack("<Q", self.length))
             self.files["targets"].write(struct.pack("<q", label))
+
+    def add_row(self, row: NDArray[Any]) -> None:
+        if row.dtype == bool and not self.numbers:
+            self.labels.append(np.packbits(row).tobytes())
+            return
+        for packed in self.labels:
+            bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=len(row))
+            self.numbers.append(bits.astype(NUMBERS).tobytes())
+        self.labels.clear()
+        self.numbers.append(row.astype(NUMBERS).tobytes())
 
     def finish(self, header: Header, mapping: NDArray[np.int64] | None = None) -> Header:
         """Complete the arrays, renumber labels, and write the header. Raises DataError if two records share a key."""
@@ -269,11 +288,13 @@ class IndexWriter:
             self.__exit__()
             if mapping is not None:
                 self.renumber(mapping)
-            if header.task == "multi-label":
+            if header.task in ROWS:
                 num_classes = len(header.classes)
                 with (self.folder / array_name("targets")).open("wb") as targets:
-                    write_npy_header(targets, np.dtype(bool), (self.count, num_classes))
-                    for packed in self.multi_hot:
+                    dtype = NUMBERS if self.numbers else np.dtype(bool)
+                    write_npy_header(targets, dtype, (self.count, num_classes))
+                    targets.writelines(self.numbers)
+                    for packed in self.labels:
                         targets.write(np.unpackbits(np.frombuffer(packed, np.uint8), count=num_classes).tobytes())
         self.check_unique(header.name)
         header = replace(header, arrays={kind: file_hash(self.folder / array_name(kind)) for kind in ARRAYS})

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -14,7 +14,7 @@ from neocog.dataset.record import Modality
 from neocog.errors import DataError, some
 from neocog.shards.columns import KEY, ColumnChoice, ColumnFile, choose_columns
 from neocog.shards.contents import MAX_TEXT, find_modality, find_payload, missing_label_error, read_label, read_target
-from neocog.shards.index import Header
+from neocog.shards.index import ROWS, Header
 from neocog.shards.leftovers import tell
 from neocog.shards.names import ShardFiles, Split
 from neocog.shards.store import Store
@@ -32,7 +32,7 @@ class ScannedRecord(NamedTuple):
     label: int | str | None  # None if the record has no label; -1 if a packed record has no class of its own
     where: str
     fault: DataError | None = None  # an error for a record without a label, unless none of its split has one
-    multi_hot: NDArray[np.bool_] | None = None  # (classes,), if a record has several labels
+    row: NDArray[Any] | None = None  # (classes,), if a record has several labels, or numbers
 
 
 class Window:
@@ -89,17 +89,17 @@ class TarScanner:
                 self.check_payload(find_payload(members, where), small, where)
                 key, start = record_key(name, record.key, packed=self.packed is not None), record.start
                 label: int | str | None = -1 if self.packed else None
-                fault = multi_hot = None
+                fault = row = None
                 holders = members.keys() & {"cls", "json"}
-                if self.packed and self.packed.task == "multi-label":
-                    multi_hot = np.asarray(read_target("multi-label", -1, len(self.packed.classes), small, where))
+                if self.packed and self.packed.task in ROWS:
+                    row = np.asarray(read_target(self.packed.task, -1, len(self.packed.classes), small, where))
                 elif name in self.files.labels:
                     label = check_partition(self.files.labels[name], holders, where)
                 elif "cls" in members or (holders and not self.packed):
                     label = read_label(members, small, where)
                 elif not self.packed:
                     fault = missing_label_error(members, where)
-                yield ScannedRecord(key, start, record.stop - start, label, where, fault, multi_hot)
+                yield ScannedRecord(key, start, record.stop - start, label, where, fault, row)
 
     def records(self, record: TarRecord, name: str) -> tuple[TarRecord, ...]:
         """The records of one key: one, unless names hold further dots."""

@@ -74,8 +74,8 @@ class ShardSource:
         return len(self.header)
 
     @property
-    def targets(self) -> NDArray[np.int64]:
-        """The class of every record, (len,), or (len, classes); pages of the file come into memory as they are used."""
+    def targets(self) -> NDArray[Any]:
+        """The class of every record, (len,), or its row, (len, classes); pages of the file are read when used."""
         return self.index.open_array("targets")
 
     def key(self, index: int) -> str:

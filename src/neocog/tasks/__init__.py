@@ -3,14 +3,16 @@
 `TASKS` lists them by name; `register_task` adds one. The rest of the program asks the `Task` and never which one it is.
 """
 
-from neocog.tasks.classification import Classification, ClassPrediction, NextMove
+from neocog.tasks.classification import Classification, ClassPrediction
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.dense import Assembler, Compared, DenseTask
 from neocog.tasks.detection import BoxPrediction, Detection, FoundObject
 from neocog.tasks.loss import LossConfig
 from neocog.tasks.multi_label import LabelPrediction, MultiLabel
+from neocog.tasks.next_move import NextMove
 from neocog.tasks.regression import Regression, ValuePrediction
 from neocog.tasks.segmentation import Segmentation, SegmentPrediction
+from neocog.tasks.signal_segmentation import SignalSegmentation, SignalSegmentPrediction
 from neocog.tasks.task import TASKS, Prediction, Task, register_task
 
 __all__ = [
@@ -32,6 +34,8 @@ __all__ = [
     "Regression",
     "SegmentPrediction",
     "Segmentation",
+    "SignalSegmentPrediction",
+    "SignalSegmentation",
     "Task",
     "ValuePrediction",
     "register_task",

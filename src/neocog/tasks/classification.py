@@ -1,7 +1,7 @@
 """Single-label classification: one class for each sample."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,13 +11,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.dataset.record import Source
-from neocog.evaluation import Classified, evaluate_classifier
+from neocog.evaluation import (
+    Classified,
+    Statistic,
+    Unusual,
+    compare_unusual,
+    evaluate_classifier,
+    expected_calibration_error,
+    fit_temperature,
+    flag_unusual,
+    least_usual,
+)
 from neocog.tasks.criterion import Criterion
+from neocog.tasks.learned import read_number
 from neocog.tasks.loss import LossConfig, LossKind, binary_cross_entropy, cross_entropy, focal
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.task import Prediction, Task, register_task
 
-__all__ = ["ClassPrediction", "Classification", "NextMove", "balanced_weights"]
+__all__ = ["ClassPrediction", "Classification", "balanced_weights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +51,36 @@ class ClassPrediction(Prediction):
 
 @register_task
 class Classification(Task):
-    """Cross-entropy during training, the most probable class afterwards."""
+    """Cross-entropy during training, the most probable class afterwards.
+
+    Validation data set two numbers for predictions: the temperature by which logits are divided, if that is wanted, and
+    the least energy, below which an input counts as unlike the training data.
+    """
 
     name = "classification"
     by_class = True
+    linear_head = "classes"
     has_probabilities = True
+    learns_decisions = True
+    calibrates = True
     losses: ClassVar[tuple[LossKind, ...]] = ("cross_entropy", "binary_cross_entropy", "focal")
     criterion = Criterion("accuracy")
     progress_metric = "accuracy"
     progress_percent = True
     columns = ("class", "probability")
 
-    def __init__(self, classes: tuple[str, ...], loss: LossConfig | None = None, labels: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        classes: tuple[str, ...],
+        loss: LossConfig | None = None,
+        labels: Tensor | None = None,
+        *,
+        temperature: float | None = None,
+        least_energy: float | None = None,
+    ) -> None:
         """`labels` are those of the training data, (N,), from which the weights of classes follow."""
         super().__init__(classes)
+        self.temperature, self.least_energy = temperature, least_energy
         config = loss or LossConfig()
         self.kind, self.smoothing, self.gamma = config.kind, config.label_smoothing, config.focal_gamma
         if config.class_weights == "balanced":
@@ -63,6 +90,16 @@ class Classification(Task):
     @classmethod
     def for_training(cls, classes: tuple[str, ...], loss: LossConfig, targets: Tensor) -> Self:
         return cls(classes, loss, targets)
+
+    @classmethod
+    def restore(cls, classes: tuple[str, ...], learned: Mapping[str, Any]) -> Self:
+        temperature = read_number(learned, "temperature", sign="positive")
+        return cls(classes, temperature=temperature, least_energy=read_number(learned, "least_energy"))
+
+    @property
+    def learned(self) -> dict[str, Any]:
+        found = {"temperature": self.temperature, "least_energy": self.least_energy}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def outputs_text(self) -> str:
@@ -82,12 +119,44 @@ class Classification(Task):
 
     def decode(self, logits: Tensor) -> Tensor:
         """(N, K) logits -> (N, K) probabilities, in float64 so that each row sums to one."""
-        return logits.double().softmax(dim=1)
+        return (logits.double() / (self.temperature or 1.0)).softmax(dim=1)
 
     def average(self, views: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """The logarithm of the mean probability of all views; V times (N, K) -> (N, K)."""
-        mean = sum(weight * self.decode(logits) for weight, logits in zip(weights, views, strict=True))
-        return torch.as_tensor(mean).log().float()
+        """The logarithm of the mean probability of all views, plus their mean energy; V times (N, K) -> (N, K).
+
+        Adding the same number to all logits of an input leaves its probabilities, and keeps how large the logits are.
+        """
+        parts = [(weight, logits.double()) for weight, logits in zip(weights, views, strict=True)]
+        mean = sum(weight * logits.softmax(dim=1) for weight, logits in parts)
+        size = sum(weight * energy(logits)[:, None] for weight, logits in parts)
+        return (torch.as_tensor(mean).log() + size).float()
+
+    def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
+        """The energy that at most 5% of the validation samples stay below."""
+        self.least_energy = least_usual(energy(logits).numpy())
+
+    def calibrate(self, logits: Tensor, targets: Tensor) -> str:
+        """Set the temperature with the least cross-entropy on validation data; Guo et al. 2017."""
+        scores, labels = logits.double().numpy(), targets.numpy()
+        self.temperature = fit_temperature(scores, labels)
+        before, after = (
+            (F.cross_entropy(logits.double() / t, targets).item(), ece_of(logits / t, targets))
+            for t in (1.0, self.temperature)
+        )
+        return (
+            f"calibration: a temperature of {self.temperature:.3f} by {len(labels):,} validation samples; "
+            f"their loss {before[0]:.4f} -> {after[0]:.4f}, calibration error (ECE) {before[1]:.4f} -> {after[1]:.4f}"
+        )
+
+    @property
+    def flags_unusual(self) -> bool:
+        return self.least_energy is not None
+
+    def find_unusual(self, name: str, logits: Tensor, other_name: str, other: Tensor) -> Unusual | None:
+        if self.least_energy is None:
+            return None
+        own, foreign = energy(logits).numpy(), energy(other).numpy()
+        return compare_unusual(own, foreign, self.least_energy, (name, other_name))
 
     def progress_sum(self, logits: Tensor, targets: Tensor) -> float:
         """How many have the highest logit at their label, or at the larger part of a mixture; (N, K), (N,) -> count."""
@@ -101,23 +170,35 @@ class Classification(Task):
 
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         found: list[Prediction] = []
-        for name, row in zip(names, self.decode(logits).tolist(), strict=True):
+        unusual: list[bool | None] = [None] * len(names)
+        if self.least_energy is not None:
+            unusual = (energy(logits) < self.least_energy).tolist()
+        for name, row, flag in zip(names, self.decode(logits).tolist(), unusual, strict=True):
             ranked = sorted(zip(self.classes, row, strict=True), key=lambda pair: -pair[1])[:top]
-            found.append(ClassPrediction(name, *ranked[0], tuple(ranked)))
+            found.append(ClassPrediction(name, *ranked[0], tuple(ranked), unusual=flag))
         return found
 
     def evaluate(
         self, logits: NDArray[np.floating], targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str
     ) -> Classified:
-        return evaluate_classifier(logits, targets, self.classes, keys, data=data, split=split)
+        found = evaluate_classifier(
+            logits, targets, self.classes, keys, data=data, split=split, temperature=self.temperature
+        )
+        if self.least_energy is None:
+            return found
+        scores = energy(torch.from_numpy(np.asarray(logits))).numpy()
+        return replace(found, unusual=Unusual(flag_unusual(split, scores, self.least_energy)))
 
+    def statistic(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> Statistic:
+        correct = self.sample_scores(scored, targets, keys)
+        return lambda counts: float((counts @ correct) / counts.sum())
 
-@register_task
-class NextMove(Classification):
-    """The next move of a game as one of the points of the board: a class that need not occur in every data set."""
+    def sample_scores(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> NDArray[np.float64]:
+        """1 for a correct answer, 0 for a wrong one."""
+        return np.asarray(np.asarray(scored).argmax(axis=1) == targets, np.float64)
 
-    name = "next move"
-    network_task = "next move"
+    def target_text(self, target: Any) -> str:
+        return self.classes[int(target)]
 
 
 def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
@@ -128,3 +209,20 @@ def balanced_weights(labels: Tensor, num_classes: int) -> Tensor:
     """
     counts = labels.bincount(minlength=num_classes).clamp(min=1)
     return len(labels) / (num_classes * counts.float())
+
+
+def energy(logits: Tensor) -> Tensor:
+    """The logarithm of the sum of exp(logit), which is lower for inputs unlike the training data; (N, K) -> (N,).
+
+    It is the negative of the free energy. Source: Liu et al. 2020, "Energy-based out-of-distribution detection".
+
+    >>> energy(torch.tensor([[0.0, 0.0], [5.0, 0.0]])).round(decimals=3).tolist()
+    [0.693, 5.007]
+    """
+    return logits.double().logsumexp(dim=1)
+
+
+def ece_of(logits: Tensor, targets: Tensor) -> float:
+    """The expected calibration error of softmax(logits); (N, K), (N,) -> a number."""
+    confidence, classes = logits.double().softmax(dim=1).max(dim=1)
+    return expected_calibration_error(confidence.numpy(), (classes == targets).numpy())

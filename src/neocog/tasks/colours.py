@@ -1,4 +1,4 @@
-"""Colours of classes in drawings: told apart by eye, the same in every picture, and drawn over an image."""
+"""Colours of classes in drawings: told apart by eye, the same in every image, and drawn over an image."""
 
 import colorsys
 

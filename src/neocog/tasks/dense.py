@@ -25,7 +25,7 @@ THINNED = 32  # places along each axis of which golden samples store the logits
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What is kept of one record's prediction and target. Each task adds its own fields."""
+    """The result of comparing one record's prediction with its target. Each task adds its own fields."""
 
     key: str
 
@@ -51,11 +51,11 @@ class DenseTask(Task):
 
     @abstractmethod
     def assemble(self, size: tuple[int, ...]) -> Assembler:
-        """What puts together the outputs for a payload of this size."""
+        """The assembler of the outputs for a payload of this size."""
 
     @abstractmethod
     def compare(self, prediction: Prediction, record: Record) -> Compared:
-        """What the metrics need to know of a prediction and the record's target, both at the size of the payload."""
+        """All that the metrics need of a prediction and the record's target, both at the size of the payload."""
 
     @abstractmethod
     def draw(self, record: Record, prediction: Prediction) -> Drawing:

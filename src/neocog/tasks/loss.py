@@ -77,7 +77,9 @@ def focal(logits: Tensor, targets: Tensor, weights: Tensor | None = None, gamma:
     shares = F.one_hot(targets, logits.shape[1]).to(logits) if targets.ndim == 1 else targets
     shares = shares if weights is None else shares * weights.to(logits)
     power = FOCUS if gamma is None else gamma
-    losses = -shares * (1 - log_probs.exp()) ** power * log_probs
+    # For a power below one, the slope of 0 ** power would be infinite where p is one.
+    missing = (-torch.expm1(log_probs)).clamp(min=torch.finfo(logits.dtype).tiny)
+    losses = -shares * missing**power * log_probs
     # As torch's cross-entropy: by the sum of the weights of labels, by the number of samples for probabilities.
     divisor = shares.sum() if targets.ndim == 1 else torch.tensor(float(len(logits)))
     return losses.sum() / divisor.to(losses)

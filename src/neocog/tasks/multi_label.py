@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.dataset.record import Source
-from neocog.evaluation import MultiLabelled, average_precisions, best_thresholds, evaluate_labels
+from neocog.evaluation import (
+    MultiLabelled,
+    Statistic,
+    average_precisions,
+    best_thresholds,
+    evaluate_labels,
+    mean_average_precision,
+)
 from neocog.tasks.criterion import Criterion
+from neocog.tasks.learned import read_numbers
 from neocog.tasks.loss import LossConfig, LossKind, asymmetric
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.task import Prediction, Task, register_task
@@ -27,7 +35,7 @@ class LabelPrediction(Prediction):
     labels: tuple[str, ...]
     """Those at or above their thresholds, the most probable first."""
     top: tuple[tuple[str, float], ...]
-    """The most probable classes with their probabilities, in descending order, whether they are labels or not."""
+    """The labels and the most probable other classes with their probabilities, in descending order."""
 
     def to_json(self) -> dict[str, Any]:
         top = [{"class": name, "probability": share} for name, share in self.top]
@@ -35,7 +43,7 @@ class LabelPrediction(Prediction):
 
     def cells(self) -> dict[str, str]:
         shares = dict(self.top)
-        named = ", ".join(f"{name} {shares[name]:.1%}" if name in shares else name for name in self.labels)
+        named = ", ".join(f"{name} {shares[name]:.1%}" for name in self.labels)
         others = ", ".join(f"{name} {share:.1%}" for name, share in self.top if name not in self.labels)
         return {"labels": named or "none", "less probable": others}
 
@@ -48,6 +56,7 @@ class MultiLabel(Task):
     """
 
     name = "multi-label"
+    linear_head = "labels"
     has_probabilities = True
     learns_decisions = True
     losses: ClassVar[tuple[LossKind, ...]] = ("binary_cross_entropy", "asymmetric")
@@ -70,10 +79,8 @@ class MultiLabel(Task):
 
     @classmethod
     def restore(cls, classes: tuple[str, ...], learned: Mapping[str, Any]) -> Self:
-        thresholds = learned.get("thresholds")
-        if thresholds is not None and len(thresholds) != len(classes):
-            raise ValueError(f"its {len(classes)} labels need a threshold each, received {len(thresholds)}")
-        return cls(classes, thresholds=thresholds)
+        known = "thresholds" in learned
+        return cls(classes, thresholds=read_numbers(learned, "thresholds", len(classes)) if known else None)
 
     @property
     def learned(self) -> dict[str, Any]:
@@ -138,7 +145,8 @@ class MultiLabel(Task):
         for name, row in zip(names, self.decode(logits).tolist(), strict=True):
             ranked = sorted(zip(self.classes, row, self.thresholds.tolist(), strict=True), key=lambda one: -one[1])
             labels = tuple(label for label, share, threshold in ranked if share >= threshold)
-            found.append(LabelPrediction(name, labels, tuple((label, share) for label, share, _ in ranked[:top])))
+            shown = [(label, share) for i, (label, share, _) in enumerate(ranked) if i < top or label in labels]
+            found.append(LabelPrediction(name, labels, tuple(shown)))
         return found
 
     def evaluate(
@@ -146,3 +154,16 @@ class MultiLabel(Task):
     ) -> MultiLabelled:
         values = np.asarray(targets, np.float64)
         return evaluate_labels(logits, values, self.thresholds, self.classes, keys, data=data, split=split)
+
+    def statistic(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> Statistic:
+        return mean_average_precision(np.asarray(scored, np.float64), np.asarray(targets, np.float64))
+
+    def sample_scores(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> NDArray[np.float64]:
+        """The share of known labels that are right at their thresholds, as one sample alone has no mAP."""
+        values = np.asarray(targets, np.float64)
+        known, given = ~np.isnan(values), self.decode(torch.from_numpy(np.asarray(scored))).numpy() >= self.thresholds
+        right = known & (given == (values > 0.5))
+        return np.asarray(right.sum(axis=1) / np.maximum(1, known.sum(axis=1)))
+
+    def target_text(self, target: Any) -> str:
+        return ", ".join(name for name, value in zip(self.classes, target, strict=True) if value > 0.5) or "none"

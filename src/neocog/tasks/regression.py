@@ -1,5 +1,6 @@
 """One or several numbers for each sample."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -9,8 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.evaluation import Regressed, evaluate_values
+from neocog.dataset.record import Source
+from neocog.errors import DataError, some
+from neocog.evaluation import Errors, Regressed, Statistic, evaluate_values, mean_known, write_values
+from neocog.progress import note
 from neocog.tasks.criterion import Criterion
+from neocog.tasks.learned import read_numbers
 from neocog.tasks.loss import LossConfig, LossKind
 from neocog.tasks.task import Prediction, Task, register_task
 
@@ -47,6 +52,7 @@ class Regression(Task):
     """
 
     name = "regression"
+    linear_head = "values"
     learns_decisions = True
     losses: ClassVar[tuple[LossKind, ...]] = ("huber", "l1", "l2")
     criterion = Criterion("MAE", "min")
@@ -59,7 +65,7 @@ class Regression(Task):
         *,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
-        error_90: Sequence[float] | None = None,
+        error_90: Sequence[float | None] | None = None,
     ) -> None:
         super().__init__(classes)
         config = loss or LossConfig()
@@ -70,15 +76,23 @@ class Regression(Task):
 
     @classmethod
     def for_training(cls, classes: tuple[str, ...], loss: LossConfig, targets: Tensor) -> Self:
-        values = targets.double().numpy()
-        mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-        return cls(classes, loss, mean=mean.tolist(), std=np.where(std > 0, std, 1.0).tolist())
+        """Mean and standard deviation are those of the known targets; 0 and 1 if there are none."""
+        values = targets.double().cpu().numpy()
+        errors = Errors(np.zeros_like(values), values)
+        known = errors.known.sum(axis=0)
+        mean = np.where(known > 0, np.nansum(values, axis=0) / np.maximum(known, 1), 0.0)
+        return cls(classes, loss, mean=mean.tolist(), std=errors.spread().tolist())
 
     @classmethod
     def restore(cls, classes: tuple[str, ...], learned: Mapping[str, Any]) -> Self:
-        if {len(learned[name]) for name in ("mean", "std")} != {len(classes)}:
-            raise ValueError(f"its {len(classes)} outputs need a mean and a deviation each, received {learned!r:.200}")
-        return cls(classes, mean=learned["mean"], std=learned["std"], error_90=learned.get("error_90"))
+        count = len(classes)
+        mean = read_numbers(learned, "mean", count)
+        std = read_numbers(learned, "std", count, sign="positive")
+        errors = None
+        if "error_90" in learned:
+            found = read_numbers(learned, "error_90", count, sign="not negative", optional=True)
+            errors = [None if math.isnan(error) else error for error in found]
+        return cls(classes, mean=mean, std=std, error_90=errors)
 
     @property
     def learned(self) -> dict[str, Any]:
@@ -88,6 +102,32 @@ class Regression(Task):
     @property
     def columns(self) -> tuple[str, ...]:  # type: ignore[override]
         return self.classes
+
+    def match_targets(self, source: Source, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Targets (N, D) by the names of the outputs; one that the source does not have is not known.
+
+        A single output is matched whatever it is called. Raises DataError if the source has none of them.
+        """
+        values = source.targets[indices].reshape(len(indices), -1).astype(np.float64)
+        there = [name for name in self.classes if name in source.classes]
+        if len(self.classes) == len(source.classes) == 1:
+            if not there:
+                note(f"{source.classes[0]!r} of {source.name} is compared with the output {self.classes[0]!r}.")
+            return values
+        if not there:
+            raise DataError(
+                "A network can only be evaluated on the numbers that it predicts.",
+                received=f"{some(source.classes, 10)} instead of {some(self.classes, 10)}",
+                where=source.name,
+                fix="Name the columns as in training: --data.label_column NAME,NAME.",
+            )
+        if len(there) < len(self.classes):
+            absent = [name for name in self.classes if name not in there]
+            note(f"{source.name} has no values of {some(absent)}, which are not measured.")
+        found = np.full((len(indices), len(self.classes)), np.nan)
+        for name in there:
+            found[:, self.classes.index(name)] = values[:, source.classes.index(name)]
+        return found
 
     @classmethod
     def encode(cls, targets: NDArray[Any]) -> Tensor:
@@ -110,22 +150,24 @@ class Regression(Task):
         return (losses.sum(dim=1) / known.sum(dim=1).clamp(min=1)).mean()
 
     def progress_sum(self, logits: Tensor, targets: Tensor) -> float:
-        """The absolute error in the unit of the targets, a mean over outputs, summed over samples."""
+        """The absolute error in the unit of the targets, a mean over the known outputs, summed over samples."""
         gaps = (self.decode(logits) - targets.double()).abs()
-        return float(torch.where(gaps.isnan(), 0.0, gaps).mean(dim=1).sum())
+        known = ~gaps.isnan()
+        return float((gaps.nan_to_num(0.0).sum(dim=1) / known.sum(dim=1).clamp(min=1)).sum())
 
     def validation(self, logits: Tensor, targets: Tensor) -> dict[str, float]:
         loss = self.logits_loss(logits.double(), targets.double())
-        return {"loss": loss.item(), "MAE": self.progress_sum(logits, targets) / len(targets)}
+        errors = Errors(self.decode(logits).cpu().numpy(), targets.double().cpu().numpy())
+        return {"loss": loss.item(), "MAE": float(np.nan_to_num(mean_known(errors.mae(np.ones(len(targets))))))}
 
     def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
-        """The error that 90% of the validation samples did not exceed, for each output.
+        """The error that 90% of the validation samples did not exceed, for each output; None for fewer than nine.
 
+        An error of a new sample like them stays below it with a probability of at least 90%.
         Source: split conformal prediction, Lei et al. 2018, "Distribution-free predictive inference for regression".
         """
         gaps = (self.decode(logits) - targets.double()).abs().numpy()
-        share = min(1.0, COVERED * (1 + 1 / len(gaps)))
-        self.error_90 = np.nanquantile(gaps, share, axis=0, method="higher").tolist()
+        self.error_90 = [conformal_error(column[~np.isnan(column)]) for column in gaps.T]
 
     def decode(self, logits: Tensor) -> Tensor:
         """(N, D) standardised -> (N, D) in the unit of the targets."""
@@ -139,7 +181,43 @@ class Regression(Task):
         ]
 
     def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Regressed:
-        values = self.decode(torch.from_numpy(np.asarray(logits))).numpy()
-        known = np.asarray(targets, np.float64)
-        known = known[:, None] if known.ndim == 1 else known
-        return evaluate_values(values, known, self.classes, keys, data=data, split=split)
+        """Raises DataError if no target is known."""
+        known = known_values(targets)
+        if np.isnan(known).all():
+            raise DataError(
+                "Evaluation needs at least one known number.", received="none", where=f"{data}, {split}",
+                fix="Fill in the numbers of this split, or evaluate another one.",
+            )  # fmt: skip
+        return evaluate_values(self.values(logits), known, self.classes, keys, data=data, split=split)
+
+    def values(self, logits: Any) -> NDArray[np.float64]:
+        return self.decode(torch.from_numpy(np.asarray(logits))).numpy()
+
+    def statistic(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> Statistic:
+        errors = Errors(self.values(scored), known_values(targets))
+        return lambda counts: mean_known(errors.mae(counts))
+
+    def sample_scores(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> NDArray[np.float64]:
+        """The absolute error of each sample, a mean over the outputs that are known; NaN if none is."""
+        errors = Errors(self.values(scored), known_values(targets))
+        known = errors.known.sum(axis=1)
+        return np.where(known > 0, errors.absolute.sum(axis=1) / np.maximum(1, known), np.nan)
+
+    def target_text(self, target: Any) -> str:
+        return write_values(self.classes, np.atleast_1d(np.asarray(target, np.float64)))
+
+
+def known_values(targets: NDArray[Any]) -> NDArray[np.float64]:
+    """Targets (N,) or (N, D) as (N, D)."""
+    values = np.asarray(targets, np.float64)
+    return values[:, None] if values.ndim == 1 else values
+
+
+def conformal_error(gaps: NDArray[np.float64]) -> float | None:
+    """The smallest error that covers 90% of new samples, by those of n others: the ceil(0.9 (n + 1))-th; (n,).
+
+    >>> conformal_error(np.arange(1.0, 20.0)), conformal_error(np.ones(8))
+    (18.0, None)
+    """
+    rank = math.ceil(COVERED * (len(gaps) + 1) - 1e-9)
+    return float(np.sort(gaps)[rank - 1]) if rank <= len(gaps) else None

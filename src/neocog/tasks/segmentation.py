@@ -91,7 +91,7 @@ class Segmentation(DenseTask):
     criterion = Criterion("mIoU")
     progress_metric = "pixel accuracy"
     progress_percent = True
-    columns = ("width", "height", "confidence")
+    columns: ClassVar[tuple[str, ...]] = ("width", "height", "confidence")
     outputs_rule = "The network must give one number for each of {num} classes at every pixel."
     numbers: NDArray[np.uint8] | None = None
     """The network's class of each class of the data set that is compared, (256,); None if they are the same."""

@@ -11,20 +11,22 @@ is. A task is one class, registered by its name:
 A source whose `task` has this name is then trained, measured and predicted by it.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.dataset.record import Source
+from neocog.dataset.record import Record, Source
 from neocog.errors import ConfigError, DataError, some
-from neocog.evaluation import Evaluation
+from neocog.evaluation import Evaluation, Statistic, Unusual, WorstError, without_intervals
 from neocog.modalities.augment import Key
+from neocog.modalities.draw import Drawing
 from neocog.modalities.preprocess import Preprocess
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.loss import LossConfig, LossKind
@@ -43,6 +45,8 @@ class Prediction(ABC):
     name: str
     pages: int = field(default=1, kw_only=True)
     """How many pages or frames an image's file holds; only the first was read."""
+    unusual: bool | None = field(default=None, kw_only=True)
+    """Whether the input is unlike the training data; None if the network can't tell."""
 
     def without_places(self) -> Self:
         """The prediction without what takes memory for each place of its input, such as a mask, and is not shown."""
@@ -50,7 +54,7 @@ class Prediction(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Everything about the prediction but its name and pages, for a program."""
+        """The answer itself, for a program: everything but the fields that all predictions have."""
 
     @abstractmethod
     def cells(self) -> dict[str, str]:
@@ -71,12 +75,16 @@ class Task(ABC):
     """Whether a target is the index of a class, so that inputs can be mixed, sampled and weighted by class."""
     dense: ClassVar[bool] = False
     """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
+    linear_head: ClassVar[Literal["classes", "labels", "values"] | None] = None
+    """The logistic regression that can fit its last layer to frozen features: one class, or several labels."""
     has_probabilities: ClassVar[bool] = False
     """Whether `decode` gives the probability of each class."""
     losses: ClassVar[tuple[LossKind, ...]] = ()
     """The kinds of loss to choose from, the usual one first; none if it has a loss of its own."""
     learns_decisions: ClassVar[bool] = False
     """Whether `learn_decisions` takes something from validation data."""
+    calibrates: ClassVar[bool] = False
+    """Whether `calibrate` can adjust its probabilities."""
     outputs_rule: ClassVar[str] = "The network must give one number for each of {num} classes."
     """The rule that `output_shapes` follows."""
     criterion: ClassVar[Criterion]
@@ -88,7 +96,7 @@ class Task(ABC):
     columns: ClassVar[tuple[str, ...]]
     """The scalar fields of `Prediction.to_json`: the columns of a CSV file."""
     drawn: ClassVar[str] = "Inputs as the network receives them, before normalisation"
-    """What the drawings of a report show."""
+    """The drawings of a report in a few words."""
     weights: Tensor | None = None
     """Of each class in the loss, (K,); None if all count the same."""
 
@@ -111,12 +119,55 @@ class Task(ABC):
 
     @property
     def learned(self) -> dict[str, Any]:
-        """What the task took from the training and validation data, as JSON: scales, thresholds."""
+        """All that the task took from the training and validation data, as JSON: scales, thresholds."""
         return {}
 
     def learn_decisions(self, logits: Tensor, targets: Tensor) -> None:
         """Set what turns outputs into decisions, such as thresholds, by validation data; (N, K) and encoded targets."""
         return  # most tasks have none
+
+    def calibrate(self, logits: Tensor, targets: Tensor) -> str:
+        """Adjust how sure predictions are by validation data, and say how; (N, K) and encoded targets."""
+        raise NotImplementedError(f"{self.name} has no calibration")
+
+    @property
+    def flags_unusual(self) -> bool:
+        """Whether predictions say if an input is unlike the training data."""
+        return False
+
+    def find_unusual(self, name: str, logits: Tensor, other_name: str, other: Tensor) -> Unusual | None:
+        """How well logits (N, K) are told from those of other data (M, K); None if the network can't tell."""
+        return None
+
+    def statistic(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> Statistic:
+        """The headline metric as a function of how often each sample counts, (N,) -> a number, for resampling.
+
+        The arguments are those of `evaluate`. By default it evaluates once more for every call. NaN for samples on
+        which the metric is not defined.
+        """
+
+        def metrics(rows: NDArray[np.int64]) -> dict[str, float]:
+            part = [scored[i] for i in rows.tolist()] if isinstance(scored, list) else scored[rows]
+            with without_intervals():
+                found = self.evaluate(part, targets[rows], [keys[i] for i in rows.tolist()], data="", split="")
+            return {name: estimate.value for name, estimate in found.metrics.items()}
+
+        every = np.arange(len(keys))
+        headline = next(iter(metrics(every)))
+        return lambda counts: metrics(np.repeat(every, counts.astype(np.int64))).get(headline, math.nan)
+
+    def sample_scores(self, scored: Any, targets: NDArray[Any], keys: Sequence[str]) -> NDArray[np.float64]:
+        """The headline metric of each sample alone, or what stands for it; (N,). Arguments as of `evaluate`."""
+        statistic, only, found = self.statistic(scored, targets, keys), np.zeros(len(keys)), np.zeros(len(keys))
+        for i in range(len(keys)):
+            only[i] = 1.0
+            found[i] = statistic(only)
+            only[i] = 0.0
+        return found
+
+    def target_text(self, target: Any) -> str:
+        """A target of `match_targets` in a few words; empty if it is too large to be written."""
+        return ""
 
     @property
     def num_outputs(self) -> int:
@@ -178,7 +229,7 @@ class Task(ABC):
         return outputs.logits if isinstance(outputs, WithAuxiliary) else join_outputs(outputs)
 
     def score(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """What is kept of a batch for `validation`, one row for each sample: by default the logits."""
+        """The figures that are kept of a batch for `validation`, one row for each sample: by default the logits."""
         return logits
 
     def thin(self, logits: Tensor) -> Tensor:
@@ -216,6 +267,10 @@ class Task(ABC):
     @abstractmethod
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         """One prediction for each row of logits (N, K); `top` is how many alternatives to list, if there are any."""
+
+    def draw_error(self, record: Record, error: WorstError) -> Drawing | None:
+        """A sample with its target and prediction, for a report; None: the input alone."""
+        return None
 
     @abstractmethod
     def evaluate(self, logits: Any, targets: NDArray[Any], keys: Sequence[str], *, data: str, split: str) -> Evaluation:

@@ -68,6 +68,9 @@ class TrainConfig:
     """Several processes: exchange gradients as bfloat16, which takes half the time on a slow network."""
     tta: TTA = "none"
     """In the final evaluation, also average the predictions over this test-time augmentation of images."""
+    calibrate: bool | None = None
+    """After training, divide the outputs of a classifier by a temperature that validation data set, so that its
+    probabilities are as high as it is often right (Guo et al. 2017)."""
     search: bool | None = None
     """First choose what is not set, by a look at the data and a race of candidates, within train.minutes."""
     device: str = "auto"

@@ -179,8 +179,9 @@ def fit(
     check_later: bool | None = None,
     clock: Clock | None = None,
     validates_start: bool = False,
+    after_epoch: Callable[[], bool] | None = None,
 ) -> None:
-    """Train from the current state to the end.
+    """Train from the current state to the end, or until `after_epoch`, called after each epoch, returns True.
 
     With `validates_start` the network counts as it is before the first step, too: if no epoch improves on it, it stays.
 
@@ -217,6 +218,8 @@ def fit(
             train_epoch(loop)
             validate_epoch(loop, validate)
             look_at_clock(loop)
+            if after_epoch is not None and after_epoch():
+                state.stopped_early = True
 
 
 def train_epoch(loop: Loop) -> None:

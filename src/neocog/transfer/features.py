@@ -10,10 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from neocog.layers.fuse import fuse
 from neocog.progress import Bar
 from neocog.torch_private import has_mkldnn_bf16
 from neocog.transfer.dense_head import without_dense_head
-from neocog.layers.fuse import fuse
+from neocog.transfer.parts import pool
 from neocog.zoo import Network
 
 __all__ = ["FeatureExtractor", "Precision", "View", "mirror"]
@@ -41,7 +42,9 @@ class FeatureExtractor:
     has instructions for it and the features of the first batch agree to 15% (`auto`). Each thread computes on a few
     images of its own, so that their feature maps stay in its cache and threads never wait for each other; features
     therefore do not depend on the number of threads.
-    Raises ConfigError for a network whose head does not end with a dense layer.
+    `part` computes the features, as `feature_part` gives it; by default it is the network without its last dense layer,
+    and ConfigError is raised for a network whose head does not end with one. Maps (N, C, *places) are averaged over
+    their places.
 
     >>> from neocog.zoo import create_model
     >>> extractor = FeatureExtractor(create_model("resnet18"))
@@ -50,12 +53,17 @@ class FeatureExtractor:
     """
 
     def __init__(
-        self, model: Network, normalise: Callable[[Tensor], Tensor] | None = None, *, precision: Precision = "auto"
+        self,
+        model: Network,
+        normalise: Callable[[Tensor], Tensor] | None = None,
+        *,
+        precision: Precision = "auto",
+        part: nn.Module | None = None,
     ) -> None:
-        self.plain = without_dense_head(model)
+        self.plain = without_dense_head(model) if part is None else part
         self.normalise = normalise or (lambda images: images)
         self.precision = precision
-        self.device = next(model.parameters()).device
+        self.device = next(self.plain.parameters()).device
         self.program: nn.Module | None = None
         self.size: tuple[int, ...] = ()  # of the inputs that the program is for
         self.chosen: Literal["fp32", "bf16"] = "fp32"
@@ -118,6 +126,7 @@ class FeatureExtractor:
         assert self.program is not None
         return run(self.program, inputs, self.chosen)
 
+    @torch.inference_mode()
     def choose(self, inputs: Tensor) -> None:
         """Take the fastest form whose features agree with those of the plain network on this batch."""
         self.program, self.chosen, self.size = self.plain, "fp32", tuple(inputs.shape[1:])
@@ -127,8 +136,7 @@ class FeatureExtractor:
             return
         self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            expected = self.plain(inputs)
+        expected = run(self.plain, inputs, "fp32")
         for precision in self.precisions():
             program = fused_or_none(self.plain, inputs, precision)
             if program is None:
@@ -149,7 +157,7 @@ def run(program: nn.Module, inputs: Tensor, precision: Literal["fp32", "bf16"]) 
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bf16"):
         made: Tensor = program(inputs)
-    return made.float()
+    return pool(made)
 
 
 def fused_or_none(model: nn.Module, inputs: Tensor, precision: Literal["fp32", "bf16"]) -> nn.Module | None:

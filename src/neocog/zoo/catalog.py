@@ -37,6 +37,7 @@ from neocog.zoo.networks.lenet5_relu import LeNet5ReLU
 from neocog.zoo.networks.mobilenet_v2 import MobileNetV2
 from neocog.zoo.networks.neocognitron import Neocognitron
 from neocog.zoo.networks.segnet import SegNet
+from neocog.zoo.networks.spectrum_cnn import SpectrumCNN
 from neocog.zoo.networks.speech_cnn import SpeechCNN
 from neocog.zoo.networks.speed import SpeedNet
 from neocog.zoo.networks.squeezenet import SqueezeNet
@@ -44,6 +45,7 @@ from neocog.zoo.networks.text_cnn import TextCNN
 from neocog.zoo.networks.time_series_fcn import TimeSeriesFCN
 from neocog.zoo.networks.time_series_resnet import TimeSeriesResNet
 from neocog.zoo.networks.unet import SMALL, UNet
+from neocog.zoo.networks.unet_1d import UNet1d
 
 __all__ = ["CATALOG"]
 
@@ -190,6 +192,11 @@ CATALOG: dict[str, ModelInfo] = {
     "time_series_fcn": signals(TimeSeriesFCN, "Wang et al. 2017", 140, 2),
     "time_series_resnet": signals(TimeSeriesResNet, "Wang et al. 2017", 140, 2),
     "inception_time": signals(InceptionTime, "Ismail Fawaz et al. 2019", 140, 2),
+    "spectrum_cnn": signals(SpectrumCNN, "Cui & Fearn 2018", 100, 1),
+    "unet_1d": ModelInfo(
+        build=UNet1d, paper="Perslev et al. 2019",
+        in_channels=1, input_size=(1024,), num_classes=2, modality="signal", task="signal segmentation",
+    ),
     "go_policy": boards(GoPolicy, "Silver et al. 2016", planes=48, num_moves=19 * 19),
     "go_residual": boards(GoResidual, "Silver et al. 2017", planes=17, num_moves=19 * 19 + 1),
 }  # fmt: skip

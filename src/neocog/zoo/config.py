@@ -14,7 +14,7 @@ NAMED_WEIGHTS = frozenset({"auto", "package", "torchvision"})
 """Values of `pretrained` that are never a path; `./auto` is one."""
 
 # Settings that some builders take.
-OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride")
+OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride", "vector_size")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -35,19 +35,24 @@ class ModelConfig:
     """Channels of each stage; by default as published."""
     stem_stride: Annotated[int, Field(ge=1)] | None = None
     """Step of the first filters: with two, all maps that follow have half the sides; by default as published."""
+    vector_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Numbers of a word vector; by default those of the vectors in text.vectors, or as published."""
     pretrained: str | None = None
     """Weights to start from: torchvision, timm/NAME (both fetched), package (of an installed package), auto (what is
     installed or cached; else none), a .pth or .safetensors file, or your own model, by its run folder or its
     model.neocog."""
     head: Literal["random", "logistic"] | None = None
     """Start of the last dense layer for new classes: random, or logistic regression on the features of the pretrained
-    network, before training (linear probing, then fine-tuning); random by default."""
+    network, for numbers ridge regression, before training (linear probing, then fine-tuning); random by default."""
+    head_limit: Annotated[int, Field(ge=1)] | None = None
+    """Fit the head to at most N training samples; unset: to all, or to as many as fit into train.minutes."""
     freeze: Annotated[int, Field(ge=0)] | None = None
     """Freeze the stem and the first N stages."""
 
     def ignored(self) -> dict[str, str]:
         there = model_info(self.name).options
-        return {option: f"{self.name} has no {option}" for option in OPTIONS if option not in there}
+        found = {option: f"{self.name} has no {option}" for option in OPTIONS if option not in there}
+        return found if self.head == "logistic" else {**found, "head_limit": "model.head is not logistic"}
 
     @property
     def options(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from neocog.zoo.network import Network
 __all__ = ["ModelInfo"]
 
 Modality = str  # the name of a row of `neocog.modalities.table.MODALITIES`
-Task = Literal["classification", "segmentation", "detection", "next move"]
+Task = Literal["classification", "segmentation", "detection", "next move", "signal segmentation"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

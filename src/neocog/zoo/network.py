@@ -58,7 +58,7 @@ class BuildSpec:
         """
         try:
             return self.changed_by(num_classes=self.num_classes + 1)
-        except ConfigError:
+        except (ConfigError, KeyError):  # another structure has other keys
             return frozenset()
 
     def channel_keys(self) -> frozenset[str]:

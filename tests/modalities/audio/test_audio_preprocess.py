@@ -13,7 +13,7 @@ from neocog.loading import load_in_memory
 from neocog.modalities.audio.audio_folder import open_audio_folder
 from neocog.modalities.audio.choose import AudioConfig, choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess, fft_size
-from neocog.modalities.audio.spectrogram import mel_bank
+from neocog.modalities.audio.spectrogram import log_mel, mel_bank, pcen, power_spectrogram
 from neocog.modalities.audio.waveform import resample, sound_header, sound_waveform
 from neocog.progress import quiet
 from neocog.zoo import create_model
@@ -323,6 +323,8 @@ def test_choose_audio_ignores_a_few_long_recordings(tmp_path):
         ),
         (AudioConfig(num_mels=20), (140,), r"audio\.num_mels would be ignored, because a waveform has no frames"),
         (AudioConfig(num_coefficients=20), (64, 64), r"audio\.num_coefficients would be ignored, because only mfcc"),
+        (AudioConfig(compression="pcen"), (101, 40), r"audio\.compression would be ignored, because cepstral coeff"),
+        (AudioConfig(compression="pcen"), (140,), r"audio\.compression would be ignored, because a waveform"),
     ],
 )
 def test_conflicting_settings_are_refused(tmp_path, config, input_size, message):
@@ -343,4 +345,21 @@ def test_choose_audio_names_all_damaged_files(tmp_path):
 def test_settings_without_an_effect_are_told():
     assert "num_mels" in AudioConfig(features="waveform").ignored()
     assert set(AudioConfig(features="mel").ignored()) == {"num_coefficients"}
+    assert set(AudioConfig(features="mfcc").ignored()) == {"compression"}
     assert AudioConfig().ignored() == {}
+
+
+def test_compression_is_a_setting_that_travels_with_the_preprocessing(tmp_path):
+    source = folder(tmp_path)
+    spec, reasons = choose(source, AudioConfig(features="mel", compression="pcen"))
+    assert spec.compression == "pcen" and "compression" not in reasons
+    assert AudioPreprocess.from_json(spec.to_json()) == spec
+    payload = source.read(0).payload
+    logarithm, _ = choose(source, AudioConfig(features="mel"))
+    waveform, _ = sound_waveform(payload, "here", 600)
+    power = power_spectrogram(torch.from_numpy(waveform.astype(np.float64)), spec.window, spec.hop, spec.n_fft)
+    bank = mel_bank(40, spec.n_fft, 16_000, 20.0, 8000.0)
+    assert torch.equal(spec.decode(payload)[0], pcen(power, bank).float())
+    assert torch.equal(logarithm.decode(payload)[0], log_mel(power, bank).float())
+    before = {key: value for key, value in logarithm.to_json().items() if key != "compression"}
+    assert AudioPreprocess.from_json(before) == logarithm  # as bundles of earlier releases have it

@@ -13,6 +13,7 @@ from neocog.modalities.audio.spectrogram import (
     mel_bank,
     mel_to_hertz,
     mfcc,
+    pcen,
     power_spectrogram,
 )
 
@@ -73,3 +74,29 @@ def test_tone_is_loudest_in_its_band():
 def test_silence_has_a_logarithm():
     bands = log_mel(torch.zeros(3, 65, dtype=torch.float64), mel_bank(10, 128, 8000, 20.0, 4000.0))
     assert torch.equal(bands, torch.full((3, 10), np.log(FLOOR), dtype=torch.float64))
+
+
+def pcen_by_hand(energy):
+    """The formula, number by number."""
+    found = np.zeros_like(energy)
+    for band in range(energy.shape[1]):
+        level = energy[0, band]
+        for t in range(len(energy)):
+            level = (1 - 0.025) * level + 0.025 * energy[t, band]
+            found[t, band] = (energy[t, band] / (1e-6 + level) ** 0.98 + 2) ** 0.5 - 2**0.5
+    return found
+
+
+def test_pcen_is_its_formula():
+    power = power_spectrogram(wave(), 256, 100, 256)
+    bank = mel_bank(20, 256, 8000, 20.0, 4000.0)
+    assert pcen(power, bank).numpy() == pytest.approx(pcen_by_hand((power @ bank).numpy()), abs=1e-12)
+    silence = pcen(torch.zeros(3, 129, dtype=torch.float64), bank)
+    assert torch.equal(silence, torch.zeros(3, 20, dtype=torch.float64))
+
+
+def test_pcen_hardly_depends_on_loudness():
+    bank = mel_bank(20, 256, 8000, 20.0, 4000.0)
+    loud, quiet = (power_spectrogram(factor * wave(), 256, 100, 256) for factor in (10, 1))
+    changed = (pcen(loud, bank) - pcen(quiet, bank)).abs().mean() / pcen(quiet, bank).std()
+    assert changed < 0.2 < (log_mel(loud, bank) - log_mel(quiet, bank)).abs().mean() / log_mel(quiet, bank).std()

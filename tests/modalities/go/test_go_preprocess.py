@@ -73,7 +73,7 @@ def test_networks_planes_choose_the_features(games, network, features, num_class
     num_planes = FEATURES[features].num_planes
     pre, reasons = choose_board(games, games.splits["all"], None, (num_planes, 19, 19))
     assert pre == BoardPreprocess(features=features, size=9)
-    assert reasons == {"features": f"the network takes {num_planes} planes", "size": "the size of the games' board"}
+    assert reasons == {"features": f"the network takes {num_planes} planes"}
     model = create_model(network, in_channels=pre.in_channels, num_classes=num_classes).eval()
     assert model(pre(games.read(0).payload)[None]).shape == (1, num_classes)
 

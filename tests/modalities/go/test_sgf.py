@@ -36,20 +36,21 @@ def main_line(text):
 def test_each_move_is_a_record_with_the_position_before_it(tmp_path):
     source = SgfSource(write(tmp_path / "games", a=GAME, b=OTHER))
     assert (source.name, source.modality, source.task, source.format) == ("games", "board", "next move", "sgf")
-    assert len(source) == 5 and len(source.classes) == 81 and source.size == 9
-    assert source.classes[0] == "A9" and source.classes[80] == "J1"
-    assert [source.key(i) for i in range(5)] == ["a.sgf#1", "a.sgf#2", "a.sgf#4", "b.sgf#1", "b.sgf#2"]
-    assert [source.classes[k] for k in source.targets] == ["E5", "G7", "C7", "C7", "G3"]
-    assert source.groups.tolist() == [0, 0, 0, 1, 1]
-    assert source.splits.keys() == {"all"} and source.splits["all"].tolist() == [0, 1, 2, 3, 4]
+    assert len(source) == 6 and len(source.classes) == 82 and source.size == 9
+    assert source.classes[0] == "A9" and source.classes[80:] == ("J1", "pass")
+    assert [source.key(i) for i in range(6)] == [*(f"a.sgf#{k}" for k in range(1, 5)), "b.sgf#1", "b.sgf#2"]
+    assert [source.classes[k] for k in source.targets] == ["E5", "G7", "pass", "C7", "C7", "G3"]
+    assert source.groups.tolist() == [0, 0, 0, 0, 1, 1]
+    assert source.splits.keys() == {"all"} and source.splits["all"].tolist() == [0, 1, 2, 3, 4, 5]
     assert source.notices == ()
-    record = source.read(2)
+    assert source.read(2).target == 81
+    record = source.read(3)
     assert (record.key, record.target) == ("a.sgf#4", 2 * 9 + 2)
     moves = [KIND * (MOVE + colour) + point for colour, point in ((BLACK, 40), (WHITE, 24), (BLACK, 81))]
     assert record.payload.dtype == np.int16 and record.payload.tolist() == [9, WHITE, *moves]
     handicap = [KIND * BLACK + 24, KIND * BLACK + 6 * 9 + 2]
-    assert source.read(3).payload.tolist() == [9, WHITE, *handicap]
-    assert "5 all; 81 classes: A9, B9" in describe(source)
+    assert source.read(4).payload.tolist() == [9, WHITE, *handicap]
+    assert "6 all; 82 classes: A9, B9" in describe(source)
 
 
 def test_one_file_may_hold_many_games(tmp_path):
@@ -57,8 +58,8 @@ def test_one_file_may_hold_many_games(tmp_path):
     path.write_bytes(GAME + b"\n\n" + OTHER + b"\0\n")
     source = SgfSource(path)
     assert source.name == "games"
-    assert [source.key(i) for i in (0, 2, 3, 4)] == [f"games.sgf#{key}" for key in ("1:1", "1:4", "2:1", "2:2")]
-    assert len({source.key(i) for i in range(len(source))}) == 5
+    assert [source.key(i) for i in (0, 3, 4, 5)] == [f"games.sgf#{key}" for key in ("1:1", "1:4", "2:1", "2:2")]
+    assert len({source.key(i) for i in range(len(source))}) == 6
 
 
 def test_fingerprint_knows_the_games(tmp_path):
@@ -69,7 +70,7 @@ def test_fingerprint_knows_the_games(tmp_path):
 
 def test_folders_may_divide_the_games(tmp_path):
     source = SgfSource(write(tmp_path / "a", train__a=GAME, test__b=OTHER, train__deep__c=GAME))
-    assert {split: len(indices) for split, indices in source.splits.items()} == {"train": 6, "test": 2}
+    assert {split: len(indices) for split, indices in source.splits.items()} == {"train": 8, "test": 2}
     for split, indices in source.splits.items():
         assert all(source.key(i).startswith(f"{split}/") for i in indices.tolist())
     source = SgfSource(write(tmp_path / "b", train__a=GAME, test__b=OTHER, other__c=GAME))
@@ -91,21 +92,21 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
     (folder / "b.sgf").symlink_to(tmp_path / "outside" / "b.sgf")
     (folder / "deep").symlink_to(tmp_path / "outside")
     source = SgfSource(folder)
-    assert len(source) == 3
+    assert len(source) == 4
     assert source.notices == ("links that lead out of the folder were skipped: b.sgf",)
 
 
 def test_games_without_a_move_are_skipped_and_named(tmp_path):
-    source = SgfSource(write(tmp_path / "games", a=b"(;SZ[9];B[];W[tt])", b=GAME))
+    source = SgfSource(write(tmp_path / "games", a=b"(;SZ[9];C[resigned])", b=GAME))
     assert source.notices == ("games without a move were skipped: a.sgf#",)
-    assert len(source) == 3 and source.groups.tolist() == [1, 1, 1] and source.key(0) == "b.sgf#1"
+    assert len(source) == 4 and source.groups.tolist() == [1, 1, 1, 1] and source.key(0) == "b.sgf#1"
 
 
 @pytest.mark.parametrize(
     ("games", "message"),
     [
         ({}, "holds no games. Put files there that end in .sgf"),
-        ({"a": b"(;SZ[9];B[])"}, "holds no move"),
+        ({"a": b"(;SZ[9])"}, "holds no move"),
         ({"a": b"(;SZ[9];B[aa];W[aa])"}, r"a\.sgf: received move 2, White A9: there is a stone already"),
         (
             {"a": b"(;SZ[9];B[aa];W[aa])" * 3},
@@ -130,18 +131,18 @@ def test_file_that_can_not_be_read_is_named(tmp_path):
 KO = b"(;SZ[9]AB[ba][ab][bc]AW[ca][bb][db][cc];B[cb];W[bb];B[ii])"
 SURROUNDED = b"SZ[9]AB[ba][ab][bb]AW[ca][cb][ac][bc];W[gg];B[aa];W[hh])"
 UNPLAYABLE = {
-    "occupied": (b"(;SZ[9];B[aa];W[];W[aa];B[cc])", 3, "move 3, White A9: there is a stone already"),
+    "occupied": (b"(;SZ[9];B[aa];W[];W[aa];B[cc])", 4, "move 3, White A9: there is a stone already"),
     "ko": (KO, 3, "move 2, White B8: this takes a ko back at once"),
     "suicide": (b"(;" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
     "suicide in Japan": (b"(;RU[Japanese]" + SURROUNDED, 3, "move 2, Black A9: the stone would have no liberty"),
     "off the board": (b"(;SZ[9];B[aa];W[jj])", 2, "b.sgf, move 2: received [jj]"),
     "tt is a point": (b"(;SZ[21];B[tt];W[tt])", 2, "move 2, White U2: there is a stone already"),
-    "no point": (b"(;SZ[9];B[aa];W[A1];B[tt])", 2, "b.sgf, move 2: received [A1]"),
+    "no point": (b"(;SZ[9];B[aa];W[A1];B[tt])", 3, "b.sgf, move 2: received [A1]"),
     "another game": (b"(;GM[3]SZ[9];B[aa])", 1, "b.sgf: received GM[3]. Remove it"),
     "no board": (b"(;SZ[9:13];B[aa];W[bb])", 2, "b.sgf: received SZ[9:13]"),
     "set up without liberty": (b"(;SZ[9]AB[aa]AW[ba][ab];B[cc])", 1, "a chain without one at A9"),
     "cut off": (b"(;SZ[9];B[aa];W[bb];B[c", 2, "is damaged at byte 21: a value is never closed"),
-    "cut off behind a variation": (b"(;SZ[9];B[aa](;W[bb];B[])(;W[cc]", 2, "the file ends within a game"),
+    "cut off behind a variation": (b"(;SZ[9];B[aa](;W[bb];B[])(;W[cc]", 3, "the file ends within a game"),
     "no game": (b"<html>404</html>", 0, "which starts with '(;'"),
     "nothing": (b"", 0, "which starts with '(;'"),
 }
@@ -151,8 +152,8 @@ UNPLAYABLE = {
 def test_game_that_can_not_be_replayed_is_left_out_and_named(tmp_path, name):
     content, num_moves, reason = UNPLAYABLE[name]
     source = SgfSource(write(tmp_path / "games", a=GAME, b=content, c=OTHER))
-    assert [source.key(i) for i in range(5)] == ["a.sgf#1", "a.sgf#2", "a.sgf#4", "c.sgf#1", "c.sgf#2"]
-    assert len(source) == 5 and source.groups.tolist() == [0, 0, 0, 1, 1]
+    assert [source.key(i) for i in range(6)] == [*(f"a.sgf#{k}" for k in range(1, 5)), "c.sgf#1", "c.sgf#2"]
+    assert len(source) == 6 and source.groups.tolist() == [0, 0, 0, 0, 1, 1]
     assert num_left_out(source) == num_moves
     (notice,) = source.notices
     moves = f"{num_moves} move{'' if num_moves == 1 else 's'}"
@@ -171,8 +172,9 @@ def test_all_games_that_can_not_be_replayed_are_counted_and_named(tmp_path):
     assert source.notices[0].startswith(
         "4 games can't be replayed and are left out, with 6 moves: a.sgf#1, a.sgf#3, b.sgf and 1 more. Moves must be"
     )
-    assert [source.key(i) for i in range(len(source))] == ["a.sgf#2:1", "a.sgf#2:2", "a.sgf#2:4", "d.sgf#1", "d.sgf#2"]
-    assert (len(source), num_left_out(source)) == (5, 6)
+    keys = [*(f"a.sgf#2:{k}" for k in range(1, 5)), "d.sgf#1", "d.sgf#2"]
+    assert [source.key(i) for i in range(len(source))] == keys
+    assert (len(source), num_left_out(source)) == (6, 6)
     (finding,) = [found for found in check(source).findings if found.kind == "game-unplayable"]
     assert [example.key for example in finding.examples] == ["a.sgf#1", "a.sgf#3", "b.sgf", "c.sgf"]
 
@@ -184,7 +186,7 @@ def test_games_that_are_left_out_take_nothing_from_the_splits_of_others(tmp_path
     )
     keys = {split: [source.key(i) for i in part.tolist()] for split, part in source.splits.items()}
     assert keys == {
-        "train": ["train/b.sgf#1", "train/b.sgf#2", "train/b.sgf#4"],
+        "train": ["train/b.sgf#1", "train/b.sgf#2", "train/b.sgf#3", "train/b.sgf#4"],
         "val": ["val/b.sgf#1", "val/b.sgf#2"],
         "test": ["test/a.sgf#1", "test/a.sgf#2"],
     }
@@ -192,7 +194,7 @@ def test_games_that_are_left_out_take_nothing_from_the_splits_of_others(tmp_path
 
 def test_board_sizes_are_those_of_the_games_that_can_be_replayed(tmp_path):
     source = SgfSource(write(tmp_path / "games", a=GAME, b=b"(;SZ[13];B[aa];W[aa])"))
-    assert (source.size, len(source)) == (9, 3)
+    assert (source.size, len(source)) == (9, 4)
 
 
 @pytest.mark.parametrize(

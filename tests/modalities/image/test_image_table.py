@@ -252,7 +252,7 @@ def test_column_for_each_class_gives_several_labels(tmp_path):
     assert source.read(1).target.shape == (2,)
     assert source.notices == ("test has no sample of 'sea', 'sun'",)
     write(tmp_path / "a.csv", "image,sun,sea,split\na.png,1,0,train\nb.png,2,1,train\n")
-    with pytest.raises(DataError, match="it holds 0 or 1. .*a.csv, line 3: received '2' in column 'sun'"):
+    with pytest.raises(DataError, match="a.csv: received 0 and 1 in 'sea'; numbers in 'sun'. Name columns"):
         opened(tmp_path)
 
 
@@ -281,7 +281,7 @@ def test_tags_give_several_labels(tmp_path, table, content):
 def test_one_label_each_in_a_task_of_several_is_noticed(tmp_path):
     draw(tmp_path, "a.png", "b.png")
     write(tmp_path / "a.csv", "image,tags\na.png,x\nb.png,y\n")
-    assert "each image has exactly one label" in opened(tmp_path).notices[-1]
+    assert "each sample has exactly one label" in opened(tmp_path).notices[-1]
 
 
 def test_skipped_columns_and_images_are_reported(tmp_path):
@@ -312,10 +312,7 @@ def test_skipped_columns_and_images_are_reported(tmp_path):
         ("file,label\na.png,x\nb.png,\n", "Each file needs one label. .*line 3: received '' in column 'label'"),
         ("file,label\na.png,x\na.png,y\n", "a.png has x in .*line 2, and y in .*line 3. Remove one"),
         ("file,label,split\na.png,x,train\na.png,x,test\n", r"belongs to one split. a.png is in train \(.*line 2\)"),
-        (
-            "file,label\na.png,0.25\nb.png,1\n",
-            "a name or a whole number. .*a.csv: received 0.25. Regression is not supported",
-        ),
+        ("file,label,split\na.png,1.5,train\nb.png,x,tset\n", "A split is one of .*line 3: received 'tset'"),
         ("file,path,label\na.png,a.png,x\n", "in 2 ways: each of 'file', 'path' can be the column of the file"),
         ("file,label,target\na.png,x,3\n", "in 2 ways: each of 'label', 'target' can be the column of the label"),
         ("file,labels\na.png,x|y;z\n", "read in two ways: its labels are separated by '|' or by ';'"),

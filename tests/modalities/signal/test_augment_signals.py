@@ -152,6 +152,61 @@ def test_mask_is_one_stretch_up_to_the_given_share(axis, kind, size):
     assert torch.equal(masked[masked != FILL], inputs[masked != FILL])
 
 
+def stretches(masked, axis, size):
+    """Which places along an axis are masked in whole; (N, size)."""
+    return (masked == FILL).movedim(axis, 1).reshape(len(masked), size, -1).all(2).numpy()
+
+
+@pytest.mark.parametrize(("axis", "kind", "size"), [(2, "time", 30), (3, "frequency", 20)])
+@pytest.mark.parametrize(
+    ("width", "share", "widest"), [(4, 0.0, 4), (8, 0.2, None), (100, 0.0, None), (100, 1.0, None)]
+)
+def test_masks_are_those_of_spec_augment(axis, kind, size, width, share, widest):
+    """t from {0, ..., min(T, p tau)} and t0 from where t fits, each m times, against a loop over samples."""
+    widest = widest or min(width, int((share or 1) * size))
+    inputs, samples = many(400, SPECTROGRAMS[:1])
+    config = SignalAugmentConfig(**{f"{kind}_mask": share, f"{kind}_width": width, f"{kind}_masks": 3})
+    found = stretches(run(config, inputs, samples), axis, size)
+    expected = np.zeros((400, size), bool)
+    seen = set()
+    for purpose in (f"{kind} mask", f"{kind} mask 2", f"{kind} mask 3"):
+        for row, (u, v) in zip(expected, uniform(5, 0, samples, purpose, 2), strict=True):
+            length = int(u * (widest + 1))
+            start = int(v * (size - length + 1))
+            row[start : start + length] = True
+            seen.add(length)
+    assert np.array_equal(found, expected)
+    assert seen == set(range(widest + 1))
+
+
+def test_bands_are_shifted_and_the_outermost_fills_the_gap():
+    moved = run(SignalAugmentConfig(frequency_shift=3), SPECTROGRAMS)
+    moves = integers(5, 0, SAMPLES, "band shift", -3, 3)[:, 0].tolist()
+    assert set(moves) == set(range(-3, 4))
+    for before, after, move in zip(SPECTROGRAMS, moved, moves, strict=True):
+        padded = torch.cat([before[..., :1]] * 3 + [before] + [before[..., -1:]] * 3, dim=-1)
+        assert torch.equal(after, padded[..., 3 - move : 23 - move])
+    with pytest.raises(
+        ConfigError, match="A frequency shift needs frequency bands. Received: frequency_shift=2 for sig"
+    ):
+        run(SignalAugmentConfig(frequency_shift=2))
+
+
+def test_one_mask_is_what_the_share_alone_gives():
+    wide = SignalAugmentConfig(time_mask=0.3, time_width=9, time_masks=1, frequency_mask=0.3, frequency_width=6)
+    assert torch.equal(
+        run(wide, SPECTROGRAMS), run(SignalAugmentConfig(time_mask=0.3, frequency_mask=0.3), SPECTROGRAMS)
+    )
+
+
+def test_masks_of_one_sample_differ():
+    config = SignalAugmentConfig(time_width=5, time_masks=2)
+    one, two = (uniform(5, 0, SAMPLES, purpose, 2) for purpose in ("time mask", "time mask 2"))
+    assert not np.allclose(one, two)
+    several = stretches(run(config, SPECTROGRAMS), 2, 30)
+    assert (np.diff(np.pad(several, ((0, 0), (1, 1))).astype(int), axis=1) == 1).sum(1).max() == 2
+
+
 def test_all_may_be_masked():
     masked = run(SignalAugmentConfig(time_mask=1.0), *many(200, SIGNALS[:1]))
     assert (masked == FILL).all(dim=(1, 2)).any()
@@ -162,5 +217,10 @@ def test_impossible_settings_are_refused():
         run(SignalAugmentConfig(frequency_mask=0.2))
     with pytest.raises(ConfigError, match="smaller than the signals. Received: shift=50 for 50 samples"):
         run(SignalAugmentConfig(shift=50))
-    assert SignalAugmentConfig(jitter=1).ignored() == {"border": "nothing is shifted"}
-    assert SignalAugmentConfig(shift=1).ignored() == {}
+    with pytest.raises(ConfigError, match="needs frequency bands. Received: frequency_width=4 for signals of 3x50"):
+        run(SignalAugmentConfig(frequency_width=4))
+    nothing = {"time_masks": "no time is masked", "frequency_masks": "no bands are masked"}
+    assert SignalAugmentConfig(jitter=1).ignored() == {"border": "nothing is shifted", **nothing}
+    assert SignalAugmentConfig(shift=1).ignored() == nothing
+    masked = {"time_width": 3, "frequency_mask": 0.1}
+    assert SignalAugmentConfig(shift=1, **masked).ignored() == {}

@@ -140,7 +140,7 @@ def test_preprocess_round_trips_through_json():
     assert pre.to_json()["modality"] == "signal"
     assert SignalPreprocess.from_json(pre.to_json()) == pre
     with pytest.raises(DataError, match="Update Neocog"):
-        SignalPreprocess.from_json(pre.to_json() | {"version": 2})
+        SignalPreprocess.from_json(pre.to_json() | {"version": 3})
     assert (pre.shape, pre.in_channels, pre.dtype) == ((2, 5), 2, torch.float32)
 
 
@@ -153,7 +153,7 @@ def test_choose_signal_fills_in_open_settings():
     spec, reasons = choose_signal(source(5, 5, 9), np.array([0, 1]), SignalConfig(), (1, 140))
     assert spec == SignalPreprocess(channels=2, length=5, fit="crop", missing="interpolate", scale="channel")
     assert reasons["length"] == "that of every signal; the network was made for 140"
-    assert set(reasons) == {"length", "fit", "missing", "scale"}
+    assert set(reasons) == {"length", "fit", "missing", "scale", "mask"}
     spec, reasons = choose_signal(source(5, 7, 9), np.array([0, 1]), SignalConfig(scale="series"), (1, 140))
     assert (spec.length, spec.scale) == (7, "series")
     assert "of the longest signal" in reasons["length"] and "scale" not in reasons

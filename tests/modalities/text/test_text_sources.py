@@ -141,7 +141,7 @@ def test_other_paths_are_not_tables(tmp_path):
         ("a.jsonl", b'{"text": "x", "label": null}', "one label. .*received 'None'"),
         ("a.jsonl", b'{"text": 5, "label": 1}', r"must be letters. .*a\.jsonl, line 1: received '5'.*"),
         ("a.csv", b"text,label,split\nx,1,later\n", r"A split is one of train.*line 2: received 'later'"),
-        ("a.csv", b"text,label\nx,0.35\ny,0.4\n", "A label is a class.*received 0.35"),
+        ("a.csv", b"text,label,stars\nx,y,0.4\ny,,0.4\n", "Each text needs one label. .*line 3: received ''"),
         ("a.csv", b"text,label\n\xe9,1\n", "UTF-8 text. .*line 2: received byte 0xe9"),
         ("a.csv", b"text,label\nx,1,2\n", "one value for each column. .*received 3 values for 2 columns"),
         ("a.csv", b"text,label\n", "needs rows below its header"),

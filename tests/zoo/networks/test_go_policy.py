@@ -81,9 +81,9 @@ def test_first_logits_tell_positions_apart():
         assert model(boards).std(0).mean() < 0.005  # torch's own first values let the signal fade
 
 
-@pytest.mark.parametrize("num_classes", [362, 82, 2, 0, -4])
+@pytest.mark.parametrize("num_classes", [363, 83, 3, 0, -4])
 def test_non_square_board_is_refused(num_classes):
-    rule = f"points of a square board. Received: {num_classes}. Use the square of the board's size, such as 361"
+    rule = f"points of a square board, or one more to pass. Received: {num_classes}. Use the square of the board's size"
     with pytest.raises(ConfigError, match=rule):
         on_meta(num_classes=num_classes)
 
@@ -95,18 +95,40 @@ def test_another_board_than_it_was_built_for_is_refused(size):
         plan(model, (48, size, size))
 
 
-@pytest.mark.parametrize(("build", "num_moves"), [(GoPolicy, 25), (GoResidual, 26)])
-def test_every_parameter_learns(build, num_moves):
+NARROW = [(GoPolicy, 25, {"width": 16}), (GoPolicy, 26, {"width": 16}), (GoResidual, 26, {"widths": (16, 24)})]
+
+
+@pytest.mark.parametrize(("build", "num_moves", "options"), NARROW)
+def test_every_parameter_learns(build, num_moves, options):
     torch.manual_seed(0)
-    model = build(in_channels=3, num_classes=num_moves, width=16)
+    model = build(in_channels=3, num_classes=num_moves, **options)
     model(torch.randn(8, 3, 5, 5)).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in model.parameters())
 
 
-@pytest.mark.parametrize(("build", "num_moves"), [(GoPolicy, 81), (GoResidual, 82)])
-def test_exported_it_computes_the_same_for_any_batch(build, num_moves):
-    model, boards = build(in_channels=3, num_classes=num_moves, width=4).eval(), torch.randn(2, 3, 9, 9)
+@pytest.mark.parametrize(("build", "num_moves", "options"), NARROW)
+def test_exported_it_computes_the_same_for_any_batch(build, num_moves, options):
+    model = build(in_channels=3, num_classes=num_moves, **options).eval()
+    boards = torch.randn(2, 3, 5, 5)
     batches = ({0: torch.export.Dim("batch", min=1, max=64)},)
     program = torch.export.export(model, (boards,), dynamic_shapes=batches).module()
-    more = torch.randn(5, 3, 9, 9)
+    more = torch.randn(5, 3, 5, 5)
     torch.testing.assert_close(program(more), model(more))
+
+
+def test_a_pass_is_rated_by_the_mean_of_the_maps():
+    model, boards = small(num_classes=82), torch.randn(2, 3, 9, 9, dtype=torch.float64)
+    (maps,) = model.features(boards)
+    logits = model(boards)
+    assert logits.shape == (2, 82)
+    expected = maps.mean((2, 3)) @ model.head[0].passing.weight[0]
+    torch.testing.assert_close(logits[:, 81], expected)
+    torch.testing.assert_close(logits[:, :81], (maps * model.head[0].points.weight[0]).sum(1).flatten(1))
+
+
+def test_widths_are_those_of_the_blocks():
+    with torch.device("meta"):
+        model = GoResidual(in_channels=48, num_classes=82, widths=(8, 16, 16))
+        assert sum(p.numel() for p in GoResidual().parameters()) == 715_682
+    assert [maps.shape[1] for maps in model.features(torch.empty(1, 48, 9, 9, device="meta"))] == [16]
+    assert len(model.stages[0]) == 3

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from neocog.zoo.networks.char_cnn import char_cnn
 from neocog.zoo.networks.inception_time import InceptionTime
 from neocog.zoo.networks.mnist1d import mnist1d
+from neocog.zoo.networks.spectrum_cnn import SpectrumCNN
 from neocog.zoo.networks.speech_cnn import SpeechCNN
 from neocog.zoo.networks.speech_dscnn import speech_dscnn
 from neocog.zoo.networks.speech_resnet import speech_resnet
@@ -54,6 +55,7 @@ NETWORKS = {
     "time_series_fcn": (TimeSeriesFCN, lambda y: series(y, 30), 1e-3),
     "time_series_resnet": (TimeSeriesResNet, lambda y: series(y, 30), 1e-3),
     "inception_time": (InceptionTime, lambda y: series(y, 30), 1e-3),
+    "spectrum_cnn": (lambda: SpectrumCNN(num_classes=2), lambda y: series(y, 50), 3e-3),
 }
 
 

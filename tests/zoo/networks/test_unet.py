@@ -164,7 +164,7 @@ def test_exported_program_takes_images_of_other_sizes(network):
 def test_small_form_has_batch_norm_for_biases():
     """By the paper's figure with 16 to 256 channels: two numbers for each map where a bias was one."""
     conv = lambda c_in, c_out: 9 * c_in * c_out + 2 * c_out  # noqa: E731
-    down = conv(1, 16) + conv(16, 16) + sum(conv(c, 2 * c) + conv(2 * c, 2 * c) for c in SMALL[:-1])
+    down = conv(3, 16) + conv(16, 16) + sum(conv(c, 2 * c) + conv(2 * c, 2 * c) for c in SMALL[:-1])
     up = sum(4 * 2 * c * c + c + conv(2 * c, c) + conv(c, c) for c in SMALL[:-1])
     network = create_model("unet_small")
     assert sum(p.numel() for p in network.parameters()) == down + up + 16 * 2 + 2

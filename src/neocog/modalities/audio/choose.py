@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from neocog.dataset.record import Record, Source
 from neocog.errors import ConfigError, DataError, agree
-from neocog.modalities.audio.preprocess import AudioPreprocess, Features
+from neocog.modalities.audio.preprocess import AudioPreprocess, Compression, Features
 from neocog.modalities.audio.spectrogram import mel_bank
 from neocog.modalities.audio.waveform import LENGTH_UNKNOWN, RATES, SoundHeader, sound_header
 from neocog.modalities.choose import Choices, read_headers
@@ -27,6 +27,7 @@ LONGEST = 10.0  # seconds, the most that is chosen
 SPEECH_RATE = 16_000
 WINDOW_MS = 30.0  # Tang & Lin 2018
 MIN_MELS = 40  # for cepstral coefficients, of which fewer may be kept
+GIVEN = ("f_min", "f_max", "compression")  # that follow from neither the data nor the network
 PUBLISHED_MFCC = ((101, 40), (49, 10))  # inputs of Tang & Lin 2018 and Zhang et al. 2017
 
 
@@ -52,13 +53,18 @@ class AudioConfig:
     """Lowest frequency in hertz."""
     f_max: Annotated[float, Field(gt=0)] | None = None
     """Highest frequency in hertz; unset: half of the sample rate."""
+    compression: Compression | None = None
+    """log: the logarithm of each mel band; pcen: per-channel energy normalisation, for speech at any distance (Wang et
+    al. 2017); unset: log."""
     max_seconds: Annotated[float, Field(gt=0)] = 600.0
     """Refuse longer audio before it is decoded."""
 
     def ignored(self) -> dict[str, str]:
         if self.features == "waveform":
-            names = ("window_ms", "hop_ms", "num_mels", "num_coefficients", "f_min", "f_max")
+            names = ("window_ms", "hop_ms", "num_mels", "num_coefficients", "f_min", "f_max", "compression")
             return dict.fromkeys(names, "a waveform has no frames")
+        if self.features == "mfcc":
+            return {"compression": "cepstral coefficients are those of the logarithm"}
         return {"num_coefficients": "only mfcc has coefficients"} if self.features == "mel" else {}
 
 
@@ -96,7 +102,7 @@ def choose_audio(
             kept = choices.pick("num_coefficients", bands, made_for)
             bands, made_for = max(MIN_MELS, kept), "usual for speech, or the number of coefficients"
         choices.pick("num_mels", bands, made_for)
-    given = {key: getattr(settings, key) for key in ("f_min", "f_max") if getattr(settings, key) is not None}
+    given = {key: getattr(settings, key) for key in GIVEN if getattr(settings, key) is not None}
     spec = AudioPreprocess(**choices.values, **given, max_seconds=settings.max_seconds)
     check_settings(spec)
     return spec, choices.reasons

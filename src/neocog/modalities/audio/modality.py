@@ -12,7 +12,7 @@ from neocog.modalities.audio.choose import choose_audio
 from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.audio.waveform import decodable
 from neocog.modalities.draw import Drawing, colour_map, draw_curves, image_address
-from neocog.modalities.signal.augment import augment_stages
+from neocog.modalities.signal.augment import augment_stages, check_augment
 from neocog.modalities.table import ModalityInfo
 
 __all__ = ["ROW"]
@@ -45,11 +45,13 @@ ROW = ModalityInfo(
     preprocess=AudioPreprocess,
     choose=choose_audio,
     suffixes=SUFFIXES["audio"],
-    network="speech_res8",
+    network="speech_dscnn_s",
     recipe="sound",
+    recipe_for_network="keyword",
     section="audio",
     augment_section="augment_signal",
     augment=augment_stages,
+    check_augment=check_augment,
     feature="Audio",
     check_encoded=check_encoded,
     draw=draw,

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
-from neocog.modalities.audio.spectrogram import log_mel, mel_bank, mfcc, power_spectrogram
+from neocog.modalities.audio.spectrogram import log_mel, mel_bank, mfcc, pcen, power_spectrogram
 from neocog.modalities.audio.waveform import resample, sound_waveform
 from neocog.modalities.preprocess import Preprocess, exact_sum
 
-__all__ = ["AudioPreprocess", "Features"]
+__all__ = ["AudioPreprocess", "Compression", "Features"]
 
 Features = Literal["waveform", "mel", "mfcc"]
+Compression = Literal["log", "pcen"]
 MAX_FFT = 2**16
 
 
@@ -37,6 +38,7 @@ class AudioPreprocess(Preprocess):
     modality: ClassVar[Modality] = "audio"
     statistics_of: ClassVar[tuple[str, ...] | None] = (
         "features", "sample_rate", "window_ms", "num_mels", "num_coefficients", "f_min", "f_max",
+        "compression",
     )  # fmt: skip
 
     sample_rate: int
@@ -52,6 +54,8 @@ class AudioPreprocess(Preprocess):
     """Hertz."""
     f_max: float | None = None
     """Hertz; None: half of the sample rate."""
+    compression: Compression = "log"
+    """Of features "mel": the logarithm of each band's power, or per-channel energy normalisation."""
     max_seconds: float = 600.0
     """Longer audio is refused before it is decoded."""
     mean: tuple[float, ...] = (0.0,)
@@ -104,7 +108,8 @@ class AudioPreprocess(Preprocess):
         # In float64, whose rounding does not show in float32.
         samples = torch.from_numpy(waveform.astype(np.float64))
         bank = self.num_mels, self.n_fft, self.sample_rate, self.f_min, self.highest
-        bands = log_mel(power_spectrogram(samples, self.window, self.hop, self.n_fft), mel_bank(*bank))
+        compress = pcen if self.compression == "pcen" else log_mel
+        bands = compress(power_spectrogram(samples, self.window, self.hop, self.n_fft), mel_bank(*bank))
         features = mfcc(bands, self.num_coefficients) if self.features == "mfcc" else bands
         return features.float()[None]
 

@@ -7,9 +7,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-__all__ = ["dct_matrix", "hertz_to_mel", "log_mel", "mel_bank", "mel_to_hertz", "mfcc", "power_spectrogram"]
+__all__ = ["dct_matrix", "hertz_to_mel", "log_mel", "mel_bank", "mel_to_hertz", "mfcc", "pcen", "power_spectrogram"]
 
 FLOOR = 1e-6  # added to each band's power, so that silence has a logarithm
+SMOOTHING, GAIN, BIAS, POWER = 0.025, 0.98, 2.0, 0.5  # s, alpha, delta and r of PCEN
 
 
 def hertz_to_mel(hertz: ArrayLike) -> NDArray[np.float64]:
@@ -79,6 +80,25 @@ def power_spectrogram(waveform: Tensor, window: int, hop: int, n_fft: int) -> Te
 def log_mel(power: Tensor, bank: Tensor) -> Tensor:
     """The logarithm of each band's power; (frames, bins), (bins, bands) -> (frames, bands)."""
     return (power @ bank + FLOOR).log()
+
+
+def pcen(power: Tensor, bank: Tensor) -> Tensor:
+    """Per-channel energy normalisation of each band's power; (frames, bins), (bins, bands) -> (frames, bands).
+
+        PCEN = (E / (eps + M)^alpha + delta)^r - delta^r,   M[t] = (1 - s) M[t - 1] + s E[t],   M[0] = E[0]
+
+    with alpha = 0.98, delta = 2, r = 0.5, s = 0.025 and eps = 1e-6: the loudness so far is divided out, and sudden
+    sounds become prominent. Source: Wang et al. 2017, "Trainable frontend for robust and far-field keyword spotting",
+    https://arxiv.org/abs/1607.05666, section 2, with the constants of its experiments.
+    """
+    energy = power @ bank
+    level, levels = energy[0], []
+    for frame in energy:
+        level = (1 - SMOOTHING) * level + SMOOTHING * frame
+        levels.append(level)
+    gained = energy / (FLOOR + torch.stack(levels)).pow(GAIN)
+    compressed: Tensor = (gained + BIAS).pow(POWER) - BIAS**POWER
+    return compressed
 
 
 def mfcc(log_bands: Tensor, num_coefficients: int) -> Tensor:

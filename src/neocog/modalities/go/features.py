@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from neocog.modalities.go.game import HISTORY, Position
 from neocog.modalities.go.ladders import ladder_captures, ladder_escapes, ways_out
-from neocog.modalities.go.rules import BLACK, EMPTY, Board, diagonals
+from neocog.modalities.go.rules import BLACK, EMPTY, Board, fills_eye
 
 __all__ = ["FEATURES", "FeatureSet", "Features", "alphago48", "zero17"]
 
@@ -121,16 +121,6 @@ def outcomes(board: Board, own: int, chains: dict[int, Chain]) -> Iterator[tuple
         liberties.update(place for place in taken if not stones.isdisjoint(board.near[place]))
         if liberties:  # else it is suicide
             yield point, Outcome(len(taken), len(stones), len(liberties))
-
-
-def fills_eye(board: Board, own: int, point: int) -> bool:
-    """Whether an empty point is an own eye: own stones on all sides, and the opponent on none of the diagonal points,
-    or on at most one of four: the usual rule of programs that play games to their end at random.
-    """
-    if any(board.stones[beside] != own for beside in board.near[point]):
-        return False
-    corners = diagonals(board.size)[point]
-    return sum(board.stones[corner] == 3 - own for corner in corners) <= (len(corners) == 4)
 
 
 def ladders(board: Board, own: int, chains: dict[int, Chain]) -> Iterator[tuple[int, int]]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass as settings_section
 from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload, Source
@@ -14,8 +15,18 @@ from neocog.modalities.go.features import FEATURES, FeatureSet
 from neocog.modalities.go.game import replay
 from neocog.modalities.go.records import last_position
 from neocog.modalities.preprocess import Preprocess
+from neocog.settings import SETTINGS
 
-__all__ = ["BoardPreprocess", "choose_board"]
+__all__ = ["BoardConfig", "BoardPreprocess", "choose_board"]
+
+
+@settings_section(frozen=True, kw_only=True, slots=True, config=SETTINGS)
+class BoardConfig:
+    """How positions of Go become the inputs of a network."""
+
+    features: FeatureSet | None = None
+    """The planes: zero17, stones of the last eight positions (AlphaGo Zero), or alphago48, which adds liberties,
+    captures, atari and ladders (AlphaGo); unset: those that the network was made for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,19 +84,20 @@ class BoardPreprocess(Preprocess):
 
 
 def choose_board(
-    source: Source, indices: NDArray[np.int64], settings: None, input_shape: tuple[int, ...], **_: object
+    source: Source, indices: NDArray[np.int64], settings: BoardConfig | None, input_shape: tuple[int, ...], **_: object
 ) -> tuple[BoardPreprocess, dict[str, str]]:
-    """As `neocog.modalities.table.Choose`, for an input (planes, S, S); there are no settings.
+    """As `neocog.modalities.table.Choose`, for an input (planes, S, S).
 
-    The number of planes tells the features that the network takes; the board's size is that of the games.
-    Raises DataError if no features have that number of planes.
+    Unless they are set, the number of planes tells the features that the network takes; the board's size is that of
+    the games. Raises DataError if no features have that number of planes.
     """
+    payload = source.read(int(indices[0])).payload
+    size = int(np.ravel(payload)[0]) if isinstance(payload, np.ndarray) else int(input_shape[1])
+    if settings is not None and settings.features is not None:
+        return BoardPreprocess(features=settings.features, size=size), {}
     for name, features in FEATURES.items():
         if features.num_planes == input_shape[0]:
-            payload = source.read(int(indices[0])).payload
-            size = int(np.ravel(payload)[0]) if isinstance(payload, np.ndarray) else int(input_shape[1])
-            reasons = {"features": f"the network takes {input_shape[0]} planes", "size": "the size of the games' board"}
-            return BoardPreprocess(features=name, size=size), reasons
+            return BoardPreprocess(features=name, size=size), {"features": f"the network takes {input_shape[0]} planes"}
     known = " or ".join(f"{features.num_planes} ({name})" for name, features in FEATURES.items())
     rule, received = (
         f"A network for positions of Go must take {known} planes.",

@@ -33,14 +33,13 @@ class Game:
     to_move: int
 
     def moves(self) -> NDArray[np.int64]:
-        """Which steps place a stone by a move: neither set up nor a pass; (M,)."""
-        kinds, points = np.divmod(self.steps, KIND)
-        return np.flatnonzero((kinds > MOVE) & (points < self.size**2))
+        """Which steps are moves, passes among them, and not stones that were set up; (M,)."""
+        return np.flatnonzero(self.steps // KIND > MOVE)
 
 
 @dataclass(frozen=True, slots=True)
 class UnplayableGame:
-    """A game that can't be replayed from its record: why, and how many moves, without passes, its main line has.
+    """A game that can't be replayed from its record: why, and how many moves, passes among them, its main line has.
 
     In a damaged file, the moves before the damage are counted.
     """
@@ -78,10 +77,8 @@ def named_trees(content: bytes, where: str) -> list[tuple[list[Node], str]]:
 
 
 def num_moves(nodes: list[Node]) -> int:
-    """The number of moves in these nodes, legal or not, without passes."""
-    large = nodes and nodes[0].get("SZ", [""])[0] in map(str, range(PASS_SIZE + 1, MAX_SIZE + 1))
-    passes = ("",) if large else ("", "tt")
-    return sum(value not in passes for node in nodes for name in MOVES for value in node.get(name, []))
+    """The number of moves in these nodes, legal or not, with passes."""
+    return sum(len(node.get(name, [])) for node in nodes for name in MOVES)
 
 
 def read_games(content: bytes, where: str) -> list[Game]:

@@ -7,7 +7,10 @@ repetitions only the simple ko is: rules differ in these two, and these are the 
 import functools
 from collections.abc import Sequence
 
-__all__ = ["BLACK", "EMPTY", "MAX_SIZE", "MIN_SIZE", "WHITE", "Board", "IllegalMoveError", "diagonals", "point_name"]
+__all__ = [
+    "BLACK", "EMPTY", "MAX_SIZE", "MIN_SIZE", "WHITE", "Board", "IllegalMoveError", "diagonals", "fills_eye",
+    "parse_point", "point_name",
+]  # fmt: skip
 
 EMPTY, BLACK, WHITE = 0, 1, 2
 MIN_SIZE, MAX_SIZE = 5, 25
@@ -27,6 +30,18 @@ def point_name(point: int, size: int) -> str:
     ('A19', 'J9', 'J1')
     """
     return f"{LETTERS[point % size]}{size - point // size}"
+
+
+def parse_point(name: str, size: int) -> int | None:
+    """The inverse of `point_name`, in capital or small letters; None for anything that is not a point of the board.
+
+    >>> parse_point("J1", size=9), parse_point("a19", size=19), parse_point("I5", size=9), parse_point("K1", size=9)
+    (80, 0, None, None)
+    """
+    column, row = LETTERS.find(name[:1].upper()) if name else -1, name[1:]
+    if not 0 <= column < size or not row.isascii() or not row.isdecimal() or not 1 <= len(row) <= 2:
+        return None
+    return (size - int(row)) * size + column if 1 <= int(row) <= size else None
 
 
 def around(size: int, steps: Sequence[tuple[int, int]]) -> Points:
@@ -133,3 +148,37 @@ class Board:
 
     def pass_move(self) -> None:
         self.ko = -1
+
+    def is_legal(self, colour: int, point: int, *, suicide: bool = False) -> bool:
+        """Whether `play` would accept this move; the board stays as it is.
+
+        >>> board = Board(9)
+        >>> taken = board.play(BLACK, 40)
+        >>> board.is_legal(WHITE, 40), board.is_legal(WHITE, 41)
+        (False, True)
+        """
+        if self.stones[point] != EMPTY or (point == self.ko and self.stones[self.near[point][0]] != colour):
+            return False
+        if suicide or any(self.stones[beside] == EMPTY for beside in self.near[point]):
+            return True
+        try:
+            self.copy().play(colour, point)
+        except IllegalMoveError:
+            return False
+        return True
+
+
+def fills_eye(board: Board, own: int, point: int) -> bool:
+    """Whether an empty point is an own eye: own stones on all sides, and the opponent on none of the diagonal points,
+    or on at most one of four: the usual rule of programs that play games to their end at random.
+
+    >>> board = Board(9)
+    >>> for stone in (1, 9, 10):
+    ...     taken = board.play(BLACK, stone)
+    >>> fills_eye(board, BLACK, 0), fills_eye(board, WHITE, 0), fills_eye(board, BLACK, 2)
+    (True, False, False)
+    """
+    if any(board.stones[beside] != own for beside in board.near[point]):
+        return False
+    corners = diagonals(board.size)[point]
+    return sum(board.stones[corner] == 3 - own for corner in corners) <= (len(corners) == 4)

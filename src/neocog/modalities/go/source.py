@@ -17,20 +17,22 @@ from neocog.modalities.go.rules import point_name
 from neocog.modalities.go.sgf import MAX_BYTES
 from neocog.progress import track
 
-__all__ = ["SgfSource", "holds_games"]
+__all__ = ["PASS", "SgfSource", "holds_games", "move_number"]
 
 SUFFIX = ".sgf"
+PASS = "pass"
+"""The name of a pass among the classes."""
 
 
 class SgfSource:
     """One .sgf file, or all below a folder, in which folders train, val and test may divide them.
 
-    A sample is a position and the point that was played next, of the main line of each game; passes are not samples.
-    The classes are the points of the board, A19 first, row by row. A payload is a position as in
-    `neocog.modalities.go.game`. `groups` numbers the game of each sample: those of one game belong into one split.
+    A sample is a position and the move that was played next, of the main line of each game. The classes are the points
+    of the board, A19 first, row by row, and last a pass. A payload is a position as in `neocog.modalities.go.game`.
+    `groups` numbers the game of each sample: those of one game belong into one split.
     A game with an illegal move, and a damaged file, are left out as a whole, with a notice: `unplayable` holds them by
-    name. The moves of their main lines, without passes, count as samples left out; in a damaged file those before the
-    damage. Raises DataError if no game can be replayed, for boards of different sizes, or if there is no move at all.
+    name. The moves of their main lines count as samples left out; in a damaged file those before the damage.
+    Raises DataError if no game can be replayed, for boards of different sizes, or if there is no move at all.
     """
 
     modality: Modality = "board"
@@ -58,13 +60,13 @@ class SgfSource:
         if not self.games:
             raise DataError(f"{path} holds no games.", fix=f"Put files there that end in {SUFFIX}.")
         self.size = one_size(self.games, self.names)
-        self.classes = tuple(point_name(point, self.size) for point in range(self.size**2))
+        self.classes = (*(point_name(point, self.size) for point in range(self.size**2)), PASS)
         moves = [game.moves() for game in self.games]
         self.steps = np.concatenate(moves)
         """Of each sample, the step of its game that is the move to predict."""
         self.groups = np.repeat(np.arange(len(moves)), [len(places) for places in moves])
         if not len(self.steps):
-            raise DataError(f"{path} holds no move.", fix="Put games there in which stones are played.")
+            raise DataError(f"{path} holds no move.", fix="Put games there in which moves are played.")
         played = [game.steps[places] for game, places in zip(self.games, moves, strict=True)]
         self.targets = np.concatenate(played).astype(np.int64) % KIND
         starts = [*np.searchsorted(self.groups, first_of_file).tolist(), len(self.steps)]
@@ -104,6 +106,17 @@ class SgfSource:
         to_move = colour_of(int(game.steps[step]))
         payload = position_code(game.size, to_move, game.steps[:step])
         return Record(self.key(index), payload, int(self.targets[index]))
+
+
+def move_number(key: str) -> int | None:
+    """The number of the move, from 1, in a key that `SgfSource` has given; None for any other key.
+
+    >>> move_number("a/1.sgf#14"), move_number("more.sgf#2:7"), move_number("a.png")
+    (14, 7, None)
+    """
+    _, mark, place = key.rpartition("#")
+    number = place.rpartition(":")[2]
+    return int(number) if mark and number.isascii() and number.isdecimal() else None
 
 
 def holds_games(path: Path) -> bool:

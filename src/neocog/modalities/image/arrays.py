@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from neocog.dataset.labels import check_labels, name_classes
 from neocog.dataset.list_source import SplitSource
-from neocog.dataset.record import Payload, absent_classes
+from neocog.dataset.record import Payload, Task, absent_classes
+from neocog.dataset.targets import check_values
 from neocog.errors import DataError
 from neocog.modalities.image.pixels import MAX_CHANNELS, MIN_SIDE, channels_first
 
@@ -20,7 +21,8 @@ Images = NDArray[np.uint8] | NDArray[np.uint16]
 class ArraySource(SplitSource):
     """Images (N, H, W) or (N, H, W, C) and labels (N,) by split.
 
-    Labels number the classes 0..K-1; `format` is the layout that they came in.
+    Labels number the classes 0..K-1; of another `task` they are its targets, and `classes` names them. `format` is the
+    layout that they came in.
     Raises DataError if counts or types differ, or a label is out of range.
 
     >>> x, y = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
@@ -36,16 +38,25 @@ class ArraySource(SplitSource):
         classes: Sequence[str] | None = None,
         *,
         format: str = "arrays",
+        task: Task = "classification",
     ) -> None:
         for split, (images, labels) in parts.items():
-            check_images(f"{name}, {split}", images, labels)
+            check_images(f"{name}, {split}", images)
+            if task == "classification":
+                check_labels(f"{name}, {split}", len(images), labels, "image")
+            else:
+                check_values(f"{name}, {split}", len(images), labels, len(classes or ()), "image")
         if len({(images.dtype, images.shape[1:]) for images, _ in parts.values()}) > 1:
             shown = ", ".join(f"{split}: {images.dtype} {images.shape}" for split, (images, _) in parts.items())
             raise DataError("All splits must have images of one type and size.", received=shown, where=name)
-        targets = {split: np.asarray(labels, np.int64) for split, (_, labels) in parts.items()}
-        names, targets, notices = name_classes(name, targets, classes)
-        self.format = format
-        super().__init__(name, targets, names, (*notices, *absent_classes(names, targets)))
+        targets = {split: np.asarray(labels) for split, (_, labels) in parts.items()}
+        names, notices = tuple(classes or ()), tuple[str, ...]()
+        if task == "classification":
+            targets = {split: labels.astype(np.int64) for split, labels in targets.items()}
+            names, targets, notices = name_classes(name, targets, classes)
+            notices = (*notices, *absent_classes(names, targets))
+        self.format, self.task = format, task
+        super().__init__(name, targets, names, notices)
         self.parts = [images for images, _ in parts.values()]
 
     def content(self) -> Iterator[bytes]:
@@ -67,8 +78,8 @@ class ArraySource(SplitSource):
         return gathered
 
 
-def check_images(where: str, images: Images, labels: NDArray[Any]) -> None:
-    """Raises DataError if images and labels can't belong together."""
+def check_images(where: str, images: Images) -> None:
+    """Raises DataError for anything but images."""
     shape, fix = images.shape, ""
     received = str(shape)
     if images.dtype not in (np.uint8, np.uint16):
@@ -82,6 +93,5 @@ def check_images(where: str, images: Images, labels: NDArray[Any]) -> None:
     elif min(shape[1:3]) < MIN_SIDE:
         rule = f"An image must be at least {MIN_SIDE} pixels on each side."
     else:
-        check_labels(where, len(images), labels, "image")
         return
     raise DataError(rule, received=received, where=where, fix=fix)

@@ -1,38 +1,64 @@
-"""The images below a folder, found by the names that a table calls them by."""
+"""The files of a kind below a folder, found by the names that a table calls them by."""
 
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from neocog.dataset.files import class_folders, hidden, is_kind, leads_back, suffix_of
 from neocog.errors import DataError, some
-from neocog.modalities.image.image_folder import EXTENSIONS, is_image
+from neocog.modalities.image.image_folder import EXTENSIONS
 
-__all__ = ["ImageFiles", "names_image", "relative_name"]
+__all__ = ["IMAGES", "FileKind", "ListedFiles", "relative_name"]
 
 
-class ImageFiles:
-    """The images below a root, by their paths relative to it. Links that lead out of the root are not followed."""
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """The files that a table may name: their suffixes, and their name among users, in the plural."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    suffixes: frozenset[str]
+    noun: str
+
+    def matches(self, name: str) -> bool:
+        return suffix_of(name.strip()) in self.suffixes
+
+    def names_file(self, table: Path, value: object) -> bool:
+        """Whether a value of a table names such a file: by its extension, or because such a file lies there."""
+        if self.matches(str(value)):
+            return True
         try:
-            self.keys = frozenset(image_keys(root))
+            name = relative_name(value, str(table))
+            folders = (table.parent, *class_folders(table.parent))
+            return any((folder / (name + suffix)).is_file() for folder in folders for suffix in self.suffixes)
+        except (DataError, OSError):
+            return False
+
+
+IMAGES = FileKind(frozenset(EXTENSIONS), "images")
+
+
+class ListedFiles:
+    """The files of a kind below a root, by their paths relative to it. Links that lead out of it are not followed."""
+
+    def __init__(self, root: Path, kind: FileKind = IMAGES) -> None:
+        self.root, self.kind = root, kind
+        try:
+            self.keys = frozenset(file_keys(root, kind))
         except OSError as error:
             raise DataError(f"{error.filename} can't be read: {error.strerror}.", fix="Allow reading it.") from error
 
     @cached_property
     def stems(self) -> dict[str, list[str]]:
-        """The images by their paths without extension."""
+        """The files by their paths without extension."""
         found = defaultdict(list)
         for key in sorted(self.keys):
             found[key.rpartition(".")[0]].append(key)
         return found
 
     def find(self, name: str, where: str) -> str | None:
-        """The image that a name means, with its extension or without. Raises DataError if two can be meant."""
+        """The file that a name means, with its extension or without. Raises DataError if two can be meant."""
         if name in self.keys:
             return name
         found = self.stems.get(name, [])
@@ -42,7 +68,7 @@ class ImageFiles:
         return found[0] if found else None
 
     def find_all(self, table: Path, names: Sequence[str], lines: Sequence[int]) -> list[str]:
-        """The key of each image that a table names."""
+        """The key of each file that a table names."""
         base = self.base(table, names)
         keys: list[str] = []
         missing: dict[str, list[str]] = {}
@@ -74,25 +100,13 @@ class ImageFiles:
         return home.as_posix()
 
     def why_missing(self, key: str) -> str:
-        """The fault of a listed file that is not among the images."""
+        """The fault of a listed file that is not among those of the kind."""
         path = self.root / key
         if not is_kind(path.exists):  # or its name is too long
             return "that are not there"
         if not stays_inside(path, self.root.resolve()):
             return "that lead out of its folder through a link"
-        return f"that are not images ({', '.join(sorted(EXTENSIONS))})"
-
-
-def names_image(table: Path, value: object) -> bool:
-    """Whether a value of a table names an image: by its extension, or because such an image lies there."""
-    if is_image(Path(str(value))):
-        return True
-    try:
-        name = relative_name(value, str(table))
-        folders = (table.parent, *class_folders(table.parent))
-        return any((folder / (name + suffix)).is_file() for folder in folders for suffix in EXTENSIONS)
-    except (DataError, OSError):
-        return False
+        return f"that are not {self.kind.noun} ({', '.join(sorted(self.kind.suffixes))})"
 
 
 def relative_name(value: object, where: str) -> str:
@@ -110,7 +124,7 @@ def relative_name(value: object, where: str) -> str:
     return "/".join(parts)
 
 
-def image_keys(root: Path) -> Iterator[str]:
+def file_keys(root: Path, kind: FileKind) -> Iterator[str]:
     home = root.resolve()
     folders = [""]
     while folders:
@@ -124,7 +138,7 @@ def image_keys(root: Path) -> Iterator[str]:
             if entry.is_dir():
                 if not leads_back(Path(entry.path)):
                     folders.append(f"{within}{entry.name}/")
-            elif entry.is_file() and suffix_of(entry.name) in EXTENSIONS:
+            elif entry.is_file() and suffix_of(entry.name) in kind.suffixes:
                 yield within + entry.name
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.dataset.labels import number_labels, plain_labels
 from neocog.dataset.npy_files import read_npy
+from neocog.dataset.record import unlabelled_samples
+from neocog.dataset.targets import LABEL_TASKS, Targets, check_task, known_rows, number_targets, plain_targets
 from neocog.errors import DataError
 from neocog.modalities.image.arrays import ArraySource
 
@@ -22,10 +23,11 @@ def is_image_npz(path: Path) -> bool:
     return path.is_file() and path.suffix == ".npz"
 
 
-def open_npz(path: Path) -> ArraySource:
+def open_npz(path: Path, *, task: str | None = None) -> ArraySource:
     """Arrays `x` and `y`, or `x_train`, `y_train`, `x_val`, `y_val`, `x_test`, `y_test`; class names in `classes`.
 
-    Labels are numbers of classes, or their names; numbers that are written as text are names too.
+    Labels are numbers of classes, or their names; numbers that are written as text are names too. Floats (N,) or (N, D)
+    are numbers to predict, rows (N, K) of 0 and 1 several labels; `classes` names them, too.
     Raises DataError for a file that is not an .npz, lacks these names, or holds pickled objects: they are never loaded.
     """
     try:
@@ -46,12 +48,23 @@ def open_npz(path: Path) -> ArraySource:
         raise
     except Exception as error:  # archives and headers that are damaged raise anything: zlib.error, struct.error, ...
         raise DataError(f"{path} can't be read as .npz: {error}.") from error
-    targets = {split: y for split, (_, y) in parts.items()}
-    if any(y.dtype.kind == "U" for y in targets.values()):
-        named = {split: plain_labels(y, f"{path}, {split}") for split, y in targets.items()}
-        classes, targets, _ = number_labels(named, classes, str(path))
-    images = {split: (channels_last(x), targets[split]) for split, (x, _) in parts.items()}
-    return ArraySource(path.stem, images, classes, format="npz")
+    check_task(task, LABEL_TASKS, str(path))
+    labels = {split: y for split, (_, y) in parts.items()}
+    if task in (None, "classification") and all(y.dtype.kind in "iu" and y.ndim == 1 for y in labels.values()):
+        found = Targets("classification", classes or (), labels)
+    else:
+        plain = {split: plain_targets(y, f"{path}, {split}") for split, y in labels.items()}
+        found = number_targets(plain, classes, str(path), task)
+    known = {split: known_rows(targets) for split, targets in found.by_split.items()}
+    images = {
+        split: (channels_last(x) if known[split].all() else channels_last(x)[known[split]], targets[known[split]])
+        for split, (x, _) in parts.items()
+        for targets in [found.by_split[split]]
+    }
+    source = ArraySource(path.stem, images, found.classes or None, format="npz", task=found.task)
+    missing = (unlabelled_samples(split, int((~there).sum())) for split, there in known.items() if not there.all())
+    source.notices = (*found.notices, *missing, *source.notices)
+    return source
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

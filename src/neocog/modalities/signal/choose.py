@@ -8,13 +8,17 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from neocog.dataset.record import Source
-from neocog.errors import DataError
+from neocog.errors import ConfigError, DataError, some
 from neocog.modalities.choose import Choices
 from neocog.modalities.signal.preprocess import MAX_LENGTH, FitRule, MissingRule, ScaleRule, SignalPreprocess
 from neocog.modalities.signal.source import SignalSource
 from neocog.settings import SETTINGS
+from neocog.zoo.catalog import CATALOG
 
 __all__ = ["SignalConfig", "choose_signal"]
+
+TILE, MOST_WHOLE = 1024, 2048
+"""Samples of a tile where each sample has a class, and of the longest signals that are not cut into tiles."""
 
 
 def listed(names: object) -> object:
@@ -34,9 +38,15 @@ class SignalConfig:
     """Samples of each signal; unset: the length of the data, or of the longest."""
     fit: FitRule | None = None
     """crop: longer signals are centre-cropped, shorter ones padded with the mean; pad: longer ones are resampled
-    instead; resample: all are resampled."""
+    instead; resample: all are resampled; tile: for a class at each sample, longer ones are cut into overlapping
+    tiles."""
     missing: MissingRule | None = None
     """Missing values: interpolate linearly, replace by zero, or refuse the signal."""
+    flag_missing: bool | None = None
+    """Tell the network which values were missing, in one more channel for each; off by default."""
+    mask: bool | None = None
+    """Mark the padding of shorter signals in a channel of its own, so that the network leaves it out; unset: if lengths
+    differ and the network can."""
     scale: ScaleRule | None = None
     """Mean 0 and standard deviation 1 over each series, or over all training data by channel, or neither."""
     window: Annotated[int, Field(ge=2, le=MAX_LENGTH)] | None = None
@@ -53,12 +63,20 @@ class SignalConfig:
 
 
 def choose_signal(
-    source: Source, indices: NDArray[np.int64], settings: SignalConfig, input_shape: tuple[int, ...], **_: object
+    source: Source,
+    indices: NDArray[np.int64],
+    settings: SignalConfig,
+    input_shape: tuple[int, ...],
+    /,
+    *,
+    network: str = "",
+    dense: bool = False,
+    **_: object,
 ) -> tuple[SignalPreprocess, dict[str, str]]:
     """As `neocog.modalities.table.Choose`; the settings that are set are kept.
 
     The length is that of the data: networks for signals take any, and one that does not is refused when it is built.
-    Raises DataError for a length that is out of range.
+    Raises DataError for a length that is out of range, ConfigError for a mask that the network can't read.
     """
     if isinstance(source, SignalSource):
         channels, lengths = source.channels, source.lengths(indices).tolist()
@@ -70,12 +88,34 @@ def choose_signal(
     choices = Choices(settings)
     whose = "of every signal" if one else "of the longest signal"
     made_for = "x".join(map(str, input_shape[1:]))
-    length = choices.pick("length", longest, f"that {whose}; the network was made for {made_for}")
-    choices.pick("fit", "crop", "nothing to fit" if one else "keeps the time scale")
+    if dense and longest > MOST_WHOLE:
+        length = choices.pick("length", TILE, f"a tile of a signal of up to {longest:,} samples")
+    else:
+        length = choices.pick("length", longest, f"that {whose}; the network was made for {made_for}")
+    if dense:
+        choices.pick("fit", "tile", "every sample gets a class")
+    else:
+        choices.pick("fit", "crop", "nothing to fit" if one else "keeps the time scale")
     choices.pick("missing", "interpolate", "a missing value is close to its neighbours")
     choices.pick("scale", "channel", "keeps the differences between signals")
+    padded = choices.values["fit"] != "resample" and min(lengths) < length
+    choose_mask(choices, network, padded=padded and not dense)
     if not 2 <= length <= MAX_LENGTH:
         rule = f"Signals must have 2 to {MAX_LENGTH:,} samples. The longest of {source.name} has {longest:,}."
         raise DataError(rule, fix="Cut it into windows, or set --signal.length.")
     names, unused = getattr(source, "channel_names", ()), getattr(source, "unused", ())
+    choices.values["flag_missing"] = bool(settings.flag_missing)
     return SignalPreprocess(channels=channels, names=names, unused=unused, **choices.values), choices.reasons
+
+
+def choose_mask(choices: Choices, network: str, *, padded: bool) -> None:
+    """Whether the padding is marked. Raises ConfigError if the user wants it, and the network has no use for it."""
+    able = network in CATALOG and "masked" in CATALOG[network].options
+    if choices.settings.mask and not able:
+        others = some([name for name, info in CATALOG.items() if "masked" in info.options])
+        raise ConfigError(
+            "signal.mask is for networks that leave padding out of their average.", received=network or "another",
+            fix=f"Leave it out, or use one of {others}.",
+        )  # fmt: skip
+    why = "shorter signals are padded, and the network leaves padding out" if padded else "no signal is padded"
+    choices.pick("mask", padded and able, why if able or not padded else f"{network} can't leave padding out")

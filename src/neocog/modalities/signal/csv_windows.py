@@ -5,7 +5,7 @@ channels either (`signal_columns`); each other column is a channel.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,14 +17,16 @@ from neocog.dataset.dialect import find_dialect
 from neocog.dataset.labels import number_texts
 from neocog.dataset.tables import read_columns, table_notices
 from neocog.errors import ConfigError, DataError, some
+from neocog.modalities.signal.on_disk import LARGE, cut_signal
+from neocog.modalities.signal.pieces import Coded, store_recording
 from neocog.modalities.signal.recording import Recording, holds_numbers, read_recording
+from neocog.modalities.signal.segments import SegmentSource, segment_labels
 from neocog.modalities.signal.signal_columns import UNCHOSEN, Roles, hint
 from neocog.modalities.signal.source import Signal, SignalSource
+from neocog.modalities.signal.times import find_gaps, usual_step
 
 __all__ = ["Windows", "column_notices", "cut_windows", "is_csv_windows", "number_groups", "open_csv_windows"]
 
-RATE_ERROR = 0.01  # share by which the times may differ from the rate
-GAP = 1.5  # steps of time; a window must not reach over a longer one
 LEAST_GROUPS = 3  # that training, validation and test can each have one
 
 
@@ -58,12 +60,15 @@ def open_csv_windows(
     step: int | None = None,
     rate: float | None = None,
     columns: Sequence[str] = (),
+    task: str | None = None,
 ) -> SignalSource:
     """The windows of `window` samples, one each `step` samples; `rate` is checked against the times, in seconds.
 
     A window has one label: those in which it changes or is empty are dropped, and so are those over a gap in time.
-    Windows of one stretch are one group, or those of one person or session, if a column tells. `columns` are the
-    channels, if not all others are meant. Raises ConfigError without a window, DataError if nothing is left.
+    Windows of one stretch are one group, or those of one person or session, if a column tells. With the `task`
+    signal segmentation, each sample of a window has its own label. `columns` are the channels, if not all others are
+    meant. A large file is read in pieces, and its values stay on disk. Raises ConfigError without a window, DataError
+    if nothing is left.
     """
     if window is None:
         rule, received = "A long recording is cut into windows of equal length.", f"no length, for {path}"
@@ -71,10 +76,15 @@ def open_csv_windows(
         raise ConfigError(rule, received=received, fix=fix)
     if path.suffix.lower() not in (".csv", ".tsv"):
         raise DataError("A long recording is one .csv file.", received=f"{path}", fix="Save it as a table with commas.")
-    recording, roles = read_recording(path, columns, labelled=True)
+    if path.stat().st_size < LARGE:
+        recording, roles = read_recording(path, columns, labelled=True)
+    else:
+        recording, roles = store_recording(path, columns, labelled=True, rate=rate)
     if recording.labels is None:
         rule = f"A recording names the activity at each time in its last column, {some(sorted(TIME_LABELS), 4)}."
         raise DataError(rule, received="no such column", where=str(path))
+    if task == "signal segmentation":
+        return open_segments(path, recording, roles, window, step, rate)
     cut = cut_windows(recording, window, step or window, rate, str(path))
     starts = cut.starts.tolist()
     if not starts:
@@ -83,7 +93,7 @@ def open_csv_windows(
         received = f"no stretch of {window:,} samples with one label{one} and without a gap"
         raise DataError(rule, received=received, where=str(path), fix="Choose a shorter window.")
     classes, numbers = number_texts({"all": [recording.names[k] for k in recording.labels[starts].tolist()]})
-    signals: list[Signal] = [recording.values[:, start : start + window] for start in starts]
+    signals: list[Signal] = [cut_signal(recording.values, start, start + window) for start in starts]
     groups, grouping = number_groups({name: [cells[k] for k in starts] for name, cells in recording.groups.items()})
     windows = window_notices(window, step or window, len(signals), cut.num_dropped, tuple(recording.groups))
     return SignalSource(
@@ -95,6 +105,37 @@ def open_csv_windows(
         channel_names=recording.channels,
         unused=roles.unused,
         notices=(*table_notices([path]), *column_notices(roles), *recording.notices, *grouping, *windows),
+        format="csv-windows",
+    )
+
+
+def open_segments(
+    path: Path, recording: Recording, roles: Roles, window: int, step: int | None, rate: float | None
+) -> SegmentSource:
+    """The windows of a recording, with the label of each of their samples; samples without a label don't count."""
+    if step is not None and step < window:
+        raise ConfigError(
+            "Windows with a class for each sample don't overlap: a part of one would be trained on and tested.",
+            received=f"signal.window {window} and signal.step {step}", fix="Leave signal.step out.",
+        )  # fmt: skip
+    assert recording.labels is not None
+    cut = cut_windows(replace(recording, labels=None), window, step or window, rate, str(path))
+    starts = cut.starts.tolist()
+    classes, labels = segment_labels(recording.names, recording.labels, str(path))
+    if not starts:
+        received, fix = f"no stretch of {window:,} samples without a gap", "Choose a shorter window."
+        raise DataError("A window has no gap in time.", received=received, where=str(path), fix=fix)
+    groups, grouping = number_groups({name: [cells[k] for k in starts] for name, cells in recording.groups.items()})
+    count = window_notices(window, step or window, len(starts), cut.num_dropped, tuple(recording.groups))
+    return SegmentSource(
+        path.stem,
+        {"all": [(cut_signal(recording.values, k, k + window), labels[k : k + window]) for k in starts]},
+        classes,
+        keys=list(map(str, starts)),
+        groups=groups,
+        channel_names=recording.channels,
+        unused=roles.unused,
+        notices=(*table_notices([path]), *column_notices(roles), *recording.notices, *grouping, *count),
         format="csv-windows",
     )
 
@@ -145,14 +186,16 @@ def cut_windows(recording: Recording, window: int, step: int, rate: float | None
     labels, times = recording.labels, recording.times
     if labels is not None:
         begins[1:] |= labels[1:] != labels[:-1]
-    if times is not None and length > 1:
-        begins[1:] |= find_gaps(times, rate, where)
+    if recording.gaps is not None:
+        begins[1:] |= recording.gaps
+    elif times is not None and length > 1:
+        begins[1:] |= find_gaps(times, usual_step(times, rate, where), where)
     elif rate is not None and times is None:
         raise ConfigError(
             "signal.rate is checked against a column of times.", received="none", where=where, fix="Remove it."
         )
     for cells in recording.groups.values():
-        begins[1:] |= np.array([one != other for one, other in pairwise(cells)], bool)
+        begins[1:] |= find_changes(cells)
     stretches = np.cumsum(begins)
     starts = np.arange(0, length - window + 1, step)
     whole = stretches[starts] == stretches[starts + window - 1]
@@ -161,21 +204,8 @@ def cut_windows(recording: Recording, window: int, step: int, rate: float | None
     return Windows(starts[whole], stretches[starts[whole]], int((~whole).sum()))
 
 
-def find_gaps(times: NDArray[np.float64], rate: float | None, where: str) -> NDArray[np.bool_]:
-    """Whether each step of time is missing samples, or leads back; (T,) -> (T - 1,)."""
-    steps = np.diff(times)
-    usual = float(np.median(steps))
-    if usual == 0:
-        rule, received = "Each row has a time of its own.", "the same time in rows that follow each other"
-        fix = "Write times with fractions of a second, or remove their column from tables in folders of classes."
-        raise DataError(rule, received=received, where=where, fix=fix)
-    if not np.isfinite(times).all() or usual <= 0:
-        received, fix = f"steps of {usual:g}", "Sort the rows."
-        raise DataError("Times must be numbers that rise.", received=received, where=where, fix=fix)
-    if rate is not None and abs(usual * rate - 1) > RATE_ERROR:
-        received = f"steps of {usual:g}, which is a rate of {1 / usual:g}, and signal.rate {rate:g}"
-        fix = "Correct one of them, add the unit to the column's name, such as time_ms, or leave signal.rate out."
-        raise DataError(
-            "Times are in seconds, and their steps 1 / signal.rate.", received=received, where=where, fix=fix
-        )
-    return np.asarray((steps > GAP * usual) | (steps <= 0))
+def find_changes(cells: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether each cell differs from the one before; (T,) -> (T - 1,)."""
+    if isinstance(cells, Coded):
+        return np.asarray(cells.codes[1:] != cells.codes[:-1])
+    return np.array([one != other for one, other in pairwise(cells)], bool)

@@ -6,7 +6,7 @@ from torch import Tensor
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.modalities.draw import Drawing, draw_curves
-from neocog.modalities.signal.augment import augment_stages
+from neocog.modalities.signal.augment import augment_stages, check_augment
 from neocog.modalities.signal.choose import choose_signal
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.table import ModalityInfo
@@ -30,6 +30,7 @@ ROW = ModalityInfo(
     section="signal",
     augment_section="augment_signal",
     augment=augment_stages,
+    check_augment=check_augment,
     size_advice=": set --signal.length {length}",
     draw=draw,
 )

@@ -13,10 +13,11 @@ from neocog.dataset.record import Modality, Payload
 from neocog.errors import ConfigError, DataError, some
 from neocog.modalities.preprocess import Preprocess, exact_sum
 from neocog.modalities.signal.channel_names import SHOWN, check_names
+from neocog.modalities.views import View, Views, tile_starts
 
 __all__ = ["MAX_LENGTH", "FitRule", "MissingRule", "ScaleRule", "SignalPreprocess", "stretch"]
 
-FitRule = Literal["crop", "resample", "pad"]
+FitRule = Literal["crop", "resample", "pad", "tile"]
 MissingRule = Literal["interpolate", "zero", "refuse"]
 ScaleRule = Literal["none", "series", "channel"]
 MAX_LENGTH = 2**20
@@ -29,23 +30,27 @@ class SignalPreprocess(Preprocess):
 
     A call maps one payload (C, L) to (channels, length) float32. In this order: missing values; with scale "series",
     z-normalisation of each channel of this signal; the length; with scale "channel", the training data's mean and
-    deviation of each channel.
+    deviation of each channel. Further channels, which are never scaled, may follow: one for each channel that marks
+    missing values, and the mask of the signal's length.
 
-    >>> pre = SignalPreprocess(channels=1, length=4, scale="none")
+    >>> pre = SignalPreprocess(channels=1, length=4, scale="none", mask=True)
     >>> pre(np.array([[1.0, np.nan, 3.0]])).tolist()
-    [[1.0, 2.0, 3.0, 0.0]]
+    [[1.0, 2.0, 3.0, 0.0], [1.0, 1.0, 1.0, 0.0]]
     """
 
     modality: ClassVar[Modality] = "signal"
+    newest: ClassVar[int] = 2
     statistics_of: ClassVar[tuple[str, ...] | None] = ("channels", "scale")
 
     channels: int
+    """Of a payload; `shape` counts those that are added, too."""
     length: int
     """Samples."""
     fit: FitRule = "crop"
     """crop: longer signals are centre-cropped, shorter ones padded at the right. pad: longer signals are resampled,
-    shorter ones padded. resample: both are resampled. Padding is NaN when decoded, and zero, the mean, when normalised;
-    resampling is linear interpolation."""
+    shorter ones padded. resample: both are resampled. tile: as crop, but where outputs have places, longer signals are
+    cut into overlapping tiles. Padding is NaN when decoded, and zero, the mean, when normalised; resampling is linear
+    interpolation."""
     missing: MissingRule = "interpolate"
     """Linear interpolation, the nearest value at an end; zero; or an error."""
     scale: ScaleRule = "channel"
@@ -57,7 +62,11 @@ class SignalPreprocess(Preprocess):
     """Of the channels, by which they are matched; none if the data had none."""
     unused: tuple[str, ...] = ()
     """Columns of the data that are not channels, such as a running number."""
-    version: int = field(default=1)
+    mask: bool = False
+    """Whether the last channel is 1 where the signal is, and 0 in its padding, for networks that are `masked`."""
+    flag_missing: bool = False
+    """Whether there is a channel more for each, 1 where its value was missing and has been filled in, else 0."""
+    version: int = field(default=2)
 
     def __post_init__(self) -> None:
         if self.names:
@@ -65,22 +74,57 @@ class SignalPreprocess(Preprocess):
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.channels, self.length
+        return self.channels + self.num_marks, self.length
+
+    @property
+    def num_marks(self) -> int:
+        """Channels after those of the signal, which say something about its samples."""
+        return self.channels * self.flag_missing + self.mask
 
     @property
     def fill(self) -> Tensor:
-        """Each channel's mean; (channels, 1), or (1, 1) if it is zero for all."""
-        return torch.tensor(self.mean)[:, None]
+        """Each channel's mean, and zero for those that are added; (channels, 1), or (1, 1) if it is zero for all."""
+        marks = [0.0] * (self.num_marks if len(self.mean) > 1 else 0)
+        return torch.tensor([*self.mean, *marks])[:, None]
 
     def decode(self, payload: Payload, where: str = "the signal") -> Tensor:
-        """One signal (C, L) or (L,) as (channels, length) float32, with NaN after the end of a shorter one.
+        """One signal (C, L) or (L,) as (*shape) float32, with NaN after the end of a shorter one.
 
         Raises DataError with `where` for other channels, and for values that are not numbers, infinite or missing.
         """
-        signal = fill_missing(self.check(payload, where), self.missing, where)
-        if self.scale == "series":
-            signal = z_normalised(signal)
-        return torch.from_numpy(np.ascontiguousarray(self.fitted(signal), dtype=np.float32))
+        signal = self.check(payload, where)
+        return self.finish(fill_missing(signal, self.missing, where), np.isnan(signal))
+
+    def finish(self, signal: NDArray[np.float64], missing: NDArray[np.bool_]) -> Tensor:
+        """A signal without missing values, and where they were, (C, L) each, as `decode` gives it."""
+        rows = [self.fitted(z_normalised(signal) if self.scale == "series" else signal)]
+        if self.flag_missing:
+            rows.append(self.fitted(missing.astype(np.float64)))
+        if self.mask:
+            rows.append(np.where(np.isnan(rows[0][:1]), np.nan, 1.0))
+        joined = np.concatenate(rows) if len(rows) > 1 else rows[0]
+        return torch.from_numpy(np.ascontiguousarray(joined, dtype=np.float32))
+
+    def views(self, payload: Payload, where: str = "the signal") -> Views:
+        """Overlapping tiles of a signal; all of it at once if `fit` resamples one of this length."""
+        given = self.check(payload, where)
+        signal, missing = fill_missing(given, self.missing, where), np.isnan(given)
+        length = signal.shape[1]
+        if self.resamples(length):
+            view = View(self.finish(signal, missing), (0.0,), (self.length / length,))
+            return Views((length,), 1, lambda: iter([view]))
+        starts = tile_starts(length, self.length)
+
+        def make() -> Iterator[View]:
+            for start in starts:
+                part = slice(start, start + self.length)
+                yield View(self.finish(signal[:, part], missing[:, part]), (float(start),), (1.0,))
+
+        return Views((length,), len(starts), make)
+
+    def resamples(self, length: int) -> bool:
+        """Whether a signal of this length is resampled."""
+        return length != self.length and (self.fit == "resample" or (self.fit == "pad" and length > self.length))
 
     def check_continues(self, before: Preprocess, model: str, data: str) -> None:
         if self.in_channels != before.in_channels:
@@ -111,7 +155,7 @@ class SignalPreprocess(Preprocess):
         length = signal.shape[1]
         if length == self.length:
             return signal
-        if self.fit == "resample" or (self.fit == "pad" and length > self.length):
+        if self.resamples(length):
             return stretch(signal, self.length)
         if length > self.length:
             start = (length - self.length) // 2
@@ -121,7 +165,9 @@ class SignalPreprocess(Preprocess):
     def normalise(self, inputs: Tensor) -> Tensor:
         """(N, C, L) float32 -> the same, around zero if `scale` says so, and zero in the padding."""
         mean, std = (torch.tensor(values)[:, None].to(inputs.device) for values in (self.mean, self.std))
-        scaled = (inputs.float() - mean) / std
+        scaled = (inputs[:, : self.channels].float() - mean) / std
+        if self.num_marks:
+            scaled = torch.cat([scaled, inputs[:, self.channels :].float()], dim=1)
         return torch.where(scaled.isnan(), 0.0, scaled)
 
     def measured(self, inputs: Tensor) -> Self:
@@ -131,6 +177,7 @@ class SignalPreprocess(Preprocess):
         """
         if self.scale != "channel":
             return self
+        inputs = inputs[:, : self.channels]
 
         def signals() -> Iterator[NDArray[np.float64]]:
             return (signal[:, ~np.isnan(signal[0])].astype(np.float64) for signal in inputs.numpy())

@@ -1,11 +1,12 @@
 """One table of signals: a row for each sample, a column for each channel, beside times, labels and groups."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,10 @@ from neocog.modalities.signal.channel_names import match_names
 from neocog.modalities.signal.signal_columns import Facts, Roles, find_roles, hint, look_at, look_at_numbers
 from neocog.modalities.signal.times import all_numbers, read_times
 
-__all__ = ["Recording", "SignalTable", "holds_numbers", "make_recording", "read_recording", "read_signal_table"]
+__all__ = [
+    "CHUNK", "Recording", "SignalTable", "as_numbers", "code_labels", "holds_numbers", "make_recording", "name_labels",
+    "read_recording", "read_signal_table",
+]  # fmt: skip
 
 CHUNK = 4096  # rows that are held as texts at once
 
@@ -27,7 +31,8 @@ CHUNK = 4096  # rows that are held as texts at once
 class Recording:
     """Channels (C, T), with NaN where a value is missing."""
 
-    values: NDArray[np.float32]
+    values: Any
+    """An array, or a `DiskSignal` of a long recording."""
     times: NDArray[np.float64] | None = None
     """In seconds; (T,)."""
     labels: NDArray[np.int64] | None = None
@@ -36,9 +41,11 @@ class Recording:
     """The labels as they are written; an empty one marks samples without a label."""
     channels: tuple[str, ...] = ()
     """The names of the channels, if there are any."""
-    groups: dict[str, list[str]] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The group of each sample, by column."""
     notices: tuple[str, ...] = ()
+    gaps: NDArray[np.bool_] | None = None
+    """Whether time jumps between each sample and the next, if the times themselves are not kept; (T - 1,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +72,10 @@ class SignalTable:
         return as_numbers(cells, self.lines.tolist(), [name], self.dialect, self.path)[:, 0]
 
 
-def read_signal_table(path: Path, chosen: Sequence[str] = ()) -> SignalTable:
+def read_signal_table(path: Path, chosen: Sequence[str] = (), most: int | None = None) -> SignalTable:
     """A table's columns; if channels were chosen, only these and those whose names tell what they are.
+
+    With `most`, only its first rows.
 
     Raises DataError for other values than numbers, with line and column, in a column that can only be a channel.
     """
@@ -76,7 +85,7 @@ def read_signal_table(path: Path, chosen: Sequence[str] = ()) -> SignalTable:
     numeric = matched if chosen else [name for name in columns if name not in texts]
     parts: list[NDArray[np.float64]] = []
     lines: list[int] = []
-    rows = read_rows(path)
+    rows = islice(read_rows(path), most)
     while chunk := list(islice(rows, CHUNK)):
         own = [row.line for row in chunk]
         parts.append(as_numbers([[row.values[name] for name in numeric] for row in chunk], own, numeric, dialect, path))
@@ -128,13 +137,24 @@ def read_labels(cells: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64
     ('walk', 'walk ')
     """
     index: dict[str, int] = {}
-    codes = np.array([index.setdefault(cell if cell.strip() else "", len(index)) for cell in cells], np.int64)
+    codes = code_labels(cells, index)
+    names, told = name_labels(index)
+    return names, codes, told
+
+
+def code_labels(cells: Sequence[str], index: dict[str, int]) -> NDArray[np.int64]:
+    """The number of each cell's label, (T,); new labels are added to the index."""
+    return np.array([index.setdefault(cell if cell.strip() else "", len(index)) for cell in cells], np.int64)
+
+
+def name_labels(index: Mapping[str, int]) -> tuple[tuple[str, ...], str | None]:
+    """The names of numbered labels, and a notice on labels that look alike."""
     written = tuple(index)
     plain = tuple(label.strip() for label in written)
     if len(set(plain)) == len(plain):
-        return plain, codes, None
+        return plain, None
     alike = sorted(repr(label) for label in written if plain.count(label.strip()) > 1)
-    return written, codes, f"labels that differ in spaces alone are different classes: {some(alike)}"
+    return written, f"labels that differ in spaces alone are different classes: {some(alike)}"
 
 
 def holds_numbers(path: Path, beside: Sequence[str] = ()) -> bool:

@@ -14,6 +14,7 @@ from neocog.dataset.tables import table_notices
 from neocog.errors import ConfigError, DataError, agree, some
 from neocog.modalities.signal.channel_names import SHOWN, has_fields, order_channels, split_fields
 from neocog.modalities.signal.csv_windows import column_notices, cut_windows, number_groups, window_notices
+from neocog.modalities.signal.on_disk import DiskSignal, cut_signal, open_npy
 from neocog.modalities.signal.recording import Recording, SignalTable, holds_numbers, make_recording, read_signal_table
 from neocog.modalities.signal.signal_columns import Roles, find_roles, in_all, look_at_numbers
 from neocog.modalities.signal.source import Signal, SignalSource
@@ -80,7 +81,7 @@ def open_signal_folder(
     parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {}
     for split, part in files.splits.items():
         here = [(i, start) for i, start in pieces if part.size and part[0] <= i <= part[-1]]
-        signals: list[Signal] = [arrays[i].values[:, start : window and start + window] for i, start in here]
+        signals: list[Signal] = [cut_signal(arrays[i].values, start, window and start + window) for i, start in here]
         parts[split] = (signals, files.targets[[i for i, _ in here]])
     groups, kind, told = number_pieces(files, read, pieces, windowed=window is not None)
     source = SignalSource(
@@ -139,7 +140,8 @@ def read_all(files: ClassFolderSource, columns: Sequence[str]) -> FolderContent:
     arrays: dict[int, Signal] = {}
     for i, path in enumerate(files.paths):
         if i not in tables:
-            array = read_array(path)
+            on_disk = open_large(path)
+            array: Signal = read_array(path) if on_disk is None else on_disk
             if array.dtype.names:
                 recordings[i] = from_fields(array, columns, str(path))
             else:
@@ -147,7 +149,10 @@ def read_all(files: ClassFolderSource, columns: Sequence[str]) -> FolderContent:
     turned, turns = channels_first(files, arrays)
     # Values too large for float32 become infinite, and are refused when they are decoded.
     with np.errstate(over="ignore"):
-        recordings |= {i: Recording(np.asarray(array, np.float32)) for i, array in turned.items()}
+        recordings |= {
+            i: Recording(array if isinstance(array, DiskSignal) else np.asarray(array, np.float32))
+            for i, array in turned.items()
+        }
     in_order, order_notices = one_order(files, [recordings[i] for i in range(len(files.paths))])
     if columns and len(turned) == len(files.paths):
         received = f"{some(columns)}, and {files.root} holds arrays without names"
@@ -232,6 +237,16 @@ def read_array(path: Path) -> Signal:
         rule = "A signal is (length,) or (channels, length) of real numbers, with at least one value."
         raise DataError(rule, received=f"{array.dtype} {array.shape}", where=str(path))
     return np.atleast_2d(array)
+
+
+def open_large(path: Path) -> DiskSignal | None:
+    """A large array, which stays on disk; None for any other file."""
+    try:
+        return open_npy(path)
+    except DataError:
+        raise
+    except Exception as error:  # headers that are damaged raise anything: struct.error, SyntaxError, ...
+        raise DataError(f"{path} can't be read as a NumPy array: {error}.") from error
 
 
 def channels_first(files: ClassFolderSource, arrays: dict[int, Signal]) -> tuple[dict[int, Signal], list[str]]:

@@ -1,8 +1,10 @@
 """Signals and labels in one .npz file, or as .npy files of the same names in a folder.
 
 Signals of one length are `x` (N, L) or (N, C, L). Signals of different lengths follow each other in `x` (sum of
-lengths, C), with `lengths` (N,). Labels are `y` (N,), whole numbers or texts; `classes` may name the classes, and
-`channels` the channels, which may also be the fields of a structured `x`.
+lengths, C), with `lengths` (N,). Labels are `y`: whole numbers or texts (N,), numbers to predict (N,) or (N, D) of
+floats, or several labels (N, K) of 0 and 1; `classes` may name them, and `channels` the channels, which may also be the
+fields of a structured `x`. A class for each sample is `y` (N, L), or (sum of lengths,) with `lengths`; -1 and 255 are
+samples without a label.
 """
 
 import zipfile
@@ -18,8 +20,11 @@ from numpy.typing import NDArray
 from neocog.dataset.files import plain_files
 from neocog.dataset.labels import number_labels, number_texts
 from neocog.dataset.npy_files import npy_header, read_npy
+from neocog.dataset.record import UNLABELLED, unlabelled_samples
+from neocog.dataset.targets import LABEL_TASKS, Targets, check_task, known_rows, number_targets, plain_targets
 from neocog.errors import DataError, some
 from neocog.modalities.signal.channel_names import SHOWN, check_names, has_fields, order_channels, split_fields
+from neocog.modalities.signal.segments import SegmentSource
 from neocog.modalities.signal.source import Signal, SignalSource
 
 __all__ = ["is_signal_npz", "open_signal_npz"]
@@ -50,7 +55,7 @@ def is_signal_npz(path: Path) -> bool:
         return False
 
 
-def open_signal_npz(path: Path, *, columns: Sequence[str] = ()) -> SignalSource:
+def open_signal_npz(path: Path, *, columns: Sequence[str] = (), task: str | None = None) -> SignalSource:
     """The source that these arrays make; a split's arrays are `x_train`, `lengths_train`, `y_train` and so on.
 
     `columns` are the channels by name, if not all are meant.
@@ -68,10 +73,67 @@ def open_signal_npz(path: Path, *, columns: Sequence[str] = ()) -> SignalSource:
         y = arrays[f"y{suffix}"]
         parts[split] = (signals, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y)
     channels = one_order(place, parts, names, notices)
-    parts, classes = with_numbers(place, arrays, parts)
-    about = tuple(notices)
-    source = SignalSource(place.stem, parts, classes, channel_names=channels, notices=about, format="signal-npz")
+    if task in (None, "signal segmentation") and any(has_class_for_each(x, labels) for x, labels in parts.values()):
+        segments = open_segments(place, arrays, parts, channels, notices)
+        return segments.with_columns(columns) if columns else segments
+    found = number_labelled(place, arrays, parts, task)
+    notices += found.notices
+    parts = {
+        split: (signals if known.all() else [signals[k] for k in np.flatnonzero(known).tolist()], targets[known])
+        for split, (signals, _) in parts.items()
+        for targets in [found.by_split[split]]
+        for known in [known_rows(targets)]
+    }
+    missing = {split: len(found.by_split[split]) - len(targets) for split, (_, targets) in parts.items()}
+    notices += [unlabelled_samples(split, count) for split, count in missing.items() if count]
+    source = SignalSource(
+        place.stem, parts, found.classes or None,
+        channel_names=channels, notices=tuple(notices), format="signal-npz", task=found.task,
+    )  # fmt: skip
     return source.with_columns(columns) if columns else source
+
+
+def has_class_for_each(signals: Sequence[Signal], labels: NDArray[Any]) -> bool:
+    """Whether labels are those of each sample: (N, L), or one after the other as many as all samples."""
+    if labels.dtype.kind not in "iuUS":
+        return False
+    if labels.ndim == 2:
+        return all(signal.shape[1] == labels.shape[1] > 1 for signal in signals)
+    return len(labels) > len(signals) and len(labels) == sum(signal.shape[1] for signal in signals)
+
+
+def open_segments(
+    place: Path, arrays: Mapping[str, NDArray[Any]], parts: Parts, channels: tuple[str, ...], notices: list[str]
+) -> SegmentSource:
+    """The source of signals with a class for each sample."""
+    flat = {split: labels.ravel() for split, (_, labels) in parts.items()}
+    given = as_texts(np.atleast_1d(arrays["classes"]).ravel()) if "classes" in arrays else None
+    texts = any(labels.dtype.kind in "US" for labels in flat.values())
+    names: list[str] = given or []
+    if texts:
+        written = sorted({text for labels in flat.values() for text in as_texts(np.unique(labels))} - {""})
+        names = given or list(number_texts({"all": written})[0])
+        index = {name: k for k, name in enumerate(names)} | {"": UNLABELLED}
+        if unknown := [text for text in written if text not in index]:
+            rule = f"Labels are among the classes that the file names: {some(names, 10)}."
+            raise DataError(rule, received=some(map(repr, unknown)), where=str(place))
+        flat = {split: np.array([index[text] for text in as_texts(labels)]) for split, labels in flat.items()}
+    unknown_label = {-1, UNLABELLED}
+    highest = max(
+        (int(k) for labels in flat.values() for k in np.unique(labels) if int(k) not in unknown_label), default=-1
+    )
+    names = names or [str(k) for k in range(highest + 1)]
+    lowest = min(int(labels.min(initial=0)) for labels in flat.values())
+    if lowest < -1 or highest >= min(len(names), UNLABELLED):
+        rule = f"Labels of samples number the {len(names)} classes from 0; -1 and {UNLABELLED} are samples without one."
+        raise DataError(rule, received=str(lowest if lowest < -1 else highest), where=str(place))
+    pairs = {}
+    for split, (signals, _) in parts.items():
+        own = np.where(flat[split] == -1, UNLABELLED, flat[split]).astype(np.uint8)
+        ends = np.cumsum([signal.shape[1] for signal in signals])[:-1]
+        pairs[split] = list(zip(signals, np.split(own, ends), strict=True))
+    about = tuple(notices)
+    return SegmentSource(place.stem, pairs, names, channel_names=channels, notices=about, format="signal-npz")
 
 
 def read_part(
@@ -129,20 +191,26 @@ def one_order(place: Path, parts: Parts, names: Mapping[str, tuple[str, ...]], n
     return wanted
 
 
-def with_numbers(place: Path, arrays: Mapping[str, NDArray[Any]], parts: Parts) -> tuple[Parts, tuple[str, ...] | None]:
-    """The splits with their labels as numbers, and the names of the classes, if they have any.
+def number_labelled(place: Path, arrays: Mapping[str, NDArray[Any]], parts: Parts, task: str | None) -> Targets:
+    """The targets of each split; of classes without names, their numbers as they are.
 
-    Raises DataError for a label that is not in the file's own list of classes.
+    Raises DataError for a label that is not in the file's own list of classes, ConfigError for a task that the labels
+    can't be for.
     """
+    check_task(task, LABEL_TASKS, str(place))
     classes = tuple(as_texts(np.atleast_1d(arrays["classes"]).ravel())) if "classes" in arrays else None
-    if any(labels.dtype.kind not in "US" for _, labels in parts.values()):
-        return parts, classes
-    texts = {split: as_texts(labels.ravel()) for split, (_, labels) in parts.items()}
-    if classes is None:
-        classes, numbers = number_texts(texts)
-    else:
-        _, numbers, _ = number_labels(texts, classes, str(place))
-    return {split: (signals, numbers[split]) for split, (signals, _) in parts.items()}, classes
+    labels = {split: labels for split, (_, labels) in parts.items()}
+    if all(own.dtype.kind in "US" for own in labels.values()):
+        check_task(task, ("classification",), str(place))
+        texts = {split: as_texts(own.ravel()) for split, own in labels.items()}
+        if classes is None:
+            return Targets("classification", *number_texts(texts))
+        return Targets("classification", *number_labels(texts, classes, str(place))[:2])
+    whole = all(own.dtype.kind in "iu" and own.ndim == 1 for own in labels.values())
+    if any(own.dtype.kind not in "fiub" for own in labels.values()) or (whole and task in (None, "classification")):
+        return Targets("classification", classes or (), labels)
+    plain = {split: plain_targets(own, f"{place}, {split}") for split, own in labels.items()}
+    return number_targets(plain, classes, str(place), task)
 
 
 def as_texts(array: NDArray[Any]) -> list[str]:

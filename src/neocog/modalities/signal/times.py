@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from neocog.dataset.dialect import Dialect, is_missing
 from neocog.errors import DataError
 
-__all__ = ["NAMED_TIMES", "is_time", "read_times"]
+__all__ = ["NAMED_TIMES", "find_gaps", "is_time", "read_times", "usual_step"]
+
+RATE_ERROR = 0.01  # share by which the times may differ from the rate
+GAP = 1.5  # steps of time; a window must not reach over a longer one
 
 UNITS = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "millis": 1e-3,
@@ -147,3 +150,39 @@ def parse_time(text: str) -> tuple[int, str] | None:
         return None
     kind = "without a zone" if found.tzinfo is None else "with a zone"
     return (found.replace(tzinfo=found.tzinfo or UTC) - EPOCH) // timedelta(microseconds=1), kind
+
+
+def usual_step(times: NDArray[np.float64], rate: float | None, where: str) -> float:
+    """The median step of times (T,), in seconds.
+
+    Raises DataError if it is not above zero, or not 1 / `rate`.
+    """
+    steps = np.diff(times)
+    usual = float(np.median(steps))
+    if usual == 0:
+        rule, received = "Each row has a time of its own.", "the same time in rows that follow each other"
+        fix = "Write times with fractions of a second, or remove their column from tables in folders of classes."
+        raise DataError(rule, received=received, where=where, fix=fix)
+    if not np.isfinite(times).all() or usual <= 0:
+        received, fix = f"steps of {usual:g}", "Sort the rows."
+        raise DataError("Times must be numbers that rise.", received=received, where=where, fix=fix)
+    if rate is not None and abs(usual * rate - 1) > RATE_ERROR:
+        received = f"steps of {usual:g}, which is a rate of {1 / usual:g}, and signal.rate {rate:g}"
+        fix = "Correct one of them, add the unit to the column's name, such as time_ms, or leave signal.rate out."
+        raise DataError(
+            "Times are in seconds, and their steps 1 / signal.rate.", received=received, where=where, fix=fix
+        )
+    return usual
+
+
+def find_gaps(times: NDArray[np.float64], usual: float, where: str) -> NDArray[np.bool_]:
+    """Whether each step of time is missing samples, or leads back; (T,) -> (T - 1,). Raises DataError for NaN.
+
+    >>> find_gaps(np.array([0.0, 1.0, 2.0, 5.0, 4.0]), 1.0, "a.csv").tolist()
+    [False, False, True, True]
+    """
+    if not np.isfinite(times).all():
+        received, fix = f"{times[~np.isfinite(times)][0]}", "Fill in the times that are missing, or remove their rows."
+        raise DataError("Times must be numbers that rise.", received=received, where=where, fix=fix)
+    steps = np.diff(times)
+    return np.asarray((steps > GAP * usual) | (steps <= 0))

@@ -6,13 +6,16 @@ last colon. Source: the format's description in the aeon toolkit, "The .ts file 
 
 import codecs
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.dataset.labels import number_texts
+from neocog.dataset.record import unlabelled_samples
+from neocog.dataset.targets import OUTPUT, check_task, decide, known_rows
 from neocog.errors import DataError, some
 from neocog.modalities.signal.source import Signal, SignalSource
 from neocog.modalities.signal.ucr import find_sets, numbered_lines, numbers, only_set
@@ -43,9 +46,10 @@ def is_ts(path: Path) -> bool:
     return any(starts_with_tag(file) for files in find_ts(path).values() for file in files.values())
 
 
-def open_ts(path: Path) -> SignalSource:
+def open_ts(path: Path, *, task: str | None = None) -> SignalSource:
     """The source of one file, or of NAME_TRAIN.ts and NAME_TEST.ts in a folder.
 
+    A header with @classLabel tells classes, one with @targetLabel numbers to predict.
     Raises DataError for a file without labels, with timestamps, or that does not hold what its header says.
     """
     found = {name: files for name, files in find_ts(path).items() if any(map(starts_with_tag, files.values()))}
@@ -56,19 +60,46 @@ def open_ts(path: Path) -> SignalSource:
         received = f"{name}_TEST.ts, not {name}_TRAIN.ts"
         raise DataError("Training needs a training split.", received=received, where=str(path))
     read = {split: read_ts(files[split]) for split in ("all", "train", "test") if split in files}
+    if task_of(name, [header for header, _, _ in read.values()], task) == "regression":
+        return open_values(name, {split: (series, labels) for split, (_, series, labels) in read.items()})
     classes, targets = number_texts({split: labels for split, (_, _, labels) in read.items()})
     parts: dict[str, tuple[list[Signal], NDArray[np.int64]]] = {
         split: ([*series], targets[split]) for split, (_, series, _) in read.items()
     }
-    for split, (words, _, labels) in read.items():
+    for split, (header, _, labels) in read.items():
+        words = header["@classlabel"][1:]
         if words and (strange := without_names(words, set(labels))[1]):
             received = f"{some(map(repr, strange))} besides others, of the words {some(words, 10)}"
             rule, where = "A label is one of the class names that the header gives.", str(files[split])
             raise DataError(rule, received=received, where=where, fix="Correct the header.")
     occurring = {label for _, _, labels in read.values() for label in labels}
-    spare = {word for words, _, _ in read.values() for word in without_names(words, occurring)[0]}
+    spare = {word for header, _, _ in read.values() for word in without_names(header["@classlabel"][1:], occurring)[0]}
     absent = f"classes that a header names and no series has: {some(map(repr, sorted(spare)))}"
     return SignalSource(name, parts, classes, notices=(absent,) if spare else (), format="ts")
+
+
+def task_of(name: str, headers: Sequence["Header"], task: str | None) -> str:
+    """The task that the headers tell, or that of the user if labels of classes can be read as numbers."""
+    quantities = [header.says("@targetlabel") and not header.says("@classlabel") for header in headers]
+    if len(set(quantities)) > 1:
+        rule = "The headers of a set say @classLabel true, or @targetLabel true, in all of its files."
+        raise DataError(rule, received="one of each", where=name)
+    check_task(task, ("regression",) if quantities[0] else ("classification", "regression"), name)
+    return "regression" if quantities[0] else task or "classification"
+
+
+def open_values(name: str, read: Mapping[str, tuple[list[NDArray[np.float32]], list[str]]]) -> SignalSource:
+    """Series with a number each; those whose number is not known are left out."""
+    parts: dict[str, tuple[list[Signal], NDArray[Any]]] = {}
+    notices: list[str] = []
+    for split, (series, labels) in read.items():
+        targets = decide({OUTPUT: labels}, f"{name}, {split}", "regression").targets
+        known = known_rows(targets)
+        if not known.all():
+            notices.append(unlabelled_samples(split, int((~known).sum())))
+        signals: list[Signal] = [one for one, is_known in zip(series, known.tolist(), strict=True) if is_known]
+        parts[split] = (signals, targets[known])
+    return SignalSource(name, parts, (OUTPUT,), notices=tuple(notices), format="ts", task="regression")
 
 
 def without_names(words: Sequence[str], names: Collection[str]) -> tuple[list[str], list[str]]:
@@ -109,17 +140,17 @@ def starts_with_tag(path: Path) -> bool:
     return bool(TAGS.fullmatch(first[0]))
 
 
-def read_ts(path: Path) -> tuple[list[str], list[NDArray[np.float32]], list[str]]:
-    """The words of the header's class names, the series (C, L), and the labels as they are written."""
+def read_ts(path: Path) -> tuple[Header, list[NDArray[np.float32]], list[str]]:
+    """The header, the series (C, L), and the labels as they are written."""
     stripped = ((number, line.strip()) for number, line in numbered_lines(path))
     lines = ((number, line) for number, line in stripped if not line.startswith("#"))
     header = read_header(path, lines)
     read = [read_series(line, header, f"{path}, line {number}") for number, line in lines]
-    return header["@classlabel"][1:], [values for values, _ in read], [label for _, label in read]
+    return header, [values for values, _ in read], [label for _, label in read]
 
 
 def read_header(path: Path, lines: Iterator[tuple[int, str]]) -> Header:
-    """The tags up to @data. Raises DataError for data that is not classified by one label."""
+    """The tags up to @data. Raises DataError for data without a label or a number for each series."""
     header, rule = Header(), "A .ts file has its series after a line @data."
     for number, line in lines:
         tag, *values = line.split()
@@ -132,9 +163,9 @@ def read_header(path: Path, lines: Iterator[tuple[int, str]]) -> Header:
         raise DataError(f"{rule} {path} has no such line: it is cut off, or not a .ts file.")
     if header.says("@timestamps"):
         raise timestamps(str(path))
-    if not header.says("@classlabel"):
-        rule = "The header of a .ts file says @classLabel true, and names the labels."
-        raise DataError(rule, where=str(path), received="none", fix="Regression is not supported.")
+    if not header.says("@classlabel") and not header.says("@targetlabel"):
+        rule = "The header of a .ts file says @classLabel true, and names the labels, or @targetLabel true."
+        raise DataError(rule, where=str(path), received="none", fix="Add the labels, if they are known.")
     return header
 
 
@@ -143,7 +174,7 @@ def read_series(line: str, header: Header, where: str) -> tuple[NDArray[np.float
     if line.startswith("("):
         raise timestamps(where)
     *texts, label = (part.strip() for part in line.split(":"))
-    known = header["@classlabel"][1:]
+    known = header.get("@classlabel", [])[1:]
     if not texts or not label or (known and without_names(known, [label])[1]):
         rule = (
             f"A line ends with a colon and its label, one of those that the header names ({some(known, 5) or 'none'})."

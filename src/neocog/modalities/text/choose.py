@@ -38,6 +38,13 @@ class TextConfig:
     """Size of the vocabulary, at most: the most frequent tokens."""
     min_count: Annotated[int, Field(ge=1)] = 2
     """How often a token must occur in the training texts to be in the vocabulary."""
+    vectors: Annotated[str, Field(min_length=1)] | None = None
+    """Word vectors to start from: a file of word2vec (text or binary) or GloVe, perhaps packed with gzip."""
+    vectors_frozen: bool | None = None
+    """Keep all word vectors as they are when training begins (CNN-static of Kim 2014)."""
+
+    def ignored(self) -> dict[str, str]:
+        return {} if self.vectors else {"vectors_frozen": "no word vectors are read"}
 
 
 def choose_text(
@@ -92,8 +99,9 @@ def choose_characters(
 
 
 def inactive_settings(network: str) -> tuple[frozenset[str], str]:
-    """The settings of a vocabulary, if the network has an alphabet of its own."""
-    own = {"text.vocabulary", "text.min_count"} if network.startswith(CHARACTERS) else ()
+    """The settings of a vocabulary and its vectors, if the network has an alphabet of its own."""
+    of_words = {"text.vocabulary", "text.min_count", "text.vectors", "text.vectors_frozen"}
+    own = of_words if network.startswith(CHARACTERS) else ()
     return frozenset(own), f"{network} reads the characters that it was published with"
 
 

@@ -10,18 +10,27 @@ from typing import Any
 
 import numpy as np
 
-from neocog.dataset.column_names import TEXT_LABELS, TEXTS
-from neocog.dataset.columns import ColumnChoice, Columns, lacks_labels, one_label, split_of, text_columns
+from neocog.dataset.column_names import SPLIT, TEXT_LABELS, TEXTS
+from neocog.dataset.columns import (
+    ColumnChoice,
+    Columns,
+    lacks_labels,
+    list_names,
+    number_columns,
+    split_of,
+    text_columns,
+)
 from neocog.dataset.dialect import find_dialect
 from neocog.dataset.files import plain_files
-from neocog.dataset.labels import Spellings, numbers_of, order_names
+from neocog.dataset.label_columns import read_labels
 from neocog.dataset.list_source import ListSource
-from neocog.dataset.record import LeftOut, absent_classes
+from neocog.dataset.record import LeftOut, Task, unlabelled_samples
 from neocog.dataset.split_names import split_meant
 from neocog.dataset.tables import first_row, is_table, read_columns, read_rows, table_notices, tables_in
+from neocog.dataset.targets import known_rows, said_of_unknown, unify_cells
 from neocog.errors import DataError, some
 from neocog.modalities.image.image_folder import is_image
-from neocog.modalities.image.image_table import lists_images
+from neocog.modalities.image.image_table import absent_targets, lists_images
 from neocog.progress import track
 
 __all__ = ["TextTable", "is_text_table", "open_text_table", "why_no_text_table"]
@@ -32,27 +41,29 @@ LOOK = 200
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """One row: a stable name, the text, its label, and the split that its column names."""
+    """One row: a stable name, the text, its labels as they are written, the split that its column names, its line."""
 
     key: str
     text: str
-    label: str
+    cells: tuple[Any, ...]
     split: str
+    where: str
 
 
 class TextTable(ListSource):
     """Texts of tables, in memory; the key of each is its file and line. Texts may be empty.
 
-    `tables` has a table for each split, or {"all": the table}, whose rows may then name their splits themselves.
+    `tables` has a table for each split, or {"all": the table}, whose rows may then name their splits themselves. The
+    columns of labels hold classes, several labels, or numbers, as in a table of images.
     Raises DataError if a row has no label, a split has an unknown name, or columns are missing.
     """
 
     modality, format = "text", "text-table"
 
-    def __init__(self, name: str, tables: Mapping[str, Path], chosen: ColumnChoice) -> None:
+    def __init__(self, name: str, tables: Mapping[str, Path], chosen: ColumnChoice, task: str | None = None) -> None:
         rows: list[TextRow] = []
         others: dict[str, None] = {}
-        spellings = Spellings()
+        first: Columns | None = None
         notices: list[str] = []
         by_content: list[str] = []
         for split, path in tables.items():
@@ -62,20 +73,37 @@ class TextTable(ListSource):
                 notices.append(LeftOut(f"{path.name} has no column of labels: its {count:,} texts are left out", count))
                 continue
             columns = find_columns(path, called, chosen)
+            first = columns if first is None else first
+            if columns.kind != first.kind or ({*columns.labels} != {*first.labels} and len(first.labels) > 1):
+                rule, received = "All tables of a set must have the same columns of labels.", some(columns.labels)
+                raise DataError(rule, received=received, where=str(path), fix="Make them alike.")
             if not chosen and not find_dialect(path).has_header:
                 which = f"its texts in column {columns.payload} and its labels in column {columns.labels[0]}"
                 by_content.append(f"{path.name} is read with {which}, inferred from their content")
-            rows += track(read_table(path, split, columns, spellings), f"reading {path.name}")
+            labels = first.labels if len(first.labels) > 1 else columns.labels
+            rows += track(read_table(path, split, columns, labels), f"reading {path.name}")
             own = (columns.split,) if columns.split and split != "all" else ()
             others |= dict.fromkeys((*columns.others, *own))
-        classes = order_names({row.label for row in rows}, name)
-        targets = numbers_of([row.label for row in rows], classes)
+        if first is None:
+            raise DataError("Training needs a table with labels.", received="none", where=name, fix="Add one.")
+        cells = [row.cells for row in rows]
+        found = read_labels(
+            first, cells, lambda k: rows[k].where, name,
+            noun="text", fix="Fill it, or remove the row.", task=task, write=written,
+        )  # fmt: skip
+        known = known_rows(found.targets)
+        hidden = [row.split for row, is_known in zip(rows, known.tolist(), strict=True) if not is_known]
+        rows = [row for row, is_known in zip(rows, known.tolist(), strict=True) if is_known]
+        self.task: Task = found.task
+        targets = found.targets[known]
         of = np.array([row.split for row in rows])
         splits = {split: np.flatnonzero(of == split) for split in ("all", "train", "val", "test") if split in of}
-        absent = absent_classes(classes, {split: targets[part] for split, part in splits.items()})
+        absent = absent_targets(self.task, found.classes, targets, splits)
+        unknown = (unlabelled_samples(split, hidden.count(split)) for split in dict.fromkeys(hidden))
         ignored = (f"columns that are not read: {some(others, 8)}",) if others else ()
-        about = (*absent, *notices, *table_notices(tables.values()), *by_content, *ignored)
-        super().__init__(name, [row.key for row in rows], targets, splits, classes, about)
+        about = (*found.notices, *absent, *unknown, *said_of_unknown(targets, found.classes), *notices)
+        about += (*table_notices(tables.values()), *by_content, *ignored)
+        super().__init__(name, [row.key for row in rows], targets, splits, found.classes, about)
         self.texts = [row.text for row in rows]
 
     def payload(self, index: int) -> str:
@@ -95,21 +123,24 @@ def is_text_table(path: Path, *, text_column: str | None = None, label_column: s
     return bool(found) and all(holds_texts(table, chosen) for table in found)
 
 
-def open_text_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> TextTable:
+def open_text_table(
+    path: Path, *, text_column: str | None = None, label_column: str | None = None, task: str | None = None
+) -> TextTable:
     """The source that a table makes, or a folder with tables named train, val and test, or with a single one."""
     chosen = ColumnChoice(text=text_column, label=label_column)
     if path.is_file():
-        return TextTable(path.stem, {"all": path}, chosen)
+        return TextTable(path.stem, {"all": path}, chosen, task)
     name, found = path.resolve().name, split_tables(path)
     if not found and (alone := only_table(path)):
-        return TextTable(name, {"all": alone[0]}, chosen)
+        return TextTable(name, {"all": alone[0]}, chosen, task)
     for split, tables in found.items():
         if len(tables) > 1:
             shown = " and ".join(table.name for table in tables)
             raise DataError(f"{path} can be read in two ways: {shown} both mean {split}.", fix="Move one of them away.")
     if "train" not in found:
         raise DataError(f"A folder of tables has one named train, such as train.csv. {path} has none.", fix="Add it.")
-    return TextTable(name, {split: found[split][0] for split in ("train", "val", "test") if split in found}, chosen)
+    by_split: dict[str, Path] = {split: found[split][0] for split in ("train", "val", "test") if split in found}
+    return TextTable(name, by_split, chosen, task)
 
 
 def main_tables(path: Path) -> list[Path]:
@@ -144,13 +175,26 @@ def holds_texts(path: Path, chosen: ColumnChoice) -> bool:
 
 
 def find_columns(path: Path, called: Sequence[str], chosen: ColumnChoice) -> Columns:
-    """The columns of a table: by their names; without a header, by what two columns hold if it is certain."""
+    """The columns of a table: by their names, or by what they hold if that is certain.
+
+    That is of two columns without a header; and of columns of numbers to predict beside that of the texts.
+    """
     if not chosen and not find_dialect(path).has_header and len(called) == 2:
         with closing(read_rows(path)) as rows:
             cells = [tuple(row.values.values()) for row in islice(rows, LOOK)]
         kinds = [kind_of_content(column) for column in zip(*cells, strict=True)]
         if sorted(kinds) == ["labels", "texts"]:
             chosen = ColumnChoice(text=called[kinds.index("texts")], label=called[kinds.index("labels")])
+    small = [column.lower() for column in called]
+    texts = [column for column in called if column.lower() in TEXTS]
+    if chosen.label is None and len(texts) == 1 and not {*small} & {*TEXT_LABELS}:
+        with closing(read_rows(path)) as rows:
+            first = [row.values for row in islice(rows, LOOK)]
+        dialect = find_dialect(path)
+        plain = [dict(zip(row, unify_cells([*row.values()], dialect), strict=True)) for row in first]
+        beside = [*texts, *(column for column in called if column.lower() == SPLIT)]
+        if found := number_columns(called, plain, beside):
+            chosen = ColumnChoice(text=chosen.text, label=list_names(found))
     return text_columns(called, str(path), chosen)
 
 
@@ -172,19 +216,23 @@ def kind_of_content(cells: Sequence[str]) -> str:
     return "labels" if is_short and 2 * different <= len(values) else ""
 
 
-def read_table(path: Path, split: str, columns: Columns, spellings: Spellings) -> Iterator[TextRow]:
+def written(value: Any) -> str:
+    """A class's name from a value of JSON."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read_table(path: Path, split: str, columns: Columns, labels: Sequence[str]) -> Iterator[TextRow]:
     """All rows of a table; in a table for one split, a column of splits is ignored."""
-    label_column = columns.labels[0]
+    dialect = find_dialect(path)
     for row in read_rows(path):
         where = f"{path}, line {row.line}"
-        text, value = row.values[columns.payload], row.values[label_column]
+        text = row.values[columns.payload]
         if not isinstance(text, str):
             received = repr(str(text)[:60])
             raise DataError("A text must be letters.", received=received, where=where, fix="Correct or remove it.")
         own = split_of(row.values[columns.split], where) if columns.split and split == "all" else split
-        written = str(value).lower() if isinstance(value, bool) else str(value)
-        label = one_label(written, value, label_column, spellings, where, "text", "Fill it, or remove the row.")
-        yield TextRow(f"{path.name}#{row.line}", text, label, own)
+        cells = tuple(unify_cells([row.values[name] for name in labels], dialect))
+        yield TextRow(f"{path.name}#{row.line}", text, cells, own, where)
 
 
 def why_no_text_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> str | None:

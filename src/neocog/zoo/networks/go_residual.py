@@ -13,6 +13,8 @@ Shapes (N batch, C planes of features, S the board's size, w filters, K = S * S 
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -24,12 +26,14 @@ __all__ = ["GoResidual"]
 
 
 class GoResidual(Network):
-    """A tower of residual blocks that rates every point of a square board, and passing.
+    """A tower of residual blocks that rates every point of a square board, and passing; `widths` are theirs.
 
     Raises ConfigError if `num_classes` is not the number of points of a square board and one more.
     """
 
-    def __init__(self, *, in_channels: int = 17, num_classes: int = 362, num_blocks: int = 6, width: int = 64) -> None:
+    def __init__(
+        self, *, in_channels: int = 17, num_classes: int = 362, widths: Sequence[int] = (64, 64, 64, 64, 64, 64)
+    ) -> None:
         super().__init__()
         num_points = num_classes - 1
         if num_points < 1 or math.isqrt(num_points) ** 2 != num_points:
@@ -38,10 +42,10 @@ class GoResidual(Network):
                 received=f"{num_classes}",
                 fix="Use the square of the board's size plus 1, such as 362 for 19x19.",
             )
-        self.stem = conv_norm(in_channels, width, 3).append(nn.ReLU())
-        tower = [residual(basic, width, width, 1) for _ in range(num_blocks)]
+        self.stem = conv_norm(in_channels, widths[0], 3).append(nn.ReLU())
+        tower = [residual(basic, c_in, c_out, 1) for c_in, c_out in pairwise([widths[0], *widths])]
         self.stages = nn.Sequential(nn.Sequential(*tower))
         self.head = nn.Sequential(
-            conv_norm(width, 2, 1), nn.ReLU(), nn.Flatten(),
+            conv_norm(widths[-1], 2, 1), nn.ReLU(), nn.Flatten(),
             nn.Linear(2 * num_points, num_classes),
         )  # fmt: skip

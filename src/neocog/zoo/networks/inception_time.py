@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.initialization import glorot
-from neocog.zoo.network import Network
-from neocog.zoo.networks.time_series_fcn import conv_norm, same_conv
+from neocog.zoo.networks.time_series_fcn import TimeSeriesNetwork, conv_norm, same_conv
 
 __all__ = ["InceptionTime"]
 
@@ -26,7 +25,8 @@ WIDTH = 32  # of the bottleneck, and of each of a module's four branches
 class Inception(nn.Module):
     """Convolutions of 40, 20 and 10 samples behind a common bottleneck, beside a pooling; (N, c_in, L) -> (N, 128, L).
 
-    A series of one channel needs no bottleneck.
+    A series of one channel needs no bottleneck. With `there`, (N, 1, L), all maps are zero in the padding, and pooling
+    leaves it out.
     """
 
     def __init__(self, c_in: int) -> None:
@@ -40,30 +40,51 @@ class Inception(nn.Module):
         )  # fmt: skip
         self.norm_relu = nn.Sequential(nn.BatchNorm1d(4 * WIDTH), nn.ReLU())
 
-    def forward(self, series: Tensor) -> Tensor:
+    def forward(self, series: Tensor, there: Tensor | None = None) -> Tensor:
         few = self.bottleneck(series)
-        maps = torch.cat([*(conv(few) for conv in self.convs), self.pooled(series)], dim=1)
-        return self.norm_relu(maps)  # type: ignore[no-any-return]
+        pooled = self.pooled(series) if there is None else self.pool_within(series, there)
+        maps = self.norm_relu(torch.cat([*(conv(few) for conv in self.convs), pooled], dim=1))
+        return maps if there is None else maps * there  # type: ignore[no-any-return]
+
+    def pool_within(self, series: Tensor, there: Tensor) -> Tensor:
+        """The pooled branch without the values in the padding."""
+        beyond = there == 0
+        highest = self.pooled[:3](series.masked_fill(beyond, -torch.inf))
+        return self.pooled[3](highest.masked_fill(beyond, 0.0))  # type: ignore[no-any-return]
 
 
 class ThreeModules(nn.Module):
-    """y = relu(branch(x) + shortcut(x)) with three modules in the branch; (N, c_in, L) -> (N, 128, L)."""
+    """y = relu(branch(x) + shortcut(x)) with three modules in the branch; (N, c_in, L) -> (N, 128, L).
+
+    With `there`, (N, 1, L), all maps are zero in the padding.
+    """
 
     def __init__(self, c_in: int) -> None:
         super().__init__()
         self.branch = nn.Sequential(Inception(c_in), Inception(4 * WIDTH), Inception(4 * WIDTH))
         self.shortcut = conv_norm(c_in, 4 * WIDTH, 1)
 
-    def forward(self, series: Tensor) -> Tensor:
-        return torch.relu(self.branch(series) + self.shortcut(series))
+    def forward(self, series: Tensor, there: Tensor | None = None) -> Tensor:
+        if there is None:
+            return torch.relu(self.branch(series) + self.shortcut(series))
+        maps = series
+        for module in self.branch:
+            maps = module(maps, there)
+        return torch.relu(maps + self.shortcut(series)) * there
 
 
-class InceptionTime(Network):
+class InceptionTime(TimeSeriesNetwork):
     """Six inception modules in two stages, for series of any length."""
 
-    def __init__(self, *, in_channels: int = 1, num_classes: int = 2) -> None:
+    def __init__(self, *, in_channels: int = 1, num_classes: int = 2, masked: bool = False) -> None:
+        """`in_channels` counts the mask, if there is one."""
         super().__init__()
+        self.masked = masked
+        in_channels -= masked
         self.stem = nn.Identity()
         self.stages = nn.Sequential(ThreeModules(in_channels), ThreeModules(4 * WIDTH))
         self.head = nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4 * WIDTH, num_classes))
         self.apply(glorot)
+
+    def run_stage(self, stage: nn.Module, maps: Tensor, there: Tensor) -> Tensor:
+        return stage(maps, there)  # type: ignore[no-any-return]

@@ -14,14 +14,16 @@ Shapes (N batch, C channels of the series, L samples, K classes):
 from torch import Tensor, nn
 
 from neocog.layers.initialization import glorot
-from neocog.zoo.network import Network
-from neocog.zoo.networks.time_series_fcn import conv_norm
+from neocog.zoo.networks.time_series_fcn import TimeSeriesNetwork, conv_norm
 
 __all__ = ["Residual", "TimeSeriesResNet"]
 
 
 class Residual(nn.Module):
-    """y = relu(branch(x) + shortcut(x)); (N, c_in, L) -> (N, c_out, L)."""
+    """y = relu(branch(x) + shortcut(x)); (N, c_in, L) -> (N, c_out, L).
+
+    With `there`, (N, 1, L), all maps are zero in the padding.
+    """
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -33,16 +35,27 @@ class Residual(nn.Module):
         self.shortcut = nn.BatchNorm1d(c_out) if c_in == c_out else conv_norm(c_in, c_out, 1)
         self.relu = nn.ReLU()
 
-    def forward(self, series: Tensor) -> Tensor:
-        return self.relu(self.branch(series) + self.shortcut(series))  # type: ignore[no-any-return]
+    def forward(self, series: Tensor, there: Tensor | None = None) -> Tensor:
+        if there is None:
+            return self.relu(self.branch(series) + self.shortcut(series))  # type: ignore[no-any-return]
+        maps = series
+        for layer in self.branch:
+            maps = layer(maps) * there
+        return self.relu(maps + self.shortcut(series)) * there  # type: ignore[no-any-return]
 
 
-class TimeSeriesResNet(Network):
+class TimeSeriesResNet(TimeSeriesNetwork):
     """Three residual blocks, for series of any length."""
 
-    def __init__(self, *, in_channels: int = 1, num_classes: int = 2) -> None:
+    def __init__(self, *, in_channels: int = 1, num_classes: int = 2, masked: bool = False) -> None:
+        """`in_channels` counts the mask, if there is one."""
         super().__init__()
+        self.masked = masked
+        in_channels -= masked
         self.stem = nn.Identity()
         self.stages = nn.Sequential(Residual(in_channels, 64), Residual(64, 128), Residual(128, 128))
         self.head = nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(128, num_classes))
         self.apply(glorot)
+
+    def run_stage(self, stage: nn.Module, maps: Tensor, there: Tensor) -> Tensor:
+        return stage(maps, there)  # type: ignore[no-any-return]

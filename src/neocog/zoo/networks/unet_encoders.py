@@ -63,7 +63,7 @@ class Decoder(nn.Module):
 
     def forward(self, found: Sequence[Tensor], images: Tensor) -> Tensor:
         maps = found[-1]
-        for i, step in enumerate(self.steps[:-1]):  # type: ignore[arg-type]
+        for i, step in enumerate(self.steps[:-1]):
             maps = step(maps, found[-2 - i], found[-2 - i])
         return self.classify(self.steps[-1](maps, images))  # type: ignore[no-any-return]
 

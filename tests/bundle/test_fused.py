@@ -1,0 +1,107 @@
+"""Large images: their tiles go through a fused network, which computes what the plain one does."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neocog import create_model
+from neocog.bundle import Predictor, torch_backend
+from neocog.bundle.fused import FusedBackend
+from neocog.bundle.predictor import MANY, dense_batch
+from neocog.data.scenes import draw_scene
+from neocog.layers.fuse import FusedConv
+from neocog.modalities.image.preprocess import ImagePreprocess
+from neocog.tasks import Segmentation
+
+CLASSES = ("background", "a", "b", "c")
+
+
+def settled(name, in_channels=1):
+    """A network whose batch norms have seen something, so that folding them changes filters."""
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=4, in_channels=in_channels).train()
+    with torch.no_grad():
+        model(torch.randn(4, in_channels, 32, 64))
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", ["unet_small", "unet_lite0", "unet_resnet18"])
+def test_fused_outputs_are_those_of_the_network(name):
+    model = settled(name)
+    backend, images = FusedBackend(model), torch.randn(2, 1, 32, 64)
+    found = backend(images)
+    with torch.no_grad():
+        expected = model(images)
+    assert any(isinstance(module, FusedConv) for module in backend.program.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in backend.program.modules())
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(backend(torch.randn(1, 1, 64, 32)).shape, torch.Size([1, 4, 64, 32]))
+
+
+class Odd(nn.Module):
+    """Its path depends on the values of its input, so it can't be traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 1)
+
+    def forward(self, images):
+        return self.conv(images) if images.sum() > 0 else -self.conv(images)
+
+
+def test_a_network_that_cannot_be_traced_stays_as_it_is():
+    backend, images = FusedBackend(Odd()), torch.ones(1, 1, 4, 4)
+    assert torch.equal(backend(images), backend.model(images)) and backend.program is backend.model
+
+
+def test_a_fused_network_that_disagrees_is_not_used(monkeypatch):
+    monkeypatch.setattr("neocog.layers.fuse.fuse", lambda model, images: settled("unet_small"))
+    model = settled("unet_small")
+    with torch.no_grad():
+        model.head.classify.bias += 1
+    backend = FusedBackend(model)
+    backend(torch.randn(1, 1, 32, 32))
+    assert backend.program is model
+
+
+def make(tile=(32, 32)):
+    model = settled("unet_small")
+    spec = ImagePreprocess(size=tile, channels=1, resize="tile", mean=(0.5,), std=(0.25,))
+    return Predictor(torch_backend(model), spec, Segmentation(CLASSES), model=model)
+
+
+def test_many_tiles_are_predicted_as_few_are():
+    """Of an image whose tiles are fused, and by the plain network."""
+    pixels, fused, plain = draw_scene(1, (130, 150), grey=True).pixels, make(), make()
+    plain.tiles = plain.backend
+    (one,), (other,) = fused.predict([pixels]), plain.predict([pixels])
+    assert isinstance(fused.tiles, FusedBackend) and fused.tiles.program is not None
+    assert one.mask.shape == (130, 150) and (one.mask == other.mask).mean() > 0.999
+    assert one.confidence == pytest.approx(other.confidence, rel=1e-4)
+
+
+def test_small_and_large_images_share_a_call_and_keep_their_order():
+    sizes = [(20, 30), (200, 160), (32, 32), (70, 40)]
+    predictor = make()
+    images = [draw_scene(k, size, grey=True).pixels for k, size in enumerate(sizes)]
+    found = predictor.predict(images)
+    assert [prediction.mask.shape for prediction in found] == sizes
+    for image, prediction in zip(images, found, strict=True):
+        (alone,) = make().predict([image])
+        assert (alone.mask == prediction.mask).mean() > 0.999
+
+
+def test_a_backend_without_a_network_serves_all_sizes():
+    model = settled("unet_small")
+    spec = ImagePreprocess(size=(32, 32), channels=1, resize="tile")
+    predictor = Predictor(torch_backend(model), spec, Segmentation(CLASSES))
+    assert predictor.tiles is predictor.backend
+    (found,) = predictor.predict([np.zeros((200, 200), np.uint8)])
+    assert found.mask.shape == (200, 200)
+
+
+def test_batches_of_large_tiles_are_small():
+    assert dense_batch((3, 512, 512)) == dense_batch((1, 4096, 4096)) == 1
+    assert dense_batch((3, 256, 256)) == 4 and dense_batch((1, 16)) == 256
+    assert MANY > 1
