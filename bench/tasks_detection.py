@@ -24,7 +24,7 @@ from torch import Tensor
 
 from neocog.dataset.record import CROWD
 from neocog.evaluation.detection import Ranked
-from neocog.evaluation.match_boxes import AREAS, FoundBoxes, TrueBoxes, match_boxes
+from neocog.evaluation.box_matching import AREAS, FoundBoxes, TrueBoxes, match_boxes
 from neocog.progress import quiet
 from neocog.tasks import Detection
 from neocog.training import OptimizerConfig, Training

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from neocog.dataset.record import CROWD
+from neocog.evaluation.box_matching import FoundBoxes, TrueBoxes, match_boxes
 from neocog.evaluation.detection import Ranked, best_score, evaluate_boxes, mean_precision, most_of
-from neocog.evaluation.match_boxes import FoundBoxes, TrueBoxes, match_boxes
 from tests.evaluation.test_match_boxes import draw_set
 
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.evaluation.box_matching import AREAS, FoundBoxes, Matches, TrueBoxes, match_boxes
 from neocog.evaluation.evaluation import Evaluation, Exhibit, Row
 from neocog.evaluation.intervals import Estimate
-from neocog.evaluation.match_boxes import AREAS, FoundBoxes, Matches, TrueBoxes, match_boxes
 from neocog.evaluation.weighted import bootstrap_all
 
 __all__ = [

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.evaluation.match_boxes import overlap
+from neocog.evaluation.box_matching import overlap
 from neocog.modalities.views import View, tile_starts
 from neocog.tasks.centre_points import split_maps
 from neocog.zoo.networks.centernet import STRIDE, peaks
