@@ -90,5 +90,5 @@ def detection(data: str) -> RunConfig:
         model=ModelConfig(name=DETECTOR, pretrained="auto"),
         optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=60, batch_size=8, clip_norm=10.0),
+        train=TrainConfig(epochs=60, batch_size=4, clip_norm=10.0),
     )
