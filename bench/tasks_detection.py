@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from neocog.dataset.record import CROWD
-from neocog.evaluation.detection import Ranked
 from neocog.evaluation.box_matching import AREAS, FoundBoxes, TrueBoxes, match_boxes
+from neocog.evaluation.detection import Ranked
 from neocog.progress import quiet
 from neocog.tasks import Detection
 from neocog.training import OptimizerConfig, Training
