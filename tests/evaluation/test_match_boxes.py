@@ -11,8 +11,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from neocog.dataset.record import CROWD, DIFFICULT
+from neocog.evaluation.box_matching import AREAS, OVERLAPS, FoundBoxes, TrueBoxes, match_boxes, overlap, ranks
 from neocog.evaluation.detection import Ranked
-from neocog.evaluation.match_boxes import AREAS, OVERLAPS, FoundBoxes, TrueBoxes, match_boxes, overlap, ranks
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -135,3 +135,10 @@ def test_worst_samples_are_those_with_a_wrong_label_and_the_highest_loss():
 def test_intervals_hold_their_values():
     for estimate in evaluate(*draw()).metrics.values():
         assert estimate.low < estimate.value < estimate.high and "bootstrap" in estimate.method
+
+
+def test_threshold_does_not_count_on_parting_equal_probabilities():
+    """Ten present at 0.9; at 0.8 five present before fifty absent, which would look best between them."""
+    probs = np.array([0.9] * 10 + [0.8] * 55)[:, None]
+    targets = np.array([1.0] * 15 + [0.0] * 50)[:, None]
+    assert best_thresholds(probs, targets)[0] == pytest.approx(0.85)

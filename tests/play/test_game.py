@@ -70,20 +70,29 @@ def test_captures_are_counted():
     assert (game.captures(BLACK), game.captures(WHITE)) == (1, 0)
 
 
-def test_repetition_is_told_and_legal():
-    """A board with two kos: taking one after the other brings the first board back."""
+def ko_to_take():
+    """A board on which White may take a stone back, after two passes, and so repeat an earlier board."""
     game = GoGame(5)
     ko = [(BLACK, "B5"), (BLACK, "A4"), (BLACK, "B3"), (WHITE, "C5"), (WHITE, "D4"), (WHITE, "C3"), (WHITE, "B4")]
     for colour, name in ko:
         game.play(colour, parse_point(name, 5))
-    take, back = parse_point("C4", 5), parse_point("B4", 5)
-    assert not game.repeats(BLACK, take)
-    game.play(BLACK, take)
-    assert not game.is_legal(WHITE, back)
+    game.play(BLACK, parse_point("C4", 5))
     game.play(WHITE, game.passing)
     game.play(BLACK, game.passing)
+    return game, parse_point("B4", 5)
+
+
+def test_repetition_is_told_and_legal():
+    game, back = ko_to_take()
+    assert not game.boards[-3].is_legal(WHITE, back)  # at once
     assert game.is_legal(WHITE, back) and game.repeats(WHITE, back)
-    assert not game.repeats(WHITE, game.passing)
+    assert not game.repeats(WHITE, game.passing) and not game.repeats(BLACK, parse_point("E1", 5))
+
+
+def test_network_does_not_repeat_a_board(make_player):
+    game, back = ko_to_take()
+    points = {candidate.point for candidate in make_player(size=5).candidates(game, WHITE)}
+    assert back not in points and game.passing in points
 
 
 def test_handicap_gives_white_the_first_move():

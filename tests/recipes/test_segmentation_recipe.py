@@ -41,3 +41,10 @@ def test_masks_get_the_recipe_for_masks(sets, settings, monkeypatch):
 def test_nothing_is_flipped_unless_asked_for(sets):
     resolved, _ = resolve_config(str(sets["grey"]), epochs=1)
     assert resolved.config.augment.flip == resolved.config.augment.vertical_flip == 0
+
+
+def test_another_network_keeps_its_own_widths(sets, monkeypatch):
+    """What the recipe sets for its network must not shape the user's."""
+    monkeypatch.setattr(tasks, "available", lambda name: "package")
+    resolved, _ = resolve_config(str(sets["grey"]), model="unet", epochs=1)
+    assert resolved.config.model.name == "unet" and not resolved.config.model.options

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from neocog.dataset.record import CROWD, Objects, Record
+from neocog.evaluation.box_matching import overlap
 from neocog.evaluation.detection import mean_precision
-from neocog.evaluation.match_boxes import overlap
 from neocog.tasks import TASKS, Detection, LossConfig
 from neocog.tasks.centre_points import centre_losses
 from neocog.tasks.detection import BoxCompared, BoxPrediction, found_boxes, true_boxes

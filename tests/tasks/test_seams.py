@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.evaluation.match_boxes import overlap
+from neocog.evaluation.box_matching import overlap
 from neocog.modalities.views import View, tile_places, tile_starts
 from neocog.tasks.detection import Detection
 from neocog.tasks.seams import Gathered, gather_boxes, join_tiles, seams_of

@@ -2,16 +2,22 @@
 everywhere."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from cyclopts import Parameter
+from numpy.typing import NDArray
 
 from neocog.errors import ConfigError
 
 __all__ = ["DATA_FORMAT", "FORMAT", "MAX_PIXELS", "PLAIN", "Download", "Reading", "Switch", "column_names"]
 
 Switch = Annotated[bool, Parameter(negative="")]
+MaskForm = Literal["index", "colour"]
+"""How predicted masks are written as images."""
+FileInput = Path | bytes | NDArray[Any]
+"""A file to predict, its content, or a slice of it."""
 Download = Annotated[
     bool, Parameter(negative="", help="Download a known data set from its official address if it is not here.")
 ]

@@ -7,24 +7,21 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from neocog.bundle import Failure, Prediction, load
-from neocog.cli.flags import Switch
+from neocog.cli.flags import FileInput as Input
+from neocog.cli.flags import MaskForm, Switch
 from neocog.cli.output import table
-from neocog.cli.predict_boxes import box_writers, show_boxes_csv
 from neocog.cli.stdout import write_out
-from neocog.cli.write_masks import Input, MaskForm, mask_writers
 from neocog.dataset.files import list_files as files_in
 from neocog.dataset.record import Modality
 from neocog.errors import ConfigError, DataError, agree, did_you_mean, some
 from neocog.modalities.image.pages import pages_notice
-from neocog.modalities.image.stacks import is_stack_file, read_stack
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
-from neocog.tasks import Detection
 
 STDIN = "-"
 OPTIONS = (
@@ -129,9 +126,14 @@ def predict(
     if slices:
         named = list(expand_stacks(named))
     folders = [Path(file) for file in files if Path(file).is_dir()]
-    writers = box_writers(
-        predictor.task, named, folders, output=output, form=mask, coco=coco, yolo=yolo, threshold=threshold
-    ) or mask_writers(predictor.task, named, folders, output=output, form=mask, coco=coco)
+    writers: list[Any] = []
+    if predictor.task.dense or any(value is not None for value in (output, mask, coco, yolo, threshold)):
+        from neocog.cli.predict_boxes import box_writers  # with tasks that few calls need
+        from neocog.cli.write_masks import mask_writers
+
+        writers = box_writers(
+            predictor.task, named, folders, output=output, form=mask, coco=coco, yolo=yolo, threshold=threshold
+        ) or mask_writers(predictor.task, named, folders, output=output, form=mask, coco=coco)
     names, inputs = zip(*named, strict=True)
     results: Results = []
     for result in predictor.predict_each(inputs, top, names):
@@ -151,7 +153,9 @@ def predict(
     unusual = [one.name for one in results if isinstance(one, Prediction) and one.unusual]
     if unusual:
         note(f"warning: {agree(UNUSUAL, len(unusual))}: {some(unusual)}")
-    if csv and isinstance(predictor.task, Detection):
+    if csv and predictor.task.row_per_object:
+        from neocog.cli.predict_boxes import show_boxes_csv
+
         show_boxes_csv(results)
     elif csv:
         show_csv(results, predictor.task.columns, flags_unusual=predictor.task.flags_unusual)
@@ -165,6 +169,8 @@ Results = list[Prediction | Failure]
 
 def expand_stacks(named: Iterable[tuple[str, Input]]) -> Iterator[tuple[str, Input]]:
     """Each slice of a stack as FILE@NUMBER; other inputs as they are."""
+    from neocog.modalities.image.stacks import is_stack_file, read_stack
+
     for name, one in named:
         if isinstance(one, Path) and is_stack_file(one):
             yield from ((f"{name}@{k}", part) for k, part in enumerate(read_stack(one)))

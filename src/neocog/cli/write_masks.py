@@ -4,22 +4,21 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.bundle import Prediction
+from neocog.cli.flags import FileInput as Input
+from neocog.cli.flags import MaskForm
 from neocog.errors import ConfigError
 from neocog.files import storage_errors, write_whole
 from neocog.tasks import SegmentPrediction, Task
 from neocog.tasks.colours import class_colours
 
 __all__ = ["CocoMasks", "Input", "MaskFolder", "MaskForm", "mask_png", "mask_writers", "run_lengths", "target_files"]
-
-MaskForm = Literal["index", "colour"]
-Input = Path | bytes | NDArray[Any]
 
 
 def mask_writers(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.evaluation.auroc import macro_auroc
 from neocog.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
 from neocog.evaluation.class_metrics import ClassFigures, class_figures, confusion_matrix, macro_f1, top_k_hits
 from neocog.evaluation.evaluation import Evaluation, Exhibit, Row
 from neocog.evaluation.intervals import Estimate, bootstrap, wilson
+from neocog.evaluation.roc import macro_auroc
 from neocog.evaluation.unusual import Unusual
 
 __all__ = ["Calibration", "Classified", "ConfusionMatrix", "Mistake", "PerClass", "evaluate_classifier"]

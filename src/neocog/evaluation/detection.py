@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.evaluation.box_matching import AREAS, FoundBoxes, Matches, TrueBoxes, match_boxes
 from neocog.evaluation.evaluation import Evaluation, Exhibit, Row
 from neocog.evaluation.intervals import Estimate
-from neocog.evaluation.match_boxes import AREAS, FoundBoxes, Matches, TrueBoxes, match_boxes
 from neocog.evaluation.weighted import bootstrap_all
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 RECALLS = np.linspace(0, 1, 101)  # at which precision is averaged
-MOST = 100  # boxes of an image and class that are scored, unless an image has more objects
+MOST, TIMES = 100, 10  # boxes of an image and class that are scored; of each object, if an image has more of them
 MOST_ROWS, MOST_CURVES, NUM_WORST = 50, 8, 12
 NEAR_BEST = 0.99  # of the highest F1: among these scores, the one with the best counts is taken
 HALF, THREE_QUARTERS = 0, 5  # places in OVERLAPS
@@ -199,10 +199,9 @@ class Counted:
 
 
 def most_of(truth: TrueBoxes) -> int:
-    """How many boxes of an image and class are scored: 100 as for COCO, or more if an image has more objects."""
-    if not len(truth.images):
-        return MOST
-    return max(MOST, int(np.unique(truth.images, return_counts=True)[1].max()))
+    """How many boxes of an image and class are scored: 100 as for COCO, more if an image has more objects than that."""
+    objects = int(np.unique(truth.images, return_counts=True)[1].max()) if len(truth.images) else 0
+    return MOST if objects <= MOST else TIMES * objects
 
 
 def known_mean(values: Floats) -> float:
@@ -257,9 +256,9 @@ def evaluate_boxes(
     """All metrics of boxes in images, numbered 0, 1, .. as `keys` names them, in pixels of the images.
 
     mAP, mAP50, mAP75, those of small, medium and large objects, and the average recall are COCO's, with up to 100 boxes
-    of an image and class, or as many as an image has objects. The area of an object is that of its box. The count error
-    is the mean error of an image's number of boxes from `threshold` on, over the mean number of objects. Intervals are
-    bootstrapped over images.
+    of an image and class, or ten times its objects if it has more than 100. The area of an object is that of its box.
+    The count error is the mean error of an image's number of boxes from `threshold` on, over the mean number of
+    objects. Intervals are bootstrapped over images.
     """
     num = len(keys)
     matches = match_boxes(found, truth, most=most_of(truth))

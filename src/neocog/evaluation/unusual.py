@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.evaluation.auroc import auroc
 from neocog.evaluation.evaluation import Exhibit, Row
 from neocog.evaluation.intervals import Estimate, wilson
+from neocog.evaluation.roc import auroc
 
 __all__ = ["Flagged", "Unusual", "compare_unusual", "flag_unusual", "least_usual"]
 

@@ -25,8 +25,8 @@ class RefusedError(Exception):
 class GTPEngine:
     """Answers commands, one after the other.
 
-    >>> engine.answer("1 boardsize 9"), engine.answer("2 play black E5")  # doctest: +SKIP
-    ('=1\\n\\n', '=2\\n\\n')
+    engine.answer("1 play black E5")   "=1" and an empty line
+    engine.answer("2 play white E5")   "?2 illegal move" and an empty line
     """
 
     def __init__(self, player: NetworkPlayer, *, komi: float = 6.5) -> None:

@@ -61,17 +61,16 @@ def signal_values(data: str) -> RunConfig:
 
 
 def segmentation(data: str) -> RunConfig:
-    """Masks: a slim U-Net on EfficientNet-Lite0 if its weights are here, else a small U-Net with batch norm.
+    """Masks: U-Net on EfficientNet-Lite0 if its weights are here, else a small U-Net with batch norm.
 
     Classes weigh by their frequency, or small ones are found late. Images are turned by at most 10 degrees, scaled by a
     tenth, and changed in brightness and contrast. None is mirrored: whether left and right are alike is not known.
     Source: Ronneberger et al. 2015; Iakubovskii 2019; Eigen & Fergus 2015.
     """
-    encoder = ModelConfig(name=ENCODER, pretrained="auto", widths=(128, 64, 32, 24, 16))
     return RunConfig(
         data=DataConfig(source=data),
         augment=AugmentConfig(rotate=10, scale=0.1, translate=0.05, border="mirror", brightness=0.1, contrast=0.1),
-        model=encoder if available(ENCODER) else ModelConfig(name="unet_small"),
+        model=ModelConfig(name=ENCODER, pretrained="auto") if available(ENCODER) else ModelConfig(name="unet_small"),
         loss=LossConfig(class_weights="balanced"),
         optimizer=OptimizerConfig(name="adamw", lr=0.003, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
@@ -91,5 +90,5 @@ def detection(data: str) -> RunConfig:
         model=ModelConfig(name=DETECTOR, pretrained="auto"),
         optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=60, batch_size=8, clip_norm=10.0),
+        train=TrainConfig(epochs=60, batch_size=4, clip_norm=10.0),
     )

@@ -110,6 +110,7 @@ class Detection(DenseTask):
 
     name = "detection"
     network_task = "detection"
+    row_per_object = True
     losses: ClassVar[tuple[LossKind, ...]] = ("centre_points",)
     criterion = Criterion("mAP")
     progress_metric = "boxes found"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neocog.evaluation.match_boxes import overlap
+from neocog.evaluation.box_matching import overlap
 from neocog.modalities.views import View, tile_starts
 from neocog.tasks.centre_points import split_maps
 from neocog.zoo.networks.centernet import STRIDE, peaks
@@ -28,7 +28,7 @@ MARGIN = 3.0 * STRIDE  # pixels about a seam within which a centre may be found 
 SAME = 0.3  # intersection over union from which two boxes of neighbouring tiles are one object
 AGREE = 0.5  # of the extent along a seam that two pieces of an object share
 REACH = 0.15  # of a box's side by which it may end before the edge of its tile and still be cut off there
-WITHIN = 0.75  # of a piece's area in another tile's box from which it is a piece of that object
+WITHIN = 0.65  # of a piece's area in another tile's box from which it is a piece of that object
 UNSURE = 0.3  # of the score of an object's surest piece, below which a piece is not believed
 
 Floats = NDArray[np.float64]

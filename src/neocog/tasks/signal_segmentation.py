@@ -21,7 +21,7 @@ from neocog.modalities.signal.augment import move_labels
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.signal.segments import place_labels
 from neocog.modalities.views import View
-from neocog.tasks.colours import class_colours
+from neocog.tasks.colours import class_colours, css_colours
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.dense import Assembler, Compared
 from neocog.tasks.segmentation import Segmentation
@@ -85,6 +85,10 @@ class SignalSegmentation(Segmentation):
     @property
     def outputs_text(self) -> str:
         return f"{len(self.classes)} classes of samples"
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        return list(zip(self.classes, css_colours(len(self.classes)), strict=True))
 
     @classmethod
     def encode_records(cls, source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> Tensor:

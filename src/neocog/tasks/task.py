@@ -11,9 +11,10 @@ is. A task is one class, registered by its name:
 A source whose `task` has this name is then trained, measured and predicted by it.
 """
 
+import importlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -77,6 +78,8 @@ class Task(ABC):
     """Whether a target has places within the input, as masks and boxes have: see `DenseTask`."""
     linear_head: ClassVar[Literal["classes", "labels", "values"] | None] = None
     """The logistic regression that can fit its last layer to frozen features: one class, or several labels."""
+    row_per_object: ClassVar[bool] = False
+    """Whether a CSV file has a row for each object of an input, rather than one for each input."""
     has_probabilities: ClassVar[bool] = False
     """Whether `decode` gives the probability of each class."""
     losses: ClassVar[tuple[LossKind, ...]] = ()
@@ -281,7 +284,41 @@ class Task(ABC):
         """
 
 
-TASKS: dict[str, type[Task]] = {}
+class Tasks(MutableMapping[str, "type[Task]"]):
+    """All tasks by name. Those of Neocog are imported when they are first asked for: a prediction needs one of them."""
+
+    def __init__(self) -> None:
+        names = ("classification", "next move", "multi-label", "regression", "segmentation", "detection",
+                 "signal segmentation")  # fmt: skip
+        self.rows: dict[str, str | type[Task]] = {
+            name: "neocog.tasks." + name.replace(" ", "_").replace("-", "_") for name in names
+        }
+
+    def __getitem__(self, name: str) -> type[Task]:
+        row = self.rows[name]
+        if isinstance(row, str):
+            importlib.import_module(row)  # which registers it
+            row = self.rows[name]
+            assert not isinstance(row, str), name
+        return row
+
+    def __setitem__(self, name: str, task: type[Task]) -> None:
+        self.rows[name] = task
+
+    def __delitem__(self, name: str) -> None:
+        del self.rows[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+TASKS = Tasks()
 """All tasks by name."""
 
 AnyTask = TypeVar("AnyTask", bound=type[Task])
@@ -289,6 +326,8 @@ AnyTask = TypeVar("AnyTask", bound=type[Task])
 
 def register_task(task: AnyTask) -> AnyTask:
     """Add a task to `TASKS`; a decorator. Raises ConfigError if another one has its name."""
-    if TASKS.setdefault(task.name, task) is not task:
+    row = TASKS.rows.get(task.name, task.__module__)
+    if row not in (task, task.__module__):
         raise ConfigError("Each task needs a name of its own.", received=f"a second task {task.name!r}")
+    TASKS[task.name] = task
     return task

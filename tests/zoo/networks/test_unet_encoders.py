@@ -8,7 +8,7 @@ from neocog.errors import ConfigError
 from neocog.planning import plan
 from neocog.zoo.networks.efficientnet_lite import efficientnet_lite
 from neocog.zoo.networks.resnet import resnet
-from neocog.zoo.networks.unet_encoders import VARIANTS, WIDTHS, unet_encoder
+from neocog.zoo.networks.unet_encoders import VARIANTS, unet_encoder
 
 
 def on_meta(variant="unet_resnet18", **options):
@@ -39,7 +39,7 @@ def test_parameter_count_is_that_of_segmentation_models():
 
 def test_parameter_count_on_efficientnet_lite0():
     backbone = 4_652_008 - (320 * 1280 + 2 * 1280) - (1280 * 1000 + 1000)
-    expected = backbone + decoder((32, 24, 40, 112, 320), WIDTHS, 7)
+    expected = backbone + decoder((32, 24, 40, 112, 320), (128, 64, 32, 24, 16), 7)
     assert count(on_meta("unet_lite0", num_classes=7)) == expected
 
 
@@ -98,7 +98,7 @@ def test_every_parameter_learns():
 
 
 def test_widths_are_those_of_the_path_up():
-    slim = on_meta("unet_lite0", widths=(64, 48, 32, 24, 16))
-    assert count(slim.head) == decoder((32, 24, 40, 112, 320), (64, 48, 32, 24, 16), 2)
-    with pytest.raises(ConfigError, match=r"unet_lite0 has 5 widths.*Received: 8, 8\.\s+Give 5, such as 256 128"):
+    wide = on_meta("unet_lite0", widths=(256, 128, 64, 32, 16))
+    assert count(wide.head) == decoder((32, 24, 40, 112, 320), (256, 128, 64, 32, 16), 2)
+    with pytest.raises(ConfigError, match=r"unet_lite0 has 5 widths.*Received: 8, 8\.\s+Give 5, such as 128 64"):
         create_model("unet_lite0", widths=(8, 8))

@@ -157,12 +157,12 @@ class Board:
         >>> board.is_legal(WHITE, 40), board.is_legal(WHITE, 41)
         (False, True)
         """
-        if self.stones[point] != EMPTY or (point == self.ko and self.stones[self.near[point][0]] != colour):
+        if self.stones[point] != EMPTY:
             return False
-        if suicide or any(self.stones[beside] == EMPTY for beside in self.near[point]):
-            return True
+        if any(self.stones[beside] == EMPTY for beside in self.near[point]):
+            return True  # a ko has none beside it
         try:
-            self.copy().play(colour, point)
+            self.copy().play(colour, point, suicide=suicide)
         except IllegalMoveError:
             return False
         return True

@@ -1,9 +1,9 @@
 """U-Net on an encoder that has learnt from ImageNet: ResNet-18 or EfficientNet-Lite0 (Iakubovskii, 2019).
 
-Code: https://github.com/qubvel-org/segmentation_models.pytorch, whose decoder this is. U-Net (Ronneberger et al. 2015)
-with a classifier's stem and stages as its path down, so that published weights can start it, as in Iglovikov & Shvets
-2018, https://arxiv.org/abs/1801.05746. The path up enlarges by repeating pixels, and has batch norm; its last step has
-nothing beside it, since stems halve the image at once.
+Code: https://github.com/qubvel-org/segmentation_models.pytorch, whose decoder this is; on Lite0 it is half as wide.
+U-Net (Ronneberger et al. 2015) with a classifier's stem and stages as its path down, so that published weights can
+start it, as in Iglovikov & Shvets 2018, https://arxiv.org/abs/1801.05746. The path up enlarges by repeating pixels, and
+has batch norm; its last step has nothing beside it, since stems halve the image at once.
 
 Shapes (N batch, C channels, H height, W width, K classes; sides are rounded up):
 
@@ -24,15 +24,13 @@ from neocog.zoo.network import Network
 from neocog.zoo.networks.efficientnet_lite import efficientnet_lite
 from neocog.zoo.networks.resnet import conv_norm, resnet
 
-__all__ = ["VARIANTS", "WIDTHS", "EncoderUNet", "unet_encoder"]
+__all__ = ["VARIANTS", "EncoderUNet", "unet_encoder"]
 
-# name: (which maps are skipped over, of the stem's and each stage's; their channels)
-VARIANTS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "unet_resnet18": ((0, 1, 2, 3, 4), (64, 64, 128, 256, 512)),
-    "unet_lite0": ((0, 2, 3, 5, 7), (32, 24, 40, 112, 320)),
+# name: (which maps are skipped over, of the stem's and each stage's; their channels; channels of the path up)
+VARIANTS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
+    "unet_resnet18": ((0, 1, 2, 3, 4), (64, 64, 128, 256, 512), (256, 128, 64, 32, 16)),
+    "unet_lite0": ((0, 2, 3, 5, 7), (32, 24, 40, 112, 320), (128, 64, 32, 24, 16)),
 }
-# Channels of the path up, from the deepest step to the size of the image.
-WIDTHS = (256, 128, 64, 32, 16)
 
 
 class StepUp(nn.Module):
@@ -102,20 +100,24 @@ class EncoderUNet(Network):
 
 
 def unet_encoder(
-    variant: str, *, in_channels: int = 3, num_classes: int = 2, widths: Sequence[int] = WIDTHS
+    variant: str, *, in_channels: int = 3, num_classes: int = 2, widths: Sequence[int] | None = None
 ) -> EncoderUNet:
-    """Build a row of VARIANTS. Raises ConfigError unless there are five widths, one for each time the size doubles.
+    """Build a row of VARIANTS, with its widths unless others are given, from the deepest step up.
+
+    Raises ConfigError unless there are five widths, one for each time the size doubles.
 
     >>> sum(p.numel() for p in unet_encoder("unet_resnet18", num_classes=1).parameters())
     14328209
     """
-    if len(widths) != len(WIDTHS):
+    taps, channels, usual = VARIANTS[variant]
+    widths = usual if widths is None else widths
+    if len(widths) != len(usual):
         raise ConfigError(
-            f"{variant} has {len(WIDTHS)} widths, from the deepest step up to the size of the image.",
-            received=", ".join(map(str, widths)), fix=f"Give {len(WIDTHS)}, such as {' '.join(map(str, WIDTHS))}.",
+            f"{variant} has {len(usual)} widths, from the deepest step up to the size of the image.",
+            received=", ".join(map(str, widths)), fix=f"Give {len(usual)}, such as {' '.join(map(str, usual))}.",
         )  # fmt: skip
     if variant == "unet_resnet18":
         encoder: Network = resnet("resnet18", in_channels=in_channels)
     else:
         encoder = efficientnet_lite("efficientnet_lite0", in_channels=in_channels, stochastic_depth=0.0)
-    return EncoderUNet(encoder, *VARIANTS[variant], widths, num_classes)
+    return EncoderUNet(encoder, taps, channels, widths, num_classes)
