@@ -362,6 +362,7 @@ class Brightness:
     criterion = Criterion("mae", "min")
     progress_metric = "mae"
     progress_percent = False
+    dense = False
     weights = None
 
     def loss(self, outputs, targets):

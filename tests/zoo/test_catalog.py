@@ -93,6 +93,7 @@ SMALL = {
     "time_series_resnet": (1, 50),
     "inception_time": (1, 50),
     "spectrum_cnn": (1, 50),
+    "unet_1d": (1, 64),
     "go_policy": (48, 19, 19),
     "go_residual": (17, 19, 19),
     "neocognitron": (1, 28, 28),

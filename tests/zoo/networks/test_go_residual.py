@@ -14,7 +14,7 @@ def on_meta(**options):
 
 def small(num_classes=82, num_blocks=2):
     torch.manual_seed(0)
-    return GoResidual(in_channels=3, num_classes=num_classes, num_blocks=num_blocks, width=8).double()
+    return GoResidual(in_channels=3, num_classes=num_classes, widths=[8] * num_blocks).double()
 
 
 def parameters(planes, board_size, num_blocks, width):
@@ -28,7 +28,7 @@ def parameters(planes, board_size, num_blocks, width):
     ("planes", "board_size", "num_blocks", "width"), [(17, 19, 6, 64), (17, 19, 19, 256), (3, 5, 1, 2)]
 )
 def test_parameters_are_those_of_its_layers(planes, board_size, num_blocks, width):
-    model = on_meta(in_channels=planes, num_classes=board_size**2 + 1, num_blocks=num_blocks, width=width)
+    model = on_meta(in_channels=planes, num_classes=board_size**2 + 1, widths=[width] * num_blocks)
     assert sum(p.numel() for p in model.parameters()) == parameters(planes, board_size, num_blocks, width)
 
 
@@ -84,4 +84,4 @@ def test_non_square_board_and_a_pass_is_refused(num_classes):
 
 def test_another_board_than_it_was_built_for_is_refused():
     with pytest.raises(GeometryError, match=r"head.3 Linear.* Use an input of 17x19x19"):
-        plan(on_meta(num_blocks=1, width=4), (17, 13, 13))
+        plan(on_meta(widths=[4]), (17, 13, 13))

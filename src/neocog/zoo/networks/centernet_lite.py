@@ -7,8 +7,9 @@ which keeps small objects apart. After each addition come a 3x3 filter of each c
 
 Shapes (N batch, C channels, H height, W width, K classes; H/32 and W/32 are rounded up, h and w 8 times that):
 
-    stem, stages   (N, C, H, W) -> 24, 40, 112, 320 channels at 1/4, 1/8, 1/16, 1/32    EfficientNet-Lite0's
-    head           these four   -> (N, 64, h, w) -> heat (N, K, h, w), size (N, 2, h, w), offset (N, 2, h, w)
+    stem      (N, C, H, W) -> (N, 32, H/2, W/2)    EfficientNet-Lite0's
+    stages    those        -> 24, 40, 112, 320 channels at 1/4, 1/8, 1/16, 1/32
+    head      these four   -> (N, 64, h, w) -> heat (N, K, h, w), size (N, 2, h, w), offset (N, 2, h, w)
 """
 
 import math
