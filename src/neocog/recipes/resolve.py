@@ -98,7 +98,8 @@ def resolve_config(
         name = recipe_for(network, modality or "image", task)
     base = recipe_config(name, str(source), found.source if isinstance(found, Opened) else None)
     if searched and name != "auto":
-        note(f"The recipe is {name}, within {MINUTES:g} minutes by default: networks race for classification only.")
+        limit = "" if {**values, **given}.get("train.minutes") else f", within {MINUTES:g} minutes"
+        note(f"The recipe is {name}{limit}: networks race for classification only.")
         base = replace(base, train=replace(base.train, minutes=MINUTES))
     resolved = resolve(base, Provenance(SetBy.RECIPE, name), layers)
     check_recipe(name, resolved.config)
