@@ -22,6 +22,7 @@ from neocog.errors import ConfigError, DataError, agree, did_you_mean, some
 from neocog.modalities.image.pages import pages_notice
 from neocog.modalities.table import MODALITIES
 from neocog.progress import note
+from neocog.tasks import Task
 
 STDIN = "-"
 OPTIONS = (
@@ -98,18 +99,7 @@ def predict(
     merge
         Join windows of equal class that follow each other.
     """
-    if json and csv:
-        raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
-    if top < 1:
-        raise ConfigError("--top must be at least 1.", received=str(top))
-    if not files:
-        raise ConfigError("Nothing to predict.", fix="Name files, folders, or - for standard input.")
-    for file in files:
-        if file.startswith("-") and file != STDIN and not Path(file).exists():
-            raise ConfigError(
-                f"Unknown option: {file}.",
-                fix=did_you_mean(file, OPTIONS),
-            )
+    check_arguments(files, top, json=json, csv=csv)
     predictor = load(bundle)
     if window is not None:
         from neocog.cli.timeline import show_timeline  # imports what few calls need
@@ -144,6 +134,31 @@ def predict(
         results.append(result)
     for writer in writers:
         writer.finish()
+    show(results, predictor.task, json=json, csv=csv)
+    return 2 if any(isinstance(result, Failure) for result in results) else 0
+
+
+Results = list[Prediction | Failure]
+
+
+def check_arguments(files: Sequence[str], top: int, *, json: bool, csv: bool) -> None:
+    """Raises ConfigError for arguments that are wrong whatever the network."""
+    if json and csv:
+        raise ConfigError("Predictions have one form.", received="--json and --csv", fix="Choose one.")
+    if top < 1:
+        raise ConfigError("--top must be at least 1.", received=str(top))
+    if not files:
+        raise ConfigError("Nothing to predict.", fix="Name files, folders, or - for standard input.")
+    for file in files:
+        if file.startswith("-") and file != STDIN and not Path(file).exists():
+            raise ConfigError(
+                f"Unknown option: {file}.",
+                fix=did_you_mean(file, OPTIONS),
+            )
+
+
+def show(results: Results, task: Task, *, json: bool, csv: bool) -> None:
+    """Report failures and warnings on standard error, and print the predictions in their form."""
     for result in results:
         if isinstance(result, Failure):
             note(f"error: {result.error}")
@@ -153,18 +168,14 @@ def predict(
     unusual = [one.name for one in results if isinstance(one, Prediction) and one.unusual]
     if unusual:
         note(f"warning: {agree(UNUSUAL, len(unusual))}: {some(unusual)}")
-    if csv and predictor.task.row_per_object:
+    if csv and task.row_per_object:
         from neocog.cli.predict_boxes import show_boxes_csv
 
         show_boxes_csv(results)
     elif csv:
-        show_csv(results, predictor.task.columns, flags_unusual=predictor.task.flags_unusual)
+        show_csv(results, task.columns, flags_unusual=task.flags_unusual)
     else:
         (show_json if json else show_table)(results)
-    return 2 if any(isinstance(result, Failure) for result in results) else 0
-
-
-Results = list[Prediction | Failure]
 
 
 def expand_stacks(named: Iterable[tuple[str, Input]]) -> Iterator[tuple[str, Input]]:

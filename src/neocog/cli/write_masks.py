@@ -149,7 +149,11 @@ class CocoMasks:
 def check_masks(task: Task, option: str) -> None:
     """Raises ConfigError for a network that does not predict masks."""
     if task.name != "segmentation":
-        raise ConfigError(f"{option} writes masks.", received=f"a network for {task.name}", fix=f"Leave {option} out.")
+        raise ConfigError(
+            f"{option} writes masks.",
+            received=f"a network for {task.name}",
+            fix=f"Leave {option} out.",
+        )
 
 
 def mask_png(mask: NDArray[np.uint8], colours: NDArray[np.uint8], form: MaskForm) -> bytes:

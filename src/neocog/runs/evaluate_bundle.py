@@ -87,7 +87,7 @@ def evaluate(
         raise ConfigError(
             "Only classifiers tell unusual inputs, by a threshold that training has set on validation data.",
             received=f"a network for {predictor.task.name}, without such a threshold",
-            fix="Train it again, or leave out the other data.",
+            fix="Leave out the other data; a classifier from before this threshold learns it when it is trained again.",
         )
     chosen = choose_samples(predictor, data, **reading)
     scored, targets = score(predictor, chosen, reading.get("tta"))
