@@ -2,8 +2,10 @@
 
 from neocog.planning.advice import advise
 from neocog.planning.forecast import Forecast, forecast
+from neocog.planning.function_calls import NumberedCalls
 from neocog.planning.graph import svg
 from neocog.planning.machine import Machine, Precision, known_machine, measure_machine
+from neocog.planning.meta_copy import shared_copy
 from neocog.planning.plan import Plan, plan
 from neocog.planning.rows import Row
 from neocog.planning.table import COLUMNS, lines, markdown, size_in_bytes, text, totals
@@ -12,6 +14,7 @@ __all__ = [
     "COLUMNS",
     "Forecast",
     "Machine",
+    "NumberedCalls",
     "Plan",
     "Precision",
     "Row",
@@ -22,6 +25,7 @@ __all__ = [
     "markdown",
     "measure_machine",
     "plan",
+    "shared_copy",
     "size_in_bytes",
     "svg",
     "text",

@@ -1,6 +1,7 @@
-"""A copy of a network without memory: every tensor is on the meta device, which has shapes and no values."""
+"""Copies of a network that leave it alone: one without memory, and one that shares its weights."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from neocog.errors import PlanError
 from neocog.planning.trace import first_line
 from neocog.torch_private import keep_hooks, own_tensors, unwrap_compiled
 
-__all__ = ["meta_copy"]
+__all__ = ["meta_copy", "shared_copy"]
 
 WEIGHT_MAKERS = (WeightNorm, SpectralNorm, BasePruningMethod)
 """Hooks that are a part of the network: they make its weights from its parameters."""
@@ -25,6 +26,25 @@ def meta_copy(model: nn.Module) -> nn.Module:
     Nothing of the original is touched, and its weights are not copied: tensors that are shared in it are shared in
     the copy. Raises PlanError if it has lazy parameters, or holds something that can't be copied.
     """
+    return copy_modules(model, on_meta)
+
+
+def shared_copy(model: nn.Module) -> nn.Module:
+    """A copy of the network's modules with the very tensors of the original, in evaluation mode and without its hooks.
+
+    Modes, hooks and attributes of the copy can be changed without a trace in the original. Raises PlanError as
+    `meta_copy` does.
+
+    >>> net = nn.Sequential(nn.Linear(2, 1), nn.Dropout()).train()
+    >>> copied = shared_copy(net)
+    >>> copied[0].weight is net[0].weight, copied.training, net.training
+    (True, False, True)
+    """
+    return copy_modules(model, lambda tensor: tensor)
+
+
+def copy_modules(model: nn.Module, stand_in: Callable[[Tensor], object]) -> nn.Module:
+    """A copy of all modules, with another tensor in the place of each."""
     if not isinstance(model, nn.Module):
         raise PlanError(
             "A plan is of an nn.Module.", received=f"{type(model).__name__}", fix="Wrap a function in a module."
@@ -41,7 +61,7 @@ def meta_copy(model: nn.Module) -> nn.Module:
                     "Run the network once on a batch, then plan."
                 )
             if isinstance(tensor, Tensor):
-                stand_ins[id(tensor)] = on_meta(tensor)
+                stand_ins[id(tensor)] = stand_in(tensor)
     try:
         copied = copy.deepcopy(model, stand_ins)
     except (TypeError, RuntimeError, NotImplementedError) as error:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from neocog.arithmetic import conv_transpose_output
 from neocog.errors import PlanError
+from neocog.planning.function_calls import NumberedCalls
 from neocog.torch_private import (
     OpOverload,
     TorchDispatchMode,
@@ -56,6 +57,8 @@ class Operation:
     args: tuple[Any, ...]
     outputs: tuple[int, ...]
     module: str
+    call: int = -1
+    """The number of the function call that asked for it, as `NumberedCalls` counts."""
 
     @property
     def name(self) -> str:
@@ -100,6 +103,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.moved: dict[int, Tensor] = {}  # id of a tensor from elsewhere -> its stand-in
         self.kept: list[Tensor] = []
         self.stack = [""]
+        self.calls = NumberedCalls()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -120,7 +124,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         outputs = tuple(self.new_value(tensor, from_input, parameters) for tensor in tensors)
         rest = tuple(named.get(a.name, a.default_value) for a in schema_arguments(func)[len(args) :])
-        self.trace.operations.append(Operation(func, (*values, *rest), outputs, self.stack[-1]))
+        self.trace.operations.append(Operation(func, (*values, *rest), outputs, self.stack[-1], self.calls.count - 1))
         written = [args[i] for i, a in enumerate(schema_arguments(func)[: len(args)]) if a.is_write]
         for tensor in written:
             if isinstance(tensor, Tensor):
@@ -162,7 +166,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 mixed = frozenset[str]() if both else new.parameters | self.trace.values[old].parameters
                 read = (Ref(old), Ref(self.value(written)))
                 after = self.new_value(alias, both, mixed)
-                self.trace.operations.append(Operation(None, read, (after,), self.stack[-1]))
+                self.trace.operations.append(Operation(None, read, (after,), self.stack[-1], self.calls.count - 1))
 
 
 def trace(copied: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_size: int = 1) -> Trace:
@@ -181,7 +185,7 @@ def trace(copied: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_siz
         stack.enter_context(torch.no_grad())
         stack.enter_context(torch.device("meta"))
         try:
-            with recorder:
+            with recorder, recorder.calls:
                 result = copied(images)
         except Exception as error:
             unwritten = 'missing the required "forward"' in str(error)

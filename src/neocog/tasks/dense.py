@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from neocog.dataset.record import Record
+from neocog.errors import ConfigError
 from neocog.modalities.draw import Drawing
 from neocog.modalities.views import View
+from neocog.tasks.target import Target, find_output
 from neocog.tasks.task import Prediction, Task
 
 __all__ = ["Assembler", "Compared", "DenseTask"]
@@ -78,9 +80,46 @@ class DenseTask(Task):
             logits = logits.index_select(axis, chosen)
         return logits.contiguous()
 
+    def find_target(self, outputs: Tensor, spec: str | int | None = None) -> Target:
+        """A class where it is predicted (`name`), or at one place (`name@y,x` of an image, `name@t` of a signal).
+
+        Outputs (1, K, *places); places are those of the network's input. By default it is the class with most places
+        besides the first, which is usually the background, or the first where there is nothing else. A class that is
+        predicted nowhere is averaged over all places.
+        """
+        labels, count = outputs[0].argmax(dim=0), len(self.classes)
+        if spec is None:
+            sizes = [int((labels == k).sum()) for k in range(count)]
+            index = max(range(1, count), key=lambda k: sizes[k], default=0)
+            spec = index if sizes[index] else 0
+        name, at, place = str(spec).rpartition("@")
+        if at and str(spec) not in self.classes:
+            index, where = find_output(name, self.classes), read_place(place, tuple(labels.shape), str(spec))
+            return Target(f"{self.classes[index]} at {', '.join(map(str, where))}", index, place=where)
+        index = find_output(spec, self.classes)
+        found = labels == index
+        if not found.any():
+            return Target(f"{self.classes[index]}, predicted nowhere", index, where=found.new_ones(found.shape))
+        return Target(f"{self.classes[index]} where it is predicted", index, where=found)
+
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         raise NotImplementedError("predictions of a dense task are assembled from views")
 
     def decode(self, logits: Tensor) -> Tensor:
         """(N, K, *places) logits -> the same, as probabilities in float64."""
         return logits.double().softmax(dim=1)
+
+
+def read_place(text: str, shape: tuple[int, ...], spec: str) -> tuple[int, ...]:
+    """A place as it is written, `120,80`. Raises ConfigError for one that the outputs don't have."""
+    try:
+        place = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        place = ()
+    if len(place) != len(shape) or any(not 0 <= at < size for at, size in zip(place, shape, strict=False)):
+        axes = "y,x" if len(shape) == 2 else "t"
+        raise ConfigError(
+            f"A place is written @{axes}, from 0 and below {' x '.join(map(str, shape))}.", received=repr(spec),
+            fix="Count in pixels of the network's input, or samples of a signal.",
+        )  # fmt: skip
+    return place

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.dataset.record import Objects, Record, Source
+from neocog.errors import ConfigError, some
 from neocog.evaluation import Detected, FoundBoxes, TrueBoxes, best_score, evaluate_boxes, mean_precision
 from neocog.modalities.draw import Drawing, thumbnail
 from neocog.modalities.image.augment import draw_spatial
@@ -25,6 +26,7 @@ from neocog.tasks.draw_boxes import draw_boxes
 from neocog.tasks.loss import LossConfig, LossKind
 from neocog.tasks.match_classes import match_classes
 from neocog.tasks.seams import Gathered, gather_boxes, join_tiles, suppress, suppressed, view_boxes
+from neocog.tasks.target import Target
 from neocog.tasks.task import MoveTargets, Prediction, register_task
 from neocog.zoo.networks.centernet import peaks
 
@@ -232,6 +234,31 @@ class Detection(DenseTask):
             if precision > best:
                 best, self.overlap = precision, overlap
         self.threshold = best_score(found_boxes(logits, self.overlap), true_boxes(targets), len(targets))
+
+    def find_target(self, outputs: Tensor, spec: str | int | None = None) -> Target:
+        """An object: `0` is the surest, `1` the next one, and so on; `class` or `class:1` counts those of a class.
+
+        The target is the score of its class at its centre.
+        """
+        points = split_maps(outputs.float(), len(self.classes))
+        found = peaks(points, self.most)
+        name, _, rank = str(spec if spec is not None else 0).rpartition(":")
+        if not name and rank in self.classes:
+            name, rank = rank, "0"
+        labels = found.labels[0].tolist()
+        chosen = [i for i, label in enumerate(labels) if not name or self.classes[label] == name]
+        if (name and name not in self.classes) or not rank.isdigit() or int(rank) >= len(chosen):
+            raise ConfigError(
+                f"A target is an object from 0, the surest, to {len(labels) - 1}, or a class, or class:1, class:2, ...",
+                received=repr(spec),
+                fix=f"The classes are {some(self.classes, 10)}.",
+            )
+        place = chosen[int(rank)]
+        label, box = labels[place], tuple(found.boxes[0, place].tolist())
+        heat = points.heat[0, label]
+        cell = int((heat.sigmoid() - found.scores[0, place]).abs().argmin())  # peaks are read off the maps, exactly
+        nth = chosen.index(place) if name else sum(labels[i] == label for i in range(place))
+        return Target(f"{self.classes[label]}, object {nth}", label, place=divmod(cell, heat.shape[1]), box=box)
 
     def decode(self, logits: Tensor) -> Tensor:
         """The same maps in float64, the classes' as scores."""

@@ -17,6 +17,7 @@ from neocog.progress import note
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.learned import read_numbers
 from neocog.tasks.loss import LossConfig, LossKind
+from neocog.tasks.target import Target, find_output
 from neocog.tasks.task import Prediction, Task, register_task
 
 __all__ = ["Regression", "ValuePrediction"]
@@ -137,6 +138,11 @@ class Regression(Task):
 
     def standardised(self, targets: Tensor) -> Tensor:
         return (targets - self.mean.to(targets)) / self.std.to(targets)
+
+    def find_target(self, outputs: Tensor, spec: str | int | None = None) -> Target:
+        """A number that is predicted, by name or place; by default the first."""
+        index = find_output(0 if spec is None else spec, self.classes)
+        return Target(self.classes[index], index)
 
     def logits_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         known = ~targets.isnan()

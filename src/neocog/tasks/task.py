@@ -31,6 +31,7 @@ from neocog.modalities.draw import Drawing
 from neocog.modalities.preprocess import Preprocess
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.loss import LossConfig, LossKind
+from neocog.tasks.target import Target, find_output
 from neocog.zoo.network import WithAuxiliary, join_outputs
 
 __all__ = ["TASKS", "MoveTargets", "Prediction", "Task", "register_task"]
@@ -167,6 +168,14 @@ class Task(ABC):
             found[i] = statistic(only)
             only[i] = 0.0
         return found
+
+    def find_target(self, outputs: Tensor, spec: str | int | None = None) -> Target:
+        """The output that an explanation is about; outputs (1, K) or (1, K, *places) of the input.
+
+        `spec` names it; by default it is the one that the network decided for. Raises ConfigError for an unknown one.
+        """
+        index = int(outputs[0].argmax()) if spec is None else find_output(spec, self.classes)
+        return Target(self.classes[index], index)
 
     def target_text(self, target: Any) -> str:
         """A target of `match_targets` in a few words; empty if it is too large to be written."""
