@@ -27,24 +27,11 @@ from torch import Tensor
 __all__ = ["DECONVNET", "GUIDED", "PLAIN", "Rules"]
 
 RECTIFIERS = frozenset(
-    [
-        "relu",
-        "relu6",
-        "hardtanh",
-        "leaky_relu",
-        "rrelu",
-        "prelu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "mish",
-        "hardswish",
-        "softplus",
-        "threshold",
-    ]
-)
+    {
+        "relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish",
+        "hardswish", "softplus", "threshold",
+    }
+)  # fmt: skip
 """Names of functions that pass on positive values, with "hardtanh" as ReLU6 calls it."""
 POOLINGS = {
     "max_pool1d": (F.max_pool1d, 1), "max_pool2d": (F.max_pool2d, 2), "max_pool3d": (F.max_pool3d, 3),

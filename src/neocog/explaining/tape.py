@@ -132,22 +132,7 @@ def works_in_place(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 IN_PLACE = frozenset(
-    f"__{name}__"
-    for name in [
-        "setitem",
-        "iadd",
-        "isub",
-        "imul",
-        "itruediv",
-        "ifloordiv",
-        "imod",
-        "ipow",
-        "iand",
-        "ior",
-        "ixor",
-        "ilshift",
-        "irshift",
-    ]
+    {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__ifloordiv__", "__imod__", "__ipow__"}
 )
 FLAG_PLACES = {
     "relu": 1, "relu6": 1, "hardswish": 1, "silu": 1, "mish": 1, "selu": 1, "elu": 2, "celu": 2, "leaky_relu": 2,
