@@ -1,6 +1,7 @@
 """Measure explanations beside Captum and grad-cam, on ResNet-18 at 224.
 
-    python bench/explain.py [--repeats 3] [--windows 56] [--no-peers]
+    pip install --no-deps captum grad-cam ttach opencv-python-headless
+    python bench/explain.py [--repeats 3] [--threads 2] [--no-peers]
 
     occlusion   Captum's Occlusion with the same windows, which evaluates --captum-batch of them at once; 28 x 28 by 14
     Score-CAM   grad-cam's ScoreCAM on the same layer, all 512 channels, 16 at once, its default
@@ -13,7 +14,10 @@ Targets: occlusion and Score-CAM at least 3 times as fast as their peers, Grad-C
 """
 
 import argparse
+import importlib
+import sys
 import time
+import types
 from collections.abc import Callable
 
 import torch
@@ -36,10 +40,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8, help="of training, with 8 images each")
     parser.add_argument("--captum-batch", type=int, default=16, help="windows that Captum evaluates at once")
+    parser.add_argument("--threads", type=int, default=num_threads())
     parser.add_argument("--no-peers", action="store_true")
     given = parser.parse_args()
-    torch.set_num_threads(num_threads())
-    print(f"{num_threads()} threads, torch {torch.__version__}")
+    torch.set_num_threads(given.threads)
+    print(f"{given.threads} threads, torch {torch.__version__}")
     net = trained(given.steps)
     images = spots(1, torch.Generator().manual_seed(7))[0]
     explainer = Explainer(net, (3, SIZE, SIZE))
@@ -115,11 +120,25 @@ def captum_occlusion(net: nn.Module, images: Tensor, target: Target, at_once: in
 
 
 def peer_scorecam(net: nn.Module, layer: nn.Module, images: Tensor, target: Target) -> object:
+    stand_in_for_torchvision()
     from pytorch_grad_cam import ScoreCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     with ScoreCAM(model=net, target_layers=[layer]) as cam:
         return cam(input_tensor=images, targets=[ClassifierOutputTarget(target.channel)])[0]
+
+
+def stand_in_for_torchvision() -> None:
+    """grad-cam imports functions that this bench doesn't call, of a package whose wheels fit one build of torch."""
+    try:
+        importlib.import_module("torchvision.transforms")
+    except (ImportError, RuntimeError):
+        for name in [key for key in sys.modules if key.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
+            sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules["torchvision.transforms"]).update(Compose=None, Normalize=None, ToTensor=None)
+        vars(sys.modules["torchvision.transforms.functional"]).update(resize=None)
 
 
 def trained(steps: int) -> nn.Module:
