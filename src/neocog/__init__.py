@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
     from neocog.runs.compute_features import features
+    from neocog.studio.serve import open_studio
     from neocog.tuning import Study, tune
     from neocog.verbs import find_batch, find_rate, resume, train
     from neocog.zoo import create_model, list_models
@@ -51,6 +52,7 @@ HOMES = {
     "list_recipes": "neocog.recipes",
     "load": "neocog.bundle",
     "open_source": "neocog.data",
+    "open_studio": "neocog.studio.serve",
     "plan": "neocog.planning",
     "recipe": "neocog.recipes",
     "resolve_config": "neocog.recipes",
@@ -83,6 +85,7 @@ __all__ = [
     "list_recipes",
     "load",
     "open_source",
+    "open_studio",
     "plan",
     "recipe",
     "resolve_config",
