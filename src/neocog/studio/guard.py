@@ -17,14 +17,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["Guard", "new_token"]
 
 BODY = 64 * 2**20  # bytes that may be sent at once
+POLICY = (
+    b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    b"form-action 'none'"
+)
 HEADERS = (
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-     b"frame-ancestors 'none'; form-action 'none'"),
+    (b"content-security-policy", POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
-)  # fmt: skip
+)
 
 
 def new_token() -> str:
