@@ -61,7 +61,7 @@ class Scores:
     form: Form
     """How the network was computed: as it is, or fused, in one of two precisions."""
     error: float
-    """Of what was read in the scores of the variants that were computed in both ways, as a share of its norm."""
+    """The error of what was read in the scores of variants that were computed in both ways, as a share of its norm."""
 
     @property
     def figures(self) -> dict[str, float]:
