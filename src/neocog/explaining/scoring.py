@@ -39,7 +39,7 @@ Read = Callable[[Tensor], Tensor]
 Meaning = Callable[[Tensor, float], Tensor]
 """The scores of some variants (n,), and that of the reference -> what a method reads in them, (n,)."""
 
-TESTED = 4  # variants, evenly spaced, that all forms compute, beside those that are likely to matter
+TESTED = 4  # variants that all forms compute: those that are likely to matter, and others, evenly spaced
 AGREEMENT = {"bf16": 0.15, "fp32": 1e-3}
 """The largest error of what is read in those scores, as a share of its norm; that of bf16 is as of features."""
 FEWEST = 32  # variants for which preparing a program pays
@@ -123,7 +123,8 @@ class Scorer:
         replaces in the reference, if it does nothing else.
         """
         rows = max(1, min(ROWS, PLACES // reference[0, 0].numel()))
-        numbers = [*dict.fromkeys([*likely, *(count * (2 * i + 1) // (2 * TESTED) for i in range(TESTED))])]
+        others = max(1, TESTED - len(likely))
+        numbers = [*dict.fromkeys([*likely, *(count * (2 * i + 1) // (2 * others) for i in range(others))])]
         chosen, error = Way("plain", lambda at: self.plain(make(at)), lambda: self.plain(reference)), 0.0
         if self.can_fuse(count, reference):
             ways = self.ways(make, reference, min(count, rows), windows)
