@@ -43,9 +43,7 @@ TESTED = 4  # variants that all forms compute: those that are likely to matter, 
 AGREEMENT = {"bf16": 0.15, "fp32": 1e-3}
 """The largest error of what is read in those scores, as a share of its norm; that of bf16 is as of features."""
 FEWEST = 32  # variants for which preparing a program pays
-PLACES = (
-    4 * 224 * 224
-)  # of the variants that a thread computes at once, so that its share of the cache holds their maps
+PLACES = 8 * 224 * 224  # of the variants that a thread computes at once: enough to reuse filters, few enough for caches
 ROWS = 64  # the most variants at once
 AHEAD = 2  # parts that wait, for each thread
 
