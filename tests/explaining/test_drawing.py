@@ -51,7 +51,7 @@ def test_map_of_a_millionth_looks_empty(explainer):
     (a, figure), (b, _) = drawn(small, explainer), drawn(nothing, explainer)
     np.testing.assert_array_equal(a, b)
     assert a[..., 0].tolist() == a[..., 2].tolist()  # grey: no colour at all
-    assert figure.axes[0].get_title() == "below 0.0002 everywhere: drawn empty"
+    assert figure.axes[0].texts[0].get_text() == "below 0.0002 everywhere: drawn empty"
 
 
 def test_map_that_matters_is_drawn_on_a_stated_scale(explainer):
