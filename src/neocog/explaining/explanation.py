@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.explaining.attribution import Attribution
-from neocog.explaining.drawing import Panel, heat_of, reference, short
+from neocog.explaining.drawing import FLOOR, Panel, floor, heat_of, reference, short
 from neocog.explaining.explainer import Explainer, Sample
 from neocog.explaining.layers import Layer
 from neocog.explaining.methods import METHODS
@@ -41,17 +41,17 @@ class Reading:
 
 
 def read_similarity(similarity: float) -> Reading:
-    """How far to trust a map whose rank correlation with that of the random network is this.
+    """How far to trust a map whose rank correlation with that of the random network is this, absolute values of both.
 
-    A strong negative correlation is as bad as a positive one: one map can be told from the other. Source: Adebayo et
-    al. 2018, "Sanity checks for saliency maps", which compares maps like this and draws no line; the lines are ours.
+    Source: Adebayo et al. 2018, "Sanity checks for saliency maps", which compares maps like this and draws no line; the
+    lines are ours.
 
     >>> read_similarity(0.81).text, read_similarity(-0.05).level
     ('survives randomisation: do not trust this map', 'good')
     """
-    if abs(similarity) >= SURVIVES:
+    if similarity >= SURVIVES:
         return Reading("bad", "survives randomisation: do not trust this map")
-    if abs(similarity) > CHANGES:
+    if similarity > CHANGES:
         return Reading("partly", "changes only partly with the weights: read it with care")
     return Reading("good", "depends on the trained weights")
 
@@ -116,6 +116,8 @@ class Explanation:
         """What the twin of a method says; None without one."""
         if method not in self.twins:
             return None
+        if any(one.method == method and one.scale <= floor(one) for one in self.attributions):
+            return Reading("none", "empty: this map says nothing about the target")
         similarity = self.similarity(method)
         if similarity is None:
             return Reading("none", "no comparison: the map of the random network is the same everywhere")
@@ -132,8 +134,7 @@ class Explanation:
                 found.append(self.panel(f"{one.method}-alone", f"{title} alone", one, bare=True))
             if one.method in self.twins:
                 twin = self.twins[one.method].attribution
-                title = f"{title} on a random network, on its own scale"
-                found.append(self.panel(f"{one.method}-twin", title, twin, twin=True))
+                found.append(self.panel(f"{one.method}-twin", "Its twin, on its own scale", twin, twin=True))
         if self.channel is not None:
             found.append(self.channel_panel(self.channel))
         return {panel.name: panel for panel in found}
@@ -145,8 +146,10 @@ class Explanation:
 
     def channel_panel(self, view: ChannelView) -> Panel:
         values = view.map.double().cpu().numpy()
-        least = view.layer_scale or 1.0
-        heat = Heat(values=values, reach=least, signed=bool((values < 0).any()), empty=view.scale == 0)
+        heat = Heat(
+            values=values, reach=view.scale, signed=bool((values < 0).any()), bare=values.ndim == 2,
+            empty=view.scale <= FLOOR * view.layer_scale,
+        )  # fmt: skip
         title = f"Channel {view.channel} of {view.layer.name}"
         alt = f"{title} on {self.sample.name}. {describe(heat, view.scale)}"
         return Panel(f"channel-{view.channel}", title, alt, heat, self.sample, self.explainer)
