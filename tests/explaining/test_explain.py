@@ -225,7 +225,7 @@ def test_bundle_is_explained_by_its_path(tmp_path):
     assert found.prediction.class_name in ("one", "two")
 
 
-def test_twin_that_is_the_same_everywhere_is_no_comparison():
+def test_flat_twin_is_not_compared():
     """Then the last step before it counts, and without one the reading says so."""
     from neocog.explaining.twins import Twin
 

@@ -98,7 +98,7 @@ class Panel:
     """Such as gradcam, gradcam-alone, gradcam-twin."""
     title: str
     alt: str
-    """What the figure shows, in words."""
+    """The content of the figure, in words."""
     heat: Heat
     sample: Sample
     explainer: Explainer

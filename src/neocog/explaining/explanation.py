@@ -33,7 +33,7 @@ SURVIVES, CHANGES = 0.5, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the randomised twin says about a map."""
+    """How far to trust a map, by its randomised twin."""
 
     level: str
     """good, partly, bad, or none if there is nothing to compare."""
@@ -86,7 +86,7 @@ class Explanation:
     """The same method on the network re-initialised from the top, by method."""
     channel: ChannelView | None = None
     notes: tuple[str, ...] = ()
-    """What was left out, and why."""
+    """Methods that were left out, and why."""
 
     @property
     def layers(self) -> Sequence[Layer]:
@@ -113,7 +113,7 @@ class Explanation:
         return next((value for value in reversed(twin.similarity) if value), None)
 
     def reading(self, method: str) -> Reading | None:
-        """What the twin of a method says; None without one."""
+        """How far to trust the map of a method, by its twin; None without one."""
         if method not in self.twins:
             return None
         if any(one.method == method and one.scale <= floor(one) for one in self.attributions):
@@ -141,7 +141,8 @@ class Explanation:
 
     def panel(self, name: str, title: str, one: Attribution, *, bare: bool = False, twin: bool = False) -> Panel:
         heat = heat_of(one, self.explainer.input_shape[1:] or self.explainer.input_shape, bare=bare, twin=twin)
-        alt = f"{title}, {self.target.text}, {self.sample.name}. {describe(heat, one.scale)}"
+        what = f"{METHODS[one.method].title} on a random network" if twin else title
+        alt = f"{what}, {self.target.text}, {self.sample.name}. {describe(heat, one.scale)}"
         return Panel(name, title, alt, heat, self.sample, self.explainer)
 
     def channel_panel(self, view: ChannelView) -> Panel:
@@ -160,7 +161,7 @@ class Explanation:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """What is in the tables, as JSON."""
+        """The numbers of the page as JSON."""
         found: dict[str, Any] = {
             "file": self.sample.name,
             "target": self.target.text,
@@ -260,7 +261,7 @@ class Explanation:
 
 
 def describe(heat: Heat, scale: float) -> str:
-    """A map in words, for those who can't see it: its scale, and where it is strongest."""
+    """A map in words, to be read aloud: its largest number, and where it is."""
     if heat.empty:
         return f"Empty: the largest number is {short(scale)}."
     sizes = np.abs(heat.values)
