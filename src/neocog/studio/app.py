@@ -44,13 +44,13 @@ def create_app(studio: Studio, token: str, hosts: tuple[str, ...]) -> Guard:
 
 
 class Target(BaseModel):
-    """What to open: a path on this machine, as on the command line."""
+    """A path on this machine to open, as on the command line."""
 
     target: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 def overview(request: Request) -> dict[str, object]:
-    """What is open."""
+    """Everything that is open."""
     studio: Studio = request.app.state.studio
     return {"version": __version__, **studio.overview()}
 
@@ -75,7 +75,7 @@ async def invalid_request(request: Request, error: Exception) -> Response:
 
 
 def sentence(fault: dict[str, Any]) -> str:
-    """What is wrong with one value.
+    """The fault of one value.
 
     >>> sentence({"loc": ("body", "size", 0), "msg": "Input should be less than or equal to 64"})
     'size.0: Input should be less than or equal to 64.'
@@ -91,6 +91,6 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 
 async def unexpected_error(request: Request, error: Exception) -> Response:
-    """What the page gets of an error of ours; the server logs its trace."""
+    """The page gets a sentence for an error of ours; the server logs its trace."""
     reason = "The Studio failed at this. The terminal in which it runs says how."
     return JSONResponse({"error": reason, "kind": "failure"}, status_code=500)

@@ -1,6 +1,7 @@
-"""What is put on the Bench: settings as the page sends them, and the operation that they describe."""
+"""The settings of the Bench as the page sends them, and the operation that they describe."""
 
 import math
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -23,7 +24,7 @@ Name = Annotated[str, Field(max_length=1000)]
 
 
 class Setting(BaseModel):
-    """What is on the Bench. Lists have an entry for each axis; values are row-major; None is an example."""
+    """Everything on the Bench. Lists have an entry for each axis; values are row-major; None is an example."""
 
     op: Kind = "conv"
     size: Sizes = [5, 5]
@@ -53,12 +54,12 @@ class Setting(BaseModel):
     input: Name = ""
     """The key of an input that was sent: the layer's own maps take the place of the example."""
     at: Annotated[str, Field(max_length=100)] = ""
-    """What is chosen: y,o,i,j an output, x,c,i,j an input."""
+    """The chosen output as y,o,i,j, or input as x,c,i,j."""
 
 
 def middle(shape: tuple[int, ...]) -> Array:
     found = np.zeros(shape)
-    found[:, *(size // 2 for size in shape[1:])] = 1
+    found.reshape(shape[0], -1)[:, np.ravel_multi_index([size // 2 for size in shape[1:]], shape[1:])] = 1
     return found
 
 
@@ -66,13 +67,13 @@ def along(shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(np.arange(float(shape[-1])), shape).copy()
 
 
-PATTERNS = {
+PATTERNS: dict[str, Callable[[tuple[int, ...]], Array]] = {
     "digits": digits,
     "ramp": along,
-    "edge": lambda shape: 9.0 * (along(shape) >= shape[-1] // 2),
+    "edge": lambda shape: floats(9 * (along(shape) >= shape[-1] // 2)),
     "checker": lambda shape: floats(np.indices(shape[1:]).sum(0) % 2 + np.zeros(shape)),
     "impulse": middle,
-    "ones": np.ones,
+    "ones": lambda shape: floats(np.ones(shape)),
     "random": lambda shape: floats(np.random.default_rng(0).integers(-9, 10, shape)),
 }
 """Examples of an input of a shape (C, *size)."""

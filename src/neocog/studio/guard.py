@@ -1,7 +1,7 @@
 """Who may ask the Studio, and how much may be sent.
 
 The server listens on this machine alone, and still anyone's web page could ask it from the user's browser, or another
-user of the machine. So a request needs the token that stands in the address which `neocog studio` prints; its Host is
+user of the machine. So a request needs the token in the address that `neocog studio` prints; its Host is
 the server's own, which stops names that point here; an Origin, if there is one, is the server's own, too; and what
 another page embeds, a script or an image, is refused by the browser's own word on where a request comes from.
 """

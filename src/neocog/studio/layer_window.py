@@ -232,7 +232,7 @@ def cut(whole: Operation, channel: int, unit: tuple[int, ...], first: int, name:
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """What is kept along an axis."""
+    """The part that is kept along an axis."""
 
     inputs: tuple[int, int]
     """First, and one past the last."""

@@ -58,7 +58,7 @@ class Entries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """What one output is made of, a row for each of its taps: weight, value, product; (n,).
+    """The terms of one output, a row for each of its taps: weight, value, product; (n,).
 
     `channels` and `places` (n, axes) say what is read, `taps` with which weight, and `counted` is 1 for a sample, 0 for
     a zero of the padding. Of a maximum, weights are 1 for the winner; a sample of its padding is minus infinity.
@@ -156,11 +156,19 @@ class Operation:
     def rows_of_axes(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]:
         return self.kernel_size, self.stride, self.padding, self.dilation
 
+    def axis(self, axis: int) -> tuple[int, int, tuple[int, int], int]:
+        """Kernel size, stride, padding and dilation along an axis."""
+        return self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis]
+
     @property
     def kernels(self) -> Array:
         """The kernels as they are laid over the input: rotated with `flip`."""
+        return rotate(self.kernels_given) if self.flip else self.kernels_given
+
+    @property
+    def kernels_given(self) -> Array:
         assert self.w is not None
-        return rotate(self.w) if self.flip else self.w
+        return self.w
 
     @property
     def before(self) -> tuple[int, ...]:
@@ -183,15 +191,17 @@ class Operation:
         x, common = self.x[None], (self.stride, self.padding)
         if self.kind == "conv":
             function = convolve if self.flip else cross_correlate
-            return function(x, self.w, self.bias, *common, self.dilation, self.groups)[0]  # type: ignore[arg-type]
+            return floats(function(x, self.kernels_given, self.bias, *common, self.dilation, self.groups)[0])
         if self.kind == "transposed":
-            extra = (self.output_padding, self.dilation, self.groups)
-            return conv_transpose(x, self.w, self.bias, *common, *extra)[0]  # type: ignore[arg-type]
+            extra, d, g = self.output_padding, self.dilation, self.groups
+            return floats(conv_transpose(x, self.kernels_given, self.bias, *common, extra, d, g)[0])
         if self.kind == "max":
             return self.pooled[0]
         if self.part:
-            return gather(pad(x, self.geometry.padding), self.geometry).sum(0)[0] / self.divisors
-        return avg_pool(x, self.kernel_size, self.stride, self.before, self.ceil_mode, self.count_include_pad)[0]
+            return floats(gather(pad(x, self.geometry.padding), self.geometry).sum(0)[0] / self.divisors)
+        return floats(
+            avg_pool(x, self.kernel_size, self.stride, self.before, self.ceil_mode, self.count_include_pad)[0]
+        )
 
     @property
     def divisors(self) -> Array:
@@ -199,7 +209,7 @@ class Operation:
         if self.part and self.count_include_pad:
             return np.full(self.output_size, float(math.prod(self.kernel_size)))
         before = (0,) * len(self.stride) if self.part else self.before
-        return counts(self.geometry, before, self.count_include_pad)[0, 0]
+        return floats(counts(self.geometry, before, self.count_include_pad)[0, 0])
 
     @cached_property
     def entries(self) -> Entries:
@@ -211,8 +221,7 @@ class Operation:
             )
             found = toeplitz_matrix(np.ascontiguousarray(numbers), self.geometry, channels).tocoo()
         else:
-            assert self.w is not None
-            numbers = np.arange(1.0, self.w.size + 1).reshape(self.w.shape)
+            numbers = np.arange(1.0, self.kernels_given.size + 1).reshape(self.kernels_given.shape)
             matrix = toeplitz_matrix(rotate(numbers) if self.flip else numbers, self.geometry, self.groups)
             found = (matrix.T if self.kind == "transposed" else matrix).tocoo()
         rows, columns = (np.asarray(each, np.int64) for each in found.coords)
@@ -224,14 +233,13 @@ class Operation:
     def weights_of(self, rows: Places, columns: Places, taps: Places) -> Array:
         """The weights of entries."""
         if self.kind == "average":
-            return 1 / np.tile(self.divisors.ravel(), len(self.x))[rows]
+            return floats(1 / np.tile(self.divisors.ravel(), len(self.x))[rows])
         if self.kind == "max":
-            return (columns % math.prod(self.x.shape[1:]) == self.pooled[1].ravel()[rows]).astype(np.float64)
-        assert self.w is not None
-        return np.asarray(self.w.ravel()[taps])
+            return floats(columns % math.prod(self.x.shape[1:]) == self.pooled[1].ravel()[rows])
+        return np.asarray(self.kernels_given.ravel()[taps])
 
     def terms(self, row: int) -> Terms:
-        """What an output is made of, zeros of the padding included, in the order in which its window reads.
+        """The terms of an output, zeros of the padding included, in the order in which its window reads.
 
         `row` is the flat index of the output. Raises ConfigError for one that isn't there.
         """
@@ -246,32 +254,33 @@ class Operation:
         start = np.array(place) * self.stride - self.before
         places = np.tile(start + window * self.dilation, (per_group, 1))
         channels = np.repeat(np.arange(first, first + per_group), len(window))
-        inside = ((places >= 0) & (places < self.x.shape[1:])).all(1)
+        inside = np.all((places >= 0) & (places < self.x.shape[1:]), axis=1)
         held = np.where(inside[:, None], places, 0)
         outside = -np.inf if self.kind == "max" else 0.0
         values = np.where(inside, self.x[channels, *held.T], outside)
         taps = self.taps_of(channel, per_group, len(window))
-        return Terms(channels, places, taps, self.term_weights(row, channels, places, taps), values, inside.astype(int))
+        return Terms(channels, places, taps, self.term_weights(row, places, taps), values, inside.astype(int))
 
     def taps_of(self, channel: int, per_group: int, window: int) -> Places:
         """The weights under a window, as flat indices of `w`."""
         if self.pools:
             return np.arange(window)
-        assert self.w is not None
-        numbers = np.arange(self.w.size).reshape(self.w.shape)[channel].reshape(per_group, window)
-        return (numbers[:, ::-1] if self.flip else numbers).ravel()
+        numbers = (
+            np.arange(self.kernels_given.size).reshape(self.kernels_given.shape)[channel].reshape(per_group, window)
+        )
+        return np.ravel(numbers[:, ::-1] if self.flip else numbers)
 
-    def term_weights(self, row: int, channels: Places, places: Places, taps: Places) -> Array:
+    def term_weights(self, row: int, places: Places, taps: Places) -> Array:
         if self.w is not None and not self.pools:
             return np.asarray(self.w.ravel()[taps])
         if self.kind == "max":
             flat = places @ np.cumprod([1, *self.x.shape[:1:-1]])[::-1]
-            inside = ((places >= 0) & (places < self.x.shape[1:])).all(1)
-            return (inside & (flat == self.pooled[1].ravel()[row])).astype(np.float64)
+            inside = np.all((places >= 0) & (places < self.x.shape[1:]), axis=1)
+            return floats(inside & (flat == self.pooled[1].ravel()[row]))
         around = self.padding if self.count_include_pad else ((0, 0),) * len(self.padding)
         low, high = (np.array(side) for side in zip(*around, strict=True))
-        counted = ((places >= -low) & (places < self.x.shape[1:] + high)).all(1)
-        return counted / self.divisors.ravel()[row % self.divisors.size]
+        counted = np.all((places >= -low) & (places < self.x.shape[1:] + high), axis=1)
+        return floats(counted / self.divisors.ravel()[row % self.divisors.size])
 
     def terms_of_entries(self, row: int) -> Terms:
         """Of a transposed convolution: the inputs that write to an output."""
@@ -298,7 +307,7 @@ class Operation:
 
     def formula(self, axis: int) -> str:
         i, o = self.x.shape[1 + axis], self.output_size[axis]
-        k, s, (p1, p2), d = (row[axis] for row in self.rows_of_axes())
+        k, s, (p1, p2), d = self.axis(axis)
         if self.kind == "transposed":
             return f"{s}·({i} - 1) + {d}·({k} - 1) + 1 - {p1} - {p2} + {self.output_padding[axis]} = {o}"
         free, way = i + p1 + p2 - d * (k - 1) - 1, "ceil" if self.ceil_mode else "floor"
@@ -312,4 +321,4 @@ class Operation:
         """Whether the stride fits along each axis, and what is left out where it does not."""
         if self.kind == "transposed" or self.ceil_mode:
             return []
-        return [str(fit(i, *row)) for i, *row in zip(self.x.shape[1:], *self.rows_of_axes(), strict=True)]
+        return [str(fit(size, *self.axis(axis))) for axis, size in enumerate(self.x.shape[1:])]

@@ -33,7 +33,7 @@ class Opened:
 
 @dataclass(slots=True)
 class Studio:
-    """What is open, by name. Work on a network holds its lock: one computation at a time."""
+    """Everything that is open, by name. Work on a network holds its lock: one computation at a time."""
 
     runs: Path | None = None
     """A folder of run folders."""
@@ -118,7 +118,7 @@ class Studio:
             return self.results[key]
 
     def overview(self) -> dict[str, Any]:
-        """What is open, for the page."""
+        """Everything that is open, for the page."""
         return {
             "networks": [network_facts(each) for each in self.networks.values()],
             "runs": self.runs is not None or any(each.run for each in self.networks.values()),

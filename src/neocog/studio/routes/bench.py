@@ -70,7 +70,7 @@ def run(request: Request, setting: Setting) -> Response:
 
 @router.post("/unit")
 def take_apart(request: Request, setting: Setting) -> Response:
-    """What a chosen output is made of, or what a chosen input feeds, with the numbers."""
+    """The terms of a chosen output, or the outputs that a chosen input feeds, with the numbers."""
     operation, _ = find_operation(studio_of(request), setting)
     check_work(operation)
     kind, place = chosen(setting.at)
@@ -137,7 +137,7 @@ def chosen(at: str) -> tuple[str, tuple[int, ...]]:
 
 
 def find_operation(studio: Studio, setting: Setting) -> tuple[Operation, LayerWindow | None]:
-    """What is on the Bench; of a layer, the part around its unit."""
+    """The operation on the Bench; of a layer, the part around its unit."""
     if not setting.layer:
         return operation_of(setting), None
     opened = studio.network(setting.network)
