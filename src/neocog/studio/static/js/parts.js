@@ -189,7 +189,12 @@ export function Export({ view }) {
     }
   };
   const body = async ({ title, code = "", facts = [], canvases = [] }) => ({ title, code, facts, pictures: canvases.map(([canvas, alt]) => ({ png: canvas.toDataURL("image/png").split(",")[1], alt })) });
-  return html`<details class="export"><summary>Export</summary><div>
+  const leave = (event) => {
+    if (event.key !== "Escape") return;
+    event.currentTarget.open = false;
+    event.currentTarget.querySelector("summary").focus();
+  };
+  return html`<details class="export" onKeyDown=${leave}><summary>Export</summary><div>
     <button onClick=${run(async (v) => save(await asPng(v), `${slug(v.title)}.png`))}>PNG</button>
     <button onClick=${run(async (v) => save(asSvg(v), `${slug(v.title)}.svg`))}>SVG</button>
     <button onClick=${run(async (v) => navigator.clipboard.writeText(v.code).catch(() => save(new Blob([v.code]), `${slug(v.title)}.py`)))}>Copy the Python code</button>
