@@ -9,13 +9,13 @@ from starlette.staticfiles import StaticFiles
 from neocog import __version__
 from neocog.errors import NeocogError
 from neocog.studio.guard import Guard
-from neocog.studio.routes import export
+from neocog.studio.routes import export, lessons, runs
 from neocog.studio.state import Studio, error_facts
 
 __all__ = ["ROUTERS", "create_app"]
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS: tuple[APIRouter, ...] = (export.router,)
+ROUTERS: tuple[APIRouter, ...] = (export.router, runs.router, lessons.router)
 """Of all screens."""
 
 
