@@ -64,11 +64,11 @@ class Followed:
     unit: tuple[int, ...]
     """Channel and place."""
     reads: Reads
-    """What the unit reads: places, inputs, weights."""
+    """The places that the unit reads, with inputs and weights."""
     sum: float
     """Of the products."""
     bias: float
-    """What is added to the sum: the bias of a layer with weights; else what the value has beside the products."""
+    """The rest of the value beside the sum: the bias of a layer with weights, if it has any."""
     value: float
     """As the network computes it: sum + bias, up to rounding."""
     delta: float
@@ -90,7 +90,7 @@ class Followed:
 
     @property
     def sent_back(self) -> NDArray[np.float64]:
-        """What the unit gives to the gradient of each of its inputs: delta times the weight, (M,)."""
+        """The part of the gradient of each input that comes from the unit: delta times the weight, (M,)."""
         return self.delta * self.reads.weights
 
 
@@ -121,7 +121,7 @@ def follow_unit(explainer: Explainer, inputs: Tensor, target: Target, layer: Lay
     reads, bias = read_by(explainer, layer, seen, at)
     return Followed(
         layer=layer, unit=(channel, *place), reads=reads, sum=float(reads.products.sum()), bias=bias,
-        value=float(tape.values[layer].reshape(grid.output_shape)[at]),
+        value=float(tape.values[layer].detach().reshape(grid.output_shape)[at]),
         delta=float(deltas[layer].reshape(grid.output_shape)[at]),
         flows=tuple(flow(explainer, inputs, layer, at, each, deltas[each]) for each in following),
         weights=products_of(seen, deltas[layer], at),

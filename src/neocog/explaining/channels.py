@@ -23,7 +23,7 @@ def highest(maps: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ChannelFacts:
-    """What a data set shows about the channels of a layer."""
+    """The channels of a layer as a data set shows them."""
 
     num_inputs: int
     low: Tensor

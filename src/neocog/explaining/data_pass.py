@@ -72,7 +72,8 @@ class DataPass:
                 done += len(np.unique(indices))
                 bar.draw(done)
         if self.skipped:
-            note(f"{agree('{n} sample(|s) can', len(self.skipped))}'t be read and left out: {some(self.skipped)}")
+            left_out = agree("{n} sample(|s) can't be read and (is|are) left out", len(self.skipped))
+            note(f"{left_out}: {some(self.skipped)}")
         if not done:
             raise DataError(
                 "At least one sample must be readable.", received=f"{len(self.skipped):,} that can't be read",

@@ -96,8 +96,8 @@ class WeightedSum:
         """(O, I/g, *k), or (O, I)."""
         if not self.transposed:
             return self.weight
-        grouped = self.weight.unflatten(0, (self.groups, -1)).transpose(1, 2)
-        return grouped.flatten(0, 1)
+        each = len(self.weight) // self.groups
+        return self.weight.reshape(self.groups, each, *self.weight.shape[1:]).transpose(1, 2).flatten(0, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +165,7 @@ class Observer(NumberedCalls):
         products = Products()
         with products:
             func(*args, **kwargs)
-        self.seen = Observed(func, *held, sources, products.found[-1] if products.found else None)
+        self.seen = Observed(func, held[0], held[1], sources, products.found[-1] if products.found else None)
         raise Reached
 
 

@@ -51,9 +51,9 @@ def sample(maps: Tensor, places: NDArray[np.float64]) -> tuple[Tensor, NDArray[n
     ([[[2.5, 10.0, 10.0]]], [True, True, False])
     """
     sizes = maps.shape[2:]
-    places = np.round(places, 9)  # what cosines leave behind the comma
+    places = np.round(places, 9)  # cosines leave rounding behind
     last = np.array(sizes).reshape(-1, *[1] * (places.ndim - 1)) - 1
-    within = ((places >= 0) & (places <= last)).all(0)
+    within = np.asarray(((places >= 0) & (places <= last)).all(0))
     held = np.clip(places, 0, last)
     below = np.floor(held).astype(np.int64)
     part = held - below
@@ -62,8 +62,8 @@ def sample(maps: Tensor, places: NDArray[np.float64]) -> tuple[Tensor, NDArray[n
         weights = np.prod([part[i] if side else 1 - part[i] for i, side in enumerate(corner)], axis=0)
         if not weights.any():
             continue
-        at = [torch.from_numpy(np.minimum(below[i] + side, sizes[i] - 1)) for i, side in enumerate(corner)]
-        total += maps[(slice(None), slice(None), *at)] * torch.from_numpy(np.asarray(weights)).to(maps)
+        at = tuple(torch.from_numpy(np.minimum(below[i] + side, sizes[i] - 1)) for i, side in enumerate(corner))
+        total += maps[:, :, *at] * torch.from_numpy(np.asarray(weights)).to(maps)
     return total, within
 
 

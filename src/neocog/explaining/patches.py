@@ -9,6 +9,7 @@ Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional netwo
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Patch:
     place: tuple[int, ...]
     """Of the unit in the feature maps, one number for each axis."""
     box: Box
-    """What the unit sees: the first and last place along each axis of the network's input, clipped at the border."""
+    """The receptive field: the first and last place along each axis of the network's input, clipped at the border."""
     pixels: Tensor
     """The decoded input within the box: (C, *places), or (places,) token ids."""
     words: tuple[str, ...] = ()
@@ -78,9 +79,10 @@ class TopPatches(Mapping[int, list[Patch]]):
         if seen is None:
             return None
         payload, decoded = self.data.read(index, view)
-        cut = (..., *(slice(low, high + 1) for low, high in seen))
+        for axis, (low, high) in enumerate(reversed(seen), 1):
+            decoded = decoded.narrow(-axis, low, high + 1 - low)
         words = self.data.words(payload, seen)
-        return Patch(self.data.source.key(index), index, view, value, place, seen, decoded[cut].clone(), words)
+        return Patch(self.data.source.key(index), index, view, value, place, seen, decoded.clone(), words)
 
     def box(self, channel: int, place: tuple[int, ...]) -> Box | None:
         one = None if self.top.grid.uniform else channel
@@ -183,7 +185,8 @@ class Strongest:
         if self.per_sample == 1 and views.any():
             given = torch.from_numpy(samples).to(new.device)[:, None].expand(n, num)
             joined = once_each(joined, torch.cat([self.found[0].to(new.device), given]))
-        self.values, order = joined.topk(min(self.count, len(joined)), dim=0)
+        ordered, order = joined.sort(dim=0, descending=True, stable=True)  # of equals, the first sample stays
+        self.values, order = ordered[: self.count], order[: self.count]
         kept = torch.zeros(3, *order.shape, dtype=torch.int64, device=new.device)
         if old:
             kept = self.found.to(new.device).gather(1, order.clamp(max=old - 1).expand(3, -1, -1))
@@ -193,7 +196,7 @@ class Strongest:
         if places is not None:
             at = places[rank, row, column]
         else:  # only what enters is searched for its place
-            at = maps[row, column].reshape(len(row), -1).nan_to_num(-torch.inf).argmax(1)
+            at = maps[row, column].reshape(len(row), prod(maps.shape[2:])).nan_to_num(-torch.inf).argmax(1)
         numbers = torch.from_numpy(np.stack([samples, views])).to(new.device)
         kept[:, entered] = torch.cat([numbers[:, row], at[None]])
         self.found = kept

@@ -1,4 +1,4 @@
-"""What a unit sees: its box on the input, its true support, and how much each place of the input moves it."""
+"""The receptive field of a unit: its box on the input, its true support, and where its gradient is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -69,7 +69,7 @@ class Reads:
 
 
 def read_by(explainer: Explainer, layer: Layer, seen: Observed, at: tuple[int, ...]) -> tuple[Reads, float]:
-    """What the unit at this place of a layer's output reads, and what is added to the sum of the products.
+    """The values that the unit at this place of a layer's output reads, and what is added to their products.
 
     The plan says which values these are, so that zeros of padding are not among them, and those that lose against a
     maximum are.
@@ -87,7 +87,7 @@ def read_by(explainer: Explainer, layer: Layer, seen: Observed, at: tuple[int, .
         slopes = list(torch.autograd.grad(value, given, allow_unused=True))
     marks = local_reads(explainer, layer, grid, at)
     reads = Reads.of(given, slopes, marks if len(marks) == len(given) else [None] * len(given))
-    return reads, bias_of(seen, at, float(value), float(reads.products.sum()))
+    return reads, bias_of(seen, at, float(value.detach()), float(reads.products.sum()))
 
 
 def bias_of(seen: Observed, at: tuple[int, ...], value: float, total: float) -> float:
@@ -97,7 +97,7 @@ def bias_of(seen: Observed, at: tuple[int, ...], value: float, total: float) -> 
         return value - total
     if weighted.bias is None:
         return 0.0
-    return float(weighted.bias.reshape(-1)[at[1] if weighted.is_convolution else at[-1]])
+    return float(weighted.bias.flatten()[at[1] if weighted.is_convolution else at[-1]])
 
 
 def as_leaves(explainer: Explainer, seen: Observed) -> tuple[tuple[Any, ...], dict[str, Any], list[Tensor]]:

@@ -45,7 +45,7 @@ class WeightProducts:
     """The weights of one filter, what each multiplies at every place, and the deltas there."""
 
     inputs: NDArray[np.float64]
-    """What the filter reads: (I/g, *places)."""
+    """The values that the filter reads, (I/g, *places)."""
     deltas: NDArray[np.float64]
     """dE/dy of the filter's units, (*places)."""
     kernel: tuple[int, ...] = ()
@@ -57,12 +57,12 @@ class WeightProducts:
     @property
     def gradient(self) -> NDArray[np.float64]:
         """dE/dw of each weight: (I/g, *kernel); (I,) of a dense layer; (1,) for the gamma of batch norm."""
-        found = np.zeros((len(self.inputs), *self.kernel))
+        rows, columns = np.arange(len(self.inputs)), []
         for tap in product(*map(range, self.kernel)):
             at_inputs, at_deltas = self.meet(tap)
-            products = self.inputs[(slice(None), *np.ix_(*at_inputs))] * self.deltas[np.ix_(*at_deltas)]
-            found[(slice(None), *tap)] = products.reshape(len(products), -1).sum(1)
-        return found
+            products = self.inputs[np.ix_(rows, *at_inputs)] * self.deltas[np.ix_(*at_deltas)]
+            columns.append(products.reshape(len(rows), -1).sum(1))
+        return np.stack(columns, 1).reshape(len(rows), *self.kernel)
 
     @property
     def bias_gradient(self) -> float:
