@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from neocog.errors import NeocogError
     from neocog.estimators import CNNClassifier, CNNRegressor
     from neocog.evaluation import Evaluation
+    from neocog.explaining.explain import explain
+    from neocog.explaining.explanation import Explanation
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
@@ -34,6 +36,7 @@ HOMES = {
     "CNNRegressor": "neocog.estimators",
     "Comparison": "neocog.runs",
     "Evaluation": "neocog.evaluation",
+    "Explanation": "neocog.explaining.explanation",
     "NeocogError": "neocog.errors",
     "Plan": "neocog.planning",
     "Prediction": "neocog.bundle",
@@ -45,6 +48,7 @@ HOMES = {
     "compare": "neocog.runs",
     "create_model": "neocog.zoo",
     "evaluate": "neocog.runs",
+    "explain": "neocog.explaining.explain",
     "features": "neocog.runs.compute_features",
     "find_batch": "neocog.verbs",
     "find_rate": "neocog.verbs",
@@ -66,6 +70,7 @@ __all__ = [
     "CNNRegressor",
     "Comparison",
     "Evaluation",
+    "Explanation",
     "NeocogError",
     "Plan",
     "Prediction",
@@ -78,6 +83,7 @@ __all__ = [
     "compare",
     "create_model",
     "evaluate",
+    "explain",
     "features",
     "find_batch",
     "find_rate",
