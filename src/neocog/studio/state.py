@@ -1,5 +1,6 @@
 """Everything that is open in the Studio: bundles, runs, data, and the inputs that were dropped on the page."""
 
+import itertools
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Opened:
 
 @dataclass(slots=True)
 class Studio:
-    """What is open, by name. Work on a network holds its lock: one computation at a time."""
+    """Everything that is open, by name. Work on a network holds its lock: one computation at a time."""
 
     runs: Path | None = None
     """A folder of run folders."""
@@ -72,11 +73,13 @@ class Studio:
 
     def open_network(self, path: Path, run: Path | None = None) -> Opened:
         """Open a bundle, checked and ready to be explained; again, it is the same one."""
-        name = run.name if run else path.stem if path.stem != "model" else path.resolve().parent.name
-        known = self.networks.get(name)
-        if known and known.path == path:
+        known = next((each for each in self.networks.values() if each.path.resolve() == path.resolve()), None)
+        if known:
             return known
         predictor = load(path)
+        stem = run.name if run else path.stem if path.stem != "model" else path.resolve().parent.name
+        names = (stem if count == 1 else f"{stem}-{count}" for count in itertools.count(1))
+        name = next(each for each in names if each not in self.networks)
         self.networks[name] = Opened(name, path, predictor, Explainer.of(predictor), run)
         return self.networks[name]
 
@@ -115,7 +118,7 @@ class Studio:
             return self.results[key]
 
     def overview(self) -> dict[str, Any]:
-        """What is open, for the page."""
+        """Everything that is open, for the page."""
         return {
             "networks": [network_facts(each) for each in self.networks.values()],
             "runs": self.runs is not None or any(each.run for each in self.networks.values()),
