@@ -143,7 +143,7 @@ class Explainer:
         return self.task.find_target(self.outputs(inputs), spec)
 
     def values(self, inputs: Tensor) -> Tensor:
-        """What gradients are taken of: the inputs themselves, or the vectors of their tokens; (N, C, *places)."""
+        """The values that gradients are of: the inputs themselves, or the vectors of their tokens; (N, C, *places)."""
         if self.token_layer is None:
             return inputs.detach()
         found = run(self.network, inputs, [self.token_layer], gradients=False).values[self.token_layer]

@@ -19,7 +19,7 @@ from neocog.studio.state import Studio, error_facts
 __all__ = ["ROUTERS", "create_app"]
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS: tuple[APIRouter, ...] = (bench.router, export.router, runs.router, lessons.router)
+ROUTERS: tuple[APIRouter, ...] = (bench.router, runs.router, lessons.router, export.router)
 """Of all screens."""
 
 

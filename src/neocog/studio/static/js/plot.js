@@ -30,12 +30,13 @@ export function Plot({ title, x, series, unit, told, height = 240 }) {
     return () => { sized.disconnect(); themed.disconnect(); chart.current.destroy(); };
   }, [shape]);
   useEffect(() => { chart.current.setData([x, ...series.map((each) => each.values)]); }, [x, series]);
-  const row = at === null ? x.length - 1 : at;
   return html`<figure class="plot"><h3>${title}</h3><div ref=${place} role="img" aria-label=${told} />
-    <figcaption><span class="number">${unit} ${x[row] ?? "–"}</span><ul class="legend-list">${series.map((each, i) => html`<li key=${i}>
+    <figcaption><span class="number">${at === null ? `last ${unit}` : `${unit} ${x[at] ?? "–"}`}</span><ul class="legend-list">${series.map((each, i) => html`<li key=${i}>
       <svg width="22" height="10" aria-hidden="true"><line x1="0" x2="22" y1="5" y2="5" stroke-width="3" stroke-dasharray=${each.dash ? "6 4" : ""} style=${{ stroke: `var(--line-${each.colour % COLOURS})` }} /></svg>
-      ${each.label} <span class="number">${short(each.values[row] ?? null)}</span></li>`)}</ul></figcaption></figure>`;
+      ${each.label} <span class="number">${short(at === null ? last(each.values) : each.values[at] ?? null)}</span></li>`)}</ul></figcaption></figure>`;
 }
+
+const last = (values) => values.reduce((found, value) => value ?? found, null);
 
 // A ring around the best epoch.
 function marks(plot, each, index, x) {

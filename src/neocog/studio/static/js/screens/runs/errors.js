@@ -57,7 +57,7 @@ function Confusion({ run, found, query, pick }) {
   useEffect(() => { if (canvas.current) drawConfusion(canvas.current, classes, confusion); }, [confusion]);
   const flat = Float32Array.from(confusion.flatMap((row) => { const sum = row.reduce((a, b) => a + b, 0) || 1; return row.map((count) => count / sum); }));
   const at = [classes.indexOf(query.truth), classes.indexOf(query.prediction)];
-  return html`<section class="panel" aria-labelledby="confusion-head"><div class="head"><h2 id="confusion-head">Confusion matrix</h2>
+  return html`<section class=${classes.length > 5 ? "panel whole" : "panel"} aria-labelledby="confusion-head"><div class="head"><h2 id="confusion-head">Confusion matrix</h2>
       <${Export} view=${() => ({ title: `Confusion matrix of ${run.name}`, code: found.code, canvases: [[canvas.current, "rows: true class, columns: predicted class"]] })} /></div>
     <p class="small quiet">Rows: true class. Columns: predicted class. Choose a cell to see its samples.</p>
     ${large ? html`<${Heat} title="Share of each true class" map=${{ shape: confusion.map.length ? [classes.length, classes.length] : [0, 0], data: flat }} size=${480} picked=${at[0] >= 0 && at[1] >= 0 ? at : null} onPick=${([y, x]) => pick({ truth: classes[y], prediction: classes[x] })} />
