@@ -21,8 +21,7 @@ export function Beside({ show, overview, onBench }) {
   const found = SCREENS.find((each) => each.name === place.screen);
   const waits = NEEDS.includes(place.screen) && !examples.ready;
   return html`<section class="beside" aria-label=${found ? `${found.title}, beside the lesson` : "Beside the lesson"}>
-    <div class="row beside-head"><strong>${found ? found.title : place.screen}</strong>
-      <a href=${`#/${place.screen}?${new URLSearchParams(place.query)}`}>Open it alone</a>
+    <div class="row beside-head"><a href=${`#/${place.screen}?${new URLSearchParams(place.query)}`}>Open it alone</a>
       ${addressOf(show) !== addressOf({ ...place, example: "" }) && html`<button onClick=${() => setPlace({ screen: show.screen, query: queryOf(show) })}>As the lesson sets it</button>`}</div>
     ${examples.said && html`<div class="panel" role=${examples.failed ? "alert" : "status"}><p>${examples.said}</p>${examples.failed ? html`<button onClick=${examples.again}>Try again</button>` : html`<progress aria-label="Progress of the example" />`}</div>`}
     ${!found ? html`<p>This Studio has no screen called ${place.screen}.</p>`
