@@ -257,7 +257,7 @@ def test_a_record_is_found_by_its_key_in_the_data_of_its_run(studio, scored, run
     ("task", "network"), [("segmentation", "unet_small"), ("detection", "centernet_lite0")], ids=["masks", "boxes"]
 )
 def test_worst_images_of_dense_tasks_are_drawn_with_truth_and_prediction(task, network):
-    found = score_scenes(task, network, 3)
+    found = score_scenes(task, network, 4)
     worst = found.take({})
     assert [found.keys[i] for i in worst] == [each.key for each in found.evaluation.worst_errors]
     assert draw_worst(found, int(worst[0])).address.startswith("data:image/png")
@@ -306,7 +306,7 @@ def test_the_doctor_needs_data():
     assert told["error"].startswith("The doctor looks at a data set. Received: none.")
 
 
-def test_a_job_can_be_stopped_and_begins_anew():
+def test_a_job_can_be_stopped_and_started_again():
     jobs, begun = Jobs(), threading.Event()
 
     def work(job: Job) -> int:
