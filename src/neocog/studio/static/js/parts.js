@@ -174,7 +174,7 @@ function NumberCell({ value, label, onFocus, onChange, ...rest }) {
   const wrong = text !== null && (text.trim() === "" || !Number.isFinite(Number(text.replace(",", "."))));
   return html`<input ...${rest} type="text" inputmode="decimal" autocomplete="off" aria-label=${label} aria-invalid=${wrong || undefined}
     value=${text ?? short(value)} onInput=${(event) => take(event.target.value)} onBlur=${() => setText(null)}
-    onFocus=${(event) => { setText(String(value)); onFocus(); requestAnimationFrame(() => event.target.select()); }} />`;
+    onFocus=${(event) => { setText(String(value)); onFocus(); requestAnimationFrame(() => document.activeElement === event.target && event.target.select()); }} />`;
 }
 
 // The export of a view: `view()` gives {title, code, facts, canvases: [[canvas, alt], ...]}.
