@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from neocog.explaining.methods import METHODS
 from PIL import Image
 
 from neocog.bundle import write_bundle
 from neocog.cli import main
+from neocog.explaining.methods import METHODS
 from tests.support.small_models import MODELS
 
 

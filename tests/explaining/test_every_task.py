@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 import torch
-from neocog.explaining.methods import METHODS
 
 import neocog
+from neocog.explaining.methods import METHODS
 from tests.support.small_models import MODELS
 
 

@@ -90,7 +90,7 @@ def open_page(browser: Any, address: str, width: int = 1280, height: int = 900, 
 
 def axe_faults(page: Any) -> list[str]:
     """The serious faults that axe-core finds, each with the first element that has it."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
     found = Axe().run(page).response["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in SERIOUS]

@@ -31,7 +31,7 @@ __all__ = ["EXAMPLES", "Example", "draw_digits", "example_folder", "example_runs
 
 SIDE = 32
 GLYPH = (12, 7)
-VERSION = "1"  # of the drawn digits and the settings below; another one trains anew
+VERSION = "1"  # of the drawn digits and the settings below; another one trains again
 NOISE = 14  # standard deviation, of 255
 
 
@@ -116,7 +116,7 @@ def digits_file(samples: int) -> Path:
     path = example_folder() / "data" / f"digits-{samples}.npz"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        parts = {}
+        parts: dict[str, Any] = {}
         for place, (split, num) in enumerate({"train": samples, "val": 500, "test": 1000}.items()):
             parts[f"x_{split}"], parts[f"y_{split}"] = draw_digits(num, seed=1 + place)
         with whole_file(path) as file:

@@ -1,4 +1,4 @@
-"""Work that goes on in the background while the page is used: with progress, one at a time, and it can be stopped."""
+"""Work in the background while the page is used: with progress, one job at a time, and it can be stopped."""
 
 import threading
 from collections import OrderedDict
@@ -15,8 +15,8 @@ KEPT = 12
 WAIT = 0.2  # seconds between two looks at whether a waiting job was stopped
 
 
-class Stopped(Exception):
-    """The user has stopped this job."""
+class Stopped(BaseException):
+    """The user has stopped this job. Not an Exception, so that work which survives errors ends, too."""
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Job:
     state: Literal["running", "done", "failed", "stopped"] = "running"
     label: str = "waiting"
     share: float = 0.0
-    """How much is done, from 0 to 1; it begins anew if the work has several parts."""
+    """How much is done, from 0 to 1; it restarts at 0 if the work has several parts."""
     notes: list[str] = field(default_factory=list)
     """Sentences that the work had for the user."""
     error: str = ""
@@ -57,7 +57,7 @@ class Jobs:
     changing: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, key: str, title: str, work: Callable[[Job], Any]) -> Job:
-        """Start a job, unless it is running or done; one that failed or was stopped begins anew."""
+        """Start a job, unless it is running or done; one that failed or was stopped is started again."""
         with self.changing:
             known = self.jobs.get(key)
             if known is not None and known.state in ("running", "done"):
@@ -98,7 +98,7 @@ class Jobs:
         return self.jobs[key]
 
     def result(self, key: str) -> Any:
-        """What a job has found. Raises ConfigError unless it is done."""
+        """The result of a job. Raises ConfigError unless it is done."""
         job = self.get(key)
         if job.state != "done":
             raise ConfigError(

@@ -141,7 +141,7 @@ def choose_of_run(studio: Studio, opened: Opened, split: str | None) -> Chosen:
         raise DataError(
             f"The data of this run can't be read again. {error.rule}", received=error.received or config.data.source,
             where=error.where, kind="no data",
-            fix="What the run has stored is shown. To see samples, open the data as well: neocog studio RUN DATA",
+            fix="The stored figures are shown. To see samples, open the data as well: neocog studio RUN DATA",
         ) from error  # fmt: skip
 
 

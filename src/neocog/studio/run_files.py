@@ -1,4 +1,4 @@
-"""What a run folder says by itself, without its data: curves, events, metrics, confusion matrix."""
+"""Everything that a run folder says without its data: curves, events, metrics, confusion matrix."""
 
 import csv
 import json
@@ -75,7 +75,8 @@ def run_facts(name: str, run: Run) -> dict[str, Any]:
     """One line on a run: network, data, how far it is, and its metrics if it is finished."""
     events = list(read_events(run))
     begun = next((each for each in events if each["event"] == "start"), {})
-    ended = next((each for each in reversed(events) if each["event"] == "finished"), {}) if run.finished else {}
+    last = [each for each in events if each["event"] == "finished"]
+    ended = last[-1] if last and run.finished else {}
     epochs = [each["epoch"] for each in events if each["event"] == "epoch"]
     age = max(0.0, time.time() - changed(run.path))
     return {
@@ -147,7 +148,7 @@ def message(event: Mapping[str, Any]) -> str:
 def history_code(run: Run) -> str:
     return (
         "import csv\nfrom pathlib import Path\n\nimport matplotlib.pyplot as plt\n\n"
-        f"rows = list(csv.DictReader(Path({str(run.results)!r}).open()))\n"
+        f"rows = list(csv.DictReader(Path({str(run.results)!r}).read_text().splitlines()))\n"
         'epochs = [int(row["epoch"]) for row in rows]\n\n'
         'for column in ("train_loss", "val_loss"):\n'
         "    plt.plot(epochs, [float(row[column]) for row in rows], label=column)\n"
@@ -186,7 +187,7 @@ def is_estimate(value: Any) -> bool:
 
 
 def table_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows of figures as a head and cells; columns whose values are no plain ones are left out."""
+    """Rows of figures as a head and cells; columns without plain values are left out."""
     head = [k for k, v in rows[0].items() if isinstance(v, str | int | float) or v is None] if rows else []
     return {"head": [name.replace("_", " ") for name in head], "rows": [[row.get(k) for k in head] for row in rows]}
 

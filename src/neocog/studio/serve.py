@@ -1,11 +1,11 @@
 """`neocog studio`: the server on this machine, at an address with a token."""
 
+import logging
 import socket
 import sys
 import threading
 import webbrowser
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 from neocog.errors import ConfigError
@@ -36,25 +36,30 @@ def open_studio(
     """
     import uvicorn
 
-    with closing(listen(port)) as listening:
-        number = listening.getsockname()[1]
-        secret = token or new_token()
-        address = f"http://{LOOPBACK}:{number}/?token={secret}"
+    listening = listen(port)
+    number = listening.getsockname()[1]
+    secret = token or new_token()
+    try:
         app = create_app(Studio.of(*targets), secret, (f"{LOOPBACK}:{number}", f"localhost:{number}"))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
-        # A thread of its own, which dies with the process: Ctrl-C reaches this one at once, whatever is being computed.
-        serving = threading.Thread(target=server.run, args=([listening],), name="studio", daemon=True)
-        serving.start()
-        try:
-            while serving.is_alive() and not server.started:
-                serving.join(0.02)
-            if server.started:
-                announce(address, browser, ready)
-            while serving.is_alive():
-                serving.join(LOOK)
-        finally:
-            server.should_exit = server.force_exit = True
-            serving.join(ENDING)
+    except BaseException:
+        listening.close()
+        raise
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+    # A thread of its own, which dies with the process: Ctrl-C reaches this one at once, whatever is being computed.
+    # The socket is the server's from now on, which closes it.
+    serving = threading.Thread(target=server.run, args=([listening],), name="studio", daemon=True)
+    serving.start()
+    try:
+        while serving.is_alive() and not server.started:
+            serving.join(0.02)
+        if server.started:
+            announce(f"http://{LOOPBACK}:{number}/?token={secret}", browser, ready)
+        while serving.is_alive():
+            serving.join(LOOK)
+    finally:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)  # of answers that are cut off
+        server.should_exit = server.force_exit = True
+        serving.join(ENDING)
 
 
 def announce(address: str, browser: bool, ready: Callable[[str], None] | None) -> None:

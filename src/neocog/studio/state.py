@@ -49,7 +49,7 @@ class Studio:
     results: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict)
     """Answers that took long, the newest last."""
     jobs: Jobs = field(default_factory=Jobs)
-    """Work that goes on while the page is used: scoring a run, examining data, training an example."""
+    """Work in the background: scoring a run, examining data, training an example."""
     run_data: dict[str, Source] = field(default_factory=dict)
     """The data of runs that have been opened, by the name of the run."""
 

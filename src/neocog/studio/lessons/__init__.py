@@ -5,7 +5,7 @@
     exercises       how an answer is judged: by a number, a choice, or the state of Bench
 
 A step has a text, a screen that it shows, and claims. In texts, a blank line ends a paragraph, lines that are indented
-by four spaces are set as they are, and `code` stands between backticks.
+by four spaces are set as they are, and `code` is written between backticks.
 """
 
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ class Exercise(Part):
     right: int | None = None
     """The place of the right choice."""
     bench: dict[str, Any] = {}
-    """What Bench must be set to, and what must come out."""
+    """The settings of Bench, and the results, that are wanted."""
     solution: dict[str, str] = {}
     """One setting of Bench that does it."""
     show: Show | None = None
@@ -129,7 +129,8 @@ class Lesson(Part):
     @property
     def claims(self) -> list[Claim]:
         """All claims, those of exercises included."""
-        return [claim for part in (*self.steps, *self.exercises) for claim in part.claims]
+        parts: list[Step | Exercise] = [*self.steps, *self.exercises]
+        return [claim for part in parts for claim in part.claims]
 
 
 @cache

@@ -69,7 +69,7 @@ def receptive_field(layers: Layers) -> int | Fraction:
 
 
 def layers_needed(field: int, kernel_size: int) -> int:
-    """How many layers with this kernel and stride 1 it takes to see so many samples."""
+    """How many layers with this kernel and stride 1 it takes to see that many samples."""
     layers: list[dict[str, int]] = []
     while receptive_field(layers) < field:
         layers.append({"kernel_size": kernel_size})
@@ -257,7 +257,7 @@ def glorot_std(in_features: int, out_features: int) -> float:
 
 
 def signal_gain(std: float, in_channels: int, kernel_size: int) -> float:
-    """By how much a convolution with first weights of this deviation and a ReLU scales the signal."""
+    """The factor by which a convolution with first weights of this deviation and a ReLU scales the signal."""
     return std / he_std(in_channels, kernel_size)
 
 
@@ -380,8 +380,9 @@ PUBLIC: tuple[tuple[str, tuple[Callable[..., Any], ...]], ...] = (
         HOME,
         (conv_parameters, conv_macs, linear_parameters, chain_output, receptive_field, layers_needed, field_stride,
          receptive_box, fit_unread, fit_sizes, correlate, convolve, channels_sum, flip_difference, commutes,
-         shift_difference, kernel_sum, matrix_shape, matrix_entries, max_pool, avg_pool, global_avg_pool, max_pool_gradient,
-         avg_pool_gradient, unpool, input_gradient, weight_gradient, gradient_error, power, sigmoid_slope, tanh_slope,
+         shift_difference, kernel_sum, matrix_shape, matrix_entries, max_pool, avg_pool, global_avg_pool,
+         max_pool_gradient, avg_pool_gradient, unpool, input_gradient, weight_gradient, gradient_error, power,
+         sigmoid_slope, tanh_slope,
          relu_gradient, fan_in, he_std, glorot_std, signal_gain, batch_norm, running_mean, batch_norm_gradient_sum,
          dropout_values, sgd_step, wilson_interval, mcnemar_p, zoo_parameters, zoo_macs, zoo_field, zoo_year,
          support_count, central_share, network_parameters),
@@ -392,7 +393,7 @@ CHECKERS = {each.__name__: Checker(each, module) for module, functions in PUBLIC
 
 
 def compute(check: str, args: Mapping[str, Any]) -> Any:
-    """What the engine says, in plain numbers and lists. Raises ConfigError for a checker that isn't in the list.
+    """The engine's value, in plain numbers and lists. Raises ConfigError for a checker that isn't in the list.
 
     >>> compute("conv_output", {"size": 32, "kernel_size": 5})
     28

@@ -54,7 +54,7 @@ def words(value: Any) -> str:
 
 
 def bench_facts(query: Mapping[str, str]) -> dict[str, Any]:
-    """What Bench shows for an address: its settings as numbers, output size, weights and multiply-accumulates.
+    """The numbers that Bench shows for an address: its settings, output size, weights and multiply-accumulates.
 
     The address is read as Bench reads it; `static/js/screens/bench/query.js` describes it. Sizes are lists with a
     number for each axis, paddings with two. Raises GeometryError for sizes that don't fit, ConfigError for a setting

@@ -78,7 +78,7 @@ def exercise_facts(exercise: Exercise) -> dict[str, Any]:
 
 @router.get("/claim")
 def check_claim(lesson: int, step: int, claim: int) -> Any:
-    """What the engine computes for a claim of a step; steps and claims count from 0."""
+    """The engine's value for a claim of a step; steps and claims count from 0."""
     found = part(part(find_lesson(lesson).steps, step, "step").claims, claim, "claim")
     assert isinstance(found, Claim)
     value = compute(found.check, found.args)

@@ -16,9 +16,9 @@ from neocog.errors import ConfigError, agree
 from neocog.modalities.draw import Drawing
 from neocog.modalities.table import MODALITIES
 from neocog.runs import Run
-from neocog.runs.compare_bundles import Comparison, check_modality, describe, keep_unseen, warn_of_seen
+from neocog.runs.compare_bundles import Comparison, describe, keep_unseen, warn_of_seen
 from neocog.runs.config import read_run_config
-from neocog.runs.evaluate_bundle import Chosen
+from neocog.runs.evaluate_bundle import Chosen, check_modality
 from neocog.studio.jobs import Job, Jobs
 from neocog.studio.run_data import Scored, draw_record, draw_worst, score_chosen, score_run
 from neocog.studio.run_files import find_run, list_runs, read_history, read_stored, run_facts, stamp
@@ -49,7 +49,7 @@ class Pair(BaseModel):
 
 
 class Examination(BaseModel):
-    """What the doctor examines: the open data, or those of a run; at most `limit` samples, evenly spread."""
+    """The data to examine: those that are open, or those of a run; at most `limit` samples, evenly spread."""
 
     run: str = ""
     limit: Annotated[int, Field(ge=1)] | None = None
@@ -142,7 +142,7 @@ def stop_job(request: Request, key: str) -> Any:
 
 @router.get("/cells")
 def cells(request: Request, run: str) -> Any:
-    """What a scored run can be asked for: its task, classes, confusion matrix, or the counts of each label."""
+    """The cells of a scored run: its task, classes, confusion matrix, or the counts of each label."""
     scored = scored_run(studio_of(request).jobs, run)
     told = scored.evaluation.to_json()
     return jsonable({
@@ -348,7 +348,7 @@ def doctor_key(asked: Examination) -> str:
 
 @router.get("/findings")
 def findings(request: Request, key: str) -> Any:
-    """What the doctor has found, each with its examples."""
+    """The findings of the doctor, each with its examples."""
     report: DataReport = studio_of(request).jobs.result(key)
     return jsonable({
         "name": report.name, "what": report.what, "task": report.task, "records": report.records,
