@@ -191,4 +191,5 @@ def moved(inputs: Tensor, most: list[int], seed: int, step: int, *, back: bool =
 def variation(inputs: Tensor) -> Tensor:
     """The mean absolute difference of neighbours along each axis, summed over axes."""
     axes = [axis for axis in range(2, inputs.ndim) if inputs.shape[axis] > 1]
-    return sum((inputs.diff(dim=axis).abs().mean() for axis in axes), start=inputs.new_zeros(()))
+    parts = [inputs.diff(dim=axis).abs().mean() for axis in axes]
+    return torch.stack([inputs.new_zeros(()), *parts]).sum()
