@@ -150,7 +150,7 @@ def trained(steps: int) -> nn.Module:
     for _ in range(steps):
         images, labels = spots(8, generator)
         optimizer.zero_grad()
-        F.cross_entropy(net(images), labels).backward()
+        F.cross_entropy(net(images), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return net.eval()
 

@@ -180,6 +180,18 @@ def test_network_is_left_as_it_was_by_an_error_in_the_middle(watched, use, monke
     state.check()
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("method", ["gradient", "integrated", "gradcam", "scorecam", "occlusion"])
+def test_maps_are_the_same_where_gradients_are_off(cases, mode, method):
+    explainer, inputs = cases["image"]
+    expected = explain_with(explainer, inputs, Target("", 0), method)
+    with mode():
+        found = explain_with(Explainer(explainer.model, (2, 8, 8)), inputs.clone(), Target("", 0), method)
+        made = synthesise(explainer, Target("", 0), steps=2)
+    assert torch.allclose(found.map, expected.map, atol=1e-6) and found.scale > 0
+    assert made.value_after > made.value_before
+
+
 def test_unknown_method_is_refused_with_the_nearest(cases):
     explainer, inputs = cases["image"]
     with pytest.raises(ConfigError, match=r"named as in METHODS\. Received: 'grad-cam'\. Did you mean 'gradcam"):

@@ -16,7 +16,7 @@ on the scale of y. If the target is a mean over places, as that of a segmented c
 `values` (*places of the layer) has the map itself; `map` is the same at the places of the input.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -107,9 +107,8 @@ def scorecam(
     scale = (high - low)[used].view(-1, *[1] * (maps.ndim - 1))
     masks = (maps[used] - low[used].view_as(scale)) / scale
 
-    def make(rows: range) -> Tensor:
-        part = masks[rows.start : rows.stop]
-        return values * on_input(part, tuple(values.shape[2:]), layer)[:, None]
+    def make(rows: Sequence[int]) -> Tensor:
+        return values * on_input(masks[list(rows)], tuple(values.shape[2:]), layer)[:, None]
 
     scorer = Scorer(explainer, inputs, target.of, precision)
     found = scorer.scores(make, len(used), torch.zeros_like(values), "score-cam", meaning=shares)

@@ -18,7 +18,7 @@ from torch import Tensor
 from neocog.errors import ConfigError
 from neocog.explaining.attribution import Attribution
 from neocog.explaining.explainer import Explainer
-from neocog.explaining.scoring import Precision, Scorer
+from neocog.explaining.scoring import Precision, Scorer, Windows
 from neocog.tasks.target import Target
 
 __all__ = ["default_windows", "occlusion"]
@@ -65,11 +65,12 @@ def occlusion(
     strides = checked("stride", stride, usual[1] if window is None else tuple(max(1, w // 2) for w in windows), windows)
     starts = [range(0, step * count(n, w, step), step) for n, w, step in zip(places, windows, strides, strict=True)]
     boxes = [
-        tuple(slice(at, at + size) for at, size in zip(corner, windows, strict=True)) for corner in product(*starts)
+        tuple(slice(at, min(n, at + size)) for at, size, n in zip(corner, windows, places, strict=True))
+        for corner in product(*starts)
     ]
     hidden = torch.as_tensor(baseline, dtype=values.dtype, device=values.device).expand(values.shape[1:])
 
-    def make(rows: range) -> Tensor:
+    def make(rows: Sequence[int]) -> Tensor:
         variants = values.repeat(len(rows), *[1] * (values.ndim - 1))
         for variant, row in zip(variants, rows, strict=True):
             variant[:, *boxes[row]] = hidden[:, *boxes[row]]
@@ -81,7 +82,8 @@ def occlusion(
     guess = (tape.gradient(logits)[0] * (values - hidden))[0].sum(0)  # of each place's part in a drop, to first order
     likely = over_axes(guess, [along.T for along in covers]).abs().flatten().argsort(descending=True)[:LIKELY].tolist()
     scorer = Scorer(explainer, inputs, target.of, precision)
-    found = scorer.scores(make, len(boxes), values, "occlusion", likely=likely)
+    replaced = Windows(values, hidden, boxes) if len(places) == 2 else None
+    found = scorer.scores(make, len(boxes), values, "occlusion", likely=likely, windows=replaced)
     drops = (found.reference - found.values).view(*map(len, starts))
     return Attribution(
         method="occlusion", target=target, logit=float(logits.detach()), values=drops,
