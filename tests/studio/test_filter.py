@@ -160,7 +160,7 @@ def test_page_shows_kernel_patches_synthesis_projection_and_curve(browser):
         page.get_by_label("Search the first").fill("20")
         page.get_by_role("button", name="Search", exact=True).click()
         page.locator("ol.patches li").nth(8).wait_for()
-        page.get_by_label("Steps").fill("3")
+        page.get_by_role("spinbutton", name="Steps").fill("3")
         page.get_by_role("button", name="Make it").click()
         page.get_by_text("Mean of the channel:").wait_for()
         page.get_by_role("button", name="Take it").click()

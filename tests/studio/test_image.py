@@ -234,6 +234,10 @@ def test_sample_of_the_open_data_is_an_input_with_its_label():
     meta, tensors = asker().get("/api/image/received", network="lenet", input=found["input"])
     _, names = run_code(meta["code"], asker().folder)
     assert names["sample"].decoded.tolist() == tensors["pixels"].tolist()
+    again = asker().post("/api/image/sample", json={"network": "lenet", "record": record.key})
+    assert again["input"] == found["input"]
+    nowhere = asker().post("/api/image/sample", 400, json={"network": "lenet", "record": "none"})
+    assert "The data have no sample of this name." in nowhere["error"]
     outside = asker().post("/api/image/sample", 400, json={"network": "lenet", "place": 36})
     assert "A sample is a number from 0 to 35." in outside["error"]
 

@@ -1,5 +1,6 @@
 """Samples to look at: of the data set that is open, or of the data that a run was trained on."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from neocog.runs.config import READING, read_config
 from neocog.runs.split import digest_split, split_as_trained
 from neocog.studio.state import Opened, Studio
 
-__all__ = ["Samples", "find_samples"]
+__all__ = ["Samples", "find_sample", "find_samples"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,28 @@ def find_samples(studio: Studio, opened: Opened) -> Samples:
 
     found: Samples = studio.remember(("samples", opened.name, studio.source_path), find)
     return found
+
+
+def find_sample(studio: Studio, opened: Opened, key: str) -> tuple[Samples, int]:
+    """The sample with a key, in the data of the network's run, or else in the open data: its source and its number.
+
+    Raises ConfigError if neither has it.
+    """
+    sets = []
+    if opened.run is not None:
+        with suppress(ConfigError):
+            sets.append(studio.remember(("run", opened.name), lambda: in_order(opened, samples_of_run(opened))))
+    sets.append(find_samples(studio, opened))
+    for samples in sets:
+        places = studio.remember(("keys", opened.name, samples.code), lambda: places_of(samples.source))  # noqa: B023
+        if key in places:
+            return samples, places[key]
+    raise ConfigError("The data have no sample of this name.", received=repr(key), where=sets[-1].title)
+
+
+def places_of(source: Source) -> dict[str, int]:
+    """The number of each sample, by its key."""
+    return {source.key(number): number for number in range(len(source))}
 
 
 def in_order(opened: Opened, samples: Samples) -> Samples:

@@ -19,7 +19,7 @@ from neocog.studio.kept import Kept, find_input, input_code, keep_input, read_co
 from neocog.studio.outputs import drawn_outputs
 from neocog.studio.received import drawn_input
 from neocog.studio.routes.anatomy import numbers
-from neocog.studio.samples import find_samples
+from neocog.studio.samples import find_sample, find_samples
 from neocog.studio.state import Opened
 from neocog.studio.turns import alone, remember, studio_of
 from neocog.studio.wire import answer
@@ -37,6 +37,8 @@ class Chosen(BaseModel):
     network: Annotated[str, Field(max_length=500)] = ""
     place: int = 0
     """Its number among the samples that the network can read."""
+    record: Annotated[str, Field(max_length=4000)] = ""
+    """Or its key in the data."""
 
 
 @router.post("/input")
@@ -69,13 +71,20 @@ def take_sample(request: Request, chosen: Chosen) -> dict[str, Any]:
     """
     studio = studio_of(request)
     opened = studio.network(chosen.network)
-    samples = find_samples(studio, opened)
-    number = samples.number(chosen.place)
+    if chosen.record:
+        samples, number = find_sample(studio, opened, chosen.record)
+    else:
+        samples = find_samples(studio, opened)
+        number = samples.number(chosen.place)
     record = samples.source.read(number)
     code = f"{samples.code}.read({number}).payload"
     key = keep_input(studio, opened, record.payload, record.key, code)
     truth = opened.explainer.task.target_text(record.target) if not opened.explainer.task.dense else ""
-    return {**input_facts(*find_input(studio, opened, key), key), "place": chosen.place, "truth": truth}
+    return {
+        **input_facts(*find_input(studio, opened, key), key),
+        "truth": truth,
+        **chosen.model_dump(exclude={"network"}),
+    }
 
 
 @router.get("/samples")

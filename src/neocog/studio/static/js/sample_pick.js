@@ -23,10 +23,12 @@ export function useInput(network, query) {
     if (query.input && (!known || known.input !== query.input.split(":")[0])) {
       const [input, part] = query.input.split(":");
       set({ input, name: "", parts: 1 + Number(part || 0), part: Number(part || 0) });
-    } else if (query.place !== undefined && query.place !== "" && (!known || String(known.place) !== query.place)) {
-      ask("/api/image/sample", { json: { network: network.name, place: Number(query.place) } }).then(set, (error) => set({ error }));
+    } else if (query.record && (!known || known.record !== query.record)) {
+      ask("/api/image/sample", { json: { network: network.name, record: query.record } }).then(set, (error) => set({ error, record: query.record }));
+    } else if (query.place && (!known || known.record || String(known.place) !== query.place)) {
+      ask("/api/image/sample", { json: { network: network.name, place: Number(query.place) } }).then(set, (error) => set({ error, place: Number(query.place) }));
     }
-  }, [network.name, query.input, query.place]);
+  }, [network.name, query.input, query.place, query.record]);
   const set = (found) => { current.value = { ...current.value, [network.name]: found }; };
   const key = known && known.input ? (known.part ? `${known.input}:${known.part}` : known.input) : "";
   return { known, key, set };
