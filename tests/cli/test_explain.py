@@ -1,6 +1,8 @@
 """`neocog explain`: the table, the files, and what is refused."""
 
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,7 +78,14 @@ def test_figures_alone_go_to_the_folder(bundle, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
         "scene-gradient-alone.png", "scene-gradient.png",
     ]  # fmt: skip
-    assert "no twin" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[3].split() == ["method", "scale"]  # no layer, and no twin
+
+
+def test_standard_input_is_explained(bundle, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO((bundle / "scene.png").read_bytes())))
+    flags = ["--method", "gradient", "--no-twin", "--html", tmp_path / "page.html"]
+    assert call(bundle / "model.neocog", "-", *flags) == 0
+    assert capsys.readouterr().out.startswith("standard input: class ")
 
 
 def test_layers_are_listed(bundle, capsys):
@@ -119,7 +128,8 @@ def test_text_is_explained_as_it_is_typed(text_bundle, tmp_path, capsys):
         (["SCENE", "--channel", "1"], "A channel is one of a layer. Received: --channel 1. Add --layer NAME."),
         (["SCENE", "--html", "a.html", "-o", "b"], "--html and --npz name their own files. Received: --output."),
         (["SCENE", "--html", "SCENE"], "The input is not replaced."),
-        (["SCENE", "--hmtl", "a"], "Unknown option: --hmtl. Did you mean --html?"),
+        (["SCENE", "--hmtl", "a"], "--hmtl"),
+        (["--layer5"], "Unknown option: --layer5. Did you mean '--layer'?"),
     ],
 )
 def test_mistakes_are_explained(flags, message, bundle, tmp_path, monkeypatch, capsys):

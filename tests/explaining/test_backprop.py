@@ -12,6 +12,7 @@ from neocog import reference
 from neocog.errors import ConfigError
 from neocog.explaining.backprop import follow_unit
 from neocog.explaining.explainer import Explainer
+from neocog.zoo.networks.efficientnet_lite import HalvingConv2d
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -228,6 +229,18 @@ def test_transposed_convolution_equals_autograd():
         assert np.isclose(found.sum + found.bias, found.value, **CLOSE)
         terms = found.weights.terms((1, 0, 2))
         assert np.isclose(terms.products.sum(), found.weights.gradient[1, 0, 2], **CLOSE)
+
+
+def test_deltas_come_from_the_layer_that_reads_a_unit_on_this_device():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), HalvingConv2d(2, 3, 3, groups=1), nn.Flatten(), nn.LazyLinear(2))
+    explainer, x, target = prepared(net, (1, 8, 8))
+    found = follow_unit(explainer, x, target, explainer.layers["0"], (1, 4, 4))
+    assert [flow.layer.name for flow in found.flows] == ["1:conv2d"]
+    assert np.isclose(found.flows[0].sum, found.delta, **CLOSE)
+    read = follow_unit(explainer, x, target, explainer.layers["1:conv2d"], (2, 1, 1))
+    assert len(read.inputs) == 18 and np.isclose(read.sum + read.bias, read.value, **CLOSE)
+    with pytest.raises(ConfigError, match="A layer must run each time in the same place"):
+        follow_unit(explainer, x, target, explainer.layers["1:constant_pad_nd"], (0, 0, 0))
 
 
 def test_the_gradients_of_all_filters_are_those_of_autograd(everything):

@@ -77,7 +77,7 @@ def test_scorecam_equals_one_pass_for_each_masked_input(explainer, channels):
         weights = torch.tensor([scores[k] for k in part]).double().softmax(0)
         expected.append(torch.tensordot(weights, maps[part], 1).clamp(min=0))
     assert sum(torch.allclose(found.values, each, atol=1e-6) for each in expected) == 1  # of six parts of 2 channels
-    assert found.figures == {"channels": channels or 4, "bits": 32}
+    assert found.figures == {"channels": channels or 4, "bits": 32, "error": 0.0}
 
 
 def test_scorecam_leaves_out_channels_that_mark_nothing():

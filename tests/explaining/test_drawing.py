@@ -51,7 +51,7 @@ def test_map_of_a_millionth_looks_empty(explainer):
     (a, figure), (b, _) = drawn(small, explainer), drawn(nothing, explainer)
     np.testing.assert_array_equal(a, b)
     assert a[..., 0].tolist() == a[..., 2].tolist()  # grey: no colour at all
-    assert figure.axes[0].get_title() == "below 0.0002 everywhere: drawn empty"
+    assert figure.axes[0].texts[0].get_text() == "below 0.0002 everywhere: drawn empty"
 
 
 def test_map_that_matters_is_drawn_on_a_stated_scale(explainer):
@@ -63,7 +63,7 @@ def test_map_that_matters_is_drawn_on_a_stated_scale(explainer):
     size = len(pixels) // 8
     first, last = pixels[size // 2, size // 2], pixels[-size // 2, -size // 2]
     assert first[0] > first[2] + 100 and last[2] > last[0]  # red for the target, blue against it
-    labels = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    labels = [text.get_text() for text in figure.axes[1].get_xticklabels()]
     assert labels == ["-0.5", "0", "0.5"]
 
 
@@ -173,7 +173,7 @@ def test_characters_fill_lines():
 def test_board_has_stones_letters_and_the_move_of_the_target():
     panel = panel_of("go", np.zeros((9, 9)), name="D4")
     axes = panel.figure().axes[0]
-    centres = [patch.center for patch in axes.patches]
+    centres = [patch.center for patch in axes.patches if hasattr(patch, "center")]
     assert centres.count((4, 4)) == 2 and centres.count((2, 2)) == 2  # a stone, and the colour of its point
     assert centres[-1] == (3, 5)  # D4: the fourth column, the fourth row from below
     assert [label.get_text() for label in axes.get_xticklabels()] == list("ABCDEFGHJ")
@@ -199,3 +199,15 @@ def test_svg_takes_the_colour_of_the_text_and_tells_what_it_shows():
     text = panel_of("image classification").svg()
     assert text.startswith('<svg role="img" aria-label="what it shows"')
     assert "currentColor" in text and "#39424d" not in text
+
+
+def test_twin_is_drawn_however_small_it_is(explainer):
+    """The outputs of a random network have no scale of their own; the bar says how small they are."""
+    values = torch.zeros(4, 4)
+    values[1, 2] = 1e-9
+    heat = heat_of(attribution(values), (4, 4), twin=True)
+    assert (heat.empty, heat.reach) == (False, pytest.approx(1e-9))
+    _, figure = drawn(heat, explainer)
+    assert "1e-09" in [text.get_text() for text in figure.axes[1].get_xticklabels()]
+    nothing = heat_of(attribution(torch.zeros(4, 4)), (4, 4), twin=True)
+    assert drawn(nothing, explainer)[1].axes[0].texts[0].get_text() == "zero everywhere"

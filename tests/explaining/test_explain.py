@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_files_are_named_after_the_input(plain, tmp_path):
 
 def test_name_of_an_input_becomes_a_name_of_files():
     found = neocog.explain(small_net(), IMAGE, methods="gradient", twin=False, name="a/b: <c>?.png")
-    assert found.stem == "b---c--"
+    assert found.stem == "b-c"
 
 
 def test_notebook_shows_the_page_in_a_frame(plain):
@@ -221,3 +222,28 @@ def test_bundle_is_explained_by_its_path(tmp_path):
     write_bundle(path, predictor.model, predictor, [one], about)
     found = neocog.explain(path, one, methods="gradient", twin=False)
     assert found.prediction.class_name in ("one", "two")
+
+
+def test_twin_that_is_the_same_everywhere_is_no_comparison():
+    """Then the last step before it counts, and without one the reading says so."""
+    from neocog.explaining.twins import Twin
+
+    found = neocog.explain(small_net(), IMAGE, methods="gradient", twin=2)
+    (one,) = found.attributions
+    flat = replace(one, map=torch.zeros_like(one.map))
+    for curve, similarity, text in (
+        ((0.7, 0.0), 0.7, "survives randomisation: do not trust this map"),
+        ((0.0, 0.0), None, "no comparison: the map of the random network is the same everywhere"),
+    ):
+        changed = replace(found, twins={"gradient": Twin(("7", "0"), curve, flat, one)})
+        assert changed.similarity("gradient") == similarity and changed.reading("gradient").text == text
+        assert text[1:] in changed.to_html()
+
+
+def test_padding_does_not_make_twins_alike():
+    """Both maps are zero there, whatever the weights are."""
+    from neocog.explaining.twins import rank_correlation
+
+    a, b = torch.zeros(50), torch.zeros(50)
+    a[:4], b[:4] = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([2.0, 4.0, 1.0, 3.0])
+    assert rank_correlation(a, b) == pytest.approx(0.0, abs=1e-9)

@@ -8,6 +8,7 @@ from torch import nn
 from neocog.errors import ConfigError
 from neocog.explaining.explainer import Explainer
 from neocog.explaining.maps import Grid, channel_ranges, feature_maps, run_until
+from neocog.zoo.networks.efficientnet_lite import HalvingConv2d
 
 
 class Branches(nn.Module):
@@ -104,3 +105,28 @@ def test_a_unit_that_a_layer_lacks_is_refused():
     for unit, channel in (((4, 0), None), ((0,), None), ((0, 0), 2)):
         with pytest.raises(ConfigError, match=r"A unit is a place within \(4, 4\), of one of 2 channels"):
             grid.index(unit, channel)
+
+
+def test_layers_that_run_in_another_way_on_this_device_are_left_out():
+    """On the CPU this convolution pads its kernels, where the plan, which is of no device, has padded maps."""
+
+    class Halving(HalvingConv2d):
+        def forward(self, maps):
+            return self.pad_kernels(maps) if maps.device.type == "cpu" else self.pad_maps(maps)
+
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), Halving(2, 3, 3, groups=1))
+    explainer = Explainer(net, (1, 8, 8))
+    x = torch.rand(1, 1, 8, 8)
+    found = {layer.name: maps for layer, maps in feature_maps(explainer, x).items()}
+    assert list(found) == ["0", "1:conv2d"] and torch.allclose(found["1:conv2d"], net(x)[0])
+    with pytest.raises(ConfigError, match=r"output of shape \(3, 2, 4, 4\) where the plan has \(1, 2, 9, 9\)"):
+        feature_maps(explainer, x, [explainer.layers["1:constant_pad_nd"]])
+
+
+def test_halving_convolution_runs_as_its_plan_says():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), HalvingConv2d(2, 3, 3, groups=1))
+    explainer = Explainer(net, (1, 8, 8))
+    x = torch.rand(1, 1, 8, 8)
+    found = {layer.name: maps for layer, maps in feature_maps(explainer, x).items()}
+    assert found["1:constant_pad_nd"].shape == (2, 9, 9)
+    assert torch.allclose(found["1:conv2d"], net(x)[0], atol=1e-6) and not net[1].pads_maps

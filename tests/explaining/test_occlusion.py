@@ -127,7 +127,7 @@ def test_fused_scores_agree_with_those_of_the_plain_network(network, form):
 
 def test_form_that_disagrees_is_not_used(network, monkeypatch):
     explainer, inputs = Explainer(network, (3, 32, 32)), torch.randn(1, 3, 32, 32)
-    make = lambda rows: inputs * torch.linspace(0, 1, 40)[rows.start : rows.stop].view(-1, 1, 1, 1)  # noqa: E731
+    make = lambda rows: inputs * torch.linspace(0, 1, 40)[list(rows)].view(-1, 1, 1, 1)  # noqa: E731
     scorer = Scorer(explainer, inputs, Target("0", 0).of)
     expected = torch.cat([explainer.outputs(make(range(i, i + 1)))[:, 0] for i in range(40)])
     real = scoring.run

@@ -183,8 +183,8 @@ def test_tiles_of_a_large_image_give_one_patch_for_each_sample():
     spec = ImagePreprocess(size=(8, 8), channels=1, resize="tile")
     explainer = Explainer(net, (1, 8, 8), preprocess=spec, task=Segmentation(("a", "b")))
     pixels = [np.zeros((20, 20), np.uint8) for _ in range(3)]
-    pixels[0][9, 9], pixels[1][0, 0], pixels[2][19, 19] = 50, 100, 200
+    pixels[0][7, 7], pixels[1][0, 0], pixels[2][19, 19] = 250, 100, 200  # the first is in four tiles
     found = top_patches(explainer, Payloads("image", pixels), explainer.layers[0], count=3, batch_size=5)[0]
-    assert [patch.index for patch in found] == [2, 1, 0]
-    assert [int(patch.pixels) for patch in found] == [200, 100, 50]
-    assert found[1].view == 0 and found[0].view > 0 and found[0].place == (7, 7)
+    assert [patch.index for patch in found] == [0, 2, 1]
+    assert [int(patch.pixels) for patch in found] == [250, 200, 100]
+    assert found[2].view == 0 and found[1].view > 0 and found[1].place == (7, 7)

@@ -59,20 +59,20 @@ def planted() -> tuple[Explainer, Tensor]:
 
     The bright spot is at rows and columns 4 to 8, the dark one at 22 to 26. Class 0 is bright, class 1 dark.
     """
+    find, join, decide = nn.Conv2d(1, 2, 5, padding=2), nn.Conv2d(2, 4, 3, padding=1), nn.Linear(4, 2)
     net = nn.Sequential(
-        nn.Conv2d(1, 2, 5, padding=2), nn.ReLU(), nn.AvgPool2d(2),
-        nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2),
-    )  # fmt: skip
+        find, nn.ReLU(), nn.AvgPool2d(2), join, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), decide
+    )
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        net[0].weight[0], net[0].weight[1] = 1 / 25, -1 / 25
-        net[0].bias.fill_(-0.3)
-        net[3].weight.zero_()
+        find.weight.copy_(torch.tensor([1 / 25, -1 / 25]).view(2, 1, 1, 1).expand(2, 1, 5, 5))
+        find.bias = nn.Parameter(torch.full((2,), -0.3))
+        join.weight.zero_()
         for channel in range(4):
-            net[3].weight[channel, channel % 2] = 1 / 9
-        net[3].bias.zero_()
-        net[7].weight.copy_(torch.tensor([[100.0, -20.0, 100.0, -20.0], [-20.0, 100.0, -20.0, 100.0]]))
-        net[7].bias.zero_()
+            join.weight[channel, channel % 2] = 1 / 9
+        join.bias = None
+        decide.weight.copy_(torch.tensor([[100.0, -20.0, 100.0, -20.0], [-20.0, 100.0, -20.0, 100.0]]))
+        decide.bias.zero_()
     inputs = torch.randn(1, 1, 32, 32, generator=generator) * 0.1
     inputs[..., 4:9, 4:9] += 2
     inputs[..., 22:27, 22:27] -= 2

@@ -12,7 +12,7 @@ from neocog.bundle.predictor import Input
 from neocog.cli.flags import Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
-from neocog.errors import ConfigError
+from neocog.errors import ConfigError, did_you_mean
 from neocog.explaining.drawing import short
 from neocog.explaining.explain import explain, layer_rows
 from neocog.explaining.explainer import Explainer
@@ -23,12 +23,18 @@ from neocog.modalities.table import MODALITIES
 from neocog.progress import note
 
 STDIN = "-"
+OPTIONS = (
+    "--target", "--method", "--layer", "--channel", "--layers", "--no-twin", "--output", "--html", "--png", "--npz",
+    "--json", "--help",
+)  # fmt: skip
 FOLDER = Path("explanation")
+COLUMNS = ("method", "layer", "scale", "complete to", "twin", "reading")
+"""Of the table; those that are empty in all rows are left out."""
 
 
 def explain_input(
     bundle: Path,
-    input: str | None = None,
+    input: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
     target: str | None = None,
     method: str | None = None,
@@ -117,6 +123,8 @@ def check_arguments(input: str | None, *, layers: bool, channel: int | None, lay
         return
     if input is None:
         raise ConfigError("Nothing to explain.", fix="Name a file, - for standard input, or add --layers.")
+    if input.startswith("-") and input != STDIN and not is_file(input):
+        raise ConfigError(f"Unknown option: {input}.", fix=did_you_mean(input, OPTIONS))
     if channel is not None and layer is None:
         raise ConfigError("A channel is one of a layer.", received=f"--channel {channel}", fix="Add --layer NAME.")
     if files["output"] is not None and not files["png"] and (files["html"] or files["npz"]):
@@ -175,24 +183,24 @@ def show(found: Explanation, files: list[Path], *, json: bool) -> None:
         said = ", ".join(f"{name} {value}" for name, value in found.prediction.cells().items() if value)
     write_out(f"{found.sample.name}: {said}" if said else found.sample.name)
     write_out(f"target: {found.target.text}, logit {short(found.logit)}\n")
-    rows = [("method", "layer", "scale", "complete to", "twin", "reading")]
+    columns: dict[str, list[str]] = {name: [] for name in COLUMNS}
     for row in numbers["methods"]:
         error, twin = row.get("completeness_error"), row.get("twin_similarity")
-        rows.append(
-            (
-                METHODS[row["method"]].title, row["layer"] or "", short(row["scale"]),
-                f"{error:.2%}" if error is not None else "", f"{twin:.2f}" if twin is not None else "",
-                row.get("reading", "no twin"),
-            )
+        cells = (
+            METHODS[row["method"]].title, row["layer"] or "", short(row["scale"]),
+            f"{error:.2%}" if error is not None else "", f"{twin:.2f}" if twin is not None else "",
+            row.get("reading", ""),
         )  # fmt: skip
-    if not any(row[3] for row in rows[1:]):
-        rows = [(*row[:3], *row[4:]) for row in rows]
-    write_out(table(rows, left=(0, 1, len(rows[0]) - 1)) if len(rows) > 1 else "")
+        for column, cell in zip(columns.values(), cells, strict=True):
+            column.append(cell)
+    shown = {name: column for name, column in columns.items() if any(column)}
+    left = [place for place, name in enumerate(shown) if name in ("method", "layer", "reading")]
+    write_out(table([tuple(shown), *zip(*shown.values(), strict=True)], left=left))
     if found.channel is not None:
-        shown = found.channel
+        view = found.channel
         write_out(
-            f"\nchannel {shown.channel} of {shown.layer.name}: scale {short(shown.scale)}, "
-            f"of the whole layer {short(shown.layer_scale)}"
+            f"\nchannel {view.channel} of {view.layer.name}: scale {short(view.scale)}, "
+            f"of the whole layer {short(view.layer_scale)}"
         )
     write_out("\n" + "\n".join(str(path) for path in files))
 

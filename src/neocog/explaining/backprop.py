@@ -14,7 +14,7 @@ The formulas are those of `neocog.reference`, and the numbers equal it. Source: 
 "Learning representations by back-propagating errors".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,18 +114,36 @@ def follow_unit(explainer: Explainer, inputs: Tensor, target: Target, layer: Lay
     grid = Grid.of(explainer, layer)
     channel, *place = (int(number) for number in unit) if len(unit) else (-1,)
     at = tuple(int(numbers[0]) for numbers in grid.index(tuple(place), channel))
-    following = next_layers(explainer, layer)
-    tape = explainer.tape(inputs, {layer, *following})
-    deltas = dict(zip((layer, *following), tape.gradient(target.of(tape.outputs), layer, *following), strict=True))
+    tape = explainer.tape(inputs, explainer.layers)
+    value = float(grid.maps(tape.values[layer].detach())[(0, channel, *place)])
+    scalar = target.of(tape.outputs)
+    (deltas,) = tape.gradient(scalar, layer)
     seen = observe(explainer, inputs, layer)
     reads, bias = read_by(explainer, layer, seen, at)
     return Followed(
         layer=layer, unit=(channel, *place), reads=reads, sum=float(reads.products.sum()), bias=bias,
-        value=float(tape.values[layer].detach().reshape(grid.output_shape)[at]),
-        delta=float(deltas[layer].reshape(grid.output_shape)[at]),
-        flows=tuple(flow(explainer, inputs, layer, at, each, deltas[each]) for each in following),
-        weights=products_of(seen, deltas[layer], at),
+        value=value,
+        delta=float(deltas.reshape(grid.output_shape)[at]),
+        flows=tuple(flows_into(explainer, inputs, layer, at, lambda each: tape.gradient(scalar, each)[0])),
+        weights=products_of(seen, deltas, at),
     )  # fmt: skip
+
+
+def flows_into(
+    explainer: Explainer, inputs: Tensor, layer: Layer, at: tuple[int, ...], delta_of: Callable[[Layer], Tensor]
+) -> Iterator[Flow]:
+    """What flows into a unit from each layer that reads it."""
+    waiting, known = next_layers(explainer, layer), set[Layer]()
+    while waiting:
+        following = waiting.pop(0)
+        if following in known:
+            continue
+        known.add(following)
+        found = flow(explainer, inputs, layer, at, following, delta_of)
+        if found is not None:
+            yield found
+        else:  # the plan says that it reads the unit, and on this device another one does
+            waiting += next_layers(explainer, following)
 
 
 def next_layers(explainer: Explainer, layer: Layer) -> list[Layer]:
@@ -145,9 +163,14 @@ def next_layers(explainer: Explainer, layer: Layer) -> list[Layer]:
 
 
 def flow(
-    explainer: Explainer, inputs: Tensor, layer: Layer, at: tuple[int, ...], following: Layer, deltas: Tensor
-) -> Flow:
-    """How the units of one next layer read a unit, and what they send back to it.
+    explainer: Explainer,
+    inputs: Tensor,
+    layer: Layer,
+    at: tuple[int, ...],
+    following: Layer,
+    delta_of: Callable[[Layer], Tensor],
+) -> Flow | None:
+    """How the units of one next layer read a unit, and what they send back to it; None if they don't.
 
     All other layers are cut off from the gradient, so that only the direct way counts. The weights of all units that
     read this one are a column of the Jacobian, which two backward passes give: the first is linear in what is sent
@@ -157,14 +180,16 @@ def flow(
     changes[layer] = lambda values: values.detach().requires_grad_()
     tape = explainer.tape(inputs, [layer, following], changes=changes)
     made, source = tape.values[following], tape.values[layer]
+    if not made.requires_grad:
+        return None
     sent = torch.zeros_like(made, requires_grad=True)
-    column = torch.zeros_like(made)
-    if made.requires_grad:
-        (back,) = torch.autograd.grad(made, source, sent, create_graph=True)
-        (column,) = torch.autograd.grad(back.reshape(Grid.of(explainer, layer).output_shape)[at], sent)
+    (back,) = torch.autograd.grad(made, source, sent, create_graph=True, allow_unused=True)
+    if back is None:
+        return None
+    (column,) = torch.autograd.grad(back.reshape(Grid.of(explainer, layer).output_shape)[at], sent)
     grid = Grid.of(explainer, following)
-    weights, sizes = grid.maps(column.detach().double())[0], grid.maps(deltas.double())[0]
+    weights, deltas = grid.maps(column.double())[0], grid.maps(delta_of(following).double())[0]
     units = torch.nonzero(weights, as_tuple=True)
     return Flow(
-        following, torch.stack(units, 1).cpu().numpy(), weights[units].cpu().numpy(), sizes[units].cpu().numpy()
+        following, torch.stack(units, 1).cpu().numpy(), weights[units].cpu().numpy(), deltas[units].cpu().numpy()
     )

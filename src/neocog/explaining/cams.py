@@ -16,6 +16,8 @@ on the scale of y. If the target is a mean over places, as that of a segmented c
 `values` (*places of the layer) has the map itself; `map` is the same at the places of the input.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -105,16 +107,19 @@ def scorecam(
     scale = (high - low)[used].view(-1, *[1] * (maps.ndim - 1))
     masks = (maps[used] - low[used].view_as(scale)) / scale
 
-    def make(rows: range) -> Tensor:
-        part = masks[rows.start : rows.stop]
-        return values * on_input(part, tuple(values.shape[2:]), layer)[:, None]
+    def make(rows: Sequence[int]) -> Tensor:
+        return values * on_input(masks[list(rows)], tuple(values.shape[2:]), layer)[:, None]
 
-    found = Scorer(explainer, inputs, target.of, precision).scores(
-        make, len(used), torch.zeros_like(values), "score-cam"
-    )
-    weights = (found.values - found.reference).softmax(0).to(maps)
-    figures = {"channels": len(used), "bits": found.bits}
+    scorer = Scorer(explainer, inputs, target.of, precision)
+    found = scorer.scores(make, len(used), torch.zeros_like(values), "score-cam", meaning=shares)
+    weights = shares(found.values, found.reference).to(maps)
+    figures = {"channels": len(used)} | found.figures
     return weighed("scorecam", explainer, target, layer, logit, torch.tensordot(weights, maps[used], dims=1), figures)
+
+
+def shares(scores: Tensor, reference: float) -> Tensor:
+    """The weights of maps, which add up to 1."""
+    return (scores - reference).softmax(0)
 
 
 def differentiate(explainer: Explainer, inputs: Tensor, target: Target, layer: Layer) -> tuple[Tensor, Tensor, float]:
@@ -133,7 +138,7 @@ def weighed(
     layer: Layer,
     logit: float,
     total: Tensor,
-    figures: dict[str, float] | None = None,
+    figures: Mapping[str, float] | None = None,
 ) -> Attribution:
     """The attribution of a sum of weighed maps, (*places) of the layer, which is rectified here."""
     values = total.clamp(min=0)

@@ -12,7 +12,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,11 +162,12 @@ def draw_heat(sample: Sample, explainer: Explainer, heat: Heat) -> "Figure":
         low, reach = -1.0 if heat.signed else 0.0, heat.reach or 1.0
         colours = ListedColormap(heat_colours(np.linspace(low, 1, 256)))
         bar = figure.colorbar(
-            ScalarMappable(Normalize(low * reach, reach), colours), ax=axes, fraction=0.05, pad=0.02,
+            ScalarMappable(Normalize(low * reach, reach), colours), ax=axes, pad=0.02, **bar_place(heat),
             extend=extend_of(heat), ticks=[0, reach] if low == 0 else [-reach, 0, reach],
         )  # fmt: skip
         bar.set_ticklabels([short(tick) for tick in bar.get_ticks()])
-        bar.solids.set_rasterized(True)
+        if bar.solids is not None:
+            bar.solids.set_rasterized(True)
         bar.outline.set(linewidth=0.5)
         if heat.empty:
             said = f"below {short(heat.reach)} everywhere: drawn empty" if heat.reach else "zero everywhere"
@@ -175,6 +176,13 @@ def draw_heat(sample: Sample, explainer: Explainer, heat: Heat) -> "Figure":
                 bbox={"facecolor": "#ffffff", "alpha": 0.85, "edgecolor": "none", "pad": 2.5},
             )  # fmt: skip
     return figure
+
+
+def bar_place(heat: Heat) -> dict[str, Any]:
+    """Below maps with two axes, so that they are of equal width whatever the numbers; beside curves and words."""
+    if heat.values.ndim < 2:
+        return {"fraction": 0.05}
+    return {"location": "bottom", "fraction": 0.05, "aspect": 26}
 
 
 def extend_of(heat: Heat) -> str:
@@ -189,7 +197,7 @@ def figure_size(heat: Heat, sample: Sample) -> tuple[float, float]:
         lanes = min(8, len(sample.decoded)) if sample.decoded.ndim == 2 else 1
         return WIDE, 1.6 + 0.45 * (lanes - 1)
     height, width = heat.values.shape
-    return NARROW, float(np.clip(0.25 + (NARROW - 0.6) * height / width, 1.6, 5.0))
+    return NARROW, float(np.clip(0.5 + (NARROW - 0.1) * height / width, 1.6, 5.0))
 
 
 def kernel_image(kernel: Tensor, reach: float) -> str:

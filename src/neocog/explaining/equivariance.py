@@ -17,15 +17,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from neocog.errors import ConfigError, did_you_mean
+from neocog.errors import ConfigError
 from neocog.explaining.explainer import Explainer
 from neocog.explaining.input_changes import CHANGES, kind_of
 from neocog.explaining.layer_grid import LayerGrid
 from neocog.explaining.layers import Layer
+from neocog.explaining.maps import Grid
 from neocog.explaining.tape import run
 from neocog.planning.geometry import geometry
 
@@ -81,7 +81,8 @@ def measure(
     all of a small network, and the ends of the parts of a large one. Raises ConfigError for a change that inputs of
     this kind don't take.
 
-    >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Conv2d(2, 2, 3, stride=2))
+    >>> import torch
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3, stride=2))
     >>> image = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     >>> found = measure(Explainer(net, (1, 16, 16)), image, "shift", amounts=[1, 2])
     >>> (found.equivariance < 1e-5).tolist()
@@ -90,15 +91,16 @@ def measure(
     kind = kind_of(explainer)
     if change not in CHANGES[kind]:
         raise ConfigError(
-            f"The changes of a network's input, here {kind}, are {', '.join(CHANGES[kind])}.", received=repr(change),
-            fix=did_you_mean(change, CHANGES[kind]),
-        )  # fmt: skip
+            f"The changes of this kind of input, {kind}, are {', '.join(CHANGES[kind])}.", received=repr(change)
+        )
     made = CHANGES[kind][change]
     values = tuple(float(amount) for amount in (made.amounts if amounts is None else amounts))
     named = parts(explainer) if layers is None else [(layer.name, layer) for layer in layers]
-    grids = [LayerGrid(explainer, layer) for _, layer in named]
+    before = run(explainer.network, inputs, [layer for _, layer in named], gradients=False).values
+    if layers is None:  # without those that run in another way on this device than the plan says
+        named = [(name, layer) for name, layer in named if Grid.of(explainer, layer).fits(before[layer])]
     wanted = [layer for _, layer in named]
-    before = run(explainer.network, inputs, wanted, gradients=False).values
+    grids = [LayerGrid(explainer, layer) for layer in wanted]
     figures = np.full((4, len(named), len(values)), np.nan)
     for step, amount in enumerate(values):
         changed, affine, outside = made.apply(explainer, inputs, amount, seed)
@@ -109,7 +111,7 @@ def measure(
     readings = []
     for place, (name, layer) in enumerate(named):
         earlier = wanted[place - 1] if place else None
-        readings.append(reading(made.text(values[mildest]), name, layer, figures[:, place, mildest]))
+        readings.append(reading(made.text(values[mildest]), name, grids[place].moves, figures[:, place, mildest]))
         if change == "shift" and readings[-1].endswith(BEYOND):
             readings[-1] += cause(explainer, values[mildest], earlier, layer)
     readings = [f"{sentence}." for sentence in readings]
@@ -125,26 +127,31 @@ def parts(explainer: Explainer) -> list[tuple[str, Layer]]:
     layers = explainer.layers
     if len(layers) <= FEW:
         return [(layer.name, layer) for layer in layers]
-    found: dict[Layer, str] = {}
+    found: dict[Layer, str] = {layers[-1]: layers[-1].name}
     for name, child in explainer.network.named_children():
-        inner = [f"{name}.{key}" for key, _ in child.named_children()]
-        several = isinstance(child, torch.nn.Sequential | torch.nn.ModuleList) and len(inner) > 1
-        for part in inner if several else [name]:
+        for part in members(name, child):
             inside = [each for each in layers if each.module == part or each.module.startswith(f"{part}.")]
             if inside:
-                found[inside[-1]] = part
-    found.setdefault(layers[-1], layers[-1].name)
+                found.setdefault(inside[-1], part)
     return [(found[layer], layer) for layer in layers if layer in found]
 
 
-def reading(subject: str, name: str, layer: Layer, figures: NDArray[np.float64]) -> str:
+def members(name: str, module: nn.Module) -> list[str]:
+    """The names of the modules in a sequence; of one within another, those of the inner one; else the module's own."""
+    inner = [(f"{name}.{key}", child) for key, child in module.named_children()]
+    if not isinstance(module, nn.Sequential | nn.ModuleList) or not inner:
+        return [name]
+    return members(*inner[0]) if len(inner) == 1 else [key for key, _ in inner]
+
+
+def reading(subject: str, name: str, has_places: bool, figures: NDArray[np.float64]) -> str:
     """A sentence on one layer: its invariance, equivariance, share compared, and whether whole fields decided which."""
     invariance, equivariance, share, strict = figures
     if not share:
         return f"{subject} leaves no unit of {name} that can be compared"
     border = "" if strict else ", where all units see the border,"
     if np.isnan(equivariance):
-        maps = "maps" if len(layer.shape) > 1 else "outputs"
+        maps = "maps" if has_places else "outputs"
         if invariance < MOVES:
             return f"{subject} changes the {maps} of {name} by less than 1%"
         return f"{subject} changes the {maps} of {name} by {invariance:.2g} times their size"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -212,7 +213,8 @@ class Explanation:
     def npz(self) -> bytes:
         """The arrays as an .npz file; `numbers` is in it as JSON."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, numbers=np.array(json.dumps(self.numbers)), **self.arrays)
+        arrays: dict[str, Any] = {"numbers": np.array(json.dumps(self.numbers)), **self.arrays}
+        np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()
 
     def to_html(self) -> str:
@@ -231,8 +233,8 @@ class Explanation:
     @property
     def stem(self) -> str:
         """The name of the files that are written: that of the input, in letters that every file system takes."""
-        name = Path(self.sample.name).stem[:60]
-        return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name) or "input"
+        letters = re.sub(r"[^\w.-]+", "-", Path(self.sample.name).stem)
+        return letters[:40].strip("-.") or "input"
 
     def save(
         self, folder: str | Path, *, html: bool = True, png: bool = True, npz: bool = True, stem: str = ""

@@ -173,7 +173,7 @@ class Changer:
         rank = rank.view(self.values.shape[2:]).to(self.values.device)
         inside, outside = (self.values, self.start) if kind == "insertion" else (self.empty, self.values)
 
-        def make(rows: range) -> Tensor:
+        def make(rows: Sequence[int]) -> Tensor:
             counts = torch.tensor([round(row * self.num_places / self.steps) for row in rows], device=rank.device)
             first = rank < counts.view(-1, *[1] * rank.ndim)
             return torch.where(first[:, None], inside, outside)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,8 +63,9 @@ def sample(maps: Tensor, places: NDArray[np.float64]) -> tuple[Tensor, NDArray[n
         weights = np.prod([part[i] if side else 1 - part[i] for i, side in enumerate(corner)], axis=0)
         if not weights.any():
             continue
-        at = tuple(torch.from_numpy(np.minimum(below[i] + side, sizes[i] - 1)) for i, side in enumerate(corner))
-        total += maps[:, :, *at] * torch.from_numpy(np.asarray(weights)).to(maps)
+        at = (torch.from_numpy(np.minimum(below[i] + side, sizes[i] - 1)) for i, side in enumerate(corner))
+        index: Any = (slice(None), slice(None), *at)
+        total += maps[index] * torch.from_numpy(np.asarray(weights)).to(maps)
     return total, within
 
 
@@ -180,7 +182,7 @@ CHANGES: Mapping[str, Mapping[str, InputChange]] = {
         "scale": InputChange("factor", ZOOMS, "Scaling by {n}", enlarge, factor=True),
         "flip": InputChange("flips", (1.0,), "A flip", flip),
         "noise": NOISE,
-        "brightness": InputChange("factor", FACTORS, "A brightness of {n} times", brighten, factor=True),
+        "brightness": InputChange("factor", FACTORS, "A brightness factor of {n}", brighten, factor=True),
     },
     "signal": {
         "shift": InputChange("samples", PIXELS, "A shift by {n} sample{s}", shift_along(0)),

@@ -81,11 +81,10 @@ class LayerGrid:
 
     def centred(self, outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether the centre of each unit's field is on the input, and not on what is marked; (*places)."""
-        rounded = [np.round(along).astype(int) for along in self.centres()]
-        rows = list(zip(rounded, outside.shape, strict=True))
-        there = np.ix_(*((along >= 0) & (along < size) for along, size in rows))
-        marked = outside[np.ix_(*(np.clip(along, 0, size - 1) for along, size in rows))]
-        return np.asarray(np.logical_and.reduce(np.broadcast_arrays(*there)) & ~marked)
+        rounded = np.stack(np.meshgrid(*(np.round(along).astype(int) for along in self.centres()), indexing="ij"))
+        last = np.array(outside.shape).reshape(-1, *[1] * outside.ndim) - 1
+        there = ((rounded >= 0) & (rounded <= last)).all(0)
+        return np.asarray(there & ~outside[tuple(np.clip(rounded, 0, last))])
 
 
 def first_centre(field: Field) -> float:

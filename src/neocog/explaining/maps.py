@@ -29,7 +29,8 @@ def feature_maps(explainer: Explainer, inputs: Tensor, layers: Iterable[Layer] |
     """The feature maps of layers, by default of all, for one input (1, *shape), in one forward pass.
 
     Each is (C, *places), or (C,) of a layer without places. A layer has the values of its own moment, also where a
-    later one writes to the same memory.
+    later one writes to the same memory. If no layers are named, those are left out that run in another way on this
+    device than the plan says; raises ConfigError if such a layer is named.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 2))
     >>> maps = feature_maps(Explainer(net, (1, 8, 8)), torch.ones(1, 1, 8, 8))
@@ -38,7 +39,9 @@ def feature_maps(explainer: Explainer, inputs: Tensor, layers: Iterable[Layer] |
     """
     wanted = list(explainer.layers) if layers is None else list(layers)
     values = run(explainer.network, inputs, wanted, gradients=False).values
-    return {layer: Grid.of(explainer, layer).maps(values[layer])[0] for layer in wanted}
+    grids = {layer: Grid.of(explainer, layer) for layer in wanted}
+    kept = [layer for layer in wanted if layers is not None or grids[layer].fits(values[layer])]
+    return {layer: grids[layer].maps(values[layer])[0] for layer in kept}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,8 +104,24 @@ class Grid:
     def channels(self) -> int:
         return int(np.prod([size for i, size in enumerate(self.atoms) if i not in self.axes], dtype=int))
 
+    def fits(self, values: Tensor) -> bool:
+        """Whether an output has the size that the plan says, for N inputs.
+
+        It has not if the network does on this device something else than on the one that is planned for.
+        """
+        return values.ndim > 0 and values[:1].numel() * self.output_shape[0] == int(np.prod(self.atoms, dtype=int))
+
     def maps(self, values: Tensor) -> Tensor:
-        """The layer's output for N inputs as (N, C, *places); a view wherever one is possible."""
+        """The layer's output for N inputs as (N, C, *places); a view wherever one is possible.
+
+        Raises ConfigError for an output of another size.
+        """
+        if not self.fits(values):
+            raise ConfigError(
+                "A layer must run each time in the same place.",
+                received=f"an output of shape {tuple(values.shape)} where the plan has {self.output_shape}",
+                fix="Choose another layer: this one runs in another way on this device.",
+            )  # fmt: skip
         split = values.reshape(len(values) // max(self.output_shape[0], 1), *self.atoms)
         rest = [i for i in range(len(self.atoms)) if i not in self.axes]
         moved = split.permute(0, *(1 + i for i in rest), *(1 + i for i in self.axes))

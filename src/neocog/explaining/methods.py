@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
 
 from neocog.errors import ConfigError, did_you_mean
@@ -80,7 +81,6 @@ def explain_with(
     `layer` is the one whose maps are weighed, by default `default_layer`; methods on the input have no use for it.
     `options` are those of the method's function. Raises ConfigError for an unknown method or inputs of another shape.
 
-    >>> import torch
     >>> from torch import nn
     >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     >>> explainer = Explainer(net, (1, 8, 8))
@@ -96,10 +96,11 @@ def explain_with(
             received=f"{tuple(inputs.shape)}",
         )
     row = METHODS[method]
-    if not row.on_layer:
-        return row.function(explainer, inputs, target, **options)
-    chosen = default_layer(explainer, inputs, target) if layer is None else layer
-    return row.function(explainer, inputs, target, chosen, **options)
+    with torch.inference_mode(False), torch.enable_grad():  # wherever it is called from
+        if not row.on_layer:
+            return row.function(explainer, inputs, target, **options)
+        chosen = default_layer(explainer, inputs, target) if layer is None else layer
+        return row.function(explainer, inputs, target, chosen, **options)
 
 
 CHOSEN: WeakKeyDictionary[Explainer, dict[int, Layer]] = WeakKeyDictionary()
@@ -125,8 +126,9 @@ def default_layer(explainer: Explainer, inputs: Tensor, target: Target) -> Layer
     reached: list[Layer] = []
     for end in range(len(candidates), 0, -AT_ONCE):
         part = candidates[max(0, end - AT_ONCE) : end]
-        tape = explainer.tape(inputs, part)
-        found = tape.gradient(target.of(tape.outputs), *part)
+        with torch.inference_mode(False), torch.enable_grad():
+            tape = explainer.tape(inputs, part)
+            found = tape.gradient(target.of(tape.outputs), *part)
         for layer, gradients in reversed(list(zip(part, found, strict=True))):
             energy = gradients[0].flatten(1).double().square().sum(dim=1)
             own = len(energy) == width > 1 and bool(energy[channel] > energy.sum() / 2)

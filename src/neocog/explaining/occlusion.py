@@ -10,7 +10,6 @@ vector of zeros, as padding has it; a point of a board by one of which nothing i
 
 import math
 from collections.abc import Sequence
-from functools import reduce
 from itertools import product
 
 import torch
@@ -19,13 +18,14 @@ from torch import Tensor
 from neocog.errors import ConfigError
 from neocog.explaining.attribution import Attribution
 from neocog.explaining.explainer import Explainer
-from neocog.explaining.scoring import Precision, Scorer
+from neocog.explaining.scoring import Precision, Scorer, Windows
 from neocog.tasks.target import Target
 
 __all__ = ["default_windows", "occlusion"]
 
 Sizes = int | Sequence[int]
 
+LIKELY = 3  # windows that are likely to matter, for which precision is tested
 FEW = 20  # places along an axis up to which each is hidden alone
 SHARE = {1: 16, 2: 8, 3: 4}
 """How many windows lie side by side along an axis, by the number of axes."""
@@ -65,23 +65,30 @@ def occlusion(
     strides = checked("stride", stride, usual[1] if window is None else tuple(max(1, w // 2) for w in windows), windows)
     starts = [range(0, step * count(n, w, step), step) for n, w, step in zip(places, windows, strides, strict=True)]
     boxes = [
-        tuple(slice(at, at + size) for at, size in zip(corner, windows, strict=True)) for corner in product(*starts)
+        tuple(slice(at, min(n, at + size)) for at, size, n in zip(corner, windows, places, strict=True))
+        for corner in product(*starts)
     ]
     hidden = torch.as_tensor(baseline, dtype=values.dtype, device=values.device).expand(values.shape[1:])
 
-    def make(rows: range) -> Tensor:
+    def make(rows: Sequence[int]) -> Tensor:
         variants = values.repeat(len(rows), *[1] * (values.ndim - 1))
         for variant, row in zip(variants, rows, strict=True):
             variant[:, *boxes[row]] = hidden[:, *boxes[row]]
         return variants
 
-    found = Scorer(explainer, inputs, target.of, precision).scores(make, len(boxes), values, "occlusion")
+    covers = [cover(at, size, n).to(values) for at, size, n in zip(starts, windows, places, strict=True)]
+    tape = explainer.tape(inputs)
+    logits = target.of(tape.outputs)
+    guess = (tape.gradient(logits)[0] * (values - hidden))[0].sum(0)  # of each place's part in a drop, to first order
+    likely = over_axes(guess, [along.T for along in covers]).abs().flatten().argsort(descending=True)[:LIKELY].tolist()
+    scorer = Scorer(explainer, inputs, target.of, precision)
+    replaced = Windows(values, hidden, boxes) if len(places) == 2 else None
+    found = scorer.scores(make, len(boxes), values, "occlusion", likely=likely, windows=replaced)
     drops = (found.reference - found.values).view(*map(len, starts))
-    logit = float(target.of(explainer.outputs(inputs)))
     return Attribution(
-        method="occlusion", target=target, logit=logit, values=drops,
-        map=spread(drops, starts, windows, places), signed=True,
-        figures={"windows": len(boxes), "bits": found.bits},
+        method="occlusion", target=target, logit=float(logits.detach()), values=drops,
+        map=over_axes(drops.to(values), covers) / over_axes(torch.ones_like(drops).to(values), covers), signed=True,
+        figures={"windows": len(boxes)} | found.figures,
     )  # fmt: skip
 
 
@@ -119,14 +126,11 @@ def checked(name: str, given: Sizes | None, usual: tuple[int, ...], most: tuple[
     return sizes
 
 
-def spread(drops: Tensor, starts: Sequence[range], windows: Sequence[int], places: Sequence[int]) -> Tensor:
-    """The mean drop of the windows over each place; (*windows) -> (*places)."""
-    covers = [cover(at, size, n).to(drops) for at, size, n in zip(starts, windows, places, strict=True)]
-    totals = drops
-    for along in covers:  # each turn sums over the first axis and puts the places last
-        totals = torch.tensordot(totals, along, dims=([0], [0]))
-    times = reduce(lambda left, right: left[..., None] * right, (along.sum(0) for along in covers))
-    return totals / times
+def over_axes(values: Tensor, matrices: Sequence[Tensor]) -> Tensor:
+    """Sums along each axis by its matrix: of windows over places, or of places over windows."""
+    for matrix in matrices:  # each turn sums over the first axis and puts the result last
+        values = torch.tensordot(values, matrix, dims=([0], [0]))
+    return values
 
 
 def cover(starts: range, window: int, size: int) -> Tensor:

@@ -35,7 +35,7 @@ RECTIFIERS = frozenset(
 """Names of functions that pass on positive values, with "hardtanh" as ReLU6 calls it."""
 CLAMPS = frozenset({"clamp", "clip", "clamp_min"})
 """Functions that are rectifiers if their lower end is 0."""
-POOLINGS = {
+POOLINGS: dict[str, tuple[Callable[..., Any], int]] = {
     "max_pool1d": (F.max_pool1d, 1), "max_pool2d": (F.max_pool2d, 2), "max_pool3d": (F.max_pool3d, 3),
     "adaptive_max_pool1d": (F.adaptive_max_pool1d, 1), "adaptive_max_pool2d": (F.adaptive_max_pool2d, 2),
     "adaptive_max_pool3d": (F.adaptive_max_pool3d, 3),
@@ -96,7 +96,7 @@ class PositiveOnly(torch.autograd.Function):
         return made.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient.clamp(min=0), None
 
 
@@ -108,7 +108,7 @@ class PositiveBefore(torch.autograd.Function):
         return made.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient.clamp(min=0)
 
 
@@ -130,7 +130,7 @@ class Unpooled(torch.autograd.Function):
         return pooled.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (places,) = ctx.saved_tensors
         lead = ctx.size[: -ctx.axes]
         restored = gradient.new_zeros(*lead, *[1] * ctx.axes).expand(ctx.size).flatten(len(lead)).contiguous()

@@ -46,6 +46,8 @@ class Synthesised:
     value_after: float
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def synthesise(
     explainer: Explainer,
     target: Target | Channel,
@@ -175,8 +177,9 @@ def frequency_weights(places: tuple[int, ...]) -> Tensor:
     *first, last = places
     axes = [torch.fft.fftfreq(size) for size in first] + [torch.fft.rfftfreq(last)]
     radius = torch.stack(torch.meshgrid(*axes, indexing="ij")).norm(dim=0)
-    weights = 1 / radius.clamp_min(1 / max(places))
-    return weights / weights.square().mean().sqrt()
+    weights: Tensor = 1 / radius.clamp_min(1 / max(places))
+    scaled: Tensor = weights / weights.square().mean().sqrt()
+    return scaled
 
 
 def moved(inputs: Tensor, most: list[int], seed: int, step: int, *, back: bool = False) -> Tensor:
@@ -191,4 +194,5 @@ def moved(inputs: Tensor, most: list[int], seed: int, step: int, *, back: bool =
 def variation(inputs: Tensor) -> Tensor:
     """The mean absolute difference of neighbours along each axis, summed over axes."""
     axes = [axis for axis in range(2, inputs.ndim) if inputs.shape[axis] > 1]
-    return sum((inputs.diff(dim=axis).abs().mean() for axis in axes), start=inputs.new_zeros(()))
+    parts = [inputs.diff(dim=axis).abs().mean() for axis in axes]
+    return torch.stack([inputs.new_zeros(()), *parts]).sum()

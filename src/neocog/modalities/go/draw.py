@@ -54,12 +54,12 @@ def stones_of(payload: Payload | None, decoded: Tensor | None) -> tuple[bytes, i
 
 def draw_board(axes: Any, payload: Payload | None, decoded: Tensor, _: Preprocess | None, heat: Heat) -> None:
     """The board on the axes of a figure, its points coloured by a map; a yellow ring marks the move of the target."""
-    from matplotlib.patches import Circle
+    from matplotlib.patches import Circle, Rectangle
 
     stones, _last = stones_of(payload, decoded)
     size = heat.values.shape[-1]
     if not heat.bare:
-        axes.set_facecolor("#ecd7b0")
+        axes.add_patch(Rectangle((-0.7, -0.7), size + 0.4, size + 0.4, zorder=0, facecolor="#ecd7b0"))
         axes.hlines(range(size), 0, size - 1, color="#8a7347", linewidth=0.6)
         axes.vlines(range(size), 0, size - 1, color="#8a7347", linewidth=0.6)
     colours = heat_colours(heat.shares)
@@ -78,6 +78,7 @@ def draw_board(axes: Any, payload: Payload | None, decoded: Tensor, _: Preproces
     axes.set_xticklabels(LETTERS[:size])
     axes.set_yticklabels([str(size - k) for k in range(size)])
     axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
 
 
 def as_bytes(payload: bytes | str) -> bytes:

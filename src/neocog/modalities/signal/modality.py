@@ -24,7 +24,8 @@ def draw(payload: Payload, decoded: Tensor | None, _: str) -> Drawing:
 
 def draw_map(axes: Any, payload: Payload | None, decoded: Tensor, preprocess: Preprocess | None, heat: Heat) -> None:
     """The map behind the curves of the channels, without those that mark missing values and padding."""
-    rows, names = decoded.double().numpy(), ()
+    rows = decoded.double().numpy()
+    names: tuple[str, ...] = ()
     if isinstance(preprocess, SignalPreprocess):
         rows, names = rows[: preprocess.channels], preprocess.names
     draw_lanes(axes, rows, heat, names=names)
