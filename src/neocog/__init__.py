@@ -3,9 +3,10 @@
 The public names load on first use, so that `neocog --help` does not wait for torch.
 """
 
-import importlib
 import os
 from typing import TYPE_CHECKING
+
+from neocog.lazy import loads
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from neocog.errors import NeocogError
     from neocog.estimators import CNNClassifier, CNNRegressor
     from neocog.evaluation import Evaluation
+    from neocog.explaining.explain import explain
+    from neocog.explaining.explanation import Explanation
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
@@ -30,35 +33,37 @@ if TYPE_CHECKING:
     from neocog.zoo import create_model, list_models
 
 HOMES = {
-    "CNNClassifier": "neocog.estimators",
-    "CNNRegressor": "neocog.estimators",
-    "Comparison": "neocog.runs",
-    "Evaluation": "neocog.evaluation",
-    "NeocogError": "neocog.errors",
-    "Plan": "neocog.planning",
-    "Prediction": "neocog.bundle",
-    "Predictor": "neocog.bundle",
-    "Preprocess": "neocog.data",
-    "Run": "neocog.runs",
-    "RunConfig": "neocog.runs",
-    "Study": "neocog.tuning",
-    "compare": "neocog.runs",
-    "create_model": "neocog.zoo",
-    "evaluate": "neocog.runs",
-    "features": "neocog.runs.compute_features",
-    "find_batch": "neocog.verbs",
-    "find_rate": "neocog.verbs",
-    "list_models": "neocog.zoo",
-    "list_recipes": "neocog.recipes",
-    "load": "neocog.bundle",
-    "open_source": "neocog.data",
-    "open_studio": "neocog.studio.serve",
-    "plan": "neocog.planning",
-    "recipe": "neocog.recipes",
-    "resolve_config": "neocog.recipes",
-    "resume": "neocog.verbs",
-    "train": "neocog.verbs",
-    "tune": "neocog.tuning",
+    "CNNClassifier": "estimators",
+    "CNNRegressor": "estimators",
+    "Comparison": "runs",
+    "Evaluation": "evaluation",
+    "Explanation": "explaining.explanation",
+    "NeocogError": "errors",
+    "Plan": "planning",
+    "Prediction": "bundle",
+    "Predictor": "bundle",
+    "Preprocess": "data",
+    "Run": "runs",
+    "RunConfig": "runs",
+    "Study": "tuning",
+    "compare": "runs",
+    "create_model": "zoo",
+    "evaluate": "runs",
+    "explain": "explaining.explain",
+    "features": "runs.compute_features",
+    "find_batch": "verbs",
+    "find_rate": "verbs",
+    "list_models": "zoo",
+    "list_recipes": "recipes",
+    "load": "bundle",
+    "open_source": "data",
+    "open_studio": "studio.serve",
+    "plan": "planning",
+    "recipe": "recipes",
+    "resolve_config": "recipes",
+    "resume": "verbs",
+    "train": "verbs",
+    "tune": "tuning",
 }
 
 __all__ = [
@@ -66,6 +71,7 @@ __all__ = [
     "CNNRegressor",
     "Comparison",
     "Evaluation",
+    "Explanation",
     "NeocogError",
     "Plan",
     "Prediction",
@@ -78,6 +84,7 @@ __all__ = [
     "compare",
     "create_model",
     "evaluate",
+    "explain",
     "features",
     "find_batch",
     "find_rate",
@@ -95,10 +102,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in HOMES:
-        raise AttributeError(f"module 'neocog' has no attribute {name!r}")
-    return getattr(importlib.import_module(HOMES[name]), name)
+__getattr__ = loads(__name__, HOMES)
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ from neocog.data import open_source
 from neocog.dataset.record import Source
 from neocog.errors import ConfigError, NeocogError
 from neocog.explaining.explainer import Explainer, Sample
+from neocog.studio.jobs import Jobs
 
 __all__ = ["Opened", "Studio"]
 
@@ -41,10 +42,16 @@ class Studio:
     source: Source | None = None
     """A data set, if one is open."""
     source_name: str = ""
+    source_path: str = ""
+    """As `open_source` takes it."""
     inputs: "OrderedDict[str, Sample]" = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     results: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict)
     """Answers that took long, the newest last."""
+    jobs: Jobs = field(default_factory=Jobs)
+    """Work in the background: scoring a run, examining data, training an example."""
+    run_data: dict[str, Source] = field(default_factory=dict)
+    """The data of runs that have been opened, by the name of the run."""
 
     @classmethod
     def of(cls, *targets: str | Path) -> "Studio":
@@ -70,6 +77,7 @@ class Studio:
             self.runs = path
         else:
             self.source, self.source_name = open_source(str(target)), path.name or str(target)
+            self.source_path = str(target)
 
     def open_network(self, path: Path, run: Path | None = None) -> Opened:
         """Open a bundle, checked and ready to be explained; again, it is the same one."""

@@ -89,8 +89,9 @@ function Shell() {
   const load = () => ask("/api/overview").then((found) => { setOverview(found); setError(null); }, setError);
   useEffect(() => {
     load();
-    addEventListener("neocog-back", load);
-    return () => removeEventListener("neocog-back", load);
+    const events = ["neocog-back", "neocog-opened"];
+    events.forEach((name) => addEventListener(name, load));
+    return () => events.forEach((name) => removeEventListener(name, load));
   }, []);
   const { screen, query } = place.value;
   const found = SCREENS.find((each) => each.name === screen);

@@ -4,6 +4,7 @@
 const MAPS = {
   grey: ["#000000", "#ffffff"],
   heat: ["#000004", "#2d115f", "#721f81", "#b6377a", "#f1605d", "#feae77", "#fcfdbf"],
+  over: ["#1f61d6", "#ffffff", "#d62e1f"], overred: ["#ffffff", "#d62e1f"], // maps over an input
   signed: ["#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b"],
 };
 const tables = {};
