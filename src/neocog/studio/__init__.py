@@ -1,6 +1,10 @@
 """The Studio: a local web page on your own networks, runs and data. Every number in it comes from Neocog itself.
 
 state      what is open: bundles, runs, data, inputs that were dropped on the page
+jobs       work in the background, with progress, that can be stopped
+run_files  what a run folder says: curves, metrics, confusion matrix
+run_data   the data of a run, opened as in training, and every sample scored
+lessons    ten lessons as data files, their claims and how the engine checks them, example networks
 wire       tensors on their way to the browser
 guard      who may ask: a token, this machine's own address, limits on what is sent
 app        the server: guard, errors, files, and the routes of each screen
