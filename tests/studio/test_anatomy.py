@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from neocog.planning.cost import MOVES
 from tests.support.studio import axe_faults, chromium, open_page, serving
@@ -105,6 +106,13 @@ def test_page_shows_drawing_layers_and_what_a_unit_sees(browser):
         page.locator("canvas.units").press("ArrowUp")
         page.get_by_text("Unit 13, 14 sees").wait_for()
         assert axe_faults(page) == []
+        drawing = page.get_by_label("The network as executed")
+        drawing.get_by_text("Export").click()
+        with page.expect_download() as saved:
+            drawing.get_by_role("button", name="PNG").click()
+        with Image.open(saved.value.path()) as picture:
+            height = picture.height
+        assert height > 70 * len(asker().get("/api/anatomy/network", network="lenet")["boxes"])
         page.set_viewport_size({"width": 390, "height": 800})
         page.evaluate("neocogGo('anatomy', {network: 'unet'})")
         page.get_by_role("heading", name="UNet on").wait_for()

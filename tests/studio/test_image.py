@@ -1,7 +1,10 @@
 """Image: inputs of every kind, what networks say about them, maps, numbers, and attributions beside their twins."""
 
 import io
+import socket
+import time
 import types
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from neocog.explaining.methods import explain_with
 from neocog.explaining.twins import randomised_twin
 from neocog.studio import turns
 from tests.support.scenes import Scenes
-from tests.support.studio import axe_faults, chromium, open_page, serving
+from tests.support.studio import TOKEN, axe_faults, chromium, open_page, serving
 from tests.support.studio_networks import KINDS, asker, file_of, run_code
 
 DRAWS = {
@@ -287,6 +290,25 @@ def test_answer_that_nobody_waits_for_is_not_computed(monkeypatch):
         with pytest.raises(ConfigError, match="The page no longer waits for this answer"):
             call()
     assert computed == [] and "nobody" not in studio.results
+
+
+def test_request_that_was_dropped_while_it_waited_is_not_computed():
+    key, studio = asker().input("lenet"), asker().studio
+    asked = {"network": "lenet", "input": key, "method": "layercam", "target": "one"}
+    with serving(studio) as address:
+        host = address.removeprefix("http://").partition("/")[0]
+        waiting = socket.create_connection(host.split(":"))
+        with studio.lock:
+            waiting.sendall(
+                f"GET /api/image/attribution?{urlencode(asked)}&token={TOKEN} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+            )
+            time.sleep(0.3)
+            waiting.close()
+            time.sleep(0.2)
+        time.sleep(0.3)
+    assert ("attribution", "lenet", key, "layercam", "one", "") not in studio.results
+    asker().get("/api/image/attribution", **asked)
+    assert ("attribution", "lenet", key, "layercam", "one", "") in studio.results
 
 
 def test_network_is_left_as_it_was():

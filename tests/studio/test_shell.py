@@ -13,7 +13,7 @@ from tests.support.studio import TOKEN, axe_faults, chromium, open_page, serving
 SERVER = """
 import json, sys
 from neocog.studio.serve import open_studio
-open_studio(port=int(sys.argv[1]), token=sys.argv[2], browser=False, ready=lambda a: print(json.dumps(a), flush=True))
+open_studio(token=sys.argv[1], browser=False, ready=lambda a: print(json.dumps(a), flush=True))
 """
 
 
@@ -37,10 +37,10 @@ def watched(browser, address):
     assert found.strangers(address) == []
 
 
-def start_server(port, token):
+def start_server():
     """A Studio in a process of its own, which can be killed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(port), token], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        [sys.executable, "-c", SERVER, TOKEN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env={"PYTHONPATH": str(Path(__file__).parents[2] / "src")},
     )  # fmt: skip
     return process, json.loads(process.stdout.readline())
@@ -51,8 +51,8 @@ def kill(process):
     process.communicate()
 
 
-def test_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(browser):
-    process, address = start_server(0, TOKEN)
+def test_page_says_that_the_server_is_gone_and_continues_when_it_is_back(browser):
+    process, address = start_server()
     port = int(address.partition("//127.0.0.1:")[2].partition("/")[0])
     page = open_page(browser, address).page
     page.get_by_role("button", name="Next output").wait_for()
@@ -61,13 +61,10 @@ def test_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(browser):
     page.get_by_label("height").first.fill("6")
     page.wait_for_selector(".banner")
     assert "The Studio can't be reached. Is its terminal still open?" in page.locator(".banner").inner_text()
-    process, _ = start_server(port, TOKEN)
-    try:
+    with serving(port=port):
         page.wait_for_selector(".banner", state="detached")
         page.wait_for_selector('[data-bench="size=6x5"]')  # what was asked for meanwhile
         assert page.get_by_role("alert").count() == 0
-    finally:
-        kill(process)
     page.close()
 
 

@@ -2,8 +2,9 @@
 
 import math
 import random
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -50,26 +51,31 @@ def random_setting(draw: random.Random) -> dict[str, Any]:
 
 def by_torch(s: dict[str, Any]) -> Tensor:
     """The outputs (C_out, *output) of a setting, computed by torch in float64."""
-    axes = len(s["size"])
+    axes, function = len(s["size"]), cast(Any, F)
     x = torch.tensor(s["x"], dtype=torch.float64).reshape(1, s["in_channels"], *s["size"])
     sides = [side for pair in reversed(s["padding"]) for side in pair]
     stride, dilation, before = tuple(s["stride"]), tuple(s["dilation"]), tuple(pair[0] for pair in s["padding"])
-    name = f"{axes}d"
+    kernel, found = tuple(s["kernel"]), torch.empty(0)
     if s["op"] == "max":
-        pool = getattr(F, f"max_pool{name}")
-        return pool(x, tuple(s["kernel"]), stride, before, dilation, s["ceil_mode"])[0]
-    if s["op"] == "average":
-        pool = getattr(F, f"avg_pool{name}")
-        return pool(x, tuple(s["kernel"]), stride, before, s["ceil_mode"], s["count_include_pad"])[0]
-    w, bias = torch.tensor(s["w"], dtype=torch.float64), torch.tensor(s["bias"], dtype=torch.float64)
-    if s["op"] == "conv":
-        w = w.reshape(s["out_channels"], -1, *s["kernel"])
-        w = w.flip(*range(2, w.ndim)) if s["flip"] else w
-        return getattr(F, f"conv{name}")(F.pad(x, sides), w, bias, stride, 0, dilation, s["groups"])[0]
-    w = w.reshape(s["in_channels"], -1, *s["kernel"])
-    extra = tuple(s["output_padding"])
-    whole = getattr(F, f"conv_transpose{name}")(x, w, bias, stride, 0, extra, s["groups"], dilation)[0]
-    return whole[:, *(slice(a, size - b) for (a, b), size in zip(s["padding"], whole.shape[1:], strict=True))]
+        found = getattr(function, f"max_pool{axes}d")(x, kernel, stride, before, dilation, s["ceil_mode"])[0]
+    elif s["op"] == "average":
+        include = s["count_include_pad"]
+        found = getattr(function, f"avg_pool{axes}d")(x, kernel, stride, before, s["ceil_mode"], include)[0]
+    else:
+        w, bias = torch.tensor(s["w"], dtype=torch.float64), torch.tensor(s["bias"], dtype=torch.float64)
+        if s["op"] == "conv":
+            w = w.reshape(s["out_channels"], -1, *kernel)
+            w = w.flip(*range(2, w.ndim)) if s["flip"] else w
+            convolve = getattr(function, f"conv{axes}d")
+            found = convolve(F.pad(x, sides), w, bias, stride, 0, dilation, s["groups"])[0]
+        else:
+            w, extra = w.reshape(s["in_channels"], -1, *kernel), tuple(s["output_padding"])
+            transpose = getattr(function, f"conv_transpose{axes}d")
+            whole = transpose(x, w, bias, stride, 0, extra, s["groups"], dilation)[0]
+            rows = zip(s["padding"], whole.shape[1:], strict=True)
+            found = whole[(slice(None), *(slice(a, size - b) for (a, b), size in rows))]
+    outputs: Tensor = found
+    return outputs
 
 
 def query_of(s: dict[str, Any]) -> dict[str, str]:
@@ -103,7 +109,8 @@ class Many(nn.Module):
         x = F.relu(self.first(x), inplace=True)
         x = self.pointed(self.up(self.dilated(self.same(x))))
         x = self.mean(F.max_pool2d(self.max(x), 2, 1))
-        return self.dense(F.adaptive_avg_pool2d(x, 1).flatten(1))
+        outputs: Tensor = self.dense(F.adaptive_avg_pool2d(x, 1).flatten(1))
+        return outputs
 
 
 def many_layers() -> Explainer:
@@ -118,4 +125,4 @@ def opened_as(name: str, explainer: Explainer) -> Opened:
         manifest={"model": {"name": name}}, task=explainer.task, classes=explainer.task.classes,
         preprocess=SimpleNamespace(modality="image"),
     )  # fmt: skip
-    return Opened(name, None, facts, explainer)
+    return Opened(name, Path(f"{name}.neocog"), cast(Any, facts), explainer)

@@ -113,7 +113,13 @@ def drawn_patches(
         f"found = top_patches(explainer, source, layer, channels=[channel], count={COUNT}, indices=indices)",
         "print([(patch.key, patch.value) for patch in found[channel]])",
     ]
-    meta = {"layer": layer.name, "channel": asked.channel, "patches": rows, "title": samples.title}
+    meta = {
+        "layer": layer.name,
+        "channel": asked.channel,
+        "patches": rows,
+        "title": samples.title,
+        "kind": kind_of(opened.explainer),
+    }
     return tensors, {**meta, "searched": min(asked.most, len(samples.indices)), "code": "\n".join(code)}
 
 

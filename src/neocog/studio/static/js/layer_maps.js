@@ -81,6 +81,7 @@ function flowRows(t, n) {
 
 function List({ heads, rows, count }) {
   const [most, setMost] = useState(12);
+  if (!rows.length) return html`<p class="quiet small">Nothing.</p>`;
   return html`<div class="scroll"><table><thead><tr>${heads.map((head, k) => html`<th key=${head} scope="col" class=${k ? "number" : ""}>${head}</th>`)}</tr></thead>
     <tbody>${rows.slice(0, most).map((row, i) => html`<tr key=${i}>${row.map((cell, k) => html`<td key=${k} class="number">${typeof cell === "number" ? short(cell) : cell}</td>`)}</tr>`)}</tbody></table></div>
     ${count > Math.min(most, rows.length) && html`<p class="small">The ${Math.min(most, rows.length)} largest products of ${count.toLocaleString("en")}. ${most < rows.length && html`<button onClick=${() => setMost(most * 4)}>More</button>`}</p>`}`;

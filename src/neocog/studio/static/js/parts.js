@@ -189,7 +189,12 @@ export function Export({ view }) {
     }
   };
   const body = async ({ title, code = "", facts = [], canvases = [] }) => ({ title, code, facts, pictures: canvases.map(([canvas, alt]) => ({ png: canvas.toDataURL("image/png").split(",")[1], alt })) });
-  return html`<details class="export"><summary>Export</summary><div>
+  const leave = (event) => {
+    if (event.key !== "Escape") return;
+    event.currentTarget.open = false;
+    event.currentTarget.querySelector("summary").focus();
+  };
+  return html`<details class="export" onKeyDown=${leave}><summary>Export</summary><div>
     <button onClick=${run(async (v) => save(await asPng(v), `${slug(v.title)}.png`))}>PNG</button>
     <button onClick=${run(async (v) => save(asSvg(v), `${slug(v.title)}.svg`))}>SVG</button>
     <button onClick=${run(async (v) => navigator.clipboard.writeText(v.code).catch(() => save(new Blob([v.code]), `${slug(v.title)}.py`)))}>Copy the Python code</button>
@@ -212,9 +217,13 @@ export function save(content, name) {
 // Canvases below each other, enlarged to at least 256 pixels, with their captions.
 const sized = (canvas) => Math.max(1, Math.ceil(256 / Math.max(canvas.width, canvas.height)));
 
-async function asPng({ title, canvases = [] }) {
+// Of a view without a canvas, its facts.
+const MOST = 60;
+const lines = (facts, canvases) => (canvases.length ? [] : facts.slice(0, MOST).map(([name, value]) => `${name}: ${value}`));
+
+async function asPng({ title, canvases = [], facts = [] }) {
   const width = Math.max(480, ...canvases.map(([c]) => c.width * sized(c))) + 32;
-  const height = 56 + canvases.reduce((sum, [c]) => sum + c.height * sized(c) + 40, 0);
+  const said = lines(facts, canvases), height = 56 + canvases.reduce((sum, [c]) => sum + c.height * sized(c) + 40, 0) + 20 * said.length;
   const sheet = Object.assign(document.createElement("canvas"), { width, height });
   const pen = sheet.getContext("2d");
   pen.fillStyle = "#fff"; pen.fillRect(0, 0, width, height);
@@ -227,10 +236,11 @@ async function asPng({ title, canvases = [] }) {
     pen.fillText(alt, 16, y, width - 32);
     y += 22;
   }
+  said.forEach((line, k) => pen.fillText(line, 16, y + 14 + 20 * k, width - 32));
   return new Promise((done) => sheet.toBlob(done, "image/png"));
 }
 
-function asSvg({ title, canvases = [] }) {
+function asSvg({ title, canvases = [], facts = [] }) {
   const width = Math.max(480, ...canvases.map(([c]) => c.width * sized(c))) + 32;
   let y = 56;
   const parts = canvases.map(([canvas, alt]) => {
@@ -238,6 +248,7 @@ function asSvg({ title, canvases = [] }) {
     y += h + 40;
     return `<image x="16" y="${top}" width="${w}" height="${h}" style="image-rendering:pixelated" href="${canvas.toDataURL("image/png")}"/><text x="16" y="${top + h + 18}" font-size="13">${escaped(alt)}</text>`;
   });
+  for (const line of lines(facts, canvases)) parts.push(`<text x="16" y="${(y += 20) - 6}" font-size="13">${escaped(line)}</text>`);
   return new Blob([`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/><text x="16" y="34" font-size="18">${escaped(title)}</text>${parts.join("")}</svg>`], { type: "image/svg+xml" });
 }
 

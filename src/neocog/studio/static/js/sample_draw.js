@@ -7,7 +7,9 @@ export const LANE = 64, BAND = 14, WIDE = 720, CELL = 28;
 
 const colour = (canvas, name) => getComputedStyle(canvas).getPropertyValue(name).trim() || "#888";
 export const shareOf = (value, reach) => (reach > 0 ? Math.max(-1, Math.min(1, value / reach)) : 0);
-export const tint = (share) => `rgba(${(share >= 0 ? RED : BLUE).join(", ")}, ${(OPAQUE * Math.abs(share)).toFixed(3)})`;
+// A CSS colour; `most` is the opacity of the strongest.
+export const tint = (share, most = OPAQUE) => `rgba(${(share >= 0 ? RED : BLUE).join(", ")}, ${(most * Math.abs(share)).toFixed(3)})`;
+export const READABLE = 0.6; // behind words
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 
 // Maps of a spectrogram come as (..., frames, bands) and are drawn with time to the right and low bands below.
@@ -135,7 +137,7 @@ export function drawTokens(canvas, { meta }, { map, reach }) {
       const wide = pen.measureText(token).width + 8;
       if (x + wide > WIDE - 8) [x, y] = [8, y + 26];
       if (paint) {
-        pen.fillStyle = map ? tint(shareOf(map.data[k], reach)) : "#0000";
+        pen.fillStyle = map ? tint(shareOf(map.data[k], reach), READABLE) : "#0000";
         pen.fillRect(x, y - 17, wide, 23);
         pen.fillStyle = "#16202c";
         pen.fillText(token, x + 4, y);

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "./lib.js";
 import { short } from "./draw.js";
 import { Mark } from "./parts.js";
-import { asDrawn, drawBoard, drawCurves, drawPlanes, drawTokens, fromPlace, shareOf, tint, toPlace, WIDE } from "./sample_draw.js";
+import { asDrawn, drawBoard, drawCurves, drawPlanes, drawTokens, fromPlace, READABLE, shareOf, tint, toPlace, WIDE } from "./sample_draw.js";
 
 // Canvases of a part of the page with their descriptions, for an export.
 export const canvasesIn = (node) => [...(node ? node.querySelectorAll("canvas[aria-label]") : [])].map((canvas) => [canvas, canvas.getAttribute("aria-label").replace(/;? ?(Arrow keys.*|row \d.*)$/, "")]);
@@ -71,12 +71,12 @@ function Words({ received, title, map, reach = 0, picked, onPick, caption }) {
   const canvas = useRef();
   const { tokens } = received.meta;
   useEffect(() => drawTokens(canvas.current, received, { map, reach }), [received, map, reach]);
-  const style = (k) => (map ? { background: tint(shareOf(map.data[k], reach)) } : {});
+  const style = (k) => (map ? { background: tint(shareOf(map.data[k], reach), READABLE) } : {});
   const tip = (known, k) => `${map ? short(map.data[k]) : ""}${known ? "" : " not in the vocabulary"}`.trim();
   const label = `${title}. ${tokens.map(([token], k) => (map ? `${token} ${short(map.data[k])}` : token)).join(", ")}`;
   return html`<figure class="sample"><p class="words">${tokens.map(([token, known], k) => html`<span key=${k} class=${`token ${known ? "" : "unknown"} ${picked && picked[0] === k ? "chosen" : ""}`} style=${style(k)} title=${tip(known, k)}>${token.trim() ? token : "␣"}</span> `)}</p>
     <canvas ref=${canvas} style=${{ display: "none" }} role="img" aria-label=${label} />
-    <figcaption>${caption || title}${tokens.some(([, known]) => !known) ? " · grey: not in the vocabulary" : ""}</figcaption></figure>`;
+    <figcaption>${caption || title}${tokens.some(([, known]) => !known) ? " · in italics: not in the vocabulary" : ""}</figcaption></figure>`;
 }
 
 // Maps of a layer that have one axis, as strips that are tall enough to be seen.

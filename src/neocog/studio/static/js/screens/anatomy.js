@@ -22,12 +22,13 @@ function AnatomyOf({ overview, network, query, go, put }) {
 }
 
 function Network({ value, network, input, layer, choose, go }) {
-  const drawing = useRef();
+  const drawing = useRef(), picture = useRef(null);
+  useEffect(() => { painted(standalone(drawing.current)).then((canvas) => { picture.current = canvas; }, () => {}); }, [value]);
   const chosen = value.layers.find((each) => each.name === layer) || value.layers[0];
-  const view = () => ({ title: `${value.network}: ${value.model}`, code: value.code, facts: [...value.totals, ...value.layers.map((each) => [each.name, `${each.operator} ${each.detail} · ${each.shape.join(" x ")} · ${each.parameters.toLocaleString("en")} parameters`])], canvases: [] });
+  const view = () => ({ title: `${value.network}: ${value.model}`, code: value.code, facts: [...value.totals, ...value.layers.map((each) => [each.name, `${each.operator} ${each.detail} · ${each.shape.join(" x ")} · ${each.parameters.toLocaleString("en")} parameters`])], canvases: picture.current ? [[picture.current, `${value.model} as executed`]] : [] });
   return html`<div class="anatomy">
     <section class="panel drawing" aria-label="The network as executed"><div class="head"><h2>${value.model} on ${value.input_shape.join(" x ")}</h2>
-      <button onClick=${() => save(standalone(drawing.current), `${value.network}-graph.svg`)}>Save the drawing (SVG)</button><${Export} view=${view} /></div>
+      <button onClick=${() => save(new Blob([standalone(drawing.current)], { type: "image/svg+xml" }), `${value.network}-graph.svg`)}>Save the drawing (SVG)</button><${Export} view=${view} /></div>
       <div class="scroll tall" tabindex="0" role="region" aria-label="Drawing" ref=${drawing}><${Graph} value=${value} chosen=${chosen} choose=${choose} /></div></section>
     <div class="stack">
       <section class="panel" aria-label="Totals"><h2>In all</h2><table><tbody>${value.totals.map(([name, text]) => html`<tr key=${name}><th scope="row">${name}</th><td class="number">${text}</td></tr>`)}</tbody></table></section>
@@ -71,7 +72,16 @@ const SHEET = "text{font-family:system-ui,sans-serif;font-size:12px;fill:#1a1a1a
 function standalone(node) {
   const copy = node.querySelector("svg").cloneNode(true);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  return new Blob([new XMLSerializer().serializeToString(copy).replace(/(<svg[^>]*>)/, `$1<style>${escaped(SHEET)}</style>`)], { type: "image/svg+xml" });
+  return new XMLSerializer().serializeToString(copy).replace(/(<svg[^>]*>)/, `$1<style>${escaped(SHEET)}</style>`);
+}
+
+// The same as pixels, for exports: at most 6,000 to a side.
+async function painted(text) {
+  const image = new Image();
+  await new Promise((done, failed) => Object.assign(image, { onload: done, onerror: failed, src: `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}` }));
+  const part = Math.min(1, 6000 / Math.max(image.width, image.height)), canvas = Object.assign(document.createElement("canvas"), { width: image.width * part, height: image.height * part });
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas;
 }
 
 function Table({ layers, chosen, choose }) {

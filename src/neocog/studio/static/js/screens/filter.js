@@ -98,14 +98,15 @@ function Patches({ asked, network }) {
       <div class="row"><${NumberField} label="Search the first" value=${most} min=${1} max=${10000} onChange=${(count) => Number.isInteger(count) && count >= 1 && count <= 10000 && setMost(count)} /><button class="main" disabled=${!!work.job} onClick=${() => work.start()}>Search</button></div>`}
     <${Running} work=${work} />
     ${value && html`<p class="small">Of ${value.meta.searched.toLocaleString("en")} samples, those whose strongest unit is strongest; each patch is exactly what the unit sees.</p>
-      <ol class="patches">${value.meta.patches.map((each, k) => html`<li key=${k}><${PatchView} patch=${each} tensor=${value.tensors[k]} />
+      <ol class="patches">${value.meta.patches.map((each, k) => html`<li key=${k}><${PatchView} patch=${each} tensor=${value.tensors[k]} kind=${value.meta.kind} />
         <span class="small"><span class="number">${short(each.value)}</span> · <a href=${`#/image?${new URLSearchParams({ network: asked.network, place: each.sample, layer: asked.layer })}`}>${each.key}</a></span></li>`)}</ol>
       ${!value.meta.patches.length && html`<p>No unit of this channel sees the input.</p>`}<${Export} view=${view} />`}</section>`;
 }
 
-function PatchView({ patch, tensor }) {
+function PatchView({ patch, tensor, kind }) {
   const title = `Patch of ${patch.key}, value ${short(patch.value)}`;
   if (!tensor) return html`<p class="words">${patch.words.length ? patch.words.join(" ") : "padding"}</p>`;
+  if (kind === "curves") return html`<${SampleView} received=${{ meta: { kind, shape: tensor.shape }, tensors: { curves: tensor } }} title=${title} />`;
   if (tensor.shape.length === 3) return html`<${Heat} map=${tensor} image title=${title} size=${112} legend=${false} />`;
   if (tensor.shape.length === 2) return html`<${Heat} map=${tensor} scale=${scaleOf(tensor.data, { signed: tensor.data.some((value) => value < 0) })} title=${title} size=${112} legend=${false} />`;
   return html`<${Bars} values=${tensor.data} title=${title} />`;
