@@ -3,7 +3,10 @@
 import ast
 import base64
 import json
+import pickle
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from neocog import __version__
@@ -43,6 +46,31 @@ def test_page_opens_a_bundle_and_says_what_is_wrong_with_others(tmp_path):
     assert refused.status_code == 400 and "broken.neocog" in refused.json()["error"]
     assert len(client.get("/api/overview").json()["networks"]) == 1
     assert client.post("/api/open", json={"target": ""}).status_code == 422
+
+
+class Evil:
+    """Runs a command if it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["a.neocog", "a.npz", "a.npy", "a.pkl", "a.pt", "a.png", "a.html"])
+def test_files_that_hold_code_are_refused_and_not_run(tmp_path, name):
+    client, mark, path = client_of(Studio()), tmp_path / "run", tmp_path / name
+    evil = np.array([Evil(mark)], object)
+    if name.endswith(".npz"):
+        np.savez(path, x_train=evil, y_train=evil, allow_pickle=True)
+    elif name.endswith(".npy"):
+        np.save(path, evil, allow_pickle=True)
+    else:
+        path.write_bytes(b"<script>alert(1)</script>" if name.endswith("html") else pickle.dumps(Evil(mark)))
+    refused = client.post("/api/open", json={"target": str(path)})
+    assert refused.status_code == 400 and refused.json()["rule"]
+    assert not mark.exists()
 
 
 def test_invalid_values_are_named(client):

@@ -45,7 +45,7 @@ def test_every_answer_is_what_the_engine_computes(number, lesson):
 def test_every_claim_says_the_number_that_it_states():
     for _, lesson in LESSONS:
         for claim in lesson.claims:
-            if type(claim.equals) is int and claim.equals > 2 and "three have" not in claim.say:
+            if type(claim.equals) is int and claim.equals > 2 and claim.check != "zoo_year":
                 assert re.search(rf"(?<!\d){claim.equals:,}(?!\d)", claim.say), claim.say
 
 

@@ -111,8 +111,9 @@ def kept(value: Any) -> Any:
 def caught(explainer: Explainer, layer: Layer, inputs: Tensor) -> Caught:
     """The call that a layer is, on normalised inputs (1, *shape)."""
     catcher = Catcher(layer.call)
+    given = inputs.to(explainer.device).clone()  # a network may write to its input
     with torch.no_grad(), catcher:
-        explainer.network(inputs.to(explainer.device).clone())
+        explainer.network(given)
     if catcher.caught is None:
         raise ConfigError("A layer must run each time in the same place.", received=f"{layer.name}, which did not run")
     return catcher.caught

@@ -206,10 +206,11 @@ class Operation:
     @property
     def divisors(self) -> Array:
         """How many samples each mean is over, (*output)."""
-        if self.part and self.count_include_pad:
-            return np.full(self.output_size, float(math.prod(self.kernel_size)))
-        before = (0,) * len(self.stride) if self.part else self.before
-        return floats(counts(self.geometry, before, self.count_include_pad)[0, 0])
+        if self.part:
+            ones = np.ones((1, 1, *self.x.shape[1:]))
+            counted = pad(ones, self.geometry.padding, float(self.count_include_pad))
+            return floats(gather(counted, self.geometry).sum(0)[0, 0])
+        return floats(counts(self.geometry, self.before, self.count_include_pad)[0, 0])
 
     @cached_property
     def entries(self) -> Entries:

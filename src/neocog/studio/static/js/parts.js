@@ -174,7 +174,7 @@ function NumberCell({ value, label, onFocus, onChange, ...rest }) {
   const wrong = text !== null && (text.trim() === "" || !Number.isFinite(Number(text.replace(",", "."))));
   return html`<input ...${rest} type="text" inputmode="decimal" autocomplete="off" aria-label=${label} aria-invalid=${wrong || undefined}
     value=${text ?? short(value)} onInput=${(event) => take(event.target.value)} onBlur=${() => setText(null)}
-    onFocus=${(event) => { setText(String(value)); onFocus(); requestAnimationFrame(() => event.target.select()); }} />`;
+    onFocus=${(event) => { setText(String(value)); onFocus(); requestAnimationFrame(() => document.activeElement === event.target && event.target.select()); }} />`;
 }
 
 // The export of a view: `view()` gives {title, code, facts, canvases: [[canvas, alt], ...]}.
@@ -189,7 +189,12 @@ export function Export({ view }) {
     }
   };
   const body = async ({ title, code = "", facts = [], canvases = [] }) => ({ title, code, facts, pictures: canvases.map(([canvas, alt]) => ({ png: canvas.toDataURL("image/png").split(",")[1], alt })) });
-  return html`<details class="export"><summary>Export</summary><div>
+  const leave = (event) => {
+    if (event.key !== "Escape") return;
+    event.currentTarget.open = false;
+    event.currentTarget.querySelector("summary").focus();
+  };
+  return html`<details class="export" onKeyDown=${leave}><summary>Export</summary><div>
     <button onClick=${run(async (v) => save(await asPng(v), `${slug(v.title)}.png`))}>PNG</button>
     <button onClick=${run(async (v) => save(asSvg(v), `${slug(v.title)}.svg`))}>SVG</button>
     <button onClick=${run(async (v) => navigator.clipboard.writeText(v.code).catch(() => save(new Blob([v.code]), `${slug(v.title)}.py`)))}>Copy the Python code</button>

@@ -37,7 +37,7 @@ export function Bench({ overview, query, put }) {
   return html`<div class="bench"><div class="head"><h1>Bench</h1>${run && html`<${Export} view=${() => exported(run, shown)} />`}</div>
     <div class="side"><${Settings} query=${query} set=${set} put=${put} overview=${overview} />
       <div class="work" data-bench=${asked.value ? asked.value.key : ""} data-unit=${shown ? shown.at : ""} aria-busy=${asked.busy}>
-        ${error ? html`<div class="panel"><h2>This does not fit</h2><${Problem} error=${error} /></div>`
+        ${error ? html`<div class="panel"><h2>${error.kind === "GeometryError" ? "This does not fit" : "This can't be shown"}</h2><${Problem} error=${error} /></div>`
           : !run ? html`<p class="quiet busy" role="status">Computing ...</p>`
           : html`<${Maps} run=${run} unit=${shown} at=${at} query=${query} put=${put} play=${play} />
             <div class="columns"><section class="panel" aria-labelledby="unit-head"><h2 id="unit-head">${shown && shown.meta.kind === "x" ? "What this input feeds" : "What this output is made of"}</h2>
@@ -138,7 +138,7 @@ function Maps({ run, unit, at, query, put, play }) {
       <${Pager} count=${y.shape[0]} size=${CHANNELS} page=${row ? Math.floor(row[0] / CHANNELS) : outPage} onPage=${(next) => { setOutPage(next); choose({ at: undefined }); }} noun="channels" />
       <div class="maps outputs">${outputs.map((o) => html`<${Map2} key=${o} title=${`Output channel ${o + (meta.layer ? meta.layer.channel : 0)}`} tensor=${y} channel=${o} scale=${scales.y} picked=${row && row[0] === o ? row : null}
         marked=${(place) => (lit.outputs.has([o, ...place].join(",")) ? true : "")} onPick=${(place) => pick("y")([o, ...place])} />`)}</div></section></div>
-    ${meta.layer && html`<p class="small quiet">Rows and columns are counted from the corner of this part: the output begins at ${meta.layer.first_output.join(", ")} of the layer's output, the input at ${meta.layer.first_input.join(", ")} of what it receives.</p>`}</div>`;
+    ${meta.layer && meta.layer.input && html`<p class="small quiet">Rows and columns are counted from the corner of this part: the output begins at ${meta.layer.first_output.join(", ")} of the layer's output, the input at ${meta.layer.first_input.join(", ")} of what it receives.</p>`}</div>`;
 }
 
 const page = (count, at) => [...Array(count).keys()].slice(at * CHANNELS, (at + 1) * CHANNELS);
@@ -188,7 +188,7 @@ function Map2({ title, tensor, channel, scale, picked, marked, onPick, onEdit, b
 function Sizes({ meta }) {
   return html`<dl class="sizes">${meta.axes.map((name, axis) => html`<dt key=${name}>${name}</dt><dd><span class="formula" data-formula=${name}>${meta.formulas[axis]}</span>
       ${meta.fits[axis] && html`<br /><span class=${`small ${meta.fits[axis].startsWith("does not") ? "bad" : "quiet"}`}>The stride ${meta.fits[axis].startsWith("does not") ? meta.fits[axis] : `fits: ${meta.fits[axis]}`}.</span>`}</dd>`)}
-    ${meta.weights > 0 && html`<dt>cost</dt><dd class="small">${meta.weights.toLocaleString("en")} weights and ${meta.out_channels} biases, ${meta.macs.toLocaleString("en")} multiplications.
+    ${meta.weights > 0 && html`<dt>cost</dt><dd class="small">${meta.weights.toLocaleString("en")} weights and ${meta.out_channels} bias${meta.out_channels === 1 ? "" : "es"}, ${meta.macs.toLocaleString("en")} multiplications.
       A fully connected layer between the same numbers has ${meta.dense.toLocaleString("en")} weights.</dd>`}</dl>`;
 }
 

@@ -56,7 +56,7 @@ function Tour({ lesson, at, overview, go }) {
         <span class="small quiet">${last ? "" : `Step ${at} of ${lesson.steps.length}`}</span></div>
       ${last && lesson.reading.length > 0 && html`<h3>To read on</h3><ul class="small">${lesson.reading.map((each, i) => html`<li key=${i}>${each}</li>`)}</ul>`}
     </article>
-    ${shown && html`<${Beside} key=${addressOf(shown)} show=${shown} overview=${overview} onBench=${setBench} />`}</div>`;
+    ${shown && html`<${Beside} key=${addressOf(shown)} show=${shown} overview=${overview} practice=${last} onBench=${setBench} />`}</div>`;
 }
 
 function StepText({ lesson, step, at }) {

@@ -1,12 +1,18 @@
 // The panel of settings: the operation, its sizes, its examples, and the layers of open networks.
 import { ask, useAnswer } from "../../api.js";
-import { html } from "../../lib.js";
+import { html, useState } from "../../lib.js";
 import { Choice, NumberField, Tick } from "../../parts.js";
 import { EXAMPLES, OPS, toSetting } from "./query.js";
 
 function Axes({ title, names, values, min, onChange }) {
   return html`<fieldset><legend>${title}</legend><div class="row">${values.map((value, axis) => html`<${NumberField} key=${axis} label=${names[axis]} value=${value} min=${min} max="64"
     onChange=${(next) => onChange(values.map((old, at) => (at === axis ? next : old)))} />`)}</div></fieldset>`;
+}
+
+// A panel that is closed at first where there is little room, so that the numbers come first.
+function Folding({ title, children }) {
+  const [open, setOpen] = useState(() => !matchMedia("(max-width: 60rem)").matches);
+  return html`<details class="panel fold" open=${open} onToggle=${(event) => setOpen(event.target.open)}><summary><h2>${title}</h2></summary><div class="settings">${children}</div></details>`;
 }
 
 // `set` changes parts of the address; undefined removes one.
@@ -18,7 +24,7 @@ export function Settings({ query, set, put, overview }) {
   const ends = axes === 1 ? ["before", "after"] : ["top", "bottom", "left", "right"];
   const filters = presets.value ? presets.value.filters : [], patterns = presets.value ? presets.value.patterns : ["digits"];
   if (query.layer) return html`<${Layer} query=${query} set=${set} put=${put} overview=${overview} />`;
-  return html`<div class="panel settings"><h2>Operation</h2>
+  return html`<${Folding} title="Operation">
     <${Choice} label="Example" value="" options=${[["", "Choose one ..."], ...Object.keys(EXAMPLES)]} onChange=${(name) => EXAMPLES[name] && put("bench", EXAMPLES[name])} />
     <div class="row"><${Choice} label="Operation" value=${own.op} options=${OPS} onChange=${(op) => set({ op, w: undefined, bias: undefined, flip: undefined, ceil: undefined, count_pad: undefined, outpad: undefined })} />
       <${Choice} label="Axes" value=${String(axes)} options=${[["1", "One: a signal"], ["2", "Two: an image"]]} onChange=${(count) => set(count === "1"
@@ -40,7 +46,7 @@ export function Settings({ query, set, put, overview }) {
     ${own.op === "conv" && html`<${Tick} label="Flip the kernel: convolution in the sense of mathematics" checked=${own.flip} onChange=${(flip) => set({ flip: flip ? "1" : undefined })} />`}
     ${pools && html`<${Tick} label="Round the output size up (ceil mode)" checked=${own.ceil_mode} onChange=${(ceil) => set({ ceil: ceil ? "1" : undefined })} />`}
     ${own.op === "average" && html`<${Tick} label="Count the padding in the mean" checked=${own.count_include_pad} onChange=${(count) => set({ count_pad: count ? undefined : "0" })} />`}
-    <${Networks} overview=${overview} put=${put} /></div>`;
+    <${Networks} overview=${overview} put=${put} /></${Folding}>`;
 }
 
 function Networks({ overview, put }) {
@@ -58,7 +64,7 @@ function Layer({ query, set, put, overview }) {
   const names = overview.networks.map(({ name }) => name), found = layers.value || [];
   const layer = found.find(({ name }) => name === query.layer), shape = layer ? layer.shape : [1];
   const unit = query.unit ? query.unit.split(/[x,]/).map(Number) : shape.slice(1).map((size) => Math.floor(size / 2));
-  return html`<div class="panel settings"><h2>A layer of a network</h2>
+  return html`<${Folding} title="A layer of a network">
     <${Choice} label="Network" value=${query.network || names[0]} options=${names} onChange=${async (network) => {
       const others = await ask("/api/bench/layers", { query: { network } });
       if (others.length) put("bench", { network, layer: others[0].name });
@@ -68,5 +74,5 @@ function Layer({ query, set, put, overview }) {
       ${query.input && shape.slice(1).map((size, axis) => html`<${NumberField} key=${axis} label=${shape.length === 2 ? "unit" : ["row", "column"][axis]} value=${unit[axis]} min="0" max=${size - 1}
         onChange=${(next) => set({ unit: unit.map((old, at) => (at === axis ? next : old)).join(",") })} />`)}</div>`}
     <p class="small">${query.input ? "The maps are those that this layer receives, around the unit." : "The weights are real; the input is made up. Send an input on the screen Image, and open the layer from there, to see its real maps."}</p>
-    <button onClick=${() => put("bench", {})}>Back to numbers of your own</button></div>`;
+    <button onClick=${() => put("bench", {})}>Back to numbers of your own</button></${Folding}>`;
 }

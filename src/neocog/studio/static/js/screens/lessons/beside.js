@@ -10,7 +10,7 @@ const examplesOf = (show) => show.example.split(",").filter(Boolean);
 const queryOf = (show) => ({ ...(NEEDS.includes(show.screen) && show.example ? { network: examplesOf(show).pop() } : {}), ...show.query });
 export const addressOf = (show) => `#/${show.screen}?${new URLSearchParams(queryOf(show))}`;
 
-export function Beside({ show, overview, onBench }) {
+export function Beside({ show, overview, practice, onBench }) {
   const [place, setPlace] = useState({ screen: show.screen, query: queryOf(show) });
   const examples = useExamples(examplesOf(show), overview);
   const go = (screen, query = {}) => {
@@ -20,7 +20,7 @@ export function Beside({ show, overview, onBench }) {
   useEffect(() => { if (place.screen === "bench") onBench(place.query); }, [place]);
   const found = SCREENS.find((each) => each.name === place.screen);
   const waits = NEEDS.includes(place.screen) && !examples.ready;
-  return html`<section class="beside" aria-label=${found ? `${found.title}, beside the lesson` : "Beside the lesson"}>
+  return html`<section class=${practice ? "beside practice" : "beside"} aria-label=${found ? `${found.title}, beside the lesson` : "Beside the lesson"}>
     <div class="row beside-head"><a href=${`#/${place.screen}?${new URLSearchParams(place.query)}`}>Open it alone</a>
       ${addressOf(show) !== addressOf({ ...place, example: "" }) && html`<button onClick=${() => setPlace({ screen: show.screen, query: queryOf(show) })}>As the lesson sets it</button>`}</div>
     ${examples.said && html`<div class="panel" role=${examples.failed ? "alert" : "status"}><p>${examples.said}</p>${examples.failed ? html`<button onClick=${examples.again}>Try again</button>` : html`<progress aria-label="Progress of the example" />`}</div>`}

@@ -106,5 +106,5 @@ function Worst({ rows }) {
 
 function PerClass({ table }) {
   return html`<section class="panel" aria-labelledby="classes-head"><h2 id="classes-head">By class</h2><div class="scroll tall" tabindex="0" role="region" aria-label="Metrics by class"><table><thead><tr>${table.head.map((name, i) => html`<th key=${name} scope="col" class=${i ? "number" : ""}>${name}</th>`)}</tr></thead>
-    <tbody>${table.rows.map((row, i) => html`<tr key=${i}>${row.map((cell, j) => (j ? html`<td key=${j} class="number">${typeof cell === "number" ? short(cell) : cell ?? "–"}</td>` : html`<th key=${j} scope="row">${cell}</th>`))}</tr>`)}</tbody></table></div></section>`;
+    <tbody>${table.rows.map((row, i) => html`<tr key=${i}>${row.map((cell, j) => (j ? html`<td key=${j} class="number">${Number.isInteger(cell) ? cell.toLocaleString("en") : typeof cell === "number" ? short(cell) : cell ?? "–"}</td>` : html`<th key=${j} scope="row">${cell}</th>`))}</tr>`)}</tbody></table></div></section>`;
 }
