@@ -3,9 +3,10 @@
 The public names load on first use, so that `neocog --help` does not wait for torch.
 """
 
-import importlib
 import os
 from typing import TYPE_CHECKING
+
+from neocog.lazy import loads
 
 __version__ = "0.1.0"
 
@@ -24,39 +25,41 @@ if TYPE_CHECKING:
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
     from neocog.runs.compute_features import features
+    from neocog.studio.serve import open_studio
     from neocog.tuning import Study, tune
     from neocog.verbs import find_batch, find_rate, resume, train
     from neocog.zoo import create_model, list_models
 
 HOMES = {
-    "CNNClassifier": "neocog.estimators",
-    "CNNRegressor": "neocog.estimators",
-    "Comparison": "neocog.runs",
-    "Evaluation": "neocog.evaluation",
-    "NeocogError": "neocog.errors",
-    "Plan": "neocog.planning",
-    "Prediction": "neocog.bundle",
-    "Predictor": "neocog.bundle",
-    "Preprocess": "neocog.data",
-    "Run": "neocog.runs",
-    "RunConfig": "neocog.runs",
-    "Study": "neocog.tuning",
-    "compare": "neocog.runs",
-    "create_model": "neocog.zoo",
-    "evaluate": "neocog.runs",
-    "features": "neocog.runs.compute_features",
-    "find_batch": "neocog.verbs",
-    "find_rate": "neocog.verbs",
-    "list_models": "neocog.zoo",
-    "list_recipes": "neocog.recipes",
-    "load": "neocog.bundle",
-    "open_source": "neocog.data",
-    "plan": "neocog.planning",
-    "recipe": "neocog.recipes",
-    "resolve_config": "neocog.recipes",
-    "resume": "neocog.verbs",
-    "train": "neocog.verbs",
-    "tune": "neocog.tuning",
+    "CNNClassifier": "estimators",
+    "CNNRegressor": "estimators",
+    "Comparison": "runs",
+    "Evaluation": "evaluation",
+    "NeocogError": "errors",
+    "Plan": "planning",
+    "Prediction": "bundle",
+    "Predictor": "bundle",
+    "Preprocess": "data",
+    "Run": "runs",
+    "RunConfig": "runs",
+    "Study": "tuning",
+    "compare": "runs",
+    "create_model": "zoo",
+    "evaluate": "runs",
+    "features": "runs.compute_features",
+    "find_batch": "verbs",
+    "find_rate": "verbs",
+    "list_models": "zoo",
+    "list_recipes": "recipes",
+    "load": "bundle",
+    "open_source": "data",
+    "open_studio": "studio.serve",
+    "plan": "planning",
+    "recipe": "recipes",
+    "resolve_config": "recipes",
+    "resume": "verbs",
+    "train": "verbs",
+    "tune": "tuning",
 }
 
 __all__ = [
@@ -83,6 +86,7 @@ __all__ = [
     "list_recipes",
     "load",
     "open_source",
+    "open_studio",
     "plan",
     "recipe",
     "resolve_config",
@@ -92,10 +96,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in HOMES:
-        raise AttributeError(f"module 'neocog' has no attribute {name!r}")
-    return getattr(importlib.import_module(HOMES[name]), name)
+__getattr__ = loads(__name__, HOMES)
 
 
 def __dir__() -> list[str]:

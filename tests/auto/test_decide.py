@@ -174,3 +174,20 @@ def test_frozen_features_are_expected_to_gain_from_all_samples():
     assert decide(both, [probe, *trained], 20, [0, 1], num_train=2000).candidate == 0
     assert decide(both, [probe, *trained], 20, [0, 1], num_train=2000).expected == pytest.approx(0.86)
     assert decide(both, [probe, *trained], 20, [0, 1], num_train=400).expected == pytest.approx(0.846, abs=0.001)
+
+
+def test_features_promise_what_cross_validation_has_shown():
+    """A figure on few samples does not beat one on many by luck alone."""
+    probe, tuned = tried(0, 0, 0.85, scored=600), tried(0, 2, 0.89, scored=65)
+    lucky = [tried(1, 1, 0.8, seconds=3, scored=65), tried(1, 2, 0.91, seconds=10, scored=65)]
+    assert decide(table(2, 0), [probe, tuned, *lucky], 10, finalists=[0, 1]).candidate == 0
+    assert decide(table(2, 0), [tuned, *lucky], 10, finalists=[0, 1]).candidate == 1
+
+
+def test_more_time_on_samples_that_were_often_seen_promises_little():
+    def expected(passes):
+        found = [tried(0, 1, 0.7, seconds=3, passes=0.3 * passes), tried(0, 2, 0.8, seconds=10, passes=passes)]
+        return decide(table(1), found, 130).expected
+
+    assert expected(passes=1) > 0.9  # most samples are still to be seen
+    assert expected(passes=40) < 0.83

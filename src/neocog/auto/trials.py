@@ -107,12 +107,12 @@ def describe_trial(
     late = [value for end, value in zip(ends, values, strict=True) if end >= LATE * ends[-1]]
     value = max(fmean(late), values[0] if state.start else -math.inf)
     low, high = interval_of(value, len(prepared.val), task)
-    seen = min(len(prepared.train), state.step * prepared.resolved.config.train.batch_size)
+    seen = state.step * prepared.resolved.config.train.batch_size
     return Trial(
         name=candidate.name, candidate=place, rung=rung, seconds=ends[-1], total_seconds=total, value=value,
-        low=low, high=high, samples=seen, scored=len(prepared.val), by="validation data",
+        low=low, high=high, samples=min(len(prepared.train), seen), scored=len(prepared.val), by="validation data",
         history=list(zip(ends, values, strict=True)),
-        trained=state.history[-1][f"train_{task.progress_metric}"],
+        trained=state.history[-1][f"train_{task.progress_metric}"], passes=seen / len(prepared.train),
     )  # fmt: skip
 
 

@@ -5,8 +5,9 @@
 Names load on first use, so that a prediction imports the metrics of one task and not of all.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from neocog.lazy import loads
 
 if TYPE_CHECKING:
     from neocog.evaluation.box_matching import FoundBoxes, TrueBoxes, match_boxes
@@ -169,8 +170,4 @@ __all__ = [
     "write_values",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"neocog.evaluation.{HOMES[name]}"), name)
+__getattr__ = loads(__name__, HOMES)

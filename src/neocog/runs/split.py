@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.data import DataConfig, Source, Splits, check_test, divide
 from neocog.dataset.record import record_ids
-from neocog.dataset.split import limit_samples
+from neocog.dataset.split import limit_samples, take
 from neocog.doctor.skip_list import read_skip_list
 from neocog.errors import DataError
 
@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 Indices = NDArray[np.int64]
+LEAST_SCORED = 300
+"""Validation samples of a trial, if training can spare them: the 95% interval of a share is then at most 11 points."""
+MOST_HELD_OUT = 0.3
 
 
 def split_source(source: Source, config: DataConfig, seed: int) -> Splits:
@@ -42,8 +45,17 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Splits:
 
 
 def trial_splits(source: Source, splits: Splits, scored: int, seed: int) -> Splits:
-    """The splits of a trial: at most `scored` validation samples, and never on the test split."""
-    return replace(splits, val=limit_samples(source, splits.val, scored, seed), test=splits.test[:0])
+    """The splits of a trial: at most `scored` validation samples, and never on the test split.
+
+    A few validation samples can't tell candidates apart. If there are fewer than 300, up to 30% of the training samples
+    are held out, too; whole groups, where samples come in groups.
+    """
+    train, val = splits.train, limit_samples(source, splits.val, scored, seed)
+    missing = min(scored, LEAST_SCORED) - len(val)
+    if missing > 0:
+        train, more = take(source, train, min(MOST_HELD_OUT, missing / len(train)), seed, "trial", True)
+        val = np.sort(np.concatenate([val, more]))
+    return replace(splits, train=train, val=val, test=splits.test[:0])
 
 
 def without_skipped(source: Source, skip_list: str, splits: Splits) -> Splits:

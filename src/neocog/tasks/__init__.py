@@ -4,9 +4,9 @@
 The classes load on first use, so that a prediction imports one task and not all of them.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from neocog.lazy import loads
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.dense import Assembler, Compared, DenseTask
 from neocog.tasks.loss import LossConfig
@@ -69,8 +69,4 @@ __all__ = [
     "register_task",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"neocog.tasks.{HOMES[name]}"), name)
+__getattr__ = loads(__name__, HOMES)

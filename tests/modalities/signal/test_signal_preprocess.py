@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 from scipy import interpolate, stats
 
+from neocog.data import open_source
 from neocog.errors import DataError
 from neocog.modalities.signal.choose import SignalConfig, choose_signal
 from neocog.modalities.signal.preprocess import SignalPreprocess, stretch
@@ -183,3 +184,17 @@ def test_every_nan_bit_pattern_is_a_missing_value():
     signal = np.array([[0x3F800000, 0x7FA00000, 0x7FC00000, 0xFFFFFFFF]], np.uint32).view(np.float32)
     pre = SignalPreprocess(channels=1, length=4, scale="none")
     assert pre(signal).tolist() == [[1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize(("largest", "scale"), [(100.0, "channel"), (1e5, "series")])
+def test_signals_of_very_different_size_get_a_scale_each(largest, scale):
+    sizes = np.geomspace(1.0, largest, 40)
+    signals = np.random.default_rng(0).standard_normal((40, 1, 50)) * sizes[:, None, None]
+    signals[0, 0] = 3.0  # a constant signal says nothing
+    signals[1, 0, :49] = np.nan
+    source = open_source((signals, np.arange(40) % 2))
+    pre, reasons = choose_signal(source, np.arange(40), SignalConfig(), (1, 50))
+    assert pre.scale == scale
+    assert ("on one scale the small ones would vanish" in reasons["scale"]) == (scale == "series")
+    kept, _ = choose_signal(source, np.arange(40), SignalConfig(scale="none"), (1, 50))
+    assert kept.scale == "none"

@@ -1,0 +1,1 @@
+"""The questions of each screen and their answers: a file for each, with an APIRouter of the same name."""
