@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from neocog.errors import NeocogError
     from neocog.estimators import CNNClassifier, CNNRegressor
     from neocog.evaluation import Evaluation
+    from neocog.explaining.explain import explain
+    from neocog.explaining.explanation import Explanation
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
@@ -35,6 +37,7 @@ HOMES = {
     "CNNRegressor": "estimators",
     "Comparison": "runs",
     "Evaluation": "evaluation",
+    "Explanation": "explaining.explanation",
     "NeocogError": "errors",
     "Plan": "planning",
     "Prediction": "bundle",
@@ -46,6 +49,7 @@ HOMES = {
     "compare": "runs",
     "create_model": "zoo",
     "evaluate": "runs",
+    "explain": "explaining.explain",
     "features": "runs.compute_features",
     "find_batch": "verbs",
     "find_rate": "verbs",
@@ -67,6 +71,7 @@ __all__ = [
     "CNNRegressor",
     "Comparison",
     "Evaluation",
+    "Explanation",
     "NeocogError",
     "Plan",
     "Prediction",
@@ -79,6 +84,7 @@ __all__ = [
     "compare",
     "create_model",
     "evaluate",
+    "explain",
     "features",
     "find_batch",
     "find_rate",

@@ -19,6 +19,7 @@ from neocog.planning import shared_copy
 from neocog.tasks import Classification, Task
 from neocog.tasks.target import Target
 from neocog.zoo.network import join_outputs
+from neocog.zoo.networks.efficientnet_lite import HalvingConv2d
 
 __all__ = ["Explainer", "Sample"]
 
@@ -68,6 +69,9 @@ class Explainer:
         """
         self.model = model
         self.network = shared_copy(model)
+        for module in self.network.modules():
+            if isinstance(module, HalvingConv2d):
+                module.pads_maps = True  # as on the meta device, where the layers are traced
         self.input_shape = tuple(input_shape)
         self.layers = Layers.of(model, self.input_shape, dtype)
         self.preprocess, self.predictor = preprocess, predictor
@@ -143,7 +147,7 @@ class Explainer:
         return self.task.find_target(self.outputs(inputs), spec)
 
     def values(self, inputs: Tensor) -> Tensor:
-        """What gradients are taken of: the inputs themselves, or the vectors of their tokens; (N, C, *places)."""
+        """The values that gradients are of: the inputs themselves, or the vectors of their tokens; (N, C, *places)."""
         if self.token_layer is None:
             return inputs.detach()
         found = run(self.network, inputs, [self.token_layer], gradients=False).values[self.token_layer]

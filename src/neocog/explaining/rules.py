@@ -33,14 +33,18 @@ RECTIFIERS = frozenset(
     }
 )  # fmt: skip
 """Names of functions that pass on positive values, with "hardtanh" as ReLU6 calls it."""
-POOLINGS = {
+CLAMPS = frozenset({"clamp", "clip", "clamp_min"})
+"""Functions that are rectifiers if their lower end is 0."""
+POOLINGS: dict[str, tuple[Callable[..., Any], int]] = {
     "max_pool1d": (F.max_pool1d, 1), "max_pool2d": (F.max_pool2d, 2), "max_pool3d": (F.max_pool3d, 3),
+    "adaptive_max_pool1d": (F.adaptive_max_pool1d, 1), "adaptive_max_pool2d": (F.adaptive_max_pool2d, 2),
+    "adaptive_max_pool3d": (F.adaptive_max_pool3d, 3),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What replaces the gradient of activations and of max pooling."""
+    """The stand-ins for the gradients of activations and of max pooling."""
 
     activations: Literal["plain", "guided", "deconvnet"] = "plain"
     pooling: Literal["add", "overwrite"] = "add"
@@ -52,15 +56,16 @@ class Rules:
 
         `source` is the first argument as the network has it. A call that works in place gets a copy of it in `args`.
         """
-        if name in RECTIFIERS and self.activations != "plain" and not is_saturating(name, args, kwargs):
+        if self.activations != "plain" and is_rectifier(name, args, kwargs):
             made = func(*args, **kwargs)
             if not made.requires_grad:
                 return made
             if self.activations == "guided":
                 return PositiveBefore.apply(made)  # type: ignore[no-untyped-call]
             return PositiveOnly.apply(source, made.detach())  # type: ignore[no-untyped-call]
-        if name in POOLINGS and self.pooling == "overwrite":
-            return switched(name, *args, **kwargs)
+        if self.pooling == "overwrite" and (pooling := name.removesuffix("_with_indices")) in POOLINGS:
+            wanted = name != pooling or kwargs.get("return_indices", False)
+            return switched(pooling, *args, **{**kwargs, "return_indices": wanted})
         return None
 
 
@@ -69,10 +74,18 @@ GUIDED = Rules("guided")
 DECONVNET = Rules("deconvnet", "overwrite")
 
 
-def is_saturating(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a hardtanh has a lower end below 0, and so is no rectifier."""
-    low = args[1] if len(args) > 1 else kwargs.get("min_val", -1.0)
-    return name == "hardtanh" and low < 0
+def is_rectifier(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call passes on positive values: not a hardtanh with a lower end below 0, or a clamp with another one.
+
+    >>> is_rectifier("hardtanh", (None, 0.0, 6.0), {}), is_rectifier("hardtanh", (None,), {})
+    (True, False)
+    >>> is_rectifier("clamp", (None,), {"min": 0}), is_rectifier("clamp", (None, -1), {})
+    (True, False)
+    """
+    low = args[1] if len(args) > 1 else kwargs.get("min_val" if name == "hardtanh" else "min")
+    if name in CLAMPS:
+        return isinstance(low, int | float) and low == 0
+    return name in RECTIFIERS and not (name == "hardtanh" and (low is None or low < 0))
 
 
 class PositiveOnly(torch.autograd.Function):
@@ -83,7 +96,7 @@ class PositiveOnly(torch.autograd.Function):
         return made.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient.clamp(min=0), None
 
 
@@ -95,7 +108,7 @@ class PositiveBefore(torch.autograd.Function):
         return made.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient.clamp(min=0)
 
 
@@ -117,7 +130,7 @@ class Unpooled(torch.autograd.Function):
         return pooled.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (places,) = ctx.saved_tensors
         lead = ctx.size[: -ctx.axes]
         restored = gradient.new_zeros(*lead, *[1] * ctx.axes).expand(ctx.size).flatten(len(lead)).contiguous()

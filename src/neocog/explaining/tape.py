@@ -5,7 +5,8 @@ Where the network works in place, a kept layer has the value at its own moment: 
 are then written where the network expects them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,7 @@ def run(
     """Run a `shared_copy` on normalised inputs (N, *shape).
 
     `keep` names the layers to keep, `rules` replaces gradients, and `changes` replaces the outputs of layers, after
-    which the network goes on with what they return. Without `gradients`, nothing can be differentiated.
+    which the network takes what they return. Without `gradients`, nothing can be differentiated.
     """
     leaf = inputs.detach().clone()
     if gradients and leaf.is_floating_point():
@@ -70,7 +71,7 @@ def run(
     recorder = Recorder({layer.call: layer for layer in keep}, rules, changes or {})
     with torch.set_grad_enabled(gradients):
         given = leaf.clone()  # a network may write to its input
-        with recorder:
+        with own_buffers(copied), recorder:
             outputs = copied(given)
     missing = [layer.name for layer in recorder.wanted.values() if layer not in recorder.values]
     if missing:
@@ -79,6 +80,27 @@ def run(
             fix="A path that depends on values can't be explained layer by layer.",
         )  # fmt: skip
     return Tape(leaf, join_outputs(outputs), recorder.values)
+
+
+@contextmanager
+def own_buffers(copied: nn.Module) -> Iterator[None]:
+    """Within this block, a module that counts its calls in a buffer, say, writes to a buffer of its own.
+
+    The modules of torch write to none in evaluation mode.
+    """
+    shared = [
+        (module, name, buffer)
+        for module in copied.modules()
+        if not type(module).__module__.startswith("torch.nn.modules")
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    for module, name, buffer in shared:
+        setattr(module, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for module, name, buffer in shared:
+            setattr(module, name, buffer)
 
 
 class Recorder(NumberedCalls):
@@ -138,7 +160,7 @@ FLAG_PLACES = {
     "relu": 1, "relu6": 1, "hardswish": 1, "silu": 1, "mish": 1, "selu": 1, "elu": 2, "celu": 2, "leaky_relu": 2,
     "hardtanh": 3, "threshold": 3, "dropout": 3, "rrelu": 4,
 }  # fmt: skip
-"""Where `inplace` stands among the arguments of the functions of `torch.nn.functional`."""
+"""The place of `inplace` among the arguments of the functions of `torch.nn.functional`."""
 
 
 def on_copy(target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

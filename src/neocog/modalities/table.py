@@ -17,6 +17,7 @@ from neocog.dataset.record import Modality, Payload, Source
 from neocog.errors import DataError, did_you_mean
 from neocog.modalities.augment import Key, Stage
 from neocog.modalities.draw import Drawing, draw_text
+from neocog.modalities.draw_map import Heat, draw_places
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.preprocess import Preprocess
 
@@ -98,6 +99,11 @@ class ModalityInfo:
     draw: Callable[[Payload, Tensor | None, str], Drawing] = draw_text
     """A sample for a report: as the network sees it if it is decoded, not yet normalised, else as it is stored.
     Takes the payload, the decoded input if there is one, and a name."""
+    draw_map: Callable[[Any, Payload | None, Tensor, Preprocess | None, Heat], None] = draw_places
+    """A map over a sample, on the axes of a Matplotlib figure.
+    Takes the axes, the payload, the decoded input, its preprocessing, and the map."""
+    read_tokens: Callable[[Payload, Preprocess], list[tuple[str, bool]]] | None = None
+    """The tokens that reach the network, and whether each is known to it; None for inputs that are numbers."""
 
 
 class Modalities(Mapping[Modality, ModalityInfo]):

@@ -9,6 +9,7 @@ from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.errors import DataError
 from neocog.modalities.audio.choose import choose_audio
+from neocog.modalities.audio.draw import draw_sound
 from neocog.modalities.audio.preprocess import AudioPreprocess
 from neocog.modalities.audio.waveform import decodable
 from neocog.modalities.draw import Drawing, colour_map, draw_curves, image_address
@@ -55,4 +56,5 @@ ROW = ModalityInfo(
     feature="Audio",
     check_encoded=check_encoded,
     draw=draw,
+    draw_map=draw_sound,
 )

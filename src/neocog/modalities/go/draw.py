@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -9,11 +10,13 @@ from torch import Tensor
 from neocog.dataset.record import Payload
 from neocog.errors import DataError
 from neocog.modalities.draw import Drawing
+from neocog.modalities.draw_map import MARK, Heat, heat_colours
 from neocog.modalities.go.game import KIND, MOVE, replay
 from neocog.modalities.go.records import last_position
-from neocog.modalities.go.rules import BLACK, EMPTY, LETTERS, WHITE
+from neocog.modalities.go.rules import BLACK, EMPTY, LETTERS, WHITE, parse_point
+from neocog.modalities.preprocess import Preprocess
 
-__all__ = ["draw_position", "draw_stones"]
+__all__ = ["draw_board", "draw_position", "draw_stones"]
 
 CELL = 20  # units between two lines
 COLOURS = {BLACK: "#1c1c1c", WHITE: "#fafafa"}
@@ -28,18 +31,54 @@ def draw_position(
 
     `played` is marked by a green ring and `predicted` by a red one; a point size * size, a pass, has no place.
     """
+    stones, last = stones_of(payload, decoded)
+    marks = {played: RIGHT} if played is not None else {}
+    marks |= {predicted: WRONG} if predicted is not None and predicted != played else {}
+    return draw_stones(stones, marks, last)
+
+
+def stones_of(payload: Payload | None, decoded: Tensor | None) -> tuple[bytes, int | None]:
+    """The stones of a position, (S * S,), and the point of the last move; of planes alone, own stones are black."""
     try:
+        if payload is None:
+            raise DataError("A position needs its moves.")
         code = last_position(as_bytes(payload), "") if isinstance(payload, bytes | str) else np.asarray(payload)
         position = replay(code, "")
     except DataError:
         planes = np.asarray(payload) if decoded is None else decoded.numpy()
         stones = (planes[0] > 0) * BLACK + (planes[1] > 0) * WHITE
-        return draw_stones(bytes(stones.astype(np.uint8).ravel()), {})
+        return bytes(stones.astype(np.uint8).ravel()), None
     step = int(code[-1]) if len(code) > 2 else 0
-    last = step % KIND if step // KIND > MOVE else None
-    marks = {played: RIGHT} if played is not None else {}
-    marks |= {predicted: WRONG} if predicted is not None and predicted != played else {}
-    return draw_stones(bytes(position.board.stones), marks, last)
+    return bytes(position.board.stones), step % KIND if step // KIND > MOVE else None
+
+
+def draw_board(axes: Any, payload: Payload | None, decoded: Tensor, _: Preprocess | None, heat: Heat) -> None:
+    """The board on the axes of a figure, its points coloured by a map; a yellow ring marks the move of the target."""
+    from matplotlib.patches import Circle, Rectangle
+
+    stones, _last = stones_of(payload, decoded)
+    size = heat.values.shape[-1]
+    if not heat.bare:
+        axes.add_patch(Rectangle((-0.7, -0.7), size + 0.4, size + 0.4, zorder=0, facecolor="#ecd7b0"))
+        axes.hlines(range(size), 0, size - 1, color="#8a7347", linewidth=0.6)
+        axes.vlines(range(size), 0, size - 1, color="#8a7347", linewidth=0.6)
+    colours = heat_colours(heat.shares)
+    axes.imshow(colours, interpolation="none", zorder=2)
+    for point, stone in enumerate(stones if not heat.bare else b""):
+        if stone != EMPTY:
+            row, column = divmod(point, size)
+            fill = {"facecolor": COLOURS[stone], "edgecolor": "#1c1c1c", "linewidth": 0.6}
+            axes.add_patch(Circle((column, row), 0.42, zorder=3, **fill))
+            axes.add_patch(Circle((column, row), 0.24, zorder=4, facecolor=colours[row, column], linewidth=0))
+    target = parse_point(heat.name, size)
+    if target is not None:
+        row, column = divmod(target, size)
+        axes.add_patch(Circle((column, row), 0.44, zorder=5, fill=False, edgecolor=MARK, linewidth=2.2))
+    axes.set(xlim=(-0.7, size - 0.3), ylim=(size - 0.3, -0.7), xticks=range(size), yticks=range(size))
+    axes.set_xticklabels(LETTERS[:size])
+    axes.set_yticklabels([str(size - k) for k in range(size)])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
 
 
 def as_bytes(payload: bytes | str) -> bytes:

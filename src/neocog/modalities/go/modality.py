@@ -2,7 +2,7 @@
 
 from neocog.dataset.file_types import SUFFIXES
 from neocog.modalities.go.augment import augment_stages
-from neocog.modalities.go.draw import draw_position
+from neocog.modalities.go.draw import draw_board, draw_position
 from neocog.modalities.go.preprocess import BoardPreprocess, choose_board
 from neocog.modalities.table import ModalityInfo
 
@@ -21,4 +21,5 @@ ROW = ModalityInfo(
     augment_section="augment_board",
     augment=augment_stages,
     draw=draw_position,
+    draw_map=draw_board,
 )

@@ -1,11 +1,15 @@
 """Signals, as the table of kinds of data knows them."""
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor
 
 from neocog.dataset.file_types import SUFFIXES
 from neocog.dataset.record import Payload
 from neocog.modalities.draw import Drawing, draw_curves
+from neocog.modalities.draw_map import Heat, draw_lanes
+from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.augment import augment_stages, check_augment
 from neocog.modalities.signal.choose import choose_signal
 from neocog.modalities.signal.preprocess import SignalPreprocess
@@ -16,6 +20,15 @@ __all__ = ["ROW"]
 
 def draw(payload: Payload, decoded: Tensor | None, _: str) -> Drawing:
     return Drawing(curves=draw_curves(np.asarray(payload) if decoded is None else decoded.numpy()))
+
+
+def draw_map(axes: Any, payload: Payload | None, decoded: Tensor, preprocess: Preprocess | None, heat: Heat) -> None:
+    """The map behind the curves of the channels, without those that mark missing values and padding."""
+    rows = decoded.double().numpy()
+    names: tuple[str, ...] = ()
+    if isinstance(preprocess, SignalPreprocess):
+        rows, names = rows[: preprocess.channels], preprocess.names
+    draw_lanes(axes, rows, heat, names=names)
 
 
 ROW = ModalityInfo(
@@ -33,4 +46,5 @@ ROW = ModalityInfo(
     check_augment=check_augment,
     size_advice=": set --signal.length {length}",
     draw=draw,
+    draw_map=draw_map,
 )

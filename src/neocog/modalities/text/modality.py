@@ -4,6 +4,7 @@ from neocog.dataset.file_types import SUFFIXES
 from neocog.modalities.table import ModalityInfo
 from neocog.modalities.text.augment import augment_stages
 from neocog.modalities.text.choose import choose_text, inactive_settings
+from neocog.modalities.text.draw import draw_words, read_tokens
 from neocog.modalities.text.preprocess import TextPreprocess
 
 __all__ = ["ROW"]
@@ -25,4 +26,6 @@ ROW = ModalityInfo(
     is_text=True,
     feature="Value",
     near_duplicates="letters",
+    draw_map=draw_words,
+    read_tokens=read_tokens,
 )
