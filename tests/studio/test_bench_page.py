@@ -23,7 +23,8 @@ globalThis.settle = async (query) => {
 };
 globalThis.outputs = () => [...document.querySelectorAll(".outputs table.grid")].map((grid) =>
   [...grid.querySelectorAll("tr")].map((row) =>
-    [...row.querySelectorAll("td")].map((cell) => [Number(cell.dataset.value), cell.querySelector(".cell").textContent])));
+    [...row.querySelectorAll("td")].map((cell) =>
+      [Number(cell.dataset.value), cell.querySelector(".cell").textContent])));
 globalThis.read = async (queries) => {
   const all = [];
   for (const query of queries) { await settle(query); all.push(outputs()); }
