@@ -12,7 +12,8 @@ from neocog.studio import examples
 from neocog.studio.examples import EXAMPLES, Example, draw_digits, open_example
 from neocog.studio.jobs import Job
 from neocog.studio.lessons import Claim, Exercise, find_lesson, load_lessons
-from neocog.studio.lessons.claims import CHECKERS, claim_code, compute, holds
+from neocog.studio.lessons.checkers import CHECKERS
+from neocog.studio.lessons.claims import claim_code, compute, holds
 from neocog.studio.lessons.exercises import bench_facts, judge
 from neocog.studio.state import Studio
 from tests.support.studio import axe_faults, chromium, client_of, open_page, serving

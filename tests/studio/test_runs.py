@@ -363,6 +363,11 @@ def test_page_shows_curves_errors_and_comparison(browser, studio, scored):
         page.get_by_role("button", name="Compare", exact=True).last.click()
         page.wait_for_selector("#differ-head")
         assert "A is better by" in page.locator("main").inner_text()
+        page.locator(".cards button").first.click()
+        page.wait_for_selector("text=labelled")
+        assert "#/image?network=twelve&record=" in page.url
+        page.go_back()
+        page.wait_for_selector("#differ-head")
         page.set_viewport_size({"width": 360, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert watched.faults == [] and watched.strangers(address) == []

@@ -13,14 +13,15 @@ from starlette.staticfiles import StaticFiles
 from neocog import __version__
 from neocog.errors import NeocogError
 from neocog.studio.guard import Guard
-from neocog.studio.routes import anatomy, bench, export, filter, image, lessons, runs
+from neocog.studio.routes import anatomy, bench, compare, doctor, export, filter, image, lessons, runs
 from neocog.studio.state import Studio, error_facts
 
 __all__ = ["ROUTERS", "create_app"]
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (
-    bench.router, anatomy.router, image.router, filter.router, runs.router, lessons.router, export.router,
+    bench.router, anatomy.router, image.router, filter.router, runs.router, compare.router, doctor.router,
+    lessons.router, export.router,
 )  # fmt: skip
 """Of all screens."""
 

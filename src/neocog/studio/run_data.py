@@ -23,10 +23,14 @@ from neocog.runs.config import read_run_config, reading_options
 from neocog.runs.evaluate_bundle import Chosen, choose_samples, score
 from neocog.runs.measure import evaluate_records
 from neocog.studio.jobs import Job
+from neocog.studio.run_files import find_run
 from neocog.studio.state import Opened, Studio
 from neocog.tasks import DenseTask, Task
 
-__all__ = ["Scored", "choose_of_run", "data_of_run", "draw_record", "draw_worst", "find_record", "score_run"]
+__all__ = [
+    "Scored", "choose_of_run", "data_of", "data_of_run", "draw_record", "draw_worst", "find_record", "score_chosen",
+    "score_key", "score_run",
+]  # fmt: skip
 
 SIGNAL_ONLY = ("rate",)  # read from the model when samples are chosen, and not asked for there
 
@@ -201,3 +205,13 @@ def draw_worst(scored: Scored, position: int) -> Drawing:
     record = scored.chosen.source.read(int(scored.chosen.indices[position]))
     (prediction,) = scored.predictor.predict_records([record])
     return task.draw(record, prediction)
+
+
+def score_key(run: str) -> str:
+    """The key of the job that scores a run."""
+    return f"score:{run}"
+
+
+def data_of(studio: Studio, name: str) -> str:
+    """The data set of a run, as its config names it."""
+    return read_run_config(find_run(studio, name).config).config.data.source

@@ -1,7 +1,8 @@
 """Ten lessons, which together are a course on convolutional networks: data files, read and checked here.
 
     01-....yaml     a title, what the reader will be able to do, steps, exercises
-    claims          the closed list of checkers; a test computes every claim of every lesson
+    checkers        the closed list of functions that compute claims
+    claims          how a claim is computed and compared; a test does so for every claim of every lesson
     exercises       how an answer is judged: by a number, a choice, or the state of Bench
 
 A step has a text, a screen that it shows, and claims. In texts, a blank line ends a paragraph, lines that are indented
@@ -17,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neocog.errors import ConfigError
-from neocog.studio.lessons.claims import CHECKERS
+from neocog.studio.lessons.checkers import CHECKERS
 
 __all__ = ["Claim", "Exercise", "Lesson", "Show", "Step", "find_lesson", "load_lessons"]
 

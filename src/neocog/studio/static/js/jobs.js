@@ -41,6 +41,11 @@ export function useJob(key) {
   return { job, error: state.key === key ? state.error : null, start, stop };
 }
 
+// The jobs of this screen open networks; the other screens learn of it by this event.
+export function useOpened(done) {
+  useEffect(() => { if (done) dispatchEvent(new Event("neocog-opened")); }, [!!done]);
+}
+
 // How far a job is, with a button that stops it; what it said, and why it failed.
 export function JobProgress({ work, again }) {
   const { job, error, stop } = work;

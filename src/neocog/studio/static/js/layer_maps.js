@@ -82,7 +82,7 @@ function flowRows(t, n) {
 function List({ heads, rows, count }) {
   const [most, setMost] = useState(12);
   if (!rows.length) return html`<p class="quiet small">Nothing.</p>`;
-  return html`<div class="scroll"><table><thead><tr>${heads.map((head, k) => html`<th key=${head} scope="col" class=${k ? "number" : ""}>${head}</th>`)}</tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${heads.join(", ")}><table><thead><tr>${heads.map((head, k) => html`<th key=${head} scope="col" class=${k ? "number" : ""}>${head}</th>`)}</tr></thead>
     <tbody>${rows.slice(0, most).map((row, i) => html`<tr key=${i}>${row.map((cell, k) => html`<td key=${k} class="number">${typeof cell === "number" ? short(cell) : cell}</td>`)}</tr>`)}</tbody></table></div>
     ${count > Math.min(most, rows.length) && html`<p class="small">The ${Math.min(most, rows.length)} largest products of ${count.toLocaleString("en")}. ${most < rows.length && html`<button onClick=${() => setMost(most * 4)}>More</button>`}</p>`}`;
 }
@@ -93,5 +93,5 @@ function Gradients({ gradient: { shape, data } }) {
   if (kernel.length < 1) return html`<${Bars} values=${data} title="One number for each weight" />`;
   const flat = kernel.length === 1 ? [1, kernel[0]] : [kernel.slice(0, -1).reduce((a, b) => a * b, 1), kernel[kernel.length - 1]];
   return html`<${NumberField} label=${`Input channel, to ${shape[0] - 1}`} value=${channel} min=${0} max=${shape[0] - 1} onChange=${(at) => at >= 0 && at < shape[0] && setChannel(at)} />
-    <div class="scroll"><${NumberGrid} values=${data.subarray(channel * size, (channel + 1) * size)} shape=${flat} scale=${scale} title=${`Gradient of the weights of input channel ${channel}`} /></div>`;
+    <div class="scroll" tabindex="0" role="region" aria-label="Gradient of the weights"><${NumberGrid} values=${data.subarray(channel * size, (channel + 1) * size)} shape=${flat} scale=${scale} title=${`Gradient of the weights of input channel ${channel}`} /></div>`;
 }

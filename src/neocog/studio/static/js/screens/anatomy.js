@@ -1,7 +1,7 @@
 // Anatomy: the network as it is executed, and what a unit of a layer sees of the input.
 import { ask, useAnswer } from "../api.js";
 import { html, useEffect, useRef, useState } from "../lib.js";
-import { Choice, escaped, Export, Legend, NumberField, save, scaleOf, Waits } from "../parts.js";
+import { Choice, escaped, Export, Legend, NumberField, save, Waits } from "../parts.js";
 import { canvasesIn, SampleView } from "../sample_view.js";
 import { networkOf, SamplePick, useInput } from "../sample_pick.js";
 
@@ -9,7 +9,7 @@ const [WIDE, TALL, ACROSS, DOWN, EDGE] = [300, 46, 330, 70, 40];
 
 export function Anatomy({ overview, query, go, put }) {
   const network = networkOf(overview, query);
-  return html`<${AnatomyOf} key=${network.name} ...${{ overview, network, query, go, put }} />`;
+  return html`<div class="net"><${AnatomyOf} key=${network.name} ...${{ overview, network, query, go, put }} /></div>`;
 }
 
 function AnatomyOf({ overview, network, query, go, put }) {
@@ -25,11 +25,15 @@ function Network({ value, network, input, layer, choose, go }) {
   const drawing = useRef(), picture = useRef(null);
   useEffect(() => { painted(standalone(drawing.current)).then((canvas) => { picture.current = canvas; }, () => {}); }, [value]);
   const chosen = value.layers.find((each) => each.name === layer) || value.layers[0];
+  useEffect(() => { // show the chosen box, without moving the page
+    const box = drawing.current.querySelector("g.on rect"), frame = drawing.current, top = box ? Number(box.getAttribute("y")) : 0;
+    if (top < frame.scrollTop || top + TALL > frame.scrollTop + frame.clientHeight) frame.scrollTop = top - frame.clientHeight / 3;
+  }, [chosen.name]);
   const view = () => ({ title: `${value.network}: ${value.model}`, code: value.code, facts: [...value.totals, ...value.layers.map((each) => [each.name, `${each.operator} ${each.detail} · ${each.shape.join(" x ")} · ${each.parameters.toLocaleString("en")} parameters`])], canvases: picture.current ? [[picture.current, `${value.model} as executed`]] : [] });
   return html`<div class="anatomy">
     <section class="panel drawing" aria-label="The network as executed"><div class="head"><h2>${value.model} on ${value.input_shape.join(" x ")}</h2>
-      <button onClick=${() => save(new Blob([standalone(drawing.current)], { type: "image/svg+xml" }), `${value.network}-graph.svg`)}>Save the drawing (SVG)</button><${Export} view=${view} /></div>
-      <div class="scroll tall" tabindex="0" role="region" aria-label="Drawing" ref=${drawing}><${Graph} value=${value} chosen=${chosen} choose=${choose} /></div></section>
+      <button onClick=${() => save(new Blob([standalone(drawing.current)], { type: "image/svg+xml" }), `${value.network}-graph.svg`)}>Save as SVG</button><${Export} view=${view} /></div>
+      <div class="scroll layout" tabindex="0" role="region" aria-label="Drawing" ref=${drawing}><${Graph} value=${value} chosen=${chosen} choose=${choose} /></div></section>
     <div class="stack">
       <section class="panel" aria-label="Totals"><h2>In all</h2><table><tbody>${value.totals.map(([name, text]) => html`<tr key=${name}><th scope="row">${name}</th><td class="number">${text}</td></tr>`)}</tbody></table></section>
       <${LayerPanel} key=${chosen.name} layer=${chosen} network=${network} input=${input} go=${go} />
@@ -144,14 +148,20 @@ function Seen({ layer, unit, channel, network, input }) {
     const text = meta.box ? `Unit ${meta.unit.join(", ")} sees ${size} of the input (${meta.box.map(([a, b]) => `${a} to ${b}`).join(", ")}) and reads ${meta.reads.toLocaleString("en")} of its values${meta.exact ? "" : " at most"}.` : `Unit ${meta.unit.join(", ")} reads nothing of the input.`;
     const effective = meta.side_95 !== undefined ? ` 95% of the gradient's energy lies within ${meta.side_95} places around the middle, ${(100 * meta.share).toFixed(0)}% of the field.` : "";
     const view = () => ({ title: `What unit ${meta.unit.join(", ")} of ${meta.layer} sees`, code: meta.code, facts: [["Sees", size], ["Reads", String(meta.reads)], ["Said", text + effective]], canvases: canvasesIn(panel.current) });
-    const scale = scaleOf(map.data), places = map.shape;
+    const scale = { low: 0, high: energy ? reachOf(map.data) : 1, map: "overred" }, places = map.shape;
     const boxes = meta.box && places.length === 2 ? [{ box: [meta.box[0][0], meta.box[1][0], meta.box[0][1] + 1, meta.box[1][1] + 1], colour: "var(--mark)" }] : [];
     const shown = received.value || plain(tensors.support);
     return html`<p role="status">${text}${effective}</p>
       ${tensors.energy && html`<${Choice} label="Show" value=${shows} options=${[["support", "the true support"], ["energy", "the effective field"]]} onChange=${setShows} />`}
-      <${SampleView} received=${shown} map=${map} reach=${scale.high} boxes=${shown.meta.kind === "board" || shown.meta.kind === "spectrogram" ? [] : boxes} title=${energy ? "Effective field on the input" : "Support and box on the input"} />
+      <${SampleView} received=${shown} map=${map} reach=${scale.high} boxes=${shown.meta.kind === "board" || shown.meta.kind === "spectrogram" ? [] : boxes} title=${energy ? "Effective field: the gradient's energy at each place of the input" : "Support and box on the input"} />
       ${energy && html`<${Legend} scale=${scale} />`}<${Export} view=${view} />`;
   }}</${Waits}></div>`;
+}
+
+// Where the colours end: at the largest number, or at the 99.5th percentile if that is not far below.
+function reachOf(data) {
+  const sorted = Float64Array.from(data).sort(), most = sorted[sorted.length - 1], usual = sorted[Math.floor(0.995 * (sorted.length - 1))];
+  return usual >= most / 10 ? usual : most;
 }
 
 const asMap = ({ shape, data }) => ({ shape, data: data instanceof Uint8Array ? Float32Array.from(data) : data });

@@ -8,7 +8,7 @@ import { at as part } from "../wire.js";
 
 export function Filter({ overview, query, go, put }) {
   const network = networkOf(overview, query);
-  return html`<${FilterOf} key=${network.name} ...${{ overview, network, query, go, put }} />`;
+  return html`<div class="net"><${FilterOf} key=${network.name} ...${{ overview, network, query, go, put }} /></div>`;
 }
 
 function FilterOf({ overview, network, query, go, put }) {
@@ -42,7 +42,7 @@ function Kernel({ asked, layer }) {
       ${spots === 0 ? html`<${Bars} values=${kernel.data} title="Weights, one for each input" />` : html`${colour && html`<${Heat} map=${inColour(kernel, scale.high)} image title="In colour: grey is 0" size=${140} />`}
         ${spots === 2 ? html`<${Heat} map=${one} scale=${scale} title=${`Input channel ${from}`} size=${140} />` : html`<${Bars} values=${one.data} title=${`Input channel ${from}`} />`}
         ${kernel.shape[0] > 1 && html`<${NumberField} label=${`Input channel, to ${kernel.shape[0] - 1}`} value=${from} min=${0} max=${kernel.shape[0] - 1} onChange=${(at) => at >= 0 && at < kernel.shape[0] && setShown(at)} />`}
-        ${one.shape[0] <= 16 && html`<details><summary>Its numbers</summary><div class="scroll"><${NumberGrid} values=${one.data} shape=${spots === 2 ? one.shape : [1, one.shape[0]]} scale=${scale} title=${`Weights of input channel ${from}`} /></div></details>`}`}
+        ${one.shape[0] <= 16 && html`<details><summary>Its numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="Weights"><${NumberGrid} values=${one.data} shape=${spots === 2 ? one.shape : [1, one.shape[0]]} scale=${scale} title=${`Weights of input channel ${from}`} /></div></details>`}`}
       <${Export} view=${view} />`;
   }}</${Waits}></section>`;
 }

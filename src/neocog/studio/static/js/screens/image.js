@@ -11,8 +11,8 @@ const percent = (share) => `${(100 * share).toFixed(share > 0.995 || share < 0.0
 
 export function ImageScreen({ overview, query, go, put }) {
   const network = networkOf(overview, query);
-  return html`<div class="head"><h1>Image</h1><${Choice} label="Network" value=${network.name} options=${overview.networks.map((each) => each.name)} onChange=${(name) => go("image", { network: name })} /></div>
-    <${ImageOf} key=${network.name} ...${{ network, query, put }} />`;
+  return html`<div class="net"><div class="head"><h1>Image</h1><${Choice} label="Network" value=${network.name} options=${overview.networks.map((each) => each.name)} onChange=${(name) => go("image", { network: name })} /></div>
+    <${ImageOf} key=${network.name} ...${{ network, query, put }} /></div>`;
 }
 
 function ImageOf({ network, query, put }) {

@@ -5,7 +5,7 @@ import { NumberGrid, Waits } from "../parts.js";
 import { Beside, addressOf } from "./lessons/beside.js";
 import { Claims } from "./lessons/claims.js";
 import { Exercises } from "./lessons/exercises.js";
-import { Prose } from "./lessons/prose.js";
+import { Prose, inline } from "./lessons/prose.js";
 import { progressOf, tickStep } from "./lessons/progress.js";
 
 export function Lessons({ overview, query, go }) {
@@ -63,6 +63,6 @@ function StepText({ lesson, step, at }) {
   const grids = Object.entries(step.grids);
   return html`<${Prose} text=${step.text} />
     ${grids.length > 0 && html`<div class="row grids">${grids.map(([name, rows]) => html`<figure key=${name}><div class="scroll"><${NumberGrid} title=${name} values=${rows.flat()} shape=${[rows.length, rows[0].length]} /></div><figcaption>${name}</figcaption></figure>`)}</div>`}
-    ${step.look && html`<p class="look"><strong>Look:</strong> ${step.look}</p>`}
+    ${step.look && html`<p class="look"><strong>Look:</strong> ${inline(step.look)}</p>`}
     <${Claims} key=${`${lesson.number}.${at}`} lesson=${lesson.number} step=${at - 1} claims=${step.claims} />`;
 }

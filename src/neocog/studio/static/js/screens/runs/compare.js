@@ -1,6 +1,6 @@
 // Two runs on the same samples: which is better, by how much, and on which samples they differ.
 import { ask, useAnswer } from "../../api.js";
-import { JobProgress, Notes, useJob } from "../../jobs.js";
+import { JobProgress, Notes, useJob, useOpened } from "../../jobs.js";
 import { html, useState } from "../../lib.js";
 import { Choice, Export, Waits } from "../../parts.js";
 import { Card, Pages, networkOf } from "./cards.js";
@@ -11,9 +11,11 @@ export function Compare({ runs, chosen, query, move, go }) {
   const named = (name, other) => (usable.some((run) => run.name === name) ? name : (chosen.find((run) => run.has_model && run.name !== other) || usable.find((run) => run.name !== other) || { name: "" }).name);
   const a = named(query.a, query.b), b = named(query.b, a);
   const work = useJob(a && b ? `compare:${a}:${b}` : "");
+  const done = work.job && work.job.state === "done";
+  useOpened(done);
   if (usable.length < 2) return html`<section class="panel"><h2>Compare</h2><p>Two runs that are finished are needed. There ${usable.length ? "is one" : "is none"}.</p></section>`;
   const begin = () => work.start("/api/runs/compare", { a, b });
-  const names = usable.map((run) => run.name), done = work.job && work.job.state === "done";
+  const names = usable.map((run) => run.name);
   return html`<div class="stack"><section class="panel" aria-labelledby="compare-head"><h2 id="compare-head">Compare two runs, sample by sample</h2>
       <p class="small quiet">Both models go through the test samples of A, without those that B was trained on.</p>
       <div class="row"><${Choice} label="A" value=${a} options=${names} onChange=${(name) => move({ a: name, b: name === b ? a : b })} />

@@ -1,7 +1,7 @@
 // What a run gets wrong: its metrics, the confusion matrix, calibration, and the samples behind each of them.
 import { ask, useAnswer } from "../../api.js";
 import { short } from "../../draw.js";
-import { JobProgress, Notes, useJob } from "../../jobs.js";
+import { JobProgress, Notes, useJob, useOpened } from "../../jobs.js";
 import { html, useEffect, useRef } from "../../lib.js";
 import { Export, Heat, Waits } from "../../parts.js";
 import { Cards } from "./cards.js";
@@ -23,6 +23,7 @@ function Measured({ run, query, move, go }) {
   const work = useJob(`score:${run.name}`);
   const begin = () => work.start("/api/runs/score", { run: run.name });
   const done = work.job && work.job.state === "done";
+  useOpened(done);
   const cells = useAnswer(async (signal) => (done ? ask("/api/runs/cells", { query: { run: run.name }, signal }) : null), [run.name, !!done]);
   const asked = ["truth", "prediction", "wrong", "bin", "label"].some((name) => query[name]);
   useEffect(() => { if (asked && run.has_model && !work.job && !work.error) begin(); }, [asked, run.name]);
