@@ -17,6 +17,7 @@ from neocog.runs.evaluate_bundle import Chosen
 from neocog.studio import examples
 from neocog.studio.examples import Example
 from neocog.studio.jobs import Job, Jobs
+from neocog.studio.run_compare import only
 from neocog.studio.run_data import Scored, choose_of_run, draw_worst, find_record, score_chosen
 from neocog.studio.run_files import find_run, read_events, read_history, read_stored
 from neocog.studio.state import Studio
@@ -267,6 +268,17 @@ def test_worst_images_of_dense_tasks_are_drawn_with_truth_and_prediction(task, n
 def score_scenes(task, network, num=8) -> Scored:
     source = Scenes(task, num=num)
     return score_chosen(untrained(network, source), Chosen(source, np.arange(num), "all"))
+
+
+@pytest.mark.parametrize(("task", "network"), [("classification", "lenet5_relu"), ("segmentation", "unet_small")])
+def test_scores_of_some_samples_are_those_of_scoring_them_alone(task, network):
+    source = Scenes(task, num=6)
+    predictor = untrained(network, source)
+    every, some = (Chosen(source, np.array(indices), "all") for indices in (range(6), (1, 4)))
+    part, alone = only(score_chosen(predictor, every), some), score_chosen(predictor, some)
+    assert part.keys == alone.keys == some.keys
+    found, expected = ({k: v.value for k, v in each.evaluation.metrics.items()} for each in (part, alone))
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_missed_and_wrong_labels_are_found_by_their_thresholds():
