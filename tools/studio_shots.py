@@ -39,6 +39,9 @@ class View:
 
 VIEWS = {
     "bench": View("size=6x6&stride=2&padding=1,1,0,1&out=2&at=y,0,1,1", '[data-unit="y,0,1,1"]'),
+    "anatomy": View("place=3", "canvas.units", needs_network=True),
+    "image": View("place=3", ".net .plot canvas", needs_network=True),
+    "filter": View("place=3", "ol.patches li", needs_network=True, prepare=lambda page: search_patches(page)),
     "bench-layer": View("", "main h1", needs_network=True, prepare=lambda page: show_layer(page)),
     "image": View("place=0", "main canvas", needs_network=True),
     "filter": View("place=0&channel=3", "main canvas", needs_network=True),
@@ -59,6 +62,12 @@ def show_layer(page: Page) -> None:
     )
     page.evaluate("([network, layer]) => neocogGo('bench', { network, layer, at: 'y,0,1,1' })", found)
     page.wait_for_selector('[data-unit="y,0,1,1"]')
+
+
+def search_patches(page: Page) -> None:
+    """Search the data for patches, and wait for the curve below them."""
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.wait_for_selector(".net .plot canvas")
 
 
 def main(targets: list[str]) -> int:

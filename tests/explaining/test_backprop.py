@@ -231,6 +231,33 @@ def test_transposed_convolution_equals_autograd():
         assert np.isclose(terms.products.sum(), found.weights.gradient[1, 0, 2], **CLOSE)
 
 
+class Codes(nn.Module):
+    """A product with a view of a parameter, on the right and on the left, and one of two feature maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.codes = nn.Parameter(torch.randn(5, 4))
+
+    def forward(self, x):
+        one = x @ self.codes.T
+        two = torch.matmul(self.codes, x.T).T
+        return one * two
+
+
+def test_views_of_weights_are_not_read_as_inputs():
+    explainer, x, target = prepared(Codes(), (4,))
+    codes = explainer.model.codes.detach().numpy()
+    for layer, at in zip(explainer.layers, ((2,), (2,)), strict=False):
+        found = follow_unit(explainer, x, target, layer, at)
+        assert found.inputs.tolist() == x[0].tolist() and found.bias == pytest.approx(0)
+        assert found.reads.weights.tolist() == codes[2].tolist()
+        assert np.isclose(found.sum, x[0].numpy() @ codes[2], **CLOSE)
+    first, second = (follow_unit(explainer, x, target, layer, (2,)).weights for layer in list(explainer.layers)[:2])
+    assert first is not None and first.gradient.shape == (4,) and second is None  # the second has no filter of its own
+    last = follow_unit(explainer, x, target, explainer.layers[-1], (2,))
+    assert last.reads.sources.tolist() == [0, 1] and last.value == pytest.approx((x[0].numpy() @ codes[2]) ** 2)
+
+
 def test_deltas_come_from_the_layer_that_reads_a_unit_on_this_device():
     net = nn.Sequential(nn.Conv2d(1, 2, 1), HalvingConv2d(2, 3, 3, groups=1), nn.Flatten(), nn.LazyLinear(2))
     explainer, x, target = prepared(net, (1, 8, 8))

@@ -141,3 +141,12 @@ def test_interpolation_is_linear_between_places():
     places = np.array([[0.5, 1.0, 2.5], [1.25, 3.0, 0.0]])
     found, within = sample(maps, places)
     assert found.flatten().tolist() == [0.5 * 4 + 1.25, 7.0, 8.0] and within.tolist() == [True, True, False]
+
+
+def test_the_model_is_left_as_it_was(image):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(inplace=True)).double().train()
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    given = image.clone()
+    measure(Explainer(net, (1, SIDE, SIDE)), image, "shift", amounts=[1])
+    assert net.training and all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
+    assert torch.equal(image, given) and all(parameter.grad is None for parameter in net.parameters())

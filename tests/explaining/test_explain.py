@@ -81,9 +81,10 @@ def test_network_without_maps_is_explained_without_class_activation_maps():
 
 
 @pytest.mark.parametrize(
-    ("similarity", "level"), [(1.0, "bad"), (0.5, "bad"), (-0.7, "bad"), (0.49, "partly"), (0.2, "good"), (0.0, "good")]
+    ("similarity", "level"),
+    [(1.0, "bad"), (0.5, "bad"), (-0.7, "good"), (0.49, "partly"), (0.2, "good"), (0.0, "good")],
 )
-def test_similarity_is_read_by_its_size(similarity, level):
+def test_similarity_is_read_by_two_lines(similarity, level):
     assert read_similarity(similarity).level == level
 
 
@@ -224,7 +225,7 @@ def test_bundle_is_explained_by_its_path(tmp_path):
     assert found.prediction.class_name in ("one", "two")
 
 
-def test_twin_that_is_the_same_everywhere_is_no_comparison():
+def test_flat_twin_is_not_compared():
     """Then the last step before it counts, and without one the reading says so."""
     from neocog.explaining.twins import Twin
 
@@ -247,3 +248,12 @@ def test_padding_does_not_make_twins_alike():
     a, b = torch.zeros(50), torch.zeros(50)
     a[:4], b[:4] = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([2.0, 4.0, 1.0, 3.0])
     assert rank_correlation(a, b) == pytest.approx(0.0, abs=1e-9)
+    assert rank_correlation(a + 1e-7 * torch.rand(50), b) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_dead_channel_is_drawn_empty():
+    net = small_net()
+    with torch.no_grad():
+        net[3].weight[1], net[3].bias[1] = 0, 1e-9
+    found = neocog.explain(net, IMAGE, methods="gradcam", layer="3", channel=1, twin=False)
+    assert found.panels["channel-1"].heat.empty and not found.panels["gradcam"].heat.empty

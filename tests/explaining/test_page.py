@@ -77,8 +77,9 @@ def test_empty_map_is_said_to_be_empty():
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1, bias=False), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     with torch.no_grad():
         net[0].weight.fill_(1e-5)
-    found = neocog.explain(net, torch.ones(1, 1, 8, 8), methods="gradient", twin=False)
+    found = neocog.explain(net, torch.ones(1, 1, 8, 8), methods="gradient")
     assert found.panels["gradient"].heat.empty
+    assert '<p class="badge none">Empty: this map says nothing about the target</p>' in found.to_html()
     assert "everywhere: drawn empty" in found.to_html() and "Empty: the largest number is" in found.to_html()
 
 

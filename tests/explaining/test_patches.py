@@ -10,7 +10,7 @@ from neocog.data import ArraySource, ImagePreprocess, TextPreprocess
 from neocog.dataset.list_source import ListSource
 from neocog.errors import ConfigError, DataError
 from neocog.explaining.explainer import Explainer
-from neocog.explaining.patches import channel_facts, top_patches
+from neocog.explaining.patches import ChannelFacts, channel_facts, top_patches
 from neocog.modalities.signal.preprocess import SignalPreprocess
 
 SIZE, COUNT = 20, 50
@@ -116,6 +116,27 @@ def test_dead_constant_and_redundant_channels(explainer, images):
     assert with_patches is not None and str(with_patches) == str(facts)
 
 
+def test_many_channels_are_not_compared_and_the_sentence_says_so():
+    facts = ChannelFacts(
+        num_inputs=3, low=torch.zeros(5000), high=torch.ones(5000), correlation=None, threshold=0.95
+    )  # fmt: skip
+    assert not facts.redundant and str(facts) == (
+        "Of 5,000 channels on 3 inputs, 0 are never above zero, 0 are constant, "
+        "more than 4,096 channels are not compared with each other."
+    )
+
+
+def test_a_sample_whose_maps_are_not_numbers_has_no_patch(images):
+    class Root(nn.Module):
+        def forward(self, x):
+            return (x - 2 * x.mean()).sqrt() + x  # not a number wherever x is small
+
+    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), Root())
+    net[0].weight.data.fill_(1)
+    explainer = Explainer(net, (1, SIZE, SIZE), preprocess=ImagePreprocess(size=(SIZE, SIZE), channels=1))
+    assert top_patches(explainer, images, explainer.layers[-1], facts=False)[0] == []
+
+
 def test_samples_that_cannot_be_read_are_counted(explainer, images, capsys):
     pixels = [images.read(k).payload for k in range(10)]
     pixels[3] = None
@@ -188,3 +209,13 @@ def test_tiles_of_a_large_image_give_one_patch_for_each_sample():
     assert [patch.index for patch in found] == [0, 2, 1]
     assert [int(patch.pixels) for patch in found] == [250, 200, 100]
     assert found[2].view == 0 and found[1].view > 0 and found[1].place == (7, 7)
+
+
+def test_the_model_is_left_as_it_was(images):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(inplace=True)).train()
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    explainer = Explainer(net, (1, SIZE, SIZE), preprocess=ImagePreprocess(size=(SIZE, SIZE), channels=1))
+    found = top_patches(explainer, images, explainer.layers[-1])
+    assert len(found[0]) == 9 and net.training
+    assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
+    assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()

@@ -132,7 +132,7 @@ def follow_unit(explainer: Explainer, inputs: Tensor, target: Target, layer: Lay
 def flows_into(
     explainer: Explainer, inputs: Tensor, layer: Layer, at: tuple[int, ...], delta_of: Callable[[Layer], Tensor]
 ) -> Iterator[Flow]:
-    """What flows into a unit from each layer that reads it."""
+    """The flow into a unit from each layer that reads it."""
     waiting, known = next_layers(explainer, layer), set[Layer]()
     while waiting:
         following = waiting.pop(0)

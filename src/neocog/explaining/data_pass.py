@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from math import prod
 
 import numpy as np
 import torch
@@ -24,9 +25,13 @@ from neocog.progress import Bar, note
 from neocog.runs.channels import match_channels
 from neocog.runs.compute_features import check_kind
 
-__all__ = ["DataPass", "Part"]
+__all__ = ["DataPass", "Part", "default_batch"]
 
 READ_AT_ONCE = 8  # samples whose tiles are decoded together
+PLACES = {"cpu": 16 * 224 * 224}
+"""Of the inputs of a batch: on a CPU, feature maps that its cache can't hold cost more than larger batches save."""
+MOST_PLACES = 64 * 224 * 224  # on any other device
+LARGEST = 256
 
 Part = tuple[NDArray[np.int64], NDArray[np.int64], Tensor]
 """Indices of samples (n,), which of its views each input is (n,), and the decoded inputs (n, *shape)."""
@@ -55,7 +60,7 @@ class DataPass:
             self.indices = np.arange(len(self.source))
 
     def maps(
-        self, layer: Layer, grid: Grid, batch_size: int, label: str
+        self, layer: Layer, grid: Grid, batch_size: int | None, label: str
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Tensor]]:
         """Indices, views and the feature maps (n, C, *places) of a layer, a batch at a time.
 
@@ -63,6 +68,7 @@ class DataPass:
         """
         assert self.indices is not None
         total, done = len(self.indices), 0
+        batch_size = batch_size or default_batch(self.explainer)
         parts = self.tiles(batch_size) if self.explainer.task.dense else self.streamed(batch_size)
         with Bar(label, total) as bar:
             for indices, views, decoded in parts:
@@ -133,3 +139,14 @@ class DataPass:
             found.reverse()
         low, high = seen[0]
         return tuple(found[low : high + 1])
+
+
+def default_batch(explainer: Explainer) -> int:
+    """How many inputs of a network are computed at once.
+
+    >>> from torch import nn
+    >>> [default_batch(Explainer(nn.Conv2d(3, 1, 1), (3, side, side))) for side in (28, 224, 2000)]
+    [256, 16, 1]
+    """
+    places = PLACES.get(explainer.device.type, MOST_PLACES)
+    return max(1, min(LARGEST, places // prod(explainer.input_shape[1:])))

@@ -29,7 +29,7 @@ from neocog.tasks.target import Target
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and only figures need it
 
-__all__ = ["FLOOR", "Panel", "draw_heat", "heat_of", "kernel_image", "reference", "short"]
+__all__ = ["FLOOR", "Panel", "draw_heat", "floor", "heat_of", "kernel_image", "reference", "short"]
 
 FLOOR = 1e-4
 """Of the reference, below which a map is drawn empty; less for inputs of more than 10,000 places: one even share."""
@@ -98,7 +98,7 @@ class Panel:
     """Such as gradcam, gradcam-alone, gradcam-twin."""
     title: str
     alt: str
-    """What the figure shows, in words."""
+    """The content of the figure, in words."""
     heat: Heat
     sample: Sample
     explainer: Explainer

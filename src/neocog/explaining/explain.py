@@ -93,7 +93,7 @@ def same_steps(one: Attribution) -> dict[str, Any]:
 
 
 def open_explainer(model: Explained, input: Input | Tensor | None = None, classes: Iterable[str] = ()) -> Explainer:
-    """What methods work on, from a bundle by path or loaded, or from a network and one of its inputs.
+    """The explainer of a bundle, by path or loaded, or of a network and one of its inputs.
 
     Raises BundleError for a file that is not a bundle, and ConfigError for a network without a normalised input.
     """

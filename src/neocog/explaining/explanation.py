@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.explaining.attribution import Attribution
-from neocog.explaining.drawing import Panel, heat_of, reference, short
+from neocog.explaining.drawing import FLOOR, Panel, floor, heat_of, reference, short
 from neocog.explaining.explainer import Explainer, Sample
 from neocog.explaining.layers import Layer
 from neocog.explaining.methods import METHODS
@@ -33,7 +33,7 @@ SURVIVES, CHANGES = 0.5, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the randomised twin says about a map."""
+    """How far to trust a map, by its randomised twin."""
 
     level: str
     """good, partly, bad, or none if there is nothing to compare."""
@@ -41,17 +41,17 @@ class Reading:
 
 
 def read_similarity(similarity: float) -> Reading:
-    """How far to trust a map whose rank correlation with that of the random network is this.
+    """How far to trust a map whose rank correlation with that of the random network is this, absolute values of both.
 
-    A strong negative correlation is as bad as a positive one: one map can be told from the other. Source: Adebayo et
-    al. 2018, "Sanity checks for saliency maps", which compares maps like this and draws no line; the lines are ours.
+    Source: Adebayo et al. 2018, "Sanity checks for saliency maps", which compares maps like this and draws no line; the
+    lines are ours.
 
     >>> read_similarity(0.81).text, read_similarity(-0.05).level
     ('survives randomisation: do not trust this map', 'good')
     """
-    if abs(similarity) >= SURVIVES:
+    if similarity >= SURVIVES:
         return Reading("bad", "survives randomisation: do not trust this map")
-    if abs(similarity) > CHANGES:
+    if similarity > CHANGES:
         return Reading("partly", "changes only partly with the weights: read it with care")
     return Reading("good", "depends on the trained weights")
 
@@ -86,7 +86,7 @@ class Explanation:
     """The same method on the network re-initialised from the top, by method."""
     channel: ChannelView | None = None
     notes: tuple[str, ...] = ()
-    """What was left out, and why."""
+    """Methods that were left out, and why."""
 
     @property
     def layers(self) -> Sequence[Layer]:
@@ -113,9 +113,11 @@ class Explanation:
         return next((value for value in reversed(twin.similarity) if value), None)
 
     def reading(self, method: str) -> Reading | None:
-        """What the twin of a method says; None without one."""
+        """How far to trust the map of a method, by its twin; None without one."""
         if method not in self.twins:
             return None
+        if any(one.method == method and one.scale <= floor(one) for one in self.attributions):
+            return Reading("none", "empty: this map says nothing about the target")
         similarity = self.similarity(method)
         if similarity is None:
             return Reading("none", "no comparison: the map of the random network is the same everywhere")
@@ -132,21 +134,23 @@ class Explanation:
                 found.append(self.panel(f"{one.method}-alone", f"{title} alone", one, bare=True))
             if one.method in self.twins:
                 twin = self.twins[one.method].attribution
-                title = f"{title} on a random network, on its own scale"
-                found.append(self.panel(f"{one.method}-twin", title, twin, twin=True))
+                found.append(self.panel(f"{one.method}-twin", "Its twin, on its own scale", twin, twin=True))
         if self.channel is not None:
             found.append(self.channel_panel(self.channel))
         return {panel.name: panel for panel in found}
 
     def panel(self, name: str, title: str, one: Attribution, *, bare: bool = False, twin: bool = False) -> Panel:
         heat = heat_of(one, self.explainer.input_shape[1:] or self.explainer.input_shape, bare=bare, twin=twin)
-        alt = f"{title}, {self.target.text}, {self.sample.name}. {describe(heat, one.scale)}"
+        what = f"{METHODS[one.method].title} on a random network" if twin else title
+        alt = f"{what}, {self.target.text}, {self.sample.name}. {describe(heat, one.scale)}"
         return Panel(name, title, alt, heat, self.sample, self.explainer)
 
     def channel_panel(self, view: ChannelView) -> Panel:
         values = view.map.double().cpu().numpy()
-        least = view.layer_scale or 1.0
-        heat = Heat(values=values, reach=least, signed=bool((values < 0).any()), empty=view.scale == 0)
+        heat = Heat(
+            values=values, reach=view.scale, signed=bool((values < 0).any()), bare=values.ndim == 2,
+            empty=view.scale <= FLOOR * view.layer_scale,
+        )  # fmt: skip
         title = f"Channel {view.channel} of {view.layer.name}"
         alt = f"{title} on {self.sample.name}. {describe(heat, view.scale)}"
         return Panel(f"channel-{view.channel}", title, alt, heat, self.sample, self.explainer)
@@ -157,7 +161,7 @@ class Explanation:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """What is in the tables, as JSON."""
+        """The numbers of the page as JSON."""
         found: dict[str, Any] = {
             "file": self.sample.name,
             "target": self.target.text,
@@ -257,7 +261,7 @@ class Explanation:
 
 
 def describe(heat: Heat, scale: float) -> str:
-    """A map in words, for those who can't see it: its scale, and where it is strongest."""
+    """A map in words, to be read aloud: its largest number, and where it is."""
     if heat.empty:
         return f"Empty: the largest number is {short(scale)}."
     sizes = np.abs(heat.values)

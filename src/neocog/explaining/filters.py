@@ -17,7 +17,7 @@ from neocog.explaining.layers import Layer
 from neocog.explaining.maps import Reached
 from neocog.explaining.tape import on_copy, works_in_place
 from neocog.planning import NumberedCalls
-from neocog.torch_private import TorchDispatchMode, tree_map_only
+from neocog.torch_private import TorchDispatchMode, storage_id, tree_map_only
 
 __all__ = ["Observed", "WeightedSum", "first_filters", "has_weights", "kernels", "observe"]
 
@@ -107,8 +107,8 @@ class Observed:
     func: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    sources: dict[int, int]
-    """From the identity of each copy to that of the tensor itself."""
+    sources: dict[int, tuple[int, int]]
+    """From the identity of each copy to that of the tensor itself, and to the memory that it is a view of."""
     weighted: WeightedSum | None
     """The product with weights in it, if there is one."""
 
@@ -124,7 +124,7 @@ class Observed:
 
 def observe(explainer: Explainer, inputs: Tensor, layer: Layer) -> Observed:
     """Run the network on normalised inputs up to a layer, and look at the layer's call. Without gradients."""
-    observer = Observer(layer.call)
+    observer = Observer(layer.call, has_weights(explainer, layer))
     with torch.no_grad():
         given = inputs.clone()
         try:
@@ -143,19 +143,19 @@ def observe(explainer: Explainer, inputs: Tensor, layer: Layer) -> Observed:
 class Observer(NumberedCalls):
     """Keeps one call and stops behind it."""
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, wanted: int, with_weights: bool) -> None:
         super().__init__()
-        self.wanted = wanted
+        self.wanted, self.with_weights = wanted, with_weights
         self.seen: Observed | None = None
 
     def call(self, number: int, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if number != self.wanted:
             return func(*args, **kwargs)
-        sources: dict[int, int] = {}
+        sources: dict[int, tuple[int, int]] = {}
 
         def keep(tensor: Tensor) -> Tensor:
             kept = copied(tensor)
-            sources[id(kept)] = id(tensor)
+            sources[id(kept)] = id(tensor), storage_id(tensor)
             return kept
 
         held = tree_map_only(Tensor, keep, (args, kwargs))
@@ -165,7 +165,8 @@ class Observer(NumberedCalls):
         products = Products()
         with products:
             func(*args, **kwargs)
-        self.seen = Observed(func, held[0], held[1], sources, products.found[-1] if products.found else None)
+        weighted = products.found[-1] if products.found and self.with_weights else None
+        self.seen = Observed(func, held[0], held[1], sources, weighted)
         raise Reached
 
 

@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -188,7 +189,7 @@ def field_of(program: fx.GraphModule, node: fx.Node, inputs: list[Fields]) -> Fi
 
 
 def through(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d, fields: Fields) -> Fields:
-    def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    def pair(value: Any) -> tuple[int, int]:
         return (value, value) if isinstance(value, int) else (value[0], value[1])
 
     dilation = getattr(module, "dilation", 1)

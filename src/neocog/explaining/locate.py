@@ -23,7 +23,7 @@ Spec = str | int | Target | None
 
 
 def predict(explainer: Explainer, one: Input | Tensor, sample: Sample) -> Prediction | None:
-    """What the network says about an input; None for outputs with places of a network that isn't a bundle."""
+    """The prediction for an input; None for outputs with places of a network that isn't a bundle."""
     if not explainer.task.dense:
         (found,) = explainer.task.predictions([sample.name], explainer.outputs(sample.inputs).cpu(), 3)
         return found

@@ -27,8 +27,6 @@ from neocog.explaining.receptive import Box, box
 
 __all__ = ["ChannelFacts", "Patch", "TopPatches", "channel_facts", "top_patches"]
 
-BATCH = 64
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
@@ -102,15 +100,15 @@ def top_patches(
     per_sample: int = 1,
     facts: bool = True,
     threshold: float = ALIKE,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
 ) -> TopPatches:
     """The `count` patches of a data set that excite each channel of a layer most, in one pass over the data.
 
     `channels` are by default all of the layer's and `indices` all samples of the source. Of a sample, at most
     `per_sample` places of a channel are taken; with more than one, that many of each tile of a large image. `facts`
-    adds `ChannelFacts` of the same pass. Samples that can't be read are left out and reported. Raises ConfigError for
-    an explainer without preprocessing, and for a channel that doesn't exist; DataError for data of another kind, or if
-    no sample can be read.
+    adds `ChannelFacts` of the same pass. `batch_size` changes the speed alone. Samples that can't be read are left out
+    and reported. Raises ConfigError for an explainer without preprocessing, and for a channel that doesn't exist;
+    DataError for data of another kind, or if no sample can be read.
     """
     data = DataPass(explainer, source, indices)
     grid = Grid.of(explainer, layer)
@@ -135,7 +133,7 @@ def channel_facts(
     *,
     indices: NDArray[np.int64] | None = None,
     threshold: float = ALIKE,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
 ) -> ChannelFacts:
     """Which channels of a layer are dead, constant or redundant on a data set, in one pass.
 

@@ -156,7 +156,7 @@ class Scorer:
                     local = local_program(program, windows)
                 if local is not None:
                     yield Way(form, partial(self.fused, local, form), partial(whole, reference))
-            yield Way(form, lambda at, whole=whole: whole(make(at)), partial(whole, reference))
+            yield Way(form, partial(self.fused, program, form, make=make), partial(whole, reference))
 
     def plain(self, values: Tensor) -> Tensor:
         """The scores of variants by the network as it is; (n, C, *places) -> (n,)."""
@@ -165,8 +165,10 @@ class Scorer:
         with torch.no_grad():
             return self.read(self.explainer.tape(self.inputs, values=values, gradients=False).outputs).cpu()
 
-    def fused(self, program: Callable[[Any], Any], form: Form, given: Any) -> Tensor:
+    def fused(self, program: Callable[[Any], Any], form: Form, given: Any, make: Make | None = None) -> Tensor:
         """The scores of variants, or of windows by number, by a program; (n,)."""
+        if make is not None:
+            given = make(given)
         if isinstance(given, Tensor):
             given = given.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():

@@ -36,6 +36,7 @@ Weighted = (
 )  # fmt: skip
 Norms = (NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 AT_ONCE = 2**21  # numbers that are drawn at once
+ROUNDING = 1e-5  # of the largest number in a map, below which float32 tells nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,8 +196,8 @@ def drawn(draws: Callable[..., NDArray[np.float64]], purpose: str, seed: int, li
 def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Spearman's rank correlation of absolute values, from -1 to 1; 0 if one of the maps is the same everywhere.
 
-    Places where both are zero, such as padding and those that the output can't depend on, are left out: they would
-    agree whatever the weights are.
+    Places where both are zero but for rounding, such as padding and those that the output can't depend on, are left
+    out: they would agree whatever the weights are.
 
     >>> rank_correlation(torch.tensor([0.1, -2.0, 3.0]), torch.tensor([1.0, 4.0, 9.0]))
     1.0
@@ -204,7 +205,7 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
     from scipy.stats import spearmanr  # takes half a second to import
 
     first, second = (each.detach().abs().double().flatten().cpu().numpy() for each in (a, b))
-    used = (first != 0) | (second != 0)
+    used = (first > ROUNDING * first.max(initial=0)) | (second > ROUNDING * second.max(initial=0))
     first, second = first[used], second[used]
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0

@@ -16,7 +16,7 @@ from neocog.explaining.maps import Grid
 from neocog.planning.dependencies import Marks
 from neocog.planning.fields import backward
 from neocog.planning.rules import dependencies
-from neocog.torch_private import tree_map_only
+from neocog.torch_private import storage_id, tree_leaves, tree_map_only
 
 __all__ = ["Reads", "read_by"]
 
@@ -76,7 +76,7 @@ def read_by(explainer: Explainer, layer: Layer, seen: Observed, at: tuple[int, .
     """
     grid = Grid.of(explainer, layer)
     with torch.enable_grad():
-        args, kwargs, given = as_leaves(explainer, seen)
+        args, kwargs, given = as_leaves(explainer, layer, seen)
         result = seen.func(*args, **kwargs)
         if result is None:  # an assignment to a part
             result = args[0]
@@ -100,33 +100,61 @@ def bias_of(seen: Observed, at: tuple[int, ...], value: float, total: float) -> 
     return float(weighted.bias.flatten()[at[1] if weighted.is_convolution else at[-1]])
 
 
-def as_leaves(explainer: Explainer, seen: Observed) -> tuple[tuple[Any, ...], dict[str, Any], list[Tensor]]:
+def as_leaves(
+    explainer: Explainer, layer: Layer, seen: Observed
+) -> tuple[tuple[Any, ...], dict[str, Any], list[Tensor]]:
     """The arguments of a call, and those of its tensors that come from the input, as leaves of autograd."""
-    network = explainer.network
-    owned = {id(tensor) for tensor in (*network.parameters(), *network.buffers())}
+    chosen = from_input(explainer, layer, seen)
     leaves: dict[int, Tensor] = {}  # identity of a tensor of the network -> its leaf
     used: dict[int, Tensor] = {}
 
     def replace(tensor: Tensor) -> Tensor:
-        source = seen.sources[id(tensor)]
-        if source in used:
-            return used[source]
-        if not tensor.is_floating_point() or source in owned or (leaves and seen.name in WEIGHTED):
-            return tensor
-        leaves[source] = tensor.clone().requires_grad_()
-        used[source] = leaves[source].clone()  # may be written to in place
-        return used[source]
+        source, _ = seen.sources[id(tensor)]
+        if source in chosen and source not in used:
+            leaves[source] = tensor.clone().requires_grad_()
+            used[source] = leaves[source].clone()  # may be written to in place
+        return used.get(source, tensor)
 
     args, kwargs = tree_map_only(Tensor, replace, (seen.args, seen.kwargs))
     return args, kwargs, list(leaves.values())
 
 
-def local_reads(explainer: Explainer, layer: Layer, grid: Grid, at: tuple[int, ...]) -> list[Marks | None]:
-    """Marks on each value that a layer's call receives and that the input is in, in the order of reading."""
+def from_input(explainer: Explainer, layer: Layer, seen: Observed) -> set[int]:
+    """The tensors among a call's arguments that the input is in, by identity.
+
+    They are none of the network's own, nor views of these; of what is left, those whose shapes the plan expects.
+    """
+    network = explainer.network
+    owned = {storage_id(tensor) for tensor in (*network.parameters(), *network.buffers())}
+    tensors = [leaf for leaf in tree_leaves((seen.args, seen.kwargs)) if isinstance(leaf, Tensor)]
+    known = {
+        seen.sources[id(t)][0]: t for t in tensors if t.is_floating_point() and seen.sources[id(t)][1] not in owned
+    }
+    if seen.name in WEIGHTED:
+        return set(list(known)[:1])
+    trace = explainer.layers.plan.trace
+    shapes = [trace.values[value].shape for value in received(explainer, layer)]
+    found = set[int]()
+    for source, tensor in known.items():
+        if tuple(tensor.shape) in shapes:
+            shapes.remove(tuple(tensor.shape))
+            found.add(source)
+    return found or set(list(known)[:1])
+
+
+def received(explainer: Explainer, layer: Layer) -> list[int]:
+    """The values of the trace that a layer's call receives and that the input is in, in the order of reading."""
     trace = explainer.layers.plan.trace
     inner = [o for o in trace.operations if o.call == layer.call and o.operator is not None]
     made = {value for operation in inner for value in operation.outputs}
-    received = dict.fromkeys(v for o in inner for v in o.inputs if v not in made and trace.values[v].from_input)
+    read = (value for operation in inner for value in operation.inputs)
+    return list(dict.fromkeys(v for v in read if v not in made and trace.values[v].from_input))
+
+
+def local_reads(explainer: Explainer, layer: Layer, grid: Grid, at: tuple[int, ...]) -> list[Marks | None]:
+    """Marks on what a unit reads of each value that the layer's call receives, in their order."""
+    trace = explainer.layers.plan.trace
+    inner = [o for o in trace.operations if o.call == layer.call and o.operator is not None]
     marks: dict[int, Marks] = {grid.value: np.zeros(grid.output_shape, bool)}
     marks[grid.value][at] = True
     for operation in reversed(inner):
@@ -137,4 +165,4 @@ def local_reads(explainer: Explainer, layer: Layer, grid: Grid, at: tuple[int, .
             for source, steps in dependencies(trace, operation, output):
                 read = backward(wanted, trace.values[source].shape, steps)
                 marks[source] = marks[source] | read if source in marks else read
-    return [marks.get(value) for value in received]
+    return [marks.get(value) for value in received(explainer, layer)]

@@ -32,7 +32,7 @@ function Network({ value, network, input, layer, choose, go }) {
   const view = () => ({ title: `${value.network}: ${value.model}`, code: value.code, facts: [...value.totals, ...value.layers.map((each) => [each.name, `${each.operator} ${each.detail} · ${each.shape.join(" x ")} · ${each.parameters.toLocaleString("en")} parameters`])], canvases: picture.current ? [[picture.current, `${value.model} as executed`]] : [] });
   return html`<div class="anatomy">
     <section class="panel drawing" aria-label="The network as executed"><div class="head"><h2>${value.model} on ${value.input_shape.join(" x ")}</h2>
-      <button onClick=${() => save(new Blob([standalone(drawing.current)], { type: "image/svg+xml" }), `${value.network}-graph.svg`)}>Save the drawing (SVG)</button><${Export} view=${view} /></div>
+      <button onClick=${() => save(new Blob([standalone(drawing.current)], { type: "image/svg+xml" }), `${value.network}-graph.svg`)}>Save as SVG</button><${Export} view=${view} /></div>
       <div class="scroll layout" tabindex="0" role="region" aria-label="Drawing" ref=${drawing}><${Graph} value=${value} chosen=${chosen} choose=${choose} /></div></section>
     <div class="stack">
       <section class="panel" aria-label="Totals"><h2>In all</h2><table><tbody>${value.totals.map(([name, text]) => html`<tr key=${name}><th scope="row">${name}</th><td class="number">${text}</td></tr>`)}</tbody></table></section>
