@@ -41,10 +41,8 @@ VIEWS = {
     "bench": View("size=6x6&stride=2&padding=1,1,0,1&out=2&at=y,0,1,1", '[data-unit="y,0,1,1"]'),
     "anatomy": View("place=3", "canvas.units", needs_network=True),
     "image": View("place=3", ".net .plot canvas", needs_network=True),
-    "filter": View("place=3", "ol.patches li", needs_network=True, prepare=lambda page: search_patches(page)),
+    "filter": View("place=3&channel=3", "ol.patches li", needs_network=True, prepare=lambda page: search_patches(page)),
     "bench-layer": View("", "main h1", needs_network=True, prepare=lambda page: show_layer(page)),
-    "image": View("place=0", "main canvas", needs_network=True),
-    "filter": View("place=0&channel=3", "main canvas", needs_network=True),
     "lessons-first": View("lesson=1"),
 }
 """By name: a screen, or a screen and what it shows. Screens that are not listed are shown as they open."""

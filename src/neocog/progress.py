@@ -36,7 +36,7 @@ class Follower:
 
     progress: Callable[[str, float], None]
     note: Callable[[str], None]
-    levels: list[tuple[int, int]] = field(default_factory=list)
+    levels: list[tuple[float, float]] = field(default_factory=list)
 
     def track(self, items: Iterable[T], label: str, total: int) -> Iterator[T]:
         place = len(self.levels)
@@ -73,6 +73,9 @@ def follow(progress: Callable[[str, float], None], tell: Callable[[str], None]) 
     ...             pass
     >>> seen
     [0.0, 0.0, 0.25, 0.5, 0.5, 0.75]
+    >>> with follow(lambda label, share: print(label, share), print), Bar("a bar", 4) as bar:
+    ...     bar.draw(1)
+    a bar 0.25
     """
     token = following.set(Follower(progress, tell))
     try:
@@ -113,16 +116,22 @@ class Bar:
         tail = (TextColumn("{task.fields[text]}"), TimeRemainingColumn(compact=True))
         # No refresh thread: it would compete with the work for the interpreter. `draw` draws.
         self.progress = Progress(*columns, *tail, console=console, auto_refresh=False, transient=True)
-        self.shown = (console.is_terminal or console.is_jupyter) and not console.quiet
+        self.follower, self.total, self.place, self.label = following.get(), total, 0, label
+        self.shown = self.follower is None and (console.is_terminal or console.is_jupyter) and not console.quiet
         self.task = self.progress.add_task(label, total=total, text="")
         self.drawn = 0.0
 
     def __enter__(self) -> Self:
+        if self.follower is not None:
+            self.place = len(self.follower.levels)
+            self.follower.levels.append((0, self.total))
         if self.shown:
             self.progress.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.follower is not None:
+            del self.follower.levels[self.place :]
         if self.shown:
             self.progress.stop()
 
@@ -132,7 +141,10 @@ class Bar:
         return self.shown and time.monotonic() - self.drawn >= REFRESH
 
     def draw(self, completed: float, text: str = "", label: str | None = None) -> None:
-        """Show the progress, if it is time to."""
+        """Show the progress, if it is time to; whoever follows the work is told each time."""
+        if self.follower is not None:
+            self.follower.levels[self.place] = completed, self.total
+            self.follower.progress(label or self.label, self.follower.share())
         if self.due:
             self.drawn = time.monotonic()
             self.progress.update(self.task, completed=completed, text=text, description=label)

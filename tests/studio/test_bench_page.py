@@ -15,9 +15,9 @@ SETTLE = """
 globalThis.settle = async (query) => {
   neocogPut("bench", query);
   const wanted = new URLSearchParams(query).toString();
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < 5000; i++) {
     if (document.querySelector("[data-bench]")?.dataset.bench === wanted) return;
-    await new Promise((done) => requestAnimationFrame(done));
+    await new Promise((done) => setTimeout(done));
   }
   throw new Error(`no answer for ${wanted}`);
 };

@@ -1,6 +1,7 @@
 """Filter: a channel's kernel, patches, projection, synthesised input, and how its layer follows changes."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -107,6 +108,17 @@ def test_synthesised_input_is_that_of_the_engine(kind):
     if kind == "lenet":
         _, names = run_code(meta["code"], asker().folder)
         assert names["found"].value_after == pytest.approx(meta["after"], rel=1e-4)
+
+
+def test_synthesis_tells_how_far_it_is_and_stops():
+    asker().opened("lenet")
+    job = asker().post("/api/filter/synthesised", json={"network": "lenet", "layer": "stem.0", "steps": 2048})
+    running = asker().studio.jobs.get(job["key"])
+    while running.share == 0 and not running.ended.is_set():
+        time.sleep(0.01)
+    assert running.label == "synthesis" and 0 < running.share < 1
+    asker().client.delete("/api/filter/job", params={"job": job["key"]})
+    assert asker().job(job)["state"] == "stopped" and not asker().studio.lock.locked()
 
 
 @pytest.mark.parametrize("kind", ["text", "go"])

@@ -17,6 +17,8 @@ from neocog.runs.evaluate_bundle import Chosen
 from neocog.studio import examples
 from neocog.studio.examples import Example
 from neocog.studio.jobs import Job, Jobs
+from neocog.studio.routes import runs as routes
+from neocog.studio.run_compare import only
 from neocog.studio.run_data import Scored, choose_of_run, draw_worst, find_record, score_chosen
 from neocog.studio.run_files import find_run, read_events, read_history, read_stored
 from neocog.studio.state import Studio
@@ -104,25 +106,28 @@ def test_history_of_a_line_that_is_being_written_leaves_it_out(tmp_path):
     assert told["messages"] == ["warning: slow"] and told["best"] == [1] and told["epochs"] == {}
 
 
-def test_events_follow_a_run_until_it_is_finished(tmp_path):
+def test_events_follow_a_run_until_it_is_finished(tmp_path, monkeypatch):
     folder = tmp_path / "runs" / "live"
     folder.mkdir(parents=True)
     run = Run(folder)
     run.config.write_text("data: {}\n")
     run.results.write_text("epoch,val_loss\n1,0.5\n")
 
-    def go_on():
-        time.sleep(0.3)
+    def read_then_go_on(name, each):
+        told = read_history(name, each)
+        if len(told["epochs"]["epoch"]) == 2:
+            run.figures.write_text("{}")
         run.results.write_text("epoch,val_loss\n1,0.5\n2,0.25\n")
-        run.figures.write_text("{}")
+        return told
 
-    client = client_of(Studio(runs=tmp_path / "runs"))
-    threading.Thread(target=go_on).start()
-    body = client.get("/api/runs/follow", params={"run": "live"}).text
-    told = [part.split("\n", 1) for part in body.strip().split("\n\n")]
-    assert [head for head, _ in told] == ["event: history", "event: history", "event: end"]
-    losses = [json.loads(data.removeprefix("data: "))["epochs"]["val_loss"] for _, data in told[:2]]
-    assert losses == [[0.5], [0.5, 0.25]]
+    monkeypatch.setattr(routes, "read_history", read_then_go_on)
+    monkeypatch.setattr(routes, "POLL", 0.01)
+    body = client_of(Studio(runs=tmp_path / "runs")).get("/api/runs/follow", params={"run": "live"}).text
+    events = [part.split("\n", 1) for part in body.strip().split("\n\n")]
+    assert [head for head, _ in events] == [*["event: history"] * 3, "event: end"]
+    told = [json.loads(data.removeprefix("data: ")) for _, data in events[:3]]
+    assert [each["epochs"]["val_loss"] for each in told] == [[0.5], [0.5, 0.25], [0.5, 0.25]]
+    assert [each["finished"] for each in told] == [False, False, True]
 
 
 def test_an_unknown_run_is_refused(client):
@@ -267,6 +272,17 @@ def test_worst_images_of_dense_tasks_are_drawn_with_truth_and_prediction(task, n
 def score_scenes(task, network, num=8) -> Scored:
     source = Scenes(task, num=num)
     return score_chosen(untrained(network, source), Chosen(source, np.arange(num), "all"))
+
+
+@pytest.mark.parametrize(("task", "network"), [("classification", "lenet5_relu"), ("segmentation", "unet_small")])
+def test_scores_of_some_samples_are_those_of_scoring_them_alone(task, network):
+    source = Scenes(task, num=6)
+    predictor = untrained(network, source)
+    every, some = (Chosen(source, np.array(indices), "all") for indices in (range(6), (1, 4)))
+    part, alone = only(score_chosen(predictor, every), some), score_chosen(predictor, some)
+    assert part.keys == alone.keys == some.keys
+    found, expected = ({k: v.value for k, v in each.evaluation.metrics.items()} for each in (part, alone))
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_missed_and_wrong_labels_are_found_by_their_thresholds():

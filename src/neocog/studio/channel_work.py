@@ -14,7 +14,7 @@ from neocog.explaining.maps import Grid
 from neocog.explaining.patches import Patch, top_patches
 from neocog.explaining.rules import DECONVNET
 from neocog.explaining.synthesis import Synthesised
-from neocog.studio.jobs import Job
+from neocog.progress import track
 from neocog.studio.kept import network_code
 from neocog.studio.received import drawn_input, kind_of
 from neocog.studio.samples import Samples
@@ -68,14 +68,12 @@ def project_strongest(
     return place, value, back[0] * value
 
 
-def search(
-    studio: Studio, opened: Opened, samples: Samples, layer: Layer, asked: PatchesAsked, job: Job
-) -> list[Patch]:
+def search(studio: Studio, opened: Opened, samples: Samples, layer: Layer, asked: PatchesAsked) -> list[Patch]:
     """The strongest patches, with the lock held for a part of the samples at a time."""
     indices, best = samples.indices[: asked.most], list[Patch]()
-    for begin in range(0, len(indices), AT_ONCE):
+    starts = range(0, len(indices), AT_ONCE)
+    for begin in track(starts, f"{len(indices):,} samples"):
         part = indices[begin : begin + AT_ONCE]
-        job.progress(f"{begin:,} of {len(indices):,} samples", begin / len(indices))
         with studio.lock:
             found = top_patches(
                 opened.explainer, samples.source, layer, channels=[asked.channel], count=COUNT, indices=part,

@@ -12,7 +12,7 @@ from neocog.studio.jobs import Job
 from neocog.studio.run_data import Scored, score_chosen, score_key, score_run
 from neocog.studio.state import Studio
 
-__all__ = ["compare_runs"]
+__all__ = ["compare_runs", "only"]
 
 
 def compare_runs(studio: Studio, job: Job, names: tuple[str, str], runs: tuple[Run, Run]) -> Comparison:

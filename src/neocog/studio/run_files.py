@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.errors import RunError, did_you_mean
+from neocog.evaluation.calibration import BINS
 from neocog.runs import Run
 from neocog.studio.examples import example_folder, example_runs
 from neocog.studio.state import Studio
@@ -175,7 +176,7 @@ def read_stored(run: Run) -> dict[str, Any]:
         "classes": classes,
         "metrics": [{"name": LABELS.get(name, name.replace("_", " ")), **value} for name, value in estimates.items()],
         "confusion": figures.get("confusion"), "confusion_of": "samples" if "top1" in figures else "places",
-        "reliability": figures.get("reliability"), "temperature": figures.get("temperature"),
+        "reliability": figures.get("reliability"), "bins": BINS, "temperature": figures.get("temperature"),
         "per_class": table_of(next((figures[key] for key in TABLES if figures.get(key)), [])),
         "worst": [worst_of(row) for row in next((figures[key] for key in WORST if figures.get(key)), [])],
         "code": stored_code(run, "confusion" in figures),

@@ -121,8 +121,8 @@ def start_patches(request: Request, asked: PatchesAsked) -> dict[str, Any]:
     opened, chosen = find_channel(studio, asked.network, asked.layer, asked.channel)
     samples = find_samples(studio, opened)
 
-    def work(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-        found = search(studio, opened, samples, chosen, asked, job)
+    def work(_: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = search(studio, opened, samples, chosen, asked)
         return drawn_patches(opened, samples, chosen, asked, found)
 
     key = f"patches {opened.name} {chosen.name} {asked.channel} {asked.most} {samples.title}"
@@ -135,9 +135,8 @@ def start_synthesis(request: Request, asked: InputAsked) -> dict[str, Any]:
     studio = studio_of(request)
     opened, chosen = find_channel(studio, asked.network, asked.layer, asked.channel)
 
-    def work(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
+    def work(_: Job) -> tuple[dict[str, Any], dict[str, Any]]:
         with studio.lock:
-            job.progress("synthesis", 0.0)
             found = synthesise(opened.explainer, (chosen, asked.channel), steps=asked.steps, seed=asked.seed)
         return drawn_synthesis(opened, chosen, asked, found)
 

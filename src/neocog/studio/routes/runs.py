@@ -61,13 +61,14 @@ async def follow_runs(request: Request, run: Annotated[list[str], Query(max_leng
     async def events() -> AsyncIterator[str]:
         seen: dict[str, Any] = {}
         while not await request.is_disconnected():
+            ended = all(each.finished for each in found.values())  # before they are read, so that nothing is missed
             for name, each in found.items():
                 now = stamp(each)
                 if seen.get(name) != now:
                     seen[name] = now
                     told = await asyncio.to_thread(read_history, name, each)
                     yield event("history", told)
-            if all(each.finished for each in found.values()):
+            if ended:
                 yield event("end", {"runs": list(found)})
                 return
             await asyncio.sleep(POLL)

@@ -5,7 +5,7 @@ import { Export, Waits } from "../../parts.js";
 
 const PAGE = 24;
 
-export function Cards({ run, query, cells, pick, go }) {
+export function Cards({ run, query, cells, bins, pick, go }) {
   const cell = Object.fromEntries(["truth", "prediction", "wrong", "bin", "label", "kind"].filter((name) => query[name]).map((name) => [name, query[name]]));
   const key = JSON.stringify([run.name, cell]);
   const [start, setStart] = useState({ key, at: 0 });
@@ -14,9 +14,9 @@ export function Cards({ run, query, cells, pick, go }) {
   const usual = Object.keys(cell).length ? cell : { wrong: "1" };
   const answer = useAnswer((signal) => ask("/api/runs/samples", { query: { run: run.name, ...usual, start: at, count: PAGE }, signal }), [key, at]);
   const by = cells && cells.by_class;
-  return html`<section class="panel" aria-labelledby="cards-head"><${Waits} answer=${answer}>${(found) => html`<div class="head"><h2 id="cards-head">${headOf(usual, cells)}: ${found.count.toLocaleString("en")} of ${found.of.toLocaleString("en")}</h2>
+  return html`<section class="panel" aria-labelledby="cards-head"><${Waits} answer=${answer}>${(found) => html`<div class="head"><h2 id="cards-head">${headOf(usual, cells, bins)}: ${found.count.toLocaleString("en")} of ${found.of.toLocaleString("en")}</h2>
       ${by && html`<button aria-pressed=${!!cell.wrong && !cell.bin} onClick=${() => pick({ wrong: "1" })}>All errors</button>`}
-      <${Export} view=${() => ({ title: `${headOf(usual, cells)}, ${run.name}`, code: found.code, facts: found.samples.map((each) => [each.key, `${each.truth} -> ${each.prediction}`]) })} /></div>
+      <${Export} view=${() => ({ title: `${headOf(usual, cells, bins)}, ${run.name}`, code: found.code, facts: found.samples.map((each) => [each.key, `${each.truth} -> ${each.prediction}`]) })} /></div>
     ${found.caption && html`<p class="small quiet">${found.caption}</p>`}
     ${found.legend.length > 0 && html`<ul class="legend-list small">${found.legend.map(([name, colour]) => html`<li key=${name}><span class="swatch" style=${{ background: colour }} aria-hidden="true" /> ${name}</li>`)}</ul>`}
     ${found.samples.length === 0 ? html`<p>None.</p>` : html`<ul class=${cells && cells.dense ? "cards wide" : "cards"}>${found.samples.map((each) => html`<${Card} key=${each.key} sample=${each} network=${networkOf(run)} go=${go} />`)}</ul>`}
@@ -25,10 +25,10 @@ export function Cards({ run, query, cells, pick, go }) {
 
 export const networkOf = (run) => run.name.split(/[\\/]/).pop();
 
-function headOf({ truth, prediction, bin, label, kind, wrong }, cells) {
+function headOf({ truth, prediction, bin, label, kind, wrong }, cells, bins) {
   if (label) return kind === "wrong" ? `Wrongly labelled ${label}` : `${label} missed`;
   if (truth && prediction) return truth === prediction ? `${truth}, rightly predicted` : `${truth} taken for ${prediction}`;
-  if (bin) return `Errors at a confidence of ${Math.round((100 * bin) / 15)}% to ${Math.round((100 * (Number(bin) + 1)) / 15)}%`;
+  if (bin) return `Errors at a confidence of ${Math.round((100 * bin) / bins)}% to ${Math.round((100 * (Number(bin) + 1)) / bins)}%`;
   return cells && !cells.by_class ? "The worst samples" : wrong ? "All errors" : "Samples";
 }
 

@@ -41,7 +41,7 @@ function Measured({ run, query, move, go }) {
     <div class="columns">${found.confusion && found.confusion_of === "samples" && html`<${Confusion} run=${run} found=${found} query=${query} pick=${pick} />`}
       ${found.reliability && html`<${Reliability} run=${run} found=${found} query=${query} pick=${pick} />`}
       ${cells.value && cells.value.labels && html`<${Labels} labels=${cells.value.labels} query=${query} pick=${pick} />`}</div>
-    ${done && html`<${Cards} run=${run} query=${query} cells=${cells.value} pick=${pick} go=${go} />`}
+    ${done && html`<${Cards} run=${run} query=${query} cells=${cells.value} bins=${found.bins} pick=${pick} go=${go} />`}
     ${!done && found.worst.length > 0 && html`<${Worst} rows=${found.worst} />`}
     ${found.per_class.rows.length > 0 && html`<${PerClass} table=${found.per_class} />`}</div>`}</${Waits}>`;
 }
@@ -91,7 +91,7 @@ function Reliability({ run, found, query, pick }) {
     <p class="small quiet">How often the network is right, by how sure it is. On the diagonal, its confidence can be taken at its word; below, it is too sure.</p>
     <canvas ref=${canvas} class="smooth reliability" role="img" aria-label=${`Reliability diagram. ${words}.`} />
     <details><summary>The bars as a table</summary><table><thead><tr><th scope="col" class="number">confidence</th><th scope="col" class="number">right</th><th scope="col" class="number">samples</th><th scope="col"><span class="hidden">show</span></th></tr></thead><tbody>
-      ${found.reliability.map((bin) => { const place = String(Math.round(bin.low * 15)); return html`<tr key=${bin.low} aria-selected=${query.bin === place}><td class="number">${(100 * bin.confidence).toFixed(1)}%</td><td class="number">${(100 * bin.accuracy).toFixed(1)}%</td><td class="number">${bin.count}</td>
+      ${found.reliability.map((bin) => { const place = String(Math.round(bin.low * found.bins)); return html`<tr key=${bin.low} aria-selected=${query.bin === place}><td class="number">${(100 * bin.confidence).toFixed(1)}%</td><td class="number">${(100 * bin.accuracy).toFixed(1)}%</td><td class="number">${bin.count}</td>
         <td><button aria-label=${`Errors at a confidence of ${(100 * bin.confidence).toFixed(0)}%`} onClick=${() => pick({ bin: place, wrong: "1" })}>errors</button></td></tr>`; })}</tbody></table></details></section>`;
 }
 
