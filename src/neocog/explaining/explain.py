@@ -168,7 +168,7 @@ def show_channel(explainer: Explainer, sample: Sample, layer: Layer | None, chan
     maps = feature_maps(explainer, sample.inputs, [layer])[layer].detach()
     places = explainer.input_shape[1:] or explainer.input_shape
     return ChannelView(
-        layer=layer, channel=channel, map=on_input(maps[channel][None], places)[0],
+        layer=layer, channel=channel, map=on_input(maps[channel][None], places, layer)[0],
         kernel=kernels(explainer, layer)[channel] if layer.is_convolution else None,
         scale=float(maps[channel].abs().max()), layer_scale=float(maps.abs().max()),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from neocog.dataset.record import Payload
 from neocog.errors import ConfigError
 from neocog.explaining.layers import Layer, Layers
 from neocog.explaining.rules import PLAIN, Rules
-from neocog.explaining.tape import Change, Tape, run
+from neocog.explaining.tape import Change, Tape, own_buffers, run
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.views import View
 from neocog.planning import shared_copy
@@ -136,7 +136,7 @@ class Explainer:
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """The outputs for normalised inputs, joined as `join_outputs` does; without gradients."""
-        with torch.no_grad():
+        with torch.no_grad(), own_buffers(self.network):
             outputs: Tensor = join_outputs(self.network(inputs))
         return outputs
 

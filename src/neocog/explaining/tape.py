@@ -19,7 +19,7 @@ from neocog.explaining.rules import PLAIN, Rules
 from neocog.planning import NumberedCalls
 from neocog.zoo.network import join_outputs
 
-__all__ = ["Change", "Tape", "run"]
+__all__ = ["Change", "Tape", "own_buffers", "run"]
 
 Change = Callable[[Tensor], Tensor]
 """The output of a layer, (N, C, *places), as something else of the same shape."""
