@@ -29,7 +29,7 @@ def settled(name, in_channels=1):
 @pytest.fixture
 def no_bf16(monkeypatch):
     """A CPU without instructions for bfloat16."""
-    monkeypatch.setattr(fused, "has_mkldnn_bf16", lambda: False)
+    monkeypatch.setattr("neocog.torch_private.has_mkldnn_bf16", lambda: False)
 
 
 @pytest.mark.parametrize("name", ["unet_small", "unet_lite0", "unet_resnet18"])
@@ -51,7 +51,7 @@ def is_half(backend):
 
 def test_bfloat16_is_used_if_it_is_faster_and_the_first_input_agrees(monkeypatch):
     """It gives the same values on a CPU without the instructions, too slowly."""
-    monkeypatch.setattr(fused, "has_mkldnn_bf16", lambda: True)
+    monkeypatch.setattr("neocog.torch_private.has_mkldnn_bf16", lambda: True)
     seconds = iter([1.0, 0.5, 1.0, 2.0, 0.5, 1.0, 0.5, 0.5])
     real = fused.timed
     monkeypatch.setattr(fused, "timed", lambda *given: (real(*given)[0], next(seconds)))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neocog.dataset.record import Objects, Record
-from neocog.recipes import objects, recipe, tasks
+from neocog.recipes import objects, recipe
 from neocog.recipes.objects import covered, cut_square, look_at_objects
 from tests.support.scenes import Scenes
 
@@ -53,11 +53,18 @@ def test_few_objects_have_no_symmetries():
 
 
 @pytest.mark.parametrize(("side", "shrink"), [(64, None), (128, 2)])
-def test_images_of_large_objects_are_shrunk(side, shrink, monkeypatch):
+def test_images_of_large_objects_are_shrunk(side, shrink):
     config = recipe("detection", "x", Scenes("detection", side=side))
     assert config.model.shrink == shrink
-    monkeypatch.setattr(tasks, "available", lambda _: None)
-    assert recipe("detection", "x", Scenes("detection", side=side)).model.freeze is None
+    assert config.train.epochs == (120 if shrink else 60)
+    assert config.augment.hue == config.augment.saturation == 0  # of grey images
+
+
+def test_colours_change_if_there_are_any():
+    source = Scenes("detection")
+    source.images = np.stack([source.images] * 3, axis=3)
+    assert look_at_objects("x", source).has_colours
+    assert recipe("detection", "x", source).augment.hue > 0
 
 
 def test_ignored_objects_and_unreadable_data_are_left_out(tmp_path):

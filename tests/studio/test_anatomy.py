@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from neocog.planning.cost import MOVES
+from neocog.studio.examples import EXAMPLES, untrained
 from tests.support.studio import axe_faults, chromium, open_page, serving
 from tests.support.studio_networks import KINDS, asker, run_code
 
@@ -43,6 +44,15 @@ def test_code_of_anatomy_prints_the_plan_and_its_advice():
     printed, names = run_code(found["code"], asker().folder)
     assert found["advice"] and all(line in printed for line in found["advice"])
     assert names["plan"].parameters == asker().opened("lenet").explainer.layers.plan.parameters
+
+
+def test_code_opens_an_untrained_network_of_the_lessons():
+    name = next(name for name, each in EXAMPLES.items() if not each.trained)
+    asker().studio.networks[name] = untrained(name, EXAMPLES[name])
+    found = asker().get("/api/anatomy/network", network=name)
+    _, names = run_code(found["code"], asker().folder)
+    assert f"{names['plan'].parameters:,}" == dict(found["totals"])["Parameters"]
+    del asker().studio.networks[name]
 
 
 def test_unit_of_the_first_layer_sees_its_window():

@@ -14,6 +14,7 @@ from PIL import Image
 from neocog.errors import ConfigError
 from neocog.explaining.methods import explain_with
 from neocog.explaining.twins import randomised_twin
+from neocog.progress import track
 from neocog.studio import turns
 from tests.support.scenes import Scenes
 from tests.support.studio import TOKEN, axe_faults, chromium, open_page, serving
@@ -290,6 +291,16 @@ def test_answer_that_nobody_waits_for_is_not_computed(monkeypatch):
         with pytest.raises(ConfigError, match="The page no longer waits for this answer"):
             call()
     assert computed == [] and "nobody" not in studio.results
+
+
+def test_work_that_nobody_waits_for_any_more_ends_at_its_next_step(monkeypatch):
+    done, answers = [], iter([False, False])
+    monkeypatch.setattr(turns, "gone", lambda request: next(answers, True))
+    monkeypatch.setattr(turns, "LOOK", 0.0)
+    request = types.SimpleNamespace(app=types.SimpleNamespace(state=types.SimpleNamespace(studio=asker().studio)))
+    with pytest.raises(ConfigError, match="The page no longer waits for this answer"):
+        turns.alone(request, lambda: [done.append(k) for k in track(range(10), "steps")])
+    assert done == [0]
 
 
 def test_request_that_was_dropped_while_it_waited_is_not_computed():

@@ -6,7 +6,6 @@ import time
 import torch
 from torch import Tensor, nn
 
-from neocog.torch_private import has_mkldnn_bf16
 from neocog.zoo.network import join_outputs
 
 __all__ = ["FusedBackend"]
@@ -43,6 +42,7 @@ class FusedBackend:
         if inputs.device.type != "cpu" or inputs.ndim != 4 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             return self.model
         from neocog.layers.fuse import fuse  # torch.fx takes a second
+        from neocog.torch_private import has_mkldnn_bf16
 
         expected, plain_seconds = timed(self.model, inputs[:1])
         for dtype in [torch.bfloat16] * has_mkldnn_bf16() + [torch.float32]:

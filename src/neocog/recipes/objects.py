@@ -38,6 +38,8 @@ class ObjectLook:
 
     num_images: int
     num_objects: int
+    has_colours: bool
+    """Whether images are RGB."""
     side: float
     """The square root of the area of a box that nine of ten objects have, in pixels of the network's input."""
     symmetries: dict[str, Symmetry]
@@ -74,7 +76,7 @@ def look_at_objects(data: str, source: Source | None = None) -> ObjectLook | Non
     patches, labels = cut_patches(placed, len(source.classes))
     enough = (labels < len(source.classes)).sum() >= FEWEST
     found = measure_symmetries(patches, labels, SEED) if enough else {}
-    return ObjectLook(len(placed), len(rows), float(np.quantile(sides, SMALL)), found)
+    return ObjectLook(len(placed), len(rows), spec.channels == 3, float(np.quantile(sides, SMALL)), found)
 
 
 def place(record: Record, spec: Preprocess) -> Rows:

@@ -62,6 +62,15 @@ def find_input(studio: Studio, opened: Opened, key: str) -> tuple[Kept, Sample]:
 
 def network_code(opened: Opened) -> str:
     """The Python code that opens a network."""
+    if opened.path.suffix == ".example":  # of the lessons, with random weights
+        return "\n".join(
+            [
+                "from neocog.studio.examples import EXAMPLES, untrained",
+                "",
+                f"opened = untrained({opened.name!r}, EXAMPLES[{opened.name!r}])",
+                "predictor, explainer = opened.predictor, opened.explainer",
+            ]
+        )
     return "\n".join(
         [
             "import neocog",
