@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import neocog
+from neocog import train
 from neocog.data import open_source
 from neocog.errors import ConfigError, DataError, RunError
 from neocog.progress import note, track
@@ -35,7 +36,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name, epochs in (("one", 1), ("twelve", 12)):
         config = examples.settings_of(replace(SMALL, epochs=epochs))
-        neocog.train(config, name=name, runs=folder)
+        train(config, name=name, runs=folder)
     return folder
 
 
