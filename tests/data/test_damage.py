@@ -98,7 +98,7 @@ def check_record(record: Record, source: Source) -> None:
         assert ((target.labels >= 0) & (target.labels < num_classes)).all()
         assert target.masks is None or len(target.masks) == len(target.labels)
     elif isinstance(target, np.ndarray):
-        assert target.shape == (num_classes,) or source.task == "segmentation"
+        assert target.shape == (num_classes,) or source.task.endswith("segmentation")
         assert target.dtype == bool or ((target < num_classes) | (target == UNLABELLED)).all()
     else:
         assert 0 <= target < num_classes

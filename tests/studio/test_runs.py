@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import neocog
+from neocog import train
 from neocog.data import open_source
 from neocog.errors import ConfigError, DataError, RunError
-from neocog.progress import track
+from neocog.progress import note, track
 from neocog.runs import Run
 from neocog.runs.evaluate_bundle import Chosen
 from neocog.studio import examples
@@ -35,7 +36,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name, epochs in (("one", 1), ("twelve", 12)):
         config = examples.settings_of(replace(SMALL, epochs=epochs))
-        neocog.train(config, name=name, runs=folder)
+        train(config, name=name, runs=folder)
     return folder
 
 
@@ -336,6 +337,20 @@ def test_a_job_can_be_stopped_and_started_again():
     jobs.stop("count")
     assert job.ended.wait(5) and job.state == "stopped" and 0 <= job.share < 1
     assert jobs.start("count", "counting", lambda _: 2).ended.wait(5) and jobs.result("count") == 2
+
+
+def test_a_job_that_only_tells_notes_can_be_stopped():
+    jobs, begun = Jobs(), threading.Event()
+
+    def work(job: Job) -> None:
+        for epoch in range(10_000):
+            note(f"epoch {epoch}")
+            begun.set()
+            time.sleep(0.001)
+
+    job = jobs.start("train", "training", work)
+    assert begun.wait(5) and jobs.stop("train").ended.wait(5)
+    assert job.state == "stopped" and job.notes[0] == "epoch 0" and len(job.notes) < 10_000
 
 
 def test_a_job_that_fails_says_why():

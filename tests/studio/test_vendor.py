@@ -1,4 +1,4 @@
-"""The libraries of the page: as they were taken from their packages, and nothing else."""
+"""The files of the page: libraries as they were taken from their packages, and an image of each screen in the docs."""
 
 import hashlib
 import json
@@ -37,3 +37,20 @@ def test_scripts_ask_for_their_neighbours_only(path):
     assert not re.search(r"https?://(?!www\.w3\.org|github\.com/leeoniya/uPlot)", text)
     if path.parent.name != "vendor":
         assert "eval(" not in text and "innerHTML" not in text and "dangerously" not in text
+
+
+def test_every_screen_is_shown_in_the_docs():
+    """Light and dark, wide and narrow, as tools/studio_shots.py takes them; small, as they are part of every clone."""
+    listed = (STATIC / "js" / "screens" / "index.js").read_text(encoding="utf-8")
+    screens = re.findall(r'name: "(\w+)"', listed)
+    folder = Path(__file__).parents[2] / "docs" / "images"
+    assert screens[0] == "bench"
+    for screen in screens:
+        for kind in ("light-wide", "light-narrow", "dark-wide", "dark-narrow"):
+            path = folder / f"studio-{screen}-{kind}.png"
+            assert path.stat().st_size < 120_000, path
+            assert path.read_bytes().startswith(b"\x89PNG")
+    page = (folder.parent / "studio.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\(images/([\w.-]+)\)", page):
+        assert (folder / name).is_file(), name
+    assert all(f"images/studio-{screen}-" in page for screen in screens)

@@ -42,6 +42,12 @@ class Job:
             raise Stopped
         self.label, self.share = label, share
 
+    def tell(self, message: str) -> None:
+        """Keep a sentence for the user. Raises Stopped if the work should end here."""
+        if self.stopping.is_set():
+            raise Stopped
+        self.notes.append(message)
+
     def facts(self) -> dict[str, Any]:
         """The job as the page shows it."""
         names = ("key", "title", "state", "label", "share", "notes", "error")
@@ -76,7 +82,7 @@ class Jobs:
             while not (held := self.turn.acquire(timeout=WAIT)):
                 job.progress("waiting for another job", 0.0)
             job.progress("starting", 0.0)
-            with follow(job.progress, job.notes.append):
+            with follow(job.progress, job.tell):
                 job.result = work(job)
             job.share, job.state = 1.0, "done"
         except Stopped:

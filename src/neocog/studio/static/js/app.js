@@ -102,7 +102,7 @@ function Shell() {
       <nav aria-label="Screens">${SCREENS.map((each) => html`<a key=${each.name} href=${`#/${each.name}`} aria-current=${each.name === screen ? "page" : undefined}>${each.title}</a>`)}</nav>
       <${Menu} title="Open"><${Open} done=${(now) => { setOverview(now); setError(null); }} /></${Menu}>
       <select class="theme" aria-label="Theme" value=${theme.value} onChange=${(event) => setTheme(event.target.value)}>
-        <option value="">System theme</option><option value="light">Light</option><option value="dark">Dark</option></select></header>
+        <option value="">System</option><option value="light">Light</option><option value="dark">Dark</option></select></header>
     <main id="main" tabindex="-1">${error && !overview ? html`<${Problem} error=${error} again=${load} />`
       : !overview ? html`<p class="quiet busy" role="status">Loading ...</p>`
       : !found ? html`<${Problem} error=${{ message: `There is no screen called ${screen}.` }} again=${() => go("bench")} />`
