@@ -7,6 +7,7 @@ SHA-256 to VENDOR.json. A test compares the files with those hashes.
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -40,7 +41,7 @@ def main() -> int:
             text = members[f"package/{source}"].decode()
             for before, after in IMPORTS.items():
                 text = text.replace(f"from{before}", f"from{after}").replace(f"from {before}", f"from {after}")
-            text = "\n".join(line for line in text.splitlines() if not line.startswith("//# sourceMappingURL")) + "\n"
+            text = re.sub(r"//# sourceMappingURL=\S+", "", text).strip() + "\n"
             (FOLDER / name).write_text(text, encoding="utf-8")
             digest = hashlib.sha256(text.encode()).hexdigest()
             rows.append({"package": package, "version": version, "licence": licence, "file": name, "sha256": digest})

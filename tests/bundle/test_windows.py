@@ -135,7 +135,10 @@ def test_recordings_that_can_not_be_read_are_named(tmp_path, name, content, mess
 
 def test_other_networks_are_refused():
     dense = predictor(SignalSegmentation(("a", "b")))
-    with pytest.raises(ConfigError, match="each sample its class takes a recording of any length"):
+    with pytest.raises(
+        ConfigError,
+        match="has events instead of windows. Received: a network for signal segmentation. Use predict_events",
+    ):
         list(predict_windows(dense, np.zeros((2, 50)), 4))
     images = Predictor(backend, ImagePreprocess(size=(4, 4), channels=1), Classification(("a", "b")))
     with pytest.raises(ConfigError, match="Windows are cut from signals. Received: a network that takes image inputs"):
@@ -225,7 +228,7 @@ def test_command_line_reports_windows_that_fail(verb, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["a.csv", "--merge"], "--hop, --rate and --merge are for windows of a recording. Received: no --window"),
+        (["a.csv", "--merge"], "--hop, --rate, --merge and --shortest are for windows of a recording. Received: no"),
         (["-", "--window", "5"], "A recording that is cut into windows is a file. Received: standard input"),
     ],
 )

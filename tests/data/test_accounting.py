@@ -42,6 +42,7 @@ WHOLE = {
     "class-list tsv": 3, "class-list jsonl": 3, "masks grey": 2, "masks colour": 2, "coco": 2, "voc": 2,
     "voc-masks": 2, "yolo": 2, "shards tar": 3, "shards parquet": 4, "shards arrow": 4, "shards arrow stream": 4,
     "packed tar": 3, "packed parquet": 3, "packed boxes": 2, "packed masks": 2, "packed tags": 2, "signal-npz": 4,
+    "class-masks": 2, "packed class-masks": 2,
     "signal-npz ragged": 4, "signal-npz deflated": 4, "signal-npz npy": 8, "ucr": 6, "ts": 4, "signal-folder": 4,
     "sound wav": 8, "sound flac": 4, "sound ogg": 4, "text-table csv": 4, "text-table tsv": 3,
     "text-table jsonl": 8, "text-folder": 4, "sgf": 8, "image-folder png": 3, "image-folder png alpha": 3,

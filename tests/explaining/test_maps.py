@@ -109,10 +109,24 @@ def test_a_unit_that_a_layer_lacks_is_refused():
 
 def test_layers_that_run_in_another_way_on_this_device_are_left_out():
     """On the CPU this convolution pads its kernels, where the plan, which is of no device, has padded maps."""
-    net = nn.Sequential(nn.Conv2d(1, 2, 1), HalvingConv2d(2, 3, 3, groups=1))
+
+    class Halving(HalvingConv2d):
+        def forward(self, maps):
+            return self.pad_kernels(maps) if maps.device.type == "cpu" else self.pad_maps(maps)
+
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), Halving(2, 3, 3, groups=1))
     explainer = Explainer(net, (1, 8, 8))
     x = torch.rand(1, 1, 8, 8)
     found = {layer.name: maps for layer, maps in feature_maps(explainer, x).items()}
     assert list(found) == ["0", "1:conv2d"] and torch.allclose(found["1:conv2d"], net(x)[0])
     with pytest.raises(ConfigError, match=r"output of shape \(3, 2, 4, 4\) where the plan has \(1, 2, 9, 9\)"):
         feature_maps(explainer, x, [explainer.layers["1:constant_pad_nd"]])
+
+
+def test_halving_convolution_runs_as_its_plan_says():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), HalvingConv2d(2, 3, 3, groups=1))
+    explainer = Explainer(net, (1, 8, 8))
+    x = torch.rand(1, 1, 8, 8)
+    found = {layer.name: maps for layer, maps in feature_maps(explainer, x).items()}
+    assert found["1:constant_pad_nd"].shape == (2, 9, 9)
+    assert torch.allclose(found["1:conv2d"], net(x)[0], atol=1e-6) and not net[1].pads_maps

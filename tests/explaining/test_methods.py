@@ -184,11 +184,12 @@ def test_network_is_left_as_it_was_by_an_error_in_the_middle(watched, use, monke
 @pytest.mark.parametrize("method", ["gradient", "integrated", "gradcam", "scorecam", "occlusion"])
 def test_maps_are_the_same_where_gradients_are_off(cases, mode, method):
     explainer, inputs = cases["image"]
-    expected = explain_with(explainer, inputs, Target("", 0), method)
+    expected = explain_with(explainer, inputs, Target("", 2), method)
     with mode():
-        found = explain_with(Explainer(explainer.model, (2, 8, 8)), inputs.clone(), Target("", 0), method)
+        found = explain_with(Explainer(explainer.model, (2, 8, 8)), inputs.clone(), Target("", 2), method)
         made = synthesise(explainer, Target("", 0), steps=2)
     assert torch.allclose(found.map, expected.map, atol=1e-6) and found.scale > 0
+    assert str(found.layer) == str(expected.layer)
     assert made.value_after > made.value_before
 
 

@@ -161,7 +161,7 @@ def test_threads_of_torch_are_restored(network):
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        occlusion(Explainer(network, (3, 32, 32)), torch.randn(1, 3, 32, 32), Target("0", 0))
+        occlusion(Explainer(network, (3, 32, 32)), torch.randn(1, 3, 32, 32), Target("0", 0), window=8, stride=4)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

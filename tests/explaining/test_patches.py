@@ -126,6 +126,17 @@ def test_many_channels_are_not_compared_and_the_sentence_says_so():
     )
 
 
+def test_a_sample_whose_maps_are_not_numbers_has_no_patch(images):
+    class Root(nn.Module):
+        def forward(self, x):
+            return (x - 2 * x.mean()).sqrt() + x  # not a number wherever x is small
+
+    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), Root())
+    net[0].weight.data.fill_(1)
+    explainer = Explainer(net, (1, SIZE, SIZE), preprocess=ImagePreprocess(size=(SIZE, SIZE), channels=1))
+    assert top_patches(explainer, images, explainer.layers[-1], facts=False)[0] == []
+
+
 def test_samples_that_cannot_be_read_are_counted(explainer, images, capsys):
     pixels = [images.read(k).payload for k in range(10)]
     pixels[3] = None

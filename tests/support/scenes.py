@@ -59,6 +59,7 @@ class Scenes:
             "regression": (("bright [%]", "shapes"), self.numbers(counts)),
             "segmentation": (CLASSES, np.full(len(counts), -1)),
             "detection": (CLASSES[1:], np.full(len(counts), -1)),
+            "multi-label segmentation": (("shape", "disc"), np.full(len(counts), -1)),
             "signal segmentation": (("background", "shape"), np.full(len(counts), -1)),
         }
         return by_task[self.task]
@@ -82,6 +83,8 @@ class Scenes:
     def target(self, index: int) -> Target:
         if self.task == "segmentation":
             return np.asarray(self.masks[index])
+        if self.task == "multi-label segmentation":  # a disc is a shape, too
+            return np.stack([self.masks[index] > 0, self.masks[index] == 2]).astype(np.uint8)
         if self.task == "detection":
             return self.objects[index]
         if self.task == "signal segmentation":

@@ -198,6 +198,13 @@ def masked_in_colour() -> Files:
     return masked("sky 0 0 0\nsea 9 9 9\n", colour, colour)
 
 
+def masked_by_class() -> Files:
+    """Two images with three masks that overlap."""
+    pictures = {f"images/{k}.png": picture(k, size=(4, 5)) for k in range(2)}
+    inside = [[0, 255, 255, 0, 0]] * 4
+    return {**pictures, **{f"masks/{name}.png": mask(inside) for name in ("sea/0", "sea/1", "ship/0")}}
+
+
 def coco() -> Files:
     content = {
         "images": [
@@ -372,6 +379,7 @@ SETS = {
     "class-list jsonl": SmallSet("class-list", partial(class_list, "metadata.jsonl", LINES)),
     "masks grey": SmallSet("masks", masked_in_grey),
     "masks colour": SmallSet("masks", masked_in_colour),
+    "class-masks": SmallSet("class-masks", masked_by_class),
     "coco": SmallSet("coco", coco),
     "coco outlines": SmallSet("coco", coco, opens=OUTLINED["coco"]),
     "voc": SmallSet("voc", voc),
@@ -386,6 +394,7 @@ SETS = {
     "packed parquet": SmallSet("shards", partial(packed, partial(pictures_by_class, "png"), "parquet")),
     "packed boxes": SmallSet("shards", partial(packed, coco, "tar")),
     "packed masks": SmallSet("shards", partial(packed, masked_in_grey, "tar")),
+    "packed class-masks": SmallSet("shards", partial(packed, masked_by_class, "tar")),
     "packed tags": SmallSet("shards", partial(packed, partial(class_list, "metadata.jsonl", LINES), "tar")),
     "packed numbers": SmallSet("shards", partial(packed, partial(class_list, "labels.csv", NUMBERS), "tar")),
     "signal-npz": SmallSet("signal-npz", partial(signals, ragged=False), "set.npz"),

@@ -25,6 +25,7 @@ CASES = {
     "multi-label": ("lenet5_relu", Scenes),
     "regression": ("lenet5_relu", Scenes),
     "segmentation": ("segnet", Scenes),
+    "multi-label segmentation": ("segnet", Scenes),
     "detection": ("centernet_lite0", Scenes),
     "signal segmentation": ("unet_1d", SignalScenes),
     "multi-label of signals": ("time_series_fcn", SignalScenes),

@@ -11,7 +11,7 @@ from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.views import image_tiles
 from neocog.modalities.views import View, tile_places, tile_starts
 from neocog.tasks import stitch
-from neocog.tasks.stitch import Stitcher, edge_weights, linear_rows
+from neocog.tasks.stitch import BinaryStitcher, Stitcher, edge_weights, linear_rows
 
 TILE = (32, 48)
 SIZES = [(32, 48), (33, 49), (100, 131), (20, 30), (20, 131), (1, 1), (257, 40)]
@@ -147,3 +147,25 @@ def test_tiles_cover_an_axis_with_enough_overlap(length):
         covered[start : start + 32] = True
     assert covered.all() and all(b - a <= 24 for a, b in itertools.pairwise(starts))
     assert length <= 32 or starts[-1] + 32 == length
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_binary_masks_of_one_field_are_where_its_probabilities_are_above_a_half(size):
+    field = torch.randn(3, *size, generator=torch.Generator().manual_seed(0)) * 3
+    stitcher = BinaryStitcher(size, 3)
+    for view in image_tiles(np.zeros((*size, 1), np.uint8), TILE):
+        top, left = (round(place) for place in view.origin)
+        part = field[:, top : top + TILE[0], left : left + TILE[1]]
+        stitcher.add(view, F.pad(part, (0, TILE[1] - part.shape[2], 0, TILE[0] - part.shape[1]), value=50.0))
+    masks, confidence = stitcher.finish()
+    np.testing.assert_array_equal(masks, field > 0)
+    probs = field.double().sigmoid()
+    assert confidence == pytest.approx(torch.maximum(probs, 1 - probs).mean().item(), rel=1e-5)
+
+
+def test_binary_masks_of_a_view_are_enlarged_linearly():
+    logits = torch.tensor([[[4.0, -4.0]], [[4.0, 4.0]]]).expand(2, 2, 2)
+    stitcher = BinaryStitcher((4, 8), 2)
+    stitcher.add(View(torch.zeros(1, 2, 2), (0.0, 0.0), (0.5, 0.25)), logits)
+    masks, _ = stitcher.finish()
+    assert masks[0].all(axis=0).tolist() == [True] * 4 + [False] * 4 and masks[1].all()

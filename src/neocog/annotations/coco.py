@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from neocog.annotations.annotated import FAR, DetectionImages, Object, ObjectList, Size, tell_unlisted
+from neocog.annotations.binary_masks import RegionImages
 from neocog.annotations.files import EXPORT, check_names, entry_error, list_entries, resolve_below, schema_error, show
 from neocog.annotations.outlines import MAX_PIXELS, Outline, check_runs, unpack_runs
 from neocog.dataset.files import is_kind, read_limited
@@ -93,7 +94,7 @@ def is_coco(path: Path) -> bool:
     return path.is_dir() and bool(find_coco_files(path))
 
 
-def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
+def open_coco(path: Path, *, with_masks: bool = False, task: str | None = None) -> DetectionImages:
     """instances_train2017.json and others, or one .json, here or in `annotations`, with the images' folders beside.
 
     Categories are numbered 0..K-1 in the order of their ids. Supercategories without annotations, which Roboflow lists
@@ -101,10 +102,12 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
     Annotations with iscrowd, each of which covers many objects, are marked as such and counted in a notice.
     With `with_masks`, outlines (polygons, and run lengths plain or packed) are checked when the set is opened and
     drawn when a record is read, exactly as pycocotools draws them; without it they are ignored.
+    For the task multi-label segmentation, the outlines of each class are one mask, crowds among them.
     Raises DataError that names file and annotation, for whatever is not COCO's format.
     """
     files = find_splits(path, find_coco_files(path))
-    objects, images = ObjectList("annotation", with_masks=with_masks), dict[str, list[Path]]()
+    regions = task == "multi-label segmentation"
+    objects, images = ObjectList("annotation", with_masks=with_masks or regions), dict[str, list[Path]]()
     listed, names = dict[int, Category](), dict[int, str]()
     annotated, crowds = set[int](), 0
     for split, file in files.items():
@@ -117,7 +120,7 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
         annotated |= {entry.category_id for entry in content.annotations}
         crowds += sum(bool(entry.iscrowd) for entry in content.annotations)
     ignored = "annotations of crowds (iscrowd) are neither learned nor scored"
-    notices: list[str] = [f"{ignored}: {crowds:,}"] if crowds else []
+    notices: list[str] = [f"{ignored}: {crowds:,}"] if crowds and not regions else []
     notices += tell_unlisted(path, images, "images that no annotation file names")
     if parents := find_unused_parents(listed, annotated):
         notices.append(f"supercategories without annotations are not classes: {some(listed[n].name for n in parents)}")
@@ -125,7 +128,7 @@ def open_coco(path: Path, *, with_masks: bool = False) -> DetectionImages:
     classes = check_names([names[number] for number in numbers], file)
     labels = {number: label for label, number in enumerate(numbers)}
     objects.found = [entry._replace(label=labels[entry.label]) for entry in objects.found]
-    return DetectionImages(path, images, classes, objects, notices, "coco")
+    return (RegionImages if regions else DetectionImages)(path, images, classes, objects, notices, "coco")
 
 
 def find_coco_files(root: Path) -> list[Path]:

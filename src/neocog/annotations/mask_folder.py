@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,10 @@ from neocog.dataset.split_names import split_meant
 from neocog.errors import DataError, some
 from neocog.modalities.image.image_folder import is_image, list_images
 
-__all__ = ["TABLES", "ClassTable", "SegmentationImages", "is_mask_folder", "is_png", "open_mask_folder", "read_table"]
+__all__ = [
+    "TABLES", "ClassTable", "SegmentationImages", "find_masks", "find_parts", "find_table", "is_mask_folder", "is_png",
+    "mask_faults", "masks_by_class", "open_mask", "open_mask_folder", "read_mask_values", "read_table",
+]  # fmt: skip
 
 Mask = NDArray[np.uint8]
 MASK_FOLDERS = ("masks", "labels", "annotations")
@@ -105,11 +108,16 @@ class SegmentationImages(AnnotatedImages):
         return self.read_target(index)
 
     def faults(self) -> Iterator[Fault]:
-        for index in range(len(self)):
-            try:
-                self.target_for(index, self.file_bytes(index))
-            except DataError as error:
-                yield Fault(self.key(index), str(error), error.kind)
+        return mask_faults(self)
+
+
+def mask_faults(source: AnnotatedImages) -> Iterator[Fault]:
+    """All that is wrong with the masks of a source, which are read for it."""
+    for index in range(len(source)):
+        try:
+            source.target_for(index, source.file_bytes(index))
+        except DataError as error:
+            yield Fault(source.key(index), str(error), error.kind)
 
 
 def class_error(rule: str, received: str, path: Path, fix: str) -> DataError:
@@ -219,8 +227,11 @@ def split_row(line: str) -> tuple[str, tuple[int, int, int] | None]:
 
 
 def is_mask_folder(path: Path) -> bool:
-    """Whether there are `images` and, beside them, PNG files in `masks`, `labels` or `annotations`."""
-    return path.is_dir() and bool(find_folders(path))
+    """Whether there are `images` and, beside them, PNG files in `masks`, `labels` or `annotations`.
+
+    If these are in a folder for each class, it is another layout.
+    """
+    return path.is_dir() and bool(find_folders(path)) and not masks_by_class(path)
 
 
 def find_folders(root: Path) -> list[tuple[str, Path, Path]]:
@@ -255,25 +266,53 @@ def open_mask_folder(path: Path) -> SegmentationImages:
     A mask has its image's name, with `_mask`, `_label` or `_L` behind it or not. Classes are named in classes.txt,
     classes.csv or label_colors.txt. Raises DataError if an image or a mask is alone, or two readings are possible.
     """
-    found = find_folders(path)
-    if not found:
-        raise DataError(f"Images with masks are in images/ and masks/. {path} has no such pair with PNG masks.")
-    two_ways = f"{path} can be read in two ways:"
-    pairs: dict[str, dict[Path, Path]] = {}
-    for split, images, masks in found:
-        for part, (inner_images, inner_masks) in split_folders(images, masks).items():
-            name = part if split == "all" else split
-            if name in pairs:
-                raise DataError(f"{two_ways} {images} and others both hold {name}.", fix="Move one of them away.")
-            pairs[name] = pair_files(inner_images, inner_masks)
-    if "all" in pairs and len(pairs) > 1:
-        raise DataError(f"{two_ways} with the splits {some(sorted(set(pairs) - {'all'}))}, or not.")
-    listed = {split: list(pairs[split]) for split in SPLITS if split in pairs}
-    masks_of = [mask for split in listed for mask in pairs[split].values()]
-    tables = [path / name for name in TABLES if (path / name).is_file()]
+    pairs = {split: pair_files(images, masks) for split, (images, masks) in find_parts(path).items()}
+    listed = {split: list(pair) for split, pair in pairs.items()}
+    masks_of = [mask for pair in pairs.values() for mask in pair.values()]
+    return SegmentationImages(path, listed, masks_of, find_table(path), (), "masks")
+
+
+def find_table(root: Path) -> ClassTable | None:
+    """The table of classes of a data set, if it has one. Raises DataError if it has several."""
+    tables = [root / name for name in TABLES if (root / name).is_file()]
     if len(tables) > 1:
-        raise DataError(f"{path} needs one table of classes.", received=some(table.name for table in tables))
-    return SegmentationImages(path, listed, masks_of, read_table(tables[0]) if tables else None, (), "masks")
+        raise DataError(f"{root} needs one table of classes.", received=some(table.name for table in tables))
+    return read_table(tables[0]) if tables else None
+
+
+def find_parts(root: Path) -> dict[str, tuple[Path, Path]]:
+    """The folders of images and masks of each split; `all` if there are none. Raises DataError for two readings."""
+    found = find_folders(root)
+    if not found:
+        raise DataError(f"Images with masks are in images/ and masks/. {root} has no such pair with PNG masks.")
+    two_ways = f"{root} can be read in two ways:"
+    parts: dict[str, tuple[Path, Path]] = {}
+    for split, images, masks in found:
+        for part, folders in split_folders(images, masks).items():
+            name = part if split == "all" else split
+            if name in parts:
+                raise DataError(f"{two_ways} {images} and others both hold {name}.", fix="Move one of them away.")
+            parts[name] = folders
+    if "all" in parts and len(parts) > 1:
+        raise DataError(f"{two_ways} with the splits {some(sorted(set(parts) - {'all'}))}, or not.")
+    return {split: parts[split] for split in SPLITS if split in parts}
+
+
+def masks_by_class(root: Path) -> bool:
+    """Whether masks are in a folder for each class: `masks/CLASS/NAME.png` for `images/NAME.jpg`. Never raises."""
+    try:
+        parts = find_parts(root)
+    except DataError:
+        return False
+    return bool(parts) and all(by_class(images, masks) for images, masks in parts.values())
+
+
+def by_class(images: Path, masks: Path) -> bool:
+    """Whether a folder of masks holds folders alone, none of which is named like one of the images' folders."""
+    here = list_entries(masks)
+    own = {path.name for path in list_entries(images) if path.is_dir()}
+    folders = [path for path in here if path.is_dir()]
+    return bool(folders) and not any(map(is_png, here)) and not any(path.name in own for path in folders)
 
 
 def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
@@ -289,13 +328,8 @@ def split_folders(images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
 
 def pair_files(images: Path, masks: Path) -> dict[Path, Path]:
     """Each image's mask. Raises DataError for an image or a mask without its partner."""
-    listed, found = by_stem(list_images(images), images), by_stem(list_images(masks), masks)
-    if foreign := [path for path in found.values() if not is_png(path)]:
-        raise DataError("A mask must be a PNG file.", received=some(foreign), fix="Other formats blur its values.")
-    for stem in list(found):
-        ending = next((ending for ending in ENDINGS if stem.endswith(ending)), "")
-        if ending and stem not in listed and stem.removesuffix(ending) not in found:
-            found[stem.removesuffix(ending)] = found.pop(stem)
+    listed = by_stem(list_images(images), images)
+    found = find_masks(listed, masks)
     lone, spare = sorted(listed.keys() - found.keys()), sorted(found.keys() - listed.keys())
     if lone or spare:
         first = listed[lone[0]] if lone else found[spare[0]]
@@ -303,3 +337,15 @@ def pair_files(images: Path, masks: Path) -> dict[Path, Path]:
         rule = f"Each image needs a mask of the same name. {alone}; first {first}."
         raise DataError(rule, fix="Add or remove them.")
     return {listed[stem]: found[stem] for stem in listed}
+
+
+def find_masks(listed: Container[str], masks: Path) -> dict[str, Path]:
+    """The masks in a folder by the names of their images, without suffix; `listed` are those of all images."""
+    found = by_stem(list_images(masks), masks)
+    if foreign := [path for path in found.values() if not is_png(path)]:
+        raise DataError("A mask must be a PNG file.", received=some(foreign), fix="Other formats blur its values.")
+    for stem in list(found):
+        ending = next((ending for ending in ENDINGS if stem.endswith(ending)), "")
+        if ending and stem not in listed and stem.removesuffix(ending) not in found:
+            found[stem.removesuffix(ending)] = found.pop(stem)
+    return found

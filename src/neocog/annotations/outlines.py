@@ -3,11 +3,15 @@
 A mask is read column by column, top to bottom; its run lengths count pixels outside, inside, outside, ... in turn.
 Source: pycocotools, common/maskApi.c (Dollar and Lin 2014). It draws the polygons here. Run lengths are unpacked here:
 pycocotools neither checks their sum (it then shows memory that was never written) nor gives them as numbers.
+
+A polygon of COCO can't have a hole. So a region with holes is cut in two along a line of pixels through each of them,
+and becomes several polygons that share an edge; their union is the region.
 """
 
+import itertools
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import DataError
 
-__all__ = ["MAX_PIXELS", "Outline", "check_runs", "draw_outline", "unpack_runs"]
+__all__ = ["MAX_PIXELS", "Outline", "check_runs", "draw_outline", "find_regions", "trace_outline", "unpack_runs"]
 
 Runs = NDArray[np.int64]
 Outline = Sequence[NDArray[Any]]
@@ -85,3 +89,68 @@ def draw_outline(outline: Outline, height: int, width: int) -> NDArray[np.bool_]
         warnings.simplefilter("ignore", DeprecationWarning)
         mask: NDArray[np.bool_] = coco.decode(coco.merge(coco.frPyObjects(flat, height, width))).astype(bool)
     return mask
+
+
+Region = tuple[NDArray[np.bool_], tuple[int, int]]
+"""A part of a mask, (h, w), and the row and column of its first pixel."""
+
+
+def find_regions(inside: NDArray[np.bool_]) -> Iterator[Region]:
+    """The connected regions of a mask (H, W), by rows from the top; pixels that share a corner only are apart.
+
+    >>> [(part.astype(int).tolist(), place) for part, place in find_regions(np.array([[1, 0, 1], [0, 1, 1]], bool))]
+    [([[1]], (0, 0)), ([[0, 1], [1, 1]], (0, 1))]
+    """
+    from scipy import ndimage  # slow to import; only outlines and evaluation need it
+
+    numbers, _ = ndimage.label(inside)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(numbers), 1):
+        yield numbers[rows, columns] == number, (rows.start, columns.start)
+
+
+def trace_outline(inside: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """Polygons (P, 2) of x and y around the pixels of a mask (H, W), whose union it is; none has a hole.
+
+    The inverse of `draw_outline`: each polygon passes halfway between the centres of a pixel inside and its neighbour
+    outside (marching squares), so drawing it gives the same pixels again. It is open: the last point is not the first.
+
+    >>> trace_outline(np.array([[0, 1, 1]], bool))[0].tolist()
+    [[1.0, 0.5], [1.5, 0.0], [2.5, 0.0], [3.0, 0.5], [2.5, 1.0], [1.5, 1.0]]
+    """
+    found = []
+    waiting = list(find_regions(inside))[::-1]
+    while waiting:
+        part, (top, left) = waiting.pop()
+        rings = trace_rings(part)
+        if len(rings) == 1:
+            found.append(rings[0] + np.array([left, top]))
+            continue
+        for half, (row, column) in reversed(cut_region(part, rings[1])):
+            waiting += [(piece, (top + row + y, left + column + x)) for piece, (y, x) in find_regions(half)][::-1]
+    return found
+
+
+def trace_rings(part: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """The outer outline of one region (h, w), and after it those of its holes, each (P, 2)."""
+    from contourpy import FillType, contour_generator
+
+    values = np.pad(part, 1).astype(np.float64)
+    drawn: Any = contour_generator(z=values, fill_type=FillType.OuterOffset).filled(0.5, 2.0)
+    (points,), (offsets,) = drawn
+    # Without the border of a pixel, and from the pixels' centres to their edges.
+    return [corners_of(points[a : b - 1] - 0.5) for a, b in itertools.pairwise(offsets.tolist())]
+
+
+def corners_of(ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A ring (P, 2) without the points that lie on a straight line between their neighbours."""
+    before, after = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
+    return np.asarray(ring[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]])
+
+
+def cut_region(part: NDArray[np.bool_], hole: NDArray[np.float64]) -> list[Region]:
+    """The halves of a region (h, w) on both sides of a line through the middle of a hole, across its longer side."""
+    low, high = hole.min(axis=0), hole.max(axis=0)
+    x, y = np.ceil((low + high) / 2).astype(int).tolist()
+    if high[0] - low[0] >= high[1] - low[1]:
+        return [(part[:, :x], (0, 0)), (part[:, x:], (0, x))]
+    return [(part[:y], (0, 0)), (part[y:], (y, 0))]

@@ -16,6 +16,7 @@ from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from neocog.annotations.annotated import DetectionImages, Object, ObjectList, tell_unlisted
+from neocog.annotations.binary_masks import RegionImages
 from neocog.annotations.files import check_names, entry_error, is_encodable, read_lines, schema_error, show
 from neocog.dataset.files import is_kind, read_limited
 from neocog.dataset.labels import MAX_CLASSES
@@ -65,12 +66,13 @@ def find_settings(path: Path) -> Path | None:
     return path if path.suffix.lower() in (".yaml", ".yml") else None
 
 
-def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
+def open_yolo(path: Path, *, with_masks: bool = False, task: str | None = None) -> DetectionImages:
     """data.yaml, or the folder that holds it: train, val and test name folders of images, or lists of them.
 
     A line is `class cx cy w h`, or `class x1 y1 x2 y2 x3 y3 ...`, in shares of the image's width and height, so reading
     a target reads the image's header. The box of an outline is the smallest that holds it. An image without a text file
-    has no objects, and is counted in a notice. With `with_masks`, every line must be an outline, drawn as COCO's are.
+    has no objects, and is counted in a notice. With `with_masks`, every line must be an outline, drawn as COCO's are;
+    for the task multi-label segmentation, the outlines of each class are one mask.
     Nothing outside of data.yaml's folder is read. Raises DataError that names file and line.
     """
     file = find_settings(path)
@@ -85,7 +87,8 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
     images = {split: list_split(entry, root, base, file, strangers, notices) for split, entry in named.items()}
     if not images:
         raise entry_error("data.yaml must name the folder of train.", show(settings), file)
-    objects = ObjectList("line", relative=True, with_masks=with_masks)
+    regions = task == "multi-label segmentation"
+    objects = ObjectList("line", relative=True, with_masks=with_masks or regions)
     labels = [find_label_file(root, image) for part in images.values() for image in part]
     bare = [index for index, file in enumerate(labels) if not is_kind(file.is_file)]
     if bare and len(bare) == len(labels):
@@ -99,7 +102,7 @@ def open_yolo(path: Path, *, with_masks: bool = False) -> DetectionImages:
         kinds = some(f"{count} {kind or 'without suffix'}" for kind, count in strangers.most_common())
         notices.append(f"files that are not images were ignored: {kinds}")
     notices += tell_unlisted(root, images, f"images that {file.name} does not name")
-    return DetectionImages(root, images, classes, objects, notices, "yolo")
+    return (RegionImages if regions else DetectionImages)(root, images, classes, objects, notices, "yolo")
 
 
 def read_settings(path: Path) -> Settings:

@@ -125,18 +125,25 @@ def predict_windows(
     yield from predict_batches(predictor, chain_last(windows, cutter), name, top)
 
 
-def check_network(predictor: Predictor) -> SignalPreprocess:
-    """The preprocessing of a network that takes signals. Raises ConfigError for another."""
+def check_network(predictor: Predictor, *, each_sample: bool = False) -> SignalPreprocess:
+    """The preprocessing of a network that takes signals, and gives a class to each or to `each_sample`.
+
+    Raises ConfigError for another.
+    """
     spec = predictor.preprocess
     if not isinstance(spec, SignalPreprocess):
         raise ConfigError(
             "Windows are cut from signals.", received=f"a network that takes {spec.modality} inputs",
             fix="Leave --window out.",
         )  # fmt: skip
-    if predictor.task.dense:
+    if predictor.task.dense != each_sample:
+        rules = (
+            "A network that gives each sample its class has events instead of windows.",
+            "Events come from a network that gives each sample its class.",
+        )
         raise ConfigError(
-            "A network that gives each sample its class takes a recording of any length.",
-            received=f"windows for a network for {predictor.task.name}", fix="Leave --window out.",
+            rules[each_sample], received=f"a network for {predictor.task.name}",
+            fix=f"Use predict_{'windows' if each_sample else 'events'}.",
         )  # fmt: skip
     return spec
 

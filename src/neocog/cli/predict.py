@@ -26,8 +26,8 @@ from neocog.tasks import Task
 
 STDIN = "-"
 OPTIONS = (
-    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--threshold", "--slices", "--window",
-    "--hop", "--rate", "--merge", "--help",
+    "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--polygons", "--threshold", "--slices",
+    "--window", "--hop", "--rate", "--merge", "--shortest", "--help",
 )  # fmt: skip
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
@@ -41,6 +41,7 @@ def predict(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     mask: MaskForm | None = None,
     coco: Path | None = None,
+    polygons: Switch = False,
     yolo: Path | None = None,
     threshold: float | None = None,
     slices: Switch = False,
@@ -48,6 +49,7 @@ def predict(
     hop: str | None = None,
     rate: float | None = None,
     merge: Switch = False,
+    shortest: str | None = None,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
@@ -82,6 +84,9 @@ def predict(
     coco
         The file for masks or boxes in COCO's format: masks as run lengths, one for each image and class; boxes with
         their scores.
+    polygons
+        With --coco, masks as polygons, an annotation for each connected region. Polygons have no holes, so a region
+        with holes is cut into several that touch.
     yolo
         The folder for boxes in YOLO's format, a text file for each input, with a text file of the classes.
     threshold
@@ -91,13 +96,16 @@ def predict(
         Take each slice of an .npy stack (D, H, W), and each page of a TIFF, as an image of its own.
     window
         Predict along a recording (.csv, .tsv or .npy of any length), a line for each window of this length: samples, or
-        a time such as 2s, 500ms or 1min. Times are those of the recording.
+        a time such as 2s, 500ms or 1min. Times are those of the recording. A network that gives each sample its class
+        has a line for each event; windows overlap, and are blended.
     hop
-        From the start of one window to that of the next; by default a window.
+        From the start of one window to that of the next; by default a window, or three quarters of it for events.
     rate
         The samples per second of a recording without a column of times.
     merge
-        Join windows of equal class that follow each other.
+        Join windows of equal class that follow each other; events shorter than --shortest with those beside them.
+    shortest
+        Leave out events that are shorter than this: samples, or a time such as 100ms.
     """
     check_arguments(files, top, json=json, csv=csv)
     predictor = load(bundle)
@@ -106,10 +114,12 @@ def predict(
 
         shape = "json" if json else "csv" if csv else "table"
         paths = list(named_files(files, predictor.preprocess.modality))
-        return show_timeline(predictor, paths, window=window, hop=hop, rate=rate, merge=merge, top=top, form=shape)
-    if hop is not None or rate is not None or merge:
+        return show_timeline(
+            predictor, paths, window=window, hop=hop, rate=rate, merge=merge, shortest=shortest, top=top, form=shape
+        )
+    if hop is not None or rate is not None or merge or shortest is not None:
         raise ConfigError(
-            "--hop, --rate and --merge are for windows of a recording.", received="no --window",
+            "--hop, --rate, --merge and --shortest are for windows of a recording.", received="no --window",
             fix="Add --window 2s, or leave them out.",
         )  # fmt: skip
     named: list[tuple[str, Input]] = list(expand(files, predictor.preprocess.modality))
@@ -117,13 +127,16 @@ def predict(
         named = list(expand_stacks(named))
     folders = [Path(file) for file in files if Path(file).is_dir()]
     writers: list[Any] = []
-    if predictor.task.dense or any(value is not None for value in (output, mask, coco, yolo, threshold)):
+    if predictor.task.dense or polygons or any(value is not None for value in (output, mask, coco, yolo, threshold)):
         from neocog.cli.predict_boxes import box_writers  # with tasks that few calls need
         from neocog.cli.write_masks import mask_writers
 
         writers = box_writers(
-            predictor.task, named, folders, output=output, form=mask, coco=coco, yolo=yolo, threshold=threshold
-        ) or mask_writers(predictor.task, named, folders, output=output, form=mask, coco=coco)
+            predictor.task, named, folders, output=output, form=mask, coco=coco, polygons=polygons, yolo=yolo,
+            threshold=threshold,
+        ) or mask_writers(
+            predictor.task, named, folders, output=output, form=mask, coco=coco, polygons=polygons
+        )  # fmt: skip
     names, inputs = zip(*named, strict=True)
     results: Results = []
     for result in predictor.predict_each(inputs, top, names):

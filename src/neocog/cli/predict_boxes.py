@@ -42,6 +42,7 @@ def box_writers(
     coco: Path | None,
     yolo: Path | None,
     threshold: float | None,
+    polygons: bool = False,
 ) -> list[Any]:
     """Writers of the boxes for these inputs; none if nothing is to be written. Sets the threshold of the task.
 
@@ -56,6 +57,10 @@ def box_writers(
         return []
     if form is not None:
         raise ConfigError("--mask writes masks.", received=f"a network for {task.name}", fix="Leave --mask out.")
+    if polygons:
+        raise ConfigError(
+            "--polygons is for masks.", received=f"a network for {task.name}", fix="Leave --polygons out."
+        )
     if threshold is not None:
         if not 0 <= threshold <= 1:
             raise ConfigError("--threshold is a score from 0 to 1.", received=f"{threshold:g}")

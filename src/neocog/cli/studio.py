@@ -1,11 +1,14 @@
 """`neocog studio`: a local web page on networks, runs and data."""
 
+import os
+import signal
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from neocog.cli.flags import Switch
 from neocog.errors import ConfigError
+from neocog.progress import note
 
 
 def studio(
@@ -45,7 +48,11 @@ def studio(
             "The Studio needs a web server.", received=f"no module {error.name}",
             fix="Install it: pip install 'neocog[studio]'",
         ) from error  # fmt: skip
-    open_studio(*targets, port=port, browser=browser, ready=say_address if json else None)
+    try:
+        open_studio(*targets, port=port, browser=browser, ready=say_address if json else None)
+    except KeyboardInterrupt:
+        note("Stopped.")
+        os._exit(128 + signal.SIGINT)  # at once: threads that compute can't be interrupted
 
 
 def say_address(address: str) -> None:

@@ -1,4 +1,4 @@
-"""`neocog predict --window`: a line for each window of a recording."""
+"""`neocog predict --window`: a line for each window of a recording, or for each event."""
 
 import csv as csvlib
 import io
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from neocog.bundle import Predictor
+from neocog.bundle.events import EventPrediction, predict_events
 from neocog.bundle.windows import WindowFailure, WindowPrediction, merge_windows, predict_windows
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
+from neocog.errors import ConfigError
 from neocog.progress import note
 
 __all__ = ["show_timeline"]
@@ -26,17 +28,31 @@ def show_timeline(
     hop: str | None,
     rate: float | None,
     merge: bool,
+    shortest: str | None,
     top: int,
     form: str,
 ) -> int:
-    """Print the predictions for the windows of each file; `form` is json, csv or table. Returns the exit code."""
+    """Print the predictions for the windows of each file, or its events, if the network gives each sample a class.
+
+    `form` is json, csv or table. Returns the exit code.
+    """
+    if shortest is not None and not predictor.task.dense:
+        raise ConfigError(
+            "--shortest is for networks that give each sample its class.",
+            received=f"a network for {predictor.task.name}", fix="Leave --shortest out.",
+        )  # fmt: skip
     several, failed = len(files) > 1, False
     rows: list[tuple[str, ...]] = []
     if form == "csv":
         write_out(csv_line(["file", "start", "end", *columns(predictor, merge=merge), "error"]))
     for file in files:
-        found: Iterator[Any] = predict_windows(predictor, file, window, hop, rate=rate, top=top)
-        for each in merge_windows(found) if merge else found:
+        found: Iterator[Any]
+        if predictor.task.dense:
+            found = predict_events(predictor, file, window, hop, rate=rate, shortest=shortest, merge=merge)
+        else:
+            found = predict_windows(predictor, file, window, hop, rate=rate, top=top)
+            found = merge_windows(found) if merge else found
+        for each in found:
             if isinstance(each, WindowFailure):
                 failed = True
                 note(f"error: {each.error}")
@@ -58,6 +74,8 @@ NUMBERS = frozenset({"start", "end", "start [s]", "end [s]", "probability", "win
 
 def columns(predictor: Predictor, *, merge: bool) -> tuple[str, ...]:
     """The columns of a CSV file, beside the times."""
+    if predictor.task.dense:
+        return MERGED[:2]
     if not merge:
         return predictor.task.columns
     return MERGED if "class" in predictor.task.columns else ("labels", "windows")
@@ -81,6 +99,8 @@ def table_row(each: Any) -> dict[str, str]:
     times = {"start": f"{each.span.start:.{digits}f}", "end": f"{each.span.end:.{digits}f}"}
     if isinstance(each, WindowPrediction):
         return times | each.prediction.cells()
+    if isinstance(each, EventPrediction):
+        return times | {"class": each.class_name, "probability": f"{each.probability:.2%}"}
     share = {} if each.probability is None else {"probability": f"{each.probability:.2%}"}
     name = "labels" if each.probability is None else "class"
     return times | {name: ", ".join(each.classes) or "none"} | share | {"windows": f"{each.num_windows:,}"}

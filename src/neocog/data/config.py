@@ -40,7 +40,10 @@ class DataConfig:
     label_column: Annotated[Name | None, BeforeValidator(joined)] = None
     """The column of a table that holds one label per row, or several columns, A,B,C; unset: detected by names such as
     label or class, or as numbers beside the files or texts."""
-    task: Literal["classification", "multi-label", "regression", "segmentation", "detection", "next move"] | None = None
+    task: Literal[
+        "classification", "multi-label", "regression", "segmentation", "multi-label segmentation", "detection",
+        "next move",
+    ] | None = None  # fmt: skip
     """The task of the labels; unset: decided by their values, and said."""
     class_level: Annotated[Literal[1, 2, 3] | None, BeforeValidator(whole_number)] = None
     """How many levels below the data folder the class folders are: 1 for DATA/CLASS, 2 for DATA/GROUP/CLASS, where

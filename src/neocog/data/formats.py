@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from neocog.annotations.binary_masks import is_class_masks, open_class_masks
 from neocog.annotations.coco import is_coco, open_coco
 from neocog.annotations.mask_folder import is_mask_folder, open_mask_folder
 from neocog.annotations.voc import is_voc, is_voc_masks, open_voc, open_voc_masks
@@ -69,6 +70,7 @@ FILES, TEXTS = COLUMNS - {"text_column"}, COLUMNS - {"file_column"}
 CHANNELS = frozenset({"columns"})
 WINDOWS = frozenset({"window", "step", "rate", "columns"})
 EACH_SAMPLE: Task = "signal segmentation"
+OVERLAPPING: Task = "multi-label segmentation"
 FOLDERS = frozenset({"class_level", "test_fold"})
 BOTH = WINDOWS | FOLDERS
 FORMATS = [
@@ -84,10 +86,13 @@ FORMATS = [
         LABEL_TASKS, why_no_image_table,
     ),
     Format("masks", "images with a mask for each", is_mask_folder, open_mask_folder, tasks=("segmentation",)),
-    Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco, tasks=("detection",)),
+    Format(
+        "class-masks", "images with a mask for each class", is_class_masks, open_class_masks, tasks=(OVERLAPPING,)
+    ),
+    Format("coco", "COCO's JSON of boxes and outlines", is_coco, open_coco, tasks=("detection", OVERLAPPING)),
     Format("voc", "Pascal VOC's boxes", is_voc, open_voc, tasks=("detection",)),
     Format("voc-masks", "Pascal VOC's masks", is_voc_masks, open_voc_masks, tasks=("segmentation",)),
-    Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo, tasks=("detection",)),
+    Format("yolo", "YOLO's labels beside data.yaml", is_yolo, open_yolo, tasks=("detection", OVERLAPPING)),
     Format("shards", "tar or Parquet shards", holds_shards, open_shards, None, tasks=(), nearly=why_no_shards),
     Format(
         "signal-npz", "signals in an .npz or .npy file", is_signal_npz, open_signal_npz, "signal", CHANNELS,
@@ -121,7 +126,7 @@ def register_format(layout: Format) -> None:
     FORMATS.append(layout)
 
 
-DESCRIBED = {"class-map", "class-list", "masks", "coco", "voc", "voc-masks", "yolo", "shards"}
+DESCRIBED = {"class-map", "class-list", "masks", "class-masks", "coco", "voc", "voc-masks", "yolo", "shards"}
 NO_CLASSES = re.compile(
     r"(images?|imgs?|pictures?|photos?|masks?|labels?|annotations?|jpegimages|segmentation(class|object)|(train|val|valid|"
     r"validation|test)(_?images|_?masks|\d*))$",

@@ -102,7 +102,7 @@ def check_packable(source: Source, resize: int | None, format: Format) -> None:
     kind = MODALITIES[source.modality]
     if resize is not None and not kind.resizable:
         raise DataError(f"--resize is for images. {source.name} holds {kind.plural}.", fix="Leave it out.")
-    if resize is not None and source.task in ("segmentation", "detection"):
+    if resize is not None and source.task in ("segmentation", "multi-label segmentation", "detection"):
         task = f"{source.name} is for {source.task}"
         raise DataError(f"--resize would not scale masks and boxes. {task}.", fix="Leave it out.")
     groups = getattr(source, "groups", None)

@@ -22,8 +22,9 @@ UNLABELLED = 255
 DIFFICULT, CROWD = 1, 2
 """Objects that are neither to be found nor wrong if found: one that is hard to see, and a box around many at once."""
 Task = Literal[
-    "classification", "multi-label", "regression", "segmentation", "detection", "next move", "signal segmentation"
-]
+    "classification", "multi-label", "regression", "segmentation", "detection", "next move", "signal segmentation",
+    "multi-label segmentation",
+]  # fmt: skip
 Modality = str
 """The name of a kind of data: image, signal, audio, text, board, or one that was registered."""
 
@@ -62,7 +63,8 @@ def take_objects(objects: Objects, chosen: NDArray[Any], boxes: NDArray[np.float
 
 
 Target = int | NDArray[Any] | Objects
-"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8, or (L,) of a signal; or objects."""
+"""A class; a multi-hot row, (K,) bool, for several labels; a mask (H, W) uint8, or (L,) of a signal; a binary mask of
+each class, (K, H, W) uint8; or objects."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ TRIES = 8
 ENOUGH_GROUPS = 20_000
 """Groups times tries beyond which more tries take too long; among that many groups, one order is as good as another."""
 
-FRAMED = ("segmentation", "detection", "signal segmentation")
+FRAMED = ("segmentation", "multi-label segmentation", "detection", "signal segmentation")
 """Tasks whose samples are often the slices of a volume, the frames of a film, or parts of one image or recording."""
 NUMBERED = re.compile(r"(.*?)(\d{1,9})(\D*)", re.DOTALL)
 SHORTEST_SEQUENCE, SHORTEST_BLOCK, MOST_BLOCKS = 10, 4, 4

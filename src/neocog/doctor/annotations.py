@@ -20,6 +20,8 @@ def examine_target(source: Source, target: Target, facts: Facts) -> None:
     """Look at a mask or objects; a class or several labels are looked at all together, elsewhere."""
     if isinstance(target, Objects):
         examine_objects(target, len(source.classes), facts, with_boxes=not knows_boxes(source))
+    elif isinstance(target, np.ndarray) and source.task == "multi-label segmentation":
+        examine_binary_masks(target, facts)
     elif isinstance(target, np.ndarray) and (target.ndim == 2 or source.task == "signal segmentation"):
         examine_mask(target, len(source.classes), facts)
 
@@ -35,6 +37,19 @@ def examine_mask(mask: NDArray[Any], num_classes: int, facts: Facts) -> None:
         facts.fault(kinds.MASK_VALUE, f"values {', '.join(map(str, strange[:5]))}")
     facts.labels = tuple(int(k) for k in values if 0 <= k < num_classes and k != UNLABELLED)
     if not facts.labels and not strange:
+        facts.fault(kinds.MASK_EMPTY)
+
+
+def examine_binary_masks(masks: NDArray[Any], facts: Facts) -> None:
+    """Look at a binary mask for each class, (K, H, W)."""
+    size = facts.size[:2]
+    if size[0] and masks.shape[1:] != size:
+        facts.fault(kinds.ANNOTATION_SIZE, f"{masks.shape[2]} x {masks.shape[1]}, the image {size[1]} x {size[0]}")
+    strange = np.setdiff1d(masks, (0, 1, UNLABELLED)).tolist()
+    if strange:
+        facts.fault(kinds.MASK_VALUE, f"values {', '.join(map(str, strange[:5]))}")
+    facts.labels = tuple(k for k, mask in enumerate(masks) if (mask == 1).any())
+    if (masks == UNLABELLED).all():
         facts.fault(kinds.MASK_EMPTY)
 
 

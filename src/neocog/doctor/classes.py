@@ -13,7 +13,8 @@ from neocog.doctor.values import count_known, examine_missing, examine_values
 __all__ = ["count_classes", "examine_classes", "examine_labels"]
 
 Counts = Mapping[str, NDArray[np.int64]]
-DRAWN: tuple[Task, ...] = ("segmentation", "detection", "signal segmentation")  # whose classes are in masks and objects
+DRAWN: tuple[Task, ...] = ("segmentation", "multi-label segmentation", "detection", "signal segmentation")
+"""Tasks whose classes are in masks and objects."""
 LEAST = 10
 """Training samples below which a class is called tiny."""
 MOST_RATIO = 10

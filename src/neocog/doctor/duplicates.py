@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.annotations.annotated import AnnotatedImages
 from neocog.dataset.record import Source
 from neocog.doctor import kinds
 from neocog.doctor.examine import in_threads
@@ -28,10 +29,10 @@ def examine_repeats(source: Source, columns: Columns, tally: Tally, max_pixels: 
 
     def digest_image(index: int) -> bytes:
         """Read an image again, to be sure that it equals another."""
-        record = source.read(index)
-        if not isinstance(record.payload, bytes):
-            return full_digest(np.asarray(record.payload))
-        return full_digest(decode_image(record.payload, record.key, max_pixels=max_pixels, convert=True))
+        payload = source.file_bytes(index) if isinstance(source, AnnotatedImages) else source.read(index).payload
+        if not isinstance(payload, bytes):
+            return full_digest(np.asarray(payload))
+        return full_digest(decode_image(payload, source.key(index), max_pixels=max_pixels, convert=True))
 
     member = Membership(source)
     groups = equal_groups(columns.digests)

@@ -19,6 +19,7 @@ from neocog.planning import shared_copy
 from neocog.tasks import Classification, Task
 from neocog.tasks.target import Target
 from neocog.zoo.network import join_outputs
+from neocog.zoo.networks.efficientnet_lite import HalvingConv2d
 
 __all__ = ["Explainer", "Sample"]
 
@@ -68,6 +69,9 @@ class Explainer:
         """
         self.model = model
         self.network = shared_copy(model)
+        for module in self.network.modules():
+            if isinstance(module, HalvingConv2d):
+                module.pads_maps = True  # as on the meta device, where the layers are traced
         self.input_shape = tuple(input_shape)
         self.layers = Layers.of(model, self.input_shape, dtype)
         self.preprocess, self.predictor = preprocess, predictor

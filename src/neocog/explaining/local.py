@@ -47,9 +47,12 @@ class Crops:
     @classmethod
     def along(cls, field: Window, size: int, units: int, window: int) -> "Crops":
         jump, reach = int(field.jump), int(field.last - field.first)
-        changed = (window - 1 + reach) // jump + 1
-        needed = changed * jump + reach
+        needed = ((window - 1 + reach) // jump + 1) * jump + reach
         return cls(field, size, units, min(size, needed + (size - needed) % jump))
+
+    def most(self, window: int) -> int:
+        """The most units that a window changes."""
+        return min(self.units, (window - 1 + int(self.field.last - self.field.first)) // int(self.field.jump) + 1)
 
     def place(self, begin: int, end: int) -> tuple[int, slice]:
         """Where the crop for a window begins, and the units of the whole maps that the window changes."""
@@ -65,64 +68,83 @@ class Crops:
         return slice(units.start - begin, units.stop - begin)
 
 
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A part of a program, between two cuts, that is computed on crops."""
+
+    program: fx.GraphModule
+    base: Tensor
+    """What it reads for the input itself, (1, C, H, W)."""
+    crops: tuple[Crops, Crops]
+
+    def changed(self, boxes: list[Box], patches: list[Tensor]) -> tuple[list[Box], list[Tensor]]:
+        """The boxes that differ from the base, (C, h, w) each, as they are behind this part."""
+        places = [tuple(c.place(b.start, b.stop) for c, b in zip(self.crops, box, strict=True)) for box in boxes]
+        parts = [self.crop(box, patch, place) for box, patch, place in zip(boxes, patches, places, strict=True)]
+        made = self.program(torch.stack(parts).contiguous(memory_format=torch.channels_last))
+        found = [(place[0][1], place[1][1]) for place in places]
+        inside = [tuple(c.inside(*at) for c, at in zip(self.crops, place, strict=True)) for place in places]
+        return list(found), [maps[:, *box] for maps, box in zip(made, inside, strict=True)]
+
+    def crop(self, box: Box, patch: Tensor, place: tuple[tuple[int, slice], ...]) -> Tensor:
+        """A crop of the base, in which the box is replaced; (C, h, w)."""
+        cut = [slice(start, start + crop.length) for (start, _), crop in zip(place, self.crops, strict=True)]
+        part = self.base[0][:, *cut].clone()
+        both = [(max(b.start, c.start), min(b.stop, c.stop)) for b, c in zip(box, cut, strict=True)]
+        if all(low < high for low, high in both):
+            into = [slice(low - c.start, high - c.start) for (low, high), c in zip(both, cut, strict=True)]
+            taken = [slice(low - b.start, high - b.start) for (low, high), b in zip(both, box, strict=True)]
+            part[:, *into] = patch[:, *taken]
+        return part
+
+
 def local_program(program: fx.GraphModule, windows: Windows) -> Callable[[Sequence[int]], Tensor] | None:
     """The outputs of a fused program for windows by number; None if no cut saves work.
 
     To be called as the program is: in inference mode, and with autocast for bf16.
     """
-    height, width = windows.values.shape[2:]
-    sizes = windows.sizes()
-    fields, costs = fields_of(program), costs_of(program)
-    best: tuple[float, fx.Node, tuple[Crops, Crops]] | None = None
-    before = 0.0
-    for node in program.graph.nodes:
-        before += costs[node]
-        if node not in fields or not is_cut(program, node) or len(shape_of(node)) != 4:
-            continue
-        units = shape_of(node)[2:]
-        crops = (
-            Crops.along(fields[node][0], height, units[0], sizes[0]),
-            Crops.along(fields[node][1], width, units[1], sizes[1]),
-        )
-        saved = before * (1 - crops[0].length * crops[1].length / (height * width))
-        if saved > max(LEAST * sum(costs.values()), best[0] if best else 0.0):
-            best = saved, node, crops
-    return None if best is None else split(program, best[1], best[2], windows)
-
-
-def split(
-    program: fx.GraphModule, node: fx.Node, crops: tuple[Crops, Crops], windows: Windows
-) -> Callable[[Sequence[int]], Tensor]:
-    """The two halves of a program around a node, as one function of the numbers of windows."""
-    first, second = halves(program, node)
-    base: Tensor = first(windows.values.contiguous(memory_format=torch.channels_last))
+    base, sizes = windows.values.contiguous(memory_format=torch.channels_last), windows.sizes()
+    parts: list[Part] = []
+    while (cut := best_cut(program, base, sizes)) is not None:
+        node, crops = cut
+        first, program = halves(program, node)
+        parts.append(Part(first, base, crops))
+        base = first(base)
+        sizes = crops[0].most(sizes[0]), crops[1].most(sizes[1])
 
     def run(rows: Sequence[int]) -> Tensor:
-        found = [
-            tuple(c.place(b.start, b.stop) for c, b in zip(crops, windows.boxes[row], strict=True)) for row in rows
-        ]
-        parts = [crop_of(windows, row, each, crops) for row, each in zip(rows, found, strict=True)]
-        made = first(torch.stack(parts).contiguous(memory_format=torch.channels_last))
-        maps = base.expand(len(parts), *base.shape[1:]).clone(memory_format=torch.channels_last)
-        for whole, crop, ((y, rows_of), (x, columns)) in zip(maps, made, found, strict=True):
-            whole[:, rows_of, columns] = crop[:, crops[0].inside(y, rows_of), crops[1].inside(x, columns)]
-        outputs: Tensor = second(maps)
+        boxes = [windows.boxes[row] for row in rows]
+        patches = [windows.hidden[:, *box] for box in boxes]
+        for part in parts:
+            boxes, patches = part.changed(boxes, patches)
+        maps = base.expand(len(boxes), *base.shape[1:]).clone(memory_format=torch.channels_last)
+        for whole, box, patch in zip(maps, boxes, patches, strict=True):
+            whole[:, *box] = patch
+        outputs: Tensor = program(maps)
         return outputs
 
-    return run
+    return run if parts else None
 
 
-def crop_of(windows: Windows, row: int, found: tuple[tuple[int, slice], ...], crops: tuple[Crops, Crops]) -> Tensor:
-    """The crop of a window, which is replaced in it; (C, h, w)."""
-    cut = [slice(start, start + crop.length) for (start, _), crop in zip(found, crops, strict=True)]
-    box = [
-        slice(max(along.start, crop.start), max(along.start, crop.start, min(along.stop, crop.stop)))
-        for along, crop in zip(windows.boxes[row], cut, strict=True)
-    ]
-    part = windows.values[0][:, cut[0], cut[1]].clone()
-    inner = [slice(along.start - crop.start, along.stop - crop.start) for along, crop in zip(box, cut, strict=True)]
-    part[:, inner[0], inner[1]] = windows.hidden[:, box[0], box[1]]
-    return part
+def best_cut(
+    program: fx.GraphModule, base: Tensor, sizes: tuple[int, int]
+) -> tuple[fx.Node, tuple[Crops, Crops]] | None:
+    """The node up to which crops save most work, if windows of these sizes change in what the program reads."""
+    fields, costs = fields_of(program), costs_of(program)
+    best, saved_most, before = None, LEAST * sum(costs.values()), 0.0
+    for node in program.graph.nodes:
+        before += costs[node]
+        shape = shape_of(node)
+        if node in fields and len(shape) == 4 and is_cut(program, node):
+            axes = zip(fields[node], base.shape[2:], shape[2:], sizes, strict=True)
+            rows, columns = (Crops.along(*axis) for axis in axes)
+            saved = before * (1 - rows.length * columns.length / (rows.size * columns.size))
+            if saved > saved_most:
+                best, saved_most = (node, (rows, columns)), saved
+    return best
 
 
 def halves(program: fx.GraphModule, node: fx.Node) -> tuple[fx.GraphModule, fx.GraphModule]:

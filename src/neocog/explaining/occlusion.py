@@ -25,7 +25,7 @@ __all__ = ["default_windows", "occlusion"]
 
 Sizes = int | Sequence[int]
 
-LIKELY = 3  # windows that are likely to matter, for which precision is tested
+LIKELY = 2  # windows that are likely to matter, for which precision is tested
 FEW = 20  # places along an axis up to which each is hidden alone
 SHARE = {1: 16, 2: 8, 3: 4}
 """How many windows lie side by side along an axis, by the number of axes."""

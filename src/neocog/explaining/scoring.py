@@ -39,13 +39,11 @@ Read = Callable[[Tensor], Tensor]
 Meaning = Callable[[Tensor, float], Tensor]
 """The scores of some variants (n,), and that of the reference -> what a method reads in them, (n,)."""
 
-TESTED = 4  # variants, evenly spaced, that all forms compute, beside those that are likely to matter
+TESTED = 4  # variants that all forms compute: those that are likely to matter, and others, evenly spaced
 AGREEMENT = {"bf16": 0.15, "fp32": 1e-3}
 """The largest error of what is read in those scores, as a share of its norm; that of bf16 is as of features."""
 FEWEST = 32  # variants for which preparing a program pays
-PLACES = (
-    4 * 224 * 224
-)  # of the variants that a thread computes at once, so that its share of the cache holds their maps
+PLACES = 8 * 224 * 224  # of the variants that a thread computes at once: enough to reuse filters, few enough for caches
 ROWS = 64  # the most variants at once
 AHEAD = 2  # parts that wait, for each thread
 
@@ -123,7 +121,8 @@ class Scorer:
         replaces in the reference, if it does nothing else.
         """
         rows = max(1, min(ROWS, PLACES // reference[0, 0].numel()))
-        numbers = [*dict.fromkeys([*likely, *(count * (2 * i + 1) // (2 * TESTED) for i in range(TESTED))])]
+        others = max(1, TESTED - len(likely))
+        numbers = [*dict.fromkeys([*likely, *(count * (2 * i + 1) // (2 * others) for i in range(others))])]
         chosen, error = Way("plain", lambda at: self.plain(make(at)), lambda: self.plain(reference)), 0.0
         if self.can_fuse(count, reference):
             ways = self.ways(make, reference, min(count, rows), windows)

@@ -83,7 +83,7 @@ def fuse(model: nn.Module, images: Tensor, dtype: torch.dtype = torch.float32) -
     drop_unused(traced)
     if dtype != torch.float32:
         for module in traced.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d):
                 module.to(dtype)
     return traced
 

@@ -79,8 +79,8 @@ def cut_target(target: Target, place: Size, tile: Size) -> Target:
         ignored = np.where((inside <= VISIBLE * whole) & (ignored == 0), DIFFICULT, ignored).astype(np.uint8)
         marked = replace(target, ignored=ignored if ignored[kept].any() else None)
         return take_objects(marked, kept, clipped[kept])
-    assert isinstance(target, np.ndarray), "a mask"
-    part: NDArray[Any] = target[top : top + tile[0], left : left + tile[1]]
+    assert isinstance(target, np.ndarray), "a mask, or one for each class"
+    part: NDArray[Any] = target[..., top : top + tile[0], left : left + tile[1]]
     return part
 
 

@@ -8,7 +8,7 @@ from neocog.planning.plan import Plan
 from neocog.planning.rows import Row
 from neocog.planning.table import count, sees
 
-__all__ = ["svg"]
+__all__ = ["Box", "fused", "place", "svg", "words"]
 
 WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 320, 46, 350, 70, 40  # of a box, from box to box, and around, in pixels
 COLOURS = {
@@ -120,30 +120,29 @@ def edge(boxes: list[Box], source: int, target: int) -> str:
 def drawn(plan: Plan, box: Box, at: int) -> str:
     """The rectangle of a box, with two lines of text, and its modules as what shows when the mouse is over it."""
     x, y = EDGE + box.lane * ACROSS, EDGE + at * DOWN
-    if not box.rows:
-        head, small, kind, tip = "input", by_axis(plan.input_shape), "input", plan.model
-    else:
-        first = box.rows[0]
-        last = next((row for row in reversed(box.rows) if not row.moves), first)
-        followers = [row.operator for row in box.rows[1:] if not row.moves]
-        head = " · ".join([f"{first.operator} {first.detail}".strip(), *followers])
-        parameters = count(sum(row.parameters for row in box.rows))
-        small = " · ".join(
-            text
-            for text in (
-                by_axis(last.output_shape),
-                f"{parameters} parameters" if parameters else "",
-                f"sees {sees(last)}",
-            )
-            if text
-        )
-        kind = colour(first, len(box.sources))
-        tip = ", ".join(dict.fromkeys(row.name for row in box.rows if row.name)) or plan.model
+    head, small, kind, tip = words(plan, box)
     head = head if len(head) < 50 else head[:47] + "..."
     return (
         f'<g><title>{escape(tip)}</title><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
         f'style="fill:{COLOURS[kind]}"/><text x="{x + 12}" y="{y + 19}">{escape(head)}</text>'
         f'<text class="small" x="{x + 12}" y="{y + 36}">{escape(small)}</text></g>'
+    )
+
+
+def words(plan: Plan, box: Box) -> tuple[str, str, str, str]:
+    """The operators of a box; its shape, parameters and receptive field; its kind; its modules."""
+    if not box.rows:
+        return "input", by_axis(plan.input_shape), "input", plan.model
+    first = box.rows[0]
+    last = next((row for row in reversed(box.rows) if not row.moves), first)
+    followers = [row.operator for row in box.rows[1:] if not row.moves]
+    parameters = count(sum(row.parameters for row in box.rows))
+    small = [by_axis(last.output_shape), f"{parameters} parameters" if parameters else "", f"sees {sees(last)}"]
+    return (
+        " · ".join([f"{first.operator} {first.detail}".strip(), *followers]),
+        " · ".join(text for text in small if text),
+        colour(first, len(box.sources)),
+        ", ".join(dict.fromkeys(row.name for row in box.rows if row.name)) or plan.model,
     )
 
 

@@ -182,6 +182,7 @@ def trace(copied: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_siz
         for name, module in copied.named_modules():
             stack.callback(module.register_forward_pre_hook(entering(recorder, name)).remove)
             stack.callback(module.register_forward_hook(leaving(recorder), always_call=True).remove)
+        stack.enter_context(torch.inference_mode(False))  # which would trace other operations
         stack.enter_context(torch.no_grad())
         stack.enter_context(torch.device("meta"))
         try:

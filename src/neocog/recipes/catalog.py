@@ -58,6 +58,7 @@ OF_TASK = {
     ("image", "multi-label"): "image_labels",
     ("image", "regression"): "image_values",
     ("image", "segmentation"): "segmentation",
+    ("image", "multi-label segmentation"): "segmentation",
     ("image", "detection"): "detection",
     ("signal", "regression"): "signal_values",
     ("signal", "signal segmentation"): "signal_segmentation",
@@ -69,6 +70,7 @@ RETIRED = {"from_scratch_small": "auto"}
 OWN = frozenset({"lenet5", "lenet5_relu", "tutorial_cifar10"})
 LOOKING: dict[str, Callable[[str, Source | None], RunConfig]] = {
     "board": board,
+    "detection": detection,
     "fast": fast,
     "signal": signal,
 }

@@ -90,6 +90,7 @@ OF_TASK: Mapping[str, Declared] = {
     "multi-label": {"loss.kind": Choices(("binary_cross_entropy", "asymmetric"))},
     "regression": {"loss.kind": Choices(("huber", "l1", "l2"))},
     "segmentation": {"loss.kind": Choices(("cross_entropy_dice", "cross_entropy"))},
+    "multi-label segmentation": {"loss.kind": Choices(("binary_cross_entropy_dice", "binary_cross_entropy"))},
 }
 OF_RECIPE: Mapping[str, Declared] = {
     "general": {"augment.shift": Choices((0, 2, 4))},

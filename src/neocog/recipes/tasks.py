@@ -1,6 +1,7 @@
 """The default recipes of tasks other than classification, whatever the kind of data."""
 
-from neocog.data import AugmentConfig, DataConfig, ImageConfig
+from neocog.data import AugmentConfig, DataConfig, ImageConfig, Source
+from neocog.recipes.objects import look_at_objects
 from neocog.runs import RunConfig
 from neocog.tasks import LossConfig
 from neocog.training import OptimizerConfig, ScheduleConfig, TrainConfig
@@ -11,6 +12,7 @@ from neocog.zoo.weights import available
 __all__ = ["detection", "image_labels", "image_values", "segmentation", "signal_values"]
 
 PRETRAINED, ENCODER, DETECTOR = "efficientnet_lite0", "unet_lite0", "centernet_lite0"
+LEAST_SIDE, SHRINK = 8, 2  # pixels of a small object as the network sees it, and by how much images are shrunk
 
 
 def image_values(data: str) -> RunConfig:
@@ -79,16 +81,27 @@ def segmentation(data: str) -> RunConfig:
     )
 
 
-def detection(data: str) -> RunConfig:
+def detection(data: str, source: Source | None = None) -> RunConfig:
     """CenterNet on EfficientNet-Lite0, whose backbone starts from weights of ImageNet if they are here.
 
-    Images are mirrored, scaled and shifted with their boxes. Source: Zhou et al. 2019; Tan & Le 2019.
+    If nine of ten objects have 16 pixels or more, the network computes on images of half the sides, in a quarter of the
+    time, so that the same minutes show each image more often. Images are mirrored, scaled and shifted with their boxes,
+    and turned upside down if objects are then told from the background as well as before. The result is a moving
+    average of the weights. Source: Zhou et al. 2019; Tan & Le 2019; Shi et al. 2016.
     """
+    look = look_at_objects(data, source)
+    large = look is not None and look.side >= LEAST_SIDE * SHRINK
+    colours = look is not None and look.has_colours
     return RunConfig(
         data=DataConfig(source=data),
-        augment=AugmentConfig(flip=0.5, scale=0.25, translate=0.1, border="mirror", brightness=0.2, contrast=0.2),
-        model=ModelConfig(name=DETECTOR, pretrained="auto"),
-        optimizer=OptimizerConfig(name="adamw", lr=0.001, weight_decay=0.01),
+        augment=AugmentConfig(
+            flip=0.5, vertical_flip=0.5 if look is not None and look.holds("flip") else 0.0, scale=0.3, translate=0.1,
+            border="mirror", brightness=0.2, contrast=0.2, saturation=0.2 if colours else 0.0,
+            hue=0.02 if colours else 0.0,
+        ),
+        model=ModelConfig(name=DETECTOR, pretrained="auto", shrink=SHRINK if large else None),
+        optimizer=OptimizerConfig(name="adamw", lr=0.002, weight_decay=0.01),
         schedule=ScheduleConfig(name="one_cycle"),
-        train=TrainConfig(epochs=60, batch_size=4, clip_norm=10.0),
-    )
+        train=TrainConfig(epochs=120 if large else 60, batch_size=4, clip_norm=10.0, ema_decay=0.99),
+        speed=SpeedConfig(budget=0.1),
+    )  # fmt: skip

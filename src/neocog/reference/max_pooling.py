@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neocog.errors import GeometryError
-from neocog.reference.axes import Array, Axes, check_shape, floats, maps, pool_geometry
+from neocog.reference.axes import Array, Axes, Geometry, check_shape, floats, maps, pool_geometry
 from neocog.reference.windows import gather, pad
 
-__all__ = ["Winners", "check_winners", "global_max_pool", "max_pool", "max_pool_backward"]
+__all__ = ["Winners", "check_winners", "global_max_pool", "max_of_windows", "max_pool", "max_pool_backward"]
 
 Winners = NDArray[np.int64]
 """For each output, the flat index of the sample that won, within its map (*spatial)."""
@@ -35,7 +35,11 @@ def max_pool(
     ([[[5.0, 4.0]]], [[[1, 3]]])
     """
     inputs = maps(x)
-    geometry = pool_geometry(inputs, size, stride, padding, dilation, ceil_mode)
+    return max_of_windows(inputs, pool_geometry(inputs, size, stride, padding, dilation, ceil_mode))
+
+
+def max_of_windows(inputs: Array, geometry: Geometry) -> tuple[Array, Winners]:
+    """`max_pool` for a geometry that is known."""
     candidates = gather(pad(inputs, geometry.padding, value=-np.inf), geometry)
     numbers = np.arange(math.prod(geometry.size), dtype=np.float64).reshape(1, 1, *geometry.size)
     places = gather(pad(numbers, geometry.padding, value=-1), geometry).astype(np.int64)

@@ -95,6 +95,7 @@ LATER = frozenset(
         "loss.huber_delta",
         "model.head",
         "model.head_limit",
+        "model.shrink",
         "model.vector_size",
         "signal.columns",
         "signal.flag_missing",

@@ -3,7 +3,7 @@
 jpg jpeg png bmp webp tif ...    an image           cls        a class, by number or name
 wav flac ogg mp3                 a sound            json       {"label": ...}, or {"labels": [...]}, or boxes
 npy                              pixels, a signal              or {"values": [...]}, null if one isn't known
-txt                              a text             seg.png    a mask
+txt                              a text             seg.png    a mask, or those of all classes, one below the other
                                                     masks.npy  outlines, with boxes
 """
 
@@ -156,7 +156,8 @@ def encode_target(target: Target, task: Task) -> dict[str, bytes]:
     if not isinstance(target, np.ndarray):
         return {"cls": str(int(target)).encode()}
     file = io.BytesIO()
-    rows = target if target.ndim == 2 else np.stack([target, target])  # labels of samples are equal rows
+    # Labels of samples are equal rows; masks of several classes are below each other.
+    rows = np.stack([target, target]) if target.ndim == 1 else target.reshape(-1, target.shape[-1])
     Image.fromarray(rows).save(file, "png")
     return {"seg.png": file.getvalue()}
 
@@ -178,8 +179,10 @@ def read_target(task: Task, label: int, num_classes: int, content: Content, wher
             if len(numbers) != num_classes:
                 raise ValueError(f"{len(numbers)} numbers for {num_classes} outputs")
             return np.array(numbers, np.float64)
-        if task in ("segmentation", "signal segmentation"):
+        if task in ("segmentation", "multi-label segmentation", "signal segmentation"):
             mask = decode_image(content("seg.png"), where, max_pixels=MAX_PIXELS, convert=False)[:, :, 0]
+            if task == "multi-label segmentation":
+                return mask.reshape(num_classes, -1, mask.shape[1])
             return mask if task == "segmentation" else mask[0]
         if task == "detection":
             return read_objects(content, num_classes, where)

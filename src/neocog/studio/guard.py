@@ -1,15 +1,16 @@
 """Who may ask the Studio, and how much may be sent.
 
 The server listens on this machine alone, and still anyone's web page could ask it from the user's browser, or another
-user of the machine. So a request needs the token that stands in the address which `neocog studio` prints; its Host is
-the server's own, which stops names that point here; an Origin, if there is one, is the server's own, too.
+user of the machine. So a request needs the token in the address that `neocog studio` prints; its Host is
+the server's own, which stops names that point here; an Origin, if there is one, is the server's own, too; and what
+another page embeds, a script or an image, is refused by the browser's own word on where a request comes from.
 """
 
 import hmac
 import json
 import secrets
-from collections.abc import Iterable
-from http.cookies import SimpleCookie
+from collections.abc import Iterable, Mapping
+from html import escape
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +28,11 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
+)
+OWN_SITES = ("same-origin", "none")  # values of Sec-Fetch-Site: this page, or the user
+PAGE = (
+    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    "<title>Neocog Studio</title><body><h1>Neocog Studio</h1><p>{}</p>"
 )
 
 
@@ -56,58 +62,80 @@ class Guard:
         given = (query.get("token") or [""])[0]
         reason = self.refuses(headers, given or headers.get("x-neocog-token", "") or self.cookie_token(headers))
         if reason:
-            await refuse(send, *reason)
-            return
-        await self.app(scope, self.bounded(receive), self.guarded(send, given))
+            await refuse(send, *reason, for_people="text/html" in headers.get("accept", ""))
+        else:
+            await Exchange(self, given).run(scope, receive, send)
 
-    def refuses(self, headers: dict[str, str], token: str) -> tuple[int, str] | None:
+    def refuses(self, headers: Mapping[str, str], token: str) -> tuple[int, str] | None:
         """The status and the reason why a request is refused; None if it may pass."""
-        host = headers.get("host", "")
+        host, origin = headers.get("host", ""), headers.get("origin")
         if host not in self.hosts:
             return 403, f"The Studio answers only at its own address. Received: Host {host!r}."
-        origin = headers.get("origin")
         if origin is not None and origin not in {f"http://{own}" for own in self.hosts}:
             return 403, f"Another page may not ask the Studio. Received: Origin {origin!r}."
+        # A link in another page may lead here: the page that opens then shows its contents to the user alone.
+        if headers.get("sec-fetch-mode") != "navigate" and headers.get("sec-fetch-site", "none") not in OWN_SITES:
+            return 403, "Another page may not embed parts of the Studio."
         if not hmac.compare_digest(token.encode(), self.token.encode()):
             return 401, "The address of the Studio has a token. Open the address that `neocog studio` printed."
-        if int(headers.get("content-length") or 0) > self.most:
-            return 413, f"At most {self.most // 2**20} MB may be sent at once."
-        return None
+        length = headers.get("content-length", "0")
+        if not length.isdecimal():
+            return 400, f"Content-Length is a number. Received: {length!r}."
+        return (413, self.too_much()) if int(length) > self.most else None
 
-    def cookie_token(self, headers: dict[str, str]) -> str:
-        found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        return found.value if found else ""
+    def too_much(self) -> str:
+        return f"At most {self.most / 2**20:.3g} MB may be sent at once."
 
-    def bounded(self, receive: Receive) -> Receive:
-        """Receives at most `most` bytes, whatever the header says."""
-        total = 0
+    def cookie_token(self, headers: Mapping[str, str]) -> str:
+        """The token in this Studio's cookie; cookies of other servers of this machine come along, in any form."""
+        pairs = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
+        return next((value for name, _, value in pairs if name == self.cookie), "")
 
+
+class Exchange:
+    """One request that may pass, and its answer: no more is received than may be sent, whatever the header says."""
+
+    def __init__(self, guard: Guard, given: str) -> None:
+        """`given` is the token in the address, if it was there."""
+        self.guard, self.given = guard, given
+        self.received, self.started = 0, False
+
+    @property
+    def over(self) -> bool:
+        return self.received > self.guard.most
+
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def bounded() -> Message:
-            nonlocal total
             message = await receive()
-            total += len(message.get("body", b""))
-            if total > self.most:
-                return {"type": "http.disconnect"}
-            return message
-
-        return bounded
-
-    def guarded(self, send: Send, given: str) -> Send:
-        """Adds the headers that keep the page to itself, and the cookie when the address had the token."""
+            self.received += len(message.get("body", b""))
+            return {"type": "http.disconnect"} if self.over else message
 
         async def guarded(message: Message) -> None:
+            if self.over and not self.started:
+                return  # the answer to a request that was cut off; the reason follows
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
-                if given:
-                    cookie = f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
-                    message["headers"].append((b"set-cookie", cookie.encode()))
+                self.started = True
+                message = {**message, "headers": [*message.get("headers", ()), *HEADERS, *self.set_cookie()]}
             await send(message)
 
-        return guarded
+        try:
+            await self.guard.app(scope, bounded, guarded)
+        except Exception:
+            if not self.over:
+                raise
+        if self.over and not self.started:
+            await refuse(send, 413, self.guard.too_much())
+
+    def set_cookie(self) -> list[tuple[bytes, bytes]]:
+        """The cookie that stands for the token, if the address had it."""
+        cookie = f"{self.guard.cookie}={self.guard.token}; HttpOnly; SameSite=Strict; Path=/"
+        return [(b"set-cookie", cookie.encode())] if self.given else []
 
 
-async def refuse(send: Send, status: int, reason: str) -> None:
-    body = json.dumps({"error": reason}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *HEADERS]
+async def refuse(send: Send, status: int, reason: str, for_people: bool = False) -> None:
+    """Answer with the reason, as JSON or as a page."""
+    body = PAGE.format(escape(reason)).encode() if for_people else json.dumps({"error": reason}).encode()
+    kind = b"text/html; charset=utf-8" if for_people else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

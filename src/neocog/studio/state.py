@@ -1,5 +1,6 @@
 """Everything that is open in the Studio: bundles, runs, data, and the inputs that were dropped on the page."""
 
+import itertools
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from neocog.data import open_source
 from neocog.dataset.record import Source
 from neocog.errors import ConfigError, NeocogError
 from neocog.explaining.explainer import Explainer, Sample
+from neocog.studio.jobs import Jobs
 
 __all__ = ["Opened", "Studio"]
 
@@ -32,7 +34,7 @@ class Opened:
 
 @dataclass(slots=True)
 class Studio:
-    """What is open, by name. Work on a network holds its lock: one computation at a time."""
+    """Everything that is open, by name. Work on a network holds its lock: one computation at a time."""
 
     runs: Path | None = None
     """A folder of run folders."""
@@ -40,10 +42,16 @@ class Studio:
     source: Source | None = None
     """A data set, if one is open."""
     source_name: str = ""
+    source_path: str = ""
+    """As `open_source` takes it."""
     inputs: "OrderedDict[str, Sample]" = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     results: "OrderedDict[Any, Any]" = field(default_factory=OrderedDict)
     """Answers that took long, the newest last."""
+    jobs: Jobs = field(default_factory=Jobs)
+    """Work in the background: scoring a run, examining data, training an example."""
+    run_data: dict[str, Source] = field(default_factory=dict)
+    """The data of runs that have been opened, by the name of the run."""
 
     @classmethod
     def of(cls, *targets: str | Path) -> "Studio":
@@ -69,14 +77,17 @@ class Studio:
             self.runs = path
         else:
             self.source, self.source_name = open_source(str(target)), path.name or str(target)
+            self.source_path = str(target)
 
     def open_network(self, path: Path, run: Path | None = None) -> Opened:
         """Open a bundle, checked and ready to be explained; again, it is the same one."""
-        name = run.name if run else path.stem if path.stem != "model" else path.resolve().parent.name
-        known = self.networks.get(name)
-        if known and known.path == path:
+        known = next((each for each in self.networks.values() if each.path.resolve() == path.resolve()), None)
+        if known:
             return known
         predictor = load(path)
+        stem = run.name if run else path.stem if path.stem != "model" else path.resolve().parent.name
+        names = (stem if count == 1 else f"{stem}-{count}" for count in itertools.count(1))
+        name = next(each for each in names if each not in self.networks)
         self.networks[name] = Opened(name, path, predictor, Explainer.of(predictor), run)
         return self.networks[name]
 
@@ -115,7 +126,7 @@ class Studio:
             return self.results[key]
 
     def overview(self) -> dict[str, Any]:
-        """What is open, for the page."""
+        """Everything that is open, for the page."""
         return {
             "networks": [network_facts(each) for each in self.networks.values()],
             "runs": self.runs is not None or any(each.run for each in self.networks.values()),

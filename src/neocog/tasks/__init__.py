@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from neocog.tasks.classification import Classification, ClassPrediction
     from neocog.tasks.detection import BoxPrediction, Detection, FoundObject
     from neocog.tasks.multi_label import LabelPrediction, MultiLabel
+    from neocog.tasks.multi_label_segmentation import BinaryMaskPrediction, MultiLabelSegmentation
     from neocog.tasks.next_move import NextMove
     from neocog.tasks.regression import Regression, ValuePrediction
     from neocog.tasks.segmentation import Segmentation, SegmentPrediction
     from neocog.tasks.signal_segmentation import SignalSegmentation, SignalSegmentPrediction
 
 HOMES = {
+    "BinaryMaskPrediction": "multi_label_segmentation",
     "BoxPrediction": "detection",
     "ClassPrediction": "classification",
     "Classification": "classification",
@@ -29,6 +31,7 @@ HOMES = {
     "FoundObject": "detection",
     "LabelPrediction": "multi_label",
     "MultiLabel": "multi_label",
+    "MultiLabelSegmentation": "multi_label_segmentation",
     "NextMove": "next_move",
     "Regression": "regression",
     "SegmentPrediction": "segmentation",
@@ -41,6 +44,7 @@ HOMES = {
 __all__ = [
     "TASKS",
     "Assembler",
+    "BinaryMaskPrediction",
     "BoxPrediction",
     "ClassPrediction",
     "Classification",
@@ -52,6 +56,7 @@ __all__ = [
     "LabelPrediction",
     "LossConfig",
     "MultiLabel",
+    "MultiLabelSegmentation",
     "NextMove",
     "Prediction",
     "Regression",

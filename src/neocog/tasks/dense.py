@@ -20,7 +20,7 @@ from neocog.modalities.views import View
 from neocog.tasks.target import Target, find_output
 from neocog.tasks.task import Prediction, Task
 
-__all__ = ["Assembler", "Compared", "DenseTask"]
+__all__ = ["Assembler", "Compared", "DenseTask", "mean_target"]
 
 THINNED = 32  # places along each axis of which golden samples store the logits
 
@@ -87,20 +87,10 @@ class DenseTask(Task):
         besides the first, which is usually the background, or the first where there is nothing else. A class that is
         predicted nowhere is averaged over all places.
         """
-        labels, count = outputs[0].argmax(dim=0), len(self.classes)
-        if spec is None:
-            sizes = [int((labels == k).sum()) for k in range(count)]
-            index = max(range(1, count), key=lambda k: sizes[k], default=0)
-            spec = index if sizes[index] else 0
-        name, at, place = str(spec).rpartition("@")
-        if at and str(spec) not in self.classes:
-            index, where = find_output(name, self.classes), read_place(place, tuple(labels.shape), str(spec))
-            return Target(f"{self.classes[index]} at {', '.join(map(str, where))}", index, place=where)
-        index = find_output(spec, self.classes)
-        found = labels == index
-        if not found.any():
-            return Target(f"{self.classes[index]}, predicted nowhere", index, where=found.new_ones(found.shape))
-        return Target(f"{self.classes[index]} where it is predicted", index, where=found)
+        found = outputs[0].argmax(dim=0) == torch.arange(len(self.classes), device=outputs.device).view(
+            -1, *[1] * (outputs.ndim - 2)
+        )
+        return mean_target(found, self.classes, spec, first=1)
 
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         raise NotImplementedError("predictions of a dense task are assembled from views")
@@ -108,6 +98,26 @@ class DenseTask(Task):
     def decode(self, logits: Tensor) -> Tensor:
         """(N, K, *places) logits -> the same, as probabilities in float64."""
         return logits.double().softmax(dim=1)
+
+
+def mean_target(there: Tensor, classes: Sequence[str], spec: str | int | None, first: int = 0) -> Target:
+    """The target that `DenseTask.find_target` describes, for classes that are predicted at some places.
+
+    (K, *places) of bool. By default it is the class with most places from the class `first` on.
+    """
+    if spec is None:
+        sizes = there.flatten(1).sum(dim=1).tolist()
+        index = max(range(first, len(classes)), key=lambda k: sizes[k], default=0)
+        spec = index if sizes[index] else 0
+    name, at, place = str(spec).rpartition("@")
+    if at and str(spec) not in classes:
+        index, where = find_output(name, classes), read_place(place, tuple(there.shape[1:]), str(spec))
+        return Target(f"{classes[index]} at {', '.join(map(str, where))}", index, place=where)
+    index = find_output(spec, classes)
+    found = there[index]
+    if not found.any():
+        return Target(f"{classes[index]}, predicted nowhere", index, where=torch.ones_like(found))
+    return Target(f"{classes[index]} where it is predicted", index, where=found)
 
 
 def read_place(text: str, shape: tuple[int, ...], spec: str) -> tuple[int, ...]:

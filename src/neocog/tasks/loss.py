@@ -15,7 +15,7 @@ __all__ = ["LossConfig", "LossKind", "asymmetric", "binary_cross_entropy", "cros
 
 LossKind = Literal[
     "cross_entropy", "binary_cross_entropy", "focal", "asymmetric", "l1", "l2", "huber", "dice", "cross_entropy_dice",
-    "centre_points",
+    "binary_cross_entropy_dice", "centre_points",
 ]  # fmt: skip
 FOCUS = 2.0  # Lin et al. 2017, section 5.1
 ASYMMETRY, MARGIN = 4.0, 0.05  # Ridnik et al. 2021, section 4
@@ -27,6 +27,7 @@ SETTINGS_OF: dict[str, frozenset[str]] = {
     "huber": frozenset({"huber_delta"}),
     "dice": frozenset(),
     "cross_entropy_dice": frozenset({"class_weights"}),
+    "binary_cross_entropy_dice": frozenset({"label_smoothing"}),
     "centre_points": frozenset(),
 }
 """The other settings that each kind takes into account; none, if it is not listed."""
@@ -39,8 +40,8 @@ class LossConfig:
     kind: LossKind | None = None
     """Unset: the usual loss of the task. Classes: cross_entropy, focal (hard samples count more), or
     binary_cross_entropy of each class on its own, where all classes of a mixed input count as present. Several labels:
-    binary_cross_entropy or asymmetric. Numbers: huber, l1 or l2. Masks: cross_entropy_dice, cross_entropy or dice.
-    Boxes: centre_points."""
+    binary_cross_entropy or asymmetric. Numbers: huber, l1 or l2. Masks: cross_entropy_dice, cross_entropy or dice;
+    binary_cross_entropy_dice, binary_cross_entropy or dice if they overlap. Boxes: centre_points."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target spread evenly over all classes (Szegedy et al. 2016, section 7)."""
     class_weights: Literal["none", "balanced"] = "none"

@@ -117,17 +117,15 @@ class Segmentation(DenseTask):
 
     @classmethod
     def encode_records(cls, source: Source, indices: NDArray[np.int64], preprocess: Preprocess) -> Tensor:
-        """The masks at the network's size; (N, H, W) uint8."""
-        found = torch.empty(len(indices), *preprocess.shape[1:], dtype=torch.uint8)
+        """The masks at the network's size; (N, H, W) uint8, or (N, K, H, W) if each class has one."""
 
-        def encode(place: int) -> None:
-            mask = source.read(int(indices[place])).target
+        def encode(index: int) -> Tensor:
+            mask = source.read(index).target
             assert isinstance(mask, np.ndarray), "a mask"
-            found[place] = torch.from_numpy(place_mask(mask, preprocess))
+            return torch.from_numpy(place_mask(mask, preprocess))
 
         with ThreadPoolExecutor(num_cpus()) as pool:
-            list(pool.map(encode, range(len(indices))))
-        return found
+            return torch.stack(list(pool.map(encode, indices.tolist())))
 
     @classmethod
     def mover(cls, augment: Any, preprocess: Preprocess) -> MoveTargets | None:
@@ -212,14 +210,19 @@ class Segmentation(DenseTask):
 
     def draw(self, record: Record, prediction: Prediction) -> Drawing:
         """The image with the true mask, and beside it with the predicted one."""
-        assert isinstance(prediction, SegmentPrediction)
         payload = record.payload
         if isinstance(payload, bytes):
             payload = decode_image(payload, record.key, max_pixels=MAX_PIXELS, convert=True)
-        pixels, colours = np.asarray(payload), class_colours(len(self.classes))
+        pixels = np.asarray(payload)
         gap = np.full((pixels.shape[0], max(2, pixels.shape[1] // 30), 3), 255, np.uint8)
-        true, found = (overlay(pixels, mask, colours) for mask in (self.truth(record), prediction.mask))
+        true, found = self.coloured(pixels, record, prediction)
         return Drawing(thumbnail(np.concatenate([true, gap, found], axis=1), side=SIDE))
+
+    def coloured(self, pixels: NDArray[Any], record: Record, prediction: Prediction) -> list[NDArray[np.uint8]]:
+        """An image with its true mask over it, and with the predicted one; (H, W, C) -> (H, W, 3) twice."""
+        assert isinstance(prediction, SegmentPrediction)
+        colours = class_colours(len(self.classes))
+        return [overlay(pixels, mask, colours) for mask in (self.truth(record), prediction.mask)]
 
 
 class MaskAssembler(Assembler):
@@ -280,13 +283,14 @@ def balanced_pixels(targets: Tensor, num_classes: int) -> Tensor:
 
 
 def place_mask(mask: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
-    """A mask (H, W) as its image reaches the network: the class of the nearest pixel, 255 in the border."""
+    """A mask (H, W), or one for each class, as its image reaches the network: the nearest pixel, 255 in the border."""
     spec: Any = preprocess
-    origin, scale = place_of((mask.shape[0], mask.shape[1]), spec.resize, spec.size, spec.pad)
+    size = mask.shape[-2], mask.shape[-1]
+    origin, scale = place_of(size, spec.resize, spec.size, spec.pad)
     rows, columns = (
         np.floor(origin[axis] + (np.arange(preprocess.shape[1 + axis]) + 0.5) / scale[axis]).astype(np.int64)
         for axis in (0, 1)
     )
-    inside = [(places >= 0) & (places < length) for places, length in zip((rows, columns), mask.shape, strict=True)]
-    found = mask[rows.clip(0, mask.shape[0] - 1)][:, columns.clip(0, mask.shape[1] - 1)]
+    inside = [(places >= 0) & (places < length) for places, length in zip((rows, columns), size, strict=True)]
+    found = mask[..., rows.clip(0, size[0] - 1), :][..., columns.clip(0, size[1] - 1)]
     return np.where(inside[0][:, None] & inside[1], found, UNLABELLED).astype(np.uint8)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neocog.modalities.views import View
 
-__all__ = ["Stitcher"]
+__all__ = ["BinaryStitcher", "Stitcher", "edge_weights"]
 
 MODES = {1: "linear", 2: "bilinear"}
 AT_ONCE = 2**22  # values of enlarged maps that are held at once
@@ -26,22 +26,36 @@ class Stitcher:
 
     def __init__(self, size: tuple[int, ...], num_classes: int) -> None:
         self.size, self.num_classes = size, num_classes
-        self.mask = np.zeros(size, np.uint8)
+        self.mask = self.empty()
         self.sure, self.done = 0.0, 0
         """The sum of the probabilities of the predicted classes, and the rows that are final."""
         self.held: Tensor | None = None
         """Probabilities of the rows from `done` on, times weights, and the weights last; (K + 1, rows, ...)."""
 
+    def empty(self) -> NDArray[np.uint8]:
+        """The result before any row is decided."""
+        return np.zeros(self.size, np.uint8)
+
+    def to_probs(self, logits: Tensor) -> Tensor:
+        """Logits (K, ...) as probabilities."""
+        return logits.float().softmax(dim=0)
+
+    def decide(self, rows: slice, sums: Tensor, weights: Tensor) -> None:
+        """Set these rows by the sums of their probabilities times weights, (K, rows, ...), and of weights."""
+        values, found = sums.max(dim=0)
+        self.mask[rows] = found.to(torch.uint8).numpy()
+        self.sure += float((values / weights).double().sum())
+
     def add(self, view: View, logits: Tensor) -> None:
         """The logits (K, *shape) of a view."""
         if any(scale != 1 for scale in view.scale):
-            self.enlarge(view, logits.float().softmax(dim=0))
+            self.enlarge(view, self.to_probs(logits))
             return
         start = [round(place) for place in view.origin]
         self.settle(start[0])
         part = tuple(slice(max(0, -s), n - s) for n, s in zip(self.size, start, strict=True))
         start = [max(0, place) for place in start]
-        probs = logits[(slice(None), *part)].float().softmax(dim=0)
+        probs = self.to_probs(logits[(slice(None), *part)])
         weights = edge_weights(tuple(logits.shape[1:]))[part]
         rows = probs.shape[1]
         self.hold(rows)
@@ -62,9 +76,7 @@ class Stitcher:
             rows = linear_rows(inside, self.size[0], first, min(self.size[0], first + step))
             if len(self.size) > 1:
                 rows = F.interpolate(rows[None], (rows.shape[1], *self.size[1:]), mode=MODES[len(self.size)])[0]
-            values, found = rows.max(dim=0)
-            self.mask[first : first + step] = found.to(torch.uint8).numpy()
-            self.sure += float(values.double().sum())
+            self.decide(slice(first, first + step), rows, torch.ones(()))
         self.done = self.size[0]
 
     def hold(self, rows: int) -> None:
@@ -79,16 +91,29 @@ class Stitcher:
         count = end - self.done
         if count <= 0 or self.held is None:
             return
-        values, found = self.held[:-1, :count].max(dim=0)
-        self.mask[self.done : end] = found.to(torch.uint8).numpy()
-        self.sure += float((values / self.held[-1, :count]).double().sum())
+        self.decide(slice(self.done, end), self.held[:-1, :count], self.held[-1, :count])
         self.held, self.done = self.held[:, count:].clone(), end
 
     def finish(self) -> tuple[NDArray[np.uint8], float]:
         """The mask, and the mean probability of its classes."""
         self.settle(self.size[0])
         self.held = None
-        return self.mask, self.sure / max(1, self.mask.size)
+        return self.mask, self.sure / max(1, int(np.prod(self.size)))
+
+
+class BinaryStitcher(Stitcher):
+    """As `Stitcher`, for classes that may share a place: 1 where a class's probability is above a half, else 0."""
+
+    def empty(self) -> NDArray[np.uint8]:
+        return np.zeros((self.num_classes, *self.size), np.uint8)
+
+    def to_probs(self, logits: Tensor) -> Tensor:
+        return logits.float().sigmoid()
+
+    def decide(self, rows: slice, sums: Tensor, weights: Tensor) -> None:
+        probs = sums / weights
+        self.mask[:, rows] = (probs > 0.5).to(torch.uint8).numpy()
+        self.sure += float(torch.maximum(probs, 1 - probs).double().mean(dim=0).sum())
 
 
 def linear_rows(maps: Tensor, length: int, first: int, end: int) -> Tensor:

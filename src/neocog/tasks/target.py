@@ -30,7 +30,9 @@ class Target:
         rows = outputs[:, self.channel]
         if self.where is not None:
             return rows[:, self.where.to(rows.device)].mean(dim=1)
-        return rows[(slice(None), *self.place)]
+        for at in self.place:
+            rows = rows[:, at]
+        return rows
 
 
 def find_output(spec: str | int, names: Sequence[str]) -> int:

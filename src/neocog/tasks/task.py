@@ -298,7 +298,7 @@ class Tasks(MutableMapping[str, "type[Task]"]):
 
     def __init__(self) -> None:
         names = ("classification", "next move", "multi-label", "regression", "segmentation", "detection",
-                 "signal segmentation")  # fmt: skip
+                 "multi-label segmentation", "signal segmentation")  # fmt: skip
         self.rows: dict[str, str | type[Task]] = {
             name: "neocog.tasks." + name.replace(" ", "_").replace("-", "_") for name in names
         }

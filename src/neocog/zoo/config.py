@@ -14,7 +14,7 @@ NAMED_WEIGHTS = frozenset({"auto", "package", "torchvision"})
 """Values of `pretrained` that are never a path; `./auto` is one."""
 
 # Settings that some builders take.
-OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride", "vector_size")
+OPTIONS = ("dropout", "stochastic_depth", "auxiliary", "layer_scale", "widths", "stem_stride", "shrink", "vector_size")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, config=SETTINGS)
@@ -35,6 +35,8 @@ class ModelConfig:
     """Channels of each stage; by default as published."""
     stem_stride: Annotated[int, Field(ge=1)] | None = None
     """Step of the first filters: with two, all maps that follow have half the sides; by default as published."""
+    shrink: Annotated[int, Field(ge=1, le=4)] | None = None
+    """Find objects on images of 1/N of the sides, in 1/N^2 of the time: for objects of 16 N pixels or more."""
     vector_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Numbers of a word vector; by default those of the vectors in text.vectors, or as published."""
     pretrained: str | None = None

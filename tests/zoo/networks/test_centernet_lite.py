@@ -79,3 +79,27 @@ def test_every_parameter_learns():
     points = network(torch.randn(2, 1, 64, 64))
     sum((maps**2).sum() for maps in points).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in network.parameters())
+
+
+@pytest.mark.parametrize("shrink", [2, 3])
+@pytest.mark.parametrize(("size", "cells"), [((416, 416), (104, 104)), ((64, 96), (16, 24)), ((75, 100), (24, 32))])
+def test_shrunk_images_give_maps_of_the_same_size(size, cells, shrink):
+    found = plan(on_meta(in_channels=1, num_classes=7, shrink=shrink), (1, *size))
+    assert found.output_shapes == ((7, *cells), (2, *cells), (2, *cells))
+
+
+def test_shrunk_images_are_averaged_and_cells_are_divided():
+    torch.manual_seed(0)
+    network = CenterNetLite(num_classes=3, shrink=2).eval()
+    images = torch.randn(1, 3, 128, 192)
+    with torch.no_grad():
+        small = images.reshape(1, 3, 64, 2, 96, 2).mean(dim=(3, 5))
+        head, found = network.head, network.features(small)
+        up = head.lateral[3](found[6])
+        for i in (2, 1, 0):
+            up = head.smooth[i](up.repeat_interleave(2, 2).repeat_interleave(2, 3) + head.lateral[i](found[STAGES[i]]))
+        coarse = head.size[:3](up)  # (1, 2 * 4, 16, 24)
+        size = network(images).size
+    assert size.shape == (1, 2, 32, 48)
+    for c, dy, dx in ((0, 0, 1), (1, 1, 0)):
+        torch.testing.assert_close(size[:, c, dy::2, dx::2], coarse[:, 4 * c + 2 * dy + dx])

@@ -72,7 +72,7 @@ def notebook(title: str, code: str) -> dict[str, Any]:
 
 
 def single_page(view: View) -> str:
-    """The page. Raises DataError for a picture that is not a PNG."""
+    """The page. Raises DataError for an image that is not a PNG."""
     figures = []
     for picture in view.pictures:
         try:
@@ -80,7 +80,7 @@ def single_page(view: View) -> str:
         except binascii.Error:
             content = b""
         if not content.startswith(PNG):
-            raise DataError("A picture of a view is a PNG in base64.", received=repr(picture.png[:40]))
+            raise DataError("An image of a view is a PNG in base64.", received=repr(picture.png[:40]))
         alt = escape(picture.alt, quote=True)
         figures.append(f'<figure><img alt="{alt}" src="data:image/png;base64,{picture.png}">'
                        f"<figcaption>{alt}</figcaption></figure>")  # fmt: skip

@@ -44,12 +44,16 @@ class HalvingConv2d(nn.Conv2d):
     (N, c_in, H, W) -> (N, c_out, ceil(H/2), ceil(W/2)).
     """
 
+    pads_maps: bool = False
+    """Whether maps are padded on a CPU, too, so that the same operations run everywhere, as in a plan."""
+
     def __init__(self, c_in: int, c_out: int, kernel_size: int, groups: int) -> None:
         super().__init__(c_in, c_out, kernel_size, 2, kernel_size // 2, groups=groups, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
         # A CPU takes several times as long to copy wide maps as to filter them, so there the kernels are padded.
-        return self.pad_kernels(maps) if maps.device.type == "cpu" else self.pad_maps(maps)
+        on_cpu = maps.device.type == "cpu" and not self.pads_maps
+        return self.pad_kernels(maps) if on_cpu else self.pad_maps(maps)
 
     def for_size(self, height: int, width: int) -> nn.Conv2d:
         """A plain convolution that does the same to maps of this size, and to all whose sides are as even or odd."""

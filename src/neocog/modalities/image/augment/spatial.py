@@ -70,11 +70,12 @@ class SpatialTransform:
         return np.asarray(straight & near.all(axis=1))
 
     def masks(self, masks: Tensor) -> Tensor:
-        """Class masks transformed, the class of the nearest pixel; (N, H, W) uint8 -> the same.
+        """Class masks transformed, the class of the nearest pixel; (N, H, W) or (N, K, H, W) uint8 -> the same.
 
         What comes in from outside is unlabelled, 255, whatever the border.
         """
-        return sample_nearest(masks[:, None], self.matrices, UNLABELLED)[:, 0]
+        planes = masks if masks.ndim == 4 else masks[:, None]
+        return sample_nearest(planes, self.matrices, UNLABELLED).view_as(masks)
 
     def points(self, points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Where places (x, y) of the old images move to, also outside the new; (N, P, 2) -> the same."""

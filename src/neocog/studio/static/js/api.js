@@ -21,20 +21,20 @@ export async function ask(path, { query, json, body, signal: stop, method } = {}
   const settings = { method: method || (json || body ? "POST" : "GET"), signal: stop };
   if (json) Object.assign(settings, { body: JSON.stringify(json), headers: { "Content-Type": "application/json" } });
   if (body) Object.assign(settings, { body, headers: { "Content-Type": "application/octet-stream" } });
-  let response;
+  let response, content;
   try {
     response = await fetch(address, settings);
+    online.value = true;
+    const kind = (response.headers.get("Content-Type") || "").split(";")[0];
+    content = kind === TENSORS ? await response.arrayBuffer() : kind === "application/json" ? await response.json() : await response.blob();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    online.value = false;
+    online.value = false; // no answer, or one that was cut off
     watch();
     throw new Failure({ error: "The Studio can't be reached. Is its terminal still open?", kind: "offline" });
   }
-  online.value = true;
-  if (!response.ok) throw new Failure(await response.json().catch(() => ({ error: `The server answered ${response.status}.` })));
-  const kind = (response.headers.get("Content-Type") || "").split(";")[0];
-  if (kind === TENSORS) return unpack(await response.arrayBuffer());
-  return kind === "application/json" ? response.json() : response.blob();
+  if (!response.ok) throw new Failure(content instanceof Blob ? { error: `The server answered ${response.status}.` } : content);
+  return content instanceof ArrayBuffer ? unpack(content) : content;
 }
 
 // While the server is gone, look every two seconds whether it is back.

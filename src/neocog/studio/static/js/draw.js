@@ -4,6 +4,7 @@
 const MAPS = {
   grey: ["#000000", "#ffffff"],
   heat: ["#000004", "#2d115f", "#721f81", "#b6377a", "#f1605d", "#feae77", "#fcfdbf"],
+  over: ["#1f61d6", "#ffffff", "#d62e1f"], overred: ["#ffffff", "#d62e1f"], // maps over an input
   signed: ["#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b"],
 };
 const tables = {};
@@ -27,6 +28,13 @@ export function colourOf(value, { low, high, map }) {
   return `rgb(${word & 255}, ${(word >> 8) & 255}, ${(word >> 16) & 255})`;
 }
 
+// Black or white, whichever is easier to read on the colour of a number.
+export function inkOn(value, { low, high, map }) {
+  const word = table(map)[indexOf(value, low, high)];
+  const [r, g, b] = [word & 255, (word >> 8) & 255, (word >> 16) & 255].map((byte) => (byte / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000" : "#fff";
+}
+
 function indexOf(value, low, high) {
   const scaled = (value - low) / (high - low || 1);
   return scaled <= 0 || Number.isNaN(scaled) ? 0 : scaled >= 1 ? 255 : Math.round(255 * scaled);
@@ -36,6 +44,7 @@ function indexOf(value, low, high) {
 export function scaleOf(data, { signed = false } = {}) {
   let low = Infinity, high = -Infinity;
   for (const value of data) {
+    if (!Number.isFinite(value)) continue;
     if (value < low) low = value;
     if (value > high) high = value;
   }
@@ -96,6 +105,7 @@ export function drawWall(canvas, { shape, data }, { columns, gap = 1, scaleFor }
 // A number in few characters: 3 significant digits, 1.2e-6 where it is small.
 export function short(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(3)));

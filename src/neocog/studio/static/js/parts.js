@@ -1,6 +1,6 @@
 // Parts that several screens use.
 import { ask } from "./api.js";
-import { colourOf, drawImage, drawMap, drawWall, scaleOf, short, table } from "./draw.js";
+import { colourOf, drawImage, drawMap, drawWall, inkOn, scaleOf, short, table } from "./draw.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
 
 export function Field({ label, children }) {
@@ -20,8 +20,8 @@ export function Choice({ label, value, options, onChange }) {
 }
 
 export function Tick({ label, checked, onChange }) {
-  return html`<label class="row small"><input type="checkbox" checked=${checked}
-    onChange=${(event) => onChange(event.target.checked)} /> ${label}</label>`;
+  return html`<label class="tick small"><input type="checkbox" checked=${checked}
+    onChange=${(event) => onChange(event.target.checked)} /><span>${label}</span></label>`;
 }
 
 // An error where a view should be, with a way on.
@@ -128,15 +128,53 @@ export function Wall({ maps, title, columns, signed = false, common = false, pic
     <figcaption>${title} · channel <span class="number">${cursor}</span> of ${count}${common ? "" : " · each channel on its own scale"}</figcaption></figure>`;
 }
 
-// Numbers in a grid, coloured by their size; `onPick(row, column)` if cells can be chosen.
-export function NumberGrid({ values, shape, title, scale, picked, marked, onPick }) {
+// Numbers in a grid, coloured by their size. Arrow keys move; `onPick(row, column)` if cells can be chosen, and
+// `onEdit(row, column, value)` if they can be changed. `marked(row, column)` gives true or a class. `border` is
+// {sides: [[top, bottom], [left, right]], value}: a ring of padding, with rows and columns below 0 or beyond the shape.
+export function NumberGrid({ values, shape, title, scale, picked, marked, onPick, onEdit, border }) {
   const [h, w] = shape;
   const used = scale || scaleOf(values, { signed: true });
-  return html`<table class="grid" aria-label=${title}><tbody>${[...Array(h).keys()].map((y) => html`<tr key=${y}>${[...Array(w).keys()].map((x) => {
-    const value = values[y * w + x], chosen = picked && picked[0] === y && picked[1] === x, lit = marked && marked(y, x);
-    const inner = onPick ? html`<button class="cell" aria-pressed=${!!chosen} onClick=${() => onPick(y, x)}>${short(value)}</button>` : short(value);
-    return html`<td key=${x} class=${`number ${lit ? "lit" : ""} ${chosen ? "chosen" : ""}`} style=${{ background: colourOf(value, used) }}>${inner}</td>`;
-  })}</tr>`)}</tbody></table>`;
+  const [[top, bottom], [left, right]] = border ? border.sides : [[0, 0], [0, 0]];
+  const grid = useRef();
+  const [cursor, setCursor] = useState([0, 0]);
+  const at = cursor[0] < h && cursor[1] < w ? cursor : [0, 0];
+  const move = (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const next = [Math.min(h - 1, Math.max(0, at[0] + step[0])), Math.min(w - 1, Math.max(0, at[1] + step[1]))];
+    setCursor(next);
+    grid.current.querySelector(`[data-cell="${next}"]`)?.focus();
+  };
+  const cell = (y, x) => {
+    const inside = y >= 0 && y < h && x >= 0 && x < w, value = inside ? values[y * w + x] : border.value;
+    const mark = marked && marked(y, x), chosen = inside && picked && picked[0] === y && picked[1] === x;
+    const kind = `number ${inside ? "" : "padding"} ${mark === true ? "lit" : mark || ""} ${chosen ? "chosen" : ""}`;
+    if (!inside) return html`<td key=${x} role="gridcell" class=${kind} title="padding">${short(value)}</td>`;
+    const label = `${title} [${y}, ${x}]`, focus = () => setCursor([y, x]);
+    const common = { class: "cell", "data-cell": `${y},${x}`, tabIndex: at[0] === y && at[1] === x ? 0 : -1 };
+    const inner = onEdit ? html`<${NumberCell} ...${common} label=${label} value=${value} onFocus=${() => { focus(); onPick && onPick(y, x); }} onChange=${(next) => onEdit(y, x, next)} />`
+      : onPick ? html`<button ...${common} aria-label=${`${label}: ${short(value)}`} aria-pressed=${!!chosen} onFocus=${focus} onClick=${() => onPick(y, x)}>${short(value)}</button>`
+      : html`<span ...${common} aria-label=${`${label}: ${short(value)}`} role="img" onFocus=${focus}>${short(value)}</span>`;
+    return html`<td key=${x} role="gridcell" class=${kind} data-value=${value} title=${value} style=${{ background: colourOf(value, used), color: inkOn(value, used) }}>${inner}</td>`;
+  };
+  const span = (from, to) => [...Array(to - from).keys()].map((i) => i + from);
+  return html`<table class="grid" role="grid" aria-label=${title} ref=${grid} onKeyDown=${move}><tbody>${span(-top, h + bottom).map((y) =>
+    html`<tr key=${y} role="row">${span(-left, w + right).map((x) => cell(y, x))}</tr>`)}</tbody></table>`;
+}
+
+// A number that can be changed: in full while it is edited, else short.
+function NumberCell({ value, label, onFocus, onChange, ...rest }) {
+  const [text, setText] = useState(null);
+  const take = (given) => {
+    setText(given);
+    const number = Number(given.replace(",", "."));
+    if (given.trim() !== "" && Number.isFinite(number)) onChange(number);
+  };
+  const wrong = text !== null && (text.trim() === "" || !Number.isFinite(Number(text.replace(",", "."))));
+  return html`<input ...${rest} type="text" inputmode="decimal" autocomplete="off" aria-label=${label} aria-invalid=${wrong || undefined}
+    value=${text ?? short(value)} onInput=${(event) => take(event.target.value)} onBlur=${() => setText(null)}
+    onFocus=${(event) => { setText(String(value)); onFocus(); requestAnimationFrame(() => document.activeElement === event.target && event.target.select()); }} />`;
 }
 
 // The export of a view: `view()` gives {title, code, facts, canvases: [[canvas, alt], ...]}.
@@ -151,7 +189,12 @@ export function Export({ view }) {
     }
   };
   const body = async ({ title, code = "", facts = [], canvases = [] }) => ({ title, code, facts, pictures: canvases.map(([canvas, alt]) => ({ png: canvas.toDataURL("image/png").split(",")[1], alt })) });
-  return html`<details class="export"><summary>Export</summary><div>
+  const leave = (event) => {
+    if (event.key !== "Escape") return;
+    event.currentTarget.open = false;
+    event.currentTarget.querySelector("summary").focus();
+  };
+  return html`<details class="export" onKeyDown=${leave}><summary>Export</summary><div>
     <button onClick=${run(async (v) => save(await asPng(v), `${slug(v.title)}.png`))}>PNG</button>
     <button onClick=${run(async (v) => save(asSvg(v), `${slug(v.title)}.svg`))}>SVG</button>
     <button onClick=${run(async (v) => navigator.clipboard.writeText(v.code).catch(() => save(new Blob([v.code]), `${slug(v.title)}.py`)))}>Copy the Python code</button>
@@ -174,9 +217,13 @@ export function save(content, name) {
 // Canvases below each other, enlarged to at least 256 pixels, with their captions.
 const sized = (canvas) => Math.max(1, Math.ceil(256 / Math.max(canvas.width, canvas.height)));
 
-async function asPng({ title, canvases = [] }) {
+// Of a view without a canvas, its facts.
+const MOST = 60;
+const lines = (facts, canvases) => (canvases.length ? [] : facts.slice(0, MOST).map(([name, value]) => `${name}: ${value}`));
+
+async function asPng({ title, canvases = [], facts = [] }) {
   const width = Math.max(480, ...canvases.map(([c]) => c.width * sized(c))) + 32;
-  const height = 56 + canvases.reduce((sum, [c]) => sum + c.height * sized(c) + 40, 0);
+  const said = lines(facts, canvases), height = 56 + canvases.reduce((sum, [c]) => sum + c.height * sized(c) + 40, 0) + 20 * said.length;
   const sheet = Object.assign(document.createElement("canvas"), { width, height });
   const pen = sheet.getContext("2d");
   pen.fillStyle = "#fff"; pen.fillRect(0, 0, width, height);
@@ -189,10 +236,11 @@ async function asPng({ title, canvases = [] }) {
     pen.fillText(alt, 16, y, width - 32);
     y += 22;
   }
+  said.forEach((line, k) => pen.fillText(line, 16, y + 14 + 20 * k, width - 32));
   return new Promise((done) => sheet.toBlob(done, "image/png"));
 }
 
-function asSvg({ title, canvases = [] }) {
+function asSvg({ title, canvases = [], facts = [] }) {
   const width = Math.max(480, ...canvases.map(([c]) => c.width * sized(c))) + 32;
   let y = 56;
   const parts = canvases.map(([canvas, alt]) => {
@@ -200,8 +248,9 @@ function asSvg({ title, canvases = [] }) {
     y += h + 40;
     return `<image x="16" y="${top}" width="${w}" height="${h}" style="image-rendering:pixelated" href="${canvas.toDataURL("image/png")}"/><text x="16" y="${top + h + 18}" font-size="13">${escaped(alt)}</text>`;
   });
+  for (const line of lines(facts, canvases)) parts.push(`<text x="16" y="${(y += 20) - 6}" font-size="13">${escaped(line)}</text>`);
   return new Blob([`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" font-family="sans-serif"><rect width="100%" height="100%" fill="#fff"/><text x="16" y="34" font-size="18">${escaped(title)}</text>${parts.join("")}</svg>`], { type: "image/svg+xml" });
 }
 
 export const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
-export { colourOf, scaleOf, short, table };
+export { colourOf, inkOn, scaleOf, short, table };
