@@ -77,7 +77,7 @@ class Part:
 
     program: fx.GraphModule
     base: Tensor
-    """What it reads for the input itself, (1, C, H, W)."""
+    """The maps that it reads for the input itself, (1, C, H, W)."""
     crops: tuple[Crops, Crops]
 
     def changed(self, boxes: list[Box], patches: list[Tensor]) -> tuple[list[Box], list[Tensor]]:
