@@ -1,6 +1,7 @@
 """Every task on every kind of data is explained by every method, and the model stays as it was."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -59,14 +60,16 @@ def test_model_is_left_as_it_was(explained):
     assert before == after
 
 
-def test_page_and_figures_show_every_method(explained):
+def test_page_and_figures_show_the_maps(explained, case):
+    """Of all methods for one kind of data; drawing takes longer than explaining."""
     found, _, _ = explained
+    drawn = METHODS if case == "image classification" else ("integrated", "layercam")
+    found = replace(found, attributions=tuple(one for one in found.attributions if one.method in drawn))
     page = found.to_html()
-    assert page.count("<section") == len(METHODS) + 2
-    for method in METHODS.values():
-        assert f">{method.title}</h2>" in page
-    one = found.panels["integrated"].png()
-    assert one.startswith(b"\x89PNG")
+    assert page.count("<section") == len(drawn) + 2
+    for method in drawn:
+        assert f">{METHODS[method].title}</h2>" in page
+    assert found.panels["integrated"].png().startswith(b"\x89PNG")
     assert len(found.npz()) > 100
 
 

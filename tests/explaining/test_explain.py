@@ -161,18 +161,24 @@ def test_tile_that_holds_a_pixel_is_explained():
 
 
 def test_tile_with_most_of_a_class_is_explained():
-    predictor, image = spot_masks((90, 200), SPOTS)
-    sample, target = find_view(Explainer.of(predictor), image)
-    top, left = (int(start) for start in sample.view.origin)
-    assert top <= 19 and left <= 9 and top + 32 >= 26 and left + 32 >= 21  # the two spots that are near each other
-    assert target.text == "spot where it is predicted"
+    predictor, image = spot_masks((90, 200), ((5, 5), (60, 100), (66, 110)))
+    for spec in (None, "spot", "1"):
+        sample, target = find_view(Explainer.of(predictor), image, spec)
+        top, left = (int(start) for start in sample.view.origin)
+        assert top <= 59 and left <= 99 and top + 32 >= 67 and left + 32 >= 111  # the two that are near each other
+        assert target.text == "spot where it is predicted"
 
 
 def test_tile_that_shows_an_object_is_explained():
     predictor, image = spot_boxes((90, 200), SPOTS)
     explainer = Explainer.of(predictor)
     prediction = predictor.predict([image])[0]
-    for spec, text in ((None, "spot, object 0"), ("1", "spot, object 1"), ("spot:3", "spot, object 3")):
+    for spec, text in (
+        (None, "spot, object 0"),
+        ("1", "spot, object 1"),
+        ("2", "spot, object 2"),
+        ("spot:3", "spot, object 3"),
+    ):
         sample, target = find_view(explainer, image, spec)
         assert target.text == text
         top, left = sample.view.origin
@@ -208,10 +214,10 @@ def test_place_of_a_scaled_image_is_that_of_the_file():
 
     predictor, _ = spot_masks((32, 32))
     predictor.preprocess = ImagePreprocess(size=(32, 32), channels=1, resize="squash")
-    image = np.zeros((64, 96), np.uint8)
-    sample, target = find_view(Explainer.of(predictor), image, "spot@33,95")
-    assert target.place == (16, 31) and target.text == "spot at 33, 95"
-    assert sample.view.scale == (0.5, 1 / 3)
+    image = np.zeros((48, 96), np.uint8)
+    sample, target = find_view(Explainer.of(predictor), image, "spot@1,95")
+    assert target.place == (1, 31) and target.text == "spot at 1, 95"  # the middle of a pixel counts
+    assert sample.view.scale == (2 / 3, 1 / 3)
 
 
 def test_bundle_is_explained_by_its_path(tmp_path):

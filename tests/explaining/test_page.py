@@ -124,6 +124,8 @@ def test_page_fits_any_width_and_both_schemes(browser, explained, text, width, s
         opened.goto(path.as_uri())
         assert opened.evaluate("document.documentElement.scrollWidth") <= width
         assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(18, 22, 26)" if scheme == "dark" else "rgb(244, 246, 248)")
         ratio, where = opened.evaluate(CONTRAST)
         assert ratio >= 4.5, where
         opened.keyboard.press("Tab")
