@@ -11,7 +11,7 @@ from torch import nn
 
 from neocog.explaining.explainer import Explainer
 from neocog.explaining.methods import explain_with
-from neocog.explaining.twins import Twin, randomised_twin, rank_correlation, reinitialise, steps_of
+from neocog.explaining.twins import Twin, Weighted, randomised_twin, rank_correlation, reinitialise, steps_of
 from neocog.planning import shared_copy
 from neocog.tasks.target import Target
 from neocog.zoo.networks.text_cnn import TextCNN
@@ -68,7 +68,7 @@ MODULES = [
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
-def test_fresh_tensors_are_distributed_as_torch_draws_them(module):
+def test_fresh_tensors_are_distributed_as_torch_draws_them_or_he(module):
     for tensor in (*module.parameters(), *(b for b in module.buffers() if b.is_floating_point())):
         tensor.data.add_(3)
     before = {key: value.clone() for key, value in module.state_dict().items()}
@@ -78,6 +78,7 @@ def test_fresh_tensors_are_distributed_as_torch_draws_them(module):
     torch.manual_seed(0)
     drawn.reset_parameters()
     fresh = copied.state_dict()
+    wider = 6**0.5 if isinstance(module, Weighted) else 1  # He et al. 2015: six times the variance of torch's own
     for key, value in drawn.state_dict().items():
         found = fresh[key].double()
         assert found.shape == value.shape
@@ -85,7 +86,8 @@ def test_fresh_tensors_are_distributed_as_torch_draws_them(module):
             assert torch.equal(fresh[key], value), key
         else:
             assert float(found.mean()) == pytest.approx(float(value.double().mean()), abs=0.5 * float(value.std()))
-            assert float(found.abs().max()) == pytest.approx(float(value.abs().max()), rel=0.3), key
+            largest = float(value.abs().max()) * (wider if key == "weight" else 1)
+            assert float(found.abs().max()) == pytest.approx(largest, rel=0.3), key
 
 
 def test_own_parameters_keep_their_mean_and_deviation():
@@ -140,3 +142,13 @@ def test_weights_made_by_a_parametrisation_are_random_too():
     found = randomised_twin(explainer, torch.randn(1, 1, 8, 8), Target("0", 0), "gradient")
     assert found.names[0] == "3" and "0.parametrizations.weight" in found.names
     assert F.relu(torch.tensor(found.similarity[-1])) < 0.99
+
+
+def test_signal_reaches_the_output_of_a_deep_random_network():
+    """With torch's own draws, its size would fall by 6^0.5 at each layer."""
+    torch.manual_seed(0)
+    layers = [layer for _ in range(20) for layer in (nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())]
+    explainer = Explainer(nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 64, 2)), (8, 8, 8))
+    inputs = torch.randn(1, 8, 8, 8)
+    found = randomised_twin(explainer, inputs, explainer.target(inputs, 0), "gradient")
+    assert 1e-3 < found.attribution.scale < 1e3

@@ -22,13 +22,13 @@ from torch import Tensor
 from neocog.explaining.attribution import Attribution
 from neocog.explaining.explainer import Explainer
 from neocog.explaining.rules import DECONVNET, GUIDED, PLAIN, Rules
+from neocog.explaining.tape import at_once
 from neocog.rng import normal
 from neocog.tasks.target import Target
 
 __all__ = ["deconvnet", "gradient", "guided", "integrated", "smoothgrad"]
 
 T = TypeVar("T")
-BATCH = 16
 FEWEST_STEPS, MOST_STEPS, HALVED = 32, 512, 8
 """Of the midpoint rule along the way of integrated gradients, and how many steps are halved at once."""
 COMPLETE = 1e-3  # of the difference that the map adds up to
@@ -73,8 +73,8 @@ def smoothgrad(
     values = explainer.values(inputs)
     spread = noise * float(values.max() - values.min())
     total, absolute = torch.zeros_like(values), torch.zeros_like(values)
-    for begin in range(0, samples, BATCH):
-        numbers = range(begin, min(samples, begin + BATCH))
+    for begin in range(0, samples, step := at_once(values)):
+        numbers = range(begin, min(samples, begin + step))
         drawn = normal(seed, epoch=0, samples=numbers, purpose="smoothgrad", num=values[0].numel())
         noisy = values + spread * torch.from_numpy(drawn).to(values).view(len(numbers), *values.shape[1:])
         tape = explainer.tape(inputs, values=noisy)
@@ -158,7 +158,7 @@ class Way:
     def heights(self, places: Sequence[float]) -> list[float]:
         """The target's value at some places."""
         found: list[float] = []
-        for part in batched(places):
+        for part in batched(places, at_once(self.step)):
             tape = self.explainer.tape(self.inputs, values=self.at(part), gradients=False)
             found += self.target.of(tape.outputs).tolist()
         return found
@@ -166,7 +166,7 @@ class Way:
     def pieces(self, ends: "Sequence[tuple[Edge, Edge]]") -> list[Piece]:
         """The gradients at the middles of some pieces."""
         found = []
-        for part in batched(ends):
+        for part in batched(ends, at_once(self.step)):
             middles = [(begin[0] + end[0]) / 2 for begin, end in part]
             tape = self.explainer.tape(self.inputs, values=self.at(middles))
             heights = self.target.of(tape.outputs)
@@ -183,8 +183,8 @@ class Way:
         return abs(math.fsum(piece.missed for piece in pieces)) / max(abs(change), 1e-12)
 
 
-def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[begin : begin + BATCH] for begin in range(0, len(items), BATCH))
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[begin : begin + size] for begin in range(0, len(items), size))
 
 
 def from_channels(method: str, target: Target, logits: Tensor, values: Tensor) -> Attribution:

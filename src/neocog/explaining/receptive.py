@@ -11,13 +11,13 @@ from torch import Tensor
 from neocog.explaining.explainer import Explainer
 from neocog.explaining.layers import Layer
 from neocog.explaining.maps import Grid
+from neocog.explaining.tape import at_once
 from neocog.planning import fields
 
 __all__ = ["Box", "EffectiveField", "box", "effective_field", "support"]
 
 Box = tuple[tuple[int, int], ...]
 """The first and last place along each axis of the input, both included."""
-BATCH = 16
 ENERGY = 0.95  # of the gradient that the effective field holds
 
 
@@ -89,7 +89,7 @@ def effective_field(
     place = tuple(unit)
     grid.check(place, channel)
     total = torch.zeros(explainer.layers.plan.axes, dtype=torch.float64)
-    for part in torch.split(inputs, BATCH):
+    for part in torch.split(inputs, at_once(inputs)):
         tape = explainer.tape(part, [layer])
         picked = grid.maps(tape.values[layer])[:, slice(None) if channel is None else channel, *place]
         (gradient,) = tape.gradient(picked)

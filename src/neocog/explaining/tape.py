@@ -5,6 +5,7 @@ Where the network works in place, a kept layer has the value at its own moment: 
 are then written where the network expects them.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from neocog.explaining.rules import PLAIN, Rules
 from neocog.planning import NumberedCalls
 from neocog.zoo.network import join_outputs
 
-__all__ = ["Change", "Tape", "own_buffers", "run"]
+__all__ = ["Change", "Tape", "at_once", "own_buffers", "run"]
 
+MOST_AT_ONCE, PLACES_AT_ONCE = 16, 2**19
 Change = Callable[[Tensor], Tensor]
 """The output of a layer, (N, C, *places), as something else of the same shape."""
 
@@ -140,6 +142,14 @@ class Recorder(NumberedCalls):
             self.values[self.wanted[number]] = value
         given = value.clone()
         return (given, *found[1:]) if isinstance(found, tuple) else given
+
+
+def at_once(inputs: Tensor) -> int:
+    """How many inputs like these, (N, C, *places), may be differentiated at once: at most 16.
+
+    The maps of a large network take some kilobytes for each place of the input.
+    """
+    return max(1, min(MOST_AT_ONCE, PLACES_AT_ONCE // max(1, math.prod(inputs.shape[2:]))))
 
 
 def works_in_place(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

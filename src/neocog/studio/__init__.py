@@ -17,3 +17,5 @@ routes     a file for each screen: what the browser asks and the engine answers
 static     the page: Preact, no build step; `js/screens` has a file for each screen
 serve      `neocog studio`
 """
+
+__all__: list[str] = []
