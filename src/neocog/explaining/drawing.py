@@ -154,7 +154,7 @@ def draw_heat(sample: Sample, explainer: Explainer, heat: Heat) -> "Figure":
     from matplotlib.figure import Figure
 
     preprocess = explainer.preprocess
-    draw = MODALITIES[preprocess.modality].draw_map if preprocess is not None else draw_places
+    draw = (None if preprocess is None else MODALITIES[preprocess.modality].draw_map) or draw_places
     with rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=figure_size(heat, sample), layout="constrained")
         axes = figure.subplots()

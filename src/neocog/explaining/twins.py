@@ -125,9 +125,9 @@ def reinitialise(module: nn.Module, name: str, seed: int, tensors: dict[int, Ten
 
     Weights of convolutions and dense layers are uniform with the variance 2 / fan in (He et al. 2015), with which a
     signal keeps its size through layers of ReLU. With torch's own, a sixth of that, nothing of it would reach the
-    output of a deep network whose norms have no statistics yet. Norms begin with 1 and 0 and have the statistics 0 and 1;
-    parameters of other modules are normal, with the mean and deviation of those that they replace. Draws depend on the
-    seed and the name alone. `tensors` maps those that were replaced, by id, to what replaced them, so
+    output of a deep network whose norms have no statistics yet. Norms begin with 1 and 0 and have the statistics 0 and
+    1; parameters of other modules are normal, with the mean and deviation of those that they replace. Draws depend on
+    the seed and the name alone. `tensors` maps those that were replaced, by id, to what replaced them, so
     that modules which share a tensor still do.
     """
     replaced = {} if tensors is None else tensors

@@ -7,7 +7,7 @@ needs to know asks `MODALITIES[name]`. A new kind of data is a new row, from thi
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,11 @@ from neocog.dataset.record import Modality, Payload, Source
 from neocog.errors import DataError, did_you_mean
 from neocog.modalities.augment import Key, Stage
 from neocog.modalities.draw import Drawing, draw_text
-from neocog.modalities.draw_map import Heat, draw_places
 from neocog.modalities.image.pages import SeveralPages
 from neocog.modalities.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from neocog.modalities.draw_map import Heat
 
 __all__ = ["MODALITIES", "Choose", "ModalityInfo", "read_preprocess", "register_modality"]
 
@@ -99,7 +101,7 @@ class ModalityInfo:
     draw: Callable[[Payload, Tensor | None, str], Drawing] = draw_text
     """A sample for a report: as the network sees it if it is decoded, not yet normalised, else as it is stored.
     Takes the payload, the decoded input if there is one, and a name."""
-    draw_map: Callable[[Any, Payload | None, Tensor, Preprocess | None, Heat], None] = draw_places
+    draw_map: "Callable[[Any, Payload | None, Tensor, Preprocess | None, Heat], None] | None" = None
     """A map over a sample, on the axes of a Matplotlib figure.
     Takes the axes, the payload, the decoded input, its preprocessing, and the map."""
     read_tokens: Callable[[Payload, Preprocess], list[tuple[str, bool]]] | None = None
