@@ -102,7 +102,7 @@ class ModalityInfo:
     """A sample for a report: as the network sees it if it is decoded, not yet normalised, else as it is stored.
     Takes the payload, the decoded input if there is one, and a name."""
     draw_map: "Callable[[Any, Payload | None, Tensor, Preprocess | None, Heat], None] | None" = None
-    """A map over a sample, on the axes of a Matplotlib figure.
+    """A map over a sample, on the axes of a Matplotlib figure; None: places of a grid are drawn as an image.
     Takes the axes, the payload, the decoded input, its preprocessing, and the map."""
     read_tokens: Callable[[Payload, Preprocess], list[tuple[str, bool]]] | None = None
     """The tokens that reach the network, and whether each is known to it; None for inputs that are numbers."""
