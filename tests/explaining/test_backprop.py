@@ -258,16 +258,34 @@ def test_views_of_weights_are_not_read_as_inputs():
     assert last.reads.sources.tolist() == [0, 1] and last.value == pytest.approx((x[0].numpy() @ codes[2]) ** 2)
 
 
+class PadsKernels(nn.Conv2d):
+    """Pads its maps where shapes alone are followed, and its kernels where numbers are."""
+
+    def forward(self, maps):
+        if maps.is_meta:
+            return nn.functional.conv2d(nn.functional.pad(maps, (0, 1, 0, 1)), self.weight, self.bias)
+        wider = nn.functional.pad(self.weight, (1, 0, 1, 0))
+        return nn.functional.conv2d(maps, wider, self.bias, padding=1)
+
+
 def test_deltas_come_from_the_layer_that_reads_a_unit_on_this_device():
-    net = nn.Sequential(nn.Conv2d(1, 2, 1), HalvingConv2d(2, 3, 3, groups=1), nn.Flatten(), nn.LazyLinear(2))
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), PadsKernels(2, 3, 2), nn.Flatten(), nn.LazyLinear(2))
     explainer, x, target = prepared(net, (1, 8, 8))
     found = follow_unit(explainer, x, target, explainer.layers["0"], (1, 4, 4))
     assert [flow.layer.name for flow in found.flows] == ["1:conv2d"]
     assert np.isclose(found.flows[0].sum, found.delta, **CLOSE)
-    read = follow_unit(explainer, x, target, explainer.layers["1:conv2d"], (2, 1, 1))
-    assert len(read.inputs) == 18 and np.isclose(read.sum + read.bias, read.value, **CLOSE)
     with pytest.raises(ConfigError, match="A layer must run each time in the same place"):
         follow_unit(explainer, x, target, explainer.layers["1:constant_pad_nd"], (0, 0, 0))
+
+
+def test_layers_of_a_padded_convolution_are_those_that_run():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), HalvingConv2d(2, 3, 3, groups=1), nn.Flatten(), nn.LazyLinear(2))
+    explainer, x, target = prepared(net, (1, 8, 8))
+    found = follow_unit(explainer, x, target, explainer.layers["0"], (1, 4, 4))
+    assert [flow.layer.name for flow in found.flows] == ["1:constant_pad_nd"]
+    assert np.isclose(found.flows[0].sum, found.delta, **CLOSE)
+    read = follow_unit(explainer, x, target, explainer.layers["1:conv2d"], (2, 1, 1))
+    assert len(read.inputs) == 18 and np.isclose(read.sum + read.bias, read.value, **CLOSE)
 
 
 def test_the_gradients_of_all_filters_are_those_of_autograd(everything):
