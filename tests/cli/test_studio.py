@@ -15,11 +15,14 @@ from neocog.cli import main
 SOURCE = Path(__file__).parents[2] / "src"
 
 
+# A shell tells what it starts in the background to ignore Ctrl-C, and so the processes of tests that run there.
+INTERRUPTIBLE = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def start(*arguments, prelude=""):
     """`neocog studio --json` in a process, and the address that it prints."""
-    code = (
-        f"{prelude}\nimport sys\nfrom neocog.cli import main\nsys.exit(main(['studio', '--no-browser', *sys.argv[1:]]))"
-    )
+    run = "from neocog.cli import main\nsys.exit(main(['studio', '--no-browser', *sys.argv[1:]]))"
+    code = f"{INTERRUPTIBLE}{prelude}\n{run}"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "--json", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(SOURCE)},
@@ -43,13 +46,16 @@ def test_ctrl_c_ends_it_at_once_even_while_it_computes():
     process, address = start(prelude=SLOW)
     token = address.partition("token=")[2]
     number = int(re.search(r":(\d+)/", address)[1])
-    with socket.create_connection(("127.0.0.1", number)) as asking:
+    with process, socket.create_connection(("127.0.0.1", number)) as asking:
         request = f"GET /api/overview HTTP/1.1\r\nHost: 127.0.0.1:{number}\r\nx-neocog-token: {token}\r\n\r\n"
         asking.sendall(request.encode())
         time.sleep(0.3)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        try:
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert time.monotonic() - began < 5
     assert process.returncode == 130
     assert errors.splitlines() == [f"Studio: {address}", "Ctrl-C ends it.", "Stopped."]
