@@ -28,6 +28,9 @@ __all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
 
 PREPARING, TRAINING = 1.5, 0.4
 """Times the seconds of a trial, that preparation may take at most, and training takes at least."""
+LEAST_SCORED = 300
+"""Validation samples of a trial, if training can spare them: the 95% interval of a share is then at most 11 points wide.
+On a few samples, candidates can't be told apart."""
 LATE = 0.8
 """Of a trial's seconds, from which validations count."""
 
@@ -54,7 +57,7 @@ def run_trial(
     try:
         with quiet():
             resolved = settings_of(candidate, base, seconds) if begins else read_run_config(folder.config)
-            prepared = prepare(resolved, world, data=opened, scored=scored, begins=begins)
+            prepared = prepare(resolved, world, data=opened, scored=scored, least_scored=LEAST_SCORED, begins=begins)
             if begins:
                 prepared = give_time(prepared, begin, seconds, world)
             if begins and world.first:

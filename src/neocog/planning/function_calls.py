@@ -14,6 +14,7 @@ class NumberedCalls(TorchFunctionMode):
     A call within another has no number of its own: `F.relu` is one call, whatever it calls in turn. A network gives
     the same numbers on the meta device and on real data, so a number stands for a place in its code, functional or not.
 
+    >>> import torch
     >>> with NumberedCalls() as calls:
     ...     _ = torch.zeros(2).relu().sum()
     >>> calls.count

@@ -87,13 +87,14 @@ def prepare(
     start_file: Path | None = None,
     begins: bool = True,
     scored: int | None = None,
+    least_scored: int = 0,
 ) -> Prepared:
     """Open, split and decode the data; choose what was left open; build the network and check that it fits.
 
     `data` is a Python object that holds the data, if the settings name none. `start_file` is the run's copy, if there
     is one, of the model that it started from. `begins` is False if a checkpoint will replace the first weights, so that
-    no head has to be fitted and no word vectors read. A trial is `scored` on at most that number of validation samples,
-    and not tested.
+    no head has to be fitted and no word vectors read. A trial is `scored` on at most that number of validation samples
+    and not tested; training gives it some if there are fewer than `least_scored`.
     Writes nothing.
     Raises DataError, GeometryError, ConfigError, or BundleError for a damaged model to start from.
     """
@@ -110,7 +111,7 @@ def prepare(
     resolved = drop_inactive(resolved, source)
     splits = split_source(source, config.data, config.train.seed)
     if scored is not None:
-        splits = trial_splits(source, splits, scored, config.train.seed)
+        splits = trial_splits(source, splits, scored, config.train.seed, least_scored)
     tell(source)
     for line in splits.notes:
         note(f"  {line}")

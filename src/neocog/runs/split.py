@@ -26,9 +26,8 @@ __all__ = [
 ]
 
 Indices = NDArray[np.int64]
-LEAST_SCORED = 300
-"""Validation samples of a trial, if training can spare them: the 95% interval of a share is then at most 11 points."""
 MOST_HELD_OUT = 0.3
+"""Of the training samples, that a trial may be validated on."""
 
 
 def split_source(source: Source, config: DataConfig, seed: int) -> Splits:
@@ -44,14 +43,14 @@ def split_source(source: Source, config: DataConfig, seed: int) -> Splits:
     return replace(splits, train=train, notes=(*splits.notes, told))
 
 
-def trial_splits(source: Source, splits: Splits, scored: int, seed: int) -> Splits:
+def trial_splits(source: Source, splits: Splits, scored: int, seed: int, least: int = 0) -> Splits:
     """The splits of a trial: at most `scored` validation samples, and never on the test split.
 
-    A few validation samples can't tell candidates apart. If there are fewer than 300, up to 30% of the training samples
-    are held out, too; whole groups, where samples come in groups.
+    If there are fewer than `least` validation samples, up to 30% of the training samples are held out, too; whole
+    groups, where samples come in groups.
     """
     train, val = splits.train, limit_samples(source, splits.val, scored, seed)
-    missing = min(scored, LEAST_SCORED) - len(val)
+    missing = min(scored, least) - len(val)
     if missing > 0:
         train, more = take(source, train, min(MOST_HELD_OUT, missing / len(train)), seed, "trial", True)
         val = np.sort(np.concatenate([val, more]))
