@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from tempfile import TemporaryFile
 
 from neocog.errors import ConfigError, PlayError
@@ -118,14 +119,15 @@ class GTPPlayer(Player):
 
     def close(self) -> None:
         """End the program, by force if it does not quit."""
-        if self.process.poll() is None:
-            try:
-                assert self.process.stdin is not None
-                self.process.stdin.write("quit\n")
-                self.process.stdin.close()
-                self.process.wait(GRACE)
-            except (OSError, ValueError, subprocess.TimeoutExpired):
-                self.process.kill()
-                self.process.wait()
+        assert self.process.stdin is not None
+        with suppress(OSError, ValueError):  # a program that has ended reads nothing
+            self.process.stdin.write("quit\n")
+        with suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.reader.join()
         self.errors.close()
