@@ -29,8 +29,8 @@ __all__ = ["failed", "interval_of", "run_trial", "seal_so_far"]
 PREPARING, TRAINING = 1.5, 0.4
 """Times the seconds of a trial, that preparation may take at most, and training takes at least."""
 LEAST_SCORED = 300
-"""Validation samples of a trial, if training can spare them: the 95% interval of a share is then 11 points wide at most.
-On a few samples, candidates can't be told apart."""
+"""Validation samples of a trial, if training can spare them: the 95% interval of a share is then at most 11 points. On
+a few samples, candidates can't be told apart."""
 LATE = 0.8
 """Of a trial's seconds, from which validations count."""
 
