@@ -59,6 +59,8 @@ bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/checkpoints.py
 	$(BIN)/python bench/scaling.py
 	$(BIN)/python bench/throughput.py
+	$(BIN)/python bench/explain.py
+	$(BIN)/python bench/top_patches.py
 	$(BIN)/python bench/time_to_accuracy.py mnist
 	$(BIN)/python bench/time_to_accuracy.py cifar10
 
