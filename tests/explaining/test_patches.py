@@ -9,6 +9,7 @@ from torch import nn
 from neocog.data import ArraySource, ImagePreprocess, TextPreprocess
 from neocog.dataset.list_source import ListSource
 from neocog.errors import ConfigError, DataError
+from neocog.explaining.channels import ChannelSums
 from neocog.explaining.explainer import Explainer
 from neocog.explaining.patches import ChannelFacts, channel_facts, top_patches
 from neocog.modalities.signal.preprocess import SignalPreprocess
@@ -112,6 +113,14 @@ def test_dead_constant_and_redundant_channels(explainer, images):
         "Of 6 channels on 50 inputs, 1 is never above zero, 2 are constant, 1 repeats another one "
         "(correlation above 0.95)."
     )
+    assert [bool(facts.of(channel)) for channel in range(6)] == [False, True, True, True, False, False]
+    assert facts.of(1).startswith("Channel 1 repeats channel 0: their responses correlate by ")
+    assert facts.of(2) == "Channel 2 is never above zero on 50 inputs: it is dead."
+    assert facts.of(3) == "Channel 3 has one value everywhere on 50 inputs."
+    sums = ChannelSums(6, 0.95)
+    for part in np.array_split(np.arange(50), 3):
+        in_parts = top_patches(explainer, images, explainer.layers["1"], indices=part, facts=sums).facts
+    assert str(in_parts) == str(facts) and torch.allclose(in_parts.correlation, facts.correlation, equal_nan=True)
     with_patches = top_patches(explainer, images, explainer.layers["1"], channels=[4], batch_size=8).facts
     assert with_patches is not None and str(with_patches) == str(facts)
 

@@ -70,6 +70,8 @@ def test_patches_are_the_strongest_of_one_pass(monkeypatch):
     _, names = run_code(meta["code"], asker().folder)
     assert [patch.key for patch in names["found"][3]] == [each["key"] for each in meta["patches"]]
     assert meta["searched"] == 30 and meta["title"] == "scenes"
+    assert meta["facts"] == str(names["found"].facts) and meta["dead"] == list(names["found"].facts.dead)
+    assert meta["fault"] == names["found"].facts.of(3)
 
 
 def test_search_stops_when_it_is_asked_to(monkeypatch):

@@ -62,6 +62,22 @@ class ChannelFacts:
                 kept.append(channel)
         return found
 
+    def of(self, channel: int) -> str:
+        """One channel's fault in a sentence; empty if it has none.
+
+        >>> ChannelFacts(num_inputs=9, low=torch.zeros(2), high=torch.tensor([0.0, 2.0]), correlation=None,
+        ...              threshold=0.95).of(0)
+        'Channel 0 is never above zero on 9 inputs: it is dead.'
+        """
+        if channel in self.dead:
+            return f"Channel {channel} is never above zero on {self.num_inputs:,} inputs: it is dead."
+        if channel in self.constant:
+            return f"Channel {channel} has one value everywhere on {self.num_inputs:,} inputs."
+        if channel in self.redundant:
+            other, alike = self.redundant[channel]
+            return f"Channel {channel} repeats channel {other}: their responses correlate by {alike:.2f}."
+        return ""
+
     def __str__(self) -> str:
         count = len(self.high)
         parts = [

@@ -98,7 +98,7 @@ def top_patches(
     count: int = 9,
     indices: NDArray[np.int64] | None = None,
     per_sample: int = 1,
-    facts: bool = True,
+    facts: bool | ChannelSums = True,
     threshold: float = ALIKE,
     batch_size: int | None = None,
 ) -> TopPatches:
@@ -106,9 +106,9 @@ def top_patches(
 
     `channels` are by default all of the layer's and `indices` all samples of the source. Of a sample, at most
     `per_sample` places of a channel are taken; with more than one, that many of each tile of a large image. `facts`
-    adds `ChannelFacts` of the same pass. `batch_size` changes the speed alone. Samples that can't be read are left out
-    and reported. Raises ConfigError for an explainer without preprocessing, and for a channel that doesn't exist;
-    DataError for data of another kind, or if no sample can be read.
+    adds `ChannelFacts` of the same pass; sums go on from earlier passes. `batch_size` changes the speed alone. Samples
+    that can't be read are left out and reported. Raises ConfigError for an explainer without preprocessing, and for a
+    channel that doesn't exist; DataError for data of another kind, or if no sample can be read.
     """
     data = DataPass(explainer, source, indices)
     grid = Grid.of(explainer, layer)
@@ -116,7 +116,7 @@ def top_patches(
     if count < 1 or per_sample < 1:
         raise ConfigError("At least one patch is asked for.", received=f"count={count}, per_sample={per_sample}")
     top = Strongest(grid, chosen, count, per_sample)
-    sums = ChannelSums(grid.channels, threshold) if facts else None
+    sums = facts if isinstance(facts, ChannelSums) else ChannelSums(grid.channels, threshold) if facts else None
     with torch.inference_mode():
         for samples, views, maps in data.maps(layer, grid, batch_size, f"patches of {layer.name}"):
             largest = highest(maps)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from torch import Tensor
 
+from neocog.explaining.channels import ALIKE, ChannelFacts, ChannelSums
 from neocog.explaining.explainer import Explainer
 from neocog.explaining.layers import Layer
 from neocog.explaining.maps import Grid
@@ -68,23 +69,29 @@ def project_strongest(
     return place, value, back[0] * value
 
 
-def search(studio: Studio, opened: Opened, samples: Samples, layer: Layer, asked: PatchesAsked) -> list[Patch]:
-    """The strongest patches, with the lock held for a part of the samples at a time."""
+def search(
+    studio: Studio, opened: Opened, samples: Samples, layer: Layer, asked: PatchesAsked
+) -> tuple[list[Patch], ChannelFacts]:
+    """The strongest patches, and what the same pass shows of all channels of the layer.
+
+    The lock is held for a part of the samples at a time.
+    """
     indices, best = samples.indices[: asked.most], list[Patch]()
+    sums = ChannelSums(Grid.of(opened.explainer, layer).channels, ALIKE)
     starts = range(0, len(indices), AT_ONCE)
     for begin in track(starts, f"{len(indices):,} samples"):
         part = indices[begin : begin + AT_ONCE]
         with studio.lock:
             found = top_patches(
                 opened.explainer, samples.source, layer, channels=[asked.channel], count=COUNT, indices=part,
-                facts=False,
+                facts=sums,
             )  # fmt: skip
             best = sorted([*best, *found[asked.channel]], key=lambda patch: -patch.value)[:COUNT]
-    return best
+    return best, sums.facts()
 
 
 def drawn_patches(
-    opened: Opened, samples: Samples, layer: Layer, asked: PatchesAsked, found: list[Patch]
+    opened: Opened, samples: Samples, layer: Layer, asked: PatchesAsked, found: list[Patch], facts: ChannelFacts
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The patches as tensors `0`, `1`, ... and what is known of each."""
     tensors: dict[str, Any] = {}
@@ -110,11 +117,15 @@ def drawn_patches(
         f"indices = {index_code(samples.indices[: asked.most])}",
         f"found = top_patches(explainer, source, layer, channels=[channel], count={COUNT}, indices=indices)",
         "print([(patch.key, patch.value) for patch in found[channel]])",
+        "print(found.facts)",
     ]
     meta = {
         "layer": layer.name,
         "channel": asked.channel,
         "patches": rows,
+        "fault": facts.of(asked.channel),
+        "facts": str(facts),
+        "dead": list(facts.dead),
         "title": samples.title,
         "kind": kind_of(opened.explainer),
     }

@@ -122,8 +122,7 @@ def start_patches(request: Request, asked: PatchesAsked) -> dict[str, Any]:
     samples = find_samples(studio, opened)
 
     def work(_: Job) -> tuple[dict[str, Any], dict[str, Any]]:
-        found = search(studio, opened, samples, chosen, asked)
-        return drawn_patches(opened, samples, chosen, asked, found)
+        return drawn_patches(opened, samples, chosen, asked, *search(studio, opened, samples, chosen, asked))
 
     key = f"patches {opened.name} {chosen.name} {asked.channel} {asked.most} {samples.title}"
     return studio.jobs.start(key, f"Patches of channel {asked.channel} of {chosen.name}", work).facts()

@@ -100,7 +100,9 @@ function Patches({ asked, network }) {
     ${value && html`<p class="small">Of ${value.meta.searched.toLocaleString("en")} samples, those whose strongest unit is strongest; each patch is exactly what the unit sees.</p>
       <ol class="patches">${value.meta.patches.map((each, k) => html`<li key=${k}><${PatchView} patch=${each} tensor=${value.tensors[k]} kind=${value.meta.kind} />
         <span class="small"><span class="number">${short(each.value)}</span> · <a href=${`#/image?${new URLSearchParams({ network: asked.network, place: each.sample, layer: asked.layer })}`}>${each.key}</a></span></li>`)}</ol>
-      ${!value.meta.patches.length && html`<p>No unit of this channel sees the input.</p>`}<${Export} view=${view} />`}</section>`;
+      ${!value.meta.patches.length && html`<p>No unit of this channel sees the input.</p>`}
+      ${value.meta.fault && html`<p class="bad">${value.meta.fault}</p>`}
+      <p class="small">${value.meta.facts}${value.meta.dead.length > 0 && html` Never above zero: ${value.meta.dead.slice(0, 20).map((k) => html`<a key=${k} href=${`#/filter?${new URLSearchParams({ network: asked.network, layer: asked.layer, channel: k })}`}>${k}</a> `)}${value.meta.dead.length > 20 ? "..." : ""}`}</p><${Export} view=${view} />`}</section>`;
 }
 
 function PatchView({ patch, tensor, kind }) {
