@@ -19,7 +19,7 @@ from neocog.launch.ranks import check_devices
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 HEAD = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 from pathlib import Path
 rank = int(os.environ["RANK"])
 signal.alarm(60)  # no test waits for longer

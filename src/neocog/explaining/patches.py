@@ -106,9 +106,9 @@ def top_patches(
 
     `channels` are by default all of the layer's and `indices` all samples of the source. Of a sample, at most
     `per_sample` places of a channel are taken; with more than one, that many of each tile of a large image. `facts`
-    adds `ChannelFacts` of the same pass; sums go on from earlier passes. `batch_size` changes the speed alone. Samples
-    that can't be read are left out and reported. Raises ConfigError for an explainer without preprocessing, and for a
-    channel that doesn't exist; DataError for data of another kind, or if no sample can be read.
+    adds `ChannelFacts` of the same pass; sums continue those of earlier passes. `batch_size` changes the speed alone.
+    Samples that can't be read are left out and reported. Raises ConfigError for an explainer without preprocessing, and
+    for a channel that doesn't exist; DataError for data of another kind, or if no sample can be read.
     """
     data = DataPass(explainer, source, indices)
     grid = Grid.of(explainer, layer)
