@@ -62,3 +62,9 @@ def test_network_without_places_is_refused_for_maps():
     with pytest.raises(ConfigError, match="Class activation maps need a layer whose outputs have places") as caught:
         Layers.of(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), (1, 4, 4)).last_maps()
     assert "gradient, smoothgrad, integrated or occlusion" in str(caught.value)
+
+
+def test_an_unknown_layer_is_refused_with_each_name_once():
+    found = Layers.of(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), (1, 8, 8))
+    with pytest.raises(ConfigError, match=r"A layer is named as .* Received: 'nope'\. Known: 0, 1\.$"):
+        found["nope"]

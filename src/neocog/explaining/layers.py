@@ -17,8 +17,6 @@ from neocog.planning import Plan, Row, plan
 
 __all__ = ["Layer", "Layers"]
 
-CONVOLUTIONS = ("conv", "cross_correlation")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
@@ -92,7 +90,7 @@ class Layers(Sequence[Layer]):
             return self.by_name[key]
         inside = [layer for layer in self.rows if layer.module == key or layer.module.startswith(f"{key}.")]
         if not inside:
-            fix = did_you_mean(key, [*self.by_name, *{layer.module for layer in self.rows if layer.module}])
+            fix = did_you_mean(key, {*self.by_name, *(layer.module for layer in self.rows if layer.module)})
             raise ConfigError("A layer is named as `neocog explain --layers` lists it.", received=repr(key), fix=fix)
         return inside[-1]
 
