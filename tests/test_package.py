@@ -75,7 +75,9 @@ def test_ci_runs_every_supported_python():
 
 def test_extras_are_those_that_the_program_uses():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(extras) == {"annotations", "scale", "sklearn", "studio", "track", "tune", "weights", "bench", "dev"}
+    assert set(extras) == {
+        "annotations", "bench", "dev", "export", "scale", "serve", "sklearn", "studio", "track", "tune", "weights",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

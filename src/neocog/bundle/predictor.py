@@ -234,9 +234,13 @@ class Predictor:
 
     def predict_records(self, records: Sequence[Record]) -> list[Prediction]:
         """Predictions for records, whose payloads are taken as they are. Raises DataError for the first unreadable."""
+        return self.predict_payloads([(record.key, record.payload) for record in records])
+
+    def predict_payloads(self, named: Sequence[tuple[str, Payload]]) -> list[Prediction]:
+        """As `predict_records`, for payloads with their names."""
         task = self.task
         assert isinstance(task, DenseTask)
-        found = list(self.predict_dense([(record.key, Raw(record.payload)) for record in records], task))
+        found = list(self.predict_dense([(name, Raw(payload)) for name, payload in named], task))
         for prediction in found:
             if isinstance(prediction, Failure):
                 raise DataError(prediction.error)

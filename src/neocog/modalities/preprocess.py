@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload
 from neocog.errors import DataError
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import Views
 
 __all__ = ["Preprocess", "exact_sum"]
@@ -63,6 +64,16 @@ class Preprocess(ABC):
     @abstractmethod
     def normalise(self, inputs: Tensor) -> Tensor:
         """Decoded inputs as the network wants them; (N, *shape) -> (N, *shape)."""
+
+    @property
+    def payload_spec(self) -> TensorSpec:
+        """Several payloads as one array, as programs outside of Neocog send them."""
+        return TensorSpec("inputs", "float32", (None, *self.shape))
+
+    def payload_of(self, row: Any) -> Payload:
+        """One element of such an array as `decode` takes it."""
+        payload: Payload = row
+        return payload
 
     def measured(self, inputs: Tensor) -> Self:
         """This preprocessing with what it takes from decoded training data, such as mean and deviation."""

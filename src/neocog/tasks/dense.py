@@ -8,14 +8,16 @@ back to the places of the image through an `Assembler`. While a network trains, 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.dataset.record import Record
 from neocog.errors import ConfigError
 from neocog.modalities.draw import Drawing
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
 from neocog.tasks.target import Target, find_output
 from neocog.tasks.task import Prediction, Task
@@ -91,6 +93,14 @@ class DenseTask(Task):
             -1, *[1] * (outputs.ndim - 2)
         )
         return mean_target(found, self.classes, spec, first=1)
+
+    @property
+    def tensor_specs(self) -> tuple[TensorSpec, ...]:
+        raise NotImplementedError(f"{self.name} has no arrays for programs outside of Neocog")
+
+    def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        """Predictions for payloads of one size as the arrays of `tensor_specs`."""
+        raise NotImplementedError(f"{self.name} has no arrays for programs outside of Neocog")
 
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         raise NotImplementedError("predictions of a dense task are assembled from views")

@@ -16,6 +16,7 @@ from neocog.modalities.draw import Drawing, thumbnail
 from neocog.modalities.image.augment import draw_spatial
 from neocog.modalities.image.decode import decode_image, image_header
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
 from neocog.tasks.box_targets import COLUMNS, counted, move_rows, pad_rows, place_objects
 from neocog.tasks.centre_points import centre_losses, split_maps
@@ -264,6 +265,25 @@ class Detection(DenseTask):
         """The same maps in float64, the classes' as scores."""
         count = len(self.classes)
         return torch.cat([logits[:, :count].double().sigmoid(), logits[:, count:].double()], dim=1)
+
+    @property
+    def tensor_specs(self) -> tuple[TensorSpec, ...]:
+        """Boxes, the surest first, in pixels of the image, and how many there are; behind these, zeros and label -1."""
+        return (
+            TensorSpec("boxes", "float32", (None, None, 4)),
+            TensorSpec("scores", "float32", (None, None)),
+            TensorSpec("labels", "int64", (None, None)),
+            TensorSpec("count", "int64", (None,)),
+        )
+
+    def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        counts = np.array([len(one.scores) for one in predictions], np.int64)
+        num, most = len(predictions), int(counts.max(initial=0))
+        boxes, scores = np.zeros((num, most, 4), np.float32), np.zeros((num, most), np.float32)
+        labels = np.full((num, most), -1, np.int64)
+        for i, one in enumerate(predictions):
+            boxes[i, : counts[i]], scores[i, : counts[i]], labels[i, : counts[i]] = one.boxes, one.scores, one.labels
+        return {"boxes": boxes, "scores": scores, "labels": labels, "count": counts}
 
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return BoxAssembler(size, self)

@@ -13,6 +13,7 @@ from torch import Tensor
 from neocog.dataset.record import UNLABELLED, Record, Source
 from neocog.evaluation.multi_label_segmentation import MultiSegmented, evaluate_binary_masks
 from neocog.evaluation.segmentation import boundary_counts, class_dices, class_ious, count_pixels, mean_known
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
 from neocog.tasks.colours import class_colours, css_colours, overlay
 from neocog.tasks.dense import Assembler, mean_target
@@ -141,6 +142,14 @@ class MultiLabelSegmentation(Segmentation):
     def decode(self, logits: Tensor) -> Tensor:
         """(N, K, H, W) logits -> the same, as probabilities of each class alone, in float64."""
         return logits.double().sigmoid()
+
+    @property
+    def tensor_specs(self) -> tuple[TensorSpec, ...]:
+        """1 where a class is, (N, K, H, W)."""
+        return (TensorSpec("masks", "uint8", (None, len(self.classes), None, None)),)
+
+    def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        return {"masks": np.stack([one.masks for one in predictions]).astype(np.uint8)}
 
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return BinaryMaskAssembler(size, self.classes)

@@ -20,6 +20,7 @@ from neocog.modalities.image.augment import draw_spatial
 from neocog.modalities.image.decode import decode_image
 from neocog.modalities.image.views import place_of
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
 from neocog.tasks.colours import class_colours, css_colours, overlay
 from neocog.tasks.criterion import Criterion
@@ -181,6 +182,14 @@ class Segmentation(DenseTask):
             "mIoU": mean_known(class_ious(total)),
             "mean Dice": mean_known(class_dices(total)),
         }
+
+    @property
+    def tensor_specs(self) -> tuple[TensorSpec, ...]:
+        """The class of each pixel, (N, H, W)."""
+        return (TensorSpec("mask", "uint8", (None, None, None)),)
+
+    def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        return {"mask": np.stack([one.mask for one in predictions])}
 
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return MaskAssembler(size, self.classes)

@@ -20,6 +20,7 @@ from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.augment import move_labels
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.signal.segments import place_labels
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View
 from neocog.tasks.colours import class_colours, css_colours
 from neocog.tasks.criterion import Criterion
@@ -119,6 +120,14 @@ class SignalSegmentation(Segmentation):
             "sample accuracy": float(np.trace(total) / max(1.0, total.sum())),
             "F1": mean_known(class_dices(total)),
         }
+
+    @property
+    def tensor_specs(self) -> tuple[TensorSpec, ...]:
+        """The class of each sample, (N, L)."""
+        return (TensorSpec("mask", "uint8", (None, None)),)
+
+    def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        return {"mask": np.stack([one.labels for one in predictions])}
 
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return SegmentAssembler(size, self.classes)

@@ -29,6 +29,7 @@ from neocog.evaluation import Evaluation, Statistic, Unusual, WorstError, withou
 from neocog.modalities.augment import Key
 from neocog.modalities.draw import Drawing
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.tasks.criterion import Criterion
 from neocog.tasks.loss import LossConfig, LossKind
 from neocog.tasks.target import Target, find_output
@@ -275,6 +276,17 @@ class Task(ABC):
     @abstractmethod
     def decode(self, logits: Tensor) -> Tensor:
         """Logits (N, K) as predictions in float64: probabilities, or values in the unit of the targets."""
+
+    @property
+    def tensor_specs(self) -> tuple[TensorSpec, ...]:
+        """The arrays that a program outside of Neocog gets for a batch."""
+        decoded = "probabilities" if self.has_probabilities else "values"
+        return tuple(TensorSpec(name, "float32", (None, self.num_outputs)) for name in ("logits", decoded))
+
+    def tensors(self, logits: Tensor) -> dict[str, NDArray[Any]]:
+        """Logits (N, K) as the arrays of `tensor_specs`."""
+        found = (logits.float(), self.decode(logits).float())
+        return {spec.name: values.numpy() for spec, values in zip(self.tensor_specs, found, strict=True)}
 
     @abstractmethod
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:

@@ -15,6 +15,7 @@ from neocog.errors import DataError
 from neocog.modalities.audio.spectrogram import log_mel, mel_bank, mfcc, pcen, power_spectrogram
 from neocog.modalities.audio.waveform import resample, sound_waveform
 from neocog.modalities.preprocess import Preprocess, exact_sum
+from neocog.modalities.tensor_spec import TensorSpec
 
 __all__ = ["AudioPreprocess", "Compression", "Features"]
 
@@ -93,6 +94,11 @@ class AudioPreprocess(Preprocess):
     def fill(self) -> Tensor:
         """Each band's mean; (bands,), or (1,) if there is one mean for all."""
         return torch.tensor(self.mean)
+
+    @property
+    def payload_spec(self) -> TensorSpec:
+        """Waveforms of one length at `sample_rate`, mixed to mono, (N, samples)."""
+        return TensorSpec("waveforms", "float32", (None, None))
 
     def decode(self, payload: Payload, where: str = "the audio") -> Tensor:
         """One recording as (*shape) float32. Raises DataError with `where` in it."""

@@ -15,6 +15,7 @@ from neocog.modalities.go.features import FEATURES, FeatureSet
 from neocog.modalities.go.game import replay
 from neocog.modalities.go.records import last_position
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.settings import SETTINGS
 
 __all__ = ["BoardConfig", "BoardPreprocess", "choose_board"]
@@ -56,6 +57,11 @@ class BoardPreprocess(Preprocess):
     @property
     def dtype(self) -> torch.dtype:
         return torch.uint8
+
+    @property
+    def payload_spec(self) -> TensorSpec:
+        """Records in SGF, of which the last position counts, (N,)."""
+        return TensorSpec("records", "bytes", (None,))
 
     def decode(self, payload: Payload, where: str = "the position") -> Tensor:
         """One position as (planes, size, size) uint8.

@@ -17,6 +17,7 @@ from neocog.modalities.image.pixels import Decoded, Pixels, array_pixels
 from neocog.modalities.image.resize import ResizeRule, Size, needed_size, resize_image
 from neocog.modalities.image.views import image_tiles, whole_image
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import Views
 
 __all__ = ["ImagePreprocess"]
@@ -95,6 +96,11 @@ class ImagePreprocess(Preprocess):
     @property
     def dtype(self) -> torch.dtype:
         return torch.uint16 if self.bit_depth == 16 else torch.uint8
+
+    @property
+    def payload_spec(self) -> TensorSpec:
+        """Decoded, upright images of one size, (N, H, W, C)."""
+        return TensorSpec("images", "uint16" if self.bit_depth == 16 else "uint8", (None, None, None, self.channels))
 
     def decode(self, payload: Payload, where: str = "the image") -> Tensor:
         """One image as (channels, height, width) of uint8 or uint16. Raises DataError with `where` in it."""

@@ -13,6 +13,7 @@ from neocog.dataset.record import Modality, Payload
 from neocog.errors import ConfigError, DataError, some
 from neocog.modalities.preprocess import Preprocess, exact_sum
 from neocog.modalities.signal.channel_names import SHOWN, check_names
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.views import View, Views, tile_starts
 
 __all__ = ["MAX_LENGTH", "FitRule", "MissingRule", "ScaleRule", "SignalPreprocess", "stretch"]
@@ -86,6 +87,11 @@ class SignalPreprocess(Preprocess):
         """Each channel's mean, and zero for those that are added; (channels, 1), or (1, 1) if it is zero for all."""
         marks = [0.0] * (self.num_marks if len(self.mean) > 1 else 0)
         return torch.tensor([*self.mean, *marks])[:, None]
+
+    @property
+    def payload_spec(self) -> TensorSpec:
+        """Signals of one length, (N, C, L)."""
+        return TensorSpec("signals", "float32", (None, self.channels, None))
 
     def decode(self, payload: Payload, where: str = "the signal") -> Tensor:
         """One signal (C, L) or (L,) as (*shape) float32, with NaN after the end of a shorter one.

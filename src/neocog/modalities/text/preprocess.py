@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neocog.dataset.record import Modality, Payload
 from neocog.modalities.preprocess import Preprocess
+from neocog.modalities.tensor_spec import TensorSpec
 from neocog.modalities.text.tokens import Level, text_of, tokens
 
 __all__ = ["PADDING", "UNKNOWN", "TextPreprocess"]
@@ -64,6 +65,11 @@ class TextPreprocess(Preprocess):
     def ids(self) -> dict[str, int]:
         """The id of each entry of the vocabulary."""
         return {token: k for k, token in enumerate(self.vocabulary, self.unknown + 1)}
+
+    @property
+    def payload_spec(self) -> TensorSpec:
+        """Texts, (N,)."""
+        return TensorSpec("texts", "bytes", (None,))
 
     def decode(self, payload: Payload, where: str = "the text") -> Tensor:
         """The ids of one text, str or UTF-8 bytes; (length,) int64. Raises DataError with `where` in it."""
