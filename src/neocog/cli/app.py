@@ -73,6 +73,7 @@ add(app, "studio", "studio", "studio")
 add(app, "play", "play", "play")
 add(app, "features", "features", "features")
 add(app, "filter", "filter", "filter_image")
+add(app, "env", "env", "env")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
