@@ -1,4 +1,4 @@
-"""What a network saw: why it decided as it did, and whether the explanation depends on what it has learned.
+"""A look at what a network saw: why it decided as it did, and whether the explanation depends on what it has learned.
 
 python examples/what_a_network_saw.py model.neocog photo.jpg
 python examples/what_a_network_saw.py     # on scenes that it draws
