@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup run test test-fast test-slow coverage check format docs bench clean
+.PHONY: setup run test test-fast test-slow coverage check format docs bench bench-gpu clean
 
 # Two processes: each test imports torch, and more of them than cores slow each other down. TESTS=... runs a part.
 WORKERS ?= 2
@@ -63,6 +63,9 @@ bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/top_patches.py
 	$(BIN)/python bench/time_to_accuracy.py mnist
 	$(BIN)/python bench/time_to_accuracy.py cifar10
+
+bench-gpu: $(READY)  ## speeds and checks of a GPU, in at most 8 minutes, without the network; writes gpu.json
+	$(BIN)/python bench/gpu.py
 
 # torch is installed first, by its exact pin: any other order or a range brings the multi-gigabyte CUDA build.
 $(READY): pyproject.toml constraints.txt
