@@ -99,8 +99,8 @@ def show_words(show: Show, look: str) -> str:
     """Where the Studio shows it, and what to look at there."""
     address = f"#/{show.screen}" + (f"?{urlencode(show.query, safe=',')}" if show.query else "")
     example = f", with the example {show.example}" if show.example else ""
-    text = f"In the Studio: `{address}`{example}."
-    return f"{text} {look.strip()}" if look else text
+    text = f"In the Studio{example}: `{address}`"
+    return f"{look.strip()}\n\n{text}" if look else text
 
 
 def claim_parts(claims: tuple[Claim, ...]) -> list[str]:
