@@ -1,11 +1,10 @@
 """Dynamic batching: inputs of several requests are computed together.
 
-    accepted ── queue of works ──► the engine's thread: takes the oldest and all of its shape ──► results, once per batch
-                                   idle: at once; busy: what has arrived meanwhile, up to `max_batch`
+    accepted ─► queue of works ─► the engine's thread takes the oldest work and all of its kind ─► results, once per batch
+                                  idle: at once; busy: what has arrived meanwhile, up to `max_batch`
 
-A work that waits alone while the engine is free is computed at once, so a single client waits for nothing. If other
-requests are on their way (being received or decoded), the engine waits for them, up to `max_delay_ms` after the oldest
-work came. A batch that raises is computed again one work at a time, so that only the bad one fails.
+A work that waits alone while the engine is free is computed at once, so a single client waits for nothing. If inputs
+of other requests are being decoded, the engine waits for them, up to `max_delay_ms` after the oldest work came. A batch that raises is computed again one work at a time, so that only the bad one fails.
 """
 
 import asyncio
@@ -43,14 +42,14 @@ class ClosedError(NeocogError):
 class Work:
     """The inputs of one request, which are computed in the same batch."""
 
-    inputs: Any
-    """What the engine takes of them."""
+    future: "asyncio.Future[Any]"
+    """Gets the result, in its own event loop."""
     key: Hashable
     """Works of equal keys can share a batch."""
     size: int
-    """How many inputs."""
-    future: "asyncio.Future[Any]"
-    """Gets the result, in its own event loop."""
+    """How many inputs it may have: the places that it takes in the queue."""
+    inputs: Any = None
+    """What the engine takes of them; set before the work is submitted."""
     urgent: bool = False
     """Whether it is accepted however many wait."""
     announced: bool = False
@@ -86,7 +85,7 @@ class Batcher:
         self.running = 0
         """Inputs that are being computed."""
         self.expected = 0
-        """Requests that are on their way here: received, being decoded."""
+        """Inputs that are on their way here: they have a place, and are being decoded."""
         self.pace = 0.01
         """Seconds that an input takes, a running mean; for Retry-After."""
         self.closed = False
@@ -104,26 +103,37 @@ class Batcher:
         """Inputs that are accepted and have no result yet."""
         return self.waiting + self.running
 
-    def check_place(self, size: int = 1) -> None:
-        """Raises FullError if so many inputs more have no place, and ClosedError if nothing is accepted any more."""
+    def check_place(self, size: int) -> None:
+        """Raises FullError if so many inputs more have no place, and ClosedError if nothing is accepted any more.
+
+        One request always has a place if nothing else is there, however many inputs it has.
+        """
         if self.closed:
             raise ClosedError(f"{self.name} is being replaced.", fix="Try again.")
-        if self.waiting and self.waiting + size > self.most:
-            raise FullError(self.name, self.waiting, max(1.0, self.waiting * self.pace))
+        before = self.waiting + self.expected
+        if before and before + size > self.most:
+            raise FullError(self.name, before, max(1.0, before * self.pace))
 
-    def announce(self, count: int = 1) -> None:
-        """A request is on its way here; with -1 it won't come after all."""
+    def announce(self, work: Work) -> None:
+        """Keep a place for a work whose inputs are still being decoded. Raises as `check_place` does."""
         with self.changed:
-            self.expected += count
+            self.check_place(work.size)
+            work.announced = True
+            self.expected += work.size
+
+    def withdraw(self, work: Work) -> None:
+        """Give back the place of a work that was announced and won't come."""
+        with self.changed:
+            self.expected -= work.size * work.announced
+            work.announced = False
+            self.changed.notify()
 
     def submit(self, work: Work) -> None:
-        """Accept a work, from any thread. Raises FullError and ClosedError as `check_place` does."""
+        """Accept a work, from any thread. Raises as `check_place` does, unless it was announced or is urgent."""
         with self.changed:
-            self.expected -= work.announced
-            if not work.urgent:
+            if not work.announced and not (work.urgent and not self.closed):
                 self.check_place(work.size)
-            elif self.closed:
-                raise ClosedError(f"{self.name} is being replaced.", fix="Try again.")
+            self.expected -= work.size * work.announced
             work.accepted = time.perf_counter()
             (self.works.appendleft if work.urgent else self.works.append)(work)
             self.waiting += work.size
@@ -152,7 +162,7 @@ class Batcher:
             while True:
                 self.drop_gone()
                 if not self.works:
-                    if self.closed:
+                    if self.closed and self.expected <= 0:
                         return []
                     self.changed.wait()
                     continue

@@ -79,6 +79,11 @@ class Served:
         return isinstance(self.predictor.task, DenseTask)
 
     @property
+    def takes_files(self) -> bool:
+        """Whether the engine decodes files itself, so that there is nothing to prepare."""
+        return self.dense and isinstance(self.predictor.preprocess, ImagePreprocess)
+
+    @property
     def queue_length(self) -> int:
         """Inputs that wait."""
         return self.batcher.waiting
@@ -102,6 +107,12 @@ class Served:
         payload = self.predictor.content(content, name)
         return [(name, payload)] if self.dense else self.predictor.preprocess.decode(payload, name)[None]
 
+    def join(self, prepared: list[Any]) -> Tensor | list[tuple[str, Payload]]:
+        """Inputs of several calls of `prepare` as those of one request."""
+        if len(prepared) == 1:
+            return prepared[0]  # type: ignore[no-any-return]
+        return [one for part in prepared for one in part] if self.dense else torch.cat(prepared)
+
     def prepare_rows(self, rows: NDArray[Any] | Sequence[Any]) -> Tensor | list[tuple[str, Payload]]:
         """Payloads as an array of `input_spec` as the engine takes them. Raises DataError for one that is invalid."""
         preprocess = self.predictor.preprocess
@@ -112,9 +123,12 @@ class Served:
             return named
         return torch.stack([preprocess.decode(payload, name) for name, payload in named])
 
-    def work(self, inputs: Tensor | list[tuple[str, Payload]], future: "asyncio.Future[Any]", tta: TTA) -> Work:
-        """Prepared inputs for the batcher; its result is logits (n, K), or n predictions of a dense task."""
-        return Work(inputs, DENSE if isinstance(inputs, list) else tta, len(inputs), future)
+    def work(self, future: "asyncio.Future[Any]", size: int, tta: TTA | None = None) -> Work:
+        """A work for the batcher without its inputs yet; its result is logits (n, K), or n predictions of a dense task.
+
+        `tta` is the test-time augmentation, by default that of the bundle.
+        """
+        return Work(future, DENSE if self.dense else tta or self.predictor.tta, size)
 
     def compute(self, batch: list[Work]) -> list[Any]:
         """The results of a batch. Raises BrokenError if the network gives values that are not finite."""
@@ -126,7 +140,7 @@ class Served:
             raise BrokenError("The network gave values that are not finite.")
         if not batch[0].urgent:
             self.observer.answered(self.name, joined, logits)
-        return list(torch.split(logits, [work.size for work in batch]))
+        return list(torch.split(logits, [len(work.inputs) for work in batch]))
 
     def compute_dense(self, batch: list[Work]) -> list[list[Prediction | Failure]]:
         task = self.predictor.task
@@ -134,8 +148,8 @@ class Served:
         named = [(name, Raw(payload)) for work in batch for name, payload in work.inputs]
         found = list(self.predictor.predict_dense(named, task))
         self.observer.answered(self.name, None, found)
-        ends = np.cumsum([work.size for work in batch]).tolist()
-        return [found[end - work.size : end] for end, work in zip(ends, batch, strict=True)]
+        ends = np.cumsum([len(work.inputs) for work in batch]).tolist()
+        return [found[end - len(work.inputs) : end] for end, work in zip(ends, batch, strict=True)]
 
     def observe(self, size: int, seconds: float, waited: float) -> None:
         self.observer.batch(self.name, size, seconds, waited)
@@ -155,8 +169,7 @@ class Served:
         if self.golden is None or self.golden_logits is None:
             return self.alive
         future = asyncio.get_running_loop().create_future()
-        work = self.work(self.golden, future, "none")
-        work.urgent = True
+        work = Work(future, "none", 1, self.golden, urgent=True)
         self.batcher.submit(work)
         logits: Tensor = await future
         scale = float(self.golden_logits.abs().max())

@@ -33,7 +33,7 @@ class ServeSettings:
     max_batch: int = 32
     """The most inputs that are computed at once."""
     max_delay_ms: float = 2.0
-    """The longest that an input waits for others while the engine is free and some are on their way, in milliseconds."""
+    """The longest that an input waits, in milliseconds, for others that are being decoded while the engine is free."""
     queue: int = 256
     """Inputs of one model that may wait; more are answered with 503 and Retry-After."""
     timeout_s: float = 30.0
@@ -54,6 +54,12 @@ class ServeSettings:
     """Whether /explain answers."""
     api_keys: tuple[str, ...] = ()
     """Any of which a request must carry, if there are some."""
+    public: tuple[str, ...] = ()
+    """What needs no key beside /v2/health: "metrics", "docs"."""
+    drift: bool = True
+    """Whether predictions and inputs are compared with those that the network was measured on."""
+    log_requests: bool = True
+    """Whether each request is a line in the log."""
     tls_cert: Path | None = None
     """The certificate chain of the server, a PEM file."""
     tls_key: Path | None = None
