@@ -64,7 +64,7 @@ def write_binary(values: NDArray[Any]) -> bytes:
 
 
 def read_values(data: Any, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any] | list[bytes | str]:
-    """A tensor from JSON: a flat list, row by row, or nested lists of its shape. Raises RequestError for other values."""
+    """A tensor from JSON: a flat list, row by row, or nested lists of its shape. Raises RequestError for others."""
     flat = flatten(data, spec, shape)
     kinds = set(map(type, flat))
     if spec.dtype == "bytes":
