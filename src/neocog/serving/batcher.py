@@ -6,7 +6,8 @@
     free, and otherwise what has arrived while it computed.
 
 A work that waits alone while the engine is free is computed at once, so a single client waits for nothing. If inputs
-of other requests are being decoded, the engine waits for them, up to `max_delay_ms` after the oldest work came. A batch that raises is computed again one work at a time, so that only the bad one fails.
+of other requests are being decoded, the engine waits for them, up to `max_delay_ms` after the oldest work came.
+A batch that raises is computed again one work at a time, so that only the bad one fails.
 """
 
 import asyncio
