@@ -20,15 +20,24 @@ def facts_of(scope: Scope) -> dict[str, object]:
 
 
 async def send_answer(
-    send: Send, status: int, body: bytes, kind: str, headers: Mapping[str, str] | None = None
+    send: Send,
+    status: int,
+    body: bytes,
+    kind: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    more_body: bool = False,
 ) -> None:
-    """Send a whole answer."""
+    """Send a whole answer; with `more_body`, the caller ends it."""
     pairs = {"content-type": kind, "content-length": str(len(body)), **(headers or {})}
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": more_body})
 
 
-async def send_error(send: Send, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+async def send_error(
+    send: Send, status: int, reason: str, headers: Mapping[str, str] | None = None, *, more_body: bool = False
+) -> None:
     """Send a reason as JSON, as the Open Inference Protocol writes errors."""
-    await send_answer(send, status, json.dumps({"error": reason}).encode(), "application/json", headers)
+    body = json.dumps({"error": reason}).encode()
+    await send_answer(send, status, body, "application/json", headers, more_body=more_body)

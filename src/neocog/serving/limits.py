@@ -5,6 +5,7 @@ anything: chunk by chunk, within a time, inflated within the same bound. The app
 """
 
 import asyncio
+import contextlib
 import zlib
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ __all__ = ["BodyLimits", "LimitedError", "Limits", "check_json", "inflate", "jso
 
 MIB = 2**20
 OTHERS = bytes(set(range(256)) - set(b'[]{}"'))
+LINGER, LINGER_BYTES = 1.0, 256 * MIB  # that a refused body is read on
 PIECE = 2**20  # characters that are looked at together
 STEPS = np.zeros(256, np.int8)
 STEPS[list(b"[{")] = 1
@@ -84,9 +86,10 @@ class BodyLimits:
             body = await reception.body(scope)
         except LimitedError as error:
             self.held -= reception.held
-            # What is still on its way isn't read, so the connection can't be used again.
             headers = {"connection": "close", **({"retry-after": "1"} if error.status == 503 else {})}
-            await send_error(send, error.status, error.reason, headers)
+            await send_error(send, error.status, error.reason, headers, more_body=True)
+            await discard(receive)
+            await send({"type": "http.response.body", "body": b""})
             return
         except BaseException:
             self.held -= reception.held
@@ -161,6 +164,19 @@ class Reception:
         kept = [pair for pair in scope["headers"] if pair[0].lower() not in (b"content-encoding", b"content-length")]
         scope["headers"] = [*kept, (b"content-length", str(len(found)).encode())]
         return found
+
+
+async def discard(receive: Receive) -> None:
+    """Read what a refused client still sends, for a moment: closing a connection with unread bytes resets it, and the
+    client would never see the reason."""
+    left = LINGER_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
 
 
 def announced(scope: Scope) -> int | None:
