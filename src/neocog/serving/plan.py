@@ -1,10 +1,11 @@
 """What a worker is handed by whoever starts it, and what signals mean to either; nothing here loads a model."""
 
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -13,7 +14,7 @@ from neocog.serving.logs import Log
 from neocog.serving.settings import ServeSettings
 from neocog.serving.table import WorkerTable
 
-__all__ = ["PUBLIC", "WorkerPlan", "end_while_loading", "handle_signals"]
+__all__ = ["PUBLIC", "WorkerPlan", "end_while_loading", "handle_signals", "own_signals"]
 
 PUBLIC: dict[str, tuple[str, ...]] = {"metrics": ("/metrics",), "docs": ("/", "/docs", "/docs/", "/openapi.json")}
 """Paths by the name under which a user opens them."""
@@ -61,6 +62,18 @@ def handle_signals(stop: Callable[[int], None], *, interrupt: bool = True) -> No
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle if interrupt else signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def own_signals() -> Iterator[None]:
+    """Within this block, `handle_signals` may be used; after it, signals mean what they meant before."""
+    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_while_loading(number: int) -> None:

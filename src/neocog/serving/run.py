@@ -10,7 +10,7 @@ from pathlib import Path
 from neocog.errors import ConfigError, did_you_mean
 from neocog.serving.auth import ENVIRONMENT, check_tls, is_loopback
 from neocog.serving.logs import Log
-from neocog.serving.plan import PUBLIC, WorkerPlan, end_while_loading, handle_signals
+from neocog.serving.plan import PUBLIC, WorkerPlan, end_while_loading, handle_signals, own_signals
 from neocog.serving.repository import parse_models
 from neocog.serving.settings import ServeSettings
 from neocog.serving.supervisor import Supervisor
@@ -47,7 +47,8 @@ def serve(
         for part in ("metrics", "drift"):
             (folder / part).mkdir()
         plan = WorkerPlan(models=models, settings=settings, folder=folder, human=sys.stderr.isatty())
-        run(plan, listening, ready)
+        with own_signals():
+            run(plan, listening, ready)
     finally:
         listening.close()
         shutil.rmtree(folder, ignore_errors=True)
