@@ -102,8 +102,9 @@ def test_signal_as_a_table_and_with_missing_values(server):
 def test_content_decides_not_its_type(server, kind):
     content = png(picture())
     headers = {"content-type": kind} if kind else {}
-    assert server.post("/predict", content=content, headers=headers).json()["class"] == (
-        expected(server, "digits", content)["class"]
+    assert (
+        server.post("/predict", content=content, headers=headers).json()["class"]
+        == (expected(server, "digits", content)["class"])
     )
 
 
@@ -120,7 +121,10 @@ def test_json_forms_agree_with_the_file(server):
 
 def form(*parts):
     """A form by hand: header lines and content of each part."""
-    body = b"".join(b"--XX\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n" for head, content in parts) + b"--XX--\r\n"
+    body = (
+        b"".join(b"--XX\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n" for head, content in parts)
+        + b"--XX--\r\n"
+    )
     return {"content": body, "headers": {"content-type": "multipart/form-data; boundary=XX"}}
 
 
@@ -193,6 +197,7 @@ def test_boxes_have_labels_scores_and_places(server):
     assert len(server.post("/models/boxes/predict?top=1", content=content).json()["objects"]) == 1
 
 
+EVEN = "values must be numbers in nested lists of equal length."
 JPEG = {"content-type": "application/json"}
 WRONG = {
     "nothing": ({"content": b""}, "An input must not be empty. the input: received no bytes."),
@@ -219,13 +224,13 @@ WRONG = {
     "not base64": ({"json": {"file": "%%%"}}, "file must be base64. the input: received '%%%'."),
     "empty file": ({"json": {"file": ""}}, "An input must not be empty."),
     "text": ({"json": {"text": "seven"}}, "digits takes images. the input: received a text."),
-    "ragged values": ({"json": {"values": [[1, 2], [3]]}}, "values must be numbers in nested lists of equal length."),
-    "values of text": ({"json": {"values": [["1", "2"]]}}, "values must be numbers in nested lists of equal length."),
-    "values of truth": ({"json": {"values": [[True, False]]}}, "values must be numbers in nested lists of equal length."),
-    "no values": ({"json": {"values": []}}, "values must be numbers in nested lists of equal length."),
+    "ragged values": ({"json": {"values": [[1, 2], [3]]}}, EVEN),
+    "values of text": ({"json": {"values": [["1", "2"]]}}, EVEN),
+    "values of truth": ({"json": {"values": [[True, False]]}}, EVEN),
+    "no values": ({"json": {"values": []}}, EVEN),
     "values that are NaN": ({"content": b'{"values": [[NaN]]}', "headers": JPEG}, "values must be finite."),
     "values that are missing": ({"json": {"values": [[1, None]]}}, "values must be finite."),
-    "pixels beyond 255": ({"json": {"values": [[0, 256]]}}, "Pixels are whole numbers from 0 to 255. the input: received"),
+    "pixels beyond 255": ({"json": {"values": [[0, 256]]}}, "Pixels are whole numbers from 0 to 255."),
     "name of another type": ({"json": {"file": "aaaa", "name": 7}}, "name must be a string. the input: received 7."),
     "inputs of another type": ({"json": {"inputs": {}}}, "inputs is a list, and nothing else is beside it."),
     "inputs beside others": ({"json": {"inputs": [], "file": ""}}, "nothing else is beside it. Received: 'file'."),
@@ -245,7 +250,9 @@ def test_wrong_request_is_explained(server, name):
 
 def test_wrong_signals_and_texts_are_explained(server):
     spoilt = {"content": b'{"values": [[1, NaN, 2]]}', "headers": JPEG}
-    assert "Write null for a missing sample of a signal." in server.error("POST", "/models/signals/predict", 400, **spoilt)
+    assert "Write null for a missing sample of a signal." in server.error(
+        "POST", "/models/signals/predict", 400, **spoilt
+    )
     assert "texts takes text. the input: received values. Send text or file." in server.error(
         "POST", "/models/texts/predict", 400, json={"values": [1]}
     )
