@@ -198,6 +198,27 @@ def test_versions_are_chosen_by_number_and_replaced_without_a_lost_request(tmp_p
     assert repository.remove("digits", "10") is not None and repository.get("digits").version == "9"
 
 
+def test_request_that_found_a_model_just_replaced_is_answered_by_the_new_one(monkeypatch):
+    settings = ServeSettings()
+    repository, newer = (repository_of(settings, **KINDS) for _ in range(2))
+    old, new = repository.get(), newer.get()
+    old.batcher.close()
+    with running(repository, settings) as server:
+        asked = []
+
+        def get(name=None, version=None):
+            asked.append(name)
+            return old if len(asked) <= 2 else new
+
+        monkeypatch.setattr(repository, "get", get)
+        assert server.post("/predict", json=IMAGE).status_code == 200 and len(asked) == 3
+        monkeypatch.setattr(repository, "get", lambda name=None, version=None: old)
+        answer = server.post("/predict", json=IMAGE)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["error"] == "digits is being replaced. Try again."
+    new.batcher.close()
+
+
 def test_golden_sample_is_answered_past_a_full_queue(tmp_path):
     settings = ServeSettings(queue=1, backend="eager")
     served = load_served(small_bundle(tmp_path / "a.neocog"), settings, name="digits")
