@@ -28,11 +28,9 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 def engine_lines(alone: dict[str, Any]) -> list[str]:
     rates = ", ".join(f"{rate:,.0f} at {size}" for size, rate in alone["images/s"].items())
+    single, read = alone["p50"], alone["p50 with decoding"]
     return [
-        (
-            f"Engine alone: {alone['p50']:.2f} ms at a batch of 1, {alone['p50 with decoding']:.2f} ms with reading the "
-            f"file; images/s by batch: {rates}."
-        )
+        f"Engine alone: {single:.2f} ms for an image, {read:.2f} ms with reading its file; images/s by batch: {rates}."
     ]
 
 
