@@ -32,86 +32,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from serve_apps.networks import NETWORKS, draw_images, write_network
-from serve_apps.requests import free_port, is_right, upload, wait_until_ready
+from serve_apps.requests import is_right, upload
+from serve_apps.running import COMMANDS, Server, environment
 from serve_apps.tables import as_markdown
 
-BENCH = Path(__file__).parent
 NUM_IMAGES = 32
-WARM_UP = 1.0  # seconds of load before each measurement
 PACKAGES = ("neocog", "litserve", "fastapi", "starlette", "uvicorn", "torch", "onnxruntime", "openvino")
-COMMANDS = {
-    "neocog": ["neocog", "serve", "{bundle}", "--port", "{port}", "--backend", "{backend}"],
-    "neocog-2": ["neocog", "serve", "{bundle}", "--port", "{port}", "--backend", "{backend}", "--workers", "2"],
-    "litserve": ["serve_apps.lit", "{bundle}", "--port", "{port}", "--backend", "{backend}"],
-    "litserve-batch": ["serve_apps.lit", "{bundle}", "--port", "{port}", "--backend", "{backend}", "--batch", "16"],
-    "plain": ["serve_apps.plain", "{bundle}", "--port", "{port}", "--backend", "{backend}"],
-    "plain-loop": ["serve_apps.plain", "{bundle}", "--port", "{port}", "--backend", "{backend}", "--style", "loop"],
-    "trivial": ["serve_apps.trivial", "--port", "{port}"],
-}
-"""Module and arguments of each server."""
-
-
-class Server:
-    """A server in a session of its own, which a signal stops while others are measured."""
-
-    def __init__(self, name: str, folder: Path, **values: str) -> None:
-        self.name, self.port = name, free_port()
-        self.log = folder / f"{name}.log"
-        command = [part.format(port=self.port, **values) for part in COMMANDS[name]]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *command], stdout=log, stderr=log, start_new_session=True, env=environment()
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(10)
-        self.signal(signal.SIGKILL)  # workers that outlive their parent
-        self.process.wait()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-    def wait_until_ready(self, request: bytes) -> None:
-        """Wait for the first good answer. Raises RuntimeError with the end of the log if the server ends before."""
-        try:
-            wait_until_ready(self.port, request, alive=lambda: self.process.poll() is None)
-        except RuntimeError as error:
-            raise RuntimeError(f"{self.name}: {error}\n{self.log.read_text()[-3000:]}") from error
-
-    def measure(self, requests: list[str], clients: int, seconds: float) -> dict[str, Any]:
-        """Figures of this number of clients over this time."""
-        self.signal(signal.SIGCONT)
-        job = {
-            "port": self.port, "requests": requests, "clients": clients, "seconds": seconds, "warm_up": WARM_UP
-        }  # fmt: skip
-        command = [sys.executable, "-m", "serve_apps.clients"]
-        if sys.platform == "linux":
-            command = ["taskset", "-c", str(max(os.sched_getaffinity(0))), *command]
-        found = subprocess.run(
-            command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, env=environment(), check=True
-        )
-        self.signal(signal.SIGSTOP)
-        return dict(json.loads(found.stdout))
-
-
-def environment() -> dict[str, str]:
-    """The environment of all processes: modules beside this file can be imported."""
-    paths = [str(BENCH), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def engine_alone(bundle: Path, image: Path, backend: str) -> dict[str, Any]:

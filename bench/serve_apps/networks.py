@@ -46,10 +46,10 @@ def draw_images(name: str, count: int) -> list[bytes]:
     return files
 
 
-def write_network(path: Path, name: str, images: list[bytes]) -> Predictor:
+def write_network(path: Path, name: str, images: list[bytes], seed: int = 0) -> Predictor:
     """Write a bundle of this network with random weights whose logits vary over these images."""
     size, border, channels, _ = NETWORKS[name]
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = create_model(name, num_classes=NUM_CLASSES, in_channels=channels)
     preprocess = ImagePreprocess(size=size, channels=channels, resize="squash", pad=(border, border))
     batch = torch.stack([preprocess.decode(image) for image in images])
