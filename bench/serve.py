@@ -14,8 +14,9 @@ ResNet-18 JPEGs of 224x224. All servers load the same bundle with the same backe
 
 All servers run from the beginning, and are stopped by a signal while they aren't measured. They take turns; a figure is
 the median over rounds. Servers may use all processors; the clients are one process on the last of them, whose own share
-of it is noted. `ceiling` is what these clients reach with an app that does nothing. Each answer is compared with the
-network's own. Overhead is a lone client's median latency less that of the engine alone on the decoded image.
+of it is noted. `processor ms` is the processor time of all processes of a server for one request. `ceiling` is what
+these clients reach with an app that does nothing. Each answer is compared with the network's own. Overhead is a lone
+client's median latency less that of the engine alone on the decoded image.
 
 Targets: at least 1.3 times the better LitServe and 2 times the better plain app, at equal or lower p99; overhead at
 most 1 ms.

@@ -131,14 +131,14 @@ def main() -> None:
         with open(name, "rb") as file:  # noqa: PTH123 - without the import of pathlib
             requests.append(file.read())
     load = Load(job["port"], requests, job["clients"])
-    if job["warm_up"]:
-        Load(job["port"], requests, job["clients"]).run(job["warm_up"])
+    before = Load(job["port"], requests, job["clients"])
+    before.run(job["warm_up"])
     busy = time.process_time()
     took = load.run(job["seconds"])
     busy = time.process_time() - busy
     print(
         json.dumps({
-            "requests": len(load.latencies), "seconds": took, "rate": len(load.latencies) / took,
+            "warm-up requests": len(before.latencies), "requests": len(load.latencies), "seconds": took, "rate": len(load.latencies) / took,
             "p50": float(np.percentile(load.latencies, 50)), "p99": float(np.percentile(load.latencies, 99)),
             "statuses": load.statuses, "broken": load.broken, "own share": busy / took,
             "answers": sorted({(number, body.decode()) for number, body in load.answers}),

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from serve_apps.requests import free_port, wait_until_ready
 
 __all__ = ["COMMANDS", "Server", "environment"]
@@ -73,11 +75,20 @@ class Server:
         command = [sys.executable, "-m", "serve_apps.clients"]
         if sys.platform == "linux":
             command = ["taskset", "-c", str(max(os.sched_getaffinity(0))), *command]
+        before = self.processor_seconds()
         found = subprocess.run(
             command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, env=environment(), check=True
         )
+        used = self.processor_seconds() - before
         self.signal(signal.SIGSTOP)
-        return dict(json.loads(found.stdout))
+        result = dict(json.loads(found.stdout))
+        return {**result, "processor ms": used * 1e3 / (result["requests"] + result.pop("warm-up requests"))}
+
+    def processor_seconds(self) -> float:
+        """Processor time that the server and its children have used."""
+        parent = psutil.Process(self.process.pid)
+        times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+        return float(sum(each.user + each.system for each in times))
 
 
 def environment() -> dict[str, str]:

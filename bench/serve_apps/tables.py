@@ -40,15 +40,16 @@ def server_table(servers: dict[str, Any]) -> list[str]:
     lines = [
         "| server | "
         + " | ".join(f"{count} client{'' if count == '1' else 's'}" for count in counts)
-        + " | not 200 | wrong |",
-        "|---|" + "---|" * (len(counts) + 2),
+        + " | processor ms | not 200 | wrong |",
+        "|---|" + "---|" * (len(counts) + 3),
     ]
     for name, cells in servers.items():
         shown = [f"{cell['rate']:,.0f}/s, {cell['p50']:.2f} / {cell['p99']:.2f} ms" for cell in cells.values()]
         failed = sum(n for cell in cells.values() for status, n in cell["statuses"].items() if status != "200")
         failed += sum(cell["broken"] for cell in cells.values())
         wrong = sum(cell["wrong"] for cell in cells.values())
-        lines.append(f"| {name} | " + " | ".join(shown) + f" | {failed} | {wrong} |")
+        busy = " / ".join(f"{cell['processor ms']:.2f}" for cell in cells.values())
+        lines.append(f"| {name} | " + " | ".join(shown) + f" | {busy} | {failed} | {wrong} |")
     share = max(cell["own share"] for cells in servers.values() for cell in cells.values())
     return [*lines, "", f"The clients used at most {share:.0%} of a processor."]
 
