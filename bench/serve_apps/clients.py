@@ -138,7 +138,8 @@ def main() -> None:
     busy = time.process_time() - busy
     print(
         json.dumps({
-            "warm-up requests": len(before.latencies), "requests": len(load.latencies), "seconds": took, "rate": len(load.latencies) / took,
+            "warm-up requests": len(before.latencies), "requests": len(load.latencies),
+            "seconds": took, "rate": len(load.latencies) / took,
             "p50": float(np.percentile(load.latencies, 50)), "p99": float(np.percentile(load.latencies, 99)),
             "statuses": load.statuses, "broken": load.broken, "own share": busy / took,
             "answers": sorted({(number, body.decode()) for number, body in load.answers}),
