@@ -35,7 +35,11 @@ def answer_of(prediction: Prediction | Failure, served: Served, top: int | None 
 
 def masks_of(prediction: Prediction, served: Served) -> dict[str, Any]:
     """The masks of a prediction as PNG files in base64, and the names of the classes; nothing if it has none."""
-    classes, mask, masks = served.predictor.classes, getattr(prediction, "mask", None), getattr(prediction, "masks", None)
+    classes, mask, masks = (
+        served.predictor.classes,
+        getattr(prediction, "mask", None),
+        getattr(prediction, "masks", None),
+    )
     if mask is not None:
         return {"classes": list(classes), "mask": encode(mask_png(mask, len(classes)))}
     if masks is not None:
@@ -58,7 +62,7 @@ def mask_png(mask: NDArray[Any], num_classes: int) -> bytes:
 
 
 def tensors_of(result: Any, served: Served) -> dict[str, NDArray[Any]]:
-    """The outputs of the protocol by name, from logits (n, K) or from predictions of a dense task that have one size."""
+    """The outputs of the protocol by name, from logits (n, K), or from predictions of a dense task of one size."""
     task = served.predictor.task
     if isinstance(result, list):
         return task.tensors_of(result)  # type: ignore[attr-defined, no-any-return]

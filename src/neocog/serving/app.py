@@ -1,8 +1,8 @@
 """The application: which route answers which path, and what becomes of errors.
 
-    app.Server ── routes, predict_route, explain_route, openapi, docs_page
-                     │ exchange (one request, its answer) · protocol, binary, received (what was sent)
-                  compute ── served.Served ── batcher ── the engine
+app.Server ── routes, predict_route, explain_route, openapi, docs_page
+                 │ exchange (one request, its answer) · protocol, binary, received (what was sent)
+              compute ── served.Served ── batcher ── the engine
 """
 
 import logging
@@ -80,7 +80,12 @@ class Server:
     """An ASGI application that answers for the models of a repository."""
 
     def __init__(
-        self, repository: Repository, settings: ServeSettings, *, health: Health | None = None, extra: Sequence[Route] = ()
+        self,
+        repository: Repository,
+        settings: ServeSettings,
+        *,
+        health: Health | None = None,
+        extra: Sequence[Route] = (),
     ) -> None:
         self.repository, self.settings, self.health = repository, settings, health
         self.routes = (*ROUTES, *extra)

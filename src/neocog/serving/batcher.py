@@ -1,10 +1,13 @@
 """Dynamic batching: inputs of several requests are computed together.
 
-    accepted ─► queue of works ─► the engine's thread takes the oldest work and all of its kind ─► results, once per batch
-                                  idle: at once; busy: what has arrived meanwhile, up to `max_batch`
+    accepted ─► queue of works ─► the engine's thread ─► results, handed out once per batch
+
+    The engine takes the oldest work, and of those behind it all of its kind that fit into a batch: at once if it is
+    free, and otherwise what has arrived while it computed.
 
 A work that waits alone while the engine is free is computed at once, so a single client waits for nothing. If inputs
-of other requests are being decoded, the engine waits for them, up to `max_delay_ms` after the oldest work came. A batch that raises is computed again one work at a time, so that only the bad one fails.
+of other requests are being decoded, the engine waits for them, up to `max_delay_ms` after the oldest work came.
+A batch that raises is computed again one work at a time, so that only the bad one fails.
 """
 
 import asyncio

@@ -13,6 +13,8 @@ from neocog.serving.exchange import RequestError
 
 __all__ = ["read_binary", "read_values", "write_binary"]
 
+LARGEST = float(np.finfo(np.float32).max)
+
 
 def read_binary(data: memoryview, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any] | list[bytes | str]:
     """A tensor from its bytes, little-endian and row by row, without a copy. Raises RequestError for another size."""
@@ -64,7 +66,7 @@ def write_binary(values: NDArray[Any]) -> bytes:
 
 
 def read_values(data: Any, spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any] | list[bytes | str]:
-    """A tensor from JSON: a flat list, row by row, or nested lists of its shape. Raises RequestError for other values."""
+    """A tensor from JSON: a flat list, row by row, or nested lists of its shape. Raises RequestError for others."""
     flat = flatten(data, spec, shape)
     kinds = set(map(type, flat))
     if spec.dtype == "bytes":
@@ -81,7 +83,7 @@ def to_floats(flat: list[Any], spec: TensorSpec, shape: tuple[int, ...]) -> NDAr
     try:
         exact = np.array(flat, np.float64)
     except OverflowError:
-        place = next(i for i, value in enumerate(flat) if abs(value) > np.finfo(np.float32).max)
+        place = next(i for i, value in enumerate(flat) if abs(value) > LARGEST)
         raise not_finite(place, "a number beyond the range of FP32", spec) from None
     with np.errstate(over="ignore"):
         values = exact.astype(np.float32)

@@ -7,15 +7,22 @@ from neocog.serving.exchange import Answer, Call, RequestError
 __all__ = ["page", "static_file"]
 
 STATIC = Path(__file__).parent / "static"
-KINDS = {".html": b"text/html; charset=utf-8", ".js": b"text/javascript; charset=utf-8", ".css": b"text/css; charset=utf-8"}
+KINDS = {
+    ".html": b"text/html; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+}
 FILES = ("docs.css", "docs.js")
+ALLOWED = (
+    b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    b"form-action 'none'"
+)
 POLICY = (
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-                                 b"frame-ancestors 'none'; form-action 'none'"),
+    (b"content-security-policy", ALLOWED),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
-)  # fmt: skip
+)
 
 
 async def page(call: Call) -> Answer:

@@ -161,7 +161,8 @@ def inflate(body: bytes, encoding: str, most: int) -> bytes:
 
 def inflate_once(body: bytes, form: str, most: int) -> bytes:
     bits = GZIP if form != "deflate" else ZLIB if body[:1] and body[0] & 15 == 8 else RAW  # RFC 1950: method 8
-    parts, size, rest = [], 0, body
+    parts: list[bytes] = []
+    size, rest = 0, body
     try:
         while rest or not parts:
             machine = zlib.decompressobj(bits)

@@ -48,14 +48,14 @@ async def explain_input(call: Call) -> Answer:
     if len(received.items) != 1:
         raise RequestError("One input is explained at a time.", received=f"{len(received.items)}")
     if not explaining.busy.acquire(blocking=False):
-        raise RequestError(
-            "Another input is being explained.", fix="Try again in 5 s.", status=503, retry_s=5
-        )
+        raise RequestError("Another input is being explained.", fix="Try again in 5 s.", status=503, retry_s=5)
     task = asyncio.get_running_loop().run_in_executor(None, explain_locked, explaining, served, received)
     numbers, png = await asyncio.shield(task)
     if wants_png(call):
         return Answer(200, png, b"image/png")
-    return Answer.of({"model": served.name, "version": served.version, **numbers, "png": base64.b64encode(png).decode()})
+    return Answer.of(
+        {"model": served.name, "version": served.version, **numbers, "png": base64.b64encode(png).decode()}
+    )
 
 
 def explain_locked(explaining: Explaining, served: Served, received: Any) -> tuple[dict[str, Any], bytes]:
@@ -72,6 +72,7 @@ def explain_locked(explaining: Explaining, served: Served, received: Any) -> tup
             explaining.predictor(served), content, target=options.get("target") or None, methods=method,
             layer=options.get("layer") or None, twin=False, name=name,
         )  # fmt: skip
-        return found.numbers, found.panels[method].png()
+        numbers = found.numbers
+        return {"name": numbers.pop("file"), **numbers}, found.panels[method].png()
     finally:
         explaining.busy.release()

@@ -43,9 +43,7 @@ async def predict(call: Call) -> Answer:
     )
 
 
-async def predict_received(
-    call: Call, received: Received, top: int
-) -> tuple[Served, list[Prediction | Failure]]:
+async def predict_received(call: Call, received: Received, top: int) -> tuple[Served, list[Prediction | Failure]]:
     """The prediction for each input, or a failure in the place of one that can't be read."""
     failures: dict[int, Failure] = {}
 

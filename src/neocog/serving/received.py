@@ -67,7 +67,7 @@ def read_received(call: Call, body: bytes, served: Served, options: tuple[str, .
 
 
 def looks_like_json(kind: str, body: bytes, served: Served) -> bool:
-    """Whether a body without a telling type is JSON: curl's -d calls everything a form. A text may begin as it likes."""
+    """Whether a body without a telling type is JSON: curl -d calls everything a form. Texts may begin with a brace."""
     telling = kind not in ("", "application/x-www-form-urlencoded")
     return not telling and not is_text(served) and body[:64].lstrip().startswith(b"{")
 
@@ -153,8 +153,10 @@ def read_object(given: Any, served: Served, options: tuple[str, ...]) -> Receive
     found = Received([], several="inputs" in given)
     for name in options:
         if name in given:
-            if type(given[name]) not in (int, str):
-                raise RequestError(f"{name} must be a number or a string.", received=short(given[name]))
+            wanted = int if name == "top" else str
+            if type(given[name]) is not wanted:
+                kind = "a whole number" if wanted is int else "a string"
+                raise RequestError(f"{name} must be {kind}.", received=short(given[name]))
             found.options[name] = str(given[name])
     rest = {name: value for name, value in given.items() if name not in options}
     if not found.several:

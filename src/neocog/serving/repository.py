@@ -1,11 +1,14 @@
 """The models of a server, by name and version."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neocog.errors import ConfigError, NeocogError, did_you_mean, some
-from neocog.serving.served import Served
+
+if TYPE_CHECKING:
+    from neocog.serving.served import Served  # with torch, which a supervisor does without
 
 __all__ = ["Repository", "UnknownModelError", "parse_models"]
 
@@ -19,12 +22,12 @@ class UnknownModelError(NeocogError):
 class Repository:
     """What is served, by name and version. Reading takes no lock: a change makes a new table and puts it in place."""
 
-    def __init__(self, *served: Served) -> None:
-        self.models: Mapping[str, Mapping[str, Served]] = {}
+    def __init__(self, *served: "Served") -> None:
+        self.models: dict[str, dict[str, Served]] = {}
         for one in served:
             self.replace(one.name, one.version, one)
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> "Iterator[Served]":
         """All versions of all models; names in the order in which they were added, versions ascending."""
         return (served for versions in self.models.values() for served in versions.values())
 
@@ -35,7 +38,7 @@ class Repository:
     def names(self) -> tuple[str, ...]:
         return tuple(self.models)
 
-    def get(self, name: str | None = None, version: str | None = None) -> Served:
+    def get(self, name: str | None = None, version: str | None = None) -> "Served":
         """A model, by default the first one, in its highest version unless one is named. Raises UnknownModelError."""
         if name is None:
             name = next(iter(self.models), "")
@@ -57,7 +60,7 @@ class Repository:
         """The versions of a model, ascending."""
         return tuple(self.models.get(name, ()))
 
-    def replace(self, name: str, version: str, served: Served) -> Served | None:
+    def replace(self, name: str, version: str, served: "Served") -> "Served | None":
         """Put a model in place of the one of this name and version, which is returned: close it then."""
         before = self.models.get(name, {}).get(version)
         versions = {**self.models.get(name, {}), version: served}
@@ -65,7 +68,7 @@ class Repository:
         self.models = {**self.models, name: ordered}
         return before
 
-    def remove(self, name: str, version: str) -> Served | None:
+    def remove(self, name: str, version: str) -> "Served | None":
         """Take a version out, and return it."""
         versions = dict(self.models.get(name, {}))
         before = versions.pop(version, None)

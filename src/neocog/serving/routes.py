@@ -62,10 +62,12 @@ async def model_metadata(call: Call) -> Answer:
             "inputs": [tensor_metadata(served.input)],
             "outputs": [tensor_metadata(spec) for spec in served.outputs],
             "parameters": {
-                "task": served.task, "classes": list(served.predictor.classes),
-                "modality": served.predictor.preprocess.modality, "sha256": served.sha,
+                "task": served.task,
+                "classes": list(served.predictor.classes),
+                "modality": served.predictor.preprocess.modality,
+                "sha256": served.sha,
             },
-        }  # fmt: skip
+        }
     )
 
 
