@@ -4,6 +4,7 @@ A request that is not as it should be must be answered with a status of 4xx and 
 isn't HTTP; never with 5xx, and never with silence.
 """
 
+import functools
 import gzip
 import io
 import json
@@ -210,9 +211,8 @@ class Maker:
         """Compressed bodies that are damaged, cut off, not compressed, or explode."""
         text = json.dumps(self.tensor()).encode()
         packed = gzip.compress(text, 1)
-        bomb = gzip.compress(bytes(2**27), 9)
         body, name = self.random.choice([
-            (text, "gzip"), (self.part(packed), "gzip"), (self.bits(packed), "gzip"), (bomb, "gzip"), (packed, "br"),
+            (text, "gzip"), (self.part(packed), "gzip"), (self.bits(packed), "gzip"), (bomb(), "gzip"), (packed, "br"),
             (packed, "deflate"), (zlib.compress(text)[:-3], "deflate"), (packed, "gzip, gzip"), (packed, "GZIP;q=1"),
             (b"", "gzip"), (packed + b"rest", "gzip"), (gzip.compress(packed), "gzip"), (text, "compress"), (text,
             "\x7f"),
@@ -305,6 +305,12 @@ class Maker:
             self.encodings,
             self.multiparts, self.files, self.cut_off, self.predictions,
         ]  # fmt: skip
+
+
+@functools.cache
+def bomb() -> bytes:
+    """A body of 130 kB that is 128 MB of zeros."""
+    return gzip.compress(bytes(2**27), 9)
 
 
 def huge_png() -> bytes:

@@ -127,7 +127,9 @@ def test_full_queue_is_refused_with_a_time_to_try_again_and_urgent_works_pass():
         await began(engine)
         batcher.submit(given[1])
         batcher.announce(given[2])
-        with pytest.raises(FullError, match=r"digits has no place for more inputs: 2 wait\. Try again in 1 s\.") as full:
+        with pytest.raises(
+            FullError, match=r"digits has no place for more inputs: 2 wait\. Try again in 1 s\."
+        ) as full:
             batcher.submit(given[3])
         (urgent,) = works(loop, 9, urgent=True)
         batcher.submit(urgent)

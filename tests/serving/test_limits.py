@@ -256,5 +256,3 @@ def test_a_client_that_sends_too_much_reads_the_reason(port: int) -> None:
 def test_two_requests_share_a_connection(port: int) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         assert [client.post("/", content=b"x" * 900).status_code for _ in range(3)] == [200, 200, 200]
-
-

@@ -102,8 +102,9 @@ def test_signal_as_a_table_and_with_missing_values(server):
 def test_content_decides_not_its_type(server, kind):
     content = png(picture())
     headers = {"content-type": kind} if kind else {}
-    assert server.post("/predict", content=content, headers=headers).json()["class"] == (
-        expected(server, "digits", content)["class"]
+    assert (
+        server.post("/predict", content=content, headers=headers).json()["class"]
+        == (expected(server, "digits", content)["class"])
     )
 
 
@@ -120,7 +121,10 @@ def test_json_forms_agree_with_the_file(server):
 
 def form(*parts):
     """A form by hand: header lines and content of each part."""
-    body = b"".join(b"--XX\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n" for head, content in parts) + b"--XX--\r\n"
+    body = (
+        b"".join(b"--XX\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n" for head, content in parts)
+        + b"--XX--\r\n"
+    )
     return {"content": body, "headers": {"content-type": "multipart/form-data; boundary=XX"}}
 
 
@@ -245,7 +249,9 @@ def test_wrong_request_is_explained(server, name):
 
 def test_wrong_signals_and_texts_are_explained(server):
     spoilt = {"content": b'{"values": [[1, NaN, 2]]}', "headers": JPEG}
-    assert "Write null for a missing sample of a signal." in server.error("POST", "/models/signals/predict", 400, **spoilt)
+    assert "Write null for a missing sample of a signal." in server.error(
+        "POST", "/models/signals/predict", 400, **spoilt
+    )
     assert "texts takes text. the input: received values. Send text or file." in server.error(
         "POST", "/models/texts/predict", 400, json={"values": [1]}
     )

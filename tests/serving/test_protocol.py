@@ -205,7 +205,9 @@ def test_truncated_and_surplus_binary_data_are_explained(server, cut):
     assert sentence in server.error("POST", PATH, 400, headers=headers, content=body[:-cut])
     assert sentence in server.error("POST", PATH, 400, headers=headers, content=body + b"x" * cut)
     headers, body = binary(server, data=b"x" * cut)
-    assert f"bytes. Received: {cut}. Send all of the data" in server.error("POST", PATH, 400, headers=headers, content=body)
+    assert f"bytes. Received: {cut}. Send all of the data" in server.error(
+        "POST", PATH, 400, headers=headers, content=body
+    )
     head = json.dumps(request(server)).encode()
     headers = {"Inference-Header-Content-Length": str(len(head))}
     assert "Bytes after the JSON belong to inputs with binary_data_size. Received: 3 bytes." in server.error(
