@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from neocog.bundle import Failure, Prediction, load
+from neocog.bundle import Failure, Prediction, Predictor, load
+from neocog.cli.flags import Backend, MaskForm, Switch
 from neocog.cli.flags import FileInput as Input
-from neocog.cli.flags import MaskForm, Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.dataset.files import list_files as files_in
@@ -27,8 +27,10 @@ from neocog.tasks import Task
 STDIN = "-"
 OPTIONS = (
     "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--polygons", "--threshold", "--slices",
-    "--window", "--hop", "--rate", "--merge", "--shortest", "--help",
+    "--window", "--hop", "--rate", "--merge", "--shortest", "--backend",
+    "--help",
 )  # fmt: skip
+MANY = 64  # files, for which measuring engines pays
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
 
@@ -50,6 +52,7 @@ def predict(
     rate: float | None = None,
     merge: Switch = False,
     shortest: str | None = None,
+    backend: Backend = "eager",
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
@@ -106,9 +109,12 @@ def predict(
         Join windows of equal class that follow each other; events shorter than --shortest with those beside them.
     shortest
         Leave out events that are shorter than this: samples, or a time such as 100ms.
+    backend
+        What computes the network: eager PyTorch, or auto for the fastest engine on this machine within the tolerance,
+        which `neocog bench` measures once; or one of the engines that it lists.
     """
     check_arguments(files, top, json=json, csv=csv)
-    predictor = load(bundle)
+    predictor = load_with(bundle, backend, files)
     if window is not None:
         from neocog.cli.timeline import show_timeline  # imports what few calls need
 
@@ -152,6 +158,21 @@ def predict(
 
 
 Results = list[Prediction | Failure]
+
+
+def load_with(bundle: Path, backend: str, files: Sequence[str]) -> Predictor:
+    """The predictor with this engine. With auto, engines are measured only if that can pay: not for a few files."""
+    if backend == "eager":
+        return load(bundle)
+    from neocog.bundle.use_engine import has_choice  # with what measures engines
+
+    few = len(files) < MANY and not any(Path(file).is_dir() for file in files)
+    if backend == "auto" and few:
+        predictor = load(bundle)
+        if not has_choice(predictor):
+            note(f"eager PyTorch computes, since engines were not measured yet: neocog bench {bundle} does that once")
+            return predictor
+    return load(bundle, backend=backend)
 
 
 def check_arguments(files: Sequence[str], top: int, *, json: bool, csv: bool) -> None:
