@@ -36,6 +36,7 @@ def server(folder: Path) -> Iterator[Running]:
     with serving(folder, str(bundle), "--workers", "2", keys=KEY) as running:
         running.client.headers.update(AUTH)
         yield running
+        assert running.end(signal.SIGTERM) == 0
 
 
 def metrics(server: Running) -> bytes:
@@ -102,8 +103,8 @@ def test_a_killed_worker_is_seen_within_a_second_and_replaced(server: Running) -
     assert until(lambda: httpx.get(f"{server.address}/v2/health/ready").status_code == 200, 10) < 5
     (line,) = [line for line in server.log() if line["event"] == "worker died"]
     assert (line["reason"], line["while_starting"]) == ("killed by SIGKILL", False)
-    assert value(metrics_of(server), "neocog_requests_total", **{
-        "model": "digits", "route": "/v2/models/{name}/infer", "status": "200"}) >= 1  # fmt: skip
+    labels = {"model": "digits", "route": "/v2/models/{name}/infer", "status": "200"}
+    assert value(metrics_of(server), "neocog_requests_total", **labels) >= 1
 
 
 def metrics_of(server: Running) -> bytes:
@@ -154,6 +155,13 @@ def test_reload_under_load_fails_no_request(server: Running, folder: Path) -> No
     failed: list[Any] = [line for line in server.log() if line["event"] == "reload failed"]
     assert sorted(line["worker"] for line in failed) == [0, 1]
     assert "SHA-256" in failed[0]["reason"]
+
+    os.kill(workers_of(server.process)[0], signal.SIGKILL)  # its place is taken with what worked last
+    until(lambda: any(line["event"] == "bundle broken" for line in server.log()), 40)
+    until(lambda: httpx.get(f"{server.address}/v2/health/ready").status_code == 200, 40)
+    for _ in range(10):
+        with httpx.Client(base_url=server.address, headers=AUTH) as client:
+            assert probabilities(client) == pytest.approx(after, abs=1e-5)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -9,8 +9,12 @@ __all__ = ["facts_of", "find_header", "send_answer", "send_error"]
 
 
 def find_header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of this name, in lower case; None if there is none."""
-    return next((value for key, value in scope["headers"] if key.lower() == name), None)
+    """The first header of this name, in lower case, as servers give it; None if there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None
 
 
 def facts_of(scope: Scope) -> dict[str, object]:

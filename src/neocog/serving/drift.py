@@ -219,6 +219,8 @@ class Drift:
         if watched is None or decoded is None or began < watched.next:
             return
         classes = predicted_counts(watched.task, outputs) if watched.window.num_classes else None
+        if classes is not None and len(classes) != watched.window.num_classes:
+            return  # of the network that was served before, with other classes
         statistics = input_statistics(decoded) if watched.window.num_statistics else None
         if statistics is not None and statistics.shape[1] != watched.window.num_statistics:
             statistics = None

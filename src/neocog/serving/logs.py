@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import traceback
-import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ __all__ = ["Level", "Log", "UvicornHandler", "request_id"]
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+=@/-]{0,127}")
+ENCODER = json.JSONEncoder(default=str)
 CHUNK = 4096  # bytes that a pipe takes whole, so that lines of several workers don't mix (POSIX: PIPE_BUF)
 HELD = 64  # lines of requests that are written at once
 
@@ -30,8 +30,8 @@ def request_id(given: bytes | None) -> str:
     >>> len(request_id(b"a\\r\\nset-cookie: x"))
     32
     """
-    text = (given or b"").decode("latin-1")
-    return text if SANE_ID.fullmatch(text) else uuid.uuid4().hex
+    text = "" if given is None else given.decode("latin-1")
+    return text if SANE_ID.fullmatch(text) else os.urandom(16).hex()
 
 
 class Log:
@@ -69,8 +69,8 @@ class Log:
     def line(self, level: Level, event: str, facts: dict[str, object], now: datetime) -> str:
         """The text of a line."""
         if not self.human:
-            time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            return json.dumps({"time": time, "level": level, "event": event, **facts}, default=str)
+            time = now.isoformat(timespec="milliseconds")[:23] + "Z"
+            return ENCODER.encode({"time": time, "level": level, "event": event, **facts})
         # Line breaks and control characters of a foreign text don't reach the terminal.
         words = " ".join(f"{name}={printable(value)}" for name, value in facts.items() if value not in (None, ""))
         return f"{now:%H:%M:%S} {level} {event} {words}".rstrip()

@@ -44,7 +44,7 @@ def serve(
     listening = bind(settings.host, settings.port)
     folder = Path(tempfile.mkdtemp(prefix="neocog-serve-"))
     try:
-        for part in ("metrics", "drift"):
+        for part in ("metrics", "drift", "kept"):
             (folder / part).mkdir()
         plan = WorkerPlan(models=models, settings=settings, folder=folder, human=sys.stderr.isatty())
         with own_signals():

@@ -23,6 +23,7 @@ from neocog.serving.auth import OPEN, Auth
 from neocog.serving.connection import limited_protocol
 from neocog.serving.drain import DrainingServer
 from neocog.serving.drift import Drift
+from neocog.serving.kept import find_kept, keep
 from neocog.serving.limits import BodyLimits, Limits
 from neocog.serving.logs import UvicornHandler
 from neocog.serving.metrics import CONTENT_TYPE, Metrics, model_facts, share_files, worker_facts
@@ -56,7 +57,7 @@ class Worker:
         self.drift = Drift(plan.folder / "drift", plan.slot) if settings.drift else None
         self.metrics = Metrics(plan.folder / "metrics" if several else None, self.drift)
         self.table = plan.table()
-        self.repository = Repository(*(self.load(path, name, version) for name, version, path in plan.models))
+        self.repository = Repository(*(self.load_first(path, name, version) for name, version, path in plan.models))
         self.readiness = Readiness(self.repository, self.table, plan.slot, os.getpid())
         self.readiness.each_beat.append(lambda: self.metrics.note_now(self.repository, self.flags.in_flight))
         self.metrics.facts += [lambda: model_facts(self.repository), lambda: worker_facts(self.table)]
@@ -66,9 +67,24 @@ class Worker:
         self.tasks: list[asyncio.Task[None]] = []
         self.server = self.make_server()
 
+    def load_first(self, path: Path, name: str, version: str) -> Served:
+        """A model at the start: if its bundle has become broken since the server started, what worked last."""
+        try:
+            return self.load(path, name, version)
+        except NeocogError as error:
+            kept = find_kept(self.plan.folder / "kept", name, version)
+            if kept is None:
+                raise
+            self.log.write("error", "bundle broken", model=name, version=version, reason=str(error), instead="the last")
+            served = self.load(kept, name, version)
+            served.path = path
+            return served
+
     def load(self, path: Path, name: str, version: str) -> Served:
         """A model, whose drift is watched if its bundle allows."""
         served = load_served(path, self.settings, name=name, version=version, observer=self.metrics)
+        if self.settings.workers > 1:
+            keep(self.plan.folder / "kept", path, name, version, served.sha)
         if self.drift is not None and not self.drift.watch(served):
             self.log.write("info", "no drift reference", model=name, reason="its bundle was written without one")
         return served
