@@ -18,7 +18,7 @@ __all__ = ["ServedNetwork", "load_predictor"]
 
 def load_predictor(bundle: str, backend: str) -> Predictor:
     """The predictor of a bundle, computed by this backend."""
-    return neocog.load(bundle) if backend == "eager" else neocog.load(bundle, backend=backend)
+    return neocog.load(bundle, backend=backend)
 
 
 class ServedNetwork:
