@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,25 +83,6 @@ def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:
         read_keys(tmp_path / "none")
 
 
-@pytest.fixture(scope="module")
-def pems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two certificates with their keys, and an encrypted key."""
-    folder = tmp_path_factory.mktemp("tls")
-    for name in ("one", "two"):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-             "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem")],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    subprocess.run(
-        ["openssl", "pkey", "-in", str(folder / "one.key"), "-aes128", "-passout", "pass:secret",
-         "-out", str(folder / "locked.key")],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    yield folder
-
-
 def test_tls_files_that_do_not_serve_are_refused(pems: Path, tmp_path: Path) -> None:
     check_tls(pems / "one.pem", pems / "one.key")
     with pytest.raises(ConfigError, match="Received: a key of another certificate"):
@@ -130,7 +109,9 @@ def test_a_port_in_use_is_refused() -> None:
 def test_what_is_served_is_checked_before_the_port_is_bound(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="A server needs a bundle"):
         serve([])
-    with pytest.raises(ConfigError, match="What needs no key is named metrics or docs.*'metric'.*Did you mean 'metric"):
+    with pytest.raises(
+        ConfigError, match="The parts of a server that may be public are.*'metric'.*Did you mean 'metrics'"
+    ):
         serve([tmp_path / "a.neocog"], ServeSettings(public=("metric",)))
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,13 +17,14 @@ from tests.serving.test_workers_process import BODY, INFER
 from tests.support.serving import serving, small_bundle, until
 
 
-def test_sigterm_under_load_loses_no_accepted_request(tmp_path: Path) -> None:
+def test_sigterm_under_load_loses_no_accepted_request_over_tls(tmp_path: Path, pems: Path) -> None:
     bundle = small_bundle(tmp_path / "digits.neocog")
+    tls = ["--tls-cert", str(pems / "one.pem"), "--tls-key", str(pems / "one.key")]
     lost: list[str] = []
     answered = [0]
 
     def load() -> None:
-        with httpx.Client(base_url=server.address, timeout=20) as client:
+        with httpx.Client(base_url=server.address, timeout=20, verify=False) as client:
             while True:
                 try:
                     answer = client.post(INFER, json=BODY)
@@ -35,8 +37,9 @@ def test_sigterm_under_load_loses_no_accepted_request(tmp_path: Path) -> None:
                 if answer.status_code != 200:
                     lost.append(answer.text)
 
-    with serving(tmp_path, str(bundle), "--drain", "3") as server:
-        stuck = socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])))
+    with serving(tmp_path, str(bundle), "--drain", "3", *tls, tls=True) as server:
+        plain = socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])))
+        stuck = ssl._create_unverified_context().wrap_socket(plain)
         stuck.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")
         threads = [threading.Thread(target=load) for _ in range(6)]
         for thread in threads:
@@ -48,6 +51,7 @@ def test_sigterm_under_load_loses_no_accepted_request(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(20)
         stuck.close()
+        assert server.address.startswith("https://127.0.0.1:")
         assert code == 0, server.log_path.read_text()[-2000:]
         assert lost == []
         assert 2.5 < seconds < 8, "a request that never arrives whole is given --drain seconds"

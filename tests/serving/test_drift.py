@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from torch import Tensor
 
+import neocog
 from neocog.bundle.reference import Reference, input_statistics, measure_reference
 from neocog.modalities.image.preprocess import ImagePreprocess
+from neocog.runs import Run
 from neocog.serving.drift import HALF_LIFE, Drift, Window, population_stability
 from neocog.serving.logs import Log
 from neocog.serving.metrics import Metrics
@@ -51,15 +53,15 @@ class Clock:
 
 
 def served(found: Reference | None, sha: str = "0" * 64) -> Any:
-    """What the watch needs of a model."""
+    """What the monitor needs of a model."""
     manifest = {} if found is None else {"reference": json.loads(json.dumps(found.to_json()))}
     predictor = SimpleNamespace(manifest=manifest, classes=TASK.classes, task=TASK, preprocess=ImagePreprocess)
     return SimpleNamespace(name="digits", sha=sha, predictor=predictor)
 
 
-def watch(folder: Path, slot: int = 0, clock: Clock | None = None) -> Drift:
+def monitor(folder: Path, slot: int = 0, clock: Clock | None = None) -> Drift:
     drift = Drift(folder, slot, share=1.0, clock=clock or Clock())
-    assert drift.watch(served(reference()))
+    assert drift.monitor(served(reference()))
     return drift
 
 
@@ -78,7 +80,7 @@ def drifted(drift: Drift) -> set[str]:
 def test_the_same_inputs_do_not_drift(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for seed in range(5):
         (folder := tmp_path / str(seed)).mkdir()
-        drift = watch(folder)
+        drift = monitor(folder)
         feed(drift, 10 + seed)
         assert drifted(drift) == set()
         drift.warn(Log(human=False))
@@ -86,7 +88,7 @@ def test_the_same_inputs_do_not_drift(tmp_path: Path, capfd: pytest.CaptureFixtu
 
 
 def test_brighter_inputs_are_warned_of_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    drift = watch(tmp_path)
+    drift = monitor(tmp_path)
     feed(drift, 2, brightness=40)
     assert drifted(drift) == {"inputs", "unusual"}
     drift.warn(Log(human=False))
@@ -101,14 +103,14 @@ def test_brighter_inputs_are_warned_of_once(tmp_path: Path, capfd: pytest.Captur
 
 
 def test_other_class_shares_are_warned_of(tmp_path: Path) -> None:
-    drift = watch(tmp_path)
+    drift = monitor(tmp_path)
     feed(drift, 3, shares=[0.1, 0.2, 0.3, 0.4])
     assert drifted(drift) == {"classes"}
 
 
 def test_a_warning_ends_once_the_inputs_are_usual_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    drift = watch(tmp_path, clock=clock)
+    drift = monitor(tmp_path, clock=clock)
     feed(drift, 3, shares=[0.1, 0.2, 0.3, 0.4])
     drift.warn(Log(human=False))
     clock.now += 10 * HALF_LIFE
@@ -118,8 +120,43 @@ def test_a_warning_ends_once_the_inputs_are_usual_again(tmp_path: Path, capfd: p
     assert events == ["drift", "drift ended"]
 
 
+def test_a_network_that_tells_unusual_inputs_is_believed(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    task = Task(tuple("abcd"), least_energy=0.0)
+    found = measure_reference(task, torch.from_numpy(draw.normal(2, 1, (1000, NUM))).float(), None)
+    assert found.unusual == pytest.approx(0.002, abs=0.01)
+    model = served(found)
+    model.predictor.task = task
+    drift = Drift(tmp_path, share=1.0)
+    assert drift.monitor(model)
+    drift.answered("digits", images(draw, 200), torch.from_numpy(draw.normal(-3, 1, (200, NUM))).float())
+    ((_, _, compared),) = drift.findings()
+    unusual = next(finding for finding in compared if finding.kind == "unusual")
+    assert unusual.drifted
+    assert unusual.value > 0.5
+
+
+def test_training_writes_the_reference(finished_run: Run, digits: Path) -> None:
+    predictor, source = neocog.load(finished_run.bundle), neocog.open_source(digits)
+    test = source.splits["test"]
+    decoded = torch.stack([predictor.preprocess.decode(source.read(int(index)).payload) for index in test])
+    found = Reference.of(predictor.manifest)
+    assert found is not None and found.mean is not None and found.deviation is not None
+    assert found.samples == len(test)
+    labels = predictor.logits(decoded).argmax(dim=1)
+    assert found.predicted is not None
+    assert found.predicted.tolist() == torch.bincount(labels, minlength=10).tolist()
+    assert found.inputs == 256
+    spread = np.linspace(0, len(test) - 1, 256).astype(int)
+    levels = decoded[spread].double().mean(dim=(1, 2, 3))
+    assert found.mean[0] == pytest.approx(float(levels.mean()), rel=1e-4)
+    assert found.deviation[0] == pytest.approx(float(levels.std(correction=0)), rel=1e-4)
+    assert found.unusual is not None
+    assert 0 <= found.unusual < 0.3
+
+
 def test_few_samples_are_not_compared(tmp_path: Path) -> None:
-    drift = watch(tmp_path)
+    drift = monitor(tmp_path)
     feed(drift, 3, shares=[0, 0, 0, 1], batches=3)
     ((_, window, found),) = drift.findings()
     assert (window.effective, found) == (48, [])
@@ -127,7 +164,7 @@ def test_few_samples_are_not_compared(tmp_path: Path) -> None:
 
 def test_workers_are_added_up(tmp_path: Path) -> None:
     clock = Clock()
-    first, second = watch(tmp_path, 0, clock), watch(tmp_path, 1, clock)
+    first, second = monitor(tmp_path, 0, clock), monitor(tmp_path, 1, clock)
     feed(first, 5, batches=2)
     feed(second, 6, shares=[0.1, 0.2, 0.3, 0.4], batches=38)
     ((_, window, found),) = first.findings()
@@ -136,34 +173,34 @@ def test_workers_are_added_up(tmp_path: Path) -> None:
     assert [finding.kind for finding in found if finding.drifted] == ["classes"]
 
 
-def test_a_worker_that_is_started_again_goes_on(tmp_path: Path) -> None:
-    feed(watch(tmp_path), 5, batches=2)
-    again = watch(tmp_path)
+def test_a_worker_that_is_started_again_adds_to_its_sums(tmp_path: Path) -> None:
+    feed(monitor(tmp_path), 5, batches=2)
+    again = monitor(tmp_path)
     feed(again, 6, batches=1)
     ((_, window, _),) = again.findings()
     assert window.effective == 48
 
 
-def test_another_network_starts_anew(tmp_path: Path) -> None:
-    drift = watch(tmp_path)
+def test_another_network_starts_from_zero(tmp_path: Path) -> None:
+    drift = monitor(tmp_path)
     feed(drift, 5)
-    drift.watch(served(reference(), sha="1" * 64))
+    drift.monitor(served(reference(), sha="1" * 64))
     ((_, window, _),) = drift.findings()
     assert window.effective == 0
 
 
-def test_a_bundle_without_a_reference_is_not_watched(tmp_path: Path) -> None:
+def test_a_bundle_without_a_reference_is_not_monitored(tmp_path: Path) -> None:
     drift = Drift(tmp_path, share=1.0)
-    assert not drift.watch(served(None))
+    assert not drift.monitor(served(None))
     feed(drift, 1, batches=1)
     assert list(drift.findings()) == []
     for broken in ({"samples": "many"}, {"samples": 3, "predicted": [[1], [2, 3]]}, [], {"samples": 0}):
         assert Reference.of({"reference": broken}) is None
 
 
-def test_watching_takes_no_more_than_its_share(tmp_path: Path) -> None:
+def test_monitoring_takes_no_more_than_its_share(tmp_path: Path) -> None:
     drift = Drift(tmp_path, share=1e-6)
-    drift.watch(served(reference()))
+    drift.monitor(served(reference()))
     feed(drift, 1, batches=5)
     ((_, window, _),) = drift.findings()
     assert window.effective == 16
@@ -218,7 +255,7 @@ def test_statistics_of_inputs_are_mean_and_deviation() -> None:
 
 
 def test_drift_is_in_the_metrics(tmp_path: Path) -> None:
-    drift = watch(tmp_path)
+    drift = monitor(tmp_path)
     metrics = Metrics(drift=drift)
     metrics.facts.append(drift.facts)
     draw = np.random.default_rng(3)

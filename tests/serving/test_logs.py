@@ -54,7 +54,7 @@ def test_levels_below_the_least_are_left_out(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr().err == ""
 
 
-def test_a_reader_that_is_gone_is_no_error() -> None:
+def test_a_reader_that_is_gone_raises_nothing() -> None:
     import os
 
     reading, writing = os.pipe()

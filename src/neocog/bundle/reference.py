@@ -1,4 +1,4 @@
-"""What a network saw and said when it was measured: the reference against which a server finds drift.
+"""Statistics of held-out inputs and predictions: the reference against which a server finds drift.
 
 A bundle's manifest holds it as `reference`: how often each class was predicted for held-out data, and, over the same
 inputs, the mean and the deviation of each channel of one decoded input. Bundles of earlier versions have none.
@@ -6,7 +6,7 @@ inputs, the mean and the deviation of each channel of one decoded input. Bundles
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,10 @@ class Reference:
     """Of `input_statistics` over the samples, (2 C,); None if the inputs are not quantities."""
     deviation: NDArray[np.float64] | None = None
     """Of the same."""
-    unusual: float = 0.0
-    """The share of samples that count as unusual."""
+    inputs: int = 0
+    """The samples that these two are of."""
+    unusual: float | None = None
+    """The share of samples that count as unusual; None if nothing tells."""
 
     def to_json(self) -> dict[str, Any]:
         """As a manifest holds it."""
@@ -45,7 +47,9 @@ class Reference:
             found["predicted"] = [int(count) for count in self.predicted]
         if self.mean is not None and self.deviation is not None:
             rounded = [[float(f"{value:.6g}") for value in values] for values in (self.mean, self.deviation)]
-            found["inputs"] = {"mean": rounded[0], "deviation": rounded[1], "unusual": round(self.unusual, 6)}
+            found["inputs"] = {"samples": self.inputs, "mean": rounded[0], "deviation": rounded[1]}
+        if self.unusual is not None:
+            found["unusual"] = round(self.unusual, 6)
         return found
 
     @classmethod
@@ -64,15 +68,23 @@ class Reference:
             predicted, mean, deviation = (None if row is None else np.array(row, np.float64) for row in numbers)
             if mean is not None and deviation is not None and mean.shape != deviation.shape:
                 return None
-            unusual = float(inputs.get("unusual", 0)) if inputs else 0.0
-            return cls(int(stored["samples"]), predicted, mean, deviation, unusual)
+            unusual = stored.get("unusual")
+            share = None if unusual is None else float(unusual)
+            seen = int(inputs["samples"]) if inputs else 0
+            return cls(int(stored["samples"]), predicted, mean, deviation, seen, share)
         except (KeyError, TypeError, ValueError):
             return None
 
-    def far(self, statistics: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which inputs are unlike all that was measured: (N, 2 C) -> (N,)."""
-        assert self.mean is not None
-        assert self.deviation is not None
+    def unusual_rows(
+        self, task: Task, logits: Tensor, statistics: NDArray[np.float64] | None
+    ) -> NDArray[np.bool_] | None:
+        """Which inputs are unlike the training data: by their logits (N, K) if the task can tell, else by a channel far
+        from all that was measured (M, 2 C); None if neither tells."""
+        rows = task.unusual_rows(logits)
+        if rows is not None:
+            return np.asarray(rows.numpy())
+        if statistics is None or self.mean is None or self.deviation is None:
+            return None
         spread = np.maximum(self.deviation, 1e-6 * (1 + np.abs(self.mean)))
         return np.asarray((np.abs(statistics - self.mean) > FAR * spread).any(axis=1))
 
@@ -83,14 +95,15 @@ def measure_reference(task: Task, logits: Tensor, decoded: Tensor | None) -> Ref
     Of many inputs, a few thousand are looked at, spread over all.
     """
     predicted = predicted_counts(task, logits)
-    rows = [] if decoded is None else list(torch.split(decoded[:: math.ceil(len(decoded) / MOST)], BATCH))
-    parts = [part for row in rows if (part := input_statistics(row.cpu())) is not None]
+    batches = [] if decoded is None else torch.split(decoded[:: math.ceil(len(decoded) / MOST)], BATCH)
+    parts = [part for batch in batches if (part := input_statistics(batch.cpu())) is not None]
     statistics = np.concatenate(parts) if parts else None
-    if statistics is None:
-        return Reference(len(logits), predicted)
-    plain = Reference(len(logits), predicted, statistics.mean(axis=0), statistics.std(axis=0))
-    share = float(plain.far(statistics).mean())
-    return Reference(plain.samples, plain.predicted, plain.mean, plain.deviation, share)
+    plain = Reference(len(logits), predicted)
+    if statistics is not None:
+        mean, deviation = statistics.mean(axis=0), statistics.std(axis=0)
+        plain = replace(plain, mean=mean, deviation=deviation, inputs=len(statistics))
+    unusual = plain.unusual_rows(task, logits, statistics)
+    return plain if unusual is None else replace(plain, unusual=float(unusual.mean()))
 
 
 def predicted_counts(task: Task, logits: Tensor) -> NDArray[np.float64] | None:

@@ -71,7 +71,7 @@ def serve(
     api_key_file
         A file of keys, one each line; a request sends one as X-API-Key or as a bearer token.
     public
-        What needs no key beside health: metrics, docs.
+        Parts that need no key, beside health: metrics, docs.
     tls_cert
         The certificate chain for HTTPS, a PEM file.
     tls_key

@@ -36,6 +36,7 @@ __all__ = ["DescribeSearch", "finish"]
 DescribeSearch = Callable[[Evaluation, Prepared], "Search"]
 Logits = NDArray[np.float32]
 TTA_NONE: TTA = "none"
+REFERENCE = 256  # streamed samples that are decoded once more, for the statistics of inputs
 
 
 def finish(
@@ -116,9 +117,16 @@ def measure(
         note(f"{split} {task.progress_metric} {text} with test-time augmentation ({tta})")
         averaged = {f"{task.progress_metric} with {tta}": value}
         logits = with_tta if predictor.tta == tta else logits
-    decoded = held.inputs if isinstance(held, InMemoryDataset) else None
+    decoded = held.inputs if isinstance(held, InMemoryDataset) else decode_some(prepared, indices)
     reference = {"reference": measure_reference(task, torch.from_numpy(logits), decoded).to_json()}
     return evaluate_records(task, logits, targets, source, indices, split), averaged, reference
+
+
+def decode_some(prepared: Prepared, indices: NDArray[np.int64]) -> Tensor:
+    """A few of these records, spread over all, decoded; (M, *shape)."""
+    spread = indices[np.linspace(0, len(indices) - 1, min(REFERENCE, len(indices))).astype(int)]
+    records = (prepared.source.read(int(index)) for index in spread)
+    return torch.stack([prepared.preprocess.decode(record.payload, record.key) for record in records])
 
 
 def measure_dense(predictor: Predictor, prepared: Prepared, split: str, indices: NDArray[np.int64]) -> Evaluation:

@@ -14,7 +14,7 @@ __all__ = ["Access", "Flags"]
 
 @dataclass(slots=True)
 class Flags:
-    """What a worker knows of itself."""
+    """The state of a worker, as its layers share it."""
 
     draining: bool = False
     """Whether it stops: connections are closed after their answer."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from neocog.bundle.predictor import Failure
 from neocog.serving.served import Served
-from neocog.tasks import Prediction
+from neocog.tasks import DenseTask, Prediction
 from neocog.tasks.colours import class_colours
 
 __all__ = ["answer_of", "mask_png", "tensors_of"]
@@ -62,8 +62,10 @@ def mask_png(mask: NDArray[Any], num_classes: int) -> bytes:
 
 
 def tensors_of(result: Any, served: Served) -> dict[str, NDArray[Any]]:
-    """The outputs of the protocol by name, from logits (n, K), or from predictions of a dense task of one size."""
+    """The outputs of the protocol by name, as a result or from predictions of a dense task for inputs of one size."""
     task = served.predictor.task
     if isinstance(result, list):
-        return task.tensors_of(result)  # type: ignore[attr-defined, no-any-return]
-    return task.tensors(result)
+        assert isinstance(task, DenseTask)
+        return task.tensors_of(result)
+    tensors: dict[str, NDArray[Any]] = result
+    return tensors

@@ -18,7 +18,7 @@ def find_header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def facts_of(scope: Scope) -> dict[str, object]:
-    """What the layers and the app tell each other about a request: `id`, `route`, `model`, `bytes`."""
+    """Facts about a request that layers and app share: `id`, `route`, `model`, `bytes`."""
     facts: dict[str, object] = scope.setdefault("neocog", {})
     return facts
 

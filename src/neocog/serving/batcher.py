@@ -5,6 +5,9 @@
     The engine takes the oldest work, and of those behind it all of its kind that fit into a batch: at once if it is
     free, and otherwise what has arrived while it computed.
 
+A network that takes less time than waking a thread is computed in the event loop itself, all that arrived in one turn of
+the loop together: threads that compute for microseconds at a time would wait for each other's turn in Python instead.
+
 A work that waits alone while the engine is free is computed at once, so a single client waits for nothing. If inputs
 of other requests are being decoded, the engine waits for them, up to `max_delay_ms` after the oldest work came.
 A batch that raises is computed again one work at a time, so that only the bad one fails.
@@ -53,6 +56,10 @@ class Work:
     """How many inputs it may have: the places that it takes in the queue."""
     inputs: Any = None
     """What the engine takes of them; set before the work is submitted."""
+    names: Sequence[str] = ()
+    """Of the inputs, for predictions."""
+    wanted: Hashable = None
+    """The form of its result, for whoever computes: works of one batch may want different ones."""
     urgent: bool = False
     """Whether it is accepted however many wait."""
     announced: bool = False
@@ -77,9 +84,12 @@ class Batcher:
         max_batch: int = 32,
         max_delay_ms: float = 2.0,
         queue: int = 256,
+        inline: bool = False,
         observe: Callable[[int, float, float], None] | None = None,
     ) -> None:
-        """`observe(size, seconds, waited)` is told of each batch, in the engine's thread."""
+        """With `inline`, the event loop computes. `observe(size, seconds, waited)` is told of each batch, where it is
+        computed.
+        """
         self.name, self.compute, self.observe = name, compute, observe
         self.max_batch, self.delay, self.most = max_batch, max_delay_ms / 1000, queue
         self.works: deque[Work] = deque()
@@ -93,13 +103,17 @@ class Batcher:
         """Seconds that an input takes, a running mean; for Retry-After."""
         self.closed = False
         self.changed = threading.Condition(threading.Lock())
-        self.thread = threading.Thread(target=self.run, name=f"engine {name}", daemon=True)
-        self.thread.start()
+        self.flushing = False
+        """Whether the event loop is going to compute what waits."""
+        self.thread: threading.Thread | None = None
+        if not inline:
+            self.thread = threading.Thread(target=self.run, name=f"engine {name}", daemon=True)
+            self.thread.start()
 
     @property
     def alive(self) -> bool:
         """Whether it computes."""
-        return self.thread.is_alive()
+        return not self.closed if self.thread is None else self.thread.is_alive()
 
     @property
     def in_flight(self) -> int:
@@ -140,7 +154,12 @@ class Batcher:
             work.accepted = time.perf_counter()
             (self.works.appendleft if work.urgent else self.works.append)(work)
             self.waiting += work.size
-            self.changed.notify()
+            if self.thread is not None:
+                self.changed.notify()
+                return
+            wake, self.flushing = not self.flushing, True
+        if wake:
+            work.future.get_loop().call_soon_threadsafe(self.flush, work.future.get_loop())
 
     def close(self) -> None:
         """Accept nothing more; what was accepted is computed, and then the thread ends."""
@@ -151,7 +170,22 @@ class Batcher:
     async def drain(self) -> None:
         """As `close`, and wait for the last result."""
         self.close()
-        await asyncio.get_running_loop().run_in_executor(None, self.thread.join)
+        if self.thread is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.thread.join)
+        while self.works or self.expected > 0:
+            await asyncio.sleep(0.001)
+
+    def flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the event loop: compute a batch of what waits, and the rest in the loop's next turns."""
+        with self.changed:
+            self.drop_gone()
+            batch = self.take(self.fitting()) if self.works else []
+            self.flushing = bool(self.works)
+        if batch:
+            self.compute_batch(batch, loop)
+            self.running = 0
+        if self.flushing:
+            loop.call_soon(self.flush, loop)
 
     def run(self) -> None:
         """The thread: batches until it is closed and nothing is left."""
@@ -171,14 +205,21 @@ class Batcher:
                     continue
                 batch = self.fitting()
                 left = self.works[0].accepted + self.delay - time.perf_counter()
-                count = sum(work.size for work in batch)
-                if count >= self.max_batch or left <= 0 or self.expected <= 0 or self.closed or batch[0].urgent:
+                waits = self.expected > 0 and left > 0 and not self.closed and not batch[0].urgent
+                if not waits or sum(work.size for work in batch) >= self.max_batch:
                     break
                 self.changed.wait(left)
+            return self.take(batch)
+
+    def take(self, batch: list[Work]) -> list[Work]:
+        """Take a batch out of the queue. The lock is held."""
+        if len(batch) == len(self.works):
+            self.works.clear()
+        else:
             chosen = set(map(id, batch))
             self.works = deque(work for work in self.works if id(work) not in chosen)
-            self.waiting -= count
-            self.running = count
+        self.running = sum(work.size for work in batch)
+        self.waiting -= self.running
         return batch
 
     def drop_gone(self) -> None:
@@ -199,15 +240,15 @@ class Batcher:
                 count += work.size
         return batch
 
-    def compute_batch(self, batch: list[Work]) -> None:
-        """Compute a batch and hand out its results, each exactly once."""
+    def compute_batch(self, batch: list[Work], here: asyncio.AbstractEventLoop | None = None) -> None:
+        """Compute a batch and hand out its results, each exactly once; `here` is the event loop that calls, if any."""
         started, size = time.perf_counter(), sum(work.size for work in batch)
         for work in batch:
             work.started, work.batch = started, size
         results = self.results(batch)
         seconds = time.perf_counter() - started
         self.pace += 0.1 * (seconds / size - self.pace)
-        deliver(batch, results)
+        deliver(batch, results, here)
         if self.observe:
             self.observe(size, seconds, started - batch[0].accepted)
 
@@ -223,12 +264,15 @@ class Batcher:
         return [self.results([work])[0] for work in batch]
 
 
-def deliver(batch: Sequence[Work], results: Sequence[Any]) -> None:
-    """Hand results to the futures of their works: one call into each event loop."""
+def deliver(batch: Sequence[Work], results: Sequence[Any], here: asyncio.AbstractEventLoop | None) -> None:
+    """Hand results to the futures of their works: one call into each event loop but `here`, the one that calls."""
     loops: dict[asyncio.AbstractEventLoop, list[tuple[Work, Any]]] = {}
     for work, result in zip(batch, results, strict=True):
         loops.setdefault(work.future.get_loop(), []).append((work, result))
     for loop, pairs in loops.items():
+        if loop is here:
+            settle(pairs)
+            continue
         try:
             loop.call_soon_threadsafe(settle, pairs)
         except RuntimeError:  # the loop is closed: nobody waits
@@ -236,7 +280,7 @@ def deliver(batch: Sequence[Work], results: Sequence[Any]) -> None:
 
 
 def settle(pairs: Sequence[tuple[Work, Any]]) -> None:
-    """Set the results of futures that still wait."""
+    """In their event loop, set the results of futures that still wait."""
     for work, result in pairs:
         if work.future.done():
             continue

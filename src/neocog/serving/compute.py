@@ -1,27 +1,26 @@
 """From a request's inputs to results: decoded, batched, computed, and no longer than somebody waits for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from neocog.errors import NeocogError
-from neocog.modalities.image.tta import TTA
 from neocog.serving.batcher import ClosedError, Work
 from neocog.serving.exchange import Call, DisconnectedError, RequestError
-from neocog.serving.served import Served
+from neocog.serving.served import Served, Wanted
 
 __all__ = ["compute"]
 
 WATCHED = 0.02  # seconds after which it is worth a task to see whether the client is still there
 
-Prepare = Callable[[Served], Any]
-"""The inputs of a request as the engine takes them. Raises DataError for one that can't be read."""
+Prepare = Callable[[Served], tuple[Any, Sequence[str]]]
+"""The inputs of a request as the engine takes them, and their names. Raises DataError for one that can't be read."""
 
 
 async def compute(
-    call: Call, prepare: Prepare, size: int, *, light: bool, tta: TTA | None = None, timeout_s: float | None = None
+    call: Call, prepare: Prepare, size: int, wanted: Wanted, *, light: bool, timeout_s: float | None = None
 ) -> tuple[Served, Any]:
-    """The model that computed, and its result: logits (n, K), or n predictions of a dense task.
+    """The model that computed, and its result as `Served.work` describes it.
 
     `light`: whether preparing takes so little time that a thread would cost more. Raises DataError, FullError,
     RequestError after the timeout, and DisconnectedError.
@@ -29,7 +28,7 @@ async def compute(
     served = call.find_model()
     while True:
         try:
-            return served, await compute_by(served, call, prepare, size, light=light, tta=tta, timeout_s=timeout_s)
+            return served, await compute_by(served, call, prepare, size, wanted, light=light, timeout_s=timeout_s)
         except ClosedError:
             replaced, served = served, call.find_model()
             if served is replaced:
@@ -37,13 +36,13 @@ async def compute(
 
 
 async def compute_by(
-    served: Served, call: Call, prepare: Prepare, size: int, *, light: bool, tta: TTA | None, timeout_s: float | None
+    served: Served, call: Call, prepare: Prepare, size: int, wanted: Wanted, *, light: bool, timeout_s: float | None
 ) -> Any:
     loop = asyncio.get_running_loop()
-    work = served.work(loop.create_future(), size, tta)
+    work = served.work(loop.create_future(), size, wanted)
     if light:
         served.batcher.check_place(size)
-        work.inputs = prepare(served)
+        work.inputs, work.names = prepare(served)
         served.batcher.submit(work)
     else:
         served.batcher.announce(work)
@@ -63,7 +62,7 @@ def prepare_and_submit(served: Served, work: Work, prepare: Prepare) -> None:
     """In a thread: decode the inputs of a work that was announced, and hand them to the batcher."""
     try:
         if not work.gone:
-            work.inputs = prepare(served)
+            work.inputs, work.names = prepare(served)
     except Exception as error:
         served.batcher.withdraw(work)
         tell(work, error)

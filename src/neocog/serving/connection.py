@@ -64,7 +64,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.await_head()
             self.head_bytes += len(data)
         super().data_received(data)
-        # A piece may hold the end of a head and a part of the body: it counts only while the head goes on.
+        # A piece may hold the end of a head and a part of the body: it counts only while the head has no end.
         most = self.limits.max_header_bytes
         if self.receiving_head and self.head_bytes > most and not self.transport.is_closing():
             self.end(431, f"The head of a request has at most {most:,} bytes.")

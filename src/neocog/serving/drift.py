@@ -8,7 +8,8 @@ compared with the m samples of the bundle's reference:
               (1/n + 1/m) chi^2 with B - 1 degrees of freedom (Yurdakul 2018); its limit is a quantile of that.
     inputs    |mean now - mean then| of each channel's mean and deviation, in deviations between the samples then; its
               limit is the normal quantile times the standard error.
-    unusual   the share of inputs of which a channel lies far from all that was measured; a difference of two shares.
+    unusual   the share of inputs that are unlike the training data, by their logits if the network can tell, else by a
+              channel far from all that was measured; a difference of two shares.
 
 Drift is what goes beyond its limit, and beyond what is small whatever n is.
 """
@@ -37,7 +38,7 @@ FALSE_ALARMS = 1e-6  # chance of one in a look at data that did not drift; there
 FEWEST = 50.0  # samples below which nothing is compared
 SMALL = {"classes": 0.1, "inputs": 0.5, "unusual": 0.05}
 """Differences that don't count however sure they are: the PSI's customary bound, half a deviation, 5 points."""
-SHARE = 0.05  # of an engine's time that watching may take
+SHARE = 0.05  # of an engine's time that this may take
 EXPECTED = 5.0  # samples of a class; rarer ones are counted together
 
 Vector = NDArray[np.float64]
@@ -62,11 +63,11 @@ class DriftFinding:
 class Window:
     """Decayed sums of one model in one worker, in a file that all can read.
 
-    Layout: time of the last decay, sum of weights, of their squares, of unusual inputs' weights, of weights with input
-    statistics; then the classes (K,), and the statistics' sums and sums of squares (2 C,) each.
+    Layout: time of the last decay, sum of weights, of their squares, of unusual inputs' weights; then the classes (K,),
+    and the statistics' sums and sums of squares (2 C,) each.
     """
 
-    HEAD = 5
+    HEAD = 4
 
     def __init__(self, values: Vector, num_classes: int, num_statistics: int) -> None:
         self.values, self.num_classes, self.num_statistics = values, num_classes, num_statistics
@@ -88,14 +89,13 @@ class Window:
         self.decay(now)
         self.values[1] += count
         self.values[2] += count
+        self.values[3] += unusual
         start = self.HEAD
         if classes is not None:
             self.values[start : start + self.num_classes] += classes
         start += self.num_classes
         if statistics is not None:
             middle = start + self.num_statistics
-            self.values[3] += unusual
-            self.values[4] += count
             self.values[start:middle] += statistics.sum(axis=0)
             self.values[middle:] += np.square(statistics).sum(axis=0)
 
@@ -110,7 +110,7 @@ class Window:
 
     def moments(self) -> tuple[Vector, Vector]:
         """Mean and variance of each statistic, (2 C,)."""
-        start, weight = self.HEAD + self.num_classes, max(self.values[4], 1e-12)
+        start, weight = self.HEAD + self.num_classes, max(self.values[1], 1e-12)
         sums, squares = self.values[start : start + self.num_statistics], self.values[start + self.num_statistics :]
         mean = sums / weight
         return mean, np.maximum(squares / weight - mean**2, 0.0)
@@ -137,30 +137,31 @@ def population_stability(now: Vector, then: Vector, effective: float) -> tuple[f
 
 
 def compare_window(window: Window, reference: Reference) -> list[DriftFinding]:
-    """What can be compared of a window; nothing while it holds too few samples."""
+    """All comparisons of a window; none while it holds too few samples."""
     n, m = window.effective, float(reference.samples)
     if n < FEWEST:
         return []
     found: list[DriftFinding] = []
     if reference.predicted is not None and window.classes.sum() > 0:
         found.append(DriftFinding("classes", *population_stability(window.classes, reference.predicted, n)))
-    if reference.mean is not None and reference.deviation is not None and window.values[4] > 0:
-        found.append(compare_inputs(window, reference, n, m))
-        then, now = reference.unusual, float(window.values[3] / window.values[4])
+    if reference.mean is not None and reference.deviation is not None:
+        found.append(compare_inputs(window, reference, n))
+    if reference.unusual is not None:
+        then, now = reference.unusual, float(window.values[3] / window.values[1])
         pooled = (then * m + 1) / (m + 2)
         error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
         found.append(DriftFinding("unusual", max(0.0, now - then), float(-ndtri(FALSE_ALARMS)) * error))
     return found
 
 
-def compare_inputs(window: Window, reference: Reference, n: float, m: float) -> DriftFinding:
+def compare_inputs(window: Window, reference: Reference, n: float) -> DriftFinding:
     """The statistic of the inputs that moved the furthest."""
     assert reference.mean is not None
     assert reference.deviation is not None
     mean, variance = window.moments()
     spread = np.maximum(reference.deviation, 1e-6 * (1 + np.abs(reference.mean)))
     moved = np.abs(mean - reference.mean) / spread
-    errors = np.sqrt(variance / n + reference.deviation**2 / m) / spread
+    errors = np.sqrt(variance / n + reference.deviation**2 / max(reference.inputs, 1)) / spread
     limits = -ndtri(FALSE_ALARMS / 2 / len(moved)) * errors
     worst = int(np.argmax(moved - limits))
     channels = len(moved) // 2
@@ -169,8 +170,8 @@ def compare_inputs(window: Window, reference: Reference, n: float, m: float) -> 
 
 
 @dataclass(slots=True)
-class Watched:
-    """A model whose drift is watched."""
+class Monitored:
+    """A model that is monitored."""
 
     name: str
     key: str
@@ -183,25 +184,25 @@ class Watched:
 
 
 class Drift:
-    """Watches what the models of a worker receive and predict, and compares what all workers saw."""
+    """Sums up what the models of a worker receive and predict, and compares what all workers saw."""
 
     def __init__(
         self, folder: Path, slot: int = 0, *, share: float = SHARE, clock: Callable[[], float] = time.time
     ) -> None:
         """`share` of the engine's time may go into it; `clock` gives seconds since 1970."""
         self.folder, self.slot, self.share, self.clock = folder, slot, share, clock
-        self.watched: dict[str, Watched] = {}
+        self.monitored: dict[str, Monitored] = {}
         self.drifting: set[tuple[str, str]] = set()
         """Models and kinds that were warned of."""
         self.lock = threading.Lock()
 
-    def watch(self, served: Served) -> bool:
-        """Watch a model from now on, in place of what had its name; whether its bundle has a reference."""
+    def monitor(self, served: Served) -> bool:
+        """Monitor a model from now on, in place of what had its name; whether its bundle has a reference."""
         reference = Reference.of(served.predictor.manifest)
         num = len(served.predictor.classes)
         fits = reference is not None and (reference.predicted is None or len(reference.predicted) == num)
         if reference is None or not fits:
-            self.watched.pop(served.name, None)
+            self.monitored.pop(served.name, None)
             return False
         key = f"{served.name}-{served.sha[:16]}"
         num_classes = 0 if reference.predicted is None else num
@@ -209,33 +210,36 @@ class Drift:
         size = Window.size(num_classes, num_statistics)
         values = open_values(self.folder / f"{key}-{self.slot}.sums", size)
         window = Window(values, num_classes, num_statistics)
-        self.watched[served.name] = Watched(served.name, key, reference, served.predictor.task, window)
+        self.monitored[served.name] = Monitored(served.name, key, reference, served.predictor.task, window)
         return True
 
     def answered(self, name: str, decoded: Any, outputs: Any) -> None:
-        """Look at a batch, unless watching would take more than its share of the time; in the engine's thread."""
-        watched = self.watched.get(name)
+        """Look at a batch, unless that would take more than its share of the time; in the engine's thread."""
+        monitored = self.monitored.get(name)
         began = time.perf_counter()
-        if watched is None or decoded is None or began < watched.next:
+        if monitored is None or decoded is None or began < monitored.next:
             return
-        classes = predicted_counts(watched.task, outputs) if watched.window.num_classes else None
-        if classes is not None and len(classes) != watched.window.num_classes:
+        classes = predicted_counts(monitored.task, outputs) if monitored.window.num_classes else None
+        if classes is not None and len(classes) != monitored.window.num_classes:
             return  # of the network that was served before, with other classes
-        statistics = input_statistics(decoded) if watched.window.num_statistics else None
-        if statistics is not None and statistics.shape[1] != watched.window.num_statistics:
-            statistics = None
-        unusual = 0.0 if statistics is None else float(watched.reference.far(statistics).sum())
+        statistics = input_statistics(decoded) if monitored.window.num_statistics else None
+        if monitored.window.num_statistics and (
+            statistics is None or statistics.shape[1] != monitored.window.num_statistics
+        ):
+            return
+        rows = monitored.reference.unusual_rows(monitored.task, outputs, statistics)
+        unusual = 0.0 if rows is None else float(rows.sum())
         with self.lock:
-            watched.window.add(self.clock(), len(outputs), classes, statistics, unusual)
+            monitored.window.add(self.clock(), len(outputs), classes, statistics, unusual)
         ended = time.perf_counter()
-        watched.next = ended + (ended - began) * (1 / self.share - 1)
+        monitored.next = ended + (ended - began) * (1 / self.share - 1)
 
-    def together(self, watched: Watched) -> Window:
+    def together(self, monitored: Monitored) -> Window:
         """The sums of all workers, aged until now."""
         now = self.clock()
-        size = len(watched.window.values)
-        total = Window(np.zeros(size), watched.window.num_classes, watched.window.num_statistics)
-        for path in self.folder.glob(f"{watched.key}-*.sums"):
+        size = len(monitored.window.values)
+        total = Window(np.zeros(size), monitored.window.num_classes, monitored.window.num_statistics)
+        for path in self.folder.glob(f"{monitored.key}-*.sums"):
             values = np.fromfile(path, np.float64)
             if len(values) == size:
                 part = Window(values, total.num_classes, total.num_statistics)
@@ -245,9 +249,9 @@ class Drift:
 
     def findings(self) -> Iterator[tuple[str, Window, list[DriftFinding]]]:
         """Each model with the sums of all workers, and what they say."""
-        for watched in list(self.watched.values()):
-            window = self.together(watched)
-            yield watched.name, window, compare_window(window, watched.reference)
+        for monitored in list(self.monitored.values()):
+            window = self.together(monitored)
+            yield monitored.name, window, compare_window(window, monitored.reference)
 
     def warn(self, log: Log) -> None:
         """Log what began to drift, and what no longer does."""
@@ -269,7 +273,7 @@ class Drift:
             "neocog_drift", "Distance from the data that the network was measured on.", labels=("model", "kind")
         )
         limit = GaugeMetricFamily(
-            "neocog_drift_limit", "What chance and small changes explain.", labels=("model", "kind")
+            "neocog_drift_limit", "Distance that chance or a small change explains.", labels=("model", "kind")
         )
         samples = GaugeMetricFamily("neocog_drift_samples", "Samples behind it, aged.", labels=("model",))
         for name, window, found in self.findings():

@@ -17,7 +17,7 @@ def keep(folder: Path, path: Path, name: str, version: str, sha: str) -> None:
     kept = folder / f"{name}-{version}-{sha}"
     if kept.exists():
         return
-    with contextlib.suppress(OSError):  # a full disk is no reason not to serve
+    with contextlib.suppress(OSError):  # it serves on a full disk, too
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != sha:
             return

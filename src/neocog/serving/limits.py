@@ -1,4 +1,4 @@
-"""What a request may send: bytes, headers, levels of JSON, and the time that it takes to arrive.
+"""Bounds of a request: bytes, headers, levels of JSON, and the time that it takes to arrive.
 
 The layer receives the whole body before the app sees the request, so that a slow or endless one costs no engine
 anything: chunk by chunk, within a time, inflated within the same bound. The app gets it in one piece.

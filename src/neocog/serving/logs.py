@@ -94,7 +94,7 @@ def printable(value: object) -> str:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of it; a reader that is gone is no reason to stop serving."""
+    """Write all of it; if nobody reads it any more, that is ignored."""
     view = memoryview(content)
     try:
         while view:

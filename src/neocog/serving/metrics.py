@@ -1,7 +1,7 @@
 """Figures for Prometheus, right with several workers: whichever answers, the counts are those of all.
 
 Each worker writes into files of its own in a folder that all share, named by its place among the workers, not by its
-process: a worker that takes the place of a dead one goes on counting where that one stopped, so counters never fall and
+process: a worker that takes the place of a dead one counts on from where that one stopped, so counters never fall and
 no files pile up. Facts that need no sum, such as the memory of each process, are read when they are asked for.
 """
 
@@ -101,7 +101,7 @@ class Metrics:
         self.child(self.waited, name).observe(max(0.0, waited))
 
     def answered(self, name: str, decoded: Any, outputs: Any) -> None:
-        """Hand what was predicted to the watch for drift."""
+        """Hand what was predicted to the monitor of drift."""
         if self.drift is not None:
             self.drift.answered(name, decoded, outputs)
 
@@ -139,7 +139,7 @@ class Facts(Collector):
 
 
 def model_facts(served: "Iterable[Served]") -> Iterator[GaugeMetricFamily]:
-    """What is served, each model with its version, task, engine and the hash of its bundle."""
+    """Facts of each model that is served: version, task, engine and the hash of its bundle."""
     info = GaugeMetricFamily(
         "neocog_model_info", "Models that are served.", labels=("model", "version", "task", "backend", "sha256")
     )

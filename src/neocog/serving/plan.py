@@ -1,4 +1,4 @@
-"""What a worker is handed by whoever starts it, and what signals mean to either; nothing here loads a model."""
+"""Plan of a worker, as whoever starts it hands it over, and the meaning of signals; nothing here loads a model."""
 
 import contextlib
 import os

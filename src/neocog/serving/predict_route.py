@@ -59,15 +59,14 @@ async def predict_received(call: Call, received: Received, top: int) -> tuple[Se
                 failures[i] = Failure(name, str(error))
         if not prepared:
             raise NoneReadableError
-        return served.join(prepared)
+        return served.join(prepared), [name for i, (name, _) in enumerate(received.items) if i not in failures]
 
     light = received.weight <= LIGHT_IMAGE or call.find_model().takes_files
     try:
-        served, result = await compute(call, prepare, len(received.items), light=light)
+        served, result = await compute(call, prepare, len(received.items), top, light=light)
     except NoneReadableError:
         return call.find_model(), list(failures.values())
-    names = [name for i, (name, _) in enumerate(received.items) if i not in failures]
-    found = iter(predictions_of(served, result, names, top))
+    found = iter(result)
     return served, [failures[i] if i in failures else next(found) for i in range(len(received.items))]
 
 
@@ -76,13 +75,6 @@ class NoneReadableError(DataError):
 
     def __init__(self) -> None:
         super().__init__("No input can be read.")
-
-
-def predictions_of(served: Served, result: Any, names: list[str], top: int) -> list[Prediction | Failure]:
-    """A result of the engine as predictions."""
-    if isinstance(result, list):
-        return result
-    return list(served.predictor.task.predictions(names, result, top))
 
 
 def answer(served: Served, found: list[Prediction | Failure], top: int | None, *, several: bool) -> Answer:

@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.message import Message
+from email import message_from_bytes
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from python_multipart.multipart import MultipartParser, parse_options_header
 
 from neocog.dataset.record import Modality
 from neocog.errors import NeocogError, some
@@ -22,6 +23,12 @@ from neocog.serving.strict_json import read_json
 
 __all__ = ["Received", "read_received"]
 
+BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;,"]+))', re.IGNORECASE)
+USUAL = re.compile(
+    rb'content-disposition: *form-data; *name="([^"\\\r\n]*)"(?:; *filename="([^"\\\r\n]*)")?(?:\r\ncontent-type:[^\r\n]*)?',
+    re.IGNORECASE,
+)
+"""The headers of a part as almost all clients write them."""
 FORMS = ("file", "values", "text")
 WAYS = "Send a file as the body, as a part of a form, or in JSON: /docs shows each."
 
@@ -91,16 +98,15 @@ def check_options(given: dict[str, str], known: tuple[str, ...], where: str) -> 
 
 def read_form(body: bytes, content_type: str, options: tuple[str, ...]) -> Received:
     """The parts of a form: an option if it has the name of one and is not a file, else an input."""
-    _, parameters = parse_options_header(content_type)
-    boundary = parameters.get(b"boundary")
-    if not boundary:
+    match = BOUNDARY.search(content_type)
+    if match is None:
         raise RequestError(
             "multipart/form-data needs a boundary.", received=short(content_type),
             fix="Leave the Content-Type to your HTTP library.",
         )  # fmt: skip
     found = Received([])
-    for head, content in parse_parts(body, boundary):
-        name, file = str(head.get_param("name", "", "content-disposition")), head.get_filename()
+    for head, content in split_form(body, (match[1] or match[2]).encode("latin-1")):
+        name, file = read_disposition(head)
         if name in options and file is None:
             found.options[name] = content.decode(errors="replace")
         else:
@@ -109,41 +115,41 @@ def read_form(body: bytes, content_type: str, options: tuple[str, ...]) -> Recei
     return found
 
 
-def parse_parts(body: bytes, boundary: bytes) -> list[tuple[Message, bytes]]:
-    """The parts of a form with their headers. Raises RequestError for a damaged or truncated one."""
-    parts: list[tuple[Message, bytearray]] = []
-    name, value, ended = bytearray(), bytearray(), []
+def split_form(body: bytes, boundary: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The headers and the content of each part of a form. Raises RequestError for a damaged or truncated one.
 
-    def begin() -> None:
-        parts.append((Message(), bytearray()))
+    >>> list(split_form(b"--X\\r\\nA: b\\r\\n\\r\\nseven\\r\\n--X--\\r\\n", b"X"))
+    [(b'A: b', b'seven')]
+    """
+    _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary)
+    if not parts or not parts[-1].startswith(b"--"):
+        raise wrong_form("it ends before its last boundary" if parts else "no boundary in the body")
+    for part in parts[:-1]:
+        padding, line, rest = part.partition(b"\r\n")
+        head, blank, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
+        if padding.strip(b" \t") or not line or not blank:
+            raise wrong_form("a part without an end of its headers")
+        yield head[2:], content
 
-    def add_header() -> None:
-        parts[-1][0][name.decode("latin-1")] = value.decode("utf-8", "replace")
-        name.clear()
-        value.clear()
 
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_part_begin": begin,
-            "on_part_data": lambda data, start, end: parts[-1][1].extend(data[start:end]),
-            "on_header_field": lambda data, start, end: name.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: value.extend(data[start:end]),
-            "on_header_end": add_header,
-            "on_end": lambda: ended.append(True),
-        },
-    )
-    try:
-        parser.write(body)
-        parser.finalize()
-        if not ended:
-            raise ValueError("it ends before its last boundary")
-    except (ValueError, LookupError) as error:  # FormParserError is a ValueError
-        raise RequestError(
-            "A form must be multipart/form-data as RFC 7578 says.", received=f"{error}".rstrip("."),
-            fix="Leave its making to your HTTP library.",
-        ) from error  # fmt: skip
-    return [(head, bytes(content)) for head, content in parts]
+def wrong_form(received: str) -> RequestError:
+    return RequestError(
+        "A form must be multipart/form-data as RFC 7578 says.", received=received,
+        fix="Leave its making to your HTTP library.",
+    )  # fmt: skip
+
+
+def read_disposition(head: bytes) -> tuple[str, str | None]:
+    """The name of a part and of its file, None if it is not a file, from its headers.
+
+    >>> read_disposition(b'content-disposition: form-data; name="file"; filename="seven.png"')
+    ('file', 'seven.png')
+    """
+    if match := USUAL.fullmatch(head):
+        name, file = match[1].decode(errors="replace"), match[2]
+        return name, None if file is None else file.decode(errors="replace")
+    message = message_from_bytes(head + b"\r\n\r\n")  # RFC 2231: filename*=, continued and quoted values
+    return str(message.get_param("name", "", "content-disposition")), message.get_filename()
 
 
 def read_object(given: Any, served: Served, options: tuple[str, ...]) -> Received:

@@ -26,7 +26,7 @@ Load = Callable[[Path, str, str], Served]
 
 
 def file_state(path: Path) -> FileState | None:
-    """What changes if a file is written or replaced; None if it is missing."""
+    """Numbers that change if a file is written or replaced; None if it is missing."""
     try:
         stat = path.stat()
     except OSError:

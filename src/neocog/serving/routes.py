@@ -134,8 +134,8 @@ async def infer(call: Call) -> Answer:
     request = await offload(call, len(body), read)
     rows = request.rows
     served, result = await compute(
-        call, lambda model: model.prepare_rows(rows), len(rows),
-        light=len(body) <= LIGHT or served.dense, tta="none", timeout_s=request.timeout_s,
+        call, lambda model: (model.prepare_rows(rows), ()), len(rows), "tensors",
+        light=len(body) <= LIGHT or served.dense, timeout_s=request.timeout_s,
     )  # fmt: skip
     if isinstance(result, list):
         for one in result:

@@ -37,7 +37,9 @@ def serve(
     for name in settings.public:
         if name not in PUBLIC:
             raise ConfigError(
-                "What needs no key is named metrics or docs.", received=repr(name), fix=did_you_mean(name, PUBLIC)
+                "The parts of a server that may be public are metrics and docs.",
+                received=repr(name),
+                fix=did_you_mean(name, PUBLIC),
             )
     if settings.tls_cert is not None and settings.tls_key is not None:
         check_tls(settings.tls_cert, settings.tls_key)

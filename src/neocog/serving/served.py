@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from neocog.bundle.predictor import Failure, Raw
 from neocog.bundle.seal import read_sealed
 from neocog.dataset.record import Payload
 from neocog.modalities.image.preprocess import ImagePreprocess
-from neocog.modalities.image.tta import TTA
 from neocog.serving.batcher import Batcher, Work
 from neocog.serving.observer import Observer, Silent
 from neocog.serving.settings import ServeSettings
@@ -30,7 +29,10 @@ from neocog.tasks import DenseTask, Prediction
 __all__ = ["BrokenError", "Served", "load_served"]
 
 RELATIVE, ABSOLUTE = 1e-2, 1e-3  # by which a golden logit may differ in another batch, for engines of few bits, too
-DENSE = "dense"
+DENSE, TENSORS = "dense", "tensors"
+QUICK = 0.002  # seconds for one input, below which the event loop computes: waking a thread takes as long
+Wanted = Literal["tensors"] | int
+"""Arrays by name, or predictions with so many alternatives."""
 
 
 class BrokenError(RuntimeError):
@@ -66,7 +68,7 @@ class Served:
         self.golden, self.golden_logits = self.measure_golden(golden)
         self.batcher = Batcher(
             name, self.compute, max_batch=settings.max_batch, max_delay_ms=settings.max_delay_ms, queue=settings.queue,
-            observe=self.observe,
+            inline=self.is_quick(), observe=self.observe,
         )  # fmt: skip
 
     @property
@@ -123,12 +125,14 @@ class Served:
             return named
         return torch.stack([preprocess.decode(payload, name) for name, payload in named])
 
-    def work(self, future: "asyncio.Future[Any]", size: int, tta: TTA | None = None) -> Work:
-        """A work for the batcher without its inputs yet; its result is logits (n, K), or n predictions of a dense task.
+    def work(self, future: "asyncio.Future[Any]", size: int, wanted: Wanted) -> Work:
+        """A work for the batcher without its inputs yet.
 
-        `tta` is the test-time augmentation, by default that of the bundle.
+        Its result is the outputs by name if `wanted` is "tensors", which are those without test-time augmentation;
+        else predictions, of which each lists so many alternatives. A dense task always gives predictions, or failures.
         """
-        return Work(future, DENSE if self.dense else tta or self.predictor.tta, size)
+        tta = "none" if wanted == TENSORS else self.predictor.tta
+        return Work(future, DENSE if self.dense else tta, size, wanted=wanted)
 
     def compute(self, batch: list[Work]) -> list[Any]:
         """The results of a batch. Raises BrokenError if the network gives values that are not finite."""
@@ -140,7 +144,29 @@ class Served:
             raise BrokenError("The network gave values that are not finite.")
         if not batch[0].urgent:
             self.observer.answered(self.name, joined, logits)
-        return list(torch.split(logits, [len(work.inputs) for work in batch]))
+        return self.finish(batch, logits)
+
+    def finish(self, batch: list[Work], logits: Tensor) -> list[Any]:
+        """The logits of a batch as each of its works wants them, computed for all of those at once that want the same."""
+        task, found = self.predictor.task, dict.fromkeys(range(len(batch)))
+        parts = torch.split(logits, [len(work.inputs) for work in batch])
+        groups: dict[Any, list[int]] = {}
+        for i, work in enumerate(batch):
+            groups.setdefault(work.wanted, []).append(i)
+        for wanted, places in groups.items():
+            if wanted is None:
+                found |= {i: parts[i] for i in places}
+                continue
+            rows = logits if len(places) == len(batch) else torch.cat([parts[i] for i in places])
+            ends = np.cumsum([len(parts[i]) for i in places]).tolist()
+            slices = {i: slice(end - len(parts[i]), end) for i, end in zip(places, ends, strict=True)}
+            if wanted == TENSORS:
+                tensors = task.tensors(rows)
+                found |= {i: {name: one[at] for name, one in tensors.items()} for i, at in slices.items()}
+            else:
+                listed = task.predictions([name for i in places for name in batch[i].names], rows, wanted)
+                found |= {i: listed[at] for i, at in slices.items()}
+        return list(found.values())
 
     def compute_dense(self, batch: list[Work]) -> list[list[Prediction | Failure]]:
         task = self.predictor.task
@@ -153,6 +179,17 @@ class Served:
 
     def observe(self, size: int, seconds: float, waited: float) -> None:
         self.observer.batch(self.name, size, seconds, waited)
+
+    def is_quick(self) -> bool:
+        """Whether one input takes so little time that a thread is not worth it; the least of three, after a first."""
+        if self.dense or self.golden is None:
+            return False
+        seconds = []
+        for _ in range(3):
+            began = time.perf_counter()
+            self.predictor.logits(self.golden)
+            seconds.append(time.perf_counter() - began)
+        return min(seconds) < QUICK
 
     def measure_golden(self, golden: Sequence[Payload]) -> tuple[Tensor | None, Tensor | None]:
         """The first golden sample, decoded (1, *shape), and its logits by this engine."""

@@ -55,7 +55,7 @@ class ServeSettings:
     api_keys: tuple[str, ...] = ()
     """Any of which a request must carry, if there are some."""
     public: tuple[str, ...] = ()
-    """What needs no key beside /v2/health: "metrics", "docs"."""
+    """Parts that need no key, beside /v2/health: "metrics", "docs"."""
     drift: bool = True
     """Whether predictions and inputs are compared with those that the network was measured on."""
     log_requests: bool = True

@@ -122,7 +122,7 @@ class Supervisor:
                 self.start(place)
 
     def read_report(self, place: Place) -> None:
-        """What a worker says of its start."""
+        """Take in the report of a worker on its start."""
         if place.report is None or not place.report.poll():
             return
         try:

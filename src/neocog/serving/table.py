@@ -19,7 +19,7 @@ WIDTH = 64  # bytes of a row, so that no two workers write to one cache line
 
 
 class WorkerState(IntEnum):
-    """What a worker does."""
+    """The state of a worker."""
 
     ABSENT = 0
     STARTING = 1
@@ -29,7 +29,7 @@ class WorkerState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """What is known of a worker."""
+    """Everything that is known of a worker."""
 
     pid: int = 0
     state: WorkerState = WorkerState.ABSENT

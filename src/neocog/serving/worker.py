@@ -81,11 +81,11 @@ class Worker:
             return served
 
     def load(self, path: Path, name: str, version: str) -> Served:
-        """A model, whose drift is watched if its bundle allows."""
+        """A model, whose drift is monitored if its bundle allows."""
         served = load_served(path, self.settings, name=name, version=version, observer=self.metrics)
         if self.settings.workers > 1:
             keep(self.plan.folder / "kept", path, name, version, served.sha)
-        if self.drift is not None and not self.drift.watch(served):
+        if self.drift is not None and not self.drift.monitor(served):
             self.log.write("info", "no drift reference", model=name, reason="its bundle was written without one")
         return served
 
