@@ -11,6 +11,7 @@ import pytest
 
 from neocog.bundle import Predictor
 from neocog.errors import NeocogError
+from neocog.serving.app import answer_error
 from serve_apps.connections import Good, connect, read_answer, send_once, status_of
 from serve_apps.malformed import Malformed, fault_of, malformed_requests
 from serve_apps.networks import NETWORKS, draw_images, write_network
@@ -93,3 +94,10 @@ def test_files_are_judged_by_the_network() -> None:
     assert fault_of(case, cat, lambda _: None).startswith("status 200 for a file that the network can't read")
     refused = b'HTTP/1.1 400 X\r\n\r\n{"error": "why"}'
     assert fault_of(case, refused, lambda _: {"cat": 0.9}).startswith("status 400 for a file that the network reads")
+
+
+def test_want_of_memory_is_answered_with_503() -> None:
+    for error in (MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")):
+        answer = answer_error(error)
+        assert answer.status == 503 and (b"retry-after", b"1") in answer.headers
+        assert b"no memory for this request at the moment. Try again, or send smaller inputs." in answer.body

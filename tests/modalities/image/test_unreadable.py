@@ -180,12 +180,13 @@ def test_doctor_reports_unsupported_pixels_not_damage():
     assert kinds_of(examine_encoded(broken, "a.png", LIMIT)) == ["damaged"]
 
 
-def test_lack_of_memory_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory error when reading image file")])
+def test_lack_of_memory_is_not_blamed_on_the_file(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
     Image.new("L", (4, 4)).save(file, "PNG")
 
     def fail(*_: object) -> None:
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     with pytest.raises(MemoryError):

@@ -62,6 +62,8 @@ def pillow_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool,
     except (DataError, MemoryError):  # a lack of memory says nothing about the file
         raise
     except Exception as error:  # decoders of damaged bytes raise anything: OSError, SyntaxError, struct.error, ...
+        if "out of memory" in str(error):  # Pillow's decoders say it so
+            raise MemoryError(str(error)) from error
         raise unsupported_jpeg(payload, where) or damaged(where, error) from error
 
 
