@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
     from neocog.runs.compute_features import features
+    from neocog.serving.run import serve
     from neocog.studio.serve import open_studio
     from neocog.tuning import Study, tune
     from neocog.verbs import find_batch, find_rate, resume, train
@@ -62,6 +63,7 @@ HOMES = {
     "recipe": "recipes",
     "resolve_config": "recipes",
     "resume": "verbs",
+    "serve": "serving.run",
     "train": "verbs",
     "tune": "tuning",
 }
@@ -97,6 +99,7 @@ __all__ = [
     "recipe",
     "resolve_config",
     "resume",
+    "serve",
     "train",
     "tune",
 ]

@@ -197,6 +197,7 @@ def test_boxes_have_labels_scores_and_places(server):
     assert len(server.post("/models/boxes/predict?top=1", content=content).json()["objects"]) == 1
 
 
+EVEN = "values must be numbers in nested lists of equal length."
 JPEG = {"content-type": "application/json"}
 WRONG = {
     "nothing": ({"content": b""}, "An input must not be empty. the input: received no bytes."),
@@ -223,13 +224,13 @@ WRONG = {
     "not base64": ({"json": {"file": "%%%"}}, "file must be base64. the input: received '%%%'."),
     "empty file": ({"json": {"file": ""}}, "An input must not be empty."),
     "text": ({"json": {"text": "seven"}}, "digits takes images. the input: received a text."),
-    "ragged values": ({"json": {"values": [[1, 2], [3]]}}, "values must be numbers in nested lists of equal length."),
-    "values of text": ({"json": {"values": [["1", "2"]]}}, "values must be numbers in nested lists of equal length."),
-    "values of truth": ({"json": {"values": [[True, False]]}}, "values must be numbers in nested lists of equal length."),
-    "no values": ({"json": {"values": []}}, "values must be numbers in nested lists of equal length."),
+    "ragged values": ({"json": {"values": [[1, 2], [3]]}}, EVEN),
+    "values of text": ({"json": {"values": [["1", "2"]]}}, EVEN),
+    "values of truth": ({"json": {"values": [[True, False]]}}, EVEN),
+    "no values": ({"json": {"values": []}}, EVEN),
     "values that are NaN": ({"content": b'{"values": [[NaN]]}', "headers": JPEG}, "values must be finite."),
     "values that are missing": ({"json": {"values": [[1, None]]}}, "values must be finite."),
-    "pixels beyond 255": ({"json": {"values": [[0, 256]]}}, "Pixels are whole numbers from 0 to 255. the input: received"),
+    "pixels beyond 255": ({"json": {"values": [[0, 256]]}}, "Pixels are whole numbers from 0 to 255."),
     "name of another type": ({"json": {"file": "aaaa", "name": 7}}, "name must be a string. the input: received 7."),
     "inputs of another type": ({"json": {"inputs": {}}}, "inputs is a list, and nothing else is beside it."),
     "inputs beside others": ({"json": {"inputs": [], "file": ""}}, "nothing else is beside it. Received: 'file'."),

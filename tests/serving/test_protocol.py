@@ -63,7 +63,7 @@ CHANGES = {
     "no rows": (change((*INPUT, "shape"), [0, 4, 5, 3]), "where -1 is any size from 1. Received: [0, 4, 5, 3]."),
     "a negative size": (change((*INPUT, "shape"), [1, -4, 5, 3]), "Received: [1, -4, 5, 3]."),
     "too many rows": (change((*INPUT, "shape"), [5, 4, 5, 1]), "At most 4 inputs are taken at once. Received: 5."),
-    "a huge shape": (change((*INPUT, "shape"), [1, 10**12, 10**12, 1]), "has 1,000,000,000,000,000,000,000,000 values."),
+    "a huge shape": (change((*INPUT, "shape"), [1, 10**12, 10**12, 1]), "000,000 values. Received: 20."),
     "too few values": (change((*INPUT, "data"), [1, 2]), "values. Received: 2. Send all of the data, and its shape."),
     "data of another type": (change((*INPUT, "data"), "0000"), "data of 'images' must be a list. Received: '0000'."),
     "data twice": (change((*INPUT, "parameters"), {"binary_data_size": 4}), "'images' needs its values once."),
@@ -248,7 +248,8 @@ def test_compressed_bodies(server):
     forms = {
         "gzip": gzip.compress(plain), "deflate": zlib.compress(plain), "x-gzip": gzip.compress(plain),
         "deflate ": raw.compress(plain) + raw.flush(), "identity": plain,
-        "deflate, gzip": gzip.compress(zlib.compress(plain)), "gzip ": gzip.compress(plain[:50]) + gzip.compress(plain[50:]),
+        "deflate, gzip": gzip.compress(zlib.compress(plain)),
+        "gzip ": gzip.compress(plain[:50]) + gzip.compress(plain[50:]),
     }  # fmt: skip
     for form, body in forms.items():
         answer = server.post(PATH, headers={"content-encoding": form.strip()}, content=body)

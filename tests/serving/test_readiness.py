@@ -68,6 +68,7 @@ def test_many_probes_ask_once_in_half_a_second(tmp_path: Path) -> None:
     async def probe() -> tuple[int, int]:
         readiness = made(tmp_path, model)
         assert all(await asyncio.gather(*(ready(readiness) for _ in range(50))))
+        assert await ready(readiness, later=0.1)
         early = model.asked
         assert await ready(readiness, later=0.55)
         return early, model.asked
@@ -90,6 +91,17 @@ def test_a_worker_that_is_gone_or_hangs_is_not_ready(tmp_path: Path) -> None:
     assert not asyncio.run(check(WorkerRow(pid=2, state=WorkerState.STARTING, beat=now + 60)))
     assert not asyncio.run(check(WorkerRow(pid=2, state=WorkerState.SERVING, beat=now + 60, passed=False)))
     assert asyncio.run(check(alive))
+
+
+def test_a_worker_that_dies_during_the_check_is_seen(tmp_path: Path) -> None:
+    async def probe() -> bool:
+        readiness = made(tmp_path, Golden(seconds=0.1), workers=2)
+        asking = asyncio.create_task(readiness.ready())
+        await asyncio.sleep(0.05)
+        readiness.table.clear(1)
+        return await asking
+
+    assert not asyncio.run(probe())
 
 
 def test_a_probe_of_one_worker_makes_the_others_check_themselves(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def find_differences(server: Running, *, examples: int, stateful: bool = False) 
             "generation": {"max-examples": examples, "deterministic": True, "database": "none"},
             "phases": {"stateful": {"enabled": stateful}},
             "seed": 0,
+            "request-timeout": 120,  # an explanation takes its time
         }
     )
     api = schemathesis.openapi.from_url(f"{server.base_url}/openapi.json", config=config)

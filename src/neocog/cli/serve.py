@@ -23,7 +23,7 @@ def serve(
     drain: float = 30.0,
     max_body_mb: float = 64.0,
     api_key_file: Path | None = None,
-    public: tuple[str, ...] = (),
+    public: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
     drift: Annotated[bool, Parameter(negative="--no-drift")] = True,
@@ -36,11 +36,11 @@ def serve(
     neocog serve digits=runs/mnist-auto-1 cats:2=cats.neocog --workers 4
     curl -F file=@photo.jpg http://127.0.0.1:8000/predict
 
-    Inputs of several requests are computed together. A bundle that changes is loaded
-    again, without a failed request; a broken one leaves the old one in place. Ctrl-C
-    and SIGTERM finish what was accepted. /docs describes the routes, /metrics is for
-    Prometheus, /v2/health/ready answers a golden sample of each model.
-    An API key is read from a file or from NEOCOG_API_KEY, never from the command line.
+    Inputs of several requests are computed together. A bundle that changes
+    is loaded again without a failed request; a broken one leaves the old one
+    in place. Ctrl-C and SIGTERM finish what was accepted. /docs describes the
+    routes, /metrics is for Prometheus, and /v2/health/ready asks each model
+    for its golden sample. API keys come from a file or from NEOCOG_API_KEY.
 
     Parameters
     ----------

@@ -5,8 +5,8 @@
     The engine takes the oldest work, and of those behind it all of its kind that fit into a batch: at once if it is
     free, and otherwise what has arrived while it computed.
 
-A network that takes less time than waking a thread is computed in the event loop itself, all that arrived in one turn of
-the loop together: threads that compute for microseconds at a time would wait for each other's turn in Python instead.
+A network that takes less time than waking a thread is computed in the event loop itself, together with all that arrived
+in one turn of the loop: threads that compute for microseconds at a time would wait for each other's turn in Python.
 
 A work that waits alone while the engine is free is computed at once, so a single client waits for nothing. If inputs
 of other requests are being decoded, the engine waits for them, up to `max_delay_ms` after the oldest work came.
@@ -55,7 +55,7 @@ class Work:
     size: int
     """How many inputs it may have: the places that it takes in the queue."""
     inputs: Any = None
-    """What the engine takes of them; set before the work is submitted."""
+    """In the form that the engine takes; set before the work is submitted."""
     names: Sequence[str] = ()
     """Of the inputs, for predictions."""
     wanted: Hashable = None
@@ -121,7 +121,7 @@ class Batcher:
         return self.waiting + self.running
 
     def check_place(self, size: int) -> None:
-        """Raises FullError if so many inputs more have no place, and ClosedError if nothing is accepted any more.
+        """Raises FullError if there is no place for `size` inputs more, and ClosedError if no more are accepted.
 
         One request always has a place if nothing else is there, however many inputs it has.
         """

@@ -69,7 +69,7 @@ class Call:
         """`names` are the parts of the path that vary."""
         self.server, self.scope, self.receive, self.names = server, scope, receive, names
         self.facts: dict[str, Any] = scope.setdefault("neocog", {})
-        """What is known of the request, for logs and metrics."""
+        """The facts of the request, for logs and metrics."""
 
     @cached_property
     def headers(self) -> dict[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""What a server tells about itself while it runs: to metrics, logs and the watch for drift."""
+"""The figures that a server gives while it runs: for metrics, and to find drift."""
 
 from typing import Any, Protocol
 

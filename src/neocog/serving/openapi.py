@@ -191,7 +191,10 @@ def explain_operation(models: Sequence[Served], settings: ServeSettings, names: 
     """A file in, a heat map out."""
     from neocog.explaining.methods import METHODS
 
-    words = {"target": "What to explain; by default what the network decided for.", "layer": "Whose maps are weighed."}
+    words = {
+        "target": "The output to explain; by default the one that the network decided for.",
+        "layer": "Whose maps are weighed.",
+    }
     schemas: dict[str, Any] = {"method": {"type": "string", "enum": list(METHODS)}} | {
         name: {"type": "string"} for name in words
     }

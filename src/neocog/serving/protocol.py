@@ -252,7 +252,7 @@ def name_classes(values: NDArray[Any], count: int, classes: Sequence[str]) -> ND
 
 
 def kind_of(value: Any) -> str:
-    """What JSON calls a value's type.
+    """The type of a value in JSON's words.
 
     >>> kind_of([1]), kind_of(None)
     ('a list', 'nothing')

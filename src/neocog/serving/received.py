@@ -25,7 +25,8 @@ __all__ = ["Received", "read_received"]
 
 BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;,"]+))', re.IGNORECASE)
 USUAL = re.compile(
-    rb'content-disposition: *form-data; *name="([^"\\\r\n]*)"(?:; *filename="([^"\\\r\n]*)")?(?:\r\ncontent-type:[^\r\n]*)?',
+    rb'content-disposition: *form-data; *name="([^"\\\r\n]*)"(?:; *filename="([^"\\\r\n]*)")?'
+    rb"(?:\r\ncontent-type:[^\r\n]*)?",
     re.IGNORECASE,
 )
 """The headers of a part as almost all clients write them."""
@@ -35,7 +36,7 @@ WAYS = "Send a file as the body, as a part of a form, or in JSON: /docs shows ea
 
 @dataclass(slots=True)
 class Received:
-    """What is to be predicted: names and contents."""
+    """The inputs of a request: names and contents."""
 
     items: list[tuple[str, Any]]
     options: dict[str, str] = field(default_factory=dict)

@@ -20,7 +20,10 @@ class UnknownModelError(NeocogError):
 
 
 class Repository:
-    """What is served, by name and version. Reading takes no lock: a change makes a new table and puts it in place."""
+    """The models that are served, by name and version.
+
+    Reading takes no lock: a change makes a new table and puts it in place.
+    """
 
     def __init__(self, *served: "Served") -> None:
         self.models: dict[str, dict[str, Served]] = {}

@@ -32,7 +32,7 @@ RELATIVE, ABSOLUTE = 1e-2, 1e-3  # by which a golden logit may differ in another
 DENSE, TENSORS = "dense", "tensors"
 QUICK = 0.002  # seconds for one input, below which the event loop computes: waking a thread takes as long
 Wanted = Literal["tensors"] | int
-"""Arrays by name, or predictions with so many alternatives."""
+"""Arrays by name, or predictions with this number of alternatives."""
 
 
 class BrokenError(RuntimeError):
@@ -65,7 +65,9 @@ class Served:
         """Of the bundle."""
         self.input, self.outputs = input_spec(predictor), output_specs(predictor)
         self.observer: Observer = observer or Silent()
-        self.golden, self.golden_logits = self.measure_golden(golden)
+        self.golden = golden[0] if len(golden) else None
+        """A sample of the bundle, which readiness asks for again and again."""
+        self.golden_logits = None if self.golden is None else predictor.logits(self.decode_golden())
         self.batcher = Batcher(
             name, self.compute, max_batch=settings.max_batch, max_delay_ms=settings.max_delay_ms, queue=settings.queue,
             inline=self.is_quick(), observe=self.observe,
@@ -129,7 +131,7 @@ class Served:
         """A work for the batcher without its inputs yet.
 
         Its result is the outputs by name if `wanted` is "tensors", which are those without test-time augmentation;
-        else predictions, of which each lists so many alternatives. A dense task always gives predictions, or failures.
+        else predictions, each with that number of alternatives. A dense task always gives predictions, or failures.
         """
         tta = "none" if wanted == TENSORS else self.predictor.tta
         return Work(future, DENSE if self.dense else tta, size, wanted=wanted)
@@ -147,7 +149,7 @@ class Served:
         return self.finish(batch, logits)
 
     def finish(self, batch: list[Work], logits: Tensor) -> list[Any]:
-        """The logits of a batch as each of its works wants them, computed for all of those at once that want the same."""
+        """The logits of a batch as each of its works wants them, made at once for all that want the same."""
         task, found = self.predictor.task, dict.fromkeys(range(len(batch)))
         parts = torch.split(logits, [len(work.inputs) for work in batch])
         groups: dict[Any, list[int]] = {}
@@ -184,29 +186,28 @@ class Served:
         """Whether one input takes so little time that a thread is not worth it; the least of three, after a first."""
         if self.dense or self.golden is None:
             return False
-        seconds = []
+        decoded, seconds = self.decode_golden(), []
         for _ in range(3):
             began = time.perf_counter()
-            self.predictor.logits(self.golden)
+            self.predictor.logits(decoded)
             seconds.append(time.perf_counter() - began)
         return min(seconds) < QUICK
 
-    def measure_golden(self, golden: Sequence[Payload]) -> tuple[Tensor | None, Tensor | None]:
-        """The first golden sample, decoded (1, *shape), and its logits by this engine."""
-        if not golden:
-            return None, None
-        decoded = self.predictor.preprocess.decode(golden[0], "the golden sample")[None]
-        return decoded, self.predictor.logits(decoded)
+    def decode_golden(self) -> Tensor:
+        """The golden sample as the engine takes it, (1, *shape)."""
+        assert self.golden is not None
+        return self.predictor.preprocess.decode(self.golden, "the golden sample")[None]
 
     async def check_golden(self) -> bool:
-        """Whether the golden sample still gives its logits, through batcher and engine, past a full queue.
+        """Whether the golden sample still gives its logits: decoded, batched past a full queue, and computed.
 
         True if the bundle has none and the engine's thread is alive.
         """
-        if self.golden is None or self.golden_logits is None:
+        if self.golden_logits is None:
             return self.alive
-        future = asyncio.get_running_loop().create_future()
-        work = Work(future, "none", 1, self.golden, urgent=True)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        work = Work(future, "none", 1, await loop.run_in_executor(None, self.decode_golden), urgent=True)
         self.batcher.submit(work)
         logits: Tensor = await future
         scale = float(self.golden_logits.abs().max())

@@ -25,7 +25,7 @@ class ServeSettings:
     port: int = 8000
     """The port; 0 for a free one."""
     backend: str = "auto"
-    """What computes the network; as in `neocog.load`."""
+    """The engine that computes the network; as in `neocog.load`."""
     threads: int | None = None
     """That the engine computes with; by default one for each core, shared by the workers."""
     workers: int = 1
