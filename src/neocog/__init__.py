@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
+    from neocog.runs.bench_bundle import EngineBench, bench
     from neocog.runs.compute_features import features
     from neocog.studio.serve import open_studio
     from neocog.tuning import Study, tune
@@ -36,6 +37,7 @@ HOMES = {
     "CNNClassifier": "estimators",
     "CNNRegressor": "estimators",
     "Comparison": "runs",
+    "EngineBench": "runs.bench_bundle",
     "Evaluation": "evaluation",
     "Explanation": "explaining.explanation",
     "NeocogError": "errors",
@@ -46,6 +48,7 @@ HOMES = {
     "Run": "runs",
     "RunConfig": "runs",
     "Study": "tuning",
+    "bench": "runs.bench_bundle",
     "compare": "runs",
     "create_model": "zoo",
     "evaluate": "runs",
@@ -70,6 +73,7 @@ __all__ = [
     "CNNClassifier",
     "CNNRegressor",
     "Comparison",
+    "EngineBench",
     "Evaluation",
     "Explanation",
     "NeocogError",
@@ -81,6 +85,7 @@ __all__ = [
     "RunConfig",
     "Study",
     "__version__",
+    "bench",
     "compare",
     "create_model",
     "evaluate",
