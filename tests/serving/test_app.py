@@ -166,7 +166,7 @@ def test_outputs_that_are_not_finite_are_a_failure(server, monkeypatch):
 
 
 def test_versions_are_chosen_by_number_and_replaced_without_a_lost_request(tmp_path):
-    settings = ServeSettings()
+    settings = ServeSettings(backend="eager")
     paths = {str(version): small_bundle(tmp_path / f"{version}.neocog", seed=version) for version in (2, 9, 10)}
     served = [load_served(path, settings, name="digits", version=version) for version, path in paths.items()]
     repository = Repository(*served)
@@ -199,7 +199,7 @@ def test_versions_are_chosen_by_number_and_replaced_without_a_lost_request(tmp_p
 
 
 def test_golden_sample_is_answered_past_a_full_queue(tmp_path):
-    settings = ServeSettings(queue=1)
+    settings = ServeSettings(queue=1, backend="eager")
     served = load_served(small_bundle(tmp_path / "a.neocog"), settings, name="digits")
 
     async def check():

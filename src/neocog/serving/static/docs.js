@@ -202,7 +202,7 @@ async function drawPicture(answer) {
   context.drawImage(image, 0, 0);
   for (const mask of answer.mask ? [answer.mask] : Object.values(answer.masks || {})) await drawMask(context, mask);
   const labels = [...new Set((answer.objects || []).map((one) => one.label))];
-  for (const one of answer.objects || []) drawBox(context, one, colourOf(1 + labels.indexOf(one.label)));
+  for (const one of answer.objects || []) drawBox(context, one, colourOf(1 + labels.indexOf(one.label)), answer.objects.length <= 30);
 }
 
 async function drawMask(context, png) {
@@ -221,11 +221,12 @@ async function drawMask(context, png) {
   context.drawImage(layer, 0, 0);
 }
 
-function drawBox(context, one, colour) {
+function drawBox(context, one, colour, named) {
   const [left, top, right, bottom] = one.box;
   context.lineWidth = Math.max(1, context.canvas.width / 400);
   context.strokeStyle = colour;
   context.strokeRect(left, top, right - left, bottom - top);
+  if (!named) return;
   context.font = `${Math.max(10, context.canvas.width / 50)}px sans-serif`;
   context.fillStyle = colour;
   context.fillText(`${one.label} ${one.score.toFixed(2)}`, left, Math.max(10, top - 3));
