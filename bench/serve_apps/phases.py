@@ -291,7 +291,7 @@ def steady_memory(scene: Scene) -> Verdict:
     slope = float(np.polyfit(later[:, 0], later[:, 1], 1)[0]) if len(later) > 2 else float("nan")
     verdict.figures |= {
         "MB at the start, after a fifth, at the end": [
-            round(size / 2**20, 1) for size in (sizes[0][1], later[0][1], later[-1][1])
+            round(float(size) / 2**20, 1) for size in (sizes[0][1], later[0][1], later[-1][1])
         ],
         "slope, bytes a request": round(slope, 2),
     }

@@ -46,7 +46,8 @@ def shown(answer: dict[str, Any]) -> str:
     if "class" in answer:
         return f"{answer['class']} ({answer['probability']:.1%})"
     if "objects" in answer:
-        return ", ".join(f"{one['label']} ({one['score']:.1%}) at {one['box']}" for one in answer["objects"]) or "nothing"
+        found = [f"{one['label']} ({one['score']:.1%}) at {one['box']}" for one in answer["objects"]]
+        return ", ".join(found) or "nothing"
     hidden = ("model", "version", "name", "mask", "masks", "classes")  # masks are PNG files in base64
     return json.dumps({key: value for key, value in answer.items() if key not in hidden})
 
