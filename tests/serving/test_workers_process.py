@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ def metrics(server: Running) -> bytes:
     return server.client.get("/metrics").content
 
 
+def added(first: bytes, last: bytes, name: str, **labels: str) -> float:
+    """By how much a figure has grown."""
+    return value(last, name, **labels) - value(first, name, **labels)
+
+
 def probabilities(client: httpx.Client) -> list[float]:
     answer = client.post(INFER, json=BODY)
     assert answer.status_code == 200, answer.text
@@ -53,16 +59,21 @@ def probabilities(client: httpx.Client) -> list[float]:
 def test_both_workers_answer_and_are_added_up(server: Running) -> None:
     until(server.ready, 5)
     labels = {"model": "digits", "route": "/v2/models/{name}/infer", "status": "200"}
+    with httpx.Client(base_url=server.address, headers=AUTH) as client:
+        probabilities(client)  # so that its figures exist
+    time.sleep(0.1)
+    first = metrics(server)
     for _ in range(40):  # each on a connection of its own, so that both workers get some
         with httpx.Client(base_url=server.address, headers=AUTH) as client:
             probabilities(client)
     text = metrics(server)
-    assert value(text, "neocog_requests_total", **labels) == 40
-    assert value(text, "neocog_batch_size_sum", model="digits") >= 40  # readiness asks, too
-    assert value(text, "neocog_request_seconds_count", model="digits", route=labels["route"]) == 40
+    latency = {"model": "digits", "route": labels["route"]}
+    assert added(first, text, "neocog_requests_total", **labels) == 40
+    assert added(first, text, "neocog_batch_size_sum", model="digits") == 40
+    assert added(first, text, "neocog_request_seconds_count", **latency) == 40
     assert [value(text, "neocog_worker_up", worker=slot) for slot in "01"] == [1, 1]
     server.client.get("/v2/health/live")
-    until(lambda: len([line for line in server.log() if line.get("route") == labels["route"]]) == 40, 3)
+    until(lambda: len([line for line in server.log() if line.get("route") == labels["route"]]) >= 41, 3)
     assert {line["worker"] for line in server.log() if line.get("route") == labels["route"]} == {0, 1}
 
 
@@ -105,6 +116,18 @@ def test_a_killed_worker_is_seen_within_a_second_and_replaced(server: Running) -
     assert (line["reason"], line["while_starting"]) == ("killed by SIGKILL", False)
     labels = {"model": "digits", "route": "/v2/models/{name}/infer", "status": "200"}
     assert value(metrics_of(server), "neocog_requests_total", **labels) >= 1
+
+
+def test_inputs_that_drift_are_warned_of(server: Running) -> None:
+    until(lambda: httpx.get(f"{server.address}/v2/health/ready").status_code == 200, 40)
+    black = {"inputs": [{"name": "images", "datatype": "UINT8", "shape": [8, 32, 32, 1], "data": [0] * 8192}]}
+    with httpx.Client(base_url=server.address, headers=AUTH, timeout=20) as client:
+        for _ in range(40):
+            assert client.post(INFER, json=black).status_code == 200
+    until(lambda: any(line["event"] == "drift" and line["kind"] == "inputs" for line in server.log()), 20)
+    text = metrics_of(server)
+    labels = {"model": "digits", "kind": "inputs"}
+    assert value(text, "neocog_drift", **labels) > value(text, "neocog_drift_limit", **labels)
 
 
 def metrics_of(server: Running) -> bytes:

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import numpy as np
 
+from neocog.bundle import read_sealed, write_sealed
+from neocog.bundle.reference import measure_reference
 from neocog.modalities.image.arrays import ArraySource
 from tests.support.untrained import write_untrained
 
@@ -27,7 +29,7 @@ def digits(seed: int = 0, count: int = 12) -> np.ndarray[Any, np.dtype[np.uint8]
 
 
 def small_bundle(path: Path, seed: int = 0) -> Path:
-    """A LeNet with weights of this seed."""
+    """A LeNet with weights of this seed, measured on noise."""
     import torch
 
     source = ArraySource("noise", {"train": (digits(), np.arange(12) % 3)}, ("a", "b", "c"))
@@ -37,7 +39,12 @@ def small_bundle(path: Path, seed: int = 0) -> Path:
         for parameter in model.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.1
 
-    write_untrained(path, "lenet5", source, change=change)
+    predictor = write_untrained(path, "lenet5", source, change=change)
+    decoded = torch.stack([predictor.preprocess.decode(image) for image in digits(1, 300)])
+    found = measure_reference(predictor.task, predictor.logits(decoded), decoded)
+    members = read_sealed(path)
+    manifest = json.loads(members["manifest.json"]) | {"reference": found.to_json()}
+    write_sealed(path, members | {"manifest.json": json.dumps(manifest).encode()})
     return path
 
 

@@ -57,6 +57,8 @@ class Metrics:
     def __init__(self, folder: Path | None = None, drift: "Drift | None" = None) -> None:
         """`folder` holds the files of several workers, after `share_files`; None: this process is the only one."""
         self.registry, self.folder, self.drift = CollectorRegistry(), folder, drift
+        # Several processes can't have such series.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         made: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("neocog_requests", "Requests that were answered.", ("model", "route", "status"), **made)
         self.seconds = Histogram(
