@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
+    from neocog.runs.bench_bundle import EngineBench, bench
     from neocog.runs.compute_features import features
     from neocog.serving.run import serve
     from neocog.studio.serve import open_studio
@@ -37,6 +38,7 @@ HOMES = {
     "CNNClassifier": "estimators",
     "CNNRegressor": "estimators",
     "Comparison": "runs",
+    "EngineBench": "runs.bench_bundle",
     "Evaluation": "evaluation",
     "Explanation": "explaining.explanation",
     "NeocogError": "errors",
@@ -47,6 +49,7 @@ HOMES = {
     "Run": "runs",
     "RunConfig": "runs",
     "Study": "tuning",
+    "bench": "runs.bench_bundle",
     "compare": "runs",
     "create_model": "zoo",
     "evaluate": "runs",
@@ -72,6 +75,7 @@ __all__ = [
     "CNNClassifier",
     "CNNRegressor",
     "Comparison",
+    "EngineBench",
     "Evaluation",
     "Explanation",
     "NeocogError",
@@ -83,6 +87,7 @@ __all__ = [
     "RunConfig",
     "Study",
     "__version__",
+    "bench",
     "compare",
     "create_model",
     "evaluate",

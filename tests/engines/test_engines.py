@@ -143,16 +143,26 @@ def test_inputs_that_an_engine_would_misread_are_refused(engines, name):
 
 
 def test_large_finite_inputs_are_not_taken_for_infinite(engines):
-    assert engines["onnxruntime"](torch.full((2, 3, 12, 12), 3e38) * torch.tensor([1.0, 0]).view(2, 1, 1, 1)) is not None
+    assert (
+        engines["onnxruntime"](torch.full((2, 3, 12, 12), 3e38) * torch.tensor([1.0, 0]).view(2, 1, 1, 1)) is not None
+    )
 
 
 def test_numbers_of_tokens_that_do_not_exist_are_refused():
     from neocog.modalities.text.preprocess import TextPreprocess
 
-    words = tuple(f"w{i}" for i in range(10))
-    spec = TextPreprocess(vocabulary=words, length=6) if "vocabulary" in TextPreprocess.__slots__ else None
-    if spec is None:
-        pytest.skip("another form of vocabulary")
+    spec = TextPreprocess(level="word", vocabulary=tuple(f"w{i}" for i in range(10)), length=6)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(12, 4), nn.Flatten(), nn.Linear(24, 2)).eval()
+    ids = torch.tensor([[0, 1, 11, 3, 4, 5], [2, 2, 2, 0, 0, 0], [11, 0, 0, 0, 0, 0]])
+    for name in ("onnxruntime", "openvino"):
+        engine = build(name, model, spec, threads=1)
+        torch.testing.assert_close(engine(ids), model(ids).detach(), rtol=1e-4, atol=1e-5)
+        for wrong in (12, -1):
+            bad = ids.clone()
+            bad[1, 2] = wrong
+            with pytest.raises(DataError, match=r"Numbers of tokens are at least 0 and below 12.*received "):
+                engine(bad)
 
 
 def test_affine_is_found_for_images_and_boards_only():

@@ -13,11 +13,12 @@ from neocog.bundle.seal import read_sealed
 from neocog.engines.eager import torch_backend
 from neocog.errors import BundleError, ConfigError, DataError
 from neocog.modalities.image.tta import TTA
+from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.table import read_preprocess
 from neocog.tasks import TASKS
 from neocog.zoo import create_model
 
-__all__ = ["load"]
+__all__ = ["decode_golden_samples", "load"]
 
 INVALID = (
     SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, ConfigError, DataError,
@@ -76,16 +77,24 @@ def build_predictor(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) 
     return Predictor(torch_backend(model), preprocess, task, manifest=manifest, model=model)
 
 
+def decode_golden_samples(path: str | Path, preprocess: Preprocess) -> torch.Tensor:
+    """The golden samples of a bundle as its preprocessing decodes them; (N, *shape)."""
+    golden = load_tensors(read_sealed(Path(path))["golden.safetensors"])
+    return decode_all(golden, preprocess)
+
+
+def decode_all(golden: dict[str, torch.Tensor], preprocess: Preprocess) -> torch.Tensor:
+    inputs = [golden[f"input_{i}"].numpy().tobytes() for i in range(sum(name != "logits" for name in golden))]
+    return torch.stack([preprocess.decode(decode_golden(content), "a golden sample") for content in inputs])
+
+
 def check_golden(path: Path, predictor: Predictor, golden: dict[str, torch.Tensor]) -> torch.Tensor:
     """The golden samples, decoded; (N, *shape).
 
     Raises BundleError if they no longer give the logits that were stored with them.
     """
     expected = golden.pop("logits")
-    inputs = [golden[f"input_{i}"].numpy().tobytes() for i in range(len(golden))]
-    decoded = torch.stack(
-        [predictor.preprocess.decode(decode_golden(content), "a golden sample") for content in inputs]
-    )
+    decoded = decode_all(golden, predictor.preprocess)
     found = predictor.task.thin(predictor.logits(decoded))
     if found.shape != expected.shape or not torch.allclose(found, expected, rtol=RELATIVE, atol=ABSOLUTE):
         gap = f"by {(found - expected).abs().max():g}" if found.shape == expected.shape else "in their shape"

@@ -1,5 +1,7 @@
 """Engines of a network with what is remembered of it: graphs are written and quantised once, and read afterwards."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -97,13 +99,12 @@ def write_graph(name: str, graph: Any) -> bytes:
     if name.startswith("onnxruntime"):
         content: bytes = graph.SerializeToString()
         return content
-    import io
-
     import openvino
 
-    xml, weights = io.BytesIO(), io.BytesIO()
-    openvino.serialize(graph, xml, weights)
-    return pack([xml.getvalue(), weights.getvalue()])
+    with tempfile.TemporaryDirectory() as folder:  # OpenVINO writes to paths only
+        xml, weights = Path(folder, "graph.xml"), Path(folder, "graph.bin")
+        openvino.serialize(graph, str(xml), str(weights))
+        return pack([xml.read_bytes(), weights.read_bytes()])
 
 
 def read_graph(name: str, content: bytes) -> Any:

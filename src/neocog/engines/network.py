@@ -70,8 +70,13 @@ def describe_network(model: nn.Module, preprocess: Preprocess) -> EngineNetwork:
     ids = not normalised.is_floating_point()
     return EngineNetwork(
         Joined(shared_copy(model)).eval(), tuple(normalised.shape[1:]), normalised.dtype, preprocess.dtype,
-        find_affine(preprocess), preprocess.in_channels if ids else None, preprocess.normalise,
+        find_affine(preprocess), count_tokens(preprocess) if ids else None, preprocess.normalise,
     )  # fmt: skip
+
+
+def count_tokens(preprocess: Preprocess) -> int:
+    """How many ids a text may have; if unknown tokens share the id of the padding, that has no channel."""
+    return preprocess.in_channels + (getattr(preprocess, "unknown", 1) == 0)
 
 
 def find_affine(preprocess: Preprocess) -> Affine | None:

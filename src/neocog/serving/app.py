@@ -25,6 +25,7 @@ __all__ = ["ROUTES", "Health", "Route", "Server", "create_app"]
 
 LOG = logging.getLogger("neocog.serving")
 FAILED = "The server failed at this request. Its log says how."
+NO_MEMORY = "The server has no memory for this request at the moment. Try again, or send smaller inputs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,5 +195,13 @@ def answer_error(error: Exception) -> Answer:
         return Answer.error(str(error), error.status, error.headers)
     if isinstance(error, NeocogError):
         return Answer.error(str(error), 404 if isinstance(error, UnknownModelError) else 400)
+    if lacks_memory(error):
+        LOG.error("a request found no memory at %s", time.strftime("%H:%M:%S"))
+        return Answer.error(NO_MEMORY, 503, ((b"retry-after", b"1"),))
     LOG.error("a request failed at %s", time.strftime("%H:%M:%S"), exc_info=error)
     return Answer.error(FAILED, 500)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether a request failed for want of memory: torch's allocator raises RuntimeError then."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
