@@ -30,12 +30,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from decode import processor, texture
 from PIL import Image
 from torch import Tensor, nn
 
+from decode import processor, texture
 from neocog.bundle import Predictor, torch_backend
-from neocog.bundle.use_engine import sized, use_engine, workshop_of
+from neocog.bundle.use_engine import sized, workshop_of
 from neocog.cpus import num_cpus, num_threads
 from neocog.data import ImagePreprocess
 from neocog.engines.choose import choose_engine
@@ -76,7 +76,7 @@ def fit_last_layer(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
     seen: list[Tensor] = []
     hook = dense.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
     with torch.inference_mode():
-        for part in inputs.split(16):
+        for part in torch.split(inputs, 16):
             model(part)
     hook.remove()
     features = torch.cat(seen).double()
@@ -103,7 +103,7 @@ def make_predictor(name: str, paths: Sequence[Path]) -> Predictor:
     inputs = spec.normalise(inputs)
     with torch.no_grad():  # statistics of the batch norms, which have none yet
         for _ in range(2):
-            for part in inputs.split(16):
+            for part in torch.split(inputs, 16):
                 model(part)
     model.eval()
     if not dense:
