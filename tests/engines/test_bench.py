@@ -79,7 +79,7 @@ def test_predict_and_eval_compute_with_the_engine_that_is_asked_for(files, capsy
     figures = []
     for name in ("eager", "compiled"):
         assert run("eval", model, files / "data", "--backend", name, "--json") == 0
-        figures.append(json.loads(capsys.readouterr().out)["loss"])
+        figures.append(json.loads(capsys.readouterr().out)["loss"]["value"])
     assert figures[0] == pytest.approx(figures[1], rel=1e-5)
     assert run("eval", model, model, files / "data", "--backend", "compiled") == 2
     assert "--backend is for one network" in capsys.readouterr().err

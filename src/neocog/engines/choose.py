@@ -95,8 +95,8 @@ def choose_engine(
     """Measure engines on decoded inputs (N, *shape) and take the fastest within its tolerance.
 
     `names` are by default all engines in floating point, and those in int8 whose graphs are remembered; others in int8
-    need a `calibration` sample. `judge` knows the metric; by default the share of decisions that change counts. With `keep` the choice
-    is remembered for this network, shape, processor, number of threads and versions.
+    need a `calibration` sample. `judge` knows the metric; by default the share of decisions that change counts. With
+    `keep` the choice is remembered for this network, shape, processor, number of threads and versions.
     """
     if names is None:
         names = [*FLOAT_ENGINES, *(name for name in INT8_ENGINES if workshop.has_quantised(name))]

@@ -98,11 +98,12 @@ def bench(
     check_options(data, int8, engines, batches)
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
     workshop = workshop_of(predictor, threads)
-    names = engines if engines is not None else NAMES if int8 else None
+    names: Sequence[str] | None = engines if engines is not None else NAMES if int8 else None
+    quantises = int8 or bool({*(engines or ())} & {*INT8_ENGINES})
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(workshop.threads)
     try:
-        prepared = prepare(bundle, predictor, data, samples, int8=int8 or bool({*names} & {*INT8_ENGINES}), **reading)
+        prepared = prepare(bundle, predictor, data, samples, int8=quantises, **reading)
         choice = choose_engine(
             workshop, predictor.task, prepared.decoded, names=names, calibration=prepared.calibration,
             judge=prepared.judge, batches=batches, seconds=seconds,
