@@ -9,6 +9,7 @@ network have; `neocog.bench` then chooses the engine, within its tolerance, on f
 
     whole      files on disk to predictions, Predictor.predict_each: reading, decoding, normalising, network, answers
     network    decoded inputs in memory to logits
+    plain      the same whole pipeline with PyTorch as it comes: Neocog's eager already has its channels last
     by hand    OpenVINO set up by hand: decoded by the same code, normalised in the graph, its throughput hint and
                asynchronous requests, the precision that auto took
 
@@ -19,6 +20,7 @@ least 0.97 times the speed of the engine set up by hand.
 """
 
 import argparse
+import copy
 import os
 import statistics
 import tempfile
@@ -30,12 +32,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from decode import processor, texture
 from PIL import Image
 from torch import Tensor, nn
 
+from decode import processor, texture
 from neocog.bundle import Predictor, torch_backend
-from neocog.bundle.use_engine import sized, use_engine, workshop_of
+from neocog.bundle.use_engine import sized, workshop_of
 from neocog.cpus import num_cpus, num_threads
 from neocog.data import ImagePreprocess
 from neocog.engines.choose import choose_engine
@@ -44,6 +46,7 @@ from neocog.engines.make_engine import FLOAT_ENGINES, INT8_ENGINES
 from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.tasks import TASKS
 from neocog.zoo import create_model
+from neocog.zoo.network import join_outputs
 
 CLASSES = ("smooth", "medium", "fine", "coarse")
 NETWORKS = ("resnet18", "mobilenet_v2", "efficientnet_lite0", "unet_lite0", "time_series_resnet")
@@ -76,7 +79,7 @@ def fit_last_layer(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
     seen: list[Tensor] = []
     hook = dense.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
     with torch.inference_mode():
-        for part in inputs.split(16):
+        for part in torch.split(inputs, 16):
             model(part)
     hook.remove()
     features = torch.cat(seen).double()
@@ -103,12 +106,23 @@ def make_predictor(name: str, paths: Sequence[Path]) -> Predictor:
     inputs = spec.normalise(inputs)
     with torch.no_grad():  # statistics of the batch norms, which have none yet
         for _ in range(2):
-            for part in inputs.split(16):
+            for part in torch.split(inputs, 16):
                 model(part)
     model.eval()
     if not dense:
         fit_last_layer(model, inputs, torch.arange(len(inputs)) % 4)
     return Predictor(torch_backend(model), spec, task, model=model)
+
+
+def plain_backend(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The network with weights and inputs in PyTorch's usual layout."""
+    copied = copy.deepcopy(model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+    def run(inputs: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return join_outputs(copied(inputs))
+
+    return run
 
 
 def by_hand(predictor: Predictor, engine: str, threads: int) -> Callable[[Sequence[Path]], Tensor] | None:
@@ -204,7 +218,9 @@ def measure(name: str, folder: Path, given: argparse.Namespace) -> None:
     auto = predictor.with_backend(sized(taken.backend, choice.batch))
     stacked = torch.cat([calibration, decoded])
     normalise = predictor.preprocess.normalise
+    plain = predictor.with_backend(plain_backend(predictor.model))  # type: ignore[arg-type]
     calls: dict[str, Callable[[], object]] = {
+        "plain": lambda: list(plain.predict_each(paths)),
         "eager": lambda: list(predictor.predict_each(paths)),
         "auto": lambda: list(auto.predict_each(paths)),
         "eager network": lambda: compute_logits(predictor.backend, normalise, stacked),
@@ -215,6 +231,7 @@ def measure(name: str, folder: Path, given: argparse.Namespace) -> None:
         calls["by hand"] = lambda: hand(paths)
     found = in_turns(calls, given.turns)
     line = f"{name:<20}{choice.name:<18}whole {found['eager'] / found['auto']:5.2f}x   "
+    line += f"(beside plain {found['plain'] / found['auto']:5.2f}x)   "
     line += f"network {found['eager network'] / found['auto network']:5.2f}x   "
     line += f"ms per file: eager {1e3 * found['eager'] / len(paths):.2f}, auto {1e3 * found['auto'] / len(paths):.2f}"
     if "by hand" in found:

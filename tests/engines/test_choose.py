@@ -12,7 +12,7 @@ from neocog.bundle.use_engine import has_choice, use_engine
 from neocog.data import ImagePreprocess
 from neocog.engines import choose
 from neocog.engines.choose import choose_engine, disagreement, remembered_choice, tolerance_reason
-from neocog.engines.kept import Workshop, largest_error, read_graph, write_graph
+from neocog.engines.kept import Workshop, largest_error
 from neocog.engines.measure import Timing, best_cases, time_in_turns
 from neocog.engines.store import Store, digest_of, pack, unpack
 from neocog.errors import ConfigError
@@ -134,7 +134,7 @@ def test_damaged_file_is_ignored():
     assert store.read("choice", {"x": 2}) is None
 
 
-def test_cache_that_can_not_be_written_is_no_error(tmp_path, monkeypatch, decoded, speeds):
+def test_cache_that_can_not_be_written_costs_nothing_else(tmp_path, monkeypatch, decoded, speeds):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NEOCOG_CACHE", str(tmp_path / "file"))
     speeds.update(eager=1.0, compiled=2.0)
@@ -219,7 +219,6 @@ def test_load_takes_an_engine_by_name_and_auto_what_is_remembered(bundle, speeds
     np.testing.assert_allclose(found.predict_proba(images), eager.predict_proba(images), atol=1e-5)
     assert not has_choice(eager)
     monkeypatch.setattr(choose, "FLOAT_ENGINES", FAST)
-    monkeypatch.setattr(choose_engine, "__kwdefaults__", {**choose_engine.__kwdefaults__, "names": FAST})
     speeds.update(eager=1.0, compiled=2.0)
     assert load(bundle, backend="auto").backend_name == "compiled"
     assert "the fastest engine here is compiled, by 1 samples" in capsys.readouterr().err

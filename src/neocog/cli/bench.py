@@ -22,7 +22,7 @@ def bench(
     data: str | None = None,
     int8: Switch = False,
     engines: Annotated[str | None, Parameter(metavar="A,B")] = None,
-    batch: Annotated[str | None, Parameter(metavar="1,8,32")] = None,
+    batch: Annotated[str, Parameter(metavar="1,8,32")] = "1,4,16,32",
     seconds: float = 8.0,
     samples: int = 512,
     threads: int | None = None,
@@ -58,7 +58,7 @@ def bench(
     engines
         The engines to measure, separated by commas; by default all.
     batch
-        The batch sizes to try, separated by commas; by default 1,4,16,32.
+        The batch sizes to try, separated by commas.
     seconds
         How long to time the engines, once their best batch sizes are known.
     samples
@@ -74,10 +74,10 @@ def bench(
     """
     from neocog.runs.bench_bundle import bench as measure  # with the trainer, which the help does not need
 
-    sizes = {} if batch is None else {"batches": numbers(batch)}
     found = measure(
         bundle, data, int8=int8, engines=None if engines is None else engines.split(","), seconds=seconds,
-        samples=samples, threads=threads, split=split, format=format, download=download, **sizes, **reading.options(),
+        samples=samples, threads=threads, batches=numbers(batch), split=split, format=format, download=download,
+        **reading.options(),
     )  # fmt: skip
     if json:
         write_out(jsonlib.dumps(found.to_json(), indent=1))

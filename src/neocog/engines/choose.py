@@ -85,7 +85,7 @@ def choose_engine(
     task: Task,
     decoded: Tensor,
     *,
-    names: Sequence[str] = FLOAT_ENGINES,
+    names: Sequence[str] | None = None,
     calibration: Tensor | None = None,
     judge: Judge | None = None,
     batches: Sequence[int] = BATCHES,
@@ -94,16 +94,17 @@ def choose_engine(
 ) -> Choice:
     """Measure engines on decoded inputs (N, *shape) and take the fastest within its tolerance.
 
-    Engines with int8 take part if they are among `names` and there is a `calibration` sample, or if their graphs are
-    remembered. `judge` knows the metric; by default the share of decisions that change counts. With `keep` the choice
-    is remembered for this network, shape, processor, number of threads and versions.
+    `names` are by default all engines in floating point, and those in int8 whose graphs are remembered; others in int8
+    need a `calibration` sample. `judge` knows the metric; by default the share of decisions that change counts. With
+    `keep` the choice is remembered for this network, shape, processor, number of threads and versions.
     """
-    wanted = [*names, *(name for name in INT8_ENGINES if name not in names and workshop.has_quantised(name))]
+    if names is None:
+        names = [*FLOAT_ENGINES, *(name for name in INT8_ENGINES if workshop.has_quantised(name))]
     eager = workshop.build("eager")
     normalise = workshop.preprocess.normalise
     expected = compute_logits(eager, normalise, decoded)
     trials: dict[str, Trial] = {}
-    for name in track(dict.fromkeys(["eager", *wanted]), "building engines"):
+    for name in track(dict.fromkeys(["eager", *names]), "building engines"):
         trials[name] = try_engine(
             workshop, name, decoded, expected, calibration, judge or decisions_judge(task, expected)
         )

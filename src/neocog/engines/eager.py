@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from neocog.engines.engine import Backend, Engine, Program, is_on_cpu
-from neocog.engines.network import Joined
 from neocog.zoo.network import join_outputs
 
 __all__ = ["Compiled", "CompiledBf16", "torch_backend"]
@@ -46,6 +45,7 @@ class Compiled(Engine):
     def compile(self, example: Tensor) -> Program:
         import copy
 
+        from neocog.engines.network import Joined
         from neocog.layers.fuse import fuse  # torch.fx takes a second
 
         joined = self.network.model

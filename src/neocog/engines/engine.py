@@ -2,13 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from neocog.engines.network import EngineNetwork
 from neocog.errors import DataError
+
+if TYPE_CHECKING:
+    from neocog.engines.network import EngineNetwork  # with the planner, which eager PyTorch does not need
 
 __all__ = ["BATCH", "Backend", "Engine", "Program", "compute_logits", "name_of_backend", "takes_decoded"]
 
@@ -61,7 +63,7 @@ class Engine(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, network: EngineNetwork, *, threads: int, batch: int = BATCH) -> None:
+    def __init__(self, network: "EngineNetwork", *, threads: int, batch: int = BATCH) -> None:
         self.network, self.threads, self.batch = network, threads, batch
         self.programs: dict[tuple[torch.Size, torch.dtype], Program] = {}
 

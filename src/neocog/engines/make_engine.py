@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -31,9 +31,9 @@ class EngineKind:
     needs_bf16: bool = False
     int8: bool = False
     rounding: float = 1e-3
-    """The largest difference of a logit that counts as rounding, as a share of the logits' spread. In bfloat16 decisions
-    and metrics tell more, so that only gross errors are refused by it."""
-    points: float = field(default=0.05)
+    """The largest difference of a logit that counts as rounding, as a share of the logits' spread. In bfloat16 the
+    metric tells more, so that only gross errors are refused by it."""
+    points: float = 0.05
     """How much of the metric it may lose, in percentage points."""
 
 

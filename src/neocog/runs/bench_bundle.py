@@ -15,7 +15,7 @@ from neocog.bundle.load_bundle import decode_golden_samples
 from neocog.bundle.use_engine import workshop_of
 from neocog.engines.choose import BATCHES, SECONDS, Choice, Judge, Trial, choose_engine
 from neocog.engines.engine import Backend
-from neocog.engines.make_engine import ENGINES, FLOAT_ENGINES, INT8_ENGINES, NAMES, check_name
+from neocog.engines.make_engine import ENGINES, INT8_ENGINES, NAMES, check_name
 from neocog.engines.store import environment
 from neocog.errors import ConfigError, DataError, NeocogError
 from neocog.evaluation.intervals import without_intervals
@@ -33,13 +33,13 @@ SAMPLES, CALIBRATION, DENSE = 512, 256, 48
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineBench:
-    """What was measured of each engine, and which one is taken."""
+    """Figures of each engine side by side, and the one that is taken."""
 
     bundle: str
     data: str
     """The data set and its split; or golden samples."""
     metric: str
-    """What `Trial.lost` is about: a metric, or decisions."""
+    """The metric that `Trial.lost` is about; or decisions."""
     choice: Choice
     threads: int
     macs: int
@@ -98,11 +98,12 @@ def bench(
     check_options(data, int8, engines, batches)
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
     workshop = workshop_of(predictor, threads)
-    names = tuple(engines) if engines is not None else NAMES if int8 else FLOAT_ENGINES
+    names: Sequence[str] | None = engines if engines is not None else NAMES if int8 else None
+    quantises = int8 or bool({*(engines or ())} & {*INT8_ENGINES})
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(workshop.threads)
     try:
-        prepared = prepare(bundle, predictor, data, samples, int8=int8 or bool({*names} & {*INT8_ENGINES}), **reading)
+        prepared = prepare(bundle, predictor, data, samples, int8=quantises, **reading)
         choice = choose_engine(
             workshop, predictor.task, prepared.decoded, names=names, calibration=prepared.calibration,
             judge=prepared.judge, batches=batches, seconds=seconds,
@@ -174,8 +175,10 @@ def spread_out(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def calibration_records(predictor: Predictor, data: object, chosen: Chosen, reading: Reading) -> Chosen:
     """Records of the training split; without one, of those that are not compared, or else these."""
+    train_reading = reading.copy()
+    train_reading["split"] = "train"
     try:
-        train = choose_samples(predictor, data, **{**reading, "split": "train"})
+        train = choose_samples(predictor, data, **train_reading)
         return Chosen(
             match_channels(train.source, predictor.preprocess), spread_out(train.indices, CALIBRATION), train.split
         )
