@@ -1,5 +1,6 @@
 """Batch norms of an ONNX model folded into the layers before them, and what a file for others should not hold left out."""
 
+import ast
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +14,36 @@ __all__ = ["fold_norms", "without_traces"]
 
 LAYERS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0}
 """Operations whose outputs a factor of their weights scales, and the axis of the outputs in these."""
+SCOPES = "pkg.torch.onnx.name_scopes"
 EPSILON = 1e-5  # of BatchNormalization, by default
 
 
 def without_traces(proto: "onnx.ModelProto") -> None:
-    """Remove what torch's exporter writes about the program: paths of this machine and its lines of code."""
+    """Remove what torch's exporter writes about the program: paths of this machine and its lines of code.
+
+    The module that a node comes from stays, as the first part of the node's name: network/conv1/node_conv2d.
+    """
     graph = proto.graph
+    for node in graph.node:
+        if module := module_of(node):
+            node.name = f"{module}/{node.name}"
     for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]
     for node in graph.node:
         node.doc_string = ""
 
 
+def module_of(node: "onnx.NodeProto") -> str:
+    """The path of the module that torch's exporter made a node of; empty for the outermost one."""
+    scopes = next((entry.value for entry in node.metadata_props if entry.key == SCOPES), "")
+    parts: list[str] = ast.literal_eval(scopes) if scopes else []
+    return parts[-2].replace(".", "/") if len(parts) > 1 else ""
+
+
 def fold_norms(proto: "onnx.ModelProto") -> None:
     """Fold each BatchNormalization that alone reads a layer's output into that layer, in place.
 
-        (w x + b - mean) g / sqrt(var + eps) + beta = (f w) x + f (b - mean) + beta,  f = g / sqrt(var + eps)
+    (w x + b - mean) g / sqrt(var + eps) + beta = (f w) x + f (b - mean) + beta,  f = g / sqrt(var + eps)
     """
     from onnx import numpy_helper
 

@@ -109,8 +109,8 @@ class Gate:
         self.before, self.after = Scores(self.task), Scores(self.task)
         self.inner = Differences(self.spreads)
         """Of decoded outputs and what the logits beside them mean."""
-        self.reads_otherwise = self.predictor.tta != "none"
-        """Whether `neocog predict` answers otherwise for files: by test-time augmentation, or JPEGs of fewer pixels."""
+        self.scaled = False
+        """Whether the bundle decodes files at fewer pixels."""
 
     def note(self, name: CheckName, passed: bool, found: str, allowed: str) -> None:
         fix = "" if passed else fix_of(name, self.tolerance, self.largest)
@@ -119,6 +119,12 @@ class Gate:
     @property
     def largest(self) -> dict[str, float]:
         return {} if self.fault else self.differences.relative()
+
+    @property
+    def differs(self) -> bool:
+        """Whether outputs differ from the bundle's by more than rounding in float32: int8, or a failed check."""
+        limit = self.tolerance.outputs
+        return limit is None or any(not value <= limit for value in self.largest.values())
 
     def reference(self, arrays: NDArray[Any]) -> Arrays:
         """The bundle's outputs for raw inputs (N, ...)."""
@@ -175,9 +181,7 @@ class Gate:
         expected = self.reference(arrays)
         self.spreads.add(expected)
         self.kept += list(arrays[: max(0, TRIED - len(self.kept))])
-        self.reads_otherwise = self.reads_otherwise or any(
-            decodes_otherwise(self.predictor, sample) for sample in batch[:2]
-        )
+        self.scaled = self.scaled or any(decodes_otherwise(self.predictor, sample) for sample in batch[:2])
         self.indices += [sample.index for sample in batch]
         self.keys += [record.key for record in records]
         if self.fault:
@@ -234,12 +238,14 @@ class Gate:
             "metric", bool(beyond <= limit + 1e-12), metric_text(self.headline, self.difference),
             limit_text(self.tolerance, limit, self.difference, only_one=one > self.tolerance.metric),
         )  # fmt: skip
-        if self.reads_otherwise:
+        if self.scaled or self.predictor.tta != "none":
             files = Scores(task, score_files(self.predictor, source, self.indices))
             beside = metric_difference(task, files, self.after, targets, self.keys, is_share=headline.is_share)
             value = task.evaluate(files.scored, targets, self.keys, data=source.name, split=samples.split).metrics[name]
             text = metric_text((name, value.value, after), beside)
-            self.notes.append(f"Beside the bundle on the files themselves, {how_read(self.predictor)}: {text}")
+            self.notes.append(
+                f"Beside the bundle on the files themselves, {how_read(self.predictor, scaled=self.scaled)}: {text}"
+            )
         self.agreed = agreement(task, self.before, self.after, self.differences)
         if self.tolerance.both_ways:
             least = min(PRESENT, 1 - 1 / len(self.keys))
@@ -256,8 +262,8 @@ class Gate:
         expected = self.reference(arrays)
         limit, faults, largest = self.tolerance.outputs or INT8_ROUNDING, [], 0.0
         try:
-            if not self.tolerance.both_ways:
-                expected = self.run(arrays, expected)  # int8 is compared with itself
+            if self.differs:
+                expected = self.run(arrays, expected)  # compared with itself, so that only the batch is judged
             for size in SIZES:
                 for first in range(0, TRIED, size):
                     part = {name: values[first : first + size] for name, values in expected.items()}
@@ -288,8 +294,8 @@ class Gate:
         sizes = other_sizes(self.predictor, self.spec)
         if not sizes or not self.kept:
             return
-        limit, faults, largest = self.tolerance.outputs, [], 0.0
-        if limit is None:
+        limit, faults, largest = self.tolerance.outputs or INT8_ROUNDING, [], 0.0
+        if self.differs:
             limit = ELSEWHERE * max([0.0, *self.largest.values()]) + INT8_ROUNDING
         for size in sizes:
             arrays = np.stack([resized(array, size) for array in self.kept[:2]])
@@ -340,7 +346,7 @@ def limit_text(tolerance: Tolerance, limit: float, difference: Estimate, *, only
 
 
 def fix_of(name: CheckName, tolerance: Tolerance, largest: Mapping[str, float]) -> str:
-    """What to try if this check failed."""
+    """Advice for a check that failed."""
     if name == "interface":
         return "The file or its manifest was not made of this bundle, or was changed since: export it again."
     if name in ("batch sizes", "order"):

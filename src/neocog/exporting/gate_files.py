@@ -1,4 +1,4 @@
-"""What an exported network can't know: a bundle may read files otherwise than decoded, and may average over views."""
+"""Differences that no export can avoid: a bundle may read files at fewer pixels, and average over several views."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,10 +34,8 @@ def score_files(predictor: Predictor, source: Source, indices: Sequence[int]) ->
     return list(predictor.logits_of(source, rows, "reading files", predictor.tta))
 
 
-def how_read(predictor: Predictor) -> str:
-    """What the bundle does that the exported network does not, in words."""
-    preprocess = predictor.preprocess
-    scaled = isinstance(preprocess, ImagePreprocess) and preprocess.dct_scaling
+def how_read(predictor: Predictor, *, scaled: bool) -> str:
+    """The steps of the bundle that the exported network lacks, in words; `scaled`: it decodes JPEGs at fewer pixels."""
     parts = ["JPEGs decoded at reduced resolution"] * scaled
     parts += [f"averaged over the views of {predictor.tta!r}"] * (predictor.tta != "none")
     return " and ".join(parts)

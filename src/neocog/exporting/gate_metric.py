@@ -60,7 +60,7 @@ def weighted(statistic: Any, num: int) -> NDArray[np.float64]:
 
 
 def metric_scale(task: Task) -> float:
-    """What 100 points of the headline metric are: 1 for a share, and for errors the deviation of the targets."""
+    """The value of 100 points of the headline metric: 1 for a share, and for errors the deviation of the targets."""
     return float(task.std.double().mean()) if isinstance(task, Regression) else 1.0
 
 

@@ -1,4 +1,4 @@
-"""What the gate found out about an exported network: its figures, and the checks that they passed or failed."""
+"""The report of the gate: figures of an exported network, and the checks that they passed or failed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -43,7 +43,7 @@ class Check:
     """The figure in words."""
     allowed: str
     fix: str = ""
-    """What to try if it failed."""
+    """Advice, if it failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

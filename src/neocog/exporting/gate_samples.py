@@ -1,8 +1,9 @@
 """The samples of the gate: payloads as an exported network takes them, at their own sizes and at others."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,14 +114,14 @@ def other_sizes(predictor: Predictor, spec: TensorSpec) -> list[tuple[int, ...]]
         height, width = preprocess.size
         small, large = (max(3, 3 * height // 4) | 1, max(3, 3 * width // 4) | 1), (2 * height, 2 * width)
         tall, wide = (3 * height + 1, max(2, width // 2)), (max(2, height // 2), 2 * width + 1)
-        sizes = list(dict.fromkeys([small, large, tall, wide, (height + 1, width), (height, width)]))
-        largest = one_tile(predictor)
-        return [size for size in sizes if largest is None or (size[0] <= largest[0] and size[1] <= largest[1])]
+        sizes = dict.fromkeys([small, large, tall, wide, (height + 1, width), (height, width)])
+        largest = one_tile(predictor) or (math.inf, math.inf)
+        return [size for size in sizes if size[0] <= largest[0] and size[1] <= largest[1]]
     if spec.shape[-1:] == (None,) and len(spec.shape) > 1:
         shape = preprocess.shape
         length = preprocess.num_samples if isinstance(preprocess, AudioPreprocess) else shape[-1]
-        sizes = [length, length + 1, max(2, length - 1), 2 * length + 1, max(2, length // 2), max(3, length // 3) | 1]
-        return [(size,) for size in dict.fromkeys(sizes)]
+        lengths = [length, length + 1, max(2, length - 1), 2 * length + 1, max(2, length // 2), max(3, length // 3) | 1]
+        return [(one,) for one in dict.fromkeys(lengths)]
     return []
 
 
@@ -131,7 +132,7 @@ def resized(array: Array, size: tuple[int, ...]) -> Array:
         rows = [np.interp(places, np.arange(array.shape[-1]), row) for row in array.reshape(-1, array.shape[-1])]
         return np.stack(rows).reshape(*array.shape[:-1], size[0]).astype(array.dtype)
     planes = [
-        np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR))
+        np.asarray(Image.fromarray(plane.astype(np.float32)).resize((size[1], size[0]), Image.Resampling.BILINEAR))
         for plane in np.moveaxis(array, 2, 0)
     ]
     limit = np.iinfo(array.dtype).max
@@ -150,9 +151,9 @@ def choose_calibration(predictor: Predictor, data: object, **reading: Any) -> Ch
 
 def choose_split(predictor: Predictor, data: object, split: str, reading: dict[str, Any]) -> Chosen:
     """A split, or the usual one where the data set lacks it."""
-    given: Reading = {**reading}  # type: ignore[typeddict-item]
+    given = cast(Reading, reading)
     try:
-        return choose_samples(predictor, data, **{**given, "split": split})
+        return choose_samples(predictor, data, **cast(Reading, {**reading, "split": split}))
     except DataError as error:
         if error.kind != "no split":
             raise
