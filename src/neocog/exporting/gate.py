@@ -20,7 +20,7 @@ from neocog.bundle.interface import answer_tensors, output_specs
 from neocog.bundle.predictor import Predictor
 from neocog.evaluation import Estimate
 from neocog.exporting.gate_files import decodes_otherwise, how_read, score_files
-from neocog.exporting.gate_metric import Scores, agreement, metric_difference, metric_scale
+from neocog.exporting.gate_metric import Scores, agreement, evaluated, metric_difference, metric_scale
 from neocog.exporting.gate_outputs import Arrays, Differences, Spreads, compare_arrays, shape_fault
 from neocog.exporting.gate_report import FLOAT, Check, CheckName, GateReport, Tolerance, figures, percent
 from neocog.exporting.gate_samples import Array, Sample, batches_of, other_sizes, read_samples, resized
@@ -214,15 +214,12 @@ class Gate:
             self.note("outputs", False, text, f"{FLOAT.outputs:g} of the spread")
 
     def judge_metric(self, samples: Chosen) -> None:
-        """The difference of the headline metric, and how often both answer alike."""
-        if self.fault or not self.indices:
+        """The difference of the headline metric, and how often both answer alike; nothing for infinite outputs."""
+        if self.fault or not all(map(math.isfinite, self.largest.values())):
             return
         task, source = self.task, match_channels(samples.source, self.predictor.preprocess)
         targets = task.match_targets(source, np.array(self.indices))
-        found = [
-            task.evaluate(each.scored, targets, self.keys, data=source.name, split=samples.split).metrics
-            for each in (self.before, self.after)
-        ]
+        found = [evaluated(task, each, targets, self.keys) for each in (self.before, self.after)]
         name, headline = next(iter(found[0].items()))
         before, after = (metrics[name].value if name in metrics else math.nan for metrics in found)
         self.headline = name, before, after
@@ -241,8 +238,7 @@ class Gate:
         if self.scaled or self.predictor.tta != "none":
             files = Scores(task, score_files(self.predictor, source, self.indices))
             beside = metric_difference(task, files, self.after, targets, self.keys, is_share=headline.is_share)
-            value = task.evaluate(files.scored, targets, self.keys, data=source.name, split=samples.split).metrics[name]
-            text = metric_text((name, value.value, after), beside)
+            text = metric_text((name, evaluated(task, files, targets, self.keys)[name].value, after), beside)
             self.notes.append(
                 f"Beside the bundle on the files themselves, {how_read(self.predictor, scaled=self.scaled)}: {text}"
             )

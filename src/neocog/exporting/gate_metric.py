@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from neocog.dataset.record import Record
-from neocog.evaluation import Estimate
+from neocog.evaluation import Estimate, without_intervals
 from neocog.evaluation.paired import mcnemar, paired_bootstrap
 from neocog.exporting.gate_outputs import Arrays, Differences
 from neocog.tasks import DenseTask, Regression, Task
 
-__all__ = ["Scores", "agreement", "metric_difference", "metric_scale"]
+__all__ = ["Scores", "agreement", "evaluated", "metric_difference", "metric_scale"]
 
 NEAR = 1e-2  # of the spread of an output, within which two numbers are the same answer
 
@@ -37,6 +37,12 @@ class Scores:
     @property
     def scored(self) -> Any:
         return self.rows if self.task.dense else np.stack(self.rows)
+
+
+def evaluated(task: Task, scores: Scores, targets: NDArray[Any], keys: Sequence[str]) -> dict[str, Estimate]:
+    """All metrics without intervals, the headline first."""
+    with without_intervals():
+        return task.evaluate(scores.scored, targets, keys, data="", split="").metrics
 
 
 def metric_difference(

@@ -172,9 +172,9 @@ def match_boxes(a: Arrays, b: Arrays) -> tuple[NDArray[np.int64], NDArray[np.int
     if not len(a["scores"]) or not len(b["scores"]):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     rows, columns = len(a["scores"]), len(b["scores"])
-    pairs = np.repeat(a["boxes"], columns, axis=0), np.tile(b["boxes"], (rows, 1))
-    shared = overlap(*(each.astype(np.float64) for each in pairs), np.zeros(rows * columns, bool))
-    shared = shared.reshape(rows, columns)
+    one = np.repeat(a["boxes"].astype(np.float64), columns, axis=0)
+    other = np.tile(b["boxes"].astype(np.float64), (rows, 1))
+    shared = overlap(one, other, np.zeros(rows * columns, bool)).reshape(rows, columns)
     shared = np.where(a["labels"][:, None] == b["labels"][None], shared, 0.0)
     # Of boxes that lie on each other, those with the nearest score are the pair.
     shared = shared - 1e-3 * np.abs(a["scores"][:, None] - b["scores"][None])

@@ -82,7 +82,7 @@ class GateReport:
 
     def lines(self) -> list[str]:
         """The result as a small table."""
-        rows = [
+        rows: list[tuple[str, str, str, str]] = [
             (check.name, "passed" if check.passed else "FAILED", check.found, check.allowed) for check in self.checks
         ]
         rows.insert(0, ("check", "", "found", "allowed"))

@@ -63,11 +63,12 @@ def array_of(predictor: Predictor, payload: Payload, where: str) -> Array:
         return signal
     if isinstance(preprocess, AudioPreprocess):
         if not isinstance(payload, bytes):
-            return np.atleast_2d(np.asarray(payload)).mean(axis=0).astype(np.float32)
+            return np.asarray(np.atleast_2d(np.asarray(payload)).mean(axis=0), np.float32)
         waveform, rate = sound_waveform(payload, where, preprocess.max_seconds)
         kept = centre(waveform, min(len(waveform), int(LONGEST * preprocess.seconds * rate)))
         return resample(kept, rate, preprocess.sample_rate).astype(np.float32)
-    return preprocess.decode(payload, where).numpy()
+    decoded: Array = preprocess.decode(payload, where).numpy()
+    return decoded
 
 
 def read_samples(predictor: Predictor, chosen: Chosen) -> Iterator[list[Sample]]:
