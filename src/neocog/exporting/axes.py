@@ -12,6 +12,8 @@ from neocog.modalities.views import OVERLAP
 
 __all__ = ["Spread", "Tiles", "blend", "cut", "enlarge", "number", "resize_weights", "tiles_of"]
 
+FINE = 512
+"""Steps of a pixel that the sizes of images, up to 2^13, leave exact in float32."""
 Length = Any  # int, or torch.SymInt in a graph
 COVERS = 3
 """Tiles that a place can lie in at most: they begin more than half of a step apart, and a step is 3/4 of a tile."""
@@ -38,14 +40,20 @@ def resize_weights(length: Length, size: int, spread: Spread) -> Tensor:
 
         w[i, x] = max(0, 1 - |x + 1/2 - c[i]| / max(1, s)),  c[i] = begin + (i + 1/2) s,  s = (end - begin) / parts
 
-    and each row is divided by its sum. Source: `precompute_coeffs` of Pillow's Resample.c, whose box is float32.
+    and each row is divided by its sum. Whole numbers and fractions of c are kept apart, since some engines compute in
+    float32, where a place beyond 500 has an error of 1e-5. Source: `precompute_coeffs` of Pillow's Resample.c, whose box is float32.
     """
-    begin, end = spread.begin.float(), spread.end.float()
-    scale = (end - begin).double() / spread.parts
+    begin, extent = spread.begin.float().double(), (spread.end.float() - spread.begin.float()).double()
+    scale = extent / spread.parts
+    coarse = torch.floor(scale * FINE) / FINE
+    rest = (extent - spread.parts * coarse) / spread.parts
     rows = torch.arange(size, dtype=torch.float64) - spread.offset
-    centres = begin.double() + (rows + 0.5) * scale
-    places = torch.arange(length, dtype=torch.float64) + 0.5
-    raw = (1 - (places - centres[:, None]).abs() / scale.clamp(min=1)).clamp(min=0)
+    steps = (rows + 0.5) * coarse
+    whole = steps.floor() + begin.floor()
+    part = (steps - steps.floor()) + (rows + 0.5) * rest + (begin - begin.floor())
+    places = torch.arange(length, dtype=torch.float64)
+    away = (places - whole[:, None]) + 0.5 - part[:, None]
+    raw = (1 - away.abs() / scale.clamp(min=1)).clamp(min=0)
     inside = (rows >= 0) & (rows < spread.parts)
     weights = raw / raw.sum(dim=1, keepdim=True).clamp(min=1e-12)
     return weights * inside[:, None].double()

@@ -104,7 +104,7 @@ def resize(maps: Tensor, rows: Spread, columns: Spread, size: tuple[int, int], r
     across, along = torch.arange(second)[:, None], torch.arange(first)
     wide, turns = number(width).long(), number(turn)
     places = torch.where(turns > 0, along * wide + across, across * wide + along)
-    maps = maps.flatten(2)[:, :, places.flatten()].reshape(num, channels, second, first)
+    maps = maps.flatten(2).index_select(2, places.flatten()).reshape(num, channels, second, first)
     ways = [Spread(*(torch.where(turns > 0, *pair) for pair in zip(*order, strict=True)))
             for order in ((rows, columns), (columns, rows))]
     parts = turned(turn, *size), turned(turn, *size[::-1])
@@ -112,7 +112,7 @@ def resize(maps: Tensor, rows: Spread, columns: Spread, size: tuple[int, int], r
     maps = resample(maps, resize_weights(second, parts[1], ways[1]), after=False)
     up, to_right = torch.arange(size[0])[:, None], torch.arange(size[1])
     places = torch.where(turns > 0, to_right * size[0] + up, up * size[1] + to_right)
-    return maps.flatten(2)[:, :, places.flatten()].reshape(num, channels, *size)
+    return maps.flatten(2).index_select(2, places.flatten()).reshape(num, channels, *size)
 
 
 def turned(turn: Length, if_turned: Length, otherwise: Length) -> Length:

@@ -18,6 +18,7 @@ from neocog.zoo.networks.centernet import STRIDE
 
 __all__ = ["BoxWriter", "MaskWriter", "RowWriter"]
 
+STEPS = 64
 LOWEST = -1e4
 """The logit of a place without a peak: its score is zero. Some engines don't keep infinity."""
 
@@ -140,8 +141,8 @@ def surest_peaks(maps: Tensor, num_classes: int, most: int) -> tuple[Tensor, Ten
 def suppressed(boxes: Tensor, labels: Tensor, there: Tensor, most: float) -> Tensor:
     """Which boxes stay: those that no surer one of their class, which stays, overlaps by more than `most`; (N, n).
 
-    Boxes come the surest first. A step decides at least the next of each chain of boxes that suppress each other, so
-    after as many steps as there are boxes nothing changes any more.
+    Boxes come the surest first. Each step decides at least one box more of every chain in which a box overlaps the
+    next, so nothing changes any more after as many steps as the longest chain has boxes; `STEPS` at most are taken.
     """
     ends = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
     begins = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
@@ -151,10 +152,11 @@ def suppressed(boxes: Tensor, labels: Tensor, there: Tensor, most: float) -> Ten
     surer = torch.arange(boxes.shape[1])[:, None] > torch.arange(boxes.shape[1])
     alike = labels[:, :, None] == labels[:, None]
     overlaps = (shared > most * union) & surer & alike & there[:, None]
-    rivals, kept = overlaps.float(), there.float()
-    for _ in range(boxes.shape[1] - 1):
-        kept = ((rivals @ kept[..., None])[..., 0] < 0.5).float() * there.float()
-    return kept > 0.5
+    rivals, candidates = overlaps.float(), there.float()[..., None]
+    kept = candidates
+    for _ in range(min(STEPS, boxes.shape[1] - 1)):
+        kept = (candidates - rivals @ kept).relu()
+    return kept[..., 0] > 0.5
 
 
 def first_boxes(boxes: Tensor, scores: Tensor, labels: Tensor, there: Tensor) -> tuple[Tensor, ...]:
