@@ -18,7 +18,7 @@ from neocog.exporting.gate import check_export
 from neocog.exporting.gate_report import FLOAT, INT8, GateReport
 from neocog.exporting.program import ExportProgram
 from neocog.tasks import Classification, Detection, MultiLabel
-from tests.support.exported import Computed, choose_all, eager, of_onnx, pictures, predictor_of, with_answers
+from tests.support.exported import Computed, Positions, choose_all, eager, of_onnx, pictures, predictor_of, with_answers
 from tests.support.scenes import Scenes
 from tests.support.small_models import Spots, board, spot_boxes, spot_masks
 
@@ -302,9 +302,9 @@ class Traps(nn.Module):
 def test_gate_refuses_what_torch_writes_as_another_function(*, divisor: bool, log: bool) -> None:
     """torch 2.13 drops `divisor_override`, and writes LogSigmoid as Log(Sigmoid)."""
     torch.manual_seed(0)
-    made, payload = board()
+    made, _ = board()
     predictor = predictor_of(Traps(divisor=divisor, log=log), made.preprocess, "next move", made.task.classes)
-    source = Positions(payload, predictor.task.classes)
+    source = Positions(predictor.task.classes)
     program = ExportProgram(predictor)
     with convert.quiet():
         exported = torch.onnx.export(
@@ -315,31 +315,6 @@ def test_gate_refuses_what_torch_writes_as_another_function(*, divisor: bool, lo
     assert exported is not None
     report = gate(predictor, source, of_onnx(program, exported.model_proto))
     assert "outputs" in [check.name for check in report.failed], report.lines()
-
-
-class Positions:
-    """One position of Go, again and again."""
-
-    modality, format, name, task = "go", "positions", "positions", "next move"
-    notices: tuple[str, ...] = ()
-
-    def __init__(self, payload: Any, classes: tuple[str, ...], num: int = 6) -> None:
-        from neocog.dataset.record import Record
-
-        self.classes, self.targets, self.splits = classes, np.arange(num), {"val": np.arange(num)}
-        self.record = lambda index: Record(f"position {index}", payload, index)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def key(self, index: int) -> str:
-        return f"position {index}"
-
-    def content(self) -> Any:
-        yield b""
-
-    def read(self, index: int) -> Any:
-        return self.record(index)
 
 
 def test_half_pixel_and_resize_constants_are_those_of_the_reader() -> None:

@@ -11,12 +11,24 @@ from torch import Tensor, nn
 from neocog.bundle import Predictor, torch_backend
 from neocog.dataset.record import Record
 from neocog.exporting.program import ExportProgram
+from neocog.modalities.go.game import KIND, MOVE, position_code
+from neocog.modalities.go.rules import BLACK, WHITE
 from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.preprocess import Preprocess
 from neocog.runs.evaluate_bundle import Chosen
 from neocog.tasks import TASKS
 
-__all__ = ["Computed", "Pictures", "SmallNet", "choose_all", "eager", "of_onnx", "pictures", "with_answers"]
+__all__ = [
+    "Computed",
+    "Pictures",
+    "Positions",
+    "SmallNet",
+    "choose_all",
+    "eager",
+    "of_onnx",
+    "pictures",
+    "with_answers",
+]
 
 Outputs = Mapping[str, NDArray[Any]]
 SIZES = ((40, 56), (41, 33), (56, 40), (30, 31))
@@ -86,6 +98,31 @@ class Pictures:
 
     def read(self, index: int) -> Record:
         return Record(self.key(index), self.images[index], self.targets[index])
+
+
+class Positions:
+    """Positions of Go on a 9x9 board, a stone more in each; the targets are moves of no meaning."""
+
+    modality, format, name, task = "go", "positions", "positions", "next move"
+    notices: tuple[str, ...] = ()
+
+    def __init__(self, classes: tuple[str, ...], num: int = 6) -> None:
+        self.classes, self.targets, self.splits = classes, np.arange(num), {"val": np.arange(num)}
+        points = np.random.default_rng(0).permutation(81)[:num].tolist()
+        moves = [KIND * (MOVE + (BLACK, WHITE)[i % 2]) + point for i, point in enumerate(points)]
+        self.payloads = [position_code(9, BLACK, moves[: i + 1]) for i in range(num)]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def key(self, index: int) -> str:
+        return f"position {index}"
+
+    def content(self) -> Any:
+        yield b""
+
+    def read(self, index: int) -> Record:
+        return Record(self.key(index), self.payloads[index], self.targets[index])
 
 
 class SmallNet(nn.Module):

@@ -6,6 +6,7 @@ sizes, odd and even.
 """
 
 import copy
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ SIZES = (1, 2, 3, 5)
 ORDER = np.array([3, 0, 4, 1, 2])
 INT8_ROUNDING = 0.05  # of the outputs' spread: a sum that ends on the other side of a rounding moves an int8 value by 1
 ELSEWHERE = 3.0  # times the differences on real samples that int8 may have on resampled ones
+ROUNDED = 2.0**-15, 2.0**-4  # of the largest output: differences that rounding to 8 or 11 bits explains
 PRESENT = 1 - 1e-3  # of samples with the same answer
 
 
@@ -67,8 +69,8 @@ def check_export(
     """Compare an exported network with its bundle on samples of a data set.
 
     At most `most` samples, drawn evenly, and as many as `seconds` allow but at least 50. `manifest` is what lies beside
-    the file: its classes and what the task has learned must be those of the bundle. Nothing is raised for a network
-    that differs: the report says so. Raises DataError for a sample that can't be read.
+    the file, or else the interface within: its classes and what the task has learned must be those of the bundle.
+    Nothing is raised for a network that differs: the report says so. Raises DataError for a sample that can't be read.
     """
     began = time.monotonic()
     gate = Gate(predictor, exported, tolerance)
@@ -113,12 +115,20 @@ class Gate:
         """Whether the bundle decodes files at fewer pixels."""
 
     def note(self, name: CheckName, passed: bool, found: str, allowed: str) -> None:
-        fix = "" if passed else fix_of(name, self.tolerance, self.largest)
+        fix = "" if passed else fix_of(name, self.tolerance, rounding=self.rounding)
         self.checks.append(Check(name, passed, found, allowed, fix))
 
     @property
     def largest(self) -> dict[str, float]:
         return {} if self.fault else self.differences.relative()
+
+    @property
+    def rounding(self) -> bool:
+        """Whether the differences of logits are of the size of rounding to 8 or 11 bits."""
+        pairs = [(value, self.spreads.highest.get(name, 1.0)) for name, value in self.differences.largest.items()]
+        return any(ROUNDED[0] * highest < value for value, highest in pairs) and all(
+            value < ROUNDED[1] * highest for value, highest in pairs
+        )
 
     @property
     def differs(self) -> bool:
@@ -153,13 +163,10 @@ class Gate:
             )
             if list(found) != list(expected)
         ]
-        if manifest is not None:
-            expected = {"classes": list(self.task.classes), "learned": self.task.learned}
-            faults += [
-                f"{key} of the manifest {manifest.get(key)!r:.200} instead of {value!r:.200}"
-                for key, value in expected.items()
-                if (manifest.get(key) or ([] if key == "classes" else {})) != value
-            ]
+        says = getattr(self.exported, "interface", {}) if manifest is None else manifest
+        for key, value in (("classes", list(self.task.classes)), ("learned", self.task.learned)):
+            if key in says and json.dumps(says[key]) != json.dumps(value):
+                faults.append(f"{key} of the manifest {says[key]!r:.200} instead of {value!r:.200}")
         self.note("interface", not faults, "; ".join(faults) or "the same", "names, types, classes of the bundle")
 
     def compute(self, samples: Chosen, most: int, seconds: float) -> None:
@@ -253,7 +260,8 @@ class Gate:
         """Other batch sizes than the example's, and the samples of a batch in another order."""
         if not self.kept:
             return
-        base = [resized_to(self.kept[i % len(self.kept)], self.kept[0].shape, i) for i in range(TRIED)]
+        count, shape = len(self.kept), self.kept[0].shape
+        base = [resized_to(self.kept[i % count], shape, i // count) for i in range(TRIED)]
         arrays = np.stack(base)
         expected = self.reference(arrays)
         limit, faults, largest = self.tolerance.outputs or INT8_ROUNDING, [], 0.0
@@ -341,8 +349,8 @@ def limit_text(tolerance: Tolerance, limit: float, difference: Estimate, *, only
     return f"{amount}{'' if tolerance.both_ways else ' worse'}{', which is one sample' if only_one else ''}"
 
 
-def fix_of(name: CheckName, tolerance: Tolerance, largest: Mapping[str, float]) -> str:
-    """Advice for a check that failed."""
+def fix_of(name: CheckName, tolerance: Tolerance, *, rounding: bool) -> str:
+    """Advice for a check that failed; `rounding`: the differences are small enough to come from it."""
     if name == "interface":
         return "The file or its manifest was not made of this bundle, or was changed since: export it again."
     if name in ("batch sizes", "order"):
@@ -353,6 +361,6 @@ def fix_of(name: CheckName, tolerance: Tolerance, largest: Mapping[str, float]) 
         return "The graph has a size of its example written down: write sizes as they follow from the input."
     if not tolerance.both_ways:
         return "Leave out int8, or calibrate with more and with typical training data."
-    if largest and 1e-3 < max(largest.values()) < 0.1:
-        return "Differences of this size come from bfloat16 or float16: compute in float32, and save float32 weights."
+    if rounding:
+        return "Such differences may come from bfloat16 or float16: compute in float32, and save float32 weights."
     return "The graph computes another function than the network; please report it with the bundle's network and task."
