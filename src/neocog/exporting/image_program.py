@@ -31,7 +31,10 @@ class ImageReader(nn.Module):
         spec = self.spec
         maps = images.permute(0, 3, 1, 2).float()
         rows, columns = fit_axes(spec, images.shape[1], images.shape[2])
-        maps = resize(maps, rows, columns, spec.size, resample_bytes if spec.bit_depth == 8 else resample_floats)
+        turn = rows_first(spec, images.shape[1], images.shape[2]) if VERTICAL_FIRST else 0
+        maps = resize(
+            maps, rows, columns, spec.size, resample_bytes if spec.bit_depth == 8 else resample_floats, turn
+        )
         if spec.bit_depth == 16:
             maps = maps.round().clamp(0, spec.white)
         if any(spec.pad):
@@ -87,19 +90,32 @@ def fit_axes(spec: ImagePreprocess, height: Length, width: Length) -> tuple[Spre
 Pass = Callable[..., Tensor]
 
 
-def resize(maps: Tensor, rows: Spread, columns: Spread, size: tuple[int, int], resample: Pass) -> Tensor:
-    """Both passes of Pillow's resize, in its order; (N, C, H, W) -> (N, C, *size).
+def rows_first(spec: ImagePreprocess, height: Length, width: Length) -> Length:
+    """1 if Pillow begins with the rows, else 0: where the height loses more than twice as many pixels as the width.
 
-    Pillow 13 begins with the rows of images whose height shrinks by more than twice what the width shrinks by. A graph
-    has no branches: images are turned by an index, so that the axis of the first pass is the last one.
-    Source: python-pillow/Pillow, pull request 9549.
+    Source: python-pillow/Pillow, pull request 9549; Pillow 13.0 has it.
+    """
+    down, across = spec.size
+    if spec.resize == "letterbox":
+        down, across = (
+            torch.sym_min(torch.sym_max((2 * one * side + other) // (2 * other), 1), most)
+            for one, side, other, most in ((height, across, width, down), (width, down, height, across))
+        )
+    more = height - down - 2 * torch.sym_max(width - across, 0)
+    return torch.sym_min(torch.sym_max(more, 0), 1)
+
+
+def resize(
+    maps: Tensor, rows: Spread, columns: Spread, size: tuple[int, int], resample: Pass, turn: Length = 0
+) -> Tensor:
+    """Both passes of Pillow's resize; (N, C, H, W) -> (N, C, *size). Rows come first if `turn` is 1.
+
+    A graph has no branches: images are turned by an index, so that the axis of the first pass is the last one.
     """
     num, channels, height, width = maps.shape
-    if not VERTICAL_FIRST:
+    if isinstance(turn, int) and turn == 0:
         maps = resample(maps, resize_weights(width, size[1], columns).T, after=True)
         return resample(maps, resize_weights(height, size[0], rows), after=False)
-    more = height - size[0] - 2 * torch.sym_max(width - size[1], 0)
-    turn = torch.sym_min(torch.sym_max(more, 0), 1)  # 1 if rows come first
     first, second = turned(turn, height, width), turned(turn, width, height)
     across, along = torch.arange(second)[:, None], torch.arange(first)
     wide, turns = number(width).long(), number(turn)
