@@ -23,8 +23,19 @@ from neocog.evaluation import Estimate
 from neocog.exporting.gate_files import decodes_otherwise, how_read, score_files
 from neocog.exporting.gate_metric import Scores, agreement, evaluated, metric_difference, metric_scale
 from neocog.exporting.gate_outputs import Arrays, Differences, Spreads, compare_arrays, shape_fault
-from neocog.exporting.gate_report import FLOAT, Check, CheckName, GateReport, Tolerance, figures, percent
-from neocog.exporting.gate_samples import Array, Sample, batches_of, other_sizes, read_samples, resized
+from neocog.exporting.gate_report import (
+    FLOAT,
+    Check,
+    CheckName,
+    GateReport,
+    Tolerance,
+    figures,
+    fix_of,
+    limit_text,
+    metric_text,
+    percent,
+)  # fmt: skip
+from neocog.exporting.gate_samples import Array, Sample, batches_of, other_sizes, read_samples, resized, resized_to
 from neocog.exporting.program import graph_input
 from neocog.modalities.tensor_spec import TensorSpec
 from neocog.runs.channels import match_channels
@@ -324,43 +335,3 @@ class Gate:
             metric=name, bundle=bundle, exported=exported, difference=self.difference, agreement=self.agreed,
             largest=self.largest, checks=tuple(self.checks), notes=tuple(self.notes), seconds=seconds,
         )  # fmt: skip
-
-
-def resized_to(array: Array, shape: tuple[int, ...], number: int) -> Array:
-    """A sample in the shape of another one; shifted, if there are too few of them."""
-    if array.shape != shape:
-        array = resized(array, shape[:2] if array.ndim == 3 else shape[-1:])
-    return np.roll(array, number, axis=0 if array.ndim == 3 else -1)
-
-
-def metric_text(headline: tuple[str, float, float], difference: Estimate) -> str:
-    """Both metrics and their difference in words."""
-    name, before, after = headline
-    if not difference.is_share:
-        bounds = f"[{difference.low:+.2g}, {difference.high:+.2g}]"
-        return f"{name} {before:.4g} -> {after:.4g}, {difference.value:+.2g} {bounds}"
-    low, high = 100 * difference.low, 100 * difference.high
-    return f"{name} {before:.2%} -> {after:.2%}, {100 * difference.value:+.2f} points [{low:+.2f}, {high:+.2f}]"
-
-
-def limit_text(tolerance: Tolerance, limit: float, difference: Estimate, *, only_one: bool) -> str:
-    """The allowed difference of the metric in words."""
-    amount = f"{100 * limit:.2g} points" if difference.is_share else f"{limit:.2g}"
-    return f"{amount}{'' if tolerance.both_ways else ' worse'}{', which is one sample' if only_one else ''}"
-
-
-def fix_of(name: CheckName, tolerance: Tolerance, *, rounding: bool) -> str:
-    """Advice for a check that failed; `rounding`: the differences are small enough to come from it."""
-    if name == "interface":
-        return "The file or its manifest was not made of this bundle, or was changed since: export it again."
-    if name in ("batch sizes", "order"):
-        return (
-            "The graph mixes samples, or has the batch size of its example written down: export with a dynamic batch."
-        )
-    if name == "other sizes":
-        return "The graph has a size of its example written down: write sizes as they follow from the input."
-    if not tolerance.both_ways:
-        return "Leave out int8, or calibrate with more and with typical training data."
-    if rounding:
-        return "Such differences may come from bfloat16 or float16: compute in float32, and save float32 weights."
-    return "The graph computes another function than the network; please report it with the bundle's network and task."

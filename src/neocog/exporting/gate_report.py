@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 from neocog.evaluation import Estimate
 
-__all__ = ["FLOAT", "INT8", "Check", "GateReport", "Tolerance"]
+__all__ = [
+    "FLOAT", "INT8", "Check", "CheckName", "GateReport", "Tolerance", "figures", "fix_of", "limit_text", "metric_text",
+    "percent",
+]  # fmt: skip
 
 CheckName = Literal["interface", "metric", "agreement", "outputs", "batch sizes", "order", "other sizes"]
 
@@ -125,3 +128,36 @@ def figures(largest: Sequence[tuple[str, float]]) -> str:
     'logits 2.5e-06, probabilities 0'
     """
     return ", ".join(f"{name} {value:.2g}" for name, value in largest)
+
+
+def metric_text(headline: tuple[str, float, float], difference: Estimate) -> str:
+    """Both metrics and their difference in words."""
+    name, before, after = headline
+    if not difference.is_share:
+        bounds = f"[{difference.low:+.2g}, {difference.high:+.2g}]"
+        return f"{name} {before:.4g} -> {after:.4g}, {difference.value:+.2g} {bounds}"
+    low, high = 100 * difference.low, 100 * difference.high
+    return f"{name} {before:.2%} -> {after:.2%}, {100 * difference.value:+.2f} points [{low:+.2f}, {high:+.2f}]"
+
+
+def limit_text(tolerance: Tolerance, limit: float, difference: Estimate, *, only_one: bool) -> str:
+    """The allowed difference of the metric in words."""
+    amount = f"{100 * limit:.2g} points" if difference.is_share else f"{limit:.2g}"
+    return f"{amount}{'' if tolerance.both_ways else ' worse'}{', which is one sample' if only_one else ''}"
+
+
+def fix_of(name: CheckName, tolerance: Tolerance, *, rounding: bool) -> str:
+    """Advice for a check that failed; `rounding`: the differences are small enough to come from it."""
+    if name == "interface":
+        return "The file or its manifest was not made of this bundle, or was changed since: export it again."
+    if name in ("batch sizes", "order"):
+        return (
+            "The graph mixes samples, or has the batch size of its example written down: export with a dynamic batch."
+        )
+    if name == "other sizes":
+        return "The graph has a size of its example written down: write sizes as they follow from the input."
+    if not tolerance.both_ways:
+        return "Leave out int8, or calibrate with more and with typical training data."
+    if rounding:
+        return "Such differences may come from bfloat16 or float16: compute in float32, and save float32 weights."
+    return "The graph computes another function than the network; please report it with the bundle's network and task."

@@ -25,6 +25,7 @@ from neocog.runs.evaluate_bundle import Chosen, Reading, choose_samples
 __all__ = [
     "Sample", "array_of", "batches_of", "choose_calibration", "choose_validation", "other_sizes",
     "read_samples", "resized",
+    "resized_to",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -138,6 +139,13 @@ def resized(array: Array, size: tuple[int, ...]) -> Array:
     ]
     limit = np.iinfo(array.dtype).max
     return np.stack(planes, axis=2).round().clip(0, limit).astype(array.dtype)
+
+
+def resized_to(array: Array, shape: tuple[int, ...], number: int) -> Array:
+    """A sample in the shape of another one; shifted, if there are too few of them."""
+    if array.shape != shape:
+        array = resized(array, shape[:2] if array.ndim == 3 else shape[-1:])
+    return np.roll(array, number, axis=0 if array.ndim == 3 else -1)
 
 
 def choose_validation(predictor: Predictor, data: object, **reading: Any) -> Chosen:
