@@ -6,8 +6,7 @@
 A bundle is compared on the data set of its run. `--train NETWORK=DATA` trains one first, for --epochs, unless its run
 is there. A row for each file: the metric of the bundle and of the file, their difference in points with the 95%
 interval of the pairs, the share of equal answers, the largest difference of an output in units of its spread, the
-milliseconds
-that a sample takes in the engine beside those of `Predictor`, and whether the gate lets it pass.
+milliseconds that a sample takes in the engine beside those of `Predictor`, and whether the gate lets it pass.
 Target: every float file passes, with the differences of rounding alone; every int8 file loses at most 0.3 points.
 """
 

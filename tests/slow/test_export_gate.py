@@ -8,6 +8,8 @@ from neocog.exporting.gate import check_export
 from tests.exporting.test_gate import GOOD, write
 from tests.support.exported import choose_all
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", GOOD)
 def test_gate_lets_good_files_pass(name: str, tmp_path: Path) -> None:
