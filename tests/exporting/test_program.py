@@ -22,11 +22,23 @@ from neocog.modalities.image.preprocess import ImagePreprocess
 from neocog.modalities.image.resize import ResizeRule
 from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.signal.preprocess import SignalPreprocess
-from neocog.tasks import TASKS
-from neocog.tasks import seams
+from neocog.tasks import TASKS, seams
 from tests.support.small_models import MODELS, spot_boxes, spot_masks
 
-SIZES = ((32, 24), (31, 33), (64, 48), (70, 45), (101, 60), (45, 70), (97, 17), (17, 97), (5, 9), (1, 1), (150, 101), (330, 5))
+SIZES = (
+    (32, 24),
+    (31, 33),
+    (64, 48),
+    (70, 45),
+    (101, 60),
+    (45, 70),
+    (97, 17),
+    (17, 97),
+    (5, 9),
+    (1, 1),
+    (150, 101),
+    (330, 5),
+)
 
 
 def images(size: tuple[int, int], channels: int = 3, num: int = 2, seed: int = 0) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Batch norms of an ONNX model folded into the layers before them, and what a file for others should not hold left out."""
+"""An ONNX model for others: batch norms folded into the layers before them, and paths of this machine left out."""
 
 import ast
 from collections import Counter
@@ -53,7 +53,7 @@ def fold_norms(proto: "onnx.ModelProto") -> None:
     readers = Counter(name for node in graph.node for name in node.input)
     readers.update(each.name for each in graph.output)
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
-        layer = made_by.get(norm.input[0])
+        layer: Any = made_by.get(norm.input[0])
         fits = layer is not None and layer.op_type in LAYERS and readers[norm.input[0]] == 1
         if not fits or not all(name in values for name in (*norm.input[1:], *layer.input[1:])):
             continue

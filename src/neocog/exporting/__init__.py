@@ -1,7 +1,7 @@
 """A trained network as a file for other programs, written only if it computes what the network does.
 
-`program` puts the preprocessing and the decoding around the network, `write_files` writes it for each engine, `manifest`
-describes it, `gate` compares what was written with `Predictor` on validation data, and `runner` opens it.
+`program` puts the preprocessing and the decoding around the network, `write_files` writes it for each engine,
+`manifest` describes it, `gate` compares what was written with `Predictor` on validation data, and `runner` opens it.
 """
 
 from typing import TYPE_CHECKING

@@ -44,7 +44,7 @@ class AudioReader(nn.Module):
 
     def energy(self, samples: Tensor) -> Tensor:
         """The power of each band in each frame; (N, samples) -> (N, frames, bands)."""
-        spec, before = self.spec, self.spec.window // 2
+        spec = self.spec
         # torch.stft centres the window in its n_fft samples, and these on the frame.
         before = spec.n_fft // 2 - (spec.n_fft - spec.window) // 2
         starts = torch.arange(1 + spec.num_samples // spec.hop) * spec.hop - before
@@ -91,4 +91,5 @@ def pcen(energy: Tensor) -> Tensor:
     shares = SMOOTHING * (1 - SMOOTHING) ** ages.clamp(min=0) * (ages >= 0)
     shares[:, 0] += (1 - SMOOTHING) ** (steps + 1)
     levels = shares @ energy
-    return ((energy / (FLOOR + levels).pow(GAIN)) + BIAS).pow(POWER) - BIAS**POWER
+    found: Tensor = ((energy / (FLOOR + levels).pow(GAIN)) + BIAS).pow(POWER) - BIAS**POWER
+    return found

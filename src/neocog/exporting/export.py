@@ -43,7 +43,11 @@ class ExportResult:
     manifest: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        return {"folder": str(self.folder), "files": [each.name for each in self.files], "manifest": dict(self.manifest)}
+        return {
+            "folder": str(self.folder),
+            "files": [each.name for each in self.files],
+            "manifest": dict(self.manifest),
+        }
 
 
 def export(
@@ -138,7 +142,11 @@ class Work:
 
     def write_int8(self, proto: "onnx.ModelProto", wanted: Mapping[Kind, None], plain: Path) -> None:
         from neocog.exporting.quantise import (
-            Measure, calibration_arrays, network_nodes, quantise_onnx, quantise_openvino,
+            Measure,
+            calibration_arrays,
+            network_nodes,
+            quantise_onnx,
+            quantise_openvino,
         )  # fmt: skip
 
         note("Quantising to int8 on training data")
@@ -193,7 +201,9 @@ def kinds_of(to: Kind | str | Sequence[Kind], *, int8: bool) -> tuple[Kind, ...]
         )
     if int8 and set(named) == {"torch"}:
         raise ConfigError(
-            "int8 is for ONNX and OpenVINO files.", received="int8 for torch", fix="Add onnx or openvino, or leave int8 out."
+            "int8 is for ONNX and OpenVINO files.",
+            received="int8 for torch",
+            fix="Add onnx or openvino, or leave int8 out.",
         )
     return tuple(kind for kind in known if kind in named)
 
@@ -202,7 +212,7 @@ def need_packages(kinds: Sequence[Kind], *, int8: bool) -> None:
     """Raises ConfigError if a package is missing that writes or runs these files."""
     try:
         if set(kinds) - {"torch"}:
-            import onnx
+            import onnx  # noqa: F401
             import onnxscript  # noqa: F401
         if "onnx" in kinds:
             import onnxruntime  # noqa: F401

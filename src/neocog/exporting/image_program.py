@@ -7,14 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.exporting.axes import Length, Spread, cut, number, resize_weights, tiles_of
+from neocog.exporting.axes import BITS, Length, Spread, cut, larger, number, resize_weights, smaller, tiles_of
 from neocog.modalities.image.preprocess import ImagePreprocess
 
 __all__ = ["ImageReader", "ImageTiles", "fit_axes"]
 
 VERTICAL_FIRST = int(PIL.__version__.partition(".")[0]) >= 13
-BITS = 11
-"""Pillow rounds weights to 22 bits. A product with 11 of them and 8 of a pixel is exact in float32, and so are sums."""
+"""Whether Pillow takes the rows first for some sizes."""
 
 
 class ImageReader(nn.Module):
@@ -32,9 +31,7 @@ class ImageReader(nn.Module):
         maps = images.permute(0, 3, 1, 2).float()
         rows, columns = fit_axes(spec, images.shape[1], images.shape[2])
         turn = rows_first(spec, images.shape[1], images.shape[2]) if VERTICAL_FIRST else 0
-        maps = resize(
-            maps, rows, columns, spec.size, resample_bytes if spec.bit_depth == 8 else resample_floats, turn
-        )
+        maps = resize(maps, rows, columns, spec.size, resample_bytes if spec.bit_depth == 8 else resample_floats, turn)
         if spec.bit_depth == 16:
             maps = maps.round().clamp(0, spec.white)
         if any(spec.pad):
@@ -69,21 +66,18 @@ def fit_axes(spec: ImagePreprocess, height: Length, width: Length) -> tuple[Spre
         found = [Spread(zero, f, t, zero) for f, t in zip(full, size, strict=True)]
     elif spec.resize == "tile":
         least = [torch.minimum(f, t) for f, t in zip(full, size, strict=True)]
-        found = [Spread(zero, each, each, zero) for each in least]
+        found = [Spread(zero, each, each, zero, whole=False) for each in least]
     elif spec.resize == "letterbox":
         scale = torch.minimum(size[0] / full[0], size[1] / full[1])
         parts = [torch.minimum((f * scale).round().clamp(min=1), t) for f, t in zip(full, size, strict=True)]
-        found = [
-            Spread(zero, f, part, ((t - part) / 2).floor()) for f, t, part in zip(full, size, parts, strict=True)
-        ]
+        found = [Spread(zero, f, part, ((t - part) / 2).floor()) for f, t, part in zip(full, size, parts, strict=True)]
     else:
-        scale = torch.minimum(full[0] / size[0], full[1] / size[1])
-        kept = [torch.minimum(f, t * scale) for f, t in zip(full, size, strict=True)]
-        starts = [(f - each) / 2 for f, each in zip(full, kept, strict=True)]
-        found = [
-            Spread(start, torch.minimum(f, start + each), t, zero)
-            for f, t, each, start in zip(full, size, kept, starts, strict=True)
-        ]
+        # Ratios of whole numbers, so that the ends are the same float32 in any precision.
+        found = []
+        for f, t, other, side in ((full[0], size[0], full[1], size[1]), (full[1], size[1], full[0], size[0])):
+            beyond = (f * side - t * other).clamp(min=0)
+            ends = beyond / (2 * side), (2 * f * side - beyond) / (2 * side)
+            found.append(Spread(*ends, t, zero, whole=False))
     return found[0], found[1]
 
 
@@ -98,11 +92,11 @@ def rows_first(spec: ImagePreprocess, height: Length, width: Length) -> Length:
     down, across = spec.size
     if spec.resize == "letterbox":
         down, across = (
-            torch.sym_min(torch.sym_max((2 * one * side + other) // (2 * other), 1), most)
+            smaller(larger((2 * one * side + other) // (2 * other), 1), most)
             for one, side, other, most in ((height, across, width, down), (width, down, height, across))
         )
-    more = height - down - 2 * torch.sym_max(width - across, 0)
-    return torch.sym_min(torch.sym_max(more, 0), 1)
+    more = height - down - 2 * larger(width - across, 0)
+    return smaller(larger(more, 0), 1)
 
 
 def resize(
@@ -114,21 +108,26 @@ def resize(
     """
     num, channels, height, width = maps.shape
     if isinstance(turn, int) and turn == 0:
-        maps = resample(maps, resize_weights(width, size[1], columns).T, after=True)
+        maps = resample(maps, resize_weights(width, size[1], columns), after=True)
         return resample(maps, resize_weights(height, size[0], rows), after=False)
     first, second = turned(turn, height, width), turned(turn, width, height)
     across, along = torch.arange(second)[:, None], torch.arange(first)
     wide, turns = number(width).long(), number(turn)
     places = torch.where(turns > 0, along * wide + across, across * wide + along)
     maps = maps.flatten(2).index_select(2, places.flatten()).reshape(num, channels, second, first)
-    ways = [Spread(*(torch.where(turns > 0, *pair) for pair in zip(*order, strict=True)))
-            for order in ((rows, columns), (columns, rows))]
+    ways = [choose(turns > 0, *order) for order in ((rows, columns), (columns, rows))]
     parts = turned(turn, *size), turned(turn, *size[::-1])
-    maps = resample(maps, resize_weights(first, parts[0], ways[0]).T, after=True)
+    maps = resample(maps, resize_weights(first, parts[0], ways[0]), after=True)
     maps = resample(maps, resize_weights(second, parts[1], ways[1]), after=False)
     up, to_right = torch.arange(size[0])[:, None], torch.arange(size[1])
     places = torch.where(turns > 0, to_right * size[0] + up, up * size[1] + to_right)
     return maps.flatten(2).index_select(2, places.flatten()).reshape(num, channels, *size)
+
+
+def choose(first: Tensor, one: Spread, other: Spread) -> Spread:
+    """One of two spreads."""
+    begin, end, parts, offset = (torch.where(first, *pair) for pair in zip(one[:4], other[:4], strict=True))
+    return Spread(begin, end, parts, offset, one.whole and other.whole)
 
 
 def turned(turn: Length, if_turned: Length, otherwise: Length) -> Length:
@@ -136,20 +135,20 @@ def turned(turn: Length, if_turned: Length, otherwise: Length) -> Length:
     return if_turned if if_turned is otherwise else turn * if_turned + (1 - turn) * otherwise
 
 
-def resample_bytes(maps: Tensor, weights: Tensor, *, after: bool) -> Tensor:
-    """One pass of Pillow's resize of 8 bits, in whole numbers that float32 holds; the weights stand after the maps.
+def resample_bytes(maps: Tensor, weights: tuple[Tensor, Tensor], *, after: bool) -> Tensor:
+    """One pass of Pillow's resize of 8 bits, in whole numbers that float32 holds; of the last axis, or else of rows.
 
-        floor(sum k p / 2^22 + 1/2),  k = floor(2^22 w + 1/2) = 2^11 high + low
+    floor(sum k p / 2^22 + 1/2),  k = 2^11 high + low
     """
-    whole = torch.floor(weights * 2.0 ** (2 * BITS) + 0.5)
-    high = torch.floor(whole / 2**BITS)
-    low = (whole - high * 2**BITS).float()
-    sums = [maps @ each if after else each @ maps for each in (high.float(), low)]
+    sums = [maps @ each.T if after else each @ maps for each in weights]
     total = sums[0] + torch.floor(sums[1] / 2**BITS) + 2 ** (BITS - 1)
-    return torch.floor(total / 2**BITS).clamp(0, 255)
+    found: Tensor = torch.floor(total / 2**BITS).clamp(0, 255)
+    return found
 
 
-def resample_floats(maps: Tensor, weights: Tensor, *, after: bool) -> Tensor:
+def resample_floats(maps: Tensor, weights: tuple[Tensor, Tensor], *, after: bool) -> Tensor:
     """One pass of Pillow's resize of floats, summed in float64."""
-    values = maps.double()
-    return (values @ weights if after else weights @ values).float()
+    high, low = (each.double() for each in weights)
+    share, values = (high + low / 2**BITS) / 2**BITS, maps.double()
+    found: Tensor = (values @ share.T if after else share @ values).float()
+    return found

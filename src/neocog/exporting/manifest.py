@@ -1,4 +1,4 @@
-"""What lies beside an exported network: `manifest.json`, for people and programs that have no Neocog."""
+"""The description of an exported network: `manifest.json`, for people and programs that have no Neocog."""
 
 import platform
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "n
 
 
 def interface_of(program: ExportProgram, predictor: Predictor, bundle: Path) -> dict[str, Any]:
-    """What each file says about itself: task, classes, what was learned, inputs, outputs and limits."""
+    """The interface that each file holds: task, classes, what was learned, inputs, outputs and limits."""
     spec = predictor.preprocess
     return {
         "task": predictor.task.name,

@@ -1,6 +1,5 @@
 """A network with its preprocessing and decoding, as one module that can be written down as a graph."""
 
-import math
 from typing import Any
 
 import torch
@@ -97,7 +96,7 @@ class Planes(nn.Module):
 
 
 def graph_input(predictor: Predictor) -> TensorSpec:
-    """What the graph takes."""
+    """The input of the graph."""
     spec = predictor.preprocess
     if isinstance(spec, TextPreprocess):
         return TensorSpec("ids", "int64", (None, spec.length))
@@ -144,5 +143,7 @@ def writer_of(predictor: Predictor) -> nn.Module:
     if isinstance(task, Segmentation):
         return MaskWriter(task, spec, several=False)
     if isinstance(task, DenseTask):
-        raise ConfigError("Masks and boxes are exported, of outputs with places.", received=f"a network for {task.name}")
+        raise ConfigError(
+            "Masks and boxes are exported, of outputs with places.", received=f"a network for {task.name}"
+        )
     return RowWriter(task)

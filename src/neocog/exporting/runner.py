@@ -1,7 +1,7 @@
 """An exported network run by its engine: ONNX Runtime, OpenVINO, or PyTorch.
 
-Engines take what they should refuse: OpenVINO reads floats from 0 to 1 as bytes, all of them black, and NaN comes out of
-some operations as a number. So every input is checked before the engine sees it.
+Engines take what they should refuse: OpenVINO reads floats from 0 to 1 as bytes, all of them black, and NaN comes out
+of some operations as a number. So every input is checked before the engine sees it.
 """
 
 import json
@@ -38,7 +38,7 @@ class Exported:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     interface: Mapping[str, Any]
-    """What the file says about itself: task, classes, inputs, outputs, and limits."""
+    """The description that the file holds: task, classes, inputs, outputs, and limits."""
     run: Run
 
     def __call__(self, array: NDArray[Any], /) -> dict[str, NDArray[Any]]:
@@ -54,7 +54,9 @@ class Exported:
         spec, name = self.inputs[0], self.path.name
         if not isinstance(array, np.ndarray) or array.dtype != np.dtype(spec.dtype):
             received = str(array.dtype) if isinstance(array, np.ndarray) else type(array).__name__
-            fix = "Give pixels as they are decoded, not scaled." if spec.name == "images" else f"Convert to {spec.dtype}."
+            fix = (
+                "Give pixels as they are decoded, not scaled." if spec.name == "images" else f"Convert to {spec.dtype}."
+            )
             raise DataError(f"{spec.name} must be an array of {spec.dtype}.", received=received, where=name, fix=fix)
         fixed = len(array.shape) == len(spec.shape) and all(
             have > 0 and size in (None, have) for have, size in zip(array.shape, spec.shape, strict=True)
@@ -124,7 +126,7 @@ def specs_of(rows: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
 
 
 def read_interface(text: str | None, path: Path) -> dict[str, Any]:
-    """What a file says about itself. Raises BundleError if it says nothing."""
+    """The interface that a file holds. Raises BundleError if there is none."""
     found = json.loads(text) if text else None
     if not isinstance(found, dict) or not {"inputs", "outputs"} <= found.keys():
         raise BundleError(f"{path} was not written by neocog export.", fix="Export the bundle with neocog export.")
@@ -176,9 +178,7 @@ def open_torch(path: Path, threads: int | None) -> Opened:
 
     def run(array: NDArray[Any]) -> dict[str, NDArray[Any]]:
         with torch.inference_mode():
-            return {
-                name: values.numpy() for name, values in zip(names, program(torch.from_numpy(array)), strict=True)
-            }
+            return {name: values.numpy() for name, values in zip(names, program(torch.from_numpy(array)), strict=True)}
 
     return f"PyTorch {torch.__version__}", run, interface
 

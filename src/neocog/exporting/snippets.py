@@ -36,8 +36,8 @@ def reading(predictor: Predictor) -> list[str]:
             "import numpy as np",
             'about, text = json.load(open("manifest.json", encoding="utf-8")), "A good film!"',
             'numbers = {token: i for i, token in enumerate(about["vocabulary"], about["first id"])}',
-            f'tokens = re.findall(about["token pattern"], unicodedata.normalize("NFC", {text}).replace("\\u2019", "\'"),'
-            " re.DOTALL)",
+            f'text = unicodedata.normalize("NFC", {text}).replace("\\u2019", "\'")',
+            'tokens = re.findall(about["token pattern"], text, re.DOTALL)',
             'found = [numbers.get(token, about["unknown id"]) for token in tokens]',
             cut,
             f"{name} = np.array([found + [0] * ({spec.length} - len(found))], np.int64)",

@@ -1,4 +1,4 @@
-"""What an exported network takes, does and gives, in words for its manifest."""
+"""The inputs, steps and outputs of an exported network, in words for its manifest."""
 
 from neocog.bundle.predictor import Predictor
 from neocog.exporting.program import one_tile
@@ -20,7 +20,7 @@ FITS = {
 }
 CHANNELS = {1: "grey", 3: "RGB", 4: "RGB and alpha"}
 OUTPUTS = {
-    "logits": "What the network computes, before any decoding.",
+    "logits": "The outputs of the network, before any decoding.",
     "probabilities": "The probability of each class, in the order of `classes`.",
     "values": "The predicted numbers in the unit of the targets, in the order of `classes`.",
     "mask": "The class of each place of the input, as its index in `classes`.",
@@ -57,13 +57,15 @@ def output_words(predictor: Predictor, name: str) -> str:
 
 
 def reading_words(predictor: Predictor) -> list[str]:
-    """What a program has to do before it calls the network."""
+    """Steps of a program before it calls the network."""
     spec = predictor.preprocess
     if isinstance(spec, ImagePreprocess):
-        rows = ["Decode the file, turn it upright by its EXIF orientation, and convert it to the channels of the input."]
+        rows = [
+            "Decode the file, turn it upright by its EXIF orientation, and convert it to the channels of the input."
+        ]
         if spec.dct_scaling and spec.resize != "tile":
             rows.append(
-                "Neocog decodes large JPEG files at reduced resolution (libjpeg DCT scaling), which is not in the graph: "
+                "Neocog decodes large JPEG files at reduced resolution (libjpeg DCT scaling). The graph does not: "
                 "a JPEG file decoded in full gives slightly other pixels."
             )
         return rows
@@ -74,17 +76,18 @@ def reading_words(predictor: Predictor) -> list[str]:
     if isinstance(spec, TextPreprocess):
         case = "Convert to lower case, normalise" if spec.lowercase else "Normalise"
         order = " Reverse the tokens, and pad behind them." if spec.backward else ""
-        return [
+        steps = (
             f"{case} to NFC, replace U+2019 by ', find the tokens by `token pattern`, number them by their place in "
             f"`vocabulary` from `first id` on, cut to {spec.length}, and pad with 0.{order}"
-        ]
+        )
+        return [steps]
     return ["Replay the game and compute the planes; Neocog has them in neocog.modalities.go.features."]
 
 
 def decoding_words(predictor: Predictor) -> list[str]:
-    """What the graph does, step by step."""
-    return [*preprocessing_words(predictor), "The network, batch norms folded into the layers before them.",
-            *task_words(predictor)]  # fmt: skip
+    """The graph, step by step."""
+    network = "The network. ONNX and OpenVINO files have batch norms folded into the layers before them."
+    return [*preprocessing_words(predictor), network, *task_words(predictor)]
 
 
 def preprocessing_words(predictor: Predictor) -> list[str]:
@@ -92,7 +95,9 @@ def preprocessing_words(predictor: Predictor) -> list[str]:
     if isinstance(spec, ImagePreprocess):
         size = f"{spec.size[0]} x {spec.size[1]}"
         tiled = dense and spec.resize == "tile" and not isinstance(predictor.task, Detection)
-        fit = f"cut into overlapping tiles of {size}" if tiled else FITS[spec.resize].format(size=size)
+        if tiled:
+            return [f"Images are cut into overlapping tiles of {size}, and normalised by mean and std."]
+        fit = FITS[spec.resize].format(size=size)
         border = f", with a black border of {spec.pad[0]} rows and {spec.pad[1]} columns" if any(spec.pad) else ""
         return [f"Images are {fit}{border} (Pillow's antialiased bilinear resize), and normalised by mean and std."]
     if isinstance(spec, SignalPreprocess):
@@ -106,7 +111,9 @@ def preprocessing_words(predictor: Predictor) -> list[str]:
 def task_words(predictor: Predictor) -> list[str]:
     task = predictor.task
     if isinstance(task, Detection):
-        kept = f" Of boxes of a class that overlap by more than {task.overlap:g}, the surest stays." * (task.overlap < 1)
+        kept = f" Of boxes of a class that overlap by more than {task.overlap:g}, the surest stays." * (
+            task.overlap < 1
+        )
         return [f"The {task.most} highest peaks become boxes in pixels of the image.{kept}"]
     if isinstance(task, DenseTask):
         return ["Probabilities of each place are brought to the size of the input, and the most probable class taken."]

@@ -72,5 +72,7 @@ def save_torch(program: ExportProgram, path: Path, interface: Mapping[str, Any])
     """Write the program as an archive of torch.export, which torch loads without Neocog."""
     exported = export_program(program, [program.example()], [program.dynamic])
     drop_guards(exported)
+    for node in exported.graph.nodes:
+        node.meta.pop("stack_trace", None)  # with paths of this machine
     with storage_errors(path), quiet():
         torch.export.save(exported, path, extra_files={f"{INTERFACE}.json": json.dumps(interface)})
