@@ -74,6 +74,7 @@ add(app, "studio", "studio", "studio")
 add(app, "play", "play", "play")
 add(app, "features", "features", "features")
 add(app, "filter", "filter", "filter_image")
+add(app, "env", "env", "env")
 
 app.register_install_completion_command(help="Install completion of verbs and flags in bash, zsh or fish.")
 
