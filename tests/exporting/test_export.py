@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("a", "b"):
             (folder / "images" / split / name).mkdir(parents=True)
             for i in range(num):
-                pixels = generator.integers(0, 256, (SIDE + 2 * i, SIDE + i)).astype(np.uint8)
+                pixels = generator.integers(0, 256, (SIDE, SIDE)).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / "images" / split / name / f"{i}.png")
     source = neocog.open_source(folder / "images")
     write_untrained(folder / "model.neocog", "lenet5_relu", source, (SIDE, SIDE))
