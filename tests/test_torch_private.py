@@ -17,6 +17,7 @@ from neocog.torch_private import (
     TorchDispatchMode,
     check_rank,
     default_store,
+    drop_guards,
     foreach_add,
     foreach_add_,
     foreach_addcmul_,
@@ -264,3 +265,14 @@ def test_fused_conv2d_and_pack_filters(activation):
             added = torch.randn_like(plain)
             expected = functions[activation](plain + added)
             torch.testing.assert_close(fused_conv2d(images, packed, conv, called, added), expected)
+
+
+def test_drop_guards_leaves_no_condition_on_sizes():
+    class Halves(nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return values[:, : torch.sym_max(values.shape[1] - 4, 0)]
+
+    shapes = ({1: torch.export.Dim.DYNAMIC},)
+    program = torch.export.export(Halves(), (torch.zeros(2, 9),), dynamic_shapes=shapes)
+    drop_guards(program)
+    assert [program.module()(torch.zeros(2, size)).shape[1] for size in (9, 3)] == [5, 0]

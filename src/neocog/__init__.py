@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from neocog.evaluation import Evaluation
     from neocog.explaining.explain import explain
     from neocog.explaining.explanation import Explanation
+    from neocog.exporting.export import export
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
@@ -54,6 +55,7 @@ HOMES = {
     "create_model": "zoo",
     "evaluate": "runs",
     "explain": "explaining.explain",
+    "export": "exporting.export",
     "features": "runs.compute_features",
     "find_batch": "verbs",
     "find_rate": "verbs",
@@ -92,6 +94,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "explain",
+    "export",
     "features",
     "find_batch",
     "find_rate",

@@ -8,6 +8,7 @@
     ├── CheckpointError    a checkpoint that is damaged or belongs to another model
     ├── BundleError        a model file that is damaged, foreign or unsafe
     ├── RunError           a run folder that is in use, finished, or not a run folder
+    ├── ExportError        an exported network that computes something else than its bundle
     ├── PlayError          a program that plays Go and fails, or does not answer
     ├── StorageError       a file that could not be written; what was there before is intact
     └── DivergenceError    a loss that became NaN or infinite
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DivergenceError",
+    "ExportError",
     "GeometryError",
     "NeocogError",
     "PlanError",
@@ -92,6 +94,14 @@ class BundleError(NeocogError):
 
 class RunError(NeocogError):
     """A run folder that is in use, finished, or not a run folder."""
+
+
+class ExportError(NeocogError):
+    """An exported network that computes something else than its bundle; `report` has the figures."""
+
+    def __init__(self, rule: str, *, received: str = "", where: str = "", fix: str = "", report: object = None) -> None:
+        super().__init__(rule, received=received, where=where, fix=fix)
+        self.report = report
 
 
 class PlayError(NeocogError):

@@ -24,6 +24,7 @@ __all__ = [
     "TorchDispatchMode",
     "check_rank",
     "default_store",
+    "drop_guards",
     "foreach_add",
     "foreach_add_",
     "foreach_addcmul_",
@@ -163,6 +164,14 @@ def unwrap_compiled(model: nn.Module) -> nn.Module:
     """The module that torch.compile has wrapped, or the module itself."""
     inner: nn.Module = getattr(model, "_orig_mod", model)
     return inner
+
+
+def drop_guards(program: torch.export.ExportedProgram) -> None:
+    """Remove the conditions on sizes of inputs that an exported program took from its example, such as being above 1.
+
+    They say where tracing has looked, not where the graph is right.
+    """
+    program._guards_code = []
 
 
 def schema_arguments(operator: OpOverload) -> Sequence[Any]:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neocog.engines.fold import fold_norms, without_traces
 from neocog.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["OPSET", "Dynamic", "export_program", "to_onnx"]
 
 OPSET = 20
 """The version of ONNX's operators: the newest that torch's exporter writes without converting."""
+LARGEST = 2**40
 Dynamic = Mapping[int, str]
 """The axes of an input that may have any size, and their names."""
 
@@ -41,6 +43,8 @@ def to_onnx(
     at least 2, since a size of 1 would be written down as it is. `inputs` and `outputs` are names.
     Raises ConfigError for a network that can't be written down exactly.
     """
+    from onnxscript import optimizer
+
     for tensor, axes in zip(example, dynamic, strict=True):
         assert all(tensor.shape[axis] > 1 for axis in axes), "an example size of 1 would be written down as it is"
     program = export_program(model, example, dynamic)
@@ -49,8 +53,12 @@ def to_onnx(
             program, (), dynamo=True, opset_version=OPSET, input_names=list(inputs), output_names=list(outputs),
             verbose=False,
         )  # fmt: skip
-    assert made is not None
+        assert made is not None
+        # Without limits: ONNX Runtime 1.32 loses a Pad of weights whose result torch's exporter left to it.
+        optimizer.fold_constants(made.model, input_size_limit=LARGEST, output_size_limit=LARGEST)
     proto: onnx.ModelProto = made.model_proto
+    without_traces(proto)
+    fold_norms(proto)
     name_axes(proto, dynamic)
     fold_padded_weights(proto)
     return proto

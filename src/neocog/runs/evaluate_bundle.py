@@ -224,7 +224,9 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
         if split == "all" and "train" in source.splits:
             note("There is no test or validation split, so all samples are evaluated, training data included.")
     if split not in splits:
-        raise DataError(f"{source.name} has no split {split!r}.", fix=f"Choose one of {', '.join(splits)}.")
+        raise DataError(
+            f"{source.name} has no split {split!r}.", fix=f"Choose one of {', '.join(splits)}.", kind="no split"
+        )
     if not len(splits[split]):
         raise DataError("Evaluation needs at least one sample.", received="none", where=f"{source.name}, {split}")
     before = predictor.manifest.get("trained before on", [])

@@ -6,7 +6,7 @@ back to the places of the image through an `Assembler`. While a network trains, 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -100,6 +100,10 @@ class DenseTask(Task):
 
     def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
         """Predictions for payloads of one size as the arrays of `tensor_specs`."""
+        raise NotImplementedError(f"{self.name} has no arrays for programs outside of Neocog")
+
+    def predictions_of(self, tensors: Mapping[str, NDArray[Any]], names: Sequence[str]) -> list[Prediction]:
+        """The inverse of `tensors_of`, but for how sure the network was of a mask, which no array says: NaN."""
         raise NotImplementedError(f"{self.name} has no arrays for programs outside of Neocog")
 
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:

@@ -285,6 +285,16 @@ class Detection(DenseTask):
             boxes[i, : counts[i]], scores[i, : counts[i]], labels[i, : counts[i]] = one.boxes, one.scores, one.labels
         return {"boxes": boxes, "scores": scores, "labels": labels, "count": counts}
 
+    def predictions_of(self, tensors: Mapping[str, NDArray[Any]], names: Sequence[str]) -> list[Prediction]:
+        """As `DenseTask.predictions_of`; the size of the image, which no array says, is that of its boxes."""
+        found: list[Prediction] = []
+        for i, (name, count) in enumerate(zip(names, tensors["count"].tolist(), strict=True)):
+            boxes, scores = (tensors[each][i, :count].astype(np.float64) for each in ("boxes", "scores"))
+            across, down = np.ceil(boxes[:, 2:].max(axis=0, initial=0)).astype(int).tolist()
+            labels = tensors["labels"][i, :count]
+            found.append(BoxPrediction(name, self.classes, (down, across), boxes, scores, labels, self.threshold))
+        return found
+
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return BoxAssembler(size, self)
 

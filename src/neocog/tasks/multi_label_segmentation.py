@@ -1,6 +1,7 @@
 """Several classes for each pixel of an image: a binary mask for each class, independent of the others."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -150,6 +151,12 @@ class MultiLabelSegmentation(Segmentation):
 
     def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
         return {"masks": np.stack([one.masks for one in predictions]).astype(np.uint8)}
+
+    def predictions_of(self, tensors: Mapping[str, NDArray[Any]], names: Sequence[str]) -> list[Prediction]:
+        return [
+            BinaryMaskPrediction.of_masks(name, self.classes, masks != 0, math.nan)
+            for name, masks in zip(names, tensors["masks"], strict=True)
+        ]
 
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return BinaryMaskAssembler(size, self.classes)

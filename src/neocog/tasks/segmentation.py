@@ -1,6 +1,7 @@
 """A class for each pixel of an image."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -190,6 +191,12 @@ class Segmentation(DenseTask):
 
     def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
         return {"mask": np.stack([one.mask for one in predictions])}
+
+    def predictions_of(self, tensors: Mapping[str, NDArray[Any]], names: Sequence[str]) -> list[Prediction]:
+        return [
+            SegmentPrediction.of_mask(name, self.classes, mask, math.nan)
+            for name, mask in zip(names, tensors["mask"], strict=True)
+        ]
 
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return MaskAssembler(size, self.classes)

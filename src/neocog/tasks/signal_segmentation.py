@@ -1,6 +1,7 @@
 """A class for each sample of a signal."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -128,6 +129,12 @@ class SignalSegmentation(Segmentation):
 
     def tensors_of(self, predictions: Sequence[Any]) -> dict[str, NDArray[Any]]:
         return {"mask": np.stack([one.labels for one in predictions])}
+
+    def predictions_of(self, tensors: Mapping[str, NDArray[Any]], names: Sequence[str]) -> list[Prediction]:
+        return [
+            SignalSegmentPrediction(name, self.classes, labels, math.nan)
+            for name, labels in zip(names, tensors["mask"], strict=True)
+        ]
 
     def assemble(self, size: tuple[int, ...]) -> Assembler:
         return SegmentAssembler(size, self.classes)
