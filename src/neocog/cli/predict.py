@@ -5,15 +5,15 @@ import io
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from neocog.bundle import Failure, Prediction, load
+from neocog.cli.flags import Extra, MaskForm, Switch
 from neocog.cli.flags import FileInput as Input
-from neocog.cli.flags import MaskForm, Switch
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
 from neocog.dataset.files import list_files as files_in
@@ -27,7 +27,8 @@ from neocog.tasks import Task
 STDIN = "-"
 OPTIONS = (
     "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--polygons", "--threshold", "--slices",
-    "--window", "--hop", "--rate", "--merge", "--shortest", "--help",
+    "--window", "--hop", "--rate", "--merge", "--shortest", "--out", "--list", "--with", "--block", "--restart",
+    "--help",
 )  # fmt: skip
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
@@ -50,6 +51,11 @@ def predict(
     rate: float | None = None,
     merge: Switch = False,
     shortest: str | None = None,
+    out: Path | None = None,
+    listed: Annotated[Path | None, Parameter(name="--list")] = None,
+    extras: Annotated[list[Extra] | None, Parameter(name="--with", negative="")] = None,
+    block: int | None = None,
+    restart: Switch = False,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
@@ -57,6 +63,7 @@ def predict(
     neocog predict model.neocog scans/ --csv > scans.csv
     neocog predict model.neocog scans/ -o masks/ --coco masks.json
     neocog predict model.neocog recording.csv --window 2s --hop 500ms --merge
+    neocog predict model.neocog archive/ --out predictions.parquet
     cat seven.png | neocog predict model.neocog -
 
     A file that can't be read is reported on standard error; the others are still
@@ -106,7 +113,28 @@ def predict(
         Join windows of equal class that follow each other; events shorter than --shortest with those beside them.
     shortest
         Leave out events that are shorter than this: samples, or a time such as 100ms.
+    out
+        Write a .parquet, .csv or .jsonl file, for any number of inputs: each exactly once, also if the command is
+        stopped or killed and given again, or given several times to share the work. See docs/offline.md.
+    listed
+        With --out, a file of paths to predict: one on each line, or the column `file` of a .csv or .parquet file.
+    extras
+        With --out, add columns: probabilities (of all classes), logits, masks (COCO's run lengths), masks-png.
+    block
+        With --out, the files that are computed and kept together, 4096 by default.
+    restart
+        With --out, discard what an earlier call has done, and replace its output.
     """
+    if out is not None:
+        from neocog.cli.predict_out import predict_to_file  # with what few calls need
+
+        others = {
+            "--json": json, "--csv": csv, "-o": output, "--mask": mask, "--coco": coco, "--polygons": polygons,
+            "--yolo": yolo, "--threshold": threshold, "--slices": slices, "--window": window, "--hop": hop,
+            "--rate": rate, "--merge": merge, "--shortest": shortest,
+        }  # fmt: skip
+        return predict_to_file(bundle, files, out, listed, top, extras, block, restart, others)
+    check_without_out({"--list": listed, "--with": extras, "--block": block, "--restart": restart})
     check_arguments(files, top, json=json, csv=csv)
     predictor = load(bundle)
     if window is not None:
@@ -152,6 +180,16 @@ def predict(
 
 
 Results = list[Prediction | Failure]
+
+
+def check_without_out(given: Mapping[str, object]) -> None:
+    """Raises ConfigError for flags that need --out."""
+    names = [name for name, value in given.items() if value not in (None, False)]
+    if names:
+        raise ConfigError(
+            "--list, --with, --block and --restart are for an output file.",
+            received=f"{' '.join(names)} without --out", fix="Add --out predictions.parquet.",
+        )  # fmt: skip
 
 
 def check_arguments(files: Sequence[str], top: int, *, json: bool, csv: bool) -> None:

@@ -1,0 +1,71 @@
+"""`neocog predict --out`: predictions for any number of files, in one file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from neocog.cli.flags import Extra
+from neocog.cpus import num_threads
+from neocog.errors import ConfigError, agree, did_you_mean
+from neocog.offline import OfflineResult, predict_files
+from neocog.offline.run import BLOCK
+from neocog.progress import note
+
+__all__ = ["predict_to_file"]
+
+STDIN = "-"
+FLAGS = ("--out", "--list", "--with", "--block", "--restart", "--top", "--help")
+SHOWN = 10  # files that could not be read
+
+
+def predict_to_file(
+    bundle: Path,
+    files: Sequence[str],
+    out: Path,
+    listed: Path | None,
+    top: int,
+    extras: Sequence[Extra] | None,
+    block: int | None,
+    restart: bool,
+    others: Mapping[str, object],
+) -> int:
+    """Predict into a file and say how it went; 2 if a file could not be read, else 0.
+
+    Raises ConfigError for flags of other outputs, and what `predict_files` raises.
+    """
+    given = [name for name, value in others.items() if value not in (None, False)]
+    if given:
+        raise ConfigError(
+            "--out writes one file, with one row for each input.", received=f"--out and {' '.join(given)}",
+            fix="Leave one of them out. --with adds columns.",
+        )  # fmt: skip
+    for file in files:
+        if file == STDIN:
+            raise ConfigError("--out is for files, which can be read again.", received="standard input")
+        if file.startswith("-") and not Path(file).exists():
+            raise ConfigError(f"Unknown option: {file}.", fix=did_you_mean(file, FLAGS))
+    torch.set_num_threads(num_threads())
+    result = predict_files(
+        bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=BLOCK if block is None else block,
+        restart=restart,
+    )  # fmt: skip
+    tell(result)
+    return 2 if result.failed else 0
+
+
+def tell(result: OfflineResult) -> None:
+    """Print what was written, and the first files that could not be read."""
+    if not result.joined:
+        if result.computed:
+            note(f"This process computed {result.computed:,} of {result.files:,} files.")
+        return
+    rate = f", {result.computed / result.seconds:,.0f} a second" if result.computed else ""
+    here = f", {result.computed:,} of them in this process" if result.computed != result.files else ""
+    note(f"{result.path}: {result.files:,} files{here} in {result.seconds:,.0f} s{rate}.")
+    if result.failed:
+        note(agree("{n} file(|s) could not be read; the column error says why:", result.failed))
+        for name, why in result.first[:SHOWN]:
+            note(f"  {why if name in why else f'{name}: {why}'}")
+        if result.failed > SHOWN:
+            note(f"  and {result.failed - min(SHOWN, len(result.first)):,} more")

@@ -1,0 +1,123 @@
+"""`neocog.predict_files`: predictions for any number of files, each exactly once, whatever happens on the way."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import torch
+
+from neocog import __version__
+from neocog.bundle import load
+from neocog.cpus import num_cpus
+from neocog.errors import ConfigError
+from neocog.files import file_hash
+from neocog.modalities.table import MODALITIES
+from neocog.offline.begin import Inputs, open_job
+from neocog.offline.claims import Claims, LockClaims, Place, RankClaims, exclusive, place_of
+from neocog.offline.columns import Extra, check_extras
+from neocog.offline.formats import Form, form_of
+from neocog.offline.job import Identity, Job, Paths
+from neocog.offline.meter import Meter
+from neocog.offline.record import OfflineResult, finish, recorded
+from neocog.offline.score import Scorer
+from neocog.progress import note
+
+__all__ = ["BLOCK", "OfflineResult", "predict_files"]
+
+BLOCK = 4096  # files: seconds to minutes of work, which a kill repeats at most
+POLL = 0.2  # seconds between two looks at what other processes do
+
+
+def predict_files(
+    bundle: str | Path,
+    files: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    listed: str | Path | None = None,
+    top: int = 3,
+    extras: Sequence[Extra] = (),
+    block: int = BLOCK,
+    restart: bool = False,
+) -> OfflineResult:
+    """Predict files, and all files of the right kind below folders, into one .parquet, .csv or .jsonl file.
+
+    Each file has one row, in the order of sorted paths; one that can't be read has an `error` in its row. Work is done
+    and kept in blocks of `block` files, in `OUT.parts/` beside the output. A call that was stopped, by a signal, a full
+    disk or a power cut, is continued by the same call. Several processes with the same call share the work; so do
+    ranks with RANK and WORLD_SIZE in their environment.
+    `listed` is a file with more paths, one on each line, or a table with a column `file`. `top` is how many classes to
+    list; `extras` adds columns: probabilities, logits, masks (COCO's run lengths), masks-png. `restart` discards what
+    an earlier call has done.
+    Raises RunError if the output exists, or was begun with other files, another bundle or other settings; ConfigError
+    for settings that can't be; DataError if there are no files; StorageError if the system refuses to write.
+
+        result = neocog.predict_files("model.neocog", "scans/", "predictions.parquet")
+        print(result.files, result.failed)
+    """
+    names = [str(files)] if isinstance(files, str | Path) else [str(one) for one in files]
+    paths, form_class = Paths(Path(out)), form_of(Path(out))
+    check_call(names, listed, top, block)
+    place, started = place_of(), time.monotonic()
+    predictor = load(bundle)
+    extras = check_extras(predictor, extras)
+    scorer = Scorer(predictor, top, extras, threads=max(1, num_cpus() // place.local_size))
+    settings = {"--out": paths.out.suffix.lower(), "--top": top, "--with": list(extras), "--block": block}
+    identity = Identity(file_hash(Path(bundle)), settings)
+    about = {"neocog": __version__, "torch": torch.__version__, "classes": list(predictor.classes)}
+    form = form_class(scorer.columns, {name: json.dumps(value) for name, value in about.items()})
+    kind = MODALITIES[predictor.preprocess.modality]
+    inputs = Inputs(names, None if listed is None else Path(listed), kind.suffixes, kind.plural, paths)
+    with ExitStack() as stack:
+        job = open_job(paths, inputs, identity, about, restart, place, stack)
+        if job is None:
+            note(f"{paths.out} is complete already.")
+            return recorded(paths)
+        computed = work(job, scorer, form, LockClaims(job) if place.size == 1 else RankClaims(job, place), place)
+        if place.rank:
+            seconds = time.monotonic() - started
+            return OfflineResult(paths.out, job.num_files, 0, (), computed, seconds, joined=False)
+        if place.size == 1:
+            stack.enter_context(exclusive(paths))
+        return finish(job, form, paths, computed, started)
+
+
+def check_call(files: Sequence[str], listed: object, top: int, block: int) -> None:
+    """Raises ConfigError for settings that are wrong whatever the network."""
+    if not files and listed is None:
+        raise ConfigError("Nothing to predict.", fix="Name files or folders, or a file of paths with --list.")
+    if top < 1:
+        raise ConfigError("--top must be at least 1.", received=str(top))
+    if block < 1:
+        raise ConfigError("A block has at least one file.", received=f"--block {block}", fix=f"The default is {BLOCK}.")
+
+
+def work(job: Job, scorer: Scorer, form: Form, claims: Claims, place: Place) -> int:
+    """Compute blocks until all are done, or for a rank but the first, until its own are. Returns the files computed.
+
+    Raises KeyboardInterrupt that says how far it is.
+    """
+    computed = 0
+    try:
+        with Meter(job) as meter:
+            while True:
+                blocks = ((block, job.paths(block)) for block in claims.take())
+                with closing(scorer.score(blocks, meter.seen)) as scored:
+                    for block, rows in scored:
+                        job.write(block, form, rows)
+                        claims.release(block)
+                        computed += len(rows)
+                        meter.wrote(rows)
+                if place.rank or len(job.done()) == len(job):
+                    return computed
+                meter.wait(POLL)
+    except KeyboardInterrupt:
+        done = job.done()
+        files = sum(map(job.files_in, done))
+        raise KeyboardInterrupt(
+            f"Stopped. {files:,} of {job.num_files:,} files are done, in {len(done):,} of {len(job):,} blocks. "
+            "The same command continues."
+        ) from None
+    finally:
+        claims.release_all()
