@@ -121,7 +121,8 @@ def predict(
     extras
         With --out, add columns: probabilities (of all classes), logits, masks (COCO's run lengths), masks-png.
     block
-        With --out, the files that are computed and kept together, 4096 by default.
+        With --out, the files that are computed and kept together; by default a minute or two of work, at
+        most 4,096.
     restart
         With --out, discard what an earlier call has done, and replace its output.
     """

@@ -9,14 +9,12 @@ from neocog.cli.flags import Extra
 from neocog.cpus import num_threads
 from neocog.errors import ConfigError, agree, did_you_mean
 from neocog.offline import OfflineResult, predict_files
-from neocog.offline.run import BLOCK
 from neocog.progress import note
 
 __all__ = ["predict_to_file"]
 
 STDIN = "-"
 FLAGS = ("--out", "--list", "--with", "--block", "--restart", "--top", "--help")
-SHOWN = 10  # files that could not be read
 
 
 def predict_to_file(
@@ -47,7 +45,7 @@ def predict_to_file(
             raise ConfigError(f"Unknown option: {file}.", fix=did_you_mean(file, FLAGS))
     torch.set_num_threads(num_threads())
     result = predict_files(
-        bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=BLOCK if block is None else block,
+        bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=block,
         restart=restart,
     )  # fmt: skip
     tell(result)
@@ -56,16 +54,20 @@ def predict_to_file(
 
 def tell(result: OfflineResult) -> None:
     """Print what was written, and the first files that could not be read."""
-    if not result.joined:
+    if result.joined:
+        told = [f"{result.path}: {result.files:,} files"]
+        if result.computed != result.files:
+            told.append(f"{result.computed:,} of them computed by this call")
         if result.computed:
-            note(f"This process computed {result.computed:,} of {result.files:,} files.")
-        return
-    rate = f", {result.computed / result.seconds:,.0f} a second" if result.computed else ""
-    here = f", {result.computed:,} of them in this process" if result.computed != result.files else ""
-    note(f"{result.path}: {result.files:,} files{here} in {result.seconds:,.0f} s{rate}.")
+            told.append(f"in {result.seconds:,.0f} s, {result.computed / result.seconds:,.0f} a second")
+        note(", ".join(told) + ".")
+    elif result.computed:
+        note(f"This process computed {result.computed:,} of {result.files:,} files.")
+    else:
+        note(f"{result.path} is complete: {result.files:,} files. Nothing was left to do.")
     if result.failed:
         note(agree("{n} file(|s) could not be read; the column error says why:", result.failed))
-        for name, why in result.first[:SHOWN]:
+        for name, why in result.first:
             note(f"  {why if name in why else f'{name}: {why}'}")
-        if result.failed > SHOWN:
-            note(f"  and {result.failed - min(SHOWN, len(result.first)):,} more")
+        if result.failed > len(result.first):
+            note(f"  and {result.failed - len(result.first):,} more")

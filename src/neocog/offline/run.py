@@ -1,6 +1,7 @@
 """`neocog.predict_files`: predictions for any number of files, each exactly once, whatever happens on the way."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 
 from neocog import __version__
-from neocog.bundle import load
+from neocog.bundle import Predictor, load
 from neocog.cpus import num_cpus
 from neocog.errors import ConfigError
 from neocog.files import file_hash
@@ -22,11 +23,12 @@ from neocog.offline.job import Identity, Job, Paths
 from neocog.offline.meter import Meter
 from neocog.offline.record import OfflineResult, finish, recorded
 from neocog.offline.score import Scorer
-from neocog.progress import note
 
-__all__ = ["BLOCK", "OfflineResult", "predict_files"]
+__all__ = ["OfflineResult", "predict_files"]
 
-BLOCK = 4096  # files: seconds to minutes of work, which a kill repeats at most
+MAX_BLOCK = 4096  # files
+BLOCK_VALUES = 2**28  # of the inputs of a block: a minute or two on a CPU, which a kill repeats at most
+TILES = 4  # in a large image, which a network whose outputs have places takes apart
 POLL = 0.2  # seconds between two looks at what other processes do
 
 
@@ -38,15 +40,15 @@ def predict_files(
     listed: str | Path | None = None,
     top: int = 3,
     extras: Sequence[Extra] = (),
-    block: int = BLOCK,
+    block: int | None = None,
     restart: bool = False,
 ) -> OfflineResult:
     """Predict files, and all files of the right kind below folders, into one .parquet, .csv or .jsonl file.
 
     Each file has one row, in the order of sorted paths; one that can't be read has an `error` in its row. Work is done
-    and kept in blocks of `block` files, in `OUT.parts/` beside the output. A call that was stopped, by a signal, a full
-    disk or a power cut, is continued by the same call. Several processes with the same call share the work; so do
-    ranks with RANK and WORLD_SIZE in their environment.
+    and kept in blocks of `block` files, by default a minute or two of work, in `OUT.parts/` beside the output. A call
+    that was stopped, by a signal, a full disk or a power cut, is continued by the same call. Several processes with the
+    same call share the work; so do ranks with RANK and WORLD_SIZE in their environment.
     `listed` is a file with more paths, one on each line, or a table with a column `file`. `top` is how many classes to
     list; `extras` adds columns: probabilities, logits, masks (COCO's run lengths), masks-png. `restart` discards what
     an earlier call has done.
@@ -61,7 +63,7 @@ def predict_files(
     check_call(names, listed, top, block)
     place, started = place_of(), time.monotonic()
     predictor = load(bundle)
-    extras = check_extras(predictor, extras)
+    extras, block = check_extras(predictor, extras), block or default_block(predictor)
     scorer = Scorer(predictor, top, extras, threads=max(1, num_cpus() // place.local_size))
     settings = {"--out": paths.out.suffix.lower(), "--top": top, "--with": list(extras), "--block": block}
     identity = Identity(file_hash(Path(bundle)), settings)
@@ -72,7 +74,6 @@ def predict_files(
     with ExitStack() as stack:
         job = open_job(paths, inputs, identity, about, restart, place, stack)
         if job is None:
-            note(f"{paths.out} is complete already.")
             return recorded(paths)
         computed = work(job, scorer, form, LockClaims(job) if place.size == 1 else RankClaims(job, place), place)
         if place.rank:
@@ -83,14 +84,20 @@ def predict_files(
         return finish(job, form, paths, computed, started)
 
 
-def check_call(files: Sequence[str], listed: object, top: int, block: int) -> None:
+def default_block(predictor: Predictor) -> int:
+    """As many files as a block has if nobody says."""
+    values = math.prod(predictor.preprocess.shape) * (TILES if predictor.task.dense else 1)
+    return max(1, min(MAX_BLOCK, BLOCK_VALUES // max(1, values)))
+
+
+def check_call(files: Sequence[str], listed: object, top: int, block: int | None) -> None:
     """Raises ConfigError for settings that are wrong whatever the network."""
     if not files and listed is None:
         raise ConfigError("Nothing to predict.", fix="Name files or folders, or a file of paths with --list.")
     if top < 1:
         raise ConfigError("--top must be at least 1.", received=str(top))
-    if block < 1:
-        raise ConfigError("A block has at least one file.", received=f"--block {block}", fix=f"The default is {BLOCK}.")
+    if block is not None and block < 1:
+        raise ConfigError("A block has at least one file.", received=f"--block {block}", fix="Leave it out.")
 
 
 def work(job: Job, scorer: Scorer, form: Form, claims: Claims, place: Place) -> int:
