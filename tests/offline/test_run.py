@@ -357,6 +357,18 @@ def test_command_writes_and_tells(scored, out, capsys):
     assert f"{out} is complete: 44 files. Nothing was left to do. 2 files could not be read" in text
 
 
+def test_command_of_a_rank_says_nothing_and_ends_well(scored, out, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    command = ["predict", str(scored.bundle), str(scored.images), "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setenv("RANK", "0")
+        assert main(command) == 0  # a single block
+        assert "2 files could not be read" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setenv("RANK", "1")
+    assert main(command) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_command_refuses_flags_of_other_outputs(scored, out, capsys):
     def error(*arguments):
         assert main(["predict", str(scored.bundle), *arguments]) == 2

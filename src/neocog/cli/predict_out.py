@@ -1,6 +1,7 @@
 """`neocog predict --out`: predictions for any number of files, in one file."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -9,7 +10,8 @@ from neocog.cli.flags import Extra
 from neocog.cpus import num_threads
 from neocog.errors import ConfigError, agree, did_you_mean
 from neocog.offline import OfflineResult, predict_files
-from neocog.progress import note
+from neocog.offline.claims import place_of
+from neocog.progress import note, quiet
 
 __all__ = ["predict_to_file"]
 
@@ -30,6 +32,8 @@ def predict_to_file(
 ) -> int:
     """Predict into a file and say how it went; 2 if a file could not be read, else 0.
 
+    Of several ranks, only the first says anything but errors; and files that can't be read don't change the exit code,
+    since torchrun would take it for a crash.
     Raises ConfigError for flags of other outputs, and what `predict_files` raises.
     """
     given = [name for name, value in others.items() if value not in (None, False)]
@@ -44,12 +48,13 @@ def predict_to_file(
         if file.startswith("-") and not Path(file).exists():
             raise ConfigError(f"Unknown option: {file}.", fix=did_you_mean(file, FLAGS))
     torch.set_num_threads(num_threads())
-    result = predict_files(
-        bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=block,
-        restart=restart,
-    )  # fmt: skip
-    tell(result)
-    return 2 if result.failed else 0
+    place = place_of()
+    with quiet() if place.rank else nullcontext():
+        result = predict_files(
+            bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=block, restart=restart
+        )
+        tell(result)
+    return 2 if result.failed and place.size == 1 else 0
 
 
 def tell(result: OfflineResult) -> None:
