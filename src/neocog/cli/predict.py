@@ -28,7 +28,7 @@ STDIN = "-"
 OPTIONS = (
     "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--polygons", "--threshold", "--slices",
     "--window", "--hop", "--rate", "--merge", "--shortest", "--out", "--list", "--with", "--block", "--restart",
-    "--help",
+    "--ray", "--help",
 )  # fmt: skip
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
@@ -56,6 +56,7 @@ def predict(
     extras: Annotated[list[Extra] | None, Parameter(name="--with", negative="")] = None,
     block: int | None = None,
     restart: Switch = False,
+    ray: str | None = None,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
@@ -125,6 +126,8 @@ def predict(
         most 4,096.
     restart
         With --out, discard what an earlier call has done, and replace its output.
+    ray
+        With --out, the Ray cluster that computes: auto, ray://HOST:PORT, or local for one on this machine.
     """
     if out is not None:
         from neocog.cli.predict_out import predict_to_file  # with what few calls need
@@ -134,8 +137,8 @@ def predict(
             "--yolo": yolo, "--threshold": threshold, "--slices": slices, "--window": window, "--hop": hop,
             "--rate": rate, "--merge": merge, "--shortest": shortest,
         }  # fmt: skip
-        return predict_to_file(bundle, files, out, listed, top, extras, block, restart, others)
-    check_without_out({"--list": listed, "--with": extras, "--block": block, "--restart": restart})
+        return predict_to_file(bundle, files, out, listed, top, extras, block, restart, ray, others)
+    check_without_out({"--list": listed, "--with": extras, "--block": block, "--restart": restart, "--ray": ray})
     check_arguments(files, top, json=json, csv=csv)
     predictor = load(bundle)
     if window is not None:
@@ -188,7 +191,7 @@ def check_without_out(given: Mapping[str, object]) -> None:
     names = [name for name, value in given.items() if value not in (None, False)]
     if names:
         raise ConfigError(
-            "--list, --with, --block and --restart are for an output file.",
+            "--list, --with, --block, --restart and --ray are for an output file.",
             received=f"{' '.join(names)} without --out", fix="Add --out predictions.parquet.",
         )  # fmt: skip
 

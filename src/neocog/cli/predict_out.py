@@ -16,7 +16,7 @@ from neocog.progress import note, quiet
 __all__ = ["predict_to_file"]
 
 STDIN = "-"
-FLAGS = ("--out", "--list", "--with", "--block", "--restart", "--top", "--help")
+FLAGS = ("--out", "--list", "--with", "--block", "--restart", "--ray", "--top", "--help")
 
 
 def predict_to_file(
@@ -28,6 +28,7 @@ def predict_to_file(
     extras: Sequence[Extra] | None,
     block: int | None,
     restart: bool,
+    ray: str | None,
     others: Mapping[str, object],
 ) -> int:
     """Predict into a file and say how it went; 2 if a file could not be read, else 0.
@@ -51,7 +52,7 @@ def predict_to_file(
     place = place_of()
     with quiet() if place.rank else nullcontext():
         result = predict_files(
-            bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=block, restart=restart
+            bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=block, restart=restart, ray=ray
         )
         tell(result)
     return 2 if result.failed and place.size == 1 else 0

@@ -12,7 +12,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, ClassVar
 
 from neocog.errors import ConfigError
 from neocog.offline.columns import Kind, ListOf, Struct
@@ -26,6 +26,8 @@ COMPRESSION = "zstd"
 
 class Form(ABC):
     """A form of file with these columns."""
+
+    suffix: ClassVar[str]
 
     def __init__(self, columns: Mapping[str, Kind], about: Mapping[str, str]) -> None:
         """`about` is stored beside the rows, if the form has a place for it."""
@@ -43,6 +45,8 @@ class Form(ABC):
 class JSONLines(Form):
     """A JSON object on each line, without the columns that have no value."""
 
+    suffix = ".jsonl"
+
     def write_part(self, file: BinaryIO, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             there = {name: plain(value) for name, value in row.items() if value is not None}
@@ -54,6 +58,8 @@ class JSONLines(Form):
 
 class CSV(Form):
     """Comma-separated values with a header; numbers at full precision, and an empty cell if there is no value."""
+
+    suffix = ".csv"
 
     def write_part(self, file: BinaryIO, rows: Sequence[dict[str, Any]]) -> None:
         self.write_rows(file, ([cell(row[name]) for name in self.columns] for row in rows))
@@ -70,6 +76,8 @@ class CSV(Form):
 
 class Parquet(Form):
     """Parquet by pyarrow: nested columns, zstd, and what the file is about in the metadata of its schema."""
+
+    suffix = ".parquet"
 
     def __init__(self, columns: Mapping[str, Kind], about: Mapping[str, str]) -> None:
         super().__init__(columns, about)
@@ -106,7 +114,7 @@ class Parquet(Form):
             held.clear()
 
 
-FORMS: Mapping[str, type[Form]] = {".parquet": Parquet, ".csv": CSV, ".jsonl": JSONLines}
+FORMS: Mapping[str, type[Form]] = {form.suffix: form for form in (Parquet, CSV, JSONLines)}
 """By the suffix of a file."""
 
 

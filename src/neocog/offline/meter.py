@@ -50,6 +50,11 @@ class Meter:
             note(f"warning: none of the {len(rows):,} files of a block could be read: {failed[0]['error']}")
         self.show()
 
+    def look(self) -> None:
+        """Other processes may have done something."""
+        self.done = self.count()
+        self.show()
+
     def wait(self, seconds: float) -> None:
         """Sleep, because what is left is with other processes."""
         if not self.waiting:

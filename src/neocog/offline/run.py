@@ -3,8 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -42,6 +42,7 @@ def predict_files(
     extras: Sequence[Extra] = (),
     block: int | None = None,
     restart: bool = False,
+    ray: str | None = None,
 ) -> OfflineResult:
     """Predict files, and all files of the right kind below folders, into one .parquet, .csv or .jsonl file.
 
@@ -51,7 +52,8 @@ def predict_files(
     same call share the work; so do ranks with RANK and WORLD_SIZE in their environment.
     `listed` is a file with more paths, one on each line, or a table with a column `file`. `top` is how many classes to
     list; `extras` adds columns: probabilities, logits, masks (COCO's run lengths), masks-png. `restart` discards what
-    an earlier call has done.
+    an earlier call has done. `ray` is the address of a Ray cluster that computes the blocks: auto, ray://HOST:PORT, or
+    local.
     Raises RunError if the output exists, or was begun with other files, another bundle or other settings; ConfigError
     for settings that can't be; DataError if there are no files; StorageError if the system refuses to write.
 
@@ -75,7 +77,16 @@ def predict_files(
         job = open_job(paths, inputs, identity, about, restart, place, stack)
         if job is None:
             return recorded(paths)
-        computed = work(job, scorer, form, LockClaims(job) if place.size == 1 else RankClaims(job, place), place)
+        with saying_how_far(job):
+            if ray is None:
+                computed = work(
+                    job, scorer, form, LockClaims(job) if place.size == 1 else RankClaims(job, place), place
+                )
+            else:
+                from neocog.offline.on_ray import Computation, work_on_ray
+
+                there = (Path(bundle).resolve(), identity.bundle, job.folder.resolve())
+                computed = work_on_ray(job, Computation(*there, top, extras, form, Path.cwd()), ray)
         if place.rank:
             seconds = time.monotonic() - started
             return OfflineResult(paths.out, job.num_files, 0, (), computed, seconds, joined=False)
@@ -101,10 +112,7 @@ def check_call(files: Sequence[str], listed: object, top: int, block: int | None
 
 
 def work(job: Job, scorer: Scorer, form: Form, claims: Claims, place: Place) -> int:
-    """Compute blocks until all are done, or for a rank but the first, until its own are. Returns the files computed.
-
-    Raises KeyboardInterrupt that says how far it is.
-    """
+    """Compute blocks until all are done, or for a rank but the first, until its own are. Returns the files computed."""
     computed = 0
     try:
         with Meter(job) as meter:
@@ -119,6 +127,15 @@ def work(job: Job, scorer: Scorer, form: Form, claims: Claims, place: Place) -> 
                 if place.rank or len(job.done()) == len(job):
                     return computed
                 meter.wait(POLL)
+    finally:
+        claims.release_all()
+
+
+@contextmanager
+def saying_how_far(job: Job) -> Iterator[None]:
+    """Within this block, Ctrl-C is a KeyboardInterrupt that says how far the run is."""
+    try:
+        yield
     except KeyboardInterrupt:
         done = job.done()
         files = sum(map(job.files_in, done))
@@ -126,5 +143,3 @@ def work(job: Job, scorer: Scorer, form: Form, claims: Claims, place: Place) -> 
             f"Stopped. {files:,} of {job.num_files:,} files are done, in {len(done):,} of {len(job):,} blocks. "
             "The same command continues."
         ) from None
-    finally:
-        claims.release_all()
