@@ -23,7 +23,7 @@ def computation(scored, tmp_path):
     write_job(tmp_path / "p.parts", paths, 3, identity, {})
     columns = {"file": "string", "class": "string", "probability": "double", "pages": "int32", "error": "string"}
     form = FORMS[".jsonl"](columns, {})
-    return Computation(scored.bundle, identity.bundle, tmp_path / "p.parts", 1, (), form, Path.cwd())
+    return Computation(scored.bundle, identity.bundle, "eager", tmp_path / "p.parts", 1, (), form, Path.cwd())
 
 
 def test_worker_writes_the_blocks_that_it_is_given(computation):

@@ -313,7 +313,7 @@ def test_error_that_nobody_expects_fails_one_file(scored, out, monkeypatch):
         return decode(self, payload, where)
 
     monkeypatch.setattr(type(predictor.preprocess), "decode", fragile)
-    monkeypatch.setattr("neocog.offline.run.load", lambda path: predictor)
+    monkeypatch.setattr("neocog.offline.run.open_bundle", lambda path, backend: predictor)
     result = predict_files(scored.bundle, scored.images, out)
     assert result.failed == 3
     (row,) = [row for row in rows(out) if row["file"].endswith("/02.png")]

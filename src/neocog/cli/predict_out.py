@@ -30,6 +30,7 @@ def predict_to_file(
     restart: bool,
     ray: str | None,
     others: Mapping[str, object],
+    backend: str = "eager",
 ) -> int:
     """Predict into a file and say how it went; 2 if a file could not be read, else 0.
 
@@ -52,8 +53,9 @@ def predict_to_file(
     place = place_of()
     with quiet() if place.rank else nullcontext():
         result = predict_files(
-            bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=block, restart=restart, ray=ray
-        )
+            bundle, list(files), out, listed=listed, top=top, extras=extras or (), block=block, restart=restart,
+            backend=backend, ray=ray,
+        )  # fmt: skip
         tell(result)
     return 2 if result.failed and place.size == 1 else 0
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from neocog.bundle import load
 from neocog.cpus import num_threads
 from neocog.errors import ConfigError, NeocogError, RunError
 from neocog.files import file_hash
@@ -25,7 +24,7 @@ from neocog.offline.columns import Extra
 from neocog.offline.formats import Form
 from neocog.offline.job import Job
 from neocog.offline.meter import Meter
-from neocog.offline.score import Scorer
+from neocog.offline.score import Scorer, open_bundle
 
 __all__ = ["Computation", "work_on_ray"]
 
@@ -39,6 +38,7 @@ class Computation:
 
     bundle: Path
     bundle_hash: str
+    backend: str
     folder: Path
     """Of the job."""
     top: int
@@ -64,7 +64,8 @@ class BlockWorker:
         check_node(there)
         os.chdir(there.started_in)  # Ray starts a worker in a folder of its own
         torch.set_num_threads(min(CPUS, num_threads()))
-        return Job(there.folder, there.form.suffix), Scorer(load(there.bundle), there.top, there.extras, threads=CPUS)
+        predictor = open_bundle(there.bundle, there.backend)
+        return Job(there.folder, there.form.suffix), Scorer(predictor, there.top, there.extras, threads=CPUS)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The number of files of each block, or an error; Ray passes on only the text of one that is raised."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from neocog import __version__
-from neocog.bundle import Predictor, load
+from neocog.bundle import Predictor
 from neocog.cpus import num_cpus
 from neocog.errors import ConfigError
 from neocog.files import file_hash
@@ -22,7 +22,7 @@ from neocog.offline.formats import Form, form_of
 from neocog.offline.job import Identity, Job, Paths
 from neocog.offline.meter import Meter
 from neocog.offline.record import OfflineResult, finish, recorded
-from neocog.offline.score import Scorer
+from neocog.offline.score import Scorer, open_bundle
 
 __all__ = ["OfflineResult", "predict_files"]
 
@@ -42,6 +42,7 @@ def predict_files(
     extras: Sequence[Extra] = (),
     block: int | None = None,
     restart: bool = False,
+    backend: str = "eager",
     ray: str | None = None,
 ) -> OfflineResult:
     """Predict files, and all files of the right kind below folders, into one .parquet, .csv or .jsonl file.
@@ -52,8 +53,8 @@ def predict_files(
     same call share the work; so do ranks with RANK and WORLD_SIZE in their environment.
     `listed` is a file with more paths, one on each line, or a table with a column `file`. `top` is how many classes to
     list; `extras` adds columns: probabilities, logits, masks (COCO's run lengths), masks-png. `restart` discards what
-    an earlier call has done. `ray` is the address of a Ray cluster that computes the blocks: auto, ray://HOST:PORT, or
-    local.
+    an earlier call has done. `backend` is that of `neocog.load`; all of a run is computed by one. `ray` is the address
+    of a Ray cluster that computes the blocks: auto, ray://HOST:PORT, or local.
     Raises RunError if the output exists, or was begun with other files, another bundle or other settings; ConfigError
     for settings that can't be; DataError if there are no files; StorageError if the system refuses to write.
 
@@ -64,10 +65,13 @@ def predict_files(
     paths, form_class = Paths(Path(out)), form_of(Path(out))
     check_call(names, listed, top, block)
     place, started = place_of(), time.monotonic()
-    predictor = load(bundle)
+    predictor = open_bundle(bundle, backend)
     extras, block = check_extras(predictor, extras), block or default_block(predictor)
     scorer = Scorer(predictor, top, extras, threads=max(1, num_cpus() // place.local_size))
-    settings = {"--out": paths.out.suffix.lower(), "--top": top, "--with": list(extras), "--block": block}
+    engine = getattr(predictor, "backend_name", backend)  # that `auto` has chosen
+    settings = {
+        "--out": paths.out.suffix.lower(), "--top": top, "--with": list(extras), "--block": block, "--backend": engine
+    }  # fmt: skip
     identity = Identity(file_hash(Path(bundle)), settings)
     about = {"neocog": __version__, "torch": torch.__version__, "classes": list(predictor.classes)}
     form = form_class(scorer.columns, {name: json.dumps(value) for name, value in about.items()})
@@ -85,7 +89,7 @@ def predict_files(
             else:
                 from neocog.offline.on_ray import Computation, work_on_ray
 
-                there = (Path(bundle).resolve(), identity.bundle, job.folder.resolve())
+                there = (Path(bundle).resolve(), identity.bundle, engine, job.folder.resolve())
                 computed = work_on_ray(job, Computation(*there, top, extras, form, Path.cwd()), ray)
         if place.rank:
             seconds = time.monotonic() - started
