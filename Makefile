@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup run test test-fast test-slow coverage check format docs bench clean
+.PHONY: setup run test test-fast test-slow coverage check format docs bench bench-gpu dist clean
 
 # Two processes: each test imports torch, and more of them than cores slow each other down. TESTS=... runs a part.
 WORKERS ?= 2
@@ -64,6 +64,9 @@ bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/time_to_accuracy.py mnist
 	$(BIN)/python bench/time_to_accuracy.py cifar10
 
+bench-gpu: $(READY)  ## speeds and checks of a GPU, in at most 8 minutes, without the network; writes gpu.json
+	$(BIN)/python bench/gpu.py
+
 # torch is installed first, by its exact pin: any other order or a range brings the multi-gigabyte CUDA build.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Neocog needs Python 3.11 or newer. Name one: make PYTHON=python3.12")'
@@ -71,6 +74,17 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
+
+# The wheel is installed in an environment of its own, and runs there from an empty folder.
+dist: $(READY)  ## the wheel and the source archive in dist/, checked, installed and tried in a clean environment
+	rm -rf dist build/dist-venv build/dist-try
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/dist-venv && mkdir -p build/dist-try
+	build/dist-venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	PIP_CONSTRAINT=constraints.txt build/dist-venv/bin/pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build/dist-try && ../dist-venv/bin/neocog --version && ../dist-venv/bin/neocog plan lenet5 > /dev/null
+	cd build/dist-try && ../dist-venv/bin/python -c 'import neocog; print(neocog.plan(neocog.create_model("resnet18"), (3, 224, 224)).parameters, "parameters")'
 
 setup: $(READY)  ## build .venv alone
 

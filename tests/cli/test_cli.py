@@ -497,3 +497,8 @@ def test_python_gets_the_settings_of_the_command_line(run_main, digits, monkeypa
         changed = {key for key, origin in shell.provenance.items() if origin == FLAG}
         assert changed == {key for key, origin in python.provenance.items() if str(origin) == "given in Python"}
         assert "data.source" in changed
+
+
+def test_shell_completion_can_be_installed(capsys):
+    assert main(["--help"]) == 0
+    assert re.search(r"--install-completion +Install completion of verbs and flags", capsys.readouterr().out)

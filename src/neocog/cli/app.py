@@ -74,6 +74,8 @@ add(app, "play", "play", "play")
 add(app, "features", "features", "features")
 add(app, "filter", "filter", "filter_image")
 
+app.register_install_completion_command(help="Install completion of verbs and flags in bash, zsh or fish.")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code: 0, 2 for a mistake of the user, 128 + n for signal n."""
