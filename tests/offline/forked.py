@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet  # noqa: F401 (imported before the forks, each of which would do so)
+
 import neocog.offline.run as run
 from neocog.bundle import load
 from neocog.progress import quiet

@@ -14,6 +14,7 @@ from neocog.errors import ConfigError, DataError, RunError, StorageError
 from neocog.offline import predict_files
 from neocog.offline.claims import RankClaims, place_of, try_lock
 from neocog.offline.job import Job
+from neocog.offline.score import Scorer
 from tests.support.scenes import Scenes
 from tests.support.untrained import write_untrained
 
@@ -328,19 +329,19 @@ def test_block_without_a_readable_file_is_told_at_once(scored, out, tmp_path, ca
     assert "warning: none of the 3 files of a block could be read: Images must be" in capsys.readouterr().err
 
 
-def test_memory_of_a_block_is_bounded_by_batches(scored):
-    from neocog.offline.score import Scorer
-
+@pytest.mark.parametrize("size", [1, 20, 700])
+def test_few_blocks_are_claimed_ahead(scored, size):
     predictor, asked = load(scored.bundle), []
 
     def blocks():
-        for block in range(50):
+        for block in range(6):
             asked.append(block)
-            yield block, [str(scored.images / "b" / "00.png")] * 64
+            yield block, [str(scored.images / "b" / "00.png")] * size
 
     scorer = Scorer(predictor, 1, (), threads=2)
     for block, _ in scorer.score(blocks()):
-        assert asked[-1] - block <= scorer.ahead // 64 + 1
+        assert asked[-1] - block <= 2
+    assert asked == list(range(6))
 
 
 def test_command_writes_and_tells(scored, out, capsys):

@@ -59,7 +59,7 @@ class Scorer:
         pool = ThreadPoolExecutor(self.threads, "decode")
         compute = self.dense_rows if self.predictor.task.dense else self.plain_rows
         try:
-            decoded = self.decode_ahead(pool, ((block, path) for block, paths in blocks for path in paths))
+            decoded = self.decode_ahead(pool, blocks)
             for block, inputs in groupby(decoded, key=lambda one: one[0]):
                 rows = list[Row]()
                 for row in compute(one for _, one in inputs):
@@ -72,22 +72,32 @@ class Scorer:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def decode_ahead(
-        self, pool: ThreadPoolExecutor, paths: Iterable[tuple[int, str]]
+        self, pool: ThreadPoolExecutor, blocks: Iterable[tuple[int, Sequence[str]]]
     ) -> Iterator[tuple[int, tuple[str, Any, int]]]:
-        """Each path as `decode` gives it, `ahead` paths of them already with the threads."""
-        waiting: deque[Future[list[tuple[int, tuple[str, Any, int]]]]] = deque()
+        """Each path with its block, as `decode` gives it, `ahead` paths of them already with the threads.
+
+        A block is asked for when nothing of the block before the last is left: so a process claims two or three at a
+        time, however small they are, and leaves the others to other processes.
+        """
+        waiting: deque[tuple[int, Future[list[tuple[str, Any, int]]]]] = deque()
         decode = self.decode_views if self.predictor.task.dense else self.predictor.try_decode
 
-        def work(chunk: Sequence[tuple[int, str]]) -> list[tuple[int, tuple[str, Any, int]]]:
-            return [(block, safely(decode, path)) for block, path in chunk]
+        def work(chunk: Sequence[str]) -> list[tuple[str, Any, int]]:
+            return [safely(decode, path) for path in chunk]
 
-        paths = iter(paths)
-        while chunk := list(islice(paths, CHUNK)):
-            waiting.append(pool.submit(work, chunk))
-            if len(waiting) * CHUNK >= self.ahead:
-                yield from waiting.popleft().result()
+        def oldest() -> Iterator[tuple[int, tuple[str, Any, int]]]:
+            block, decoded = waiting.popleft()
+            return ((block, one) for one in decoded.result())
+
+        for block, paths in blocks:
+            for start in range(0, len(paths), CHUNK):
+                waiting.append((block, pool.submit(work, paths[start : start + CHUNK])))
+                while len(waiting) * CHUNK >= self.ahead:
+                    yield from oldest()
+            while waiting and (waiting[0][0] != block or len(waiting) * CHUNK > self.ahead // 2):
+                yield from oldest()
         while waiting:
-            yield from waiting.popleft().result()
+            yield from oldest()
 
     def decode_views(self, named: tuple[str, Any]) -> tuple[str, Views | Failure, int]:
         """As `Predictor.try_decode`, for outputs that have places."""
