@@ -288,6 +288,10 @@ def test_settings_that_cannot_be_are_errors(scored, out, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty has no images. Name another folder, or files."):
         predict_files(scored.bundle, tmp_path / "empty", out)
+    with pytest.raises(DataError, match=r"must be there. Received: archve/, .*/none.png. Check the paths."):
+        predict_files(scored.bundle, ["archve/", scored.images, tmp_path / "none.png"], out)
+    with pytest.raises(StorageError, match=r"could not be written: (No such|Permission)"):
+        predict_files(scored.bundle, scored.images, "/proc/p.jsonl")
     (tmp_path / "list.txt").write_text("else/a.png\nelse/b.png\n")
     with pytest.raises(
         DataError, match=r"The files of a list must be there. .*list.txt: received else/a.png, else/b.png"

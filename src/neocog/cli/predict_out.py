@@ -63,11 +63,12 @@ def predict_to_file(
 def tell(result: OfflineResult) -> None:
     """Print what was written, and the first files that could not be read."""
     if result.joined:
-        told = [f"{result.path}: {result.files:,} files"]
+        told = [f"{result.path}: " + agree("{n} file(|s)", result.files)]
         if result.computed != result.files:
             told.append(f"{result.computed:,} of them computed by this call")
         if result.computed:
-            told.append(f"in {result.seconds:,.0f} s, {result.computed / result.seconds:,.0f} a second")
+            rate = result.computed / result.seconds
+            told.append(f"in {result.seconds:,.0f} s, {rate:,.{0 if rate >= 10 else 1}f} a second")
         note(", ".join(told) + ".")
     elif result.computed:
         note(f"This process computed {result.computed:,} of {result.files:,} files.")

@@ -43,8 +43,13 @@ class Inputs:
             place = some(self.files) if self.files else f"the list {self.listed}"
             raise DataError(f"{place} has no {self.plural}.", fix="Name another folder, or files.")
 
-    def check_list(self) -> None:
-        """Raises DataError if no file of a list is there: it was made for another folder."""
+    def check(self) -> None:
+        """Raises DataError if a named file or folder is not there, or no file of a list: it is for another folder."""
+        missing = [name for name in self.files if not Path(name).exists()]
+        if missing:
+            raise DataError(
+                "Files and folders to predict must be there.", received=some(missing), fix="Check the paths."
+            )
         if self.listed is None:
             return
         first = [path for path, _ in zip(list_inputs((), self.listed, (), Counter()), range(LOOKED_AT), strict=False)]
@@ -109,7 +114,7 @@ def begin(
                     fix="Choose another --out, or replace it with --restart.",
                 )  # fmt: skip
             return None
-        inputs.check_list()
+        inputs.check()
         with storage_errors(paths.parts):
             paths.parts.parent.mkdir(parents=True, exist_ok=True)
         write_job(paths.parts, inputs.list(others), int(identity.settings["--block"]), identity, about)

@@ -142,6 +142,7 @@ def exclusive(paths: Paths) -> Iterator[None]:
     lock = filelock.FileLock(paths.lock)
     with storage_errors(paths.lock):
         paths.lock.parent.mkdir(parents=True, exist_ok=True)
+        paths.lock.touch()  # where no file can be, filelock would wait
         try:
             lock.acquire(timeout=PATIENCE)
         except filelock.Timeout:
