@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
+MADE = {"build", "generated"}  # folders of files that are made from others
 DEFAULT_PATHS = ("src", "bench", "examples", "tests", "docs", ".github", "README.md", "CONTRIBUTING.md", "SECURITY.md")
 SUFFIXES = (".py", ".md", ".html", ".jinja", ".j2")
 
@@ -345,7 +346,7 @@ def read_texts(path: Path, name: str) -> Iterator[Text]:
 def list_files(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and "build" not in p.parts)
+            yield from sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and not MADE & set(p.parts))
         else:
             yield path
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
+    from neocog.runs.bench_bundle import EngineBench, bench
     from neocog.runs.compute_features import features
+    from neocog.serving.run import serve
     from neocog.studio.serve import open_studio
     from neocog.tuning import Study, tune
     from neocog.verbs import find_batch, find_rate, resume, train
@@ -37,6 +39,7 @@ HOMES = {
     "CNNClassifier": "estimators",
     "CNNRegressor": "estimators",
     "Comparison": "runs",
+    "EngineBench": "runs.bench_bundle",
     "Evaluation": "evaluation",
     "Explanation": "explaining.explanation",
     "NeocogError": "errors",
@@ -47,6 +50,7 @@ HOMES = {
     "Run": "runs",
     "RunConfig": "runs",
     "Study": "tuning",
+    "bench": "runs.bench_bundle",
     "compare": "runs",
     "create_model": "zoo",
     "evaluate": "runs",
@@ -64,6 +68,7 @@ HOMES = {
     "recipe": "recipes",
     "resolve_config": "recipes",
     "resume": "verbs",
+    "serve": "serving.run",
     "train": "verbs",
     "tune": "tuning",
 }
@@ -72,6 +77,7 @@ __all__ = [
     "CNNClassifier",
     "CNNRegressor",
     "Comparison",
+    "EngineBench",
     "Evaluation",
     "Explanation",
     "NeocogError",
@@ -83,6 +89,7 @@ __all__ = [
     "RunConfig",
     "Study",
     "__version__",
+    "bench",
     "compare",
     "create_model",
     "evaluate",
@@ -100,6 +107,7 @@ __all__ = [
     "recipe",
     "resolve_config",
     "resume",
+    "serve",
     "train",
     "tune",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 BUNDLE = Path(__file__).parents[1] / "bundle" / "made_before" / "images.neocog"
-MOST_MODULES = 160
+MOST_MODULES = 165
 TRAINER = ("training", "runs", "report", "loading", "data", "doctor", "shards", "annotations", "recipes", "planning")
 PROGRAM = """
 import json, sys

@@ -65,7 +65,7 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, folder / "out" / "p.parquet"
         predictor = load(folder / "model.neocog")
-        run.open_bundle = lambda path, backend: predictor  # type: ignore[assignment]
+        run.load = lambda path, backend: predictor  # type: ignore[assignment]
 
     def predict(self, kill: int = 0, note: Path | None = None) -> None:
         if kill:

@@ -112,6 +112,13 @@ def test_other_settings_are_refused_by_name(scored, begun):
         predict_files(scored.bundle, scored.images, begun, block=7, top=1, extras=["logits"])
 
 
+def test_other_engine_is_refused(scored, begun, capsys):
+    pytest.importorskip("onnxruntime")
+    command = ["predict", str(scored.bundle), str(scored.images), "--out", str(begun), "--block", "5"]
+    assert main([*command, "--backend", "onnxruntime"]) == 2
+    assert "received --backend onnxruntime instead of eager" in " ".join(capsys.readouterr().err.split())
+
+
 def test_other_bundle_is_refused(scored, begun, tmp_path):
     other = tmp_path / "other.neocog"
     write_untrained(
@@ -318,7 +325,7 @@ def test_error_that_nobody_expects_fails_one_file(scored, out, monkeypatch):
         return decode(self, payload, where)
 
     monkeypatch.setattr(type(predictor.preprocess), "decode", fragile)
-    monkeypatch.setattr("neocog.offline.run.open_bundle", lambda path, backend: predictor)
+    monkeypatch.setattr("neocog.offline.run.load", lambda path, backend: predictor)
     result = predict_files(scored.bundle, scored.images, out)
     assert result.failed == 3
     (row,) = [row for row in rows(out) if row["file"].endswith("/02.png")]

@@ -7,9 +7,11 @@ code from it, and computes the golden samples again. `find_model` finds a networ
 from neocog.bundle.find_model import Found, find_model
 from neocog.bundle.format import read_manifest
 from neocog.bundle.load_bundle import load
-from neocog.bundle.predictor import Backend, Failure, Predictor, torch_backend
+from neocog.bundle.predictor import Failure, Predictor
 from neocog.bundle.seal import read_sealed, write_sealed
 from neocog.bundle.write import write_bundle
+from neocog.engines.eager import torch_backend
+from neocog.engines.engine import Backend
 from neocog.tasks import Prediction
 
 __all__ = [

@@ -8,15 +8,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
 from neocog.bundle.format import decode_golden, parse_manifest, task_of
-from neocog.bundle.predictor import Predictor, torch_backend
+from neocog.bundle.predictor import Predictor
 from neocog.bundle.seal import read_sealed
+from neocog.engines.eager import torch_backend
 from neocog.errors import BundleError, ConfigError, DataError
 from neocog.modalities.image.tta import TTA
+from neocog.modalities.preprocess import Preprocess
 from neocog.modalities.table import read_preprocess
 from neocog.tasks import TASKS
 from neocog.zoo import create_model
 
-__all__ = ["load"]
+__all__ = ["decode_golden_samples", "load"]
 
 INVALID = (
     SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError, ConfigError, DataError,
@@ -24,11 +26,15 @@ INVALID = (
 RELATIVE, ABSOLUTE = 1e-4, 1e-3  # by which a logit may differ between machines
 
 
-def load(path: str | Path) -> Predictor:
+def load(path: str | Path, backend: str = "eager") -> Predictor:
     """A predictor from a bundle, after its seal and its golden samples are checked.
 
+    `backend` names the engine that computes: one of `neocog.engines.NAMES`, or auto for the fastest on this machine
+    within the tolerance. The choice is remembered; the first time it is measured, with the golden samples, which takes
+    some ten seconds. `neocog.bench` measures it with data.
     Raises BundleError if the file is damaged, unsafe, of a newer Neocog or an unknown task, or no longer computes the
-    logits that it was written with.
+    logits that it was written with; ConfigError for an engine that this machine does not have, or that can't run the
+    network.
     """
     path = Path(path)
     members = read_sealed(path)
@@ -42,10 +48,14 @@ def load(path: str | Path) -> Predictor:
         )
     try:
         predictor = build_predictor(manifest, load_tensors(members["weights.safetensors"]))
-        check_golden(path, predictor, load_tensors(members["golden.safetensors"]))
+        decoded = check_golden(path, predictor, load_tensors(members["golden.safetensors"]))
     except INVALID as error:
         raise BundleError(f"{path} is not a valid bundle: {error}.") from error
-    return predictor
+    if backend == "eager":
+        return predictor
+    from neocog.bundle.use_engine import use_engine  # with what measures engines
+
+    return use_engine(predictor, backend, decoded)
 
 
 def build_predictor(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) -> Predictor:
@@ -67,13 +77,24 @@ def build_predictor(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) 
     return Predictor(torch_backend(model), preprocess, task, manifest=manifest, model=model)
 
 
-def check_golden(path: Path, predictor: Predictor, golden: dict[str, torch.Tensor]) -> None:
-    """Raises BundleError if the golden samples no longer give the logits that were stored with them."""
+def decode_golden_samples(path: str | Path, preprocess: Preprocess) -> torch.Tensor:
+    """The golden samples of a bundle as its preprocessing decodes them; (N, *shape)."""
+    golden = load_tensors(read_sealed(Path(path))["golden.safetensors"])
+    return decode_all(golden, preprocess)
+
+
+def decode_all(golden: dict[str, torch.Tensor], preprocess: Preprocess) -> torch.Tensor:
+    inputs = [golden[f"input_{i}"].numpy().tobytes() for i in range(sum(name != "logits" for name in golden))]
+    return torch.stack([preprocess.decode(decode_golden(content), "a golden sample") for content in inputs])
+
+
+def check_golden(path: Path, predictor: Predictor, golden: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The golden samples, decoded; (N, *shape).
+
+    Raises BundleError if they no longer give the logits that were stored with them.
+    """
     expected = golden.pop("logits")
-    inputs = [golden[f"input_{i}"].numpy().tobytes() for i in range(len(golden))]
-    decoded = torch.stack(
-        [predictor.preprocess.decode(decode_golden(content), "a golden sample") for content in inputs]
-    )
+    decoded = decode_all(golden, predictor.preprocess)
     found = predictor.task.thin(predictor.logits(decoded))
     if found.shape != expected.shape or not torch.allclose(found, expected, rtol=RELATIVE, atol=ABSOLUTE):
         gap = f"by {(found - expected).abs().max():g}" if found.shape == expected.shape else "in their shape"
@@ -81,3 +102,4 @@ def check_golden(path: Path, predictor: Predictor, golden: dict[str, torch.Tenso
             f"{path} no longer computes what it did when written: the logits of its golden samples differ {gap}.",
             fix="Either the file was tampered with or this machine computes wrongly. Copy it again, or update torch.",
         )
+    return decoded

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from neocog.bundle.fused import FusedBackend
 from neocog.bundle.signal_file import pick_fields, read_signal
 from neocog.cpus import num_cpus
 from neocog.dataset.record import Payload, Record, Source
+from neocog.engines.engine import Backend, compute_logits, name_of_backend
 from neocog.errors import ConfigError, DataError
 from neocog.modalities.image.decode import pil_pixels
 from neocog.modalities.image.tta import TTA, tta_views, tta_weights
@@ -29,9 +30,8 @@ from neocog.modalities.table import MODALITIES
 from neocog.modalities.views import View
 from neocog.progress import note, track
 from neocog.tasks import Assembler, Compared, DenseTask, Prediction, Task
-from neocog.zoo.network import join_outputs
 
-__all__ = ["Backend", "Failure", "Input", "Predictor", "torch_backend"]
+__all__ = ["Failure", "Input", "Predictor"]
 
 Input = str | Path | bytes | NDArray[Any] | Image.Image
 """A file, its content, an array as a source would hold it, or a Pillow image. A str is a path, or the text itself for a
@@ -41,12 +41,6 @@ BATCH = 256
 PLACES = 2**18  # of a batch of views: one tile of 512x512, whose maps take hundreds of megabytes
 MANY = 16  # views of one input, for which preparing a faster form of the network pays
 TEN_CROP = 0.875  # side of a crop: 224 of 256, as in Krizhevsky et al. 2012
-
-
-class Backend(Protocol):
-    """The part that computes: a batch of inputs (N, *shape), normalised -> logits (N, K) on the CPU."""
-
-    def __call__(self, inputs: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +79,6 @@ class Pending:
         return replace(self.assembler.finish(self.name), pages=self.pages)
 
 
-def torch_backend(model: nn.Module) -> Backend:
-    """A network in evaluation mode, without gradients, on the device that it is on.
-
-    On a CPU its filters are laid out with their channels last, in place: convolutions take 0.3 to 1.0 of their time.
-    """
-    model.eval()
-    if all(tensor.device.type == "cpu" for tensor in model.parameters()):
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def run(inputs: Tensor) -> Tensor:
-        with torch.inference_mode():
-            device = next(model.parameters()).device
-            return join_outputs(model(inputs.to(device))).cpu()
-
-    return run
-
-
 class Predictor:
     """Preprocessing, a backend, and the task that gives the logits their meaning.
 
@@ -118,9 +95,10 @@ class Predictor:
         manifest: dict[str, Any] | None = None,
         model: nn.Module | None = None,
     ) -> None:
-        """`model` is the network itself, if the backend is torch."""
+        """`model` is the network itself, if there is one; its weights are used by `explain` and by every engine."""
         self.backend, self.preprocess, self.task, self.model = backend, preprocess, task, model
-        self.tiles: Backend = backend if model is None else FusedBackend(model)
+        eager = model is not None and name_of_backend(backend) == "eager"
+        self.tiles: Backend = FusedBackend(model) if model is not None and eager else backend
         """For inputs of many views."""
         self.manifest = manifest or {}
         self.tta: TTA = self.manifest.get("tta", "none")
@@ -132,6 +110,17 @@ class Predictor:
     def classes(self) -> tuple[str, ...]:
         """The names of the outputs."""
         return self.task.classes
+
+    @property
+    def backend_name(self) -> str:
+        """The engine that computes: `eager`, `compiled`, `onnxruntime`, `openvino-bf16`, ..."""
+        return name_of_backend(self.backend)
+
+    def with_backend(self, backend: Backend) -> Self:
+        """The same predictor with another engine."""
+        made = type(self)(backend, self.preprocess, self.task, manifest=self.manifest, model=self.model)
+        made.notices = self.notices
+        return made
 
     def predict(self, inputs: Input | Sequence[Input], top: int = 5, tta: TTA | None = None) -> list[Prediction]:
         """One prediction for each input. Raises DataError for the first that can't be read."""
@@ -205,7 +194,8 @@ class Predictor:
             for backend in dict.fromkeys((self.backend, self.tiles)):
                 part = [(pending, view) for pending, view in batch if pending.backend is backend]
                 if part:
-                    logits = backend(self.preprocess.normalise(torch.stack([view.inputs for _, view in part])))
+                    decoded = torch.stack([view.inputs for _, view in part])
+                    logits = compute_logits(backend, self.preprocess.normalise, decoded)
                     task.check_logits(logits)
                     for (pending, view), row in zip(part, logits, strict=True):
                         pending.add(view, row)
@@ -339,9 +329,9 @@ class Predictor:
 
     def batch_logits(self, images: Tensor, tta: TTA, plain: Tensor | None) -> Tensor:
         """As `logits`, of one batch. Raises ConfigError for test-time augmentation of anything but images."""
-        inputs = self.preprocess.normalise(images)
         if tta == "none":
-            return self.backend(inputs)
+            return compute_logits(self.backend, self.preprocess.normalise, images)
+        inputs = self.preprocess.normalise(images)
         if not MODALITIES[self.preprocess.modality].tta:
             raise ConfigError(
                 "Test-time augmentation is for images.",

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog import runs
-from neocog.cli.flags import FORMAT, PLAIN, Download, Reading, Switch
+from neocog.cli.flags import FORMAT, PLAIN, Backend, Download, Reading, Switch
 from neocog.cli.output import show_comparison, show_evaluation
 from neocog.cli.stdout import write_out
 from neocog.data import TTA
@@ -23,6 +23,7 @@ def evaluate(
     format: Annotated[str | None, FORMAT] = None,
     skip_list: Path | None = None,
     tta: TTA | None = None,
+    backend: Backend = "eager",
     reading: Reading = PLAIN,
     json: Switch = False,
     download: Download = False,
@@ -58,6 +59,9 @@ def evaluate(
         Leave out the samples that this file lists; `neocog check` writes one.
     tta
         Test-time augmentation: average the predictions for several views of each image; by default that of the model.
+    backend
+        What computes the network: eager PyTorch, or auto for the fastest engine on this machine within the tolerance;
+        `neocog bench` lists them all.
     json
         Print all figures as JSON.
     """
@@ -68,13 +72,18 @@ def evaluate(
     if other is not None:
         if unlike is not None:
             raise ConfigError("--unlike is for one network.", received="two", fix="Leave out one of the networks.")
+        if backend != "eager":
+            raise ConfigError(
+                "--backend is for one network.", received="two",
+                fix="Leave it out; neocog bench compares engines of one network.",
+            )  # fmt: skip
         comparison = runs.compare(bundle, other, source, **options)
         if json:
             write_out(jsonlib.dumps(comparison.to_json(), indent=1))
         else:
             show_comparison(comparison)
         return
-    evaluation = runs.evaluate(bundle, source, unlike=unlike, **options)
+    evaluation = runs.evaluate(bundle, source, unlike=unlike, backend=backend, **options)
     if json:
         write_out(jsonlib.dumps(evaluation.to_json(), indent=1))
     else:

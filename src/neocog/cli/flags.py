@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import ConfigError
 
-__all__ = ["DATA_FORMAT", "FORMAT", "MAX_PIXELS", "PLAIN", "Download", "Reading", "Switch", "column_names"]
+__all__ = ["DATA_FORMAT", "FORMAT", "MAX_PIXELS", "PLAIN", "Backend", "Download", "Reading", "Switch", "column_names"]
 
 Switch = Annotated[bool, Parameter(negative="")]
 MaskForm = Literal["index", "colour"]
@@ -23,6 +23,9 @@ FileInput = Path | bytes | NDArray[Any]
 Download = Annotated[
     bool, Parameter(negative="", help="Download a known data set from its official address if it is not here.")
 ]
+
+Backend = Annotated[str, Parameter(metavar="NAME")]
+"""The engine that computes a network, or auto."""
 
 FORMAT = Parameter(name=["--format", "--data.format"], metavar="LAYOUT")
 DATA_FORMAT = Parameter(name=["--data-format", "--data.format"], metavar="LAYOUT")

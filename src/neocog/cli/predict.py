@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from neocog.bundle import Failure, Prediction, load
-from neocog.cli.flags import Extra, MaskForm, Switch
+from neocog.bundle import Failure, Prediction, Predictor, load
+from neocog.cli.flags import Backend, Extra, MaskForm, Switch
 from neocog.cli.flags import FileInput as Input
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
@@ -27,9 +27,10 @@ from neocog.tasks import Task
 STDIN = "-"
 OPTIONS = (
     "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--polygons", "--threshold", "--slices",
-    "--window", "--hop", "--rate", "--merge", "--shortest", "--out", "--list", "--with", "--block", "--restart",
-    "--ray", "--help",
+    "--window", "--hop", "--rate", "--merge", "--shortest", "--backend", "--out", "--list", "--with", "--block",
+    "--restart", "--ray", "--help",
 )  # fmt: skip
+MANY = 64  # files, for which measuring engines pays
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
 
 
@@ -51,6 +52,7 @@ def predict(
     rate: float | None = None,
     merge: Switch = False,
     shortest: str | None = None,
+    backend: Backend = "eager",
     out: Path | None = None,
     listed: Annotated[Path | None, Parameter(name="--list")] = None,
     extras: Annotated[list[Extra] | None, Parameter(name="--with", negative="")] = None,
@@ -114,6 +116,9 @@ def predict(
         Join windows of equal class that follow each other; events shorter than --shortest with those beside them.
     shortest
         Leave out events that are shorter than this: samples, or a time such as 100ms.
+    backend
+        What computes the network: eager PyTorch, or auto for the fastest engine on this machine within the tolerance,
+        which `neocog bench` measures once; or one of the engines that it lists.
     out
         Write a .parquet, .csv or .jsonl file, for any number of inputs: each exactly once, also if the command is
         stopped or killed and given again, or given several times to share the work. See docs/offline.md.
@@ -137,10 +142,10 @@ def predict(
             "--yolo": yolo, "--threshold": threshold, "--slices": slices, "--window": window, "--hop": hop,
             "--rate": rate, "--merge": merge, "--shortest": shortest,
         }  # fmt: skip
-        return predict_to_file(bundle, files, out, listed, top, extras, block, restart, ray, others)
+        return predict_to_file(bundle, files, out, listed, top, extras, block, restart, ray, others, backend)
     check_without_out({"--list": listed, "--with": extras, "--block": block, "--restart": restart, "--ray": ray})
     check_arguments(files, top, json=json, csv=csv)
-    predictor = load(bundle)
+    predictor = load_with(bundle, backend, files)
     if window is not None:
         from neocog.cli.timeline import show_timeline  # imports what few calls need
 
@@ -194,6 +199,21 @@ def check_without_out(given: Mapping[str, object]) -> None:
             "--list, --with, --block, --restart and --ray are for an output file.",
             received=f"{' '.join(names)} without --out", fix="Add --out predictions.parquet.",
         )  # fmt: skip
+
+
+def load_with(bundle: Path, backend: str, files: Sequence[str]) -> Predictor:
+    """The predictor with this engine. With auto, engines are measured only if that can pay: not for a few files."""
+    if backend == "eager":
+        return load(bundle)
+    from neocog.bundle.use_engine import has_choice  # with what measures engines
+
+    few = len(files) < MANY and not any(Path(file).is_dir() for file in files)
+    if backend == "auto" and few:
+        predictor = load(bundle)
+        if not has_choice(predictor):
+            note(f"eager PyTorch computes, since engines were not measured yet: neocog bench {bundle} does that once")
+            return predictor
+    return load(bundle, backend=backend)
 
 
 def check_arguments(files: Sequence[str], top: int, *, json: bool, csv: bool) -> None:

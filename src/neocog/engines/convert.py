@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -51,6 +52,7 @@ def to_onnx(
     assert made is not None
     proto: onnx.ModelProto = made.model_proto
     name_axes(proto, dynamic)
+    fold_padded_weights(proto)
     return proto
 
 
@@ -109,6 +111,35 @@ def name_axes(proto: "onnx.ModelProto", dynamic: Sequence[Dynamic]) -> None:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param in names:
                 dim.dim_param = names[dim.dim_param]
+
+
+def fold_padded_weights(proto: "onnx.ModelProto") -> None:
+    """Store filters that are padded in the graph as they are after that.
+
+    ONNX Runtime (1.32) merges such padding with the convolution as if it padded the maps, and then refuses the model.
+    """
+    from onnx import numpy_helper
+
+    stored = {each.name: each for each in proto.graph.initializer}
+    made = []
+    for node in list(proto.graph.node):
+        names = [name for name in node.input if name]
+        mode = next((each.s for each in node.attribute if each.name == "mode"), b"constant")
+        if node.op_type != "Pad" or mode != b"constant" or not all(name in stored for name in names):
+            continue
+        filters, pads, *rest = (numpy_helper.to_array(stored[name]) for name in names)
+        if len(rest) > 1:  # axes of its own
+            continue
+        half = len(pads) // 2
+        widths = list(zip(pads[:half].tolist(), pads[half:].tolist(), strict=True))
+        padded = np.pad(filters, widths, constant_values=rest[0] if rest else 0)
+        made.append(numpy_helper.from_array(padded, node.output[0]))
+        proto.graph.node.remove(node)
+    if made:
+        read = {name for node in proto.graph.node for name in node.input}
+        kept = [each for each in proto.graph.initializer if each.name in read]
+        del proto.graph.initializer[:]
+        proto.graph.initializer.extend([*kept, *made])
 
 
 def exact_avg_pool(

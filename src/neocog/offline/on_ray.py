@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neocog.bundle import load
 from neocog.cpus import num_threads
 from neocog.errors import ConfigError, NeocogError, RunError
 from neocog.files import file_hash
@@ -24,7 +25,7 @@ from neocog.offline.columns import Extra
 from neocog.offline.formats import Form
 from neocog.offline.job import Job
 from neocog.offline.meter import Meter
-from neocog.offline.score import Scorer, open_bundle
+from neocog.offline.score import Scorer
 
 __all__ = ["Computation", "work_on_ray"]
 
@@ -64,7 +65,7 @@ class BlockWorker:
         check_node(there)
         os.chdir(there.started_in)  # Ray starts a worker in a folder of its own
         torch.set_num_threads(min(CPUS, num_threads()))
-        predictor = open_bundle(there.bundle, there.backend)
+        predictor = load(there.bundle, there.backend)
         return Job(there.folder, there.form.suffix), Scorer(predictor, there.top, there.extras, threads=CPUS)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from neocog import __version__
-from neocog.bundle import Predictor
+from neocog.bundle import Predictor, load
 from neocog.cpus import num_cpus
 from neocog.errors import ConfigError
 from neocog.files import file_hash
@@ -22,7 +22,7 @@ from neocog.offline.formats import Form, form_of
 from neocog.offline.job import Identity, Job, Paths
 from neocog.offline.meter import Meter
 from neocog.offline.record import OfflineResult, finish, recorded
-from neocog.offline.score import Scorer, open_bundle
+from neocog.offline.score import Scorer
 
 __all__ = ["OfflineResult", "predict_files"]
 
@@ -65,10 +65,10 @@ def predict_files(
     paths, form_class = Paths(Path(out)), form_of(Path(out))
     check_call(names, listed, top, block)
     place, started = place_of(), time.monotonic()
-    predictor = open_bundle(bundle, backend)
+    predictor = load(bundle, backend)
     extras, block = check_extras(predictor, extras), block or default_block(predictor)
     scorer = Scorer(predictor, top, extras, threads=max(1, num_cpus() // place.local_size))
-    engine = getattr(predictor, "backend_name", backend)  # that `auto` has chosen
+    engine = predictor.backend_name  # that `auto` has chosen
     settings = {
         "--out": paths.out.suffix.lower(), "--top": top, "--with": list(extras), "--block": block, "--backend": engine
     }  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neocog.bundle import Failure, Predictor, load
+from neocog.bundle import Failure, Predictor
 from neocog.bundle.predictor import BATCH, Raw
 from neocog.errors import DataError
 from neocog.modalities.table import MODALITIES
@@ -25,7 +25,7 @@ from neocog.modalities.views import Views
 from neocog.offline.columns import Extra, Kind, ListOf, columns_of
 from neocog.tasks import DenseTask, Prediction
 
-__all__ = ["Scorer", "open_bundle"]
+__all__ = ["Scorer"]
 
 Row = dict[str, Any]
 VALUES = 2**22  # of a batch: 28 images of 224x224. More are not faster on a CPU, and take hundreds of megabytes.
@@ -162,12 +162,6 @@ class Scorer:
     def row(self, prediction: Prediction, added: dict[str, Any]) -> Row:
         answers = {one.name: one.value(prediction) for one in self.answers}
         return {"file": prediction.name, **answers, **added, "error": None}
-
-
-def open_bundle(path: str | Path, backend: str) -> Predictor:
-    """A predictor with this engine. Raises BundleError and ConfigError as `load` does."""
-    options: dict[str, Any] = {} if backend == "eager" else {"backend": backend}
-    return load(path, **options)
 
 
 class Prepared:

@@ -64,7 +64,12 @@ class Chosen:
 
 
 def evaluate(
-    bundle: str | Path | Predictor, data: object, *, unlike: object = None, **reading: Unpack[Reading]
+    bundle: str | Path | Predictor,
+    data: object,
+    *,
+    unlike: object = None,
+    backend: str = "eager",
+    **reading: Unpack[Reading],
 ) -> Evaluation:
     """Evaluate a bundle, or a predictor, on a data set; classes are matched by name.
 
@@ -79,10 +84,11 @@ def evaluate(
     matched by name.
     `unlike` is other data of the same kind, whose inputs a classifier should find unusual: how many of them it flags,
     and how well it tells them from those of `data`, is then part of the evaluation.
+    `backend` names the engine that computes a bundle, or auto for the fastest one, as `load` takes it.
     Raises DataError for a record that can't be read, a split that doesn't exist, a class that the network does not
     know, and data of another kind; ConfigError for `unlike` with a network that can't tell.
     """
-    predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
+    predictor = bundle if isinstance(bundle, Predictor) else load(bundle, backend=backend)
     if unlike is not None and not predictor.task.flags_unusual:
         raise ConfigError(
             "Only classifiers tell unusual inputs, by a threshold that training has set on validation data.",

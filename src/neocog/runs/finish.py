@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neocog.bundle import Predictor, torch_backend
+from neocog.bundle.reference import measure_reference
 from neocog.data import TTA
 from neocog.evaluation import Evaluation
 from neocog.files import write_whole
@@ -35,6 +36,7 @@ __all__ = ["DescribeSearch", "finish"]
 DescribeSearch = Callable[[Evaluation, Prepared], "Search"]
 Logits = NDArray[np.float32]
 TTA_NONE: TTA = "none"
+REFERENCE = 256  # streamed samples that are decoded once more, for the statistics of inputs
 
 
 def finish(
@@ -55,12 +57,12 @@ def finish(
     predictor.tta, scored = choose_tta(predictor, prepared)
     learn_from_validation(predictor, prepared, scored)
     split, indices = measured_part(prepared)
-    evaluation, averaged = measure(predictor, prepared, split, indices)
+    evaluation, averaged, reference = measure(predictor, prepared, split, indices)
     figures = {
         "split": split, **{name: figure.value for name, figure in evaluation.metrics.items()}, **averaged
     }  # fmt: skip
     extended = extended_notes(run, split)
-    about = {"evaluation": figures} | ({"extended": list(extended)} if extended else {})
+    about = {"evaluation": figures} | reference | ({"extended": list(extended)} if extended else {})
     notes = (*extended, *advice(run, prepared, training.state, epoch_steps))
     seal_model(run, prepared, model, predictor, indices, about)
     from neocog.runs.run_report import write_run_report  # with matplotlib
@@ -87,14 +89,15 @@ def measured_part(prepared: Prepared) -> tuple[str, NDArray[np.int64]]:
 
 def measure(
     predictor: Predictor, prepared: Prepared, split: str, indices: NDArray[np.int64]
-) -> tuple[Evaluation, dict[str, float]]:
-    """The evaluation on these records, and the progress metric with test-time augmentation, by name.
+) -> tuple[Evaluation, dict[str, float], dict[str, Any]]:
+    """The evaluation on these records, the progress metric with test-time augmentation, by name, and the bundle's
+    `reference` for drift.
 
     If validation has chosen test-time augmentation, the evaluation is with it, as predictions will be.
     """
     task, source, tta = prepared.task, prepared.source, prepared.resolved.config.train.tta
     if task.dense:
-        return measure_dense(predictor, prepared, split, indices), {}
+        return measure_dense(predictor, prepared, split, indices), {}, {}
     held = prepared.test if split == "test" else prepared.val
 
     def score(tta: TTA, plain: Logits | None = None) -> Logits:
@@ -114,7 +117,16 @@ def measure(
         note(f"{split} {task.progress_metric} {text} with test-time augmentation ({tta})")
         averaged = {f"{task.progress_metric} with {tta}": value}
         logits = with_tta if predictor.tta == tta else logits
-    return evaluate_records(task, logits, targets, source, indices, split), averaged
+    decoded = held.inputs if isinstance(held, InMemoryDataset) else decode_some(prepared, indices)
+    reference = {"reference": measure_reference(task, torch.from_numpy(logits), decoded).to_json()}
+    return evaluate_records(task, logits, targets, source, indices, split), averaged, reference
+
+
+def decode_some(prepared: Prepared, indices: NDArray[np.int64]) -> Tensor:
+    """A few of these records, spread over all, decoded; (M, *shape)."""
+    spread = indices[np.linspace(0, len(indices) - 1, min(REFERENCE, len(indices))).astype(int)]
+    records = (prepared.source.read(int(index)) for index in spread)
+    return torch.stack([prepared.preprocess.decode(record.payload, record.key) for record in records])
 
 
 def measure_dense(predictor: Predictor, prepared: Prepared, split: str, indices: NDArray[np.int64]) -> Evaluation:

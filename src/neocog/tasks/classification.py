@@ -152,6 +152,9 @@ class Classification(Task):
     def flags_unusual(self) -> bool:
         return self.least_energy is not None
 
+    def unusual_rows(self, logits: Tensor) -> Tensor | None:
+        return None if self.least_energy is None else energy(logits) < self.least_energy
+
     def find_unusual(self, name: str, logits: Tensor, other_name: str, other: Tensor) -> Unusual | None:
         if self.least_energy is None:
             return None
@@ -170,9 +173,8 @@ class Classification(Task):
 
     def predictions(self, names: Sequence[str], logits: Tensor, top: int) -> list[Prediction]:
         found: list[Prediction] = []
-        unusual: list[bool | None] = [None] * len(names)
-        if self.least_energy is not None:
-            unusual = (energy(logits) < self.least_energy).tolist()
+        rows = self.unusual_rows(logits)
+        unusual: list[bool | None] = [None] * len(names) if rows is None else rows.tolist()
         for name, row, flag in zip(names, self.decode(logits).tolist(), unusual, strict=True):
             ranked = sorted(zip(self.classes, row, strict=True), key=lambda pair: -pair[1])[:top]
             found.append(ClassPrediction(name, *ranked[0], tuple(ranked), unusual=flag))

@@ -140,6 +140,10 @@ class Task(ABC):
         """Whether predictions say if an input is unlike the training data."""
         return False
 
+    def unusual_rows(self, logits: Tensor) -> Tensor | None:
+        """Which inputs are unlike the training data, (N, K) -> (N,); None if the network can't tell."""
+        return None
+
     def find_unusual(self, name: str, logits: Tensor, other_name: str, other: Tensor) -> Unusual | None:
         """How well logits (N, K) are told from those of other data (M, K); None if the network can't tell."""
         return None

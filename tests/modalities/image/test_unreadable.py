@@ -4,13 +4,14 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from neocog.data import decode_image
 from neocog.doctor.facts import Facts
 from neocog.doctor.images import examine_encoded
 from neocog.errors import DataError
 from neocog.modalities.image.decode import image_header
+from neocog.modalities.image.pillow import pillow_pixels
 from neocog.modalities.image.pixels import UnsupportedImageError
 from tests.support.tiff_writer import write_tiff
 
@@ -177,3 +178,16 @@ def test_doctor_reports_unsupported_pixels_not_damage():
     place = broken.index(b"IDAT") + 20
     broken = broken[:place] + zlib.compress(b"other")[:8] + broken[place + 8 :]
     assert kinds_of(examine_encoded(broken, "a.png", LIMIT)) == ["damaged"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory error when reading image file")])
+def test_lack_of_memory_is_not_blamed_on_the_file(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Image.new("L", (4, 4)).save(file, "PNG")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    with pytest.raises(MemoryError):
+        pillow_pixels(file.getvalue(), "a.png", max_pixels=100, convert=False)

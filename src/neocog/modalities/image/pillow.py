@@ -59,9 +59,11 @@ def pillow_pixels(payload: bytes, where: str, *, max_pixels: int, convert: bool,
     try:
         image.load()
         return pil_pixels(image, where, convert=convert, channels=channels)
-    except DataError:
+    except (DataError, MemoryError):  # a lack of memory says nothing about the file
         raise
     except Exception as error:  # decoders of damaged bytes raise anything: OSError, SyntaxError, struct.error, ...
+        if "out of memory" in str(error):  # Pillow's decoders say it so
+            raise MemoryError(str(error)) from error
         raise unsupported_jpeg(payload, where) or damaged(where, error) from error
 
 

@@ -164,7 +164,12 @@ class ImagePreprocess(Preprocess):
         rows, columns = self.pad
         if not any(self.pad):
             return batch
-        return np.pad(batch, ((0, 0), (rows, rows), (columns, columns), (0, 0))).astype(batch.dtype, copy=False)
+        num, height, width, channels = batch.shape
+        padded = np.zeros(
+            (num, height + 2 * rows, width + 2 * columns, channels), batch.dtype
+        )  # np.pad takes 25 us more
+        padded[:, rows : rows + height, columns : columns + width] = batch
+        return padded
 
     def to_bit_depth(self, pixels: Pixels, where: str) -> Pixels:
         """8 bits as 16 exactly, times 257; 16 bits as 8 only if conversion is accepted."""

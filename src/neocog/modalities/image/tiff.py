@@ -171,7 +171,7 @@ def first_page(file: tifffile.TiffFile, payload: bytes, where: str, max_pixels: 
         mixed: Pixels = page.asarray(squeeze=False, maxworkers=1)[:, 0]  # (planes, H, W, channels of a plane)
         pixels = np.moveaxis(mixed, 0, 2).reshape(*mixed.shape[1:3], -1)
         pixels = np.ascontiguousarray(orient(pixels, orientation_of(page)), pixels.dtype.newbyteorder("="))
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # damaged bytes can raise anything
         raise damaged(where, error) from error
