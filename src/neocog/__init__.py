@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neocog.explaining.explain import explain
     from neocog.explaining.explanation import Explanation
     from neocog.exporting.export import export
+    from neocog.offline import predict_files
     from neocog.planning import Plan, plan
     from neocog.recipes import list_recipes, recipe, resolve_config
     from neocog.runs import Comparison, Run, RunConfig, compare, evaluate
@@ -65,6 +66,7 @@ HOMES = {
     "open_source": "data",
     "open_studio": "studio.serve",
     "plan": "planning",
+    "predict_files": "offline",
     "recipe": "recipes",
     "resolve_config": "recipes",
     "resume": "verbs",
@@ -104,6 +106,7 @@ __all__ = [
     "open_source",
     "open_studio",
     "plan",
+    "predict_files",
     "recipe",
     "resolve_config",
     "resume",

@@ -16,6 +16,8 @@ __all__ = ["DATA_FORMAT", "FORMAT", "MAX_PIXELS", "PLAIN", "Backend", "Download"
 Switch = Annotated[bool, Parameter(negative="")]
 MaskForm = Literal["index", "colour"]
 """How predicted masks are written as images."""
+Extra = Literal["probabilities", "logits", "masks", "masks-png"]
+"""As `neocog.offline.columns.Extra`, which imports torch."""
 FileInput = Path | bytes | NDArray[Any]
 """A file to predict, its content, or a slice of it."""
 Download = Annotated[

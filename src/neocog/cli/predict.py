@@ -5,14 +5,14 @@ import io
 import json as jsonlib
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from neocog.bundle import Failure, Prediction, Predictor, load
-from neocog.cli.flags import Backend, MaskForm, Switch
+from neocog.cli.flags import Backend, Extra, MaskForm, Switch
 from neocog.cli.flags import FileInput as Input
 from neocog.cli.output import table
 from neocog.cli.stdout import write_out
@@ -27,8 +27,8 @@ from neocog.tasks import Task
 STDIN = "-"
 OPTIONS = (
     "--top", "--json", "--csv", "--output", "--mask", "--coco", "--yolo", "--polygons", "--threshold", "--slices",
-    "--window", "--hop", "--rate", "--merge", "--shortest", "--backend",
-    "--help",
+    "--window", "--hop", "--rate", "--merge", "--shortest", "--backend", "--out", "--list", "--with", "--block",
+    "--restart", "--ray", "--help",
 )  # fmt: skip
 MANY = 64  # files, for which measuring engines pays
 UNUSUAL = "{n} input(|s) (is|are) unlike the training data, so (its prediction|their predictions) may mean nothing"
@@ -53,6 +53,12 @@ def predict(
     merge: Switch = False,
     shortest: str | None = None,
     backend: Backend = "eager",
+    out: Path | None = None,
+    listed: Annotated[Path | None, Parameter(name="--list")] = None,
+    extras: Annotated[list[Extra] | None, Parameter(name="--with", negative="")] = None,
+    block: int | None = None,
+    restart: Switch = False,
+    ray: str | None = None,
 ) -> int:
     """Classify images, signals, audio, texts or Go positions, or predict the masks or the objects of images.
 
@@ -60,6 +66,7 @@ def predict(
     neocog predict model.neocog scans/ --csv > scans.csv
     neocog predict model.neocog scans/ -o masks/ --coco masks.json
     neocog predict model.neocog recording.csv --window 2s --hop 500ms --merge
+    neocog predict model.neocog archive/ --out predictions.parquet
     cat seven.png | neocog predict model.neocog -
 
     A file that can't be read is reported on standard error; the others are still
@@ -112,7 +119,31 @@ def predict(
     backend
         What computes the network: eager PyTorch, or auto for the fastest engine on this machine within the tolerance,
         which `neocog bench` measures once; or one of the engines that it lists.
+    out
+        Write a .parquet, .csv or .jsonl file, for any number of inputs: each exactly once, also if the command is
+        stopped or killed and given again, or given several times to share the work. See docs/offline.md.
+    listed
+        With --out, a file of paths to predict: one on each line, or the column `file` of a .csv or .parquet file.
+    extras
+        With --out, add columns: probabilities (of all classes), logits, masks (COCO's run lengths), masks-png.
+    block
+        With --out, the files that are computed and kept together; by default a minute or two of work, at
+        most 4,096.
+    restart
+        With --out, discard what an earlier call has done, and replace its output.
+    ray
+        With --out, the Ray cluster that computes: auto, ray://HOST:PORT, or local for one on this machine.
     """
+    if out is not None:
+        from neocog.cli.predict_out import predict_to_file  # with what few calls need
+
+        others = {
+            "--json": json, "--csv": csv, "-o": output, "--mask": mask, "--coco": coco, "--polygons": polygons,
+            "--yolo": yolo, "--threshold": threshold, "--slices": slices, "--window": window, "--hop": hop,
+            "--rate": rate, "--merge": merge, "--shortest": shortest,
+        }  # fmt: skip
+        return predict_to_file(bundle, files, out, listed, top, extras, block, restart, ray, others, backend)
+    check_without_out({"--list": listed, "--with": extras, "--block": block, "--restart": restart, "--ray": ray})
     check_arguments(files, top, json=json, csv=csv)
     predictor = load_with(bundle, backend, files)
     if window is not None:
@@ -158,6 +189,16 @@ def predict(
 
 
 Results = list[Prediction | Failure]
+
+
+def check_without_out(given: Mapping[str, object]) -> None:
+    """Raises ConfigError for flags that need --out."""
+    names = [name for name, value in given.items() if value not in (None, False)]
+    if names:
+        raise ConfigError(
+            "--list, --with, --block, --restart and --ray are for an output file.",
+            received=f"{' '.join(names)} without --out", fix="Add --out predictions.parquet.",
+        )  # fmt: skip
 
 
 def load_with(bundle: Path, backend: str, files: Sequence[str]) -> Predictor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.annotations.outlines import find_regions, trace_outline
+from neocog.annotations.run_lengths import run_lengths
 from neocog.bundle import Prediction
 from neocog.cli.flags import FileInput as Input
 from neocog.cli.flags import MaskForm
@@ -250,15 +251,3 @@ def describe_region(inside: NDArray[np.bool_]) -> dict[str, Any]:
         "segmentation": {"size": list(inside.shape), "counts": run_lengths(inside)},
         "area": int(inside.sum()), "bbox": [int(value) for value in box], "iscrowd": 1,
     }  # fmt: skip
-
-
-def run_lengths(inside: NDArray[np.bool_]) -> list[int]:
-    """How many pixels are outside, inside, outside, ... in turn, column by column; (H, W).
-
-    >>> run_lengths(np.array([[0, 1], [1, 1]], bool))
-    [1, 3]
-    """
-    line = inside.T.ravel()
-    ends = np.flatnonzero(np.diff(line)) + 1
-    runs = np.diff(np.concatenate([[0], ends, [line.size]]))
-    return [0, *runs.tolist()] if line[0] else list(map(int, runs))
