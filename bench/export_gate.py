@@ -29,12 +29,12 @@ from neocog.errors import NeocogError
 from neocog.exporting.export import open_data
 from neocog.exporting.gate import check_export
 from neocog.exporting.gate_report import FLOAT, INT8, GateReport
-from neocog.exporting.gate_samples import choose_calibration, choose_validation
 from neocog.exporting.manifest import interface_of
 from neocog.exporting.program import ExportProgram
 from neocog.exporting.quantise import Measure, calibration_arrays, network_nodes, quantise_onnx, quantise_openvino
 from neocog.exporting.runner import open_exported
 from neocog.exporting.write_files import make_onnx, read_openvino, save_onnx, save_openvino, save_torch
+from neocog.runs.evaluate_bundle import choose_calibration
 
 HEAD = ("file", "metric", "difference [95%]", "equal", "largest", "ms", "made in s", "gate")
 WIDTHS = (24, 26, 26, 9, 10, 16, 9, 6)
@@ -73,8 +73,7 @@ def train(text: str, epochs: int, runs: Path) -> Path:
 def compare(bundle: Path, most: int, threads: int, *, int8: bool) -> Iterator[tuple[str, bool]]:
     """A line for each file of a bundle, and whether it passed."""
     predictor = neocog.load(bundle)
-    opened = open_data(bundle, predictor, None, {})
-    samples = choose_validation(predictor, opened.data, **opened.reading)
+    opened, samples = open_data(bundle, predictor, None, {})
     name = predictor.manifest.get("model", {}).get("name", "")
     yield f"\n{name} for {predictor.task.name}, {bundle}", True
     yield row(*HEAD), True

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 import zipfile
 
@@ -128,7 +129,10 @@ def test_other_file_than_a_zip_is_refused(tmp_path, content):
         neocog.load(tmp_path / "a.neocog")
     with pytest.raises(BundleError, match="can't be read: No such file"):
         neocog.load(tmp_path / "absent.neocog")
-    with pytest.raises(BundleError, match="can't be read: Is a directory"):
+    with pytest.raises(BundleError, match="can't be read: Is a directory. Give the path of a model.neocog"):
+        neocog.load(tmp_path)
+    (tmp_path / "model.neocog").touch()
+    with pytest.raises(BundleError, match=rf"Is a directory. Give {re.escape(str(tmp_path / 'model.neocog'))}"):
         neocog.load(tmp_path)
 
 

@@ -46,13 +46,20 @@ def test_bench_tells_of_each_engine_and_predict_takes_the_fastest(files, capsys,
     assert run("predict", model, *pictures, "--backend", "auto", "--csv") == 0
     before = capsys.readouterr()
     assert f"engines were not measured yet: neocog bench {model} does that once" in before.err
-    call = ("bench", model, "--data", data, "--engines", "eager,openvino,openvino-int8", "--batch", "1,4")
-    assert run(*call, "--seconds", "0.1") == 0
+    named = ("bench", model, "--data", data, "--split", "test", "--batch", "1,4,64", "--seconds", "0.1")
+    assert run(*named, "--engines", "eager,compiled") == 0
+    shown, told = capsys.readouterr()
+    assert "remembered" not in shown
+    assert "FILES --backend auto" not in shown
+    assert "batches of 64 were not tried, as there are 10 samples" in told
+    monkeypatch.setattr("neocog.runs.bench_bundle.NAMES", ("eager", "openvino", "openvino-int8"))
+    call = (*named, "--int8")
+    assert run(*call) == 0
     shown = capsys.readouterr().out
-    for text in ("openvino-int8", "p99 ms", "of peak", "accuracy", "10 samples", "openvino 20", "Fastest within"):
+    for text in ("openvino-int8", "p99 ms", "of peak", "accuracy", "10 samples", "openvino 20", "remembered for this"):
         assert text in shown, text
     assert f"neocog predict {model} FILES --backend auto" in shown
-    assert run(*call, "--seconds", "0.1", "--json") == 0
+    assert run(*call, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     rows = {row["name"]: row for row in found["engines"]}
     assert list(rows) == ["eager", "openvino", "openvino-int8"]
@@ -63,6 +70,7 @@ def test_bench_tells_of_each_engine_and_predict_takes_the_fastest(files, capsys,
     taken = [row for row in rows.values() if row["within"]]
     assert found["fastest"] == max(taken, key=lambda row: row["per_second"])["name"]
     assert rows["eager"]["floor"] == pytest.approx(2 * found["macs"] / found["flops"]["fp32"])
+    assert all(row["floor"] is None or row["floor"] * row["per_second"] <= 1 + 1e-9 for row in rows.values())
     assert load(model, backend="auto").backend_name == found["fastest"]
     assert run("predict", model, *pictures, "--backend", "auto", "--csv") == 0
     after = capsys.readouterr()
@@ -75,7 +83,7 @@ def test_bench_tells_of_each_engine_and_predict_takes_the_fastest(files, capsys,
 def test_predict_and_eval_compute_with_the_engine_that_is_asked_for(files, capsys):
     model, picture = files / "model.neocog", files / "data/test/dark/0.png"
     assert run("predict", model, picture, "--backend", "openvine") == 2
-    assert "An engine is one of eager, compiled" in capsys.readouterr().err
+    assert "No engine has this name." in capsys.readouterr().err
     figures = []
     for name in ("eager", "compiled"):
         assert run("eval", model, files / "data", "--backend", name, "--json") == 0
@@ -86,7 +94,7 @@ def test_predict_and_eval_compute_with_the_engine_that_is_asked_for(files, capsy
 
 
 def test_bench_of_golden_samples_counts_decisions(files):
-    found = neocog.bench(files / "model.neocog", engines=("eager", "compiled"), seconds=0.0, batches=(1,))
+    found = neocog.bench(files / "model.neocog", engines=("eager", "compiled"), seconds=0.01, batches=(1,))
     assert (found.data, found.metric, found.choice.num_samples) == ("golden samples", "decisions", 1)
     assert [trial.lost for trial in found.trials] == [0.0, 0.0]
 
@@ -95,9 +103,11 @@ def test_bench_of_golden_samples_counts_decisions(files):
     ("options", "message"),
     [
         (("--int8",), "A network is quantised with samples of its data. Received: --int8 without --data"),
-        (("--engines", "tensorrt"), "An engine is one of eager"),
+        (("--engines", "tensorrt"), "No engine has this name"),
         (("--batch", "0,4"), "Batch sizes are at least 1"),
         (("--batch", "many"), "--batch takes whole numbers"),
+        (("--seconds", "0"), "Engines are timed for more than 0 seconds. Received: 0."),
+        (("--seconds", "nan"), "Engines are timed for more than 0 seconds. Received: nan."),
     ],
 )
 def test_wrong_options_are_refused(files, capsys, options, message):

@@ -15,10 +15,11 @@ from neocog.evaluation import Estimate
 from neocog.exporting.gate import check_export
 from neocog.exporting.gate_outputs import Differences, Spreads, compare_arrays, match_boxes, shape_fault
 from neocog.exporting.gate_report import FLOAT, INT8, Check, GateReport
-from neocog.exporting.gate_samples import array_of, batches_of, choose_validation, other_sizes, read_samples, resized
+from neocog.exporting.gate_samples import array_of, batches_of, other_sizes, read_samples, resized
 from neocog.exporting.program import ExportProgram, graph_input
 from neocog.exporting.runner import Exported, open_exported
 from neocog.exporting.write_files import make_onnx, read_openvino, save_onnx, save_openvino, save_torch
+from neocog.runs.evaluate_bundle import choose_validation
 from tests.support.exported import Computed, Positions, choose_all, eager, pictures
 from tests.support.scenes import Scenes, SignalScenes
 from tests.support.small_models import board, characters, sound, spot_boxes, spot_masks
@@ -302,7 +303,7 @@ def test_report_is_a_table_and_json() -> None:
         "  A note.",
     ]
     assert report.refusal() == (
-        "metric: accuracy 98.00% -> 97.00%, -1.00 points [-2.00, +0.00] (allowed: 0.3 points worse). Try."
+        "metric: accuracy 98.00% -> 97.00%, -1.00 points [-2.00, +0.00] (allowed: 0.3 points worse). Try"
     )
     assert not report.passed and json.loads(json.dumps(report.to_json()))["passed"] is False
     assert FLOAT.both_ways and not INT8.both_ways

@@ -26,12 +26,13 @@ INVALID = (
 RELATIVE, ABSOLUTE = 1e-4, 1e-3  # by which a logit may differ between machines
 
 
-def load(path: str | Path, backend: str = "eager") -> Predictor:
+def load(path: str | Path, backend: str = "eager", *, threads: int | None = None) -> Predictor:
     """A predictor from a bundle, after its seal and its golden samples are checked.
 
     `backend` names the engine that computes: one of `neocog.engines.NAMES`, or auto for the fastest on this machine
     within the tolerance. The choice is remembered; the first time it is measured, with the golden samples, which takes
-    some ten seconds. `neocog.bench` measures it with data.
+    some ten seconds. `neocog.bench` measures it with data. `threads` are those of other engines than PyTorch; by
+    default one for each core.
     Raises BundleError if the file is damaged, unsafe, of a newer Neocog or an unknown task, or no longer computes the
     logits that it was written with; ConfigError for an engine that this machine does not have, or that can't run the
     network.
@@ -55,7 +56,7 @@ def load(path: str | Path, backend: str = "eager") -> Predictor:
         return predictor
     from neocog.bundle.use_engine import use_engine  # with what measures engines
 
-    return use_engine(predictor, backend, decoded)
+    return use_engine(predictor, backend, decoded, threads=threads)
 
 
 def build_predictor(manifest: dict[str, Any], weights: dict[str, torch.Tensor]) -> Predictor:

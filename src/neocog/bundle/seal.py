@@ -47,7 +47,9 @@ def read_sealed(path: Path) -> dict[str, bytes]:
             )
         content = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path} can't be read: {error.strerror}.", fix="Give the path of a model.neocog.") from error
+        inner = path / "model.neocog"
+        fix = f"Give {inner}." if inner.is_file() else "Give the path of a model.neocog."
+        raise BundleError(f"{path} can't be read: {error.strerror}.", fix=fix) from error
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             check_names(path, archive)

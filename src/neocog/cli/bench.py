@@ -56,7 +56,7 @@ def bench(
         Quantise the network to int8 as well, with samples of the training split, and remember it. Takes minutes for a
         large network.
     engines
-        The engines to measure, separated by commas; by default all.
+        The engines to measure, separated by commas; by default all. Of some, the fastest is not remembered.
     batch
         The batch sizes to try, separated by commas.
     seconds
@@ -66,7 +66,7 @@ def bench(
     threads
         The number of threads; by default one for each core that this process may use.
     split
-        The split to compare on; by default the test split.
+        The split to compare on; by default the validation split.
     format
         The layout of the data, if it can be read in two ways.
     json
@@ -121,8 +121,9 @@ def show(found: "EngineBench", bundle: Path) -> None:
         f"\np50 and p99: a batch of one. memory: growth of this process. error: the largest difference of a logit, in "
         f"spreads of the logits; lost: percentage points of {found.metric}; both on {samples}, beside eager."
         f"\n{found.environment['cpu']}, {found.threads} threads; {about}"
-        f"\n\nFastest within tolerance: {found.choice.name}, {found.choice.batch} at once; remembered for this machine."
-        f"\nTo use it: neocog predict {bundle} FILES --backend auto"
+        f"\n\nFastest within tolerance: {found.choice.name}, {found.choice.batch} at once"
+        f"{'; remembered for this machine' if found.remembered else ''}."
+        f"\nTo use it: neocog predict {bundle} FILES --backend {'auto' if found.remembered else found.choice.name}"
     )
 
 

@@ -12,7 +12,6 @@ from neocog.bundle import Predictor, load
 from neocog.errors import ConfigError, DataError, ExportError
 from neocog.exporting.gate import check_export
 from neocog.exporting.gate_report import FLOAT, INT8, GateReport
-from neocog.exporting.gate_samples import choose_calibration, choose_validation
 from neocog.exporting.manifest import file_entry, interface_of, manifest_of
 from neocog.exporting.program import ExportProgram
 from neocog.exporting.runner import open_exported
@@ -20,7 +19,7 @@ from neocog.exporting.write_files import ENDINGS, Kind, make_onnx, read_openvino
 from neocog.files.whole import storage_errors, whole_folder, write_whole
 from neocog.progress import note
 from neocog.runs.config import read_run_config, reading_options
-from neocog.runs.evaluate_bundle import Chosen
+from neocog.runs.evaluate_bundle import Chosen, choose_calibration, choose_validation
 
 if TYPE_CHECKING:
     import onnx
@@ -76,8 +75,7 @@ def export(
     target = bundle.with_name(f"{bundle.stem}-export") if out is None else Path(out)
     check_target(target)
     program = ExportProgram(predictor)
-    opened = open_data(bundle, predictor, data, reading)
-    samples = choose_validation(predictor, opened.data, **opened.reading)
+    opened, samples = open_data(bundle, predictor, data, reading)
     with new_folder(target) as folder:
         work = Work(predictor, program, bundle, folder, opened, samples, threads)
         work.write(kinds, int8=int8)
@@ -257,13 +255,15 @@ def new_folder(target: Path) -> Iterator[Path]:
                 shutil.rmtree(target)
 
 
-def open_data(bundle: Path, predictor: Predictor, data: object, reading: Mapping[str, Any]) -> OpenedData:
-    """The data to compare on: as named, or those of the run that the bundle lies in.
+def open_data(
+    bundle: Path, predictor: Predictor, data: object, reading: Mapping[str, Any]
+) -> tuple[OpenedData, Chosen]:
+    """The data to compare on, as named or those of the run that the bundle lies in, and their validation samples.
 
     Raises DataError if they are not named, or gone.
     """
     if data is not None:
-        return OpenedData(data, dict(reading))
+        return OpenedData(data, dict(reading)), choose_validation(predictor, data, **dict(reading))
     config_path, name = bundle.resolve().parent / "config.yaml", predictor.manifest.get("data", {}).get("name")
     fix = "Name the data set: neocog export BUNDLE --data DATA."
     if not config_path.is_file():
@@ -276,10 +276,9 @@ def open_data(bundle: Path, predictor: Predictor, data: object, reading: Mapping
     options = {key: value for key, value in reading_options(config).items() if key not in SIGNAL_ONLY}
     opened = OpenedData(config.data.source, {**options, "skip_list": config.data.skip_list, **reading})
     try:
-        choose_validation(predictor, opened.data, **opened.reading)
+        return opened, choose_validation(predictor, opened.data, **opened.reading)
     except DataError as error:
         raise DataError(
             f"The data of this run can't be read again. {error.rule}", received=error.received or config.data.source,
             where=error.where, fix=fix,
         ) from error  # fmt: skip
-    return opened

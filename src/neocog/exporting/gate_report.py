@@ -101,11 +101,9 @@ class GateReport:
 
     def refusal(self) -> str:
         """Why the export is refused, with figures and what to try; empty if it is not."""
-        parts = [
-            f"{check.name}: {check.found} (allowed: {check.allowed}).{' ' * bool(check.fix)}{check.fix}"
-            for check in self.failed
-        ]
-        return " ".join(parts)
+        found = "; ".join(f"{check.name}: {check.found} (allowed: {check.allowed})" for check in self.failed)
+        fixes = dict.fromkeys(check.fix for check in self.failed if check.fix)
+        return ". ".join([found, *fixes]).removesuffix(".")
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for a program."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,10 @@ from neocog.modalities.signal.preprocess import SignalPreprocess
 from neocog.modalities.tensor_spec import TensorSpec
 from neocog.progress import note
 from neocog.runs.channels import match_channels
-from neocog.runs.evaluate_bundle import Chosen, Reading, choose_samples
+from neocog.runs.evaluate_bundle import Chosen
 
 __all__ = [
-    "Sample", "array_of", "batches_of", "choose_calibration", "choose_validation", "other_sizes",
-    "read_samples", "resized",
-    "resized_to",
+    "Sample", "array_of", "batches_of", "other_sizes", "read_samples", "resized", "resized_to",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -146,24 +144,3 @@ def resized_to(array: Array, shape: tuple[int, ...], number: int) -> Array:
     if array.shape != shape:
         array = resized(array, shape[:2] if array.ndim == 3 else shape[-1:])
     return np.roll(array, number, axis=0 if array.ndim == 3 else -1)
-
-
-def choose_validation(predictor: Predictor, data: object, **reading: Any) -> Chosen:
-    """The validation samples of a data set; of one without a validation split, those that `neocog eval` takes."""
-    return choose_split(predictor, data, "val", reading)
-
-
-def choose_calibration(predictor: Predictor, data: object, **reading: Any) -> Chosen:
-    """The training samples of a data set; of one without a training split, those that `neocog eval` takes."""
-    return choose_split(predictor, data, "train", reading)
-
-
-def choose_split(predictor: Predictor, data: object, split: str, reading: dict[str, Any]) -> Chosen:
-    """A split, or the usual one where the data set lacks it."""
-    given = cast(Reading, reading)
-    try:
-        return choose_samples(predictor, data, **cast(Reading, {**reading, "split": split}))
-    except DataError as error:
-        if error.kind != "no split":
-            raise
-    return choose_samples(predictor, data, **given)

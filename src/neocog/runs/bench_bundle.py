@@ -1,5 +1,6 @@
 """Engines of one network, timed side by side on this machine and compared on data."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,12 +18,13 @@ from neocog.engines.choose import BATCHES, SECONDS, Choice, Judge, Trial, choose
 from neocog.engines.engine import Backend
 from neocog.engines.make_engine import ENGINES, INT8_ENGINES, NAMES, check_name
 from neocog.engines.store import environment
-from neocog.errors import ConfigError, DataError, NeocogError
+from neocog.errors import ConfigError, DataError, NeocogError, some
 from neocog.evaluation.intervals import without_intervals
 from neocog.loading import load_in_memory
 from neocog.planning import measure_machine, plan
+from neocog.progress import note
 from neocog.runs.channels import match_channels
-from neocog.runs.evaluate_bundle import Chosen, Reading, choose_samples
+from neocog.runs.evaluate_bundle import Chosen, Reading, choose_samples, choose_validation
 from neocog.tasks import DenseTask
 
 __all__ = ["EngineBench", "bench"]
@@ -45,7 +47,10 @@ class EngineBench:
     macs: int
     """Multiplications with addition for one input."""
     flops: dict[str, float]
-    """Measured peaks of this machine in floating-point operations a second, by precision."""
+    """Measured peaks of this machine in floating-point operations a second, by precision: of a product of matrices, or
+    of an engine that was faster."""
+    remembered: bool
+    """Whether `backend="auto"` takes this choice from now on."""
     environment: dict[str, Any]
 
     @property
@@ -88,14 +93,15 @@ def bench(
     """Time the engines that can compute a network, side by side, and remember the fastest within its tolerance.
 
     Answers are compared with those of eager PyTorch on `samples` samples of `data`, by the headline metric of the task;
-    without data on the bundle's golden samples, by the decisions that change. `reading` is as for `evaluate`.
+    without data on the bundle's golden samples, by the decisions that change. `reading` is as for `evaluate`, but by
+    default validation samples are compared.
     With `int8` the network is quantised, too, with samples of the training split, or with those that are not compared;
-    the quantised network is remembered. `engines` are the names to measure, by default all. `threads` is by default
-    one for each core.
-    Raises ConfigError for int8 without data, for names that no engine has, and for batch sizes below 1; what `evaluate`
-    raises for data.
+    the quantised network is remembered. `engines` are the names to measure, by default all; the fastest of some of them
+    is not remembered. `threads` is by default one for each core.
+    Raises ConfigError for int8 without data, for names that no engine has, and for batch sizes or times that are not
+    above 0; what `evaluate` raises for data.
     """
-    check_options(data, int8, engines, batches)
+    check_options(data, int8, engines, batches, seconds)
     predictor = bundle if isinstance(bundle, Predictor) else load(bundle)
     workshop = workshop_of(predictor, threads)
     names: Sequence[str] | None = engines if engines is not None else NAMES if int8 else None
@@ -106,21 +112,36 @@ def bench(
         prepared = prepare(bundle, predictor, data, samples, int8=quantises, **reading)
         choice = choose_engine(
             workshop, predictor.task, prepared.decoded, names=names, calibration=prepared.calibration,
-            judge=prepared.judge, batches=batches, seconds=seconds,
+            judge=prepared.judge, batches=batches, seconds=seconds, keep=engines is None,
         )  # fmt: skip
     finally:
         torch.set_num_threads(torch_threads)
     assert predictor.model is not None
+    if too_large := [batch for batch in batches if batch > len(prepared.decoded)]:
+        note(f"batches of {some(too_large)} were not tried, as there are {len(prepared.decoded):,} samples")
     network = workshop.network
+    macs = plan(predictor.model, network.shape, dtype=None if network.tokens is None else torch.int64).macs
     return EngineBench(
         bundle=str(bundle) if isinstance(bundle, str | Path) else type(predictor.model).__name__, data=prepared.name,
-        metric=prepared.metric, choice=choice, threads=workshop.threads,
-        macs=plan(predictor.model, network.shape, dtype=None if network.tokens is None else torch.int64).macs,
-        flops=measure_machine().flops, environment=environment(workshop.threads),
+        metric=prepared.metric, choice=choice, threads=workshop.threads, macs=macs,
+        flops=peaks(choice, macs), remembered=engines is None, environment=environment(workshop.threads),
     )  # fmt: skip
 
 
-def check_options(data: object, int8: bool, engines: Sequence[str] | None, batches: Sequence[int]) -> None:
+def peaks(choice: Choice, macs: int) -> dict[str, float]:
+    """The peaks of this machine by precision, none lower than what an engine reached."""
+    found = dict(measure_machine().flops)
+    for trial in choice.trials:
+        kind = ENGINES[trial.name]
+        if not kind.int8:
+            precision = "bf16" if kind.needs_bf16 else "fp32"
+            found[precision] = max(found[precision], 2 * macs * trial.per_second)
+    return found
+
+
+def check_options(
+    data: object, int8: bool, engines: Sequence[str] | None, batches: Sequence[int], seconds: float
+) -> None:
     """Raises ConfigError for options that are wrong whatever the bundle."""
     for name in engines or ():
         check_name(name)
@@ -131,6 +152,8 @@ def check_options(data: object, int8: bool, engines: Sequence[str] | None, batch
         )  # fmt: skip
     if not batches or min(batches) < 1:
         raise ConfigError("Batch sizes are at least 1.", received=", ".join(map(str, batches)) or "none")
+    if not 0 < seconds < math.inf:
+        raise ConfigError("Engines are timed for more than 0 seconds.", received=f"{seconds:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +177,8 @@ def prepare(
             raise ConfigError("A predictor is measured with data.", received="none", fix="Give data, or a bundle.")
         decoded = decode_golden_samples(bundle, predictor.preprocess)
         return Prepared("golden samples", "decisions", decoded, None, None)
-    chosen = choose_samples(predictor, data, **reading)
+    choose = choose_validation if reading.get("split") is None else choose_samples
+    chosen = choose(predictor, data, **reading)
     source = match_channels(chosen.source, predictor.preprocess)
     part = spread_out(chosen.indices, samples)
     chosen = Chosen(source, part, chosen.split)

@@ -24,7 +24,7 @@ from neocog.runs.channels import match_channels
 from neocog.runs.measure import evaluate_records
 from neocog.runs.split import count_seen, leave_out, split_as_trained
 
-__all__ = ["Chosen", "Reading", "choose_samples", "evaluate", "score"]
+__all__ = ["Chosen", "Reading", "choose_calibration", "choose_samples", "choose_validation", "evaluate", "score"]
 
 
 OF_SAMPLES = frozenset({"split", "skip_list", "tta", "test_fold"})
@@ -135,6 +135,31 @@ def choose_samples(predictor: Predictor, data: object, **reading: Unpack[Reading
     return Chosen(source, indices, called)
 
 
+def choose_validation(predictor: Predictor, data: object, **reading: Unpack[Reading]) -> Chosen:
+    """The validation samples of a data set; of one without a validation split, those that `evaluate` takes.
+
+    For comparisons from which something is decided: the test split is for the figure at the end.
+    """
+    return choose_split(predictor, data, "val", reading)
+
+
+def choose_calibration(predictor: Predictor, data: object, **reading: Unpack[Reading]) -> Chosen:
+    """The training samples of a data set; of one without a training split, those that `evaluate` takes."""
+    return choose_split(predictor, data, "train", reading)
+
+
+def choose_split(predictor: Predictor, data: object, split: str, reading: Reading) -> Chosen:
+    """A split, or the usual one where the data set lacks it."""
+    wanted = reading.copy()
+    wanted["split"] = split
+    try:
+        return choose_samples(predictor, data, **wanted)
+    except DataError as error:
+        if error.kind != "no split":
+            raise
+    return choose_samples(predictor, data, **reading)
+
+
 def check_modality(predictor: Predictor, source: Source) -> None:
     """Raises DataError for data of another kind than the network takes."""
     if source.modality != predictor.preprocess.modality:
@@ -215,8 +240,9 @@ def choose_records(source: Source, split: str | None, predictor: Predictor) -> t
         parts = split_as_trained(source, trained_on)
         splits |= {"train": parts.train, "val": parts.val}
         if "test" not in splits and parts.test.size:
-            note("The network was trained on this very data set; the part that was kept for testing is evaluated.")
             splits["test"] = parts.test
+            if split in (None, "test"):
+                note("The network was trained on this very data set; the part that was kept for testing is evaluated.")
     if split is None:
         split = next((name for name in ("test", "val") if name in splits), "all")
         if split == "val":

@@ -41,7 +41,7 @@ async def explain_input(call: Call) -> Answer:
     """One input in, the map of one method out: JSON with a PNG file in base64, or the PNG file."""
     explaining = call.server.explainer
     if not explaining.allowed:
-        raise RequestError("This server does not explain.", fix="Start it without --no-explain.", status=404)
+        raise RequestError("This server does not explain.", fix="Start it with explain=True.", status=404)
     served = call.find_model()
     body = await call.body()
     received = await offload(call, len(body), lambda: read_received(call, body, served, OPTIONS))

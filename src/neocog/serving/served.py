@@ -226,7 +226,7 @@ def load_served(
 ) -> Served:
     """A bundle, loaded, checked by its golden samples, and computing. Raises BundleError as `neocog.load` does."""
     path = Path(path)
-    predictor = load(path, backend=settings.backend)
+    predictor = load(path, backend=settings.backend, threads=settings.threads)
     golden = load_tensors(read_sealed(path)["golden.safetensors"])
     samples = [decode_golden(golden[f"input_{i}"].numpy().tobytes()) for i in range(len(golden) - 1)]
     return Served(predictor, settings, name=name, version=version, path=path, golden=samples, observer=observer)
