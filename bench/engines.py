@@ -5,7 +5,7 @@
 
 Each network reads files that are written first: JPEGs of 500x375 with the spectrum of photographs, and signals as .npy.
 Its last layer is fitted to four kinds of texture (or frequencies), so that decisions have margins as those of a trained
-network have; `neocog.bench` then chooses the engine, within its tolerance, on files that were not used for that.
+network have; the engine is then chosen, within its tolerance of the accuracy, on files that were not used for that.
 
     whole      files on disk to predictions, Predictor.predict_each: reading, decoding, normalising, network, answers
     network    decoded inputs in memory to logits
@@ -207,9 +207,17 @@ def measure(name: str, folder: Path, given: argparse.Namespace) -> None:
     decoded = torch.stack([predictor.decode(path, path.name) for path in held_out])
     names = [*FLOAT_ENGINES, *(INT8_ENGINES if given.int8 else ())]
     calibration = torch.stack([predictor.decode(path, path.name) for path in paths[: len(paths) // 2]])
+    labels = torch.arange(len(paths))[len(paths) // 2 :] % len(CLASSES)
+    expected = compute_logits(predictor.backend, predictor.preprocess.normalise, decoded)
+
+    def judge(_: object, logits: Tensor) -> float:
+        right = [(each.argmax(dim=1) == labels).double().mean() for each in (expected, logits)]
+        return 100 * float(right[0] - right[1])
+
     choice = choose_engine(
         workshop_of(predictor, given.threads), predictor.task, decoded, names=names,
         calibration=calibration if given.int8 else None, seconds=given.seconds,
+        judge=None if predictor.task.dense else judge,
     )  # fmt: skip
     for trial in choice.trials:
         print(f"    {trial.name:<18}{trial.per_second:9.1f}/s batch {trial.batch:<3} {trial.reason}")
@@ -243,7 +251,7 @@ def measure(name: str, folder: Path, given: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", default=",".join(NETWORKS))
-    parser.add_argument("--files", type=int, default=192)
+    parser.add_argument("--files", type=int, default=256)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--int8", action="store_true", help="let quantised networks take part")

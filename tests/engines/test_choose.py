@@ -183,9 +183,13 @@ def test_largest_error_is_a_share_of_the_spread():
 
 def test_int8_without_a_metric_or_decisions_is_not_taken():
     trial = choose.Trial(name="openvino-int8", error=0.2, lost=None)
-    assert tolerance_reason(trial) == "int8 is taken by a metric; give data with --data"
-    assert tolerance_reason(choose.Trial(name="openvino-int8", error=0.2, lost=0.29)) == ""
-    assert "more than 0.3" in tolerance_reason(choose.Trial(name="openvino-int8", error=0.2, lost=0.31))
+    assert tolerance_reason(trial, 50) == "int8 is taken by a metric; give data with --data"
+    assert tolerance_reason(choose.Trial(name="openvino-int8", error=0.2, lost=0.29), 50) == ""
+    assert "more than 0.3" in tolerance_reason(choose.Trial(name="openvino-int8", error=0.2, lost=0.31), 50)
+    one = choose.Trial(name="openvino-bf16", error=0.1, lost=0.5)
+    assert tolerance_reason(one, 200) == ""
+    assert tolerance_reason(one, 201) == "loses 0.50 points, more than 0.5"
+    assert "more than 0.05" in tolerance_reason(one, 99)
 
 
 def test_cases_take_turns_and_the_smallest_of_the_fastest_batches_counts():
