@@ -318,3 +318,26 @@ def test_page_and_its_files_come_from_this_server_alone(server):
 def test_answers_are_json_also_for_text_that_is_not(server):
     found = server.error("GET", '/\ud7ff%ff%00"', 404)
     assert json.dumps(found)
+
+
+def test_engines_meet_every_batch_size_before_the_first_client(tmp_path, monkeypatch):
+    from neocog.bundle.predictor import Predictor
+
+    path, sizes = tmp_path / "m.neocog", []
+    small_bundle(path)
+    monkeypatch.setattr(Predictor, "logits", counted(Predictor.logits, sizes))
+    load_served(path, ServeSettings(backend="compiled", max_batch=5), name="m")
+    assert set(sizes) >= {1, 2, 3, 4, 5}
+    sizes.clear()
+    load_served(path, ServeSettings(backend="eager", max_batch=5), name="m")
+    assert set(sizes) == {1}
+
+
+def counted(original, sizes):
+    """The same method, which notes how many inputs it gets."""
+
+    def logits(self, images, *arguments, **options):
+        sizes.append(len(images))
+        return original(self, images, *arguments, **options)
+
+    return logits

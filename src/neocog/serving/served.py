@@ -30,6 +30,7 @@ __all__ = ["BrokenError", "Served", "load_served"]
 
 RELATIVE, ABSOLUTE = 1e-2, 1e-3  # by which a golden logit may differ in another batch, for engines of few bits, too
 DENSE, TENSORS = "dense", "tensors"
+WARM_UP = 5.0  # seconds
 QUICK = 0.002  # seconds for one input, below which the event loop computes: waking a thread takes as long
 Wanted = Literal["tensors"] | int
 """Arrays by name, or predictions with this number of alternatives."""
@@ -68,6 +69,7 @@ class Served:
         self.golden = golden[0] if len(golden) else None
         """A sample of the bundle, which readiness asks for again and again."""
         self.golden_logits = None if self.golden is None else predictor.logits(self.decode_golden())
+        self.warm_up(settings.max_batch)
         self.batcher = Batcher(
             name, self.compute, max_batch=settings.max_batch, max_delay_ms=settings.max_delay_ms, queue=settings.queue,
             inline=self.is_quick(), observe=self.observe,
@@ -181,6 +183,20 @@ class Served:
 
     def observe(self, size: int, seconds: float, waited: float) -> None:
         self.observer.batch(self.name, size, seconds, waited)
+
+    def warm_up(self, most: int) -> None:
+        """Compute batches of up to `most` inputs once each, within some seconds.
+
+        Engines such as OpenVINO prepare for a batch size when it first comes, which would keep the first clients
+        waiting.
+        """
+        if self.dense or self.golden is None or self.predictor.backend_name == "eager":
+            return
+        decoded, ends = self.decode_golden(), time.monotonic() + WARM_UP
+        for size in range(1, most + 1):
+            self.predictor.logits(decoded.repeat(size, *[1] * (decoded.ndim - 1)))
+            if time.monotonic() > ends:
+                return
 
     def is_quick(self) -> bool:
         """Whether one input takes so little time that a thread is not worth it; the least of three, after a first."""
