@@ -61,6 +61,8 @@ bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/explain.py
 	$(BIN)/python bench/top_patches.py
+	$(BIN)/python bench/engines.py --networks resnet18 --turns 3
+	mkdir -p build && $(BIN)/python bench/serve_faults.py --quick --out build/serve_faults.json
 	$(BIN)/python bench/time_to_accuracy.py mnist
 	$(BIN)/python bench/time_to_accuracy.py cifar10
 
