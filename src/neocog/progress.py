@@ -27,7 +27,7 @@ __all__ = ["Bar", "follow", "note", "quiet", "track"]
 T = TypeVar("T")
 REFRESH = 0.1  # seconds between two drawings; the work must not wait for its display
 
-console = Console(stderr=True, force_jupyter=False, highlight=False)
+console = Console(stderr=True, force_jupyter=False, highlight=False, emoji=False)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from PIL import Image
 import neocog
 from neocog.cli import main
 from neocog.data import open_source
+from neocog.progress import note
 from neocog.recipes import resolve_config
 from neocog.runs import FLAG
 from neocog.runs.config import RENAMED, RunConfig
@@ -502,3 +503,10 @@ def test_python_gets_the_settings_of_the_command_line(run_main, digits, monkeypa
 def test_shell_completion_can_be_installed(capsys):
     assert main(["--help"]) == 0
     assert re.search(r"--install-completion +Install completion of verbs and flags", capsys.readouterr().out)
+
+
+def test_messages_keep_colons_of_a_path(capsys):
+    assert main(["predict", "a:b:c.neocog", "x.png"]) == 2
+    assert "a:b:c.neocog can't be read" in capsys.readouterr().err
+    note("read d:b:e.png")
+    assert "read d:b:e.png" in capsys.readouterr().err

@@ -83,7 +83,7 @@ app.register_install_completion_command(help="Install completion of verbs and fl
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code: 0, 2 for a mistake of the user, 128 + n for signal n."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)  # a path may hold :b:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows no block characters gets question marks
     try:

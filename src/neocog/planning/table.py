@@ -151,7 +151,7 @@ def text(plan: Summary, *, depth: int | None = None, moves: bool = False, width:
     for line in lines(plan, depth=depth, moves=moves):
         table.add_row(*line.cells)
     written = io.StringIO()
-    console = Console(file=written, width=WIDE if width is None else max(width, SMALL), color_system=None)
+    console = Console(file=written, width=WIDE if width is None else max(width, SMALL), color_system=None, emoji=False)
     console.print(table, markup=False)
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
