@@ -32,6 +32,7 @@ def test_serving_without_its_extra_says_how_to_install_it(
 @pytest.mark.parametrize(("arguments", "sentence"), [
     ((), "A server needs a bundle. Received: none. Name a model.neocog."),
     (("a.neocog", "--workers", "0"), "workers must be at least 1. Received: 0."),
+    (("a.neocog", "--port", "99999"), "port must be at most 65535. Received: 99999."),
     (("a.neocog", "--tls-cert", "c.pem"), "TLS needs a certificate and its key. Received: only a certificate."),
     (("a.neocog", "--public", "doc"), "'doc'. Did you mean 'docs'?"),
 ])  # fmt: skip

@@ -70,6 +70,8 @@ class ServeSettings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{name} must be at least {least}.", received=f"{value}")
+        if self.port > LAST_PORT:  # the system would take the number without its upper bits
+            raise ConfigError(f"port must be at most {LAST_PORT}.", received=f"{self.port}")
         if (self.tls_cert is None) != (self.tls_key is None):
             given = "only a certificate" if self.tls_key is None else "only a key"
             raise ConfigError("TLS needs a certificate and its key.", received=given, fix="Name both files.")
@@ -79,6 +81,7 @@ class ServeSettings:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "api_keys"}
 
 
+LAST_PORT = 65535
 LEAST: dict[str, int] = {
     "port": 0, "threads": 1, "workers": 1, "max_batch": 1, "max_delay_ms": 0, "queue": 1, "timeout_s": 0, "drain_s": 0,
     "max_body": 1, "max_pixels": 1, "max_json_depth": 1, "max_inputs": 1, "decoders": 1,
