@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog.cli.flags import Switch
+from neocog.cli.stdout import write_address
 from neocog.errors import ConfigError
 
 
@@ -98,13 +99,4 @@ def serve(
         api_keys=read_keys(api_key_file), public=public, tls_cert=tls_cert, tls_key=tls_key, drift=drift,
         log_requests=log_requests,
     )  # fmt: skip
-    run(bundles, settings, ready=say_address if json else None)
-
-
-def say_address(address: str) -> None:
-    """Print the address for a program, at once."""
-    import json as jsonlib
-
-    from neocog.cli.stdout import write_out
-
-    write_out(jsonlib.dumps({"address": address}))
+    run(bundles, settings, ready=write_address if json else None)

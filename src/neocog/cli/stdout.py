@@ -1,11 +1,12 @@
 """Results on standard output, which may be a full disk or a reader that has gone."""
 
+import json
 import os
 import sys
 
 from neocog.errors import StorageError
 
-__all__ = ["silence_stdout", "write_out"]
+__all__ = ["silence_stdout", "write_address", "write_out"]
 
 
 def write_out(text: str) -> None:
@@ -21,6 +22,11 @@ def write_out(text: str) -> None:
     except OSError as error:
         silence_stdout()
         raise StorageError(f"Standard output could not be written: {error.strerror}.") from error
+
+
+def write_address(address: str) -> None:
+    """Write the address of a server for a program, at once."""
+    write_out(json.dumps({"address": address}))
 
 
 def silence_stdout() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neocog.cli.flags import Switch
+from neocog.cli.stdout import write_address
 from neocog.errors import ConfigError
 from neocog.progress import note
 
@@ -49,16 +50,7 @@ def studio(
             fix="Install it: pip install 'neocog[studio]'",
         ) from error  # fmt: skip
     try:
-        open_studio(*targets, port=port, browser=browser, ready=say_address if json else None)
+        open_studio(*targets, port=port, browser=browser, ready=write_address if json else None)
     except KeyboardInterrupt:
         note("Stopped.")
         os._exit(128 + signal.SIGINT)  # at once: threads that compute can't be interrupted
-
-
-def say_address(address: str) -> None:
-    """Print the address for a program, at once."""
-    import json as jsonlib
-
-    from neocog.cli.stdout import write_out
-
-    write_out(jsonlib.dumps({"address": address}))
