@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from neocog.bundle import Predictor
-from neocog.errors import NeocogError
 from serve_apps.connections import Good
-from serve_apps.networks import NETWORKS, draw_images, write_network
+from serve_apps.networks import NETWORKS, draw_images, probabilities, write_network
 from serve_apps.phases import PHASES, Scene, Verdict
 from serve_apps.requests import upload
 from serve_apps.running import Server
@@ -42,15 +41,6 @@ QUICK = {
     "malformed": 600, "slow seconds": 4, "disconnects": 200, "terminations": 1, "large images": 2, "steady": 5_000
 }  # fmt: skip
 MOST_FAULTS = 12
-
-
-def probabilities(predictor: Predictor, content: bytes) -> dict[str, float] | None:
-    """Probabilities that the network gives for a file; None if it can't be read."""
-    try:
-        row = predictor.predict_proba([content])[0]
-    except NeocogError:
-        return None
-    return dict(zip(predictor.classes, row.tolist(), strict=True))
 
 
 def goods_of(images: Sequence[bytes], predictors: Sequence[Predictor]) -> list[Good]:

@@ -11,10 +11,11 @@ from torch import nn
 
 from neocog.bundle import Predictor, torch_backend, write_bundle
 from neocog.data import ImagePreprocess
+from neocog.errors import NeocogError
 from neocog.tasks import TASKS
 from neocog.zoo import create_model
 
-__all__ = ["NETWORKS", "draw_images", "write_network"]
+__all__ = ["NETWORKS", "draw_images", "probabilities", "write_network"]
 
 NETWORKS = {"lenet5_relu": ((28, 28), 2, 1, "png"), "resnet18": ((224, 224), 0, 3, "jpeg")}
 """Size of its images, the border that its preprocessing adds, channels, and the type of the files."""
@@ -71,3 +72,12 @@ def spread_logits(predictor: Predictor, batch: torch.Tensor) -> None:
     with torch.no_grad():
         last.bias.copy_((last.bias - logits.mean(dim=0)) * scale)
         last.weight.mul_(scale[:, None])
+
+
+def probabilities(predictor: Predictor, content: bytes) -> dict[str, float] | None:
+    """Probabilities that the network gives for a file; None if it can't be read."""
+    try:
+        row = predictor.predict_proba([content])[0]
+    except NeocogError:
+        return None
+    return dict(zip(predictor.classes, row.tolist(), strict=True))

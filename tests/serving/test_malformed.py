@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from neocog.bundle import Predictor
-from neocog.errors import NeocogError
 from neocog.serving.app import answer_error
 from serve_apps.connections import Good, connect, read_answer, send_once, status_of
 from serve_apps.malformed import Malformed, fault_of, malformed_requests
-from serve_apps.networks import NETWORKS, draw_images, write_network
+from serve_apps.networks import NETWORKS, draw_images, probabilities, write_network
 from serve_apps.requests import upload
 from tests.support.serving import serving
 
@@ -35,14 +34,6 @@ def port(network: tuple[Predictor, Path], tmp_path_factory: pytest.TempPathFacto
         yield int(server.address.rpartition(":")[2])
         assert server.process.poll() is None, "the server survived"
         assert server.end() == 0
-
-
-def probabilities(predictor: Predictor, content: bytes) -> dict[str, float] | None:
-    try:
-        row = predictor.predict_proba([content])[0]
-    except NeocogError:
-        return None
-    return dict(zip(predictor.classes, row.tolist(), strict=True))
 
 
 def test_malformed_requests_have_a_reason_and_good_ones_right_answers(
