@@ -59,7 +59,7 @@ class HostMemory:
 
     def __init__(self) -> None:
         gc.collect()
-        self.before = int(psutil.Process().memory_info().rss)
+        self.before = resident_bytes()
         self.limit = int(SHARE * free_bytes())
         self.keeps_peak = False
 
@@ -68,7 +68,7 @@ class HostMemory:
 
     def begin(self) -> None:
         self.clear()
-        self.before = min(self.before, int(psutil.Process().memory_info().rss))
+        self.before = min(self.before, resident_bytes())
         try:
             (PROCESS / "clear_refs").write_text("5")  # 5: reset the peak to the memory in use now
             self.keeps_peak = True
@@ -83,12 +83,17 @@ class HostMemory:
             for line in (PROCESS / "status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     return int(line.split()[1]) * 1024
-        return int(psutil.Process().memory_info().rss)
+        return resident_bytes()
 
 
 def memory_of(device: torch.device) -> Memory:
     """The memory in which a device computes."""
     return GpuMemory(device) if device.type == "cuda" else HostMemory()
+
+
+def resident_bytes() -> int:
+    """Main memory that this process has in use now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def free_bytes() -> int:
