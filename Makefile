@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH := .venv-bench/bin
+BENCH_READY := .venv-bench/.ready
 
-.PHONY: setup run test test-fast test-slow coverage check format docs bench bench-gpu dist clean
+.PHONY: setup run test test-fast test-slow coverage check format docs bench bench-one bench-gpu dist clean
 
 # Two processes: each test imports torch, and more of them than cores slow each other down. TESTS=... runs a part.
 WORKERS ?= 2
@@ -47,24 +49,18 @@ format: $(READY)
 docs: $(READY)  ## build/docs/index.html; the code in the pages is run, and their numbers are computed
 	$(BIN)/sphinx-build -W --keep-going -q -b html -d build/doctrees docs build/docs
 
-bench: $(READY)  ## side-by-side speeds; run with nothing else on the machine
-	$(BIN)/python bench/loop_cost.py
-	$(BIN)/python bench/loader.py
-	$(BIN)/python bench/plan.py
-	$(BIN)/python bench/forecast.py
-	taskset -c 0 $(BIN)/python bench/decode.py
-	$(BIN)/python bench/streaming.py
-	$(BIN)/python bench/shards.py
-	$(BIN)/python bench/doctor.py
-	$(BIN)/python bench/checkpoints.py
-	$(BIN)/python bench/scaling.py
-	$(BIN)/python bench/throughput.py
-	$(BIN)/python bench/explain.py
-	$(BIN)/python bench/top_patches.py
-	$(BIN)/python bench/engines.py --networks resnet18 --turns 3
-	mkdir -p build && $(BIN)/python bench/serve_faults.py --quick --out build/serve_faults.json
-	$(BIN)/python bench/time_to_accuracy.py mnist
-	$(BIN)/python bench/time_to_accuracy.py cifar10
+bench: $(BENCH_READY)  ## side by side with the peers, in less than 40 minutes; nothing else may run on the machine
+	$(BENCH)/python bench/run.py
+
+bench-one: $(BENCH_READY)  ## the rows whose names begin with NAME=...
+	$(BENCH)/python bench/run.py --again $(NAME)
+
+# The peers have an environment of their own: what they bring with them must not be what Neocog lives on.
+$(BENCH_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv-bench
+	$(BENCH)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	PIP_CONSTRAINT=constraints.txt $(BENCH)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	touch $@
 
 bench-gpu: $(READY)  ## speeds and checks of a GPU, in at most 8 minutes, without the network; writes gpu.json
 	$(BIN)/python bench/gpu.py
@@ -91,4 +87,4 @@ dist: $(READY)  ## the wheel and the source archive in dist/, checked, installed
 setup: $(READY)  ## build .venv alone
 
 clean:
-	rm -rf .venv build runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench build runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,8 @@
+"""All rows of the bench, in the order of the table."""
+
+from harness import Row
+from rows import planning
+
+__all__ = ["ROWS"]
+
+ROWS: tuple[Row, ...] = (*planning.ROWS,)
