@@ -1,6 +1,8 @@
 """Each private name of torch that Neocog uses does here what Neocog relies on."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -276,3 +278,26 @@ def test_drop_guards_leaves_no_condition_on_sizes():
     program = torch.export.export(Halves(), (torch.zeros(2, 9),), dynamic_shapes=shapes)
     drop_guards(program)
     assert [program.module()(torch.zeros(2, size)).shape[1] for size in (9, 3)] == [5, 0]
+
+
+DEFERRED = """
+import sys
+import torch
+from neocog.torch_private import defer_compiler
+defer_compiler()
+weight = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.SGD([weight], 1.0)
+optimizer.zero_grad()
+torch.nn.functional.gelu(torch.empty(2, device="meta")).div(3)
+print("torch._dynamo" in sys.modules, hasattr(torch.optim.Optimizer.zero_grad.__wrapped__, "__dynamo_disable"))
+before = sys.meta_path[0]
+compiled = torch.compile(lambda x: x + 1, backend="eager", fullgraph=True)
+print(compiled(torch.zeros(1)).tolist(), before in sys.meta_path)
+optimizer.zero_grad()
+print(torch.optim.Optimizer.zero_grad.__wrapped__.__dynamo_disable is torch.optim.Optimizer.zero_grad.__wrapped__)
+"""
+
+
+def test_defer_compiler_avoids_its_import_until_something_is_compiled():
+    found = subprocess.run([sys.executable, "-c", DEFERRED], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == ["False True", "[1.0] False", "False"]

@@ -3,8 +3,11 @@
 Each has a test in tests/test_torch_private.py that fails by its name if torch moves, removes or changes it.
 """
 
+import gc
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -24,6 +27,7 @@ __all__ = [
     "TorchDispatchMode",
     "check_rank",
     "default_store",
+    "defer_compiler",
     "drop_guards",
     "foreach_add",
     "foreach_add_",
@@ -108,6 +112,41 @@ def fused_conv2d(
         after = None if name == "none" else name
         made = run.binary(images, added, packed, conv.bias, *geometry, "add", 1.0, after, scalars, None)
     return made
+
+
+class CompilerImport:
+    """Put into `sys.meta_path`: finds nothing, and calls `clear` when torch's compiler is about to be imported."""
+
+    def __init__(self, hidden: Sequence[Any]) -> None:
+        self.hidden = hidden
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "torch._dynamo":
+            self.clear()
+
+    def clear(self) -> None:
+        """Undo `defer_compiler`: from now on each function is hidden from the compiler as torch does it."""
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        for function in self.hidden:
+            vars(function).pop("__dynamo_disable", None)
+
+
+def defer_compiler() -> None:
+    """Let functions that torch hides from its compiler run without importing it, until something else imports it.
+
+    Optimisers and the meta device call such functions, whose first call takes over a second for that import. Nothing
+    can be compiled before it, so nothing has to be hidden. Each wrapper looks for the hidden form of its function in an
+    attribute, which gets the function itself here, and is deleted when the compiler comes.
+    """
+    if "torch._dynamo" in sys.modules or any(isinstance(finder, CompilerImport) for finder in sys.meta_path):
+        return
+    code = torch.optim.Optimizer.zero_grad.__code__  # that of all wrappers
+    own = code.co_freevars.index("fn")
+    wrappers = [found for found in gc.get_referrers(code) if type(found) is FunctionType and found.__code__ is code]
+    hidden = [wrapper.__closure__[own].cell_contents for wrapper in wrappers if wrapper.__closure__]
+    for function in hidden:
+        setattr(function, "__dynamo_disable", function)
+    sys.meta_path.insert(0, CompilerImport(hidden))  # type: ignore[arg-type]
 
 
 def default_store() -> Store:

@@ -15,6 +15,7 @@ from neocog.planning.function_calls import NumberedCalls
 from neocog.torch_private import (
     OpOverload,
     TorchDispatchMode,
+    defer_compiler,
     schema_arguments,
     storage_id,
     tree_leaves,
@@ -175,6 +176,7 @@ def trace(copied: nn.Module, shape: Sequence[int], dtype: torch.dtype, batch_siz
     Raises PlanError if the network's way depends on values, which an input without values does not have. What else
     is raised goes through, and takes the trace so far along as its attribute `trace`.
     """
+    defer_compiler()
     recorder = Recorder({id(parameter): name for name, parameter in copied.named_parameters()})
     images = torch.empty(batch_size, *shape, dtype=dtype, device="meta")
     recorder.new_value(images, from_input=True, parameters=frozenset())

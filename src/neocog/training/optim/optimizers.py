@@ -13,6 +13,7 @@ from neocog.training.optim.groups import levels, split_groups, vectors
 from neocog.training.optim.lamb import LAMB
 from neocog.training.optim.lars import LARS
 from neocog.training.optim.muon import Muon, matrix_parameters
+from neocog.torch_private import defer_compiler
 
 __all__ = ["OptimizerConfig", "make_optimizer", "penalise", "set_rate", "start_momenta"]
 
@@ -84,6 +85,7 @@ def make_optimizer(
     `hidden` are the parameters before the classifier, by default all; Muon is for filters among them. Each group has
     its `lr_factor`, which `set_rate` uses.
     """
+    defer_compiler()
     groups = make_groups(model, config, hidden)
     match config.name:
         case "sgd":
